@@ -1,0 +1,39 @@
+"""jitnet: a neural network you can read, running at the speed of the hardware.
+
+Every number comes out of a loop that somebody wrote by hand; Numba compiles that loop; plain Python decides which
+loop runs next. The names below come in the order in which a reader meets them.
+"""
+
+from . import calculus, data, kernels
+from .backend import backends
+from .checks import Error
+from .functions import matmul, relu, sigmoid, softmax, tanh
+from .network import Dense, Network, load
+from .optimizers import SGD, Adam, Momentum
+from .progress import Progress
+from .training import Diverged, History
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Dense",
+    "Diverged",
+    "Error",
+    "History",
+    "Momentum",
+    "Network",
+    "Progress",
+    "__version__",
+    "backends",
+    "calculus",
+    "data",
+    "kernels",
+    "load",
+    "matmul",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]

@@ -1,0 +1,7 @@
+"""python -m jitnet: the same as the command jitnet."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,158 @@
+"""A back end is a choice of one rung per operation, and the four formulas written with them.
+
+    forward      A^l     = f(A^{l-1}·W^l + b^l)
+    output       delta^L = ∂L/∂A^L ⊙ f'(Z^L)
+    propagate    delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l)
+    gradients    dW^l    = (A^{l-1})ᵀ·delta^l,     db^l = Σ_rows delta^l
+
+Only this file chooses a rung. (It is called backend and not backends because `jitnet.backends()` is a function.)
+"""
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numba
+import numpy as np
+
+from . import checks
+from .kernels import LADDERS, SIGNATURES
+from .kernels.jit import Kernel, compile_for, needs_compiling, signature_for
+from .kernels.legend import Matrix, Vector
+from .losses import Loss
+
+Report = Callable[[int, int, str], None]
+"""Called with (done, total, name of the kernel) while kernels are compiled."""
+
+
+class WhereThreadsPay:
+    """A product on one thread where it is small, on all of them where starting them costs less than they save."""
+
+    least_flop = 1_000_000
+    """Measured: below a million FLOP, some 20 µs of work, two threads took longer than one."""
+
+    def __init__(self, serial: Kernel, parallel: Kernel) -> None:
+        self.serial = serial
+        self.parallel = parallel
+
+    def __call__(self, A: Matrix, B: Matrix, C: Matrix) -> None:
+        # The three matrices have m·n, n·p and m·p elements in some order: their product is (m·n·p)²
+        flop = 2 * math.isqrt(A.size * B.size * C.size)
+        (self.parallel if flop >= self.least_flop else self.serial)(A, B, C)
+
+
+def _fast(operation: str) -> Kernel:
+    ladder = LADDERS[operation]
+    if operation in ("matmul", "matmul_tn", "matmul_nt"):
+        return WhereThreadsPay(ladder["blocked"], ladder["blocked_parallel"])
+    return ladder.get("reordered", ladder["njit"])
+
+
+CHOICES: dict[str, Callable[[str], Kernel]] = {
+    "python": lambda operation: LADDERS[operation]["python"],
+    "njit": lambda operation: LADDERS[operation]["njit"],
+    "parallel": lambda operation: LADDERS[operation]["parallel"],
+    "fast": _fast,
+    "numpy": lambda operation: LADDERS[operation]["numpy"],
+}
+"""Back end -> its choice of a rung for an operation."""
+
+THREADED = ("parallel", "fast")
+"""The back ends that can use more than one of Numba's threads."""
+
+
+def backends() -> list[str]:
+    """Names of the back ends that work on this machine.
+
+    `python` interprets the loops, `njit` compiles the same loops, `parallel` spreads them over the threads, `fast`
+    is the best rung of each operation and the default, `numpy` is NumPy and its BLAS, the yardstick.
+    """
+    return list(CHOICES)
+
+
+@functools.cache
+def _get(name: str) -> "Backend":
+    return Backend(name)
+
+
+def get(name: str) -> "Backend":
+    """The back end of that name; the same object every time."""
+    return _get(checks.one_of("back end", name, CHOICES))
+
+
+class Backend:
+    """One rung per operation, chosen by name, and the four formulas in terms of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kernels: dict[str, Kernel] = {operation: CHOICES[name](operation) for operation in LADDERS}
+
+    def forward(self, X: Matrix, W: Matrix, b: Vector | None, f: str, Z: Matrix, A: Matrix) -> None:
+        """A = f(X·W + b); Z keeps the pre-activation."""
+        run = self.kernels
+        run["matmul"](X, W, Z)
+        if b is not None:
+            run["add_bias"](b, Z)
+        run[f](Z, A)
+
+    def output(self, loss: Loss, scale: Any, A: Matrix, Y: Matrix, f: str, delta: Matrix) -> None:
+        """delta = ∂L/∂A ⊙ f'(Z), which cancels down to the scaled error where loss and f are a pair."""
+        run = self.kernels
+        run["output_delta"](A, Y, scale, delta)
+        if not loss.includes_derivative:
+            run[f + "_derivative"](A, delta, delta)
+
+    def propagate(self, delta_next: Matrix, W_next: Matrix, A: Matrix, f: str, delta: Matrix) -> None:
+        """delta = (delta_next·W_nextᵀ) ⊙ f'(Z)."""
+        run = self.kernels
+        run["matmul_nt"](delta_next, W_next, delta)
+        run[f + "_derivative"](A, delta, delta)
+
+    def gradients(self, X: Matrix, delta: Matrix, dW: Matrix, db: Vector | None) -> None:
+        """dW = Xᵀ·delta, db = Σ_rows delta."""
+        run = self.kernels
+        run["matmul_tn"](X, delta, dW)
+        if db is not None:
+            run["column_sums"](delta, db)
+
+    def losses(self, loss: Loss, Z: Matrix, A: Matrix, Y: Matrix, losses: Vector) -> None:
+        """The loss of each sample."""
+        self.kernels[loss.name](Z if loss.reads_Z else A, Y, losses)
+
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> None:
+        """Compile these operations, or load them from the cache, so that nothing has to stop for it later."""
+        wanted = [
+            (operation, kernel, signature_for(SIGNATURES[operation], dtype))
+            for operation in operations
+            for kernel in self._parts(operation)
+        ]
+        missing = [needs_compiling(kernel, signature) for _, kernel, signature in wanted]
+        done, total = 0, sum(missing)
+        for (operation, kernel, signature), is_missing in zip(wanted, missing, strict=True):
+            if is_missing and report:
+                report(done, total, operation)
+            compile_for(kernel, signature)
+            done += is_missing
+        if total and report:
+            report(total, total, "")
+
+    def _parts(self, operation: str) -> list[Kernel]:
+        kernel = self.kernels[operation]
+        return [kernel.serial, kernel.parallel] if isinstance(kernel, WhereThreadsPay) else [kernel]
+
+
+@contextlib.contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Let kernels use this many threads for a while; None leaves the number as it is."""
+    before = numba.get_num_threads()
+    if count is not None:
+        most = numba.config.NUMBA_NUM_THREADS
+        if not 1 <= count <= most:
+            raise checks.Error(f"threads is {count}, but this process can use 1 to {most}")
+        numba.set_num_threads(count)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

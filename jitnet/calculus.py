@@ -1,0 +1,126 @@
+"""Derivatives the slow, certain way: whole Jacobians, and finite differences. For study and for checking.
+
+One sample x (n,), one layer: z = xᵀW + b, a = f(z), and a loss that is a sum over the outputs, L = Σ_j ℓ_j:
+
+    loss                    ℓ_j
+    mse                     (1/z)(a_j − y_j)², with z the number of outputs
+    half_squared_error      ½(a_j − y_j)²
+    cross_entropy           −y_j log a_j
+    binary_cross_entropy    −y_j log a_j − (1 − y_j) log(1 − a_j)
+
+The Jacobian holds the derivative of every ℓ_j by every parameter. Summed over j it is the gradient, which
+backpropagation gets from one outer product, dW = x·deltaᵀ, without ever writing the Jacobian down.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import checks, losses
+from .losses import ACTIVATIONS
+
+Array = NDArray[np.float64]
+
+
+def bias_jacobian(
+    x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike, activation: str = "identity", loss: str = "mse"
+) -> Array:
+    """Derivative of each output's share of the loss by each bias.
+
+    Formula   J[i,j] = ∂ℓ_j/∂b_i = ∂ℓ_j/∂a_j · ∂a_j/∂z_i; Σ_j J[i,j] = db[i]
+    Shapes    x (n,), W (n, z), b (z,), y (z,) -> J (z, z); diagonal unless f is softmax
+    Dtype     computed in float64
+    Errors    ValueError for shapes that do not fit and unknown names
+    Source    the chain rule, written out
+    """
+    x, W, b, y = _layer(x, W, b, y)
+    f = checks.one_of("activation", activation, ACTIVATIONS)
+    which = losses.get(loss, f)
+    a, da_dz = _activation(x @ W + b, f)
+    if which.name == "mse":
+        dl_da = 2 / len(y) * (a - y)
+    elif which.name == "half_squared_error":
+        dl_da = a - y
+    else:
+        dl_da = -_ratio(y, a)
+        if which.name == "binary_cross_entropy":
+            dl_da += _ratio(1 - y, 1 - a)
+    return da_dz * dl_da  # column j times ∂ℓ_j/∂a_j
+
+
+def weight_jacobian(
+    x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike, activation: str = "identity", loss: str = "mse"
+) -> Array:
+    """Derivative of each output's share of the loss by each weight.
+
+    Formula   J[k,i,j] = ∂ℓ_j/∂W[k,i] = x_k · ∂ℓ_j/∂b_i; Σ_j J[k,i,j] = dW[k,i]
+    Shapes    x (n,), W (n, z), b (z,), y (z,) -> J (n, z, z)
+    Dtype     computed in float64
+    Errors    ValueError for shapes that do not fit and unknown names
+    Source    z_i = Σ_k x_k·W[k,i] + b_i, so ∂z_i/∂W[k,i] = x_k
+    """
+    J = bias_jacobian(x, W, b, y, activation, loss)
+    return np.asarray(x, np.float64)[:, None, None] * J
+
+
+def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float64], h: float = 1e-4) -> Array:
+    """Gradient of a function of many numbers by central differences, one number at a time.
+
+    Formula   g_i = (f(θ−2h e_i) − 8 f(θ−h e_i) + 8 f(θ+h e_i) − f(θ+2h e_i)) / 12h, with an error of order h⁴
+    Shapes    theta of any shape -> g of the same shape
+    Dtype     theta float64; in float32 the differences would drown in rounding
+    Writes    theta, and puts every number back to the bit, so that theta may be `net.theta` itself
+    Cost      4 calls per number
+    Errors    ValueError if theta is not float64
+    Source    Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, 1988
+    """
+    if not isinstance(theta, np.ndarray) or theta.dtype != np.float64:
+        raise checks.Error("theta must be a float64 array, as in Network(..., dtype='float64').theta")
+    checks.number("h", h, above=0)
+    gradient = np.zeros(theta.shape)
+    for i in np.ndindex(theta.shape):
+        before = theta[i]
+        total = 0.0
+        try:
+            for steps, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
+                theta[i] = before + steps * h
+                total += weight * float(function(theta))
+        finally:
+            theta[i] = before
+        gradient[i] = total / (12 * h)
+    return gradient
+
+
+def _layer(x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array, Array]:
+    arrays = tuple(np.asarray(array, np.float64) for array in (x, W, b, y))
+    shapes = [array.shape for array in arrays]
+    n, z = shapes[1] if arrays[1].ndim == 2 else (-1, -1)
+    if shapes != [(n,), (n, z), (z,), (z,)]:
+        raise checks.Error(f"x, W, b, y have shapes {shapes}, but must be (n,), (n, z), (z,), (z,)")
+    return arrays  # type: ignore[return-value]
+
+
+def _activation(z: Array, f: str) -> tuple[Array, Array]:
+    """a and the matrix ∂a_j/∂z_i."""
+    if f == "softmax":
+        e = np.exp(z - z.max(initial=-math.inf))
+        a = e / e.sum()
+        return a, np.diag(a) - np.outer(a, a)
+    if f == "sigmoid":
+        e = np.exp(-np.abs(z))
+        a = np.where(z >= 0, 1.0, e) / (1 + e)
+        return a, np.diag(a * (1 - a))
+    if f == "tanh":
+        a = np.tanh(z)
+        return a, np.diag(1 - a * a)
+    if f == "relu":
+        return np.maximum(z, 0), np.diag((z > 0).astype(np.float64))
+    return z, np.eye(len(z))
+
+
+def _ratio(p: Array, q: Array) -> Array:
+    """p/q, and 0 where p is 0."""
+    return np.divide(p, q, out=np.zeros_like(p), where=p != 0)

@@ -1,0 +1,162 @@
+"""Every complaint about shape, dtype and values: what was wrong, what was expected, how to mend it."""
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Error(ValueError):
+    """Something that the caller can mend; the message says how."""
+
+
+def one_of(what: str, name: object, known: Iterable[str]) -> str:
+    """`name`, if it is one of the known ones."""
+    names = list(known)
+    if isinstance(name, str) and name in names:
+        return name
+    message = f"unknown {what} {name!r}; known: {', '.join(names)}"
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5) if isinstance(name, str) else []
+    raise Error(message + (f" (did you mean {near[0]!r}?)" if near else ""))
+
+
+def whole(what: str, value: object, least: int) -> int:
+    """An integer that is at least `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        raise Error(f"{what} is {value!r}, but must be a whole number, at least {least}")
+    return int(value)
+
+
+def number(
+    what: str, value: object, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+) -> float:
+    """A finite number within its limits."""
+    limits = [f"above {above:g}"] * (above > -math.inf)
+    limits += [f"at least {least:g}"] * (least > -math.inf)
+    limits += [f"below {below:g}"] * (below < math.inf)
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, (int, float, np.integer, np.floating))
+        or not math.isfinite(value)
+        or not (value > above and value >= least and value < below)
+    ):
+        raise Error(f"{what} is {value!r}, but must be a number {' and '.join(limits)}")
+    return float(value)
+
+
+def dtype_of(name: object) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        dtype = np.dtype(name)  # type: ignore[call-overload]
+    except TypeError:
+        dtype = None
+    for known in (np.dtype(np.float32), np.dtype(np.float64)):
+        if name is not None and dtype == known:
+            return known
+    raise Error(f"unknown dtype {name!r}; known: float32, float64")
+
+
+def chain(widths: Sequence[tuple[int, int]]) -> None:
+    """Each layer takes in what the one before puts out."""
+    if not widths:
+        raise Error("a network needs at least one layer, as in Network(Dense(64, 10, 'softmax'))")
+    for l, ((_, n_out), (n_in, _)) in enumerate(pairwise(widths)):
+        if n_out != n_in:
+            raise Error(
+                f"layers do not chain: layer {l} puts out {n_out} numbers, but layer {l + 1} takes in {n_in}; "
+                "make the two equal"
+            )
+
+
+def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise Error(f"{what} is not a rectangular array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
+    return array
+
+
+def _finite(what: str, array: NDArray[Any]) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
+        place = ", ".join(str(position) for position in where)
+        raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
+
+
+def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """In the kernels' layout: C order, aligned, writable. The data itself if it is so already, else a copy."""
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
+def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels."""
+    array = _numeric("X", X)
+    if array.ndim != 2 or array.shape[1] != n_in:
+        hint = f"; for one sample write X.reshape(1, {n_in})" if array.shape == (n_in,) else ""
+        raise Error(f"X has shape {array.shape}, but the first layer takes in (m, {n_in}): one sample a row{hint}")
+    if array.shape[0] == 0:
+        raise Error("X is empty: it has no rows")
+    _finite("X", array)
+    settled = _settled(array, dtype)
+    if settled.dtype != array.dtype:
+        _finite(f"X as {dtype}", settled)  # 1e300 is finite, but not in float32
+    return settled
+
+
+def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Y as (m, n_out), finite, in range for the loss. Labels (m,) become rows with a 1 in the label's place."""
+    array = _numeric("Y", Y)
+    if array.ndim == 1 and array.shape == (m,) and n_out == 1:
+        array = array.reshape(m, 1)
+    if array.ndim == 1 and array.shape == (m,):
+        array = one_hot(array, n_out)
+    if array.shape != (m, n_out):
+        labels = f" or labels ({m},)" if n_out > 1 or activation == "sigmoid" else ""
+        raise Error(f"Y has shape {array.shape}, but X and the last layer ask for ({m}, {n_out}){labels}")
+    _finite("Y", array)
+    if loss in ("cross_entropy", "binary_cross_entropy") and (array.min() < 0 or array.max() > 1):
+        raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss} needs probabilities from 0 to 1")
+    if loss == "cross_entropy" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
+        row = int(np.abs(array.sum(axis=1) - 1).argmax())
+        raise Error(f"row {row} of Y adds up to {array[row].sum():g}, but cross_entropy needs rows that add up to 1")
+    return _settled(array, dtype)
+
+
+def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
+    """(m,) whole numbers from 0 to classes − 1 -> (m, classes) zeros with a 1 in the label's place."""
+    _finite("Y", labels)
+    whole_labels = labels.astype(np.int64)
+    wrong = (whole_labels != labels) | (whole_labels < 0) | (whole_labels >= classes)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise Error(
+            f"label Y[{i}] is {labels[i]}, but the last layer has {classes} units: labels run from 0 to {classes - 1}"
+        )
+    rows = np.zeros((labels.size, classes), np.float32)
+    rows[np.arange(labels.size), whole_labels] = 1
+    return rows
+
+
+def factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Two matrices that can be multiplied, in one dtype and the layout of the kernels."""
+    a, b = _numeric("A", A), _numeric("B", B)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise Error(f"A has shape {a.shape} and B {b.shape}, but A·B needs (m, n) and (n, p): columns of A = rows of B")
+    if a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
+        raise Error(f"A is {a.dtype} and B is {b.dtype}, but both must be float32 or both float64; use .astype")
+    return _settled(a, a.dtype), _settled(b, b.dtype)
+
+
+def rows(Z: ArrayLike) -> NDArray[Any]:
+    """Z of any shape as a matrix, its last axis in rows; float32 or float64."""
+    array = _numeric("Z", Z)
+    if array.dtype not in (np.float32, np.float64):
+        raise Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")
+    width = array.shape[-1] if array.ndim else 1
+    return _settled(array, array.dtype).reshape(math.prod(array.shape[:-1]), width)

@@ -1,0 +1,31 @@
+"""A part to learn from, and a part held out."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import checks
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+
+
+def split(X: ArrayLike, y: ArrayLike, test: float = 0.2, seed: int = 0) -> tuple[Pair, Pair]:
+    """Shuffle the samples and hold some of them out.
+
+    Shapes    X (n, ...), y (n, ...) -> (X, y) to train with and (X, y) to test with
+    test      share of the samples to hold out, above 0 and below 1; at least one is left on either side
+    seed      the same seed gives the same split
+    Errors    ValueError if X and y differ in length, or there are fewer than two samples
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    checks.number("test", test, above=0, below=1)
+    checks.whole("seed", seed, least=0)
+    if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
+        raise checks.Error(f"X has shape {X.shape} and y {y.shape}, but both need one entry per sample")
+    if len(X) < 2:
+        raise checks.Error(f"cannot split {len(X)} samples in two; at least 2 are needed")
+    order = np.random.default_rng(seed).permutation(len(X))
+    held_out = min(max(round(test * len(X)), 1), len(X) - 1)
+    test_rows, train_rows = order[:held_out], order[held_out:]
+    return (X[train_rows], y[train_rows]), (X[test_rows], y[test_rows])

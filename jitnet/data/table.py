@@ -1,0 +1,189 @@
+"""Tables to learn from: CSV, NPZ with X and y, IDX pictures with their labels."""
+
+import csv
+import io
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks, storage
+from .download import images_and_labels, scaled
+from .idx import is_idx, read_idx
+
+
+@dataclass
+class Table:
+    """Numbers to learn from, and what is to be learned."""
+
+    X: NDArray[Any]
+    """(n, n_in) floating-point numbers."""
+    y: NDArray[Any] | None
+    """(n,) numbers or texts; None if the file has no target."""
+    features: list[str]
+    """Names of the columns of X."""
+    target: str
+    """Name of the target."""
+    kind: str
+    """"csv", "npz" or "pictures"."""
+
+
+def read_table(
+    path: str | Path,
+    target: str | None = None,
+    *,
+    labels: str | Path | None = None,
+    features: list[str] | None = None,
+) -> Table:
+    """Read a file by its kind.
+
+    CSV   separated by comma, semicolon or tab; the first row is a header if none of its cells is a number, otherwise
+          the columns are called 1, 2, 3, ...; `target` names the column to learn; all others must be numbers
+    NPZ   arrays X (n, ...) and y (n,)
+    IDX   pictures; the labels are in the file `labels`, or in the one that MNIST's way of naming points to
+    features   given, the file is to be predicted: these columns are picked and the target may be missing
+
+    Errors    FileNotFoundError; ValueError that names file, line and column of what is wrong
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if Path(path).suffix == ".npz":
+        return _read_npz(path, needs_target=features is None)
+    if is_idx(path):
+        return _read_pictures(path, labels, needs_target=features is None)
+    return _read_csv(path, target, features)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
+    """Column names, numbered rows, and whether the names came from a header."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise checks.Error(f"{path} is no text in UTF-8 (byte {error.start}); save it as CSV in UTF-8") from None
+    first_line = text.lstrip("\n\r").partition("\n")[0]
+    separator = max(",;\t", key=first_line.count)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+        rows = [
+            (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)
+        ]
+    except csv.Error as error:
+        raise checks.Error(f"{path}, line {reader.line_num}: {error}") from None
+    if not rows:
+        raise checks.Error(f"{path} is empty")
+    has_header = not any(_is_number(cell) for cell in rows[0][1])
+    names = rows.pop(0)[1] if has_header else [str(i + 1) for i in range(len(rows[0][1]))]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise checks.Error(f"{path} has two columns called {twice!r}; rename one")
+    if not rows:
+        raise checks.Error(f"{path} has a header but no rows")
+    for line, row in rows:
+        if len(row) != len(names):
+            raise checks.Error(f"{path}, line {line} has {len(row)} cells, but there are {len(names)} columns")
+    return names, rows, has_header
+
+
+def _read_csv(path: str | Path, target: str | None, features: list[str] | None) -> Table:
+    names, rows, has_header = _read_rows(path)
+    if features is not None:
+        if not has_header and len(names) == len(features):  # the target's column is not there: count anew
+            names = features
+        missing = [name for name in features if name not in names]
+        if missing:
+            raise checks.Error(f"{path} lacks the columns {', '.join(missing)} that the model learned from")
+        chosen = features
+    else:
+        if target is None:
+            raise checks.Error(f"say which column of {path} to learn with --target NAME; columns: {', '.join(names)}")
+        checks.one_of(f"target column of {path}", target, names)
+        chosen = [name for name in names if name != target]
+        if not chosen:
+            raise checks.Error(f"{path} has no column besides the target {target!r} to learn from")
+    X = np.empty((len(rows), len(chosen)))
+    for j, name in enumerate(chosen):
+        column = names.index(name)
+        for i, (line, row) in enumerate(rows):
+            X[i, j] = _number(row[column], path, line, name)
+    y = None
+    if target in names:
+        y = _target([row[names.index(target)] for _, row in rows], [line for line, _ in rows], path, target)
+    return Table(X, y, chosen, target or "", "csv")
+
+
+def _number(cell: str, path: str | Path, line: int, name: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        what = f"{cell!r} is" if cell else "an empty cell is"
+        raise checks.Error(
+            f"{path}, line {line}, column {name!r}: {what} no finite number; every column but the target needs one"
+        )
+    return value
+
+
+def _target(cells: list[str], lines: list[int], path: str | Path, name: str | None) -> NDArray[Any]:
+    for cell, line in zip(cells, lines, strict=True):
+        if not cell:
+            raise checks.Error(f"{path}, line {line}: the target {name!r} is empty")
+    if all(_is_number(cell) for cell in cells):
+        numbers = np.array([_number(cell, path, line, name or "") for cell, line in zip(cells, lines, strict=True)])
+        return numbers.astype(np.int64) if (np.abs(numbers) < 2**53).all() and (numbers % 1 == 0).all() else numbers
+    return np.array(cells)
+
+
+def _read_npz(path: str | Path, needs_target: bool) -> Table:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            missing = [name for name in ("X", "y") if name not in members and (name == "X" or needs_target)]
+            if missing:
+                raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {', '.join(members) or 'nothing'}")
+            arrays = {name: storage.read_array(archive, members[name]) for name in ("X", "y") if name in members}
+    except checks.Error:
+        raise
+    except Exception as error:  # a damaged archive can fail in any way that its reader can
+        raise checks.Error(f"{path} is not a readable .npz file: {error or type(error).__name__}") from None
+    X, y = arrays["X"], arrays.get("y")
+    if X.ndim < 2 or X.dtype.kind not in "fiub":
+        raise checks.Error(f"X in {path} is {X.shape} {X.dtype}, but must be numbers (n, ...), one sample a row")
+    if y is not None:
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.shape != (len(X),) or y.dtype.kind not in "fiubU":
+            raise checks.Error(f"y in {path} is {y.shape} {y.dtype}, but must be numbers or texts ({len(X)},)")
+        y = y.astype(np.int64) if y.dtype.kind in "uib" else y
+    rows = X.reshape(len(X), -1).astype(np.float64)
+    return Table(rows, y, [str(i + 1) for i in range(rows.shape[1])], "y", "npz")
+
+
+def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:
+    images = read_idx(path)
+    if images.ndim < 2:
+        raise checks.Error(f"{path} holds {images.shape}: labels, it seems; give the file with the pictures")
+    X, y = scaled(images), None
+    if needs_target:
+        beside = Path(labels) if labels else _labels_beside(Path(path))
+        X, y = images_and_labels(images, read_idx(beside), f"{path} and {beside}")
+    return Table(X, y, [str(i + 1) for i in range(X.shape[1])], "label", "pictures")
+
+
+def _labels_beside(path: Path) -> Path:
+    name = path.name.replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
+        if candidate != path.name and (path.parent / candidate).exists():
+            return path.parent / candidate
+    raise checks.Error(f"no labels found beside {path}; say where they are with --labels FILE")

@@ -1,0 +1,50 @@
+"""Single operations for use on any array: shape, layout and alignment are seen to, then the fast kernel runs."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import backend as backends
+from . import checks
+
+
+def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+    """Matrix product.
+
+    Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
+    Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, zero sizes too
+    Dtype     float32 or float64, both equal
+    Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
+    """
+    left, right = checks.factors(A, B)
+    C = np.empty((left.shape[0], right.shape[1]), left.dtype)
+    backends.get(backend).kernels["matmul"](left, right, C)
+    return C
+
+
+def sigmoid(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+    """1/(1 + e^{−Z}), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
+    return _element_by_element("sigmoid", Z, backend)
+
+
+def tanh(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+    """Hyperbolic tangent, element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
+    return _element_by_element("tanh", Z, backend)
+
+
+def relu(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+    """max(Z, 0), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
+    return _element_by_element("relu", Z, backend)
+
+
+def softmax(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+    """e^Z / Σ e^Z along the last axis; Z float32 or float64 of any shape and layout; a NaN makes its row NaN."""
+    return _element_by_element("softmax", Z, backend)
+
+
+def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
+    rows = checks.rows(Z)
+    A = np.empty_like(rows)
+    backends.get(backend).kernels[operation](rows, A)
+    return A.reshape(np.shape(Z))

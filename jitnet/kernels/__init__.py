@@ -1,0 +1,24 @@
+"""Every loop that jitnet computes with, written by hand. One file is one operation; its rungs run top to bottom.
+
+The legend, for code, formulas and plots alike:
+
+    m            samples in a mini-batch
+    n_in, n_out  width of a layer's input and output
+    X            input of a layer, one sample a row            (m, n_in)
+    W, b         weights, bias                                 (n_in, n_out), (n_out,)
+    Z            pre-activation, Z = X·W + b                   (m, n_out)
+    A            activation, A = f(Z)                          (m, n_out)
+    Y            target                                        (m, n_out)
+    L            the loss, a scalar, averaged over the batch
+    delta        ∂L/∂Z of a layer                              (m, n_out)
+    dW, db, dX   ∂L/∂W = Xᵀ·delta, ∂L/∂b = Σ_rows delta, ∂L/∂X = delta·Wᵀ
+    i, j, k      sample, unit out, unit in
+    theta, grad  all parameters as one flat vector, and their gradient
+
+    LADDERS["matmul"]["reordered"](X, W, Z)     a rung is a function: inputs first, outputs last, returns None
+"""
+
+from . import activation, batch, bias, loss, matmul, update, yardstick
+from .ladders import LADDERS, SIGNATURES
+
+__all__ = ["LADDERS", "SIGNATURES", "activation", "batch", "bias", "loss", "matmul", "update", "yardstick"]

@@ -1,0 +1,29 @@
+"""Memory that starts on a cache line.
+
+A 512-bit load that straddles two cache lines costs twice as much as one that does not, and NumPy aligns to
+16 bytes only.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+LINE = 64
+"""Bytes in a cache line, and in the widest vector register."""
+
+
+def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+    """Zeros whose first element lies at an address that is a multiple of 64."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def whole_lines(count: int, dtype: DTypeLike) -> int:
+    """`count` rounded up, so that what follows starts on a cache line again."""
+    per_line = LINE // np.dtype(dtype).itemsize
+    return -(-count // per_line) * per_line

@@ -1,0 +1,104 @@
+"""One step against the slope: every parameter of the network in one loop over one flat vector.
+
+`weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so the gradient it sees is grad + weight_decay·theta.
+"""
+
+import math
+
+from numba import prange
+
+from .ladders import operation
+from .legend import Vector
+
+
+@operation("T[::1], T, T, T[::1]")
+def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    """Stochastic gradient descent.
+
+    Formula   g = grad + weight_decay·theta
+              theta ← theta − lr·g
+    Shapes    grad (n,), theta (n,)
+    Dtype     float32 or float64, all equal, numbers included
+    Writes    theta, in place
+    Parallel  over the parameters
+    Cost      4 FLOP per parameter
+    Errors    none here: checks.py has spoken before
+    Source    Robbins and Monro, A Stochastic Approximation Method, 1951
+    """
+    for i in prange(theta.size):
+        theta[i] -= lr * (grad[i] + weight_decay * theta[i])
+
+
+@operation("T[::1], T, T, T, T[::1], T[::1]")
+def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
+    """Gradient descent with a memory of the way it was going.
+
+    Formula   g = grad + weight_decay·theta
+              velocity ← beta·velocity + g
+              theta ← theta − lr·velocity
+    Shapes    grad (n,), velocity (n,), theta (n,)
+    Dtype     float32 or float64, all equal, numbers included
+    Writes    velocity and theta, in place
+    Parallel  over the parameters
+    Cost      6 FLOP per parameter
+    Errors    none here: checks.py has spoken before
+    Source    Polyak, Some methods of speeding up the convergence of iteration methods, 1964
+    """
+    for i in prange(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        v = beta * velocity[i] + g
+        velocity[i] = v
+        theta[i] -= lr * v
+
+
+@operation("T[::1], T, T, T, T[::1], T[::1]")
+def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
+    """Momentum that looks one step ahead: like `momentum`, but theta ← theta − lr·(g + beta·velocity).
+
+    Source    Sutskever et al., On the importance of initialization and momentum in deep learning, 2013
+    """
+    for i in prange(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        v = beta * velocity[i] + g
+        velocity[i] = v
+        theta[i] -= lr * (g + beta * v)
+
+
+@operation("T[::1], T, T, T, T, T, T, T, T[::1], T[::1], T[::1]")
+def adam(
+    grad: Vector,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    weight_decay: float,
+    correction1: float,
+    correction2: float,
+    mean: Vector,
+    square: Vector,
+    theta: Vector,
+) -> None:
+    """Steps of a similar size for every parameter, whatever the size of its gradient.
+
+    Formula   g = grad + weight_decay·theta
+              mean ← beta1·mean + (1 − beta1)·g
+              square ← beta2·square + (1 − beta2)·g²
+              theta ← theta − lr·(mean/correction1) / (√(square/correction2) + epsilon)
+              with correction1 = 1 − beta1^t and correction2 = 1 − beta2^t at step t = 1, 2, ..., because both
+              averages began at 0
+    Shapes    grad (n,), mean (n,), square (n,), theta (n,)
+    Dtype     float32 or float64, all equal, numbers included
+    Writes    mean, square and theta, in place
+    Parallel  over the parameters
+    Cost      one square root, three divisions per parameter
+    Errors    none here: checks.py has spoken before
+    Source    Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015
+    """
+    one = theta.dtype.type(1)
+    for i in prange(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        first = beta1 * mean[i] + (one - beta1) * g
+        second = beta2 * square[i] + (one - beta2) * (g * g)
+        mean[i] = first
+        square[i] = second
+        theta[i] -= lr * (first / correction1) / (theta.dtype.type(math.sqrt(second / correction2)) + epsilon)

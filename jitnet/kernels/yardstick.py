@@ -1,0 +1,162 @@
+"""The same operations in NumPy: no rungs to climb, but the yardstick beside each ladder.
+
+NumPy hands the products to BLAS; everything else is its own compiled loops.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .ladders import yardstick
+from .legend import Matrix, Vector
+
+
+@yardstick("matmul")
+def matmul(X: Matrix, W: Matrix, Z: Matrix) -> None:
+    np.matmul(X, W, out=Z)
+
+
+@yardstick("matmul_tn")
+def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
+    np.matmul(X.T, delta, out=dW)
+
+
+@yardstick("matmul_nt")
+def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
+    np.matmul(delta, W.T, out=dX)
+
+
+@yardstick("add_bias")
+def add_bias(b: Vector, Z: Matrix) -> None:
+    np.add(Z, b, out=Z)
+
+
+@yardstick("column_sums")
+def column_sums(delta: Matrix, db: Vector) -> None:
+    np.sum(delta, axis=0, out=db)
+
+
+@yardstick("identity")
+def identity(Z: Matrix, A: Matrix) -> None:
+    np.copyto(A, Z)
+
+
+@yardstick("identity_derivative")
+def identity_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    np.copyto(delta, dA)
+
+
+@yardstick("sigmoid")
+def sigmoid(Z: Matrix, A: Matrix) -> None:
+    e = np.exp(-np.abs(Z))
+    np.divide(np.where(Z >= 0, Z.dtype.type(1), e), 1 + e, out=A)
+
+
+@yardstick("sigmoid_derivative")
+def sigmoid_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    np.multiply(dA, A * (1 - A), out=delta)
+
+
+@yardstick("tanh")
+def tanh(Z: Matrix, A: Matrix) -> None:
+    np.tanh(Z, out=A)
+
+
+@yardstick("tanh_derivative")
+def tanh_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    np.multiply(dA, 1 - A * A, out=delta)
+
+
+@yardstick("relu")
+def relu(Z: Matrix, A: Matrix) -> None:
+    np.maximum(Z, 0, out=A)
+
+
+@yardstick("relu_derivative")
+def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    np.multiply(dA, A > 0, out=delta)
+
+
+@yardstick("softmax")
+def softmax(Z: Matrix, A: Matrix) -> None:
+    np.exp(Z - Z.max(axis=1, keepdims=True, initial=-np.inf), out=A)
+    np.divide(A, A.sum(axis=1, keepdims=True), out=A)
+
+
+@yardstick("softmax_derivative")
+def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    np.multiply(A, dA - np.sum(dA * A, axis=1, keepdims=True), out=delta)
+
+
+@yardstick("output_delta")
+def output_delta(A: Matrix, Y: Matrix, scale: float, delta: Matrix) -> None:
+    np.multiply(scale, A - Y, out=delta)
+
+
+@yardstick("half_squared_error")
+def half_squared_error(A: Matrix, Y: Matrix, losses: Vector) -> None:
+    np.multiply(A.dtype.type(0.5), np.square(A - Y).sum(axis=1), out=losses)
+
+
+@yardstick("mse")
+def mse(A: Matrix, Y: Matrix, losses: Vector) -> None:
+    np.divide(np.square(A - Y).sum(axis=1), A.dtype.type(A.shape[1]), out=losses)
+
+
+@yardstick("cross_entropy")
+def cross_entropy(Z: Matrix, Y: Matrix, losses: Vector) -> None:
+    largest = Z.max(axis=1, keepdims=True, initial=-np.inf)
+    log_total = np.log(np.exp(Z - largest).sum(axis=1, keepdims=True))
+    np.sum(Y * ((largest - Z) + log_total), axis=1, out=losses)
+
+
+@yardstick("binary_cross_entropy")
+def binary_cross_entropy(Z: Matrix, Y: Matrix, losses: Vector) -> None:
+    np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z))), axis=1, out=losses)
+
+
+@yardstick("sgd")
+def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    theta -= lr * (grad + weight_decay * theta)
+
+
+@yardstick("momentum")
+def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
+    velocity *= beta
+    velocity += grad + weight_decay * theta
+    theta -= lr * velocity
+
+
+@yardstick("nesterov")
+def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
+    g = grad + weight_decay * theta
+    velocity *= beta
+    velocity += g
+    theta -= lr * (g + beta * velocity)
+
+
+@yardstick("adam")
+def adam(
+    grad: Vector,
+    lr: Any,
+    beta1: Any,
+    beta2: Any,
+    epsilon: Any,
+    weight_decay: Any,
+    correction1: Any,
+    correction2: Any,
+    mean: Vector,
+    square: Vector,
+    theta: Vector,
+) -> None:
+    g = grad + weight_decay * theta
+    mean *= beta1
+    mean += (1 - beta1) * g
+    square *= beta2
+    square += (1 - beta2) * (g * g)
+    theta -= lr * (mean / correction1) / (np.sqrt(square / correction2) + epsilon)
+
+
+@yardstick("gather")
+def gather(data: Matrix, rows: Vector, batch: Matrix) -> None:
+    np.take(data, rows, axis=0, out=batch, mode="clip")

@@ -1,0 +1,340 @@
+"""Dense layers and the network they chain up to: parameters, the pass forward, the gradients.
+
+All parameters are views of one flat vector `theta`, and all gradients of a second one, `grad`; each W and b starts
+on a cache line. What a pass computes on the way lives in a `Workspace`, made once per batch size.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import backend as backends
+from . import checks, losses, storage, training
+from .backend import Backend
+from .kernels.buffers import aligned, whole_lines
+from .kernels.legend import Matrix, Vector
+from .losses import ACTIVATIONS, Loss
+
+INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
+    "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
+    "he": lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out)) * math.sqrt(2 / n_in),
+    "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
+}
+"""How W begins. glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b begins at 0."""
+
+ROWS_AT_ONCE = 1024
+"""forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
+
+
+@dataclass
+class Dense:
+    """One layer: A = f(X·W + b).
+
+    Shapes    X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
+    f         "sigmoid", "tanh", "relu", "identity" or "softmax"
+    init      "glorot", "he" or "zeros"
+    Errors    ValueError for widths below 1 and unknown names
+
+    A network makes its own copy of each layer and gives it W, b, dW and db: views of theta and grad.
+    """
+
+    n_in: int
+    n_out: int
+    activation: str = "identity"
+    bias: bool = True
+    init: str = "glorot"
+    _views: "tuple[Matrix, Vector | None, Matrix, Vector | None] | None" = field(
+        default=None, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        checks.whole("n_in of Dense", self.n_in, least=1)
+        checks.whole("n_out of Dense", self.n_out, least=1)
+        checks.one_of("activation", self.activation, ACTIVATIONS)
+        checks.one_of("init", self.init, INITS)
+
+    def _view(self, position: int) -> Any:
+        if self._views is None:
+            raise checks.Error("this Dense has no parameters yet: a Network gives them to its own copy, net.layers[l]")
+        return self._views[position]
+
+    @property
+    def W(self) -> Matrix:
+        """Weights (n_in, n_out)."""
+        return self._view(0)  # type: ignore[no-any-return]
+
+    @W.setter
+    def W(self, values: ArrayLike) -> None:
+        self._assign("W", self.W, values)
+
+    @property
+    def b(self) -> Vector | None:
+        """Bias (n_out,), or None with bias=False."""
+        return self._view(1)  # type: ignore[no-any-return]
+
+    @b.setter
+    def b(self, values: ArrayLike) -> None:
+        if self.b is None:
+            raise checks.Error("this layer has no bias: it was made with bias=False")
+        self._assign("b", self.b, values)
+
+    @property
+    def dW(self) -> Matrix:
+        """∂L/∂W of the last batch (n_in, n_out)."""
+        return self._view(2)  # type: ignore[no-any-return]
+
+    @property
+    def db(self) -> Vector | None:
+        """∂L/∂b of the last batch (n_out,), or None with bias=False."""
+        return self._view(3)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _assign(name: str, target: NDArray[Any], values: ArrayLike) -> None:
+        if np.shape(values) != target.shape:
+            raise checks.Error(f"{name} has shape {target.shape}, but was given {np.shape(values)}")
+        target[...] = values  # a view of theta stays a view of theta
+
+
+class Gradient(NamedTuple):
+    """What the pass back leaves at one layer."""
+
+    dW: Matrix
+    db: Vector | None
+    delta: Matrix
+
+
+class Workspace:
+    """Memory for the passes over m samples: the batch itself, and Z, A and delta of every layer."""
+
+    def __init__(self, layers: list[Dense], m: int, dtype: np.dtype[Any]) -> None:
+        self.m = m
+        self.X = aligned((m, layers[0].n_in), dtype)
+        self.Y = aligned((m, layers[-1].n_out), dtype)
+        self.Z = [aligned((m, layer.n_out), dtype) for layer in layers]
+        self.A = [aligned((m, layer.n_out), dtype) for layer in layers]
+        self.delta = [aligned((m, layer.n_out), dtype) for layer in layers]
+        self.losses = aligned(m, dtype)
+
+
+class Network:
+    """A multilayer perceptron.
+
+        net = Network(Dense(64, 32, "sigmoid"), Dense(32, 10, "softmax"), seed=0, dtype="float32")
+
+    Shapes    X (m, n_in of the first layer); output (m, n_out of the last)
+    Dtype     "float32" or "float64", for parameters and everything computed with them
+    seed      decides the first parameters, and the order of samples in `fit`; None draws one
+    Errors    ValueError for layers that do not chain, unknown names, and input that does not fit
+    """
+
+    def __init__(self, *layers: Dense, seed: int | None = None, dtype: str = "float32") -> None:
+        for layer in layers:
+            if not isinstance(layer, Dense):
+                raise checks.Error(f"{layer!r} is no layer; write Dense(n_in, n_out, activation)")
+        checks.chain([(layer.n_in, layer.n_out) for layer in layers])
+        if seed is not None:
+            checks.whole("seed", seed, least=0)
+        self.dtype = checks.dtype_of(dtype)
+        self.seed = seed
+        self.loss: str | None = None  # the one it was last trained with
+        self.recipe: Any = None  # how rows of a file become X, where the command line trained it
+        self.layers = [Dense(layer.n_in, layer.n_out, layer.activation, layer.bias, layer.init) for layer in layers]
+        self._workspaces: dict[int, Workspace] = {}
+        self._lay_out()
+        rng = np.random.default_rng(seed)
+        for layer in self.layers:
+            layer.W = INITS[layer.init](rng, layer.n_in, layer.n_out)
+
+    def _lay_out(self) -> None:
+        """Allocate theta and grad, and give each layer its views."""
+        shapes = [shape for layer in self.layers for shape in [(layer.n_in, layer.n_out), (layer.n_out,) * layer.bias]]
+        lengths = [whole_lines(math.prod(shape), self.dtype) for shape in shapes if shape]
+        self.theta = aligned(sum(lengths), self.dtype)
+        self.grad = aligned(sum(lengths), self.dtype)
+        start = 0
+        for layer in self.layers:
+            views: list[Any] = []
+            for flat in (self.theta, self.grad):
+                at = start
+                W = flat[at : at + layer.n_in * layer.n_out].reshape(layer.n_in, layer.n_out)
+                at += whole_lines(W.size, self.dtype)
+                b = flat[at : at + layer.n_out] if layer.bias else None
+                at += whole_lines(layer.n_out, self.dtype) if layer.bias else 0
+                views += [W, b]
+            layer._views = tuple(views)
+            start = at
+
+    def __repr__(self) -> str:
+        widths = "-".join(str(n) for n in [self.layers[0].n_in, *(layer.n_out for layer in self.layers)])
+        activations = ", ".join(layer.activation for layer in self.layers)
+        return f"<Network {widths} ({activations}), {self.parameters:,} parameters, {self.dtype}>"
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers there are to learn."""
+        return sum(layer.W.size + (0 if layer.b is None else layer.b.size) for layer in self.layers)
+
+    # The four formulas, forward and back.
+
+    def pass_forward(self, run: Backend, X: Matrix, work: Workspace) -> Matrix:
+        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output."""
+        A = X
+        for layer, Z, A_next in zip(self.layers, work.Z, work.A, strict=True):
+            run.forward(A, layer.W, layer.b, layer.activation, Z, A_next)
+            A = A_next
+        return A
+
+    def pass_back(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, work: Workspace) -> None:
+        """delta at the output, and then, layer by layer, the gradients and delta one layer back."""
+        last = len(self.layers) - 1
+        scale = self.dtype.type(loss.scale(work.m, self.layers[last].n_out))
+        run.output(loss, scale, work.A[last], Y, self.layers[last].activation, work.delta[last])
+        for l in range(last, -1, -1):
+            layer, delta = self.layers[l], work.delta[l]
+            A_before = work.A[l - 1] if l > 0 else X
+            run.gradients(A_before, delta, layer.dW, layer.db)
+            if l > 0:
+                run.propagate(delta, layer.W, A_before, self.layers[l - 1].activation, work.delta[l - 1])
+
+    def operations(self, loss: Loss | None = None) -> list[str]:
+        """The kernels that a pass forward needs and, given a loss, those of the pass back."""
+        activations = [layer.activation for layer in self.layers]
+        needed = ["matmul", *activations]
+        if any(layer.bias for layer in self.layers):
+            needed += ["add_bias"]
+        if loss:
+            needed += ["output_delta", loss.name, "matmul_tn"]
+            needed += [f"{f}_derivative" for f in activations[: -1 if loss.includes_derivative else None]]
+            if len(self.layers) > 1:
+                needed += ["matmul_nt"]
+            if "add_bias" in needed:
+                needed += ["column_sums"]
+        return list(dict.fromkeys(needed))
+
+    def workspace(self, m: int) -> Workspace:
+        """Memory for m samples, made the first time that m comes along; the four latest are kept."""
+        if m not in self._workspaces:
+            if len(self._workspaces) == 4:
+                del self._workspaces[next(iter(self._workspaces))]
+            self._workspaces[m] = Workspace(self.layers, m, self.dtype)
+        return self._workspaces[m]
+
+    # For users.
+
+    def forward(self, X: ArrayLike, backend: str = "fast") -> Matrix:
+        """Activations of the last layer.
+
+        Formula   A^l = f(A^{l-1}·W^l + b^l), A^0 = X
+        Shapes    X (m, n_in) -> (m, n_out)
+        Errors    ValueError if X does not fit, is empty or holds NaN or infinity
+        """
+        return self._forward(checks.samples(X, self.layers[0].n_in, self.dtype), backends.get(backend))
+
+    def _forward(self, X: Matrix, run: Backend) -> Matrix:
+        output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
+        for rows, work in self._portions(len(X)):
+            output[rows] = self.pass_forward(run, X[rows], work)
+        return output
+
+    def _portions(self, m: int) -> "Iterator[tuple[slice, Workspace]]":
+        for start in range(0, m, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, m)
+            yield slice(start, stop), self.workspace(stop - start)
+
+    def predict(self, X: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+        """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out)."""
+        A = self.forward(X, backend)
+        return self._labels(A) if self.classifies() else A
+
+    def classifies(self) -> bool:
+        """True if the last layer speaks of classes: softmax, or one sigmoid for yes and no."""
+        last = self.layers[-1]
+        return last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
+
+    def _labels(self, A: Matrix) -> NDArray[np.int64]:
+        if self.layers[-1].n_out == 1:
+            return (A[:, 0] > 0.5).astype(np.int64)
+        return np.asarray(A.argmax(axis=1), np.int64)
+
+    def _loss(self, name: str | None) -> Loss:
+        return losses.get(name or self.loss, self.layers[-1].activation)
+
+    def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix:
+        """Y, or labels, as the matrix (m, n_out) that the kernels work with."""
+        last = self.layers[-1]
+        return checks.targets(Y, m, last.n_out, last.activation, loss.name, self.dtype)
+
+    def evaluate(self, X: ArrayLike, Y: ArrayLike, loss: str | None = None, backend: str = "fast") -> dict[str, float]:
+        """How well the network does: {"loss": ...} and, for classes, "accuracy", the share it gets right.
+
+        Shapes    X (m, n_in), Y (m, n_out), or labels (m,)
+        loss      the one it was trained with, or the one that suits the last layer
+        Errors    as for `gradients`
+        """
+        which = self._loss(loss)
+        inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
+        wanted = self.targets(Y, len(inputs), which)
+        classes = self.classifies() or (np.ndim(Y) == 1 and self.layers[-1].n_out > 1)
+        return self.measure(backends.get(backend), inputs, wanted, which, classes)
+
+    def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]:
+        """`evaluate` for arrays that have been checked."""
+        total, right = 0.0, 0
+        for rows, work in self._portions(len(X)):
+            A = self.pass_forward(run, X[rows], work)
+            run.losses(loss, work.Z[-1], A, Y[rows], work.losses)
+            total += float(work.losses.sum(dtype=np.float64))
+            right += int((self._labels(A) == self._labels(Y[rows])).sum()) if classes else 0
+        result = {"loss": total / len(X)}
+        return {**result, "accuracy": right / len(X)} if classes else result
+
+    def gradients(
+        self, X: ArrayLike, Y: ArrayLike, loss: str | None = None, backend: str = "fast"
+    ) -> tuple[float, list[Gradient]]:
+        """The loss of one batch and its gradient by every parameter, by backpropagation.
+
+        Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),
+                  dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l
+        Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer dW (n_in, n_out), db (n_out,) or
+                  None, delta (m, n_out); copies, yours to keep
+        Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not go together
+        """
+        run, which = backends.get(backend), self._loss(loss)
+        inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
+        wanted = self.targets(Y, len(inputs), which)
+        work = Workspace(self.layers, len(inputs), self.dtype)
+        A = self.pass_forward(run, inputs, work)
+        run.losses(which, work.Z[-1], A, wanted, work.losses)
+        self.pass_back(run, inputs, wanted, which, work)
+        grads = [
+            Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), delta)
+            for layer, delta in zip(self.layers, work.delta, strict=True)
+        ]
+        return float(work.losses.mean(dtype=np.float64)), grads
+
+    fit = training.fit
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to an .npz file, whole or not at all."""
+        storage.save(path, self)
+
+
+def load(path: str | Path) -> Network:
+    """Read a network that `Network.save` or `jitnet train --save` wrote.
+
+    Errors    FileNotFoundError; ValueError if the file is damaged, cut short, forged or from a newer version
+    """
+    model = storage.read_model(path)
+    net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=model.dtype)
+    for l, layer in enumerate(net.layers):
+        layer.W = model.arrays[f"W{l}"]
+        if layer.b is not None:
+            layer.b = model.arrays[f"b{l}"]
+    net.loss = model.loss
+    net.recipe = model.recipe
+    return net

@@ -1,0 +1,132 @@
+"""The optimizers that a user names. Each is one kernel over the flat vector of parameters; see kernels/update.py."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import checks
+from .kernels.buffers import aligned
+from .kernels.jit import Kernel
+from .kernels.legend import Vector
+
+
+class Optimizer(ABC):
+    """A rule for one step against the slope. The settings are here; the memory between steps is in `state`."""
+
+    kernel: str
+    """Name of the operation that makes the step."""
+    memory: tuple[str, ...]
+    """Names of the vectors it keeps between steps, each as long as theta."""
+
+    def start(self, theta: Vector) -> list[Vector]:
+        """Fresh memory, all zeros."""
+        return [aligned(theta.size, theta.dtype) for _ in self.memory]
+
+    @abstractmethod
+    def numbers(self, t: int) -> tuple[float, ...]:
+        """The kernel's numbers at step t = 1, 2, ..., between its gradient and its vectors."""
+
+    def step(self, kernel: Kernel, t: int, grad: Vector, state: list[Vector], theta: Vector) -> None:
+        """Change theta, in place."""
+        number = theta.dtype.type
+        kernel(grad, *[number(value) for value in self.numbers(t)], *state, theta)
+
+    def settings(self) -> dict[str, Any]:
+        """Name and settings, to be written to a file or shown."""
+        return {"name": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent: theta ← theta − lr·(grad + weight_decay·theta).
+
+    lr > 0 and weight_decay ≥ 0 have no units; ValueError otherwise.
+    """
+
+    lr: float
+    weight_decay: float = 0.0
+
+    kernel = "sgd"
+    memory = ()
+
+    def __post_init__(self) -> None:
+        checks.number("lr", self.lr, above=0)
+        checks.number("weight_decay", self.weight_decay, least=0)
+
+    def numbers(self, t: int) -> tuple[float, ...]:
+        return self.lr, self.weight_decay
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """Gradient descent with a memory: velocity ← beta·velocity + g, theta ← theta − lr·velocity.
+
+    With `nesterov` the step is lr·(g + beta·velocity). g = grad + weight_decay·theta. lr > 0, 0 ≤ beta < 1,
+    weight_decay ≥ 0; ValueError otherwise.
+    """
+
+    lr: float
+    beta: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    memory = ("velocity",)
+
+    def __post_init__(self) -> None:
+        checks.number("lr", self.lr, above=0)
+        checks.number("beta", self.beta, least=0, below=1)
+        checks.number("weight_decay", self.weight_decay, least=0)
+
+    @property
+    def kernel(self) -> str:  # type: ignore[override]
+        return "nesterov" if self.nesterov else "momentum"
+
+    def numbers(self, t: int) -> tuple[float, ...]:
+        return self.lr, self.beta, self.weight_decay
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Steps of a similar size for every parameter: theta ← theta − lr·mean/(√square + epsilon), bias-corrected.
+
+    mean and square are running averages of g and g², g = grad + weight_decay·theta. lr > 0, 0 ≤ beta1, beta2 < 1,
+    epsilon > 0, weight_decay ≥ 0; ValueError otherwise. Kingma and Ba, 2015.
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    kernel = "adam"
+    memory = ("mean", "square")
+
+    def __post_init__(self) -> None:
+        checks.number("lr", self.lr, above=0)
+        checks.number("beta1", self.beta1, least=0, below=1)
+        checks.number("beta2", self.beta2, least=0, below=1)
+        checks.number("epsilon", self.epsilon, above=0)
+        checks.number("weight_decay", self.weight_decay, least=0)
+
+    def numbers(self, t: int) -> tuple[float, ...]:
+        return (
+            self.lr, self.beta1, self.beta2, self.epsilon, self.weight_decay,
+            1 - self.beta1**t, 1 - self.beta2**t,
+        )  # fmt: skip
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
+
+
+USUAL_LR = {"sgd": 0.1, "momentum": 0.05, "adam": 0.003}
+"""Learning rates that suit most small networks, for those who name an optimizer and no rate."""
+
+
+def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:
+    """An optimizer from its name and settings; an object stays as it is."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    name = checks.one_of("optimizer", optimizer, OPTIMIZERS)
+    return OPTIMIZERS[name](**{"lr": USUAL_LR[name], **settings})

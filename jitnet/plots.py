@@ -1,0 +1,48 @@
+"""Pictures of a training run. Needs matplotlib, which the extra `cli` brings."""
+
+import importlib.util
+from pathlib import Path
+
+from . import checks, storage
+from .training import History
+
+
+def check_drawing(path: str | Path) -> None:
+    """Find out now, and not after the training, that no picture can be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise checks.Error("drawing needs matplotlib: pip install 'jitnet[cli]'")
+    storage.check_writable(path)
+
+
+def draw_history(history: History, path: str | Path, title: str) -> None:
+    """Loss and, for classes, accuracy per epoch as a PNG."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    epochs = range(1, history.epochs + 1)
+    panels = 2 if history.validation_accuracy else 1
+    figure = Figure(figsize=(4.8 * panels, 3.6), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    axes[0].plot(epochs, history.loss, label="training", color="#0072b2", marker="o", markersize=3)
+    if history.validation_loss:
+        axes[0].plot(epochs, history.validation_loss, "--", label="held out", color="#d55e00", marker="s", markersize=3)
+        axes[0].legend()
+    axes[0].set(title="Loss", ylabel="mean loss per sample", ylim=(0, None))
+    if panels == 2:
+        axes[1].plot(
+            epochs, history.validation_accuracy, "--", label="held out", color="#d55e00", marker="s", markersize=3
+        )
+        axes[1].set(title="Accuracy", ylabel="share of held-out samples right")
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes[1].legend(loc="lower right")
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+        if history.best_epoch:
+            axis.axvline(history.best_epoch, color="grey", linestyle=":")
+            axis.annotate("weights kept", (history.best_epoch, 1), xycoords=("data", "axes fraction"),
+                          xytext=(3, -12), textcoords="offset points", fontsize=8, color="dimgrey")  # fmt: skip
+    figure.suptitle(title)
+    with storage.replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)

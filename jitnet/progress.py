@@ -1,0 +1,123 @@
+"""What people see while they wait: compiling, then epochs.
+
+`Progress` itself shows nothing and is what to inherit from; `Lines` prints plain lines and no control characters;
+`Bars` draws with rich, where that is installed and standard error is a terminal.
+"""
+
+import importlib.util
+import sys
+import time
+from typing import Any
+
+
+class Progress:
+    """Receives news of a training run; shows nothing."""
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def compiling(self, done: int, total: int, kernel: str) -> None:
+        """`done` of `total` kernels are compiled, `kernel` comes next. Not called when all were in the cache."""
+
+    def training(self, done: int, epochs: int) -> None:
+        """Epochs begin; `done` of them lie behind, where a run is resumed."""
+
+    def batch(self, done: int, total: int) -> None:
+        """`done` of the `total` samples of this epoch were seen."""
+
+    def epoch(self, history: Any, epochs: int) -> None:
+        """An epoch is complete."""
+
+
+def on_standard_error() -> Progress:
+    """Bars on a terminal with rich, lines elsewhere."""
+    if sys.stderr.isatty() and importlib.util.find_spec("rich"):
+        return Bars()
+    return Lines()
+
+
+def summary(history: Any, epochs: int) -> str:
+    """The latest epoch in one line."""
+    text = f"epoch {history.epochs:>{len(str(epochs))}}/{epochs}  loss {history.loss[-1]:.4f}"
+    if history.validation_loss:
+        text += f"  validation loss {history.validation_loss[-1]:.4f}"
+    if history.validation_accuracy:
+        text += f"  accuracy {history.validation_accuracy[-1]:.1%}"
+    return text
+
+
+class Lines(Progress):
+    """Plain lines on standard error: some ten for a training run, more when epochs are slow."""
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._latest = time.monotonic()
+
+    def training(self, done: int, epochs: int) -> None:
+        self._epoch = done
+
+    def compiling(self, done: int, total: int, kernel: str) -> None:
+        if done == 0:
+            self._say(f"compiling {total} kernels, once per machine ...")
+        elif done == total:
+            self._say(f"compiled {total} kernels")
+        elif time.monotonic() - self._latest > 2:
+            self._say(f"compiling {done + 1}/{total}: {kernel}")
+
+    def batch(self, done: int, total: int) -> None:
+        if done < total and time.monotonic() - self._latest > 5:
+            self._say(f"epoch {self._epoch + 1}: {done / total:.0%} of the samples")
+
+    def epoch(self, history: Any, epochs: int) -> None:
+        self._epoch = history.epochs
+        if history.epochs % max(1, epochs // 10) == 0 or time.monotonic() - self._latest > 5:
+            self._say(summary(history, epochs))
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+        self._latest = time.monotonic()
+
+
+class Bars(Progress):
+    """Progress bars drawn by rich."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        self._bars = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=10)
+        self._compiling: Any = None
+        self._training: Any = None
+        self._epoch = 0
+        self._latest = 0.0
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def compiling(self, done: int, total: int, kernel: str) -> None:
+        if self._compiling is None:
+            self._compiling = self._bars.add_task("", total=total)
+        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {total} kernels"
+        self._bars.update(self._compiling, completed=done, description=text)
+
+    def training(self, done: int, epochs: int) -> None:
+        self._epoch = done
+        self._training = self._bars.add_task(f"epoch {done + 1}/{epochs}", total=epochs, completed=done)
+
+    def batch(self, done: int, total: int) -> None:
+        if time.monotonic() - self._latest > 0.1:  # drawing costs more than a small batch
+            self._latest = time.monotonic()
+            self._bars.update(self._training, completed=self._epoch + done / total)
+
+    def epoch(self, history: Any, epochs: int) -> None:
+        self._epoch = history.epochs
+        self._bars.update(self._training, completed=history.epochs, description=summary(history, epochs))
