@@ -146,12 +146,14 @@ class Backend:
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
     """Let kernels use this many threads for a while; None leaves the number as it is."""
+    if count is None:
+        yield
+        return
+    most = numba.config.NUMBA_NUM_THREADS
+    if checks.whole("threads", count, least=1) > most:
+        raise checks.Error(f"threads is {count}, but this process can use 1 to {most}")
     before = numba.get_num_threads()
-    if count is not None:
-        most = numba.config.NUMBA_NUM_THREADS
-        if not 1 <= count <= most:
-            raise checks.Error(f"threads is {count}, but this process can use 1 to {most}")
-        numba.set_num_threads(count)
+    numba.set_num_threads(count)
     try:
         yield
     finally:

@@ -108,6 +108,12 @@ def cache_folder() -> Path:
 
 
 @functools.cache
+def _hash_of_file(path: str) -> str:
+    """Of the file that a kernel is written in, which may be somebody else's; of a notebook cell, nothing."""
+    return hashlib.blake2b(Path(path).read_bytes()).hexdigest() if os.path.exists(path) else ""
+
+
+@functools.cache
 def _hash_of_sources() -> str:
     digest = hashlib.blake2b(digest_size=16)
     for source in sorted(Path(__file__).parent.glob("*.py")):
@@ -176,7 +182,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
     def _file(self, arguments: tuple[Any, ...], codegen: Any) -> Path:
         code = self.body.__code__
         key = (
-            self.body.__module__, self.body.__qualname__, code.co_code, repr(code.co_consts),
+            self.body.__module__, self.body.__qualname__, code.co_code, _hash_of_file(code.co_filename),
             tuple(str(argument) for argument in arguments), codegen.magic_tuple(),
             self.parallel, sorted((name, repr(_in_order(value))) for name, value in OPTIONS.items()),
             config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT,

@@ -1,0 +1,181 @@
+"""What every operation should give: the formula in float64 NumPy, and how far rounding may carry a kernel from it.
+
+`case(operation, ...)` draws inputs, and returns the arguments for a rung with the outputs poisoned by NaN, beside
+the expected outputs and their bounds. A bound is eps · (number of roundings) · (sum of the absolute values that were
+added), so it scales with the dtype and the length of the sum. NaN never passes: no comparison with it is true.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Draw = Callable[..., np.ndarray]
+
+
+@dataclass
+class Case:
+    arguments: list[Any]
+    """Inputs, then outputs, as the rung takes them."""
+    expected: list[np.ndarray]
+    """One array per output, float64."""
+    bounds: list[np.ndarray]
+
+    def check(self) -> None:
+        outputs = self.arguments[-len(self.expected) :]
+        for got, expected, bound in zip(outputs, self.expected, self.bounds, strict=True):
+            error = np.abs(got.astype(np.float64) - expected)
+            wrong = ~(error <= bound)
+            if wrong.any():
+                where = tuple(np.argwhere(wrong)[0])
+                bound_there = np.broadcast_to(bound, error.shape)[where]
+                raise AssertionError(
+                    f"{wrong.sum()} of {wrong.size} wrong, first at {where}: "
+                    f"expected {expected[where]!r}, got {got[where]!r}, bound {bound_there:.3g}"
+                )
+
+
+def sigmoid(z):
+    return np.where(z >= 0, 1, np.exp(-np.abs(z))) / (1 + np.exp(-np.abs(z)))
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True, initial=-np.inf))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def log_sum_exp(z):
+    top = z.max(axis=1, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore"):
+        return top + np.log(np.exp(z - top).sum(axis=1, keepdims=True))
+
+
+def _product(left, right, terms):
+    return [left @ right], [(terms + 2) * (np.abs(left) @ np.abs(right))]
+
+
+def case(operation: str, shape: tuple[int, int, int], dtype: Any, seed: int = 0) -> Case:
+    """Draw inputs for an operation. shape is (m, n_in, n_out); element-wise operations use (m, n_out)."""
+    rng = np.random.default_rng((seed, *shape))
+    m, n_in, n_out = shape
+    dtype = np.dtype(dtype)
+
+    def draw(*size, scale=1.0):
+        return (scale * rng.standard_normal(size)).astype(dtype)
+
+    def wide(a):
+        return a.astype(np.float64)
+
+    inputs: list[Any]
+    starts: list[np.ndarray] | None = None  # of outputs that are also inputs
+    if operation == "matmul":
+        inputs = [draw(m, n_in), draw(n_in, n_out)]
+        X, W = map(wide, inputs)
+        expected, sizes = _product(X, W, n_in)
+    elif operation == "matmul_tn":
+        inputs = [draw(m, n_in), draw(m, n_out)]
+        X, delta = map(wide, inputs)
+        expected, sizes = _product(X.T, delta, m)
+    elif operation == "matmul_nt":
+        inputs = [draw(m, n_out), draw(n_in, n_out)]
+        delta, W = map(wide, inputs)
+        expected, sizes = _product(delta, W.T, n_out)
+    elif operation == "add_bias":
+        inputs, starts = [draw(n_out)], [draw(m, n_out)]
+        expected = [wide(starts[0]) + wide(inputs[0])]
+        sizes = [np.abs(expected[0])]
+    elif operation == "column_sums":
+        inputs = [draw(m, n_out)]
+        expected, sizes = [wide(inputs[0]).sum(axis=0)], [(m + 1) * np.abs(wide(inputs[0])).sum(axis=0)]
+    elif operation in ("identity", "sigmoid", "tanh", "relu", "softmax"):
+        inputs = [draw(m, n_out, scale=3)]
+        Z = wide(inputs[0])
+        f = {"identity": lambda z: z, "sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
+        f["softmax"] = softmax
+        expected = [f[operation](Z)]
+        # in softmax, Z − c is rounded before e^ sees it, which costs |Z − c| roundings
+        extra = 2 * np.abs(Z - Z.max(axis=1, keepdims=True, initial=-np.inf)) + n_out if operation == "softmax" else 0
+        sizes = [(6 + extra) * np.abs(expected[0])]
+    elif operation.endswith("_derivative"):
+        f_name = operation.removesuffix("_derivative")
+        Z, dA = rng.standard_normal((m, n_out)), draw(m, n_out)
+        f = {"identity": lambda z: z, "sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
+        f["softmax"] = softmax
+        A = f[f_name](Z).astype(dtype)
+        inputs = [A, dA]
+        a, g = wide(A), wide(dA)
+        if f_name == "softmax":
+            mean = (a * g).sum(axis=1, keepdims=True)
+            expected = [a * (g - mean)]
+            sizes = [(n_out + 4) * a * (np.abs(g) + (a * np.abs(g)).sum(axis=1, keepdims=True))]
+        else:
+            slope = {"identity": 1 + 0 * a, "sigmoid": a * (1 - a), "tanh": 1 - a * a, "relu": (a > 0) * 1.0}[f_name]
+            expected = [g * slope]
+            sizes = [4 * np.abs(g)]
+    elif operation == "output_delta":
+        scale = dtype.type(0.37)
+        inputs = [draw(m, n_out), draw(m, n_out), scale]
+        expected = [float(scale) * (wide(inputs[0]) - wide(inputs[1]))]
+        sizes = [3 * np.abs(expected[0])]
+    elif operation in ("half_squared_error", "mse"):
+        inputs = [draw(m, n_out), draw(m, n_out)]
+        squares = (wide(inputs[0]) - wide(inputs[1])) ** 2
+        factor = 0.5 if operation == "half_squared_error" else 1 / max(n_out, 1)
+        expected = [factor * squares.sum(axis=1)]
+        if operation == "mse" and n_out == 0:
+            expected = [np.full(m, np.nan)]
+        sizes = [(n_out + 6) * expected[0]]
+    elif operation == "cross_entropy":
+        inputs = [draw(m, n_out, scale=3), softmax(rng.standard_normal((m, n_out))).astype(dtype)]
+        Z, Y = map(wide, inputs)
+        expected = [(Y * (log_sum_exp(Z) - Z)).sum(axis=1)]
+        sizes = [(n_out + 8) * (Y * (np.abs(log_sum_exp(Z)) + np.abs(Z))).sum(axis=1)]
+    elif operation == "binary_cross_entropy":
+        inputs = [draw(m, n_out, scale=3), rng.uniform(0, 1, (m, n_out)).astype(dtype)]
+        Z, Y = map(wide, inputs)
+        terms = np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))
+        expected = [terms.sum(axis=1)]
+        sizes = [(n_out + 8) * (np.abs(Z) + terms).sum(axis=1)]
+    elif operation in ("sgd", "momentum", "nesterov", "adam"):
+        return _update_case(operation, n_out * max(n_in, 1), dtype, draw)
+    elif operation == "gather":
+        rows = rng.integers(0, n_in, m) if n_in else np.zeros(0, np.int64)
+        inputs = [draw(n_in, n_out), rows]
+        expected, sizes = [wide(inputs[0][rows])], [np.zeros((len(rows), n_out))]
+    else:
+        raise AssertionError(f"the oracle does not know {operation!r}: add its formula here")
+
+    outputs = [e.astype(dtype) for e in expected] if starts is None else starts
+    if starts is None:
+        for output in outputs:
+            output.fill(np.nan)
+    eps = np.finfo(dtype).eps
+    return Case([*inputs, *outputs], expected, [eps * size for size in sizes])
+
+
+def _update_case(operation: str, n: int, dtype: np.dtype, draw: Draw) -> Case:
+    number = dtype.type
+    theta, grad = draw(n), draw(n)
+    lr, decay, beta = number(0.1), number(0.01), number(0.9)
+    g = grad.astype(np.float64) + float(decay) * theta.astype(np.float64)
+    eps = np.finfo(dtype).eps
+    scale = np.abs(theta) + np.abs(g) + 1.0
+    if operation == "sgd":
+        expected = [theta - float(lr) * g]
+        return Case([grad, lr, decay, theta], expected, [8 * eps * scale])
+    if operation in ("momentum", "nesterov"):
+        velocity = draw(n)
+        v = float(beta) * velocity.astype(np.float64) + g
+        step = g + float(beta) * v if operation == "nesterov" else v
+        expected = [v, theta - float(lr) * step]
+        return Case([grad, lr, beta, decay, velocity, theta], expected, [8 * eps * (scale + np.abs(v))] * 2)
+    mean, square = draw(n), np.abs(draw(n))
+    beta2, epsilon, t = number(0.99), number(1e-6), 3
+    c1, c2 = number(1 - 0.9**t), number(1 - 0.99**t)
+    first = float(beta) * mean.astype(np.float64) + (1 - float(beta)) * g
+    second = float(beta2) * square.astype(np.float64) + (1 - float(beta2)) * g * g
+    step = float(lr) * (first / float(c1)) / (np.sqrt(second / float(c2)) + float(epsilon))
+    bounds = [16 * eps * (scale + np.abs(first)), 16 * eps * (second + g * g), 32 * eps * (scale + np.abs(step) * 10)]
+    numbers = [lr, beta, beta2, epsilon, decay, c1, c2]
+    return Case([grad, *numbers, mean, square, theta], [first, second, theta - step], bounds)

@@ -1,0 +1,222 @@
+"""Compiled code is kept between processes, and no kernel ever loads the code of another."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from jitnet.kernels import LADDERS, jit
+
+
+def run(code, *arguments, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_serial_and_parallel_never_load_each_others_code(tmp_path):
+    """One body, two compilations, fresh processes, one folder, either order; then once more, all from the cache.
+
+    A parallel kernel refers to Numba's thread pool in its machine code and a serial one does not, so what was
+    loaded shows what it is.
+    """
+    code = """
+import sys, numpy as np
+from jitnet.kernels import LADDERS, SIGNATURES, jit
+rng = np.random.default_rng(0)
+X, W, Z = rng.random((7, 5), np.float32), rng.random((5, 6), np.float32), np.empty((7, 6), np.float32)
+for rung in sys.argv[1:]:
+    kernel = LADDERS["matmul"][rung]
+    kernel(X, W, Z)
+    assert np.allclose(Z, X @ W, rtol=1e-5)
+    (overload,) = kernel.overloads.values()
+    module = str(overload.library._shared_module or overload.library._final_module)
+    print(rung, sum(kernel.stats.cache_hits.values()), "numba_parallel_for" in module)
+"""
+    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
+    order = ["njit", "parallel", "reordered", "reordered_parallel"]
+    expected = {"njit": "False", "parallel": "True", "reordered": "False", "reordered_parallel": "True"}
+    for rungs, hits in (([order[0]], 0), ([order[1]], 0), (order[2:][::-1], 0), (order, 1), (order[::-1], 1)):
+        lines = run(code, *rungs, **folder).stdout.splitlines()
+        assert lines == [f"{rung} {hits} {expected[rung]}" for rung in rungs]
+    assert len(list(tmp_path.rglob("*.kernel"))) == 4
+
+
+def test_other_options_make_another_file(tmp_path):
+    """fastmath is not in Numba's own key; here it decides the file's name."""
+    code = """
+from jitnet.kernels import jit
+if "strict" in __import__("sys").argv:
+    jit.OPTIONS["fastmath"] = False
+from jitnet.kernels import LADDERS
+import numpy as np
+kernel = LADDERS["column_sums"]["njit"]
+kernel(np.ones((4, 3), np.float32), np.empty(3, np.float32))
+print(sum(kernel.stats.cache_hits.values()))
+"""
+    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
+    assert [run(code, *a, **folder).stdout.strip() for a in ([], ["strict"], [], ["strict"])] == ["0", "0", "1", "1"]
+
+
+def test_edited_sources_are_compiled_anew(tmp_path):
+    """A copy of the kernels, in which a helper in another file than the kernel's is edited."""
+    package = Path(jit.__file__).parent
+    copy = tmp_path / "copy" / "kernels"
+    copy.mkdir(parents=True)
+    for source in package.glob("*.py"):
+        (copy / source.name).write_bytes(source.read_bytes())
+    (copy / "helper.py").write_text("from .jit import part_of_kernels\n@part_of_kernels\ndef factor():\n    return 2\n")
+    (copy / "user.py").write_text(
+        "from .jit import compiled\nfrom .helper import factor\n"
+        "def double(x):\n    for i in range(x.size):\n        x[i] = factor() * x[i]\n"
+        "double = compiled(double)\n"
+    )
+    code = (
+        "import numpy as np\nfrom kernels.user import double\nx = np.ones(3)\ndouble(x)\n"
+        "print(x[0], sum(double.stats.cache_hits.values()))"
+    )
+    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(copy.parent)}
+    assert run(code, **folder).stdout.split() == ["2.0", "0"]
+    assert run(code, **folder).stdout.split() == ["2.0", "1"]
+    helper = copy / "helper.py"
+    helper.write_text(helper.read_text().replace("2", "3"))
+    assert run(code, **folder).stdout.split() == ["3.0", "0"]
+
+
+SUMS = """
+import numpy as np
+from jitnet.kernels import LADDERS
+kernel = LADDERS["column_sums"]["njit"]
+db = np.empty(3, np.float32)
+kernel(np.ones((4, 3), np.float32), db)
+assert (db == 4).all()
+print(sum(kernel.stats.cache_hits.values()))
+"""
+
+
+def test_a_damaged_file_is_compiled_anew(tmp_path):
+    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
+    assert run(SUMS, **folder).stdout.strip() == "0"
+    (file,) = tmp_path.rglob("*.kernel")
+    whole = file.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (b"", whole[:10], whole[:-1], bytes(flipped)):
+        file.write_bytes(damaged)
+        assert run(SUMS, **folder).stdout.strip() == "0"
+        assert run(SUMS, **folder).stdout.strip() == "1"
+
+
+def test_several_processes_fill_a_cold_cache_at_once(tmp_path):
+    code = """
+import numpy as np
+from jitnet.kernels import LADDERS
+for dtype in (np.float32, np.float64):
+    X, W, Z = np.ones((3, 4), dtype), np.ones((4, 2), dtype), np.empty((3, 2), dtype)
+    for rung in ("njit", "reordered"):
+        LADDERS["matmul"][rung](X, W, Z)
+        assert (Z == 4).all()
+"""
+    environment = {**os.environ, "JITNET_CACHE_DIR": str(tmp_path)}
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert len(list(tmp_path.rglob("*.kernel"))) == 4
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    result = run(SUMS + SUMS, JITNET_CACHE_DIR=str(blocked))
+    assert result.stderr.count("cannot keep compiled kernels") == 1
+
+
+def test_interpreted_with_jit_disabled(tmp_path):
+    code = """
+import jitnet, numpy as np
+from jitnet.kernels import LADDERS, jit
+assert not any(jit.is_compiled(kernel) for ladder in LADDERS.values() for kernel in ladder.values())
+net = jitnet.Network(jitnet.Dense(3, 4, "tanh"), jitnet.Dense(4, 2, "softmax"), seed=0)
+print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
+"""
+    result = run(code, JITNET_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
+    assert result.stdout.strip() == "2"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_folders_are_swept_out(tmp_path, monkeypatch):
+    old, young, other = tmp_path / "kernels-old", tmp_path / "kernels-young", tmp_path / "data"
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    run(SUMS, JITNET_CACHE_DIR=str(tmp_path))
+    assert not old.exists()
+    assert young.exists()
+    assert other.exists()
+
+
+def test_the_folder_follows_the_platform(monkeypatch):
+    monkeypatch.delenv("JITNET_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    for platform, expected in (
+        ("linux", "/x/jitnet"),
+        ("darwin", "~/Library/Caches/jitnet"),
+        ("win32", "/local/jitnet"),
+    ):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert jit.cache_folder() == Path(expected).expanduser()
+
+
+def test_cache_by_hand(tmp_path, monkeypatch):
+    """The parts of the interface that Numba calls, and flush."""
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+
+    def twice(x):
+        for i in range(x.size):
+            x[i] *= 2
+
+    kernel = jit.compiled(twice)
+    signature = jit.signature_for("T[::1]", np.dtype("float64"))
+    assert jit.needs_compiling(kernel, signature)
+    jit.compile_for(kernel, signature)
+    assert not jit.needs_compiling(kernel, signature)
+    again = jit.compiled(twice)
+    assert not jit.needs_compiling(again, signature)
+    again(x := np.ones(3))
+    assert (x == 2).all()
+    assert sum(again.stats.cache_hits.values()) == 1
+    assert again._cache.cache_path.startswith(str(tmp_path))
+    again._cache.flush()
+    third = jit.compiled(twice)
+    assert jit.needs_compiling(third, signature)
+    third._cache.disable()
+    third(np.ones(3))
+    assert list(tmp_path.rglob("*.kernel")) == []
+    third._cache.enable()
+    assert third._cache.enabled
+    assert not jit.needs_compiling(LADDERS["matmul"]["python"], "")
+
+
+def test_warning_names_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file"))
+
+    def once(x):
+        x[0] = 1
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        jit.compiled(once)(np.zeros(1))
+    assert any("JITNET_CACHE_DIR" in str(warning.message) for warning in caught)

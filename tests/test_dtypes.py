@@ -1,0 +1,76 @@
+"""No float64 hides in a float32 network: not in an array, not in a signature, not in the machine code."""
+
+import re
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+
+import jitnet
+from jitnet.kernels import LADDERS, SIGNATURES
+from jitnet.kernels.jit import OPTIONS, compile_for, is_compiled, signature_for
+
+COMPILED = [
+    pytest.param(operation, kernel, id=f"{operation}-{rung}")
+    for operation, ladder in LADDERS.items()
+    for rung, kernel in ladder.items()
+    if is_compiled(kernel)
+]
+
+
+@pytest.mark.parametrize(("operation", "kernel"), COMPILED)
+def test_no_float64_arithmetic_in_float32_code(operation, kernel):
+    """LLVM's own view: the only doubles are numbers on their way in from Python, which become floats at once."""
+    parallel = kernel.targetoptions.get("parallel", False)
+    fresh = numba.njit(parallel=parallel, **OPTIONS)(kernel.py_func)  # what comes from the cache has no listing
+    compile_for(fresh, signature_for(SIGNATURES[operation], np.dtype("float32")))
+    (listing,) = fresh.inspect_llvm().values()
+    doubles = [line.strip() for line in listing.splitlines() if re.search(r"\bdouble\b.*=|=.*\bdouble\b", line)]
+    on_the_way_in = re.compile(r"call double @PyFloat_AsDouble|= fptrunc double %\S+ to float")
+    assert [line for line in doubles if not on_the_way_in.search(line)] == []
+
+
+@pytest.mark.parametrize("backend", jitnet.backends())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_array_of_a_network_has_its_dtype(backend, dtype):
+    X = np.random.default_rng(0).standard_normal((7, 5))
+    for last, loss in (("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("identity", "mse")):
+        net = jitnet.Network(jitnet.Dense(5, 4, "tanh"), jitnet.Dense(4, 3, last), seed=0, dtype=dtype)
+        for optimizer in ("sgd", "momentum", "adam"):
+            Y = np.eye(3)[[0, 1, 2, 0, 1, 2, 0]]
+            net.fit(X, Y, epochs=1, batch_size=4, loss=loss, optimizer=optimizer, backend=backend)
+        _, grads = net.gradients(X, Y, loss=loss, backend=backend)
+        work = [array for space in net._workspaces.values() for array in vars(space).values()]
+        arrays = [net.theta, net.grad, net.forward(X), *(part for grad in grads for part in grad)]
+        for entry in work:
+            arrays += entry if isinstance(entry, list) else [entry]
+        assert {array.dtype.name for array in arrays if isinstance(array, np.ndarray)} == {dtype}
+
+
+def test_signatures_compiled_for_float32_are_float32():
+    """Train in float32 in a fresh process, then look at every signature that was compiled there."""
+    code = """
+import numpy as np, jitnet
+from jitnet.kernels import LADDERS
+X = np.random.default_rng(0).standard_normal((40, 5))
+for backend in ("njit", "parallel", "fast"):
+    for optimizer in ("sgd", "momentum", jitnet.Momentum(0.1, nesterov=True), "adam"):
+        for last, loss in (("softmax", None), ("sigmoid", None), ("identity", "mse"), ("tanh", "half_squared_error")):
+            layers = jitnet.Dense(5, 4, "tanh"), jitnet.Dense(4, 4, "relu"), jitnet.Dense(4, 3, last)
+            net = jitnet.Network(*layers, seed=0)
+            Y = np.eye(3)[np.arange(40) % 3]
+            net.fit(X, Y, epochs=1, batch_size=7, loss=loss, optimizer=optimizer, backend=backend, validation=(X, Y))
+            net.predict(X, backend=backend)
+for operation, ladder in LADDERS.items():
+    for rung, kernel in ladder.items():
+        for signature in getattr(kernel, "signatures", []):
+            print(operation, rung, *signature)
+"""
+    lines = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) > 40
+    assert [line for line in lines if "float64" in line] == []
+    assert [line for line in lines if "float32" not in line] == []
+    seen = [tuple(line.split()[:2]) for line in lines]
+    assert len(seen) == len(set(seen)), "a kernel was compiled twice for one dtype"

@@ -1,0 +1,85 @@
+"""Backpropagation against finite differences over every parameter, for every activation × loss."""
+
+import numpy as np
+import pytest
+from test_mathematics import PAIRS
+
+from jitnet import Dense, Network, backends, calculus
+
+HIDDEN = ["sigmoid", "tanh", "relu", "identity", "softmax"]
+
+
+def relative_error(a, b):
+    return np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b), 1e-300)
+
+
+def draw(hidden, activation, bias, seed):
+    """A network of three layers, X and Y."""
+    rng = np.random.default_rng(seed)
+    layers = Dense(5, 4, hidden, bias=bias), Dense(4, 6, hidden), Dense(6, 3, activation, bias=bias)
+    net = Network(*layers, seed=seed, dtype="float64")
+    for layer in net.layers:
+        if layer.b is not None:
+            layer.b = 0.5 * rng.standard_normal(layer.n_out)
+    return net, rng.standard_normal((7, 5)), rng.dirichlet(np.ones(3), 7)
+
+
+def tells_nothing(net, X):
+    """relu has no derivative at 0, so near there is nothing to compare with; and where all is negative, all is 0."""
+    net.forward(X)
+    relus = [Z for layer, Z in zip(net.layers, net.workspace(len(X)).Z, strict=True) if layer.activation == "relu"]
+    return any(np.abs(Z).min() < 1e-3 or (Z > 0).mean() < 0.2 for Z in relus)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("activation", "loss"), PAIRS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_every_parameter(hidden, activation, loss, bias):
+    net, X, Y = next(
+        (net, X, Y)
+        for net, X, Y in (draw(hidden, activation, bias, seed) for seed in range(100))
+        if not tells_nothing(net, X)
+    )
+    loss_now, grads = net.gradients(X, Y, loss=loss)
+    assert loss_now == pytest.approx(net.evaluate(X, Y, loss=loss)["loss"], rel=1e-14)
+
+    def loss_at(_):
+        return net.evaluate(X, Y, loss=loss)["loss"]
+
+    for layer, grad in zip(net.layers, grads, strict=True):
+        assert relative_error(calculus.numerical_gradient(loss_at, layer.W), grad.dW) <= 1e-7
+        if layer.b is not None:
+            assert relative_error(calculus.numerical_gradient(loss_at, layer.b), grad.db) <= 1e-7
+            assert np.abs(grad.db).max() > 0
+        assert np.abs(grad.dW).max() > 0
+
+
+@pytest.mark.parametrize("backend", backends())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_backend_gives_the_same_gradients(backend, dtype):
+    rng = np.random.default_rng(0)
+    for last, loss in PAIRS:
+        widths = [13, 17, 5, 3]
+        layers = [Dense(n, p, f) for n, p, f in zip(widths, widths[1:], ["tanh", "sigmoid", last], strict=False)]
+        net = Network(*layers, seed=1, dtype=dtype)
+        reference = Network(*layers, seed=1, dtype="float64")
+        reference.theta[...] = 0
+        for mine, exact in zip(net.layers, reference.layers, strict=True):
+            exact.W = mine.W
+        X, Y = rng.standard_normal((11, 13)).astype("float32"), rng.dirichlet(np.ones(3), 11).astype("float32")
+        Y /= Y.sum(axis=1, keepdims=True)
+        loss_here, here = net.gradients(X, Y, loss=loss, backend=backend)
+        loss_exact, exact_grads = reference.gradients(X, Y, loss=loss, backend="numpy")
+        eps = float(np.finfo(dtype).eps)
+        assert loss_here == pytest.approx(loss_exact, rel=50 * eps)
+        for mine, exact in zip(here, exact_grads, strict=True):
+            for a, e in zip(mine, exact, strict=True):
+                assert np.abs(a - e).max() <= 100 * eps * np.abs(e).max()
+
+
+def test_gradients_are_copies():
+    net = Network(Dense(3, 2), seed=0)
+    _, first = net.gradients(np.ones((4, 3)), np.ones((4, 2)))
+    kept = first[0].dW.copy()
+    net.gradients(-np.ones((4, 3)), np.zeros((4, 2)))
+    np.testing.assert_array_equal(first[0].dW, kept)

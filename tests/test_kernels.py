@@ -1,0 +1,167 @@
+"""Every rung of every operation against the float64 oracle, in both dtypes and on ugly shapes."""
+
+import math
+
+import numpy as np
+import oracle
+import pytest
+
+from jitnet.kernels import LADDERS, SIGNATURES
+from jitnet.kernels.jit import is_compiled
+
+SHAPES = [
+    (0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (2, 3, 5), (4, 4, 4), (5, 4, 3), (7, 13, 11), (3, 5, 65), (17, 1, 63),
+    (6, 9, 64), (33, 64, 10), (8, 31, 129),
+]  # fmt: skip
+
+RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("operation", "rung"), RUNGS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0; the numbers are checked below
+def test_rung_equals_the_formula(operation, rung, dtype):
+    kernel = LADDERS[operation][rung]
+    for shape in SHAPES:
+        if operation in ("mse", "cross_entropy") and shape[2] == 0:
+            continue  # a mean, or a probability, over no outputs
+        case = oracle.case(operation, shape, dtype)
+        assert kernel(*case.arguments) is None
+        case.check()
+
+
+@pytest.mark.parametrize(("operation", "rung"), [pair for pair in RUNGS if is_compiled(LADDERS[pair[0]][pair[1]])])
+def test_body_runs_interpreted(operation, rung):
+    """The same body as plain Python: what the compiler saw is what a reader sees (and coverage too)."""
+    for shape in [(0, 2, 1), (1, 1, 1), (5, 6, 7), (6, 5, 9)]:
+        case = oracle.case(operation, shape, "float64")
+        LADDERS[operation][rung].py_func(*case.arguments)
+        case.check()
+
+
+def test_every_operation_has_the_common_rungs():
+    assert set(SIGNATURES) == set(LADDERS)
+    for operation, ladder in LADDERS.items():
+        assert {"python", "njit", "parallel", "numpy"} <= set(ladder), operation
+        assert ladder["njit"].py_func is ladder["parallel"].py_func is ladder["python"]
+        for rung, kernel in ladder.items():
+            assert kernel.__doc__ or rung == "numpy", (operation, rung)
+    assert list(LADDERS["matmul"])[:5] == ["python", "njit", "parallel", "reordered", "reordered_parallel"]
+
+
+def rungs_of(operation):
+    return [pytest.param(kernel, id=rung) for rung, kernel in LADDERS[operation].items()]
+
+
+EXTREMES = [1e4, -1e4, 88.8, -88.8, 104.0, -104.0, 3.4e38, -3.4e38, 1e-45, -0.0, 0.0, 745.2, -745.2]
+
+
+@pytest.mark.parametrize("kernel", rungs_of("sigmoid"))
+def test_sigmoid_at_the_edges(kernel):
+    Z = np.array([[*EXTREMES, np.inf, -np.inf, np.nan]], np.float32)
+    A = np.empty_like(Z)
+    kernel(Z, A)
+    assert np.isnan(A[0, -1])
+    assert not np.isnan(A[0, :-1]).any()
+    assert (A[0, :2] == [1, 0]).all()
+    assert (A[0, -3:-1] == [1, 0]).all()
+    assert A[0, 9] == A[0, 10] == 0.5
+    with np.errstate(over="ignore"):
+        expected = oracle.sigmoid(Z[0, :-3].astype(np.float64))
+    np.testing.assert_allclose(A[0, :-3], expected, rtol=1e-6, atol=1e-45)
+
+
+@pytest.mark.parametrize("kernel", rungs_of("tanh"))
+def test_tanh_at_the_edges(kernel):
+    Z = np.array([[*EXTREMES, np.inf, -np.inf, np.nan]], np.float32)
+    A = np.empty_like(Z)
+    kernel(Z, A)
+    assert np.isnan(A[0, -1])
+    np.testing.assert_allclose(A[0, :-1], np.tanh(Z[0, :-1].astype(np.float64)), rtol=1e-6, atol=1e-45)
+
+
+@pytest.mark.parametrize("kernel", rungs_of("relu"))
+def test_relu_at_the_edges(kernel):
+    Z = np.array([[*EXTREMES, np.inf, -np.inf, np.nan]], np.float32)
+    A = np.empty_like(Z)
+    kernel(Z, A)
+    assert np.isnan(A[0, -1])
+    np.testing.assert_array_equal(A[0, :-1], np.maximum(Z[0, :-1], 0))
+
+
+@pytest.mark.parametrize("kernel", rungs_of("softmax"))
+def test_softmax_at_the_edges(kernel):
+    Z = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [3e38, 3e38, -3e38], [1e4, 9999, 0]], np.float32)
+    A = np.empty_like(Z)
+    with np.errstate(over="ignore"):  # −3e38 − 3e38 is −inf, and its exponential 0, as it should be
+        kernel(Z, A)
+    e = math.exp(-1)
+    expected = [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0], [1 / (1 + e), e / (1 + e), 0]]
+    np.testing.assert_allclose(A, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", rungs_of("cross_entropy"))
+def test_cross_entropy_at_the_edges(kernel):
+    """A class that softmax rounds to 0 still has a finite, exact loss."""
+    Z = np.array([[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4]], np.float32)
+    Y = np.array([[0, 1], [1, 0], [1, 0]], np.float32)
+    losses = np.full(3, np.nan, np.float32)
+    kernel(Z, Y, losses)
+    np.testing.assert_allclose(losses, [2e4, 0, math.log(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", rungs_of("binary_cross_entropy"))
+def test_binary_cross_entropy_at_the_edges(kernel):
+    Z = np.array([[1e4], [1e4], [-1e4], [-1e4], [0], [-60]], np.float32)
+    Y = np.array([[0], [1], [0], [1], [1], [0]], np.float32)
+    losses = np.full(6, np.nan, np.float32)
+    kernel(Z, Y, losses)
+    np.testing.assert_allclose(losses, [1e4, 0, 0, 1e4, math.log(2), math.exp(-60)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("operation", [name for name in LADDERS if name.endswith("_derivative")])
+def test_derivative_may_write_over_its_input(operation):
+    for kernel in LADDERS[operation].values():
+        apart = oracle.case(operation, (5, 3, 7), "float64")
+        kernel(*apart.arguments)
+        A, dA, _ = oracle.case(operation, (5, 3, 7), "float64").arguments
+        kernel(A, dA, dA)
+        np.testing.assert_array_equal(dA, apart.arguments[2])
+
+
+@pytest.mark.parametrize("operation", ["sigmoid", "tanh", "relu", "softmax", "identity"])
+def test_nothing_is_written_beside_the_output(operation):
+    """Guard bands: the output is a block of rows in the middle of a larger array."""
+    for rung, kernel in LADDERS[operation].items():
+        memory = np.full((9, 7), 42.0, np.float32)
+        Z = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
+        kernel(Z, memory[3:6])
+        assert (memory[:3] == 42).all(), rung
+        assert (memory[6:] == 42).all(), rung
+
+
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+def test_products_write_only_their_output(operation):
+    for rung, kernel in LADDERS[operation].items():
+        case = oracle.case(operation, (5, 7, 6), "float32")
+        before = [argument.copy() for argument in case.arguments[:-1]]
+        output = case.arguments[-1]
+        memory = np.full((len(output) + 8, output.shape[1]), 42.0, np.float32)
+        case.arguments[-1] = memory[4:-4]
+        kernel(*case.arguments)
+        case.check()
+        assert (memory[:4] == 42).all(), rung
+        assert (memory[-4:] == 42).all(), rung
+        for argument, copy in zip(case.arguments[:-1], before, strict=True):
+            np.testing.assert_array_equal(argument, copy)
+
+
+def test_the_oracle_itself_sees_a_fault():
+    """A wrong sign, a missing row, a NaN: each must fail the check."""
+    for spoil in (lambda Z: np.negative(Z, out=Z), lambda Z: Z[-1].fill(0), lambda Z: Z[0].fill(np.nan)):
+        case = oracle.case("matmul", (4, 5, 6), "float32")
+        LADDERS["matmul"]["njit"](*case.arguments)
+        case.check()
+        spoil(case.arguments[-1])
+        with pytest.raises(AssertionError, match="wrong, first at"):
+            case.check()
