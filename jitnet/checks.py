@@ -50,12 +50,8 @@ def number(
 
 def dtype_of(name: object) -> np.dtype[Any]:
     """float32 or float64."""
-    try:
-        dtype = np.dtype(name)  # type: ignore[call-overload]
-    except TypeError:
-        dtype = None
     for known in (np.dtype(np.float32), np.dtype(np.float64)):
-        if name is not None and dtype == known:
+        if name is known or name in (known.name, known.type):
             return known
     raise Error(f"unknown dtype {name!r}; known: float32, float64")
 

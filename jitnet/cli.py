@@ -172,19 +172,18 @@ def train_command(options: argparse.Namespace) -> int:
         seed=options.seed, dtype=options.dtype,
     )  # fmt: skip
     net.recipe = recipe.plain()
-    if not options.quiet:
-        what = f"{recipe.width} classes" if recipe.classes else f"regression of {recipe.target}"
-        print(
-            f"{options.data}: {len(samples.train[0])} samples to learn from, {len(samples.test[0])} to be judged by, "
-            f"{len(recipe.features)} columns, {what}\n{net!r}, back end {options.backend}", file=sys.stderr,
-        )  # fmt: skip
+    what = f"{recipe.width} classes" if recipe.classes else f"regression of {recipe.target}"
+    intro = (
+        f"{options.data}: {len(samples.train[0])} samples to learn from, {len(samples.test[0])} to be judged by, "
+        f"{len(recipe.features)} columns, {what}\n{net!r}, back end {options.backend}"
+    )
     try:
         history = net.fit(
             *samples.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer,
             backend=options.backend, validation=samples.validation, threads=options.threads,
             early_stopping=options.early_stopping, checkpoint=options.checkpoint,
             checkpoint_every=options.checkpoint_every, resume=options.resume,
-            progress=progress.Progress() if options.quiet else progress.on_standard_error(),
+            progress=progress.Progress() if options.quiet else progress.on_standard_error(intro),
         )  # fmt: skip
     except Diverged as error:
         if options.save is None or not error.history.epochs:

@@ -330,7 +330,10 @@ def load(path: str | Path) -> Network:
     Errors    FileNotFoundError; ValueError if the file is damaged, cut short, forged or from a newer version
     """
     model = storage.read_model(path)
-    net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=model.dtype)
+    try:
+        net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=model.dtype)
+    except (checks.Error, TypeError) as error:
+        raise checks.Error(f"{path} is no valid jitnet model: {error}") from None
     for l, layer in enumerate(net.layers):
         layer.W = model.arrays[f"W{l}"]
         if layer.b is not None:

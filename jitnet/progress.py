@@ -32,11 +32,11 @@ class Progress:
         """An epoch is complete."""
 
 
-def on_standard_error() -> Progress:
-    """Bars on a terminal with rich, lines elsewhere."""
+def on_standard_error(intro: str = "") -> Progress:
+    """Bars on a terminal with rich, lines elsewhere; `intro` is what to say when the work begins."""
     if sys.stderr.isatty() and importlib.util.find_spec("rich"):
-        return Bars()
-    return Lines()
+        return Bars(intro)
+    return Lines(intro)
 
 
 def summary(history: Any, epochs: int) -> str:
@@ -52,9 +52,15 @@ def summary(history: Any, epochs: int) -> str:
 class Lines(Progress):
     """Plain lines on standard error: some ten for a training run, more when epochs are slow."""
 
-    def __init__(self) -> None:
+    def __init__(self, intro: str = "") -> None:
+        self._intro = intro
         self._epoch = 0
         self._latest = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self._intro:
+            self._say(self._intro)
+        return self
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch = done
@@ -84,13 +90,14 @@ class Lines(Progress):
 class Bars(Progress):
     """Progress bars drawn by rich."""
 
-    def __init__(self) -> None:
+    def __init__(self, intro: str = "") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
         self._bars = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=10)
+        self._intro = intro
         self._compiling: Any = None
         self._training: Any = None
         self._epoch = 0
@@ -98,6 +105,8 @@ class Bars(Progress):
 
     def __enter__(self) -> Progress:
         self._bars.start()
+        if self._intro:
+            self._bars.console.print(self._intro, markup=False, highlight=False)
         return self
 
     def __exit__(self, *_: object) -> None:

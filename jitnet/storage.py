@@ -114,19 +114,20 @@ def _read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str
 
 
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array out of an archive. Its declared shape is compared with its size before memory is set aside."""
+    """One array out of an archive. Its declared shape is compared with its size before memory is set aside.
+
+    Errors    any that a reader of a damaged file can have; the caller says which file it was
+    """
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(member)
         if dtype.hasobject:
-            raise checks.Error(
-                f"{info.filename} holds Python objects, which are not read from files; save plain arrays"
-            )
+            raise ValueError(f"{info.filename} holds Python objects, which are not read from files; save plain arrays")
         declared = math.prod(shape) * dtype.itemsize
         present = info.file_size - member.tell()
         if declared != present:
-            raise checks.Error(f"{info.filename} declares {shape} {dtype}, {declared} bytes, but holds {present} bytes")
+            raise ValueError(f"{info.filename} declares {shape} {dtype}, {declared} bytes, but holds {present} bytes")
         content = member.read()
     array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
     return array.copy()

@@ -7,7 +7,6 @@ The files go to `cache_folder()/data`, or to $JITNET_DATA_DIR. Nothing is downlo
 import hashlib
 import os
 import sys
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +119,8 @@ def _find(folder: Path, name: str) -> Path:
 
 def _fetch(source: Source, name: str) -> Path:
     """The file in the data folder; downloaded first if it is not there or not whole."""
+    import urllib.request  # brings the whole of ssl with it, which nobody else needs
+
     folder = Path(os.environ.get("JITNET_DATA_DIR") or cache_folder() / "data") / source.name
     file = folder / name
     if file.exists() and _is_whole(file.read_bytes(), source, name):

@@ -1,0 +1,169 @@
+"""Bad input: one clear error each, which says what was wrong, what was expected and how to mend it."""
+
+import numpy as np
+import pytest
+
+import jitnet
+from jitnet import Adam, Dense, Momentum, Network, backend
+
+X, Y = np.ones((4, 3)), np.array([0, 1, 0, 1])
+
+
+def net(last="softmax", n_out=2, **options):
+    return Network(Dense(3, 5, "sigmoid"), Dense(5, n_out, last), seed=0, **options)
+
+
+BAD_X = [
+    (np.ones((4, 2)), r"X has shape \(4, 2\), but the first layer takes in \(m, 3\)"),
+    (np.ones(3), r"X\.reshape\(1, 3\)"),
+    (np.ones((2, 3, 1)), "one sample a row"),
+    (np.ones((0, 3)), "X is empty"),
+    ([], r"X has shape \(0,\)"),
+    (np.array([[1, 2, np.nan]] * 4), r"X\[0, 2\] is nan"),
+    (np.array([[1, 2, 3], [1, np.inf, 3]] * 2), r"X\[1, 1\] is inf"),
+    (np.full((4, 3), 1e300), r"X as float32\[0, 0\] is inf"),
+    ([["a", "b", "c"]] * 4, "must hold real numbers"),
+    (np.ones((4, 3), complex), "must hold real numbers"),
+    ([[1, 2, 3], [1, 2]], "not a rectangular array"),
+    (np.array([[1, None, 3]] * 4), "must hold real numbers"),
+]
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD_X)
+def test_bad_X(bad, message):
+    network = net()
+    before = network.theta.copy()
+    for call in (
+        lambda: network.forward(bad), lambda: network.predict(bad), lambda: network.evaluate(bad, Y),
+        lambda: network.gradients(bad, Y), lambda: network.fit(bad, Y), lambda: network.fit(X, Y, validation=(bad, Y)),
+    ):  # fmt: skip
+        with np.errstate(over="ignore"), pytest.raises(jitnet.Error, match=message):
+            call()
+    assert network.theta.tobytes() == before.tobytes()
+
+
+BAD_Y = [
+    ("softmax", 2, None, [0, 1, 0, 2], r"label Y\[3\] is 2, but the last layer has 2 units: labels run from 0 to 1"),
+    ("softmax", 2, None, [0, 1, 0, -1], r"label Y\[3\] is -1"),
+    ("softmax", 2, None, [0, 1, 0, 0.5], r"label Y\[3\] is 0.5"),
+    ("softmax", 2, None, [0, 1, 0, np.nan], r"Y\[3\] is nan"),
+    ("softmax", 2, None, [0, 1, 0], r"Y has shape \(3,\), but X and the last layer ask for \(4, 2\) or labels \(4,\)"),
+    ("softmax", 2, None, np.ones((4, 3)), r"Y has shape \(4, 3\)"),
+    ("softmax", 2, None, np.ones((4, 2)), "row 0 of Y adds up to 2"),
+    ("softmax", 2, None, [[2, -1]] * 4, "probabilities from 0 to 1"),
+    ("softmax", 2, None, ["a", "b", "a", "b"], "Y holds <U1 values, but must hold real numbers"),
+    ("sigmoid", 1, None, [0, 1, 0, 2], "probabilities from 0 to 1"),
+    ("sigmoid", 3, None, np.full((4, 3), np.inf), r"Y\[0, 0\] is inf"),
+    ("identity", 1, "mse", [[1.0, 2.0]] * 4, r"ask for \(4, 1\)"),
+    ("identity", 1, "mse", [1, 2, 3, np.inf], r"Y\[3, 0\] is inf"),
+    ("identity", 2, "mse", np.ones((4, 1)), r"Y has shape \(4, 1\)"),
+]
+
+
+@pytest.mark.parametrize(("last", "n_out", "loss", "bad", "message"), BAD_Y)
+def test_bad_Y(last, n_out, loss, bad, message):
+    network = net(last, n_out)
+    for call in (network.evaluate, network.gradients, network.fit):
+        with pytest.raises(jitnet.Error, match=message):
+            call(X, bad, loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Network(Dense(64, 32), Dense(30, 10)), "layer 0 puts out 32 numbers, but layer 1 takes in 30"),
+        (lambda: Network(), "at least one layer"),
+        (lambda: Network("relu"), "'relu' is no layer; write Dense"),
+        (lambda: Network(Dense(2, 2), seed=-1), "seed is -1"),
+        (lambda: Network(Dense(2, 2), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
+        (lambda: Network(Dense(2, 2), dtype="nonsense"), "unknown dtype 'nonsense'"),
+        (lambda: Network(Dense(2, 2), dtype=None), "unknown dtype None"),
+        (lambda: Dense(0, 3), "n_in of Dense is 0, but must be a whole number, at least 1"),
+        (lambda: Dense(3, 2.5), "n_out of Dense is 2.5"),
+        (lambda: Dense(3, True), "n_out of Dense is True"),
+        (lambda: Dense(3, 2, "sigmoyd"), "unknown activation 'sigmoyd'; known: .*did you mean 'sigmoid'"),
+        (lambda: Dense(3, 2, "ReLU"), "did you mean 'relu'"),
+        (lambda: Dense(3, 2, init="gloro"), "unknown init 'gloro'; known: glorot, he, zeros .*'glorot'"),
+        (lambda: jitnet.SGD(0), "lr is 0, but must be a number above 0"),
+        (lambda: jitnet.SGD(float("nan")), "lr is nan"),
+        (lambda: jitnet.SGD("fast"), "lr is 'fast'"),
+        (lambda: jitnet.SGD(0.1, weight_decay=-1), "weight_decay is -1, but must be a number at least 0"),
+        (lambda: Momentum(0.1, beta=1), "beta is 1, but must be a number at least 0 and below 1"),
+        (lambda: Adam(beta2=1.5), "beta2 is 1.5"),
+        (lambda: Adam(epsilon=0), "epsilon is 0"),
+        (lambda: net().fit(X, Y, epochs=0), "epochs is 0"),
+        (lambda: net().fit(X, Y, batch_size=0), "batch_size is 0, but must be a whole number, at least 1"),
+        (lambda: net().fit(X, Y, batch_size=-3), "batch_size is -3"),
+        (lambda: net().fit(X, Y, optimizer="adm"), "unknown optimizer 'adm'; known: sgd, momentum, adam .*'adam'"),
+        (lambda: net().fit(X, Y, loss="crossentropy"), "unknown loss .*did you mean 'cross_entropy'"),
+        (lambda: net().fit(X, Y, backend="fats"), "unknown back end 'fats'; known: .*did you mean 'fast'"),
+        (lambda: net().fit(X, Y, backend=3), "unknown back end 3"),
+        (lambda: net().forward(X, backend="cude"), "unknown back end"),
+        (
+            lambda: net().fit(X, Y, loss="binary_cross_entropy"),
+            "needs 'sigmoid' in the last layer, which has 'softmax'",
+        ),
+        (
+            lambda: net("tanh").fit(X, Y, loss="cross_entropy"),
+            "needs 'softmax' .* or use one of: half_squared_error, mse",
+        ),
+        (lambda: net().fit(X, Y, early_stopping=3), "early_stopping needs validation"),
+        (lambda: net().fit(X, Y, early_stopping=0, validation=(X, Y)), "early_stopping is 0"),
+        (lambda: net().fit(X, Y, checkpoint_every=0), "checkpoint_every is 0"),
+        (lambda: net().fit(X, Y, threads=0), "threads is 0"),
+        (lambda: net().fit(X, Y, threads=10**6), "this process can use 1 to"),
+        (
+            lambda: net().fit(X, Y, threads=2, backend="njit"),
+            "'njit' runs on one thread; for more, use parallel or fast",
+        ),
+        (lambda: net().fit(X, Y, seed=-1), "seed is -1"),
+        (lambda: jitnet.matmul(np.ones((2, 3)), np.ones((2, 3))), r"A has shape \(2, 3\) and B \(2, 3\)"),
+        (lambda: jitnet.matmul(np.ones(3), np.ones((3, 2))), "columns of A = rows of B"),
+        (lambda: jitnet.matmul(np.ones((2, 3)), np.ones((3, 2), "f")), "A is float64 and B is float32"),
+        (lambda: jitnet.matmul(np.ones((2, 3), int), np.ones((3, 2), int)), "use .astype"),
+        (lambda: jitnet.sigmoid([1, 2]), "Z is int64, but must be float32 or float64"),
+        (lambda: jitnet.calculus.bias_jacobian(np.ones(2), np.ones((3, 2)), np.ones(2), np.ones(2)), "must be"),
+        (lambda: jitnet.calculus.bias_jacobian(np.ones(2), np.ones(2), np.ones(2), np.ones(2)), "must be"),
+    ],
+)
+def test_bad_options(call, message):
+    with pytest.raises(jitnet.Error, match=message):
+        call()
+
+
+def test_what_is_accepted():
+    """Lists, integers, booleans, read-only, strided, big-endian arrays; labels as floats; (m,) for one output."""
+    network = net()
+    expected = network.forward(X)
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    for same in (
+        X.tolist(),
+        X.astype(int),
+        X.astype(bool),
+        read_only,
+        X.astype(">f8"),
+        np.ones((4, 6))[:, ::2],
+        X.T.copy().T,
+    ):
+        np.testing.assert_array_equal(network.forward(same), expected)
+    for labels in (Y, Y.tolist(), Y.astype(float), Y.astype(bool), np.eye(2)[Y], Y.astype(np.uint8)):
+        assert network.gradients(X, labels)[0] == network.gradients(X, Y)[0]
+    one = net("sigmoid", 1)
+    assert one.gradients(X, Y)[0] == one.gradients(X, Y[:, None])[0]
+    assert set(one.evaluate(X, Y)) == {"loss", "accuracy"}
+    assert set(one.predict(X)) <= {0, 1}
+    assert set(net("identity", 1).evaluate(X, [0.5, 1, 2, 3])) == {"loss"}
+    assert set(net("sigmoid", 2).evaluate(X, Y, loss="mse")) == {"loss", "accuracy"}
+    np.testing.assert_array_equal(net("tanh").predict(X), net("tanh").forward(X))
+
+
+def test_repr_says_what_it_is():
+    assert repr(net()) == "<Network 3-5-2 (sigmoid, softmax), 32 parameters, float32>"
+
+
+def test_backends_are_listed():
+    assert jitnet.backends() == ["python", "njit", "parallel", "fast", "numpy"]
+    assert backend.get("fast") is backend.get("fast")
+    fast = backend.get("fast").kernels
+    assert fast["matmul"].serial is jitnet.kernels.LADDERS["matmul"]["blocked"]

@@ -1,0 +1,82 @@
+"""jitnet.matmul and the activations as functions: any shape, layout and alignment."""
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jitnet
+
+sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 33])
+dtypes = st.sampled_from(["float32", "float64"])
+layouts = st.sampled_from(["C", "F", "strided", "reversed", "unaligned", "read-only", "broadcast"])
+
+
+def laid_out(values, layout):
+    """The same values in another layout."""
+    if layout == "F":
+        return np.asfortranarray(values)
+    if layout == "strided":
+        big = np.zeros((values.shape[0] * 2, values.shape[1] * 3), values.dtype)
+        big[::2, ::3] = values
+        return big[::2, ::3]
+    if layout == "reversed":
+        return values[::-1, ::-1].copy()[::-1, ::-1]
+    if layout == "unaligned":
+        memory = bytearray(values.nbytes + 1)
+        view = np.frombuffer(memory, values.dtype, values.size, offset=1).reshape(values.shape)
+        view[...] = values
+        return view
+    if layout == "read-only":
+        values = values.copy()
+        values.flags.writeable = False
+        return values
+    if layout == "broadcast" and values.shape[0]:
+        return np.broadcast_to(values[0], values.shape)
+    return values
+
+
+@settings(deadline=None, max_examples=150)
+@given(sizes, sizes, sizes, dtypes, layouts, layouts, st.integers(0, 2**32))
+def test_matmul(m, n, p, dtype, layout_A, layout_B, seed):
+    rng = np.random.default_rng(seed)
+    A = laid_out(rng.standard_normal((m, n)).astype(dtype), layout_A)
+    B = laid_out(rng.standard_normal((n, p)).astype(dtype), layout_B)
+    C = jitnet.matmul(A, B)
+    assert C.shape == (m, p)
+    assert C.dtype == dtype
+    exact, size = A.astype("f8") @ B.astype("f8"), np.abs(A.astype("f8")) @ np.abs(B.astype("f8"))
+    assert (np.abs(C - exact) <= (n + 2) * np.finfo(dtype).eps * size).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(sizes, max_size=4), dtypes, st.sampled_from(["sigmoid", "tanh", "relu", "softmax"]), layouts)
+def test_activations(shape, dtype, name, layout):
+    rng = np.random.default_rng(len(shape))
+    Z = (5 * rng.standard_normal(shape)).astype(dtype)
+    if Z.ndim == 2:
+        Z = laid_out(Z, layout)
+    A = getattr(jitnet, name)(Z)
+    assert A.shape == Z.shape
+    assert A.dtype == Z.dtype
+    rows = Z.astype("f8").reshape(int(np.prod(shape[:-1])), shape[-1] if shape else 1)
+    exact = {"sigmoid": oracle.sigmoid, "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "softmax": oracle.softmax}
+    with np.errstate(all="ignore"):
+        expected = exact[name](rows).reshape(shape)
+    np.testing.assert_allclose(A, expected, rtol=40 * np.finfo(dtype).eps, atol=1e-45)
+
+
+@pytest.mark.parametrize("backend", jitnet.backends())
+def test_on_every_backend(backend):
+    A, B = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    np.testing.assert_array_equal(jitnet.matmul(A, B, backend=backend), A @ B)
+    np.testing.assert_allclose(jitnet.sigmoid([0.0, np.nan, 1e4], backend=backend), [0.5, np.nan, 1])
+    assert jitnet.matmul(np.ones((2000, 30)), np.ones((30, 50)), backend=backend)[1999, 49] == 30 or backend == "python"
+
+
+def test_nan_and_infinity_pass_through_a_product():
+    C = jitnet.matmul(np.array([[np.nan, 1.0], [np.inf, 1.0], [1.0, 1.0]]), np.ones((2, 2)))
+    assert np.isnan(C[0]).all()
+    assert np.isinf(C[1]).all()
+    assert (C[2] == 2).all()

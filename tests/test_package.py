@@ -1,0 +1,42 @@
+"""What importing costs, and what it brings."""
+
+import subprocess
+import sys
+from importlib import resources
+
+import jitnet
+
+
+def test_import_needs_numba_and_numpy_only():
+    """Numba itself looks at SciPy where it is installed; jitnet adds nothing but the standard library to that."""
+
+    def modules(name):
+        code = f"import sys, {name}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+        return set(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        )
+
+    added = modules("jitnet") - modules("numba")
+    assert added - set(sys.stdlib_module_names) == {"jitnet"}
+    assert not added & {"ssl", "http", "asyncio", "multiprocessing"}
+
+
+def test_public_names():
+    for name in jitnet.__all__:
+        assert getattr(jitnet, name) is not None
+    assert callable(jitnet.backends)
+    assert jitnet.kernels.LADDERS["matmul"]["reordered"].__doc__
+
+
+def test_every_public_thing_is_documented():
+    for name in jitnet.__all__:
+        if name != "__version__":
+            assert (getattr(jitnet, name).__doc__ or "").strip(), name
+    for operation, ladder in jitnet.kernels.LADDERS.items():
+        assert ladder["python"].__doc__, operation
+
+
+def test_no_file_is_too_long_for_one_sitting():
+    for file in resources.files("jitnet").iterdir():
+        if file.name.endswith(".py"):
+            assert len(file.read_text(encoding="utf-8").splitlines()) <= 400, file.name

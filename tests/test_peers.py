@@ -1,0 +1,76 @@
+"""Whole training runs against PyTorch, number by number."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from jitnet import SGD, Adam, Dense, Momentum, Network
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
+
+RUNS = [
+    (["sigmoid", "sigmoid"], "mse"), (["relu", "softmax"], "cross_entropy"), (["sigmoid", "softmax"], "cross_entropy"),
+    (["tanh", "identity"], "half_squared_error"), (["relu", "sigmoid"], "binary_cross_entropy"),
+    (["relu", "relu", "softmax"], "cross_entropy"),
+]  # fmt: skip
+
+OPTIMIZERS = [
+    (SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
+    (SGD(0.1, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.1, weight_decay=0.01)),
+    (Momentum(0.05, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, weight_decay=0.01)),
+    (Momentum(0.05, nesterov=True), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True)),
+    (Adam(0.01, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.01)),
+]
+
+
+def torch_loss(name, Z, Y):
+    """The loss from the pre-activation of the last layer, as PyTorch computes it."""
+    f = torch.nn.functional
+    if name == "cross_entropy":
+        return f.cross_entropy(Z, Y)
+    if name == "binary_cross_entropy":
+        return f.binary_cross_entropy_with_logits(Z, Y, reduction="sum") / len(Z)
+    return None
+
+
+def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
+    parameters = [
+        (torch.tensor(layer.W.copy(), requires_grad=True), torch.tensor(layer.b.copy(), requires_grad=True))
+        for layer in net.layers
+    ]
+    optimizer = make_optimizer([tensor for pair in parameters for tensor in pair])
+    functions = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z}
+    X, Y = torch.tensor(X), torch.tensor(Y)
+    history = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        A = X
+        for (W, b), f in zip(parameters, activations, strict=True):
+            Z = A @ W + b
+            A = functions[f](Z) if f != "softmax" else Z
+        value = torch_loss(loss, Z, Y)
+        if value is None:
+            value = ((A - Y) ** 2).mean() if loss == "mse" else 0.5 * ((A - Y) ** 2).sum() / len(X)
+        value.backward()
+        optimizer.step()
+        history.append(value.item())
+    return parameters, history
+
+
+@pytest.mark.parametrize(("activations", "loss"), RUNS, ids=str)
+@pytest.mark.parametrize(("mine", "theirs"), OPTIMIZERS, ids=lambda value: repr(value) if not callable(value) else "")
+@pytest.mark.parametrize("backend", ["fast", "parallel"])
+def test_a_hundred_steps(activations, loss, mine, theirs, backend):
+    rng = np.random.default_rng(0)
+    widths = [*[7, 11, 9][: len(activations)], 4]
+    layers = [Dense(n, p, f) for (n, p), f in zip(pairwise(widths), activations, strict=True)]
+    net = Network(*layers, seed=2, dtype="float64")
+    X, Y = rng.standard_normal((23, 7)), rng.dirichlet(np.ones(4), 23)
+    parameters, expected = train_torch(net, X, Y, activations, loss, theirs, 100)
+    history = net.fit(X, Y, epochs=100, batch_size=23, optimizer=mine, loss=loss, shuffle=False, backend=backend)
+    np.testing.assert_allclose(history.loss, expected, rtol=1e-10)
+    for layer, (W, b) in zip(net.layers, parameters, strict=True):
+        np.testing.assert_allclose(layer.W, W.detach().numpy(), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(layer.b, b.detach().numpy(), rtol=0, atol=1e-10)
+    assert history.loss[-1] < history.loss[0]

@@ -1,0 +1,228 @@
+"""Files: replaced whole or not at all, and believed only after they were checked."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import jitnet
+from jitnet import Dense, Network, storage
+
+
+def make(dtype="float32", bias=True):
+    return Network(Dense(5, 4, "tanh", bias=bias), Dense(4, 3, "softmax"), seed=5, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_round_trip(tmp_path, dtype, bias):
+    net = make(dtype, bias)
+    X, y = np.random.default_rng(0).standard_normal((9, 5)), np.arange(9) % 3
+    net.fit(X, y, epochs=1)
+    net.save(tmp_path / "m.npz")
+    again = jitnet.load(tmp_path / "m.npz")
+    assert again.theta.tobytes() == net.theta.tobytes()
+    assert (again.dtype, again.seed, again.loss) == (net.dtype, 5, "cross_entropy")
+    assert again.layers == net.layers
+    np.testing.assert_array_equal(again.forward(X), net.forward(X))
+    with np.load(tmp_path / "m.npz") as archive:  # NumPy reads it too
+        np.testing.assert_array_equal(archive["W0"], net.layers[0].W)
+    assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_saving_follows_a_link_and_keeps_the_name(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    make().save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert jitnet.load(tmp_path / "real").parameters == make().parameters
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.npz"
+    net = Network(Dense(2, 2, "tanh"), Dense(2, 1), seed=5)
+    net.save(path)
+    return net, path.read_bytes()
+
+
+def test_a_file_cut_anywhere_is_refused(saved, tmp_path):
+    _, content = saved
+    path = tmp_path / "cut.npz"
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"cut\.npz"):
+            jitnet.load(path)
+
+
+def test_a_flipped_bit_is_refused_or_harmless(saved, tmp_path):
+    """Every byte in turn: never a traceback, never another network."""
+    net, content = saved
+    path = tmp_path / "flipped.npz"
+    refused = 0
+    for position in range(len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            again = jitnet.load(path)
+        except ValueError as error:
+            assert "flipped.npz" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert again.theta.tobytes() == net.theta.tobytes(), position
+            assert again.layers == net.layers
+    assert refused > len(content) / 2
+
+
+def rewrite(content, changes):
+    """The archive with some members replaced, and its checksums right."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            data = changes.get(name, old.read(name))
+            if data is not None:
+                new.writestr(name, data)
+    return out.getvalue()
+
+
+def npy(array, shape=None):
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        out, {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape or array.shape}
+    )
+    return out.getvalue() + array.tobytes()
+
+
+def forgeries(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        about = json.loads(archive.read("about.json"))
+
+    def said(**changes):
+        return json.dumps({**about, **changes})
+
+    def first_layer(**changes):
+        return said(layers=[{**about["layers"][0], **changes}, about["layers"][1]])
+
+    W = np.ones((2, 2), np.float32)
+    objects = io.BytesIO()
+    np.lib.format.write_array(objects, np.array([[{}, 1], [2, 3]], object))
+    return {
+        "huge shape": ({"W0.npy": npy(W, (10**12, 10**6))}, "declares"),
+        "wrong shape": ({"W0.npy": npy(np.ones((2, 3), np.float32))}, r"W0 should be \(2, 2\) float32"),
+        "wrong dtype": ({"W0.npy": npy(np.ones((2, 2)))}, "W0 should be"),
+        "NaN": ({"W0.npy": npy(W * np.nan)}, "W0 holds NaN"),
+        "objects": ({"W0.npy": objects.getvalue()}, "Python objects"),
+        "missing": ({"b1.npy": None}, "b1 should be"),
+        "no array": ({"W0.npy": b"nonsense"}, "magic string"),
+        "future": ({"about.json": said(version=2)}, "reads up to 1; update jitnet"),
+        "no version": ({"about.json": said(version="x")}, "format version 'x'"),
+        "other kind": ({"about.json": said(format="jitnet checkpoint")}, "is no jitnet model, but 'jitnet checkpoint'"),
+        "no JSON": ({"about.json": b"{"}, "not a readable"),
+        "a list": ({"about.json": b"[]"}, "is no jitnet model"),
+        "nothing about it": ({"about.json": None}, "no about.json"),
+        "activation": ({"about.json": first_layer(activation="rellu")}, "did you mean 'relu'"),
+        "layer": ({"about.json": said(layers=[{}])}, "not a valid|no valid"),
+        "layers": ({"about.json": said(layers=7)}, "no valid"),
+        "loss": ({"about.json": said(loss="msee")}, "did you mean 'mse'"),
+        "dtype": ({"about.json": said(dtype="int8")}, "unknown dtype"),
+        "widths": ({"about.json": first_layer(n_in=3)}, r"W0 should be \(3, 2\)"),
+        "text width": ({"about.json": first_layer(n_out="2")}, "W0 should be"),
+        "extra field": ({"about.json": first_layer(colour="red")}, "colour"),
+        "seed": ({"about.json": said(seed="x")}, "seed is 'x'"),
+        "init": ({"about.json": first_layer(init="x")}, "unknown init"),
+        "chain": (
+            {
+                "about.json": said(layers=[about["layers"][0], {**about["layers"][1], "n_in": 3}]),
+                "W1.npy": npy(np.ones((3, 1), np.float32)),
+            },
+            "do not chain",
+        ),
+    }
+
+
+def test_forged_files_are_refused(saved, tmp_path):
+    net, content = saved
+    path = tmp_path / "forged.npz"
+    path.write_bytes(rewrite(content, {}))
+    assert jitnet.load(path).theta.tobytes() == net.theta.tobytes()
+    for name, (changes, message) in forgeries(content).items():
+        path.write_bytes(rewrite(content, changes))
+        with pytest.raises(jitnet.Error, match=message) as caught:
+            jitnet.load(path)
+        assert "forged.npz" in str(caught.value), name
+
+
+def test_files_that_are_no_models(tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(ValueError, match="is no jitnet model"):
+        jitnet.load(tmp_path / "other.npz")
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(ValueError, match="not a readable jitnet model"):
+        jitnet.load(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError):
+        jitnet.load(tmp_path / "none")
+    with pytest.raises(IsADirectoryError):
+        jitnet.load(tmp_path)
+
+
+def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
+    """Real processes that save again and again, really killed (SIGKILL) at random moments."""
+    code = (
+        "import sys, jitnet\n"
+        "nets = [jitnet.Network(jitnet.Dense(200, 300), seed=s) for s in (1, 2)]\n"
+        "print('ready', flush=True)\n"
+        "while True:\n    for net in nets: net.save(sys.argv[1])\n"
+    )
+    path = tmp_path / "m.npz"
+    good = {Network(Dense(200, 300), seed=seed).theta.tobytes() for seed in (1, 2)}
+    Network(Dense(200, 300), seed=1).save(path)
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        process = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0.01, 0.15))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        assert jitnet.load(path).theta.tobytes() in good
+        assert {file.name for file in tmp_path.iterdir()} <= {"m.npz", ".m.npz.tmp"}
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), storage.replacing(path) as file:  # noqa: PT012
+        file.write(b"new")
+        raise RuntimeError("stop")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    net = make()
+    for path, message in (
+        (tmp_path / "none" / "m.npz", "there is no folder"),
+        (tmp_path, "is a folder"),
+        ("/proc/m.npz", "cannot write /proc/m.npz"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            storage.check_writable(path)
+        with pytest.raises(ValueError, match="cannot write"):
+            net.save(path)
+        with pytest.raises(ValueError, match=message):  # and before the training, not after
+            net.fit(np.ones((2, 5)), [0, 1], checkpoint=path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_file_is_not_replaced(tmp_path):
+    path = tmp_path / "m.npz"
+    path.write_text("precious")
+    path.chmod(0o400)
+    with pytest.raises(ValueError, match="read-only"):
+        storage.check_writable(path)
