@@ -72,7 +72,8 @@ def test_csv_without_header(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "a;b;y\n1;2;0\n3;4;1\n", "a\tb\ty\n1\t2\t0\n3\t4\t1\n", "\ufeffa,b,y\r\n1,2,0\r\n3,4,1\r\n", "a,b,y\n1,2,0\n\n3,4,1",
+        "a;b;y\n1;2;0\n3;4;1\n", "a\tb\ty\n1\t2\t0\n3\t4\t1\n", "\ufeffa,b,y\r\n1,2,0\r\n3,4,1\r\n",
+        "a,b,y\n1,2,0\n\n3,4,1",
         '"a","b","y"\n"1","2",0\n3,"4",1\n', "\n\na,b,y\n1,2,0\n , ,\n3,4,1\n",
     ],
 )  # fmt: skip

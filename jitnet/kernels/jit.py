@@ -12,9 +12,11 @@ serial and one parallel, would load each other's machine code, and an edited hel
 file simply has another name. There is no index that two processes could clobber: a file is written whole
 under a temporary name and then renamed.
 
-*A relaxed rule is a promise.* `contract` lets a*b + c become one fused multiply-add, `reassoc` (with `nsz`,
-which it needs for sums) lets a sum be split over the lanes of a vector. The other fast-math flags would also
-promise that there are no NaNs or infinities, and then `isnan` answers False; they stay out.
+*A relaxed rule is a promise.* `contract` lets a*b + c become one fused multiply-add, and that is all that is
+relaxed here: every sum is added up in the order in which it is written, on every machine and with any number of
+threads. `reassoc` would let a sum be split over the lanes of a vector, but it also turned (c − z) + log s, which is
+exact for z = c = 1e4, into (c + log s) − z, which is not. `nnan` and `ninf` would promise that there are no NaNs
+and infinities, and then `isnan` answers False.
 """
 
 import functools
@@ -43,7 +45,7 @@ from numba.extending import register_jitable
 Kernel = Callable[..., None]
 
 OPTIONS: dict[str, Any] = {
-    "fastmath": {"contract", "reassoc", "nsz"},
+    "fastmath": {"contract"},
     "error_model": "numpy",  # x/0 is inf, as in NumPy; without a check the loop can be vectorised
     "nogil": True,
 }

@@ -66,12 +66,12 @@ def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
         a10, a11, a12, a13 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
         a20, a21, a22, a23 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
         a30, a31, a32, a33 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
-        for j in range(C.shape[1]):
+        for j in range(C.shape[1]):  # c + a·x four times over, from the left: four fused multiply-adds
             x0, x1, x2, x3 = b0[j], b1[j], b2[j], b3[j]
-            c0[j] += a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
-            c1[j] += a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
-            c2[j] += a20 * x0 + a21 * x1 + a22 * x2 + a23 * x3
-            c3[j] += a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3
+            c0[j] = c0[j] + a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
+            c1[j] = c1[j] + a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
+            c2[j] = c2[j] + a20 * x0 + a21 * x1 + a22 * x2 + a23 * x3
+            c3[j] = c3[j] + a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3
     for k in range(n - n % 4, n):
         b = B[k]
         a0, a1, a2, a3 = A[i, k], A[i + 1, k], A[i + 2, k], A[i + 3, k]
