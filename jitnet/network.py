@@ -6,7 +6,7 @@ on a cache line. What a pass computes on the way lives in a `Workspace`, made on
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ class Dense:
     bias: bool = True
     init: str = "glorot"
     _views: "tuple[Matrix, Vector | None, Matrix, Vector | None] | None" = field(
-        default=None, repr=False, compare=False
+        default=None, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
@@ -130,6 +130,8 @@ class Network:
     Dtype     "float32" or "float64", for parameters and everything computed with them
     seed      decides the first parameters, and the order of samples in `fit`; None draws one
     Errors    ValueError for layers that do not chain, unknown names, and input that does not fit
+
+    A network computes in its own work space: use it from one thread at a time.
     """
 
     def __init__(self, *layers: Dense, seed: int | None = None, dtype: str = "float32") -> None:
@@ -143,7 +145,7 @@ class Network:
         self.seed = seed
         self.loss: str | None = None  # the one it was last trained with
         self.recipe: Any = None  # how rows of a file become X, where the command line trained it
-        self.layers = [Dense(layer.n_in, layer.n_out, layer.activation, layer.bias, layer.init) for layer in layers]
+        self.layers = [replace(layer) for layer in layers]
         self._workspaces: dict[int, Workspace] = {}
         self._lay_out()
         rng = np.random.default_rng(seed)
@@ -151,23 +153,30 @@ class Network:
             layer.W = INITS[layer.init](rng, layer.n_in, layer.n_out)
 
     def _lay_out(self) -> None:
-        """Allocate theta and grad, and give each layer its views."""
-        shapes = [shape for layer in self.layers for shape in [(layer.n_in, layer.n_out), (layer.n_out,) * layer.bias]]
-        lengths = [whole_lines(math.prod(shape), self.dtype) for shape in shapes if shape]
-        self.theta = aligned(sum(lengths), self.dtype)
-        self.grad = aligned(sum(lengths), self.dtype)
+        """Allocate theta and grad, and give each layer its views of both."""
+        room_W = [whole_lines(layer.n_in * layer.n_out, self.dtype) for layer in self.layers]
+        room_b = [whole_lines(layer.n_out, self.dtype) if layer.bias else 0 for layer in self.layers]
+        self.theta = aligned(sum(room_W) + sum(room_b), self.dtype)
+        self.grad = aligned(self.theta.size, self.dtype)
         start = 0
-        for layer in self.layers:
+        for l, layer in enumerate(self.layers):
             views: list[Any] = []
             for flat in (self.theta, self.grad):
-                at = start
-                W = flat[at : at + layer.n_in * layer.n_out].reshape(layer.n_in, layer.n_out)
-                at += whole_lines(W.size, self.dtype)
-                b = flat[at : at + layer.n_out] if layer.bias else None
-                at += whole_lines(layer.n_out, self.dtype) if layer.bias else 0
+                W = flat[start : start + layer.n_in * layer.n_out].reshape(layer.n_in, layer.n_out)
+                b = flat[start + room_W[l] :][: layer.n_out] if layer.bias else None
                 views += [W, b]
             layer._views = tuple(views)
-            start = at
+            start += room_W[l] + room_b[l]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: what the views are made of, and not the views, which would come apart."""
+        state = {name: value for name, value in vars(self).items() if name not in ("grad", "_workspaces")}
+        return {**state, "layers": [replace(layer) for layer in self.layers]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _workspaces={})
+        self._lay_out()
+        self.theta[...] = state["theta"]
 
     def __repr__(self) -> str:
         widths = "-".join(str(n) for n in [self.layers[0].n_in, *(layer.n_out for layer in self.layers)])

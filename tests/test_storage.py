@@ -1,8 +1,10 @@
 """Files: replaced whole or not at all, and believed only after they were checked."""
 
+import copy
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -33,6 +35,17 @@ def test_round_trip(tmp_path, dtype, bias):
     with np.load(tmp_path / "m.npz") as archive:  # NumPy reads it too
         np.testing.assert_array_equal(archive["W0"], net.layers[0].W)
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_copies_are_whole():
+    """A copy's W is a view of the copy's theta, and of nobody else's."""
+    net = make()
+    for again in (copy.deepcopy(net), copy.copy(net), pickle.loads(pickle.dumps(net))):
+        assert again.theta.tobytes() == net.theta.tobytes()
+        assert not np.shares_memory(again.theta, net.theta)
+        assert all(np.shares_memory(layer.W, again.theta) for layer in again.layers)
+        again.fit(np.ones((4, 5)), [0, 1, 2, 0], epochs=1)
+        assert again.theta.tobytes() != net.theta.tobytes()
 
 
 def test_saving_follows_a_link_and_keeps_the_name(tmp_path):

@@ -96,8 +96,9 @@ class Recipe:
             raise checks.Error(
                 f"the file has {table.X.shape[1]} columns besides the target, but the model needs {len(self.features)}"
             )
-        standard: NDArray[np.float32] = ((table.X - np.array(self.mean)) / np.array(self.scale)).astype(np.float32)
-        return standard
+        dtype = table.X.dtype  # of pictures float32, of which there may be many
+        standard = (table.X - np.array(self.mean, dtype)) / np.array(self.scale, dtype)
+        return np.asarray(standard, np.float32)
 
     def Y(self, table: Table) -> NDArray[Any]:
         """The target as the network is to learn it: class numbers (n,), or standardised numbers (n, 1)."""

@@ -1,0 +1,47 @@
+"""What the README promises is run as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jitnet
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tour(tmp_path):
+    (tour,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len([line for line in tour.splitlines() if line.strip()]) <= 25
+    result = subprocess.run([sys.executable, "-c", tour], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert float(lines[0].split()[1]) > 0.95
+    assert lines[-1].endswith("(64, 32) (64, 32)")
+
+
+def test_links_lead_somewhere():
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = re.sub(r"```.*?```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (ROOT / target).exists(), (name, target)
+
+
+def test_the_table_of_loops_names_every_kernel_file():
+    files = {path.name for path in (ROOT / "jitnet" / "kernels").glob("*.py")}
+    helpers = {"__init__.py", "jit.py", "ladders.py", "legend.py", "buffers.py", "yardstick.py"}
+    for name in files - helpers:
+        assert f"kernels/{name}" in README, name
+    house = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for name in files - {"legend.py"} | {path.name for path in (ROOT / "jitnet").glob("*.py")} - {"__main__.py"}:
+        assert name in house, name
+
+
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+def test_the_table_names_the_rungs(operation):
+    (row,) = [line for line in README.splitlines() if f"`{operation}`" in line]
+    rungs = [rung for rung in jitnet.kernels.LADDERS[operation] if not rung.endswith("_parallel") and rung != "numpy"]
+    assert row.endswith(f"| {', '.join(rungs)} |")
