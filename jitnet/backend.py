@@ -143,15 +143,23 @@ class Backend:
         return [kernel.serial, kernel.parallel] if isinstance(kernel, WhereThreadsPay) else [kernel]
 
 
+def check_threads(count: int | None, name: str) -> None:
+    """Complain if that back end cannot use that many threads in this process."""
+    if count is None:
+        return
+    most = numba.config.NUMBA_NUM_THREADS
+    if checks.whole("threads", count, least=1) > most:
+        raise checks.Error(f"threads is {count}, but this process can use 1 to {most}")
+    if count > 1 and name not in THREADED:
+        raise checks.Error(f"back end {name!r} runs on one thread; for more, use {' or '.join(THREADED)}")
+
+
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
     """Let kernels use this many threads for a while; None leaves the number as it is."""
     if count is None:
         yield
         return
-    most = numba.config.NUMBA_NUM_THREADS
-    if checks.whole("threads", count, least=1) > most:
-        raise checks.Error(f"threads is {count}, but this process can use 1 to {most}")
     before = numba.get_num_threads()
     numba.set_num_threads(count)
     try:

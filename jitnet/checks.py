@@ -31,6 +31,13 @@ def whole(what: str, value: object, least: int) -> int:
     return int(value)
 
 
+def flag(what: str, value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise Error(f"{what} is {value!r}, but must be True or False")
+    return bool(value)
+
+
 def number(
     what: str, value: object, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
 ) -> float:
@@ -90,6 +97,14 @@ def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.require(array, dtype, ["C", "A", "W"])
 
 
+def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        settled = _settled(array, dtype)
+    if settled.dtype != array.dtype:
+        _finite(f"{what} as {dtype}", settled)  # 1e300 is finite, but not in float32
+    return settled
+
+
 def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels."""
     array = _numeric("X", X)
@@ -99,10 +114,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     if array.shape[0] == 0:
         raise Error("X is empty: it has no rows")
     _finite("X", array)
-    settled = _settled(array, dtype)
-    if settled.dtype != array.dtype:
-        _finite(f"X as {dtype}", settled)  # 1e300 is finite, but not in float32
-    return settled
+    return _settled_and_finite("X", array, dtype)
 
 
 def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -121,7 +133,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype:
     if loss == "cross_entropy" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
         row = int(np.abs(array.sum(axis=1) - 1).argmax())
         raise Error(f"row {row} of Y adds up to {array[row].sum():g}, but cross_entropy needs rows that add up to 1")
-    return _settled(array, dtype)
+    return _settled_and_finite("Y", array, dtype)
 
 
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:

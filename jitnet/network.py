@@ -53,8 +53,9 @@ class Dense:
     )
 
     def __post_init__(self) -> None:
-        checks.whole("n_in of Dense", self.n_in, least=1)
-        checks.whole("n_out of Dense", self.n_out, least=1)
+        self.n_in = checks.whole("n_in of Dense", self.n_in, least=1)
+        self.n_out = checks.whole("n_out of Dense", self.n_out, least=1)
+        self.bias = checks.flag("bias of Dense", self.bias)
         checks.one_of("activation", self.activation, ACTIVATIONS)
         checks.one_of("init", self.init, INITS)
 
@@ -139,10 +140,8 @@ class Network:
             if not isinstance(layer, Dense):
                 raise checks.Error(f"{layer!r} is no layer; write Dense(n_in, n_out, activation)")
         checks.chain([(layer.n_in, layer.n_out) for layer in layers])
-        if seed is not None:
-            checks.whole("seed", seed, least=0)
         self.dtype = checks.dtype_of(dtype)
-        self.seed = seed
+        self.seed = None if seed is None else checks.whole("seed", seed, least=0)
         self.loss: str | None = None  # the one it was last trained with
         self.recipe: Any = None  # how rows of a file become X, where the command line trained it
         self.layers = [replace(layer) for layer in layers]
@@ -258,12 +257,22 @@ class Network:
     def predict(self, X: ArrayLike, backend: str = "fast") -> NDArray[Any]:
         """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out)."""
         A = self.forward(X, backend)
-        return self._labels(A) if self.classifies() else A
+        if not self._speaks_of_classes():
+            return A
+        if not np.isfinite(A).all():
+            raise checks.Error(
+                f"the output for X[{int(np.argwhere(~np.isfinite(A))[0, 0])}] is no number: X is too large"
+            )
+        return self._labels(A)
 
-    def classifies(self) -> bool:
-        """True if the last layer speaks of classes: softmax, or one sigmoid for yes and no."""
+    def _speaks_of_classes(self) -> bool:
+        """Softmax, or one sigmoid for yes and no."""
         last = self.layers[-1]
         return last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
+
+    def classifies(self, Y: ArrayLike) -> bool:
+        """True if it makes sense to count right answers: the network speaks of classes, or Y does, as labels (m,)."""
+        return self._speaks_of_classes() or (np.ndim(Y) == 1 and self.layers[-1].n_out > 1)
 
     def _labels(self, A: Matrix) -> NDArray[np.int64]:
         if self.layers[-1].n_out == 1:
@@ -288,8 +297,7 @@ class Network:
         which = self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
-        classes = self.classifies() or (np.ndim(Y) == 1 and self.layers[-1].n_out > 1)
-        return self.measure(backends.get(backend), inputs, wanted, which, classes)
+        return self.measure(backends.get(backend), inputs, wanted, which, self.classifies(Y))
 
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]:
         """`evaluate` for arrays that have been checked."""

@@ -1,9 +1,12 @@
 """The optimizers that a user names. Each is one kernel over the flat vector of parameters; see kernels/update.py."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from . import checks
 from .kernels.buffers import aligned
@@ -19,8 +22,20 @@ class Optimizer(ABC):
     memory: tuple[str, ...]
     """Names of the vectors it keeps between steps, each as long as theta."""
 
+    def _settle(self, name: str, **limits: float) -> None:
+        """Check one setting, and keep it as a plain float."""
+        object.__setattr__(self, name, checks.number(name, getattr(self, name), **limits))
+
     def start(self, theta: Vector) -> list[Vector]:
-        """Fresh memory, all zeros."""
+        """Fresh memory, all zeros.
+
+        Errors    ValueError if a setting becomes 0 or infinity in theta's dtype
+        """
+        for number in self.numbers(1):
+            with np.errstate(all="ignore"):
+                cast = float(theta.dtype.type(number))
+            if (cast == 0) != (number == 0) or not math.isfinite(cast):
+                raise checks.Error(f"{self!r}: {number:g} is {cast:g} in {theta.dtype}; take a less extreme number")
         return [aligned(theta.size, theta.dtype) for _ in self.memory]
 
     @abstractmethod
@@ -51,8 +66,8 @@ class SGD(Optimizer):
     memory = ()
 
     def __post_init__(self) -> None:
-        checks.number("lr", self.lr, above=0)
-        checks.number("weight_decay", self.weight_decay, least=0)
+        self._settle("lr", above=0)
+        self._settle("weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return self.lr, self.weight_decay
@@ -74,9 +89,10 @@ class Momentum(Optimizer):
     memory = ("velocity",)
 
     def __post_init__(self) -> None:
-        checks.number("lr", self.lr, above=0)
-        checks.number("beta", self.beta, least=0, below=1)
-        checks.number("weight_decay", self.weight_decay, least=0)
+        self._settle("lr", above=0)
+        self._settle("beta", least=0, below=1)
+        checks.flag("nesterov", self.nesterov)
+        self._settle("weight_decay", least=0)
 
     @property
     def kernel(self) -> str:  # type: ignore[override]
@@ -104,15 +120,15 @@ class Adam(Optimizer):
     memory = ("mean", "square")
 
     def __post_init__(self) -> None:
-        checks.number("lr", self.lr, above=0)
-        checks.number("beta1", self.beta1, least=0, below=1)
-        checks.number("beta2", self.beta2, least=0, below=1)
-        checks.number("epsilon", self.epsilon, above=0)
-        checks.number("weight_decay", self.weight_decay, least=0)
+        self._settle("lr", above=0)
+        self._settle("beta1", least=0, below=1)
+        self._settle("beta2", least=0, below=1)
+        self._settle("epsilon", above=0)
+        self._settle("weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return (
-            self.lr, self.beta1, self.beta2, self.epsilon, self.weight_decay,
+            self.lr, self.beta1, self.beta2, 1 - self.beta1, 1 - self.beta2, self.epsilon, self.weight_decay,
             1 - self.beta1**t, 1 - self.beta2**t,
         )  # fmt: skip
 

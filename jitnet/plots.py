@@ -7,11 +7,10 @@ from . import checks, storage
 from .training import History
 
 
-def check_drawing(path: str | Path) -> None:
+def check_drawing() -> None:
     """Find out now, and not after the training, that no picture can be drawn."""
     if importlib.util.find_spec("matplotlib") is None:
         raise checks.Error("drawing needs matplotlib: pip install 'jitnet[cli]'")
-    storage.check_writable(path)
 
 
 def draw_history(history: History, path: str | Path, title: str) -> None:
@@ -43,6 +42,6 @@ def draw_history(history: History, path: str | Path, title: str) -> None:
             axis.axvline(history.best_epoch, color="grey", linestyle=":")
             axis.annotate("weights kept", (history.best_epoch, 1), xycoords=("data", "axes fraction"),
                           xytext=(3, -12), textcoords="offset points", fontsize=8, color="dimgrey")  # fmt: skip
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     with storage.replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)

@@ -5,6 +5,7 @@
 """
 
 import importlib.util
+import os
 import sys
 import time
 from typing import Any
@@ -37,6 +38,14 @@ def on_standard_error(intro: str = "") -> Progress:
     if sys.stderr.isatty() and importlib.util.find_spec("rich"):
         return Bars(intro)
     return Lines(intro)
+
+
+def say(text: str) -> None:
+    """A line on standard error. That nobody listens there any more is no reason to stop working."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def summary(history: Any, epochs: int) -> str:
@@ -83,7 +92,7 @@ class Lines(Progress):
             self._say(summary(history, epochs))
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
         self._latest = time.monotonic()
 
 

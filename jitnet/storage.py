@@ -5,9 +5,14 @@ reads it too.
 """
 
 import contextlib
+import glob
 import json
 import math
 import os
+import shutil
+import tempfile
+import time
+import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,16 +33,23 @@ VERSION = 1
 def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """Write a file so that a kill at any moment leaves the old one or the new one.
 
-    The bytes go to a temporary file beside it (always the same name, so that kills leave at most one), reach the
-    disk, and only then take the old file's place in one step.
+    The bytes go to a temporary file beside it, reach the disk, and only then take the old file's place in one step.
+    The temporary name is new each time, so that two processes that write the same file do not write into one another;
+    what a kill has left behind is swept out by the first writer that comes an hour later.
     """
-    target = Path(os.path.realpath(path))  # of a link, replace what it points to
-    temporary = target.with_name(f".{target.name}.tmp")
+    target = _target(path)
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - stale.stat().st_mtime > 3600:
+                stale.unlink()
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -50,21 +62,35 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
             os.close(folder)
 
 
-def check_writable(path: str | Path) -> None:
-    """Find out now, and not after the work is done, that a file cannot be written."""
+def _target(path: str | Path) -> Path:
+    """The file to replace: of a link, what it points to; no folder and no device."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise checks.Error(f"cannot write {path}: it is a folder; name a file")
     if not target.parent.is_dir():
         raise checks.Error(f"cannot write {path}: there is no folder {target.parent}; make it first")
+    if target.exists() and not target.is_file():
+        raise checks.Error(f"cannot write {path}: it is no regular file")
     if target.exists() and not os.access(target, os.W_OK):
         raise checks.Error(f"cannot write {path}: the file there is read-only")
-    probe = target.with_name(f".{target.name}.tmp")
+    return target
+
+
+def check_writable(path: str | Path, kind: str | None = None) -> None:
+    """Find out now, and not after the work is done, that a file cannot be written.
+
+    kind     refuse to replace a file that is something else than a jitnet `kind`
+    """
+    target = _target(path)
     try:
-        open(probe, "wb").close()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
         raise checks.Error(f"cannot write {path}: {error.strerror}") from None
+    if kind is not None and target.exists() and target.stat().st_size > 0:
+        try:
+            read(target, kind)
+        except checks.Error as error:
+            raise checks.Error(f"{path} would be replaced by a {kind}, but {error}; name another file") from None
 
 
 def plain(value: Any) -> Any:

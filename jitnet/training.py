@@ -38,7 +38,7 @@ class Trainable(Protocol):
     def pass_back(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, work: Any) -> None: ...
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
-    def classifies(self) -> bool: ...
+    def classifies(self, Y: ArrayLike) -> bool: ...
 
 
 @dataclass
@@ -105,6 +105,36 @@ class State:
     best_theta: Vector | None = None
 
 
+@dataclass
+class Plan:
+    """What is to be done: the options of `fit`, checked, and the data in the layout of the kernels."""
+
+    net: Trainable
+    run: Backend
+    X: Matrix
+    Y: Matrix
+    held_out: tuple[Matrix, Matrix] | None
+    classes: bool
+    loss: Loss
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    seed: int | None
+    early_stopping: int | None
+
+    def settings(self) -> dict[str, Any]:
+        """What has to be the same for a run to be resumed, in the form that JSON keeps."""
+        layers = [(layer.n_in, layer.n_out, layer.activation, layer.bias) for layer in self.net.layers]
+        data = [[list(array.shape), zlib.crc32(array)] for array in (self.X, self.Y, *(self.held_out or ()))]
+        settings: dict[str, Any] = storage.plain({
+            "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
+            "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,
+            "early_stopping": self.early_stopping, "data": data,
+        })  # fmt: skip
+        return settings
+
+
 def fit(
     net: Trainable,
     X: ArrayLike,
@@ -147,120 +177,127 @@ def fit(
     Errors    ValueError for input that does not fit, before anything is changed; `Diverged`, a ValueError, when loss
               or weights stop being finite: the network then has the weights of its last good epoch
     """
-    run = backends.get(backend)
-    layers = net.layers
-    which = losses.get(loss, layers[-1].activation)
-    chosen = optimizers.get(optimizer)
-    checks.whole("epochs", epochs, least=1)
-    checks.whole("batch_size", batch_size, least=1)
+    plan = _plan(
+        net, X, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
+        validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping,
+    )  # fmt: skip
     checks.whole("checkpoint_every", checkpoint_every, least=1)
-    inputs = checks.samples(X, layers[0].n_in, net.dtype)
-    wanted = net.targets(Y, len(inputs), which)
-    classes = net.classifies() or (np.ndim(Y) == 1 and layers[-1].n_out > 1)
-    held_out = None
-    if validation is not None:
-        held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
-        held_out = held_out_inputs, net.targets(validation[1], len(held_out_inputs), which)
-    if early_stopping is not None:
-        checks.whole("early_stopping", early_stopping, least=1)
-        if held_out is None:
-            raise checks.Error("early_stopping needs validation=(X, Y): without it nothing tells when to stop")
     if resume and checkpoint is None:
         raise checks.Error("resume needs checkpoint=PATH: the file to continue from")
-    if threads is not None and backend not in backends.THREADED and threads != 1:
-        raise checks.Error(f"back end {backend!r} runs on one thread; for more, use {' or '.join(backends.THREADED)}")
-
-    state = State(net.theta, chosen.start(net.theta))
-    seed = net.seed if seed is None else checks.whole("seed", seed, least=0)
-    settings = {
-        "layers": [(layer.n_in, layer.n_out, layer.activation, layer.bias) for layer in layers],
-        "dtype": net.dtype.name, "batch_size": batch_size, "optimizer": chosen.settings(), "loss": which.name,
-        "shuffle": shuffle, "seed": seed, "early_stopping": early_stopping,
-        "data": _fingerprint(inputs, wanted, *(held_out or ())),
-    }  # fmt: skip
+    backends.check_threads(threads, backend)
+    state = State(net.theta, plan.optimizer.start(net.theta))
     if checkpoint is not None:
-        storage.check_writable(checkpoint)
+        storage.check_writable(checkpoint, kind="checkpoint")
         if resume:
-            seed = _restore(checkpoint, state, settings)
-    if seed is None:
-        seed = secrets.randbits(32)
-    settings["seed"] = seed
+            _restore(checkpoint, state, plan)
+    if plan.seed is None:
+        plan.seed = secrets.randbits(32)
+    net.loss = plan.loss.name
     show = _display(progress)
-    net.loss = which.name
-
-    with backends.threads(threads), Interrupt() as interrupt, show:
-        needed = ["gather", *net.operations(which), chosen.kernel]
+    with backends.threads(threads), np.errstate(all="ignore"), Interrupt() as interrupt, show:
         began = time.perf_counter()
-        run.compile(needed, net.dtype, show.compiling)
+        plan.run.compile(["gather", *net.operations(plan.loss), plan.optimizer.kernel], net.dtype, show.compiling)
         history = state.history
         history.compile_seconds = time.perf_counter() - began
-        if history.stopped != "early":  # a resumed run that had stopped early stays so
-            history.stopped = ""
-        show.training(history.epochs, epochs)
-        while history.epochs < epochs and not history.stopped:
-            began = time.perf_counter()
-            good = state.theta.copy()
-            order = _order(len(inputs), history.epochs, seed, shuffle)
-            mean = _epoch(net, run, inputs, wanted, order, batch_size, which, chosen, state, interrupt, show)
-            if mean is None:
-                history.stopped = "interrupted"
-                if not np.isfinite(state.theta).all():
-                    state.theta[...] = good
-                break
-            measured = net.measure(run, *held_out, which, classes) if held_out else {}
-            if not math.isfinite(mean) or not np.isfinite(state.theta).all():
-                state.theta[...] = good
-                raise Diverged(
-                    f"training diverged in epoch {history.epochs + 1}: the loss is {mean:g}; the weights of "
-                    f"{f'epoch {history.epochs}' if history.epochs else 'the start'} were restored; "
-                    "lower the learning rate, or scale the inputs", history,
-                )  # fmt: skip
-            history.loss.append(mean)
-            history.seconds.append(time.perf_counter() - began)
-            if held_out:
-                history.validation_loss.append(measured["loss"])
-                history.validation_accuracy += [measured["accuracy"]] if classes else []
-            if early_stopping is not None:
-                _note_best(state, early_stopping)
-            if checkpoint is not None and (history.epochs % checkpoint_every == 0 or history.epochs == epochs):
-                _keep(checkpoint, state, settings)
-            show.epoch(history, epochs)
-            if interrupt.asked and history.epochs < epochs:
-                history.stopped = history.stopped or "interrupted"
+        show.training(history.epochs, plan.epochs)
+        while history.epochs < plan.epochs and not history.stopped:
+            _one_epoch(plan, state, interrupt, show)
+            if checkpoint is not None and _is_due(plan, history, checkpoint_every):
+                _keep(checkpoint, state, plan)
     if state.best_theta is not None:
         state.theta[...] = state.best_theta
     return history
 
 
-def _epoch(
-    net: Trainable, run: Backend, X: Matrix, Y: Matrix, order: Vector, batch_size: int, loss: Loss,
-    optimizer: Optimizer, state: State, interrupt: Interrupt, show: "progress.Progress",
-) -> float | None:  # fmt: skip
-    """One pass over all samples; the mean loss, or None if ^C cut it short."""
-    gather, update = run.kernels["gather"], run.kernels[optimizer.kernel]
+def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:
+    """Check everything before anything is changed."""
+    run = backends.get(options["backend"])
+    layers = net.layers
+    loss = losses.get(options["loss"], layers[-1].activation)
+    inputs = checks.samples(X, layers[0].n_in, net.dtype)
+    held_out, judged = None, Y
+    if validation is not None:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise checks.Error("validation must be a pair (X, Y)")
+        judged = validation[1]
+        held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
+        held_out = held_out_inputs, net.targets(judged, len(held_out_inputs), loss)
+    early_stopping = options["early_stopping"]
+    if early_stopping is not None:
+        early_stopping = checks.whole("early_stopping", early_stopping, least=1)
+        if held_out is None:
+            raise checks.Error("early_stopping needs validation=(X, Y): without it nothing tells when to stop")
+    return Plan(
+        net, run, inputs, net.targets(Y, len(inputs), loss), held_out, net.classifies(judged), loss,
+        optimizers.get(options["optimizer"]),
+        checks.whole("epochs", options["epochs"], least=1),
+        checks.whole("batch_size", options["batch_size"], least=1),
+        checks.flag("shuffle", options["shuffle"]),
+        net.seed if seed is None else checks.whole("seed", seed, least=0),
+        early_stopping,
+    )  # fmt: skip
+
+
+def _one_epoch(plan: Plan, state: State, interrupt: Interrupt, show: "progress.Progress") -> None:
+    """See every sample once, then measure; the history says how it went, and whether to stop."""
+    history = state.history
+    began, good = time.perf_counter(), state.theta.copy()
+    mean = _see_every_sample(plan, state, interrupt, show)
+    is_good = np.isfinite(state.theta).all()
+    if mean is None:  # ^C
+        history.stopped = "interrupted"
+        if not is_good:
+            state.theta[...] = good
+        return
+    if not is_good or not math.isfinite(mean):
+        state.theta[...] = good
+        raise Diverged(
+            f"training diverged in epoch {history.epochs + 1}: the loss is {mean:g}; the weights of "
+            f"{f'epoch {history.epochs}' if history.epochs else 'the start'} were restored; "
+            "lower the learning rate, or scale the inputs", history,
+        )  # fmt: skip
+    if plan.held_out is not None:
+        measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.classes)
+        history.validation_loss.append(measured["loss"])
+        history.validation_accuracy += [measured["accuracy"]] if plan.classes else []
+    history.loss.append(mean)
+    history.seconds.append(time.perf_counter() - began)
+    if plan.early_stopping is not None:
+        _note_best(state, plan.early_stopping)
+    show.epoch(history, plan.epochs)
+    if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
+        history.stopped = "interrupted"
+
+
+def _see_every_sample(plan: Plan, state: State, interrupt: Interrupt, show: "progress.Progress") -> float | None:
+    """One pass over all samples, batch by batch; the mean loss, or None if ^C cut it short."""
+    net, run = plan.net, plan.run
+    gather, update = run.kernels["gather"], run.kernels[plan.optimizer.kernel]
+    order = _order(len(plan.X), state.history.epochs, plan.seed, plan.shuffle)
     total = 0.0
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for start in range(0, len(order), plan.batch_size):
+        rows = order[start : start + plan.batch_size]
         work = net.workspace(len(rows))
-        gather(X, rows, work.X)
-        gather(Y, rows, work.Y)
+        gather(plan.X, rows, work.X)
+        gather(plan.Y, rows, work.Y)
         A = net.pass_forward(run, work.X, work)
-        run.losses(loss, work.Z[-1], A, work.Y, work.losses)
-        net.pass_back(run, work.X, work.Y, loss, work)
+        run.losses(plan.loss, work.Z[-1], A, work.Y, work.losses)
+        net.pass_back(run, work.X, work.Y, plan.loss, work)
         state.step += 1
-        optimizer.step(update, state.step, net.grad, state.memory, net.theta)
+        plan.optimizer.step(update, state.step, net.grad, state.memory, net.theta)
         total += float(work.losses.sum(dtype=np.float64))
-        show.batch(start + len(rows), len(order))
-        if interrupt.asked and start + len(rows) < len(order):
+        seen = start + len(rows)
+        show.batch(seen, len(order))
+        if interrupt.asked and seen < len(order):
             return None
     return total / len(order)
 
 
-def _order(n: int, epoch: int, seed: int, shuffle: bool) -> NDArray[np.int64]:
+def _order(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.int64]:
     """The samples in the order of this epoch. It depends on seed and epoch alone, so a resumed run needs no more."""
     if not shuffle:
         return np.arange(n, dtype=np.int64)
-    return np.random.default_rng((seed, epoch)).permutation(n)
+    return np.random.default_rng((seed or 0, epoch)).permutation(n)
 
 
 def _note_best(state: State, patience: int) -> None:
@@ -273,47 +310,58 @@ def _note_best(state: State, patience: int) -> None:
         history.stopped = "early"
 
 
-def _fingerprint(*arrays: Any) -> list[Any]:
-    """Enough about the data to notice when a run is resumed with other data."""
-    return [[list(array.shape), zlib.crc32(array)] for array in arrays]
+def _is_due(plan: Plan, history: History, every: int) -> bool:
+    """After every so many epochs and at the end; not after ^C, which may have cut an epoch in two."""
+    return history.stopped != "interrupted" and (history.epochs % every == 0 or history.epochs == plan.epochs)
 
 
-def _keep(path: str | Path, state: State, settings: dict[str, Any]) -> None:
+def _keep(path: str | Path, state: State, plan: Plan) -> None:
     arrays = {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
     if state.best_theta is not None:
         arrays["best_theta"] = state.best_theta
     about = {
-        "settings": settings, "step": state.step, "history": asdict(state.history),
+        "settings": plan.settings(), "step": state.step, "history": asdict(state.history),
         "best_loss": None if math.isinf(state.best_loss) else state.best_loss,
     }  # fmt: skip
     storage.write(path, "checkpoint", about, arrays)
 
 
-def _restore(path: str | Path, state: State, settings: dict[str, Any]) -> int:
-    """Put the state of a checkpoint in place; the seed that it was made with."""
+def _restore(path: str | Path, state: State, plan: Plan) -> None:
+    """Put the state of a checkpoint in place, and its seed where the plan has none."""
     about, arrays = storage.read(path, "checkpoint")
     try:
         kept = dict(about["settings"])
-        if settings["seed"] is None:
-            settings["seed"] = kept["seed"]
-        now = storage.plain(settings)
+        seed = checks.whole("its seed", kept["seed"], least=0)
+        now = {**plan.settings(), **({"seed": seed} if plan.seed is None else {})}
         different = [f"{name} was {kept.get(name)}, is {now[name]}" for name in now if kept.get(name) != now[name]]
-        if different:
-            raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
-        vectors = [arrays["theta"], *(arrays[f"memory{i}"] for i in range(len(state.memory)))]
+        vectors = [arrays["theta"], *(arrays[f"memory{i}"] for i in range(len(state.memory)))] if not different else []
         best = arrays.get("best_theta")
         for vector in vectors if best is None else [*vectors, best]:
-            if vector.shape != state.theta.shape or vector.dtype != state.theta.dtype:
-                raise TypeError(f"a vector has shape {vector.shape}, not {state.theta.shape}")
-        history, step = History(**about["history"]), checks.whole("step", about["step"], least=0)
-        best_loss = math.inf if best is None else checks.number("best_loss", about["best_loss"])
-        seed = checks.whole("seed", kept["seed"], least=0)
-    except (KeyError, TypeError) as error:
-        raise checks.Error(f"checkpoint {path} is incomplete ({error}); start again without resume") from None
+            if vector.shape != state.theta.shape or vector.dtype != state.theta.dtype or not np.isfinite(vector).all():
+                raise TypeError(f"a vector is no {state.theta.shape} finite {state.theta.dtype} numbers")
+        history, step = _history(about["history"]), checks.whole("its step", about["step"], least=0)
+        best_loss = math.inf if best is None else checks.number("its best_loss", about["best_loss"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise checks.Error(
+            f"checkpoint {path} is incomplete or damaged ({error}); start again without resume"
+        ) from None
+    if different:
+        raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
     for target, vector in zip([state.theta, *state.memory], vectors, strict=True):
         target[...] = vector
-    state.step, state.history, state.best_loss, state.best_theta = step, history, best_loss, best
-    return seed
+    state.step, state.history, state.best_loss, state.best_theta, plan.seed = step, history, best_loss, best, seed
+
+
+def _history(content: Any) -> History:
+    """From what a checkpoint says, checked."""
+    history = History(**content)
+    for name in ("loss", "validation_loss", "validation_accuracy", "seconds"):
+        values = getattr(history, name)
+        if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
+            raise TypeError(f"history.{name} is no list of numbers")
+    if history.stopped not in ("", "early") or not isinstance(history.best_epoch, int | None):
+        raise TypeError("history.stopped or best_epoch")
+    return history
 
 
 def _display(wanted: "progress.Progress | bool") -> "progress.Progress":

@@ -173,9 +173,10 @@ def _update_case(operation: str, n: int, dtype: np.dtype, draw: Draw) -> Case:
     mean, square = draw(n), np.abs(draw(n))
     beta2, epsilon, t = number(0.99), number(1e-6), 3
     c1, c2 = number(1 - 0.9**t), number(1 - 0.99**t)
-    first = float(beta) * mean.astype(np.float64) + (1 - float(beta)) * g
-    second = float(beta2) * square.astype(np.float64) + (1 - float(beta2)) * g * g
+    rest1, rest2 = number(0.1), number(0.01)
+    first = float(beta) * mean.astype(np.float64) + float(rest1) * g
+    second = float(beta2) * square.astype(np.float64) + float(rest2) * g * g
     step = float(lr) * (first / float(c1)) / (np.sqrt(second / float(c2)) + float(epsilon))
     bounds = [16 * eps * (scale + np.abs(first)), 16 * eps * (second + g * g), 32 * eps * (scale + np.abs(step) * 10)]
-    numbers = [lr, beta, beta2, epsilon, decay, c1, c2]
+    numbers = [lr, beta, beta2, rest1, rest2, epsilon, decay, c1, c2]
     return Case([grad, *numbers, mean, square, theta], [first, second, theta - step], bounds)

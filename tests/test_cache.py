@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from jitnet.kernels import LADDERS, jit
+from jitnet.kernels import LADDERS, cache, jit
 
 
 def run(code, *arguments, **environment):
@@ -52,19 +53,45 @@ for rung in sys.argv[1:]:
 
 
 def test_other_options_make_another_file(tmp_path):
-    """fastmath is not in Numba's own key; here it decides the file's name."""
+    """fastmath is not in Numba's own key; here it decides the file's name. So do Numba's settings."""
+    (tmp_path / "mine.py").write_text(
+        "import sys\nimport numpy as np\nfrom jitnet.kernels import jit\n"
+        "if 'strict' in sys.argv:\n    jit.OPTIONS['fastmath'] = False\n"
+        "def kernel(x):\n    x[0] = x[1] * x[2] + x[3]\n"
+        "kernel = jit.compiled(kernel)\nkernel(np.ones(4))\nprint(sum(kernel.stats.cache_hits.values()))\n"
+    )
+    environment = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+
+    def hits(*arguments, **settings):
+        return run("import mine", *arguments, **environment, **settings).stdout.strip()
+
+    assert [hits(), hits("strict"), hits(), hits("strict")] == ["0", "0", "1", "1"]
+    assert [hits(NUMBA_LOOP_VECTORIZE="0"), hits(NUMBA_LOOP_VECTORIZE="0"), hits(NUMBA_NUM_THREADS="1")] == [
+        "0",
+        "1",
+        "1",
+    ]
+
+
+def test_what_cannot_be_told_apart_is_not_kept(tmp_path):
+    """Typed at a prompt, or made by a factory: bytecode alone does not say what a function does."""
     code = """
+import sys, numpy as np
 from jitnet.kernels import jit
-if "strict" in __import__("sys").argv:
-    jit.OPTIONS["fastmath"] = False
-from jitnet.kernels import LADDERS
-import numpy as np
-kernel = LADDERS["column_sums"]["njit"]
-kernel(np.ones((4, 3), np.float32), np.empty(3, np.float32))
-print(sum(kernel.stats.cache_hits.values()))
+source = f"def scale(x): x[0] = x[0] * {sys.argv[1]}"
+exec(source)
+kernel = jit.compiled(scale)
+x = np.ones(1); kernel(x); print(x[0])
 """
-    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
-    assert [run(code, *a, **folder).stdout.strip() for a in ([], ["strict"], [], ["strict"])] == ["0", "0", "1", "1"]
+    environment = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    assert [run(code, factor, **environment).stdout.strip() for factor in ("2.0", "3.0")] == ["2.0", "3.0"]
+    (tmp_path / "factory.py").write_text(
+        "from jitnet.kernels import jit\n"
+        "def make(factor):\n    def times(x):\n        x[0] = x[0] * factor\n    return jit.compiled(times)\n"
+    )
+    code = "import factory, numpy as np\nfor f in (2., 3.):\n    x = np.ones(1); factory.make(f)(x); print(x[0])"
+    assert run(code, **environment).stdout.split() == ["2.0", "3.0"]
+    assert list(tmp_path.rglob("*.kernel")) == []
 
 
 def test_edited_sources_are_compiled_anew(tmp_path):
@@ -143,7 +170,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path)
 def test_interpreted_with_jit_disabled(tmp_path):
     code = """
 import jitnet, numpy as np
-from jitnet.kernels import LADDERS, jit
+from jitnet.kernels import LADDERS, cache, jit
 assert not any(jit.is_compiled(kernel) for ladder in LADDERS.values() for kernel in ladder.values())
 net = jitnet.Network(jitnet.Dense(3, 4, "tanh"), jitnet.Dense(4, 2, "softmax"), seed=0)
 print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
@@ -154,16 +181,20 @@ print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
 
 
 def test_old_folders_are_swept_out(tmp_path, monkeypatch):
-    old, young, other = tmp_path / "kernels-old", tmp_path / "kernels-young", tmp_path / "data"
-    for folder in (old, young, other):
+    """Ours only, and of them only what we put there."""
+    old, young, mixed = (tmp_path / f"kernels-{letter * 32}" for letter in "abc")
+    others = tmp_path / "kernels-linux", tmp_path / "data"
+    for folder in (old, young, mixed, *others):
         folder.mkdir()
-        (folder / "file").write_text("x")
-    for folder in (old, other):
+        (folder / "x.kernel").write_text("x")
+    (mixed / "thesis.txt").write_text("x")
+    for folder in (old, mixed, *others):
         os.utime(folder, (0, 0))
     run(SUMS, JITNET_CACHE_DIR=str(tmp_path))
     assert not old.exists()
-    assert young.exists()
-    assert other.exists()
+    assert (young / "x.kernel").exists()
+    assert [file.name for file in mixed.iterdir()] == ["thesis.txt"]
+    assert all((folder / "x.kernel").exists() for folder in others)
 
 
 def test_the_folder_follows_the_platform(monkeypatch):
@@ -176,7 +207,17 @@ def test_the_folder_follows_the_platform(monkeypatch):
         ("win32", "/local/jitnet"),
     ):
         monkeypatch.setattr(sys, "platform", platform)
-        assert jit.cache_folder() == Path(expected).expanduser()
+        assert cache.cache_folder() == Path(expected).expanduser()
+
+
+def test_nobody_at_home(monkeypatch):
+    def no_home(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("JITNET_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert cache.cache_folder() == Path(tempfile.gettempdir()) / "jitnet"
 
 
 def test_cache_by_hand(tmp_path, monkeypatch):

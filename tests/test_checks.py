@@ -13,6 +13,12 @@ def net(last="softmax", n_out=2, **options):
     return Network(Dense(3, 5, "sigmoid"), Dense(5, n_out, last), seed=0, **options)
 
 
+def huge():
+    network = net()
+    network.layers[1].W = np.full((5, 2), 3e38)
+    return network
+
+
 BAD_X = [
     (np.ones((4, 2)), r"X has shape \(4, 2\), but the first layer takes in \(m, 3\)"),
     (np.ones(3), r"X\.reshape\(1, 3\)"),
@@ -81,6 +87,14 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: Dense(0, 3), "n_in of Dense is 0, but must be a whole number, at least 1"),
         (lambda: Dense(3, 2.5), "n_out of Dense is 2.5"),
         (lambda: Dense(3, True), "n_out of Dense is True"),
+        (lambda: Dense(3, 2, bias="False"), "bias of Dense is 'False', but must be True or False"),
+        (lambda: Momentum(0.1, nesterov=1), "nesterov is 1"),
+        (lambda: net().fit(X, Y, shuffle="no"), "shuffle is 'no'"),
+        (lambda: net().fit(X, Y, validation=X), r"validation must be a pair \(X, Y\)"),
+        (lambda: net().fit(X, Y, optimizer=Adam(epsilon=1e-60)), "1e-60 is 0 in float32"),
+        (lambda: net().fit(X, Y, optimizer=jitnet.SGD(1e60)), r"1e\+60 is inf in float32"),
+        (lambda: net("identity").fit(X, np.full((4, 2), 1e300)), r"Y as float32\[0, 0\] is inf"),
+        (lambda: huge().predict(np.full((4, 3), 3e38)), r"the output for X\[0\] is no number"),
         (lambda: Dense(3, 2, "sigmoyd"), "unknown activation 'sigmoyd'; known: .*did you mean 'sigmoid'"),
         (lambda: Dense(3, 2, "ReLU"), "did you mean 'relu'"),
         (lambda: Dense(3, 2, init="gloro"), "unknown init 'gloro'; known: glorot, he, zeros .*'glorot'"),
@@ -127,7 +141,7 @@ def test_bad_Y(last, n_out, loss, bad, message):
     ],
 )
 def test_bad_options(call, message):
-    with pytest.raises(jitnet.Error, match=message):
+    with np.errstate(all="ignore"), pytest.raises(jitnet.Error, match=message):
         call()
 
 

@@ -14,7 +14,7 @@ import pytest
 from test_data import idx_bytes, write_mnist
 
 import jitnet
-from jitnet import cli, progress
+from jitnet import cli, commands, progress
 
 JITNET = [sys.executable, "-m", "jitnet"]
 
@@ -166,6 +166,7 @@ def test_npz_and_pictures(tmp_path):
         judged = json.loads(jitnet_command("predict", model, images, "--labels", images.with_name(
             images.name.replace("images-idx3", "labels-idx1")), "--json").stdout)  # fmt: skip
         assert len(judged["predictions"]) == 60
+        assert judged["accuracy"] > 0.5  # most of these sixty were learned by heart
         assert set(judged["predictions"]) <= set("0123456789")
         result = json.loads(jitnet_command("train", "mnist", "--path", folder, *options).stdout)
         assert result["samples"] == {"train": 60, "test": 10}
@@ -247,6 +248,17 @@ BAD = [
     (["train", "digits", "--target", "y"], "--target works with a CSV file, not with digits"),
     (["train", "digits", "--labels", "y"], "--labels works with IDX pictures, not with digits"),
     (["train", "digits", "--path", "."], "--path works with mnist and fashion_mnist"),
+    (["train", "mnist", "--test", "0.5"], "--test does not work with mnist, which has test samples of its own"),
+    (["train", "digits", "--checkpoint-every", "2"], "--checkpoint-every needs --checkpoint FILE"),
+    (["train", "digits", "--save", "same", "--plot", "same"], "same is both save and plot; name another file"),
+    (["train", "good.csv", "--target", "y", "--save", "good.csv"], "good.csv is both data and save"),
+    (["train", "digits", "--save", "/dev/null"], "is no regular file"),
+    (["train", "digits", "--checkpoint", "good.csv"], "good.csv would be replaced by a checkpoint, but"),
+    (["train", "digits", "--hidden", "10000000000,10000000000"], "not enough memory"),
+    (["train", "good.csv", "--target", "y", "--labels", "x"], "labels in a file of their own go with IDX pictures"),
+    (["train", "digits", "--weight-decay", "1e60"], "1e+60 is inf in float32"),
+    (["predict", "model.npz", "good.csv", "--labels", "x"], "labels in a file of their own go with IDX pictures"),
+    (["predict", "model.npz", "good.csv", "--out", "good.csv"], "good.csv is both data and out"),
     (["train", "digits", "--save", "none/m.npz"], "there is no folder"),
     (["train", "digits", "--save", "/proc/m.npz"], "cannot write /proc/m.npz"),
     (["train", "digits", "--plot", "."], "is a folder"),
@@ -342,13 +354,13 @@ def test_diverging_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
                 nets[0].theta[0] = np.nan
 
     nets = []
-    original = cli.Network
+    original = commands.Network
 
     def remember(*arguments, **options):
         nets.append(original(*arguments, **options))
         return nets[0]
 
-    monkeypatch.setattr(cli, "Network", remember)
+    monkeypatch.setattr(commands, "Network", remember)
     monkeypatch.setattr(progress, "on_standard_error", Spoil)
     model = tmp_path / "m.npz"
     assert cli.main(["train", "digits", "--epochs", "9", "--hidden", "8", "--save", str(model)]) == 2
@@ -391,6 +403,33 @@ def test_output_into_a_closed_pipe(bad_files):
     assert result.returncode == 0
     assert "Traceback" not in result.stderr
     assert "Error" not in result.stderr
+
+
+def test_nobody_listens_to_the_progress(tmp_path):
+    """Standard error into a closed pipe: the work goes on, and the model is saved."""
+    command = f"'{sys.executable}' -m jitnet train digits --epochs 30 --save m.npz 2> >(head -1 >/dev/null) >out"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    assert jitnet.load(tmp_path / "m.npz").parameters == 17226
+    assert "test accuracy" in (tmp_path / "out").read_text()
+
+
+def test_output_that_knows_no_unicode(numbers):
+    arguments = "train", numbers, "--target", "3", "--epochs", "1"
+    assert "R\\xb2" in jitnet_command(*arguments, PYTHONIOENCODING="ascii", PYTHONUTF8="0").stdout
+
+
+def test_json_knows_no_nan(tmp_path):
+    (tmp_path / "d.csv").write_text("x,y\n1,1.5\n2,2.5\n3,3.5\n4,4.5\n")  # one row to be judged by: R² is 0/0
+    result = jitnet_command("train", tmp_path / "d.csv", "--target", "y", "--epochs", "1", "--json")
+    assert "NaN" not in result.stdout
+    assert json.loads(result.stdout)["test_r2"] is None
+
+
+def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
+    model, table = bad_files / "model.npz", bad_files / "good.csv"
+    result = jitnet_command("predict", model, table, JITNET_CACHE_DIR=str(tmp_path))
+    assert re.search(r"compiling \d+ kernels, once per machine", result.stderr)
+    assert len(result.stdout.splitlines()) == 20
 
 
 def test_help_and_version():

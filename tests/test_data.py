@@ -80,14 +80,60 @@ def test_csv_without_header(tmp_path):
 def test_csv_dialects(tmp_path, text):
     table = read_table(csv(tmp_path, text), "y")
     np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
-    assert (table.features, table.y.tolist()) == (["a", "b"], [0, 1])
+    assert (table.features, table.y.tolist()) == (["a", "b"], ["0", "1"])
 
 
-def test_csv_target_types(tmp_path):
-    kinds = {("1", "2"): "i", ("1.5", "2"): "f", ("1", "two"): "U", ("1.0", "2.0"): "i", ("1e300", "1"): "f"}
-    for cells, kind in kinds.items():
-        table = read_table(csv(tmp_path, "x,y\n" + "".join(f"0,{cell}\n" for cell in cells)), "y")
-        assert table.y.dtype.kind == kind, cells
+def learn(tmp_path, cells, task=None):
+    """The recipe for a CSV with these targets."""
+    table = read_table(csv(tmp_path, "x,y\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))), "y")
+    return Recipe.learn(table, np.arange(len(cells)), task), table
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "classes"),
+    [
+        (["1", "2", "10"], "classification", ["1", "2", "10"]),  # in the order of numbers
+        (["01", "1", "007"], "classification", ["01", "1", "007"]),  # as they are written, and never merged
+        (["1_1", "11"], "classification", ["11", "1_1"]),
+        (["b", "a", "1"], "classification", ["1", "a", "b"]),
+        (["1.5", "2"], "regression", None),
+        (["1.0", "2.0"], "classification", ["1.0", "2.0"]),
+        (["1e100", "1.5"], "regression", None),
+        ([str(i) for i in range(30)], "regression", None),
+        ([str(i % 3) for i in range(30)], "classification", ["0", "1", "2"]),
+    ],
+)
+def test_csv_target_types(tmp_path, cells, task, classes):
+    recipe, table = learn(tmp_path, cells)
+    assert (recipe.task, recipe.classes) == (task, classes)
+    if classes:
+        assert [recipe.classes[i] for i in recipe.Y(table)] == cells
+        assert recipe.score(table, cells) == {"accuracy": 1.0}
+    else:
+        assert recipe.score(table, [float(cell) for cell in cells]) == {"rmse": 0.0}
+
+
+def test_csv_targets_that_are_no_classes(tmp_path):
+    """A typing error in a column of numbers must not make a class of every number."""
+    with pytest.raises(jitnet.Error, match=r"has 40 values in 40 rows, such as 'l0': too many for classes"):
+        learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)])
+    with pytest.raises(jitnet.Error, match="holds 'l0', which regression cannot learn"):
+        learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], "regression")
+
+
+def test_csv_header_is_proved_by_the_target(tmp_path):
+    table = read_table(csv(tmp_path, "a,2019,2020,y\n1,2,3,x\n"), "y")
+    assert table.features == ["a", "2019", "2020"]
+
+
+def test_csv_separators_within_quotes_do_not_count(tmp_path):
+    table = read_table(csv(tmp_path, '"height, cm";"weight, kg";y\n1;2;x\n'), "y")
+    assert table.features == ["height, cm", "weight, kg"]
+
+
+def test_csv_to_predict_may_have_blank_targets(tmp_path):
+    table = read_table(csv(tmp_path, "a,y\n1,\n2,x\n"), "y", features=["a"])
+    assert table.y is None
 
 
 @pytest.mark.parametrize(
@@ -99,8 +145,9 @@ def test_csv_target_types(tmp_path):
         ("a,b,y\n1,,0\n", "y", r"line 2, column 'b': an empty cell is no finite number"),
         ("a,b,y\n1,nan,0\n", "y", "'nan' is no finite number"),
         ("a,b,y\n1,inf,0\n", "y", "'inf' is no finite number"),
-        ("a,b,y\n1,2,0\n1,2,\n", "y", "line 3: the target 'y' is empty"),
-        ("a,b,y\n1,2,nan\n", "y", "'nan' is no finite number"),
+        ("a,b,y\n1,2,0\n1,2,\n", "y", "line 3: the target 'y' is missing"),
+        ("a,b,y\n1,2,nan\n", "y", "the target 'y' is missing; it says 'nan'"),
+        ("a,b,y\n1_000,2,0\n", "y", "'1_000' is no finite number"),
         ("a,b,label\n1,2,0\n", "lable", "unknown target column of .*data.csv 'lable'; known: a, b, label .*'label'"),
         ("a,b,y\n1,2,0\n", None, "which column of .* to learn with --target NAME; columns: a, b, y"),
         ("a,a,y\n1,2,0\n", "y", "two columns called 'a'"),
@@ -162,6 +209,7 @@ def test_npz(tmp_path):
     [
         ({"x": np.ones((2, 2)), "y": np.ones(2)}, "lacks X; it holds: x, y"),
         ({"X": np.ones((2, 2))}, "lacks y"),
+        ({"X": np.ones((0, 5)), "y": []}, "at least one"),
         ({"X": np.ones(2), "y": np.ones(2)}, r"X in .* is \(2,\)"),
         ({"X": np.array([["a"]]), "y": np.ones(1)}, "must be numbers"),
         ({"X": np.ones((2, 2)), "y": np.ones(3)}, r"y in .* is \(3,\) float64, but must be numbers or texts \(2,\)"),
@@ -232,7 +280,8 @@ def test_bad_idx(tmp_path):
         (good[:9], "its header needs 16 bytes"), (good + b"x", "too long: .* but it has 41"),
         (good[:-1], r"cut short: shape \(2, 3, 4\) needs 40 bytes, but it has 39"),
         (gzip.compress(good)[:-5], "damaged gzip"), (b"\x1f\x8bnonsense", "damaged gzip"),
-        (good[:4] + b"\xff" * 12 + good[16:], "cut short"),
+        (good[:4] + b"\xff" * 12 + good[16:], "cut short"), (good[:4] + b"\0" * 4 + b"\xff" * 8, "impossible shape"),
+        (b"\0\0\x08\x64" + b"\0" * 400, "impossible shape"),
     ):  # fmt: skip
         path.write_bytes(content)
         with pytest.raises(jitnet.Error, match=message):
@@ -351,6 +400,16 @@ def test_pictures_find_their_labels(tmp_path):
     assert read_table(folder / "train-images-idx3-ubyte.gz", features=["1"]).y is None
     with pytest.raises(jitnet.Error, match="labels, it seems"):
         read_table(folder / "train-labels-idx1-ubyte.gz")
+    other.write_bytes(idx_bytes(np.ones(20, ">f4"), 0x0D))
+    with pytest.raises(jitnet.Error, match="must be whole numbers"):
+        read_table(folder / "train-images-idx3-ubyte.gz", labels=other)
+    with pytest.raises(jitnet.Error, match="labels in a file of their own go with IDX"):
+        read_table(csv(tmp_path, "a,y\n1,2\n"), "y", labels=other)
+    with pytest.raises(jitnet.Error, match="a target is named for a CSV file"):
+        read_table(folder / "train-images-idx3-ubyte.gz", "label")
+    (folder / "none-idx3").write_bytes(idx_bytes(np.ones((0, 2, 2), np.uint8)))
+    with pytest.raises(jitnet.Error, match="there are no pictures"):
+        read_table(folder / "none-idx3", features=["1"])
     (folder / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(jitnet.Error, match="--labels FILE"):
         read_table(folder / "train-images-idx3-ubyte.gz")
@@ -370,6 +429,10 @@ def test_recipe_is_learned_from_the_training_rows_alone():
     assert (recipe.target_mean, recipe.target_scale) == (1, 0.5)
     np.testing.assert_array_equal(recipe.X(table_of(X, [0] * 3)), [[-1, 0], [1, 0], [998, 0]])
     np.testing.assert_array_equal(recipe.Y(table_of(X, [0.5, 1.5, 2.0])), [[-1], [1], [2]])
+    third = table_of(X / 3, [1 / 3] * 3)
+    for dtype in ("float32", "float64"):
+        assert recipe.X(third, dtype).dtype == recipe.Y(third, dtype).dtype == dtype
+    assert recipe.X(third, "float64")[0, 0] == 1 / 3 - 2
     assert recipe.answers(np.array([[-1.0], [2.0]], np.float32)) == [0.5, 2.0]
 
 
@@ -399,7 +462,7 @@ def test_likely_task():
     ("X", "y", "task", "message"),
     [
         (np.ones((3, 1)), [1, 1, 1], None, "only one class, '1'"),
-        (np.ones((3, 1)), ["a", "b", "a"], "regression", "is text, which regression cannot learn"),
+        (np.ones((3, 1)), ["a", "b", "a"], "regression", "holds 'a', which regression cannot learn"),
         (np.ones((3, 1)), [1, 2, 1], "classificaton", "unknown task .*did you mean 'classification'"),
         (np.full((3, 1), np.nan), [1, 2, 1], None, "X holds NaN"),
         (np.ones((3, 1)), [1, 2, np.inf], None, "the target holds NaN or infinity"),
@@ -420,14 +483,40 @@ def test_recipe_meets_what_it_does_not_know():
     for call in (lambda: recipe.Y(without), lambda: Recipe.learn(without, np.arange(3), None)):
         with pytest.raises(jitnet.Error, match="no target"):
             call()
-    good = recipe.plain()
-    for bad in (
-        {},
-        [],
-        {**good, "mean": [1]},
-        {**good, "scale": [0.0, 1, 1]},
-        {**good, "mean": ["x"] * 3},
-        {**good, "x": 1},
-    ):
+    numbers = Recipe.learn(table_of(np.eye(3), [0.5, 1.5, 2.5]), np.arange(3), None)
+    with pytest.raises(jitnet.Error, match="holds text, but the model learned numbers"):
+        numbers.Y(table_of(np.eye(3), ["a", "b", "a"]))
+    assert numbers.score(table_of(np.eye(3), ["a", "b", "a"]), [1, 2, 3]) == {}
+    assert numbers.score(without, [1, 2, 3]) == {}
+    with pytest.raises(jitnet.Error, match="answer for row 2 is no number"):
+        numbers.answers(np.array([[1.0], [np.nan]]))
+
+
+def test_damaged_recipes():
+    good = Recipe.learn(table_of(np.eye(3), ["a", "b", "a"]), np.arange(3), None).plain()
+    assert Recipe.from_plain(good).plain() == good
+    changes = [
+        {"mean": [1]}, {"scale": [0.0, 1, 1]}, {"mean": ["x"] * 3}, {"x": 1}, {"classes": {"a": 1}}, {"classes": 5},
+        {"target_mean": "1.5"}, {"mean": [np.nan] * 3}, {"classes": None}, {"features": [1, 2, 3]}, {"scale": 3},
+    ]  # fmt: skip
+    for bad in [{}, [], *({**good, **change} for change in changes)]:
         with pytest.raises(jitnet.Error, match="recipe is damaged"):
             Recipe.from_plain(bad)
+
+
+def test_numbers_that_are_too_large():
+    with pytest.raises(jitnet.Error, match="column '0' are too large to be standardised"):
+        Recipe.learn(table_of([[1e200], [-1e200], [3e200]], [0, 1, 0]), np.arange(3), None)
+    recipe = Recipe.learn(table_of([[1], [2], [3]], ["a", "b", "a"]), np.arange(3), None)
+    with pytest.raises(jitnet.Error, match=r"row 2, column '0': 1e\+300 is too far from what was learned"):
+        recipe.X(table_of([[1], [1e300]], ["a", "b"]))
+
+
+def test_pictures_are_not_mixed_with_tables():
+    bytes_, y = np.array([[0, 255.0], [255, 0]]), ["a", "b"]
+    pictures = Recipe.learn(table_of(bytes_ / 255, y, "pictures"), np.arange(2), None)
+    plain = Recipe.learn(table_of(bytes_, y, "npz"), np.arange(2), None)
+    assert np.isfinite(pictures.X(table_of(bytes_ / 255, y, "csv"))).all()
+    for recipe, table in ((pictures, table_of(bytes_, y, "npz")), (plain, table_of(bytes_ / 255, y, "pictures"))):
+        with pytest.raises(jitnet.Error, match="give a file of the same kind"):
+            recipe.X(table)

@@ -115,6 +115,14 @@ def test_each_entry_of_a_jacobian_is_a_derivative(activation):
         )
 
 
+def test_jacobians_where_probabilities_round_to_0():
+    np.testing.assert_array_equal(
+        calculus.bias_jacobian([1.0], [[40.0]], [0.0], [0.0], "sigmoid", "binary_cross_entropy"), [[1.0]]
+    )
+    J = calculus.bias_jacobian([1.0], [[1000.0, 0.0]], [0.0, 0.0], [0.0, 1.0], "softmax", "cross_entropy")
+    np.testing.assert_array_equal(J, [[0.0, 1.0], [0.0, -1.0]])
+
+
 def test_numerical_gradient_of_known_functions():
     theta = np.array([[1.0, -2.0], [0.5, 3.0]])
     before = theta.copy()

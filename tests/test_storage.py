@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -204,7 +205,40 @@ def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
         process.wait()
         process.stdout.close()
         assert jitnet.load(path).theta.tobytes() in good
-        assert {file.name for file in tmp_path.iterdir()} <= {"m.npz", ".m.npz.tmp"}
+    left = [file for file in tmp_path.iterdir() if file.name != "m.npz"]
+    assert all(re.fullmatch(r"\.m\.npz\.[0-9a-f]{12}\.tmp", file.name) for file in left)
+    for file in left:  # swept out by the first writer an hour later
+        os.utime(file, (0, 0))
+    Network(Dense(200, 300), seed=2).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path):
+    path = tmp_path / "file"
+    with storage.replacing(path) as first:
+        first.write(b"a" * 1000)
+        with storage.replacing(path) as second:
+            second.write(b"b" * 10)
+        assert path.read_bytes() == b"b" * 10
+        first.write(b"a" * 1000)
+    assert path.read_bytes() == b"a" * 2000
+
+
+def test_permissions_are_kept(tmp_path):
+    path = tmp_path / "m.npz"
+    make().save(path)
+    path.chmod(0o600)
+    make().save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_numpy_numbers_can_be_saved(tmp_path):
+    """y.max() + 1 is no Python integer."""
+    net = Network(Dense(np.int64(2), np.int32(3), "softmax", bias=np.bool_(True)), seed=np.int64(3))
+    options = {"batch_size": np.int64(2), "optimizer": jitnet.SGD(np.float32(0.5)), "epochs": np.int16(1)}
+    net.fit(np.ones((3, 2)), [0, 1, 2], checkpoint=tmp_path / "c", **options)
+    net.save(tmp_path / "m.npz")
+    assert jitnet.load(tmp_path / "m.npz").seed == 3
 
 
 def test_an_error_while_writing_leaves_the_old_file(tmp_path):
@@ -223,6 +257,7 @@ def test_where_nothing_can_be_written(tmp_path):
         (tmp_path / "none" / "m.npz", "there is no folder"),
         (tmp_path, "is a folder"),
         ("/proc/m.npz", "cannot write /proc/m.npz"),
+        ("/dev/null", "is no regular file"),
     ):
         with pytest.raises(ValueError, match=message):
             storage.check_writable(path)

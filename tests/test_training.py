@@ -1,5 +1,6 @@
 """fit: the same bits for the same seed, history, early stopping, checkpoints, interruption, divergence."""
 
+import copy
 import math
 import os
 import signal
@@ -310,17 +311,66 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path):
         lambda about, arrays: arrays.pop("theta"), lambda about, arrays: arrays.pop("memory0"),
         lambda about, arrays: about.pop("step"), lambda about, arrays: about.pop("settings"),
         lambda about, arrays: about["history"].update(nonsense=1),
+        lambda about, arrays: about["history"].update(loss=["a"]),
+        lambda about, arrays: about["history"].update(loss=5),
+        lambda about, arrays: about["history"].update(stopped="x"), lambda about, arrays: about.update(settings="abc"),
+        lambda about, arrays: about.update(step=-1), lambda about, arrays: about.update(history=[]),
+        lambda about, arrays: arrays.update(theta=arrays["theta"] * np.nan),
         lambda about, arrays: arrays.update(theta=arrays["theta"][:-1]),
         lambda about, arrays: arrays.update(memory0=arrays["memory0"].astype("float64")),
     ):  # fmt: skip
-        bad_about, bad_arrays = {**about, "history": dict(about["history"])}, dict(arrays)
+        bad_about, bad_arrays = copy.deepcopy(about), dict(arrays)
         spoil(bad_about, bad_arrays)
         storage.write(path, "checkpoint", bad_about, bad_arrays)
         net = make(seed=3)
         before = net.theta.copy()
-        with pytest.raises(ValueError, match="incomplete"):
+        with pytest.raises(ValueError, match="incomplete or damaged"):
             net.fit(X, y, epochs=2, checkpoint=path, resume=True, optimizer=Momentum(0.1))
         assert net.theta.tobytes() == before.tobytes()
+
+
+def test_a_checkpoint_replaces_nothing_else(tmp_path):
+    X, y = spiral()
+    path = tmp_path / "thesis.csv"
+    path.write_text("precious")
+    with pytest.raises(ValueError, match=r"thesis\.csv would be replaced by a checkpoint, but .* name another file"):
+        make().fit(X, y, checkpoint=path)
+    assert path.read_text() == "precious"
+    make().save(tmp_path / "m.npz")
+    with pytest.raises(ValueError, match="is no jitnet checkpoint, but 'jitnet model'"):
+        make().fit(X, y, checkpoint=tmp_path / "m.npz")
+
+
+def test_nothing_is_changed_by_a_call_that_is_refused(tmp_path):
+    X, y = spiral()
+    path = tmp_path / "c"
+    make(seed=3).fit(X, y, epochs=1, checkpoint=path)
+    net = make(seed=3)
+    before = net.theta.copy()
+    with pytest.raises(ValueError, match="threads is 999"):
+        net.fit(X, y, epochs=2, checkpoint=path, resume=True, threads=999)
+    assert net.theta.tobytes() == before.tobytes()
+    assert net.loss is None
+
+
+def test_adam_with_a_long_memory_in_float32():
+    """1 − beta2 is a difference of nearly equal numbers, and must not be taken in float32."""
+    X, y = spiral()
+    ends = []
+    for dtype in ("float32", "float64"):
+        net = make(dtype)
+        for layer, start in zip(net.layers, make("float32").layers, strict=True):
+            layer.W = start.W
+        net.fit(X, y, epochs=5, batch_size=97, shuffle=False, optimizer=Adam(0.01, beta2=0.999999))
+        ends.append(np.concatenate([layer.W.ravel() for layer in net.layers]))
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-4, atol=1e-5)
+
+
+def test_accuracy_is_measured_where_the_validation_has_labels():
+    net = Network(Dense(2, 3, "sigmoid"), seed=0)
+    X, y = spiral()
+    history = net.fit(X, np.eye(3)[y], epochs=2, loss="mse", validation=(X, y))
+    assert history.validation_accuracy[-1] == net.evaluate(X, y)["accuracy"]
 
 
 # Interruption and divergence

@@ -6,17 +6,12 @@ The files go to `cache_folder()/data`, or to $JITNET_DATA_DIR. Nothing is downlo
 
 import hashlib
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .. import checks, storage
-from ..kernels.jit import cache_folder
-from .idx import read_idx
+from .. import checks, progress, storage
+from ..kernels.cache import cache_folder
+from .idx import images_and_labels, read_idx
 from .split import Pair
 
 TIMEOUT = 20
@@ -86,21 +81,6 @@ def fashion_mnist(path: str | Path | None = None) -> tuple[Pair, Pair]:
     return _load(FASHION_MNIST, path)
 
 
-def images_and_labels(images: NDArray[Any], labels: NDArray[Any], names: str) -> Pair:
-    """Pictures (n, ...) of bytes as rows from 0 to 1, beside their labels."""
-    if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels):
-        raise checks.Error(
-            f"{names} hold {images.shape} and {labels.shape}, but must be pictures (n, ...) and labels (n,)"
-        )
-    return scaled(images), labels.astype(np.int64)
-
-
-def scaled(images: NDArray[Any]) -> NDArray[np.float32]:
-    """Bytes from 0 to 255 as numbers from 0 to 1, one picture a row; other types keep their values."""
-    rows = images.reshape(len(images), -1).astype(np.float32)
-    return rows / np.float32(255) if images.dtype == np.uint8 else rows
-
-
 def _load(source: Source, path: str | Path | None) -> tuple[Pair, Pair]:
     files = [_fetch(source, name) if path is None else _find(Path(path), name) for name in source.files]
     arrays = [read_idx(file) for file in files]
@@ -128,7 +108,7 @@ def _fetch(source: Source, name: str) -> Path:
     failures = []
     for mirror in source.mirrors:
         try:
-            print(f"downloading {mirror}{name}", file=sys.stderr, flush=True)
+            progress.say(f"downloading {mirror}{name}")
             with urllib.request.urlopen(mirror + name, timeout=TIMEOUT) as response:
                 content: bytes = response.read()
         except OSError as error:  # no network, no such host, refused, timed out, 404

@@ -51,4 +51,28 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     if len(content) != expected:
         fault = "cut short" if len(content) < expected else "too long"
         raise checks.Error(f"{path} is {fault}: shape {shape} needs {expected} bytes, but it has {len(content)}")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError as error:  # more dimensions, or empty ones larger, than NumPy has room for
+        raise checks.Error(f"{path} has an impossible shape {shape}: {error}") from None
+
+
+def images_and_labels(
+    images: NDArray[Any], labels: NDArray[Any], names: str
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Pictures (n, ...) of bytes as rows from 0 to 1, beside their labels."""
+    if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels):
+        raise checks.Error(
+            f"{names} hold {images.shape} and {labels.shape}, but must be pictures (n, ...) and labels (n,)"
+        )
+    if labels.dtype.kind not in "iu":
+        raise checks.Error(f"{names}: the labels are {labels.dtype}, but must be whole numbers")
+    return scaled(images, names), labels.astype(np.int64)
+
+
+def scaled(images: NDArray[Any], names: str) -> NDArray[np.float32]:
+    """Bytes from 0 to 255 as numbers from 0 to 1, one picture a row; other types keep their values."""
+    if images.size == 0:
+        raise checks.Error(f"{names}: there are no pictures, the shape is {images.shape}")
+    rows = images.reshape(len(images), -1).astype(np.float32)
+    return rows / np.float32(255) if images.dtype == np.uint8 else rows

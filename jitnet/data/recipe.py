@@ -1,5 +1,7 @@
 """From the rows of a table to X and Y, and from the output back to words: learned once, kept with the model."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
-from .table import Table
+from .table import Table, is_number
 
 FEW = 20
 """Whole numbers with at most this many different values are taken for classes, unless one says otherwise."""
@@ -42,26 +44,31 @@ class Recipe:
             raise checks.Error("the table has no target")
         if not np.isfinite(table.X).all():
             raise checks.Error("X holds NaN or infinity; replace or leave out values that are not finite")
-        if table.y.dtype.kind == "f" and not np.isfinite(table.y).all():
+        values = _numbers(table.y)
+        if values is not None and not np.isfinite(values).all():
             raise checks.Error("the target holds NaN or infinity; replace or leave out values that are not finite")
-        task = checks.one_of("task", task or _likely_task(table.y), ("classification", "regression"))
+        task = checks.one_of("task", task or _likely_task(table.y, values), ("classification", "regression"))
         classes = None
         target_mean, target_scale = np.zeros(()), np.ones(())
         if task == "classification":
-            classes = [str(name) for name in np.unique(table.y)]
-            if len(classes) < 2:
-                raise checks.Error(
-                    f"the target {table.target!r} has only one class, {classes[0]!r}; at least two are needed"
-                )
+            classes = _names(table.y, values)
+            _check_classes(classes, table)
+        elif values is None:
+            text = next(str(cell) for cell in table.y if not is_number(str(cell)))
+            raise checks.Error(f"the target {table.target!r} holds {text!r}, which regression cannot learn")
         else:
-            if table.y.dtype.kind == "U":
-                raise checks.Error(
-                    f"the target {table.target!r} is text, which regression cannot learn; use classification"
-                )
-            target_mean, target_scale = _mean_and_scale(table.y[train].astype(np.float64))
+            target_mean, target_scale = _mean_and_scale(values[train])
         mean, scale = _mean_and_scale(table.X[train])
         if table.kind == "pictures":  # one scale for all: a pixel that is nearly always 0 must not be blown up
             scale = np.full(len(mean), _mean_and_scale(table.X[train].ravel())[1])
+        for name, *extent in [
+            *zip(table.features, mean, scale, strict=True),
+            (table.target, target_mean, target_scale),
+        ]:
+            if not np.isfinite(extent).all():
+                raise checks.Error(
+                    f"the numbers of column {name!r} are too large to be standardised; divide them first"
+                )
         return cls(
             table.kind, task, table.features, table.target, mean.tolist(), scale.tolist(),
             classes, float(target_mean), float(target_scale),
@@ -72,10 +79,16 @@ class Recipe:
         """From what a model file says, checked."""
         try:
             recipe = cls(**content)
-            lengths = {len(recipe.features), len(recipe.mean), len(recipe.scale)}
-            numbers = np.array([*recipe.mean, *recipe.scale, recipe.target_mean, recipe.target_scale], np.float64)
-            if len(lengths) != 1 or not np.isfinite(numbers).all() or 0.0 in (*recipe.scale, recipe.target_scale):
-                raise ValueError("its numbers do not fit together")
+            texts = [recipe.kind, recipe.target, *recipe.features, *(recipe.classes or [])]
+            numbers = [recipe.target_mean, recipe.target_scale, *recipe.mean, *recipe.scale]
+            if not all(isinstance(text, str) for text in texts) or not all(isinstance(x, float | int) for x in numbers):
+                raise TypeError("a field of the wrong type")
+            if not len(recipe.features) == len(recipe.mean) == len(recipe.scale):
+                raise ValueError("fields of different lengths")
+            if not np.isfinite(numbers).all() or 0 in (*recipe.scale, recipe.target_scale):
+                raise ValueError("a number that is not finite, or a scale of 0")
+            if (recipe.task == "classification") != isinstance(recipe.classes, list):
+                raise ValueError("a task that does not go with the classes")
             return recipe
         except (TypeError, ValueError) as error:
             known = ", ".join(field.name for field in fields(cls))
@@ -90,23 +103,41 @@ class Recipe:
         """Outputs that a network for this task needs."""
         return len(self.classes) if self.classes else 1
 
-    def X(self, table: Table) -> NDArray[np.float32]:
-        """The columns, standardised."""
+    def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
+        """The columns, standardised.
+
+        Errors    ValueError if the table does not look like what the recipe was learned from
+        """
         if table.X.shape[1] != len(self.features):
             raise checks.Error(
                 f"the file has {table.X.shape[1]} columns besides the target, but the model needs {len(self.features)}"
             )
-        dtype = table.X.dtype  # of pictures float32, of which there may be many
-        standard = (table.X - np.array(self.mean, dtype)) / np.array(self.scale, dtype)
-        return np.asarray(standard, np.float32)
+        if "pictures" in (self.kind, table.kind) and self.kind != table.kind and (
+            table.kind == "pictures" or np.abs(table.X).max() > 1
+        ):  # fmt: skip
+            raise checks.Error(
+                f"the model learned from {self.kind}, the file holds {table.kind}: IDX pictures become numbers from 0 "
+                "to 1, and those of other files are taken as they are; give a file of the same kind"
+            )
+        own = table.X.dtype  # of pictures float32, of which there may be many
+        with np.errstate(over="ignore"):
+            standard = np.asarray((table.X - np.array(self.mean, own)) / np.array(self.scale, own), dtype)
+        if not np.isfinite(standard).all():
+            i, j = np.argwhere(~np.isfinite(standard))[0]
+            raise checks.Error(
+                f"row {i + 1}, column {self.features[j]!r}: {table.X[i, j]:g} is too far from what was learned"
+            )
+        return standard
 
-    def Y(self, table: Table) -> NDArray[Any]:
+    def Y(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
         """The target as the network is to learn it: class numbers (n,), or standardised numbers (n, 1)."""
         if table.y is None:
             raise checks.Error("the table has no target")
         if self.classes is None:
-            standard = (table.y.astype(np.float64) - self.target_mean) / self.target_scale
-            return standard.astype(np.float32).reshape(-1, 1)
+            values = _numbers(table.y)
+            if values is None:
+                raise checks.Error(f"the target {self.target!r} holds text, but the model learned numbers")
+            return ((values - self.target_mean) / self.target_scale).astype(dtype).reshape(-1, 1)
         number = {name: i for i, name in enumerate(self.classes)}
         unknown = next((str(name) for name in table.y if str(name) not in number), None)
         if unknown is not None:
@@ -115,17 +146,55 @@ class Recipe:
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
         """The network's output (n, width) in the words or numbers of the original target."""
+        if not np.isfinite(A).all():
+            raise checks.Error(
+                f"the answer for row {np.argwhere(~np.isfinite(A))[0, 0] + 1} is no number: its columns are too large"
+            )
         if self.classes is None:
             return [float(a) for a in A[:, 0].astype(np.float64) * self.target_scale + self.target_mean]
         return [self.classes[j] for j in A.argmax(axis=1)]
 
+    def score(self, table: Table, answers: Sequence[Any]) -> dict[str, float]:
+        """How good the answers are: {"accuracy": ...} or {"rmse": ...}, or nothing where the table has no target."""
+        if table.y is None:
+            return {}
+        if self.classes is not None:
+            return {"accuracy": float(np.mean([str(y) == answer for y, answer in zip(table.y, answers, strict=True)]))}
+        values = _numbers(table.y)
+        return {} if values is None else {"rmse": math.sqrt(np.mean((values - np.array(answers)) ** 2))}
 
-def _likely_task(y: NDArray[Any]) -> str:
-    whole = y.dtype.kind in "iu" and len(np.unique(y)) <= FEW
-    return "classification" if whole or y.dtype.kind == "U" else "regression"
+
+def _numbers(y: NDArray[Any]) -> NDArray[np.float64] | None:
+    """The target as numbers, if that is what it is."""
+    if y.dtype.kind == "U" and not all(is_number(cell) for cell in y):
+        return None
+    return y.astype(np.float64)
+
+
+def _names(y: NDArray[Any], values: NDArray[np.float64] | None) -> list[str]:
+    """The different values as they are written, in the order of numbers or of the alphabet."""
+    names = [str(name) for name in np.unique(y)]
+    return names if values is None else sorted(names, key=lambda name: (float(name), name))
+
+
+def _likely_task(y: NDArray[Any], values: NDArray[np.float64] | None) -> str:
+    whole = values is not None and y.dtype.kind != "f" and bool((values % 1 == 0).all())
+    return "classification" if values is None or (whole and len(np.unique(y)) <= FEW) else "regression"
+
+
+def _check_classes(classes: list[str], table: Table) -> None:
+    if len(classes) < 2:
+        raise checks.Error(f"the target {table.target!r} has only one class, {classes[0]!r}; at least two are needed")
+    if len(classes) > max(FEW, len(table.X) // 2):
+        text = next((name for name in classes if not is_number(name)), classes[0])
+        raise checks.Error(
+            f"the target {table.target!r} has {len(classes)} values in {len(table.X)} rows, such as {text!r}: "
+            "too many for classes; if they should be numbers, mend those that are not, and use the task regression"
+        )
 
 
 def _mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     # A constant column carries no information; so does one whose spread is only rounding
-    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+    return mean, np.where(scale <= 1e-12 * np.abs(mean), 1.0, scale)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, storage
-from .download import images_and_labels, scaled
-from .idx import is_idx, read_idx
+from .idx import images_and_labels, is_idx, read_idx, scaled
 
 
 @dataclass
@@ -23,13 +23,17 @@ class Table:
     X: NDArray[Any]
     """(n, n_in) floating-point numbers."""
     y: NDArray[Any] | None
-    """(n,) numbers or texts; None if the file has no target."""
+    """(n,) the cells of a CSV as they stand there, or an array's numbers or texts; None if there is no target."""
     features: list[str]
     """Names of the columns of X."""
     target: str
     """Name of the target."""
     kind: str
     """"csv", "npz" or "pictures"."""
+
+
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+MISSING = ("", "?", "na", "n/a", "nan", "null")
 
 
 def read_table(
@@ -41,38 +45,41 @@ def read_table(
 ) -> Table:
     """Read a file by its kind.
 
-    CSV   separated by comma, semicolon or tab; the first row is a header if none of its cells is a number, otherwise
-          the columns are called 1, 2, 3, ...; `target` names the column to learn; all others must be numbers
+    CSV   separated by comma, semicolon or tab; the first row is a header if it has the target's name or no cell that
+          is a number, otherwise the columns are called 1, 2, 3, ...; `target` names the column to learn; all others
+          must be numbers
     NPZ   arrays X (n, ...) and y (n,)
     IDX   pictures; the labels are in the file `labels`, or in the one that MNIST's way of naming points to
-    features   given, the file is to be predicted: these columns are picked and the target may be missing
+    features   given, the file is to be predicted: these columns are picked, and `target` is read where it is there
 
     Errors    FileNotFoundError; ValueError that names file, line and column of what is wrong
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {path}")
-    if Path(path).suffix == ".npz":
+    kind = "npz" if Path(path).suffix == ".npz" else "pictures" if is_idx(path) else "csv"
+    if labels is not None and kind != "pictures":
+        raise checks.Error(f"labels in a file of their own go with IDX pictures, not with {path}")
+    if target is not None and kind != "csv" and features is None:
+        raise checks.Error(f"a target is named for a CSV file; that of {path} is y, or the labels beside the pictures")
+    if kind == "npz":
         return _read_npz(path, needs_target=features is None)
-    if is_idx(path):
-        return _read_pictures(path, labels, needs_target=features is None)
+    if kind == "pictures":
+        return _read_pictures(path, labels, needs_target=features is None or labels is not None)
     return _read_csv(path, target, features)
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def is_number(cell: str) -> bool:
+    """True for a plain decimal number."""
+    return NUMBER.fullmatch(cell) is not None
 
 
-def _read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
+def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
     """Column names, numbered rows, and whether the names came from a header."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise checks.Error(f"{path} is no text in UTF-8 (byte {error.start}); save it as CSV in UTF-8") from None
-    first_line = text.lstrip("\n\r").partition("\n")[0]
+    first_line = re.sub('"[^"]*"', "", text.lstrip("\n\r")).partition("\n")[0]
     separator = max(",;\t", key=first_line.count)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
@@ -83,8 +90,9 @@ def _read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]
         raise checks.Error(f"{path}, line {reader.line_num}: {error}") from None
     if not rows:
         raise checks.Error(f"{path} is empty")
-    has_header = not any(_is_number(cell) for cell in rows[0][1])
-    names = rows.pop(0)[1] if has_header else [str(i + 1) for i in range(len(rows[0][1]))]
+    first = rows[0][1]
+    has_header = target in first or not any(is_number(cell) for cell in first)
+    names = rows.pop(0)[1] if has_header else [str(i + 1) for i in range(len(first))]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise checks.Error(f"{path} has two columns called {twice!r}; rename one")
@@ -97,7 +105,7 @@ def _read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]
 
 
 def _read_csv(path: str | Path, target: str | None, features: list[str] | None) -> Table:
-    names, rows, has_header = _read_rows(path)
+    names, rows, has_header = _read_rows(path, target)
     if features is not None:
         if not has_header and len(names) == len(features):  # the target's column is not there: count anew
             names = features
@@ -119,31 +127,24 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
             X[i, j] = _number(row[column], path, line, name)
     y = None
     if target in names:
-        y = _target([row[names.index(target)] for _, row in rows], [line for line, _ in rows], path, target)
+        cells = [row[names.index(target)] for _, row in rows]
+        blank = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
+        if blank is not None and features is None:
+            raise checks.Error(
+                f"{path}, line {rows[blank][0]}: the target {target!r} is missing; it says {cells[blank]!r}"
+            )
+        y = np.array(cells) if blank is None else None  # to be predicted, a file need not know all answers
     return Table(X, y, chosen, target or "", "csv")
 
 
 def _number(cell: str, path: str | Path, line: int, name: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
+    value = float(cell) if is_number(cell) else math.nan
     if not math.isfinite(value):
         what = f"{cell!r} is" if cell else "an empty cell is"
         raise checks.Error(
             f"{path}, line {line}, column {name!r}: {what} no finite number; every column but the target needs one"
         )
     return value
-
-
-def _target(cells: list[str], lines: list[int], path: str | Path, name: str | None) -> NDArray[Any]:
-    for cell, line in zip(cells, lines, strict=True):
-        if not cell:
-            raise checks.Error(f"{path}, line {line}: the target {name!r} is empty")
-    if all(_is_number(cell) for cell in cells):
-        numbers = np.array([_number(cell, path, line, name or "") for cell, line in zip(cells, lines, strict=True)])
-        return numbers.astype(np.int64) if (np.abs(numbers) < 2**53).all() and (numbers % 1 == 0).all() else numbers
-    return np.array(cells)
 
 
 def _read_npz(path: str | Path, needs_target: bool) -> Table:
@@ -159,13 +160,15 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
     except Exception as error:  # a damaged archive can fail in any way that its reader can
         raise checks.Error(f"{path} is not a readable .npz file: {error or type(error).__name__}") from None
     X, y = arrays["X"], arrays.get("y")
-    if X.ndim < 2 or X.dtype.kind not in "fiub":
-        raise checks.Error(f"X in {path} is {X.shape} {X.dtype}, but must be numbers (n, ...), one sample a row")
+    if X.ndim < 2 or X.size == 0 or X.dtype.kind not in "fiub":
+        raise checks.Error(
+            f"X in {path} is {X.shape} {X.dtype}, but must be numbers (n, ...), one sample a row, at least one"
+        )
     if y is not None:
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.shape != (len(X),) or y.dtype.kind not in "fiubU":
             raise checks.Error(f"y in {path} is {y.shape} {y.dtype}, but must be numbers or texts ({len(X)},)")
-        y = y.astype(np.int64) if y.dtype.kind in "uib" else y
+        y = y.astype(np.int64) if y.dtype.kind == "b" else y
     rows = X.reshape(len(X), -1).astype(np.float64)
     return Table(rows, y, [str(i + 1) for i in range(rows.shape[1])], "y", "npz")
 
@@ -174,7 +177,7 @@ def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bo
     images = read_idx(path)
     if images.ndim < 2:
         raise checks.Error(f"{path} holds {images.shape}: labels, it seems; give the file with the pictures")
-    X, y = scaled(images), None
+    X, y = scaled(images, str(path)), None
     if needs_target:
         beside = Path(labels) if labels else _labels_beside(Path(path))
         X, y = images_and_labels(images, read_idx(beside), f"{path} and {beside}")

@@ -4,6 +4,7 @@ A 512-bit load that straddles two cache lines costs twice as much as one that do
 16 bytes only.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ LINE = 64
 def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     """Zeros whose first element lies at an address that is a multiple of 64."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape if isinstance(shape, Sequence) else (shape,)) * dtype.itemsize
+    if size > 2**62:  # NumPy has another error for what no machine can hold
+        raise MemoryError(f"{size:.3g} bytes")
     memory = np.zeros(size + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
     return memory[start : start + size].view(dtype).reshape(shape)

@@ -64,12 +64,14 @@ def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
         theta[i] -= lr * (g + beta * v)
 
 
-@operation("T[::1], T, T, T, T, T, T, T, T[::1], T[::1], T[::1]")
+@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]")
 def adam(
     grad: Vector,
     lr: float,
     beta1: float,
     beta2: float,
+    rest1: float,
+    rest2: float,
     epsilon: float,
     weight_decay: float,
     correction1: float,
@@ -81,11 +83,12 @@ def adam(
     """Steps of a similar size for every parameter, whatever the size of its gradient.
 
     Formula   g = grad + weight_decay·theta
-              mean ← beta1·mean + (1 − beta1)·g
-              square ← beta2·square + (1 − beta2)·g²
+              mean ← beta1·mean + rest1·g
+              square ← beta2·square + rest2·g²
               theta ← theta − lr·(mean/correction1) / (√(square/correction2) + epsilon)
-              with correction1 = 1 − beta1^t and correction2 = 1 − beta2^t at step t = 1, 2, ..., because both
-              averages began at 0
+              with rest1 = 1 − beta1, rest2 = 1 − beta2 and, because both averages began at 0, correction1 =
+              1 − beta1^t, correction2 = 1 − beta2^t at step t = 1, 2, ...; all four are differences of nearly equal
+              numbers, so the caller computes them in float64
     Shapes    grad (n,), mean (n,), square (n,), theta (n,)
     Dtype     float32 or float64, all equal, numbers included
     Writes    mean, square and theta, in place
@@ -94,11 +97,10 @@ def adam(
     Errors    none here: checks.py has spoken before
     Source    Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015
     """
-    one = theta.dtype.type(1)
     for i in prange(theta.size):
         g = grad[i] + weight_decay * theta[i]
-        first = beta1 * mean[i] + (one - beta1) * g
-        second = beta2 * square[i] + (one - beta2) * (g * g)
+        first = beta1 * mean[i] + rest1 * g
+        second = beta2 * square[i] + rest2 * (g * g)
         mean[i] = first
         square[i] = second
         theta[i] -= lr * (first / correction1) / (theta.dtype.type(math.sqrt(second / correction2)) + epsilon)

@@ -141,6 +141,8 @@ def adam(
     lr: Any,
     beta1: Any,
     beta2: Any,
+    rest1: Any,
+    rest2: Any,
     epsilon: Any,
     weight_decay: Any,
     correction1: Any,
@@ -151,9 +153,9 @@ def adam(
 ) -> None:
     g = grad + weight_decay * theta
     mean *= beta1
-    mean += (1 - beta1) * g
+    mean += rest1 * g
     square *= beta2
-    square += (1 - beta2) * (g * g)
+    square += rest2 * (g * g)
     theta -= lr * (mean / correction1) / (np.sqrt(square / correction2) + epsilon)
 
 
