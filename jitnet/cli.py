@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
         "--target", metavar="NAME", help="column of a CSV to learn; without a header they are 1, 2, 3, ..."
     )
     what.add_argument(
-        "--task", metavar="TASK", help="classification or regression (default: by the look of the target)"
+        "--task",
+        metavar="TASK",
+        help="classification or regression (default: text and few different whole numbers are classes)",
     )
     what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found beside the pictures)")
     what.add_argument(
@@ -82,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="use a model", description="Print one answer per row of a file.")
     predict.add_argument("model", help="file that jitnet train --save wrote")
-    predict.add_argument("data", help="file of the same kind; the target may be missing")
+    predict.add_argument("data", help="file of the same kind, where the target may be missing; or digits, mnist, ...")
     predict.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
     predict.add_argument("--out", metavar="FILE", help="write the answers to a file instead")
     predict.add_argument(
@@ -100,6 +102,9 @@ def _output_options(group: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     with contextlib.suppress(AttributeError):  # of a stand-in for the terminal
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -113,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except checks.Error as error:
         return _complain(str(error))
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _complain(f"{error.filename or 'output'}: {error.strerror}" if error.strerror else str(error))
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); take a smaller file or network")
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import backend as backends
 from . import checks, data, losses, optimizers, plots, progress, storage
 from .data import Recipe, Table
-from .network import Dense, Network, load
+from .network import SUITABLE_INIT, Dense, Network, load
 from .training import Diverged, History
 
 NAMED = ("digits", "mnist", "fashion_mnist")
@@ -43,6 +43,8 @@ def train_command(options: argparse.Namespace) -> int:
     hidden = _widths(options.hidden)
     activation = checks.one_of("activation", options.activation, losses.ACTIVATIONS)
     _check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
+    if options.resume and options.checkpoint is None:
+        raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
     if options.checkpoint_every is not None and options.checkpoint is None:
         raise checks.Error("--checkpoint-every needs --checkpoint FILE")
     if options.plot is not None:
@@ -50,7 +52,7 @@ def train_command(options: argparse.Namespace) -> int:
 
     samples = _samples(options)
     recipe = samples.recipe
-    init = "he" if activation == "relu" else "glorot"
+    init = SUITABLE_INIT.get(activation, "glorot")
     widths = [len(recipe.features), *hidden]
     net = Network(
         *(Dense(n_in, n_out, activation, init=init) for n_in, n_out in pairwise(widths)),
@@ -72,8 +74,10 @@ def train_command(options: argparse.Namespace) -> int:
             progress=progress.Progress() if options.quiet else progress.on_standard_error(intro),
         )  # fmt: skip
     except Diverged as error:
-        if options.save is None or not error.history.epochs:
+        if options.save is None:
             raise
+        if not error.history.epochs:
+            raise checks.Error(f"{error}; {options.save} was not written") from None
         net.save(options.save)
         raise checks.Error(f"{error}; the model as of epoch {error.history.epochs} is in {options.save}") from None
     if options.save is not None:  # first of all, so that nothing after it can lose the model
@@ -100,7 +104,7 @@ def _check_paths(options: argparse.Namespace, reads: Sequence[str], writes: Sequ
     names: dict[str, str] = {}
     for option in (*reads, *writes):
         path = getattr(options, option)
-        if path is None:
+        if path is None or (option == "data" and path in NAMED):
             continue
         real = os.path.realpath(path)
         if real in names and option in writes:
@@ -146,17 +150,15 @@ def _samples(options: argparse.Namespace) -> Samples:
         raise checks.Error(f"--test does not work with {options.data}, which has test samples of its own")
     share = 0.2 if options.test is None else checks.number("--test", options.test, above=0, below=1)
     checks.whole("--seed", options.seed, least=0)
-    judged = None
-    if options.data in NAMED[1:]:
-        (X, y), (X_test, y_test) = getattr(data, options.data)(options.path)
-        table, judged = _pictures(X, y), _pictures(X_test, y_test)
-    elif options.data == "digits":
-        table = _pictures(*data.digits())
-    elif not Path(options.data).exists() and not Path(options.data).suffix:
-        checks.one_of("data set", options.data, NAMED)  # a word and no file: a data set misspelt
-        raise AssertionError("a known name was handled above")
+    if options.data in NAMED:
+        table, judged = _named(options.data, options.path)
+    elif not Path(options.data).exists() and not Path(options.data).suffix:  # a data set misspelt?
+        try:
+            checks.one_of("data set", options.data, NAMED)
+        except checks.Error as error:
+            raise checks.Error(f"{error}; and there is no file of that name") from None
     else:
-        table = data.read_table(options.data, options.target, labels=options.labels)
+        table, judged = data.read_table(options.data, options.target, labels=options.labels), None
     rows = np.arange(len(table.X))
     held_out = rows[:0]
     if judged is None:
@@ -170,6 +172,14 @@ def _samples(options: argparse.Namespace) -> Samples:
     test = (X[held_out], Y[held_out]) if judged is None else (recipe.X(judged, dtype), recipe.Y(judged, dtype))
     validation = test if options.early_stopping is None else (X[aside], Y[aside])
     return Samples(recipe, (X[rows], Y[rows]), validation, test)
+
+
+def _named(name: str, path: str | None = None) -> tuple[Table, Table | None]:
+    """A data set by its name: samples to learn from and, where it has them, those to be judged by."""
+    if name == "digits":
+        return _pictures(*data.digits()), None
+    train, test = data.mnist(path) if name == "mnist" else data.fashion_mnist(path)
+    return _pictures(*train), _pictures(*test)
 
 
 def _pictures(X: NDArray[Any], y: NDArray[Any]) -> Table:
@@ -204,7 +214,8 @@ def _in_words(result: dict[str, Any], history: History) -> str:
     if history.stopped == "interrupted":
         text += "\ninterrupted; what was learned so far is kept"
     if result["save"]:
-        text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} FILE"
+        example = result["data"] if result["data"] in NAMED else "FILE"
+        text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} {example}"
     if result["plot"] and history.epochs:
         text += f"\npicture in {result['plot']}"
     return text
@@ -223,7 +234,11 @@ def predict_command(options: argparse.Namespace) -> int:
     recipe = Recipe.from_plain(net.recipe)
     if (len(recipe.features), recipe.width) != (net.layers[0].n_in, net.layers[-1].n_out):
         raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
-    table = data.read_table(options.data, recipe.target, labels=options.labels, features=recipe.features)
+    if options.data in NAMED:
+        learned_from, judged = _named(options.data)
+        table = judged or learned_from
+    else:
+        table = data.read_table(options.data, recipe.target, labels=options.labels, features=recipe.features)
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         run.compile(net.operations(), net.dtype, show.compiling)
     answers = recipe.answers(net.forward(recipe.X(table, net.dtype), options.backend))
@@ -238,6 +253,7 @@ def predict_command(options: argparse.Namespace) -> int:
     elif options.out is None:
         print(lines, end="")
     if not options.quiet:
-        found = [f"{name} {result[name]:.4g}" for name in ("accuracy", "rmse") if name in result]
-        progress.say(f"{len(answers)} rows" + "".join(f", {text}" for text in found))
+        found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
+        found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
+        progress.say(f"{len(answers)} rows{found}")
     return 0

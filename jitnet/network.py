@@ -27,6 +27,9 @@ INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
 }
 """How W begins. glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b begins at 0."""
 
+SUITABLE_INIT = {"relu": "he"}
+"""The inits that suit an activation better than glorot does."""
+
 ROWS_AT_ONCE = 1024
 """forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
 

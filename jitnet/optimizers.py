@@ -144,5 +144,7 @@ def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:
     """An optimizer from its name and settings; an object stays as it is."""
     if isinstance(optimizer, Optimizer):
         return optimizer
+    if isinstance(optimizer, type):
+        raise checks.Error(f"the optimizer is a class; write {optimizer.__name__}(...), with its settings")
     name = checks.one_of("optimizer", optimizer, OPTIMIZERS)
     return OPTIMIZERS[name](**{"lr": USUAL_LR[name], **settings})

@@ -19,29 +19,33 @@ def draw_history(history: History, path: str | Path, title: str) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     epochs = range(1, history.epochs + 1)
+    points = 3 if history.epochs <= 60 else 0
+    training = {"color": "#0072b2", "marker": "o", "markersize": points, "label": "training"}
+    held_out = {"color": "#d55e00", "marker": "s", "markersize": points, "label": "held out", "linestyle": "--"}
     panels = 2 if history.validation_accuracy else 1
     figure = Figure(figsize=(4.8 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
-    axes[0].plot(epochs, history.loss, label="training", color="#0072b2", marker="o", markersize=3)
+    axes[0].plot(epochs, history.loss, **training)
     if history.validation_loss:
-        axes[0].plot(epochs, history.validation_loss, "--", label="held out", color="#d55e00", marker="s", markersize=3)
+        axes[0].plot(epochs, history.validation_loss, **held_out)
         axes[0].legend()
     axes[0].set(title="Loss", ylabel="mean loss per sample", ylim=(0, None))
     if panels == 2:
-        axes[1].plot(
-            epochs, history.validation_accuracy, "--", label="held out", color="#d55e00", marker="s", markersize=3
-        )
+        axes[1].plot(epochs, history.validation_accuracy, **held_out)
         axes[1].set(title="Accuracy", ylabel="share of held-out samples right")
         axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
         axes[1].legend(loc="lower right")
     for axis in axes:
-        axis.set_xlabel("epoch")
+        axis.set(xlabel="epoch", xlim=(0.5, history.epochs + 0.5))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         if history.best_epoch:
+            late = history.best_epoch > history.epochs / 2
             axis.axvline(history.best_epoch, color="grey", linestyle=":")
-            axis.annotate("weights kept", (history.best_epoch, 1), xycoords=("data", "axes fraction"),
-                          xytext=(3, -12), textcoords="offset points", fontsize=8, color="dimgrey")  # fmt: skip
+            axis.annotate(
+                "weights kept", (history.best_epoch, 0.5), xycoords=("data", "axes fraction"), fontsize=8,
+                xytext=(-3 if late else 3, 0), textcoords="offset points", ha="right" if late else "left",
+            )  # fmt: skip
     figure.suptitle(title, parse_math=False)
     with storage.replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)

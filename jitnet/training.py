@@ -172,7 +172,8 @@ def fit(
     resume            continue from that file, to the same bits as a run that was never interrupted
     progress          True shows compiling and epochs on standard error; or an object of your own
 
-    ^C ends the training after the batch at hand and keeps what was learned.
+    ^C ends the training after the batch at hand and keeps what was learned; while kernels are still being compiled,
+    nothing was, and it is an ordinary KeyboardInterrupt.
 
     Errors    ValueError for input that does not fit, before anything is changed; `Diverged`, a ValueError, when loss
               or weights stop being finite: the network then has the weights of its last good epoch
@@ -194,16 +195,17 @@ def fit(
         plan.seed = secrets.randbits(32)
     net.loss = plan.loss.name
     show = _display(progress)
-    with backends.threads(threads), np.errstate(all="ignore"), Interrupt() as interrupt, show:
+    with backends.threads(threads), np.errstate(all="ignore"), show:
         began = time.perf_counter()
         plan.run.compile(["gather", *net.operations(plan.loss), plan.optimizer.kernel], net.dtype, show.compiling)
         history = state.history
         history.compile_seconds = time.perf_counter() - began
         show.training(history.epochs, plan.epochs)
-        while history.epochs < plan.epochs and not history.stopped:
-            _one_epoch(plan, state, interrupt, show)
-            if checkpoint is not None and _is_due(plan, history, checkpoint_every):
-                _keep(checkpoint, state, plan)
+        with Interrupt() as interrupt:
+            while history.epochs < plan.epochs and not history.stopped:
+                _one_epoch(plan, state, interrupt, show)
+                if checkpoint is not None and _is_due(plan, history, checkpoint_every):
+                    _keep(checkpoint, state, plan)
     if state.best_theta is not None:
         state.theta[...] = state.best_theta
     return history
@@ -333,7 +335,7 @@ def _restore(path: str | Path, state: State, plan: Plan) -> None:
         kept = dict(about["settings"])
         seed = checks.whole("its seed", kept["seed"], least=0)
         now = {**plan.settings(), **({"seed": seed} if plan.seed is None else {})}
-        different = [f"{name} was {kept.get(name)}, is {now[name]}" for name in now if kept.get(name) != now[name]]
+        different = [_difference(name, kept.get(name), now[name]) for name in now if kept.get(name) != now[name]]
         vectors = [arrays["theta"], *(arrays[f"memory{i}"] for i in range(len(state.memory)))] if not different else []
         best = arrays.get("best_theta")
         for vector in vectors if best is None else [*vectors, best]:
@@ -347,9 +349,17 @@ def _restore(path: str | Path, state: State, plan: Plan) -> None:
         ) from None
     if different:
         raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
+    if history.epochs > plan.epochs:
+        raise checks.Error(
+            f"checkpoint {path} has {history.epochs} epochs already, more than epochs={plan.epochs}; ask for more"
+        )
     for target, vector in zip([state.theta, *state.memory], vectors, strict=True):
         target[...] = vector
     state.step, state.history, state.best_loss, state.best_theta, plan.seed = step, history, best_loss, best, seed
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    return "the data are others, or split otherwise" if name == "data" else f"{name} was {before}, is {now}"
 
 
 def _history(content: Any) -> History:

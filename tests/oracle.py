@@ -45,6 +45,22 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "softmax": softmax,
+}
+
+SLOPES = {  # f' from a = f(z); softmax's is a matrix
+    "identity": lambda a: np.ones_like(a),
+    "sigmoid": lambda a: a * (1 - a),
+    "tanh": lambda a: 1 - a * a,
+    "relu": lambda a: (a > 0) * 1.0,
+}
+
+
 def log_sum_exp(z):
     top = z.max(axis=1, keepdims=True, initial=-np.inf)
     with np.errstate(divide="ignore"):
@@ -88,30 +104,24 @@ def case(operation: str, shape: tuple[int, int, int], dtype: Any, seed: int = 0)
     elif operation == "column_sums":
         inputs = [draw(m, n_out)]
         expected, sizes = [wide(inputs[0]).sum(axis=0)], [(m + 1) * np.abs(wide(inputs[0])).sum(axis=0)]
-    elif operation in ("identity", "sigmoid", "tanh", "relu", "softmax"):
+    elif operation in ACTIVATIONS:
         inputs = [draw(m, n_out, scale=3)]
         Z = wide(inputs[0])
-        f = {"identity": lambda z: z, "sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
-        f["softmax"] = softmax
-        expected = [f[operation](Z)]
+        expected = [ACTIVATIONS[operation](Z)]
         # in softmax, Z − c is rounded before e^ sees it, which costs |Z − c| roundings
         extra = 2 * np.abs(Z - Z.max(axis=1, keepdims=True, initial=-np.inf)) + n_out if operation == "softmax" else 0
         sizes = [(6 + extra) * np.abs(expected[0])]
     elif operation.endswith("_derivative"):
-        f_name = operation.removesuffix("_derivative")
-        Z, dA = rng.standard_normal((m, n_out)), draw(m, n_out)
-        f = {"identity": lambda z: z, "sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
-        f["softmax"] = softmax
-        A = f[f_name](Z).astype(dtype)
+        f = operation.removesuffix("_derivative")
+        A, dA = ACTIVATIONS[f](rng.standard_normal((m, n_out))).astype(dtype), draw(m, n_out)
         inputs = [A, dA]
         a, g = wide(A), wide(dA)
-        if f_name == "softmax":
+        if f == "softmax":
             mean = (a * g).sum(axis=1, keepdims=True)
             expected = [a * (g - mean)]
             sizes = [(n_out + 4) * a * (np.abs(g) + (a * np.abs(g)).sum(axis=1, keepdims=True))]
         else:
-            slope = {"identity": 1 + 0 * a, "sigmoid": a * (1 - a), "tanh": 1 - a * a, "relu": (a > 0) * 1.0}[f_name]
-            expected = [g * slope]
+            expected = [g * SLOPES[f](a)]
             sizes = [4 * np.abs(g)]
     elif operation == "output_delta":
         scale = dtype.type(0.37)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,7 +67,10 @@ def test_digits_in_words(tmp_path):
     plot, model = tmp_path / "loss.png", tmp_path / "m.npz"
     result = jitnet_command("train", "digits", "--save", model, "--plot", plot, "--epochs", "12")
     assert re.search(r"test accuracy 9\d\.\d\d% \(3\d\d of 359\), test loss 0\.\d+, after 12 epochs", result.stdout)
-    assert f"jitnet predict {model} FILE" in result.stdout
+    assert f"jitnet predict {model} digits\n" in result.stdout
+    predicted = jitnet_command("predict", model, "digits")
+    assert len(predicted.stdout.split()) == 1797
+    assert re.fullmatch(r"1797 rows, accuracy 9\d\.\d\d%\n", predicted.stderr)
     assert re.search(r"epoch 12/12  loss \d\.\d{4}  validation loss \d\.\d{4}  accuracy 9\d\.\d%", result.stderr)
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert jitnet.load(model).layers[0].n_in == 64
@@ -226,6 +230,7 @@ def test_ctrl_c_before_training(tmp_path):
 
 BAD = [
     (["train", "digitz"], "unknown data set 'digitz'; known: digits, mnist, fashion_mnist (did you mean 'digits'?)"),
+    (["train", "nothing"], "and there is no file of that name"),
     (["train", "none.csv", "--target", "y"], "there is no file none.csv"),
     (["train", "digits", "--backend", "fst"], "unknown back end 'fst'"),
     (["train", "digits", "--activation", "rleu"], "did you mean 'relu'"),
@@ -263,7 +268,7 @@ BAD = [
     (["train", "digits", "--save", "/proc/m.npz"], "cannot write /proc/m.npz"),
     (["train", "digits", "--plot", "."], "is a folder"),
     (["train", "digits", "--checkpoint", "none/c"], "there is no folder"),
-    (["train", "digits", "--resume"], "resume needs checkpoint"),
+    (["train", "digits", "--resume"], "--resume needs --checkpoint FILE"),
     (["train", "digits", "--checkpoint", "c", "--resume"], "c: No such file or directory"),
     (["train", "mnist", "--path", "."], "has neither train-images-idx3-ubyte.gz nor"),
     (["train"], "the following arguments are required: data"),
@@ -403,6 +408,19 @@ def test_output_into_a_closed_pipe(bad_files):
     assert result.returncode == 0
     assert "Traceback" not in result.stderr
     assert "Error" not in result.stderr
+
+
+def test_closed_streams(bad_files):
+    for closing in (">&-", "2>&-", ">&- 2>&-"):
+        command = f"'{sys.executable}' -m jitnet predict model.npz good.csv {closing}"
+        assert subprocess.run(["bash", "-c", command], cwd=bad_files, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_output_that_does_not_fit(bad_files):
+    command = f"'{sys.executable}' -m jitnet predict model.npz good.csv --quiet > /dev/full"
+    result = subprocess.run(["bash", "-c", command], cwd=bad_files, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (2, "jitnet: output: No space left on device\n")
 
 
 def test_nobody_listens_to_the_progress(tmp_path):

@@ -92,12 +92,13 @@ def learn(tmp_path, cells, task=None):
 @pytest.mark.parametrize(
     ("cells", "task", "classes"),
     [
-        (["1", "2", "10"], "classification", ["1", "2", "10"]),  # in the order of numbers
-        (["01", "1", "007"], "classification", ["01", "1", "007"]),  # as they are written, and never merged
+        (["1", "2", "10"] * 2, "classification", ["1", "2", "10"]),  # in the order of numbers
+        (["01", "1", "007"] * 2, "classification", ["01", "1", "007"]),  # as they are written, and never merged
         (["1_1", "11"], "classification", ["11", "1_1"]),
         (["b", "a", "1"], "classification", ["1", "a", "b"]),
         (["1.5", "2"], "regression", None),
-        (["1.0", "2.0"], "classification", ["1.0", "2.0"]),
+        (["1.0", "2.0"] * 2, "classification", ["1.0", "2.0"]),
+        ([str(1000 * i) for i in range(12)], "regression", None),  # a dozen prices are no classes
         (["1e100", "1.5"], "regression", None),
         ([str(i) for i in range(30)], "regression", None),
         ([str(i % 3) for i in range(30)], "classification", ["0", "1", "2"]),
@@ -176,8 +177,15 @@ def test_csv_to_predict(tmp_path):
     np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
     assert table.y is None
     assert read_table(csv(tmp_path, "b,y,a\n2,cat,1\n"), **options).y.tolist() == ["cat"]
-    with pytest.raises(jitnet.Error, match="lacks the columns b that"):
+    with pytest.raises(jitnet.Error, match=r"lacks the columns b that the model learned from$"):
         read_table(csv(tmp_path, "a,y\n1,2\n"), **options)
+    with pytest.raises(
+        jitnet.Error, match="lacks the columns a, b that the model learned from; it seems to have no header"
+    ):
+        read_table(csv(tmp_path, "1,2,3,4\n"), **options)
+    with pytest.raises(jitnet.Error, match="lacks the columns a, b, c, d, e and 2 more"):
+        read_table(csv(tmp_path, "x\n1\n"), "y", features=list("abcdefg"))
+    assert read_table(csv(tmp_path, "a,note,b,note\n1,x,2,y\n"), **options).X.tolist() == [[1, 2]]
     by_number = {"target": "1", "features": ["2", "3"]}
     np.testing.assert_array_equal(read_table(csv(tmp_path, "cat,5,6\n"), **by_number).X, [[5, 6]])
     without = read_table(csv(tmp_path, "5,6\n7,8\n"), **by_number)
@@ -437,8 +445,8 @@ def test_recipe_is_learned_from_the_training_rows_alone():
 
 
 def test_recipe_numbers_the_classes_in_order():
-    for y, classes in ((["b", "a", "c", "a"], ["a", "b", "c"]), ([10, 9, 2, 9], ["2", "9", "10"])):
-        table = table_of(np.eye(4), y)
+    for y, classes in ((["b", "a", "c", "a"] * 2, ["a", "b", "c"]), ([10, 9, 2, 9] * 2, ["2", "9", "10"])):
+        table = table_of(np.eye(8), y)
         recipe = Recipe.learn(table, np.arange(2), None)
         assert (recipe.task, recipe.classes, recipe.width) == ("classification", classes, 3)
         assert [recipe.classes[i] for i in recipe.Y(table)] == [str(name) for name in y]

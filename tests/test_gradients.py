@@ -5,8 +5,7 @@ import pytest
 from test_mathematics import PAIRS
 
 from jitnet import Dense, Network, backends, calculus
-
-HIDDEN = ["sigmoid", "tanh", "relu", "identity", "softmax"]
+from jitnet.losses import ACTIVATIONS
 
 
 def relative_error(a, b):
@@ -31,7 +30,7 @@ def tells_nothing(net, X):
     return any(np.abs(Z).min() < 1e-3 or (Z > 0).mean() < 0.2 for Z in relus)
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("hidden", ACTIVATIONS)
 @pytest.mark.parametrize(("activation", "loss"), PAIRS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_every_parameter(hidden, activation, loss, bias):

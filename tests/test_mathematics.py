@@ -8,6 +8,7 @@ import pytest
 
 import jitnet
 from jitnet import Dense, Network, calculus
+from jitnet.losses import LOSSES
 
 BACKENDS = jitnet.backends()
 
@@ -71,11 +72,7 @@ def test_jacobians_by_hand():
     np.testing.assert_allclose(J_W[1], np.diag([2.0, 0.0, -4.0]), rtol=1e-15)
 
 
-PAIRS = [
-    (activation, loss)
-    for loss in ("mse", "half_squared_error")
-    for activation in ("identity", "sigmoid", "tanh", "relu", "softmax")
-] + [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]
+PAIRS = [(activation, loss.name) for loss in LOSSES.values() for activation in loss.goes_with]
 
 
 @pytest.mark.parametrize(("activation", "loss"), PAIRS)

@@ -212,6 +212,12 @@ def test_resuming_gives_the_same_bits(tmp_path, optimizer, seed):
     assert [file.name for file in tmp_path.iterdir()] == ["run.ckpt"]
 
 
+def test_fewer_epochs_than_there_are_is_an_error(tmp_path):
+    make().fit(*spiral(), epochs=3, checkpoint=tmp_path / "c")
+    with pytest.raises(ValueError, match="has 3 epochs already, more than epochs=2; ask for more"):
+        make().fit(*spiral(), epochs=2, checkpoint=tmp_path / "c", resume=True)
+
+
 def test_resuming_remembers_a_seed_that_was_drawn(tmp_path):
     X, y = spiral()
     path = tmp_path / "run.ckpt"
@@ -285,7 +291,8 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
     for change, said in [
         ({"batch_size": 7}, "batch_size was 32, is 7"), ({"optimizer": "adam"}, "optimizer was"),
         ({"seed": 4}, "seed was 3, is 4"),
-        ({"X": other_data}, "data was"), ({"net": make("float64")}, "dtype was float32, is float64"),
+        ({"X": other_data}, "the data are others, or split otherwise"),
+        ({"net": make("float64")}, "dtype was float32, is float64"),
         ({"net": make(widths=(2, 18, 3))}, "layers was"), ({"loss": "mse"}, "loss was cross_entropy, is mse"),
     ]:  # fmt: skip
         options = {"net": make(), "X": X, **change}
@@ -426,6 +433,16 @@ def test_ctrl_c_with_early_stopping_keeps_the_best():
     history = net.fit(*train, progress=At(press_ctrl_c, epoch=100), **options)
     assert history.stopped == "interrupted"
     assert net.evaluate(*held_out)["loss"] == min(history.validation_loss)
+
+
+def test_ctrl_c_while_compiling_changes_nothing():
+    net = make()
+    before = net.theta.copy()
+    display = Progress()
+    display.training = lambda done, epochs: press_ctrl_c()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*spiral(), epochs=10, progress=display)
+    assert net.theta.tobytes() == before.tobytes()
 
 
 def test_second_ctrl_c_does_not_wait():

@@ -12,7 +12,7 @@ from .. import checks
 from .table import Table, is_number
 
 FEW = 20
-"""Whole numbers with at most this many different values are taken for classes, unless one says otherwise."""
+"""Whole numbers of at most this many different values, each twice or more on average, are taken for classes."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,8 @@ def _names(y: NDArray[Any], values: NDArray[np.float64] | None) -> list[str]:
 
 def _likely_task(y: NDArray[Any], values: NDArray[np.float64] | None) -> str:
     whole = values is not None and y.dtype.kind != "f" and bool((values % 1 == 0).all())
-    return "classification" if values is None or (whole and len(np.unique(y)) <= FEW) else "regression"
+    few = len(np.unique(y)) <= min(FEW, len(y) // 2)
+    return "classification" if values is None or (whole and few) else "regression"
 
 
 def _check_classes(classes: list[str], table: Table) -> None:

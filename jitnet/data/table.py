@@ -93,9 +93,6 @@ def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tu
     first = rows[0][1]
     has_header = target in first or not any(is_number(cell) for cell in first)
     names = rows.pop(0)[1] if has_header else [str(i + 1) for i in range(len(first))]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise checks.Error(f"{path} has two columns called {twice!r}; rename one")
     if not rows:
         raise checks.Error(f"{path} has a header but no rows")
     for line, row in rows:
@@ -106,12 +103,18 @@ def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tu
 
 def _read_csv(path: str | Path, target: str | None, features: list[str] | None) -> Table:
     names, rows, has_header = _read_rows(path, target)
+    needed = names if features is None else [name for name in names if name in features or name == target]
+    twice = next((name for name in needed if needed.count(name) > 1), None)
+    if twice is not None:
+        raise checks.Error(f"{path} has two columns called {twice!r}; rename one")
     if features is not None:
         if not has_header and len(names) == len(features):  # the target's column is not there: count anew
             names = features
         missing = [name for name in features if name not in names]
         if missing:
-            raise checks.Error(f"{path} lacks the columns {', '.join(missing)} that the model learned from")
+            some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            hint = "" if has_header else "; it seems to have no header"
+            raise checks.Error(f"{path} lacks the columns {some} that the model learned from{hint}")
         chosen = features
     else:
         if target is None:
@@ -142,7 +145,8 @@ def _number(cell: str, path: str | Path, line: int, name: str) -> float:
     if not math.isfinite(value):
         what = f"{cell!r} is" if cell else "an empty cell is"
         raise checks.Error(
-            f"{path}, line {line}, column {name!r}: {what} no finite number; every column but the target needs one"
+            f"{path}, line {line}, column {name!r}: {what} no finite number, and every column but the target "
+            "needs one; turn it into a number, or leave the row or the column out"
         )
     return value
 
