@@ -1,5 +1,6 @@
 """Mini-batches, epochs, history, early stopping, checkpoints: what happens around the four formulas."""
 
+import functools
 import math
 import secrets
 import signal
@@ -123,14 +124,18 @@ class Plan:
     seed: int | None
     early_stopping: int | None
 
+    @functools.cached_property
+    def fingerprint(self) -> list[Any]:
+        """Enough about the data to notice when a run is resumed with other data."""
+        return [[list(array.shape), zlib.crc32(array)] for array in (self.X, self.Y, *(self.held_out or ()))]
+
     def settings(self) -> dict[str, Any]:
         """What has to be the same for a run to be resumed, in the form that JSON keeps."""
         layers = [(layer.n_in, layer.n_out, layer.activation, layer.bias) for layer in self.net.layers]
-        data = [[list(array.shape), zlib.crc32(array)] for array in (self.X, self.Y, *(self.held_out or ()))]
         settings: dict[str, Any] = storage.plain({
             "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
             "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,
-            "early_stopping": self.early_stopping, "data": data,
+            "early_stopping": self.early_stopping, "data": self.fingerprint,
         })  # fmt: skip
         return settings
 
@@ -314,7 +319,8 @@ def _note_best(state: State, patience: int) -> None:
 
 def _is_due(plan: Plan, history: History, every: int) -> bool:
     """After every so many epochs and at the end; not after ^C, which may have cut an epoch in two."""
-    return history.stopped != "interrupted" and (history.epochs % every == 0 or history.epochs == plan.epochs)
+    at_the_end = history.epochs == plan.epochs or history.stopped == "early"
+    return history.stopped != "interrupted" and (history.epochs % every == 0 or at_the_end)
 
 
 def _keep(path: str | Path, state: State, plan: Plan) -> None:

@@ -237,6 +237,7 @@ def test_resuming_remembers_a_seed_that_was_drawn(tmp_path):
 def test_a_finished_early_stop_stays_finished(tmp_path):
     train, held_out = overfit()
     options = {"optimizer": Adam(0.01), "validation": held_out, "early_stopping": 5, "checkpoint": tmp_path / "c"}
+    options["checkpoint_every"] = 7
     net = make(widths=(8, 30, 2))
     history = net.fit(*train, epochs=500, **options)
     theta = net.theta.copy()
