@@ -39,8 +39,8 @@ for rung in sys.argv[1:]:
     kernel = LADDERS["matmul"][rung]
     kernel(X, W, Z)
     assert np.allclose(Z, X @ W, rtol=1e-5)
-    (overload,) = kernel.overloads.values()
-    module = str(overload.library._shared_module or overload.library._final_module)
+    code = next(iter(kernel.overloads.values()))._asdict()["library"]
+    module = str(code._shared_module or code._final_module)
     print(rung, sum(kernel.stats.cache_hits.values()), "numba_parallel_for" in module)
 """
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}

@@ -1,0 +1,17 @@
+"""Running the command line as a real process."""
+
+import os
+import subprocess
+import sys
+
+JITNET = [sys.executable, "-m", "jitnet"]
+
+
+def jitnet_command(*arguments, status=0, **environment):
+    result = subprocess.run(
+        [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    assert result.returncode == status, (result.stdout, result.stderr)
+    assert "\x1b" not in result.stdout + result.stderr  # no control characters where nobody looks at a terminal
+    assert "Traceback" not in result.stderr
+    return result

@@ -1,0 +1,37 @@
+"""Small files and tables that several tests write."""
+
+import gzip
+import struct
+
+import numpy as np
+
+from jitnet.data import Table
+
+
+def csv(tmp_path, text, name="data.csv", encoding="utf-8"):
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def idx_bytes(array, code=0x08):
+    return bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_mnist(folder, train=20, test=10, compress=True):
+    """The four files of MNIST, small."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    for part, n in (("train", train), ("t10k", test)):
+        images, labels = rng.integers(0, 256, (n, 28, 28), np.uint8), (np.arange(n) % 10).astype(np.uint8)
+        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+            content = idx_bytes(array)
+            if compress:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+            else:
+                (folder / name).write_bytes(content)
+    return folder
+
+
+def table_of(X, y, kind="csv"):
+    return Table(np.asarray(X, float), np.asarray(y), [str(j) for j in range(np.shape(X)[1])], "y", kind)

@@ -1,0 +1,55 @@
+"""Small networks, data and displays that several tests of training share."""
+
+import os
+import signal
+import time
+from itertools import pairwise
+
+import numpy as np
+
+from jitnet import SGD, Adam, Dense, Momentum, Network
+from jitnet.progress import Progress
+
+OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4)]
+
+
+def spiral(n=97, seed=0):
+    """Three arms, two coordinates; n is a prime, so the last batch is a short one."""
+    rng = np.random.default_rng(seed)
+    t = rng.uniform(0.2, 1, n)
+    y = np.arange(n) % 3
+    angle = 4 * t + 2 * np.pi / 3 * y
+    return np.c_[t * np.cos(angle), t * np.sin(angle)], y
+
+
+def make(dtype="float32", seed=3, widths=(2, 17, 3)):
+    hidden = [Dense(n, p, "tanh") for n, p in pairwise(widths[:-1])]
+    return Network(*hidden, Dense(widths[-2], widths[-1], "softmax"), seed=seed, dtype=dtype)
+
+
+def overfit():
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((60, 8)), rng.integers(0, 2, 60)  # nothing to learn but the noise
+    return (X[:40], y[:40]), (X[40:], y[40:])
+
+
+class At(Progress):
+    """Does something at a given epoch or batch."""
+
+    def __init__(self, action, *, epoch=None, batch=None):
+        self.action, self.at_epoch, self.at_batch = action, epoch, batch
+        self.batches = 0
+
+    def batch(self, done, total):
+        self.batches += 1
+        if self.batches == self.at_batch:
+            self.action()
+
+    def epoch(self, history, epochs):
+        if history.epochs == self.at_epoch:
+            self.action()
+
+
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)  # let the interpreter notice

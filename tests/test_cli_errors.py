@@ -1,0 +1,140 @@
+"""What a user can mend is one line on standard error and exit status 2."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from command import JITNET
+
+import jitnet
+from jitnet import cli, commands, progress
+
+BAD = [
+    (["train", "digitz"], "unknown data set 'digitz'; known: digits, mnist, fashion_mnist (did you mean 'digits'?)"),
+    (["train", "nothing"], "and there is no file of that name"),
+    (["train", "none.csv", "--target", "y"], "there is no file none.csv"),
+    (["train", "digits", "--backend", "fst"], "unknown back end 'fst'"),
+    (["train", "digits", "--activation", "rleu"], "did you mean 'relu'"),
+    (["train", "digits", "--optimizer", "adams"], "did you mean 'adam'"),
+    (["train", "digits", "--dtype", "half"], "unknown dtype 'half'"),
+    (["train", "digits", "--task", "regresion"], "did you mean 'regression'"),
+    (["train", "digits", "--hidden", "64,x"], "--hidden is '64,x', but must be widths such as 64,32, or none"),
+    (["train", "digits", "--hidden", "0"], "--hidden is '0'"),
+    (["train", "digits", "--epochs", "0"], "epochs is 0"),
+    (["train", "digits", "--epochs", "many"], "invalid int value: 'many'"),
+    (["train", "digits", "--batch-size", "0"], "batch_size is 0, but must be a whole number, at least 1"),
+    (["train", "digits", "--lr", "-1"], "lr is -1.0, but must be a number above 0"),
+    (["train", "digits", "--weight-decay", "nan"], "weight_decay is nan"),
+    (["train", "digits", "--test", "1.5"], "--test is 1.5"),
+    (["train", "digits", "--seed", "-1"], "--seed is -1"),
+    (["train", "digits", "--threads", "0"], "threads is 0"),
+    (["train", "digits", "--threads", "99999"], "this process can use 1 to"),
+    (["train", "digits", "--threads", "2", "--backend", "njit"], "'njit' runs on one thread"),
+    (["train", "digits", "--early-stopping", "0"], "early_stopping is 0"),
+    (["train", "digits", "--target", "y"], "--target works with a CSV file, not with digits"),
+    (["train", "digits", "--labels", "y"], "--labels works with IDX pictures, not with digits"),
+    (["train", "digits", "--path", "."], "--path works with mnist and fashion_mnist"),
+    (["train", "mnist", "--test", "0.5"], "--test does not work with mnist, which has test samples of its own"),
+    (["train", "digits", "--checkpoint-every", "2"], "--checkpoint-every needs --checkpoint FILE"),
+    (["train", "digits", "--save", "same", "--plot", "same"], "same is both save and plot; name another file"),
+    (["train", "good.csv", "--target", "y", "--save", "good.csv"], "good.csv is both data and save"),
+    (["train", "digits", "--save", "/dev/null"], "is no regular file"),
+    (["train", "digits", "--checkpoint", "good.csv"], "good.csv would be replaced by a checkpoint, but"),
+    (["train", "digits", "--hidden", "10000000000,10000000000"], "not enough memory"),
+    (["train", "good.csv", "--target", "y", "--labels", "x"], "labels in a file of their own go with IDX pictures"),
+    (["train", "digits", "--weight-decay", "1e60"], "1e+60 is inf in float32"),
+    (["predict", "model.npz", "good.csv", "--labels", "x"], "labels in a file of their own go with IDX pictures"),
+    (["predict", "model.npz", "good.csv", "--out", "good.csv"], "good.csv is both data and out"),
+    (["train", "digits", "--save", "none/m.npz"], "there is no folder"),
+    (["train", "digits", "--save", "/proc/m.npz"], "cannot write /proc/m.npz"),
+    (["train", "digits", "--plot", "."], "is a folder"),
+    (["train", "digits", "--checkpoint", "none/c"], "there is no folder"),
+    (["train", "digits", "--resume"], "--resume needs --checkpoint FILE"),
+    (["train", "digits", "--checkpoint", "c", "--resume"], "c: No such file or directory"),
+    (["train", "mnist", "--path", "."], "has neither train-images-idx3-ubyte.gz nor"),
+    (["train"], "the following arguments are required: data"),
+    (["trian", "digits"], "invalid choice: 'trian'"),
+    ([], "the following arguments are required: COMMAND"),
+    (["train", "digits", "--colour", "red"], "unrecognized arguments: --colour red"),
+    (["predict", "none.npz", "none.csv"], "none.npz: No such file or directory"),
+    (["predict", "bad.npz", "good.csv"], "bad.npz is not a readable jitnet model"),
+    (["predict", "library.npz", "good.csv"], "saved without a recipe"),
+    (["predict", "model.npz", "none.csv"], "there is no file none.csv"),
+    (["predict", "model.npz", "other.csv"], "lacks the columns a, b"),
+    (["predict", "model.npz", "good.csv", "--out", "none/x"], "there is no folder"),
+    (["predict", "model.npz", "good.csv", "--backend", "gpu"], "unknown back end 'gpu'"),
+    (["predict", "mixed.npz", "good.csv"], "its recipe does not fit its layers"),
+    (["train", "good.csv"], "which column of good.csv to learn with --target NAME; columns: a, b, y"),
+    (["train", "good.csv", "--target", "z"], "unknown target column"),
+    (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
+    (["train", "text.csv", "--target", "y"], "line 2, column 'b': 'two' is no finite number"),
+    (["train", "one.csv", "--target", "y"], "only one class, '5'"),
+    (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),
+    (["train", "labels-idx1-ubyte"], "labels, it seems"),
+    (["train", "cut-idx3-ubyte"], "cut short"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message, bad_files, monkeypatch, capsys):
+    """In this process, so that all of them take seconds; the next test runs some of them for real."""
+    monkeypatch.chdir(bad_files)
+    before = sorted(path.name for path in bad_files.iterdir())
+    with np.errstate(all="ignore"):
+        try:
+            status = cli.main([*arguments, "--quiet"] if len(arguments) > 1 else arguments)
+        except SystemExit as stop:  # argparse
+            status = stop.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("jitnet")
+    assert captured.out == ""
+    assert sorted(path.name for path in bad_files.iterdir()) == before  # nothing half-written is left behind
+
+
+@pytest.mark.parametrize(("arguments", "message"), [BAD[0], BAD[9], BAD[10], BAD[25], BAD[31], BAD[32], BAD[35]])
+def test_bad_input_in_real_processes(arguments, message, bad_files):
+    result = subprocess.run([*JITNET, *arguments], capture_output=True, text=True, cwd=bad_files, check=False)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
+
+
+def test_diverging_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
+    """Three good epochs, then a weight is spoiled: the model of epoch 3 is written, and the error says so."""
+
+    class Spoil(progress.Progress):
+        def __init__(self, intro):
+            self.epochs = 0
+
+        def epoch(self, history, epochs):
+            self.epochs = history.epochs
+
+        def batch(self, done, total):
+            if self.epochs == 3:
+                nets[0].theta[0] = np.nan
+
+    nets = []
+    original = commands.Network
+
+    def remember(*arguments, **options):
+        nets.append(original(*arguments, **options))
+        return nets[0]
+
+    monkeypatch.setattr(commands, "Network", remember)
+    monkeypatch.setattr(progress, "on_standard_error", Spoil)
+    model = tmp_path / "m.npz"
+    assert cli.main(["train", "digits", "--epochs", "9", "--hidden", "8", "--save", str(model)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "diverged in epoch 4" in error
+    assert f"the model as of epoch 3 is in {model}" in error
+    assert np.isfinite(jitnet.load(model).theta).all()
+
+
+def test_no_matplotlib_is_said_before_the_training(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main(["train", "digits", "--plot", str(tmp_path / "p.png")]) == 2
+    assert "pip install 'jitnet[cli]'" in capsys.readouterr().err

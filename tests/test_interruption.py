@@ -1,0 +1,118 @@
+"""^C and divergence: what was learned is kept, and what was spoiled is put back."""
+
+import math
+import signal
+import threading
+
+import numpy as np
+import pytest
+from runs import At, make, overfit, press_ctrl_c, spiral
+
+import jitnet
+from jitnet import SGD, Adam, Dense, Network
+from jitnet.progress import Progress
+
+
+def test_ctrl_c_between_epochs_keeps_what_was_learned():
+    X, y = spiral()
+    net, twin = make(), make()
+    history = net.fit(X, y, epochs=10, progress=At(press_ctrl_c, epoch=4))
+    assert (history.stopped, history.epochs) == ("interrupted", 4)
+    twin.fit(X, y, epochs=4)
+    assert net.theta.tobytes() == twin.theta.tobytes()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_within_an_epoch_finishes_the_batch():
+    X, y = spiral(97)
+    net = make()
+    start = net.theta.copy()
+    display = At(press_ctrl_c, batch=2)
+    history = net.fit(X, y, epochs=10, batch_size=10, progress=display)
+    assert (history.stopped, history.epochs, display.batches) == ("interrupted", 0, 2)
+    assert not np.array_equal(net.theta, start)
+    assert np.isfinite(net.theta).all()
+
+
+def test_ctrl_c_with_early_stopping_keeps_the_best():
+    train, held_out = overfit()
+    net = make(widths=(8, 30, 2))
+    options = {"epochs": 400, "optimizer": Adam(0.01), "validation": held_out, "early_stopping": 300}
+    history = net.fit(*train, progress=At(press_ctrl_c, epoch=100), **options)
+    assert history.stopped == "interrupted"
+    assert net.evaluate(*held_out)["loss"] == min(history.validation_loss)
+
+
+def test_ctrl_c_while_compiling_changes_nothing():
+    net = make()
+    before = net.theta.copy()
+    display = Progress()
+    display.training = lambda done, epochs: press_ctrl_c()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*spiral(), epochs=10, progress=display)
+    assert net.theta.tobytes() == before.tobytes()
+
+
+def test_second_ctrl_c_does_not_wait():
+    def twice():
+        press_ctrl_c()
+        press_ctrl_c()
+
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(*spiral(), epochs=10, progress=At(twice, batch=1))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_fit_works_outside_the_main_thread():
+    net = make()
+    worker = threading.Thread(target=lambda: net.fit(*spiral(), epochs=2, backend="fast"))
+    start = net.theta.copy()
+    worker.start()
+    worker.join()
+    assert not np.array_equal(net.theta, start)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy and of the interpreted loops, on the way to infinity
+@pytest.mark.parametrize("backend", jitnet.backends())
+def test_divergence_stops_and_restores(backend):
+    X, y = np.random.default_rng(0).standard_normal((40, 3)), np.zeros((40, 1))
+    net = Network(Dense(3, 4, "relu"), Dense(4, 1), seed=0)
+    good = net.theta.copy()
+    with pytest.raises(jitnet.Diverged, match=r"diverged in epoch \d+.*lower the learning rate") as caught:
+        net.fit(X * 100, y + 1e3, epochs=50, optimizer=SGD(10.0), loss="mse", backend=backend)
+    assert np.isfinite(net.theta).all()
+    history = caught.value.history
+    if history.epochs == 0:
+        assert net.theta.tobytes() == good.tobytes()
+    assert all(math.isfinite(loss) for loss in history.loss)
+
+
+def test_divergence_after_good_epochs_keeps_their_weights():
+    """Learning goes well for 3 epochs; then somebody spoils a weight."""
+    X, y = spiral()
+    net, twin = make(), make()
+
+    def spoil():
+        kept.append(net.theta.copy())
+        net.theta[0] = np.nan
+
+    kept = []
+    with pytest.raises(jitnet.Diverged, match=r"epoch 4.*the weights of epoch 3"):
+        net.fit(X, y, epochs=10, batch_size=10, progress=At(spoil, batch=31))
+    twin.fit(X, y, epochs=3, batch_size=10)
+    assert len(kept) == 1
+    assert net.theta.tobytes() == twin.theta.tobytes()
+
+
+def test_interruption_of_a_spoiled_epoch_restores_the_epoch_before():
+    X, y = spiral()
+    net, twin = make(), make()
+
+    def spoil():
+        net.theta[0] = np.nan
+        press_ctrl_c()
+
+    history = net.fit(X, y, epochs=10, batch_size=10, progress=At(spoil, batch=12))
+    assert (history.stopped, history.epochs) == ("interrupted", 1)
+    twin.fit(X, y, epochs=1, batch_size=10)
+    assert net.theta.tobytes() == twin.theta.tobytes()

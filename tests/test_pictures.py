@@ -1,0 +1,171 @@
+"""IDX files, and MNIST from a folder, from a mirror, and without a network."""
+
+import gzip
+import hashlib
+import http.server
+import threading
+
+import numpy as np
+import pytest
+from files import csv, idx_bytes, write_mnist
+
+import jitnet
+from jitnet.data import download, fashion_mnist, mnist, read_idx, read_table
+
+
+@pytest.mark.parametrize(
+    ("code", "dtype"), [(0x08, "u1"), (0x09, "i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")]
+)
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 0, 4), (3, 2, 2, 2)])
+def test_idx(tmp_path, code, dtype, shape):
+    values = np.arange(np.prod(shape)).reshape(shape)
+    path = tmp_path / "data.idx"
+    for content in (raw := idx_bytes(values.astype(dtype), code), gzip.compress(raw)):
+        path.write_bytes(content)
+        array = read_idx(path)
+        np.testing.assert_array_equal(array, values)
+        assert array.dtype == np.dtype(dtype).newbyteorder("=")
+
+
+def test_bad_idx(tmp_path):
+    path = tmp_path / "x-idx3-ubyte"
+    good = idx_bytes(np.zeros((2, 3, 4), np.uint8))
+    for content, message in (
+        (b"", "is no IDX file: it begins with nothing"), (b"\x89PNG....", "begins with 89 50 4e 47"),
+        (b"\0\0\x07" + good[3:], "is no IDX file"), (b"\0\0\x08\0", "is no IDX file"),
+        (good[:9], "its header needs 16 bytes"), (good + b"x", "too long: .* but it has 41"),
+        (good[:-1], r"cut short: shape \(2, 3, 4\) needs 40 bytes, but it has 39"),
+        (gzip.compress(good)[:-5], "damaged gzip"), (b"\x1f\x8bnonsense", "damaged gzip"),
+        (good[:4] + b"\xff" * 12 + good[16:], "cut short"), (good[:4] + b"\0" * 4 + b"\xff" * 8, "impossible shape"),
+        (b"\0\0\x08\x64" + b"\0" * 400, "impossible shape"),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(jitnet.Error, match=message):
+            read_idx(path)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("load", [mnist, fashion_mnist])
+def test_mnist_from_a_folder(tmp_path, compress, load):
+    (X, y), (X_test, y_test) = load(write_mnist(tmp_path / "m", compress=compress))
+    assert (X.shape, X.dtype, y.dtype, X_test.shape) == ((20, 784), np.float32, np.int64, (10, 784))
+    assert 0 <= X.min() < 0.01
+    assert 0.99 < X.max() <= 1
+    np.testing.assert_array_equal(y_test, range(10))
+
+
+def test_mnist_with_files_that_do_not_fit(tmp_path):
+    folder = write_mnist(tmp_path / "m")
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(np.zeros(9, np.uint8))))
+    with pytest.raises(jitnet.Error, match=r"hold \(10, 28, 28\) and \(9,\), but must be"):
+        mnist(folder)
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has neither t10k-labels-idx1-ubyte\.gz nor t10k-labels-idx1-ubyte"):
+        mnist(folder)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A real server on this machine that plays the mirror; the checksums are those of the small files."""
+    folder = write_mnist(tmp_path / "served")
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=folder)
+
+        def log_message(self, *_):
+            requests.append(self.path)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    checksums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in download.FILES}
+    address = f"http://127.0.0.1:{server.server_address[1]}/"
+    dead = "http://127.0.0.1:9/"  # nobody listens there
+    monkeypatch.setattr(download, "MNIST", download.Source("mnist", (dead, address), "sha256", checksums))
+    monkeypatch.setenv("JITNET_DATA_DIR", str(tmp_path / "kept"))
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+    yield folder, requests
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_mnist_is_downloaded_once_from_the_mirror_that_answers(tmp_path, mirror, capsys):
+    _, requests = mirror
+    (X, _), _ = mnist()
+    assert len(X) == 20
+    assert len(requests) == 4
+    assert "downloading http://127.0.0.1" in capsys.readouterr().err
+    mnist()
+    assert len(requests) == 4
+    kept = tmp_path / "kept" / "mnist"
+    assert sorted(file.name for file in kept.iterdir()) == sorted(download.FILES)
+    (kept / download.FILES[0]).write_bytes(b"damaged")  # noticed, and fetched again
+    mnist()
+    assert len(requests) == 5
+
+
+def test_a_wrong_checksum_is_refused(tmp_path, mirror):
+    folder, _ = mirror
+    (folder / download.FILES[1]).write_bytes(b"somebody else's bytes")
+    with pytest.raises(jitnet.Error, match="21 bytes with the wrong checksum") as caught:
+        mnist()
+    assert not (tmp_path / "kept" / "mnist" / download.FILES[1]).exists()
+    assert "path=FOLDER" in str(caught.value)
+
+
+def test_data_folder_that_cannot_be_written(tmp_path, mirror, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JITNET_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(jitnet.Error, match="set JITNET_DATA_DIR to a writable folder"):
+        mnist()
+
+
+@pytest.mark.parametrize("load", [mnist, fashion_mnist])
+def test_offline(tmp_path, monkeypatch, load):
+    """No network: one clear error that says what to do."""
+    name = load.__name__.upper()
+    source = getattr(download, name)
+    offline = download.Source(source.name, ("http://127.0.0.1:9/",) * 2, source.hash, source.files)
+    monkeypatch.setattr(download, name, offline)
+    monkeypatch.setenv("JITNET_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(jitnet.Error, match=r"could not download train-images.*connect to the network.*path=FOLDER"):
+        load()
+    assert list(tmp_path.rglob("*.gz")) == []
+
+
+def test_published_sources():
+    for source in (download.MNIST, download.FASHION_MNIST):
+        assert len(source.mirrors) == 2
+        assert set(source.files) == set(download.FILES)
+        length = hashlib.new(source.hash, b"", usedforsecurity=False).digest_size * 2
+        assert all(len(checksum) == length for checksum in source.files.values())
+
+
+def test_pictures_find_their_labels(tmp_path):
+    folder = write_mnist(tmp_path / "m")
+    table = read_table(folder / "train-images-idx3-ubyte.gz")
+    assert (table.kind, table.X.shape, len(table.y)) == ("pictures", (20, 784), 20)
+    other = folder / "answers.idx"
+    other.write_bytes(idx_bytes(np.ones(20, np.uint8)))
+    assert set(read_table(folder / "train-images-idx3-ubyte.gz", labels=other).y) == {1}
+    assert read_table(folder / "train-images-idx3-ubyte.gz", features=["1"]).y is None
+    with pytest.raises(jitnet.Error, match="labels, it seems"):
+        read_table(folder / "train-labels-idx1-ubyte.gz")
+    other.write_bytes(idx_bytes(np.ones(20, ">f4"), 0x0D))
+    with pytest.raises(jitnet.Error, match="must be whole numbers"):
+        read_table(folder / "train-images-idx3-ubyte.gz", labels=other)
+    with pytest.raises(jitnet.Error, match="labels in a file of their own go with IDX"):
+        read_table(csv(tmp_path, "a,y\n1,2\n"), "y", labels=other)
+    with pytest.raises(jitnet.Error, match="a target is named for a CSV file"):
+        read_table(folder / "train-images-idx3-ubyte.gz", "label")
+    (folder / "none-idx3").write_bytes(idx_bytes(np.ones((0, 2, 2), np.uint8)))
+    with pytest.raises(jitnet.Error, match="there are no pictures"):
+        read_table(folder / "none-idx3", features=["1"])
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(jitnet.Error, match="--labels FILE"):
+        read_table(folder / "train-images-idx3-ubyte.gz")

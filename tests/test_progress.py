@@ -1,0 +1,113 @@
+"""What people see while they wait: on a terminal, with rich and without, and where nobody looks."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from command import JITNET, jitnet_command
+
+import jitnet
+from jitnet import progress
+
+
+def on_a_terminal(arguments, **environment):
+    """Run with standard error on a pseudo-terminal; what appeared there."""
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*JITNET, *map(str, arguments)], stdout=subprocess.PIPE, stderr=terminal, env={**os.environ, **environment}
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    assert process.wait() == 0
+    process.stdout.close()
+    os.close(master)
+    return shown.decode()
+
+
+def test_compiling_is_shown_once(tmp_path):
+    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
+    arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "1"
+    cold = jitnet_command(*arguments, **folder)
+    assert re.search(r"compiling \d+ kernels, once per machine", cold.stderr)
+    assert re.search(r"compiled \d+ kernels", cold.stderr)
+    assert "compil" not in jitnet_command(*arguments, **folder).stderr
+
+
+def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
+    model, table = bad_files / "model.npz", bad_files / "good.csv"
+    result = jitnet_command("predict", model, table, JITNET_CACHE_DIR=str(tmp_path))
+    assert re.search(r"compiling \d+ kernels, once per machine", result.stderr)
+    assert len(result.stdout.splitlines()) == 20
+
+
+def test_nobody_listens_to_the_progress(tmp_path):
+    """Standard error into a closed pipe: the work goes on, and the model is saved."""
+    command = f"'{sys.executable}' -m jitnet train digits --epochs 30 --save m.npz 2> >(head -1 >/dev/null) >out"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    assert jitnet.load(tmp_path / "m.npz").parameters == 17226
+    assert "test accuracy" in (tmp_path / "out").read_text()
+
+
+def test_rich_draws_on_a_terminal(tmp_path):
+    pytest.importorskip("rich")
+    arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "20"
+    shown = on_a_terminal(arguments, JITNET_CACHE_DIR=str(tmp_path), TERM="xterm", COLUMNS="120")
+    assert "\x1b[" in shown
+    assert "compiled" in shown
+    assert "epoch 20/20" in shown
+
+
+def test_a_terminal_without_rich_gets_plain_lines(tmp_path):
+    hide = tmp_path / "rich.py"
+    hide.write_text("raise ImportError")
+    site = tmp_path / "sitecustomize.py"
+    site.write_text(
+        "import importlib.util as u\nf = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'rich' else f(n, *a)\n"
+    )
+    shown = on_a_terminal(("train", "digits", "--epochs", "2"), PYTHONPATH=str(tmp_path), TERM="xterm")
+    assert "epoch 2/2" in shown
+    assert "\x1b" not in shown
+
+
+def test_slow_work_is_reported_in_between(monkeypatch, capsys):
+    """Lines appear when seconds pass, not only when epochs end."""
+    lines = progress.Lines()
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    lines.training(0, 5)
+    lines.compiling(0, 9, "matmul")
+    lines.compiling(1, 9, "sigmoid")
+    lines.compiling(9, 9, "")
+    for done in range(10, 100, 10):
+        lines.batch(done, 100)
+    shown = capsys.readouterr().err
+    assert "compiling 2/9: sigmoid" in shown
+    assert re.search(r"epoch 1: \d0% of the samples", shown)
+
+
+def test_bars_draw_what_they_are_told(monkeypatch):
+    pytest.importorskip("rich")
+    bars = progress.Bars()
+    history = jitnet.History(loss=[0.5], validation_loss=[0.25], validation_accuracy=[0.75], seconds=[1.0])
+    with bars:
+        bars.compiling(0, 2, "matmul")
+        bars.compiling(2, 2, "")
+        bars.training(0, 3)
+        bars.batch(5, 10)
+        bars.epoch(history, 3)
+    compiling, training = bars._bars.tasks
+    assert compiling.description == "compiled 2 kernels"
+    assert (training.completed, training.total) == (1, 3)
+    assert training.description == "epoch 1/3  loss 0.5000  validation loss 0.2500  accuracy 75.0%"

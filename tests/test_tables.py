@@ -1,0 +1,192 @@
+"""Tables from CSV and NPZ files, and what happens when a file is wrong."""
+
+import numpy as np
+import pytest
+from files import csv
+
+import jitnet
+from jitnet.data import Recipe, read_table
+
+
+def test_csv_with_header(tmp_path):
+    table = read_table(csv(tmp_path, "width, species ,height\n1,cat,2.5\n3,dog,-4e-1\n"), "species")
+    np.testing.assert_array_equal(table.X, [[1, 2.5], [3, -0.4]])
+    assert list(table.y) == ["cat", "dog"]
+    assert (table.features, table.target, table.kind) == (["width", "height"], "species", "csv")
+
+
+def test_csv_without_header(tmp_path):
+    table = read_table(csv(tmp_path, "1,2,cat\n3,4,dog\n"), "3")
+    np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
+    assert (table.features, list(table.y)) == (["1", "2"], ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b;y\n1;2;0\n3;4;1\n", "a\tb\ty\n1\t2\t0\n3\t4\t1\n", "\ufeffa,b,y\r\n1,2,0\r\n3,4,1\r\n",
+        "a,b,y\n1,2,0\n\n3,4,1",
+        '"a","b","y"\n"1","2",0\n3,"4",1\n', "\n\na,b,y\n1,2,0\n , ,\n3,4,1\n",
+    ],
+)  # fmt: skip
+def test_csv_dialects(tmp_path, text):
+    table = read_table(csv(tmp_path, text), "y")
+    np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
+    assert (table.features, table.y.tolist()) == (["a", "b"], ["0", "1"])
+
+
+def learn(tmp_path, cells, task=None):
+    """The recipe for a CSV with these targets."""
+    table = read_table(csv(tmp_path, "x,y\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))), "y")
+    return Recipe.learn(table, np.arange(len(cells)), task), table
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "classes"),
+    [
+        (["1", "2", "10"] * 2, "classification", ["1", "2", "10"]),  # in the order of numbers
+        (["01", "1", "007"] * 2, "classification", ["01", "1", "007"]),  # as they are written, and never merged
+        (["1_1", "11"], "classification", ["11", "1_1"]),
+        (["b", "a", "1"], "classification", ["1", "a", "b"]),
+        (["1.5", "2"], "regression", None),
+        (["1.0", "2.0"] * 2, "classification", ["1.0", "2.0"]),
+        ([str(1000 * i) for i in range(12)], "regression", None),  # a dozen prices are no classes
+        (["1e100", "1.5"], "regression", None),
+        ([str(i) for i in range(30)], "regression", None),
+        ([str(i % 3) for i in range(30)], "classification", ["0", "1", "2"]),
+    ],
+)
+def test_csv_target_types(tmp_path, cells, task, classes):
+    recipe, table = learn(tmp_path, cells)
+    assert (recipe.task, recipe.classes) == (task, classes)
+    if classes:
+        assert [recipe.classes[i] for i in recipe.Y(table)] == cells
+        assert recipe.score(table, cells) == {"accuracy": 1.0}
+    else:
+        assert recipe.score(table, [float(cell) for cell in cells]) == {"rmse": 0.0}
+
+
+def test_csv_targets_that_are_no_classes(tmp_path):
+    """A typing error in a column of numbers must not make a class of every number."""
+    with pytest.raises(jitnet.Error, match=r"has 40 values in 40 rows, such as 'l0': too many for classes"):
+        learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)])
+    with pytest.raises(jitnet.Error, match="holds 'l0', which regression cannot learn"):
+        learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], "regression")
+
+
+def test_csv_header_is_proved_by_the_target(tmp_path):
+    table = read_table(csv(tmp_path, "a,2019,2020,y\n1,2,3,x\n"), "y")
+    assert table.features == ["a", "2019", "2020"]
+
+
+def test_csv_separators_within_quotes_do_not_count(tmp_path):
+    table = read_table(csv(tmp_path, '"height, cm";"weight, kg";y\n1;2;x\n'), "y")
+    assert table.features == ["height, cm", "weight, kg"]
+
+
+def test_csv_to_predict_may_have_blank_targets(tmp_path):
+    table = read_table(csv(tmp_path, "a,y\n1,\n2,x\n"), "y", features=["a"])
+    assert table.y is None
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("a,b,y\n1,2,0\n3,4\n", "y", r"data.csv, line 3 has 2 cells, but there are 3 columns"),
+        ("a,b,y\n1,2,0\n3,4,1,9\n", "y", "line 3 has 4 cells"),
+        ("a,b,y\n1,2,0\nx,4,1\n", "y", r"line 3, column 'a': 'x' is no finite number"),
+        ("a,b,y\n1,,0\n", "y", r"line 2, column 'b': an empty cell is no finite number"),
+        ("a,b,y\n1,nan,0\n", "y", "'nan' is no finite number"),
+        ("a,b,y\n1,inf,0\n", "y", "'inf' is no finite number"),
+        ("a,b,y\n1,2,0\n1,2,\n", "y", "line 3: the target 'y' is missing"),
+        ("a,b,y\n1,2,nan\n", "y", "the target 'y' is missing; it says 'nan'"),
+        ("a,b,y\n1_000,2,0\n", "y", "'1_000' is no finite number"),
+        ("a,b,label\n1,2,0\n", "lable", "unknown target column of .*data.csv 'lable'; known: a, b, label .*'label'"),
+        ("a,b,y\n1,2,0\n", None, "which column of .* to learn with --target NAME; columns: a, b, y"),
+        ("a,a,y\n1,2,0\n", "y", "two columns called 'a'"),
+        ("a,b,y\n", "y", "a header but no rows"),
+        ("", "y", "is empty"),
+        ("\n \n", "y", "is empty"),
+        ("y\n1\n", "y", "no column besides the target"),
+        ('a,y\n"1,2\n', "y", "line 2: unexpected end of data"),
+    ],
+)
+def test_bad_csv(tmp_path, text, target, message):
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(csv(tmp_path, text), target)
+
+
+def test_csv_must_be_utf8(tmp_path):
+    with pytest.raises(jitnet.Error, match="no text in UTF-8"):
+        read_table(csv(tmp_path, "größe,y\n1,2\n", encoding="latin-1"), "y")
+    assert read_table(csv(tmp_path, "größe,y\n1,2\n"), "y").features == ["größe"]
+
+
+def test_csv_to_predict(tmp_path):
+    """Columns by name and in any order; the target may be missing; without a header by number."""
+    options = {"target": "y", "features": ["a", "b"]}
+    table = read_table(csv(tmp_path, "b,extra,a\n2,hello,1\n4,world,3\n"), **options)
+    np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
+    assert table.y is None
+    assert read_table(csv(tmp_path, "b,y,a\n2,cat,1\n"), **options).y.tolist() == ["cat"]
+    with pytest.raises(jitnet.Error, match=r"lacks the columns b that the model learned from$"):
+        read_table(csv(tmp_path, "a,y\n1,2\n"), **options)
+    with pytest.raises(
+        jitnet.Error, match="lacks the columns a, b that the model learned from; it seems to have no header"
+    ):
+        read_table(csv(tmp_path, "1,2,3,4\n"), **options)
+    with pytest.raises(jitnet.Error, match="lacks the columns a, b, c, d, e and 2 more"):
+        read_table(csv(tmp_path, "x\n1\n"), "y", features=list("abcdefg"))
+    assert read_table(csv(tmp_path, "a,note,b,note\n1,x,2,y\n"), **options).X.tolist() == [[1, 2]]
+    by_number = {"target": "1", "features": ["2", "3"]}
+    np.testing.assert_array_equal(read_table(csv(tmp_path, "cat,5,6\n"), **by_number).X, [[5, 6]])
+    without = read_table(csv(tmp_path, "5,6\n7,8\n"), **by_number)
+    np.testing.assert_array_equal(without.X, [[5, 6], [7, 8]])
+    assert without.y is None
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "data.npz"
+    X, y = np.arange(24, dtype=np.int16).reshape(4, 3, 2), np.array([0, 1, 0, 1], np.uint8)
+    for save in (np.savez, np.savez_compressed):
+        save(path, X=X, y=y)
+        table = read_table(path)
+        np.testing.assert_array_equal(table.X, X.reshape(4, 6))
+        np.testing.assert_array_equal(table.y, y)
+        assert table.features == ["1", "2", "3", "4", "5", "6"]
+    np.savez(path, X=np.asfortranarray(X.reshape(4, 6)), y=np.array(["a", "b", "a", "b"])[:, None])
+    np.testing.assert_array_equal(read_table(path).X, X.reshape(4, 6))
+    assert read_table(path).y.tolist() == ["a", "b", "a", "b"]
+    np.savez(path, X=X)
+    assert read_table(path, features=["1"]).y is None
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.ones((2, 2)), "y": np.ones(2)}, "lacks X; it holds: x, y"),
+        ({"X": np.ones((2, 2))}, "lacks y"),
+        ({"X": np.ones((0, 5)), "y": []}, "at least one"),
+        ({"X": np.ones(2), "y": np.ones(2)}, r"X in .* is \(2,\)"),
+        ({"X": np.array([["a"]]), "y": np.ones(1)}, "must be numbers"),
+        ({"X": np.ones((2, 2)), "y": np.ones(3)}, r"y in .* is \(3,\) float64, but must be numbers or texts \(2,\)"),
+        ({"X": np.ones((2, 2)), "y": np.ones((2, 2))}, "numbers or texts"),
+        ({"X": np.ones((2, 2)), "y": np.array([{}, 1])}, "Python objects"),
+    ],
+)
+def test_bad_npz(tmp_path, arrays, message):
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(tmp_path / "data.npz")
+
+
+def test_damaged_npz(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, X=np.ones((20, 3)), y=np.ones(20))
+    content = path.read_bytes()
+    for damaged in (b"", content[:50], content[:-30], content.replace(b"\0\0\xf0?", b"\0\1\xf0?", 1)):
+        path.write_bytes(damaged)
+        with pytest.raises(jitnet.Error, match=r"data\.npz is not a readable \.npz file"):
+            read_table(path)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_table(tmp_path / "none.npz")
