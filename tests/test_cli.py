@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -174,14 +175,14 @@ def test_ctrl_c_before_training(tmp_path):
     """While the program waits for its data, here from a pipe that nobody feeds."""
     fifo = tmp_path / "data.csv"
     os.mkfifo(fifo)
-    with subprocess.Popen([*JITNET, "train", fifo, "--target", "y"], stderr=subprocess.PIPE, text=True) as process:
-        with fifo.open("w"):  # waits until the process has opened its end
-            time.sleep(1)  # until it waits for data: on the way there, imports can swallow an interruption
-            process.send_signal(signal.SIGINT)
-            try:
-                _, err = process.communicate(timeout=60)
-            finally:
-                process.kill()
+    command = [*JITNET, "train", fifo, "--target", "y"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, fifo.open("w"):
+        time.sleep(1)  # until it waits for data: on the way there, imports can swallow an interruption
+        process.send_signal(signal.SIGINT)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err == "jitnet: interrupted\n"
 
