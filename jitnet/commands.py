@@ -83,11 +83,10 @@ def train_command(options: argparse.Namespace) -> int:
     if options.save is not None:  # first of all, so that nothing after it can lose the model
         net.save(options.save)
     if options.plot is not None and history.epochs:
-        title = f"{options.data}: {'-'.join(str(n) for n in [*widths, recipe.width])}, {options.optimizer}"
-        plots.draw_history(history, options.plot, title)
+        plots.draw_history(history, options.plot, f"{options.data}: {net.widths}, {options.optimizer}")
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
-        "network": "-".join(str(n) for n in [*widths, recipe.width]), "parameters": net.parameters,
+        "network": net.widths, "parameters": net.parameters,
         "samples": {"train": len(samples.train[0]), "test": len(samples.test[0])},
         "epochs": history.epochs, "stopped": history.stopped,
         "train_loss": history.loss[-1] if history.loss else None,

@@ -181,9 +181,13 @@ class Network:
         self.theta[...] = state["theta"]
 
     def __repr__(self) -> str:
-        widths = "-".join(str(n) for n in [self.layers[0].n_in, *(layer.n_out for layer in self.layers)])
         activations = ", ".join(layer.activation for layer in self.layers)
-        return f"<Network {widths} ({activations}), {self.parameters:,} parameters, {self.dtype}>"
+        return f"<Network {self.widths} ({activations}), {self.parameters:,} parameters, {self.dtype}>"
+
+    @property
+    def widths(self) -> str:
+        """Input, hidden layers and output, as in "64-32-10"."""
+        return "-".join(str(n) for n in [self.layers[0].n_in, *(layer.n_out for layer in self.layers)])
 
     @property
     def parameters(self) -> int:
