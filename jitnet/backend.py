@@ -10,7 +10,6 @@ Only this file chooses a rung. (It is called backend and not backends because `j
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from . import checks
 from .kernels import LADDERS, SIGNATURES
+from .kernels.activation import CODES, IDENTITY
 from .kernels.jit import Kernel, compile_for, needs_compiling, signature_for
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
@@ -27,34 +27,15 @@ Report = Callable[[int, int, str], None]
 """Called with (done, total, name of the kernel) while kernels are compiled."""
 
 
-class WhereThreadsPay:
-    """A product on one thread where it is small, on all of them where starting them costs less than they save."""
-
-    least_flop = 1_000_000
-    """Measured: below a million FLOP, some 20 µs of work, two threads took longer than one."""
-
-    def __init__(self, serial: Kernel, parallel: Kernel) -> None:
-        self.serial = serial
-        self.parallel = parallel
-
-    def __call__(self, A: Matrix, B: Matrix, C: Matrix) -> None:
-        # The three matrices have m·n, n·p and m·p elements in some order: their product is (m·n·p)²
-        flop = 2 * math.isqrt(A.size * B.size * C.size)
-        (self.parallel if flop >= self.least_flop else self.serial)(A, B, C)
-
-
-def _fast(operation: str) -> Kernel:
-    ladder = LADDERS[operation]
-    if operation in ("matmul", "matmul_tn", "matmul_nt"):
-        return WhereThreadsPay(ladder["blocked"], ladder["blocked_parallel"])
-    return ladder.get("reordered", ladder["njit"])
+BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "reordered", "njit")
+"""Rungs in the order in which `fast` prefers them; the parallel ones use threads only where that pays."""
 
 
 CHOICES: dict[str, Callable[[str], Kernel]] = {
     "python": lambda operation: LADDERS[operation]["python"],
     "njit": lambda operation: LADDERS[operation]["njit"],
     "parallel": lambda operation: LADDERS[operation]["parallel"],
-    "fast": _fast,
+    "fast": lambda operation: next(LADDERS[operation][rung] for rung in BEST if rung in LADDERS[operation]),
     "numpy": lambda operation: LADDERS[operation]["numpy"],
 }
 """Back end -> its choice of a rung for an operation."""
@@ -89,13 +70,14 @@ class Backend:
         self.name = name
         self.kernels: dict[str, Kernel] = {operation: CHOICES[name](operation) for operation in LADDERS}
 
-    def forward(self, X: Matrix, W: Matrix, b: Vector | None, f: str, Z: Matrix, A: Matrix) -> None:
-        """A = f(X·W + b); Z keeps the pre-activation."""
+    def forward(self, X: Matrix, W: Matrix, b: Vector, f: str, Z: Matrix, A: Matrix) -> None:
+        """A = f(X·W + b). Z keeps the pre-activation, unless it is A."""
         run = self.kernels
-        run["matmul"](X, W, Z)
-        if b is not None:
-            run["add_bias"](b, Z)
-        run[f](Z, A)
+        if Z is A and f in CODES:
+            run["layer"](X, W, b, CODES[f], A)
+        else:
+            run["layer"](X, W, b, IDENTITY, Z)
+            run[f](Z, A)
 
     def output(self, loss: Loss, scale: Any, A: Matrix, Y: Matrix, f: str, delta: Matrix) -> None:
         """delta = ∂L/∂A ⊙ f'(Z), which cancels down to the scaled error where loss and f are a pair."""
@@ -107,15 +89,15 @@ class Backend:
     def propagate(self, delta_next: Matrix, W_next: Matrix, A: Matrix, f: str, delta: Matrix) -> None:
         """delta = (delta_next·W_nextᵀ) ⊙ f'(Z)."""
         run = self.kernels
-        run["matmul_nt"](delta_next, W_next, delta)
-        run[f + "_derivative"](A, delta, delta)
+        if f in CODES:
+            run["delta"](delta_next, W_next, A, CODES[f], delta)
+        else:  # softmax mixes the units of a sample
+            run["delta"](delta_next, W_next, A, IDENTITY, delta)
+            run[f + "_derivative"](A, delta, delta)
 
-    def gradients(self, X: Matrix, delta: Matrix, dW: Matrix, db: Vector | None) -> None:
+    def gradients(self, X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
         """dW = Xᵀ·delta, db = Σ_rows delta."""
-        run = self.kernels
-        run["matmul_tn"](X, delta, dW)
-        if db is not None:
-            run["column_sums"](delta, db)
+        self.kernels["gradients"](X, delta, dW, db)
 
     def losses(self, loss: Loss, Z: Matrix, A: Matrix, Y: Matrix, losses: Vector) -> None:
         """The loss of each sample."""
@@ -123,11 +105,7 @@ class Backend:
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> None:
         """Compile these operations, or load them from the cache, so that nothing has to stop for it later."""
-        wanted = [
-            (operation, kernel, signature_for(SIGNATURES[operation], dtype))
-            for operation in operations
-            for kernel in self._parts(operation)
-        ]
+        wanted = [(name, self.kernels[name], signature_for(SIGNATURES[name], dtype)) for name in operations]
         missing = [needs_compiling(kernel, signature) for _, kernel, signature in wanted]
         done, total = 0, sum(missing)
         for (operation, kernel, signature), is_missing in zip(wanted, missing, strict=True):
@@ -137,10 +115,6 @@ class Backend:
             done += is_missing
         if total and report:
             report(total, total, "")
-
-    def _parts(self, operation: str) -> list[Kernel]:
-        kernel = self.kernels[operation]
-        return [kernel.serial, kernel.parallel] if isinstance(kernel, WhereThreadsPay) else [kernel]
 
 
 def check_threads(count: int | None, name: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import backend as backends
 from . import checks, losses, storage, training
 from .backend import Backend
+from .kernels.activation import CODES
 from .kernels.buffers import aligned, whole_lines
 from .kernels.legend import Matrix, Vector
 from .losses import ACTIVATIONS, Loss
@@ -112,14 +113,24 @@ class Gradient(NamedTuple):
     delta: Matrix
 
 
+class Pass(NamedTuple):
+    """What the kernels take from a layer. Without a bias, b and db are empty vectors."""
+
+    W: Matrix
+    b: Vector
+    f: str
+    dW: Matrix
+    db: Vector
+
+
 class Workspace:
-    """Memory for the passes over m samples: the batch itself, and Z, A and delta of every layer."""
+    """Memory for the passes over m samples: the batch itself, A and delta of every layer, and Z of the last."""
 
     def __init__(self, layers: list[Dense], m: int, dtype: np.dtype[Any]) -> None:
         self.m = m
         self.X = aligned((m, layers[0].n_in), dtype)
         self.Y = aligned((m, layers[-1].n_out), dtype)
-        self.Z = [aligned((m, layer.n_out), dtype) for layer in layers]
+        self.Z = aligned((m, layers[-1].n_out), dtype)  # hidden layers need theirs no longer than a kernel runs
         self.A = [aligned((m, layer.n_out), dtype) for layer in layers]
         self.delta = [aligned((m, layer.n_out), dtype) for layer in layers]
         self.losses = aligned(m, dtype)
@@ -161,18 +172,20 @@ class Network:
         self.theta = aligned(sum(room_W) + sum(room_b), self.dtype)
         self.grad = aligned(self.theta.size, self.dtype)
         start = 0
+        self._passes: list[Pass] = []
         for l, layer in enumerate(self.layers):
             views: list[Any] = []
             for flat in (self.theta, self.grad):
                 W = flat[start : start + layer.n_in * layer.n_out].reshape(layer.n_in, layer.n_out)
-                b = flat[start + room_W[l] :][: layer.n_out] if layer.bias else None
+                b = flat[start + room_W[l] :][: layer.n_out if layer.bias else 0]
                 views += [W, b]
-            layer._views = tuple(views)
+            self._passes.append(Pass(views[0], views[1], layer.activation, views[2], views[3]))
+            layer._views = tuple(views) if layer.bias else (views[0], None, views[2], None)
             start += room_W[l] + room_b[l]
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: what the views are made of, and not the views, which would come apart."""
-        state = {name: value for name, value in vars(self).items() if name not in ("grad", "_workspaces")}
+        state = {name: value for name, value in vars(self).items() if name not in ("grad", "_workspaces", "_passes")}
         return {**state, "layers": [replace(layer) for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -196,11 +209,12 @@ class Network:
 
     # The four formulas, forward and back.
 
-    def pass_forward(self, run: Backend, X: Matrix, work: Workspace) -> Matrix:
-        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output."""
-        A = X
-        for layer, Z, A_next in zip(self.layers, work.Z, work.A, strict=True):
-            run.forward(A, layer.W, layer.b, layer.activation, Z, A_next)
+    def pass_forward(self, run: Backend, X: Matrix, work: Workspace, keep_Z: bool = False) -> Matrix:
+        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; work.Z gets the last Z if asked to keep it."""
+        A, last = X, len(self.layers) - 1
+        for l, (W, b, f, _, _) in enumerate(self._passes):
+            A_next = work.A[l]
+            run.forward(A, W, b, f, work.Z if keep_Z and l == last else A_next, A_next)
             A = A_next
         return A
 
@@ -210,25 +224,21 @@ class Network:
         scale = self.dtype.type(loss.scale(work.m, self.layers[last].n_out))
         run.output(loss, scale, work.A[last], Y, self.layers[last].activation, work.delta[last])
         for l in range(last, -1, -1):
-            layer, delta = self.layers[l], work.delta[l]
+            W, _, _, dW, db = self._passes[l]
             A_before = work.A[l - 1] if l > 0 else X
-            run.gradients(A_before, delta, layer.dW, layer.db)
+            run.gradients(A_before, work.delta[l], dW, db)
             if l > 0:
-                run.propagate(delta, layer.W, A_before, self.layers[l - 1].activation, work.delta[l - 1])
+                run.propagate(work.delta[l], W, A_before, self._passes[l - 1].f, work.delta[l - 1])
 
     def operations(self, loss: Loss | None = None) -> list[str]:
         """The kernels that a pass forward needs and, given a loss, those of the pass back."""
         activations = [layer.activation for layer in self.layers]
-        needed = ["matmul", *activations]
-        if any(layer.bias for layer in self.layers):
-            needed += ["add_bias"]
+        needed = ["layer", activations[-1], *(f for f in activations if f not in CODES)]
         if loss:
-            needed += ["output_delta", loss.name, "matmul_tn"]
-            needed += [f"{f}_derivative" for f in activations[: -1 if loss.includes_derivative else None]]
-            if len(self.layers) > 1:
-                needed += ["matmul_nt"]
-            if "add_bias" in needed:
-                needed += ["column_sums"]
+            needed += ["output_delta", loss.name, "gradients"]
+            needed += [] if loss.includes_derivative else [f"{activations[-1]}_derivative"]
+            needed += [f"{f}_derivative" for f in activations[:-1] if f not in CODES]
+            needed += ["delta"] if len(self.layers) > 1 else []
         return list(dict.fromkeys(needed))
 
     def workspace(self, m: int) -> Workspace:
@@ -310,8 +320,8 @@ class Network:
         """`evaluate` for arrays that have been checked."""
         total, right = 0.0, 0
         for rows, work in self._portions(len(X)):
-            A = self.pass_forward(run, X[rows], work)
-            run.losses(loss, work.Z[-1], A, Y[rows], work.losses)
+            A = self.pass_forward(run, X[rows], work, loss.reads_Z)
+            run.losses(loss, work.Z, A, Y[rows], work.losses)
             total += float(work.losses.sum(dtype=np.float64))
             right += int((self._labels(A) == self._labels(Y[rows])).sum()) if classes else 0
         result = {"loss": total / len(X)}
@@ -332,8 +342,8 @@ class Network:
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
         work = Workspace(self.layers, len(inputs), self.dtype)
-        A = self.pass_forward(run, inputs, work)
-        run.losses(which, work.Z[-1], A, wanted, work.losses)
+        A = self.pass_forward(run, inputs, work, which.reads_Z)
+        run.losses(which, work.Z, A, wanted, work.losses)
         self.pass_back(run, inputs, wanted, which, work)
         grads = [
             Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), delta)

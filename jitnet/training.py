@@ -35,7 +35,7 @@ class Trainable(Protocol):
 
     def workspace(self, m: int) -> Any: ...
     def operations(self, loss: Loss | None = None) -> list[str]: ...
-    def pass_forward(self, run: Backend, X: Matrix, work: Any) -> Matrix: ...
+    def pass_forward(self, run: Backend, X: Matrix, work: Any, keep_Z: bool = False) -> Matrix: ...
     def pass_back(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, work: Any) -> None: ...
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
@@ -281,23 +281,22 @@ def _see_every_sample(plan: Plan, state: State, interrupt: Interrupt, show: "pro
     net, run = plan.net, plan.run
     gather, update = run.kernels["gather"], run.kernels[plan.optimizer.kernel]
     order = _order(len(plan.X), state.history.epochs, plan.seed, plan.shuffle)
-    total = 0.0
+    losses = np.empty(len(order), net.dtype)
     for start in range(0, len(order), plan.batch_size):
         rows = order[start : start + plan.batch_size]
         work = net.workspace(len(rows))
         gather(plan.X, rows, work.X)
         gather(plan.Y, rows, work.Y)
-        A = net.pass_forward(run, work.X, work)
-        run.losses(plan.loss, work.Z[-1], A, work.Y, work.losses)
+        A = net.pass_forward(run, work.X, work, plan.loss.reads_Z)
+        run.losses(plan.loss, work.Z, A, work.Y, losses[start : start + len(rows)])
         net.pass_back(run, work.X, work.Y, plan.loss, work)
         state.step += 1
         plan.optimizer.step(update, state.step, net.grad, state.memory, net.theta)
-        total += float(work.losses.sum(dtype=np.float64))
         seen = start + len(rows)
         show.batch(seen, len(order))
         if interrupt.asked and seen < len(order):
             return None
-    return total / len(order)
+    return float(losses.mean(dtype=np.float64))
 
 
 def _order(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.int64]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from jitnet.kernels.activation import CODES
+
 Draw = Callable[..., np.ndarray]
 
 
@@ -97,13 +99,30 @@ def case(operation: str, shape: tuple[int, int, int], dtype: Any, seed: int = 0)
         inputs = [draw(m, n_out), draw(n_in, n_out)]
         delta, W = map(wide, inputs)
         expected, sizes = _product(delta, W.T, n_out)
-    elif operation == "add_bias":
-        inputs, starts = [draw(n_out)], [draw(m, n_out)]
-        expected = [wide(starts[0]) + wide(inputs[0])]
-        sizes = [np.abs(expected[0])]
-    elif operation == "column_sums":
-        inputs = [draw(m, n_out)]
-        expected, sizes = [wide(inputs[0]).sum(axis=0)], [(m + 1) * np.abs(wide(inputs[0])).sum(axis=0)]
+    elif operation == "layer":
+        f = sum(shape) % len(CODES)
+        inputs = [draw(m, n_in), draw(n_in, n_out), draw(n_out), f]
+        X, W, b = map(wide, inputs[:3])
+        expected = [ACTIVATIONS[list(CODES)[f]](X @ W + b)]
+        sizes = [(n_in + 8) * (np.abs(X) @ np.abs(W) + np.abs(b) + np.abs(expected[0]))]
+    elif operation == "delta":
+        f = sum(shape) % len(CODES)
+        name = list(CODES)[f]
+        A = ACTIVATIONS[name](rng.standard_normal((m, n_in))).astype(dtype)
+        inputs = [draw(m, n_out), draw(n_in, n_out), A, f]
+        delta, W = map(wide, inputs[:2])
+        slopes = SLOPES[name](wide(A))
+        expected = [(delta @ W.T) * slopes]
+        sizes = [(n_out + 8) * (np.abs(delta) @ np.abs(W.T))]
+    elif operation == "gradients":
+        inputs = [draw(m, n_in), draw(m, n_out)]
+        X, delta = map(wide, inputs)
+        expected = [X.T @ delta, delta.sum(axis=0)]
+        sizes = [(m + 2) * (np.abs(X.T) @ np.abs(delta)), (m + 2) * np.abs(delta).sum(axis=0)]
+    elif operation == "exp":
+        inputs = [draw(m, n_out, scale=3)]
+        expected = [np.exp(wide(inputs[0]))]
+        sizes = [6 * expected[0]]
     elif operation in ACTIVATIONS:
         inputs = [draw(m, n_out, scale=3)]
         Z = wide(inputs[0])

@@ -122,10 +122,10 @@ def test_edited_sources_are_compiled_anew(tmp_path):
 SUMS = """
 import numpy as np
 from jitnet.kernels import LADDERS
-kernel = LADDERS["column_sums"]["njit"]
-db = np.empty(3, np.float32)
-kernel(np.ones((4, 3), np.float32), db)
-assert (db == 4).all()
+kernel = LADDERS["relu"]["njit"]
+A = np.empty((4, 3), np.float32)
+kernel(np.ones((4, 3), np.float32), A)
+assert (A == 1).all()
 print(sum(kernel.stats.cache_hits.values()))
 """
 
@@ -141,6 +141,29 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
         file.write_bytes(damaged)
         assert run(SUMS, **folder).stdout.strip() == "0"
         assert run(SUMS, **folder).stdout.strip() == "1"
+
+
+def test_linked_helpers_are_there_in_a_later_process(tmp_path):
+    """The register tile is compiled once, into a file of its own; kernels from the cache find it by its symbol."""
+    code = """
+import numpy as np
+from jitnet.kernels import LADDERS
+X = np.ones((7, 5), np.float32)
+for rung in ("tile", "tile_parallel"):
+    Z = np.empty((7, 7), np.float32)
+    kernel = LADDERS["matmul"][rung]
+    kernel(X, X.T.copy(), Z)
+    assert (Z == 5).all()
+    print(sum(kernel.stats.cache_hits.values()))
+"""
+    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
+    assert run(code, **folder).stdout.split() == ["0", "0"]
+    assert run(code, **folder).stdout.split() == ["1", "1"]
+    (tile,) = tmp_path.rglob("product-*.kernel")
+    assert len(list(tmp_path.rglob("*.kernel"))) == 3
+    tile.unlink()
+    assert run(code, **folder).stdout.split() == ["1", "1"]
+    assert tile.exists()
 
 
 def test_several_processes_fill_a_cold_cache_at_once(tmp_path):

@@ -181,4 +181,4 @@ def test_backends_are_listed():
     assert jitnet.backends() == ["python", "njit", "parallel", "fast", "numpy"]
     assert backend.get("fast") is backend.get("fast")
     fast = backend.get("fast").kernels
-    assert fast["matmul"].serial is jitnet.kernels.LADDERS["matmul"]["blocked"]
+    assert fast["matmul"] is jitnet.kernels.LADDERS["matmul"]["tile_parallel"]

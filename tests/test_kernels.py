@@ -12,7 +12,7 @@ from jitnet.losses import ACTIVATIONS
 
 SHAPES = [
     (0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (2, 3, 5), (4, 4, 4), (5, 4, 3), (7, 13, 11), (3, 5, 65), (17, 1, 63),
-    (6, 9, 64), (33, 64, 10), (8, 31, 129),
+    (6, 9, 64), (33, 64, 10), (8, 31, 129), (5, 257, 65), (97, 20, 66), (300, 6, 17), (6, 7, 300),
 ]  # fmt: skip
 
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]

@@ -18,7 +18,9 @@ The legend, for code, formulas and plots alike:
     LADDERS["matmul"]["reordered"](X, W, Z)     a rung is a function: inputs first, outputs last, returns None
 """
 
-from . import activation, batch, bias, loss, matmul, update, yardstick
+from . import activation, batch, exponential, layer, loss, matmul, update, yardstick
 from .ladders import LADDERS, SIGNATURES
 
-__all__ = ["LADDERS", "SIGNATURES", "activation", "batch", "bias", "loss", "matmul", "update", "yardstick"]
+__all__ = [
+    "LADDERS", "SIGNATURES", "activation", "batch", "exponential", "layer", "loss", "matmul", "update", "yardstick",
+]  # fmt: skip

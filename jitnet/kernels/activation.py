@@ -3,14 +3,27 @@
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z. Where f works
 on each number alone that is delta = dA ⊙ f'(Z); softmax mixes the units of a sample, so its backward does too.
 f' is always taken from A, which is at hand, and `delta` may be `dA` itself.
+
+The rungs `polynomial` stand at the end: the same formulas with e^x from `exponential.py`, in loops that fill vectors.
 """
 
 import math
+from typing import Any
 
 from numba import prange
 
-from .ladders import operation
-from .legend import Matrix
+from .exponential import decay, sigmoid_of, tanh_of
+from .jit import part_of_kernels
+from .ladders import operation, rung
+from .legend import Matrix, Vector
+from .linking import linked
+from .threads import PART, parts_of, threads_pay
+from .vector import lanes, stack_array, wide, window
+
+IDENTITY, SIGMOID, TANH, RELU = range(4)
+
+CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
+"""The activations that work on each number alone, as the kernels in `layer.py` are told of them."""
 
 
 @operation("T[:,::1], T[:,::1]")
@@ -174,3 +187,157 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
             mean += dA[i, l] * A[i, l]
         for j in range(n):
             delta[i, j] = A[i, j] * (dA[i, j] - mean)
+
+
+@part_of_kernels
+def activated(f: int, z: Any) -> Any:
+    """f(z) for one number."""
+    if f == SIGMOID:
+        return sigmoid_of(z)
+    if f == TANH:
+        return tanh_of(z)
+    if f == RELU:
+        return z - z if z < 0 else z
+    return z
+
+
+@linked
+def activate(f: int, a: Vector) -> None:
+    """a ← f(a), number by number; asked once which f, and then a loop that fills vectors."""
+    wide(a)
+    zero = a.dtype.type(0)
+    if f == SIGMOID:
+        for j in range(a.size):
+            a[j] = sigmoid_of(a[j])
+    elif f == TANH:
+        for j in range(a.size):
+            a[j] = tanh_of(a[j])
+    elif f == RELU:
+        for j in range(a.size):
+            a[j] = zero if a[j] < zero else a[j]
+
+
+@part_of_kernels
+def slope(f: int, a: Any, one: Any) -> Any:
+    """f'(z) for one number, from a = f(z); `one` has the dtype of a."""
+    if f == SIGMOID:
+        return a * (one - a)
+    if f == TANH:
+        return one - a * a
+    if f == RELU and not a > 0:
+        return one - one
+    return one
+
+
+@linked
+def times_slope(f: int, a: Vector, delta: Vector) -> None:
+    """delta ← delta ⊙ f'(z), from a = f(z)."""
+    wide(a)
+    zero, one = a.dtype.type(0), a.dtype.type(1)
+    if f == SIGMOID:
+        for j in range(a.size):
+            delta[j] = delta[j] * (a[j] * (one - a[j]))
+    elif f == TANH:
+        for j in range(a.size):
+            delta[j] = delta[j] * (one - a[j] * a[j])
+    elif f == RELU:
+        for j in range(a.size):
+            delta[j] = delta[j] if a[j] > zero else zero
+
+
+@linked
+def sigmoid_all(z: Vector, a: Vector) -> None:
+    wide(z)
+    for j in range(z.size):
+        a[j] = sigmoid_of(z[j])
+
+
+@rung("sigmoid", "polynomial")
+def sigmoid_polynomial(Z: Matrix, A: Matrix) -> None:
+    """Like the rung above, but e^x is a polynomial times a power of two; the loop fills vectors, no call is left."""
+    if threads_pay(32 * Z.size):
+        for t in prange(parts_of(Z.size)):
+            size = min(PART, Z.size - t * PART)
+            sigmoid_all(window(Z, t * PART, size), window(A, t * PART, size))
+    else:
+        sigmoid_all(window(Z, 0, Z.size), window(A, 0, Z.size))
+
+
+@linked
+def tanh_all(z: Vector, a: Vector) -> None:
+    wide(z)
+    for j in range(z.size):
+        a[j] = tanh_of(z[j])
+
+
+@rung("tanh", "polynomial")
+def tanh_polynomial(Z: Matrix, A: Matrix) -> None:
+    """Like the rung above, but e^x is a polynomial times a power of two; the loop fills vectors, no call is left."""
+    if threads_pay(32 * Z.size):
+        for t in prange(parts_of(Z.size)):
+            size = min(PART, Z.size - t * PART)
+            tanh_all(window(Z, t * PART, size), window(A, t * PART, size))
+    else:
+        tanh_all(window(Z, 0, Z.size), window(A, 0, Z.size))
+
+
+@linked
+def softmax_of_row(z: Vector, a: Vector) -> None:
+    """Softmax within 2 ULP: what z − c and the sum lose to rounding is kept and put back.
+
+    The largest number and the sum are taken lane by lane first, because a sum in one variable cannot fill a vector.
+    """
+    wide(z)
+    v, n = lanes(z), z.size
+    zero = z.dtype.type(0)
+    largest, total, lost = stack_array(64, z), stack_array(64, z), stack_array(64, z)
+    for l in range(v):
+        largest[l], total[l], lost[l] = -math.inf, zero, zero
+    whole = n - n % v
+    for j in range(0, whole, v):
+        part = window(z, j, v)
+        for l in range(v):
+            largest[l] = part[l] if part[l] > largest[l] else largest[l]
+    c = largest[0]
+    for l in range(1, v):
+        c = largest[l] if largest[l] > c else c
+    for j in range(whole, n):
+        c = z[j] if z[j] > c else c
+    for j in range(n):
+        x = z[j] - c
+        back = z[j] - x  # x + c as the machine sees it
+        low = (z[j] - (x + back)) + (back - c)
+        a[j] = decay(x, low if low == low else zero)  # not a number where x is infinite
+    for j in range(0, whole, v):
+        part = window(a, j, v)
+        for l in range(v):
+            before = total[l]
+            total[l] = before + part[l]
+            grown = total[l] - before
+            lost[l] += (before - (total[l] - grown)) + (part[l] - grown)
+    s, s_lost = zero, zero
+    for l in range(v):
+        before = s
+        s = before + total[l]
+        grown = s - before
+        s_lost += ((before - (s - grown)) + (total[l] - grown)) + lost[l]
+    for j in range(whole, n):
+        before = s
+        s = before + a[j]
+        grown = s - before
+        s_lost += (before - (s - grown)) + (a[j] - grown)
+    s += s_lost
+    for j in range(n):
+        a[j] /= s
+
+
+@rung("softmax", "polynomial")
+def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
+    """Like the rung above, but e^x is a polynomial times a power of two; maximum and sum go by vectors."""
+    m, n = Z.shape
+    if threads_pay(40 * Z.size):
+        for i in prange(m):
+            softmax_of_row(window(Z, i * n, n), window(A, i * n, n))
+    else:
+        for i in range(m):
+            softmax_of_row(window(Z, i * n, n), window(A, i * n, n))

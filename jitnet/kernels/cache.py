@@ -29,6 +29,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
+from numba.np.ufunc.parallel import _launch_threads
 
 
 def cache_folder() -> Path:
@@ -102,12 +103,19 @@ class KernelCache(_Cache):  # type: ignore[misc]
         checksum, payload = content[:32], content[32:]
         if hashlib.blake2b(payload, digest_size=32).digest() != checksum:
             return None  # cut short or damaged: compile again
-        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+        from . import linking  # which needs this module in turn
+
+        _launch_threads()  # defines the symbol that `thread_count` calls
+        links, data = pickle.loads(payload)
+        linking.link(links)
+        return CompileResult._rebuild(target_context, *data)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if not self.enabled:
             return
-        payload = dumps(data._reduce())
+        from . import linking
+
+        payload = dumps((linking.links_of(data.library), data._reduce()))
         path = self._path(sig, data.codegen)
         temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:

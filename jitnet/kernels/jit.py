@@ -43,7 +43,7 @@ def compiled(body: Kernel, parallel: bool = False) -> Kernel:
 
 def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function callable from compiled kernels; from interpreted ones it is called as it stands."""
-    return register_jitable(**OPTIONS)(helper)  # type: ignore[no-any-return]
+    return register_jitable(**OPTIONS, _nrt=False)(helper)  # type: ignore[no-any-return]
 
 
 def is_compiled(kernel: Kernel) -> bool:

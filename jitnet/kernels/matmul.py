@@ -10,6 +10,9 @@ from numba import prange
 from .jit import part_of_kernels
 from .ladders import operation, rung
 from .legend import Matrix
+from .threads import threads_pay
+from .tile import number_of_parts, part_of, product, rows_of_a_part
+from .vector import window
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]")
@@ -108,6 +111,26 @@ def matmul_blocked(X: Matrix, W: Matrix, Z: Matrix) -> None:
                 one_row(X, W, Z, i)
 
 
+@part_of_kernels
+def part_of_product(A: Matrix, B: Matrix, transposed: bool, C: Matrix, rows: int, t: int) -> None:
+    i0, i1, j0, j1 = part_of(C, rows, t)
+    product(A, B, transposed, window(C, 0, 0), C, i0, i1, j0, j1)
+
+
+@rung("matmul", "tile")
+def matmul_tile(X: Matrix, W: Matrix, Z: Matrix) -> None:
+    """Like the rung above, but a tile of sums stays in registers for all of k; saves their trips to memory."""
+    flop = 2 * X.size * W.shape[1]
+    rows = rows_of_a_part(Z, flop)
+    strided = X[:, ::1]  # typed like a transpose, so that one compiled tile serves all three products
+    if threads_pay(flop):
+        for t in prange(number_of_parts(Z, rows)):
+            part_of_product(strided, W, False, Z, rows, t)
+    else:
+        for t in range(number_of_parts(Z, rows)):
+            part_of_product(strided, W, False, Z, rows, t)
+
+
 @operation("T[:,::1], T[:,::1], T[:,::1]")
 def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     """Gradient of the loss by the weights. tn: the left factor is read transposed, the right one as it is.
@@ -159,6 +182,20 @@ def matmul_tn_blocked(X: Matrix, delta: Matrix, dW: Matrix) -> None:
                 one_row(Xt, delta, dW, k)
 
 
+@rung("matmul_tn", "tile")
+def matmul_tn_tile(X: Matrix, delta: Matrix, dW: Matrix) -> None:
+    """Like the rung above, but with the register tile; the numbers of X are read by columns, where they lie."""
+    flop = 2 * X.size * delta.shape[1]
+    rows = rows_of_a_part(dW, flop)
+    strided = X.T[:, ::1]
+    if threads_pay(flop):
+        for t in prange(number_of_parts(dW, rows)):
+            part_of_product(strided, delta, False, dW, rows, t)
+    else:
+        for t in range(number_of_parts(dW, rows)):
+            part_of_product(strided, delta, False, dW, rows, t)
+
+
 @operation("T[:,::1], T[:,::1], T[:,::1]")
 def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     """Gradient of the loss by a layer's input. nt: the left factor is read as it is, the right one transposed.
@@ -197,3 +234,17 @@ def matmul_nt_blocked(delta: Matrix, W: Matrix, dX: Matrix) -> None:
         else:
             for i in range(4 * block, m):
                 one_row(delta, Wt, dX, i)
+
+
+@rung("matmul_nt", "tile")
+def matmul_nt_tile(delta: Matrix, W: Matrix, dX: Matrix) -> None:
+    """Like the rung above, but with the register tile; Wᵀ is laid out panel by panel, turned over in registers."""
+    flop = 2 * delta.shape[0] * W.size
+    rows = rows_of_a_part(dX, flop)
+    strided = delta[:, ::1]
+    if threads_pay(flop):
+        for t in prange(number_of_parts(dX, rows)):
+            part_of_product(strided, W, True, dX, rows, t)
+    else:
+        for t in range(number_of_parts(dX, rows)):
+            part_of_product(strided, W, True, dX, rows, t)

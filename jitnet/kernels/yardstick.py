@@ -26,14 +26,30 @@ def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     np.matmul(delta, W.T, out=dX)
 
 
-@yardstick("add_bias")
-def add_bias(b: Vector, Z: Matrix) -> None:
-    np.add(Z, b, out=Z)
+@yardstick("exp")
+def exp(Z: Matrix, A: Matrix) -> None:
+    np.exp(Z, out=A)
 
 
-@yardstick("column_sums")
-def column_sums(delta: Matrix, db: Vector) -> None:
-    np.sum(delta, axis=0, out=db)
+@yardstick("layer")
+def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    np.matmul(X, W, out=A)
+    if b.size > 0:
+        np.add(A, b, out=A)
+    (identity, sigmoid, tanh, relu)[f](A, A)
+
+
+@yardstick("delta")
+def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    np.matmul(delta_next, W_next.T, out=delta)
+    (identity_derivative, sigmoid_derivative, tanh_derivative, relu_derivative)[f](A, delta, delta)
+
+
+@yardstick("gradients")
+def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
+    np.matmul(X.T, delta, out=dW)
+    if db.size > 0:
+        np.sum(delta, axis=0, out=db)
 
 
 @yardstick("identity")

@@ -1,0 +1,77 @@
+"""Helpers that are compiled once and called by address, as a program calls a library.
+
+Numba compiles a helper into every kernel that calls it, and into every parallel loop of that kernel once more. For
+the register tile that cost half a second each time, a dozen times over. A helper under `@linked` is compiled on its
+own; the kernels only know its name, a symbol, and LLVM's linker puts the address in, in this process and in every
+later one that takes the kernels from the cache.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import llvmlite.binding
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
+
+from .jit import compiled
+
+PREFIX = "jitnet_linked_"
+
+_HELPERS: dict[str, Any] = {}
+_LINKED: dict[str, tuple[str, tuple[Any, ...]]] = {}
+"""Symbol -> helper and types of its arguments."""
+
+
+def linked(helper: Callable[..., None]) -> Callable[..., None]:
+    """Make a function, which returns nothing, callable from kernels by address; interpreted, it stays as it is."""
+    name = helper.__name__
+    _HELPERS[name] = compiled(helper)
+
+    class Type(AbstractTemplate):
+        key = helper
+
+        def generic(self, arguments, keywords):
+            plain = tuple(types.intp if isinstance(a, types.Integer) else types.unliteral(a) for a in arguments)
+            _link(name, plain)
+            return signature(types.none, *plain)
+
+    infer_global(helper, types.Function(Type))
+
+    @lower_builtin(helper, types.VarArg(types.Any))
+    def call(context, builder, signature, arguments):
+        function_type = context.call_conv.get_function_type(types.none, signature.args)
+        function = cgutils.get_or_insert_function(builder.module, function_type, _symbol(name, signature.args))
+        context.call_conv.call_function(builder, function, types.none, signature.args, arguments)
+        return context.get_dummy_value()
+
+    return helper
+
+
+def links_of(library: Any) -> list[tuple[str, tuple[Any, ...]]]:
+    """The linked helpers that this machine code calls, each with the types of its arguments."""
+    names = {function.name for function in library._final_module.functions if function.name.startswith(PREFIX)}
+    return [_LINKED[symbol] for symbol in sorted(names)]
+
+
+def link(links: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+    """See to it that these helpers are there before machine code that calls them is loaded."""
+    for name, arguments in links:
+        _link(name, arguments)
+
+
+def _link(name: str, arguments: tuple[Any, ...]) -> None:
+    symbol = _symbol(name, arguments)
+    if symbol not in _LINKED:
+        helper = _HELPERS[name]
+        helper.compile(arguments)
+        machine_code = helper.overloads[arguments]
+        address = machine_code.library.get_pointer_to_function(machine_code.fndesc.llvm_func_name)
+        llvmlite.binding.add_symbol(symbol, address)
+        _LINKED[symbol] = name, arguments
+
+
+def _symbol(name: str, arguments: tuple[Any, ...]) -> str:
+    return PREFIX + name + "_" + hashlib.blake2b(str(arguments).encode(), digest_size=8).hexdigest()

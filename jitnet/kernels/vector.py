@@ -1,0 +1,179 @@
+"""The vector unit of this machine, and the four things a loop needs from LLVM that Python has no word for.
+
+Each of the four is one small function with a plain-Python twin, so that a kernel written with them is still an
+ordinary Python function: interpreted, it runs the twin.
+
+    lanes(array)                        how many of its numbers fill one vector register
+    stack_array(size, like)             scratch memory in the function's own frame: no allocation, and small enough
+                                        tiles of it end up in registers
+    window(array, start, count)         array's memory from element `start` on, without Python's rules for indices
+                                        that are negative or too large, which cost ten instructions a row
+    transpose_square(source, ...)       lanes × lanes numbers turned over, inside the registers
+"""
+
+import platform
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin, type_callable
+from numba.np.arrayobj import populate_array
+
+from .legend import Vector
+
+
+def _vector_unit() -> tuple[int, int]:
+    """(bytes in a vector register, how many of them) for the machine that Numba compiles for."""
+    chosen = numba.config.CPU_FEATURES
+    features = llvmlite.binding.get_host_cpu_features().flatten() if chosen is None else chosen
+    has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    if "avx512f" in has:
+        return 64, 32
+    if "avx2" in has and "fma" in has:
+        return 32, 16
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return 16, 32
+    return 16, 16
+
+
+VECTOR_BYTES, REGISTERS = _vector_unit()
+
+
+def lanes(array: Any) -> int:
+    """How many numbers of this array's dtype fill one vector register: a constant to the compiler."""
+    return VECTOR_BYTES // int(array.itemsize)
+
+
+@type_callable(lanes)
+def _type_of_lanes(context):
+    return lambda array: types.intp
+
+
+@lower_builtin(lanes, types.Array)
+def _lanes(context, builder, signature, arguments):
+    return context.get_constant(types.intp, _lanes_of(signature.args[0]))
+
+
+def _lanes_of(array_type: Any) -> int:
+    return int(VECTOR_BYTES // (array_type.dtype.bitwidth // 8))
+
+
+def stack_array(size: int, like: Any) -> Vector:
+    """`size` bytes, which must be a constant, as numbers of the dtype of `like`; on a cache line, not initialised."""
+    return np.empty(size // like.itemsize, like.dtype)
+
+
+@infer_global(stack_array)
+class _TypeOfStackArray(AbstractTemplate):
+    prefer_literal = True
+
+    def generic(self, arguments, keywords):
+        size, like = arguments
+        is_constant = isinstance(size, types.IntegerLiteral)
+        return signature(types.Array(like.dtype, 1, "C"), size, like) if is_constant else None
+
+
+@lower_builtin(stack_array, types.IntegerLiteral, types.Array)
+def _stack_array(context, builder, signature, arguments):
+    """LLVM's `alloca`, placed in the entry block of the function, so that a loop allocates once."""
+    vector, size = signature.return_type, signature.args[0].literal_value
+    with builder.goto_entry_block():
+        memory = builder.alloca(ir.ArrayType(ir.IntType(8), size))
+        memory.align = 64
+    _widen(builder.function)
+    pointer = builder.bitcast(memory, context.get_value_type(vector.dtype).as_pointer())
+    count = context.get_constant(types.intp, size // (vector.dtype.bitwidth // 8))
+    return _array_at(context, builder, vector, pointer, count)
+
+
+def _array_at(context, builder, array_type, pointer, count):
+    """A contiguous vector of `count` numbers at that address, which nobody owns."""
+    bytes_each = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
+    array = context.make_array(array_type)(context, builder)
+    populate_array(array, pointer, shape=[count], strides=[bytes_each], itemsize=bytes_each, meminfo=None)
+    return array._getvalue()
+
+
+def wide(array: Any) -> None:
+    """Says that the loops of the function it stands in pay for the widest vectors there are."""
+
+
+@type_callable(wide)
+def _type_of_wide(context):
+    return lambda array: types.none
+
+
+@lower_builtin(wide, types.Array)
+def _wide(context, builder, signature, arguments):
+    _widen(builder.function)
+    return context.get_dummy_value()
+
+
+def _widen(function):
+    """For Intel's server chips LLVM takes 256-bit vectors unless the function says otherwise."""
+    if VECTOR_BYTES == 64:
+        # llvmlite checks the names of attributes against a list without this one, so it is put in by hand
+        set.add(function.attributes, '"prefer-vector-width"="512"')
+
+
+def window(array: Any, start: int, count: int) -> Vector:
+    """The `count` numbers behind element `start` of a contiguous array, counted through all its dimensions."""
+    return array.reshape(-1)[start : start + count]  # type: ignore[no-any-return]
+
+
+@type_callable(window)
+def _type_of_window(context):
+    return lambda array, start, count: types.Array(array.dtype, 1, "C")
+
+
+@lower_builtin(window, types.Array, types.Integer, types.Integer)
+def _window(context, builder, signature, arguments):
+    array, start, count = arguments
+    memory = context.make_array(signature.args[0])(context, builder, array)
+    pointer = builder.gep(memory.data, [start], inbounds=True)
+    return _array_at(context, builder, signature.return_type, pointer, count)
+
+
+def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
+    """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
+
+    A loop can only move single numbers here, since either the reads or the writes jump. In registers it takes
+    log₂(lanes) rounds like the riffles of a pack of cards: the first half of the rows is interleaved with the second,
+    and as often as the number of rows can be halved, that leaves every number in the place of its mirror image.
+    """
+    n = lanes(source)
+    for r in range(n):
+        window(target, to + r, step * (n - 1) + 1)[::step] = window(source, start + r * stride, n)
+
+
+@type_callable(transpose_square)
+def _type_of_transpose_square(context):
+    return lambda source, start, stride, target, to, step: types.none
+
+
+@lower_builtin(transpose_square, types.Array, types.intp, types.intp, types.Array, types.intp, types.intp)
+def _transpose_square(context, builder, signature, arguments):
+    source_type, _, _, target_type, _, _ = signature.args
+    source, start, stride, target, to, step = arguments
+    n = _lanes_of(source_type)
+    row_type = ir.VectorType(context.get_value_type(source_type.dtype), n)
+    bytes_each = source_type.dtype.bitwidth // 8  # all the alignment that a row is sure to have
+
+    def row(array_type, array, start, stride, r):
+        memory = context.make_array(array_type)(context, builder, array)
+        place = builder.add(start, builder.mul(stride, ir.Constant(start.type, r)))
+        return builder.bitcast(builder.gep(memory.data, [place]), row_type.as_pointer())
+
+    rows = [builder.load(row(source_type, source, start, stride, r), align=bytes_each) for r in range(n)]
+    riffle = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
+    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (riffle[:n], riffle[n:]))
+    for _ in range(n.bit_length() - 1):
+        pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
+        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    for c in range(n):
+        builder.store(rows[c], row(target_type, target, to, step, c), align=bytes_each)
+    return context.get_dummy_value()
