@@ -9,6 +9,7 @@ Only this file chooses a rung. (It is called backend and not backends because `j
 """
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -19,12 +20,15 @@ import numpy as np
 from . import checks
 from .kernels import LADDERS, SIGNATURES
 from .kernels.activation import CODES, IDENTITY
-from .kernels.jit import Kernel, compile_for, needs_compiling, signature_for
+from .kernels.jit import Kernel, compile_for, entry_point, needs_compiling, signature_for
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 
 Report = Callable[[int, int, str], None]
 """Called with (done, total, name of the kernel) while kernels are compiled."""
+
+Call = tuple[Kernel, tuple[Any, ...]]
+"""A kernel and its arguments."""
 
 
 BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "reordered", "njit")
@@ -79,11 +83,17 @@ class Backend:
             run["layer"](X, W, b, IDENTITY, Z)
             run[f](Z, A)
 
-    def output(self, loss: Loss, scale: Any, A: Matrix, Y: Matrix, f: str, delta: Matrix) -> None:
-        """delta = ∂L/∂A ⊙ f'(Z), which cancels down to the scaled error where loss and f are a pair."""
+    def output(
+        self, loss: Loss, scale: Any, Z: Matrix, A: Matrix, Y: Matrix, f: str, delta: Matrix, losses: Vector
+    ) -> None:
+        """delta = ∂L/∂A ⊙ f'(Z), and the loss of each sample."""
         run = self.kernels
-        run["output_delta"](A, Y, scale, delta)
-        if not loss.includes_derivative:
+        if loss.reads_Z:
+            run[loss.name](Z, A, Y, scale, delta, losses)
+        elif f in CODES:
+            run[loss.name](A, Y, scale, CODES[f], delta, losses)
+        else:
+            run[loss.name](A, Y, scale, IDENTITY, delta, losses)
             run[f + "_derivative"](A, delta, delta)
 
     def propagate(self, delta_next: Matrix, W_next: Matrix, A: Matrix, f: str, delta: Matrix) -> None:
@@ -99,9 +109,26 @@ class Backend:
         """dW = Xᵀ·delta, db = Σ_rows delta."""
         self.kernels["gradients"](X, delta, dW, db)
 
-    def losses(self, loss: Loss, Z: Matrix, A: Matrix, Y: Matrix, losses: Vector) -> None:
-        """The loss of each sample."""
-        self.kernels[loss.name](Z if loss.reads_Z else A, Y, losses)
+    def recorded(self, dtype: np.dtype[Any], passes: "Callable[[Backend], object]") -> list[Call]:
+        """The calls that `passes` makes of a back end, as (kernel, arguments), without making them.
+
+        Arrays stay where they are from batch to batch, so what is recorded once can be repeated for every batch, and
+        no Python runs between the kernels but the loop over the list. A compiled kernel is taken without the
+        dispatcher that would look at the types of its arguments every time.
+        """
+        calls: list[Call] = []
+
+        def record(kernel: Kernel, *arguments: Any) -> None:
+            calls.append((kernel, arguments))
+
+        recorder = copy.copy(self)
+        recorder.kernels = {name: functools.partial(record, self.direct(name, dtype)) for name in self.kernels}
+        passes(recorder)
+        return calls
+
+    def direct(self, operation: str, dtype: np.dtype[Any]) -> Kernel:
+        """The machine code of a kernel for this dtype, if it is compiled; it takes arguments of just these types."""
+        return entry_point(self.kernels[operation], signature_for(SIGNATURES[operation], dtype))
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> None:
         """Compile these operations, or load them from the cache, so that nothing has to stop for it later."""

@@ -17,9 +17,8 @@ class Loss:
     goes_with: tuple[str, ...]
     """Activations of the output layer for which it is defined."""
     reads_Z: bool
-    """Computed from the pre-activation (and not from the activation), for the sake of accuracy."""
-    includes_derivative: bool
-    """The error A − Y, scaled, is already ∂L/∂Z: loss and activation were differentiated together."""
+    """Computed from the pre-activation too, for the sake of accuracy, and differentiated together with the
+    activation: the error A − Y, scaled, is already ∂L/∂Z."""
     averages_outputs: bool
     """Averaged over the outputs of a sample too."""
 
@@ -33,10 +32,10 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity", "softmax")
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("half_squared_error", ACTIVATIONS, False, False, False),
-        Loss("mse", ACTIVATIONS, False, False, True),
-        Loss("cross_entropy", ("softmax",), True, True, False),
-        Loss("binary_cross_entropy", ("sigmoid",), True, True, False),
+        Loss("half_squared_error", ACTIVATIONS, False, False),
+        Loss("mse", ACTIVATIONS, False, True),
+        Loss("cross_entropy", ("softmax",), True, False),
+        Loss("binary_cross_entropy", ("sigmoid",), True, False),
     )
 }
 

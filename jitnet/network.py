@@ -218,12 +218,15 @@ class Network:
             A = A_next
         return A
 
-    def pass_back(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, work: Workspace) -> None:
-        """delta at the output, and then, layer by layer, the gradients and delta one layer back."""
-        last = len(self.layers) - 1
-        scale = self.dtype.type(loss.scale(work.m, self.layers[last].n_out))
-        run.output(loss, scale, work.A[last], Y, self.layers[last].activation, work.delta[last])
-        for l in range(last, -1, -1):
+    def pass_output(self, run: Backend, Y: Matrix, loss: Loss, work: Workspace) -> None:
+        """delta^L = ∂L/∂A^L ⊙ f'(Z^L), and the loss of each sample."""
+        scale = self.dtype.type(loss.scale(work.m, self.layers[-1].n_out))
+        f = self.layers[-1].activation
+        run.output(loss, scale, work.Z, work.A[-1], Y, f, work.delta[-1], work.losses)
+
+    def pass_back(self, run: Backend, X: Matrix, work: Workspace) -> None:
+        """From delta at the output, layer by layer: the gradients, and delta one layer back."""
+        for l in range(len(self.layers) - 1, -1, -1):
             W, _, _, dW, db = self._passes[l]
             A_before = work.A[l - 1] if l > 0 else X
             run.gradients(A_before, work.delta[l], dW, db)
@@ -235,9 +238,9 @@ class Network:
         activations = [layer.activation for layer in self.layers]
         needed = ["layer", activations[-1], *(f for f in activations if f not in CODES)]
         if loss:
-            needed += ["output_delta", loss.name, "gradients"]
-            needed += [] if loss.includes_derivative else [f"{activations[-1]}_derivative"]
-            needed += [f"{f}_derivative" for f in activations[:-1] if f not in CODES]
+            needed += [loss.name, "gradients"]
+            differentiated = activations[:-1] if loss.reads_Z else activations
+            needed += [f"{f}_derivative" for f in differentiated if f not in CODES]
             needed += ["delta"] if len(self.layers) > 1 else []
         return list(dict.fromkeys(needed))
 
@@ -321,7 +324,7 @@ class Network:
         total, right = 0.0, 0
         for rows, work in self._portions(len(X)):
             A = self.pass_forward(run, X[rows], work, loss.reads_Z)
-            run.losses(loss, work.Z, A, Y[rows], work.losses)
+            self.pass_output(run, Y[rows], loss, work)
             total += float(work.losses.sum(dtype=np.float64))
             right += int((self._labels(A) == self._labels(Y[rows])).sum()) if classes else 0
         result = {"loss": total / len(X)}
@@ -342,9 +345,9 @@ class Network:
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
         work = Workspace(self.layers, len(inputs), self.dtype)
-        A = self.pass_forward(run, inputs, work, which.reads_Z)
-        run.losses(which, work.Z, A, wanted, work.losses)
-        self.pass_back(run, inputs, wanted, which, work)
+        self.pass_forward(run, inputs, work, which.reads_Z)
+        self.pass_output(run, wanted, which, work)
+        self.pass_back(run, inputs, work)
         grads = [
             Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), delta)
             for layer, delta in zip(self.layers, work.delta, strict=True)

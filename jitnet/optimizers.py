@@ -43,9 +43,8 @@ class Optimizer(ABC):
         """The kernel's numbers at step t = 1, 2, ..., between its gradient and its vectors."""
 
     def step(self, kernel: Kernel, t: int, grad: Vector, state: list[Vector], theta: Vector) -> None:
-        """Change theta, in place."""
-        number = theta.dtype.type
-        kernel(grad, *[number(value) for value in self.numbers(t)], *state, theta)
+        """Change theta, in place, by a kernel that is compiled for theta's dtype: its numbers are rounded to that."""
+        kernel(grad, *self.numbers(t), *state, theta)
 
     def settings(self) -> dict[str, Any]:
         """Name and settings, to be written to a file or shown."""

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import backend as backends
 from . import checks, losses, optimizers, progress, storage
 from .backend import Backend
+from .kernels.jit import Kernel
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
@@ -36,7 +37,8 @@ class Trainable(Protocol):
     def workspace(self, m: int) -> Any: ...
     def operations(self, loss: Loss | None = None) -> list[str]: ...
     def pass_forward(self, run: Backend, X: Matrix, work: Any, keep_Z: bool = False) -> Matrix: ...
-    def pass_back(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, work: Any) -> None: ...
+    def pass_output(self, run: Backend, Y: Matrix, loss: Loss, work: Any) -> None: ...
+    def pass_back(self, run: Backend, X: Matrix, work: Any) -> None: ...
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
     def classifies(self, Y: ArrayLike) -> bool: ...
@@ -123,6 +125,17 @@ class Plan:
     shuffle: bool
     seed: int | None
     early_stopping: int | None
+    _steps: "dict[int, Step]" = field(default_factory=dict)
+
+    def step(self, m: int) -> "Step":
+        """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""
+        if m not in self._steps:
+            self._steps[m] = Step(self.net, self.run, m, self.loss, self.optimizer)
+        return self._steps[m]
+
+    @functools.cached_property
+    def gather(self) -> Kernel:
+        return self.run.direct("gather", self.net.dtype)
 
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
@@ -276,25 +289,41 @@ def _one_epoch(plan: Plan, state: State, interrupt: Interrupt, show: "progress.P
         history.stopped = "interrupted"
 
 
+class Step:
+    """One training step for batches of m samples: the passes, written down as a list of calls, and the update."""
+
+    def __init__(self, net: Trainable, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> None:
+        def passes(run: Backend) -> None:
+            net.pass_forward(run, work.X, work, loss.reads_Z)
+            net.pass_output(run, work.Y, loss, work)
+            net.pass_back(run, work.X, work)
+
+        self.work = work = net.workspace(m)
+        self._calls = run.recorded(net.dtype, passes)
+        self._update = run.direct(optimizer.kernel, net.dtype)
+        self._optimizer, self._net = optimizer, net
+
+    def __call__(self, t: int, memory: list[Vector]) -> Vector:
+        """Learn from the batch in work.X and work.Y as step t = 1, 2, ...; the loss of each sample."""
+        for kernel, arguments in self._calls:
+            kernel(*arguments)
+        self._optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
+        return self.work.losses  # type: ignore[no-any-return]
+
+
 def _see_every_sample(plan: Plan, state: State, interrupt: Interrupt, show: "progress.Progress") -> float | None:
     """One pass over all samples, batch by batch; the mean loss, or None if ^C cut it short."""
-    net, run = plan.net, plan.run
-    gather, update = run.kernels["gather"], run.kernels[plan.optimizer.kernel]
-    order = _order(len(plan.X), state.history.epochs, plan.seed, plan.shuffle)
-    losses = np.empty(len(order), net.dtype)
-    for start in range(0, len(order), plan.batch_size):
-        rows = order[start : start + plan.batch_size]
-        work = net.workspace(len(rows))
-        gather(plan.X, rows, work.X)
-        gather(plan.Y, rows, work.Y)
-        A = net.pass_forward(run, work.X, work, plan.loss.reads_Z)
-        run.losses(plan.loss, work.Z, A, work.Y, losses[start : start + len(rows)])
-        net.pass_back(run, work.X, work.Y, plan.loss, work)
+    n, m = len(plan.X), plan.batch_size
+    order = _order(n, state.history.epochs, plan.seed, plan.shuffle)
+    losses = np.empty(n, plan.net.dtype)
+    for start in range(0, n, m):
+        seen = min(start + m, n)
+        step = plan.step(seen - start)
+        plan.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
         state.step += 1
-        plan.optimizer.step(update, state.step, net.grad, state.memory, net.theta)
-        seen = start + len(rows)
-        show.batch(seen, len(order))
-        if interrupt.asked and seen < len(order):
+        losses[start:seen] = step(state.step, state.memory)
+        show.batch(seen, n)
+        if interrupt.asked and seen < n:
             return None
     return float(losses.mean(dtype=np.float64))
 

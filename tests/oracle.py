@@ -142,36 +142,40 @@ def case(operation: str, shape: tuple[int, int, int], dtype: Any, seed: int = 0)
         else:
             expected = [g * SLOPES[f](a)]
             sizes = [4 * np.abs(g)]
-    elif operation == "output_delta":
-        scale = dtype.type(0.37)
-        inputs = [draw(m, n_out), draw(m, n_out), scale]
-        expected = [float(scale) * (wide(inputs[0]) - wide(inputs[1]))]
-        sizes = [3 * np.abs(expected[0])]
     elif operation in ("half_squared_error", "mse"):
-        inputs = [draw(m, n_out), draw(m, n_out)]
-        squares = (wide(inputs[0]) - wide(inputs[1])) ** 2
+        f, scale = sum(shape) % len(CODES), dtype.type(0.37)
+        name = list(CODES)[f]
+        A = ACTIVATIONS[name](rng.standard_normal((m, n_out))).astype(dtype)
+        inputs = [A, draw(m, n_out), scale, f]
+        a, error = wide(A), wide(A) - wide(inputs[1])
         factor = 0.5 if operation == "half_squared_error" else 1 / max(n_out, 1)
-        expected = [factor * squares.sum(axis=1)]
+        losses = factor * (error**2).sum(axis=1)
         if operation == "mse" and n_out == 0:
-            expected = [np.full(m, np.nan)]
-        sizes = [(n_out + 6) * expected[0]]
-    elif operation == "cross_entropy":
-        inputs = [draw(m, n_out, scale=3), softmax(rng.standard_normal((m, n_out))).astype(dtype)]
-        Z, Y = map(wide, inputs)
-        expected = [(Y * (log_sum_exp(Z) - Z)).sum(axis=1)]
-        sizes = [(n_out + 8) * (Y * (np.abs(log_sum_exp(Z)) + np.abs(Z))).sum(axis=1)]
-    elif operation == "binary_cross_entropy":
-        inputs = [draw(m, n_out, scale=3), rng.uniform(0, 1, (m, n_out)).astype(dtype)]
-        Z, Y = map(wide, inputs)
-        terms = np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))
-        expected = [terms.sum(axis=1)]
-        sizes = [(n_out + 8) * (np.abs(Z) + terms).sum(axis=1)]
+            losses = np.full(m, np.nan)
+        expected = [float(scale) * error * SLOPES[name](a), losses]
+        sizes = [6 * np.abs(float(scale) * error), (n_out + 6) * losses]
+    elif operation in ("cross_entropy", "binary_cross_entropy"):
+        scale = dtype.type(0.37)
+        Z = draw(m, n_out, scale=3)
+        z = wide(Z)
+        if operation == "cross_entropy":
+            A, Y = softmax(z).astype(dtype), softmax(rng.standard_normal((m, n_out))).astype(dtype)
+            terms = wide(Y) * (log_sum_exp(z) - z)
+            size = np.abs(log_sum_exp(z)) + np.abs(z)
+        else:
+            A, Y = sigmoid(z).astype(dtype), rng.uniform(0, 1, (m, n_out)).astype(dtype)
+            terms = np.maximum(z, 0) - z * wide(Y) + np.log1p(np.exp(-np.abs(z)))
+            size = np.abs(z) + terms
+        inputs = [Z, A, Y, scale]
+        expected = [float(scale) * (wide(A) - wide(Y)), terms.sum(axis=1)]
+        sizes = [3 * np.abs(float(scale)) * (wide(A) + wide(Y)), (n_out + 8) * size.sum(axis=1)]
     elif operation in ("sgd", "momentum", "nesterov", "adam"):
         return _update_case(operation, n_out * max(n_in, 1), dtype, draw)
     elif operation == "gather":
-        rows = rng.integers(0, n_in, m) if n_in else np.zeros(0, np.int64)
-        inputs = [draw(n_in, n_out), rows]
-        expected, sizes = [wide(inputs[0][rows])], [np.zeros((len(rows), n_out))]
+        order = rng.integers(0, m, m + 3) if m else np.zeros(3, np.int64)
+        inputs = [draw(m, n_in), draw(m, n_out), order, 2]
+        expected = [wide(data[order[2 : m + 2]]) if m else wide(data) for data in inputs[:2]]
+        sizes = [np.zeros_like(e) for e in expected]
     else:
         raise AssertionError(f"the oracle does not know {operation!r}: add its formula here")
 

@@ -70,3 +70,13 @@ def compile_for(kernel: Kernel, signature: str) -> None:
     """Compile for one signature, or load what an earlier process compiled."""
     if is_compiled(kernel):
         kernel.compile(signature)  # type: ignore[attr-defined]
+
+
+def entry_point(kernel: Kernel, signature: str) -> Kernel:
+    """The machine code for one signature, if it is there: arguments of other types would be read as if of these."""
+    if not is_compiled(kernel):
+        return kernel
+    arguments, _ = normalize_signature(signature)
+    dispatcher: Any = kernel
+    overload = dispatcher.overloads.get(arguments)
+    return kernel if overload is None else overload.entry_point

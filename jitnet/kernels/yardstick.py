@@ -31,27 +31,6 @@ def exp(Z: Matrix, A: Matrix) -> None:
     np.exp(Z, out=A)
 
 
-@yardstick("layer")
-def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    np.matmul(X, W, out=A)
-    if b.size > 0:
-        np.add(A, b, out=A)
-    (identity, sigmoid, tanh, relu)[f](A, A)
-
-
-@yardstick("delta")
-def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    np.matmul(delta_next, W_next.T, out=delta)
-    (identity_derivative, sigmoid_derivative, tanh_derivative, relu_derivative)[f](A, delta, delta)
-
-
-@yardstick("gradients")
-def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    np.matmul(X.T, delta, out=dW)
-    if db.size > 0:
-        np.sum(delta, axis=0, out=db)
-
-
 @yardstick("identity")
 def identity(Z: Matrix, A: Matrix) -> None:
     np.copyto(A, Z)
@@ -104,31 +83,60 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
     np.multiply(A, dA - np.sum(dA * A, axis=1, keepdims=True), out=delta)
 
 
-@yardstick("output_delta")
-def output_delta(A: Matrix, Y: Matrix, scale: float, delta: Matrix) -> None:
-    np.multiply(scale, A - Y, out=delta)
+FORWARD = (identity, sigmoid, tanh, relu)
+SLOPES = (identity_derivative, sigmoid_derivative, tanh_derivative, relu_derivative)
+"""By the numbers in `activation.CODES`."""
+
+
+@yardstick("layer")
+def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    np.matmul(X, W, out=A)
+    if b.size > 0:
+        np.add(A, b, out=A)
+    FORWARD[f](A, A)
+
+
+@yardstick("delta")
+def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    np.matmul(delta_next, W_next.T, out=delta)
+    SLOPES[f](A, delta, delta)
+
+
+@yardstick("gradients")
+def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
+    np.matmul(X.T, delta, out=dW)
+    if db.size > 0:
+        np.sum(delta, axis=0, out=db)
 
 
 @yardstick("half_squared_error")
-def half_squared_error(A: Matrix, Y: Matrix, losses: Vector) -> None:
-    np.multiply(A.dtype.type(0.5), np.square(A - Y).sum(axis=1), out=losses)
+def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+    error = A - Y
+    np.multiply(A.dtype.type(0.5), np.square(error).sum(axis=1), out=losses)
+    np.multiply(scale, error, out=error)
+    SLOPES[f](A, error, delta)
 
 
 @yardstick("mse")
-def mse(A: Matrix, Y: Matrix, losses: Vector) -> None:
-    np.divide(np.square(A - Y).sum(axis=1), A.dtype.type(A.shape[1]), out=losses)
+def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+    error = A - Y
+    np.divide(np.square(error).sum(axis=1), A.dtype.type(A.shape[1]), out=losses)
+    np.multiply(scale, error, out=error)
+    SLOPES[f](A, error, delta)
 
 
 @yardstick("cross_entropy")
-def cross_entropy(Z: Matrix, Y: Matrix, losses: Vector) -> None:
+def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
     largest = Z.max(axis=1, keepdims=True, initial=-np.inf)
     log_total = np.log(np.exp(Z - largest).sum(axis=1, keepdims=True))
     np.sum(Y * ((largest - Z) + log_total), axis=1, out=losses)
+    np.multiply(scale, A - Y, out=delta)
 
 
 @yardstick("binary_cross_entropy")
-def binary_cross_entropy(Z: Matrix, Y: Matrix, losses: Vector) -> None:
+def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
     np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z))), axis=1, out=losses)
+    np.multiply(scale, A - Y, out=delta)
 
 
 @yardstick("sgd")
@@ -176,5 +184,7 @@ def adam(
 
 
 @yardstick("gather")
-def gather(data: Matrix, rows: Vector, batch: Matrix) -> None:
-    np.take(data, rows, axis=0, out=batch, mode="clip")
+def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
+    rows = order[start : start + len(X_batch)]
+    np.take(X, rows, axis=0, out=X_batch, mode="clip")  # the other modes go by way of a buffer
+    np.take(Y, rows, axis=0, out=Y_batch, mode="clip")

@@ -1,0 +1,132 @@
+"""What the tables in this folder share: contestants are timed in turn, and ratios come out of one run.
+
+Machines are noisy: a neighbour, the clock frequency, a scheduler. So nobody is timed alone. In every round each
+contestant has its turn, for about the same short time, and what is compared is the medians over the rounds. The peak
+of the machine takes part as a contestant: a kernel that does nothing but fused multiply-adds in registers.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def arguments(about: str) -> argparse.Namespace:
+    """The options of every table. They are read before NumPy is imported, because threads are settled there."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--threads", type=int, default=1, help="for every contestant (default: 1)")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each contestant (default: 15)")
+    parser.add_argument("--only", default="", help="only rows whose name holds this text")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON and the Markdown")
+    given = parser.parse_args()
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(given.threads)
+    several = "true" if given.threads > 1 else "false"
+    os.environ["XLA_FLAGS"] = (
+        f"--xla_cpu_multi_thread_eigen={several} --xla_force_host_platform_device_count=1 "
+        f"intra_op_parallelism_threads={given.threads}"
+    )
+    os.environ["NPROC"] = str(given.threads)  # XLA sizes its pool by it
+    if given.threads == 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core for all, whatever a library thinks
+    os.environ["NUMBA_NUM_THREADS"] = str(given.threads)
+    return given
+
+
+def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
+    """Median seconds of one call of each contestant; a turn lasts about `seconds`, and at least one call."""
+    calls = {}
+    for name, call in contestants.items():
+        call()
+        start = time.perf_counter()
+        call()
+        calls[name] = max(1, int(seconds / max(time.perf_counter() - start, 1e-7)))
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            for _ in range(calls[name]):
+                call()
+            times[name].append((time.perf_counter() - start) / calls[name])
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_probe(dtype: Any) -> tuple[Callable[[], None], int]:
+    """A call that does nothing but multiply-adds in registers, and how many FLOP it does.
+
+    Enough independent sums to fill two pipelines of latency 4, in registers of the widest kind: `stack_array` has
+    LLVM keep them there, as in the register tile.
+    """
+    import numba
+    import numpy as np
+
+    from jitnet.kernels.jit import OPTIONS
+    from jitnet.kernels.vector import lanes, stack_array
+
+    sums, rounds = 12, 20_000
+    size = sums * 64
+
+    @numba.njit(**OPTIONS)
+    def probe(x, out):
+        n = sums * lanes(x)
+        acc = stack_array(size, x)
+        a, b = x[0], x[1]
+        for j in range(n):
+            acc[j] = x[0]
+        for _ in range(rounds):
+            for j in range(n):
+                acc[j] = acc[j] * a + b
+        for j in range(n):
+            out[j] = acc[j]
+
+    x, out = np.full(512, 0.5, dtype), np.empty(512, dtype)
+    return lambda: probe(x, out), 2 * rounds * sums * lanes(x)
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        model = next((line.split(":")[1].strip() for line in cpuinfo.open() if line.startswith("model name")), model)
+    from jitnet.kernels.vector import VECTOR_BYTES
+
+    versions = {}
+    for package in ("numba", "llvmlite", "numpy", "torch", "jax", "scikit-learn"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": model, "cores": os.cpu_count(), "vector bits": 8 * VECTOR_BYTES, "threads": threads,
+        "system": platform.system(), "python": platform.python_version(), **versions,
+    }  # fmt: skip
+
+
+def publish(name: str, given: argparse.Namespace, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """Print the table, and write it as JSON and Markdown."""
+    about = machine(given.threads)
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
+    text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
+    print(text)
+    given.out.mkdir(parents=True, exist_ok=True)
+    stem = given.out / f"{name}_{given.threads}_thread{'s' if given.threads > 1 else ''}"
+    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    stem.with_suffix(".json").write_text(
+        json.dumps({"machine": about, "rows": rows}, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def say(text: str) -> None:
+    """Progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
