@@ -18,7 +18,7 @@ from .ladders import operation, rung
 from .legend import Matrix, Vector
 from .linking import linked
 from .threads import PART, parts_of, threads_pay
-from .vector import lanes, stack_array, wide, window
+from .vector import VECTOR_BYTES, lanes, stack_array, wide, window
 
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
@@ -202,19 +202,23 @@ def activated(f: int, z: Any) -> Any:
 
 
 @linked
-def activate(f: int, a: Vector) -> None:
-    """a ← f(a), number by number; asked once which f, and then a loop that fills vectors."""
-    wide(a)
-    zero = a.dtype.type(0)
-    if f == SIGMOID:
-        for j in range(a.size):
-            a[j] = sigmoid_of(a[j])
-    elif f == TANH:
-        for j in range(a.size):
-            a[j] = tanh_of(a[j])
-    elif f == RELU:
-        for j in range(a.size):
-            a[j] = zero if a[j] < zero else a[j]
+def activate(f: int, A: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
+    """A[i0:i1, j0:j1] ← f of itself; asked once which f, and then loops that fill vectors."""
+    wide(A)
+    n, zero = A.shape[1], A.dtype.type(0)
+    if j1 - j0 == n:  # whole rows are one long row
+        i1, j1 = min(i0 + 1, i1), (i1 - i0) * n
+    for i in range(i0, i1):
+        a = window(A, i * n + j0, j1 - j0)
+        if f == SIGMOID:
+            for j in range(a.size):
+                a[j] = sigmoid_of(a[j])
+        elif f == TANH:
+            for j in range(a.size):
+                a[j] = tanh_of(a[j])
+        elif f == RELU:
+            for j in range(a.size):
+                a[j] = zero if a[j] < zero else a[j]
 
 
 @part_of_kernels
@@ -230,19 +234,23 @@ def slope(f: int, a: Any, one: Any) -> Any:
 
 
 @linked
-def times_slope(f: int, a: Vector, delta: Vector) -> None:
-    """delta ← delta ⊙ f'(z), from a = f(z)."""
-    wide(a)
-    zero, one = a.dtype.type(0), a.dtype.type(1)
-    if f == SIGMOID:
-        for j in range(a.size):
-            delta[j] = delta[j] * (a[j] * (one - a[j]))
-    elif f == TANH:
-        for j in range(a.size):
-            delta[j] = delta[j] * (one - a[j] * a[j])
-    elif f == RELU:
-        for j in range(a.size):
-            delta[j] = delta[j] if a[j] > zero else zero
+def times_slope(f: int, A: Matrix, delta: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
+    """delta[i0:i1, j0:j1] ← delta ⊙ f'(Z), with f' taken from A = f(Z)."""
+    wide(A)
+    n, zero, one = A.shape[1], A.dtype.type(0), A.dtype.type(1)
+    if j1 - j0 == n:
+        i1, j1 = min(i0 + 1, i1), (i1 - i0) * n
+    for i in range(i0, i1):
+        a, d = window(A, i * n + j0, j1 - j0), window(delta, i * n + j0, j1 - j0)
+        if f == SIGMOID:
+            for j in range(a.size):
+                d[j] = d[j] * (a[j] * (one - a[j]))
+        elif f == TANH:
+            for j in range(a.size):
+                d[j] = d[j] * (one - a[j] * a[j])
+        elif f == RELU:
+            for j in range(a.size):
+                d[j] = d[j] if a[j] > zero else zero
 
 
 @linked
@@ -281,52 +289,60 @@ def tanh_polynomial(Z: Matrix, A: Matrix) -> None:
         tanh_all(window(Z, 0, Z.size), window(A, 0, Z.size))
 
 
+@part_of_kernels
+def decay_of_difference(z: Any, c: Any) -> Any:
+    """e^(z − c) for z ≤ c, with what the difference lost to rounding put back."""
+    x = z - c
+    back = z - x  # c as it was taken off
+    low = (z - (x + back)) + (back - c)
+    return decay(x, low if low == low else c - c)  # an infinite difference lost nothing
+
+
+@part_of_kernels
+def exact_sum(a: Any, b: Any, lost: Any) -> Any:
+    """a + b, and lost plus what that sum lost to rounding (Knuth's TwoSum)."""
+    total = a + b
+    b_seen = total - a
+    return total, lost + ((a - (total - b_seen)) + (b - b_seen))
+
+
 @linked
 def softmax_of_row(z: Vector, a: Vector) -> None:
     """Softmax within 2 ULP: what z − c and the sum lose to rounding is kept and put back.
 
-    The largest number and the sum are taken lane by lane first, because a sum in one variable cannot fill a vector.
+    The largest number and the sum are taken lane by lane first, since one variable cannot fill a vector.
     """
     wide(z)
     v, n = lanes(z), z.size
     zero = z.dtype.type(0)
-    largest, total, lost = stack_array(64, z), stack_array(64, z), stack_array(64, z)
-    for l in range(v):
-        largest[l], total[l], lost[l] = -math.inf, zero, zero
+    least = z.dtype.type(-math.inf)
     whole = n - n % v
-    for j in range(0, whole, v):
-        part = window(z, j, v)
+    c, s, lost = least, zero, zero
+    largest, total = stack_array(VECTOR_BYTES, z), stack_array(VECTOR_BYTES, z)
+    total_lost = stack_array(VECTOR_BYTES, z)
+    if whole > 0:
         for l in range(v):
-            largest[l] = part[l] if part[l] > largest[l] else largest[l]
-    c = largest[0]
-    for l in range(1, v):
-        c = largest[l] if largest[l] > c else c
+            largest[l], total[l], total_lost[l] = z[l], zero, zero
+        for j in range(v, whole, v):
+            x = window(z, j, v)
+            for l in range(v):
+                largest[l] = x[l] if x[l] > largest[l] else largest[l]
+        for l in range(v):
+            c = largest[l] if largest[l] > c else c
     for j in range(whole, n):
         c = z[j] if z[j] > c else c
     for j in range(n):
-        x = z[j] - c
-        back = z[j] - x  # x + c as the machine sees it
-        low = (z[j] - (x + back)) + (back - c)
-        a[j] = decay(x, low if low == low else zero)  # not a number where x is infinite
-    for j in range(0, whole, v):
-        part = window(a, j, v)
+        a[j] = decay_of_difference(z[j], c)
+    if whole > 0:
+        for j in range(0, whole, v):
+            e = window(a, j, v)
+            for l in range(v):
+                total[l], total_lost[l] = exact_sum(total[l], e[l], total_lost[l])
         for l in range(v):
-            before = total[l]
-            total[l] = before + part[l]
-            grown = total[l] - before
-            lost[l] += (before - (total[l] - grown)) + (part[l] - grown)
-    s, s_lost = zero, zero
-    for l in range(v):
-        before = s
-        s = before + total[l]
-        grown = s - before
-        s_lost += ((before - (s - grown)) + (total[l] - grown)) + lost[l]
+            s, lost = exact_sum(s, total[l], lost + total_lost[l])
     for j in range(whole, n):
-        before = s
-        s = before + a[j]
-        grown = s - before
-        s_lost += (before - (s - grown)) + (a[j] - grown)
-    s += s_lost
+        s, lost = exact_sum(s, a[j], lost)
+    s += lost
     for j in range(n):
         a[j] /= s
 

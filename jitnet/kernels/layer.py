@@ -10,7 +10,7 @@ empty: then the layer has no bias. A back end trains with these; the bare produc
 
 from numba import prange
 
-from .activation import activate, activated, slope, times_slope
+from .activation import IDENTITY, activate, activated, slope, times_slope
 from .jit import part_of_kernels
 from .ladders import operation, rung
 from .legend import Matrix, Vector
@@ -45,13 +45,9 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 @part_of_kernels
 def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, rows: int, t: int) -> None:
     i0, i1, j0, j1 = part_of(A, rows, t)
-    n_out = A.shape[1]
     product(X, W, False, b, A, i0, i1, j0, j1)
-    if j1 - j0 == n_out:
-        activate(f, window(A, i0 * n_out, (i1 - i0) * n_out))
-    else:
-        for i in range(i0, i1):
-            activate(f, window(A, i * n_out + j0, j1 - j0))
+    if f != IDENTITY:
+        activate(f, A, i0, i1, j0, j1)
 
 
 @rung("layer", "tile")
@@ -95,13 +91,9 @@ def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) 
 @part_of_kernels
 def part_of_delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix, rows: int, t: int) -> None:
     i0, i1, j0, j1 = part_of(delta, rows, t)
-    n = delta.shape[1]
     product(delta_next, W_next, True, window(A, 0, 0), delta, i0, i1, j0, j1)
-    if j1 - j0 == n:
-        times_slope(f, window(A, i0 * n, (i1 - i0) * n), window(delta, i0 * n, (i1 - i0) * n))
-    else:
-        for i in range(i0, i1):
-            times_slope(f, window(A, i * n + j0, j1 - j0), window(delta, i * n + j0, j1 - j0))
+    if f != IDENTITY:
+        times_slope(f, A, delta, i0, i1, j0, j1)
 
 
 @rung("delta", "tile")

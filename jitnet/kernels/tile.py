@@ -163,8 +163,15 @@ def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: in
             pack(B, k0, k1, j0, j1, n, panel)
         source, start, step = (B.reshape(B.size), k0 * B.shape[1] + j0, B.shape[1]) if directly else (panel, 0, n)
         terms = A[:, k0:k1]
+        # Where C is one panel and its sums are done in one go, a row may be written over its end: the rows that begin
+        # there are written later
+        over_the_end = ragged and j1 - j0 == C.shape[1] and k0 == 0 and k1 == depth
         for i in range(i0, i1, ROWS):
-            whole = i + ROWS <= i1 and not ragged
+            whole = i + ROWS <= i1
+            if over_the_end:
+                whole = (i + ROWS - 1) * C.shape[1] + n <= i1 * C.shape[1]
+            elif ragged:
+                whole = False
             target, at, stride = (C.reshape(C.size), i * C.shape[1] + j0, C.shape[1]) if whole else (scratch, 0, n)
             rows = min(ROWS, i1 - i)
             if not whole and k0 > 0:

@@ -1,6 +1,6 @@
-"""The vector unit of this machine, and the four things a loop needs from LLVM that Python has no word for.
+"""The vector unit of this machine, and what a loop needs from LLVM that Python has no word for.
 
-Each of the four is one small function with a plain-Python twin, so that a kernel written with them is still an
+Each is one small function with a plain-Python twin, so that a kernel written with them is still an
 ordinary Python function: interpreted, it runs the twin.
 
     lanes(array)                        how many of its numbers fill one vector register
@@ -9,6 +9,7 @@ ordinary Python function: interpreted, it runs the twin.
     window(array, start, count)         array's memory from element `start` on, without Python's rules for indices
                                         that are negative or too large, which cost ten instructions a row
     transpose_square(source, ...)       lanes × lanes numbers turned over, inside the registers
+    wide(array)                         a hint: the loops of this function pay for the widest vectors
 """
 
 import platform
