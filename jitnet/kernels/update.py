@@ -7,8 +7,11 @@ import math
 
 from numba import prange
 
-from .ladders import operation
+from .jit import part_of_kernels
+from .ladders import operation, rung
 from .legend import Vector
+from .threads import PART, parts_of, threads_pay
+from .vector import wide, window
 
 
 @operation("T[::1], T, T, T[::1]")
@@ -27,6 +30,25 @@ def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     """
     for i in prange(theta.size):
         theta[i] -= lr * (grad[i] + weight_decay * theta[i])
+
+
+@part_of_kernels
+def sgd_part(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    wide(theta)
+    for i in range(theta.size):
+        theta[i] -= lr * (grad[i] + weight_decay * theta[i])
+
+
+@rung("sgd", "wide")
+def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    """Like the rung above, but with the widest vectors, and threads only where they pay."""
+    n = theta.size
+    if threads_pay(4 * n):
+        for t in prange(parts_of(n)):
+            at, size = t * PART, min(PART, n - t * PART)
+            sgd_part(window(grad, at, size), lr, weight_decay, window(theta, at, size))
+    else:
+        sgd_part(grad, lr, weight_decay, theta)
 
 
 @operation("T[::1], T, T, T, T[::1], T[::1]")
@@ -104,3 +126,38 @@ def adam(
         mean[i] = first
         square[i] = second
         theta[i] -= lr * (first / correction1) / (theta.dtype.type(math.sqrt(second / correction2)) + epsilon)
+
+
+@part_of_kernels
+def adam_part(
+    grad: Vector, step: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
+    weight_decay: float, shrink: float, mean: Vector, square: Vector, theta: Vector,
+) -> None:  # fmt: skip
+    wide(theta)
+    for i in range(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        first = beta1 * mean[i] + rest1 * g
+        second = beta2 * square[i] + rest2 * (g * g)
+        mean[i] = first
+        square[i] = second
+        theta[i] -= step * first / (theta.dtype.type(math.sqrt(second)) * shrink + epsilon)
+
+
+@rung("adam", "wide")
+def adam_wide(
+    grad: Vector, lr: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
+    weight_decay: float, correction1: float, correction2: float, mean: Vector, square: Vector, theta: Vector,
+) -> None:  # fmt: skip
+    """Like the rung above, but divides once and not three times: both corrections become factors outside the loop."""
+    step = lr / correction1
+    shrink = theta.dtype.type(1) / theta.dtype.type(math.sqrt(correction2))
+    n = theta.size
+    if threads_pay(20 * n):
+        for t in prange(parts_of(n)):
+            at, size = t * PART, min(PART, n - t * PART)
+            adam_part(
+                window(grad, at, size), step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink,
+                window(mean, at, size), window(square, at, size), window(theta, at, size),
+            )  # fmt: skip
+    else:
+        adam_part(grad, step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink, mean, square, theta)
