@@ -130,8 +130,11 @@ class Backend:
         """The machine code of a kernel for this dtype, if it is compiled; it takes arguments of just these types."""
         return entry_point(self.kernels[operation], signature_for(SIGNATURES[operation], dtype))
 
-    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> None:
-        """Compile these operations, or load them from the cache, so that nothing has to stop for it later."""
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
+        """Compile these operations, or load them from the cache, so that nothing has to stop for it later.
+
+        Returns how many of them were not in the cache.
+        """
         wanted = [(name, self.kernels[name], signature_for(SIGNATURES[name], dtype)) for name in operations]
         missing = [needs_compiling(kernel, signature) for _, kernel, signature in wanted]
         done, total = 0, sum(missing)
@@ -142,6 +145,7 @@ class Backend:
             done += is_missing
         if total and report:
             report(total, total, "")
+        return total
 
 
 def check_threads(count: int | None, name: str) -> None:

@@ -152,13 +152,19 @@ def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
 
 
 def factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Two matrices that can be multiplied, in one dtype and the layout of the kernels."""
+    """Two matrices that can be multiplied, in one dtype, each in the layout of the kernels or the transpose of one."""
     a, b = _numeric("A", A), _numeric("B", B)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise Error(f"A has shape {a.shape} and B {b.shape}, but A·B needs (m, n) and (n, p): columns of A = rows of B")
     if a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
         raise Error(f"A is {a.dtype} and B is {b.dtype}, but both must be float32 or both float64; use .astype")
-    return _settled(a, a.dtype), _settled(b, b.dtype)
+    return _settled_or_transposed(a), _settled_or_transposed(b)
+
+
+def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        return _settled(array.T, array.dtype).T
+    return _settled(array, array.dtype)
 
 
 def rows(Z: ArrayLike) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from . import __version__, checks
 from . import backend as backends
-from .commands import predict_command, train_command
+from .commands import predict_command, train_command, warmup_command
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
     )
     predict.set_defaults(run=predict_command)
     _output_options(predict)
+
+    warmup = commands.add_parser(
+        "warmup", help="compile all kernels", description="Compile all kernels now, so that no later run has to wait."
+    )
+    warmup.add_argument(
+        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.backends())} (default fast)"
+    )
+    warmup.set_defaults(run=warmup_command)
+    _output_options(warmup)
     return top
 
 

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from . import backend as backends
 from . import checks, data, losses, optimizers, plots, progress, storage
 from .data import Recipe, Table
+from .kernels import LADDERS
+from .kernels.cache import cache_folder
+from .kernels.jit import is_compiled
 from .network import SUITABLE_INIT, Dense, Network, load
 from .training import Diverged, History
 
@@ -255,4 +258,23 @@ def predict_command(options: argparse.Namespace) -> int:
         found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
         found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
         progress.say(f"{len(answers)} rows{found}")
+    return 0
+
+
+def warmup_command(options: argparse.Namespace) -> int:
+    """jitnet warmup."""
+    began = time.perf_counter()
+    run = backends.get(options.backend)
+    show = progress.Progress() if options.quiet else progress.on_standard_error()
+    needed = 2 * sum(is_compiled(kernel) for kernel in run.kernels.values())
+    with show:
+        compiled = sum(run.compile(LADDERS, checks.dtype_of(dtype), show.compiling) for dtype in ("float32", "float64"))
+    seconds, folder = time.perf_counter() - began, str(cache_folder())
+    if options.json:
+        about = {"backend": run.name, "kernels": needed, "compiled": compiled, "seconds": seconds, "cache": folder}
+        print(json.dumps(about))
+    elif needed:
+        print(f"{compiled} kernels compiled in {seconds:.1f} s, {needed - compiled} were there; they are in {folder}")
+    else:
+        print(f"back end {run.name} compiles nothing")
     return 0

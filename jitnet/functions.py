@@ -13,13 +13,21 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
     """Matrix product.
 
     Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
-    Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, zero sizes too
+    Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, zero sizes too; transposes are not copied
     Dtype     float32 or float64, both equal
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
     """
     left, right = checks.factors(A, B)
+    run = backends.get(backend).kernels
+    if not left.flags.c_contiguous and not right.flags.c_contiguous:
+        return matmul(right.T, left.T, backend).T  # A·B = (Bᵀ·Aᵀ)ᵀ
     C = np.empty((left.shape[0], right.shape[1]), left.dtype)
-    backends.get(backend).kernels["matmul"](left, right, C)
+    if not left.flags.c_contiguous:
+        run["matmul_tn"](left.T, right, C)
+    elif not right.flags.c_contiguous:
+        run["matmul_nt"](left, right.T, C)
+    else:
+        run["matmul"](left, right, C)
     return C
 
 

@@ -125,7 +125,7 @@ class Bars(Progress):
         if self._compiling is None:
             self._compiling = self._bars.add_task("", total=total)
         text = f"compiling once per machine: {kernel}" if done < total else f"compiled {total} kernels"
-        self._bars.update(self._compiling, completed=done, description=text)
+        self._bars.update(self._compiling, total=total, completed=done, description=text)
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch = done

@@ -24,8 +24,8 @@ from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, transpose_squar
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
-DEPTH = 256
-"""Terms of the sum that are taken at a time; DEPTH rows of B, a tile wide, should fit the L2 cache."""
+DEPTH = 128
+"""Terms of the sum that are taken at a time from a panel: DEPTH rows of B, a tile wide, fit the L1 cache."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 TILE_BYTES = ROWS * ROW_BYTES
@@ -119,8 +119,8 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
     stride = B.shape[1]
     k_squares = k0 + (k1 - k0) // v * v
     j_squares = j0 + (j1 - j0) // v * v
-    for j in range(j0, j_squares, v):
-        for k in range(k0, k_squares, v):
+    for k in range(k0, k_squares, v):
+        for j in range(j0, j_squares, v):
             transpose_square(B, j * stride + k, stride, panel, (k - k0) * n + j - j0, n)
     for k in range(k0, k1):
         target = window(panel, (k - k0) * n, n)
@@ -150,13 +150,14 @@ def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: in
         c[j] = b[j0 + j] if j < j1 - j0 and b.size > 0 else C.dtype.type(0)
     k0 = 0
     while k0 == 0 or k0 < depth:
-        k1 = min(k0 + DEPTH, depth)
-        directly = not packed
+        directly, k1 = not packed, depth
         if directly and ragged:
             # A whole vector at the end of a row reads on into the next one, which does no harm where there is one
             harmless = max(depth - v, 0)
             directly = k0 < harmless
-            k1 = min(k1, harmless) if directly else k1
+            k1 = harmless if directly else depth
+        if not directly:
+            k1 = min(k0 + DEPTH, depth)
         if transposed:
             pack_transposed(B, k0, k1, j0, j1, n, panel)
         elif not directly:
