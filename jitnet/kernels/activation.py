@@ -342,9 +342,12 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
             s, lost = exact_sum(s, total[l], lost + total_lost[l])
     for j in range(whole, n):
         s, lost = exact_sum(s, a[j], lost)
-    s += lost
+    total_of_row = s + lost
+    lost -= total_of_row - s
+    inverse = z.dtype.type(1) / total_of_row
     for j in range(n):
-        a[j] /= s
+        y = a[j] * inverse  # and what the division leaves over, divided once more
+        a[j] = y + ((a[j] - y * total_of_row) - y * lost) * inverse
 
 
 @rung("softmax", "polynomial")

@@ -26,24 +26,26 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
     "error_model": "numpy",  # x/0 is inf, as in NumPy; without a check the loop can be vectorised
     "nogil": True,
+    "_nrt": False,  # no counting of references: it costs an allocation for each array that comes in, and registers
 }
 
 
-def compiled(body: Kernel, parallel: bool = False) -> Kernel:
-    """Compile a loop: once per signature, once per machine.
+def compiled(body: Kernel, parallel: bool = False, allocates: bool = False) -> Kernel:
+    """Compile a loop: once per signature, once per machine. Only if it `allocates` can it use np.empty.
 
     Nothing is compiled here yet; that happens at the first call, or in `compile_for`.
     With NUMBA_DISABLE_JIT=1 the body itself comes back and is interpreted.
     """
-    kernel = numba.njit(parallel=parallel, **OPTIONS)(body)
+    options = {**OPTIONS, "parallel": parallel, "_nrt": allocates}
+    kernel = numba.njit(**options)(body)
     if kernel is not body:
-        kernel._cache = KernelCache(body, {**OPTIONS, "parallel": parallel})
+        kernel._cache = KernelCache(body, options)
     return kernel  # type: ignore[no-any-return]
 
 
 def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function callable from compiled kernels; from interpreted ones it is called as it stands."""
-    return register_jitable(**OPTIONS, _nrt=False)(helper)  # type: ignore[no-any-return]
+    return register_jitable(**OPTIONS)(helper)  # type: ignore[no-any-return]
 
 
 def is_compiled(kernel: Kernel) -> bool:

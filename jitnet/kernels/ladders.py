@@ -34,12 +34,12 @@ def operation(signature: str) -> Callable[[Kernel], Kernel]:
     return register
 
 
-def rung(ladder: str, name: str) -> Callable[[Kernel], Kernel]:
+def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], Kernel]:
     """Register a body with a new idea as the next rung of a ladder, and its threaded twin above it."""
 
     def register(body: Kernel) -> Kernel:
-        LADDERS[ladder][name] = compiled(body)
-        LADDERS[ladder][f"{name}_parallel"] = compiled(body, parallel=True)
+        LADDERS[ladder][name] = compiled(body, allocates=allocates)
+        LADDERS[ladder][f"{name}_parallel"] = compiled(body, parallel=True, allocates=allocates)
         return body
 
     return register

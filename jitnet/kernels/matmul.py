@@ -219,7 +219,7 @@ def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
             dX[i, k] = total
 
 
-@rung("matmul_nt", "blocked")
+@rung("matmul_nt", "blocked", allocates=True)
 def matmul_nt_blocked(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     """Like the rung above, but Wᵀ is written out once, and then rows are added up in blocks of four by four."""
     m = delta.shape[0]

@@ -1,0 +1,176 @@
+"""The register tile where it is most likely to be wrong: at its edges, at its seams, on another vector unit."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jitnet.kernels import LADDERS
+from jitnet.kernels.buffers import aligned
+from jitnet.kernels.tile import DEPTH, MANY_ROWS, ROWS, VECTORS
+from jitnet.kernels.vector import VECTOR_BYTES, lanes, stack_array, transpose_square, window
+
+DTYPES = ["float32", "float64"]
+
+
+def products(A, B):
+    """The same product by the tiles of all three ladders, outputs poisoned and between guard bands."""
+    m, n = A.shape[0], B.shape[1]
+    turned = np.ascontiguousarray
+    for operation, left, right in (("matmul", A, B), ("matmul_tn", turned(A.T), B), ("matmul_nt", A, turned(B.T))):
+        for rung in ("tile", "tile_parallel"):
+            memory = np.full((m + 2) * n + 64, 42, A.dtype)
+            C = memory[n : (m + 1) * n].reshape(m, n)
+            C.fill(np.nan)
+            LADDERS[operation][rung](left, right, C)
+            assert (memory[:n] == 42).all(), operation
+            assert (memory[(m + 1) * n :] == 42).all(), operation
+            yield operation, rung, C
+
+
+def check(m, depth, n, dtype):
+    rng = np.random.default_rng((m, depth, n))
+    A, B = rng.standard_normal((m, depth)).astype(dtype), rng.standard_normal((depth, n)).astype(dtype)
+    exact = A.astype("f8") @ B.astype("f8")
+    bound = 16 * np.finfo(dtype).eps * (np.abs(A.astype("f8")) @ np.abs(B.astype("f8")))
+    first = None
+    for operation, rung, C in products(A, B):
+        assert (np.abs(C - exact) <= bound).all(), (operation, rung, m, depth, n)
+        first = C if first is None else first
+        np.testing.assert_array_equal(C, first, err_msg=f"{operation} {rung}: other bits")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, MANY_ROWS - 1, MANY_ROWS + 1])
+def test_every_edge_of_the_tile(dtype, m):
+    v = VECTOR_BYTES // np.dtype(dtype).itemsize
+    for n in {
+        0,
+        1,
+        2,
+        3,
+        v - 1,
+        v,
+        v + 1,
+        2 * v + 1,
+        VECTORS * v - 1,
+        VECTORS * v,
+        VECTORS * v + 1,
+        2 * VECTORS * v + 3,
+    }:
+        for depth in (0, 1, v - 1, v, v + 1, 3 * v):
+            check(m, depth, n, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [7, MANY_ROWS + 4])
+def test_the_seams_along_the_sum(dtype, m):
+    for depth in (DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 17):
+        for n in (1, 30, 64, 70):
+            check(m, depth, n, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_work_that_is_cut_for_threads(dtype):
+    for m, depth, n in ((131, 97, 130), (400, 300, 10), (64, 784, 128)):
+        check(m, depth, n, dtype)
+
+
+def test_nan_and_infinity_stay_where_they_belong():
+    A, B = np.ones((6, 20), np.float32), np.ones((20, 70), np.float32)
+    A[2, 3], B[7, 66], A[4, 0] = np.nan, np.nan, np.inf
+    for _, _, C in products(A, B):
+        assert np.isnan(C[2]).all()
+        assert np.isnan(C[:, 66]).all()
+        rest = np.delete(np.delete(C, 2, axis=0), 66, axis=1)
+        np.testing.assert_array_equal(rest[3], np.inf)
+        np.testing.assert_array_equal(np.delete(rest, 3, axis=0), 20)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_twins_in_python_do_the_same(dtype):
+    """What a kernel gets from LLVM and what it gets interpreted."""
+    import numba
+
+    from jitnet.kernels.jit import OPTIONS
+
+    def body(source, target):
+        n = lanes(source)
+        scratch = stack_array(256, source)
+        for j in range(n):
+            scratch[j] = window(source, 3, n)[j]
+        transpose_square(source, 1, 40, target, 2, 33)
+        for j in range(n):
+            window(target, 40 * 33, n)[j] = scratch[j]
+        target[0] = n
+
+    source = np.arange(40 * 40, dtype=dtype)
+    ours, theirs = np.zeros(60 * 33, dtype), np.zeros(60 * 33, dtype)
+    body(source, ours)
+    numba.njit(**OPTIONS)(body)(source, theirs)
+    np.testing.assert_array_equal(ours, theirs)
+    n = int(ours[0])
+    square = source[1 : 1 + 40 * n].reshape(n, 40)[:, :n]
+    np.testing.assert_array_equal(ours[2 : 2 + 33 * n].reshape(n, 33)[:, :n], square.T)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
+@pytest.mark.parametrize("features", ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", "+sse4.2,+popcnt"])
+def test_other_vector_units(features, tmp_path):
+    """The same tests in a process that may use no more than AVX2, and no more than SSE."""
+    if "avx2" in features and VECTOR_BYTES < 32:
+        pytest.skip("this machine has no AVX2")
+    environment = {
+        **os.environ, "NUMBA_CPU_NAME": "haswell" if "avx2" in features else "nehalem",
+        "NUMBA_CPU_FEATURES": features, "JITNET_CACHE_DIR": str(tmp_path),
+    }  # fmt: skip
+    if os.environ.get("NUMBA_CPU_FEATURES"):
+        pytest.skip("this is that process")
+    wanted = "edge or seams or twins or (equals and (tile or polynomial))"
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "passed" in result.stdout
+
+
+def test_a_step_allocates_nothing():
+    """Neither Numba's runtime nor Python holds more after a hundred steps than before."""
+    import itertools
+    import tracemalloc
+
+    from numba.core.runtime import _nrt_python, rtsys
+
+    import jitnet
+    from jitnet import backend, losses, training
+
+    layers = jitnet.Dense(70, 33, "relu"), jitnet.Dense(33, 20, "tanh", bias=False), jitnet.Dense(20, 10, "softmax")
+    net = jitnet.Network(*layers, seed=0)
+    run, loss, optimizer = backend.get("fast"), losses.get(None, "softmax"), jitnet.Adam()
+    run.compile([*net.operations(loss), optimizer.kernel], net.dtype)
+    step = training.Step(net, run, 37, loss, optimizer)
+    step.work.X[...], step.work.Y[...] = 0.5, 0.1
+    memory = optimizer.start(net.theta)
+    step(1, memory)
+    _nrt_python.memsys_enable_stats()
+    numba_before = rtsys.get_allocation_stats()
+    tracemalloc.start()
+    step(2, memory)
+    before = tracemalloc.get_traced_memory()[0]
+    for t in itertools.islice(itertools.count(3), 100):
+        step(t, memory)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    numba_after = rtsys.get_allocation_stats()
+    _nrt_python.memsys_disable_stats()
+    assert numba_after.alloc == numba_before.alloc
+    assert after - before < 200  # the interpreter's own odds and ends, such as the latest float
+    assert peak - before < 4096
+
+
+def test_aligned_memory_is_where_the_tile_wants_it():
+    assert aligned((3, 5), "float32").ctypes.data % 64 == 0

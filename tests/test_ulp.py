@@ -1,0 +1,69 @@
+"""e^x, sigmoid, tanh and softmax of the top rungs: at most two units in the last place, wherever a float can lie."""
+
+import numpy as np
+import pytest
+
+from jitnet.kernels import LADDERS
+
+EXACT = {
+    "exp": np.exp,
+    "sigmoid": lambda z: np.where(z >= 0, 1, np.exp(-np.abs(z))) / (1 + np.exp(-np.abs(z))),
+    "tanh": np.tanh,
+}
+RUNGS = ["polynomial", "polynomial_parallel"]
+
+
+def error_in_ulp(got, exact, dtype):
+    spacing = np.spacing(np.maximum(np.abs(exact).astype(dtype), np.finfo(dtype).smallest_subnormal))
+    return np.abs(got.astype(exact.dtype) - exact) / spacing.astype(exact.dtype)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("operation", EXACT)
+def test_float32_over_all_bit_patterns(operation, rung):
+    """Every 4001st of the 2³² patterns, so all exponents, both signs, subnormal numbers, infinities and NaNs."""
+    Z = np.arange(0, 2**32, 4001, dtype=np.uint64).astype(np.uint32).view(np.float32).reshape(1, -1)
+    A = np.empty_like(Z)
+    LADDERS[operation][rung](Z, A)
+    with np.errstate(all="ignore"):
+        exact = EXACT[operation](Z.astype(np.float64))
+        rounded = exact.astype(np.float32)
+    np.testing.assert_array_equal(np.isnan(A), np.isnan(Z))
+    np.testing.assert_array_equal(np.isinf(A), np.isinf(rounded))
+    finite = np.isfinite(rounded)
+    assert error_in_ulp(A[finite], exact[finite], np.float32).max() <= 2
+
+
+@pytest.mark.parametrize("operation", EXACT)
+@pytest.mark.parametrize("reach", [1e-310, 1e-5, 0.1, 1, 3, 25, 700])
+def test_float64(operation, reach):
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("this machine has nothing longer than float64 to compare with")
+    Z = np.linspace(-reach, reach, 200_001).reshape(1, -1)
+    A = np.empty_like(Z)
+    LADDERS[operation]["polynomial"](Z, A)
+    assert error_in_ulp(A, EXACT[operation](Z.astype(np.longdouble)), np.float64).max() <= 2
+
+
+@pytest.mark.parametrize("operation", EXACT)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_signs_and_edges(operation, dtype):
+    Z = np.array([[0.0, -0.0, np.inf, -np.inf, np.nan, 1e-320, -1e-320]], dtype)
+    A = np.empty_like(Z)
+    LADDERS[operation]["polynomial"](Z, A)
+    with np.errstate(all="ignore"):
+        expected = EXACT[operation](Z.astype(np.float64)).astype(dtype)
+    np.testing.assert_array_equal(A, expected)
+    np.testing.assert_array_equal(np.signbit(A[0, :4]), np.signbit(expected[0, :4]))
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("n", [1, 2, 10, 16, 17, 100, 1000])
+def test_softmax(n, rung):
+    rng = np.random.default_rng(n)
+    for scale in (0.1, 3, 30):
+        Z = (scale * rng.standard_normal((300, n))).astype(np.float32)
+        A = np.empty_like(Z)
+        LADDERS["softmax"][rung](Z, A)
+        e = np.exp(Z.astype(np.float64) - Z.max(axis=1, keepdims=True).astype(np.float64))
+        assert error_in_ulp(A, e / e.sum(axis=1, keepdims=True), np.float32).max() <= 2
