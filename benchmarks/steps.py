@@ -19,7 +19,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import jitnet  # noqa: E402
-from jitnet import backend, losses, training  # noqa: E402
+from jitnet import backend, losses  # noqa: E402
+from jitnet.step import Step  # noqa: E402
 
 CASES = [
     ("784-128-10", 64, "sigmoid", "mse"),
@@ -32,7 +33,7 @@ OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
 B1, B2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def contestants(widths, m, f, loss, optimizer):
+def contestants(widths, m, f, loss, optimizer, compiled=True):
     """name -> (step, weights after it)."""
     sizes = [int(n) for n in widths.split("-")]
     rng = np.random.default_rng(0)
@@ -44,19 +45,19 @@ def contestants(widths, m, f, loss, optimizer):
     start = [(layer.W.copy(), layer.b.copy()) for layer in net.layers]
     lr, adam = optimizer.lr, isinstance(optimizer, jitnet.Adam)
     problem = X, Y, start, f, loss, lr, adam
-    return {
+    everyone = {
         "jitnet": of_jitnet(net, X, Y, loss, optimizer),
         "NumPy": of_numpy(*problem),
         "PyTorch": of_torch(*problem, compiled=False),
-        "PyTorch compiled": of_torch(*problem, compiled=True),
         "JAX": of_jax(*problem),
     }
+    return everyone | ({"PyTorch compiled": of_torch(*problem, compiled=True)} if compiled else {})
 
 
 def of_jitnet(net, X, Y, loss, optimizer):
     run, which = backend.get("fast"), losses.get(loss, net.layers[-1].activation)
     run.compile([*net.operations(which), optimizer.kernel], net.dtype)
-    one_step = training.Step(net, run, len(X), which, optimizer)
+    one_step = Step(net, run, len(X), which, optimizer)
     one_step.work.X[...], one_step.work.Y[...] = X, Y
     memory, t = optimizer.start(net.theta), itertools.count(1)
 

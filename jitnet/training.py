@@ -22,6 +22,7 @@ from .kernels.jit import Kernel
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
+from .step import Step
 
 
 class Trainable(Protocol):
@@ -125,9 +126,9 @@ class Plan:
     shuffle: bool
     seed: int | None
     early_stopping: int | None
-    _steps: "dict[int, Step]" = field(default_factory=dict)
+    _steps: dict[int, Step] = field(default_factory=dict)
 
-    def step(self, m: int) -> "Step":
+    def step(self, m: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""
         if m not in self._steps:
             self._steps[m] = Step(self.net, self.run, m, self.loss, self.optimizer)
@@ -287,28 +288,6 @@ def _one_epoch(plan: Plan, state: State, interrupt: Interrupt, show: "progress.P
     show.epoch(history, plan.epochs)
     if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
         history.stopped = "interrupted"
-
-
-class Step:
-    """One training step for batches of m samples: the passes, written down as a list of calls, and the update."""
-
-    def __init__(self, net: Trainable, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> None:
-        def passes(run: Backend) -> None:
-            net.pass_forward(run, work.X, work, loss.reads_Z)
-            net.pass_output(run, work.Y, loss, work)
-            net.pass_back(run, work.X, work)
-
-        self.work = work = net.workspace(m)
-        self._calls = run.recorded(net.dtype, passes)
-        self._update = run.direct(optimizer.kernel, net.dtype)
-        self._optimizer, self._net = optimizer, net
-
-    def __call__(self, t: int, memory: list[Vector]) -> Vector:
-        """Learn from the batch in work.X and work.Y as step t = 1, 2, ...; the loss of each sample."""
-        for kernel, arguments in self._calls:
-            kernel(*arguments)
-        self._optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
-        return self.work.losses  # type: ignore[no-any-return]
 
 
 def _see_every_sample(plan: Plan, state: State, interrupt: Interrupt, show: "progress.Progress") -> float | None:

@@ -23,8 +23,8 @@ COMPILED = [
 @pytest.mark.parametrize(("operation", "kernel"), COMPILED)
 def test_no_float64_arithmetic_in_float32_code(operation, kernel):
     """LLVM's own view: the only doubles are numbers on their way in from Python, which become floats at once."""
-    parallel = kernel.targetoptions.get("parallel", False)
-    fresh = numba.njit(parallel=parallel, **OPTIONS)(kernel.py_func)  # what comes from the cache has no listing
+    options = {**OPTIONS, **{name: kernel.targetoptions[name] for name in ("parallel", "_nrt")}}
+    fresh = numba.njit(**options)(kernel.py_func)  # what comes from the cache has no listing
     compile_for(fresh, signature_for(SIGNATURES[operation], np.dtype("float32")))
     (listing,) = fresh.inspect_llvm().values()
     doubles = [line.strip() for line in listing.splitlines() if re.search(r"\bdouble\b.*=|=.*\bdouble\b", line)]

@@ -146,13 +146,14 @@ def test_a_step_allocates_nothing():
     from numba.core.runtime import _nrt_python, rtsys
 
     import jitnet
-    from jitnet import backend, losses, training
+    from jitnet import backend, losses
+    from jitnet.step import Step
 
     layers = jitnet.Dense(70, 33, "relu"), jitnet.Dense(33, 20, "tanh", bias=False), jitnet.Dense(20, 10, "softmax")
     net = jitnet.Network(*layers, seed=0)
     run, loss, optimizer = backend.get("fast"), losses.get(None, "softmax"), jitnet.Adam()
     run.compile([*net.operations(loss), optimizer.kernel], net.dtype)
-    step = training.Step(net, run, 37, loss, optimizer)
+    step = Step(net, run, 37, loss, optimizer)
     step.work.X[...], step.work.Y[...] = 0.5, 0.1
     memory = optimizer.start(net.theta)
     step(1, memory)
