@@ -86,7 +86,12 @@ def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def _finite(what: str, array: NDArray[Any]) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind != "f":
+        return
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum()):  # one pass: NaN and infinity survive every sum. It may overflow without them
+            return
+    if not np.isfinite(array).all():
         where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
         place = ", ".join(str(position) for position in where)
         raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")

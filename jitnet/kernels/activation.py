@@ -22,6 +22,8 @@ from .vector import VECTOR_BYTES, lanes, stack_array, wide, window
 
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
+STRIP_BYTES = 4 * VECTOR_BYTES
+
 CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
 """The activations that work on each number alone, as the kernels in `layer.py` are told of them."""
 
@@ -310,36 +312,44 @@ def exact_sum(a: Any, b: Any, lost: Any) -> Any:
 def softmax_of_row(z: Vector, a: Vector) -> None:
     """Softmax within 2 ULP: what z − c and the sum lose to rounding is kept and put back.
 
-    The largest number and the sum are taken lane by lane first, since one variable cannot fill a vector.
+    The largest number and the sum are taken over strips of four vectors first: one variable cannot fill a vector, and
+    a shorter strip is unrolled before it is vectorised.
     """
     wide(z)
-    v, n = lanes(z), z.size
+    strip, n = 4 * lanes(z), z.size
     zero = z.dtype.type(0)
-    least = z.dtype.type(-math.inf)
-    whole = n - n % v
-    c, s, lost = least, zero, zero
-    largest, total = stack_array(VECTOR_BYTES, z), stack_array(VECTOR_BYTES, z)
-    total_lost = stack_array(VECTOR_BYTES, z)
+    whole = n - n % strip
+    c, s, lost = z.dtype.type(-math.inf), zero, zero
+    largest, total = stack_array(STRIP_BYTES, z), stack_array(STRIP_BYTES, z)
+    total_lost = stack_array(STRIP_BYTES, z)
     if whole > 0:
-        for l in range(v):
+        for l in range(strip):
             largest[l], total[l], total_lost[l] = z[l], zero, zero
-        for j in range(v, whole, v):
-            x = window(z, j, v)
-            for l in range(v):
+        for j in range(strip, whole, strip):
+            x = window(z, j, strip)
+            for l in range(strip):
                 largest[l] = x[l] if x[l] > largest[l] else largest[l]
-        for l in range(v):
-            c = largest[l] if largest[l] > c else c
+        half = strip // 2
+        while half > 0:  # the upper half of the strip onto the lower, until one number is left
+            for l in range(half):
+                largest[l] = largest[half + l] if largest[half + l] > largest[l] else largest[l]
+            half //= 2
+        c = largest[0]
     for j in range(whole, n):
         c = z[j] if z[j] > c else c
     for j in range(n):
         a[j] = decay_of_difference(z[j], c)
     if whole > 0:
-        for j in range(0, whole, v):
-            e = window(a, j, v)
-            for l in range(v):
+        for j in range(0, whole, strip):
+            e = window(a, j, strip)
+            for l in range(strip):
                 total[l], total_lost[l] = exact_sum(total[l], e[l], total_lost[l])
-        for l in range(v):
-            s, lost = exact_sum(s, total[l], lost + total_lost[l])
+        half = strip // 2
+        while half > 0:
+            for l in range(half):
+                total[l], total_lost[l] = exact_sum(total[l], total[half + l], total_lost[l] + total_lost[half + l])
+            half //= 2
+        s, lost = total[0], total_lost[0]
     for j in range(whole, n):
         s, lost = exact_sum(s, a[j], lost)
     total_of_row = s + lost
