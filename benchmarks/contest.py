@@ -43,7 +43,12 @@ def arguments(about: str) -> argparse.Namespace:
 
 
 def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
-    """Median seconds of one call of each contestant; a turn lasts about `seconds`, and at least one call."""
+    """Median seconds of one call of each contestant; a turn lasts about `seconds`, and at least one call.
+
+    With several threads there is a pause before each turn: the pools of some libraries keep their threads spinning for
+    a while after work, which takes the cores away from whoever is next.
+    """
+    pause = 0.05 if int(os.environ.get("OMP_NUM_THREADS", "1")) > 1 else 0.0
     calls = {}
     for name, call in contestants.items():
         call()
@@ -53,6 +58,9 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, call in contestants.items():
+            if pause:
+                time.sleep(pause)
+                call()
             start = time.perf_counter()
             for _ in range(calls[name]):
                 call()

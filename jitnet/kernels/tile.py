@@ -35,6 +35,11 @@ MANY_ROWS = 96
 """From this many rows of C on, copying B into a panel costs less than reading it from where it lies."""
 
 
+FAR = 1536
+"""Bytes. Rows of B that lie further apart are copied for few rows of C too: a page of memory holds few of them, each
+page costs a translation of its address, and rows a power of two apart push each other out of the cache."""
+
+
 def tile_of_width(vectors: int) -> Any:
     """The tile, `vectors` registers wide: the last columns of a matrix seldom need all of them."""
     tile_bytes = ROWS * vectors * VECTOR_BYTES
@@ -142,7 +147,8 @@ def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: in
     n = vectors * v
     depth = A.shape[1]
     ragged = n != j1 - j0
-    packed = transposed or i1 - i0 >= MANY_ROWS
+    far_apart = B.shape[1] * B.itemsize > FAR
+    packed = transposed or i1 - i0 >= MANY_ROWS or (far_apart and i1 - i0 > 2 * ROWS)
     panel = stack_array(PANEL_BYTES, C)
     scratch = stack_array(TILE_BYTES, C)
     c = stack_array(ROW_BYTES, C)
