@@ -46,3 +46,8 @@ def test_the_table_names_the_rungs(operation):
     (row,) = [line for line in README.splitlines() if f"`{operation}`" in line]
     rungs = [rung for rung in jitnet.kernels.LADDERS[operation] if not rung.endswith("_parallel") and rung != "numpy"]
     assert row.endswith(f"| {', '.join(rungs)} |")
+
+
+def test_the_figures_are_the_output_of_the_benchmark():
+    table = (ROOT / "benchmarks" / "results" / "steps_1_thread.md").read_text(encoding="utf-8").strip()
+    assert table in README
