@@ -246,3 +246,15 @@ def test_help_and_version():
     text = jitnet_command("train", "--help").stdout
     for option in ("--target", "--task", "--hidden", "--early-stopping", "--resume", "--json", "--plot", "--threads"):
         assert option in text
+
+
+def test_warmup_compiles_everything_once():
+    """Back end numpy first, which needs no minute; then fast, from what the other tests have compiled or anew."""
+    nothing = jitnet_command("warmup", "--backend", "numpy")
+    assert nothing.stdout == "back end numpy compiles nothing\n"
+    first = jitnet_command("warmup", "--quiet")
+    assert re.fullmatch(r"\d+ kernels compiled in [\d.]+ s, \d+ were there; they are in .+\n", first.stdout)
+    again = json.loads(jitnet_command("warmup", "--json", "--quiet").stdout)
+    assert again["compiled"] == 0
+    assert again["kernels"] == 2 * len(jitnet.kernels.LADDERS)
+    assert again["backend"] == "fast"

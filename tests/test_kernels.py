@@ -168,3 +168,19 @@ def test_the_oracle_itself_sees_a_fault():
         spoil(case.arguments[-1])
         with pytest.raises(AssertionError, match="wrong, first at"):
             case.check()
+
+
+@pytest.mark.parametrize(
+    "operation", [name for name, ladder in LADDERS.items() if {"tile", "polynomial", "wide"} & set(ladder)]
+)
+def test_the_branch_for_threads_runs_interpreted(operation, monkeypatch):
+    """Small work never takes it; here every work is worth two threads."""
+    from jitnet.kernels import threads
+
+    monkeypatch.setattr(threads, "LEAST_FLOP", 0)
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+    for rung in {"tile", "polynomial", "wide"} & set(LADDERS[operation]):
+        for shape in [(3, 2, 1), (7, 3, 9)]:
+            case = oracle.case(operation, shape, "float64")
+            LADDERS[operation][rung].py_func(*case.arguments)
+            case.check()

@@ -18,8 +18,8 @@ h² of that, a tenth of an ULP of float32. Taylor's series needs a term more. fl
 those bits, at infinity and among the subnormal numbers, it is multiplied in two steps.
 
 x is cut off where the result is 0 or infinite anyway. The comparisons are put so that NaN, of which nothing is true,
-passes. Measured against longer arithmetic over the whole range, in units of the last place: e^x 1.0, sigmoid 1.5,
-tanh 1.9.
+passes. Measured against longer arithmetic over the whole range, in units of the last place: e^x 1.2, sigmoid 1.6,
+tanh 2.0 at most.
 """
 
 import math
