@@ -15,7 +15,7 @@ from .jit import part_of_kernels
 from .ladders import operation, rung
 from .legend import Matrix, Vector
 from .threads import threads_pay
-from .tile import number_of_parts, part_of, product, rows_of_a_part
+from .tile import number_of_parts, part_of, product, shape_of_a_part
 from .vector import window
 
 
@@ -43,8 +43,8 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 
 @part_of_kernels
-def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, rows: int, t: int) -> None:
-    i0, i1, j0, j1 = part_of(A, rows, t)
+def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, shape: tuple[int, int], t: int) -> None:
+    i0, i1, j0, j1 = part_of(A, shape, t)
     product(X, W, False, b, A, i0, i1, j0, j1)
     if f != IDENTITY:
         activate(f, A, i0, i1, j0, j1)
@@ -54,14 +54,14 @@ def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, rows: int,
 def layer_tile(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """Like the rung above, but with the register tile, whose sums begin with b, and f by polynomials."""
     flop = 2 * X.size * W.shape[1]
-    rows = rows_of_a_part(A, flop)
+    shape = shape_of_a_part(A, flop)
     strided = X[:, ::1]
     if threads_pay(flop):
-        for t in prange(number_of_parts(A, rows)):
-            part_of_layer(strided, W, b, f, A, rows, t)
+        for t in prange(number_of_parts(A, shape)):
+            part_of_layer(strided, W, b, f, A, shape, t)
     else:
-        for t in range(number_of_parts(A, rows)):
-            part_of_layer(strided, W, b, f, A, rows, t)
+        for t in range(number_of_parts(A, shape)):
+            part_of_layer(strided, W, b, f, A, shape, t)
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1], int64, T[:,::1]")
@@ -89,8 +89,10 @@ def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) 
 
 
 @part_of_kernels
-def part_of_delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix, rows: int, t: int) -> None:
-    i0, i1, j0, j1 = part_of(delta, rows, t)
+def part_of_delta(
+    delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix, shape: tuple[int, int], t: int
+) -> None:
+    i0, i1, j0, j1 = part_of(delta, shape, t)
     product(delta_next, W_next, True, window(A, 0, 0), delta, i0, i1, j0, j1)
     if f != IDENTITY:
         times_slope(f, A, delta, i0, i1, j0, j1)
@@ -100,14 +102,14 @@ def part_of_delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: 
 def delta_tile(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     """Like the rung above, but with the register tile; W_nextᵀ is laid out panel by panel, turned over in registers."""
     flop = 2 * delta_next.shape[0] * W_next.size
-    rows = rows_of_a_part(delta, flop)
+    shape = shape_of_a_part(delta, flop)
     strided = delta_next[:, ::1]
     if threads_pay(flop):
-        for t in prange(number_of_parts(delta, rows)):
-            part_of_delta(strided, W_next, A, f, delta, rows, t)
+        for t in prange(number_of_parts(delta, shape)):
+            part_of_delta(strided, W_next, A, f, delta, shape, t)
     else:
-        for t in range(number_of_parts(delta, rows)):
-            part_of_delta(strided, W_next, A, f, delta, rows, t)
+        for t in range(number_of_parts(delta, shape)):
+            part_of_delta(strided, W_next, A, f, delta, shape, t)
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T[::1]")
@@ -139,8 +141,8 @@ def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 
 
 @part_of_kernels
-def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, rows: int, t: int) -> None:
-    k0, k1, j0, j1 = part_of(dW, rows, t)
+def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: tuple[int, int], t: int) -> None:
+    k0, k1, j0, j1 = part_of(dW, shape, t)
     product(Xt, delta, False, window(db, 0, 0), dW, k0, k1, j0, j1)
     if k0 == 0 and db.size > 0:
         sums = window(db, j0, j1 - j0)
@@ -156,11 +158,11 @@ def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, rows: i
 def gradients_tile(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Like the rung above, but with the register tile, which reads X by columns as it is; db is summed by rows."""
     flop = 2 * X.size * delta.shape[1]
-    rows = rows_of_a_part(dW, flop)
+    shape = shape_of_a_part(dW, flop)
     strided = X.T[:, ::1]
     if threads_pay(flop):
-        for t in prange(number_of_parts(dW, rows)):
-            part_of_gradients(strided, delta, dW, db, rows, t)
+        for t in prange(number_of_parts(dW, shape)):
+            part_of_gradients(strided, delta, dW, db, shape, t)
     else:
-        for t in range(number_of_parts(dW, rows)):
-            part_of_gradients(strided, delta, dW, db, rows, t)
+        for t in range(number_of_parts(dW, shape)):
+            part_of_gradients(strided, delta, dW, db, shape, t)

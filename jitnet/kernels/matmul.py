@@ -11,7 +11,7 @@ from .jit import part_of_kernels
 from .ladders import operation, rung
 from .legend import Matrix
 from .threads import threads_pay
-from .tile import number_of_parts, part_of, product, rows_of_a_part
+from .tile import number_of_parts, part_of, product, shape_of_a_part
 from .vector import window
 
 
@@ -112,8 +112,8 @@ def matmul_blocked(X: Matrix, W: Matrix, Z: Matrix) -> None:
 
 
 @part_of_kernels
-def part_of_product(A: Matrix, B: Matrix, transposed: bool, C: Matrix, rows: int, t: int) -> None:
-    i0, i1, j0, j1 = part_of(C, rows, t)
+def part_of_product(A: Matrix, B: Matrix, transposed: bool, C: Matrix, shape: tuple[int, int], t: int) -> None:
+    i0, i1, j0, j1 = part_of(C, shape, t)
     product(A, B, transposed, window(C, 0, 0), C, i0, i1, j0, j1)
 
 
@@ -121,14 +121,14 @@ def part_of_product(A: Matrix, B: Matrix, transposed: bool, C: Matrix, rows: int
 def matmul_tile(X: Matrix, W: Matrix, Z: Matrix) -> None:
     """Like the rung above, but a tile of sums stays in registers for all of k; saves their trips to memory."""
     flop = 2 * X.size * W.shape[1]
-    rows = rows_of_a_part(Z, flop)
+    shape = shape_of_a_part(Z, flop)
     strided = X[:, ::1]  # typed like a transpose, so that one compiled tile serves all three products
     if threads_pay(flop):
-        for t in prange(number_of_parts(Z, rows)):
-            part_of_product(strided, W, False, Z, rows, t)
+        for t in prange(number_of_parts(Z, shape)):
+            part_of_product(strided, W, False, Z, shape, t)
     else:
-        for t in range(number_of_parts(Z, rows)):
-            part_of_product(strided, W, False, Z, rows, t)
+        for t in range(number_of_parts(Z, shape)):
+            part_of_product(strided, W, False, Z, shape, t)
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]")
@@ -186,14 +186,14 @@ def matmul_tn_blocked(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 def matmul_tn_tile(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     """Like the rung above, but with the register tile; the numbers of X are read by columns, where they lie."""
     flop = 2 * X.size * delta.shape[1]
-    rows = rows_of_a_part(dW, flop)
+    shape = shape_of_a_part(dW, flop)
     strided = X.T[:, ::1]
     if threads_pay(flop):
-        for t in prange(number_of_parts(dW, rows)):
-            part_of_product(strided, delta, False, dW, rows, t)
+        for t in prange(number_of_parts(dW, shape)):
+            part_of_product(strided, delta, False, dW, shape, t)
     else:
-        for t in range(number_of_parts(dW, rows)):
-            part_of_product(strided, delta, False, dW, rows, t)
+        for t in range(number_of_parts(dW, shape)):
+            part_of_product(strided, delta, False, dW, shape, t)
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]")
@@ -240,11 +240,11 @@ def matmul_nt_blocked(delta: Matrix, W: Matrix, dX: Matrix) -> None:
 def matmul_nt_tile(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     """Like the rung above, but with the register tile; Wᵀ is laid out panel by panel, turned over in registers."""
     flop = 2 * delta.shape[0] * W.size
-    rows = rows_of_a_part(dX, flop)
+    shape = shape_of_a_part(dX, flop)
     strided = delta[:, ::1]
     if threads_pay(flop):
-        for t in prange(number_of_parts(dX, rows)):
-            part_of_product(strided, W, True, dX, rows, t)
+        for t in prange(number_of_parts(dX, shape)):
+            part_of_product(strided, W, True, dX, shape, t)
     else:
-        for t in range(number_of_parts(dX, rows)):
-            part_of_product(strided, W, True, dX, rows, t)
+        for t in range(number_of_parts(dX, shape)):
+            part_of_product(strided, W, True, dX, shape, t)

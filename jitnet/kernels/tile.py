@@ -24,16 +24,22 @@ from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, transpose_squar
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
-DEPTH = 128
-"""Terms of the sum that are taken at a time from a panel: DEPTH rows of B, a tile wide, fit the L1 cache."""
+SHALLOW, DEEP = 128, 512
+"""Terms of the sum that are taken at a time from a panel. SHALLOW rows of B, a tile wide, fit the L1 cache; with many
+rows of C, to fetch and store its sums less often is worth more, and DEEP rows still fit the L2 cache."""
+
+DEEP_ROWS = 240
+"""From this many rows of C on, panels are deep."""
+
+MOST_ROWS = 480
+"""Rows of C in one part: so many rows of A, DEEP columns of them, fit half of an L2 cache."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 TILE_BYTES = ROWS * ROW_BYTES
-PANEL_BYTES = DEPTH * ROW_BYTES
+PANEL_BYTES = DEEP * ROW_BYTES
 
 MANY_ROWS = 96
 """From this many rows of C on, copying B into a panel costs less than reading it from where it lies."""
-
 
 FAR = 1536
 """Bytes. Rows of B that lie further apart are copied for few rows of C too: a page of memory holds few of them, each
@@ -137,65 +143,76 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
 
 @linked
 def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
-    """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1] + b[j0:j1], at most a tile wide; with B transposed, B[j0:j1]ᵀ.
+    """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1] + b[j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
 
     A may be strided, because only single numbers of it are read. b may be empty. The terms of each sum are added in
     the order of k, whatever the tile, so where the work is cut changes no bit of the result.
+
+    With few rows, B is read from where it lies. With many it is copied panel by panel, some rows at a time, outside the
+    columns: so that many columns of A are in the L2 cache for all panels but the first.
     """
-    v = lanes(C)
-    vectors = (j1 - j0 + v - 1) // v
-    n = vectors * v
-    depth = A.shape[1]
-    ragged = n != j1 - j0
+    v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
+    by_columns = A.strides[0] == A.itemsize  # then each k is on another line of the cache
+    at_a_time = DEEP if i1 - i0 >= DEEP_ROWS and not by_columns else SHALLOW
     far_apart = B.shape[1] * B.itemsize > FAR
     packed = transposed or i1 - i0 >= MANY_ROWS or (far_apart and i1 - i0 > 2 * ROWS)
-    panel = stack_array(PANEL_BYTES, C)
-    scratch = stack_array(TILE_BYTES, C)
+    panel, scratch = stack_array(PANEL_BYTES, C), stack_array(TILE_BYTES, C)
     c = stack_array(ROW_BYTES, C)
-    for j in range(n):
-        c[j] = b[j0 + j] if j < j1 - j0 and b.size > 0 else C.dtype.type(0)
-    k0 = 0
-    while k0 == 0 or k0 < depth:
-        directly, k1 = not packed, depth
-        if directly and ragged:
-            # A whole vector at the end of a row reads on into the next one, which does no harm where there is one
-            harmless = max(depth - v, 0)
-            directly = k0 < harmless
-            k1 = harmless if directly else depth
-        if not directly:
-            k1 = min(k0 + DEPTH, depth)
-        if transposed:
-            pack_transposed(B, k0, k1, j0, j1, n, panel)
-        elif not directly:
-            pack(B, k0, k1, j0, j1, n, panel)
-        source, start, step = (B.reshape(B.size), k0 * B.shape[1] + j0, B.shape[1]) if directly else (panel, 0, n)
-        terms = A[:, k0:k1]
-        # Where C is one panel and its sums are done in one go, a row may be written over its end: the rows that begin
-        # there are written later
-        over_the_end = ragged and j1 - j0 == C.shape[1] and k0 == 0 and k1 == depth
-        for i in range(i0, i1, ROWS):
-            whole = i + ROWS <= i1
-            if over_the_end:
-                whole = (i + ROWS - 1) * C.shape[1] + n <= i1 * C.shape[1]
-            elif ragged:
-                whole = False
-            target, at, stride = (C.reshape(C.size), i * C.shape[1] + j0, C.shape[1]) if whole else (scratch, 0, n)
-            rows = min(ROWS, i1 - i)
-            if not whole and k0 > 0:
-                for r in range(rows):
-                    copy(window(C, (i + r) * C.shape[1] + j0, j1 - j0), window(scratch, r * n, j1 - j0))
-            if vectors == 1:
-                tile_1(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-            elif vectors == 2:
-                tile_2(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-            elif vectors == 3:
-                tile_3(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-            else:
-                tile_4(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-            if not whole:
-                for r in range(rows):
-                    copy(window(scratch, r * n, j1 - j0), window(C, (i + r) * C.shape[1] + j0, j1 - j0))
-        k0 = max(k1, 1)
+    block = 0
+    while block == 0 or block < depth:
+        block_end = min(block + at_a_time, depth) if packed else depth
+        for j in range(j0, j1, width):
+            columns = min(width, j1 - j)
+            vectors = (columns + v - 1) // v
+            n = vectors * v
+            ragged = n != columns
+            for l in range(n):
+                c[l] = b[j + l] if l < columns and b.size > 0 else C.dtype.type(0)
+            k0 = block
+            while k0 == block or k0 < block_end:
+                directly, k1 = not packed, block_end
+                if directly and ragged:
+                    # A whole vector at the end of a row reads on into the next one, which does no harm where there
+                    # is one; the last rows come from a copy
+                    directly = k0 < depth - v
+                    k1 = depth - v if directly else depth
+                if transposed:
+                    pack_transposed(B, k0, k1, j, j + columns, n, panel)
+                elif not directly:
+                    pack(B, k0, k1, j, j + columns, n, panel)
+                source, start, step = (
+                    (B.reshape(B.size), k0 * B.shape[1] + j, B.shape[1]) if directly else (panel, 0, n)
+                )
+                terms = A[:, k0:k1]
+                # Where C is one panel and its sums are done in one go, a row may be written over its end: the rows
+                # that begin there are written later
+                over_the_end = ragged and columns == C.shape[1] and k0 == 0 and k1 == depth
+                for i in range(i0, i1, ROWS):
+                    whole = i + ROWS <= i1
+                    if over_the_end:
+                        whole = (i + ROWS - 1) * columns + n <= i1 * columns
+                    elif ragged:
+                        whole = False
+                    target, at, stride = (
+                        (C.reshape(C.size), i * C.shape[1] + j, C.shape[1]) if whole else (scratch, 0, n)
+                    )
+                    rows = min(ROWS, i1 - i)
+                    if not whole and k0 > 0:
+                        for r in range(rows):
+                            copy(window(C, (i + r) * C.shape[1] + j, columns), window(scratch, r * n, columns))
+                    if vectors == 1:
+                        tile_1(terms, i, source, start, step, k0 == 0, c, target, at, stride)
+                    elif vectors == 2:
+                        tile_2(terms, i, source, start, step, k0 == 0, c, target, at, stride)
+                    elif vectors == 3:
+                        tile_3(terms, i, source, start, step, k0 == 0, c, target, at, stride)
+                    else:
+                        tile_4(terms, i, source, start, step, k0 == 0, c, target, at, stride)
+                    if not whole:
+                        for r in range(rows):
+                            copy(window(scratch, r * n, columns), window(C, (i + r) * C.shape[1] + j, columns))
+                k0 = max(k1, k0 + 1)
+        block = max(block_end, 1)
 
 
 @part_of_kernels
@@ -206,33 +223,36 @@ def copy(source: Vector, target: Vector) -> None:
 
 
 @part_of_kernels
-def rows_of_a_part(C: Matrix, flop: int) -> int:
-    """How many rows each part of C has.
+def shape_of_a_part(C: Matrix, flop: int) -> tuple[int, int]:
+    """How many rows and columns of C make a part.
 
-    A part is a tile's width of columns and all rows, unless the threads would get unequal shares of such parts: then
-    it has a thread's share of the rows.
+    One thread takes all columns. Several share the panels, if they can be shared equally, or else the rows. Many rows
+    are cut into parts of about the same size.
     """
-    m = int(C.shape[0])
-    panels = number_of_parts(C, m)
-    threads = thread_count()
-    if threads_pay(flop) and panels % threads != 0:
-        share = (m + threads - 1) // threads
-        return (share + ROWS - 1) // ROWS * ROWS
-    return m
-
-
-@part_of_kernels
-def number_of_parts(C: Matrix, rows: int) -> int:
-    m, n = int(C.shape[0]), int(C.shape[1])
-    width = VECTORS * lanes(C)
-    return max(1, (m + rows - 1) // max(rows, 1)) * ((n + width - 1) // width)
-
-
-@part_of_kernels
-def part_of(C: Matrix, rows: int, t: int) -> tuple[int, int, int, int]:
-    """Rows i0:i1 and columns j0:j1 of the t-th part."""
-    m, n = C.shape
+    m, n, threads = int(C.shape[0]), int(C.shape[1]), thread_count()
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width
-    i0, j0 = t // panels * rows, t % panels * width
-    return i0, min(i0 + rows, m), j0, min(j0 + width, n)
+    share, columns = m, n
+    if threads_pay(flop) and panels % threads == 0:
+        columns = panels // threads * width
+    elif threads_pay(flop):
+        share = (m + threads - 1) // threads
+    pieces = (share + MOST_ROWS - 1) // MOST_ROWS
+    rows = (share + pieces - 1) // max(pieces, 1)
+    return max((rows + ROWS - 1) // ROWS * ROWS, 1), max(columns, 1)
+
+
+@part_of_kernels
+def number_of_parts(C: Matrix, shape: tuple[int, int]) -> int:
+    rows, columns = shape
+    return max(1, (int(C.shape[0]) + rows - 1) // rows) * ((int(C.shape[1]) + columns - 1) // columns)
+
+
+@part_of_kernels
+def part_of(C: Matrix, shape: tuple[int, int], t: int) -> tuple[int, int, int, int]:
+    """Rows i0:i1 and columns j0:j1 of the t-th part: downwards first, so that neighbours share columns."""
+    m, n = C.shape
+    rows, columns = shape
+    down = max(1, (m + rows - 1) // rows)
+    i0, j0 = t % down * rows, t // down * columns
+    return i0, min(i0 + rows, m), j0, min(j0 + columns, n)
