@@ -115,7 +115,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return
         from . import linking
 
-        payload = dumps((linking.links_of(data.library), data._reduce()))
+        payload = dumps((linking.links_of(data), data._reduce()))
         path = self._path(sig, data.codegen)
         temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:

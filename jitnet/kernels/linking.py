@@ -50,9 +50,10 @@ def linked(helper: Callable[..., None]) -> Callable[..., None]:
     return helper
 
 
-def links_of(library: Any) -> list[tuple[str, tuple[Any, ...]]]:
+def links_of(machine_code: Any) -> list[tuple[str, tuple[Any, ...]]]:
     """The linked helpers that this machine code calls, each with the types of its arguments."""
-    names = {function.name for function in library._final_module.functions if function.name.startswith(PREFIX)}
+    functions = machine_code._asdict()["library"]._final_module.functions
+    names = {function.name for function in functions if function.name.startswith(PREFIX)}
     return [_LINKED[symbol] for symbol in sorted(names)]
 
 
@@ -67,8 +68,8 @@ def _link(name: str, arguments: tuple[Any, ...]) -> None:
     if symbol not in _LINKED:
         helper = _HELPERS[name]
         helper.compile(arguments)
-        machine_code = helper.overloads[arguments]
-        address = machine_code.library.get_pointer_to_function(machine_code.fndesc.llvm_func_name)
+        machine_code = helper.overloads[arguments]._asdict()
+        address = machine_code["library"].get_pointer_to_function(machine_code["fndesc"].llvm_func_name)
         llvmlite.binding.add_symbol(symbol, address)
         _LINKED[symbol] = name, arguments
 
