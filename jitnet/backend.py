@@ -31,9 +31,8 @@ Call = tuple[Kernel, tuple[Any, ...]]
 """A kernel and its arguments."""
 
 
-BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "reordered", "njit")
+BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "njit")
 """Rungs in the order in which `fast` prefers them; the parallel ones use threads only where that pays."""
-
 
 CHOICES: dict[str, Callable[[str], Kernel]] = {
     "python": lambda operation: LADDERS[operation]["python"],

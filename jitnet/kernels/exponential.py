@@ -63,7 +63,7 @@ def _functions(real: Any, integer: Any, degree: int, upper: float, lower: float)
 
     @part_of_kernels
     def split(x):
-        """n, in the lowest bits of a float; r; and r + r²·g(r)."""
+        """n, in the lowest bits of a float, and r."""
         bits = x * log2_e + whole
         n = bits - whole
         return bits, (x - n * ln2_upper) - n * ln2_lower

@@ -113,14 +113,10 @@ def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -
     for k in range(k0, k1):
         target = window(panel, (k - k0) * n, n)
         source = window(B, k * B.shape[1] + j0, n)
-        if j1 - j0 == n:
-            for j in range(n):
-                target[j] = source[j]
-        else:
-            for j in range(j1 - j0):
-                target[j] = source[j]
-            for j in range(j1 - j0, n):
-                target[j] = panel.dtype.type(0)
+        for j in range(j1 - j0):
+            target[j] = source[j]
+        for j in range(j1 - j0, n):
+            target[j] = panel.dtype.type(0)
 
 
 @part_of_kernels
