@@ -6,12 +6,9 @@ them; here a tile of C, 5 rows high and 4 registers wide, is fetched and stored 
     C[i : i+5, j : j+64]  in 5 × 4 registers           (float32 and AVX-512; AVX2 has half the registers: 5 × 2)
     for every k:  4 loads of B[k, j : j+64], 5 numbers of A, each copied to all lanes: 9 loads for 20 multiply-adds
 
-Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; with 6 rows LLVM runs out of its 32
-registers (24 sums, 6 numbers of A, the vectors of B) and spills some; 5 × 2 + 5 + 1 is just what AVX2's 16 can hold.
-
-How LLVM is made to keep the tile in registers: the tile is an array on the stack of constant size; the inner loop
-has a constant length and its five rows are written out, so that it is vectorised first, then unrolled away, and
-what is left reads and writes the array at constant places only.
+Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and the numbers of A must
+fit 32 registers, and 5 × 2 + 2 + 1 is what AVX2's 16 can hold. Each row of the tile is a strip (`strip.py`): a value
+that lives in registers, so the loop over k reads like the formula.
 """
 
 from typing import Any
@@ -19,104 +16,102 @@ from typing import Any
 from .jit import part_of_kernels
 from .legend import Matrix, Vector
 from .linking import linked
+from .strip import MASKS, load, load_part, spread, store, store_part
 from .threads import thread_count, threads_pay
 from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, transpose_square, window
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
-SHALLOW, DEEP = 128, 512
-"""Terms of the sum that are taken at a time from a panel. SHALLOW rows of B, a tile wide, fit the L1 cache; with many
-rows of C, to fetch and store its sums less often is worth more, and DEEP rows still fit the L2 cache."""
+DEPTH = 1024
+"""Rows of a panel, terms of the sum that are taken at a time. A panel fits the L2 cache, and being so deep it makes the
+copying of B and the trips of the sums to memory a few percent of the work."""
 
-DEEP_ROWS = 240
-"""From this many rows of C on, panels are deep."""
-
-MOST_ROWS = 480
-"""Rows of C in one part: so many rows of A, DEEP columns of them, fit half of an L2 cache."""
+MOST_ROWS = 1024
+"""Rows of C in one part: so many rows of A, DEPTH columns of them, stay in the cache for all panels but the first."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
-TILE_BYTES = ROWS * ROW_BYTES
-PANEL_BYTES = DEEP * ROW_BYTES
+PANEL_BYTES = DEPTH * ROW_BYTES
 
-MANY_ROWS = 96
+MANY_ROWS = 200
 """From this many rows of C on, copying B into a panel costs less than reading it from where it lies."""
 
-FAR = 1536
-"""Bytes. Rows of B that lie further apart are copied for few rows of C too: a page of memory holds few of them, each
-page costs a translation of its address, and rows a power of two apart push each other out of the cache."""
+FAR = 6144
+"""Bytes. Rows of B that lie further apart than this, one and a half pages of memory, are copied for few rows of C too:
+each page costs a translation of its address, and rows a power of two apart push each other out of the cache."""
 
 
-def tile_of_width(vectors: int) -> Any:
-    """The tile, `vectors` registers wide: the last columns of a matrix seldom need all of them."""
-    tile_bytes = ROWS * vectors * VECTOR_BYTES
+def tiles_of_width(vectors: int, whole: bool) -> Any:
+    """The tiles of one panel, `vectors` registers wide; `whole` if its last column fills the last of them."""
 
     @part_of_kernels
-    def tile(
-        A: Matrix, i: int, B: Vector, start: int, step: int, fresh: bool, c: Vector, C: Vector, at: int, stride: int
-    ) -> None:
-        """Five rows of C, one tile wide: C = c + Σ_k A[i:i+5, k]·B[k].
+    def tiles(
+        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, fresh: bool, b: Vector, C: Matrix, j: int,
+        count: int,
+    ) -> None:  # fmt: skip
+        """C[i0:i1, j : j+count] = b[j : j+count] + Σ_k A[i0:i1, k]·B[k], five rows at a time.
 
-        B's row k begins at element start + k·step; C's rows begin at element `at`, `stride` apart. Fresh sums begin
-        with c, the same for every row, others with what C holds. Where A ends, its last row is taken again; what
-        comes of that is for the caller to leave out.
+        B's row k begins at element start + k·step. Fresh sums begin with b, if it is not empty, others with what C
+        holds. Where the rows end, the last one is taken several times: each time it comes to the same.
         """
-        n = vectors * lanes(C)
-        last = A.shape[0] - 1
-        a0, a1, a2, a3, a4 = A[i], A[min(i + 1, last)], A[min(i + 2, last)], A[min(i + 3, last)], A[min(i + 4, last)]
-        c0, c1, c2 = window(C, at, n), window(C, at + stride, n), window(C, at + 2 * stride, n)
-        c3, c4 = window(C, at + 3 * stride, n), window(C, at + 4 * stride, n)
-        acc = stack_array(tile_bytes, C)
-        if fresh:
-            for j in range(n):
-                acc[j] = acc[n + j] = acc[2 * n + j] = acc[3 * n + j] = acc[4 * n + j] = c[j]
-        else:
-            for j in range(n):
-                acc[j] = c0[j]
-                acc[n + j] = c1[j]
-                acc[2 * n + j] = c2[j]
-                acc[3 * n + j] = c3[j]
-                acc[4 * n + j] = c4[j]
-        for k in range(A.shape[1]):
-            b = window(B, start, n)
-            x0, x1, x2, x3, x4 = a0[k], a1[k], a2[k], a3[k], a4[k]
-            for j in range(n):
-                y = b[j]
-                acc[j] += x0 * y
-                acc[n + j] += x1 * y
-                acc[2 * n + j] += x2 * y
-                acc[3 * n + j] += x3 * y
-                acc[4 * n + j] += x4 * y
-            start += step
-        for j in range(n):
-            c0[j] = acc[j]
-        for j in range(n):
-            c1[j] = acc[n + j]
-        for j in range(n):
-            c2[j] = acc[2 * n + j]
-        for j in range(n):
-            c3[j] = acc[3 * n + j]
-        for j in range(n):
-            c4[j] = acc[4 * n + j]
+        n, last = C.shape[1], i1 - 1
+        zero = spread(C.dtype.type(0), C, vectors)
+        first = zero
+        if b.size > 0:
+            first = load(b, j, vectors) if whole else load_part(b, j, vectors, count)
+        for i in range(i0, i1, ROWS):
+            i1_, i2, i3, i4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
+            a0, a1, a2, a3, a4 = A[i], A[i1_], A[i2], A[i3], A[i4]
+            at0, at1, at2, at3, at4 = i * n + j, i1_ * n + j, i2 * n + j, i3 * n + j, i4 * n + j
+            c0 = c1 = c2 = c3 = c4 = first
+            if not fresh:
+                c0 = load(C, at0, vectors) if whole else load_part(C, at0, vectors, count)
+                c1 = load(C, at1, vectors) if whole else load_part(C, at1, vectors, count)
+                c2 = load(C, at2, vectors) if whole else load_part(C, at2, vectors, count)
+                c3 = load(C, at3, vectors) if whole else load_part(C, at3, vectors, count)
+                c4 = load(C, at4, vectors) if whole else load_part(C, at4, vectors, count)
+            at = start
+            for k in range(A.shape[1]):
+                y = load(B, at, vectors) if whole or not MASKS else load_part(B, at, vectors, count)
+                c0 = c0 + a0[k] * y
+                c1 = c1 + a1[k] * y
+                c2 = c2 + a2[k] * y
+                c3 = c3 + a3[k] * y
+                c4 = c4 + a4[k] * y
+                at += step
+            if whole:
+                store(c0, C, at0)
+                store(c1, C, at1)
+                store(c2, C, at2)
+                store(c3, C, at3)
+                store(c4, C, at4)
+            else:
+                store_part(c0, C, at0, count)
+                store_part(c1, C, at1, count)
+                store_part(c2, C, at2, count)
+                store_part(c3, C, at3, count)
+                store_part(c4, C, at4, count)
 
-    return tile
+    return tiles
 
 
-tile_1 = tile_of_width(1)
-tile_2 = tile_of_width(2)
-tile_3 = tile_of_width(3) if VECTORS > 2 else tile_2
-tile_4 = tile_of_width(4) if VECTORS > 2 else tile_2
+whole_tiles = tiles_of_width(VECTORS, True)
+part_1 = tiles_of_width(1, False)
+part_2 = tiles_of_width(2, False)
+part_3 = tiles_of_width(3, False) if VECTORS > 2 else part_2
+part_4 = tiles_of_width(4, False) if VECTORS > 2 else part_2
 
 
 @part_of_kernels
 def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
-    """panel[k − k0] = B[k, j0:j1], filled up with zeros to rows of n: aligned, contiguous, nothing behind its end."""
-    for k in range(k0, k1):
-        target = window(panel, (k - k0) * n, n)
-        source = window(B, k * B.shape[1] + j0, n)
-        for j in range(j1 - j0):
-            target[j] = source[j]
-        for j in range(j1 - j0, n):
-            target[j] = panel.dtype.type(0)
+    """panel[k − k0] = B[k, j0:j1], filled up with zeros to rows of n: aligned and contiguous."""
+    v, stride = lanes(panel), B.shape[1]
+    if j1 - j0 == VECTORS * v:
+        for k in range(k0, k1):
+            store(load(B, k * stride + j0, VECTORS), panel, (k - k0) * n)
+    else:
+        for k in range(k0, k1):
+            for j in range(j0, j1, v):
+                store(load_part(B, k * stride + j, 1, j1 - j), panel, (k - k0) * n + j - j0)
 
 
 @part_of_kernels
@@ -148,74 +143,34 @@ def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: in
     columns: so that many columns of A are in the L2 cache for all panels but the first.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
-    by_columns = A.strides[0] == A.itemsize  # then each k is on another line of the cache
-    at_a_time = DEEP if i1 - i0 >= DEEP_ROWS and not by_columns else SHALLOW
     far_apart = B.shape[1] * B.itemsize > FAR
     packed = transposed or i1 - i0 >= MANY_ROWS or (far_apart and i1 - i0 > 2 * ROWS)
-    panel, scratch = stack_array(PANEL_BYTES, C), stack_array(TILE_BYTES, C)
-    c = stack_array(ROW_BYTES, C)
-    block = 0
-    while block == 0 or block < depth:
-        block_end = min(block + at_a_time, depth) if packed else depth
+    packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel has zeros behind its end
+    panel = stack_array(PANEL_BYTES, C)
+    k0 = 0
+    while k0 == 0 or k0 < depth:
+        k1 = min(k0 + DEPTH, depth) if packed else depth
+        terms = A[:, k0:k1]
         for j in range(j0, j1, width):
             columns = min(width, j1 - j)
             vectors = (columns + v - 1) // v
             n = vectors * v
-            ragged = n != columns
-            for l in range(n):
-                c[l] = b[j + l] if l < columns and b.size > 0 else C.dtype.type(0)
-            k0 = block
-            while k0 == block or k0 < block_end:
-                directly, k1 = not packed, block_end
-                if directly and ragged:
-                    # A whole vector at the end of a row reads on into the next one, which does no harm where there
-                    # is one; the last rows come from a copy
-                    directly = k0 < depth - v
-                    k1 = depth - v if directly else depth
-                if transposed:
-                    pack_transposed(B, k0, k1, j, j + columns, n, panel)
-                elif not directly:
-                    pack(B, k0, k1, j, j + columns, n, panel)
-                source, start, step = (
-                    (B.reshape(B.size), k0 * B.shape[1] + j, B.shape[1]) if directly else (panel, 0, n)
-                )
-                terms = A[:, k0:k1]
-                # Where C is one panel and its sums are done in one go, a row may be written over its end: the rows
-                # that begin there are written later
-                over_the_end = ragged and columns == C.shape[1] and k0 == 0 and k1 == depth
-                for i in range(i0, i1, ROWS):
-                    whole = i + ROWS <= i1
-                    if over_the_end:
-                        whole = (i + ROWS - 1) * columns + n <= i1 * columns
-                    elif ragged:
-                        whole = False
-                    target, at, stride = (
-                        (C.reshape(C.size), i * C.shape[1] + j, C.shape[1]) if whole else (scratch, 0, n)
-                    )
-                    rows = min(ROWS, i1 - i)
-                    if not whole and k0 > 0:
-                        for r in range(rows):
-                            copy(window(C, (i + r) * C.shape[1] + j, columns), window(scratch, r * n, columns))
-                    if vectors == 1:
-                        tile_1(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-                    elif vectors == 2:
-                        tile_2(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-                    elif vectors == 3:
-                        tile_3(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-                    else:
-                        tile_4(terms, i, source, start, step, k0 == 0, c, target, at, stride)
-                    if not whole:
-                        for r in range(rows):
-                            copy(window(scratch, r * n, columns), window(C, (i + r) * C.shape[1] + j, columns))
-                k0 = max(k1, k0 + 1)
-        block = max(block_end, 1)
-
-
-@part_of_kernels
-def copy(source: Vector, target: Vector) -> None:
-    """A loop of known kind, where target[:] = source would check for overlap and shape first."""
-    for j in range(target.size):
-        target[j] = source[j]
+            if transposed:
+                pack_transposed(B, k0, k1, j, j + columns, n, panel)
+            elif packed:
+                pack(B, k0, k1, j, j + columns, n, panel)
+            source, start, step = (panel, 0, n) if packed else (window(B, 0, B.size), k0 * B.shape[1] + j, B.shape[1])
+            if columns == width:
+                whole_tiles(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+            elif vectors == 1:
+                part_1(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+            elif vectors == 2:
+                part_2(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+            elif vectors == 3:
+                part_3(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+            else:
+                part_4(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+        k0 = max(k1, 1)
 
 
 @part_of_kernels

@@ -85,7 +85,7 @@ def _stack_array(context, builder, signature, arguments):
     with builder.goto_entry_block():
         memory = builder.alloca(ir.ArrayType(ir.IntType(8), size))
         memory.align = 64
-    _widen(builder.function)
+    widen(builder.function)
     pointer = builder.bitcast(memory, context.get_value_type(vector.dtype).as_pointer())
     count = context.get_constant(types.intp, size // (vector.dtype.bitwidth // 8))
     return _array_at(context, builder, vector, pointer, count)
@@ -110,11 +110,11 @@ def _type_of_wide(context):
 
 @lower_builtin(wide, types.Array)
 def _wide(context, builder, signature, arguments):
-    _widen(builder.function)
+    widen(builder.function)
     return context.get_dummy_value()
 
 
-def _widen(function):
+def widen(function):
     """For Intel's server chips LLVM takes 256-bit vectors unless the function says otherwise."""
     if VECTOR_BYTES == 64:
         # llvmlite checks the names of attributes against a list without this one, so it is put in by hand

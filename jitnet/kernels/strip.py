@@ -1,0 +1,222 @@
+"""Strips: numbers side by side that are held in vector registers, and calculated with as one.
+
+    load(array, start, vectors)                the numbers from element start on, as many as fill that many registers
+    load_part(array, start, vectors, count)    the first `count` of them, and zeros; behind them nothing is read
+    store(strip, array, start)                 back to memory
+    store_part(strip, array, start, count)     only the first `count`; behind them nothing is written
+    spread(x, array, vectors)                  x in every place
+    a + b, a - b, a * b, x * a                 place by place; with * and +, fused multiply-adds
+
+Interpreted, a strip is a small NumPy array. Compiled, it is one value of LLVM's vector type, which is a whole number of
+registers wide. So a sum of products that is kept in a strip is in registers, whatever the optimiser makes of the loops
+around it: no pass has to discover it first. `vectors` is a constant to the compiler; arrays are contiguous and are
+counted through all their dimensions.
+
+Reading and writing a part is one instruction with AVX-512 and AVX2 (`MASKS`), and number by number elsewhere.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.extending import models, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
+
+from .legend import Vector
+from .vector import VECTOR_BYTES, lanes, widen
+
+MASKS = VECTOR_BYTES > 16
+"""True if the vector unit can leave out places when it reads and writes."""
+
+
+def load(array: Any, start: int, vectors: int) -> Vector:
+    return array.reshape(-1)[start : start + vectors * lanes(array)].copy()  # type: ignore[no-any-return]
+
+
+def load_part(array: Any, start: int, vectors: int, count: int) -> Vector:
+    strip = np.zeros(vectors * lanes(array), array.dtype)
+    count = max(0, min(count, strip.size))
+    strip[:count] = array.reshape(-1)[start : start + count]
+    return strip
+
+
+def store(strip: Vector, array: Any, start: int) -> None:
+    array.reshape(-1)[start : start + strip.size] = strip
+
+
+def store_part(strip: Vector, array: Any, start: int, count: int) -> None:
+    count = max(0, min(count, strip.size))
+    array.reshape(-1)[start : start + count] = strip[:count]
+
+
+def spread(x: Any, array: Any, vectors: int) -> Vector:
+    return np.full(vectors * lanes(array), x, array.dtype)
+
+
+class Strip(types.Type):
+    """What the compiler calls a strip: so many registers full of numbers of that dtype."""
+
+    def __init__(self, dtype: Any, vectors: int) -> None:
+        self.dtype, self.vectors = dtype, vectors
+        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Strip({dtype}, {vectors})")
+
+
+@register_model(Strip)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, strip):
+        number = manager.lookup(strip.dtype).get_value_type()
+        super().__init__(manager, strip, ir.ArrayType(ir.VectorType(number, strip.lanes), strip.vectors))
+
+
+def _strip_of(array: Any, vectors: Any) -> Any:
+    is_constant = isinstance(array, types.Array) and isinstance(vectors, types.IntegerLiteral)
+    return Strip(array.dtype, vectors.literal_value) if is_constant else None
+
+
+def _typed(function, result):
+    """Tell Numba the type of a function's result, given the types of its arguments."""
+
+    class Template(AbstractTemplate):
+        key = function
+        prefer_literal = True
+
+        def generic(self, arguments, keywords):
+            of = result(*arguments)
+            return of and signature(of, *arguments)
+
+    infer_global(function)(Template)
+
+
+_typed(load, lambda array, start, vectors: _strip_of(array, vectors))
+_typed(load_part, lambda array, start, vectors, count: _strip_of(array, vectors))
+_typed(store, lambda strip, array, start: types.none if isinstance(strip, Strip) else None)
+_typed(store_part, lambda strip, array, start, count: types.none if isinstance(strip, Strip) else None)
+_typed(spread, lambda x, array, vectors: _strip_of(array, vectors))
+
+
+def _registers(builder, strip):
+    return [builder.extract_value(strip, r) for r in range(strip.type.count)]
+
+
+def _joined(builder, registers):
+    strip = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
+    for r, register in enumerate(registers):
+        strip = builder.insert_value(strip, register, r)
+    return strip
+
+
+def _places(context, builder, array_type, array, start, strip):
+    """Address in memory of each register of a strip, and the alignment that it is sure to have."""
+    widen(builder.function)
+    memory = context.make_array(array_type)(context, builder, array)
+    step = strip.element.count
+    starts = [builder.add(start, ir.Constant(start.type, r * step)) for r in range(strip.count)]
+    addresses = [builder.gep(memory.data, [at], inbounds=True) for at in starts]
+    align = ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
+    return [builder.bitcast(address, strip.element.as_pointer()) for address in addresses], align
+
+
+def _masks(builder, strip, count):
+    """For each register of a strip, the mask that lets through what belongs to the first `count` numbers."""
+    places = ir.VectorType(ir.IntType(32), strip.element.count)
+    most = ir.Constant(count.type, strip.count * places.count)
+    at_most = builder.select(builder.icmp_signed("<", count, most), count, most)
+    limit = _everywhere(builder, builder.trunc(at_most, places.element), places)
+    numbered = [list(range(r * places.count, (r + 1) * places.count)) for r in range(strip.count)]
+    return [builder.icmp_signed("<", ir.Constant(places, numbers), limit) for numbers in numbered]
+
+
+def _everywhere(builder, x, vector):
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+def _masked(builder, name, register, result, arguments):
+    """Call LLVM's masked load or store for one register."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    bits = "f32" if isinstance(register.element, ir.FloatType) else "f64"
+    full = f"llvm.masked.{name}.v{register.count}{bits}.p0"
+    known = builder.module.globals.get(full)
+    return builder.call(known or ir.Function(builder.module, kind, full), arguments)
+
+
+@lower_builtin(load, types.Array, types.Integer, types.Integer)
+def _load(context, builder, signature, arguments):
+    strip = context.get_value_type(signature.return_type)
+    array, start, _ = arguments
+    addresses, align = _places(context, builder, signature.args[0], array, start, strip)
+    return _joined(builder, [builder.load(address, align=align.constant) for address in addresses])
+
+
+@lower_builtin(load_part, types.Array, types.Integer, types.Integer, types.Integer)
+def _load_part(context, builder, signature, arguments):
+    strip, array_type = context.get_value_type(signature.return_type), signature.args[0]
+    array, start, _, count = arguments
+    addresses, align = _places(context, builder, array_type, array, start, strip)
+    nothing = ir.Constant(strip.element, None)
+    loads = [
+        _masked(builder, "load", strip.element, strip.element, [address, align, mask, nothing])
+        for address, mask in zip(addresses, _masks(builder, strip, count), strict=True)
+    ]
+    return _joined(builder, loads)
+
+
+@lower_builtin(store, Strip, types.Array, types.Integer)
+def _store(context, builder, signature, arguments):
+    strip, array, start = arguments
+    addresses, align = _places(context, builder, signature.args[1], array, start, strip.type)
+    for register, address in zip(_registers(builder, strip), addresses, strict=True):
+        builder.store(register, address, align=align.constant)
+    return context.get_dummy_value()
+
+
+@lower_builtin(store_part, Strip, types.Array, types.Integer, types.Integer)
+def _store_part(context, builder, signature, arguments):
+    strip, array, start, count = arguments
+    array_type = signature.args[1]
+    addresses, align = _places(context, builder, array_type, array, start, strip.type)
+    registers, masks = _registers(builder, strip), _masks(builder, strip.type, count)
+    for register, address, mask in zip(registers, addresses, masks, strict=True):
+        _masked(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
+    return context.get_dummy_value()
+
+
+@lower_builtin(spread, types.Float, types.Array, types.Integer)
+def _spread(context, builder, signature, arguments):
+    widen(builder.function)
+    strip = context.get_value_type(signature.return_type)
+    return _joined(builder, [_everywhere(builder, arguments[0], strip.element)] * strip.count)
+
+
+def _arithmetic(function, instruction):
+    """a ∘ b for two strips, or for a number and a strip."""
+
+    class Template(AbstractTemplate):
+        key = function
+
+        def generic(self, arguments, keywords):
+            strips = [a for a in arguments if isinstance(a, Strip)]
+            fits = strips and all(a in (strips[0], strips[0].dtype) for a in arguments)
+            return signature(strips[0], *arguments) if fits else None
+
+    infer_global(function)(Template)
+
+    def lower(context, builder, signature, arguments):
+        strip = context.get_value_type(signature.return_type)
+        a, b = (
+            _registers(builder, x) if x.type == strip else [_everywhere(builder, x, strip.element)] * strip.count
+            for x in arguments
+        )
+        return _joined(builder, [getattr(builder, instruction)(*pair) for pair in zip(a, b, strict=True)])
+
+    for kinds in ((Strip, Strip), (types.Float, Strip), (Strip, types.Float)):
+        lower_builtin(function, *kinds)(lower)
+
+
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")
