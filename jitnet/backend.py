@@ -43,6 +43,9 @@ CHOICES: dict[str, Callable[[str], Kernel]] = {
 }
 """Back end -> its choice of a rung for an operation."""
 
+DESCENDING = ("fast",)
+"""The back ends that take a step of SGD within the gradient's product, where others write the gradient down first."""
+
 THREADED = ("parallel", "fast")
 """The back ends that can use more than one of Numba's threads."""
 
@@ -107,6 +110,10 @@ class Backend:
     def gradients(self, X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
         """dW = Xᵀ·delta, db = Σ_rows delta."""
         self.kernels["gradients"](X, delta, dW, db)
+
+    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, W: Matrix, b: Vector) -> None:
+        """W ← W − lr·(Xᵀ·delta + weight_decay·W), b ← b − lr·(Σ_rows delta + weight_decay·b)."""
+        self.kernels["descend"](X, delta, lr, weight_decay, W, b)
 
     def recorded(self, dtype: np.dtype[Any], passes: "Callable[[Backend], object]") -> list[Call]:
         """The calls that `passes` makes of a back end, as (kernel, arguments), without making them.

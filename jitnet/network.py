@@ -90,12 +90,12 @@ class Dense:
 
     @property
     def dW(self) -> Matrix:
-        """∂L/∂W of the last batch (n_in, n_out)."""
+        """∂L/∂W of the batch that `gradients` saw last (n_in, n_out)."""
         return self._view(2)  # type: ignore[no-any-return]
 
     @property
     def db(self) -> Vector | None:
-        """∂L/∂b of the last batch (n_out,), or None with bias=False."""
+        """∂L/∂b of the batch that `gradients` saw last (n_out,), or None with bias=False."""
         return self._view(3)  # type: ignore[no-any-return]
 
     @staticmethod
@@ -224,14 +224,22 @@ class Network:
         f = self.layers[-1].activation
         run.output(loss, scale, work.Z, work.A[-1], Y, f, work.delta[-1], work.losses)
 
-    def pass_back(self, run: Backend, X: Matrix, work: Workspace) -> None:
-        """From delta at the output, layer by layer: the gradients, and delta one layer back."""
+    def pass_back(self, run: Backend, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> None:
+        """From delta at the output, layer by layer: delta one layer back, and the gradients.
+
+        With `descent`, a learning rate and a weight decay, the parameters take their step at once, and the gradients
+        are not kept.
+        """
         for l in range(len(self.layers) - 1, -1, -1):
-            W, _, _, dW, db = self._passes[l]
+            W, b, _, dW, db = self._passes[l]
             A_before = work.A[l - 1] if l > 0 else X
-            run.gradients(A_before, work.delta[l], dW, db)
             if l > 0:
                 run.propagate(work.delta[l], W, A_before, self._passes[l - 1].f, work.delta[l - 1])
+            if descent:
+                lr, weight_decay = map(self.dtype.type, descent)
+                run.descend(A_before, work.delta[l], lr, weight_decay, W, b)
+            else:
+                run.gradients(A_before, work.delta[l], dW, db)
 
     def operations(self, loss: Loss | None = None) -> list[str]:
         """The kernels that a pass forward needs and, given a loss, those of the pass back."""

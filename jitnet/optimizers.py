@@ -46,6 +46,11 @@ class Optimizer(ABC):
         """Change theta, in place, by a kernel that is compiled for theta's dtype: its numbers are rounded to that."""
         kernel(grad, *self.numbers(t), *state, theta)
 
+    @property
+    def descent(self) -> tuple[float, float] | None:
+        """lr and weight_decay, if the gradient is all that the step needs: then it can be taken as soon as that is."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         """Name and settings, to be written to a file or shown."""
         return {"name": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
@@ -69,6 +74,10 @@ class SGD(Optimizer):
         self._settle("weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
+        return self.lr, self.weight_decay
+
+    @property
+    def descent(self) -> tuple[float, float]:
         return self.lr, self.weight_decay
 
 

@@ -22,7 +22,7 @@ from .kernels.jit import Kernel
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
-from .step import Step
+from .step import Step, operations
 
 
 class Trainable(Protocol):
@@ -216,7 +216,8 @@ def fit(
     show = _display(progress)
     with backends.threads(threads), np.errstate(all="ignore"), show:
         began = time.perf_counter()
-        plan.run.compile(["gather", *net.operations(plan.loss), plan.optimizer.kernel], net.dtype, show.compiling)
+        needed = operations(net, plan.run, plan.loss, plan.optimizer)
+        plan.run.compile(["gather", *needed], net.dtype, show.compiling)
         history = state.history
         history.compile_seconds = time.perf_counter() - began
         show.training(history.epochs, plan.epochs)

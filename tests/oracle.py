@@ -119,6 +119,17 @@ def case(operation: str, shape: tuple[int, int, int], dtype: Any, seed: int = 0)
         X, delta = map(wide, inputs)
         expected = [X.T @ delta, delta.sum(axis=0)]
         sizes = [(m + 2) * (np.abs(X.T) @ np.abs(delta)), (m + 2) * np.abs(delta).sum(axis=0)]
+    elif operation == "descend":
+        lr, decay = dtype.type(0.1), dtype.type(0.01)
+        inputs = [draw(m, n_in), draw(m, n_out), lr, decay]
+        starts = [draw(n_in, n_out), draw(n_out)]
+        X, delta, W, b = map(wide, (*inputs[:2], *starts))
+        expected = [
+            W - float(lr) * (X.T @ delta + float(decay) * W), b - float(lr) * (delta.sum(axis=0) + float(decay) * b)
+        ]  # fmt: skip
+        sizes = [
+            (m + 4) * (np.abs(X.T) @ np.abs(delta) + np.abs(W)), (m + 4) * (np.abs(delta).sum(axis=0) + np.abs(b))
+        ]  # fmt: skip
     elif operation == "exp":
         inputs = [draw(m, n_out, scale=3)]
         expected = [np.exp(wide(inputs[0]))]

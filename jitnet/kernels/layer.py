@@ -3,10 +3,13 @@
     layer        A     = f(X·W + b)
     delta        delta = (delta_next·W_nextᵀ) ⊙ f'(Z)
     gradients    dW    = Xᵀ·delta,    db = Σ_rows delta
+    descend      W     ← W − lr·Xᵀ·delta,    b ← b − lr·Σ_rows delta: gradients and update in one
 
 f is one of the activations that work on each number alone, by its number in `activation.CODES`. b and db may be
 empty: then the layer has no bias. A back end trains with these; the bare products stand in `matmul.py`.
 """
+
+from typing import Any
 
 from numba import prange
 
@@ -14,9 +17,10 @@ from .activation import IDENTITY, activate, activated, slope, times_slope
 from .jit import part_of_kernels
 from .ladders import operation, rung
 from .legend import Matrix, Vector
+from .strip import load_part, spread, store_part
 from .threads import threads_pay
 from .tile import number_of_parts, part_of, product, shape_of_a_part
-from .vector import window
+from .vector import lanes, window
 
 
 @operation("T[:,::1], T[:,::1], T[::1], int64, T[:,::1]")
@@ -45,7 +49,8 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 @part_of_kernels
 def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, shape: tuple[int, int], t: int) -> None:
     i0, i1, j0, j1 = part_of(A, shape, t)
-    product(X, W, False, b, A, i0, i1, j0, j1)
+    zero = A.dtype.type(0)
+    product(X, W, False, b, zero, zero, A, i0, i1, j0, j1)
     if f != IDENTITY:
         activate(f, A, i0, i1, j0, j1)
 
@@ -93,7 +98,8 @@ def part_of_delta(
     delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix, shape: tuple[int, int], t: int
 ) -> None:
     i0, i1, j0, j1 = part_of(delta, shape, t)
-    product(delta_next, W_next, True, window(A, 0, 0), delta, i0, i1, j0, j1)
+    zero = delta.dtype.type(0)
+    product(delta_next, W_next, True, window(A, 0, 0), zero, zero, delta, i0, i1, j0, j1)
     if f != IDENTITY:
         times_slope(f, A, delta, i0, i1, j0, j1)
 
@@ -141,17 +147,22 @@ def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 
 
 @part_of_kernels
+def column_sums(delta: Matrix, j: int, count: int) -> Any:
+    """Σ_rows delta[:, j : j+count], a strip."""
+    total = spread(delta.dtype.type(0), delta, 1)
+    for i in range(delta.shape[0]):
+        total = total + load_part(delta, i * delta.shape[1] + j, 1, count)
+    return total
+
+
+@part_of_kernels
 def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: tuple[int, int], t: int) -> None:
     k0, k1, j0, j1 = part_of(dW, shape, t)
-    product(Xt, delta, False, window(db, 0, 0), dW, k0, k1, j0, j1)
+    zero = dW.dtype.type(0)
+    product(Xt, delta, False, window(db, 0, 0), zero, zero, dW, k0, k1, j0, j1)
     if k0 == 0 and db.size > 0:
-        sums = window(db, j0, j1 - j0)
-        for j in range(sums.size):
-            sums[j] = delta.dtype.type(0)
-        for i in range(delta.shape[0]):
-            d = window(delta, i * delta.shape[1] + j0, sums.size)
-            for j in range(sums.size):
-                sums[j] += d[j]
+        for j in range(j0, j1, lanes(db)):
+            store_part(column_sums(delta, j, j1 - j), db, j, j1 - j)
 
 
 @rung("gradients", "tile")
@@ -166,3 +177,59 @@ def gradients_tile(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     else:
         for t in range(number_of_parts(dW, shape)):
             part_of_gradients(strided, delta, dW, db, shape, t)
+
+
+@operation("T[:,::1], T[:,::1], T, T, T[:,::1], T[::1]")
+def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
+    """A step of gradient descent for a layer; its gradients, `gradients` above, are never written to memory.
+
+    Formula   W[k,j] ← W[k,j] − lr·(Σ_i X[i,k]·delta[i,j] + weight_decay·W[k,j])
+              b[j] ← b[j] − lr·(Σ_i delta[i,j] + weight_decay·b[j])
+    Shapes    X (m, n_in), delta (m, n_out), W (n_in, n_out), b (n_out,) or (0,); rows contiguous
+    Dtype     float32 or float64, all equal, numbers included; lr is not 0
+    Writes    W and b, in place, which must not overlap an input
+    Parallel  over k, and over j for b; never over the sum, so that any number of threads gives the same bits
+    Cost      2·m·n_in·n_out + m·n_out FLOP
+    Errors    none here: checks.py has spoken before
+    Source    the last of the four formulas, and `sgd` in update.py
+    """
+    m, n_in = X.shape
+    n_out = delta.shape[1]
+    for k in prange(n_in):
+        for j in range(n_out):
+            total = W.dtype.type(0)
+            for i in range(m):
+                total += X[i, k] * delta[i, j]
+            W[k, j] -= lr * (total + weight_decay * W[k, j])
+    for j in prange(b.size):
+        total = W.dtype.type(0)
+        for i in range(m):
+            total += delta[i, j]
+        b[j] -= lr * (total + weight_decay * b[j])
+
+
+@part_of_kernels
+def part_of_descend(
+    Xt: Matrix, delta: Matrix, lr: float, keep: float, W: Matrix, b: Vector, shape: tuple[int, int], t: int
+) -> None:
+    k0, k1, j0, j1 = part_of(W, shape, t)
+    product(Xt, delta, False, window(b, 0, 0), keep, lr, W, k0, k1, j0, j1)
+    if k0 == 0 and b.size > 0:
+        for j in range(j0, j1, lanes(b)):
+            old = load_part(b, j, 1, j1 - j)
+            store_part(keep * old - lr * column_sums(delta, j, j1 - j), b, j, j1 - j)
+
+
+@rung("descend", "tile")
+def descend_tile(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
+    """Like the rung above, but with the register tile, which subtracts its sums from W on its way out."""
+    flop = 2 * X.size * delta.shape[1]
+    shape = shape_of_a_part(W, flop)
+    keep = W.dtype.type(1) - lr * weight_decay
+    strided = X.T[:, ::1]
+    if threads_pay(flop):
+        for t in prange(number_of_parts(W, shape)):
+            part_of_descend(strided, delta, lr, keep, W, b, shape, t)
+    else:
+        for t in range(number_of_parts(W, shape)):
+            part_of_descend(strided, delta, lr, keep, W, b, shape, t)

@@ -5,6 +5,7 @@
     store(strip, array, start)                 back to memory
     store_part(strip, array, start, count)     only the first `count`; behind them nothing is written
     spread(x, array, vectors)                  x in every place
+    prefetch(array, start, vectors)            says that they will be wanted soon
     a + b, a - b, a * b, x * a                 place by place; with * and +, fused multiply-adds
 
 Interpreted, a strip is a small NumPy array. Compiled, it is one value of LLVM's vector type, which is a whole number of
@@ -25,6 +26,7 @@ from numba.core.extending import models, register_model
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
 
+from .buffers import LINE
 from .legend import Vector
 from .vector import VECTOR_BYTES, lanes, widen
 
@@ -54,6 +56,10 @@ def store_part(strip: Vector, array: Any, start: int, count: int) -> None:
 
 def spread(x: Any, array: Any, vectors: int) -> Vector:
     return np.full(vectors * lanes(array), x, array.dtype)
+
+
+def prefetch(array: Any, start: int, vectors: int) -> None:
+    """Nothing, but the cache begins to fetch these numbers, if there are any."""
 
 
 class Strip(types.Type):
@@ -95,6 +101,7 @@ _typed(load, lambda array, start, vectors: _strip_of(array, vectors))
 _typed(load_part, lambda array, start, vectors, count: _strip_of(array, vectors))
 _typed(store, lambda strip, array, start: types.none if isinstance(strip, Strip) else None)
 _typed(store_part, lambda strip, array, start, count: types.none if isinstance(strip, Strip) else None)
+_typed(prefetch, lambda array, start, vectors: types.none if _strip_of(array, vectors) else None)
 _typed(spread, lambda x, array, vectors: _strip_of(array, vectors))
 
 
@@ -182,6 +189,21 @@ def _store_part(context, builder, signature, arguments):
     registers, masks = _registers(builder, strip), _masks(builder, strip.type, count)
     for register, address, mask in zip(registers, addresses, masks, strict=True):
         _masked(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
+    return context.get_dummy_value()
+
+
+@lower_builtin(prefetch, types.Array, types.Integer, types.Integer)
+def _prefetch(context, builder, signature, arguments):
+    array_type, _, vectors = signature.args
+    memory = context.make_array(array_type)(context, builder, arguments[0])
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    known = builder.module.globals.get("llvm.prefetch.p0")
+    function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+    to_read, keep, data = (ir.Constant(word, value) for value in (0, 3, 1))
+    for line in range(0, vectors.literal_value * VECTOR_BYTES, LINE):
+        at = builder.add(arguments[1], ir.Constant(arguments[1].type, line * 8 // array_type.dtype.bitwidth))
+        builder.call(function, [builder.bitcast(builder.gep(memory.data, [at]), byte), to_read, keep, data])
     return context.get_dummy_value()
 
 

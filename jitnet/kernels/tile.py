@@ -16,7 +16,7 @@ from typing import Any
 from .jit import part_of_kernels
 from .legend import Matrix, Vector
 from .linking import linked
-from .strip import MASKS, load, load_part, spread, store, store_part
+from .strip import MASKS, load, load_part, prefetch, spread, store, store_part
 from .threads import thread_count, threads_pay
 from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, transpose_square, window
 
@@ -44,31 +44,45 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     """The tiles of one panel, `vectors` registers wide; `whole` if its last column fills the last of them."""
 
     @part_of_kernels
+    def read(array: Any, at: int, count: int) -> Any:
+        return load(array, at, vectors) if whole else load_part(array, at, vectors, count)
+
+    @part_of_kernels
+    def write(strip: Any, array: Any, at: int, count: int) -> None:
+        if whole:
+            store(strip, array, at)
+        else:
+            store_part(strip, array, at, count)
+
+    @part_of_kernels
     def tiles(
-        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, fresh: bool, b: Vector, C: Matrix, j: int,
-        count: int,
+        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, fresh: bool, b: Vector, keep: float, lr: float,
+        C: Matrix, j: int, count: int,
     ) -> None:  # fmt: skip
         """C[i0:i1, j : j+count] = b[j : j+count] + Σ_k A[i0:i1, k]·B[k], five rows at a time.
 
         B's row k begins at element start + k·step. Fresh sums begin with b, if it is not empty, others with what C
-        holds. Where the rows end, the last one is taken several times: each time it comes to the same.
+        holds. If lr is not 0, C takes a step against the sums: C = keep·C − lr·sums. Where the rows end, the last one
+        is taken several times: each time it comes to the same.
         """
         n, last = C.shape[1], i1 - 1
-        zero = spread(C.dtype.type(0), C, vectors)
-        first = zero
+        first = spread(C.dtype.type(0), C, vectors)
         if b.size > 0:
-            first = load(b, j, vectors) if whole else load_part(b, j, vectors, count)
+            first = read(b, j, count)
         for i in range(i0, i1, ROWS):
-            i1_, i2, i3, i4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
-            a0, a1, a2, a3, a4 = A[i], A[i1_], A[i2], A[i3], A[i4]
-            at0, at1, at2, at3, at4 = i * n + j, i1_ * n + j, i2 * n + j, i3 * n + j, i4 * n + j
+            r1, r2, r3, r4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
+            a0, a1, a2, a3, a4 = A[i], A[r1], A[r2], A[r3], A[r4]
+            at0, at1, at2, at3, at4 = i * n + j, r1 * n + j, r2 * n + j, r3 * n + j, r4 * n + j
             c0 = c1 = c2 = c3 = c4 = first
             if not fresh:
-                c0 = load(C, at0, vectors) if whole else load_part(C, at0, vectors, count)
-                c1 = load(C, at1, vectors) if whole else load_part(C, at1, vectors, count)
-                c2 = load(C, at2, vectors) if whole else load_part(C, at2, vectors, count)
-                c3 = load(C, at3, vectors) if whole else load_part(C, at3, vectors, count)
-                c4 = load(C, at4, vectors) if whole else load_part(C, at4, vectors, count)
+                c0, c1, c2 = read(C, at0, count), read(C, at1, count), read(C, at2, count)
+                c3, c4 = read(C, at3, count), read(C, at4, count)
+            if lr != 0:
+                prefetch(C, at0, vectors)
+                prefetch(C, at1, vectors)
+                prefetch(C, at2, vectors)
+                prefetch(C, at3, vectors)
+                prefetch(C, at4, vectors)
             at = start
             for k in range(A.shape[1]):
                 y = load(B, at, vectors) if whole or not MASKS else load_part(B, at, vectors, count)
@@ -78,18 +92,17 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
                 c3 = c3 + a3[k] * y
                 c4 = c4 + a4[k] * y
                 at += step
-            if whole:
-                store(c0, C, at0)
-                store(c1, C, at1)
-                store(c2, C, at2)
-                store(c3, C, at3)
-                store(c4, C, at4)
-            else:
-                store_part(c0, C, at0, count)
-                store_part(c1, C, at1, count)
-                store_part(c2, C, at2, count)
-                store_part(c3, C, at3, count)
-                store_part(c4, C, at4, count)
+            if lr != 0:
+                c0 = keep * read(C, at0, count) - lr * c0
+                c1 = keep * read(C, at1, count) - lr * c1
+                c2 = keep * read(C, at2, count) - lr * c2
+                c3 = keep * read(C, at3, count) - lr * c3
+                c4 = keep * read(C, at4, count) - lr * c4
+            write(c0, C, at0, count)
+            write(c1, C, at1, count)
+            write(c2, C, at2, count)
+            write(c3, C, at3, count)
+            write(c4, C, at4, count)
 
     return tiles
 
@@ -133,14 +146,18 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
 
 
 @linked
-def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
+def product(
+    A: Matrix, B: Matrix, transposed: bool, b: Vector, keep: float, lr: float, C: Matrix, i0: int, i1: int, j0: int,
+    j1: int,
+) -> None:  # fmt: skip
     """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1] + b[j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
 
-    A may be strided, because only single numbers of it are read. b may be empty. The terms of each sum are added in
-    the order of k, whatever the tile, so where the work is cut changes no bit of the result.
+    A may be strided, because only single numbers of it are read. b may be empty. If lr is not 0, C takes a step
+    against the product instead: C = keep·C − lr·(A·B + b). The terms of each sum are added in the order of k, whatever
+    the tile, so where the work is cut changes no bit of the result.
 
-    With few rows, B is read from where it lies. With many it is copied panel by panel, some rows at a time, outside the
-    columns: so that many columns of A are in the L2 cache for all panels but the first.
+    With few rows, B is read from where it lies. With many it is copied panel by panel, DEPTH rows at a time, outside
+    the columns: so that many columns of A are in the cache for all panels but the first.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
     far_apart = B.shape[1] * B.itemsize > FAR
@@ -151,6 +168,8 @@ def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: in
     while k0 == 0 or k0 < depth:
         k1 = min(k0 + DEPTH, depth) if packed else depth
         terms = A[:, k0:k1]
+        fresh = k0 == 0 or lr != 0  # a step is taken for every so many terms
+        kept = keep if k0 == 0 else C.dtype.type(1)
         for j in range(j0, j1, width):
             columns = min(width, j1 - j)
             vectors = (columns + v - 1) // v
@@ -161,15 +180,15 @@ def product(A: Matrix, B: Matrix, transposed: bool, b: Vector, C: Matrix, i0: in
                 pack(B, k0, k1, j, j + columns, n, panel)
             source, start, step = (panel, 0, n) if packed else (window(B, 0, B.size), k0 * B.shape[1] + j, B.shape[1])
             if columns == width:
-                whole_tiles(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+                whole_tiles(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
             elif vectors == 1:
-                part_1(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+                part_1(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
             elif vectors == 2:
-                part_2(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+                part_2(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
             elif vectors == 3:
-                part_3(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+                part_3(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
             else:
-                part_4(terms, i0, i1, source, start, step, k0 == 0, b, C, j, columns)
+                part_4(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
         k0 = max(k1, 1)
 
 

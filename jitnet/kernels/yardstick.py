@@ -109,6 +109,13 @@ def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
         np.sum(delta, axis=0, out=db)
 
 
+@yardstick("descend")
+def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
+    W -= lr * (X.T @ delta + weight_decay * W)
+    if b.size:
+        b -= lr * (delta.sum(axis=0) + weight_decay * b)
+
+
 @yardstick("half_squared_error")
 def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
     error = A - Y
