@@ -31,7 +31,7 @@ Call = tuple[Kernel, tuple[Any, ...]]
 """A kernel and its arguments."""
 
 
-BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "njit")
+BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "ahead_parallel", "njit")
 """Rungs in the order in which `fast` prefers them; the parallel ones use threads only where that pays."""
 
 CHOICES: dict[str, Callable[[str], Kernel]] = {
@@ -67,6 +67,16 @@ def _get(name: str) -> "Backend":
 def get(name: str) -> "Backend":
     """The back end of that name; the same object every time."""
     return _get(checks.one_of("back end", name, CHOICES))
+
+
+class Recording(dict[str, Kernel]):
+    """Operation -> what notes down a call of it; made when it is asked for, since a network needs but a few."""
+
+    def __init__(self, make: Callable[[str], Kernel]) -> None:
+        self._make = make
+
+    def __missing__(self, operation: str) -> Kernel:
+        return self._make(operation)
 
 
 class Backend:
@@ -128,7 +138,7 @@ class Backend:
             calls.append((kernel, arguments))
 
         recorder = copy.copy(self)
-        recorder.kernels = {name: functools.partial(record, self.direct(name, dtype)) for name in self.kernels}
+        recorder.kernels = Recording(lambda operation: functools.partial(record, self.direct(operation, dtype)))
         passes(recorder)
         return calls
 

@@ -2,8 +2,18 @@
 
 from numba import prange
 
-from .ladders import operation
+from .jit import part_of_kernels
+from .ladders import operation, rung
 from .legend import Matrix, Vector
+from .strip import load, load_part, prefetch, store, store_part
+from .threads import threads_pay
+from .vector import lanes
+
+VECTORS = 4
+"""Registers that are copied at a time."""
+
+AHEAD = 4
+"""Rows that are asked for before they are needed: while one is copied, memory has time to answer for that many."""
 
 
 @operation("T[:,::1], T[:,::1], int64[::1], int64, T[:,::1], T[:,::1]")
@@ -29,3 +39,32 @@ def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_b
             x_target[k] = x[k]
         for j in range(n_out):
             y_target[j] = y[j]
+
+
+@part_of_kernels
+def copy_row(source: Matrix, order: Vector, at: int, target: Matrix, i: int) -> None:
+    """target[i] = source[order[at]], and memory is told of source[order[at + AHEAD]]."""
+    n = source.shape[1]
+    whole = n - n % (VECTORS * lanes(source))
+    here, there = order[at] * n, i * n
+    next_one = order[min(at + AHEAD, order.size - 1)] * n
+    for k in range(0, whole, VECTORS * lanes(source)):
+        prefetch(source, next_one + k, VECTORS)
+        store(load(source, here + k, VECTORS), target, there + k)
+    if whole < n:
+        prefetch(source, next_one + whole, VECTORS)
+        store_part(load_part(source, here + whole, VECTORS, n - whole), target, there + whole, n - whole)
+
+
+@rung("gather", "ahead")
+def gather_ahead(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
+    """Like the rung above, but asks for rows before their turn; saves waiting for memory at the head of each row."""
+    m = X_batch.shape[0]
+    if threads_pay(4 * X_batch.size):
+        for i in prange(m):
+            copy_row(X, order, start + i, X_batch, i)
+            copy_row(Y, order, start + i, Y_batch, i)
+    else:
+        for i in range(m):
+            copy_row(X, order, start + i, X_batch, i)
+            copy_row(Y, order, start + i, Y_batch, i)

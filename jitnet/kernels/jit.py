@@ -10,6 +10,7 @@ exact for z = c = 1e4, into (c + log s) − z, which is not. `nnan` and `ninf` w
 and infinities, and then `isnan` answers False.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,13 +59,18 @@ def signature_for(pattern: str, dtype: np.dtype[Any]) -> str:
     return "(" + pattern.replace("T", dtype.name) + ",)"
 
 
+@functools.cache
+def _types_of(signature: str) -> tuple[Any, ...]:
+    arguments, _ = normalize_signature(signature)
+    return tuple(arguments)
+
+
 def needs_compiling(kernel: Kernel, signature: str) -> bool:
     """True if `compile_for` would have to run the compiler and not just load a file."""
     if not is_compiled(kernel):
         return False
     dispatcher: Any = kernel
-    arguments, _ = normalize_signature(signature)
-    known = arguments in dispatcher.overloads
+    known = _types_of(signature) in dispatcher.overloads
     return not known and not dispatcher._cache.holds(signature, dispatcher.targetctx.codegen())
 
 
@@ -78,7 +84,6 @@ def entry_point(kernel: Kernel, signature: str) -> Kernel:
     """The machine code for one signature, if it is there: arguments of other types would be read as if of these."""
     if not is_compiled(kernel):
         return kernel
-    arguments, _ = normalize_signature(signature)
     dispatcher: Any = kernel
-    overload = dispatcher.overloads.get(arguments)
+    overload = dispatcher.overloads.get(_types_of(signature))
     return kernel if overload is None else overload.entry_point

@@ -200,7 +200,7 @@ def _prefetch(context, builder, signature, arguments):
     kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
     known = builder.module.globals.get("llvm.prefetch.p0")
     function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
-    to_read, keep, data = (ir.Constant(word, value) for value in (0, 3, 1))
+    to_read, keep, data = (ir.Constant(word, value) for value in (0, 2, 1))
     for line in range(0, vectors.literal_value * VECTOR_BYTES, LINE):
         at = builder.add(arguments[1], ir.Constant(arguments[1].type, line * 8 // array_type.dtype.bitwidth))
         builder.call(function, [builder.bitcast(builder.gep(memory.data, [at]), byte), to_read, keep, data])
