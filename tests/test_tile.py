@@ -10,6 +10,7 @@ import pytest
 
 from jitnet.kernels import LADDERS
 from jitnet.kernels.buffers import aligned
+from jitnet.kernels.strip import load, load_part, prefetch, spread, store, store_part
 from jitnet.kernels.tile import DEPTH, MANY_ROWS, MOST_ROWS, ROWS, VECTORS
 from jitnet.kernels.vector import VECTOR_BYTES, lanes, stack_array, transpose_square, window
 
@@ -117,6 +118,40 @@ def test_the_twins_in_python_do_the_same(dtype):
     np.testing.assert_array_equal(ours[2 : 2 + 33 * n].reshape(n, 33)[:, :n], square.T)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vectors", [1, 2, 3, 4])
+def test_strips_are_twins_too(vectors, dtype):
+    """All that strips can do, with counts below none and above all, compiled and interpreted."""
+    import numba
+
+    from jitnet.kernels.jit import OPTIONS
+
+    def body(source, target, count):
+        n = vectors * lanes(source)
+        x, two = source[5], source.dtype.type(2)
+        a, part = load(source, 3, vectors), load_part(source, 7, vectors, count)
+        prefetch(source, 0, vectors)
+        store(a * part - x * a, target, 1)
+        store(spread(x, source, vectors) + two, target, n + 2)
+        store_part(part * two + a, target, 2 * n + 3, count)
+        store_part(two - a, target, 3 * n + 4, count)
+
+    n = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    source = np.random.default_rng(vectors).integers(-9, 9, 2 * n + 16).astype(dtype)
+    compiled = numba.njit(**OPTIONS)(body)
+    for count in (-1, 0, 1, n // 2, n - 1, n, n + 1, 2**31 + 1):
+        ours, theirs = np.full(5 * n + 8, 42, dtype), np.full(5 * n + 8, 42, dtype)
+        body(source, ours, count)
+        compiled(source, theirs, count)
+        np.testing.assert_array_equal(ours, theirs)
+        a, part = source[3 : 3 + n], np.where(np.arange(n) < count, source[7 : 7 + n], 0)
+        np.testing.assert_array_equal(ours[1 : n + 1], a * part - source[5] * a)
+        kept = max(0, min(count, n))
+        np.testing.assert_array_equal(ours[2 * n + 3 :][:kept], (part * 2 + a)[:kept])
+        assert (ours[2 * n + 3 + kept : 3 * n + 4] == 42).all()
+        assert (ours[3 * n + 4 + kept :] == 42).all()
+
+
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
 @pytest.mark.parametrize("features", ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", "+sse4.2,+popcnt"])
 def test_other_vector_units(features, tmp_path):
@@ -129,7 +164,7 @@ def test_other_vector_units(features, tmp_path):
     }  # fmt: skip
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this is that process")
-    wanted = "edge or seams or twins or (equals and (tile or polynomial))"
+    wanted = "edge or seams or twins or descend or (equals and (tile or polynomial))"
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
         capture_output=True, text=True, env=environment, check=False,
