@@ -71,33 +71,31 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
 def peak_probe(dtype: Any) -> tuple[Callable[[], None], int]:
     """A call that does nothing but multiply-adds in registers, and how many FLOP it does.
 
-    Enough independent sums to fill two pipelines of latency 4, in registers of the widest kind: `stack_array` has
-    LLVM keep them there, as in the register tile.
+    Twelve independent sums, each from another start, or LLVM would see that they are one: two pipelines of latency 4 are kept busy by eight, and AVX2 has sixteen registers.
     """
     import numba
     import numpy as np
 
     from jitnet.kernels.jit import OPTIONS
-    from jitnet.kernels.vector import lanes, stack_array
+    from jitnet.kernels.strip import spread, store
+    from jitnet.kernels.vector import lanes
 
     sums, rounds = 12, 20_000
-    size = sums * 64
 
     @numba.njit(**OPTIONS)
     def probe(x, out):
-        n = sums * lanes(x)
-        acc = stack_array(size, x)
-        a, b = x[0], x[1]
-        for j in range(n):
-            acc[j] = x[0]
+        a, b = spread(x[0], x, 1), spread(x[1], x, 1)
+        c0, c1, c2, c3 = spread(x[2], x, 1), spread(x[3], x, 1), spread(x[4], x, 1), spread(x[5], x, 1)
+        c4, c5, c6, c7 = spread(x[6], x, 1), spread(x[7], x, 1), spread(x[8], x, 1), spread(x[9], x, 1)
+        c8, c9, c10, c11 = spread(x[10], x, 1), spread(x[11], x, 1), spread(x[12], x, 1), spread(x[13], x, 1)
         for _ in range(rounds):
-            for j in range(n):
-                acc[j] = acc[j] * a + b
-        for j in range(n):
-            out[j] = acc[j]
+            c0, c1, c2, c3 = c0 * a + b, c1 * a + b, c2 * a + b, c3 * a + b
+            c4, c5, c6, c7 = c4 * a + b, c5 * a + b, c6 * a + b, c7 * a + b
+            c8, c9, c10, c11 = c8 * a + b, c9 * a + b, c10 * a + b, c11 * a + b
+        store(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11, out, 0)
 
-    x, out = np.full(512, 0.5, dtype), np.empty(512, dtype)
-    return lambda: probe(x, out), 2 * rounds * sums * lanes(x)
+    x, out = np.linspace(0.1, 0.9, 14).astype(dtype), np.empty(64, dtype)
+    return lambda: probe(x, out), 2 * rounds * sums * lanes(out)
 
 
 def machine(threads: int) -> dict[str, Any]:
