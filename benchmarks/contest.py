@@ -1,8 +1,8 @@
 """What the tables in this folder share: contestants are timed in turn, and ratios come out of one run.
 
-Machines are noisy: a neighbour, the clock frequency, a scheduler. So nobody is timed alone. In every round each
-contestant has its turn, for about the same short time, and what is compared is the medians over the rounds. The peak
-of the machine takes part as a contestant: a kernel that does nothing but fused multiply-adds in registers.
+Machines are noisy: a neighbour, the clock frequency, a scheduler. So with one thread nobody is timed alone. In every
+round each contestant has its turn, for about the same short time, and what is compared is the medians over the rounds.
+The peak of the machine takes part as a contestant: a kernel that does nothing but fused multiply-adds in registers.
 """
 
 import argparse
@@ -11,7 +11,9 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,10 +47,43 @@ def arguments(about: str) -> argparse.Namespace:
 def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
     """Median seconds of one call of each contestant; a turn lasts about `seconds`, and at least one call.
 
-    With several threads there is a pause before each turn: the pools of some libraries keep their threads spinning for
-    a while after work, which takes the cores away from whoever is next.
+    With several threads each contestant is timed in a process of its own: in one process the thread pools of the
+    libraries take the cores from one another, and PyTorch, for one, ran at half its speed.
     """
-    pause = 0.05 if int(os.environ.get("OMP_NUM_THREADS", "1")) > 1 else 0.0
+    if os.environ.get("OMP_NUM_THREADS", "1") == "1":
+        return _median_of_turns(contestants, rounds, seconds)
+    alone = os.environ.get(ALONE)
+    if alone:
+        wanted = {
+            name: call for name, call in contestants.items() if name in (alone, "peak")[: 2 if alone == "jitnet" else 1]
+        }
+        _TIMES.append(_median_of_turns(wanted, rounds, seconds))
+        return dict.fromkeys(contestants, 1.0)
+    names = [name for name in contestants if name != "peak"]
+    if not _TIMES:
+        each = [_in_a_process_of_its_own(name) for name in names]
+        _TIMES.extend(
+            {key: value for times in turn for key, value in times.items()} for turn in zip(*each, strict=True)
+        )
+    return _TIMES.pop(0)
+
+
+ALONE = "JITNET_BENCHMARK_ALONE"
+"""Set to the name of a contestant in the process that times it."""
+
+_TIMES: list[dict[str, float]] = []
+"""What each call of `in_turn` measured: to be told to the parent, or as the children told it."""
+
+
+def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:
+    say(f"{name}, alone")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, *sys.argv, "--out", folder]
+        subprocess.run(command, env={**os.environ, ALONE: name}, stdout=subprocess.DEVNULL, check=True)
+        return json.loads((Path(folder) / "times.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def _median_of_turns(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, float]:
     calls = {}
     for name, call in contestants.items():
         call()
@@ -58,9 +93,7 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, call in contestants.items():
-            if pause:
-                time.sleep(pause)
-                call()
+            call()  # whoever comes after another has caches to fill, and threads to wake
             start = time.perf_counter()
             for _ in range(calls[name]):
                 call()
@@ -71,7 +104,8 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
 def peak_probe(dtype: Any) -> tuple[Callable[[], None], int]:
     """A call that does nothing but multiply-adds in registers, and how many FLOP it does.
 
-    Twelve independent sums, each from another start, or LLVM would see that they are one: two pipelines of latency 4 are kept busy by eight, and AVX2 has sixteen registers.
+    Twelve independent sums, each from another start, or LLVM would see that they are one: two pipelines of latency 4
+    are kept busy by eight, and AVX2 has sixteen registers.
     """
     import numba
     import numpy as np
@@ -120,6 +154,9 @@ def machine(threads: int) -> dict[str, Any]:
 
 def publish(name: str, given: argparse.Namespace, columns: list[str], rows: list[dict[str, Any]]) -> None:
     """Print the table, and write it as JSON and Markdown."""
+    if ALONE in os.environ:
+        (given.out / "times.json").write_text(json.dumps(_TIMES), encoding="utf-8")
+        return
     about = machine(given.threads)
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
