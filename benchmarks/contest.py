@@ -54,9 +54,8 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
         return _median_of_turns(contestants, rounds, seconds)
     alone = os.environ.get(ALONE)
     if alone:
-        wanted = {
-            name: call for name, call in contestants.items() if name in (alone, "peak")[: 2 if alone == "jitnet" else 1]
-        }
+        along = ("peak",) if alone == "jitnet" else ()  # the peak is measured once
+        wanted = {name: call for name, call in contestants.items() if name in (alone, *along)}
         _TIMES.append(_median_of_turns(wanted, rounds, seconds))
         return dict.fromkeys(contestants, 1.0)
     names = [name for name in contestants if name != "peak"]
