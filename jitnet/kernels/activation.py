@@ -24,6 +24,9 @@ IDENTITY, SIGMOID, TANH, RELU = range(4)
 
 STRIP_BYTES = 4 * VECTOR_BYTES
 
+NARROW_BYTES = 4096
+"""Numbers of narrow rows that softmax takes at a time."""
+
 CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
 """The activations that work on each number alone, as the kernels in `layer.py` are told of them."""
 
@@ -292,12 +295,12 @@ def tanh_polynomial(Z: Matrix, A: Matrix) -> None:
 
 
 @part_of_kernels
-def decay_of_difference(z: Any, c: Any) -> Any:
-    """e^(z − c) for z ≤ c, with what the difference lost to rounding put back."""
+def difference(z: Any, c: Any) -> Any:
+    """z − c, and what it lost to rounding."""
     x = z - c
     back = z - x  # c as it was taken off
     low = (z - (x + back)) + (back - c)
-    return decay(x, low if low == low else c - c)  # an infinite difference lost nothing
+    return x, low if low == low else c - c  # an infinite difference lost nothing
 
 
 @part_of_kernels
@@ -338,7 +341,8 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
     for j in range(whole, n):
         c = z[j] if z[j] > c else c
     for j in range(n):
-        a[j] = decay_of_difference(z[j], c)
+        x, low = difference(z[j], c)
+        a[j] = decay(x, low)
     if whole > 0:
         for j in range(0, whole, strip):
             e = window(a, j, strip)
@@ -352,21 +356,60 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
         s, lost = total[0], total_lost[0]
     for j in range(whole, n):
         s, lost = exact_sum(s, a[j], lost)
-    total_of_row = s + lost
-    lost -= total_of_row - s
-    inverse = z.dtype.type(1) / total_of_row
-    for j in range(n):
-        y = a[j] * inverse  # and what the division leaves over, divided once more
-        a[j] = y + ((a[j] - y * total_of_row) - y * lost) * inverse
+    divide(a, s, lost)
+
+
+@part_of_kernels
+def divide(a: Vector, s: Any, lost: Any) -> None:
+    """a ← a/(s + lost), and what the division leaves over is divided once more."""
+    total = s + lost
+    lost -= total - s
+    inverse = a.dtype.type(1) / total
+    for j in range(a.size):
+        y = a[j] * inverse
+        a[j] = y + ((a[j] - y * total) - y * lost) * inverse
+
+
+@linked
+def softmax_of_narrow_rows(z: Vector, a: Vector, n: int) -> None:
+    """The same for rows of n numbers, too few to fill a strip: the exponentials of all rows go through one loop."""
+    wide(z)
+    low, zero = stack_array(NARROW_BYTES, z), z.dtype.type(0)
+    for start in range(0, z.size, max(n, 1)):
+        row, target, rest = window(z, start, n), window(a, start, n), window(low, start, n)
+        c = z.dtype.type(-math.inf)
+        for j in range(n):
+            c = row[j] if row[j] > c else c
+        for j in range(n):
+            target[j], rest[j] = difference(row[j], c)
+    for j in range(z.size):
+        a[j] = decay(a[j], low[j])
+    for start in range(0, z.size, max(n, 1)):
+        target = window(a, start, n)
+        s, lost = zero, zero
+        for j in range(n):
+            s, lost = exact_sum(s, target[j], lost)
+        divide(target, s, lost)
+
+
+@part_of_kernels
+def softmax_of_rows(Z: Matrix, A: Matrix, i: int, rows: int) -> None:
+    n = Z.shape[1]
+    z, a = window(Z, i * n, rows * n), window(A, i * n, rows * n)
+    if rows > 1:
+        softmax_of_narrow_rows(z, a, n)
+    else:
+        softmax_of_row(z, a)
 
 
 @rung("softmax", "polynomial")
 def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
     """Like the rung above, but e^x is a polynomial times a power of two; maximum and sum go by vectors."""
     m, n = Z.shape
+    rows = NARROW_BYTES // Z.itemsize // max(n, 1) if n < 4 * lanes(Z) else 1
     if threads_pay(40 * Z.size):
-        for i in prange(m):
-            softmax_of_row(window(Z, i * n, n), window(A, i * n, n))
+        for t in prange((m + rows - 1) // rows):
+            softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
     else:
-        for i in range(m):
-            softmax_of_row(window(Z, i * n, n), window(A, i * n, n))
+        for t in range((m + rows - 1) // rows):
+            softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
