@@ -18,9 +18,10 @@ The legend, for code, formulas and plots alike:
     LADDERS["matmul"]["reordered"](X, W, Z)     a rung is a function: inputs first, outputs last, returns None
 """
 
-from . import activation, batch, exponential, layer, loss, matmul, update, yardstick
+from . import activation, batch, exponential, layer, loss, matmul, softmax, update, yardstick
 from .ladders import LADDERS, SIGNATURES
 
 __all__ = [
-    "LADDERS", "SIGNATURES", "activation", "batch", "exponential", "layer", "loss", "matmul", "update", "yardstick",
+    "LADDERS", "SIGNATURES", "activation", "batch", "exponential", "layer", "loss", "matmul", "softmax", "update",
+    "yardstick",
 ]  # fmt: skip

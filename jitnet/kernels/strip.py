@@ -8,8 +8,8 @@
     prefetch(array, start, vectors)            says that they will be wanted soon
     a + b, a - b, a * b, x * a                 place by place; with * and +, fused multiply-adds
 
-Interpreted, a strip is a small NumPy array. Compiled, it is one value of LLVM's vector type, which is a whole number of
-registers wide. So a sum of products that is kept in a strip is in registers, whatever the optimiser makes of the loops
+Interpreted, a strip is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
+register. So a sum of products that is kept in a strip is in registers, whatever the optimiser makes of the loops
 around it: no pass has to discover it first. `vectors` is a constant to the compiler; arrays are contiguous and are
 counted through all their dimensions.
 
