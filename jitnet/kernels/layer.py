@@ -49,8 +49,7 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 @part_of_kernels
 def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, shape: tuple[int, int], t: int) -> None:
     i0, i1, j0, j1 = part_of(A, shape, t)
-    zero = A.dtype.type(0)
-    product(X, W, False, b, zero, zero, A, i0, i1, j0, j1)
+    product(X, W, False, b, A.dtype.type(0), A, i0, i1, j0, j1)
     if f != IDENTITY:
         activate(f, A, i0, i1, j0, j1)
 
@@ -98,8 +97,7 @@ def part_of_delta(
     delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix, shape: tuple[int, int], t: int
 ) -> None:
     i0, i1, j0, j1 = part_of(delta, shape, t)
-    zero = delta.dtype.type(0)
-    product(delta_next, W_next, True, window(A, 0, 0), zero, zero, delta, i0, i1, j0, j1)
+    product(delta_next, W_next, True, window(A, 0, 0), delta.dtype.type(0), delta, i0, i1, j0, j1)
     if f != IDENTITY:
         times_slope(f, A, delta, i0, i1, j0, j1)
 
@@ -158,8 +156,7 @@ def column_sums(delta: Matrix, j: int, count: int) -> Any:
 @part_of_kernels
 def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: tuple[int, int], t: int) -> None:
     k0, k1, j0, j1 = part_of(dW, shape, t)
-    zero = dW.dtype.type(0)
-    product(Xt, delta, False, window(db, 0, 0), zero, zero, dW, k0, k1, j0, j1)
+    product(Xt, delta, False, window(db, 0, 0), dW.dtype.type(0), dW, k0, k1, j0, j1)
     if k0 == 0 and db.size > 0:
         for j in range(j0, j1, lanes(db)):
             store_part(column_sums(delta, j, j1 - j), db, j, j1 - j)
@@ -213,7 +210,12 @@ def part_of_descend(
     Xt: Matrix, delta: Matrix, lr: float, keep: float, W: Matrix, b: Vector, shape: tuple[int, int], t: int
 ) -> None:
     k0, k1, j0, j1 = part_of(W, shape, t)
-    product(Xt, delta, False, window(b, 0, 0), keep, lr, W, k0, k1, j0, j1)
+    if keep != 1:
+        for k in range(k0, k1):
+            w = window(W, k * W.shape[1] + j0, j1 - j0)
+            for j in range(w.size):
+                w[j] = w[j] * keep
+    product(Xt, delta, False, window(b, 0, 0), lr, W, k0, k1, j0, j1)
     if k0 == 0 and b.size > 0:
         for j in range(j0, j1, lanes(b)):
             old = load_part(b, j, 1, j1 - j)

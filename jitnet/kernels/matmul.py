@@ -114,8 +114,7 @@ def matmul_blocked(X: Matrix, W: Matrix, Z: Matrix) -> None:
 @part_of_kernels
 def part_of_product(A: Matrix, B: Matrix, transposed: bool, C: Matrix, shape: tuple[int, int], t: int) -> None:
     i0, i1, j0, j1 = part_of(C, shape, t)
-    zero = C.dtype.type(0)
-    product(A, B, transposed, window(C, 0, 0), zero, zero, C, i0, i1, j0, j1)
+    product(A, B, transposed, window(C, 0, 0), C.dtype.type(0), C, i0, i1, j0, j1)
 
 
 @rung("matmul", "tile")

@@ -56,14 +56,14 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
 
     @part_of_kernels
     def tiles(
-        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, fresh: bool, b: Vector, keep: float, lr: float,
-        C: Matrix, j: int, count: int,
+        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, fresh: bool, b: Vector, lr: float, C: Matrix,
+        j: int, count: int,
     ) -> None:  # fmt: skip
         """C[i0:i1, j : j+count] = b[j : j+count] + Σ_k A[i0:i1, k]·B[k], five rows at a time.
 
         B's row k begins at element start + k·step. Fresh sums begin with b, if it is not empty, others with what C
-        holds. If lr is not 0, C takes a step against the sums: C = keep·C − lr·sums. Where the rows end, the last one
-        is taken several times: each time it comes to the same.
+        holds. If lr is not 0, C takes a step against the sums: C − lr·sums. Where the rows end, the last one is
+        taken several times: each time it comes to the same.
         """
         n, last = C.shape[1], i1 - 1
         first = spread(C.dtype.type(0), C, vectors)
@@ -93,11 +93,11 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
                 c4 = c4 + a4[k] * y
                 at += step
             if lr != 0:
-                c0 = keep * read(C, at0, count) - lr * c0
-                c1 = keep * read(C, at1, count) - lr * c1
-                c2 = keep * read(C, at2, count) - lr * c2
-                c3 = keep * read(C, at3, count) - lr * c3
-                c4 = keep * read(C, at4, count) - lr * c4
+                c0 = read(C, at0, count) - lr * c0
+                c1 = read(C, at1, count) - lr * c1
+                c2 = read(C, at2, count) - lr * c2
+                c3 = read(C, at3, count) - lr * c3
+                c4 = read(C, at4, count) - lr * c4
             write(c0, C, at0, count)
             write(c1, C, at1, count)
             write(c2, C, at2, count)
@@ -147,13 +147,12 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
 
 @linked
 def product(
-    A: Matrix, B: Matrix, transposed: bool, b: Vector, keep: float, lr: float, C: Matrix, i0: int, i1: int, j0: int,
-    j1: int,
-) -> None:  # fmt: skip
+    A: Matrix, B: Matrix, transposed: bool, b: Vector, lr: float, C: Matrix, i0: int, i1: int, j0: int, j1: int
+) -> None:
     """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1] + b[j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
 
     A may be strided, because only single numbers of it are read. b may be empty. If lr is not 0, C takes a step
-    against the product instead: C = keep·C − lr·(A·B + b). The terms of each sum are added in the order of k, whatever
+    against the product instead: C = C − lr·(A·B + b). The terms of each sum are added in the order of k, whatever
     the tile, so where the work is cut changes no bit of the result.
 
     With few rows, B is read from where it lies. With many it is copied panel by panel, DEPTH rows at a time, outside
@@ -169,7 +168,6 @@ def product(
         k1 = min(k0 + DEPTH, depth) if packed else depth
         terms = A[:, k0:k1]
         fresh = k0 == 0 or lr != 0  # a step is taken for every so many terms
-        kept = keep if k0 == 0 else C.dtype.type(1)
         for j in range(j0, j1, width):
             columns = min(width, j1 - j)
             vectors = (columns + v - 1) // v
@@ -180,15 +178,15 @@ def product(
                 pack(B, k0, k1, j, j + columns, n, panel)
             source, start, step = (panel, 0, n) if packed else (window(B, 0, B.size), k0 * B.shape[1] + j, B.shape[1])
             if columns == width:
-                whole_tiles(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
+                whole_tiles(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
             elif vectors == 1:
-                part_1(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
+                part_1(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
             elif vectors == 2:
-                part_2(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
+                part_2(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
             elif vectors == 3:
-                part_3(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
+                part_3(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
             else:
-                part_4(terms, i0, i1, source, start, step, fresh, b, kept, lr, C, j, columns)
+                part_4(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
         k0 = max(k1, 1)
 
 
