@@ -10,9 +10,9 @@ import pytest
 
 from jitnet.kernels import LADDERS
 from jitnet.kernels.buffers import aligned
-from jitnet.kernels.strip import load, load_part, prefetch, spread, store, store_part
+from jitnet.kernels.strip import load, load_part, prefetch, spread, store, store_part, transpose_part, transpose_square
 from jitnet.kernels.tile import DEPTH, MANY_ROWS, MOST_ROWS, ROWS, VECTORS
-from jitnet.kernels.vector import VECTOR_BYTES, lanes, stack_array, transpose_square, window
+from jitnet.kernels.vector import VECTOR_BYTES, lanes, stack_array, window
 
 DTYPES = ["float32", "float64"]
 
@@ -152,6 +152,32 @@ def test_strips_are_twins_too(vectors, dtype):
         assert (ours[3 * n + 4 + kept :] == 42).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_part_of_a_square_is_turned_over(dtype):
+    """Any number of rows and columns, compiled and interpreted: right, zeros behind, and nothing else touched."""
+    import numba
+
+    from jitnet.kernels.jit import OPTIONS
+
+    def body(source, target, rows, columns):
+        transpose_part(source, 2, 19, rows, columns, target, 3, 21)
+
+    compiled = numba.njit(**OPTIONS)(body)
+    v = VECTOR_BYTES // np.dtype(dtype).itemsize
+    source = np.random.default_rng(0).standard_normal(20 * 19).astype(dtype)
+    for rows in (0, 1, v // 2, v - 1, v, v + 3):
+        for columns in (0, 1, v // 2, v - 1, v, v + 3):
+            ours, theirs = np.full(21 * 20, 42, dtype), np.full(21 * 20, 42, dtype)
+            body(source, ours, rows, columns)
+            compiled(source, theirs, rows, columns)
+            np.testing.assert_array_equal(ours, theirs)
+            expected = np.full((20, 21), 42, dtype)
+            r, c = min(rows, v), min(columns, v)
+            expected[:c, :v] = 0
+            expected[:c, :r] = np.pad(source[2:], (0, 2)).reshape(20, 19)[:r, :c].T
+            np.testing.assert_array_equal(np.pad(ours[3:], (0, 3), constant_values=42).reshape(20, 21), expected)
+
+
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
 @pytest.mark.parametrize("features", ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", "+sse4.2,+popcnt"])
 def test_other_vector_units(features, tmp_path):
@@ -164,7 +190,7 @@ def test_other_vector_units(features, tmp_path):
     }  # fmt: skip
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this is that process")
-    wanted = "edge or seams or twins or descend or (equals and (tile or polynomial))"
+    wanted = "edge or seams or twins or square or descend or (equals and (tile or polynomial))"
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
         capture_output=True, text=True, env=environment, check=False,

@@ -6,6 +6,7 @@
     store_part(strip, array, start, count)     only the first `count`; behind them nothing is written
     spread(x, array, vectors)                  x in every place
     prefetch(array, start, vectors)            says that they will be wanted soon
+    transpose_square, transpose_part           lanes × lanes numbers turned over, inside the registers
     a + b, a - b, a * b, x * a                 place by place; with * and +, fused multiply-adds
 
 Interpreted, a strip is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
@@ -242,3 +243,85 @@ def _arithmetic(function, instruction):
 _arithmetic(operator.add, "fadd")
 _arithmetic(operator.sub, "fsub")
 _arithmetic(operator.mul, "fmul")
+
+
+def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
+    """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
+
+    A loop can only move single numbers here, since either the reads or the writes jump. In registers it takes
+    log₂(lanes) rounds like the riffles of a pack of cards: the first half of the rows is interleaved with the second,
+    and as often as the number of rows can be halved, that leaves every number in the place of its mirror image.
+    """
+    n = lanes(source)
+    transpose_part(source, start, stride, n, n, target, to, step)
+
+
+def transpose_part(
+    source: Any, start: int, stride: int, rows: int, columns: int, target: Any, to: int, step: int
+) -> None:
+    """The same for c < columns; from r = rows on, zeros are written. No more is read and written than that."""
+    n = lanes(source)
+    for c in range(min(columns, n)):
+        for r in range(n):
+            x = source.reshape(-1)[start + r * stride + c] if r < rows else 0
+            target.reshape(-1)[to + c * step + r] = x
+
+
+_typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+_typed(transpose_part, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+
+
+def _row_places(context, builder, array_type, array, start, stride):
+    """Where as many rows as a register has places begin, what a register is, and the alignment to be sure of."""
+    number = context.get_value_type(array_type.dtype)
+    register = ir.VectorType(number, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
+    memory = context.make_array(array_type)(context, builder, array)
+    starts = [builder.add(start, builder.mul(stride, ir.Constant(start.type, r))) for r in range(register.count)]
+    addresses = [builder.bitcast(builder.gep(memory.data, [at]), register.as_pointer()) for at in starts]
+    return addresses, register, ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
+
+
+def _riffled(builder, rows):
+    n = len(rows)
+    riffle = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
+    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (riffle[:n], riffle[n:]))
+    for _ in range(n.bit_length() - 1):
+        pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
+        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    return rows
+
+
+@lower_builtin(transpose_square, types.Array, types.Integer, types.Integer, types.Array, types.Integer, types.Integer)
+def _transpose_square(context, builder, signature, arguments):
+    widen(builder.function)
+    sources, _, align = _row_places(context, builder, signature.args[0], *arguments[:3])
+    targets, _, _ = _row_places(context, builder, signature.args[3], *arguments[3:])
+    rows = [builder.load(address, align=align.constant) for address in sources]
+    for row, address in zip(_riffled(builder, rows), targets, strict=True):
+        builder.store(row, address, align=align.constant)
+    return context.get_dummy_value()
+
+
+@lower_builtin(
+    transpose_part, types.Array, types.Integer, types.Integer, types.Integer, types.Integer, types.Array,
+    types.Integer, types.Integer,
+)  # fmt: skip
+def _transpose_part(context, builder, signature, arguments):
+    widen(builder.function)
+    source, start, stride, count, columns, target, to, step = arguments
+    sources, register, align = _row_places(context, builder, signature.args[0], source, start, stride)
+    targets, _, _ = _row_places(context, builder, signature.args[5], target, to, step)
+    (mask,) = _masks(builder, ir.ArrayType(register, 1), columns)
+    nothing, none = ir.Constant(register, None), ir.Constant(mask.type, None)
+
+    def reaches(count, r):
+        return builder.icmp_signed(">", count, ir.Constant(count.type, r))
+
+    rows = []
+    for r, address in enumerate(sources):
+        these = builder.select(reaches(count, r), mask, none)
+        rows.append(_masked(builder, "load", register, register, [address, align, these, nothing]))
+    for c, (row, address) in enumerate(zip(_riffled(builder, rows), targets, strict=True)):
+        these = _everywhere(builder, reaches(columns, c), mask.type)
+        _masked(builder, "store", register, ir.VoidType(), [row, address, align, these])
+    return context.get_dummy_value()

@@ -16,9 +16,9 @@ from typing import Any
 from .jit import part_of_kernels
 from .legend import Matrix, Vector
 from .linking import linked
-from .strip import MASKS, load, load_part, prefetch, spread, store, store_part
+from .strip import MASKS, load, load_part, prefetch, spread, store, store_part, transpose_part, transpose_square
 from .threads import thread_count, threads_pay
-from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, transpose_square, window
+from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, window
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
@@ -129,20 +129,15 @@ def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -
 
 @part_of_kernels
 def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
-    """panel[k − k0] = B[j0:j1, k], filled up with zeros to rows of n: squares in registers, the rest one by one."""
-    v = lanes(panel)
-    stride = B.shape[1]
-    k_squares = k0 + (k1 - k0) // v * v
-    j_squares = j0 + (j1 - j0) // v * v
-    for k in range(k0, k_squares, v):
-        for j in range(j0, j_squares, v):
-            transpose_square(B, j * stride + k, stride, panel, (k - k0) * n + j - j0, n)
-    for k in range(k0, k1):
-        target = window(panel, (k - k0) * n, n)
-        for j in range(j0 if k >= k_squares else j_squares, j1):
-            target[j - j0] = B[j, k]
-        for j in range(j1 - j0, n):
-            target[j] = panel.dtype.type(0)
+    """panel[k − k0] = B[j0:j1, k], filled up with zeros to rows of n: squares, turned over in registers."""
+    v, stride = lanes(panel), B.shape[1]
+    for k in range(k0, k1, v):
+        for j in range(j0, j1, v):
+            source, to = j * stride + k, (k - k0) * n + j - j0
+            if k + v <= k1 and j + v <= j1:
+                transpose_square(B, source, stride, panel, to, n)
+            else:
+                transpose_part(B, source, stride, j1 - j, k1 - k, panel, to, n)
 
 
 @linked

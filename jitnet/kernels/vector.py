@@ -8,7 +8,6 @@ ordinary Python function: interpreted, it runs the twin.
                                         tiles of it end up in registers
     window(array, start, count)         array's memory from element `start` on, without Python's rules for indices
                                         that are negative or too large, which cost ten instructions a row
-    transpose_square(source, ...)       lanes × lanes numbers turned over, inside the registers
     wide(array)                         a hint: the loops of this function pay for the widest vectors
 """
 
@@ -137,44 +136,3 @@ def _window(context, builder, signature, arguments):
     memory = context.make_array(signature.args[0])(context, builder, array)
     pointer = builder.gep(memory.data, [start], inbounds=True)
     return _array_at(context, builder, signature.return_type, pointer, count)
-
-
-def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
-    """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
-
-    A loop can only move single numbers here, since either the reads or the writes jump. In registers it takes
-    log₂(lanes) rounds like the riffles of a pack of cards: the first half of the rows is interleaved with the second,
-    and as often as the number of rows can be halved, that leaves every number in the place of its mirror image.
-    """
-    n = lanes(source)
-    for r in range(n):
-        window(target, to + r, step * (n - 1) + 1)[::step] = window(source, start + r * stride, n)
-
-
-@type_callable(transpose_square)
-def _type_of_transpose_square(context):
-    return lambda source, start, stride, target, to, step: types.none
-
-
-@lower_builtin(transpose_square, types.Array, types.intp, types.intp, types.Array, types.intp, types.intp)
-def _transpose_square(context, builder, signature, arguments):
-    source_type, _, _, target_type, _, _ = signature.args
-    source, start, stride, target, to, step = arguments
-    n = _lanes_of(source_type)
-    row_type = ir.VectorType(context.get_value_type(source_type.dtype), n)
-    bytes_each = source_type.dtype.bitwidth // 8  # all the alignment that a row is sure to have
-
-    def row(array_type, array, start, stride, r):
-        memory = context.make_array(array_type)(context, builder, array)
-        place = builder.add(start, builder.mul(stride, ir.Constant(start.type, r)))
-        return builder.bitcast(builder.gep(memory.data, [place]), row_type.as_pointer())
-
-    rows = [builder.load(row(source_type, source, start, stride, r), align=bytes_each) for r in range(n)]
-    riffle = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
-    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (riffle[:n], riffle[n:]))
-    for _ in range(n.bit_length() - 1):
-        pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
-        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
-    for c in range(n):
-        builder.store(rows[c], row(target_type, target, to, step, c), align=bytes_each)
-    return context.get_dummy_value()
