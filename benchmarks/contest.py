@@ -48,7 +48,8 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
     """Median seconds of one call of each contestant; a turn lasts about `seconds`, and at least one call.
 
     With several threads each contestant is timed in a process of its own: in one process the thread pools of the
-    libraries take the cores from one another, and PyTorch, for one, ran at half its speed.
+    libraries take the cores from one another, and PyTorch, for one, ran at half its speed. It has TURNS such processes,
+    in turn with the others, and the median of their medians counts.
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
         return _median_of_turns(contestants, rounds, seconds)
@@ -60,15 +61,17 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
         return dict.fromkeys(contestants, 1.0)
     names = [name for name in contestants if name != "peak"]
     if not _TIMES:
-        each = [_in_a_process_of_its_own(name) for name in names]
-        _TIMES.extend(
-            {key: value for times in turn for key, value in times.items()} for turn in zip(*each, strict=True)
-        )
+        each = [_in_a_process_of_its_own(name) for _ in range(TURNS) for name in names]
+        for tables in zip(*each, strict=True):
+            keys = dict.fromkeys(key for times in tables for key in times)
+            _TIMES.append({key: statistics.median(t[key] for t in tables if key in t) for key in keys})
     return _TIMES.pop(0)
 
 
 ALONE = "JITNET_BENCHMARK_ALONE"
 """Set to the name of a contestant in the process that times it."""
+
+TURNS = 3
 
 _TIMES: list[dict[str, float]] = []
 """What each call of `in_turn` measured: to be told to the parent, or as the children told it."""
