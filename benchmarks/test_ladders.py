@@ -7,16 +7,11 @@ GFLOP/s of the products. Compare two commits with --benchmark-save and --benchma
 the smallest size only, where it takes milliseconds and not minutes.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from jitnet.kernels import LADDERS
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import oracle
+from jitnet.lab import oracle
 
 SIZES = [(32, 64, 32), (64, 784, 128), (128, 512, 512)]
 

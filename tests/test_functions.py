@@ -1,12 +1,12 @@
 """jitnet.matmul and the activations as functions: any shape, layout and alignment."""
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jitnet
+from jitnet.lab import oracle
 
 sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 33])
 dtypes = st.sampled_from(["float32", "float64"])

@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-import oracle
 import pytest
 
 from jitnet.kernels import LADDERS, SIGNATURES
 from jitnet.kernels.jit import is_compiled
+from jitnet.lab import oracle
 from jitnet.losses import ACTIVATIONS
 
 SHAPES = [
