@@ -8,13 +8,13 @@ The peak of the machine takes part as a contestant: a kernel that does nothing b
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,61 +86,25 @@ def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:
 
 
 def _median_of_turns(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, float]:
-    calls = {}
-    for name, call in contestants.items():
-        call()
-        start = time.perf_counter()
-        call()
-        calls[name] = max(1, int(seconds / max(time.perf_counter() - start, 1e-7)))
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, call in contestants.items():
-            call()  # whoever comes after another has caches to fill, and threads to wake
-            start = time.perf_counter()
-            for _ in range(calls[name]):
-                call()
-            times[name].append((time.perf_counter() - start) / calls[name])
-    return {name: statistics.median(values) for name, values in times.items()}
+    from jitnet.lab.timing import in_turn  # not before threads are settled: it brings NumPy
+
+    return {name: timing.seconds for name, timing in in_turn(contestants, rounds, seconds, most=math.inf).items()}
 
 
-def peak_probe(dtype: Any) -> tuple[Callable[[], None], int]:
-    """A call that does nothing but multiply-adds in registers, and how many FLOP it does.
-
-    Twelve independent sums, each from another start, or LLVM would see that they are one: two pipelines of latency 4
-    are kept busy by eight, and AVX2 has sixteen registers.
-    """
-    import numba
+def peak_probe(dtype: Any, threads: int) -> tuple[Callable[[], None], int]:
+    """A call that does nothing but multiply-adds in registers, on each thread, and how many FLOP it does."""
     import numpy as np
 
-    from jitnet.kernels.jit import OPTIONS
-    from jitnet.kernels.strip import spread, store
-    from jitnet.kernels.vector import lanes
+    from jitnet.lab.probes import MULTIPLY_ADDS, flop_of_multiply_adds, start_values
 
-    sums, rounds = 12, 20_000
-
-    @numba.njit(**OPTIONS)
-    def probe(x, out):
-        a, b = spread(x[0], x, 1), spread(x[1], x, 1)
-        c0, c1, c2, c3 = spread(x[2], x, 1), spread(x[3], x, 1), spread(x[4], x, 1), spread(x[5], x, 1)
-        c4, c5, c6, c7 = spread(x[6], x, 1), spread(x[7], x, 1), spread(x[8], x, 1), spread(x[9], x, 1)
-        c8, c9, c10, c11 = spread(x[10], x, 1), spread(x[11], x, 1), spread(x[12], x, 1), spread(x[13], x, 1)
-        for _ in range(rounds):
-            c0, c1, c2, c3 = c0 * a + b, c1 * a + b, c2 * a + b, c3 * a + b
-            c4, c5, c6, c7 = c4 * a + b, c5 * a + b, c6 * a + b, c7 * a + b
-            c8, c9, c10, c11 = c8 * a + b, c9 * a + b, c10 * a + b, c11 * a + b
-        store(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11, out, 0)
-
-    x, out = np.linspace(0.1, 0.9, 14).astype(dtype), np.empty(64, dtype)
-    return lambda: probe(x, out), 2 * rounds * sums * lanes(out)
+    x, out, rounds = start_values(dtype), np.empty((threads, 256), dtype), 100_000
+    return lambda: MULTIPLY_ADDS(x, out, rounds), flop_of_multiply_adds(out, rounds)
 
 
 def machine(threads: int) -> dict[str, Any]:
     """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        model = next((line.split(":")[1].strip() for line in cpuinfo.open() if line.startswith("model name")), model)
     from jitnet.kernels.vector import VECTOR_BYTES
+    from jitnet.lab.machine import cpu_name
 
     versions = {}
     for package in ("numba", "llvmlite", "numpy", "torch", "jax", "scikit-learn"):
@@ -149,7 +113,7 @@ def machine(threads: int) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "cpu": model, "cores": os.cpu_count(), "vector bits": 8 * VECTOR_BYTES, "threads": threads,
+        "cpu": cpu_name(), "cores": os.cpu_count(), "vector bits": 8 * VECTOR_BYTES, "threads": threads,
         "system": platform.system(), "python": platform.python_version(), **versions,
     }  # fmt: skip
 

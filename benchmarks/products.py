@@ -85,10 +85,10 @@ def main():
         if given.only not in name:
             continue
         contest.say(name)
-        probe, probe_flop = contest.peak_probe(dtype)
+        probe, probe_flop = contest.peak_probe(dtype, given.threads)
         times = contest.in_turn({"peak": probe, **contestants(dtype, kind, shape)}, given.rounds)
         flop = 2 * np.prod(shape)
-        peak = given.threads * probe_flop / times["peak"]
+        peak = probe_flop / times["peak"]
         share = {who: flop / seconds / peak for who, seconds in times.items() if who != "peak"}
         rows.append({
             "product": name, "jitnet GFLOP/s": f"{1e-9 * flop / times['jitnet']:.0f}", "peak": f"{1e-9 * peak:.0f}",

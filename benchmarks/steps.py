@@ -221,7 +221,7 @@ def of_jax(X, Y, start, f, loss, lr, adam):
 
 
 def main():
-    probe, probe_flop = contest.peak_probe(np.float32)
+    probe, probe_flop = contest.peak_probe(np.float32, given.threads)
     rows = []
     for widths, m, f, loss in CASES:
         for name, optimizer in OPTIMIZERS.items():
@@ -242,7 +242,7 @@ def main():
             sizes = [int(n) for n in widths.split("-")]
             products = [2 * m * a * b for a, b in itertools.pairwise(sizes)]
             flop = 3 * sum(products) - products[0]
-            limit = flop * times.pop("peak") / probe_flop / given.threads
+            limit = flop * times.pop("peak") / probe_flop
             best = min((seconds, peer) for peer, seconds in times.items() if peer != "jitnet")
             rows.append(
                 {"step": row_name}

@@ -1,4 +1,4 @@
-"""The command line: jitnet train, jitnet predict.
+"""The command line: jitnet train, predict, machine, warmup.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
 status 2; ^C is 130. What the commands do is in commands.py.
@@ -101,7 +101,21 @@ def parser() -> argparse.ArgumentParser:
     )
     warmup.set_defaults(run=warmup_command)
     _output_options(warmup)
+
+    machine = commands.add_parser(
+        "machine", help="measure the limits of this machine",
+        description="Peak of multiply-adds and bandwidth of each cache, measured once and kept.",
+    )  # fmt: skip
+    machine.add_argument("--again", action="store_true", help="measure, whatever is kept")
+    machine.set_defaults(run=_machine)
+    _output_options(machine)
     return top
+
+
+def _machine(options: argparse.Namespace) -> int:
+    from .lab.commands import machine_command  # who trains needs no lab
+
+    return machine_command(options)
 
 
 def _output_options(group: Any) -> None:

@@ -1,4 +1,4 @@
-"""What people see while they wait: compiling, then epochs.
+"""What people see while they wait: compiling, then epochs; or measurements.
 
 `Progress` itself shows nothing and is what to inherit from; `Lines` prints plain lines and no control characters;
 `Bars` draws with rich, where that is installed and standard error is a terminal.
@@ -22,6 +22,9 @@ class Progress:
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
         """`done` of `total` kernels are compiled, `kernel` comes next. Not called when all were in the cache."""
+
+    def measuring(self, done: int, total: int, what: str) -> None:
+        """`done` of `total` measurements are made, `what` comes next."""
 
     def training(self, done: int, epochs: int) -> None:
         """Epochs begin; `done` of them lie behind, where a run is resumed."""
@@ -82,6 +85,10 @@ class Lines(Progress):
         elif time.monotonic() - self._latest > 2:
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
+    def measuring(self, done: int, total: int, what: str) -> None:
+        if done == 0 or (done < total and time.monotonic() - self._latest > 2):
+            self._say(f"measuring {done + 1}/{total}: {what}")
+
     def batch(self, done: int, total: int) -> None:
         if done < total and time.monotonic() - self._latest > 5:
             self._say(f"epoch {self._epoch + 1}: {done / total:.0%} of the samples")
@@ -108,6 +115,7 @@ class Bars(Progress):
         self._bars = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=10)
         self._intro = intro
         self._compiling: Any = None
+        self._measuring: Any = None
         self._training: Any = None
         self._epoch = 0
         self._latest = 0.0
@@ -126,6 +134,11 @@ class Bars(Progress):
             self._compiling = self._bars.add_task("", total=total)
         text = f"compiling once per machine: {kernel}" if done < total else f"compiled {total} kernels"
         self._bars.update(self._compiling, total=total, completed=done, description=text)
+
+    def measuring(self, done: int, total: int, what: str) -> None:
+        if self._measuring is None:
+            self._measuring = self._bars.add_task("", total=total)
+        self._bars.update(self._measuring, completed=done, description=f"measuring {what}" if what else "measured")
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch = done

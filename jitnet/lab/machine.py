@@ -1,0 +1,195 @@
+"""The limits of this machine, measured by kernels that do one thing: multiply-adds in registers, or moving memory.
+
+    peak        FLOP/s of fused multiply-adds, per dtype and number of threads
+    bandwidth   bytes/s of reading, writing and copying, from each cache and from memory
+    clock       Hz, by a chain of instructions whose latency is known; x86-64 only
+
+A measurement takes a few seconds and is kept in the cache folder, until the processor, the vector unit or Numba is
+another one.
+"""
+
+import datetime
+import json
+import math
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from .. import storage
+from ..backend import threads
+from ..kernels.buffers import aligned
+from ..kernels.cache import SOURCES, cache_folder
+from ..kernels.vector import VECTOR_BYTES, lanes
+from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
+from .timing import time_of
+
+TURN = 0.01
+"""Seconds that one measurement lasts; the best of TURNS counts, because a limit is what is reached undisturbed."""
+
+TURNS = 9
+
+CYCLES_OF_A_STEP = 4
+
+Report = Callable[[int, int, str], object]
+
+
+def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
+    """The limits of this machine: those on file, or, if there are none or `again`, measured now.
+
+    Keys: cpu, cores, vector_bits, clock (Hz, or None), multiply_adds_per_cycle (vectors, or None), caches (bytes of
+    each level), peak (dtype -> threads -> FLOP/s), bandwidth (level -> threads -> read, write, copy in bytes/s),
+    measured (date). Numbers of threads are text, as in JSON.
+    """
+    about, file = _identity(), cache_folder() / "machine.json"
+    if not again:
+        try:
+            kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            if {key: kept.get(key) for key in about} == about:
+                return kept
+        except (OSError, ValueError, AttributeError):
+            pass  # not there, or cut short: it can be measured again
+    found = about | _measure(report)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with storage.replacing(file) as target:
+            target.write(json.dumps(found, indent=1).encode())
+    except OSError:
+        pass  # a cache that cannot be written costs time and nothing else
+    return found
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _identity() -> dict[str, Any]:
+    """What a measurement holds for."""
+    return {
+        "cpu": cpu_name(), "cores": os.cpu_count(), "most_threads": numba.config.NUMBA_NUM_THREADS,
+        "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "kernels": SOURCES,
+    }  # fmt: skip
+
+
+def _measure(report: Report | None) -> dict[str, Any]:
+    counts = _counts_of_threads(numba.config.NUMBA_NUM_THREADS)
+    caches = cache_sizes()
+    sizes = _working_sets(caches)
+    total, done = len(counts) * (2 + len(sizes)) + 1, 0
+
+    def next_one(name: str) -> None:
+        nonlocal done
+        if report:
+            report(done, total, name)
+        done += 1
+
+    next_one("clock")
+    clock = _clock()
+    peak: dict[str, dict[str, float]] = {"float32": {}, "float64": {}}
+    bandwidth: dict[str, dict[str, dict[str, float]]] = {level: {} for level in sizes}
+    for count in counts:
+        with threads(count):
+            for dtype, by_count in peak.items():
+                next_one(f"multiply-adds, {dtype}, {count} threads")
+                by_count[str(count)] = _peak(dtype, count)
+            for level, (size, shared) in sizes.items():
+                next_one(f"bandwidth of {level}, {count} threads")
+                bandwidth[level][str(count)] = _bandwidth(size // count if shared else size, count)
+    if report:
+        report(total, total, "")
+    one_vector = 2 * VECTOR_BYTES // 4  # FLOP of one multiply-add of float32
+    return {
+        "clock": clock,
+        "multiply_adds_per_cycle": peak["float32"]["1"] / (clock * one_vector) if clock else None,
+        "caches": caches,
+        "peak": peak,
+        "bandwidth": bandwidth,
+        "measured": datetime.date.today().isoformat(),
+    }
+
+
+def _counts_of_threads(most: int) -> list[int]:
+    return sorted({*(2**i for i in range(most.bit_length()) if 2**i <= most), most})
+
+
+def _best(call: Callable[[int], Any], work: float) -> float:
+    """Work per second: `call(times)` does it so many times over."""
+    call(1)
+    once = max(time_of(lambda: call(1), 1), 1e-8)
+    times = max(1, math.ceil(TURN / once))
+    return work * times / min(time_of(lambda: call(times), 1) for _ in range(TURNS))
+
+
+def _clock() -> float | None:
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    state, steps = np.array([3, 5, 7], np.uint64), 10_000
+    return _best(lambda times: DEPENDENT_STEPS(state, steps * times), CYCLES_OF_A_STEP * steps)
+
+
+def _peak(dtype: str, count: int) -> float:
+    x, rounds = start_values(dtype), 10_000
+    out = aligned((count, 1024 // np.dtype(dtype).itemsize), dtype)  # rows a kilobyte apart: no line is shared
+    return _best(lambda times: MULTIPLY_ADDS(x, out, rounds * times), flop_of_multiply_adds(out, rounds))
+
+
+def _bandwidth(size: int, count: int) -> dict[str, float]:
+    """Bytes per second of each kind of move, for all threads together; each has `size` bytes of its own."""
+    memory = aligned((count, 4), np.float32)
+    whole = 2 * STRIP * lanes(memory) * 2  # what the kernels take at a time, in both halves
+    memory = aligned((count, max(1, size // 4 // whole) * whole), np.float32)
+    memory[...] = 1  # every page is there
+    return {
+        name: _best(lambda times, move=move: move(memory, times), memory.nbytes)  # type: ignore[misc]
+        for name, move in MOVES.items()
+    }
+
+
+def cache_sizes() -> dict[str, int]:
+    """Bytes of each cache that holds data, as Linux tells them; elsewhere what most processors have at least."""
+    sizes = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        try:
+            kind, level, size = ((index / name).read_text().strip() for name in ("type", "level", "size"))
+            if kind != "Instruction":
+                sizes[f"L{level}"] = int(size[:-1]) << {"K": 10, "M": 20}[size[-1]]
+        except (OSError, ValueError, KeyError, IndexError):
+            continue  # a virtual machine may not say
+    return sizes
+
+
+def _working_sets(caches: dict[str, int]) -> dict[str, tuple[int, bool]]:
+    """Level -> bytes that lie in it and in none before, and whether the threads share them."""
+    last = max(caches.values())
+    sets = {level: (min(size // 2, 16 << 20), level not in ("L1", "L2")) for level, size in caches.items()}
+    return sets | {"memory": (min(max(4 * last, 64 << 20), 256 << 20), True)}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for people."""
+    counts = list(found["peak"]["float32"])
+    width = 22
+    lines = [f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits"]
+    if found["clock"]:
+        lines.append(
+            f"clock {found['clock'] / 1e9:.2f} GHz, {found['multiply_adds_per_cycle']:.2f} vector multiply-adds a cycle"
+        )
+    lines += ["", "threads".ljust(width) + "".join(f"{count:>12}" for count in counts)]
+    for dtype, by_count in found["peak"].items():
+        lines.append(f"{dtype} GFLOP/s".ljust(width) + "".join(f"{by_count[c] / 1e9:12.1f}" for c in counts))
+    for level, rates in found["bandwidth"].items():
+        size = f" ({found['caches'][level] >> 10} KB)" if level in found["caches"] else ""
+        for kind in ("read", "write", "copy"):
+            name = f"{level} {kind} GB/s" if kind != "read" else f"{level}{size} {kind} GB/s"
+            lines.append(name.ljust(width) + "".join(f"{rates[c][kind] / 1e9:12.1f}" for c in counts))
+    return "\n".join([*lines, "", f"measured {found['measured']}; jitnet machine --again measures anew"])

@@ -1,0 +1,69 @@
+"""Timing: contestants have their turns one after the other, so that a noisy minute strikes all of them.
+
+Machines are noisy: a neighbour, the clock frequency, a scheduler. In every round each contestant has its turn, for
+about the same short time; what counts is the median over the rounds, and the quartiles say how far to trust it.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds for one call: the median over the rounds, and the quartiles around it."""
+
+    seconds: float
+    low: float
+    high: float
+    best: float
+
+
+def in_turn(
+    contestants: dict[str, Call],
+    rounds: int = 9,
+    seconds: float = 0.02,
+    most: float = 2.0,
+    report: Callable[[int, int, str], object] | None = None,
+) -> dict[str, Timing]:
+    """Time everyone. A turn is as many calls as fit in `seconds`, at least one.
+
+    Who needs more than `most` seconds for all rounds has fewer turns, but at least three, spread over the run.
+    `report` hears (rounds done, rounds, contestant).
+    """
+    calls, every = {}, {}
+    for name, call in contestants.items():
+        call()  # what happens once, happens here: pages, caches, compilation
+        once = max(time_of(call, 1), 1e-7)
+        calls[name] = max(1, int(seconds / once))
+        turns = max(3, min(rounds, math.floor(min(most / (calls[name] * once), rounds))))
+        every[name] = max(1, rounds // turns)
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(rounds):
+        for name, call in contestants.items():
+            if turn % every[name] == 0:
+                if report:
+                    report(turn, rounds, name)
+                call()  # whoever comes after another has caches to fill, and threads to wake
+                times[name].append(time_of(call, calls[name]))
+    if report:
+        report(rounds, rounds, "")
+    return {name: _summary(values) for name, values in times.items()}
+
+
+def time_of(call: Call, calls: int) -> float:
+    """Seconds for one of so many calls in a row."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def _summary(values: list[float]) -> Timing:
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return Timing(middle, low, high, min(values))

@@ -1,0 +1,110 @@
+"""The limits of this machine: probes that compute what they say, figures that hold together, a file that is kept."""
+
+import json
+
+import numpy as np
+import pytest
+from command import jitnet_command
+
+from jitnet.kernels.vector import lanes
+from jitnet.lab import machine, probes, timing
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The command line, from nothing."""
+    folder = tmp_path_factory.mktemp("cache")
+    result = jitnet_command("machine", "--json", JITNET_CACHE_DIR=str(folder))
+    assert "measuring 1/" in result.stderr
+    return folder, json.loads(result.stdout)
+
+
+def test_every_limit_is_a_finite_speed(found):
+    _, limits = found
+    assert set(limits["peak"]) == {"float32", "float64"}
+    assert {"L1", "L2", "memory"} <= set(limits["bandwidth"])
+    speeds = [speed for by_count in limits["peak"].values() for speed in by_count.values()]
+    speeds += [s for level in limits["bandwidth"].values() for moves in level.values() for s in moves.values()]
+    assert np.isfinite(speeds).all()
+    assert min(speeds) > 1e8
+    assert limits["peak"]["float32"]["1"] > limits["bandwidth"]["memory"]["1"]["read"] / 4
+
+
+def test_it_is_kept_and_measured_again_on_demand(found):
+    folder, limits = found
+    again = jitnet_command("machine", "--json", JITNET_CACHE_DIR=str(folder))
+    assert json.loads(again.stdout) == limits
+    assert again.stderr == ""
+    text = jitnet_command("machine", "--again", "--quiet", JITNET_CACHE_DIR=str(folder))
+    assert text.stderr == ""
+    assert limits["cpu"] in text.stdout
+    assert json.loads((folder / "machine.json").read_text())["peak"] != limits["peak"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"cpu": "another"}'])
+def test_a_file_of_another_machine_is_not_believed(content, tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine, "_measure", lambda report: {"peak": "measured"})
+    (tmp_path / "machine.json").write_text(content)
+    assert machine.limits()["peak"] == "measured"
+    assert json.loads((tmp_path / "machine.json").read_text())["peak"] == "measured"
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file" / "below"))
+    monkeypatch.setattr(machine, "_measure", lambda report: {"peak": "measured"})
+    assert machine.limits()["peak"] == "measured"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("multiply_adds", [probes.multiply_adds, probes.MULTIPLY_ADDS])
+def test_multiply_adds_are_all_done(multiply_adds, dtype):
+    """x ← x·a + b from twelve starts, `rounds` times: a lane holds their sum."""
+    x, rounds = probes.start_values(dtype), 7
+    out = np.full((3, 64), np.nan, dtype)
+    multiply_adds(x, out, rounds)
+    c = x[2:].astype(np.float64)
+    for _ in range(rounds):
+        c = c * float(x[0]) + float(x[1])
+    np.testing.assert_allclose(out[:, : lanes(out)], c.sum(), rtol=50 * np.finfo(dtype).eps)
+    assert np.isnan(out[:, lanes(out) :]).all()
+    assert probes.flop_of_multiply_adds(out, rounds) == 3 * 12 * 7 * 2 * lanes(out)
+
+
+@pytest.mark.parametrize("copy", [probes.copy, probes.MOVES["copy"]])
+@pytest.mark.parametrize("write", [probes.write, probes.MOVES["write"]])
+@pytest.mark.parametrize("read", [probes.read, probes.MOVES["read"]])
+def test_every_number_is_moved(read, write, copy):
+    count = 2 * probes.STRIP * lanes(np.empty(1, np.float32))
+    memory = np.random.default_rng(0).standard_normal((2, 2 * count)).astype(np.float32)
+    first = memory[:, :count].copy()
+    copy(memory, 2)
+    np.testing.assert_array_equal(memory[:, count:], first)
+    np.testing.assert_array_equal(memory[:, :count], first)
+    half = count // 2
+    sums = 2 * memory.reshape(2, -1, half).sum(axis=1)  # the probe leaves its sums, one a lane, at the head
+    read(memory, 2)
+    np.testing.assert_allclose(memory[:, :half], sums, rtol=1e-5, atol=1e-5)
+    write(memory, 4)
+    assert (memory == 3).all()
+
+
+@pytest.mark.parametrize("steps", [probes.dependent_steps, probes.DEPENDENT_STEPS])
+def test_the_chain_of_the_clock(steps):
+    state = np.array([3, 5, 7], np.uint64)
+    steps(state, 3)
+    assert state[0] == ((((3 * 5) ^ 7) * 5 ^ 7) * 5) ^ 7
+
+
+def test_contestants_have_their_turns():
+    """Everyone is called in every round, who is slow in fewer, but three times at least."""
+    calls, heard = [], []
+    contestants = {"quick": lambda: calls.append("quick"), "slow": lambda: [calls.append("slow"), sum(range(300_000))]}
+    times = timing.in_turn(contestants, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))
+    assert calls.count("quick") == 2 + 6 * 2
+    assert calls.count("slow") == 2 + 3 * 2
+    assert times["slow"].seconds > times["quick"].seconds > 0
+    for measured in times.values():
+        assert measured.best <= measured.low <= measured.seconds <= measured.high
+    assert heard[-1] == (6, 6, "")
