@@ -1,4 +1,4 @@
-"""The command line: jitnet train, predict, machine, warmup.
+"""The command line: jitnet train, predict, warmup, ladder, machine.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
 status 2; ^C is 130. What the commands do is in commands.py.
@@ -102,6 +102,17 @@ def parser() -> argparse.ArgumentParser:
     warmup.set_defaults(run=warmup_command)
     _output_options(warmup)
 
+    ladder = commands.add_parser(
+        "ladder", help="time every rung of an operation",
+        description="Check every rung of an operation, then time them in turn, on the same data.",
+    )  # fmt: skip
+    ladder.add_argument("operation", nargs="?", default="matmul", help="matmul (default), sigmoid, softmax, adam, ...")
+    ladder.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
+    ladder.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
+    ladder.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    ladder.set_defaults(run=_ladder)
+    _output_options(ladder)
+
     machine = commands.add_parser(
         "machine", help="measure the limits of this machine",
         description="Peak of multiply-adds and bandwidth of each cache, measured once and kept.",
@@ -116,6 +127,12 @@ def _machine(options: argparse.Namespace) -> int:
     from .lab.commands import machine_command  # who trains needs no lab
 
     return machine_command(options)
+
+
+def _ladder(options: argparse.Namespace) -> int:
+    from .lab.commands import ladder_command
+
+    return ladder_command(options)
 
 
 def _output_options(group: Any) -> None:

@@ -67,6 +67,7 @@ class Lines(Progress):
     def __init__(self, intro: str = "") -> None:
         self._intro = intro
         self._epoch = 0
+        self._measuring = False
         self._latest = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -86,7 +87,8 @@ class Lines(Progress):
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
     def measuring(self, done: int, total: int, what: str) -> None:
-        if done == 0 or (done < total and time.monotonic() - self._latest > 2):
+        if done < total and (not self._measuring or time.monotonic() - self._latest > 2):
+            self._measuring = True
             self._say(f"measuring {done + 1}/{total}: {what}")
 
     def batch(self, done: int, total: int) -> None:
@@ -138,7 +140,9 @@ class Bars(Progress):
     def measuring(self, done: int, total: int, what: str) -> None:
         if self._measuring is None:
             self._measuring = self._bars.add_task("", total=total)
-        self._bars.update(self._measuring, completed=done, description=f"measuring {what}" if what else "measured")
+        self._bars.update(
+            self._measuring, total=total, completed=done, description=f"measuring {what}" if what else "measured"
+        )
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch = done

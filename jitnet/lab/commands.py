@@ -4,7 +4,7 @@ import argparse
 import json
 
 from .. import progress
-from . import machine
+from . import ladder, machine
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -12,4 +12,12 @@ def machine_command(options: argparse.Namespace) -> int:
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         found = machine.limits(options.again, show.measuring)
     print(json.dumps(found) if options.json else machine.as_text(found))
+    return 0
+
+
+def ladder_command(options: argparse.Namespace) -> int:
+    """jitnet ladder."""
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        result = ladder.measure(options.operation, options.size, options.dtype, options.threads, show.measuring)
+    print(json.dumps(result) if options.json else ladder.as_text(result))
     return 0

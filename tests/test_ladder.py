@@ -1,0 +1,105 @@
+"""The ladder: every rung is checked, timed and compared, and a wrong one is told."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from command import jitnet_command
+
+import jitnet
+from jitnet.kernels import LADDERS
+from jitnet.lab import ladder
+
+LIMITS = {
+    "cpu": "a machine", "caches": {"L1": 1 << 15, "L2": 1 << 20}, "peak": {"float32": {"1": 1e11, "2": 2e11}},
+    "bandwidth": {level: {"1": {"copy": 1e10}, "2": {"copy": 2e10}} for level in ("L1", "L2", "memory")},
+}  # fmt: skip
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    monkeypatch.setattr(ladder.machine, "limits", lambda report: LIMITS)
+
+
+def test_json_of_the_command_line(tmp_path):
+    result = jitnet_command("ladder", "matmul", "--size", "33x20x70", "--json", "--quiet")
+    assert result.stderr == ""
+    found = json.loads(result.stdout)
+    assert (found["operation"], found["shape"], found["unit"]) == ("matmul", [33, 20, 70], "GFLOP/s")
+    assert [rung["name"] for rung in found["rungs"]] == list(LADDERS["matmul"])
+    assert all(rung["checked"] for rung in found["rungs"])
+
+
+@pytest.mark.parametrize("operation", ["matmul_tn", "sigmoid", "adam"])
+def test_figures_hold_together(operation, limits):
+    heard = []
+    found = ladder.measure(operation, "24", threads=1, report=lambda *news: heard.append(news))
+    key = "gflops" if operation in ladder.PRODUCTS else "gbytes"
+    python, *_, numpy = found["rungs"]
+    for rung in found["rungs"]:
+        assert rung["shape"] == [24, 24, 24]
+        assert 0 < rung["low"] <= rung["seconds"] <= rung["high"]
+        assert rung["speedup"] == pytest.approx(rung[key] / python[key])
+        assert rung["share_of_numpy"] == pytest.approx(rung[key] / numpy[key])
+        limit = 100 if key == "gflops" else 10
+        assert rung["share_of_peak"] == pytest.approx(rung[key] / limit)
+        assert rung["idea"]
+    if operation == "matmul_tn":
+        assert python["gflops"] == pytest.approx(2e-9 * 24**3 / python["seconds"])
+    if operation == "sigmoid":  # one matrix is read, one written
+        assert python["gbytes"] == pytest.approx(2e-9 * 4 * 24**2 / python["seconds"])
+    if operation == "adam":  # grad is read, theta, mean and square are read and written
+        assert python["gbytes"] == pytest.approx(7e-9 * 4 * 24**2 / python["seconds"])
+    assert {"python", "njit"} <= {what for _, _, what in heard}
+    text = ladder.as_text(found)
+    assert all(name in text for name in LADDERS[operation])
+
+
+def test_who_is_slow_gets_a_smaller_size(limits, monkeypatch):
+    monkeypatch.setattr(ladder, "PATIENCE", 0.01)
+    found = ladder.measure("matmul", 96)
+    shapes = {rung["name"]: rung["shape"] for rung in found["rungs"]}
+    assert shapes["tile"] == [96, 96, 96]
+    assert max(shapes["python"]) < 96
+    assert "at 12x12x12" in ladder.as_text(found) or "at 24x24x24" in ladder.as_text(found)
+
+
+def test_a_wrong_rung_is_told(limits, monkeypatch):
+    def wrong(X, W, Z):
+        Z[...] = X @ W
+        Z[-1, -1] += 1
+
+    monkeypatch.setitem(LADDERS["matmul"], "njit", wrong)
+    with pytest.raises(jitnet.Error, match=r"matmul.njit is wrong: 1 of 64 wrong, first at \(7, 7\): expected"):
+        ladder.measure("matmul", 8)
+
+
+def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
+    monkeypatch.setattr(ladder.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(ladder.numba.config, "NUMBA_DEFAULT_NUM_THREADS", 2)
+    found = ladder.measure("relu", 8, threads=1)
+    assert "NumPy used 2 threads; to hold it too: pip install 'jitnet[cli]'" in ladder.as_text(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["matmull"], "did you mean 'matmul'?"),
+        (["matmul", "--size", "5x"], "size is '5x', but must be"),
+        (["matmul", "--size", "0"], "size is '0', but must be"),
+        (["matmul", "--size", "99999"], "size 99999 is too large"),
+        (["matmul", "--dtype", "int8"], "dtype"),
+        (["matmul", "--threads", "999"], "threads is 999"),
+    ],
+)
+def test_errors_are_one_line(arguments, message):
+    result = jitnet_command("ladder", *arguments, status=2)
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_training_does_not_import_the_lab():
+    code = "import sys, jitnet.cli; jitnet.cli.parser(); sys.exit('jitnet.lab' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
