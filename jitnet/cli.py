@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     ladder.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
     ladder.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
     ladder.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
     ladder.set_defaults(run=_ladder)
     _output_options(ladder)
 

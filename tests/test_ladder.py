@@ -23,7 +23,9 @@ def limits(monkeypatch):
 
 
 def test_json_of_the_command_line(tmp_path):
-    result = jitnet_command("ladder", "matmul", "--size", "33x20x70", "--json", "--quiet")
+    picture = tmp_path / "ladder.png"
+    result = jitnet_command("ladder", "matmul", "--size", "33x20x70", "--json", "--quiet", "--plot", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert result.stderr == ""
     found = json.loads(result.stdout)
     assert (found["operation"], found["shape"], found["unit"]) == ("matmul", [33, 20, 70], "GFLOP/s")

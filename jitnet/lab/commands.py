@@ -4,7 +4,8 @@ import argparse
 import json
 
 from .. import progress
-from . import ladder, machine
+from ..plots import check_drawing
+from . import ladder, machine, pictures
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -17,7 +18,11 @@ def machine_command(options: argparse.Namespace) -> int:
 
 def ladder_command(options: argparse.Namespace) -> int:
     """jitnet ladder."""
+    if options.plot is not None:
+        check_drawing()
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         result = ladder.measure(options.operation, options.size, options.dtype, options.threads, show.measuring)
+    if options.plot is not None:
+        pictures.draw_ladder(result, options.plot)
     print(json.dumps(result) if options.json else ladder.as_text(result))
     return 0
