@@ -45,7 +45,7 @@ def train_command(options: argparse.Namespace) -> int:
     optimizer = optimizers.get(options.optimizer, **settings)
     hidden = _widths(options.hidden)
     activation = checks.one_of("activation", options.activation, losses.ACTIVATIONS)
-    _check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
+    check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
     if options.resume and options.checkpoint is None:
         raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
     if options.checkpoint_every is not None and options.checkpoint is None:
@@ -101,7 +101,7 @@ def train_command(options: argparse.Namespace) -> int:
     return 130 if history.stopped == "interrupted" else 0
 
 
-def _check_paths(options: argparse.Namespace, reads: Sequence[str], writes: Sequence[str]) -> None:
+def check_paths(options: argparse.Namespace, reads: Sequence[str], writes: Sequence[str]) -> None:
     """Every file to be written can be written, and none of them is another one."""
     names: dict[str, str] = {}
     for option in (*reads, *writes):
@@ -226,7 +226,7 @@ def _in_words(result: dict[str, Any], history: History) -> str:
 def predict_command(options: argparse.Namespace) -> int:
     """jitnet predict."""
     run = backends.get(options.backend)
-    _check_paths(options, reads=("model", "data", "labels"), writes=("out",))
+    check_paths(options, reads=("model", "data", "labels"), writes=("out",))
     net = load(options.model)
     if net.recipe is None:
         raise checks.Error(

@@ -93,6 +93,7 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
         (["matmul", "--size", "99999"], "size 99999 is too large"),
         (["matmul", "--dtype", "int8"], "dtype"),
         (["matmul", "--threads", "999"], "threads is 999"),
+        (["matmul", "--plot", "nowhere/ladder.png"], "nowhere"),
     ],
 )
 def test_errors_are_one_line(arguments, message):

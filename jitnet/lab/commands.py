@@ -4,6 +4,7 @@ import argparse
 import json
 
 from .. import progress
+from ..commands import check_paths
 from ..plots import check_drawing
 from . import ladder, machine, pictures
 
@@ -18,6 +19,7 @@ def machine_command(options: argparse.Namespace) -> int:
 
 def ladder_command(options: argparse.Namespace) -> int:
     """jitnet ladder."""
+    check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
         check_drawing()
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
