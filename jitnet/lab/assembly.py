@@ -25,7 +25,7 @@ _HEADER = re.compile(r"=>\s*This (Inner )?Loop Header: Depth=(\d+)")
 _MEMBER = re.compile(r"\bin Loop: Header=(BB\d+_\d+) Depth=(\d+)")
 _INLINED = re.compile(r"^(.*):(\d+):\d+$")
 _COMMENT = re.compile(r"\s+(?:##?|//|;) (.*)$")
-_WRAPPERS = ("_ZN7cpython", "_ZN5cfunc", "cfunc.", "__gufunc__", "NRT_", "_NRT")
+_WRAPPERS = ("_ZN7cpython", "_ZN5cfunc", "cfunc.", "NRT_", "_NRT")
 
 
 @dataclass
@@ -136,6 +136,7 @@ def loops_of(function: Function) -> list[Loop]:
 
 
 _LENGTH = re.compile(r"\d+")
+_ESCAPED = re.compile(r"_(2[0-9a-f]|3[a-f]|5[b-e]|7[b-e])")  # what is neither a letter nor a digit: < is _3c
 
 
 def plain_name(symbol: str) -> str:
@@ -146,6 +147,6 @@ def plain_name(symbol: str) -> str:
     parts, rest = [], rest[2:]
     while length := _LENGTH.match(rest):
         end = length.end() + int(length[0])
-        parts.append(re.sub(r"_([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), rest[length.end() : end]))
+        parts.append(_ESCAPED.sub(lambda code: chr(int(code[1], 16)), rest[length.end() : end]))
         rest = rest[end:]
     return ".".join(parts)

@@ -8,7 +8,6 @@ Line numbers are asked for with `dbg_directives_only`. Numba's `debug=True` woul
 and gives each variable a place in memory. Like this the instructions are the same, one for one.
 """
 
-import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -17,7 +16,6 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +98,20 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     options = {name: sorted(value) if isinstance(value, set) else value for name, value in _options(dispatcher)}
     triple, cpu, features = dispatcher.targetctx.codegen().magic_tuple()
     return {
-        "name": body.__name__, "signature": str(types), "file": body.__code__.co_filename,
+        "name": body.__name__, "signature": ", ".join(map(_notation, types)), "file": body.__code__.co_filename,
         "line": body.__code__.co_firstlineno, "options": options, "triple": triple, "cpu": cpu, "features": features,
         "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
     }  # fmt: skip
+
+
+def _notation(kind: Any) -> str:
+    """`float32[:,::1]`, as the types are written in a signature."""
+    if not isinstance(kind, numba.types.Array):
+        return str(kind)
+    axes = [":"] * kind.ndim
+    if kind.layout in ("C", "F"):
+        axes[-1 if kind.layout == "C" else 0] = "::1"
+    return f"{kind.dtype}[{','.join(axes)}]"
 
 
 def _options(dispatcher: Any) -> list[tuple[str, Any]]:
@@ -129,7 +137,7 @@ def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:
 def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
     place, name = request["target"].rsplit(":", 1)
     module = _imported(place)
-    known = [known for known, value in vars(module).items() if callable(value) and not isinstance(value, type)]
+    known = [known for known, value in vars(module).items() if inspect.isfunction(value) or hasattr(value, "py_func")]
     function = getattr(module, checks.one_of(f"function of {place}", name, known))
     if inspect.isfunction(function):
         function = numba.njit(function)
@@ -239,26 +247,25 @@ def _in_one_line(error: Exception) -> str:
     return what + (f" ({Path(where[-1][0]).name}, line {where[-1][1]})" if where else "")
 
 
-@contextlib.contextmanager
-def _standard_output_to_ourselves() -> Iterator[Callable[[str], object]]:
-    """What a user's file prints is nobody's business here; the answer goes out by another way."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as way_out:
-        os.dup2(2, 1)
-        yield way_out.write
-
-
 def main() -> None:
     requests = json.load(sys.stdin)
     with_lines()
-    answers: list[dict[str, Any]] = []
-    with _standard_output_to_ourselves() as write:
-        listener = Listener()
-        for request in requests:
-            try:
-                answers.append(compiled(request, listener))
-            except checks.Error as error:
-                answers.append({"error": str(error)})
-        write(json.dumps(answers))
+    way_out, errors = os.dup(1), os.dup(2)
+    os.dup2(errors, 1)  # what a user's file prints is no part of the answer
+    listener = Listener()
+    try:
+        answers = [_answer(request, listener) for request in requests]
+    finally:
+        os.dup2(errors, 2)
+    with os.fdopen(way_out, "w", encoding="utf-8") as answer:
+        json.dump(answers, answer)
+
+
+def _answer(request: Request, listener: Listener) -> dict[str, Any]:
+    try:
+        return compiled(request, listener)
+    except checks.Error as error:
+        return {"error": str(error)}
 
 
 if __name__ == "__main__":
