@@ -121,7 +121,7 @@ def _places(file: str, line: int, comment: str, names: dict[str, str]) -> tuple[
     if line == 0:
         return ()
     outer = [_INLINED.match(part.strip(" ]")) for part in comment.split(" @[ ")[1:]]
-    callers = [(names.get(m[1], m[1]), int(m[2])) for m in outer if m]
+    callers = [(names.get(m[1], m[1]), int(m[2])) for m in outer if m and m[2] != "0"]
     here = names.get(file.rsplit("/", 1)[-1], file)
     return (*reversed(callers), (here, line))
 

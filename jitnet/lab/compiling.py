@@ -2,12 +2,14 @@
 
 LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
 of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
-target, dtype, arguments, types, in JSON) and prints for each of them assembly and remarks, or what is wrong with it.
+target, dtype, arguments, types, options, in JSON) and prints for each of them a line of JSON:
+assembly and remarks, or what is wrong with it.
 
 Line numbers are asked for with `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds,
 and gives each variable a place in memory. Like this the instructions are the same, one for one.
 """
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -22,14 +24,20 @@ from typing import Any
 import llvmlite.binding
 import numba
 import numpy as np
+from llvmlite.ir import IRBuilder
+from numba.core import compiler
+from numba.core.compiler import Flags
 from numba.core.cpu import CPUTargetOptions
+from numba.core.debuginfo import DIBuilder
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
+from numba.core.registry import cpu_target
 from numba.core.sigutils import normalize_signature
+from numba.np.ufunc import wrappers
 
 from .. import checks
 from ..kernels import LADDERS, SIGNATURES, linking
-from ..kernels.jit import signature_for
+from ..kernels.jit import OPTIONS, signature_for
 
 Request = dict[str, Any]
 
@@ -40,14 +48,41 @@ def with_lines() -> None:
 
     def finalize(self: Any, flags: Any, options: Any) -> None:
         usual(self, flags, options)
-        if not flags.debuginfo:
-            flags.debuginfo = flags.dbg_directives_only = True
-            flags.dbg_extend_lifetimes = False
+        flags.debuginfo = True
+        flags.dbg_extend_lifetimes = False
 
+    Flags.options["dbg_directives_only"]._default = True
     CPUTargetOptions.finalize = finalize
-    Dispatcher.enable_caching = lambda self: None
+    Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
     for helper in linking._HELPERS.values():
         helper._cache.disable()
+    compiler.compile_ir = _with_file(compiler.compile_ir)
+    wrappers.IRBuilder = _builder_with_place
+
+
+def _with_file(compile_ir: Any) -> Any:
+    """What Numba writes around the body of a prange loop has lines of its own; only those of the body are kept."""
+
+    def compile_with_file(typing: Any, target: Any, function: Any, *rest: Any, **options: Any) -> Any:
+        statements = [statement for block in function.blocks.values() for statement in block.body]
+        if place := next((s.loc for s in statements if s.loc.filename != function.loc.filename), None):
+            for statement in statements:
+                if statement.loc.filename == function.loc.filename:
+                    statement.loc = place.with_lineno(0)
+            function.loc = place
+        return compile_ir(typing, target, function, *rest, **options)
+
+    return compile_with_file
+
+
+def _builder_with_place(block: Any) -> Any:
+    """LLVM drops the lines of what is inlined into a function without any, such as Numba's wrapper of a prange loop."""
+    info = DIBuilder(block.module, "<wrapper>", cpu_target.target_context, directives_only=True)
+    info.mark_subprogram(block.function, block.function.name, (), (), 0)
+    info.finalize()
+    builder = IRBuilder(block)
+    info.mark_location(builder, 0)
+    return builder
 
 
 class Listener:
@@ -87,13 +122,14 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     except NumbaError as error:
         raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}") from None
     overload = dispatcher.overloads[types]
-    said, assembly, links = listener.since(start), [_assembly(overload.library)], {}
+    said, assembly = listener.since(start), [_assembly(overload.library)]
+    links: dict[str, str] = {}
     for text in assembly:  # grows while it is read
         for symbol in set(re.findall(linking.PREFIX + r"\w+", text)) - set(links):
             name, arguments = linking._LINKED[symbol]
             helper = linking._HELPERS[name].overloads[arguments]
             links[symbol] = helper.fndesc.llvm_func_name
-            assembly.append(_assembly(helper.library))
+            assembly.append(_assembly_of_helper(symbol))
             said += "\n" + listener.helpers[symbol]
     options = {name: sorted(value) if isinstance(value, set) else value for name, value in _options(dispatcher)}
     triple, cpu, features = dispatcher.targetctx.codegen().magic_tuple()
@@ -118,6 +154,12 @@ def _options(dispatcher: Any) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in dispatcher.targetoptions.items() if name != "nopython"]
 
 
+@functools.cache
+def _assembly_of_helper(symbol: str) -> str:
+    name, arguments = linking._LINKED[symbol]
+    return _assembly(linking._HELPERS[name].overloads[arguments].library)
+
+
 def _assembly(library: Any) -> str:
     machine = library._codegen._tm
     machine.set_asm_verbosity(True)
@@ -138,13 +180,16 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
     place, name = request["target"].rsplit(":", 1)
     module = _imported(place)
     known = [known for known, value in vars(module).items() if inspect.isfunction(value) or hasattr(value, "py_func")]
-    function = getattr(module, checks.one_of(f"function of {place}", name, known))
-    if inspect.isfunction(function):
-        function = numba.njit(function)
-    if not isinstance(function, Dispatcher):
+    if not hasattr(module, name):
+        checks.one_of(f"function of {place}", name, known)
+    function = getattr(module, name)
+    if not inspect.isfunction(function) and not isinstance(function, Dispatcher):
         raise checks.Error(
             f"{request['target']} is a {type(function).__name__}; give a function under @njit, or a plain one"
         )
+    if request["options"] is not None or inspect.isfunction(function):
+        options = {**OPTIONS, "_nrt": True} if request["options"] is None else _stated(request["options"])
+        function = numba.njit(**options)(getattr(function, "py_func", function))
     return function, _types_for(function, name, request)
 
 
@@ -208,8 +253,20 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
     converts = function.typingctx.can_convert
     for signature in declared:
         if all(converts(ours, theirs) is not None for ours, theirs in zip(types, signature, strict=True)):
-            return signature
+            return tuple(signature)
     raise checks.Error(f"{name} is declared for {', '.join(map(str, declared))} alone, and cannot take {types}")
+
+
+def _stated(options: str) -> dict[str, Any]:
+    try:
+        stated: dict[str, Any] = eval(f"dict({options})", {})
+        numba.njit(**stated)
+    except Exception as error:
+        raise checks.Error(
+            f"the options {options!r} are not what numba.njit takes: {type(error).__name__}: {error}; "
+            "write them such as 'fastmath=True, parallel=True'"
+        ) from None
+    return stated
 
 
 def _evaluated(expression: str) -> tuple[Any, ...]:
@@ -250,22 +307,16 @@ def _in_one_line(error: Exception) -> str:
 def main() -> None:
     requests = json.load(sys.stdin)
     with_lines()
-    way_out, errors = os.dup(1), os.dup(2)
-    os.dup2(errors, 1)  # what a user's file prints is no part of the answer
+    way_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a user's file prints is no part of the answer
     listener = Listener()
-    try:
-        answers = [_answer(request, listener) for request in requests]
-    finally:
-        os.dup2(errors, 2)
-    with os.fdopen(way_out, "w", encoding="utf-8") as answer:
-        json.dump(answers, answer)
-
-
-def _answer(request: Request, listener: Listener) -> dict[str, Any]:
-    try:
-        return compiled(request, listener)
-    except checks.Error as error:
-        return {"error": str(error)}
+    for request in requests:
+        try:
+            answer = compiled(request, listener)
+        except checks.Error as error:
+            answer = {"error": str(error)}
+        way_out.write(json.dumps(answer) + "\n")
+        way_out.flush()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,12 @@ import re
 from dataclasses import dataclass
 
 _FMA = re.compile(r"vf(n?m(add|sub)|maddsub|msubadd)\d{3}([ps])([sd])$")
-_FLOAT = re.compile(r"v?(add|sub|mul|div|sqrt|min|max|hadd|addsub|scalef|rndscale|round|getexp|rcp14|rsqrt14)([ps])([sd])$")
-_WHOLE = re.compile(r"v?p(add|sub|mull?|muludq|muldq|min[su]|max[su]|abs|madd\w\w|sll[vwdq]?|sra[vwdq]?|srl[vwdq]?)([bwdq]?)$")
+_FLOAT = re.compile(
+    r"v?(add|sub|mul|div|sqrt|min|max|hadd|addsub|scalef|rndscale|round|getexp|rcp14|rsqrt14)([ps])([sd])$"
+)
+_WHOLE = re.compile(
+    r"v?p(add|sub|mull?|muludq|muldq|min[su]|max[su]|abs|madd\w\w|sll[vwdq]?|sra[vwdq]?|srl[vwdq]?)([bwdq]?)$"
+)
 _CONVERT = re.compile(r"v?cvt(t?)(\w+?)2(\w+)$")
 _DIVIDE = re.compile(r"i?div[bwlq]?$")
 _MOVE = re.compile(
@@ -17,7 +21,9 @@ _MOVE = re.compile(
     r"v?extract\w+|v?pextr\w|v?pinsr\w|v?insertps|vp?maskmov\w+|vp?expand\w|vp?compress\w|set\w+)$"
 )
 _JUMP = re.compile(r"j[a-z]+$")
-_REGISTER = re.compile(r"%(?:[xyz]mm(\d+)|k(\d)|(r?)([a-d])([xlh])|[re]?([a-d])x|[re]?(si|di|bp|sp)l?|r(\d+)[bwd]?|(rip))\b")
+_REGISTER = re.compile(
+    r"%(?:[xyz]mm(\d+)|k(\d)|(r?)([a-d])([xlh])|[re]?([a-d])x|[re]?(si|di|bp|sp)l?|r(\d+)[bwd]?|(rip))\b"
+)
 _BYTES = {"b": 1, "w": 2, "d": 4, "q": 8}
 _ONLY_READS = ("cmp", "test", "ucomi", "comi", "vucomi", "vcomi", "vptest", "ptest", "bt", "vtestp", "prefetch", "push")
 _TARGET_IS_NEW = ("mov", "lea", "set", "pop", "cvt", "sqrt", "pmov", "pshufd", "broadcast", "pabs", "rcp", "rsqrt")
@@ -56,7 +62,7 @@ class Operation:
 
     @property
     def on_stack(self) -> bool:
-        return "(%rsp" in self.memory or "(%rbp)" in self.memory
+        return "(%rsp" in self.memory
 
     @property
     def is_constant(self) -> bool:
