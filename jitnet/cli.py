@@ -130,6 +130,18 @@ def parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=_explain)
     _output_options(explain)
 
+    report = commands.add_parser(
+        "report", help="write what the lab finds as a page",
+        description="Time every rung of some operations, explain each, and write it all as one HTML file.",
+    )  # fmt: skip
+    report.add_argument("operations", nargs="*", default=["matmul"], metavar="OPERATION", help="matmul (default), ...")
+    report.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
+    report.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
+    report.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    report.add_argument("--out", default="report.html", metavar="FILE", help="where to write (default report.html)")
+    report.set_defaults(run=_report)
+    _output_options(report)
+
     machine = commands.add_parser(
         "machine", help="measure the limits of this machine",
         description="Peak of multiply-adds and bandwidth of each cache, measured once and kept.",
@@ -156,6 +168,12 @@ def _explain(options: argparse.Namespace) -> int:
     from .lab.commands import explain_command
 
     return explain_command(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .lab.commands import report_command
+
+    return report_command(options)
 
 
 def _output_options(group: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from .. import progress
 from ..commands import check_paths
 from ..plots import check_drawing
-from . import explain, ladder, machine, pictures
+from . import explain, ladder, machine, pictures, report
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -37,4 +37,15 @@ def explain_command(options: argparse.Namespace) -> int:
             options.target, options.dtype, options.args, options.types, options.options, show.measuring
         )
     print(json.dumps(found) if options.json else explain.as_text(found))
+    return 0
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """jitnet report."""
+    check_paths(options, reads=(), writes=("out",))
+    report.check_report()
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        found = report.investigate(options.operations, options.size, options.dtype, options.threads, show.measuring)
+    report.write(found, options.out, "jitnet report " + " ".join(options.operations))
+    print(json.dumps(found) if options.json else f"{options.out}: open it in a browser")
     return 0

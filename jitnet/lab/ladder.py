@@ -183,7 +183,7 @@ def as_text(result: dict[str, Any]) -> str:
         gain = f"{rung['gain']:.2f}" if rung["gain"] else ""
         smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
         lines.append(
-            f"{rung['name']:22}{_duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
+            f"{rung['name']:22}{duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
             f"{rung['speedup']:11,.1f}{gain:>9}{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}{smaller}"
         )
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
@@ -193,7 +193,7 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.4g} {unit}"
