@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     ladder.add_argument(
         "--patience", type=float, default=20.0, metavar="SECONDS",
-        help="a call of yours that takes longer hangs, compilation apart (default 20)",
+        help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
     ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
     ladder.set_defaults(run=_ladder)

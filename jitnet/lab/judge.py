@@ -100,14 +100,14 @@ class _Call:
         if self.idle and self.result is not None:
             return f"returns its result, but must write it into {into}: {first}[...] = the result"
         untouched = sum(map(_untouched, self.case.outputs))
-        if untouched:  # or NaN that was calculated from NaN: then it is something else where 0 was
-            second = with_zeros()
-            if second.case.fault() is None:
-                return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
-            if second.idle:
-                return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
-            if not any(np.isnan(output).any() for output in second.case.outputs):
-                return f"leaves {untouched} number{'s' * (untouched > 1)} of {into} unwritten: {self.case.fault()}"
+        # or they are NaN that was calculated from NaN: then they are something else where 0 was
+        second = with_zeros() if untouched else self
+        if second.case.fault() is None:
+            return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
+        if second.idle:
+            return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
+        if untouched and not any(np.isnan(output).any() for output in second.case.outputs):
+            return f"leaves {untouched} number{'s' * (untouched > 1)} of {into} unwritten: {self.case.fault()}"
         if any(np.isnan(output).any() for output in self.case.outputs):
             return f"gives NaN, as when it reads outside of its inputs: {self.case.fault()}"
         return f"is wrong: {self.case.fault()}"

@@ -78,7 +78,7 @@ def compare(
     kind = checks.dtype_of(dtype)
     shape = shape_of(size)
     backend.check_threads(threads, "fast")
-    checks.number("patience", patience, above=0)
+    checks.number("patience", patience, above=0, below=1e6)
     _check_own(operation, own)
     count = threads or numba.get_num_threads()
     is_product = operation in PRODUCTS

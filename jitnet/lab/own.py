@@ -26,7 +26,7 @@ Own = Function | str
 def check_name(text: str) -> tuple[str, str]:
     """The file or module, and the function, of `file.py:function` or `module:function`."""
     place, _, name = text.rpartition(":")
-    if not place or not name.isidentifier():
+    if not place.strip(".") or not name.isidentifier():
         raise checks.Error(f"{text!r} names no function; write file.py:function or module:function")
     if _is_file(place) and not Path(place).is_file():
         raise checks.Error(f"there is no file {place}")
@@ -45,8 +45,10 @@ def load(own: Own) -> Function:
     try:
         module = _module_of(file) if file else importlib.import_module(place)
     except SyntaxError as error:
-        where = os.path.basename(error.filename or place)
-        raise checks.Error(f"importing {place}: {error.msg} ({where}, line {error.lineno})") from None
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise checks.Error(
+            f"importing {place}: {error.msg} ({os.path.basename(error.filename or place)}{line})"
+        ) from None
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
             raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None

@@ -62,6 +62,9 @@ def examine(
             news = json.loads(line)
             if "doing" in news:
                 report(f"{name}, {news['doing']}")
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=5)  # it may have something to put in order
     if "error" in news:
         raise checks.Error(news["error"])
     if "doing" not in news:
@@ -103,7 +106,7 @@ def _child(job: bytes, errors: IO[bytes]) -> Iterator[tuple["subprocess.Popen[by
         yield child, lines
     finally:
         if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()
@@ -125,9 +128,7 @@ def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
     last = errors.read()[-4000:].decode(errors="replace").strip().splitlines()[-1:]
     said = f" ({' '.join(last[0].split())[:200]})" if last else ""
     if status < 0:
-        name = signal.Signals(-status).name
-        why = ", as when it writes outside of its arrays" if name in ("SIGSEGV", "SIGBUS", "SIGABRT") else ""
-        return f"crashes the process: {name}{said}{why}"
+        return f"crashes the process: {signal.Signals(-status).name}{said}"
     return f"ends the process with status {status}{said}"
 
 
@@ -187,7 +188,7 @@ class _Child:
         try:
             found = found or next(filter(None, map(fault, oracle.ugly_shapes(operation))), None)
             if not found:
-                shape = manageable(call_for, shape, self.job["most"])
+                shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
                 found = fault(shape)
         except BaseException as error:  # sys.exit too
             found = own.in_words(error, kernel, case.arguments, judge.given(operation, case))
