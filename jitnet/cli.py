@@ -110,6 +110,14 @@ def parser() -> argparse.ArgumentParser:
     ladder.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
     ladder.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
     ladder.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    ladder.add_argument(
+        "--with", dest="own", action="append", default=[], metavar="FILE.PY:NAME",
+        help="a kernel of yours among them, also module:name; checked first, in a process of its own; repeatable",
+    )  # fmt: skip
+    ladder.add_argument(
+        "--patience", type=float, default=20.0, metavar="SECONDS",
+        help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
+    )  # fmt: skip
     ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
     ladder.set_defaults(run=_ladder)
     _output_options(ladder)

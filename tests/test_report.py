@@ -24,7 +24,9 @@ def page_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="the page is tried in a browser: pip install playwright")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the page is tried in a browser: pip install playwright"
+    )
     if CHROMIUM is None:
         pytest.skip("the page is tried in a browser, and there is no chromium on the PATH")
     with playwright.sync_playwright() as running:
@@ -128,7 +130,9 @@ def test_everything_is_printed(browser, page_file, tmp_path):
     page.goto(page_file[0].as_uri())
     page.emulate_media(media="print")
     side = page.locator("#matmul-tile .source")
-    assert side.evaluate("(side) => side.scrollHeight <= side.clientHeight + 1")  # nothing is hidden behind a scroll bar
+    assert side.evaluate(
+        "(side) => side.scrollHeight <= side.clientHeight + 1"
+    )  # nothing is hidden behind a scroll bar
     page.close()
 
 

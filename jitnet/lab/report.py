@@ -1,11 +1,11 @@
 """Everything that the lab found, on one page: a file that opens from disk and asks nothing of a network.
 
-The page is made from the templates in page/ by Jinja2, and code is coloured by Pygments; both come with the extra `lab`.
+The page is made from the templates in page/ by Jinja2, and code is coloured by Pygments. Both come with the extra
+`lab`.
 """
 
 import datetime
 import functools
-import html
 import importlib.util
 import math
 import platform

@@ -15,12 +15,11 @@ from .. import backend, losses
 from ..network import Dense, Network
 from ..optimizers import SGD
 from ..step import Step, operations
-from .oracle import Case, sigmoid, softmax
-
-Shape = tuple[int, int, int]
+from .oracle import Case, Shape, sigmoid, softmax
 
 CLASSES = 10
-LR = 0.1
+LR = 0.125
+"""Exact in float32, so that the oracle takes the same step."""
 
 RUNGS = {
     "python": "the loops, interpreted, one kernel after the other",
@@ -39,7 +38,7 @@ def flop(shape: Shape) -> float:
 
 
 def prepare(rung: str, shape: Shape, dtype: np.dtype[Any]) -> tuple[Callable[[], object], Case]:
-    """A call that makes one step, and what the parameters have to be after the first."""
+    """A call that makes one step, and what has to be in the parameters after the first."""
     m, n_in, n_out = shape
     net = Network(Dense(n_in, n_out, "sigmoid"), Dense(n_out, CLASSES, "softmax"), seed=0, dtype=dtype.name)
     run, loss, optimizer = backend.get(rung.removesuffix("_parallel")), losses.get("cross_entropy", "softmax"), SGD(LR)
@@ -66,7 +65,7 @@ def _on_one_thread(call: Callable[[], object]) -> Callable[[], object]:
 def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Case:
     """W and b of both layers after one step, and how far rounding may carry them."""
     m, eps = len(X), np.finfo(X.dtype).eps
-    parameters = [array for layer in net.layers for array in (layer.W, layer.b)]
+    parameters = [array for layer in net.layers for array in (layer.W, layer.b) if array is not None]
     W1, b1, W2, b2 = (array.astype(np.float64) for array in parameters)
     x = X.astype(np.float64)
     a1 = sigmoid(x @ W1 + b1)
@@ -77,8 +76,10 @@ def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Cas
     off1 = eps * (len(W1) + 8) * (np.abs(x) @ np.abs(W1) + np.abs(b1))
     off2 = eps * (len(W2) + 8) * (a1 @ np.abs(W2) + np.abs(b2)) + (off1 / 4) @ np.abs(W2)
     off_delta2 = (off2.max(axis=1, keepdims=True) * 2 * a2 + 4 * eps) / m
-    off_delta1 = off_delta2 @ np.abs(W2.T) / 4 + eps * (CLASSES + 8) * (np.abs(delta2) @ np.abs(W2.T)) + (
-        np.abs(delta2 @ W2.T) * off1 / 4
+    off_delta1 = (
+        off_delta2 @ np.abs(W2.T) / 4
+        + eps * (CLASSES + 8) * (np.abs(delta2) @ np.abs(W2.T))
+        + (np.abs(delta2 @ W2.T) * off1 / 4)
     )
     steps, bounds = [], []
     for inputs, off_inputs, delta, off_delta in ((x, 0 * x, delta1, off_delta1), (a1, off1 / 4, delta2, off_delta2)):
