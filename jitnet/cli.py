@@ -1,4 +1,4 @@
-"""The command line: jitnet train, predict, warmup, ladder, machine.
+"""The command line: jitnet train, predict, warmup, ladder, machine, doctor.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
 status 2; ^C is 130. What the commands do is in commands.py.
@@ -121,6 +121,13 @@ def parser() -> argparse.ArgumentParser:
     machine.add_argument("--again", action="store_true", help="measure, whatever is kept")
     machine.set_defaults(run=_machine)
     _output_options(machine)
+
+    doctor = commands.add_parser(
+        "doctor", help="find what is wrong here, and what mends it",
+        description="Look at all that jitnet rests on, and say what mends what is wrong; exit status 1 if anything is.",
+    )  # fmt: skip
+    doctor.set_defaults(run=_doctor)
+    _output_options(doctor)
     return top
 
 
@@ -134,6 +141,12 @@ def _ladder(options: argparse.Namespace) -> int:
     from .lab.commands import ladder_command
 
     return ladder_command(options)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .lab.commands import doctor_command
+
+    return doctor_command(options)
 
 
 def _output_options(group: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from .. import progress
 from ..commands import check_paths
 from ..plots import check_drawing
-from . import ladder, machine, pictures
+from . import doctor, ladder, machine, pictures
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -28,3 +28,11 @@ def ladder_command(options: argparse.Namespace) -> int:
         pictures.draw_ladder(result, options.plot)
     print(json.dumps(result) if options.json else ladder.as_text(result))
     return 0
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    """jitnet doctor."""
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        found = doctor.examine(show.measuring)
+    print(json.dumps(found) if options.json else doctor.as_text(found))
+    return 0 if found["healthy"] else 1
