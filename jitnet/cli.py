@@ -1,4 +1,4 @@
-"""The command line: jitnet train, predict, warmup, ladder, machine, doctor.
+"""The command line: jitnet train, predict, warmup, ladder, ledger, machine, doctor.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
 status 2; ^C is 130. What the commands do is in commands.py.
@@ -122,6 +122,24 @@ def parser() -> argparse.ArgumentParser:
     machine.set_defaults(run=_machine)
     _output_options(machine)
 
+    ledger = commands.add_parser(
+        "ledger", help="what compiling costs, and when it has paid",
+        description="Compile from an empty cache, load from a warm one, call, and compare with the interpreter.",
+    )  # fmt: skip
+    ledger.add_argument(
+        "what", nargs="?", default="fast", metavar="OPERATION | BACKEND",
+        help="matmul, sigmoid, ... or njit, parallel, fast (default): a training step of a small network",
+    )  # fmt: skip
+    ledger.add_argument(
+        "--size",
+        metavar="N",
+        help="128 for an operation, 32x64x32 for a step: batch x inputs x hidden units (defaults)",
+    )
+    ledger.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
+    ledger.add_argument("--plot", metavar="PNG", help="draw the seconds spent after so many calls")
+    ledger.set_defaults(run=_ledger)
+    _output_options(ledger)
+
     doctor = commands.add_parser(
         "doctor", help="find what is wrong here, and what mends it",
         description="Look at all that jitnet rests on, and say what mends what is wrong; exit status 1 if anything is.",
@@ -141,6 +159,12 @@ def _ladder(options: argparse.Namespace) -> int:
     from .lab.commands import ladder_command
 
     return ladder_command(options)
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    from .lab.commands import ledger_command
+
+    return ledger_command(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:

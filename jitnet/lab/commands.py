@@ -6,7 +6,7 @@ import json
 from .. import progress
 from ..commands import check_paths
 from ..plots import check_drawing
-from . import doctor, ladder, machine, pictures
+from . import doctor, ladder, ledger, machine, pictures
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -27,6 +27,19 @@ def ladder_command(options: argparse.Namespace) -> int:
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
     print(json.dumps(result) if options.json else ladder.as_text(result))
+    return 0
+
+
+def ledger_command(options: argparse.Namespace) -> int:
+    """jitnet ledger."""
+    check_paths(options, reads=(), writes=("plot",))
+    if options.plot is not None:
+        check_drawing()
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        result = ledger.account(options.what, options.size, options.dtype, show.measuring)
+    if options.plot is not None:
+        pictures.draw_ledger(result, options.plot)
+    print(json.dumps(result) if options.json else ledger.as_text(result))
     return 0
 
 

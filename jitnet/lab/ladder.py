@@ -18,7 +18,7 @@ import numpy as np
 from .. import backend, checks
 from ..kernels import LADDERS
 from . import machine, oracle
-from .timing import in_turn, time_of
+from .timing import Call, in_turn, time_of
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
 """Operations that do 2·m·n_in·n_out FLOP, and are measured in FLOP/s; the others in bytes/s."""
@@ -67,7 +67,7 @@ def measure(
         for done, (name, kernel) in enumerate(ladder.items()):
             if report:
                 report(done, len(ladder), f"{operation}.{name} against float64")
-            shapes[name] = _manageable(operation, kernel, shape, kind)
+            shapes[name] = manageable(shape, functools.partial(prepared, operation, kernel, dtype=kind))
             case = oracle.case(operation, shapes[name], kind)
             works[name] = _work(case, shapes[name], is_product)
             kernel(*case.arguments)
@@ -113,17 +113,21 @@ def blas_threads(count: int) -> Iterator[int]:
         yield count
 
 
-def _manageable(operation: str, kernel: Callable[..., None], shape: Shape, dtype: np.dtype[Any]) -> Shape:
-    """The shape, or its half, its quarter, ...: the largest that this kernel finishes in time."""
+def prepared(operation: str, kernel: Callable[..., None], shape: Shape, dtype: np.dtype[Any]) -> Call:
+    """A call of a rung on data of that shape."""
+    return functools.partial(kernel, *oracle.case(operation, shape, dtype).arguments)
+
+
+def manageable(shape: Shape, prepare: Callable[[Shape], Call]) -> Shape:
+    """The shape, or its half, its quarter, ...: the largest at which the call that is prepared for it ends in time."""
     shapes = [shape]
     while max(shapes[-1]) > 16:
         m, n_in, n_out = shapes[-1]
         shapes.append(((m + 1) // 2, (n_in + 1) // 2, (n_out + 1) // 2))
     shapes.reverse()
-    kernel(*oracle.case(operation, shapes[0], dtype).arguments)  # compiled, if it has to be
+    prepare(shapes[0])()  # compiled, if it has to be
     for smaller, larger in pairwise(shapes):
-        arguments = oracle.case(operation, smaller, dtype).arguments
-        call = functools.partial(kernel, *arguments)
+        call = prepare(smaller)
         seconds = min(time_of(call, 1), time_of(call, 1))  # one alone may meet a disturbance
         if seconds * math.prod(larger) / math.prod(smaller) > PATIENCE:
             return smaller
@@ -181,7 +185,7 @@ def as_text(result: dict[str, Any]) -> str:
         gain = f"{rung['gain']:.2f}" if rung["gain"] else ""
         smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
         lines.append(
-            f"{rung['name']:22}{_duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
+            f"{rung['name']:22}{duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
             f"{rung['speedup']:11,.1f}{gain:>9}{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}{smaller}"
         )
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
@@ -191,7 +195,8 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Four figures and the unit that suits them."""
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.4g} {unit}"
