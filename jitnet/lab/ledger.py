@@ -233,8 +233,8 @@ def as_text(result: dict[str, Any]) -> str:
         pays = "".join(f"{_count(row[key]):>12}" for key in ("pays_after", "pays_after_warm"))
         lines.append(f"{row['name']:22}{_times(*(row[key] for key in keys))}{pays}")
     lines += [
-        "", f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both begin",
-        "after import, and the first kernel of a process wakes the compiler too.",
+        "", f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both",
+        "begin after import, and the first kernel of a process wakes the compiler too.",
         f"Pays after: {unit}s until it is ahead of the interpreted loop, compiled now, or loaded.",
     ]  # fmt: skip
     return "\n".join(lines)
