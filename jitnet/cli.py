@@ -1,4 +1,4 @@
-"""The command line: jitnet train, predict, warmup, ladder, explain, machine.
+"""The command line: jitnet train, predict, warmup, and the instruments of the lab.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
 status 2; ^C is 130. What the commands do is in commands.py.
@@ -8,7 +8,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__, checks
@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
     ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
-    ladder.set_defaults(run=_ladder)
+    ladder.set_defaults(run=_lab("ladder"))
     _output_options(ladder)
 
     explain = commands.add_parser(
@@ -135,7 +135,7 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
     )
-    explain.set_defaults(run=_explain)
+    explain.set_defaults(run=_lab("explain"))
     _output_options(explain)
 
     report = commands.add_parser(
@@ -147,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
     report.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
     report.add_argument("--out", default="report.html", metavar="FILE", help="where to write (default report.html)")
-    report.set_defaults(run=_report)
+    report.set_defaults(run=_lab("report"))
     _output_options(report)
 
     machine = commands.add_parser(
@@ -155,33 +155,46 @@ def parser() -> argparse.ArgumentParser:
         description="Peak of multiply-adds and bandwidth of each cache, measured once and kept.",
     )  # fmt: skip
     machine.add_argument("--again", action="store_true", help="measure, whatever is kept")
-    machine.set_defaults(run=_machine)
+    machine.set_defaults(run=_lab("machine"))
     _output_options(machine)
+
+    ledger = commands.add_parser(
+        "ledger", help="what compiling costs, and when it has paid",
+        description="Compile from an empty cache, load from a warm one, call, and compare with the interpreter.",
+    )  # fmt: skip
+    ledger.add_argument(
+        "what", nargs="?", default="fast", metavar="OPERATION | BACKEND",
+        help="matmul, sigmoid, ... or njit, parallel, fast (default): a training step of a small network",
+    )  # fmt: skip
+    ledger.add_argument(
+        "--size",
+        metavar="N",
+        help="128 for an operation, 32x64x32 for a step: batch x inputs x hidden units (defaults)",
+    )
+    ledger.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
+    ledger.add_argument("--plot", metavar="PNG", help="draw the seconds spent after so many calls")
+    ledger.set_defaults(run=_lab("ledger"))
+    _output_options(ledger)
+
+    doctor = commands.add_parser(
+        "doctor", help="find what is wrong here, and what mends it",
+        description="Look at all that jitnet rests on, and say what mends what is wrong; exit status 1 if anything is.",
+    )  # fmt: skip
+    doctor.set_defaults(run=_lab("doctor"))
+    _output_options(doctor)
     return top
 
 
-def _machine(options: argparse.Namespace) -> int:
-    from .lab.commands import machine_command  # who trains needs no lab
+def _lab(command: str) -> Callable[[argparse.Namespace], int]:
+    """A command of the lab, imported when it is called: who trains needs no lab."""
 
-    return machine_command(options)
+    def run(options: argparse.Namespace) -> int:
+        from .lab import commands
 
+        status: int = getattr(commands, f"{command}_command")(options)
+        return status
 
-def _ladder(options: argparse.Namespace) -> int:
-    from .lab.commands import ladder_command
-
-    return ladder_command(options)
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from .lab.commands import explain_command
-
-    return explain_command(options)
-
-
-def _report(options: argparse.Namespace) -> int:
-    from .lab.commands import report_command
-
-    return report_command(options)
+    return run
 
 
 def _output_options(group: Any) -> None:

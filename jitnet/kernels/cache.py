@@ -33,16 +33,25 @@ from numba.np.ufunc.parallel import _launch_threads
 
 
 def cache_folder() -> Path:
-    """Where jitnet keeps what can be made again: $JITNET_CACHE_DIR, else the user's cache folder."""
+    """Where jitnet keeps what can be made again: $JITNET_CACHE_DIR, else the usual folder."""
     chosen = os.environ.get("JITNET_CACHE_DIR")
+    return _at_home(chosen) if chosen else usual_cache_folder()
+
+
+def usual_cache_folder() -> Path:
+    """Where jitnet keeps it if nobody chose another folder: in the user's cache folder."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return _at_home(f"{base}/jitnet")
+
+
+def _at_home(path: str) -> Path:
     try:
-        return Path(chosen).expanduser() if chosen else Path(base).expanduser() / "jitnet"
+        return Path(path).expanduser()
     except RuntimeError:  # nobody's home, as in some containers
         return Path(tempfile.gettempdir()) / "jitnet"
 

@@ -10,7 +10,7 @@ from .. import checks, progress
 from ..commands import check_paths
 from ..kernels import LADDERS
 from ..plots import check_drawing
-from . import explain, ladder, machine, pictures, report
+from . import doctor, explain, ladder, ledger, machine, pictures, report
 from .own import check_name
 
 
@@ -72,3 +72,24 @@ def report_command(options: argparse.Namespace) -> int:
     report.write(found, options.out, "jitnet report " + " ".join(options.operations))
     print(json.dumps(found) if options.json else f"{options.out}: open it in a browser")
     return 0
+
+
+def ledger_command(options: argparse.Namespace) -> int:
+    """jitnet ledger."""
+    check_paths(options, reads=(), writes=("plot",))
+    if options.plot is not None:
+        check_drawing()
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        result = ledger.account(options.what, options.size, options.dtype, show.measuring)
+    if options.plot is not None:
+        pictures.draw_ledger(result, options.plot)
+    print(json.dumps(result) if options.json else ledger.as_text(result))
+    return 0
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    """jitnet doctor."""
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        found = doctor.examine(show.measuring)
+    print(json.dumps(found) if options.json else doctor.as_text(found))
+    return 0 if found["healthy"] else 1

@@ -59,7 +59,7 @@ def rungs_of(operation: str) -> list[str]:
 
 def rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads: int, most: float) -> Contestant:
     """A rung of ours, at a size that it does in `most` seconds. That one is wrong is an error."""
-    call_for = functools.partial(_prepared, operation, name, dtype)
+    call_for = functools.partial(prepared, operation, name, dtype)
     shape = manageable(lambda shape: call_for(shape)[0], shape, most)
     call, case = call_for(shape)
     if operation == "train":
@@ -91,7 +91,8 @@ def yours(
     return _measured(operation, shape, case, Contestant(shape, True, used, idea, call=call, fault=fault))
 
 
-def _prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
+def prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
+    """A call of a rung on data of that shape, and what it has to come to."""
     if operation == "train":
         return training.prepare(name, shape, dtype)
     case = oracle.case(operation, shape, dtype)

@@ -227,6 +227,7 @@ def faults(result: dict[str, Any]) -> list[str]:
 
 
 def duration(seconds: float) -> str:
+    """Four figures and the unit that suits them."""
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.4g} {unit}"

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from .. import backend, losses
+from ..losses import Loss
 from ..network import Dense, Network
 from ..optimizers import SGD
 from ..step import Step, operations
@@ -37,11 +38,18 @@ def flop(shape: Shape) -> float:
     return 2.0 * m * (2 * n_in * n_out + 3 * n_out * CLASSES)
 
 
+def network(shape: Shape, dtype: str) -> tuple[Network, Loss, SGD]:
+    """What is trained, for which loss and by which optimizer."""
+    _, n_in, n_out = shape
+    net = Network(Dense(n_in, n_out, "sigmoid"), Dense(n_out, CLASSES, "softmax"), seed=0, dtype=dtype)
+    return net, losses.get("cross_entropy", "softmax"), SGD(LR)
+
+
 def prepare(rung: str, shape: Shape, dtype: np.dtype[Any]) -> tuple[Callable[[], object], Case]:
     """A call that makes one step, and what has to be in the parameters after the first."""
     m, n_in, n_out = shape
-    net = Network(Dense(n_in, n_out, "sigmoid"), Dense(n_out, CLASSES, "softmax"), seed=0, dtype=dtype.name)
-    run, loss, optimizer = backend.get(rung.removesuffix("_parallel")), losses.get("cross_entropy", "softmax"), SGD(LR)
+    net, loss, optimizer = network(shape, dtype.name)
+    run = backend.get(rung.removesuffix("_parallel"))
     run.compile(operations(net, run, loss, optimizer), net.dtype)
     step = Step(net, run, m, loss, optimizer)
     rng = np.random.default_rng((m, n_in, n_out))

@@ -1,0 +1,69 @@
+"""Asking a fresh Python process: it has compiled nothing yet, has an environment of its own, and may even abort."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MARK = "jitnet-answer:"
+"""What the answer's line begins with: Numba's settings can make it print to standard output too."""
+
+CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jitnet.lab.child import answer; answer()"
+
+
+class NoAnswerError(Exception):
+    """The process could not answer; the message is why, in one line."""
+
+
+def ask(
+    function: Callable[..., Any], *arguments: Any, environment: dict[str, str] | None = None, seconds: float = 600
+) -> Any:
+    """What the function of a module answers to these arguments in a fresh process; both travel as JSON.
+
+    environment     variables that are set there, beside those of this process
+    seconds         how long to wait; generous, because a machine may be busy
+
+    Errors    NoAnswerError, if it raises, aborts or does not come to an end
+    """
+    question = [json.dumps(part) for part in (sys.path, [function.__module__, function.__qualname__, *arguments])]
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", CODE, *question], capture_output=True, text=True, errors="replace",
+            env={**os.environ, **(environment or {})}, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise NoAnswerError(f"no answer in {seconds:g} seconds") from None
+    lines = [line for line in result.stdout.splitlines() if line.startswith(MARK)]
+    if not lines:
+        raise NoAnswerError(_why(result.returncode, result.stderr))
+    reply = json.loads(lines[-1][len(MARK) :])
+    if "error" in reply:
+        raise NoAnswerError(reply["error"])
+    return reply["answer"]
+
+
+def answer() -> None:
+    """Answer the question on the command line: the other end of `ask`."""
+    module, name, *arguments = json.loads(sys.argv[2])
+    try:
+        reply = {"answer": getattr(importlib.import_module(module), name)(*arguments)}
+    except Exception as error:  # whatever it is, the one who asked wants to know
+        reply = {"error": one_line(error)}
+    print("\n" + MARK + json.dumps(reply), flush=True)
+
+
+def one_line(error: Exception) -> str:
+    """An exception in one line; of a long explanation, the beginning."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def _why(status: int, errors: str) -> str:
+    if status < 0:
+        return f"the process was ended by {signal.Signals(-status).name}"
+    last = errors.strip().splitlines()[-1:] or [f"exit status {status}"]
+    return last[0].strip()

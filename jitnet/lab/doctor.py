@@ -1,0 +1,68 @@
+"""What is the matter with this machine? Everything that jitnet rests on, looked at or tried, and what mends it.
+
+An examination that could abort, such as starting threads, is made in a process of its own; one that fails becomes an
+item that says so. Nothing here raises.
+"""
+
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from .child import one_line
+from .hardware import examine_compiler, examine_gpu, examine_threads
+from .items import NOTE, WRONG, Item
+from .packages import examine_extras, examine_jitnet, examine_needed, examine_python
+from .settings import examine_cache, examine_settings
+
+Report = Callable[[int, int, str], object]
+
+EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
+    "python": examine_python, "jitnet": examine_jitnet, "packages": examine_needed, "settings": examine_settings,
+    "compiler": examine_compiler, "threads": examine_threads, "cache": examine_cache, "extras": examine_extras,
+    "GPU": examine_gpu,
+}  # fmt: skip
+
+
+def examine(report: Report | None = None) -> dict[str, Any]:
+    """Look at everything.
+
+    Keys: healthy (nothing is wrong), wrong, notes (how many), items: a list of name, state (ok, note or wrong),
+    finding, mend (the command that mends it, or None). Wrong is what does not work or costs much speed; a note is worth
+    knowing, such as an optional package that is missing.
+    """
+    items: list[Item] = []
+    for done, (name, examination) in enumerate(EXAMINATIONS.items()):
+        if report:
+            report(done, len(EXAMINATIONS), name)
+        try:
+            items += examination()
+        except Exception as error:  # the patient may suffer from anything, and still wants to hear the rest
+            items.append(Item(name, WRONG, f"could not be examined: {one_line(error)}"))
+    if report:
+        report(len(EXAMINATIONS), len(EXAMINATIONS), "")
+    states = [item.state for item in items]
+    return {
+        "healthy": WRONG not in states, "wrong": states.count(WRONG), "notes": states.count(NOTE),
+        "items": [asdict(item) for item in items],
+    }  # fmt: skip
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same as a table, as wide as the terminal."""
+    names = max(len(item["name"]) for item in found["items"]) + 2
+    space = max(40, shutil.get_terminal_size((120, 24)).columns - 7 - names)
+    lines = []
+    for item in found["items"]:
+        first, *more = textwrap.wrap(item["finding"], space, break_on_hyphens=False) or [""]
+        state = "WRONG" if item["state"] == WRONG else item["state"]
+        lines.append(f"{state:7}{item['name']:{names}}{first}")
+        lines += [" " * (7 + names) + line for line in more]
+        if item["mend"]:  # in one line, so that it can be copied
+            lines.append(" " * (7 + names) + f"→ {item['mend']}")
+    wrong, notes = found["wrong"], found["notes"]
+    verdict = "Nothing is wrong" if found["healthy"] else f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong"
+    noted = f"; {notes} thing{'s are' if notes > 1 else ' is'} worth knowing" if notes else ""
+    commands = "; what follows → mends it" if any(item["mend"] for item in found["items"]) else ""
+    return "\n".join([*lines, "", f"{verdict}{noted}{commands}."])

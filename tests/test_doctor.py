@@ -1,0 +1,399 @@
+"""The doctor: real processes in damaged surroundings, what it finds there, and that what it prescribes mends it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numba
+import pytest
+from command import jitnet_command
+from packaging.specifiers import SpecifierSet
+
+from jitnet import cli
+from jitnet.lab import child, doctor, hardware, packages, settings, versions
+from jitnet.lab.items import Item, export, pip_install, unset
+
+PIP = pip_install()
+
+
+def by_name(items):
+    return {item["name"]: item for item in items}
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    """Nothing of the settings under which the tests run."""
+    for name in [*settings.SETTINGS, *settings.OF_THREADS, *settings.NARROWING]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_healthy_machine(tmp_path):
+    result = jitnet_command("doctor", "--json", "--quiet", JITNET_CACHE_DIR=str(tmp_path / "cache"))
+    found = json.loads(result.stdout)
+    items = by_name(found["items"])
+    assert (found["healthy"], found["wrong"], result.stderr) == (True, 0, "")
+    assert {"python", "jitnet", "numba", "llvmlite", "numpy", "settings", "vector unit", "compiler", "vector width",
+            "threads", "threading layer", "cache folder", "room for the cache", "kept kernels", "CUDA package",
+            "CUDA driver", "CUDA device"} <= set(items)  # fmt: skip
+    assert found["notes"] == sum(item["state"] == "note" for item in found["items"])
+    assert items["settings"]["state"] == items["compiler"]["state"] == "ok"
+    assert items["cache folder"]["finding"].endswith("by JITNET_CACHE_DIR, not made yet")
+    assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
+
+
+@pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="for a shell and AVX2 or better")
+def test_what_it_prescribes_mends_it(tmp_path):
+    """Three damages at once, since they are independent; then its commands are given to the shell as they stand."""
+    file = tmp_path / "file"
+    file.write_text("where a folder should be")
+    damage = {
+        "NUMBA_THREADING_LAYER": "nonsense", "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma",
+        "JITNET_CACHE_DIR": str(file), "XDG_CACHE_HOME": str(tmp_path / "usual"),
+    }  # fmt: skip
+    result = jitnet_command("doctor", "--json", status=1, **damage)
+    assert "measuring 1/" in result.stderr
+    found = json.loads(result.stdout)
+    items = by_name(found["items"])
+    assert items["threads"]["state"] == "wrong"
+    assert "'nonsense' is unknown to Numba" in items["threads"]["finding"]
+    assert items["threads"]["mend"] == unset("NUMBA_THREADING_LAYER")
+    narrow = hardware.vector_unit()[0] > 256
+    assert items["vector width"]["state"] == ("wrong" if narrow else "ok")
+    assert "a plain loop works on 256 bits, the kernels' strips on 256 bits" in items["vector width"]["finding"]
+    assert items["vector width"]["mend"] == (unset("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES") if narrow else None)
+    assert items["NUMBA_CPU_NAME"]["state"] == "note"
+    assert items["cache folder"]["state"] == "wrong"
+    assert "cannot be written (Not a directory)" in items["cache folder"]["finding"]
+    assert items["cache folder"]["mend"] == unset("JITNET_CACHE_DIR")
+    assert not found["healthy"]
+    assert found["wrong"] == 2 + narrow
+
+    mends = [item["mend"] for item in found["items"] if item["mend"] and "pip" not in item["mend"]]
+    script = "; ".join([*mends, f"exec {sys.executable} -m jitnet doctor --json --quiet"])
+    mended = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env={**os.environ, **damage}
+    )
+    assert mended.returncode == 0, mended.stderr
+    items = by_name(json.loads(mended.stdout)["items"])
+    assert {items[name]["state"] for name in ("settings", "threads", "vector width", "cache folder")} == {"ok"}
+    assert items["cache folder"]["finding"] == f"{tmp_path / 'usual' / 'jitnet'}, not made yet"
+
+
+def test_nothing_is_compiled(tmp_path):
+    result = jitnet_command("doctor", status=1, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
+    lines = result.stdout.splitlines()
+    (at,) = (i for i, line in enumerate(lines) if line.startswith("WRONG  NUMBA_DISABLE_JIT "))
+    assert "interpreted" in lines[at]
+    assert lines[at + 1].strip() == f"→ {unset('NUMBA_DISABLE_JIT')}"
+    assert any(line.startswith("WRONG  compiler ") for line in lines)
+    assert any(line.startswith("note   threads ") and "not tried" in line for line in lines)
+    assert lines[-1].startswith("2 things are wrong; ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="OpenMP's own limit")
+def test_threads_that_do_not_take_part(monkeypatch):
+    (item, layer) = hardware.examine_threads()
+    assert item.state in ("ok", "note")
+    if layer.finding != "omp" or not item.finding.startswith("2 "):
+        pytest.skip("for two threads of OpenMP")
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    item, _ = hardware.examine_threads()
+    assert item == Item("threads", "wrong", "1 of 2 threads take part in a parallel loop (OMP_THREAD_LIMIT)",
+                        unset("OMP_THREAD_LIMIT"))  # fmt: skip
+
+
+def test_more_threads_than_cores(monkeypatch):
+    cores = hardware.usable_cores()
+    monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores + 1))
+    monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
+    item, layer = hardware.examine_threads()
+    assert (item.state, item.mend) == ("note", unset("NUMBA_NUM_THREADS"))
+    assert f"{cores + 1} take part in a parallel loop, by NUMBA_NUM_THREADS; for {cores} cores" in item.finding
+    assert (layer.state, layer.mend) == ("note", unset("NUMBA_THREADING_LAYER"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "state", "words"),
+    [
+        ("NUMBA_DISABLE_JIT", "1", "wrong", "interpreted"), ("NUMBA_OPT", "0", "wrong", "optimises less"),
+        ("NUMBA_LOOP_VECTORIZE", "0", "wrong", "vector unit"), ("NUMBA_ENABLE_CUDASIM", "1", "wrong", "simulated"),
+        ("NUMBA_DISABLE_CUDA", "1", "note", "GPU"), ("NUMBA_BOUNDSCHECK", "1", "note", "every index"),
+        ("NUMBA_BOUNDSCHECK", "yes", "note", "ignored"), ("NUMBA_NUM_THREADS", "many", "note", "ignored"),
+        ("NUMBA_DUMP_ASSEMBLY", "1", "note", "prints"), ("OMP_WAIT_POLICY", "ACTIVE", "note", "busy"),
+        ("OMP_NUM_THREADS", "1", "note", "BLAS"), ("OMP_PROC_BIND", "true", "note", "ties"),
+    ],
+)  # fmt: skip
+def test_settings_that_hurt(variable, value, state, words, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (before,) = settings.examine_settings()
+    assert before.state == "ok"
+    monkeypatch.setenv(variable, value)
+    (item,) = settings.examine_settings()
+    assert (item.name, item.state, item.mend) == (variable, state, unset(variable))
+    assert words in item.finding
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("NUMBA_DISABLE_JIT", "0"), ("NUMBA_OPT", "3"), ("NUMBA_OPT", "max"), ("OMP_PROC_BIND", "FALSE"),
+     ("NUMBA_LOOP_VECTORIZE", "1"), ("NUMBA_NUM_THREADS", "2"), ("NUMBA_DEBUG_CACHE", "0")],
+)  # fmt: skip
+def test_settings_that_do_not_hurt(variable, value, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, value)
+    assert [item.state for item in settings.examine_settings()] == ["ok"]
+    (tmp_path / ".numba_config.yaml").write_text("opt: 0\n")
+    (item,) = settings.examine_settings()
+    assert (item.name, item.state) == (".numba_config.yaml", "note")
+
+
+def test_the_cache_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(folder))
+    ours, stale = folder / f"kernels-{settings.SOURCES}", folder / f"kernels-{'a' * 32}"
+    for kernels, count in ((ours, 2), (stale, 3)):
+        kernels.mkdir(parents=True)
+        for i in range(count):
+            (kernels / f"{i}.kernel").write_bytes(bytes(1024))
+    (ours / "cut.tmp").write_bytes(b"")
+    items = {item.name: item for item in settings.examine_cache()}
+    assert [items[name].state for name in ("cache folder", "room for the cache", "kept kernels")] == ["ok"] * 3
+    assert items["kept kernels"].finding == "2 files, 2.0 KB, of this version"
+    assert items["stale kernels"].state == "note"
+    assert items["stale kernels"].finding.startswith("3 files, 3.0 KB, of 1 other versions")
+    if os.name != "nt":
+        subprocess.run(["sh", "-c", items["stale kernels"].mend], check=True)
+        assert "stale kernels" not in {item.name for item in settings.examine_cache()}
+        assert len(list(ours.iterdir())) == 3
+
+    shutil.rmtree(ours)
+    ours.write_text("a file in its place")
+    (item,) = settings.examine_cache()
+    assert item.state == "wrong"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JITNET_CACHE_DIR", "here")
+    item, *_ = settings.examine_cache()
+    assert (item.state, item.mend) == ("note", export("JITNET_CACHE_DIR", tmp_path / "here"))
+
+
+def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
+    """Then a temporary one is what helps, if that can be written."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(settings, "usual_cache_folder", lambda: tmp_path / "file" / "jitnet")
+    monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file"))
+    (item,) = settings.examine_cache()
+    assert item.mend == export("JITNET_CACHE_DIR", tmp_path / "temporary" / "jitnet")
+    monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
+    (item,) = settings.examine_cache()
+    assert item.mend is None
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    free = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(settings.shutil, "disk_usage", lambda path: free._replace(free=5 << 20))
+    items = {item.name: item for item in settings.examine_cache()}
+    assert items["room for the cache"].state == "wrong"
+    assert items["room for the cache"].finding == "5.0 MB free, but kernels need up to 100.0 MB"
+
+
+def metadata(folder, name, version, *lines):
+    """As pip leaves it: a package of that version, which need not be there."""
+    about = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    about.mkdir(parents=True)
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(f"{line}\n" for line in lines)
+    (about / "METADATA").write_text(text)
+    return about
+
+
+def test_packages_that_do_not_fit(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    needs = "Requires-Dist: numpy<2.0,>=1.22", "Requires-Dist: llvmlite >=0.1", "Requires-Python: >=3.99"
+    about = metadata(tmp_path, "numba", numba.__version__, *needs)
+    items = {item.name: item for item in packages.examine_needed()}
+    assert items["numpy"].state == "wrong"
+    assert items["numpy"].finding.endswith("but numba needs <2.0,>=1.22")
+    assert items["numpy"].mend.startswith(PIP)
+    assert "<2.0,>=1.22" in items["numpy"].mend
+    assert (items["numba"].state, items["llvmlite"].state) == ("ok", "ok")
+    (item,) = packages.examine_python()
+    assert item.state == "wrong"
+    assert "numba needs >=3.99" in item.finding
+    shutil.rmtree(about)
+    assert {item.state for item in packages.examine_needed()} == {"ok"}
+    assert {item.state for item in packages.examine_python()} == {"ok"}
+    about = metadata(tmp_path, "numpy", "1.0")
+    items = {item.name: item for item in packages.examine_needed()}
+    assert items["numpy"].state == "wrong"
+    assert "is loaded, but 1.0 is installed" in items["numpy"].finding
+    assert "--force-reinstall" in items["numpy"].mend
+    shutil.rmtree(about)
+    metadata(tmp_path, "jitnet", "0.0.1", "Requires-Dist: numba>=99")
+    items = {item.name: item for item in packages.examine_needed()}
+    assert items["numba"].finding.endswith("but jitnet needs >=99")
+    (item,) = packages.examine_jitnet()
+    assert item.state == "note"
+    assert item.finding.endswith("but 0.0.1 is installed")
+
+
+def test_extras(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    needed = [
+        "numba>=0.61", "surely-missing[fast,x]>=3; extra == 'show'", "rich>=13; extra == 'show'",
+        "old.thing~=2.1; python_version >= '3.10' and extra == 'show'", "old.thing>=2; extra == 'dev'",
+        "jitnet[show]; extra == 'all'", "unheard-of>1; extra == 'all'", "numpy>=2; extra == 'whole'",
+    ]  # fmt: skip
+    metadata(tmp_path, "jitnet", "0.1.0", *(f"Requires-Dist: {line}" for line in needed))
+    metadata(tmp_path, "rich", "13.1")
+    about = metadata(tmp_path, "Old_Thing", "1.9")
+    items = {item.name: item for item in packages.examine_extras()}
+    assert list(items) == ["extra all", "extra show", "extra whole", "extra dev"]
+    assert items["extra whole"].state == "ok"
+    assert items["extra show"].state == "wrong"  # too old, and used by commands
+    assert items["extra show"].finding == "old-thing is 1.9, not ~=2.1; surely-missing is missing"
+    assert items["extra show"].mend == pip_install("old-thing~=2.1", "surely-missing[fast,x]>=3")
+    assert items["extra dev"].state == "note"
+    assert "unheard-of>1" in items["extra all"].mend
+    shutil.rmtree(about)
+    metadata(tmp_path, "old-thing", "2.2")
+    metadata(tmp_path, "surely-missing", "3.0")
+    items = {item.name: item for item in packages.examine_extras()}
+    assert [item.state for item in items.values()] == ["note", "ok", "ok", "ok"]
+    assert items["extra all"].finding == "unheard-of is missing"
+
+
+def test_what_a_missing_package_gives(tmp_path, monkeypatch):
+    monkeypatch.setattr(packages, "installed", lambda name: None)
+    monkeypatch.syspath_prepend(tmp_path)
+    metadata(tmp_path, "jitnet", "0.1.0", "Requires-Dist: matplotlib>=3.9; extra == 'cli'")
+    (item,) = packages.examine_extras()
+    assert item == Item(
+        "extra cli", "note", "matplotlib (pictures (--plot)) is missing", pip_install("matplotlib>=3.9")
+    )
+    (item,) = packages.examine_jitnet()
+    assert "without being installed" in item.finding
+
+
+@pytest.mark.parametrize("wanted", ["2.0", "2.0.0", "2.1", "1.9.3", "2", "10.0", "2.0rc1"])
+@pytest.mark.parametrize("sign", [">=", "<=", ">", "<", "==", "!=", "~="])
+def test_versions_compare_as_pip_compares_them(sign, wanted):
+    sign = "==" if (sign, wanted) == ("~=", "2") else sign  # there is no ~=2
+    for version in ("1.9.2", "1.9.3", "2.0rc1", "2.0", "2.0.0", "2.0.1", "2.1", "2.10", "3", "10.0.1", "2.0+cpu"):
+        expected = SpecifierSet(sign + wanted).contains(version, prereleases=True)
+        assert versions.fits(version, sign + wanted) == expected, (version, sign, wanted)
+    assert versions.fits("2.4.6", "<2.6,>=1.22")
+    assert not versions.fits("2.6.1", "<2.6,>=1.22")
+    assert [versions.fits(v, "==2.4.*") for v in ("2.4.6", "2.5")] == [True, False]
+    assert [versions.fits(v, "!=2.4.*") for v in ("2.4.6", "2.5")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("bits", "assembly"),
+    [
+        (512, "\tvmovups\t(%rax), %ymm0\n\tvfmadd213ps\t(%rax,%r9,4), %zmm1, %zmm2\n"),
+        (256, "\tvmovups\t(%rax), %zmm0\n\tvmulps\t%ymm1, %ymm2, %ymm3\n\tvfmadd213ss\t%xmm0, %xmm1, %xmm2\n"),
+        (128, "\tmulps\t%xmm1, %xmm4\n\taddps\t%xmm1, %xmm4\n"), (128, "\tfmla\tv0.4s, v1.4s, v2.4s\n"),
+        (128, "\tfmla\tz0.s, p0/m, z1.s, z2.s\n"), (32, "\tfmadd\ts0, s1, s2, s0\n"),
+        (32, "\tvfmadd213ss\t%xmm0, %xmm1, %xmm2\n\tvmovaps\t%zmm0, (%rax)\n"), (32, ""),
+    ],
+)  # fmt: skip
+def test_width_of_vectors_in_assembly(bits, assembly):
+    assert hardware.vector_bits(assembly) == bits
+
+
+FAKE_DRIVER = """
+int cuDriverGetVersion(int *v) { *v = 12040; return 0; }
+int cuInit(unsigned f) { return FAULT; }
+int cuDeviceGetCount(int *n) { *n = 2; return 0; }
+int cuDeviceGetName(char *s, int n, int d) { s[0] = 'A' + d; s[1] = 0; return 0; }
+int cuDeviceGetAttribute(int *x, int what, int d) { *x = what == 75 ? 9 : d; return 0; }
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="a driver is built with a C compiler")
+def test_a_gpu(tmp_path, monkeypatch):
+    """A library in the driver's place, asked in a real process; and cards that the bus tells of."""
+    source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
+    source.write_text(FAKE_DRIVER)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    monkeypatch.setattr(hardware, "CARDS", tmp_path / "cards")
+    monkeypatch.setattr(hardware, "installed", lambda name: None)
+
+    def examined(fault):
+        subprocess.run(["cc", "-shared", "-fPIC", f"-DFAULT={fault}", "-o", library, source], check=True)
+        return list(hardware.examine_gpu())
+
+    package, driver, device = examined(0)
+    assert package.mend == pip_install("numba-cuda[cu12]")
+    assert driver == Item("CUDA driver", "ok", "for CUDA 12.4")
+    assert device.finding == "A (compute capability 9.0), B (compute capability 9.1)"
+    card = tmp_path / "cards" / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (card / "vendor").write_text("0x10de\n")
+    (card / "class").write_text("0x030200\n")
+    _, driver, device = examined(999)
+    assert (driver.state, device.state) == ("wrong", "note")
+    assert "error 999" in driver.finding
+
+
+def test_no_driver(tmp_path, monkeypatch):
+    nothing = {"library": None, "version": None, "fault": None, "devices": []}
+    monkeypatch.setattr(hardware, "ask", lambda *_, **__: nothing)
+    monkeypatch.setattr(hardware, "CARDS", tmp_path)
+    monkeypatch.setattr(hardware, "installed", lambda name: "0.20")
+    monkeypatch.setattr(hardware.shutil, "which", lambda name: name if name == "apt" else None)
+    package, driver, device = hardware.examine_gpu()
+    assert (package.state, driver.state, device.state, driver.mend) == ("ok", "note", "note", None)
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "vendor").write_text("0x10de\n")
+    (tmp_path / "card" / "class").write_text("0x030000\n")
+    _, driver, device = hardware.examine_gpu()
+    assert driver.mend == "sudo apt install nvidia-driver"
+    assert "there is an NVIDIA card" in device.finding
+
+
+def test_an_examination_that_fails_is_an_item(monkeypatch, capsys):
+    def half_way():
+        yield Item("first", "ok", "seen")
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(
+        doctor, "EXAMINATIONS", {"half": half_way, "after": lambda: iter([Item("last", "ok", "x" * 300)])}
+    )
+    assert cli.main(["doctor", "--json", "--quiet"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(item["name"], item["state"]) for item in found["items"]] == [
+        ("first", "ok"),
+        ("half", "wrong"),
+        ("last", "ok"),
+    ]
+    assert found["items"][1]["finding"] == "could not be examined: OSError: [Errno 5] Input/output error"
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = doctor.as_text(found).splitlines()
+    assert lines[-1] == "1 thing is wrong."
+
+
+def test_a_process_that_cannot_answer(tmp_path, monkeypatch):
+    (tmp_path / "patient.py").write_text(
+        "import os, time\n"
+        "def abort(): os.abort()\n"
+        "def hang(): time.sleep(60)\n"
+        "def fail(): raise ValueError('two\\nlines')\n"
+        "def leave(): os._exit(3)\n"
+        "def chat(x): print('jitnet: chat'); return [x, os.environ['MOOD']]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import patient
+
+    for function, seconds, message in (
+        (patient.abort, 60, "the process was ended by SIGABRT"), (patient.hang, 2, "no answer in 2 seconds"),
+        (patient.fail, 60, "ValueError: two lines"), (patient.leave, 60, "exit status 3"),
+    ):  # fmt: skip
+        with pytest.raises(child.NoAnswerError, match=message):
+            child.ask(function, seconds=seconds)
+    assert child.ask(patient.chat, 1.5, environment={"MOOD": "fine"}) == [1.5, "fine"]
