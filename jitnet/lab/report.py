@@ -21,6 +21,7 @@ from .. import __version__, checks, storage
 from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
 from .charts import roofline_places
+from .contestants import known
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
@@ -42,22 +43,20 @@ def investigate(
     """All that the page shows, as one JSON object.
 
     Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
-    of it), ledger (of `ledger.account`); versions, date.
+    of it; a training step has none), ledger (of `ledger.account`); versions, date.
     """
-    for operation in operations:
-        checks.one_of("operation", operation, LADDERS)
+    wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
     limits = machine.limits(report=report)
     chapters = []
-    for operation in operations:
+    for operation in wanted:
         measured = ladder.measure(operation, size, dtype, threads, report)
-        names = [name for name in LADDERS[operation] if name not in NOT_COMPILED]
-        explanations = {}
-        for done, name in enumerate(names):
-            if report:
-                report(done, len(names), f"what became of {operation}.{name}")
-            explanations[name] = explain.explain(f"{operation}.{name}", dtype=dtype)
-        costs = ledger.account(operation, dtype=dtype, report=report)
-        chapters.append({"ladder": measured, "explanations": explanations, "ledger": costs})
+        names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED]
+        requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
+        explained = explain.explain_all(requests, report) if requests else []
+        costs = ledger.account("fast" if operation == "train" else operation, dtype=dtype, report=report)
+        chapters.append({
+            "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs
+        })  # fmt: skip
     return {
         "machine": limits, "chapters": chapters, "date": datetime.date.today().isoformat(),
         "versions": {
@@ -123,8 +122,24 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     return {
         "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
         "threads": f"{threads} thread{'s' if threads > 1 else ''}", "several": threads > 1,
-        "limit": result["limit"], "rungs": rungs, "ledger": "",
+        "limit": result["limit"], "rungs": rungs, "ledger": _ledger(chapter["ledger"]),
     }  # fmt: skip
+
+
+def _ledger(found: dict[str, Any]) -> dict[str, Any]:
+    """What compiling costs, as rows of a table."""
+    unit = "step" if found["kind"] == "back end" else "call"
+    seconds = ("compile_seconds", "load_seconds", "first_call_seconds", "call_seconds")
+    naive = {"name": "interpreted", "cells": ["", "", "", ladder.duration(found["interpreted_seconds"]), "", ""]}
+    rows = [
+        {"name": row["name"], "cells": [
+            *(ladder.duration(row[key]) for key in seconds),
+            *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
+        ]}
+        for row in found["rows"]
+    ]  # fmt: skip
+    names = ["compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"]
+    return {"subject": ledger.subject(found), "unit": unit, "names": names, "rows": [naive, *rows]}
 
 
 def _shape(shape: list[int]) -> str:
