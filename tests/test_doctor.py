@@ -255,7 +255,7 @@ def test_extras(tmp_path, monkeypatch):
     assert list(items) == ["extra all", "extra show", "extra whole", "extra dev"]
     assert items["extra whole"].state == "ok"
     assert items["extra show"].state == "wrong"  # too old, and used by commands
-    assert items["extra show"].finding == "old-thing is 1.9, not ~=2.1; surely-missing is missing"
+    assert items["extra show"].finding == "old-thing is 1.9, not ~=2.1; missing: surely-missing"
     assert items["extra show"].mend == pip_install("old-thing~=2.1", "surely-missing[fast,x]>=3")
     assert items["extra dev"].state == "note"
     assert "unheard-of>1" in items["extra all"].mend
@@ -264,7 +264,7 @@ def test_extras(tmp_path, monkeypatch):
     metadata(tmp_path, "surely-missing", "3.0")
     items = {item.name: item for item in packages.examine_extras()}
     assert [item.state for item in items.values()] == ["note", "ok", "ok", "ok"]
-    assert items["extra all"].finding == "unheard-of is missing"
+    assert items["extra all"].finding == "missing: unheard-of"
 
 
 def test_what_a_missing_package_gives(tmp_path, monkeypatch):
@@ -272,9 +272,7 @@ def test_what_a_missing_package_gives(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     metadata(tmp_path, "jitnet", "0.1.0", "Requires-Dist: matplotlib>=3.9; extra == 'cli'")
     (item,) = packages.examine_extras()
-    assert item == Item(
-        "extra cli", "note", "matplotlib (pictures (--plot)) is missing", pip_install("matplotlib>=3.9")
-    )
+    assert item == Item("extra cli", "note", "missing: matplotlib (pictures, --plot)", pip_install("matplotlib>=3.9"))
     (item,) = packages.examine_jitnet()
     assert "without being installed" in item.finding
 

@@ -58,7 +58,7 @@ def answer() -> None:
 
 def one_line(error: Exception) -> str:
     """An exception in one line; of a long explanation, the beginning."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".")
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 

@@ -145,7 +145,8 @@ def examine_threads() -> Iterator[Item]:
 
 
 def _better_layer() -> str | None:
-    return "brew install libomp" if sys.platform == "darwin" else pip_install("tbb")
+    """What brings OpenMP: Numba's layer of that name links to GCC's library."""
+    return "sudo apt install libgomp1" if sys.platform == "linux" and shutil.which("apt") else None
 
 
 def usable_cores() -> int:

@@ -15,9 +15,9 @@ FOR_DEVELOPERS = ("test", "bench", "dev")
 """Extras that no command of jitnet uses: what is too old there is in nobody's way."""
 
 GIVES = {
-    "rich": "progress bars", "matplotlib": "pictures (--plot)", "threadpoolctl": "NumPy held to --threads",
+    "rich": "progress bars", "matplotlib": "pictures, --plot", "threadpoolctl": "NumPy held to --threads",
     "numba-cuda": "kernels on an NVIDIA GPU", "pytest": "the tests", "pytest-benchmark": "benchmarks/",
-    "pytest-cov": "coverage of the tests", "hypothesis": "tests on drawn examples", "ruff": "style checks",
+    "pytest-cov": "coverage", "hypothesis": "tests on drawn examples", "ruff": "style checks",
     "mypy": "type checks", "torch": "PyTorch as a peer", "jax": "JAX as a peer",
     "scikit-learn": "scikit-learn as a peer",
 }  # fmt: skip
@@ -75,23 +75,22 @@ def examine_extras() -> Iterator[Item]:
     """Each extra of jitnet: complete, or what is missing, what that would give, and how to get it."""
     needed = requirements("jitnet")
     for extra in sorted({one.extra for one in needed if one.extra}, key=lambda name: (name in FOR_DEVELOPERS, name)):
-        faults, install, too_old = [], [], False
+        missing, too_old, install = [], [], []
         wanted = _with_nested(extra, needed)
         for one in wanted:
             version = installed(one.name)
             if version is None:
-                gives = f" ({GIVES[one.name]})" if one.name in GIVES else ""
-                faults.append(f"{one.name}{gives} is missing")
+                missing.append(one.name + (f" ({GIVES[one.name]})" if one.name in GIVES else ""))
             elif not fits(version, one.versions):
-                faults.append(f"{one.name} is {version}, not {one.versions}")
-                too_old = True
+                too_old.append(f"{one.name} is {version}, not {one.versions}")
             else:
                 continue
             install.append(one.pip)
         name = f"extra {extra}"
-        if faults:
+        if install:
             state = WRONG if too_old and extra not in FOR_DEVELOPERS else NOTE
-            yield Item(name, state, "; ".join(faults), pip_install(*install))
+            found = [*too_old, *([f"missing: {', '.join(missing)}"] if missing else [])]
+            yield Item(name, state, "; ".join(found), pip_install(*install))
         else:
             yield Item(name, OK, ", ".join(f"{one.name} {installed(one.name)}" for one in wanted))
 

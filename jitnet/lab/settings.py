@@ -11,7 +11,7 @@ from ..kernels.cache import SOURCES, cache_folder, usual_cache_folder
 from .items import NOTE, OK, WRONG, Item, export, quoted, unset
 
 ENOUGH = 100 << 20
-"""Bytes that should be free for compiled kernels; all of them, for both dtypes, take a tenth of it."""
+"""Bytes that should be free for compiled kernels, which take some 40 KB each."""
 
 
 def _is_on(value: str) -> bool:
