@@ -54,9 +54,9 @@ def measure(
     """Check and time every rung of an operation.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of), rungs:
-    a list of name, idea, shape, own (False), checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
+    a list of name, own (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
-    share_of_peak, share_of_numpy.
+    share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report)
 
@@ -67,12 +67,13 @@ def compare(
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
-    A kernel is any function with the arguments of a rung, (inputs..., outputs), or the name of one,
-    "file.py:function" or "module:function". It is tried in a process of its own first, where a call may take `patience`
-    seconds, compilation apart.
+    A kernel is any callable with the arguments of a rung, (inputs..., outputs), or the name of one, "file.py:function"
+    or "module:function". It is tried in a process of its own first, where a call may take `patience` seconds,
+    compilation apart.
 
-    The result is that of `measure`, with an entry for each of yours at the end: `own` is True and `rank` its place
-    among all, 1 being the slowest. What is wrong with one has `checked` False and its `fault` in words, and no figures.
+    The result is that of `measure`, with an entry for each of yours at the end, where `own` is True. One that fails the
+    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words. One that cannot be loaded,
+    or sent to the process that tries it, is a `checks.Error`.
     """
     ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
     kind = checks.dtype_of(dtype)
@@ -82,22 +83,20 @@ def compare(
     _check_own(operation, own)
     count = threads or numba.get_num_threads()
     is_product = operation in PRODUCTS
-    limits = machine.limits(report=report)
     contestants: dict[str, _Contestant] = {}
     # repeated updates run away, which costs no time
     with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
         for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
             say = functools.partial(report or _nobody, done, len(own) + len(ladder))
             if name in own:
-                examined = trial.examine(
-                    name, own[name], operation, shape, kind, threads, patience, PATIENCE, say
-                )  # fmt: skip
-                contestants[name] = _yours(own[name], operation, kind, count, *examined)
+                tried = trial.examine(name, own[name], operation, shape, kind, threads, patience, PATIENCE, say)
+                contestants[name] = _yours(own[name], operation, kind, count, *tried)
             else:
                 say(f"{operation}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 contestants[name] = _rung(operation, name, shape, kind, used)
         times = _times(contestants, own, report)
+    limits = machine.limits(report=report)
     rates = {name: contestants[name].work / times[name].seconds for name in times}
     key = "gflops" if is_product else "gbytes"
     rungs: list[dict[str, Any]] = []
@@ -139,7 +138,7 @@ class _Contestant:
 
 
 def _check_own(operation: str, own: Mapping[str, Own]) -> None:
-    """Complain of what can be seen without running anything."""
+    """Complain of what can be seen before anything is run."""
     if not isinstance(own, Mapping):
         raise checks.Error(f"own is {own!r}, but must be a dict of names and functions: {{'mine': my_{operation}}}")
     for name, function in own.items():
@@ -165,8 +164,8 @@ def _rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads
 
 def _yours(
     own: Own, operation: str, dtype: np.dtype[Any], threads: int, shape: Shape, fault: str | None
-) -> _Contestant:  # fmt: skip
-    """A function that the trial let pass, or not; here it is judged once more, since it is loaded anew."""
+) -> _Contestant:
+    """A function with what the trial found. If that is nothing it is judged once more, as it is loaded here."""
     if fault:
         return _Contestant(shape, fault=fault)
     kernel = functions.load(own)
@@ -183,9 +182,7 @@ def _call(operation: str, kernel: Callable[..., object], dtype: np.dtype[Any], s
     return functools.partial(kernel, *oracle.case(operation, shape, dtype).arguments)
 
 
-def _times(
-    contestants: dict[str, _Contestant], own: Mapping[str, Own], report: Report | None
-) -> dict[str, Timing]:  # fmt: skip
+def _times(contestants: dict[str, _Contestant], own: Mapping[str, Own], report: Report | None) -> dict[str, Timing]:
     """Timings of all. If one of yours fails even now that is its fault, and the others begin again."""
     while True:
         calls = {name: who.call for name, who in contestants.items() if not who.fault}
