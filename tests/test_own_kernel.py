@@ -89,7 +89,7 @@ def before_the_start(X, W, Z):
         Z[-len(Z) - 1, 0] = 1
 
 def into_the_input(X, W, Z):
-    right(X, W, Z)
+    np.matmul(X, W, out=Z)
     W *= 2
 
 def returns(X, W, Z):
@@ -99,7 +99,7 @@ def renames(X, W, Z):
     Z = X @ W
 
 def no_last_row(X, W, Z):
-    right(X[:-1], W, Z[:-1])
+    np.matmul(X[:-1], W, out=Z[:-1])
 
 @njit
 def adds(X, W, Z):
@@ -124,24 +124,24 @@ def no_such_function(X, W, Z):
     Z[:] = np.nothing(X)
 
 def wrong_at_an_edge(X, W, Z):
-    right(X, W, Z)
+    np.matmul(X, W, out=Z)
     if Z.shape[1] == 65:
         Z[-1, 64] += 1
 
 def wrong_if_large(X, W, Z):
-    right(X, W, Z)
+    np.matmul(X, W, out=Z)
     if X.shape == W.shape == (24, 24):
         Z[9, 9] = 0
 
 def not_a_number(X, W, Z):
-    right(X, W, Z)
+    np.matmul(X, W, out=Z)
     Z *= np.inf - np.inf
 
 @njit
 def reads_beyond(X, W, Z):
-    right(X, W, Z)
     for i in range(len(Z)):
-        Z[i] += X[len(X), 0] * 0
+        for j in range(Z.shape[1]):
+            Z[i, j] = X[len(X), 0]
 
 calls = 0
 
@@ -150,7 +150,7 @@ def late(X, W, Z):
     calls += 1
     if calls > 50:
         raise RuntimeError("too late")
-    right(X, W, Z)
+    np.matmul(X, W, out=Z)
 
 def hangs(X, W, Z):
     while True:
@@ -225,7 +225,7 @@ def folder(tmp_path_factory):
 
 
 def ladder_command(folder, *arguments):
-    command = [*JITNET, "ladder", "matmul", "--size", "24", *arguments]
+    command = [*JITNET, "ladder", "matmul", "--size", "24", "--threads", "1", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
@@ -338,7 +338,6 @@ def test_an_interruption_ends_the_trial_too(folder, tmp_path):
 )
 def test_what_cannot_be_loaded_is_an_error(name, message, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(ladder.machine, "limits", lambda report: {})
     path = list(sys.path)
     with pytest.raises(jitnet.Error, match=message):
         ladder.compare("matmul", {"f" if name == "aborts.py:f" else "mine": name}, 8)
@@ -385,7 +384,7 @@ def main(Z, A):
 def wrong(Z, A):
     A[:] = Z
 
-found = ladder.compare("relu", {"closure": blocked_by(5), "main": main, "wrong": wrong}, 8, dtype="float64")
+found = ladder.compare("relu", {"closure": blocked_by(5), "main": main, "wrong": wrong}, 8, dtype="float64", threads=1)
 print([rung["checked"] for rung in found["rungs"] if rung["own"]])
 print(ladder.faults(found)[0].split(":")[0])
 lock = threading.Lock()
@@ -408,8 +407,7 @@ except ValueError as error:
     assert unsent.endswith("write it into a file and give 'file.py:function'")
 
 
-def test_names_have_to_be_new(monkeypatch):
-    monkeypatch.setattr(ladder.machine, "limits", lambda report: {})
+def test_names_have_to_be_new():
     with pytest.raises(jitnet.Error, match="matmul has a rung 'tile' already; give yours another name"):
         ladder.compare("matmul", {"tile": np.matmul}, 8)
     with pytest.raises(jitnet.Error, match=r"but must be a dict of names and functions: {'mine': my_matmul}"):

@@ -39,7 +39,7 @@ def ladder_command(options: argparse.Namespace) -> int:
     print(json.dumps(result) if options.json else ladder.as_text(result))
     faults = ladder.faults(result)
     for fault in faults:
-        progress.say(f"jitnet: {fault}")
+        progress.say(f"jitnet: {' '.join(fault.split())}")
     return 2 if faults else 0
 
 

@@ -40,9 +40,7 @@ def given(operation: str, case: oracle.Case) -> str:
     return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
 
 
-def fault(
-    kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]
-) -> str | None:  # fmt: skip
+def fault(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]) -> str | None:
     """What is wrong with a kernel on this shape, or None. What it raises passes through."""
     case = oracle.case(operation, shape, dtype)
     call = _Call(kernel, case)

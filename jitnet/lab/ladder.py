@@ -43,9 +43,9 @@ def measure(
     """Check and time every rung of an operation.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of), rungs:
-    a list of name, idea, shape, own (False), checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
+    a list of name, own (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
-    share_of_peak, share_of_numpy.
+    share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report)
 
@@ -56,12 +56,13 @@ def compare(
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
-    A kernel is any function with the arguments of a rung, (inputs..., outputs), or the name of one,
-    "file.py:function" or "module:function". It is tried in a process of its own first, where a call may take `patience`
-    seconds, compilation apart.
+    A kernel is any callable with the arguments of a rung, (inputs..., outputs), or the name of one, "file.py:function"
+    or "module:function". It is tried in a process of its own first, where a call may take `patience` seconds,
+    compilation apart.
 
-    The result is that of `measure`, with an entry for each of yours at the end: `own` is True and `rank` its place
-    among all, 1 being the slowest. What is wrong with one has `checked` False and its `fault` in words, and no figures.
+    The result is that of `measure`, with an entry for each of yours at the end, where `own` is True. One that fails the
+    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words. One that cannot be loaded,
+    or sent to the process that tries it, is a `checks.Error`.
     """
     operation = known(operation)
     kind = checks.dtype_of(dtype)
@@ -71,7 +72,6 @@ def compare(
     _check_own(operation, own)
     count = threads or numba.get_num_threads()
     ladder = rungs_of(operation)
-    limits = machine.limits(report=report)
     found: dict[str, Contestant] = {}
     # repeated updates run away, which costs no time
     with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
@@ -84,6 +84,7 @@ def compare(
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
         times = _times(found, report)
+    limits = machine.limits(report=report)
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
@@ -94,7 +95,7 @@ def compare(
 
 
 def _check_own(operation: str, own: Mapping[str, Own]) -> None:
-    """Complain of what can be seen without running anything."""
+    """Complain of what can be seen before anything is run."""
     if not isinstance(own, Mapping):
         raise checks.Error(f"own is {own!r}, but must be a dict of names and functions: {{'mine': my_{operation}}}")
     if own and operation == "train":

@@ -1,4 +1,4 @@
-"""A kernel of the user's own: where it is found, what it is called with, and in words what it raises.
+"""A kernel of the user's own: where it is found, and in words what it cannot be called with, and what it raises.
 
 It is any callable with the arguments of a rung, `(inputs..., outputs)`, on NumPy arrays: plain Python, or compiled by
 Numba in any way. It comes as the function itself, or as the name of one, `file.py:function` or `module:function`.
@@ -52,7 +52,8 @@ def load(own: Own) -> Function:
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
             raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None
-        raise checks.Error(f"importing {place} {_raised(error, module_file(place, file))}") from None
+        code = file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
+        raise checks.Error(f"importing {place} {_raised(error, code)}") from None
     known = [
         key for key, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == module.__name__
@@ -65,11 +66,6 @@ def load(own: Own) -> Function:
     if not callable(function):
         raise checks.Error(f"{name} in {place} is {_a(type(function).__name__)}, but must be a function")
     return function  # type: ignore[no-any-return]
-
-
-def module_file(place: str, file: str | None) -> str:
-    """Where the code of a module that cannot be imported stands."""
-    return file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
 
 
 def _is_file(place: str) -> bool:
@@ -109,9 +105,9 @@ def threads_of(function: Function, most: int) -> int:
 
 def idea_of(function: Function) -> str:
     """The first sentence of its docstring, or where it stands."""
-    body = _body(function)
-    text = " ".join((getattr(body, "__doc__", None) or "").split(".")[0].split())
-    return text or f"yours, from {os.path.basename(_file_of(function)) or 'this session'}"
+    file = _file_of(function)
+    text = " ".join((_body(function).__doc__ or "").split(".")[0].split()) if file else ""  # not that of its class
+    return text or (f"yours, from {os.path.basename(file)}" if file else "yours")
 
 
 def in_words(error: BaseException, function: Function, arguments: list[Any], when: str) -> str:
