@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from command import jitnet_command
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import ladder
+from jitnet.lab import ladder, training
 
 LIMITS = {
     "cpu": "a machine", "caches": {"L1": 1 << 15, "L2": 1 << 20}, "peak": {"float32": {"1": 1e11, "2": 2e11}},
@@ -61,6 +62,41 @@ def test_figures_hold_together(operation, limits):
     assert all(name in text for name in LADDERS[operation])
 
 
+def test_a_training_step_has_back_ends_for_rungs(limits):
+    found = ladder.measure("train", "5x7x3", threads=1)
+    assert [rung["name"] for rung in found["rungs"]] == ["python", "njit", "parallel", "fast", "fast_parallel", "numpy"]
+    flop = 2 * 5 * (2 * 7 * 3 + 3 * 3 * 10)  # both products of the first layer, all three of the second
+    for rung in found["rungs"]:
+        assert rung["gflops"] == pytest.approx(1e-9 * flop / rung["seconds"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (64, 50, 33)])
+@pytest.mark.parametrize("name", training.RUNGS)
+def test_a_training_step_is_right(name, shape, dtype):
+    call, case = training.prepare(name, shape, np.dtype(dtype))
+    assert case.fault() is not None or shape == (1, 1, 1)  # before the step the weights are others
+    call()
+    assert case.fault() is None
+    case.outputs[0][-1, -1] *= 1 + 100 * np.finfo(dtype).eps
+    case.outputs[3][0] += 1e-3
+    assert case.fault() is not None
+
+
+def test_update_is_the_simplest_optimizer(limits):
+    assert ladder.measure("update", 8)["operation"] == "sgd"
+
+
+def test_a_new_rung_needs_to_be_registered_and_nothing_else(limits, monkeypatch):
+    def einsum(A, B, C):
+        """Like the rung above, but by Einstein's convention. And so on."""
+        np.einsum("ik,kj->ij", A, B, out=C)
+
+    monkeypatch.setitem(LADDERS["matmul"], "einsum", einsum)
+    rung = ladder.measure("matmul", 8)["rungs"][-1]
+    assert (rung["name"], rung["idea"]) == ("einsum", "Like the rung above, but by Einstein's convention")
+
+
 def test_who_is_slow_gets_a_smaller_size(limits, monkeypatch):
     monkeypatch.setattr(ladder, "PATIENCE", 0.01)
     found = ladder.measure("matmul", 96)
@@ -91,6 +127,8 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
     ("arguments", "message"),
     [
         (["matmull"], "did you mean 'matmul'?"),
+        (["tran"], "did you mean 'train'?"),
+        (["train", "--with", "numpy:matmul"], "the rungs of train are back ends"),
         (["matmul", "--size", "5x"], "size is '5x', but must be"),
         (["matmul", "--size", "0"], "size is '0', but must be"),
         (["matmul", "--size", "99999"], "size 99999 is too large"),

@@ -148,8 +148,9 @@ def _kept(folder: Path) -> Iterator[Item]:
     if stale:
         folders = sorted({file.parent for file, _ in stale})
         found = f"{len(stale)} files, {_size(sum(size for _, size in stale))}, of {len(folders)} other versions"
-        remove = "rmdir /s /q" if os.name == "nt" else "rm -r"
-        mend = " ".join([remove, *map(quoted, folders)])
+        mend = f"find {quoted(folder)} -maxdepth 1 -name 'kernels-*' ! -name kernels-{SOURCES} -exec rm -r {{}} +"
+        if os.name == "nt":
+            mend = " ".join(["rmdir /s /q", *map(quoted, folders)])
         yield Item("stale kernels", NOTE, f"{found}; they are swept out after a month without use", mend)
 
 
