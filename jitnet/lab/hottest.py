@@ -16,7 +16,7 @@ from functools import cached_property
 
 from . import sources
 from .assembly import Function, Instruction, Loop, Place, loops_of
-from .x86 import Operation, understood
+from .x86 import Operation, registers_in, understood
 
 TURNS = 12
 """Turns that a loop is taken to have, for the sake of comparison."""
@@ -73,14 +73,25 @@ class Candidate:
         return (done + 0.001 * len(self.operations)) / self.numbers
 
     @property
-    def yield_(self) -> tuple[bool, float, int]:
+    def far_apart(self) -> bool:
+        """True if an address moves on by a step that only the run knows, or numbers are gathered by address."""
+        changed = set[str]().union(*(o.writes for _, o in self.operations if o.name != "addq"))
+        used = set[str]().union(*(registers_in(o.memory) for _, o in self.operations if o.memory))
+        steps = (o for _, o in self.operations if o.name == "addq" and o.operands[0].startswith("%"))
+        walks = any(o.writes & used and not registers_in(o.operands[0]) & changed for o in steps)
+        return walks or any("gather" in o.name or "scatter" in o.name for _, o in self.operations)
+
+    @property
+    def yield_(self) -> tuple[bool, bool, float, int]:
         """Numbers calculated, or else moved, for each instruction; then, the fewer masks the better.
 
-        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1.
+        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1, and
+        so is one without the far steps of the others: for matrices of one column.
         """
         done: float = sum(o.lanes * (2 if o.kind == "fma" else 1) for o in self.arithmetic)
         done = done or sum(o.bits or 64 for _, o in self.operations if o.loads or o.stores) / 64
-        return self.slow > 0, done / len(self.operations), -sum(o.is_masked for _, o in self.operations)
+        masks = sum(o.is_masked for _, o in self.operations)
+        return self.slow > 0, self.far_apart, done / len(self.operations), -masks
 
 
 def moves_vectors(operation: Operation) -> bool:
