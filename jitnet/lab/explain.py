@@ -11,6 +11,7 @@ code is read (`assembly.py`, `x86.py`), the loop that costs most is chosen (`hot
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -174,7 +175,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         raise checks.Error(
             f"there is no loop in the machine code of {target}: it has none, or LLVM unrolled it or found a way without"
         )
-    loop = hottest(found)
+    loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
     kinds = answer["signature"].replace("[", " [")
     facts = Facts(
         loop, answer["remarks"], answer["options"], 8 * vector.VECTOR_BYTES, vector.REGISTERS,

@@ -82,16 +82,14 @@ class Candidate:
         return walks or any("gather" in o.name or "scatter" in o.name for _, o in self.operations)
 
     @property
-    def yield_(self) -> tuple[bool, bool, float, int]:
+    def yield_(self) -> tuple[bool, float, int]:
         """Numbers calculated, or else moved, for each instruction; then, the fewer masks the better.
 
-        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1, and
-        so is one without the far steps of the others: for matrices of one column.
+        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1.
         """
         done: float = sum(o.lanes * (2 if o.kind == "fma" else 1) for o in self.arithmetic)
         done = done or sum(o.bits or 64 for _, o in self.operations if o.loads or o.stores) / 64
-        masks = sum(o.is_masked for _, o in self.operations)
-        return self.slow > 0, self.far_apart, done / len(self.operations), -masks
+        return self.slow > 0, done / len(self.operations), -sum(o.is_masked for _, o in self.operations)
 
 
 def moves_vectors(operation: Operation) -> bool:
@@ -114,12 +112,20 @@ def candidates(functions: list[Function], links: dict[str, str]) -> list[Candida
     return found
 
 
-def hottest(found: list[Candidate]) -> Candidate:
-    """The loop that is explained."""
+def hottest(found: list[Candidate], strided: bool = False) -> Candidate:
+    """The loop that is explained.
+
+    Where an array is `strided`, or the loop moves down a column, a version without far steps is for the special case
+    that the numbers happen to lie side by side.
+    """
     versions: dict[Place, list[Candidate]] = defaultdict(list)
     for candidate in [c for c in found if c.place[0]] or found:  # Numba's own loops have no place
         versions[candidate.place].append(candidate)
-    best = [max(loops, key=lambda candidate: candidate.yield_) for loops in versions.values()]
+    best = []
+    for place, loops in versions.items():
+        far = [candidate for candidate in loops if candidate.far_apart]
+        usual = far if far and (strided or sources.walks_columns(*place)) else loops
+        best.append(max(usual, key=lambda candidate: candidate.yield_))
     return max(best, key=lambda b: b.work * TURNS ** max(candidate.depth for candidate in versions[b.place]))
 
 
@@ -142,7 +148,7 @@ def place_of(loop: Loop) -> Place:
         if len(places) > shared and places[shared][0] == file and sources.is_loop(*places[shared]):
             return places[shared]
     lines = {line for name, line in level if name == file}
-    return file, sources.loop_around(file, lines) or min(lines)
+    return file, sources.loop_around(file, frozenset(lines)) or min(lines)
 
 
 _SYMBOL = re.compile(r"^(?:movabsq|movq|leaq) \$?\"?([A-Za-z_.][^\s(,\"@]*)\"?(?:@GOTPCREL)?(?:\(%rip\))?, (%\w+)$")

@@ -323,7 +323,7 @@ def numbers(facts: Facts) -> Verdict:
             "numbers", f"float64 creeps in: {count(between, 'conversion')} a turn", False, f"arithmetic: {listed}",
             "give constants and starting values the type of the data: np.float32(0.1), x.dtype.type(0)",
         )  # fmt: skip
-    answer = kinds.most_common(1)[0][0] if kinds else "only moved"
+    answer = kinds.most_common(1)[0][0] if kinds else "in the calls" if facts.loop.heavy_calls else "only moved"
     if whole:
         return Verdict(
             "numbers", answer, None, f"{count(whole, 'conversion')} from whole numbers; arithmetic: {listed}"
