@@ -356,7 +356,6 @@ def divisions(facts: Facts) -> Verdict:
         )  # fmt: skip
     if slow:
         roots = sum("sqrt" in o.name for o in slow)
-        return Verdict(
-            "divisions", f"{len(slow) - roots} and {count(roots, 'root')} a turn", None, "each by another number"
-        )
+        what = [count(len(slow) - roots, "division")] * (len(slow) > roots) + [count(roots, "root")] * (roots > 0)
+        return Verdict("divisions", f"{' and '.join(what)} a turn", None, "by another number at each turn")
     return Verdict("divisions", "none", True, "no division, no root")
