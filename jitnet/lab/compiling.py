@@ -117,13 +117,10 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     start = listener.position()
     dispatcher, types = _kernel(request) if ":" not in request["target"] else _function_of_user(request)
     body = dispatcher.py_func
-    dispatcher.targetctx.get_executable = _optimised_only
     try:
         dispatcher.compile(types)
     except NumbaError as error:
         raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}") from None
-    finally:
-        del dispatcher.targetctx.get_executable
     overload = dispatcher.overloads[types]
     said, assembly = listener.since(start), [_assembly(overload.library)]
     links: dict[str, str] = {}
@@ -141,12 +138,6 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
         "line": body.__code__.co_firstlineno, "options": options, "triple": triple, "cpu": cpu, "features": features,
         "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
     }  # fmt: skip
-
-
-def _optimised_only(library: Any, *_: Any) -> Any:
-    """In place of a function to call: the code is read and never run, and to write it into memory too takes as long."""
-    library._ensure_finalized()
-    return [library].pop  # something built in, and never the same, for Numba tells functions apart by it
 
 
 def _notation(kind: Any) -> str:
