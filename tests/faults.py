@@ -1,6 +1,7 @@
 """Small loops that show what stops a compiler, each beside its cure. `tests/test_explain.py` asks `explain` about them.
 
-NAME_fault has the fault, NAME_cured has not. SIGNATURES says what they are compiled for.
+NAME_fault has the fault, NAME_cured has not. FAULTS says what they are compiled for, which verdict tells, and a word of
+its answer or evidence.
 """
 
 import math
@@ -8,24 +9,29 @@ import math
 import numpy as np
 from numba import njit
 
+from jitnet.kernels.strip import load, spread, store
+
 VECTOR, MATRIX = "float32[::1]", "float32[:,::1]"
-SIGNATURES = {
-    "wrap": f"{MATRIX}, {VECTOR}, int64",
-    "alias": ", ".join([VECTOR] * 6),
-    "order": VECTOR,
-    "stride": f"{MATRIX}, {VECTOR}",
-    "call": f"{VECTOR}, {VECTOR}",
-    "bounds": f"{VECTOR}, {VECTOR}, int64[::1]",
-    "unfused": f"{VECTOR}, {VECTOR}, float32",
-    "wide": f"{VECTOR}, {VECTOR}",
-    "float64": f"{VECTOR}, float64",
-    "division": "float32[::1], float32[::1]",
-    "remainder": "int64[::1], int64",
-    "leaves": f"{VECTOR}, float32",
-    "memory": f"{VECTOR}, {VECTOR}, {VECTOR}",
-    "spill": f"{VECTOR}, {MATRIX}",
-    "recurrence": f"{VECTOR}, {VECTOR}",
-    "scatter": f"{VECTOR}, int64[::1], {VECTOR}",
+FAULTS = {
+    "wrap": (f"{MATRIX}, {VECTOR}, int64", "checks", "wrap-around"),
+    "alias": (", ".join([VECTOR] * 18), "vectorised", "may overlap"),
+    "order": (VECTOR, "vectorised", "the order in which it is written"),
+    "stride": (f"{MATRIX}, {VECTOR}", "loads and stores|vectorised", "far apart"),
+    "call": (f"{VECTOR}, {VECTOR}", "calls", "expf"),
+    "bounds": (f"{VECTOR}, {VECTOR}, uint64[::1]", "checks", "bounds"),
+    "unfused": (f"{VECTOR}, {VECTOR}, float32", "multiply-adds", "not fused"),
+    "wide": (f"{VECTOR}, {VECTOR}", "numbers", "float64 creeps in"),
+    "float64": (f"{VECTOR}, float64", "numbers", "float64 creeps in"),
+    "zero": (f"{VECTOR}, {VECTOR}", "checks", "zero"),
+    "remainder": ("int64[::1], int64", "divisions", "of whole numbers"),
+    "reciprocal": (f"{VECTOR}, float32", "divisions", "by the same number"),
+    "leaves": (f"{VECTOR}, float32", "checks", "before its end"),
+    "memory": (f"{VECTOR}, {VECTOR}, {VECTOR}", "accumulators", "in memory"),
+    "trips": (f"{MATRIX}, {MATRIX}, {MATRIX}", "loads and stores", "memory sets the pace"),
+    "spill": (f"{MATRIX}, {MATRIX}, {MATRIX}", "accumulators", "spilled"),
+    "recurrence": (f"{VECTOR}, {VECTOR}", "vectorised", "an earlier one wrote"),
+    "scatter": (f"{VECTOR}, int64[::1], {VECTOR}", "vectorised", "which part of the memory"),
+    "counting": (f"{VECTOR}, int64[::1]", "vectorised", "before its last turn"),
 }
 
 contract = njit(fastmath={"contract"}, error_model="numpy")
@@ -49,25 +55,25 @@ def wrap_cured(A, x, k):
 
 
 @contract
-def alias_fault(a, b, c, d, e, f):
-    """Six arrays, four of them written: to ask of every pair whether it overlaps is more than LLVM does."""
-    for i in range(a.size):
-        c[i] = a[i] + b[i]
-        d[i] = a[i] - b[i]
-        e[i] = a[i] * b[i]
-        f[i] = -a[i]
+def alias_fault(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
+    """Sixteen arrays are written, two are read: to ask of every pair whether it overlaps is more than LLVM does."""
+    for t in range(a.size):
+        c[t], d[t], e[t], f[t] = a[t] + b[t], a[t] - b[t], a[t] * b[t], -a[t]
+        g[t], h[t], i[t], j[t] = b[t] - a[t], b[t] * b[t], a[t] * a[t], -b[t]
+        k[t], l[t], m[t], n[t] = a[t] + a[t], b[t] + b[t], abs(a[t]), abs(b[t])
+        o[t], p[t], q[t], r[t] = max(a[t], b[t]), min(a[t], b[t]), a[t], b[t]
 
 
 @contract
-def alias_cured(a, b, c, d, e, f):
-    for i in range(a.size):
-        c[i] = a[i] + b[i]
-    for i in range(a.size):
-        d[i] = a[i] - b[i]
-    for i in range(a.size):
-        e[i] = a[i] * b[i]
-    for i in range(a.size):
-        f[i] = -a[i]
+def alias_cured(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
+    for t in range(a.size):
+        c[t], d[t], e[t], f[t] = a[t] + b[t], a[t] - b[t], a[t] * b[t], -a[t]
+    for t in range(a.size):
+        g[t], h[t], i[t], j[t] = b[t] - a[t], b[t] * b[t], a[t] * a[t], -b[t]
+    for t in range(a.size):
+        k[t], l[t], m[t], n[t] = a[t] + a[t], b[t] + b[t], abs(a[t]), abs(b[t])
+    for t in range(a.size):
+        o[t], p[t], q[t], r[t] = max(a[t], b[t]), min(a[t], b[t]), a[t], b[t]
 
 
 @contract
@@ -88,19 +94,17 @@ def order_cured(x):
 
 
 @contract
-def stride_fault(A, x):
+def stride_fault(A, y):
     """Down a column: each number is a row away from the last."""
-    for j in range(A.shape[1]):
-        for i in range(A.shape[0]):
-            x[i] += A[i, j]
+    for i in range(A.shape[0]):
+        y[i] = A[i, 0] * A[i, 0]
 
 
 @contract
-def stride_cured(A, x):
-    for i in range(A.shape[0]):
-        row = A[i]
-        for j in range(A.shape[1]):
-            x[j] += row[j]
+def stride_cured(A, y):
+    row = A[0]
+    for j in range(A.shape[1]):
+        y[j] = row[j] * row[j]
 
 
 @contract
@@ -173,14 +177,14 @@ def float64_cured(x, start):
 
 
 @njit(fastmath={"contract"})
-def division_fault(x, y):
+def zero_fault(x, y):
     """Python raises ZeroDivisionError, so each divisor is asked whether it is 0."""
     for i in range(x.size):
         y[i] = y[i] / x[i]
 
 
 @contract
-def division_cured(x, y):
+def zero_cured(x, y):
     for i in range(x.size):
         y[i] = y[i] / x[i]
 
@@ -232,22 +236,64 @@ def memory_cured(x, y, total):
     total[0] = t
 
 
-def _sums(count):
-    """A function with so many sums in its loop."""
-    names = [f"s{n}" for n in range(count)]
-    lines = [f"        {name} = {name} * a + A[i, {n}]" for n, name in enumerate(names)]
-    text = "\n".join([
-        "def body(x, A):", *(f"    {name} = x[{n}]" for n, name in enumerate(names)),
-        "    for i in range(A.shape[0]):", "        a = x[i]", *lines,
-        *(f"    x[{n}] = {name}" for n, name in enumerate(names)),
-    ])  # fmt: skip
-    scope = {}
-    exec(compile(text, __file__, "exec"), scope)
-    return contract(scope["body"])
+@contract
+def reciprocal_fault(x, n):
+    """A division takes as long as ten multiplications, and this one is always by the same number."""
+    for i in range(x.size):
+        x[i] = x[i] / n
 
 
-spill_fault = _sums(40)
-spill_cured = _sums(8)
+@contract
+def reciprocal_cured(x, n):
+    inverse = np.float32(1) / n
+    for i in range(x.size):
+        x[i] = x[i] * inverse
+
+
+@contract
+def trips_fault(A, B, C):
+    """C[i, j] is fetched and stored again for every k, and B[k, j] for every i."""
+    for i in range(A.shape[0]):
+        for k in range(A.shape[1]):
+            a, b, c = A[i, k], B[k], C[i]
+            for j in range(B.shape[1]):
+                c[j] += a * b[j]
+
+
+@contract
+def trips_cured(A, B, C):
+    for i in range(0, A.shape[0] - 1, 2):
+        for k in range(0, A.shape[1] - 3, 4):
+            a0, a1, a2, a3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+            d0, d1, d2, d3 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
+            b0, b1, b2, b3, c, d = B[k], B[k + 1], B[k + 2], B[k + 3], C[i], C[i + 1]
+            for j in range(B.shape[1]):
+                x0, x1, x2, x3 = b0[j], b1[j], b2[j], b3[j]
+                c[j] = c[j] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+                d[j] = d[j] + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
+
+
+@contract
+def spill_fault(A, B, C):
+    """Nine rows of four vectors are 36 sums; AVX-512 has 32 registers, AVX2 has 16."""
+    n = B.shape[1]
+    c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = spread(C[0, 0], C, 4)
+    for k in range(B.shape[0]):
+        y = load(B, k * n, 4)
+        c0, c1, c2 = c0 + A[0, k] * y, c1 + A[1, k] * y, c2 + A[2, k] * y
+        c3, c4, c5 = c3 + A[3, k] * y, c4 + A[4, k] * y, c5 + A[5, k] * y
+        c6, c7, c8 = c6 + A[6, k] * y, c7 + A[7, k] * y, c8 + A[8, k] * y
+    store(c0 + c1 + c2 + c3 * c4 + c5 + c6 * c7 + c8, C, 0)
+
+
+@contract
+def spill_cured(A, B, C):
+    n = B.shape[1]
+    c0 = c1 = spread(C[0, 0], C, 4)
+    for k in range(B.shape[0]):
+        y = load(B, k * n, 4)
+        c0, c1 = c0 + A[0, k] * y, c1 + A[1, k] * y
+    store(c0 + c1, C, 0)
 
 
 @contract
@@ -274,3 +320,18 @@ def scatter_fault(x, order, y):
 def scatter_cured(x, order, y):
     for i in range(order.size):
         y[i] += x[i]
+
+
+@contract
+def counting_fault(x, order):
+    """How often it turns, nobody knows before."""
+    i = order[0]
+    while i > 0:
+        x[i] += np.float32(1)
+        i = order[i]
+
+
+@contract
+def counting_cured(x, order):
+    for i in range(order.size):
+        x[i] += np.float32(1)

@@ -260,7 +260,7 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
 def _stated(options: str) -> dict[str, Any]:
     try:
         stated: dict[str, Any] = eval(f"dict({options})", {})
-        numba.njit(**stated)
+        numba.njit(**stated)(lambda: None).compile(())
     except Exception as error:
         raise checks.Error(
             f"the options {options!r} are not what numba.njit takes: {type(error).__name__}: {error}; "
@@ -314,7 +314,9 @@ def main() -> None:
         try:
             answer = compiled(request, listener)
         except checks.Error as error:
-            answer = {"error": str(error)}
+            answer = {"error": " ".join(str(error).split())}
+        except Exception as error:  # of Numba or LLVM; they are told like the others, in one line
+            answer = {"error": " ".join(f"{request['target']}: {type(error).__name__}: {error}".split())}
         way_out.write(json.dumps(answer) + "\n")
         way_out.flush()
 

@@ -11,6 +11,7 @@ code is read (`assembly.py`, `x86.py`), the loop that costs most is chosen (`hot
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,7 +60,7 @@ def explain(
     cpu, numba, vector_unit    what it was compiled for; name, bits and registers of the vector unit
     loop            file, line, last (its last line), function, source (of its first line), depth
     sources         a list of functions that are part of the loop: file, function, first (line), lines
-    instructions    of the loop: text, comment (LLVM's), file, line; "" and 0 where one belongs to no line
+    instructions    of the loop: text, comment (LLVM's, or what is called), file, line ("" and 0 where it has none)
     verdicts        name, answer, good (True, False, or None for neither), evidence, cure
     summary         in one sentence
     remarks         what LLVM said of this loop
@@ -174,7 +175,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         raise checks.Error(
             f"there is no loop in the machine code of {target}: it has none, or LLVM unrolled it or found a way without"
         )
-    loop = hottest(found)
+    loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
     kinds = answer["signature"].replace("[", " [")
     facts = Facts(
         loop, answer["remarks"], answer["options"], 8 * vector.VECTOR_BYTES, vector.REGISTERS,
@@ -184,6 +185,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
     shown = [_shown(instruction) for instruction in loop.loop.instructions]
+    called = {id(instruction): plain_name(symbol) for instruction, symbol in loop.calls if symbol}
     return {
         "target": target,
         **{key: answer[key] for key in ("name", "signature", "options", "file", "line", "cpu", "numba")},
@@ -196,7 +198,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         },
         "sources": _listings([loop.place, *shown]),
         "instructions": [
-            {"text": i.text, "comment": i.comment, "file": place[0], "line": place[1]}
+            {"text": i.text, "comment": called.get(id(i), i.comment), "file": place[0], "line": place[1]}
             for i, place in zip(loop.loop.instructions, shown, strict=True)
         ],
         "verdicts": judged, "summary": _summary(judged, loop), "remarks": remarks.about(answer["remarks"], loop.place),
@@ -300,7 +302,8 @@ def _listing(found: dict[str, Any]) -> list[str]:
             left = f"{place[1]:4}  {code}"
             before = place
         left = left if len(left) <= SOURCE else left[: SOURCE - 1] + "…"
-        lines.append(f"{left:{SOURCE}}  {instruction['text']}".rstrip())
+        called = f"  # {instruction['comment']}" if instruction["text"].startswith("call") else ""
+        lines.append(f"{left:{SOURCE}}  {instruction['text']}{called[: WIDTH - SOURCE - 16]}".rstrip())
     return [
         *lines,
         "─" * WIDTH,

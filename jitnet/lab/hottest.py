@@ -16,7 +16,7 @@ from functools import cached_property
 
 from . import sources
 from .assembly import Function, Instruction, Loop, Place, loops_of
-from .x86 import Operation, understood
+from .x86 import Operation, registers_in, understood
 
 TURNS = 12
 """Turns that a loop is taken to have, for the sake of comparison."""
@@ -73,6 +73,15 @@ class Candidate:
         return (done + 0.001 * len(self.operations)) / self.numbers
 
     @property
+    def far_apart(self) -> bool:
+        """True if an address moves on by a step that only the run knows, or numbers are gathered by address."""
+        changed = set[str]().union(*(o.writes for _, o in self.operations if o.name != "addq"))
+        used = set[str]().union(*(registers_in(o.memory) for _, o in self.operations if o.memory))
+        steps = (o for _, o in self.operations if o.name == "addq" and o.operands[0].startswith("%"))
+        walks = any(o.writes & used and not registers_in(o.operands[0]) & changed for o in steps)
+        return walks or any("gather" in o.name or "scatter" in o.name for _, o in self.operations)
+
+    @property
     def yield_(self) -> tuple[bool, float, int]:
         """Numbers calculated, or else moved, for each instruction; then, the fewer masks the better.
 
@@ -103,12 +112,20 @@ def candidates(functions: list[Function], links: dict[str, str]) -> list[Candida
     return found
 
 
-def hottest(found: list[Candidate]) -> Candidate:
-    """The loop that is explained."""
+def hottest(found: list[Candidate], strided: bool = False) -> Candidate:
+    """The loop that is explained.
+
+    Where an array is `strided`, or the loop moves down a column, a version without far steps is for the special case
+    that the numbers happen to lie side by side.
+    """
     versions: dict[Place, list[Candidate]] = defaultdict(list)
     for candidate in [c for c in found if c.place[0]] or found:  # Numba's own loops have no place
         versions[candidate.place].append(candidate)
-    best = [max(loops, key=lambda candidate: candidate.yield_) for loops in versions.values()]
+    best = []
+    for place, loops in versions.items():
+        far = [candidate for candidate in loops if candidate.far_apart]
+        usual = far if far and (strided or sources.walks_columns(*place)) else loops
+        best.append(max(usual, key=lambda candidate: candidate.yield_))
     return max(best, key=lambda b: b.work * TURNS ** max(candidate.depth for candidate in versions[b.place]))
 
 
@@ -131,7 +148,7 @@ def place_of(loop: Loop) -> Place:
         if len(places) > shared and places[shared][0] == file and sources.is_loop(*places[shared]):
             return places[shared]
     lines = {line for name, line in level if name == file}
-    return file, sources.loop_around(file, lines) or min(lines)
+    return file, sources.loop_around(file, frozenset(lines)) or min(lines)
 
 
 _SYMBOL = re.compile(r"^(?:movabsq|movq|leaq) \$?\"?([A-Za-z_.][^\s(,\"@]*)\"?(?:@GOTPCREL)?(?:\(%rip\))?, (%\w+)$")

@@ -112,7 +112,7 @@ def about(remarks: str, place: Place) -> list[str]:
         remark = _REMARK.match(text)
         if remark is not None and remark[1] == place[0].replace("\\", "/").rsplit("/", 1)[-1]:
             line = int(remark[2])
-            if line == place[1] or sources.loop_around(place[0], [line]) == place[1]:
+            if line == place[1] or sources.loop_around(place[0], frozenset([line])) == place[1]:
                 found.append(remark[3])
     return list(dict.fromkeys(found))
 

@@ -5,9 +5,8 @@ import functools
 from collections.abc import Collection
 from pathlib import Path
 
-_LOOPS = (ast.For, ast.While)
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Loop = ast.For | ast.While
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @functools.cache
@@ -20,39 +19,41 @@ def text_of(file: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _tree(file: str) -> ast.Module:
+def _statements(file: str) -> tuple[list[Loop], list[Function]]:
+    """Loops and functions, what stands outside before what stands inside."""
     try:
-        return ast.parse("\n".join(text_of(file)))
+        tree = ast.parse("\n".join(text_of(file)))
     except SyntaxError:
-        return ast.Module([], [])
+        return [], []
+    nodes = sorted((node for node in ast.walk(tree) if isinstance(node, ast.stmt)), key=lambda node: node.lineno)
+    return [n for n in nodes if isinstance(n, Loop)], [n for n in nodes if isinstance(n, Function)]
 
 
-def _around(file: str, kinds: tuple[type, ...], lines: Collection[int]) -> list[ast.stmt]:
-    """Statements that hold all of these lines, the outermost first."""
-    found = [
-        node
-        for node in ast.walk(_tree(file))
-        if isinstance(node, ast.stmt) and isinstance(node, kinds)
-        and node.lineno <= min(lines) and max(lines) <= (node.end_lineno or 0)
-    ]  # fmt: skip
-    return sorted(found, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
+def _holds(statement: ast.stmt, lines: Collection[int]) -> bool:
+    return statement.lineno <= min(lines) and max(lines) <= (statement.end_lineno or 0)
 
 
-def loop_around(file: str, lines: Collection[int]) -> int | None:
+@functools.cache
+def loop_around(file: str, lines: frozenset[int]) -> int | None:
     """The line of the innermost loop that holds all of these lines."""
-    found = _around(file, _LOOPS, lines)
-    return found[-1].lineno if found else None
+    found = [loop.lineno for loop in _statements(file)[0] if _holds(loop, lines)]
+    return found[-1] if found else None
 
 
 def is_loop(file: str, line: int) -> bool:
-    return any(loop.lineno == line for loop in _around(file, _LOOPS, [line]))
+    return any(loop.lineno == line for loop in _statements(file)[0])
+
+
+def _function(file: str, line: int) -> Function | None:
+    found = [function for function in _statements(file)[1] if _holds(function, [line])]
+    return found[-1] if found else None
 
 
 def _nest(file: str, line: int) -> list[Loop]:
     """The loop that begins on that line and those around it in the same function, the outermost first."""
-    function = _around(file, _FUNCTIONS, [line])
-    first = function[-1].lineno if function else 0
-    return [loop for loop in _around(file, _LOOPS, [line]) if isinstance(loop, _LOOPS) and loop.lineno >= first]
+    function = _function(file, line)
+    first = function.lineno if function else 0
+    return [loop for loop in _statements(file)[0] if _holds(loop, [line]) and loop.lineno >= first]
 
 
 def depth(file: str, line: int) -> int:
@@ -67,12 +68,11 @@ def lines_of_loop(file: str, line: int) -> tuple[int, int]:
 
 def function_around(file: str, line: int) -> tuple[str, int, int]:
     """Name, first line (decorators counted) and last line of the function that holds this line."""
-    function = [f for f in _around(file, _FUNCTIONS, [line]) if isinstance(f, _FUNCTIONS)]
-    if not function:
+    function = _function(file, line)
+    if function is None:
         return "", line, line
-    innermost = function[-1]
-    first = min([innermost.lineno, *(decorator.lineno for decorator in innermost.decorator_list)])
-    return innermost.name, first, innermost.end_lineno or line
+    first = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+    return function.name, first, function.end_lineno or line
 
 
 def leaves(file: str, line: int) -> bool:
@@ -89,8 +89,7 @@ def comes_back(file: str, line: int) -> str | None:
     nest = _nest(file, line)
     if len(nest) < 2:
         return None
-    functions = _around(file, _FUNCTIONS, [line])
-    sources = _sources_of_names(functions[-1] if functions else nest[0])
+    sources = _sources_of_names(_function(file, line) or nest[0])
     written = [
         node for node in ast.walk(nest[-1]) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
     ]
@@ -103,6 +102,20 @@ def comes_back(file: str, line: int) -> str | None:
             if isinstance(loop, ast.For) and not _names(loop.target) & known:
                 return ast.unparse(loop.target)
     return None
+
+
+def walks_columns(file: str, line: int) -> bool:
+    """True if the loop on that line moves down a column: its variable is in an index, but not in the last one."""
+    nest = _nest(file, line)
+    if not nest or not isinstance(nest[-1], ast.For):
+        return False
+    variables = _names(nest[-1].target)
+    indices = [
+        n.slice.elts for n in ast.walk(nest[-1]) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple)
+    ]
+    return any(
+        variables & set().union(*map(_names, index[:-1])) and not variables & _names(index[-1]) for index in indices
+    )
 
 
 def _names(node: ast.AST) -> set[str]:

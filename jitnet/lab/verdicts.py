@@ -76,9 +76,7 @@ def vectorised(facts: Facts) -> Verdict:
         )  # fmt: skip
     if facts.packed:
         share = f"{len(facts.packed)} of {len(facts.arithmetic)} instructions of arithmetic work on whole vectors"
-        said = (
-            f"; LLVM: {llvm}" if llvm else "; not by LLVM's loop vectoriser: the source takes vectors, or it unrolled"
-        )
+        said = f"; LLVM: {llvm}" if llvm else "; the vectors stand in the source, or LLVM packed unrolled turns"
         kind, _ = Counter((_type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
         return Verdict("vectorised", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
@@ -87,6 +85,11 @@ def vectorised(facts: Facts) -> Verdict:
         return Verdict(
             "vectorised", "yes: it moves whole vectors", True, how + ("" if cheap else "whole vectors a turn")
         )
+    if llvm and facts.loop.far_apart:
+        return Verdict(
+            "vectorised", "no: one number at a time", False,
+            "LLVM made vectors for numbers that lie side by side alone, and here they may be far apart", FAR_CURE,
+        )  # fmt: skip
     if not why:
         cure = CALL_CURE if facts.loop.heavy_calls else ""
         return Verdict("vectorised", "no: one number at a time", False, "LLVM gives no reason", cure)
@@ -95,6 +98,7 @@ def vectorised(facts: Facts) -> Verdict:
     )  # fmt: skip
 
 
+FAR_CURE = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 CALL_CURE = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 
 
@@ -108,6 +112,9 @@ def width(facts: Facts) -> Verdict:
         number = max((8 * o.element for o in facts.arithmetic), default=0)
         what = f"{number} of {facts.bits} bits" if number else "no vector register"
         return Verdict("vector width", what, False, "no instruction works on a whole vector")
+    if any("gather" in o.name or "scatter" in o.name for o in facts.operations):
+        wide = f"{used} bits ({REGISTERS[used]}) of {facts.bits}"
+        return Verdict("vector width", wide, None, "numbers are gathered by addresses, which take twice the room")
     if used >= facts.bits:
         return Verdict("vector width", wide, True, f"{used // 8} bytes to an instruction")
     return Verdict(
@@ -164,8 +171,17 @@ def traffic(facts: Facts) -> Verdict:
     what = "multiply-add" if facts.fused else "operation"
     evidence += "multiply-add" if facts.fused else "arithmetic"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
+    if facts.loop.far_apart and (
+        not facts.packed or any("gather" in o.name or "scatter" in o.name for o in facts.operations)
+    ):
+        return Verdict(
+            "loads and stores", answer, False,
+            evidence + "; numbers are fetched one by one from places far apart", FAR_CURE,
+        )  # fmt: skip
     if facts.loads <= len(of) and facts.stores <= len(of) / 2:
-        return Verdict("loads and stores", answer, True, evidence + "; a core makes two loads and two of those at once")
+        return Verdict(
+            "loads and stores", answer, True, evidence + "; most cores make two loads and two of those at once"
+        )
     if facts.came_back or sources.depth(*facts.loop.place) > 2:
         return Verdict(
             "loads and stores", answer, False, evidence + ": memory sets the pace, not arithmetic",
@@ -185,7 +201,7 @@ def accumulators(facts: Facts) -> Verdict:
     if spills and facts.loop.heavy_calls:
         return Verdict(
             "accumulators", "spilled around the calls", False,
-            f"{count(len(spills), 'vector or number')} put on the stack, for a call may use any register", CALL_CURE,
+            f"{count(len(spills), 'trip')} to the stack, for a call may use any register",
         ) if carried else Verdict(
             "accumulators", "none: no value goes from turn to turn", None, "the calls push numbers onto the stack"
         )  # fmt: skip
@@ -301,13 +317,13 @@ def numbers(facts: Facts) -> Verdict:
     between = sum(re.match(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)", o.name) is not None for o in facts.operations)
     whole = sum(re.match(r"v?cvt(u?si2s|u?dq2p|u?qq2p)", o.name) is not None for o in facts.operations)
     kinds = Counter(_type_of(o) for o in facts.arithmetic if o.element)
-    listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "no arithmetic"
+    listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "none"
     if between and facts.float32_only:
         return Verdict(
             "numbers", f"float64 creeps in: {count(between, 'conversion')} a turn", False, f"arithmetic: {listed}",
             "give constants and starting values the type of the data: np.float32(0.1), x.dtype.type(0)",
         )  # fmt: skip
-    answer = kinds.most_common(1)[0][0] if kinds else "only moved"
+    answer = kinds.most_common(1)[0][0] if kinds else "in the calls" if facts.loop.heavy_calls else "only moved"
     if whole:
         return Verdict(
             "numbers", answer, None, f"{count(whole, 'conversion')} from whole numbers; arithmetic: {listed}"
@@ -340,7 +356,6 @@ def divisions(facts: Facts) -> Verdict:
         )  # fmt: skip
     if slow:
         roots = sum("sqrt" in o.name for o in slow)
-        return Verdict(
-            "divisions", f"{len(slow) - roots} and {count(roots, 'root')} a turn", None, "each by another number"
-        )
+        what = [count(len(slow) - roots, "division")] * (len(slow) > roots) + [count(roots, "root")] * (roots > 0)
+        return Verdict("divisions", f"{' and '.join(what)} a turn", None, "by another number at each turn")
     return Verdict("divisions", "none", True, "no division, no root")
