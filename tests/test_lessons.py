@@ -1,0 +1,158 @@
+"""The course in examples/: every lesson runs, prints what its text promises, and draws its picture.
+
+A line that begins with `# >` in a lesson is a promise, to the letter. What depends on the machine is a relation in
+the text, and is held to it here with a wide margin. Numbers worked out by hand are worked out again, in NumPy.
+"""
+
+import functools
+import os
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "examples"
+LESSONS = sorted(FOLDER.glob("[0-9]*.py"))
+
+
+def run(lesson, *arguments, **environment):
+    names = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(lesson), *map(str, arguments)],
+        capture_output=True, text=True, encoding="utf-8", check=False, env={**names, **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory):
+    """What a lesson prints, answers included, and the folder with its pictures. Each runs once."""
+
+    @functools.cache
+    def result_of(number):
+        (file,) = FOLDER.glob(f"{number:02}_*.py")
+        folder = tmp_path_factory.mktemp(file.stem)
+        result = run(file, "--out", folder, "--answers")
+        assert result.returncode == 0, result.stderr
+        return result.stdout, folder
+
+    return result_of
+
+
+def numbers(text, pattern):
+    """All numbers in the lines that match, line by line."""
+    lines = [line for line in text.splitlines() if re.search(pattern, line)]
+    assert lines, pattern
+    return [[float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", line)] for line in lines]
+
+
+def answers(text):
+    return [block.strip() for block in re.split(r"^answer \d: ", text, flags=re.MULTILINE)[1:]]
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+def test_a_lesson_keeps_its_promises(lesson, file):
+    printed, folder = lesson(int(file.stem[:2]))
+    text = file.read_text(encoding="utf-8")
+    lines = iter(printed.splitlines())
+    for promise in re.findall(r"^# > (.*)$", text, re.MULTILINE):
+        assert promise in lines, promise  # in this order: `in` uses up the lines before it
+    pictures = list(folder.iterdir())
+    assert pictures
+    for picture in pictures:
+        content = picture.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert min(struct.unpack(">2I", content[16:24])) > 200
+        assert f"picture: {picture}" in printed
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+def test_a_lesson_has_its_parts(lesson, file):
+    text = file.read_text(encoding="utf-8")
+    code = [line for line in re.sub(r'^""".*?"""', "", text, flags=re.DOTALL).splitlines() if line.strip(" ")]
+    assert len([line for line in code if not line.startswith("#")]) <= 80
+    assert text.startswith(f'"""Lesson {int(file.stem[:2])}. ')
+    questions = re.findall(r"^# \d\. ", text[text.index("# %% Exercises") : text.index("# %% Answers")], re.MULTILINE)
+    assert 2 <= len(questions) == len(answers(lesson(int(file.stem[:2]))[0]))
+
+
+def test_answers_are_shown_on_request_only(tmp_path):
+    result = run(LESSONS[0], "--out", tmp_path / "new" / "folder")
+    assert result.returncode == 0
+    assert not answers(result.stdout)
+    assert list((tmp_path / "new" / "folder").glob("*.png"))
+
+
+def test_without_a_word_pictures_go_to_a_folder_beside_the_current_one(tmp_path):
+    result = subprocess.run([sys.executable, LESSONS[0]], cwd=tmp_path, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert list((tmp_path / "pictures").glob("*.png"))
+
+
+def test_errors_are_one_line(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['matplotlib'] = None\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    for result, word in (
+        (run(LESSONS[0], "--out", file), "name another one with --out"),
+        (run(LESSONS[0], "--out", tmp_path / "out", PYTHONPATH=path), "pip install 'jitnet[lessons]'"),
+    ):
+        assert result.returncode == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert word in result.stderr
+        assert not result.stdout
+
+
+def test_01_one_weight(lesson):
+    printed, _ = lesson(1)
+    w = 0.5
+    for step, _, _ in numbers(printed, r"^step \d"):
+        assert [step, w, (2 * w - 3) ** 2] == pytest.approx(numbers(printed, rf"^step {step:.0f}")[0], rel=1e-3)
+        w -= 0.1 * 2 * (2 * w - 3) * 2
+    first, second, third = answers(printed)
+    assert first.endswith("lr = 0.125: w = 1.5")
+    assert "w = 2.5, then w = 0.5" in second
+    assert "w = 2.9" in second
+    assert third.startswith("slope = 8:")
+
+
+def test_02_jacobians(lesson):
+    printed, _ = lesson(2)
+    x, W, b, y = np.array([1, 2, 3.0]), np.array([[1, 0], [0, 1], [1, -1.0]]), np.array([0, 1.0]), np.array([2, 1.0])
+    delta = (x @ W + b - y) * 2 / 2
+    assert f"delta = {delta}" in printed
+    assert "dW, row by row: " + " ".join(map(str, np.outer(x, delta))) in printed
+    times = {int(n): (by_jacobian, outer) for n, by_jacobian, outer in numbers(printed, "by the Jacobian")}
+    assert times[256][0] > 50 * times[256][1]
+    first, second, third = answers(printed)
+    assert first == f"{784 * 128**2} and {784 * 128}"
+    assert second == "0 of 12"
+    assert numbers(third, "difference")[0][0] < 1e-15
+
+
+def test_03_by_hand(lesson):
+    printed, _ = lesson(3)
+    x, y, w1, b1, w2, b2 = 2, 1, 0.5, -1, 3, -1.5
+
+    def loss(w1, b1, w2, b2):
+        a1 = 1 / (1 + np.exp(-(x * w1 + b1)))
+        a2 = 1 / (1 + np.exp(-(a1 * w2 + b2)))
+        return (a2 - y) ** 2 / 2, a1, a2
+
+    L, a1, a2 = loss(w1, b1, w2, b2)
+    delta2 = (a2 - y) * a2 * (1 - a2)
+    delta1 = delta2 * w2 * a1 * (1 - a1)
+    slopes = [a1 * delta2, delta2, x * delta1, delta1]
+    assert numbers(printed, "^paper") == [[L, a1, a2, delta2, delta1, *slopes]]
+    assert len(re.findall("equal: True", printed)) == 4
+    after = [w1 - slopes[2], b1 - slopes[3], w2 - slopes[0], b2 - slopes[1]]
+    assert numbers(printed, "^after a step")[0][1::2] == after
+    assert f"loss {loss(*after)[0]:.4f} instead" in printed
+    first, second, third = answers(printed)
+    assert first == f"L = {0.5**2 / 2}, delta2 = {0.5 * 0.25}"
+    assert second.startswith("dw1 = 0.0, db1 = 0.0")
+    assert third.endswith("= 0.0")
