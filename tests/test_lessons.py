@@ -156,3 +156,38 @@ def test_03_by_hand(lesson):
     assert first == f"L = {0.5**2 / 2}, delta2 = {0.5 * 0.25}"
     assert second.startswith("dw1 = 0.0, db1 = 0.0")
     assert third.endswith("= 0.0")
+
+
+def test_04_two_transformations(lesson):
+    printed, _ = lesson(4)
+    assert numbers(printed, "^error left")[0][0] < 0.03
+    ((sigmoid, tanh),) = [pair[1:] for pair in numbers(printed, "^loss after 1000")]
+    assert tanh < sigmoid
+    x = np.linspace(-np.pi, np.pi, 64)
+    least = np.mean(np.minimum(np.sin(x), 0) ** 2)
+    ((with_sigmoid, with_tanh),) = numbers(printed, "^loss with sigmoid")
+    assert with_tanh < 0.05 < least <= with_sigmoid < 1.2 * least
+    first, second, third = answers(printed)
+    slope, intercept = np.polyfit(x, np.sin(x), 1)
+    line = np.mean((np.sin(x) - slope * x - intercept) ** 2)
+    assert numbers(first, "line")[0] == pytest.approx([line, line], abs=2e-4)
+    one, two, three = numbers(second, ".")[0]
+    assert three < 0.03 < two < one
+    assert third == "0.25 at z = 0 and 1.00 at z = 0"
+
+
+def test_05_rows_and_columns(lesson):
+    printed, _ = lesson(5)
+    X, W, b = np.arange(1.0, 9).reshape(4, 2), np.array([[1.0, 0, 2], [0, 1, -1]]), np.array([10.0, 20, 30])
+    Z = X @ W + b
+    assert printed.count(f"sample 0: {Z[0]}") == 2
+    assert f"sample 3: {Z[3]}" in printed
+    (per_sample,) = numbers(printed, "^µs for each")
+    assert per_sample[3] < per_sample[0]
+    for *shape, measured, predicted in numbers(printed, "measured"):
+        assert predicted / 10 < measured < predicted * 10, shape
+    first, second, third = answers(printed)
+    assert first == f"X (64, 784), W (784, 128), Z (64, 128): {2 * 64 * 784 * 128} FLOP"
+    square = np.array([[0.0, 1], [2, 3]])
+    assert second.endswith(f"{(X @ square)[0]} is not {(X @ square.T)[0]}")
+    assert f"sample 0 then gets {(X @ W)[0] + 10}" in third
