@@ -191,3 +191,19 @@ def test_05_rows_and_columns(lesson):
     square = np.array([[0.0, 1], [2, 3]])
     assert second.endswith(f"{(X @ square)[0]} is not {(X @ square.T)[0]}")
     assert f"sample 0 then gets {(X @ W)[0] + 10}" in third
+
+
+def test_06_depth(lesson):
+    printed, _ = lesson(6)
+    expected = {"sigmoid, glorot": 0.25, "tanh, glorot": 1, "relu, glorot": np.sqrt(0.5), "relu, he": 1}
+    for name, factor in expected.items():
+        ((measured, after),) = numbers(printed, f"^{name}: .* for each layer")
+        assert measured == pytest.approx(factor, abs=0.09), name
+        assert after == pytest.approx(measured**19, rel=0.5), name
+    sigmoid, tanh, relu = (share[-1] for share in numbers(printed, "^12 layers"))
+    assert sigmoid < 20 < 80 < min(tanh, relu)
+    first, second, third = answers(printed)
+    assert first == "√(¼·1·1) = 0.5; measured 0.50"
+    assert 0.23**9 > 1e-6 > 0.23**10
+    assert second.endswith("= 9.4, so after 10")
+    assert third.startswith("[0.0, 0.0]")
