@@ -207,3 +207,25 @@ def test_06_depth(lesson):
     assert 0.23**9 > 1e-6 > 0.23**10
     assert second.endswith("= 9.4, so after 10")
     assert third.startswith("[0.0, 0.0]")
+
+
+def test_07_training(lesson):
+    printed, folder = lesson(7)
+    assert f"knowing nothing: loss {np.log(10):.3f}" in printed
+    sgd, momentum, adam = (line[-5:] for line in numbers(printed, "^loss with"))
+    assert max(momentum[3], adam[3]) < sgd[3]
+    ((right, of, accuracy),) = numbers(printed, "^right: ")
+    assert of == 359
+    assert accuracy == pytest.approx(right / of, abs=6e-4)
+    assert accuracy > 0.9
+    chances = [line[2] for line in numbers(printed, "gave the right answer")]
+    assert chances == sorted(chances)
+    assert chances[0] < 0.5
+    share = dict(numbers(printed, "^spiral after"))
+    assert share[1] < 75 < 95 < share[300]
+    assert {file.name for file in folder.iterdir()} == {"07_digits.png", "07_spiral.png"}
+    first, second, third = answers(printed)
+    assert first.startswith("no: ")
+    assert numbers(first, ".")[0][0] < adam[-1]
+    assert second == "SGD(0.1) 0, Momentum(0.1) 1, Adam(0.003) 2"
+    assert 0.9 < numbers(third, ".")[0][0] < 1
