@@ -1,4 +1,4 @@
-"""The command line: jitnet train, predict, warmup, ladder, machine.
+"""The command line: jitnet train, predict, warmup, ladder, explain, machine.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
 status 2; ^C is 130. What the commands do is in commands.py.
@@ -114,6 +114,22 @@ def parser() -> argparse.ArgumentParser:
     ladder.set_defaults(run=_ladder)
     _output_options(ladder)
 
+    explain = commands.add_parser(
+        "explain", help="what the compiler made of a loop",
+        description="The hottest loop of a function beside its machine code, and verdicts in plain words.",
+    )  # fmt: skip
+    explain.add_argument(
+        "target", help="operation.rung such as matmul.tile, or a function of yours: file.py:function, module:function"
+    )
+    explain.add_argument("--dtype", default="float32", metavar="NAME", help="of a rung: float32 (default) or float64")
+    explain.add_argument("--args", metavar="EXPR", help="example arguments in Python, with np: 'np.ones(9), 3'")
+    explain.add_argument("--types", metavar="TYPES", help="or their types: 'float32[:,::1], int64'")
+    explain.add_argument(
+        "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
+    )
+    explain.set_defaults(run=_explain)
+    _output_options(explain)
+
     machine = commands.add_parser(
         "machine", help="measure the limits of this machine",
         description="Peak of multiply-adds and bandwidth of each cache, measured once and kept.",
@@ -134,6 +150,12 @@ def _ladder(options: argparse.Namespace) -> int:
     from .lab.commands import ladder_command
 
     return ladder_command(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from .lab.commands import explain_command
+
+    return explain_command(options)
 
 
 def _output_options(group: Any) -> None:

@@ -13,7 +13,10 @@ from jitnet.lab import ladder
 
 LIMITS = {
     "cpu": "a machine", "caches": {"L1": 1 << 15, "L2": 1 << 20}, "peak": {"float32": {"1": 1e11, "2": 2e11}},
-    "bandwidth": {level: {"1": {"copy": 1e10}, "2": {"copy": 2e10}} for level in ("L1", "L2", "memory")},
+    "bandwidth": {
+        level: {"1": {"copy": 1e10, "read": 1e10}, "2": {"copy": 2e10, "read": 2e10}}
+        for level in ("L1", "L2", "memory")
+    },
 }  # fmt: skip
 
 

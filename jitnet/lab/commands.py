@@ -6,7 +6,7 @@ import json
 from .. import progress
 from ..commands import check_paths
 from ..plots import check_drawing
-from . import ladder, machine, pictures
+from . import explain, ladder, machine, pictures
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -27,4 +27,14 @@ def ladder_command(options: argparse.Namespace) -> int:
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
     print(json.dumps(result) if options.json else ladder.as_text(result))
+    return 0
+
+
+def explain_command(options: argparse.Namespace) -> int:
+    """jitnet explain."""
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        found = explain.explain(
+            options.target, options.dtype, options.args, options.types, options.options, show.measuring
+        )
+    print(json.dumps(found) if options.json else explain.as_text(found))
     return 0

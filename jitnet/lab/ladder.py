@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import backend, checks
 from ..kernels import LADDERS
-from . import machine, oracle
+from . import machine, oracle, roofline
 from .timing import in_turn, time_of
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
@@ -61,6 +61,7 @@ def measure(
     limits = machine.limits(report=report)
     shapes: dict[str, Shape] = {}
     works: dict[str, float] = {}
+    moves: dict[str, float] = {}
     calls: dict[str, Callable[[], None]] = {}
     # repeated updates run away, which costs no time
     with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
@@ -69,7 +70,8 @@ def measure(
                 report(done, len(ladder), f"{operation}.{name} against float64")
             shapes[name] = _manageable(operation, kernel, shape, kind)
             case = oracle.case(operation, shapes[name], kind)
-            works[name] = _work(case, shapes[name], is_product)
+            moves[name] = _bytes(case)
+            works[name] = 2.0 * math.prod(shapes[name]) if is_product else moves[name]
             kernel(*case.arguments)
             fault = case.fault()
             if fault:
@@ -87,18 +89,20 @@ def measure(
         rungs.append({
             "name": name, "idea": _idea(ladder, name), "shape": list(shapes[name]), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
-            key: rates[name] / 1e9, "speedup": rates[name] / rates["python"],
+            key: rates[name] / 1e9, "bytes": moves[name], "intensity": works[name] / moves[name],
+            "speedup": rates[name] / rates["python"],
             "gain": rates[name] / rates[below] if below else None,
             "share_of_peak": rates[name] / limit, "share_of_numpy": rates[name] / rates["numpy"],
         })  # fmt: skip
         if not name.endswith("parallel"):
             serial = name
-    return {
+    result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if is_product else "GB/s",
         "limit": _limit(limits, kind, 1, works["njit"], is_product)[1], "numpy_threads": blas, "cpu": limits["cpu"],
         "rungs": rungs,
     }  # fmt: skip
+    return result | {"roofline": roofline.roofline(result, limits)}
 
 
 @contextlib.contextmanager
@@ -130,10 +134,8 @@ def _manageable(operation: str, kernel: Callable[..., None], shape: Shape, dtype
     return shape
 
 
-def _work(case: oracle.Case, shape: Shape, is_product: bool) -> float:
-    """FLOP, or bytes that have to be read and written at least; what is both read and written counts twice."""
-    if is_product:
-        return 2.0 * math.prod(shape)
+def _bytes(case: oracle.Case) -> float:
+    """Bytes that have to be read and written at least; what is both read and written counts twice."""
     arrays = [argument for argument in case.arguments if isinstance(argument, np.ndarray)]
     updated = [output for output in case.outputs if not np.isnan(output).any()]
     return float(sum(array.nbytes for array in [*arrays, *updated]))

@@ -1,5 +1,6 @@
 """Pictures of what was measured. Needs matplotlib, which the extra `cli` brings."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,27 +8,90 @@ from .. import storage
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
-    """The speed of each rung as a bar, on a logarithmic scale, as a PNG."""
+    """The speed of each rung as a bar, on a logarithmic scale, beside the roofline of this machine, as a PNG."""
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(14, max(5, 0.42 * len(result["rungs"]) + 1.4)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _bars(left, result)
+    _roofline(right, result["roofline"])
+    shape = "×".join(map(str, result["shape"]))
+    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
+    title = f"{result['operation']} {shape} {result['dtype']}, {threads}, on {result['cpu']}"
+    figure.suptitle(title, parse_math=False)
+    with storage.replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
+
+
+def _bars(axis: Any, result: dict[str, Any]) -> None:
     key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
     rungs = result["rungs"]
     speeds = [rung[key] for rung in rungs]
     colors = ["#d55e00" if rung["name"] == "numpy" else "#0072b2" for rung in rungs]
-    figure = Figure(figsize=(8, 0.42 * len(rungs) + 1.4), layout="constrained")
-    axis = figure.subplots()
     bars = axis.barh([rung["name"] for rung in rungs], speeds, color=colors)
     labels = [
         f" {speed:.3g}  (× {rung['speedup']:,.0f}, {rung['share_of_peak']:.0%} of limit)"
         for rung, speed in zip(rungs, speeds, strict=True)
     ]
     axis.bar_label(bars, labels, fontsize=8)
-    axis.set(xscale="log", xlabel=f"{result['unit']}, logarithmic; longer is faster")
-    axis.set_xlim(min(speeds) / 2, max(speeds) * (max(speeds) / min(speeds)) ** 0.45)
+    axis.set(xscale="log", xlabel=f"{result['unit']}, logarithmic; longer is faster", title="Speed")
+    axis.set_xlim(min(speeds) / 2, max(speeds) * (max(speeds) / min(speeds)) ** 0.55)
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)
-    shape = "×".join(map(str, result["shape"]))
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
-    figure.suptitle(f"{result['operation']} {shape} {result['dtype']}, {threads}", parse_math=False)
-    with storage.replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+
+
+def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
+    """Lines for what the machine can do, points for what the rungs do, their names at the right."""
+    from matplotlib.transforms import blended_transform_factory
+
+    axis.set(xscale="log", yscale="log", xlabel=roofline["x"], ylabel=roofline["y"], title="Limits of this machine")
+    most = max(roof["threads"] for roof in roofline["roofs"])
+    for roof in roofline["roofs"]:
+        axis.plot(roof["x"], roof["y"], color="#555555", linestyle="--" if roof["threads"] > 1 else "-", linewidth=1.2)
+    points = roofline["points"]
+    for point in points:
+        axis.plot(point["x"], point["y"], "s" if point["name"] == "numpy" else "o", color=_color(point["name"]))
+    low, high = (math.log10(limit) for limit in axis.get_ylim())
+
+    def height(y: float) -> float:
+        return (math.log10(y) - low) / (high - low)
+
+    named = [roof for roof in roofline["roofs"] if roof["threads"] == most]
+    for roof, place in zip(named, apart([height(roof["y"][0]) for roof in named], 0.04), strict=True):
+        here = blended_transform_factory(axis.transData, axis.transAxes)
+        axis.text(roof["x"][0], place + 0.01, roof["name"], transform=here, fontsize=8)
+    for point, place in zip(points, apart([height(point["y"]) for point in points], 0.035), strict=True):
+        axis.annotate(
+            point["name"], (point["x"], point["y"]), xytext=(1.02, place), va="center", fontsize=8,
+            textcoords=blended_transform_factory(axis.transAxes, axis.transAxes),
+            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
+        )  # fmt: skip
+    axis.grid(alpha=0.3)
+    if most > 1:
+        axis.plot([], [], color="#555555", label="1 thread")
+        axis.plot([], [], color="#555555", linestyle="--", label=f"{most} threads")
+        axis.legend(loc="lower left", fontsize=8)
+
+
+def _color(name: str) -> str:
+    return "#d55e00" if name == "numpy" else "#0072b2"
+
+
+def apart(places: list[float], gap: float) -> list[float]:
+    """Where labels can stand near these places without touching: each pushed on by the ones before, then centred."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    groups: list[list[int]] = []  # labels that touch share what they are pushed by
+
+    def start(group: list[int]) -> float:
+        return sum(places[i] - gap * n for n, i in enumerate(group)) / len(group)
+
+    for i in order:
+        groups.append([i])
+        while len(groups) > 1 and start(groups[-2]) + gap * len(groups[-2]) > start(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    moved = [0.0] * len(places)
+    for group in groups:
+        for n, i in enumerate(group):
+            moved[i] = start(group) + gap * n
+    return moved

@@ -1,0 +1,152 @@
+"""Machine code as LLVM prints it, read into functions, loops and instructions, each with its place in the sources.
+
+LLVM is asked for its own comments. They say which block belongs to which loop, how deep, what was spilled from a
+register, and through which calls a line was inlined:
+
+    .LBB0_6:                    #   Parent Loop BB0_4 Depth=1
+                                # =>  This Inner Loop Header: Depth=2
+        .loc    2 67 1          # exponential.py:67:1 @[ activation.py:219:1 ]
+        vaddps  %zmm3, %zmm4, %zmm4
+
+A line of 0 means that the instruction belongs to no line in particular.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+Place = tuple[str, int]
+"""File and line."""
+
+_LABEL = re.compile(r"^(?:\.?L?(BB\d+_\d+):|(?:#|//|;)+ %bb\.\d+:)(.*)")
+_FUNCTION = re.compile(r'^("[^"]+"|[^\s"#/;.:][^\s":]*):')
+_LOC = re.compile(r"^\.loc\s+(\d+)\s+(\d+)\b[^#/;]*(?:(?:#|//|;)+ (.*))?")
+_FILE = re.compile(r'^\.file\s+(\d+)\s+"([^"]*)"(?:\s+"([^"]*)")?')
+_HEADER = re.compile(r"=>\s*This (Inner )?Loop Header: Depth=(\d+)")
+_MEMBER = re.compile(r"\bin Loop: Header=(BB\d+_\d+) Depth=(\d+)")
+_INLINED = re.compile(r"^(.*):(\d+):\d+$")
+_COMMENT = re.compile(r"\s+(?:##?|//|;) (.*)$")
+_WRAPPERS = ("_ZN7cpython", "_ZN5cfunc", "cfunc.", "NRT_", "_NRT")
+
+
+@dataclass
+class Instruction:
+    text: str
+    comment: str
+    places: tuple[Place, ...]
+    """Where it comes from, outermost first: the line of a call that was inlined stands before the line inside."""
+
+    @property
+    def name(self) -> str:
+        return self.text.split(None, 1)[0]
+
+
+@dataclass
+class Block:
+    label: str
+    header: str = ""
+    """Label of the innermost loop that it belongs to."""
+    depth: int = 0
+    innermost: bool = False
+    """True for the header of a loop without loops inside."""
+    instructions: list[Instruction] = field(default_factory=list)
+
+
+@dataclass
+class Function:
+    symbol: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+@dataclass
+class Loop:
+    """An innermost loop."""
+
+    function: Function
+    header: str
+    depth: int
+    blocks: list[Block]
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        return [instruction for block in self.blocks for instruction in block.instructions]
+
+
+def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
+    """The functions, without the wrappers that Numba adds for callers from Python and C.
+
+    `names` says where files are that LLVM's comments call by their last part only; what is learned is added.
+    """
+    functions: list[Function] = []
+    files: dict[str, str] = {}
+    places: tuple[Place, ...] = ()
+    function: Function | None = None
+    at_label = False
+    for line in assembly.splitlines():
+        stripped = line.strip()
+        if label := _LABEL.match(line):
+            if function is not None:
+                function.blocks.append(Block(label[1] or ""))
+                _note_loop(function.blocks[-1], label[2])
+            at_label = True
+        elif at_label and stripped.startswith(("#", "//", ";")):
+            if function is not None:
+                _note_loop(function.blocks[-1], stripped)
+        elif begin := _FUNCTION.match(line):
+            function = Function(begin[1].strip('"'), [Block("")])
+            functions.append(function)
+            places = ()
+        elif stripped.startswith(".file"):
+            if file := _FILE.match(stripped):
+                files[file[1]] = f"{file[2]}/{file[3]}" if file[3] else file[2]
+                names.setdefault(files[file[1]].rsplit("/", 1)[-1], files[file[1]])
+        elif loc := _LOC.match(stripped):
+            places = _places(files.get(loc[1], ""), int(loc[2]), loc[3] or "", names)
+        elif line.startswith("\t") and stripped[:1].isalpha() and function is not None:
+            at_label = False
+            comment = _COMMENT.search(stripped)
+            text = " ".join((stripped[: comment.start()] if comment else stripped).split())
+            function.blocks[-1].instructions.append(Instruction(text, comment[1] if comment else "", places))
+    code = [f for f in functions if any(block.instructions for block in f.blocks)]
+    return [f for f in code if not f.symbol.startswith(_WRAPPERS)]
+
+
+def _note_loop(block: Block, comment: str) -> None:
+    if header := _HEADER.search(comment):
+        block.header, block.depth, block.innermost = block.label, int(header[2]), bool(header[1])
+    elif member := _MEMBER.search(comment):
+        block.header, block.depth = member[1], int(member[2])
+
+
+def _places(file: str, line: int, comment: str, names: dict[str, str]) -> tuple[Place, ...]:
+    if line == 0:
+        return ()
+    outer = [_INLINED.match(part.strip(" ]")) for part in comment.split(" @[ ")[1:]]
+    callers = [(names.get(m[1], m[1]), int(m[2])) for m in outer if m and m[2] != "0"]
+    here = names.get(file.rsplit("/", 1)[-1], file)
+    return (*reversed(callers), (here, line))
+
+
+def loops_of(function: Function) -> list[Loop]:
+    """The loops that have no loops inside."""
+    return [
+        Loop(function, head.header, head.depth, [block for block in function.blocks if block.header == head.header])
+        for head in function.blocks
+        if head.innermost
+    ]
+
+
+_LENGTH = re.compile(r"\d+")
+_ESCAPED = re.compile(r"_(2[0-9a-f]|3[a-f]|5[b-e]|7[b-e])")  # what is neither a letter nor a digit: < is _3c
+
+
+def plain_name(symbol: str) -> str:
+    """`_ZN6jitnet7kernels4tile7productB3v11...` -> `jitnet.kernels.tile.product`; other names as they are."""
+    rest = symbol.lstrip("_")
+    if not rest.startswith("ZN"):
+        return symbol
+    parts, rest = [], rest[2:]
+    while length := _LENGTH.match(rest):
+        end = length.end() + int(length[0])
+        parts.append(_ESCAPED.sub(lambda code: chr(int(code[1], 16)), rest[length.end() : end]))
+        rest = rest[end:]
+    return ".".join(parts)

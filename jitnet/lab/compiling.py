@@ -1,0 +1,323 @@
+"""Compile functions as they are always compiled, but listen: `python -m jitnet.lab.compiling`, a process of its own.
+
+LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
+of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
+target, dtype, arguments, types, options, in JSON) and prints for each of them a line of JSON:
+assembly and remarks, or what is wrong with it.
+
+Line numbers are asked for with `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds,
+and gives each variable a place in memory. Like this the instructions are the same, one for one.
+"""
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite.ir import IRBuilder
+from numba.core import compiler
+from numba.core.compiler import Flags
+from numba.core.cpu import CPUTargetOptions
+from numba.core.debuginfo import DIBuilder
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+from numba.core.registry import cpu_target
+from numba.core.sigutils import normalize_signature
+from numba.np.ufunc import wrappers
+
+from .. import checks
+from ..kernels import LADDERS, SIGNATURES, linking
+from ..kernels.jit import OPTIONS, signature_for
+
+Request = dict[str, Any]
+
+
+def with_lines() -> None:
+    """From now on machine code carries line numbers, and comes from no cache."""
+    usual = CPUTargetOptions.finalize
+
+    def finalize(self: Any, flags: Any, options: Any) -> None:
+        usual(self, flags, options)
+        flags.debuginfo = True
+        flags.dbg_extend_lifetimes = False
+
+    Flags.options["dbg_directives_only"]._default = True
+    CPUTargetOptions.finalize = finalize
+    Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
+    for helper in linking._HELPERS.values():
+        helper._cache.disable()
+    compiler.compile_ir = _with_file(compiler.compile_ir)
+    wrappers.IRBuilder = _builder_with_place
+
+
+def _with_file(compile_ir: Any) -> Any:
+    """What Numba writes around the body of a prange loop has lines of its own; only those of the body are kept."""
+
+    def compile_with_file(typing: Any, target: Any, function: Any, *rest: Any, **options: Any) -> Any:
+        statements = [statement for block in function.blocks.values() for statement in block.body]
+        if place := next((s.loc for s in statements if s.loc.filename != function.loc.filename), None):
+            for statement in statements:
+                if statement.loc.filename == function.loc.filename:
+                    statement.loc = place.with_lineno(0)
+            function.loc = place
+        return compile_ir(typing, target, function, *rest, **options)
+
+    return compile_with_file
+
+
+def _builder_with_place(block: Any) -> Any:
+    """LLVM drops the lines of what is inlined into a function without any, such as Numba's wrapper of a prange loop."""
+    info = DIBuilder(block.module, "<wrapper>", cpu_target.target_context, directives_only=True)
+    info.mark_subprogram(block.function, block.function.name, (), (), 0)
+    info.finalize()
+    builder = IRBuilder(block)
+    info.mark_location(builder, 0)
+    return builder
+
+
+class Listener:
+    """Catches what LLVM says on standard error; also what it said when a linked helper was compiled."""
+
+    def __init__(self) -> None:
+        for kind in ("", "-missed", "-analysis"):
+            llvmlite.binding.set_option("", f"-pass-remarks{kind}=loop-vectorize")
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as the process runs
+        os.dup2(self.file.fileno(), 2)
+        self.helpers: dict[str, str] = {}
+        link = linking._link
+
+        def listening(name: str, arguments: tuple[Any, ...]) -> None:
+            start = self.position()
+            link(name, arguments)
+            self.helpers.setdefault(linking._symbol(name, arguments), self.since(start))
+
+        linking._link = listening
+
+    def position(self) -> int:
+        return self.file.seek(0, os.SEEK_END)
+
+    def since(self, start: int) -> str:
+        self.file.seek(start)
+        lines = self.file.read().decode(errors="replace").splitlines()
+        return "\n".join(line for line in lines if line.startswith("remark: ") and "<unknown>" not in line)
+
+
+def compiled(request: Request, listener: Listener) -> dict[str, Any]:
+    """Assembly, remarks and what else is to be known about one target."""
+    start = listener.position()
+    dispatcher, types = _kernel(request) if ":" not in request["target"] else _function_of_user(request)
+    body = dispatcher.py_func
+    try:
+        dispatcher.compile(types)
+    except NumbaError as error:
+        raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}") from None
+    overload = dispatcher.overloads[types]
+    said, assembly = listener.since(start), [_assembly(overload.library)]
+    links: dict[str, str] = {}
+    for text in assembly:  # grows while it is read
+        for symbol in set(re.findall(linking.PREFIX + r"\w+", text)) - set(links):
+            name, arguments = linking._LINKED[symbol]
+            helper = linking._HELPERS[name].overloads[arguments]
+            links[symbol] = helper.fndesc.llvm_func_name
+            assembly.append(_assembly_of_helper(symbol))
+            said += "\n" + listener.helpers[symbol]
+    options = {name: sorted(value) if isinstance(value, set) else value for name, value in _options(dispatcher)}
+    triple, cpu, features = dispatcher.targetctx.codegen().magic_tuple()
+    return {
+        "name": body.__name__, "signature": ", ".join(map(_notation, types)), "file": body.__code__.co_filename,
+        "line": body.__code__.co_firstlineno, "options": options, "triple": triple, "cpu": cpu, "features": features,
+        "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
+    }  # fmt: skip
+
+
+def _notation(kind: Any) -> str:
+    """`float32[:,::1]`, as the types are written in a signature."""
+    if not isinstance(kind, numba.types.Array):
+        return str(kind)
+    axes = [":"] * kind.ndim
+    if kind.layout in ("C", "F"):
+        axes[-1 if kind.layout == "C" else 0] = "::1"
+    return f"{kind.dtype}[{','.join(axes)}]"
+
+
+def _options(dispatcher: Any) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in dispatcher.targetoptions.items() if name != "nopython"]
+
+
+@functools.cache
+def _assembly_of_helper(symbol: str) -> str:
+    name, arguments = linking._LINKED[symbol]
+    return _assembly(linking._HELPERS[name].overloads[arguments].library)
+
+
+def _assembly(library: Any) -> str:
+    machine = library._codegen._tm
+    machine.set_asm_verbosity(True)
+    text = str(machine.emit_assembly(library._final_module))
+    kept = [line for line in text.splitlines() if "#DEBUG_VALUE" not in line and not line.startswith("\t.cfi")]
+    return "\n".join(kept).split("\t.section\t.debug_")[0]
+
+
+def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:
+    operation, rung = request["target"].split(".", 1)
+    kernel: Any = LADDERS[operation][rung]
+    kernel._cache.disable()
+    types, _ = normalize_signature(signature_for(SIGNATURES[operation], np.dtype(request["dtype"])))
+    return kernel, tuple(types)
+
+
+def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
+    place, name = request["target"].rsplit(":", 1)
+    module = _imported(place)
+    known = [known for known, value in vars(module).items() if inspect.isfunction(value) or hasattr(value, "py_func")]
+    if not hasattr(module, name):
+        checks.one_of(f"function of {place}", name, known)
+    function = getattr(module, name)
+    if not inspect.isfunction(function) and not isinstance(function, Dispatcher):
+        raise checks.Error(
+            f"{request['target']} is a {type(function).__name__}; give a function under @njit, or a plain one"
+        )
+    if request["options"] is not None or inspect.isfunction(function):
+        options = {**OPTIONS, "_nrt": True} if request["options"] is None else _stated(request["options"])
+        function = numba.njit(**options)(getattr(function, "py_func", function))
+    return function, _types_for(function, name, request)
+
+
+def _imported(place: str) -> Any:
+    """The module of that name, or the file; a file in a package is imported as a part of it."""
+    name, folder = place, "."
+    if place.endswith(".py"):
+        file = Path(place).resolve()
+        top = file.parent
+        while (top / "__init__.py").exists():
+            top = top.parent
+        name, folder = ".".join(file.relative_to(top).with_suffix("").parts), str(top)
+    sys.path.insert(0, folder)
+    try:
+        if not place.endswith(".py") or "." in name:
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(name, module)
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise checks.Error(f"{place} cannot be imported: {type(error).__name__}: {error}{_line_in(error)}") from None
+    return module
+
+
+def _line_in(error: BaseException) -> str:
+    """Where the user's file failed, as far as that is known."""
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_name == "<module>" and __file__ != code.co_filename:
+            line = f" ({Path(code.co_filename).name}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return line
+
+
+def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
+    """What the function is to be compiled for: example arguments, types, or what its decorator declares."""
+    parameters = inspect.signature(function.py_func)
+    declared = list(function.overloads)
+    if request["types"] is not None:
+        types = _parsed(request["types"])
+    elif request["arguments"] is not None:
+        types = tuple(numba.typeof(value) for value in _evaluated(request["arguments"]))
+    elif declared or not parameters.parameters:
+        return declared[0] if declared else ()
+    else:
+        raise checks.Error(
+            f"{name}{parameters} needs to know what it is compiled for: give arguments such as "
+            "'ones(1000, float32), 3', or types such as 'float32[::1], int64'"
+        )
+    try:
+        parameters.bind(*types)
+    except TypeError as error:
+        given = f"{len(types)} argument{'s' * (len(types) != 1)}"
+        raise checks.Error(f"{name}{parameters} was given {given}: {error}") from None
+    if function._can_compile or types in declared:
+        return types
+    converts = function.typingctx.can_convert
+    for signature in declared:
+        if all(converts(ours, theirs) is not None for ours, theirs in zip(types, signature, strict=True)):
+            return tuple(signature)
+    raise checks.Error(f"{name} is declared for {', '.join(map(str, declared))} alone, and cannot take {types}")
+
+
+def _stated(options: str) -> dict[str, Any]:
+    try:
+        stated: dict[str, Any] = eval(f"dict({options})", {})
+        numba.njit(**stated)
+    except Exception as error:
+        raise checks.Error(
+            f"the options {options!r} are not what numba.njit takes: {type(error).__name__}: {error}; "
+            "write them such as 'fastmath=True, parallel=True'"
+        ) from None
+    return stated
+
+
+def _evaluated(expression: str) -> tuple[Any, ...]:
+    names = {**vars(np), "np": np, "numpy": np}
+    try:
+        values: tuple[Any, ...] = eval(f"({expression.rstrip(', ')},)", names) if expression.strip() else ()
+    except Exception as error:
+        raise checks.Error(
+            f"the arguments {expression!r} cannot be evaluated: {type(error).__name__}: {error}; "
+            "they are Python, with the names of NumPy, such as 'ones(1000, float32), 3'"
+        ) from None
+    return values
+
+
+def _parsed(types: str) -> tuple[Any, ...]:
+    text = types.strip().removesuffix(",")
+    try:
+        arguments, _ = normalize_signature(text if text.endswith(")") else f"({text},)" if text else "()")
+    except Exception:
+        raise checks.Error(
+            f"the types {types!r} are not known to Numba; write them such as 'float32[:,::1], int64'"
+        ) from None
+    return tuple(arguments)
+
+
+def _in_one_line(error: Exception) -> str:
+    """What is wrong and where, out of the page that Numba writes about it."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("Failed in", "During:", "There are", "-", "File "))]
+    what = said[0].removesuffix(":") if said else type(error).__name__
+    call = next((line for line in said if line.startswith(">>> ")), None)
+    where = re.findall(r'^File "(.*)", line (\d+)', text, re.MULTILINE)
+    what += f": {call[4:]}" if call else ""
+    return what + (f" ({Path(where[-1][0]).name}, line {where[-1][1]})" if where else "")
+
+
+def main() -> None:
+    requests = json.load(sys.stdin)
+    with_lines()
+    way_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a user's file prints is no part of the answer
+    listener = Listener()
+    for request in requests:
+        try:
+            answer = compiled(request, listener)
+        except checks.Error as error:
+            answer = {"error": str(error)}
+        way_out.write(json.dumps(answer) + "\n")
+        way_out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""What the compiler made of a loop: the source of the hottest one beside its machine code, and verdicts in plain words.
+
+    from jitnet.lab import explain
+    found = explain.explain("matmul.tile")
+    print(explain.as_text(found))
+
+Nothing is run and nothing is timed. The function is compiled in a process of its own (`compiling.py`), its machine
+code is read (`assembly.py`, `x86.py`), the loop that costs most is chosen (`hottest.py`) and judged (`verdicts.py`).
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from .. import checks
+from ..kernels import LADDERS, vector
+from ..kernels.jit import is_compiled
+from . import remarks, sources
+from .assembly import Instruction, Place, functions_of, plain_name
+from .hottest import Candidate, candidates, hottest
+from .verdicts import Facts, verdicts
+
+Report = Callable[[int, int, str], object]
+
+WIDTH = 100
+NAME = 20
+SOURCE = 50
+"""Columns of the text: all, the name of a verdict, the source beside the machine code."""
+
+_NUMBA = str(Path(numba.__file__).parent)
+_PACKAGE = Path(__file__).parents[2]
+_UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
+
+
+def explain(
+    target: str, dtype: str = "float32", arguments: str | None = None, types: str | None = None,
+    options: str | None = None, report: Report | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
+
+    dtype       float32 or float64, for a rung
+    arguments   for a function of your own: Python for example arguments, with the names of NumPy: `"ones(9), 3"`
+    types       or their types in Numba's notation: `"float32[:,::1], int64"`
+    options     what `numba.njit` is to be given in place of what the function says: `"fastmath=True"`. A function
+                that says nothing is compiled under the options of jitnet's kernels.
+
+    Keys of the result, which is made of dicts, lists, texts and numbers alone:
+
+    target, name, signature, options, file, line    of the function
+    cpu, numba, vector_unit    what it was compiled for; name, bits and registers of the vector unit
+    loop            file, line, last (its last line), function, source (of its first line), depth
+    sources         a list of functions that are part of the loop: file, function, first (line), lines
+    instructions    of the loop: text, comment (LLVM's), file, line; "" and 0 where one belongs to no line
+    verdicts        name, answer, good (True, False, or None for neither), evidence, cure
+    summary         in one sentence
+    remarks         what LLVM said of this loop
+
+    Raises `jitnet.Error`, in one line, where something is missing or wrong.
+    """
+    request = _request(target, dtype, arguments, types, options)
+    return next(iter(explain_all([request], report)))
+
+
+def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
+    """Explain several, in one process: requests are the arguments of `explain`, as dicts."""
+    asked = [_request(**request) for request in requests]
+    found = []
+    for request, answer in zip(asked, answers(asked, report), strict=True):
+        if "error" in answer:
+            raise checks.Error(answer["error"])
+        found.append(_explained(request["target"], answer))
+    return found
+
+
+def _request(
+    target: str,
+    dtype: str = "float32",
+    arguments: str | None = None,
+    types: str | None = None,
+    options: str | None = None,
+) -> dict[str, Any]:
+    """What the child process is asked, after all that can be told without it."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        raise checks.Error(
+            f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
+        )
+    place, colon, name = target.rpartition(":")
+    if colon:
+        if place.endswith(".py") and not Path(place).is_file():
+            raise checks.Error(f"there is no file {place}; write file.py:function, module:function or operation.rung")
+        if not place or not name:
+            raise checks.Error(f"{target!r} names no function; write file.py:function or module:function")
+        if arguments is not None and types is not None:
+            raise checks.Error("give example arguments or types, not both")
+    else:
+        _check_rung(target)
+        if (arguments, types, options) != (None, None, None):
+            raise checks.Error(
+                f"{target} has arguments and options of its own; they can be given for file.py:function only"
+            )
+    return {
+        "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
+        "options": options,
+    }  # fmt: skip
+
+
+def _check_rung(target: str) -> None:
+    operation, dot, rung = target.partition(".")
+    if target.endswith(".py"):
+        raise checks.Error(f"which function of {target}? Write {target}:function")
+    ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
+    if not dot:
+        raise checks.Error(
+            f"which rung of {operation}? Write {operation}.{list(ladder)[-2]}, or one of {', '.join(ladder)}"
+        )
+    if not is_compiled(ladder[checks.one_of(f"rung of {operation}", rung, ladder)]):
+        how = "NumPy's own code" if rung == "numpy" else "interpreted by Python"
+        if not is_compiled(ladder["njit"]):
+            raise checks.Error("NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it to explain machine code")
+        raise checks.Error(f"{target} is {how}, and no loop that Numba compiles; try {operation}.njit")
+
+
+def answers(requests: list[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
+    """What the child process answers: assembly and remarks for each request, or {"error": ...}."""
+    paths = [str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-m", "jitnet.lab.compiling"]
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment, encoding="utf-8"
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with child:
+            try:
+                child.stdin.write(json.dumps(requests))
+                child.stdin.close()
+                for request in requests:
+                    if report:
+                        report(len(found), len(requests), f"what Numba makes of {request['target']}")
+                    line = child.stdout.readline()
+                    if not line:
+                        break
+                    found.append(json.loads(line))
+            except BaseException:
+                child.kill()
+                raise
+        if len(found) < len(requests):
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            raise checks.Error(
+                f"compiling {requests[len(found)]['target']} ended with status {child.returncode}: {said[0]}"
+            )
+    if report:
+        report(len(found), len(found), "")
+    return found
+
+
+def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
+    files = {Path(answer["file"]).name: answer["file"]}
+    functions = [function for text in answer["assembly"] for function in functions_of(text, files)]
+    found = candidates(functions, answer["links"])
+    if not found:
+        raise checks.Error(
+            f"there is no loop in the machine code of {target}: it has none, or LLVM unrolled it or found a way without"
+        )
+    loop = hottest(found)
+    kinds = answer["signature"].replace("[", " [")
+    facts = Facts(
+        loop, answer["remarks"], answer["options"], 8 * vector.VECTOR_BYTES, vector.REGISTERS,
+        "float32 [" in kinds and "float64 [" not in kinds,
+    )  # fmt: skip
+    judged = verdicts(facts)
+    file, line = loop.place
+    name, _, _ = sources.function_around(file, line)
+    shown = [_shown(instruction) for instruction in loop.loop.instructions]
+    return {
+        "target": target,
+        **{key: answer[key] for key in ("name", "signature", "options", "file", "line", "cpu", "numba")},
+        "vector_unit": {
+            "name": _UNITS[8 * vector.VECTOR_BYTES], "bits": 8 * vector.VECTOR_BYTES, "registers": vector.REGISTERS,
+        },
+        "loop": {
+            "file": file, "line": line, "last": sources.lines_of_loop(file, line)[1],
+            "function": name or plain_name(loop.loop.function.symbol), "source": _line(file, line), "depth": loop.depth,
+        },
+        "sources": _listings([loop.place, *shown]),
+        "instructions": [
+            {"text": i.text, "comment": i.comment, "file": place[0], "line": place[1]}
+            for i, place in zip(loop.loop.instructions, shown, strict=True)
+        ],
+        "verdicts": judged, "summary": _summary(judged, loop), "remarks": remarks.about(answer["remarks"], loop.place),
+    }  # fmt: skip
+
+
+def _shown(instruction: Instruction) -> Place:
+    """The innermost place that is not inside Numba; of a loop that Numba itself wrote, that one."""
+    ours = [place for place in instruction.places if not place[0].startswith(_NUMBA)]
+    return (ours or list(instruction.places) or [("", 0)])[-1]
+
+
+def _line(file: str, line: int) -> str:
+    text = sources.text_of(file)
+    return text[line - 1].strip() if 0 < line <= len(text) else ""
+
+
+def _listings(places: list[Place]) -> list[dict[str, Any]]:
+    """The functions that hold these lines, in the order in which they are met."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for file, line in places:
+        if file:
+            name, first, last = sources.function_around(file, line)
+            lines = list(sources.text_of(file)[first - 1 : last])
+            found.setdefault((file, first), {"file": file, "function": name, "first": first, "lines": lines})
+    return list(found.values())
+
+
+def _summary(judged: list[dict[str, Any]], loop: Candidate) -> str:
+    bad = [verdict for verdict in judged if verdict["good"] is False and verdict["cure"]]
+    if bad:
+        return f"What to change first: {bad[0]['name']} ({bad[0]['answer']})."
+    traffic = next(verdict for verdict in judged if verdict["name"] == "loads and stores")
+    limit = "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
+    return f"Nothing stands in its way: {limit} is the limit."
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """For a terminal of 100 columns."""
+    unit, loop = found["vector_unit"], found["loop"]
+    options = ", ".join(f"{key}={_option(value)}" for key, value in found["options"].items() if value and key[0] != "_")
+    lines = [
+        *_wrapped(f"{found['target']}({found['signature']})", ""),
+        *_wrapped(f"compiled with {options or 'no options'}, for {found['cpu']} with {unit['name']}: "
+                  f"{unit['registers']} vector registers of {unit['bits']} bits", ""),
+        "", *_wrapped(f"Hottest loop: {_short(loop['file'])}, line {loop['line']}, in {loop['function']}", ""), "",
+    ]  # fmt: skip
+    for verdict in found["verdicts"]:
+        mark = {True: "✓", False: "✗", None: "·"}[verdict["good"]]
+        lines += _wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{mark} {verdict['name']}")
+    lines += ["", *_wrapped(found["summary"], "")]
+    cures: dict[str, list[str]] = {}
+    for verdict in found["verdicts"]:
+        if verdict["good"] is False and verdict["cure"]:
+            cures.setdefault(verdict["cure"], []).append(verdict["name"])
+    for cure, names in cures.items():
+        lines += _wrapped(cure, f"→ {names[0]}")
+    return "\n".join([*lines, "", *_listing(found)])
+
+
+def _option(value: Any) -> str:
+    return "{" + ", ".join(map(str, value)) + "}" if isinstance(value, list) else str(value)
+
+
+def _short(file: str) -> str:
+    for folder in (Path.cwd(), _PACKAGE):
+        if Path(file).is_relative_to(folder):
+            return str(Path(file).relative_to(folder))
+    return file
+
+
+def _wrapped(text: str, head: str) -> list[str]:
+    """Lines behind a head that stands in a column of its own, if there is one."""
+    indent = NAME if head else 0
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"{head:{indent}}" if indent else "", subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _listing(found: dict[str, Any]) -> list[str]:
+    """Source on the left, where it changes; what it became on the right, in the order of the machine."""
+    loop = found["loop"]
+    lines = [f"{'line  source':{SOURCE}}  one turn of the loop: {len(found['instructions'])} instructions", "─" * WIDTH]
+    text = sources.text_of(loop["file"])
+    header = text[loop["line"] - 1] if loop["line"] <= len(text) else ""
+    margin = len(header) - len(header.lstrip())
+    before: Place = ("", 0)
+    file = loop["file"]
+    for instruction in found["instructions"]:
+        place = instruction["file"], instruction["line"]
+        left = ""
+        if place != before and place[1]:
+            if place[0] != file:
+                file = place[0]
+                lines.append(f"      in {Path(file).name}:")
+            source = sources.text_of(file)
+            code = source[place[1] - 1] if place[1] <= len(source) else ""
+            code = code[min(margin, len(code) - len(code.lstrip())) :] if file == loop["file"] else code.strip()
+            code = code.partition("  #")[0] if len(code) > SOURCE - 6 else code
+            left = f"{place[1]:4}  {code}"
+            before = place
+        left = left if len(left) <= SOURCE else left[: SOURCE - 1] + "…"
+        lines.append(f"{left:{SOURCE}}  {instruction['text']}".rstrip())
+    return [
+        *lines,
+        "─" * WIDTH,
+        "The target of an instruction stands last; what is in brackets is an address in memory.",
+    ]

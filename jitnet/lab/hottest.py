@@ -1,0 +1,179 @@
+"""Which loop a function spends its time in, as far as the machine code tells.
+
+Nothing is run, so this is an estimate. The compiler makes several versions of a loop: the main one for whole vectors,
+others for the rest, and slow ones for arrays that overlap. They share a line in the source.
+
+*Among lines* the one with most work counts: operations for one number, where a call or a whole-number division counts
+as 10, times 12 for each loop around it; a loop that is called from a loop counts as lying in it.
+*Among versions of a line* it is the one that gets most arithmetic out of an instruction: where arrays are long, time
+is spent there.
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from . import sources
+from .assembly import Function, Instruction, Loop, Place, loops_of
+from .x86 import Operation, understood
+
+TURNS = 12
+"""Turns that a loop is taken to have, for the sake of comparison."""
+
+CALL = 10
+
+CHEAP = ("memset", "memcpy", "memmove", "NRT_")
+"""Calls that do no arithmetic."""
+
+
+@dataclass
+class Candidate:
+    """An innermost loop, and what is known of it."""
+
+    loop: Loop
+    place: Place
+    """File and line of the `for` or `while` in the sources."""
+    depth: int
+    """How many loops it lies in, itself counted, in the functions that call it too."""
+    calls: list[tuple[Instruction, str | None]]
+    """Calls in it, with the symbol of what is called, where it is known."""
+    heavy_calls: int
+    """Calls that work, and whose machine code is somewhere else."""
+
+    @cached_property
+    def operations(self) -> list[tuple[Instruction, Operation]]:
+        return [(instruction, understood(instruction.text)) for instruction in self.loop.instructions]
+
+    @property
+    def arithmetic(self) -> list[Operation]:
+        """Arithmetic on floats and vectors; in a loop without any, that on whole numbers."""
+        all_of_it = [operation for _, operation in self.operations if operation.is_arithmetic]
+        return [o for o in all_of_it if o.is_float or o.kind == "divide"] or all_of_it
+
+    @property
+    def slow(self) -> int:
+        """Calls, and divisions of whole numbers."""
+        return self.heavy_calls + sum(o.kind == "divide" and not o.is_float for o in self.arithmetic)
+
+    @property
+    def numbers(self) -> int:
+        """How many a turn takes from the array that it takes most from: how many turns of the source it stands for."""
+        taken: dict[str, int] = defaultdict(int)
+        for _, operation in self.operations:
+            if operation.memory and not operation.on_stack and not operation.is_constant:
+                lanes = operation.bits // 8 // (operation.element or 4) if moves_vectors(operation) else operation.lanes
+                taken[operation.memory.partition("(")[2]] += max(lanes, 1)
+        return max(taken.values(), default=1)
+
+    @property
+    def work(self) -> float:
+        """For one number, as if each were calculated alone."""
+        done = sum(o.lanes for o in self.arithmetic if not (o.kind == "divide" and not o.is_float)) + CALL * self.slow
+        return (done + 0.001 * len(self.operations)) / self.numbers
+
+    @property
+    def yield_(self) -> tuple[bool, float, int]:
+        """Numbers calculated, or else moved, for each instruction; then, the fewer masks the better.
+
+        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1.
+        """
+        done: float = sum(o.lanes * (2 if o.kind == "fma" else 1) for o in self.arithmetic)
+        done = done or sum(o.bits or 64 for _, o in self.operations if o.loads or o.stores) / 64
+        return self.slow > 0, done / len(self.operations), -sum(o.is_masked for _, o in self.operations)
+
+
+def moves_vectors(operation: Operation) -> bool:
+    """True for a load or store of a whole vector, and arithmetic on whole vectors."""
+    scalar = operation.kind == "move" and operation.name.endswith(("ss", "sd", "movd", "movq"))
+    return operation.bits >= 128 and not scalar and (operation.kind in ("move", "convert", "") or operation.lanes > 1)
+
+
+def candidates(functions: list[Function], links: dict[str, str]) -> list[Candidate]:
+    """All innermost loops. `links` says which function stands behind the symbol of a linked helper."""
+    calls = {function.symbol: _calls_in(function, links) for function in functions}
+    outside = _depth_outside(functions, calls)
+    found = []
+    for function in functions:
+        for loop in loops_of(function):
+            inside = {id(instruction) for instruction in loop.instructions}
+            called = [(i, symbol) for i, symbol, _ in calls[function.symbol] if id(i) in inside]
+            heavy = sum(symbol not in outside and not (symbol or "").startswith(CHEAP) for _, symbol in called)
+            found.append(Candidate(loop, place_of(loop), outside[function.symbol] + loop.depth, called, heavy))
+    return found
+
+
+def hottest(found: list[Candidate]) -> Candidate:
+    """The loop that is explained."""
+    versions: dict[Place, list[Candidate]] = defaultdict(list)
+    for candidate in [c for c in found if c.place[0]] or found:  # Numba's own loops have no place
+        versions[candidate.place].append(candidate)
+    best = [max(loops, key=lambda candidate: candidate.yield_) for loops in versions.values()]
+    return max(best, key=lambda b: b.work * TURNS ** max(candidate.depth for candidate in versions[b.place]))
+
+
+def place_of(loop: Loop) -> Place:
+    """The line of the `for`, in the innermost function that all instructions of the loop belong to.
+
+    The jump back says it. Loops over prange have none of their own; the innermost one in the sources around all
+    instructions is theirs.
+    """
+    chains = [instruction.places for instruction in loop.instructions if instruction.places]
+    if not chains:
+        return "", 0
+    shared = 0
+    while all(len(chain) > shared + 1 for chain in chains) and len({chain[shared] for chain in chains}) == 1:
+        shared += 1
+    level = [chain[shared] for chain in chains if len(chain) > shared]
+    file = max({file for file, _ in level}, key=[file for file, _ in level].count)
+    back = [i.places for i in loop.instructions if i.text.startswith("j") and i.text.endswith("L" + loop.header)]
+    for places in reversed(back):
+        if len(places) > shared and places[shared][0] == file and sources.is_loop(*places[shared]):
+            return places[shared]
+    lines = {line for name, line in level if name == file}
+    return file, sources.loop_around(file, lines) or min(lines)
+
+
+_SYMBOL = re.compile(r"^(?:movabsq|movq|leaq) \$?\"?([A-Za-z_.][^\s(,\"@]*)\"?(?:@GOTPCREL)?(?:\(%rip\))?, (%\w+)$")
+
+
+def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instruction, str | None, int]]:
+    """Calls, symbols and how deep they stand. Addresses are followed through registers and places on the stack."""
+    known: dict[str, str] = {}
+    loaded: dict[str, str] = {}
+    found: list[tuple[Instruction, str, int]] = []
+    resolved: list[str | None] = []
+    for block in function.blocks:
+        for instruction in block.instructions:
+            text = instruction.text
+            operation = understood(text)
+            source, target = (operation.operands[0], operation.operands[-1]) if operation.operands else ("", "")
+            if symbol := _SYMBOL.match(text):
+                known[symbol[2]] = loaded[symbol[2]] = symbol[1]
+            elif operation.kind == "call":
+                where = source.removeprefix("*")
+                found.append((instruction, where, block.depth))
+                resolved.append(known.get(where) if source.startswith("*") else where)
+            elif text.startswith("movq") and source in known:
+                known[target] = loaded[target] = known[source]
+            elif operation.writes or operation.stores:
+                known.pop(target, None)
+    guessed = [symbol or loaded.get(where) for symbol, (_, where, _) in zip(resolved, found, strict=True)]
+    return [
+        (i, links.get(symbol, symbol) if symbol else None, depth)
+        for symbol, (i, _, depth) in zip(guessed, found, strict=True)
+    ]
+
+
+def _depth_outside(
+    functions: list[Function], calls: dict[str, list[tuple[Instruction, str | None, int]]]
+) -> dict[str, int]:
+    """How many loops of the sources each function is called from within."""
+    # the loop of Numba's wrapper, which hands a thread its share, is not in the sources
+    outside = {function.symbol: -1 if function.symbol.startswith("__gufunc__") else 0 for function in functions}
+    for _ in functions:  # as often as a chain of calls can be long
+        for caller, called in calls.items():
+            for _, symbol, depth in called:
+                if symbol in outside and symbol != caller:
+                    outside[symbol] = min(max(outside[symbol], outside[caller] + depth), 20)
+    return outside

@@ -1,0 +1,69 @@
+"""The roofline: how fast a loop could run here at most, from what it does with each byte.
+
+A loop that does many multiply-adds with a byte is held up by the units that do them, one that does few by the memory
+that brings it. With rate R(level) of bytes/s from a cache and peak P of FLOP/s,
+
+    limit(level) = min(P, intensity · R(level)),    intensity = FLOP / bytes that have to be moved at least
+
+Operations that count in bytes have no intensity worth the name. Their limit is the bandwidth of the smallest cache
+that holds their data, a flight of stairs over the size of the data.
+
+Source: S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual performance model for multicore
+architectures", Communications of the ACM 52 (2009).
+"""
+
+from typing import Any
+
+Roof = dict[str, Any]
+
+
+def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
+    """The limits of this machine as lines, and the rungs of a ladder as points below them.
+
+    Keys: x, y (labels with units), roofs (name, threads, x, y), points (name, x, y). x is FLOP/byte for products, and
+    bytes for all else; y is FLOP/s or bytes/s.
+    """
+    is_product = result["unit"] == "GFLOP/s"
+    key = "gflops" if is_product else "gbytes"
+    points = [
+        {"name": rung["name"], "x": rung["intensity"] if is_product else rung["bytes"], "y": rung[key] * 1e9}
+        for rung in result["rungs"]
+    ]
+    by_count = limits["peak"][result["dtype"]] if is_product else next(iter(limits["bandwidth"].values()))
+    counts = sorted({1, max(int(count) for count in by_count if int(count) <= result["threads"])})
+    xs = [point["x"] for point in points]
+    roofs = _slopes(limits, result["dtype"], counts, xs) if is_product else _stairs(limits, counts, xs)
+    return {
+        "x": "FLOP for each byte that has to be moved" if is_product else "bytes of data",
+        "y": "FLOP/s" if is_product else "bytes/s", "roofs": roofs, "points": points,
+    }  # fmt: skip
+
+
+def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[float]) -> list[Roof]:
+    """For each number of threads the peak, and for the highest the slope of each cache up to it."""
+    peaks = limits["peak"][dtype]
+    most = peaks[str(counts[-1])]
+    rates = {level: rate[str(counts[-1])]["read"] for level, rate in limits["bandwidth"].items()}
+    ridges = {level: most / rate for level, rate in rates.items()}
+    left, right = min(*xs, *ridges.values()) / 4, max(*xs, *ridges.values()) * 2
+    slopes = [
+        {"name": level, "threads": counts[-1], "x": [left, ridge], "y": [left * rates[level], most]}
+        for level, ridge in ridges.items()
+    ]
+    first = min(ridges.values())
+    return slopes + [
+        {"name": "multiply-adds", "threads": count, "x": [first, right], "y": [peaks[str(count)]] * 2}
+        for count in counts
+    ]  # fmt: skip
+
+
+def _stairs(limits: dict[str, Any], counts: list[int], xs: list[float]) -> list[Roof]:
+    """For each cache the speed of copying, over the sizes of data that lie in it and in none before."""
+    levels, sizes = [*limits["caches"], "memory"], [*limits["caches"].values()]
+    edges = [min(*xs, sizes[0]) / 2, *sizes, max(*xs, sizes[-1]) * 4]
+    return [
+        {"name": level, "threads": count, "x": [start, end], "y": [rates[str(count)]["copy"]] * 2}
+        for count in counts
+        for level, start, end in zip(levels, edges, edges[1:], strict=False)
+        for rates in [limits["bandwidth"][level]]
+    ]

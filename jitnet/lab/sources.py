@@ -1,0 +1,131 @@
+"""What the sources say of a loop: where it begins and ends, which loops it lies in, and what it comes back to."""
+
+import ast
+import functools
+from collections.abc import Collection
+from pathlib import Path
+
+_LOOPS = (ast.For, ast.While)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+Loop = ast.For | ast.While
+
+
+@functools.cache
+def text_of(file: str) -> tuple[str, ...]:
+    """Its lines; none if it cannot be read."""
+    try:
+        return tuple(Path(file).read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError):
+        return ()
+
+
+@functools.cache
+def _tree(file: str) -> ast.Module:
+    try:
+        return ast.parse("\n".join(text_of(file)))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _around(file: str, kinds: tuple[type, ...], lines: Collection[int]) -> list[ast.stmt]:
+    """Statements that hold all of these lines, the outermost first."""
+    found = [
+        node
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.stmt) and isinstance(node, kinds)
+        and node.lineno <= min(lines) and max(lines) <= (node.end_lineno or 0)
+    ]  # fmt: skip
+    return sorted(found, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
+
+
+def loop_around(file: str, lines: Collection[int]) -> int | None:
+    """The line of the innermost loop that holds all of these lines."""
+    found = _around(file, _LOOPS, lines)
+    return found[-1].lineno if found else None
+
+
+def is_loop(file: str, line: int) -> bool:
+    return any(loop.lineno == line for loop in _around(file, _LOOPS, [line]))
+
+
+def _nest(file: str, line: int) -> list[Loop]:
+    """The loop that begins on that line and those around it in the same function, the outermost first."""
+    function = _around(file, _FUNCTIONS, [line])
+    first = function[-1].lineno if function else 0
+    return [loop for loop in _around(file, _LOOPS, [line]) if isinstance(loop, _LOOPS) and loop.lineno >= first]
+
+
+def depth(file: str, line: int) -> int:
+    """How many loops of one function the loop on that line lies in, itself counted."""
+    return len(_nest(file, line))
+
+
+def lines_of_loop(file: str, line: int) -> tuple[int, int]:
+    nest = _nest(file, line)
+    return (line, nest[-1].end_lineno or line) if nest else (line, line)
+
+
+def function_around(file: str, line: int) -> tuple[str, int, int]:
+    """Name, first line (decorators counted) and last line of the function that holds this line."""
+    function = [f for f in _around(file, _FUNCTIONS, [line]) if isinstance(f, _FUNCTIONS)]
+    if not function:
+        return "", line, line
+    innermost = function[-1]
+    first = min([innermost.lineno, *(decorator.lineno for decorator in innermost.decorator_list)])
+    return innermost.name, first, innermost.end_lineno or line
+
+
+def leaves(file: str, line: int) -> bool:
+    """True if the loop on that line has a way out of its own: break, return or raise."""
+    nest = _nest(file, line)
+    return bool(nest) and any(isinstance(node, (ast.Break, ast.Return, ast.Raise)) for node in ast.walk(nest[-1]))
+
+
+def comes_back(file: str, line: int) -> str | None:
+    """The variable of a loop around this one that comes back to the same elements of what is written; or None.
+
+    In `for k: for j: z[j] += x[k]*w[k, j]`, z[j] does not depend on k: the loop over k comes back to all of z.
+    """
+    nest = _nest(file, line)
+    if len(nest) < 2:
+        return None
+    functions = _around(file, _FUNCTIONS, [line])
+    sources = _sources_of_names(functions[-1] if functions else nest[0])
+    written = [
+        node for node in ast.walk(nest[-1]) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
+    ]
+    for target in written:
+        known, new = set[str](), _names(target)
+        while new:
+            known |= new
+            new = set().union(*(sources.get(name, set()) for name in new)) - known
+        for loop in reversed(nest[:-1]):
+            if isinstance(loop, ast.For) and not _names(loop.target) & known:
+                return ast.unparse(loop.target)
+    return None
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def _sources_of_names(function: ast.AST) -> dict[str, set[str]]:
+    """Which names each name is calculated from."""
+    sources: dict[str, set[str]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            pairs = [(target, node.value) for target in node.targets]
+        elif isinstance(node, ast.AugAssign):
+            pairs = [(node.target, node.value)]
+        else:
+            continue
+        for target, value in pairs:
+            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            parts = zip(target.elts, value.elts, strict=False) if several else [(target, value)]  # type: ignore[attr-defined]
+            for name, origin in parts:
+                if isinstance(name, ast.Name):
+                    sources.setdefault(name.id, set()).update(_names(origin))
+                elif isinstance(name, ast.Tuple):
+                    for part in _names(name):
+                        sources.setdefault(part, set()).update(_names(origin))
+    return sources

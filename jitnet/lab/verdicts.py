@@ -1,0 +1,346 @@
+"""What the machine code of a loop says about its speed, in plain words: nine questions, each with evidence and a cure.
+
+A verdict is good, bad, or neither: what is neither may be as it has to be. Everything is counted in the instructions
+of one turn of the machine's loop, which may stand for many turns of the loop in the sources.
+"""
+
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import sources
+from .assembly import plain_name
+from .hottest import CHEAP, Candidate, moves_vectors
+from .remarks import reasons, success
+from .x86 import Operation, registers_in
+
+REGISTERS = {128: "xmm", 256: "ymm", 512: "zmm"}
+
+
+@dataclass
+class Verdict:
+    name: str
+    answer: str
+    good: bool | None
+    evidence: str
+    cure: str = ""
+
+
+@dataclass
+class Facts:
+    """What is counted once and asked several times."""
+
+    loop: Candidate
+    remarks: str
+    options: dict[str, Any]
+    bits: int
+    """Of the widest vector register that the machine has."""
+    registers: int
+    float32_only: bool
+    """True if arrays of float32 go in and none of float64."""
+
+    def __post_init__(self) -> None:
+        self.operations = [operation for _, operation in self.loop.operations]
+        self.arithmetic = self.loop.arithmetic
+        self.fused = [o for o in self.operations if o.kind == "fma"]
+        self.unfused = _unfused(self.operations)
+        self.packed = [o for o in self.arithmetic if o.lanes > 1]
+        self.moved = [o for o in self.operations if moves_vectors(o) and (o.loads or o.stores) and not o.on_stack]
+        self.loads = sum(o.loads and not o.on_stack and not o.is_constant for o in self.operations)
+        self.stores = sum(o.stores and not o.on_stack for o in self.operations)
+        self.came_back = sources.comes_back(*self.loop.place)
+
+
+def verdicts(facts: Facts) -> list[dict[str, Any]]:
+    """name, answer, good (True, False, None), evidence, cure (empty where there is nothing to mend)."""
+    asked = (vectorised, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
+    return [asdict(ask(facts)) for ask in asked]
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def vectorised(facts: Facts) -> Verdict:
+    """Does one instruction calculate several numbers?"""
+    why = reasons(facts.remarks, facts.loop.place)
+    llvm = success(facts.remarks, facts.loop.place)
+    cheap = [symbol for _, symbol in facts.loop.calls if (symbol or "").startswith(CHEAP)]
+    if facts.loop.heavy_calls and (facts.packed or facts.moved):
+        rest = count(len(facts.packed), "instruction")
+        return Verdict(
+            "vectorised", "in part: the calls take one number at a time", False,
+            f"{count(facts.loop.heavy_calls, 'call')} a turn, and beside them {rest} of arithmetic on whole vectors",
+            CALL_CURE,
+        )  # fmt: skip
+    if facts.packed:
+        share = f"{len(facts.packed)} of {len(facts.arithmetic)} instructions of arithmetic work on whole vectors"
+        said = (
+            f"; LLVM: {llvm}" if llvm else "; not by LLVM's loop vectoriser: the source takes vectors, or it unrolled"
+        )
+        kind, _ = Counter((_type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
+        most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
+        return Verdict("vectorised", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
+    if not facts.arithmetic and (facts.moved or cheap):
+        how = f"a call of {cheap[0]}, which moves whole vectors" if cheap else f"{count(len(facts.moved), 'move')} of "
+        return Verdict(
+            "vectorised", "yes: it moves whole vectors", True, how + ("" if cheap else "whole vectors a turn")
+        )
+    if not why:
+        cure = CALL_CURE if facts.loop.heavy_calls else ""
+        return Verdict("vectorised", "no: one number at a time", False, "LLVM gives no reason", cure)
+    return Verdict(
+        "vectorised", "no: one number at a time", False, f"LLVM: {why[0].said}. That is: {why[0].words}", why[0].cure
+    )  # fmt: skip
+
+
+CALL_CURE = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
+
+
+def width(facts: Facts) -> Verdict:
+    """How much of a vector register is used?"""
+    used = max((o.bits for o in facts.packed or facts.moved), default=0)
+    wide = f"{facts.bits} bits ({REGISTERS[facts.bits]}), the widest of this machine"
+    if any((symbol or "").startswith(CHEAP) for _, symbol in facts.loop.calls) and not used:
+        return Verdict("vector width", "left to the library", None, "the loop is a call")
+    if not used:
+        number = max((8 * o.element for o in facts.arithmetic), default=0)
+        what = f"{number} of {facts.bits} bits" if number else "no vector register"
+        return Verdict("vector width", what, False, "no instruction works on a whole vector")
+    if used >= facts.bits:
+        return Verdict("vector width", wide, True, f"{used // 8} bytes to an instruction")
+    return Verdict(
+        "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
+        "LLVM takes narrower vectors where it thinks that wide ones slow the clock, or where loops are short",
+        "ask for them: vector.wide(array) inside the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
+    )  # fmt: skip
+
+
+def _type_of(operation: Operation) -> str:
+    return f"{'float' if operation.is_float else 'int'}{8 * operation.element}"
+
+
+def _unfused(operations: list[Operation]) -> int:
+    """Products that the next addition takes, in two instructions where one would do."""
+    product: dict[str, int] = {}
+    pairs = set()
+    for operation in operations:
+        if operation.is_float and operation.kind == "add":
+            pairs |= {product[register] for register in operation.reads if product.get(register, -1) >= 0}
+        for register in operation.writes:
+            product[register] = id(operation) if operation.is_float and operation.kind == "multiply" else -1
+    return len(pairs)
+
+
+def multiply_adds(facts: Facts) -> Verdict:
+    """Is a·b + c one instruction?"""
+    fast: Any = facts.options.get("fastmath") or ()
+    allowed = fast is True or "contract" in fast or "fast" in fast
+    if facts.unfused and not allowed:
+        return Verdict(
+            "multiply-adds", f"not fused: {count(facts.unfused, 'product')} and then as many sums", False,
+            "rounding twice is what the source says, and LLVM keeps to it", 'allow one rounding: fastmath={"contract"}',
+        )  # fmt: skip
+    if facts.fused:
+        kinds = ", ".join(sorted({o.name for o in facts.fused}))
+        note = f"; {count(facts.unfused, 'product')} more that a sum takes is needed by itself" if facts.unfused else ""
+        return Verdict("multiply-adds", f"fused: {len(facts.fused)} a turn", True, kinds + note)
+    if facts.unfused:
+        return Verdict(
+            "multiply-adds", f"not fused: {count(facts.unfused, 'product')}", None, "needed by themselves as well"
+        )
+    return Verdict(
+        "multiply-adds", "there are none", None, f"{count(len(facts.arithmetic), 'instruction')} of arithmetic"
+    )
+
+
+def traffic(facts: Facts) -> Verdict:
+    """How often does the loop go to memory for what it calculates?"""
+    of = facts.fused or facts.arithmetic
+    evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), 'instruction')} of "
+    if not of:
+        return Verdict("loads and stores", f"{facts.loads} and {facts.stores} a turn", None, "there is no arithmetic")
+    what = "multiply-add" if facts.fused else "operation"
+    evidence += "multiply-add" if facts.fused else "arithmetic"
+    answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
+    if facts.loads <= len(of) and facts.stores <= len(of) / 2:
+        return Verdict("loads and stores", answer, True, evidence + "; a core makes two loads and two of those at once")
+    if facts.came_back or sources.depth(*facts.loop.place) > 2:
+        return Verdict(
+            "loads and stores", answer, False, evidence + ": memory sets the pace, not arithmetic",
+            "use what is fetched several times: take several rows and columns at once (`blocked`, `tile` do)",
+        )  # fmt: skip
+    return Verdict("loads and stores", answer, None, evidence + ": the speed of memory is the limit")
+
+
+def accumulators(facts: Facts) -> Verdict:
+    """Where do values live that go from turn to turn?"""
+    carried = _carried(facts)
+    spills = [
+        i for i, o in facts.loop.operations if "Spill" in i.comment or ("Reload" in i.comment and o.is_arithmetic)
+    ]
+    spills = [i for i in spills if not re.match(r"[48]-byte", i.comment) or "%xmm" in i.text]
+    back = _sums_in_memory(facts)
+    if spills and facts.loop.heavy_calls:
+        return Verdict(
+            "accumulators", "spilled around the calls", False,
+            f"{count(len(spills), 'vector or number')} put on the stack, for a call may use any register", CALL_CURE,
+        ) if carried else Verdict(
+            "accumulators", "none: no value goes from turn to turn", None, "the calls push numbers onto the stack"
+        )  # fmt: skip
+    if spills:
+        return Verdict(
+            "accumulators", f"spilled: {count(len(spills), 'trip')} to the stack a turn", False,
+            f"the machine has {facts.registers} vector registers, and the loop needs more",
+            "fewer sums at a time: a smaller tile, or several loops",
+        )  # fmt: skip
+    if back:
+        over = f"; the loop over {facts.came_back} comes back to them" if facts.came_back else ", at the same place"
+        return Verdict(
+            "accumulators", f"in memory: {back} fetched and stored a turn", False,
+            "load, add, store" + over,
+            "keep each sum in a local variable or a tile of them in registers, and store it behind the loop",
+        )  # fmt: skip
+    if not carried:
+        return Verdict("accumulators", "none: no value goes from turn to turn", None, "each turn stands by itself")
+    chain = sum(bool(o.writes & carried) or bool(o.reads & carried) for o in facts.arithmetic) // len(carried)
+    steps = f"; each takes {chain} steps a turn, one after the other" if chain > 1 and len(carried) < 8 else ""
+    if len(carried) == 1 and chain > 1:
+        steps = "; it takes its steps one after the other, and an addition lasts some 4 cycles"
+    return Verdict("accumulators", f"in registers: {len(carried)}", True, f"no trip to the stack{steps}")
+
+
+def _carried(facts: Facts) -> set[str]:
+    """Vector registers that arithmetic reads before the turn has written them, and then writes."""
+    written: set[str] = set()
+    exposed: set[str] = set()
+    for operation in facts.operations:
+        exposed |= operation.reads - written
+        written |= operation.writes
+    return {r for o in facts.arithmetic for r in o.writes if r in exposed and r.startswith("v")}
+
+
+def _sums_in_memory(facts: Facts) -> int:
+    """Places that are loaded, added to and stored; all turns the same, or again for each turn of an outer loop."""
+    loaded = {o.memory for o in facts.operations if o.loads}
+    stored = {o.memory for o in facts.operations if o.stores and not o.on_stack}
+    changing = set[str]().union(*(o.writes for o in facts.operations))
+    both = loaded & stored
+    if not facts.came_back:
+        both = {memory for memory in both if not registers_in(memory) & changing}
+    adds = any(o.kind in ("fma", "add") and o.is_float for o in facts.arithmetic)
+    return len(both) if adds else 0
+
+
+def checks(facts: Facts) -> Verdict:
+    """Does the loop ask, at every turn, whether an index or a divisor is allowed?"""
+    wraps = sum(_asks_for_sign(o) for o in facts.operations)
+    exits = _ways_out(facts)
+    first, last = sources.lines_of_loop(*facts.loop.place)
+    if exits and sources.leaves(*facts.loop.place):
+        return Verdict(
+            "checks", f"{count(exits, 'way')} out of the loop before its end", False,
+            "the source says break, return or raise",
+            "let every turn do its work and choose between values: a if c else b",
+        )  # fmt: skip
+    if exits and facts.options.get("boundscheck"):
+        return Verdict(
+            "checks", f"bounds: {count(exits, 'comparison')} a turn", False,
+            "boundscheck=True compares each index with the size of the array", "leave boundscheck out once it runs",
+        )  # fmt: skip
+    code = " ".join(line.partition("#")[0] for line in sources.text_of(facts.loop.place[0])[first - 1 : last])
+    if exits and facts.options.get("error_model", "python") == "python" and re.search(r"[/%]", code):
+        return Verdict(
+            "checks", f"zero: {count(exits, 'comparison')} a turn", False,
+            "a division by 0 raises ZeroDivisionError, as in Python", 'take infinity instead: error_model="numpy"',
+        )  # fmt: skip
+    if wraps:
+        return Verdict(
+            "checks", f"wrap-around: {wraps} a turn", False,
+            "an index may be negative, and then Python counts from the end",
+            "take a view first (row = A[k]; part = x[k:]) and let the loop's own variable be the index; an index that "
+            "is never negative can be unsigned: np.uint64(k)",
+        )  # fmt: skip
+    if exits:
+        return Verdict(
+            "checks", f"{count(exits, 'way')} out of the loop before its end", None, "more than one jump leads out"
+        )
+    return Verdict("checks", "none", True, "no index is compared, no sign is asked for")
+
+
+def _asks_for_sign(operation: Operation) -> bool:
+    shifts = operation.name in ("sarq", "vpsraq") and operation.operands[:1] == ("$63",)
+    return shifts or operation.name.startswith(("cmovs", "cmovns"))
+
+
+def _ways_out(facts: Facts) -> int:
+    """Jumps out of the loop, but the one that ends it."""
+    labels = {f".L{block.label}" for block in facts.loop.loop.blocks if block.label}
+    jumps = [o for o in facts.operations if o.kind == "jump" and o.name != "jmp"]
+    out = sum(o.operands[-1] not in labels for o in jumps)
+    ends_by_itself = any(o.operands[-1] == f".L{facts.loop.loop.header}" for o in jumps)
+    return out if ends_by_itself else max(out - 1, 0)
+
+
+def calls(facts: Facts) -> Verdict:
+    """Does the loop leave for other code?"""
+    if not facts.loop.calls:
+        return Verdict("calls", "none", True, "no call instruction")
+    names = Counter(plain_name(symbol) if symbol else "an address in a register" for _, symbol in facts.loop.calls)
+    listed = ", ".join(f"{times} × {name}" for name, times in names.items())
+    if not facts.loop.heavy_calls:
+        return Verdict("calls", f"{listed} a turn", None, "it moves or clears memory, as fast as that goes")
+    return Verdict(
+        "calls", f"{listed} a turn", False, "a call takes one number, and all registers are saved around it", CALL_CURE
+    )
+
+
+def numbers(facts: Facts) -> Verdict:
+    """Is float32 kept, or widened to float64 and rounded back?"""
+    between = sum(re.match(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)", o.name) is not None for o in facts.operations)
+    whole = sum(re.match(r"v?cvt(u?si2s|u?dq2p|u?qq2p)", o.name) is not None for o in facts.operations)
+    kinds = Counter(_type_of(o) for o in facts.arithmetic if o.element)
+    listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "no arithmetic"
+    if between and facts.float32_only:
+        return Verdict(
+            "numbers", f"float64 creeps in: {count(between, 'conversion')} a turn", False, f"arithmetic: {listed}",
+            "give constants and starting values the type of the data: np.float32(0.1), x.dtype.type(0)",
+        )  # fmt: skip
+    answer = kinds.most_common(1)[0][0] if kinds else "only moved"
+    if whole:
+        return Verdict(
+            "numbers", answer, None, f"{count(whole, 'conversion')} from whole numbers; arithmetic: {listed}"
+        )
+    return Verdict(
+        "numbers", answer + " throughout" * (len(kinds) == 1), True if kinds else None, f"arithmetic: {listed}"
+    )
+
+
+def divisions(facts: Facts) -> Verdict:
+    """Divisions and roots take some ten times as long as multiplications."""
+    whole = [o for o in facts.operations if o.kind == "divide" and not o.is_float]
+    slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
+    changing = set[str]().union(*(o.writes for o in facts.operations))
+    same = [
+        o for o in slow if o.kind == "divide" and "(" not in o.operands[0] and o.operands[0][1:2] in "xyz"
+        and not {"v" + o.operands[0][4:]} & changing
+    ]  # fmt: skip
+    if whole:
+        return Verdict(
+            "divisions", f"{len(whole)} of whole numbers a turn", False,
+            "idiv takes 10 to 20 cycles, and there is none for vectors",
+            "count with an addition, or divide by a power of two (x >> 3, x & 7), or calculate with floats",
+        )  # fmt: skip
+    if same:
+        return Verdict(
+            "divisions", f"{len(slow)} a turn, {len(same)} of them by the same number", False,
+            "a division takes as long as some ten multiplications",
+            "multiply by the reciprocal, calculated before the loop (rounding differs in the last place)",
+        )  # fmt: skip
+    if slow:
+        roots = sum("sqrt" in o.name for o in slow)
+        return Verdict(
+            "divisions", f"{len(slow) - roots} and {count(roots, 'root')} a turn", None, "each by another number"
+        )
+    return Verdict("divisions", "none", True, "no division, no root")

@@ -1,0 +1,57 @@
+"""The roofline: lines and points in the right places, and labels that do not touch."""
+
+from itertools import pairwise
+
+import pytest
+
+from jitnet.lab.pictures import apart
+from jitnet.lab.roofline import roofline
+
+RATES = {"L1": 4e11, "L2": 2e11, "memory": 5e10}
+LIMITS = {
+    "caches": {"L1": 1 << 15, "L2": 1 << 20},
+    "peak": {"float32": {"1": 1e11, "2": 2e11, "4": 4e11}},
+    "bandwidth": {
+        level: {"1": {"read": rate / 4, "copy": rate / 8}, "2": {"read": rate / 2, "copy": rate / 4},
+                "4": {"read": rate, "copy": rate / 2}}
+        for level, rate in RATES.items()
+    },
+}  # fmt: skip
+
+
+def test_a_slope_meets_the_peak_where_both_limits_are_equal():
+    rung = {"name": "tile", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
+    found = roofline({"unit": "GFLOP/s", "dtype": "float32", "threads": 2, "rungs": [rung]}, LIMITS)
+    assert found["points"] == [{"name": "tile", "x": 8.0, "y": 90e9}]
+    assert [(roof["name"], roof["threads"]) for roof in found["roofs"]] == [
+        ("L1", 2), ("L2", 2), ("memory", 2), ("multiply-adds", 1), ("multiply-adds", 2)
+    ]  # fmt: skip
+    ridges = {roof["name"]: roof["x"][1] for roof in found["roofs"][:3]}
+    assert ridges == {"L1": 1.0, "L2": 2.0, "memory": 8.0}  # 2e11 FLOP/s over 2e11, 1e11 and 2.5e10 bytes/s
+    for roof in found["roofs"][:3]:
+        assert roof["y"][1] == 2e11
+        assert roof["y"][0] / roof["x"][0] == pytest.approx(RATES[roof["name"]] / 2)
+    assert [roof["y"] for roof in found["roofs"][3:]] == [[1e11, 1e11], [2e11, 2e11]]
+    assert all(roof["x"][0] < 8.0 < roof["x"][1] for roof in found["roofs"][3:])
+
+
+def test_bytes_have_stairs_over_the_size_of_the_data():
+    rung = {"name": "njit", "gbytes": 3.0, "bytes": 2 << 20, "intensity": 1.0}
+    found = roofline({"unit": "GB/s", "dtype": "float32", "threads": 1, "rungs": [rung]}, LIMITS)
+    assert found["points"] == [{"name": "njit", "x": 2 << 20, "y": 3e9}]
+    assert [(roof["name"], roof["y"][0]) for roof in found["roofs"]] == [
+        ("L1", 5e10), ("L2", 2.5e10), ("memory", 6.25e9)
+    ]  # fmt: skip
+    assert [roof["x"][1] for roof in found["roofs"]][:2] == [1 << 15, 1 << 20]
+    assert found["roofs"][-1]["x"] == [1 << 20, 8 << 20]
+
+
+@pytest.mark.parametrize("places", [[0.5], [0.1, 0.9], [0.5, 0.5, 0.5], [0.9, 0.52, 0.5, 0.1, 0.51], []])
+def test_labels_stand_apart_in_their_order(places):
+    moved = apart(places, 0.05)
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    heights = [moved[i] for i in order]
+    assert all(b - a >= 0.05 - 1e-12 for a, b in pairwise(heights))
+    assert sum(moved) == pytest.approx(sum(places))  # who is crowded is moved as little as can be
+    if places in ([0.5], [0.1, 0.9]):
+        assert moved == places  # who stands alone is not moved
