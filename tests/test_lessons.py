@@ -229,3 +229,32 @@ def test_07_training(lesson):
     assert numbers(first, ".")[0][0] < adam[-1]
     assert second == "SGD(0.1) 0, Momentum(0.1) 1, Adam(0.003) 2"
     assert 0.9 < numbers(third, ".")[0][0] < 1
+
+
+def test_08_the_ladder(lesson):
+    printed, _ = lesson(8)
+    ((clock, _, cache, peak),) = numbers(printed, "GHz, L1 cache")
+    rates = [line[0] for line in numbers(printed, "GFLOP/s, measured")]
+    expected = [0.01, clock / 2, min(cache / 6, peak), min(cache / 1.5, peak), peak]
+    assert rates == pytest.approx(expected, rel=0.02)
+    measured = [line[1] for line in numbers(printed, "GFLOP/s, measured")]
+    assert measured[:3] == sorted(measured[:3])  # each of these is ten times the one before, or more
+    assert measured[2] < measured[4]
+    first, second, third = answers(printed)
+    assert first.startswith("16 multiply-adds; 4 ")
+    assert second.startswith(f"240 times; {8 / 240:.3f} bytes")
+    assert third == "(1e8 − 1e8) + 1 = 1.0, but (1e8 + 1) − 1e8 = 0.0"
+
+
+def test_10_threads(lesson):
+    printed, _ = lesson(10)
+    most = int(numbers(printed, "^threads: ")[0][0])
+    assert len(numbers(printed, "gain ")) == 4
+    wrong, tries, *counts = numbers(printed, "^several threads: ")[0]
+    assert len(counts) == wrong <= tries <= 20
+    assert all(0 < count < 40_000_000 for count in counts)
+    assert wrong == 0 or most > 1
+    first, second, third = answers(printed)
+    assert first == "t/2 + 5 = 0.55·t, so t = 100 µs"
+    assert second == "1e-20, and 0.0: the first"
+    assert third == "1000000"
