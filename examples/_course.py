@@ -35,7 +35,8 @@ def _options() -> argparse.Namespace:
 
 if importlib.util.find_spec("matplotlib") is None:
     _stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
-sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # − and × for terminals that know less
+if not IN_A_NOTEBOOK:
+    sys.stdout.reconfigure(encoding="utf-8")  # the formulas need more signs than some terminals begin with
 OPTIONS = _options()
 ANSWERS = OPTIONS.answers or IN_A_NOTEBOOK
 
