@@ -110,6 +110,14 @@ def parser() -> argparse.ArgumentParser:
     ladder.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
     ladder.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
     ladder.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    ladder.add_argument(
+        "--with", dest="own", action="append", default=[], metavar="FILE.PY:NAME",
+        help="a kernel of yours among them, also module:name; checked first, in a process of its own; repeatable",
+    )  # fmt: skip
+    ladder.add_argument(
+        "--patience", type=float, default=20.0, metavar="SECONDS",
+        help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
+    )  # fmt: skip
     ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
     ladder.set_defaults(run=_ladder)
     _output_options(ladder)
@@ -129,6 +137,18 @@ def parser() -> argparse.ArgumentParser:
     )
     explain.set_defaults(run=_explain)
     _output_options(explain)
+
+    report = commands.add_parser(
+        "report", help="write what the lab finds as a page",
+        description="Time every rung of some operations, explain each, and write it all as one HTML file.",
+    )  # fmt: skip
+    report.add_argument("operations", nargs="*", default=["matmul"], metavar="OPERATION", help="matmul (default), ...")
+    report.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
+    report.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
+    report.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    report.add_argument("--out", default="report.html", metavar="FILE", help="where to write (default report.html)")
+    report.set_defaults(run=_report)
+    _output_options(report)
 
     machine = commands.add_parser(
         "machine", help="measure the limits of this machine",
@@ -156,6 +176,12 @@ def _explain(options: argparse.Namespace) -> int:
     from .lab.commands import explain_command
 
     return explain_command(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .lab.commands import report_command
+
+    return report_command(options)
 
 
 def _output_options(group: Any) -> None:

@@ -1,12 +1,17 @@
 """What the commands of the lab do. Their words are in cli.py, which imports this file when one of them is called."""
 
 import argparse
+import contextlib
 import json
+import os
+from collections import Counter
 
-from .. import progress
+from .. import checks, progress
 from ..commands import check_paths
+from ..kernels import LADDERS
 from ..plots import check_drawing
-from . import explain, ladder, machine, pictures
+from . import explain, ladder, machine, pictures, report
+from .own import check_name
 
 
 def machine_command(options: argparse.Namespace) -> int:
@@ -22,12 +27,30 @@ def ladder_command(options: argparse.Namespace) -> int:
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
         check_drawing()
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
-        result = ladder.measure(options.operation, options.size, options.dtype, options.threads, show.measuring)
+    own = _own(options.own, options.operation)
+    show = progress.Progress() if options.quiet else progress.on_standard_error()
+    # what a function prints each time that it is called is not for standard output, nor for anybody's eyes
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), show:
+        result = ladder.compare(
+            options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring
+        )
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
     print(json.dumps(result) if options.json else ladder.as_text(result))
-    return 0
+    faults = ladder.faults(result)
+    for fault in faults:
+        progress.say(f"jitnet: {fault}")
+    return 2 if faults else 0
+
+
+def _own(texts: list[str], operation: str) -> dict[str, str]:
+    """The name that each function has on the ladder: its own, or the whole text where that could be another's."""
+    names = [check_name(text)[1] for text in texts]
+    taken = {*LADDERS.get(operation, ()), *(name for name, count in Counter(names).items() if count > 1)}
+    own = {text if name in taken else name: text for text, name in zip(texts, names, strict=True)}
+    if len(own) < len(texts):
+        raise checks.Error("--with names the same function twice")
+    return own
 
 
 def explain_command(options: argparse.Namespace) -> int:
@@ -37,4 +60,15 @@ def explain_command(options: argparse.Namespace) -> int:
             options.target, options.dtype, options.args, options.types, options.options, show.measuring
         )
     print(json.dumps(found) if options.json else explain.as_text(found))
+    return 0
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """jitnet report."""
+    check_paths(options, reads=(), writes=("out",))
+    report.check_report()
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        found = report.investigate(options.operations, options.size, options.dtype, options.threads, show.measuring)
+    report.write(found, options.out, "jitnet report " + " ".join(options.operations))
+    print(json.dumps(found) if options.json else f"{options.out}: open it in a browser")
     return 0

@@ -242,7 +242,7 @@ def as_text(found: dict[str, Any]) -> str:
         *_wrapped(f"{found['target']}({found['signature']})", ""),
         *_wrapped(f"compiled with {options or 'no options'}, for {found['cpu']} with {unit['name']}: "
                   f"{unit['registers']} vector registers of {unit['bits']} bits", ""),
-        "", *_wrapped(f"Hottest loop: {_short(loop['file'])}, line {loop['line']}, in {loop['function']}", ""), "",
+        "", *_wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}", ""), "",
     ]  # fmt: skip
     for verdict in found["verdicts"]:
         mark = {True: "✓", False: "✗", None: "·"}[verdict["good"]]
@@ -261,7 +261,7 @@ def _option(value: Any) -> str:
     return "{" + ", ".join(map(str, value)) + "}" if isinstance(value, list) else str(value)
 
 
-def _short(file: str) -> str:
+def short(file: str) -> str:
     for folder in (Path.cwd(), _PACKAGE):
         if Path(file).is_relative_to(folder):
             return str(Path(file).relative_to(folder))

@@ -7,27 +7,22 @@ of multiply-adds for products, the bandwidth of the cache that holds the data fo
 import contextlib
 import functools
 import importlib.util
-import math
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numba
 import numpy as np
 
 from .. import backend, checks
-from ..kernels import LADDERS
-from . import machine, oracle, roofline
-from .timing import in_turn, time_of
-
-PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
-"""Operations that do 2·m·n_in·n_out FLOP, and are measured in FLOP/s; the others in bytes/s."""
+from . import contestants, machine, roofline, trial
+from . import own as functions
+from .contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
+from .oracle import Shape
+from .own import Own
+from .timing import ContestantError, Timing, in_turn
 
 PATIENCE = 0.5
 """Seconds that one call may take. A rung that would need more gets a smaller size, and says so."""
-
-Shape = tuple[int, int, int]
-Report = Callable[[int, int, str], object]
 
 
 def shape_of(size: str | int) -> Shape:
@@ -48,61 +43,115 @@ def measure(
     """Check and time every rung of an operation.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of), rungs:
-    a list of name, idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over the
-    interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread), share_of_peak,
-    share_of_numpy.
+    a list of name, idea, shape, own (False), checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
+    the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
+    share_of_peak, share_of_numpy.
     """
-    ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
+    return compare(operation, {}, size, dtype, threads, report=report)
+
+
+def compare(
+    operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
+    patience: float = trial.PATIENCE, report: Report | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
+
+    A kernel is any function with the arguments of a rung, (inputs..., outputs), or the name of one,
+    "file.py:function" or "module:function". It is tried in a process of its own first, where a call may take `patience`
+    seconds, compilation apart.
+
+    The result is that of `measure`, with an entry for each of yours at the end: `own` is True and `rank` its place
+    among all, 1 being the slowest. What is wrong with one has `checked` False and its `fault` in words, and no figures.
+    """
+    operation = known(operation)
     kind = checks.dtype_of(dtype)
     shape = shape_of(size)
     backend.check_threads(threads, "fast")
+    checks.number("patience", patience, above=0, below=1e6)
+    _check_own(operation, own)
     count = threads or numba.get_num_threads()
-    is_product = operation in PRODUCTS
+    ladder = rungs_of(operation)
     limits = machine.limits(report=report)
-    shapes: dict[str, Shape] = {}
-    works: dict[str, float] = {}
-    moves: dict[str, float] = {}
-    calls: dict[str, Callable[[], None]] = {}
+    found: dict[str, Contestant] = {}
     # repeated updates run away, which costs no time
     with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
-        for done, (name, kernel) in enumerate(ladder.items()):
-            if report:
-                report(done, len(ladder), f"{operation}.{name} against float64")
-            shapes[name] = _manageable(operation, kernel, shape, kind)
-            case = oracle.case(operation, shapes[name], kind)
-            moves[name] = _bytes(case)
-            works[name] = 2.0 * math.prod(shapes[name]) if is_product else moves[name]
-            kernel(*case.arguments)
-            fault = case.fault()
-            if fault:
-                raise checks.Error(f"{operation}.{name} is wrong: {fault}")
-            calls[name] = functools.partial(kernel, *case.arguments)
-        times = in_turn(calls, most=1.0, report=report)
-    rates = {name: works[name] / times[name].seconds for name in ladder}
+        for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
+            say = functools.partial(report or nobody, done, len(own) + len(ladder))
+            if name in own:
+                found[name] = contestants.yours(name, own[name], operation, shape, kind, count, patience, PATIENCE, say)
+            else:
+                say(f"{operation}.{name} against float64")
+                used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
+                found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
+        times = _times(found, report)
+    result = {
+        "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
+        "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
+        "limit": _limit(limits, kind, 1, found["njit"].work, operation in PRODUCTS)[1], "numpy_threads": blas,
+        "cpu": limits["cpu"], "rungs": _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS),
+    }  # fmt: skip
+    return result | {"roofline": roofline.roofline(result, limits)}
+
+
+def _check_own(operation: str, own: Mapping[str, Own]) -> None:
+    """Complain of what can be seen without running anything."""
+    if not isinstance(own, Mapping):
+        raise checks.Error(f"own is {own!r}, but must be a dict of names and functions: {{'mine': my_{operation}}}")
+    if own and operation == "train":
+        raise checks.Error("the rungs of train are back ends; try yours with an operation, such as matmul")
+    for name, function in own.items():
+        if name in rungs_of(operation):
+            raise checks.Error(f"{operation} has a rung {name!r} already; give yours another name")
+        if isinstance(function, str):
+            functions.check_name(function)
+        elif not callable(function):
+            raise checks.Error(
+                f"{name} is {function!r}, but must be a function, or the name of one: 'file.py:function'"
+            )
+
+
+def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Timing]:
+    """Timings of all. If one of yours fails even now that is its fault, and the others begin again."""
+    while True:
+        calls = {name: who.call for name, who in found.items() if not who.fault}
+        try:
+            return in_turn(calls, most=1.0, report=report)
+        except ContestantError as failure:
+            if not found[failure.name].own:
+                raise
+            call: Any = calls[failure.name]
+            found[failure.name].fault = functions.in_words(
+                failure.__cause__ or failure, call.func, list(call.args), "while it was timed"
+            )
+
+
+def _compared(
+    names: list[str], found: dict[str, Contestant], times: dict[str, Timing], limits: dict[str, Any],
+    dtype: np.dtype[Any], is_product: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What is said of each rung, in this order."""
+    rates = {name: found[name].work / times[name].seconds for name in times}
     key = "gflops" if is_product else "gbytes"
     rungs: list[dict[str, Any]] = []
     serial = "python"
-    for name in ladder:
-        below = None if name in ("python", "numpy") else serial
-        used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
-        limit = _limit(limits, kind, used, works[name], is_product)[0]
+    for name in names:
+        who = found[name]
+        if who.fault:
+            rungs.append({"name": name, "own": True, "checked": False, "fault": who.fault})
+            continue
+        below = None if name in ("python", "numpy") or who.own else serial
         rungs.append({
-            "name": name, "idea": _idea(ladder, name), "shape": list(shapes[name]), "checked": True,
+            "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
-            key: rates[name] / 1e9, "bytes": moves[name], "intensity": works[name] / moves[name],
+            key: rates[name] / 1e9, "bytes": who.moves, "intensity": who.work / who.moves,
             "speedup": rates[name] / rates["python"],
             "gain": rates[name] / rates[below] if below else None,
-            "share_of_peak": rates[name] / limit, "share_of_numpy": rates[name] / rates["numpy"],
+            "share_of_peak": rates[name] / _limit(limits, dtype, who.threads, who.work, is_product)[0],
+            "share_of_numpy": rates[name] / rates["numpy"], "rank": sorted(rates.values()).index(rates[name]) + 1,
         })  # fmt: skip
         if not name.endswith("parallel"):
             serial = name
-    result = {
-        "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
-        "unit": "GFLOP/s" if is_product else "GB/s",
-        "limit": _limit(limits, kind, 1, works["njit"], is_product)[1], "numpy_threads": blas, "cpu": limits["cpu"],
-        "rungs": rungs,
-    }  # fmt: skip
-    return result | {"roofline": roofline.roofline(result, limits)}
+    return rungs
 
 
 @contextlib.contextmanager
@@ -115,30 +164,6 @@ def blas_threads(count: int) -> Iterator[int]:
 
     with threadpool_limits(count, user_api="blas"):
         yield count
-
-
-def _manageable(operation: str, kernel: Callable[..., None], shape: Shape, dtype: np.dtype[Any]) -> Shape:
-    """The shape, or its half, its quarter, ...: the largest that this kernel finishes in time."""
-    shapes = [shape]
-    while max(shapes[-1]) > 16:
-        m, n_in, n_out = shapes[-1]
-        shapes.append(((m + 1) // 2, (n_in + 1) // 2, (n_out + 1) // 2))
-    shapes.reverse()
-    kernel(*oracle.case(operation, shapes[0], dtype).arguments)  # compiled, if it has to be
-    for smaller, larger in pairwise(shapes):
-        arguments = oracle.case(operation, smaller, dtype).arguments
-        call = functools.partial(kernel, *arguments)
-        seconds = min(time_of(call, 1), time_of(call, 1))  # one alone may meet a disturbance
-        if seconds * math.prod(larger) / math.prod(smaller) > PATIENCE:
-            return smaller
-    return shape
-
-
-def _bytes(case: oracle.Case) -> float:
-    """Bytes that have to be read and written at least; what is both read and written counts twice."""
-    arrays = [argument for argument in case.arguments if isinstance(argument, np.ndarray)]
-    updated = [output for output in case.outputs if not np.isnan(output).any()]
-    return float(sum(array.nbytes for array in [*arrays, *updated]))
 
 
 def _limit(
@@ -155,19 +180,6 @@ def _for_threads(by_count: dict[str, Any], threads: int) -> Any:
     return by_count[str(max(int(count) for count in by_count if int(count) <= threads))]
 
 
-def _idea(ladder: dict[str, Callable[..., None]], name: str) -> str:
-    """What a rung does differently, in its own words."""
-    base = name.removesuffix("_parallel")
-    common = {
-        "python": "the formula as a loop, interpreted", "njit": "the same loop, compiled",
-        "parallel": "the same, spread over the threads", "numpy": "NumPy's own way, the yardstick",
-    }  # fmt: skip
-    if name in common:
-        return common[name]
-    text = " ".join((ladder[base].__doc__ or base).split(".")[0].split())
-    return f"{base}, spread over the threads" if base != name else text
-
-
 def as_text(result: dict[str, Any]) -> str:
     """The ladder as a table."""
     shape = "x".join(map(str, result["shape"]))
@@ -179,13 +191,18 @@ def as_text(result: dict[str, Any]) -> str:
         f"{'of NumPy':>10}",
     ]  # fmt: skip
     for rung in result["rungs"]:
+        if not rung["checked"]:
+            lines.append(f"{rung['name']:22}{'not timed: it failed the check':>32}")
+            continue
         spread = (rung["high"] - rung["low"]) / rung["seconds"] / 2
         gain = f"{rung['gain']:.2f}" if rung["gain"] else ""
         smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
         lines.append(
-            f"{rung['name']:22}{_duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
+            f"{rung['name']:22}{duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
             f"{rung['speedup']:11,.1f}{gain:>9}{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}{smaller}"
         )
+    lines += [""] * any(rung["own"] for rung in result["rungs"])
+    lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
     if result["numpy_threads"] != result["threads"]:
@@ -193,7 +210,23 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
+def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
+    """Where one of yours stands: against the next slower, the next faster, and the fastest of all."""
+    order = sorted((other for other in rungs if other["checked"]), key=lambda other: other["speedup"])
+    at = order.index(rung)
+    below = [f"{rung['speedup'] / other['speedup']:.3g}× over {other['name']}" for other in order[:at][-1:]]
+    faster = {other["name"]: rung["speedup"] / other["speedup"] for other in [*order[at + 1 :][:1], order[-1]]}
+    above = [f"{share:.2g} of {name}" for name, share in faster.items() if at + 1 < len(order)]
+    best = [] if at + 1 < len(order) else ["the fastest"]
+    return f"{rung['name']} is rung {at + 1} of {len(order)}: {', '.join([*best, *below, *above])}"
+
+
+def faults(result: dict[str, Any]) -> list[str]:
+    """A sentence on each of yours that is not timed, because something is wrong with it."""
+    return [f"{rung['name']} {rung['fault']}" for rung in result["rungs"] if not rung["checked"]]
+
+
+def duration(seconds: float) -> str:
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.4g} {unit}"

@@ -16,6 +16,18 @@ from ..kernels.activation import CODES
 
 Array = NDArray[Any]
 Draw = Callable[..., Array]
+Shape = tuple[int, int, int]
+
+UGLY: list[Shape] = [
+    (2, 3, 5), (1, 1, 1), (4, 4, 4), (5, 4, 3), (7, 13, 11), (3, 5, 65), (17, 1, 63), (6, 9, 64), (33, 64, 10),
+    (8, 31, 129), (5, 257, 65), (97, 20, 66), (300, 6, 17), (6, 7, 300), (0, 3, 2), (3, 0, 2), (3, 2, 0),
+]  # fmt: skip
+"""Shapes on which loops fail: one, primes, a tile and one more, or one less, and nothing at all."""
+
+
+def ugly_shapes(operation: str) -> list[Shape]:
+    """Those on which the operation has a meaning: over no outputs there is no mean, and no probability."""
+    return [shape for shape in UGLY if shape[2] or operation not in ("mse", "cross_entropy")]
 
 
 @dataclass
@@ -84,7 +96,7 @@ def _product(left: Array, right: Array, terms: int) -> tuple[list[Array], list[A
     return [left @ right], [(terms + 2) * (np.abs(left) @ np.abs(right))]
 
 
-def case(operation: str, shape: tuple[int, int, int], dtype: Any, seed: int = 0) -> Case:
+def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
     """Draw inputs for an operation. shape is (m, n_in, n_out); element-wise operations use (m, n_out)."""
     rng = np.random.default_rng((seed, *shape))
     m, n_in, n_out = shape

@@ -8,7 +8,7 @@ from .. import storage
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
-    """The speed of each rung as a bar, on a logarithmic scale, beside the roofline of this machine, as a PNG."""
+    """The speed of each rung as a bar, beside the roofline of this machine, as a PNG; your own kernels are hatched."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, max(5, 0.42 * len(result["rungs"]) + 1.4)), layout="constrained")
@@ -25,10 +25,11 @@ def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
 
 def _bars(axis: Any, result: dict[str, Any]) -> None:
     key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
-    rungs = result["rungs"]
+    rungs = [rung for rung in result["rungs"] if rung["checked"]]
     speeds = [rung[key] for rung in rungs]
-    colors = ["#d55e00" if rung["name"] == "numpy" else "#0072b2" for rung in rungs]
-    bars = axis.barh([rung["name"] for rung in rungs], speeds, color=colors)
+    colors = [_color(rung["name"], rung["own"]) for rung in rungs]
+    hatches = ["//" if rung["own"] else "" for rung in rungs]
+    bars = axis.barh([rung["name"] for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white")
     labels = [
         f" {speed:.3g}  (× {rung['speedup']:,.0f}, {rung['share_of_peak']:.0%} of limit)"
         for rung, speed in zip(rungs, speeds, strict=True)
@@ -50,7 +51,8 @@ def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
         axis.plot(roof["x"], roof["y"], color="#555555", linestyle="--" if roof["threads"] > 1 else "-", linewidth=1.2)
     points = roofline["points"]
     for point in points:
-        axis.plot(point["x"], point["y"], "s" if point["name"] == "numpy" else "o", color=_color(point["name"]))
+        marker = "D" if point["own"] else "s" if point["name"] == "numpy" else "o"
+        axis.plot(point["x"], point["y"], marker, color=_color(point["name"], point["own"]))
     low, high = (math.log10(limit) for limit in axis.get_ylim())
 
     def height(y: float) -> float:
@@ -73,8 +75,8 @@ def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
         axis.legend(loc="lower left", fontsize=8)
 
 
-def _color(name: str) -> str:
-    return "#d55e00" if name == "numpy" else "#0072b2"
+def _color(name: str, own: bool) -> str:
+    return "#009e73" if own else "#d55e00" if name == "numpy" else "#0072b2"
 
 
 def apart(places: list[float], gap: float) -> list[float]:

@@ -20,15 +20,18 @@ Roof = dict[str, Any]
 def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     """The limits of this machine as lines, and the rungs of a ladder as points below them.
 
-    Keys: x, y (labels with units), roofs (name, threads, x, y), points (name, x, y). x is FLOP/byte for products, and
-    bytes for all else; y is FLOP/s or bytes/s.
+    Keys: x, y (labels with units), roofs (name, threads, x, y), points (name, own, x, y). x is FLOP/byte for products,
+    and bytes for all else; y is FLOP/s or bytes/s.
     """
     is_product = result["unit"] == "GFLOP/s"
     key = "gflops" if is_product else "gbytes"
     points = [
-        {"name": rung["name"], "x": rung["intensity"] if is_product else rung["bytes"], "y": rung[key] * 1e9}
-        for rung in result["rungs"]
-    ]
+        {
+            "name": rung["name"], "own": rung["own"],
+            "x": rung["intensity"] if is_product else rung["bytes"], "y": rung[key] * 1e9,
+        }
+        for rung in result["rungs"] if rung["checked"]
+    ]  # fmt: skip
     by_count = limits["peak"][result["dtype"]] if is_product else next(iter(limits["bandwidth"].values()))
     counts = sorted({1, max(int(count) for count in by_count if int(count) <= result["threads"])})
     xs = [point["x"] for point in points]

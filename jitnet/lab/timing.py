@@ -4,14 +4,26 @@ Machines are noisy: a neighbour, the clock frequency, a scheduler. In every roun
 about the same short time; what counts is the median over the rounds, and the quartiles say how far to trust it.
 """
 
+import contextlib
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from .oracle import Shape
+
 Call = Callable[[], Any]
+
+
+class ContestantError(Exception):
+    """A contestant raised an exception, the cause of this one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -34,12 +46,13 @@ def in_turn(
     """Time everyone. A turn is as many calls as fit in `seconds`, at least one.
 
     Who needs more than `most` seconds for all rounds has fewer turns, but at least three, spread over the run.
-    `report` hears (rounds done, rounds, contestant).
+    `report` hears (rounds done, rounds, contestant). `ContestantError` tells who raised an exception.
     """
     calls, every = {}, {}
     for name, call in contestants.items():
-        call()  # what happens once, happens here: pages, caches, compilation
-        once = max(time_of(call, 1), 1e-7)
+        with _blaming(name):
+            call()  # what happens once, happens here: pages, caches, compilation
+            once = max(time_of(call, 1), 1e-7)
         calls[name] = max(1, int(seconds / once))
         turns = max(3, min(rounds, math.floor(min(most / (calls[name] * once), rounds))))
         every[name] = max(1, rounds // turns)
@@ -49,11 +62,39 @@ def in_turn(
             if turn % every[name] == 0:
                 if report:
                     report(turn, rounds, name)
-                call()  # whoever comes after another has caches to fill, and threads to wake
-                times[name].append(time_of(call, calls[name]))
+                with _blaming(name):
+                    call()  # whoever comes after another has caches to fill, and threads to wake
+                    times[name].append(time_of(call, calls[name]))
     if report:
         report(rounds, rounds, "")
     return {name: _summary(values) for name, values in times.items()}
+
+
+@contextlib.contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ContestantError(name) from error
+
+
+def manageable(call_for: Callable[[Shape], Call], shape: Shape, most: float) -> Shape:
+    """The shape, or its half, its quarter, ...: the largest that takes `most` seconds a call, going by the one below.
+
+    `call_for(shape)` is asked for each of them in turn, the smallest first.
+    """
+    shapes = [shape]
+    while max(shapes[-1]) > 16:
+        m, n_in, n_out = shapes[-1]
+        shapes.append(((m + 1) // 2, (n_in + 1) // 2, (n_out + 1) // 2))
+    shapes.reverse()
+    call_for(shapes[0])()  # compiled, if it has to be
+    for smaller, larger in pairwise(shapes):
+        call = call_for(smaller)
+        seconds = min(time_of(call, 1), time_of(call, 1))  # one alone may meet a disturbance
+        if seconds * math.prod(larger) / math.prod(smaller) > most:
+            return smaller
+    return shape
 
 
 def time_of(call: Call, calls: int) -> float:

@@ -1,0 +1,125 @@
+"""Who takes part in a ladder: the rungs of an operation and kernels of a user's own, each checked before it is timed.
+
+A contestant that needs too long for the size that was asked for gets a smaller one.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from ..kernels import LADDERS
+from . import judge, oracle, training, trial
+from . import own as functions
+from .oracle import Case, Shape
+from .own import Own
+from .timing import manageable
+
+PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
+"""Operations whose work is multiply-adds, and that are measured in FLOP/s; the others in bytes/s."""
+
+ALSO_CALLED = {"update": "sgd"}
+
+Report = Callable[[int, int, str], object]
+
+
+def nobody(*_: object) -> None:
+    """Who listens where nobody does."""
+
+
+@dataclass
+class Contestant:
+    """A kernel at the size that it is timed at, or what is wrong with it."""
+
+    shape: Shape
+    own: bool = False
+    threads: int = 1
+    idea: str = ""
+    work: float = 0.0
+    """FLOP, or bytes."""
+    moves: float = 0.0
+    """Bytes that have to be read and written at least."""
+    call: Callable[[], object] = nobody
+    fault: str | None = None
+
+
+def known(operation: str) -> str:
+    """The operation of this name, or an error that names the nearest."""
+    return checks.one_of("operation", ALSO_CALLED.get(operation, operation), [*LADDERS, "train"])
+
+
+def rungs_of(operation: str) -> list[str]:
+    """From the bottom to the top."""
+    return list(training.RUNGS if operation == "train" else LADDERS[operation])
+
+
+def rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads: int, most: float) -> Contestant:
+    """A rung of ours, at a size that it does in `most` seconds. That one is wrong is an error."""
+    call_for = functools.partial(_prepared, operation, name, dtype)
+    shape = manageable(lambda shape: call_for(shape)[0], shape, most)
+    call, case = call_for(shape)
+    if operation == "train":
+        call()
+        fault = case.fault()
+    else:
+        fault = judge.fault(LADDERS[operation][name], operation, shape, dtype)
+    if fault:
+        raise checks.Error(f"{operation}.{name} {fault}")
+    return _measured(operation, shape, case, Contestant(shape, False, threads, _idea(operation, name), call=call))
+
+
+def yours(
+    name: str, own: Own, operation: str, shape: Shape, dtype: np.dtype[Any], threads: int, patience: float, most: float,
+    report: Callable[[str], object],
+) -> Contestant:  # fmt: skip
+    """A function of a user's own, tried in a process of its own first, and judged once more since it is loaded anew."""
+    shape, fault = trial.examine(name, own, operation, shape, dtype, threads, patience, most, report)
+    if fault:
+        return Contestant(shape, True, fault=fault)
+    kernel = functions.load(own)
+    case = oracle.case(operation, shape, dtype)
+    try:
+        fault = judge.fault(kernel, operation, shape, dtype)
+    except Exception as error:
+        fault = functions.in_words(error, kernel, case.arguments, f"at {shape}")
+    used, idea = functions.threads_of(kernel, threads), functions.idea_of(kernel)
+    call = functools.partial(kernel, *case.arguments)
+    return _measured(operation, shape, case, Contestant(shape, True, used, idea, call=call, fault=fault))
+
+
+def _prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
+    if operation == "train":
+        return training.prepare(name, shape, dtype)
+    case = oracle.case(operation, shape, dtype)
+    return functools.partial(LADDERS[operation][name], *case.arguments), case
+
+
+def _measured(operation: str, shape: Shape, case: Case, who: Contestant) -> Contestant:
+    """The same, with its work. What is both read and written moves twice."""
+    arrays = [argument for argument in case.arguments if isinstance(argument, np.ndarray)]
+    updated = [output for output in case.outputs if not np.isnan(output).any()]
+    who.moves = float(sum(array.nbytes for array in [*arrays, *updated]))
+    if operation == "train":
+        who.work = training.flop(shape)
+    else:
+        who.work = 2.0 * math.prod(shape) if operation in PRODUCTS else who.moves
+    return who
+
+
+def _idea(operation: str, name: str) -> str:
+    """What a rung does differently, in its own words."""
+    if operation == "train":
+        return training.RUNGS[name]
+    base = name.removesuffix("_parallel")
+    common = {
+        "python": "the formula as a loop, interpreted", "njit": "the same loop, compiled",
+        "parallel": "the same, spread over the threads", "numpy": "NumPy's own way, the yardstick",
+    }  # fmt: skip
+    if name in common:
+        return common[name]
+    text = " ".join((LADDERS[operation][base].__doc__ or base).split(".")[0].split())
+    return f"{base}, spread over the threads" if base != name else text

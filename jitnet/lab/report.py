@@ -1,0 +1,209 @@
+"""Everything that the lab found, on one page: a file that opens from disk and asks nothing of a network.
+
+The page is made from the templates in page/ by Jinja2, and code is coloured by Pygments. Both come with the extra
+`lab`.
+"""
+
+import datetime
+import functools
+import importlib.util
+import math
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+
+from .. import __version__, checks, storage
+from ..kernels import LADDERS
+from . import explain, ladder, ledger, machine
+from .charts import roofline_places
+
+PAGE = Path(__file__).parent / "page"
+NOT_COMPILED = ("python", "numpy")
+
+Report = Callable[[int, int, str], object]
+
+
+def check_report() -> None:
+    """Find out now, and not after the measurements, that no page can be made."""
+    missing = [name for name in ("jinja2", "pygments") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise checks.Error(f"a report needs {' and '.join(missing)}: pip install 'jitnet[lab]'")
+
+
+def investigate(
+    operations: Sequence[str] = ("matmul",), size: str | int = 512, dtype: str = "float32", threads: int | None = None,
+    report: Report | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """All that the page shows, as one JSON object.
+
+    Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
+    of it), ledger (of `ledger.account`); versions, date.
+    """
+    for operation in operations:
+        checks.one_of("operation", operation, LADDERS)
+    limits = machine.limits(report=report)
+    chapters = []
+    for operation in operations:
+        measured = ladder.measure(operation, size, dtype, threads, report)
+        names = [name for name in LADDERS[operation] if name not in NOT_COMPILED]
+        explanations = {}
+        for done, name in enumerate(names):
+            if report:
+                report(done, len(names), f"what became of {operation}.{name}")
+            explanations[name] = explain.explain(f"{operation}.{name}", dtype=dtype)
+        costs = ledger.account(operation, dtype=dtype, report=report)
+        chapters.append({"ladder": measured, "explanations": explanations, "ledger": costs})
+    return {
+        "machine": limits, "chapters": chapters, "date": datetime.date.today().isoformat(),
+        "versions": {
+            "jitnet": __version__, "Python": platform.python_version(), "numba": numba.__version__,
+            "llvmlite": llvmlite.__version__, "NumPy": np.__version__,
+        },
+    }  # fmt: skip
+
+
+def write(found: dict[str, Any], path: str | Path, command: str = "jitnet report") -> None:
+    """The page, replaced whole or not at all."""
+    text = as_html(found, command)
+    with storage.replacing(path) as file:
+        file.write(text.encode())
+
+
+def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
+    """The page. Nothing in it comes from elsewhere: style, script and pictures are part of it."""
+    import jinja2
+    from markupsafe import Markup
+
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    picture = templates.get_template("roofline.svg")
+    chapters = [_chapter(chapter) for chapter in found["chapters"]]
+    for chapter, source in zip(chapters, found["chapters"], strict=True):
+        chapter["roofline"] = Markup(picture.render(roofline_places(source["ladder"]["roofline"])))
+    limits = found["machine"]
+    return templates.get_template("page.html").render(
+        chapters=chapters, machine=limits, limits=list(_limits(limits)), counts=list(limits["peak"]["float32"]),
+        date=found["date"], command=command,
+        versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
+        style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colours=Markup(_colours()),
+        script=Markup((PAGE / "page.js").read_text(encoding="utf-8")),
+    )  # fmt: skip
+
+
+def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
+    """One operation in words and widths of bars."""
+    result = chapter["ladder"]
+    operation, threads = result["operation"], result["threads"]
+    key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
+    rates = [rung[key] for rung in result["rungs"]]
+    floor = min(rates) / 2  # so that the slowest has a bar too
+    limit = max(rung[key] / rung["share_of_peak"] for rung in result["rungs"])
+    rungs = []
+    for rung in result["rungs"]:
+        name = rung["name"]
+        explained = chapter["explanations"].get(name)
+        entry = {
+            "id": f"{operation}-{name}", "name": name, "idea": rung["idea"], "kind": _kind(name),
+            "rate": f"{rung[key]:.4g}", "time": ladder.duration(rung["seconds"]),
+            "spread": f"±{(rung['high'] - rung['low']) / rung['seconds'] / 2:.0%}",
+            "speedup": f"{rung['speedup']:,.1f}", "gain": f"{rung['gain']:.2f}" if rung["gain"] else "",
+            "share_of_peak": f"{rung['share_of_peak']:.1%}", "share_of_numpy": f"{rung['share_of_numpy']:.2f}",
+            "width": round(100 * math.log(rung[key] / floor) / math.log(limit / floor), 1),
+            "smaller": "" if rung["shape"] == result["shape"] else f" (at {_shape(rung['shape'])})",
+            "explained": explained is not None,
+        }  # fmt: skip
+        rungs.append(entry | (_explained(entry["id"], explained) if explained else {}))
+    return {
+        "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
+        "threads": f"{threads} thread{'s' if threads > 1 else ''}", "several": threads > 1,
+        "limit": result["limit"], "rungs": rungs, "ledger": "",
+    }  # fmt: skip
+
+
+def _shape(shape: list[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _kind(name: str) -> str:
+    return "numpy" if name == "numpy" else "threaded" if name.endswith("parallel") else "serial"
+
+
+def _limits(limits: dict[str, Any]) -> Any:
+    """The rows of the table of the machine."""
+    for dtype, by_count in limits["peak"].items():
+        yield {"name": f"multiply-adds, {dtype}, GFLOP/s", "rates": [f"{rate / 1e9:.1f}" for rate in by_count.values()]}
+    for level, by_count in limits["bandwidth"].items():
+        size = limits["caches"].get(level)
+        where = f"{level} ({size >> 10} KB)" if size else level
+        for kind in ("read", "write", "copy"):
+            rates = [f"{rate[kind] / 1e9:.1f}" for rate in by_count.values()]
+            yield {"name": f"{where}, {kind}, GB/s", "rates": rates}
+
+
+def _colours() -> str:
+    """Colours of words in code, for light paper and for dark."""
+    from pygments.formatters import HtmlFormatter
+
+    light, dark = (
+        HtmlFormatter(style=style, nobackground=True).get_style_defs(".pair") for style in ("friendly", "github-dark")
+    )
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+
+
+@functools.cache
+def _lexer(language: str) -> Any:
+    from pygments.lexers import get_lexer_by_name
+
+    return get_lexer_by_name(language, stripnl=False, ensurenl=False)
+
+
+def _coloured(lines: list[str], language: str) -> list[Any]:
+    """Each line as markup. A text in triple quotes goes over several lines, so all are coloured at once."""
+    from markupsafe import Markup
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+
+    formatter = HtmlFormatter(nowrap=True)
+    text = highlight("\n".join(lines), _lexer(language), formatter)
+    return [Markup(line) for line in text.split("\n")][: len(lines)]
+
+
+def _explained(prefix: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Source and instructions, line by line; what belongs together carries the same `at`."""
+    files = {listing["file"]: n for n, listing in enumerate(found["sources"])}
+    made = {(instruction["file"], instruction["line"]) for instruction in found["instructions"]}
+
+    def at(file: str, line: int) -> str:
+        return f"{files[file]}.{line}" if file in files else ""
+
+    sources = []
+    for listing in found["sources"]:
+        coloured = _coloured(listing["lines"], "python")
+        lines = [
+            {
+                "number": number, "text": text, "hot": (listing["file"], number) in made,
+                "at": at(listing["file"], number), "id": f"{prefix}-{at(listing['file'], number)}",
+            }
+            for number, text in enumerate(coloured, listing["first"])
+        ]  # fmt: skip
+        title = f"{listing['function']} in {explain.short(listing['file'])}"
+        sources.append({"title": title, "lines": lines})
+    texts = _coloured([instruction["text"] for instruction in found["instructions"]], "gas")
+    assembly = []
+    for instruction, text in zip(found["instructions"], texts, strict=True):
+        place = at(instruction["file"], instruction["line"])
+        where = f"{Path(instruction['file']).name}:{instruction['line']}" if place else ""
+        target = f"{prefix}-{place}" if place else ""
+        assembly.append({"text": text, "at": place, "hot": bool(place), "where": where, "target": target})
+    verdicts = [
+        verdict | {"state": {True: "good", False: "bad", None: "note"}[verdict["good"]]}
+        for verdict in found["verdicts"]
+    ]  # fmt: skip
+    return {"verdicts": verdicts, "sources": sources, "assembly": assembly, "summary": found["summary"]}

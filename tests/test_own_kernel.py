@@ -1,0 +1,434 @@
+"""A kernel of the user's own on the ladder: what is wrong with it is told, and what is right is ranked."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from command import JITNET
+
+import jitnet
+from jitnet.kernels import LADDERS
+from jitnet.lab import judge, ladder
+
+KERNELS = '''
+import ctypes, os, sys, time
+import numpy as np
+from numba import njit, prange
+from numba.extending import overload
+
+@njit
+def right(X, W, Z):
+    """Row by row. In the order of memory."""
+    for i in range(X.shape[0]):
+        Z[i] = 0
+        for k in range(X.shape[1]):
+            for j in range(W.shape[1]):
+                Z[i, j] += X[i, k] * W[k, j]
+
+@njit(parallel=True)
+def right_parallel(X, W, Z):
+    for i in prange(X.shape[0]):
+        for j in range(W.shape[1]):
+            total = X.dtype.type(0)
+            for k in range(X.shape[1]):
+                total += X[i, k] * W[k, j]
+            Z[i, j] = total
+
+def right_python(A, B, C):
+    print("this is not for standard output")
+    for i in range(len(A)):
+        for j in range(B.shape[1]):
+            C[i, j] = sum(A[i, k] * B[k, j] for k in range(len(B)))
+
+class Product:
+    def __call__(self, A, B, C):
+        np.matmul(A, B, out=C)
+        return C
+
+right_object = Product()
+
+def raises(X, W, Z):
+    return 1 / 0
+
+@njit
+def raises_compiled(X, W, Z):
+    if len(X) == 7:
+        raise ValueError("not seven")
+    right(X, W, Z)
+
+def exits(X, W, Z):
+    sys.exit("enough")
+
+def ends(X, W, Z):
+    os._exit(3)
+
+def crashes(X, W, Z):
+    ctypes.string_at(0)
+
+@njit
+def far_away(X, W, Z):
+    for i in range(len(Z)):
+        Z[i + 10**12, 0] = 1
+
+@njit
+def past_the_end(X, W, Z):
+    right(X, W, Z)
+    for j in range(Z.shape[1]):
+        Z[len(Z), j] = 1
+
+@njit
+def before_the_start(X, W, Z):
+    right(X, W, Z)
+    if len(Z):
+        Z[-len(Z) - 1, 0] = 1
+
+def into_the_input(X, W, Z):
+    right(X, W, Z)
+    W *= 2
+
+def returns(X, W, Z):
+    return X @ W
+
+def renames(X, W, Z):
+    Z = X @ W
+
+def no_last_row(X, W, Z):
+    right(X[:-1], W, Z[:-1])
+
+@njit
+def adds(X, W, Z):
+    for i in range(len(X)):
+        for k in range(len(W)):
+            for j in range(W.shape[1]):
+                Z[i, j] += X[i, k] * W[k, j]
+
+def two(X, Z):
+    pass
+
+@njit
+def not_compiled(X, W, Z):
+    Z[0, 0] = X + "x"
+
+@njit
+def no_such_name(X, W, Z):
+    Z[0, 0] = foo(X)
+
+@njit
+def no_such_function(X, W, Z):
+    Z[:] = np.nothing(X)
+
+def wrong_at_an_edge(X, W, Z):
+    right(X, W, Z)
+    if Z.shape[1] == 65:
+        Z[-1, 64] += 1
+
+def wrong_if_large(X, W, Z):
+    right(X, W, Z)
+    if X.shape == W.shape == (24, 24):
+        Z[9, 9] = 0
+
+def not_a_number(X, W, Z):
+    right(X, W, Z)
+    Z *= np.inf - np.inf
+
+@njit
+def reads_beyond(X, W, Z):
+    right(X, W, Z)
+    for i in range(len(Z)):
+        Z[i] += X[len(X), 0] * 0
+
+calls = 0
+
+def late(X, W, Z):
+    global calls
+    calls += 1
+    if calls > 50:
+        raise RuntimeError("too late")
+    right(X, W, Z)
+
+def hangs(X, W, Z):
+    while True:
+        pass
+
+@njit
+def hangs_compiled(X, W, Z):
+    i = 0
+    while len(X) >= 0:
+        i += 1
+    Z[:] = i
+
+def hard_to_compile(X):
+    pass
+
+@overload(hard_to_compile)
+def _hard_to_compile(X):
+    time.sleep(4)
+    return lambda X: None
+
+@njit
+def slow_to_compile(X, W, Z):
+    hard_to_compile(X)
+    right(X, W, Z)
+
+no_function = [1]
+'''
+
+SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
+
+FAULTS = {
+    "raises": rf"raises ZeroDivisionError: division by zero \(mine.py, line \d+\), {SHAPES}",
+    "raises_compiled": r"raises ValueError: not seven \(mine.py, line \d+\), given X \(7, 13\), W \(13, 11\)",
+    "exits": rf"raises SystemExit: enough \(mine.py, line \d+\), {SHAPES}",
+    "ends": rf"ends the process with status 3, {SHAPES}",
+    "crashes": rf"crashes the process: SIGSEGV, {SHAPES}",
+    "far_away": rf"crashes the process: SIGSEGV, {SHAPES}",
+    "past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
+    "before_the_start": rf"writes outside its output: 1 number before the start of Z, {SHAPES}",
+    "into_the_input": rf"changes its input W, {SHAPES}",
+    "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
+    "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
+    "no_last_row": r"leaves 5 numbers of Z unwritten: 5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
+    "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES}",
+    "two": r"has the parameters \(X, Z\), but is called as two\(X, W, Z\), to write Z$",
+    "other_types": r"is compiled for other types: it is given \((array\(float32, 2d, C\)(, )?){3}\), "
+    r"but takes \((array\(float64, 2d, A\)(, )?){3}\)$",
+    "not_compiled": r"does not compile: No implementation .* for add\(array\(float32, 2d.* \(mine.py, line \d+\)$",
+    "no_such_name": r"does not compile: NameError: name 'foo' is not defined$",
+    "no_such_function": r"does not compile: AttributeError: .*nothing",
+    "wrong_at_an_edge": r"is wrong: 1 of 195 wrong, first at \(2, 64\): expected \S+, got \S+, .* given X \(3, 5\)",
+    "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
+    "not_a_number": r"gives NaN, .*10 of 10 wrong",
+    "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES}",
+    "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
+}
+RIGHT = ["right", "right_parallel", "right_python", "right_object"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "mine.py").write_text(KERNELS)
+    for name, text in {
+        "syntax": "def f(X, W, Z):\n    return (\n", "stops": "\n1 / 0\n", "lacks": "import nothing_there\n",
+        "typed": "from numba import njit\n@njit('(float64[:,:], float64[:,:], float64[:,:])')\n"
+        "def other_types(X, W, Z):\n    Z[:] = 0\n",
+        "aborts": "import os\nos.abort()\n", "empty": "",
+    }.items():  # fmt: skip
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def ladder_command(folder, *arguments):
+    command = [*JITNET, "ladder", "matmul", "--size", "24", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    """One real command with all of them, but those that hang."""
+    files = {"other_types": "typed.py"}
+    own = [f"--with={files.get(name, 'mine.py')}:{name}" for name in [*FAULTS, *RIGHT]]
+    return ladder_command(folder, *own, "--json", "--quiet", "--patience", "300")
+
+
+@pytest.fixture(scope="module")
+def rungs(told):
+    return {rung["name"]: rung for rung in json.loads(told.stdout)["rungs"]}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_wrong_is_told(name, told, rungs):
+    assert set(rungs[name]) == {"name", "own", "checked", "fault"}
+    assert (rungs[name]["own"], rungs[name]["checked"]) == (True, False)
+    assert re.match(FAULTS[name], rungs[name]["fault"]), rungs[name]["fault"]
+    assert f"jitnet: {name} {rungs[name]['fault']}" in told.stderr.splitlines()
+
+
+def test_the_rest_of_the_ladder_is_shown(told, rungs):
+    assert told.returncode == 2
+    assert sum(line.startswith("jitnet: ") for line in told.stderr.splitlines()) == len(FAULTS)
+    assert "Traceback" not in told.stderr
+    assert list(rungs) == [*LADDERS["matmul"], *FAULTS, *RIGHT]
+    assert all(rungs[name]["checked"] and not rungs[name]["own"] for name in LADDERS["matmul"])
+
+
+def test_who_is_right_is_ranked(told, rungs):
+    timed = [rung for rung in rungs.values() if rung["checked"]]
+    assert sorted(rung["rank"] for rung in timed) == list(range(1, len(timed) + 1))
+    by_speed = sorted(timed, key=lambda rung: rung["gflops"])
+    assert [rung["rank"] for rung in by_speed] == list(range(1, len(timed) + 1))
+    assert rungs["right"]["idea"] == "Row by row"
+    assert rungs["right_python"]["idea"] == "yours, from mine.py"
+    text = ladder.as_text(json.loads(told.stdout))
+    rank = rungs["right"]["rank"]
+    slower, faster = by_speed[rank - 2], by_speed[rank]
+    share = rungs["right"]["gflops"] / faster["gflops"]
+    over = rungs["right"]["gflops"] / slower["gflops"]
+    sentence = (
+        f"right is rung {rank} of {len(timed)}: {over:.3g}× over {slower['name']}, {share:.2g} of {faster['name']}"
+    )
+    assert sentence in text
+    assert f"{by_speed[0]['name']:22}" in text
+    assert re.search(r"^raises +not timed: it failed the check$", text, re.MULTILINE)
+
+
+def test_who_hangs_is_ended(folder, tmp_path):
+    picture = tmp_path / "ladder.png"
+    hanging = [f"--with=mine.py:{name}" for name in ("hangs", "hangs_compiled")]
+    result = ladder_command(folder, *hanging, "--quiet", "--patience", "2", "--plot", picture)
+    assert result.returncode == 2
+    assert [re.sub(r"given.*", "", line) for line in result.stderr.splitlines()] == [
+        f"jitnet: {name} hangs: no end after 2 seconds, " for name in ("hangs", "hangs_compiled")
+    ]
+    assert "tile_parallel" in result.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_compiling_does_not_count(folder):
+    result = ladder_command(folder, "--with", "mine:slow_to_compile", "--quiet", "--patience", "3")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "slow_to_compile is rung " in result.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_ends_the_trial_too(folder, tmp_path):
+    (tmp_path / "endless.py").write_text(
+        "import os, time\ndef f(X, W, Z):\n    with open('pid', 'w') as file:\n"
+        "        file.write(f'{os.getpid()}\\n')\n    time.sleep(1000)\n"
+    )
+    command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / "pid"
+    while not (pid.exists() and pid.read_text().endswith("\n")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "jitnet: interrupted"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.py:f", "there is no file none.py"),
+        ("nothing_there:f", "there is no module 'nothing_there' here, nor one that is installed"),
+        ("mine.py", "'mine.py' names no function; write file.py:function or module:function"),
+        ("mine.py:", "'mine.py:' names no function"),
+        ("mine.py:rihgt", r"unknown function of mine.py 'rihgt'; known: right, .*did you mean 'right'"),
+        ("mine.py:no_function", "no_function in mine.py is a list, but must be a function"),
+        ("empty.py:f", "empty.py has no function 'f', nor any other"),
+        ("syntax.py:f", r"importing syntax.py: .* \(syntax.py, line 2\)"),
+        ("stops.py:f", r"importing stops.py raises ZeroDivisionError: division by zero \(stops.py, line 2\)"),
+        (
+            "lacks.py:f",
+            r"importing lacks.py raises ModuleNotFoundError: .*'nothing_there' \(lacks.py, line 1",
+        ),
+        ("aborts.py:f", "f crashes the process: SIGABRT, importing aborts.py:f"),
+        (7, "mine is 7, but must be a function"),
+    ],
+)
+def test_what_cannot_be_loaded_is_an_error(name, message, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(ladder.machine, "limits", lambda report: {})
+    path = list(sys.path)
+    with pytest.raises(jitnet.Error, match=message):
+        ladder.compare("matmul", {"f" if name == "aborts.py:f" else "mine": name}, 8)
+    assert sys.path == path  # nothing was imported here
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--with", "none.py:f"], "there is no file none.py"),
+        (["--with", "stops.py:f"], "importing stops.py raises ZeroDivisionError"),
+        (["--with", "mine.py:right", "--with", "mine.py:right"], "--with names the same function twice"),
+        (["--with", "mine.py:right", "--patience", "0"], "patience is 0.0, but must be a number above 0"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, folder):
+    result = ladder_command(folder, *arguments, "--quiet")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
+
+
+def test_functions_of_a_session():
+    """Closures and functions of __main__, and one that cannot be sent."""
+    script = """
+import threading
+import numpy as np
+from numba import njit
+from jitnet.lab import ladder
+
+def blocked_by(width):
+    @njit
+    def kernel(Z, A):
+        for i in range(0, len(Z), width):
+            A[i : i + width] = np.maximum(Z[i : i + width], 0)
+    return kernel
+
+@njit
+def main(Z, A):
+    for i in range(len(Z)):
+        for j in range(Z.shape[1]):
+            A[i, j] = max(Z[i, j], 0)
+
+@njit
+def wrong(Z, A):
+    A[:] = Z
+
+found = ladder.compare("relu", {"closure": blocked_by(5), "main": main, "wrong": wrong}, 8, dtype="float64")
+print([rung["checked"] for rung in found["rungs"] if rung["own"]])
+print(ladder.faults(found)[0].split(":")[0])
+lock = threading.Lock()
+def locked(Z, A):
+    with lock:
+        main(Z, A)
+try:
+    ladder.compare("relu", {"locked": locked}, 8)
+except ValueError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.stderr == ""
+    checked, fault, unsent = result.stdout.splitlines()
+    assert checked == "[True, True, False]"
+    assert fault == "wrong is wrong"
+    assert unsent.startswith(
+        "locked cannot be sent to the process that tries it (TypeError: cannot pickle '_thread.lock'"
+    )
+    assert unsent.endswith("write it into a file and give 'file.py:function'")
+
+
+def test_names_have_to_be_new(monkeypatch):
+    monkeypatch.setattr(ladder.machine, "limits", lambda report: {})
+    with pytest.raises(jitnet.Error, match="matmul has a rung 'tile' already; give yours another name"):
+        ladder.compare("matmul", {"tile": np.matmul}, 8)
+    with pytest.raises(jitnet.Error, match=r"but must be a dict of names and functions: {'mine': my_matmul}"):
+        ladder.compare("matmul", np.matmul, 8)
+
+
+@pytest.mark.parametrize("operation", LADDERS)
+def test_the_judge_lets_our_own_pass(operation):
+    for shape in [(5, 4, 3), (1, 1, 1)]:
+        assert judge.fault(LADDERS[operation]["numpy"], operation, shape, np.dtype("float32")) is None
+
+
+def test_outputs_that_are_inputs_too():
+    def renames(grad, lr, decay, theta):
+        theta = theta - lr * (grad + decay * theta)
+
+    def returns(grad, lr, decay, theta):
+        return theta - lr * (grad + decay * theta)
+
+    dtype = np.dtype("float64")
+    assert "writes nothing into theta" in judge.fault(renames, "sgd", (2, 3, 5), dtype)
+    assert "returns its result, but must write it into theta" in judge.fault(returns, "sgd", (2, 3, 5), dtype)

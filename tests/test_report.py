@@ -1,0 +1,159 @@
+"""The report: one page that holds everything, in a real browser, read and used."""
+
+import json
+import re
+import shutil
+
+import pytest
+from command import jitnet_command
+
+from jitnet.kernels import LADDERS
+from jitnet.lab import report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+COMPILED = [name for name in LADDERS["matmul"] if name not in ("python", "numpy")]
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    result = jitnet_command("report", "matmul", "relu", "--size", "48", "--out", path, "--json", "--quiet")
+    assert result.stderr == ""
+    return path, json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the page is tried in a browser: pip install playwright"
+    )
+    if CHROMIUM is None:
+        pytest.skip("the page is tried in a browser, and there is no chromium on the PATH")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, page_file):
+    """The page, opened from disk; whatever it asks for or complains of is noted."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.complaints, page.requests = [], []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.goto(page_file[0].as_uri())
+    yield page
+    context.close()
+
+
+def lit(page, side):
+    return page.locator(f"#matmul-blocked .{side} .lit")
+
+
+def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
+    assert page.complaints == []
+    assert page.requests == [page_file[0].as_uri()]
+    for name in LADDERS["matmul"]:
+        assert page.locator("#matmul .ladder th", has_text=re.compile(f"^{name}$")).count() == 1
+    for name in COMPILED:
+        assert page.locator(f"#matmul-{name} .source .hot").count() > 0
+        assert page.locator(f"#matmul-{name} .assembly .hot").count() > 0
+        assert page.locator(f"#matmul-{name} .verdicts li").count() >= 8
+    for operation in ("matmul", "relu"):
+        assert page.locator(f"#{operation}-roofline svg circle").count() == len(LADDERS[operation])
+        assert page.locator(f"#{operation}-ledger").inner_text().strip()
+    assert "GFLOP/s" in page.locator("#machine").inner_text()
+    for link in page.locator("a[href^='#']").all():
+        assert page.locator(f"[id='{link.get_attribute('href')[1:]}']").count() == 1
+
+
+def test_pointing_at_a_line_lights_its_instructions_and_back(page):
+    line = page.locator("#matmul-blocked .source .hot").nth(1)
+    line.hover()
+    at = line.get_attribute("data-at")
+    assert lit(page, "source").count() == 1
+    instructions = lit(page, "assembly")
+    assert instructions.count() == page.locator(f"#matmul-blocked .assembly [data-at='{at}']").count() > 0
+    instruction = page.locator("#matmul-blocked .assembly .hot").first
+    instruction.hover()
+    at = instruction.get_attribute("data-at")
+    assert [part.get_attribute("data-at") for part in lit(page, "source").all()] == [at]
+    page.locator("h1").hover()
+    assert page.locator(".lit").count() == 0
+
+
+def test_the_keyboard_does_the_same(page):
+    first = page.locator("#matmul-blocked .source .hot").first
+    first.focus()
+    assert lit(page, "assembly").count() > 0
+    before = lit(page, "source").get_attribute("data-at")
+    page.keyboard.press("ArrowDown")
+    after = lit(page, "source").get_attribute("data-at")
+    assert after != before
+    assert {part.get_attribute("data-at") for part in lit(page, "assembly").all()} == {after}
+    page.keyboard.press("ArrowUp")
+    assert lit(page, "source").get_attribute("data-at") == before
+
+
+def test_without_scripts_it_can_be_read(browser, page_file):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_file[0].as_uri())
+    text = page.locator("body").inner_text()
+    instruction = page_file[1]["chapters"][0]["explanations"]["njit"]["instructions"][0]
+    assert instruction["text"].split()[0] in text
+    assert f"matmul.py:{instruction['line']}" in text  # which line an instruction is of
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_fits_and_can_be_seen(browser, page_file, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(page_file[0].as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ink, paper = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+        ".map((text) => text.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0))"
+    )
+    assert abs(ink - paper) > 450
+    assert (ink < paper) == (scheme == "light")
+    context.close()
+
+
+def test_everything_is_printed(browser, page_file, tmp_path):
+    page = browser.new_page()
+    page.goto(page_file[0].as_uri())
+    page.emulate_media(media="print")
+    side = page.locator("#matmul-tile .source")
+    assert side.evaluate(
+        "(side) => side.scrollHeight <= side.clientHeight + 1"
+    )  # nothing is hidden behind a scroll bar
+    page.close()
+
+
+def test_names_and_texts_are_not_taken_for_markup(page_file):
+    found = json.loads(json.dumps(page_file[1]))
+    found["machine"]["cpu"] = "<script>alert(1)</script> & co"
+    text = report.as_html(found)
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["matmull"], "did you mean 'matmul'?"),
+        (["matmul", "--out", "nowhere/report.html"], "nowhere"),
+        (["matmul", "--size", "x"], "size is 'x'"),
+        (["matmul", "--dtype", "int8"], "dtype"),
+    ],
+)
+def test_errors_are_one_line(arguments, message):
+    result = jitnet_command("report", *arguments, status=2)
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
