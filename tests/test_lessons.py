@@ -6,6 +6,7 @@ the text, and is held to it here with a wide margin. Numbers worked out by hand 
 
 import functools
 import os
+import platform
 import re
 import struct
 import subprocess
@@ -17,6 +18,9 @@ import pytest
 
 FOLDER = Path(__file__).parent.parent / "examples"
 LESSONS = sorted(FOLDER.glob("[0-9]*.py"))
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+ONLY_ON_X86 = "whole vectors "
+"""How promises begin that need `explain`, which reads the instructions of x86-64."""
 
 
 def run(lesson, *arguments, **environment):
@@ -59,7 +63,8 @@ def test_a_lesson_keeps_its_promises(lesson, file):
     text = file.read_text(encoding="utf-8")
     lines = iter(printed.splitlines())
     for promise in re.findall(r"^# > (.*)$", text, re.MULTILINE):
-        assert promise in lines, promise  # in this order: `in` uses up the lines before it
+        if X86 or not promise.startswith(ONLY_ON_X86):
+            assert promise in lines, promise  # in this order: `in` uses up the lines before it
     pictures = list(folder.iterdir())
     assert pictures
     for picture in pictures:
@@ -258,3 +263,19 @@ def test_10_threads(lesson):
     assert first == "t/2 + 5 = 0.55·t, so t = 100 µs"
     assert second == "1e-20, and 0.0: the first"
     assert third == "1000000"
+
+
+def test_09_why_not_vectors(lesson):
+    printed, _ = lesson(9)
+    times = numbers(printed, "times as fast$")
+    assert len(times) == 6
+    for before, after, gain in times:
+        assert after < before
+        assert gain == pytest.approx(before / after, rel=0.05)
+    if X86:
+        assert len(re.findall("LLVM: |calls a turn", printed)) == 6
+    first, second, third = answers(printed)
+    one_sum, many = numbers(first, "errors")[0]
+    assert many < one_sum < 1e-5
+    assert second.endswith("True")
+    assert "which is True" in third
