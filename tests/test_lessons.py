@@ -279,3 +279,18 @@ def test_09_why_not_vectors(lesson):
     assert many < one_sum < 1e-5
     assert second.endswith("True")
     assert "which is True" in third
+
+
+def test_12_your_own_kernel(lesson):
+    printed, _ = lesson(12)
+    assert re.search("what is wrong: .* wrong, first at ", printed)
+    ((*_, far, _, near),) = numbers(printed, "^W lies in")
+    expected = {"reordered": (12, 4), "four_k": (6, 4), "blocked": (3, 1)}
+    for name, (near_bytes, far_bytes) in expected.items():
+        predicted, measured = numbers(printed, f"^{name} +predicted")[0]
+        assert predicted <= min(2 * near / near_bytes, 2 * far / far_bytes) * 1.02
+        assert measured > 0
+    first, second, third = answers(printed)
+    assert numbers(first, "5 bytes")[0][-1] == numbers(printed, "^four_k +predicted")[0][0]
+    assert numbers(second, "9 bytes")[0][-1] <= 2 * near / 9 * 1.02
+    assert third.startswith("returns its result")
