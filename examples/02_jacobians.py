@@ -1,8 +1,8 @@
 """Lesson 2. A vector, a matrix, and their Jacobians: what does backpropagation save?
 
-A layer takes a row x of n numbers to z = xᵀW + b, a row of z numbers. Each output j has its own share of the loss,
-ℓ_j. How does every share depend on every parameter? That is a great many derivatives: the Jacobian. Learning needs
-only their sum over the outputs, and backpropagation finds the sum without finding the parts.
+A layer takes n inputs x to z outputs xᵀW + b. Each output j has its own share of the loss, ℓ_j. How does every share
+depend on every parameter? That is a great many derivatives: the Jacobian. Learning needs only their sums over the
+outputs, and backpropagation finds the sums without finding the parts.
 
 Lines that begin with `# >` are what the lesson prints.
 """
@@ -53,8 +53,9 @@ print(f"weight Jacobian {J_W.shape}: {J_W.size} numbers, {(J_W == 0).sum()} of t
 print("dW, row by row:", *J_W.sum(axis=2))
 
 # %% Backpropagation
-# What is left after the sum is x_k times delta_i, for each k and i, where delta is db: a column times a row, an outer
-# product, dW = x·deltaᵀ. That is all that backpropagation computes. The library agrees to the last digit:
+# What is left after the sum is x_k times delta_i, for each k and i, where delta is what db is here: how the loss
+# depends on each output. A column times a row, an outer product, dW = x·deltaᵀ: that is all that backpropagation
+# computes. The library agrees to the last digit:
 # > backpropagation: delta = [ 2. -1.], the same dW: True, the same db: True
 net = jitnet.Network(jitnet.Dense(3, 2), dtype="float64")
 net.layers[0].W, net.layers[0].b = W, b

@@ -16,7 +16,7 @@ from jitnet import Dense, Network
 
 x = np.linspace(-np.pi, np.pi, 64).reshape(64, 1)
 y = np.sin(x)
-adam = jitnet.Adam(0.03)
+adam = jitnet.Adam(0.03)  # a rule for steps against the slope, quicker than the plain one; lesson 7 has more of it
 
 
 def learn(hidden, output="identity", units=3, seed=7, optimizer=adam):

@@ -129,4 +129,4 @@ if ANSWERS:
     except ValueError:
         print("answer 3: (3, 4) + (3,) is an error. With 3 samples, it is none:", end=" ")
     wrong = jitnet.matmul(W.T, X[:3].T) + b
-    print(f"sample 0 then gets {wrong[:, 0]}, the first number of b for each unit")
+    print(f"sample 0 gets {wrong[:, 0]}, the first number of b for each unit")

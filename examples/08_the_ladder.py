@@ -27,12 +27,13 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 # python     The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
 # njit       The same loop, compiled. No interpreter, but each addition waits for the one before, since all go into
 #            the same sum: 4 ticks of the clock.
-# reordered  k outside, j inside. The additions go into different sums and need not wait, and neighbours in memory fill
-#            whole vectors. Now it is the way to memory that counts: z[j] read, w[j] read, z[j] written, 12 bytes.
+# reordered  k outside, j inside. The additions go into different sums and need not wait; and as the numbers are
+#            neighbours in memory, a vector instruction takes 4, 8 or 16 of them at once. Now the way to memory counts:
+#            z[j] read, w[j] read, z[j] written, 12 bytes.
 # blocked    Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
 #            multiply-adds: 3 bytes for each. The cache could give for more than the peak; so the peak is the limit.
-# tile       The sums never leave the registers until they are complete. Nothing but multiply-adds: the peak, and this
-#            time without the traffic that keeps a rung below it.
+# tile       The sums stay in registers, inside the processor, until they are complete. Hardly anything is left but
+#            multiply-adds: the peak again, and this time without the traffic that keeps a loop below it.
 predicted = {
     "python": 2 / 200e-9,
     "njit": 2 / (4 / clock),
@@ -42,9 +43,9 @@ predicted = {
 }
 
 # %% Measured
-# `measure` first checks that a loop is right, against float64, and only then times it, in turn with the others. From
-# python to reordered the predicted and the measured gains are tens and hundreds; the last step is a small one. A
-# prediction within a factor of 2 is a good one: it means that we have seen what limits the loop.
+# `measure` first checks that a loop is right, against float64, and only then times it, in turn with the others. (It
+# takes some ten seconds, and a few more the first time.) The first two gains are tens and hundreds; the last is a small
+# one. A prediction within a factor of 2 is a good one: it means that we have seen what limits the loop.
 # > all five are right: True
 result = ladder.measure("matmul", 240, threads=1)
 rungs = {rung["name"]: rung for rung in result["rungs"] if rung["name"] in predicted}

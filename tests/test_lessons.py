@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jitnet
+
 FOLDER = Path(__file__).parent.parent / "examples"
 LESSONS = sorted(FOLDER.glob("[0-9]*.py"))
 X86 = platform.machine().lower() in ("x86_64", "amd64")
@@ -195,7 +197,7 @@ def test_05_rows_and_columns(lesson):
     assert first == f"X (64, 784), W (784, 128), Z (64, 128): {2 * 64 * 784 * 128} FLOP"
     square = np.array([[0.0, 1], [2, 3]])
     assert second.endswith(f"{(X @ square)[0]} is not {(X @ square.T)[0]}")
-    assert f"sample 0 then gets {(X @ W)[0] + 10}" in third
+    assert f"sample 0 gets {(X @ W)[0] + 10}" in third
 
 
 def test_06_depth(lesson):
@@ -294,3 +296,20 @@ def test_12_your_own_kernel(lesson):
     assert numbers(first, "5 bytes")[0][-1] == numbers(printed, "^four_k +predicted")[0][0]
     assert numbers(second, "9 bytes")[0][-1] <= 2 * near / 9 * 1.02
     assert third.startswith("returns its result")
+
+
+def test_the_map_of_the_course_leads_somewhere():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\d+)\. .*$", text, re.MULTILINE)
+    assert [int(number) for number in rows] == [int(file.stem[:2]) for file in LESSONS]
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (FOLDER / target).exists(), target
+    for loops, rungs in re.findall(r"\| ([^|]*kernels[^|]*) \| ([^|]*) \|$", text, re.MULTILINE):
+        ladders = []
+        for file, names in re.findall(r"kernels/(\w+)\.py\)([^;]*)", loops):
+            source = (FOLDER.parent / "jitnet" / "kernels" / f"{file}.py").read_text(encoding="utf-8")
+            for name in re.findall(r"`(\w+)`", names):
+                assert f"def {name}(" in source, name
+                ladders.append(jitnet.kernels.LADDERS[name])
+        for rung in rungs.split(", "):
+            assert any(rung in ladder for ladder in ladders), (loops, rung)
