@@ -1,0 +1,130 @@
+"""Lesson 2. A vector, a matrix, and their Jacobians: what does backpropagation save?
+
+A layer takes n inputs x to z outputs xᵀW + b. Each output j has its own share of the loss, ℓ_j. How does every share
+depend on every parameter? That is a great many derivatives: the Jacobian. Learning needs only their sums over the
+outputs, and backpropagation finds the sums without finding the parts.
+
+Lines that begin with `# >` are what the lesson prints.
+"""
+
+# %%
+from functools import partial
+
+import numpy as np
+from _course import ANSWERS, BLUE, ORANGE, new_figure, save
+
+import jitnet
+from jitnet.lab.timing import in_turn
+
+x = np.array([1.0, 2.0, 3.0])
+W = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
+b = np.array([0.0, 1.0])
+y = np.array([2.0, 1.0])
+
+# %% Forward
+# Output j takes column j of W: 1·1 + 2·0 + 3·1 + 0 = 4 and 1·0 + 2·1 + 3·(−1) + 1 = 0. The targets are 2 and 1, so
+# the errors are 2 and −1. The loss is the mean of their squares, (4 + 1)/2 = 2.5, of which output 1 has the share
+# ℓ = ½·2² = 2 and output 2 the share ½·(−1)² = 0.5.
+# > outputs [4. 0.], errors [ 2. -1.]
+# > shares of the loss [2.  0.5], loss 2.5
+outputs = jitnet.matmul(x.reshape(1, 3), W)[0] + b
+errors = outputs - y
+print(f"outputs {outputs}, errors {errors}")
+print(f"shares of the loss {errors**2 / 2}, loss {(errors**2 / 2).sum()}")
+
+# %% The Jacobian by the bias
+# J[i,j] = ∂ℓ_j/∂b_i: row i says what bias i does to each share. The derivative of ½·error² is the error, and bias i
+# moves output i alone, so J has the errors on its diagonal and zeros elsewhere. Added up over the outputs j, along
+# each row, that is db, the gradient of the loss by the bias.
+# > bias Jacobian (2, 2), row by row: [2. 0.] [ 0. -1.]
+# > db = [ 2. -1.]
+J_b = jitnet.calculus.bias_jacobian(x, W, b, y, loss="mse")
+print(f"bias Jacobian {J_b.shape}, row by row:", *(J_b + 0.0))  # + 0.0 turns −0 into 0
+print(f"db = {J_b.sum(axis=1)}")
+
+# %% The Jacobian by the weights
+# There are n·z weights and z outputs, so this is a block of n × z × z numbers: J[k,i,j] = ∂ℓ_j/∂W[k,i]. Weight W[k,i]
+# carries x_k to output i and nowhere else, so the slice of output j has one column that is not zero: x times the
+# error of j. Added up over j, the columns lie side by side: dW.
+# > weight Jacobian (3, 2, 2): 12 numbers, 6 of them zero
+# > dW, row by row: [ 2. -1.] [ 4. -2.] [ 6. -3.]
+J_W = jitnet.calculus.weight_jacobian(x, W, b, y, loss="mse")
+print(f"weight Jacobian {J_W.shape}: {J_W.size} numbers, {(J_W == 0).sum()} of them zero")
+print("dW, row by row:", *J_W.sum(axis=2))
+
+# %% Backpropagation
+# What is left after the sum is x_k times delta_i, for each k and i, where delta is what db is here: how the loss
+# depends on each output. A column times a row, an outer product, dW = x·deltaᵀ: that is all that backpropagation
+# computes. The library agrees to the last digit:
+# > backpropagation: delta = [ 2. -1.], the same dW: True, the same db: True
+net = jitnet.Network(jitnet.Dense(3, 2), dtype="float64")
+net.layers[0].W, net.layers[0].b = W, b
+_, (grads,) = net.gradients(x.reshape(1, 3), y.reshape(1, 2), loss="mse")
+same = [np.array_equal(grads.dW, J_W.sum(axis=2)), np.array_equal(grads.db, J_b.sum(axis=1))]
+print(f"backpropagation: delta = {grads.delta[0]}, the same dW: {same[0]}, the same db: {same[1]}")
+
+# %% What that saves
+# The Jacobian has z times as many numbers as dW: with n = z, memory grows like n³ instead of n². Double n, and the
+# Jacobian needs 8 times the memory, dW 4 times. Time follows (less closely while the arrays are so small that the
+# call itself takes longest): at n = 256 the outer product is hundreds of times as fast, or thousands.
+# > n = z =  16: memory 0.03 MB, 16 times that of dW
+# > n = z =  32: memory 0.26 MB, 32 times that of dW
+# > n = z =  64: memory 2.10 MB, 64 times that of dW
+# > n = z = 128: memory 16.78 MB, 128 times that of dW
+# > n = z = 256: memory 134.22 MB, 256 times that of dW
+outer_product = jitnet.kernels.LADDERS["matmul_tn"]["tile"]  # Xᵀ·delta; with one sample it is x·deltaᵀ
+
+
+def sum_of_slices(x, W, b, y):
+    return jitnet.calculus.weight_jacobian(x, W, b, y).sum(axis=2)
+
+
+rng = np.random.default_rng(0)
+sizes, times, memory = [16, 32, 64, 128, 256], [], []
+for n in sizes:
+    X, delta, weights = rng.standard_normal((1, n)), rng.standard_normal((1, n)), rng.standard_normal((n, n))
+    dW, layer = np.empty((n, n)), (X[0], weights, delta[0], np.zeros(n))
+    both = {"slow": partial(sum_of_slices, *layer), "fast": partial(outer_product, X, delta, dW)}
+    times.append([timing.best * 1e6 for timing in in_turn(both).values()])
+    memory.append([n**3 * 8 / 1e6, dW.nbytes / 1e6])
+    print(f"n = z = {n:3}: memory {memory[-1][0]:.2f} MB, {memory[-1][0] / memory[-1][1]:.0f} times that of dW")
+    print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")
+
+# %% The picture
+# Above: slice by slice, the Jacobian of a layer with n = 3 and z = 4, and the sum of the slices. Below: what it costs.
+figure = new_figure(9, 5.6, "The slices of the Jacobian add up to dW, which one outer product gives at once")
+above, below = figure.subfigures(2, 1, height_ratios=[2, 3])
+weights, target = np.array([[2, 0, 1, -1], [1, 1, -1, 0], [0, 1, 1, 1.0]]), np.array([-2.0, 9, 0, 0])
+J = jitnet.calculus.weight_jacobian(x, weights, np.zeros(4), target, loss="half_squared_error") + 0.0
+panels = [*np.moveaxis(J, 2, 0), J.sum(axis=2)]
+names = [f"output {j + 1}: ∂ℓ{'₁₂₃₄'[j]}/∂W" for j in range(4)] + ["sum: dW = x·deltaᵀ"]
+for axis, panel, name in zip(above.subplots(1, 5), panels, names, strict=True):
+    axis.imshow(panel, cmap="PuOr", vmin=-40, vmax=40)
+    for (k, i), value in np.ndenumerate(panel):
+        axis.text(i, k, f"{value:g}", ha="center", va="center")
+    axis.set_title(name, fontsize=9)
+    axis.set(xlabel="unit i", ylabel="input k", xticks=range(4), yticks=range(3))
+    axis.set(xticklabels=range(1, 5), yticklabels=range(1, 4))
+for axis, what, values in zip(below.subplots(1, 2), ("time in µs", "memory in MB"), (times, memory), strict=True):
+    axis.loglog(sizes, np.array(values)[:, 0], color=ORANGE, marker="s", linestyle="--", label="Jacobian, then the sum")
+    axis.loglog(sizes, np.array(values)[:, 1], color=BLUE, marker="o", label="outer product")
+    axis.set(xlabel="n = z", ylabel=what, xticks=sizes, xticklabels=sizes)
+    axis.minorticks_off()
+    axis.grid(alpha=0.3)
+    axis.legend()
+save(figure, "02_jacobians")
+
+# %% Exercises
+# 1. How many numbers has the weight Jacobian of a layer with n = 784 and z = 128, and how many has dW?
+# 2. After softmax every output depends on every z. How many zeros are left in the Jacobian of x, W, b and y above?
+# 3. Does the sum of its slices still equal what backpropagation computes?
+
+# %% Answers
+if ANSWERS:
+    print(f"answer 1: {784 * 128 * 128} and {784 * 128}")
+    J = jitnet.calculus.weight_jacobian(x, W, b, [0, 1], "softmax", "half_squared_error")
+    print(f"answer 2: {(J == 0).sum()} of {J.size}")
+    net = jitnet.Network(jitnet.Dense(3, 2, "softmax"), dtype="float64")
+    net.layers[0].W, net.layers[0].b = W, b
+    _, (grads,) = net.gradients(x.reshape(1, 3), [[0, 1]], loss="half_squared_error")
+    print(f"answer 3: yes; the largest difference is {np.abs(J.sum(axis=2) - grads.dW).max():.0e}")

@@ -1,0 +1,122 @@
+"""Lesson 4. Two transformations: how can S-curves add up to any curve?
+
+The network is s = σ(x·W1 + b1), y = s·W2 + b2: a matrix, a bend, and a second matrix. It learns the sine, and we take
+it apart to see what each hidden unit does for it. Then σ, whose values lie in (0, 1), gives its place to tanh, whose
+values lie in (−1, 1): what changes, and what does not?
+
+Lines that begin with `# >` are what the lesson prints.
+"""
+
+# %%
+import numpy as np
+from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, new_figure, save
+
+import jitnet
+from jitnet import Dense, Network
+
+x = np.linspace(-np.pi, np.pi, 64).reshape(64, 1)
+y = np.sin(x)
+adam = jitnet.Adam(0.03)  # a rule for steps against the slope, quicker than the plain one; lesson 7 has more of it
+
+
+def learn(hidden, output="identity", units=3, seed=7, optimizer=adam):
+    """A network trained on all 64 points at once, and its loss."""
+    net = Network(Dense(1, units, hidden), Dense(units, 1, output), seed=seed, dtype="float64")
+    net.fit(x, y, epochs=1000, batch_size=64, optimizer=optimizer, loss="mse")
+    return net, net.evaluate(x, y, loss="mse")["loss"]
+
+
+# %% Learning the sine
+# From −π to π the sine falls, rises and falls. A sigmoid has one slope, so three hidden units should do. That makes
+# 3 + 3 numbers for the first layer and 3 + 1 for the second. The error that is left, the root of the loss, is below
+# 0.03, where the sine itself goes up to 1.
+# > <Network 1-3-1 (sigmoid, identity), 10 parameters, float64>
+net, loss = learn("sigmoid")
+print(net)
+print(f"error left: {np.sqrt(loss):.3f}")
+
+# %% What the hidden units do
+# Each unit is a ramp from 0 to 1, or from 1 to 0 if its weight is negative: it is steep around one place, where
+# x·W1 + b1 = 0, and flat elsewhere. W2 says how high each ramp is in the sum. None reaches 0 or 1: the range of σ is
+# open. And one unit alone can only rise or only fall; it takes three to do all of it.
+# > all values of the hidden units lie between 0 and 1: True
+first, second = net.layers
+s = jitnet.sigmoid(jitnet.matmul(x, first.W) + first.b)
+parts = s * second.W.T  # column j: what unit j adds to the output
+for j in range(3):
+    steep = -first.b[j] / first.W[0, j]
+    print(
+        f"unit {j}: steepest at x = {steep:.2f}, from {parts[0, j]:.2f} at the left to {parts[-1, j]:.2f} at the right"
+    )
+print(f"all values of the hidden units lie between 0 and 1: {s.min() > 0 and s.max() < 1}")
+
+# %% σ and tanh are one curve
+# tanh is σ stretched: σ(z) = ½ + ½·tanh(z/2). So a network with tanh can do the same: halve W1, b1 and W2, and let
+# the second bias take the ½ of each unit. What the two can learn is the same. How they learn it is not.
+# > largest difference to the same network with tanh: below 1e-12: True
+other = Network(Dense(1, 3, "tanh"), Dense(3, 1), dtype="float64")
+other.layers[0].W, other.layers[0].b = first.W / 2, first.b / 2
+other.layers[1].W, other.layers[1].b = second.W / 2, second.b + second.W.sum() / 2
+difference = np.abs(other.forward(x) - net.forward(x)).max()
+print(f"largest difference to the same network with tanh: below 1e-12: {difference < 1e-12}")
+
+# %% What changes: the way there
+# Near z = 0 the slope of tanh is 1, that of σ only ¼, so less of delta comes back through σ. And the values of σ have
+# the mean ½, not 0, so whatever changes W2 lifts or lowers the whole curve. Eight networks of each kind go 1000 plain
+# steps with one learning rate. Each with tanh gets farther than the one with σ that began with the same numbers.
+# > tanh gets farther than sigmoid with 8 of 8 seeds
+reached = {
+    hidden: [learn(hidden, units=4, seed=seed, optimizer=jitnet.SGD(0.1))[1] for seed in range(8)]
+    for hidden in ("sigmoid", "tanh")
+}
+print("loss after 1000 steps:", *(f"{hidden} {np.mean(losses):.4f}" for hidden, losses in reached.items()))
+farther = sum(t < s for s, t in zip(reached["sigmoid"], reached["tanh"], strict=True))
+print(f"tanh gets farther than sigmoid with {farther} of 8 seeds")
+
+# %% What changes: what an output can be
+# In the last layer the range decides. No σ gives less than 0, so on the negative half of the sine it can at best stay
+# near 0, which leaves the mean of min(y, 0)² as the loss, about ¼. tanh reaches both halves.
+# > the least loss that is possible with values in (0, 1): 0.246
+# > a sigmoid at the output stays above it: True
+# > a tanh at the output goes below it: True
+least = np.mean(np.minimum(y, 0) ** 2)
+with_sigmoid, with_tanh = learn("tanh", "sigmoid")[1], learn("tanh", "tanh")[1]
+print(f"the least loss that is possible with values in (0, 1): {least:.3f}")
+print(f"loss with sigmoid at the output: {with_sigmoid:.3f}; with tanh: {with_tanh:.3f}")
+print(f"a sigmoid at the output stays above it: {with_sigmoid > least}")
+print(f"a tanh at the output goes below it: {with_tanh < least}")
+
+# %% The picture
+figure = new_figure(10, 3.4, "Three S-curves (left), each with its weight (middle), add up to the sine (right)")
+left, middle, right = figure.subplots(1, 3)
+styles = [(BLUE, "-"), (ORANGE, "--"), (GREEN, ":")]
+for j, (color, style) in enumerate(styles):
+    left.plot(x, s[:, j], color=color, linestyle=style, linewidth=2, label=f"unit {j}")
+    middle.plot(x, parts[:, j], color=color, linestyle=style, linewidth=2, label=f"unit {j} · {second.W[j, 0]:.1f}")
+right.plot(x, y, color="black", marker=".", linestyle="", markersize=4, label="sine")
+right.plot(x, net.forward(x), color=PURPLE, linewidth=2, label=f"sum of all three {second.b[0]:+.1f}")
+left.set(title="hidden units s", ylabel="value", ylim=(-0.05, 1.4), yticks=[0, 0.5, 1])
+middle.set(title="their parts s·W2", ylim=(None, 1.5 * parts.max()))
+right.set(title="output y = s·W2 + b2", ylim=(-1.2, 2))
+for axis in (left, middle, right):
+    axis.set(xlabel="input x")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="upper left")
+save(figure, "04_two_transformations")
+
+# %% Exercises
+# 1. Take the σ away (activation "identity"): what is the best that two matrices, one after the other, can do here?
+# 2. How small is the error with one hidden unit, two, and three?
+# 3. At which z is the slope of σ largest, and how large? And of tanh?
+
+# %% Answers
+if ANSWERS:
+    line = np.mean((y - x * (x * y).mean() / (x * x).mean()) ** 2)
+    print(
+        f"answer 1: two matrices are one, a straight line: loss {learn('identity')[1]:.4f}; the best line: {line:.4f}"
+    )
+    errors = [np.sqrt(min(learn("sigmoid", units=n, seed=seed)[1] for seed in range(8))) for n in (1, 2, 3)]
+    print("answer 2: best of eight seeds:", ", ".join(f"{error:.3f}" for error in errors))
+    z = np.linspace(-4, 4, 801)
+    slopes = [np.gradient(f(z), z) for f in (jitnet.sigmoid, jitnet.tanh)]
+    print("answer 3:", " and ".join(f"{slope.max():.2f} at z = {abs(z[slope.argmax()]):.0f}" for slope in slopes))

@@ -1,0 +1,132 @@
+"""Lesson 5. Rows, columns, batches: which way round is a matrix, and what does a product cost?
+
+Some books write Z = W·X + b, with a sample in each column; jitnet writes Z = X·W + b, with a sample in each row. It is
+one and the same computation. We do it both ways, get shapes wrong on purpose, put many samples into one product, and
+predict how long a product takes.
+
+Lines that begin with `# >` are what the lesson prints.
+"""
+
+# %%
+from functools import partial
+
+import numpy as np
+from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, new_figure, save
+
+import jitnet
+from jitnet.lab.timing import in_turn
+
+X = np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]])  # 4 samples, 2 inputs
+W = np.array([[1.0, 0, 2], [0, 1, -1]])  # 2 inputs, 3 units
+b = np.array([10.0, 20, 30])
+
+# %% Rows
+# Each row of X meets each column of W: Z[i,j] = Σ_k X[i,k]·W[k,j] + b[j]. Sample 0 is (1, 2). Unit 0 takes
+# 1·1 + 2·0 and adds 10, unit 1 takes 1·0 + 2·1 and adds 20, unit 2 takes 1·2 + 2·(−1) and adds 30.
+# > X (4, 2) times W (2, 3) gives Z (4, 3)
+# > sample 0: [11. 22. 30.]
+# > sample 3: [17. 28. 36.]
+Z = jitnet.matmul(X, W) + b
+print(f"X {X.shape} times W {W.shape} gives Z {Z.shape}")
+print(f"sample 0: {Z[0]}")
+print(f"sample 3: {Z[3]}")
+
+# %% Columns
+# Turn every matrix over, and the product turns over with it and changes its order: (X·W)ᵀ = Wᵀ·Xᵀ. What such a book
+# calls X is our Xᵀ, and its W is our Wᵀ. Its b is a column, to be added to each column.
+# > W (3, 2) times X (2, 4) gives Z (3, 4)
+# > sample 0: [11. 22. 30.]
+# > the same numbers: True
+columns = jitnet.matmul(W.T, X.T) + b.reshape(3, 1)
+print(f"W {W.T.shape} times X {X.T.shape} gives Z {columns.shape}")
+print(f"sample 0: {columns[:, 0]}")
+print(f"the same numbers: {np.array_equal(columns.T, Z)}")
+
+# %% Shapes that do not fit
+# The two inner numbers must be equal, because that is what the sum runs over: (4, 2) times (2, 3) fits, and (2, 3)
+# times (4, 2) does not. An error names both shapes; find the two numbers that should be equal, and you see what has
+# to be turned over. A single sample is a matrix too, of one row.
+# > A has shape (2, 3) and B (4, 2), but A·B needs (m, n) and (n, p): columns of A = rows of B
+# > X has shape (2,), but the first layer takes in (m, 2): one sample a row; for one sample write X.reshape(1, 2)
+net = jitnet.Network(jitnet.Dense(2, 3), seed=0)
+for attempt in (lambda: jitnet.matmul(W, X), lambda: net.forward([1, 2])):
+    try:
+        attempt()
+    except jitnet.Error as error:
+        print(error)
+
+# %% Batches
+# The rows of a batch know nothing of each other: each comes out as it does alone, to the last bit. But together they
+# are cheaper, because a weight that has been fetched from memory serves several of them: 64 samples at once take less
+# time each than one alone.
+# > row by row the same bits as in a batch: True
+rng = np.random.default_rng(0)
+
+
+def random_matrix(rows, columns):
+    return rng.standard_normal((rows, columns)).astype(np.float32)
+
+
+product = jitnet.kernels.LADDERS["matmul"]["tile"]  # the loop behind jitnet.matmul: inputs, then the output
+batch, weights = random_matrix(256, 784), random_matrix(784, 128)
+alone = np.concatenate([jitnet.matmul(row.reshape(1, 784), weights) for row in batch])
+print(f"row by row the same bits as in a batch: {np.array_equal(alone, jitnet.matmul(batch, weights))}")
+sizes, calls = (1, 4, 16, 64, 256), {}
+for m in sizes:
+    calls[m] = partial(product, batch[:m], weights, np.empty((m, 128), np.float32))
+per_sample = [timing.best * 1e6 / m for m, timing in in_turn(calls).items()]
+print("rows in the batch: ", *sizes)
+print("µs for each sample:", *(f"{time:.3g}" for time in per_sample))
+
+# %% What a product costs
+# Z has m·p numbers, and each is a sum of n terms: m·n·p multiplications and as many additions, 2·m·n·p FLOP, floating
+# point operations. So the time should double with m, with n and with p, and be 8 times as long if all three double. We
+# measure 64 × 64 × 64 and predict the others from it. (The best of several turns counts: other programs use this
+# machine too.) Expect to be right within a factor of 2: memory is not equally near for all sizes.
+# > 512 x 512 x 512: 268435456 FLOP, 512 times those of 64 x 64 x 64
+shapes = [(64, 64, 64), (256, 64, 64), (64, 512, 64), (64, 64, 1024), (256, 256, 256), (100, 784, 128), (512, 512, 512)]
+calls = {}
+for m, n, p in shapes:
+    calls[m, n, p] = partial(product, random_matrix(m, n), random_matrix(n, p), np.empty((m, p), np.float32))
+seconds = {shape: timing.best for shape, timing in in_turn(calls).items()}
+flop = {shape: 2 * np.prod(shape) for shape in shapes}
+predicted = {shape: seconds[shapes[0]] * flop[shape] / flop[shapes[0]] for shape in shapes}
+for shape in shapes:
+    name = " x ".join(map(str, shape))
+    print(f"{name}: measured {seconds[shape] * 1e6:.4g} µs, predicted {predicted[shape] * 1e6:.4g} µs")
+print(f"{name}: {flop[shape]} FLOP, {flop[shape] // flop[shapes[0]]} times those of 64 x 64 x 64")
+
+# %% The picture
+figure = new_figure(7, 4.4, "The time of a product follows m·n·p, whichever of the three grows")
+axis = figure.subplots()
+line = np.array([min(flop.values()), max(flop.values())])
+axis.loglog(line, line * seconds[shapes[0]] * 1e6 / line[0], "k--", label="predicted from 64×64×64")
+looks = [(BLUE, "o", ": only m"), (ORANGE, "s", ": only n"), (GREEN, "^", ": only p"), (PURPLE, "D", ""),
+         (PURPLE, "X", ""), (PURPLE, "P", "")]  # fmt: skip
+for shape, (color, marker, grown) in zip(shapes[1:], looks, strict=True):
+    label = "×".join(map(str, shape)) + grown
+    axis.loglog(flop[shape], seconds[shape] * 1e6, marker, color=color, markersize=9, label=label)
+axis.set(xlabel="2·m·n·p, in FLOP", ylabel="time of X·W in µs")
+axis.grid(alpha=0.3)
+axis.legend(title="m × n × p", fontsize=9)
+save(figure, "05_rows_and_columns")
+
+# %% Exercises
+# 1. A layer takes 784 inputs to 128 units, in a batch of 64. Which shapes have X, W and Z, and how many FLOP is X·W?
+# 2. W is square, and by mistake you multiply by Wᵀ. Who tells you?
+# 3. With samples in columns, somebody adds b without making it a column. When is that an error, and when is it worse?
+
+# %% Answers
+if ANSWERS:
+    net = jitnet.Network(jitnet.Dense(784, 128), seed=0)
+    Z = net.forward(random_matrix(64, 784))
+    print(f"answer 1: X (64, 784), W {net.layers[0].W.shape}, Z {Z.shape}: {2 * 64 * 784 * 128} FLOP")
+    square = np.array([[0.0, 1], [2, 3]])
+    print(f"answer 2: nobody; the shapes fit. Only the numbers differ: {jitnet.matmul(X, square)[0]}", end=" ")
+    print(f"is not {jitnet.matmul(X, square.T)[0]}")
+    try:
+        columns + b
+    except ValueError:
+        print("answer 3: (3, 4) + (3,) is an error. With 3 samples, it is none:", end=" ")
+    wrong = jitnet.matmul(W.T, X[:3].T) + b
+    print(f"sample 0 gets {wrong[:, 0]}, the first number of b for each unit")

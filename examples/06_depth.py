@@ -1,0 +1,111 @@
+"""Lesson 6. Depth: what becomes of a slope on its way back through many layers?
+
+The chain rule makes a product of matrices out of a chain of layers. We write it down once in full, see why it pays to
+begin at the end, and then follow delta through twenty layers: it fades, holds or grows, by a factor for each layer
+that can be predicted from the activation and from how the weights begin.
+
+Lines that begin with `# >` are what the lesson prints.
+"""
+
+# %%
+import numpy as np
+from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, new_figure, save
+
+import jitnet
+from jitnet import Dense, Network, matmul
+
+rng = np.random.default_rng(0)
+
+# %% The chain rule is a product of matrices
+# In one layer, a = f(x·W + b). Input k changes z_j by W[k,j], and z_j changes a_j by f'(z_j): as a matrix, that is W·D,
+# with the slopes f' on the diagonal of D. Through three layers: W1·D1·W2·D2·W3·D3. Trying out, by moving each input
+# a little, says the same.
+# > 3 inputs, 2 outputs: a Jacobian (3, 2)
+# > the product agrees with trying out: True
+net = Network(Dense(3, 4, "tanh"), Dense(4, 5, "tanh"), Dense(5, 2, "tanh"), seed=0, dtype="float64")
+x, y = rng.standard_normal((1, 3)), np.array([[1.0, 0.0]])
+activations, jacobian = [x], np.eye(3)
+for layer in net.layers:
+    activations.append(jitnet.tanh(matmul(activations[-1], layer.W) + layer.b))
+    jacobian = matmul(matmul(jacobian, layer.W), np.diag(1 - activations[-1][0] ** 2))  # tanh' = 1 − tanh²
+print(f"3 inputs, 2 outputs: a Jacobian {jacobian.shape}")
+outputs = [lambda x: net.forward(x)[0, 0], lambda x: net.forward(x)[0, 1]]
+tried = [jitnet.calculus.numerical_gradient(output, x)[0] for output in outputs]
+print(f"the product agrees with trying out: {np.allclose(jacobian.T, tried, rtol=0, atol=1e-10)}")
+
+# %% Begin at the end
+# The loss is one number, so its derivative by the last activations is one row, a − y. Multiply that row by D3, W3ᵀ, D2,
+# W2ᵀ, ... and it stays one row all the way: delta. A row times a matrix is n² multiplications. Begin at the input, and
+# it is a matrix times a matrix, n³, for each layer. Backpropagation is the chain rule, multiplied from the right end.
+# > delta of the library is this row, layer by layer: True True True
+# > 20 layers of 100: 19000000 multiplications from the input, 190000 from the loss
+_, grads = net.gradients(x, y, loss="half_squared_error")
+row, agrees = activations[3] - y, []
+for l in (2, 1, 0):
+    row = row * (1 - activations[l + 1] ** 2)
+    agrees.append(np.allclose(row, grads[l].delta, rtol=1e-12))
+    row = matmul(row, net.layers[l].W.T)
+print("delta of the library is this row, layer by layer:", *agrees)
+print(f"20 layers of 100: {19 * 100**3} multiplications from the input, {19 * 100**2} from the loss")
+
+# %% One factor for each layer
+# Each layer multiplies the size of delta by about √(n · variance of W · mean of f'²). How weights begin, their init,
+# sets n · variance: 1 with glorot, for layers of equal width, and 2 with he. And f'² is
+#     at most 1/16 for sigmoid, whose slope is at most ¼         glorot: a factor below √(1·1/16) = 0.25
+#     nearly 1 for tanh, while its input is small                glorot: a factor a little below 1
+#     1 for one half of the numbers with relu, 0 for the other   glorot: √(1·½) = 0.71; he: √(2·½) = 1
+# Nineteen layers from the last to the first turn 0.25 into 0.25¹⁹ = 4·10⁻¹²: the first layers of a deep network of
+# sigmoids are told next to nothing. That is what a vanishing gradient is.
+# > sigmoid, glorot: 0.23 for each layer, 1e-12 after nineteen
+# > tanh, glorot: 0.92 for each layer, 0.2 after nineteen
+# > relu, glorot: 0.71 for each layer, 0.001 after nineteen
+# > relu, he: 1.02 for each layer, 1 after nineteen
+X, Y = rng.standard_normal((64, 100)), 10 * rng.standard_normal((64, 100))
+sizes = {}
+for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "glorot"), ("relu", "he")):
+    net = Network(*[Dense(100, 100, f, init=init) for _ in range(20)], seed=0, dtype="float64")
+    _, grads = net.gradients(X, Y, loss="half_squared_error")
+    size = np.array([np.sqrt(np.mean(gradient.delta**2)) for gradient in grads])
+    sizes[f"{f}, {init}"] = size / size[-1]
+    left = size[0] / size[-1]
+    print(f"{f}, {init}: {left ** (1 / 19):.2f} for each layer, {left:.1g} after nineteen")
+
+# %% And what it does to learning
+# Twelve layers learn to read digits, 20 times through all of them. With sigmoid the network does no better than
+# guessing, one digit in ten. With tanh, and with relu and he, it reads more than 8 of 10.
+train, test = jitnet.data.split(*jitnet.data.digits(), test=0.2, seed=0)
+for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "he")):
+    widths = [64] + [32] * 11
+    hidden = [Dense(n_in, 32, f, init=init) for n_in in widths[:-1]]
+    net = Network(*hidden, Dense(32, 10, "softmax"), seed=0)
+    net.fit(*train, epochs=20, batch_size=32, optimizer=jitnet.SGD(0.1))
+    print(f"12 layers, {f}, {init}: {net.evaluate(*test)['accuracy']:.0%} of the digits right")
+
+# %% The picture
+figure = new_figure(7, 4.4, "On its way back, delta changes by about the same factor in every layer")
+axis = figure.subplots()
+for (name, size), color, marker in zip(sizes.items(), (BLUE, GREEN, ORANGE, PURPLE), "osv^", strict=True):
+    axis.semilogy(range(1, 21), size, color=color, marker=marker, label=name)
+axis.set(xlabel="layer (20 is next to the loss)", ylabel="size of delta, relative to layer 20", xticks=range(20, 0, -2))
+axis.invert_xaxis()
+axis.grid(alpha=0.3)
+axis.legend(loc="lower left")
+save(figure, "06_depth")
+
+# %% Exercises
+# 1. Predict the factor for each layer if every W of glorot is halved, in a network without activations.
+# 2. After how many layers of sigmoids is less than a millionth of delta left, if each leaves 0.23 of it?
+# 3. With init="zeros", what is delta in all layers but the last?
+
+# %% Answers
+if ANSWERS:
+    net = Network(*[Dense(100, 100, "identity") for _ in range(20)], seed=0, dtype="float64")
+    for layer in net.layers:
+        layer.W /= 2
+    _, grads = net.gradients(X, Y, loss="half_squared_error")
+    first, last = (np.sqrt(np.mean(grads[l].delta ** 2)) for l in (0, -1))
+    print(f"answer 1: √(¼·1·1) = 0.5; measured {(first / last) ** (1 / 19):.2f}")
+    print(f"answer 2: log(10⁻⁶)/log(0.23) = {np.log(1e-6) / np.log(0.23):.1f}, so after 10")
+    net = Network(*[Dense(100, 100, "tanh", init="zeros") for _ in range(3)], dtype="float64")
+    _, grads = net.gradients(X, Y, loss="half_squared_error")
+    print(f"answer 3: {[float(np.abs(gradient.delta).max()) for gradient in grads[:-1]]}: no delta passes W = 0")

@@ -1,0 +1,136 @@
+"""Lesson 7. Training for real: how well does a network read, and how does it get there?
+
+A network learns handwritten digits of 8 × 8 pixels, once with each of three rules for a step. Then we look closely at
+what it gets wrong. At last a smaller network learns to tell the three arms of a spiral apart, and we watch the borders
+between them form.
+
+Lines that begin with `# >` are what the lesson prints.
+"""
+
+# %%
+import numpy as np
+from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save
+
+import jitnet
+from jitnet import Dense, Network
+
+X, y = jitnet.data.digits()  # one digit a row: 64 pixels from 0 (paper) to 1 (ink); and which digit it is
+train, test = jitnet.data.split(X, y, test=0.2, seed=0)
+
+# %% Before training
+# Of the 1797 digits, a fifth is put aside: the network is judged by what it has never seen. Softmax turns ten outputs
+# into ten probabilities, and the loss is −log of the one it gives to the right digit: cross-entropy. Who knows nothing
+# gives 1/10 to each, which is a loss of −log(1/10) = 2.303.
+# > 1438 digits to learn from, 359 to judge by
+# > knowing nothing: loss 2.303
+print(f"{len(train[0])} digits to learn from, {len(test[0])} to judge by")
+ignorant = Network(Dense(64, 10, "softmax", init="zeros"))
+print(f"knowing nothing: loss {ignorant.evaluate(*test)['loss']:.3f}")
+
+# %% Three rules for a step
+# SGD goes against the slope of each batch. Momentum keeps nine tenths of its last step and adds the new one: where
+# the slopes agree, that adds up to ten times the step. Adam divides the step of each parameter by the usual size of its
+# slope, so that all of them move at a like pace. An epoch is once through the data. After five of them, momentum and
+# Adam are ahead of SGD here. That is no law: exercise 1 shows how much depends on the learning rate.
+rules = {"SGD(0.1)": jitnet.SGD(0.1), "Momentum(0.1)": jitnet.Momentum(0.1), "Adam(0.003)": jitnet.Adam(0.003)}
+
+
+def learn(optimizer):
+    net = Network(Dense(64, 64, "relu", init="he"), Dense(64, 10, "softmax"), seed=0)
+    return net, net.fit(*train, epochs=20, batch_size=32, optimizer=optimizer, validation=test)
+
+
+nets, histories = {}, {}
+for name, optimizer in rules.items():
+    nets[name], histories[name] = learn(optimizer)
+    after = histories[name].loss
+    print(f"loss with {name}: {after[0]:.3f} after 1 epoch, {after[4]:.3f} after 5, {after[19]:.4f} after 20")
+
+# %% What it gets wrong
+# More than 9 of 10 digits are read right. The confusions say which digit was taken for which: row by row the digit that
+# it is, column by column the one that was read. What is right stands on the diagonal.
+net = nets["Momentum(0.1)"]
+probabilities, read = net.forward(test[0]), net.predict(test[0])
+confusions = np.zeros((10, 10), int)
+np.add.at(confusions, (test[1], read), 1)
+print(f"right: {np.trace(confusions)} of {confusions.sum()}, accuracy {net.evaluate(*test)['accuracy']:.3f}")
+
+# %% The worst mistakes
+# Worst is what costs the most: a wrong answer given with confidence, so that little is left for the right one.
+given = probabilities[np.arange(len(read)), test[1]]
+worst = np.argsort(given)[:6]
+for i in worst[:3]:
+    print(f"a {test[1][i]} read as {read[i]}: gave the right answer {given[i]:.4f}, loss {-np.log(given[i]):.2f}")
+
+# %% A spiral, and the borders between its arms
+# Two coordinates, three arms: no straight line parts them. With 32 hidden units of tanh, the first borders are nearly
+# straight, and less than three quarters of the points are right; in the end all but a few are.
+rng = np.random.default_rng(0)
+t, arm = rng.uniform(0.1, 1, 300), np.arange(300) % 3
+angle = 5 * t + 2 * np.pi / 3 * arm + rng.normal(0, 0.1, 300)
+points = np.c_[t * np.cos(angle), t * np.sin(angle)]
+spiral = Network(Dense(2, 32, "tanh"), Dense(32, 3, "softmax"), seed=0)
+
+
+kept = {}  # epoch -> all parameters as one vector
+
+
+class Watch(jitnet.Progress):
+    """Looks on while a network learns."""
+
+    def epoch(self, history, epochs):
+        if history.epochs in (1, 10, 30, 100, 300):
+            kept[history.epochs] = spiral.theta.copy()
+
+
+spiral.fit(points, arm, epochs=300, batch_size=30, optimizer=jitnet.Adam(0.02), progress=Watch())
+
+# %% The pictures
+figure = new_figure(
+    12, 4, "Digits: three ways to learn (left), what is read as what (middle), the six worst mistakes (right)"
+)
+left, middle, right = figure.subfigures(1, 3, width_ratios=[5, 4, 4])
+axis = left.subplots()
+for (name, history), color, marker in zip(histories.items(), (BLUE, ORANGE, GREEN), "os^", strict=True):
+    axis.semilogy(range(1, 21), history.loss, color=color, marker=marker, markersize=4, label=name)
+axis.set(xlabel="epoch", ylabel="loss while training", xticks=range(0, 21, 5))
+axis.grid(alpha=0.3)
+axis.legend()
+axis = middle.subplots()
+axis.imshow(np.where(np.eye(10, dtype=bool), 0, confusions), cmap="Greys", vmax=8)
+for (i, j), count in np.ndenumerate(confusions):
+    if count:
+        axis.text(j, i, count, ha="center", va="center", fontsize=8, weight="normal" if i == j else "bold")
+axis.set(xlabel="read as", ylabel="is", xticks=range(10), yticks=range(10))
+for axis, i in zip(right.subplots(2, 3).flat, worst, strict=True):
+    axis.imshow(test[0][i].reshape(8, 8), cmap="gray_r")
+    axis.set_title(f"a {test[1][i]}, read as {read[i]}\n({test[1][i]} gets {given[i]:.1%})", fontsize=9)
+    axis.set(xticks=[], yticks=[])
+save(figure, "07_digits")
+
+figure = new_figure(12, 3, "The borders between three arms of a spiral, as they form")
+side = np.linspace(-1.1, 1.1, 200)
+grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+for axis, (epoch, theta) in zip(figure.subplots(1, 5), kept.items(), strict=True):
+    spiral.theta[:] = theta
+    areas, share = spiral.predict(grid).reshape(200, 200), spiral.evaluate(points, arm)["accuracy"]
+    print(f"spiral after {epoch} epochs: {share:.1%} right")
+    axis.contourf(side, side, areas, levels=[-0.5, 0.5, 1.5, 2.5], colors=["#cfe3f2", "#fbe3cf", "#d5efe6"])
+    axis.contour(side, side, areas, levels=[0.5, 1.5], colors="black", linewidths=1)
+    for k, (color, marker) in enumerate(zip((BLUE, ORANGE, GREEN), "os^", strict=True)):
+        axis.plot(*points[arm == k].T, color=color, marker=marker, linestyle="", markersize=2.5)
+    axis.set(title=f"epoch {epoch}: {share:.0%} right", xlabel="input 0", ylabel="input 1", xticks=[], yticks=[])
+save(figure, "07_spiral")
+
+# %% Exercises
+# 1. Give SGD a learning rate of 0.5. Is it still behind Adam(0.003)?
+# 2. How many numbers does each rule remember from step to step, for each parameter?
+# 3. How many of the digits does the best straight classifier read, a network with no hidden layer?
+
+# %% Answers
+if ANSWERS:
+    print(f"answer 1: no: {learn(jitnet.SGD(0.5))[1].loss[-1]:.4f} after 20 epochs")
+    print("answer 2:", ", ".join(f"{name} {len(rule.memory)}" for name, rule in rules.items()))
+    straight = Network(Dense(64, 10, "softmax"), seed=0)
+    straight.fit(*train, epochs=20, batch_size=32, optimizer=jitnet.Momentum(0.1))
+    print(f"answer 3: {straight.evaluate(*test)['accuracy']:.3f} of them, not far behind")

@@ -1,0 +1,98 @@
+"""Lesson 8. Climbing the ladder: why is one loop ten thousand times as fast as another?
+
+The product Z = X·W, computed by five loops of jitnet/kernels/matmul.py. Each has one idea more than the one before.
+All do the same multiplications, so what an idea is worth can be predicted from three numbers of your machine: how fast
+its clock ticks, how fast its nearest cache gives, and how much it can multiply at most. Then we measure.
+
+Lines that begin with `# >` are what the lesson prints; the times are those of your machine, on one thread.
+"""
+
+# %%
+from _course import ANSWERS, BLUE, ORANGE, new_figure, save
+
+import jitnet
+from jitnet.lab import ladder, machine
+
+# %% The limits of this machine
+# Measured once, by loops that do nothing else, and kept for the next time (`jitnet machine` shows all of them).
+limits = machine.limits()
+clock = limits["clock"] or 3e9  # it can be measured on some processors only; 3 GHz is a fair guess for the others
+cache = limits["bandwidth"]["L1"]["1"]["copy"]
+peak = limits["peak"]["float32"]["1"]
+print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9:.0f} GFLOP/s")
+
+# %% What we expect of each rung
+# A multiply-add is two floating point operations, 2 FLOP; so each prediction is 2 over the time of a multiply-add.
+#
+# python     The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
+# njit       The same loop, compiled. No interpreter, but each addition waits for the one before, since all go into
+#            the same sum: 4 ticks of the clock.
+# reordered  k outside, j inside. The additions go into different sums and need not wait; and as the numbers are
+#            neighbours in memory, a vector instruction takes 4, 8 or 16 of them at once. Now the way to memory counts:
+#            z[j] read, w[j] read, z[j] written, 12 bytes.
+# blocked    Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
+#            multiply-adds: 3 bytes for each. The cache could give for more than the peak; so the peak is the limit.
+# tile       The sums stay in registers, inside the processor, until they are complete. Hardly anything is left but
+#            multiply-adds: the peak again, and this time without the traffic that keeps a loop below it.
+predicted = {
+    "python": 2 / 200e-9,
+    "njit": 2 / (4 / clock),
+    "reordered": min(2 / (12 / cache), peak),
+    "blocked": min(2 / (3 / cache), peak),
+    "tile": peak,
+}
+
+# %% Measured
+# `measure` first checks that a loop is right, against float64, and only then times it, in turn with the others. (It
+# takes some ten seconds, and a few more the first time.) The first two gains are tens and hundreds; the last is a small
+# one. A prediction within a factor of 2 is a good one: it means that we have seen what limits the loop.
+# > all five are right: True
+result = ladder.measure("matmul", 240, threads=1)
+rungs = {rung["name"]: rung for rung in result["rungs"] if rung["name"] in predicted}
+print(f"all five are right: {all(rung['checked'] for rung in rungs.values())}")
+below = None
+for name, rate in predicted.items():
+    measured = rungs[name]["gflops"]
+    print(f"{name:10} predicted {rate / 1e9:8.3g} GFLOP/s, measured {measured:8.3g}", end="")
+    if below:
+        print(
+            f"; gain predicted {rate / predicted[below]:6.1f}, measured {measured / rungs[below]['gflops']:6.1f}",
+            end="",
+        )
+    print()
+    below = name
+print(f"from python to tile: {rungs['tile']['speedup']:.0f} times as fast")
+
+# %% The picture
+figure = new_figure(8, 3.4, "X·W, 240 × 240 × 240, on one thread: one idea a rung, predicted and measured")
+axis = figure.subplots()
+speeds = [rungs[name]["gflops"] for name in predicted]
+bars = axis.barh(list(predicted), speeds, color=BLUE, label="measured")
+axis.bar_label(bars, [f"{speed:.2g} GFLOP/s" for speed in speeds], label_type="center", color="white")
+axis.plot([rate / 1e9 for rate in predicted.values()], range(5), "D", color=ORANGE, label="predicted", markersize=8)
+axis.axvline(peak / 1e9, color="black", linestyle="--", label="peak of this machine")
+axis.set(xscale="log", xlabel="GFLOP/s, logarithmic; longer is faster", xlim=(min(speeds) / 20, peak / 1e9 * 2))
+axis.invert_yaxis()
+figure.legend(loc="outside lower center", ncols=3)
+save(figure, "08_the_ladder")
+
+# %% Exercises
+# 1. Read four_rows in jitnet/kernels/matmul.py. How many multiply-adds are in its inner loop, for how many numbers that
+#    are read and written?
+# 2. X, W and Z have 240² numbers each. How often is each number of W used? So how many bytes must one read for each
+#    multiply-add, at the very least, if everything is read from memory once?
+# 3. Why do the additions of njit not fill vectors, four or sixteen at a time? The compiler may not reorder a sum. Show
+#    with three numbers of float32 that the order matters.
+
+# %% Answers
+if ANSWERS:
+    import inspect
+
+    import numpy as np
+
+    text = inspect.getsource(jitnet.kernels.matmul.four_rows)
+    inner = text[text.index("for j in range(C.shape[1]):  # c") : text.index("for k in range(n - n % 4")]
+    print(f"answer 1: {inner.count('*')} multiply-adds; 4 numbers of B and 4 of C are read, 4 of C are written")
+    print(f"answer 2: 240 times; {2 * 4 * 240**2 / 240**3:.3f} bytes, of X and W together")
+    big, one = np.float32(1e8), np.float32(1)
+    print(f"answer 3: (1e8 − 1e8) + 1 = {(big - big) + one}, but (1e8 + 1) − 1e8 = {(big + one) - big}")

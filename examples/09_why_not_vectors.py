@@ -1,0 +1,102 @@
+"""Lesson 9. Why did it not vectorise? Six small loops, six reasons, and a cure of one line for each.
+
+A vector unit does the same to many numbers in one instruction: 4, 8 or 16 of float32. The compiler uses it whenever it
+can prove that the result stays the same, bit for bit. Where it cannot, it says why, and takes one number at a time.
+The loops are in _loops.py, each above the one that is mended: have it open beside this lesson.
+
+Lines that begin with `# >` are what the lesson prints; words and times are those of your compiler and machine.
+"""
+
+# %%
+from functools import partial
+from pathlib import Path
+
+import _loops
+import numpy as np
+from _course import ANSWERS, BLUE, ORANGE, new_figure, save
+
+import jitnet
+from jitnet.lab import explain
+from jitnet.lab.timing import in_turn
+
+# %% Six reasons
+# total     A sum has an order. Sixteen sums side by side, added up at the end, round differently from one.
+#           Cure: allow another order, fastmath={"reassoc", ...}.
+# roots     An exception ends the loop at its first bad number, and no later number may be touched then.
+#           Cure: choose a value instead, a if c else b, and look for NaN afterwards.
+# inverse   An exception that nobody wrote: Python raises one where it divides by 0, so a plain njit does, too.
+#           Cure: error_model="numpy", in which 1/0 is infinity.
+# growth    A call of math.exp takes one number at a time.
+#           Cure: a function made of +, −, × and ÷ only, such as the polynomial of jitnet/kernels/exponential.py.
+# doubled   x[i // 2]: the index is calculated. It could be negative, and then Python counts from the end.
+#           Cure: let the loop's own variable be the index: y[2i] = y[2i+1] = x[i].
+# smooth    A chain: each turn reads what the turn before has written. That is the one reason that may be final.
+#           Cure, if the old neighbour was meant: read from x, and write to y. It gives other numbers, the right ones.
+names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
+
+# %% What the compiler says
+# `explain` compiles a function, listens to the compiler and reads the machine code. (On the command line:
+# jitnet explain examples/_loops.py:total --types "float32[::1], float32[::1]" shows source and instructions.)
+# > whole vectors before: 0 of 6
+# > whole vectors after: 6 of 6
+here = Path(_loops.__file__)
+both = [*names, *(f"{name}_mended" for name in names)]
+try:
+    types = "float32[::1], float32[::1]"
+    found = explain.explain_all([{"target": f"{here}:{name}", "types": types} for name in both])
+    verdict = {name: found["verdicts"][0] for name, found in zip(both, found, strict=True)}
+    for name in names:
+        print(f"{name}: {verdict[name]['answer']}", f"    {verdict[name]['evidence'].split('. That is')[0]}", sep="\n")
+        print(f"    mended: {verdict[name + '_mended']['answer']}")
+    print("whole vectors before:", sum(verdict[name]["answer"].startswith("yes") for name in names), "of 6")
+    print("whole vectors after:", sum(verdict[name]["answer"].startswith("yes") for name in both[6:]), "of 6")
+except jitnet.Error as error:  # explain reads the instructions of x86-64 only; the rest of the lesson runs anywhere
+    print(error)
+
+# %% What it is worth
+# 4096 numbers lie in the nearest cache, so it is the arithmetic that counts. Each cure makes a loop several times as
+# fast, and five of them change no result beyond rounding.
+# > the same numbers within rounding: total roots inverse growth doubled
+x = np.random.default_rng(0).uniform(0.5, 1.5, 4096).astype(np.float32)
+results = {name: np.zeros_like(x) for name in both}
+timing = in_turn({name: partial(getattr(_loops, name), x, results[name]) for name in both})
+time = {name: timing[name].best * 1e9 / x.size for name in both}
+for name in names:
+    before, after = time[name], time[name + "_mended"]
+    print(f"{name}: {before:.3g} ns a number, mended {after:.3g}: {before / after:.1f} times as fast")
+same = [name for name in names if np.allclose(results[name], results[name + "_mended"], rtol=1e-5)]
+print("the same numbers within rounding:", *same)
+
+# %% The picture
+figure = new_figure(8, 3.6, "One line changed, and whole vectors are computed at a time")
+axis = figure.subplots()
+places = np.arange(6)
+for shift, color, hatch, label, some in (
+    (-0.2, ORANGE, "//", "as written", names),
+    (0.2, BLUE, "", "mended", both[6:]),
+):
+    bars = axis.barh(places + shift, [time[name] for name in some], 0.38, color=color, hatch=hatch, label=label)
+    axis.bar_label(bars, [f"{time[name]:.2g}" for name in some], padding=3)
+axis.set(xlabel="ns for each number, logarithmic; shorter is faster", xscale="log", yticks=places, yticklabels=names)
+axis.set_xlim(min(time.values()) / 2, max(time.values()) * 2)
+axis.invert_yaxis()
+figure.legend(loc="outside lower center", ncols=2)
+save(figure, "09_why_not_vectors")
+
+# %% Exercises
+# 1. total and total_mended add up the same numbers in two orders. Which sum is nearer to that of float64?
+# 2. For which x do smooth and smooth_mended agree?
+# 3. roots_mended raises nothing. Which line, after the call, finds out whether x held a negative number?
+
+# %% Answers
+if ANSWERS:
+    exact = x.sum(dtype=np.float64)
+    errors = [abs(results[name][0] - exact) / exact for name in ("total", "total_mended")]
+    print(f"answer 1: errors {errors[0]:.0e} and {errors[1]:.0e}: many short sums lose less than a long one")
+    flat = np.full_like(x, 3)
+    for name in ("smooth", "smooth_mended"):
+        getattr(_loops, name)(flat, results[name])
+    print(f"answer 2: where all numbers are equal: {np.array_equal(results['smooth'], results['smooth_mended'])}")
+    x[7] = -1
+    _loops.roots_mended(x, results["roots"])
+    print(f"answer 3: np.isnan(y).any(), which is {np.isnan(results['roots']).any()} if x[7] = -1")

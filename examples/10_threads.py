@@ -1,0 +1,143 @@
+"""Lesson 10. Threads: when are two cores twice as fast, and when are they wrong?
+
+`prange` gives the rounds of a loop to several threads. We see what gains by that and what does not, watch threads lose
+numbers because they write to one place, and find out how jitnet gives the same bits at any number of threads.
+
+Lines that begin with `# >` are what the lesson prints; the times are those of your machine.
+"""
+
+# %%
+from functools import partial
+
+import numba
+import numpy as np
+from _course import ANSWERS, BLUE, new_figure, save
+
+import jitnet
+from jitnet.backend import threads
+from jitnet.kernels import LADDERS
+from jitnet.lab.timing import in_turn
+
+most = numba.get_num_threads()
+rng = np.random.default_rng(0)
+print(f"threads: {most}" + (", so nothing below can be gained or lost" if most == 1 else ""))
+
+# %% What scales
+# Rows of Z = X·W do not depend on one another, so each thread takes some. Starting a parallel loop and waiting for the
+# slowest thread takes microseconds. A product that takes longer than that gains nearly as many times as there are
+# cores. One that is over in a microsecond loses: threads make it slower. jitnet's best rung asks first whether there
+# is enough work. And a loop that only reads and writes memory, such as relu for large matrices, gains as much as memory
+# can give to several cores at once, which is less than the number of cores if there are many. All this holds while the
+# cores are free: if other programs keep them busy, the threads wait for one another, and every gain can turn into a
+# loss. Then close what you can, and run this cell again.
+
+
+def matrix(rows, columns):
+    return rng.standard_normal((rows, columns)).astype(np.float32)
+
+
+def product(rung, n):
+    return partial(LADDERS["matmul"][rung], matrix(n, n), matrix(n, n), matrix(n, n))
+
+
+work = {
+    "product, 512³": product("tile_parallel", 512),
+    "product, 16³": product("blocked_parallel", 16),
+    "product, 16³, that asks first": product("tile_parallel", 16),
+    "relu, 3000 × 3000": partial(LADDERS["relu"]["parallel"], matrix(3000, 3000), matrix(3000, 3000)),
+}
+
+
+def at(count, call):
+    with threads(count):
+        return in_turn({"": call})[""].best
+
+
+gain = {}
+for name, call in work.items():
+    one, all_of_them = at(1, call), at(most, call)
+    gain[name] = one / all_of_them
+    print(f"{name}: {one * 1e6:.4g} µs on 1 thread, {all_of_them * 1e6:.4g} µs on {most}: gain {gain[name]:.2f}")
+
+# %% A race
+# How often does each digit occur among forty million? Every round adds 1 to one of ten counters, and to add is to read,
+# to increase and to write back. If two threads read the same old value, one of the two additions is lost, and nobody
+# is told: no error, no warning, a count that is too small, and another one the next time. It may even be right for
+# many times, while other programs leave us one core only: then the threads run one after the other. We try until
+# five counts were wrong, twenty times at most. One thread always counts right.
+# > 1 thread counts 40000000 of 40000000
+
+
+@numba.njit(parallel=True)
+def count(digits, counters):
+    for i in numba.prange(digits.size):
+        counters[digits[i]] += 1
+
+
+def counted(loop, digits, shape):
+    counters = np.zeros(shape, np.int64)
+    loop(digits, counters)
+    return counters.sum()
+
+
+digits = rng.integers(0, 10, 40_000_000, np.uint8)
+with threads(1):
+    print(f"1 thread counts {counted(count, digits, 10)} of {digits.size}")
+wrong, tries = [], 0
+while len(wrong) < 5 and tries < 20:
+    total, tries = counted(count, digits, 10), tries + 1
+    wrong += [total] if total != digits.size else []
+print(f"several threads: wrong in {len(wrong)} of {tries} tries:", *wrong)
+
+# %% The cure
+# Every round of the parallel loop gets counters of its own, and somebody adds them up afterwards. It is the rule for
+# all kernels of jitnet: a parallel loop runs over the elements of the output, each written by one thread only.
+# > counters of their own: 40000000 of 40000000
+
+
+@numba.njit(parallel=True)
+def count_by_parts(digits, counters):
+    size = digits.size // len(counters)
+    for part in numba.prange(len(counters)):
+        for i in range(part * size, (part + 1) * size):
+            counters[part, digits[i]] += 1
+
+
+print(f"counters of their own: {counted(count_by_parts, digits, (100, 10))} of {digits.size}")
+
+# %% The same bits
+# A sum of floating point numbers depends on its order. Who gives each thread a piece of the sum gets other digits with
+# another number of threads. In jitnet each sum has one order, whoever adds it up: training gives the same bits.
+# > trained with 1 thread and with several: the same bits: True
+trained = []
+for how_many in (1, most):
+    net = jitnet.Network(jitnet.Dense(64, 512, "relu"), jitnet.Dense(512, 10, "softmax"), seed=0)
+    net.fit(*jitnet.data.digits(), epochs=2, batch_size=256, optimizer=jitnet.Adam(0.003), threads=how_many)
+    trained.append(net.theta.copy())
+print(f"trained with 1 thread and with several: the same bits: {np.array_equal(*trained)}")
+
+# %% The picture
+figure = new_figure(8, 3, f"{most} threads instead of one: work that is long enough gains, a short product loses")
+axis = figure.subplots()
+bars = axis.barh(list(gain), list(gain.values()), color=BLUE)
+axis.bar_label(
+    bars, [f"{factor:.2f}" for factor in gain.values()], padding=4, bbox={"fc": "white", "ec": "none", "pad": 1}
+)
+axis.axvline(1, color="black", label="nothing gained")
+axis.axvline(most, color="black", linestyle="--", label="as many times as threads")
+axis.set(xlabel="times as fast as one thread", xlim=(0, 1.15 * max(most, *gain.values())))
+axis.invert_yaxis()
+figure.legend(loc="outside lower center", ncols=2)
+save(figure, "10_threads")
+
+# %% Exercises
+# 1. A parallel loop costs 5 µs to start. How long must work take on one thread, so that two threads halve it to within
+#    a tenth, that is, to 0.55 of its time?
+# 2. Add up 1, −1 and 10⁻²⁰ from the left, and then from the right. Which order is right?
+# 3. How many FLOP must a kernel of jitnet have to do before it uses threads? Find the number in kernels/threads.py.
+
+# %% Answers
+if ANSWERS:
+    print(f"answer 1: t/2 + 5 = 0.55·t, so t = {5 / 0.05:.0f} µs")
+    print(f"answer 2: {(1 - 1) + 1e-20}, and {1 + (-1 + 1e-20)}: the first")
+    print(f"answer 3: {jitnet.kernels.threads.LEAST_FLOP}")

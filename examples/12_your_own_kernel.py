@@ -1,0 +1,123 @@
+"""Lesson 12. Your own kernel: is it right, and how fast is it?
+
+Now it is your turn. We write a loop for X·W with an idea of our own, say beforehand what the idea should be worth, and
+hand it to the lab, which tries it on awkward shapes, compares it with float64, and ranks it among the rungs of
+jitnet. The first version looks right, and is not.
+
+Lines that begin with `# >` are what the lesson prints; the times are those of your machine, on one thread.
+"""
+
+# %%
+import numba
+from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save
+
+from jitnet.lab import ladder, machine
+
+compiled = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet compiles its own
+
+# %% The idea
+# For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the nearest
+# cache, L1. (Lesson 8.) Of these, w[j] came there from farther away, since W, with 240 × 240 numbers, is larger than
+# most L1 caches: 4 bytes from there. Both streams flow at once, so the slower one is the limit.
+#
+# Take four k at once, and z[j] is read and written once for four of them: z[j], four w[j], z[j] again, six numbers for
+# four multiply-adds, or 6 bytes for each. That halves the traffic of L1. It saves nothing of the other stream.
+limits = machine.limits()
+level = next((name for name, size in limits["caches"].items() if size >= 4 * 240**2), "memory")
+near, far = limits["bandwidth"]["L1"]["1"]["copy"], limits["bandwidth"][level]["1"]["read"]
+
+
+def predicted(near_bytes, far_bytes):
+    """GFLOP/s, if a multiply-add moves so many bytes from or to L1, and so many from where W lies."""
+    return min(2 / max(near_bytes / near, far_bytes / far), limits["peak"]["float32"]["1"]) / 1e9
+
+
+expected = {"reordered": predicted(12, 4), "four_k": predicted(6, 4), "blocked": predicted(3, 1)}
+print(f"W lies in {level}, which gives {far / 1e9:.0f} GB/s; L1 moves {near / 1e9:.0f} GB/s")
+
+
+@compiled
+def first_try(X, W, Z):
+    """Four k at once."""
+    for i in range(X.shape[0]):
+        z = Z[i]
+        z[:] = 0
+        for k in range(0, X.shape[1], 4):
+            x0, x1, x2, x3 = X[i, k], X[i, k + 1], X[i, k + 2], X[i, k + 3]
+            w0, w1, w2, w3 = W[k], W[k + 1], W[k + 2], W[k + 3]
+            for j in range(z.size):
+                z[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+
+
+# %% Right for many sizes
+# A kernel has the arguments of a rung: inputs first, outputs last; it writes Z and returns nothing. Ours is right for
+# 240 × 240 × 240. But what if the number of inputs is no multiple of 4? Then k + 3 runs over the end. Compiled loops do
+# not check that: they read what lies behind. The lab has arrays with guards around them, and shapes with odd numbers.
+# > first_try is right: False
+result = ladder.compare("matmul", {"first_try": first_try}, size=64, threads=1)
+mine = result["rungs"][-1]
+print(f"first_try is right: {mine['checked']}")
+print(f"what is wrong: {mine['fault']}")
+
+
+# %% Mended
+# As many fours as there are, and then the rest, one by one. It is a second loop, and the price of every block.
+# > four_k is right: True
+@compiled
+def four_k(X, W, Z):
+    """Like reordered, but four k at once; saves three of four trips of z to memory."""
+    n = X.shape[1]
+    for i in range(X.shape[0]):
+        z = Z[i]
+        z[:] = 0
+        for k in range(0, n - n % 4, 4):
+            x0, x1, x2, x3 = X[i, k], X[i, k + 1], X[i, k + 2], X[i, k + 3]
+            w0, w1, w2, w3 = W[k], W[k + 1], W[k + 2], W[k + 3]
+            for j in range(z.size):
+                z[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+        for k in range(n - n % 4, n):
+            x, w = X[i, k], W[k]
+            for j in range(z.size):
+                z[j] += x * w[j]
+
+
+result = ladder.compare("matmul", {"four_k": four_k}, size=240, threads=1)
+print(f"four_k is right: {result['rungs'][-1]['checked']}")
+speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
+
+# %% Its place on the ladder
+# Between reordered and blocked, which is where the prediction puts it: blocked takes four rows too, so that each number
+# of W that comes from afar serves four of them. (From a terminal, with the kernel in mine.py:
+# jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1.)
+for name, gflops in expected.items():
+    print(f"{name:9} predicted {gflops:5.1f} GFLOP/s, measured {speed[name]:5.1f}")
+
+# %% The picture
+figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: a kernel of our own among the rungs")
+axis = figure.subplots()
+order = ["python", "njit", "reordered", "four_k", "blocked", "tile"]
+bars = axis.barh(order, [speed[name] for name in order], color=BLUE, label="measured")
+bars[3].set(facecolor=GREEN, edgecolor="black", linewidth=2)
+axis.bar_label(bars, [f"{speed[name]:.2g} GFLOP/s" for name in order], label_type="center", color="white")
+axis.plot(list(expected.values()), list(expected), "D", color=ORANGE, label="predicted", markersize=8)
+axis.set(xscale="log", xlabel="GFLOP/s, logarithmic; longer is faster", xlim=(min(speed.values()) / 20, None))
+axis.invert_yaxis()
+figure.legend(loc="outside lower center", ncols=2)
+save(figure, "12_your_own_kernel")
+
+# %% Exercises
+# 1. What do you predict for eight k at once?
+# 2. And for four rows at once, with one k?
+# 3. Somebody writes a kernel that returns X @ W. What does the lab say?
+
+
+# %% Answers
+def returns(X, W, Z):
+    return X @ W
+
+
+if ANSWERS:
+    print(f"answer 1: 10 numbers for 8 multiply-adds, 5 bytes, and 4 from W: {predicted(5, 4):.1f} GFLOP/s")
+    print(f"answer 2: 9 numbers for 4 multiply-adds, 9 bytes, and 1 from W: {predicted(9, 1):.1f} GFLOP/s")
+    wrong = ladder.compare("matmul", {"returns": returns}, size=16, threads=1)["rungs"][-1]
+    print(f"answer 3: {wrong['fault']}")
