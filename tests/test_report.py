@@ -8,16 +8,16 @@ import pytest
 from command import jitnet_command
 
 from jitnet.kernels import LADDERS
-from jitnet.lab import report
+from jitnet.lab import report, training
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-COMPILED = [name for name in LADDERS["matmul"] if name not in ("python", "numpy")]
+COMPILED = [name for name in LADDERS["matmul_tn"] if name not in ("python", "numpy")]
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    result = jitnet_command("report", "matmul", "relu", "--size", "48", "--out", path, "--json", "--quiet")
+    result = jitnet_command("report", "matmul_tn", "train", "--size", "48", "--out", path, "--json", "--quiet")
     assert result.stderr == ""
     return path, json.loads(result.stdout)
 
@@ -50,20 +50,20 @@ def page(browser, page_file):
 
 
 def lit(page, side):
-    return page.locator(f"#matmul-blocked .{side} .lit")
+    return page.locator(f"#matmul_tn-tile .{side} .lit")
 
 
 def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
     assert page.complaints == []
     assert page.requests == [page_file[0].as_uri()]
-    for name in LADDERS["matmul"]:
-        assert page.locator("#matmul .ladder th", has_text=re.compile(f"^{name}$")).count() == 1
+    for name in LADDERS["matmul_tn"]:
+        assert page.locator("#matmul_tn .ladder th", has_text=re.compile(f"^{name}$")).count() == 1
     for name in COMPILED:
-        assert page.locator(f"#matmul-{name} .source .hot").count() > 0
-        assert page.locator(f"#matmul-{name} .assembly .hot").count() > 0
-        assert page.locator(f"#matmul-{name} .verdicts li").count() >= 8
-    for operation in ("matmul", "relu"):
-        assert page.locator(f"#{operation}-roofline svg circle").count() == len(LADDERS[operation])
+        assert page.locator(f"#matmul_tn-{name} .source .hot").count() > 0
+        assert page.locator(f"#matmul_tn-{name} .assembly .hot").count() > 0
+        assert page.locator(f"#matmul_tn-{name} .verdicts li").count() >= 8
+    for operation, rungs in (("matmul_tn", LADDERS["matmul_tn"]), ("train", training.RUNGS)):
+        assert page.locator(f"#{operation}-roofline svg circle").count() == len(rungs)
         assert page.locator(f"#{operation}-ledger").inner_text().strip()
     assert "GFLOP/s" in page.locator("#machine").inner_text()
     for link in page.locator("a[href^='#']").all():
@@ -71,13 +71,13 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
 
 
 def test_pointing_at_a_line_lights_its_instructions_and_back(page):
-    line = page.locator("#matmul-blocked .source .hot").nth(1)
+    line = page.locator("#matmul_tn-tile .source .hot").nth(1)
     line.hover()
     at = line.get_attribute("data-at")
     assert lit(page, "source").count() == 1
     instructions = lit(page, "assembly")
-    assert instructions.count() == page.locator(f"#matmul-blocked .assembly [data-at='{at}']").count() > 0
-    instruction = page.locator("#matmul-blocked .assembly .hot").first
+    assert instructions.count() == page.locator(f"#matmul_tn-tile .assembly [data-at='{at}']").count() > 0
+    instruction = page.locator("#matmul_tn-tile .assembly .hot").first
     instruction.hover()
     at = instruction.get_attribute("data-at")
     assert [part.get_attribute("data-at") for part in lit(page, "source").all()] == [at]
@@ -86,7 +86,7 @@ def test_pointing_at_a_line_lights_its_instructions_and_back(page):
 
 
 def test_the_keyboard_does_the_same(page):
-    first = page.locator("#matmul-blocked .source .hot").first
+    first = page.locator("#matmul_tn-tile .source .hot").first
     first.focus()
     assert lit(page, "assembly").count() > 0
     before = lit(page, "source").get_attribute("data-at")
@@ -129,7 +129,7 @@ def test_everything_is_printed(browser, page_file, tmp_path):
     page = browser.new_page()
     page.goto(page_file[0].as_uri())
     page.emulate_media(media="print")
-    side = page.locator("#matmul-tile .source")
+    side = page.locator("#matmul_tn-tile .source")
     assert side.evaluate(
         "(side) => side.scrollHeight <= side.clientHeight + 1"
     )  # nothing is hidden behind a scroll bar
