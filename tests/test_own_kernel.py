@@ -359,7 +359,7 @@ def test_errors_are_one_line(arguments, message, folder):
     assert message in result.stderr
 
 
-def test_functions_of_a_session():
+def test_closures_and_functions_of_main():
     """Closures and functions of __main__, and one that cannot be sent."""
     script = """
 import threading
@@ -370,8 +370,10 @@ from jitnet.lab import ladder
 def blocked_by(width):
     @njit
     def kernel(Z, A):
-        for i in range(0, len(Z), width):
-            A[i : i + width] = np.maximum(Z[i : i + width], 0)
+        for start in range(0, len(Z), width):
+            for i in range(start, min(start + width, len(Z))):
+                for j in range(Z.shape[1]):
+                    A[i, j] = max(Z[i, j], 0)
     return kernel
 
 @njit
@@ -380,7 +382,6 @@ def main(Z, A):
         for j in range(Z.shape[1]):
             A[i, j] = max(Z[i, j], 0)
 
-@njit
 def wrong(Z, A):
     A[:] = Z
 

@@ -90,7 +90,7 @@ def _child(job: bytes, errors: IO[bytes]) -> Iterator[tuple["subprocess.Popen[by
     """A child with its job, and the lines that it writes; an empty one is its end."""
     home = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-    # in a session of its own, ^C is for the parent to hear, and what the function starts can be ended with it
+    # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
     child = subprocess.Popen(
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
         env={**os.environ, "PYTHONPATH": paths}, start_new_session=True,
