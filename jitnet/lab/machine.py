@@ -35,6 +35,9 @@ TURNS = 9
 
 CYCLES_OF_A_STEP = 4
 
+LESS = 0.9
+"""Threads that reach less than this share of what one alone reaches were disturbed."""
+
 Report = Callable[[int, int, str], object]
 
 
@@ -43,7 +46,8 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
 
     Keys: cpu, cores, vector_bits, clock (Hz, or None), multiply_adds_per_cycle (vectors, or None), caches (bytes of
     each level), peak (dtype -> threads -> FLOP/s), bandwidth (level -> threads -> read, write, copy in bytes/s),
-    measured (date). Numbers of threads are text, as in JSON.
+    measured (date), disturbed (True if others took the cores meanwhile, as can be seen from the figures; then they are
+    not kept). Numbers of threads are text, as in JSON.
     """
     about, file = _identity(), cache_folder() / "machine.json"
     if not again:
@@ -54,6 +58,9 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
         except (OSError, ValueError, AttributeError):
             pass  # not there, or cut short: it can be measured again
     found = about | _measure(report)
+    found["disturbed"] = _is_disturbed(found)
+    if found["disturbed"]:
+        return found  # good for now, and not worth keeping
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with storage.replacing(file) as target:
@@ -116,6 +123,13 @@ def _measure(report: Report | None) -> dict[str, Any]:
         "bandwidth": bandwidth,
         "measured": datetime.date.today().isoformat(),
     }
+
+
+def _is_disturbed(found: dict[str, Any]) -> bool:
+    """Whether more threads were clearly slower than one, at what threads do not have to share."""
+    reading = {count: rates["read"] for count, rates in found["bandwidth"]["L1"].items()}
+    alone = [*found["peak"].values(), reading]
+    return any(rate < LESS * by_count["1"] for by_count in alone for rate in by_count.values())
 
 
 def _counts_of_threads(most: int) -> list[int]:
@@ -192,4 +206,7 @@ def as_text(found: dict[str, Any]) -> str:
         for kind in ("read", "write", "copy"):
             name = f"{level} {kind} GB/s" if kind != "read" else f"{level}{size} {kind} GB/s"
             lines.append(name.ljust(width) + "".join(f"{rates[c][kind] / 1e9:12.1f}" for c in counts))
-    return "\n".join([*lines, "", f"measured {found['measured']}; jitnet machine --again measures anew"])
+    said = f"measured {found['measured']}; jitnet machine --again measures anew"
+    if found["disturbed"]:
+        said = "Others used the cores meanwhile, so this is not kept. When they rest: jitnet machine --again"
+    return "\n".join([*lines, "", said])
