@@ -205,18 +205,19 @@ def accumulators(facts: Facts) -> Verdict:
         ) if carried else Verdict(
             "accumulators", "none: no value goes from turn to turn", None, "the calls push numbers onto the stack"
         )  # fmt: skip
+    if back:
+        also = f"; besides, {count(len(spills), 'trip')} to the stack" if spills else ""
+        over = f"; the loop over {facts.came_back} comes back to them" if facts.came_back else ", at the same place"
+        return Verdict(
+            "accumulators", f"in memory: {back} fetched and stored a turn", False,
+            "load, add, store" + over + also,
+            "keep each sum in a local variable or a tile of them in registers, and store it behind the loop",
+        )  # fmt: skip
     if spills:
         return Verdict(
             "accumulators", f"spilled: {count(len(spills), 'trip')} to the stack a turn", False,
             f"the machine has {facts.registers} vector registers, and the loop needs more",
             "fewer sums at a time: a smaller tile, or several loops",
-        )  # fmt: skip
-    if back:
-        over = f"; the loop over {facts.came_back} comes back to them" if facts.came_back else ", at the same place"
-        return Verdict(
-            "accumulators", f"in memory: {back} fetched and stored a turn", False,
-            "load, add, store" + over,
-            "keep each sum in a local variable or a tile of them in registers, and store it behind the loop",
         )  # fmt: skip
     if not carried:
         return Verdict("accumulators", "none: no value goes from turn to turn", None, "each turn stands by itself")
