@@ -145,6 +145,39 @@ def lines(x, y, z):
     assert found["sources"][0]["first"] == 4
 
 
+def test_functions_of_all_sorts(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("""from numba import njit
+
+@njit(["void(float64[::1])"])
+def declared(x):
+    for i in range(x.size):
+        x[i] = x[i] / 3
+
+@njit(fastmath=True)
+def expression(a, b):
+    return a * b + 2 * a
+
+@njit
+def grows(n):
+    found = []
+    for i in range(n):
+        found.append(i * 0.5)
+    return found
+""")
+    wanted = {"declared": None, "expression": "float64[::1], float64[::1]", "grows": "int64"}
+    declared, expression, grows = explain.explain_all(
+        {"target": f"{file}:{name}", "types": types} for name, types in wanted.items()
+    )
+    assert declared["signature"] == "float64[::1]"
+    assert verdict(declared, "divisions")["good"] is False
+    assert verdict(expression, "vectorised")["good"]
+    assert expression["loop"]["line"] == 10
+    assert {instruction["line"] for instruction in expression["instructions"]} <= {0, 10}
+    assert "NRT_" in verdict(grows, "calls")["answer"]
+    assert "allocate" in verdict(grows, "calls")["cure"]
+
+
 @pytest.mark.parametrize("name", ["order_cured", "unfused_cured", "call_fault"])
 def test_line_numbers_change_no_instruction(loops, name):
     kernel = getattr(faults, name)

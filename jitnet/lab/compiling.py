@@ -118,7 +118,8 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     dispatcher, types = _kernel(request) if ":" not in request["target"] else _function_of_user(request)
     body = dispatcher.py_func
     try:
-        dispatcher.compile(types)
+        if types not in dispatcher.overloads:
+            dispatcher.compile(types)
     except NumbaError as error:
         raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}") from None
     overload = dispatcher.overloads[types]

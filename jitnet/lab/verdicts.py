@@ -308,6 +308,11 @@ def calls(facts: Facts) -> Verdict:
     listed = ", ".join(f"{times} × {name}" for name, times in names.items())
     if not facts.loop.heavy_calls:
         return Verdict("calls", f"{listed} a turn", None, "it moves or clears memory, as fast as that goes")
+    if any(name.startswith("NRT_") for name in names):
+        return Verdict(
+            "calls", f"{listed} a turn", False, "memory is allocated, or references to it are counted",
+            "allocate arrays of their full size before the loop, and fill them in it",
+        )  # fmt: skip
     return Verdict(
         "calls", f"{listed} a turn", False, "a call takes one number, and all registers are saved around it", CALL_CURE
     )
