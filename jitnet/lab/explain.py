@@ -309,4 +309,5 @@ def _listing(found: dict[str, Any]) -> list[str]:
         *lines,
         "─" * WIDTH,
         "The target of an instruction stands last; what is in brackets is an address in memory.",
+        "✓ as it should be   ✗ to be mended   · may have to be so",
     ]

@@ -120,7 +120,7 @@ def width(facts: Facts) -> Verdict:
     return Verdict(
         "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
         "LLVM takes narrower vectors where it thinks that wide ones slow the clock, or where loops are short",
-        "ask for them: vector.wide(array) inside the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
+        "ask for them: jitnet.kernels.vector.wide(array) inside the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
     )  # fmt: skip
 
 
