@@ -81,10 +81,8 @@ def vectorised(facts: Facts) -> Verdict:
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
         return Verdict("vectorised", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
     if not facts.arithmetic and (facts.moved or cheap):
-        how = f"a call of {cheap[0]}, which moves whole vectors" if cheap else f"{count(len(facts.moved), 'move')} of "
-        return Verdict(
-            "vectorised", "yes: it moves whole vectors", True, how + ("" if cheap else "whole vectors a turn")
-        )
+        how = f"by a call of {cheap[0]}" if cheap else f"{len(facts.moved)} loads and stores of whole vectors a turn"
+        return Verdict("vectorised", "yes: it moves whole vectors", True, how)
     if llvm and facts.loop.far_apart:
         return Verdict(
             "vectorised", "no: one number at a time", False,
@@ -120,7 +118,7 @@ def width(facts: Facts) -> Verdict:
     return Verdict(
         "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
         "LLVM takes narrower vectors where it thinks that wide ones slow the clock, or where loops are short",
-        "ask for them: jitnet.kernels.vector.wide(array) inside the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
+        "ask for them: jitnet.kernels.vector.wide(array) in the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
     )  # fmt: skip
 
 
