@@ -78,7 +78,9 @@ def test_every_kernel_of_the_registry(registry, rung):
         assert verdict(found, "accumulators")["answer"] == "in registers: 1"
     else:
         assert vectorised["good"], vectorised
-        assert verdict(found, "vector width")["good"] is not False, found["verdicts"]
+        width = verdict(found, "vector width")
+        asks = plain in ("tile", "polynomial", "wide")  # for others LLVM takes 256 bits on Intel's servers
+        assert width["good"] is not False or ("256 bits" in width["answer"] and not asks), found["verdicts"]
     if plain == "tile":
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "loads and stores")["good"]
@@ -92,7 +94,7 @@ def test_every_kernel_of_the_registry(registry, rung):
 
 def test_vectors_of_the_host(registry):
     register = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[VECTOR_BYTES]
-    for rung in ("matmul.reordered", "matmul.blocked_parallel", "matmul.tile", "sigmoid.polynomial", "sgd.wide"):
+    for rung in ("matmul.tile", "matmul.tile_parallel", "sigmoid.polynomial", "sgd.wide", "adam.wide_parallel"):
         assert f"{VECTOR_BYTES // 4} float32 at a time" in verdict(registry[rung], "vectorised")["answer"]
         assert f"{8 * VECTOR_BYTES} bits" in verdict(registry[rung], "vector width")["answer"]
         assert any(register in instruction["text"] for instruction in registry[rung]["instructions"])
@@ -143,6 +145,39 @@ def lines(x, y, z):
         assert lines == {line}, (pattern, found["instructions"])
     assert (found["loop"]["line"], found["loop"]["last"], found["loop"]["function"]) == (5, 9, "lines")
     assert found["sources"][0]["first"] == 4
+
+
+def test_functions_of_all_sorts(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("""from numba import njit
+
+@njit(["void(float64[::1])"])
+def declared(x):
+    for i in range(x.size):
+        x[i] = x[i] / 3
+
+@njit(fastmath=True)
+def expression(a, b):
+    return a * b + 2 * a
+
+@njit
+def grows(n):
+    found = []
+    for i in range(n):
+        found.append(i * 0.5)
+    return found
+""")
+    wanted = {"declared": None, "expression": "float64[::1], float64[::1]", "grows": "int64"}
+    declared, expression, grows = explain.explain_all(
+        {"target": f"{file}:{name}", "types": types} for name, types in wanted.items()
+    )
+    assert declared["signature"] == "float64[::1]"
+    assert verdict(declared, "divisions")["good"] is False
+    assert verdict(expression, "vectorised")["good"]
+    assert expression["loop"]["line"] == 10
+    assert {instruction["line"] for instruction in expression["instructions"]} <= {0, 10}
+    assert "NRT_" in verdict(grows, "calls")["answer"]
+    assert "allocate" in verdict(grows, "calls")["cure"]
 
 
 @pytest.mark.parametrize("name", ["order_cured", "unfused_cured", "call_fault"])
@@ -233,7 +268,7 @@ def test_errors_of_functions(mine):
     """Asked in one process, since each takes a second to start."""
     cases = [
         ("mine.py:fin", {"types": "float32[::1]"}, "unknown function of .*known: .*did you mean 'fine'"),
-        ("mine.py:LENGTH", {}, "is a int; give a function under @njit"),
+        ("mine.py:LENGTH", {}, "is of type int; give a function under @njit"),
         ("mine.py:wrong", {"types": "float32[::1]"}, r"does not compile: .*upper.*mine.py, line 15"),
         ("mine.py:fine", {}, r"fine\(x\) needs to know what it is compiled for"),
         ("mine.py:fine", {"arguments": "ones(3, flaot32)"}, "cannot be evaluated: NameError.*flaot32"),

@@ -118,7 +118,8 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     dispatcher, types = _kernel(request) if ":" not in request["target"] else _function_of_user(request)
     body = dispatcher.py_func
     try:
-        dispatcher.compile(types)
+        if types not in dispatcher.overloads:
+            dispatcher.compile(types)
     except NumbaError as error:
         raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}") from None
     overload = dispatcher.overloads[types]
@@ -185,7 +186,7 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
     function = getattr(module, name)
     if not inspect.isfunction(function) and not isinstance(function, Dispatcher):
         raise checks.Error(
-            f"{request['target']} is a {type(function).__name__}; give a function under @njit, or a plain one"
+            f"{request['target']} is of type {type(function).__name__}; give a function under @njit, or a plain one"
         )
     if request["options"] is not None or inspect.isfunction(function):
         options = {**OPTIONS, "_nrt": True} if request["options"] is None else _stated(request["options"])

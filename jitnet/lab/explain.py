@@ -206,9 +206,10 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(instruction: Instruction) -> Place:
-    """The innermost place that is not inside Numba; of a loop that Numba itself wrote, that one."""
+    """The innermost place in a function that is not Numba's; where all are Numba's, the innermost."""
     ours = [place for place in instruction.places if not place[0].startswith(_NUMBA)]
-    return (ours or list(instruction.places) or [("", 0)])[-1]
+    named = [place for place in ours if sources.function_around(*place)[0]]  # array expressions claim to be on line 1
+    return (named or ours or list(instruction.places) or [("", 0)])[-1]
 
 
 def _line(file: str, line: int) -> str:
@@ -308,4 +309,5 @@ def _listing(found: dict[str, Any]) -> list[str]:
         *lines,
         "─" * WIDTH,
         "The target of an instruction stands last; what is in brackets is an address in memory.",
+        "✓ as it should be   ✗ to be mended   · may have to be so",
     ]

@@ -23,7 +23,7 @@ TURNS = 12
 
 CALL = 10
 
-CHEAP = ("memset", "memcpy", "memmove", "NRT_")
+CHEAP = ("memset", "memcpy", "memmove")
 """Calls that do no arithmetic."""
 
 
@@ -82,14 +82,16 @@ class Candidate:
         return walks or any("gather" in o.name or "scatter" in o.name for _, o in self.operations)
 
     @property
-    def yield_(self) -> tuple[bool, float, int]:
+    def yield_(self) -> tuple[bool, bool, float, int]:
         """Numbers calculated, or else moved, for each instruction; then, the fewer masks the better.
 
-        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1.
+        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1, and
+        so is one without any arithmetic on floats.
         """
         done: float = sum(o.lanes * (2 if o.kind == "fma" else 1) for o in self.arithmetic)
         done = done or sum(o.bits or 64 for _, o in self.operations if o.loads or o.stores) / 64
-        return self.slow > 0, done / len(self.operations), -sum(o.is_masked for _, o in self.operations)
+        masks = sum(o.is_masked for _, o in self.operations)
+        return self.slow > 0, any(o.is_float for o in self.arithmetic), done / len(self.operations), -masks
 
 
 def moves_vectors(operation: Operation) -> bool:

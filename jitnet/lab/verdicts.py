@@ -81,10 +81,8 @@ def vectorised(facts: Facts) -> Verdict:
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
         return Verdict("vectorised", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
     if not facts.arithmetic and (facts.moved or cheap):
-        how = f"a call of {cheap[0]}, which moves whole vectors" if cheap else f"{count(len(facts.moved), 'move')} of "
-        return Verdict(
-            "vectorised", "yes: it moves whole vectors", True, how + ("" if cheap else "whole vectors a turn")
-        )
+        how = f"by a call of {cheap[0]}" if cheap else f"{len(facts.moved)} loads and stores of whole vectors a turn"
+        return Verdict("vectorised", "yes: it moves whole vectors", True, how)
     if llvm and facts.loop.far_apart:
         return Verdict(
             "vectorised", "no: one number at a time", False,
@@ -120,7 +118,7 @@ def width(facts: Facts) -> Verdict:
     return Verdict(
         "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
         "LLVM takes narrower vectors where it thinks that wide ones slow the clock, or where loops are short",
-        "ask for them: vector.wide(array) inside the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
+        "ask for them: jitnet.kernels.vector.wide(array) in the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
     )  # fmt: skip
 
 
@@ -205,18 +203,19 @@ def accumulators(facts: Facts) -> Verdict:
         ) if carried else Verdict(
             "accumulators", "none: no value goes from turn to turn", None, "the calls push numbers onto the stack"
         )  # fmt: skip
+    if back:
+        also = f"; besides, {count(len(spills), 'trip')} to the stack" if spills else ""
+        over = f"; the loop over {facts.came_back} comes back to them" if facts.came_back else ", at the same place"
+        return Verdict(
+            "accumulators", f"in memory: {back} fetched and stored a turn", False,
+            "load, add, store" + over + also,
+            "keep each sum in a local variable or a tile of them in registers, and store it behind the loop",
+        )  # fmt: skip
     if spills:
         return Verdict(
             "accumulators", f"spilled: {count(len(spills), 'trip')} to the stack a turn", False,
             f"the machine has {facts.registers} vector registers, and the loop needs more",
             "fewer sums at a time: a smaller tile, or several loops",
-        )  # fmt: skip
-    if back:
-        over = f"; the loop over {facts.came_back} comes back to them" if facts.came_back else ", at the same place"
-        return Verdict(
-            "accumulators", f"in memory: {back} fetched and stored a turn", False,
-            "load, add, store" + over,
-            "keep each sum in a local variable or a tile of them in registers, and store it behind the loop",
         )  # fmt: skip
     if not carried:
         return Verdict("accumulators", "none: no value goes from turn to turn", None, "each turn stands by itself")
@@ -307,6 +306,11 @@ def calls(facts: Facts) -> Verdict:
     listed = ", ".join(f"{times} × {name}" for name, times in names.items())
     if not facts.loop.heavy_calls:
         return Verdict("calls", f"{listed} a turn", None, "it moves or clears memory, as fast as that goes")
+    if any(name.startswith("NRT_") for name in names):
+        return Verdict(
+            "calls", f"{listed} a turn", False, "memory is allocated, or references to it are counted",
+            "allocate arrays of their full size before the loop, and fill them in it",
+        )  # fmt: skip
     return Verdict(
         "calls", f"{listed} a turn", False, "a call takes one number, and all registers are saved around it", CALL_CURE
     )
