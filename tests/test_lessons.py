@@ -28,7 +28,7 @@ ONLY_ON_X86 = "whole vectors "
 def run(lesson, *arguments, **environment):
     names = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
     return subprocess.run(
-        [sys.executable, "-W", "error", str(lesson), *map(str, arguments)],
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(lesson), *map(str, arguments)],
         capture_output=True, text=True, encoding="utf-8", check=False, env={**names, **environment},
     )  # fmt: skip
 
