@@ -180,7 +180,8 @@ def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:
 def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
     place, name = request["target"].rsplit(":", 1)
     module = _imported(place)
-    known = [known for known, value in vars(module).items() if inspect.isfunction(value) or hasattr(value, "py_func")]
+    own = {n: value for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+    known = [n for n, value in own.items() if inspect.isfunction(value) or hasattr(value, "py_func")]
     if not hasattr(module, name):
         checks.one_of(f"function of {place}", name, known)
     function = getattr(module, name)
