@@ -12,8 +12,9 @@ from command import jitnet_command
 from packaging.specifiers import SpecifierSet
 
 from jitnet import cli
-from jitnet.lab import child, doctor, hardware, packages, settings, versions
-from jitnet.lab.items import Item, export, pip_install, unset
+from jitnet.lab import child, doctor
+from jitnet.lab.checkup import hardware, packages, settings, versions
+from jitnet.lab.checkup.items import Item, export, pip_install, unset
 
 PIP = pip_install()
 

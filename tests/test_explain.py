@@ -14,8 +14,9 @@ import jitnet.cli
 from jitnet.kernels import LADDERS
 from jitnet.kernels.tile import ROWS, VECTORS
 from jitnet.kernels.vector import VECTOR_BYTES
-from jitnet.lab import explain, sources
-from jitnet.lab.x86 import understood
+from jitnet.lab import explain
+from jitnet.lab.machine_code import sources
+from jitnet.lab.machine_code.x86 import understood
 
 RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
 COMPILED = [rung for rung in RUNGS if not rung.endswith((".python", ".numpy"))]

@@ -10,7 +10,8 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import ladder, training
+from jitnet.lab import ladder
+from jitnet.lab.contest import training
 
 LIMITS = {
     "cpu": "a machine", "caches": {"L1": 1 << 15, "L2": 1 << 20}, "peak": {"float32": {"1": 1e11, "2": 2e11}},

@@ -14,7 +14,8 @@ from command import JITNET
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import judge, ladder
+from jitnet.lab import ladder
+from jitnet.lab.contest import judge
 
 KERNELS = '''
 import ctypes, os, sys, time

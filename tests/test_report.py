@@ -8,7 +8,8 @@ import pytest
 from command import jitnet_command
 
 from jitnet.kernels import LADDERS
-from jitnet.lab import report, training
+from jitnet.lab import report
+from jitnet.lab.contest import training
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COMPILED = [name for name in LADDERS["matmul_tn"] if name not in ("python", "numpy")]

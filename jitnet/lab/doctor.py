@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from .checkup.hardware import examine_compiler, examine_gpu, examine_threads
+from .checkup.items import NOTE, WRONG, Item
+from .checkup.packages import examine_extras, examine_jitnet, examine_needed, examine_python
+from .checkup.settings import examine_cache, examine_settings
 from .child import one_line
-from .hardware import examine_compiler, examine_gpu, examine_threads
-from .items import NOTE, WRONG, Item
-from .packages import examine_extras, examine_jitnet, examine_needed, examine_python
-from .settings import examine_cache, examine_settings
 
 Report = Callable[[int, int, str], object]
 

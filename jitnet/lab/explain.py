@@ -25,10 +25,10 @@ import numba
 from .. import checks
 from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
-from . import remarks, sources
-from .assembly import Instruction, Place, functions_of, plain_name
-from .hottest import Candidate, candidates, hottest
-from .verdicts import Facts, verdicts
+from .machine_code import remarks, sources
+from .machine_code.assembly import Instruction, Place, functions_of, plain_name
+from .machine_code.hottest import Candidate, candidates, hottest
+from .machine_code.verdicts import Facts, verdicts
 
 Report = Callable[[int, int, str], object]
 
@@ -134,7 +134,7 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
     """What the child process answers: assembly and remarks for each request, or {"error": ...}."""
     paths = [str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-m", "jitnet.lab.compiling"]
+    command = [sys.executable, "-m", "jitnet.lab.machine_code.compiling"]
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(

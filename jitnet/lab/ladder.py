@@ -14,11 +14,12 @@ import numba
 import numpy as np
 
 from .. import backend, checks
-from . import contestants, machine, roofline, trial
-from . import own as functions
-from .contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
+from . import machine, roofline
+from .contest import contestants, trial
+from .contest import own as functions
+from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
+from .contest.own import Own
 from .oracle import Shape
-from .own import Own
 from .timing import ContestantError, Timing, in_turn
 
 PATIENCE = 0.5

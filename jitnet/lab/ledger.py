@@ -23,11 +23,12 @@ from ..kernels import LADDERS, SIGNATURES
 from ..kernels.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..network import Network
 from ..optimizers import SGD
-from . import contestants, ladder, machine, oracle, training
+from . import ladder, machine, oracle
 from .child import NoAnswerError, ask
+from .contest import contestants, training
+from .contest.training import CLASSES
 from .oracle import Shape
 from .timing import Call, in_turn, manageable, time_of
-from .training import CLASSES
 
 WARM = 3
 """Processes that load from the cache; the median counts. Compiling takes seconds, and is measured once."""

@@ -20,8 +20,8 @@ import numpy as np
 from .. import __version__, checks, storage
 from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
-from .charts import roofline_places
-from .contestants import known
+from .contest.contestants import known
+from .page.charts import roofline_places
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")

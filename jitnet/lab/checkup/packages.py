@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import __version__
+from ... import __version__
 from .items import NOTE, OK, WRONG, Item, pip_install
 from .versions import Requirement, fits, installed, metadata_of, normal, requirements
 
@@ -38,7 +38,7 @@ def examine_python() -> Iterator[Item]:
 
 def examine_jitnet() -> Iterator[Item]:
     """Is jitnet installed, and is what runs what is installed?"""
-    root, version = Path(__file__).parents[2], installed("jitnet")
+    root, version = Path(__file__).parents[3], installed("jitnet")
     if version == __version__:
         yield Item("jitnet", OK, f"{version} in {root}")
         return

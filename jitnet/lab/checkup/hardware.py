@@ -17,11 +17,11 @@ import numpy as np
 from numba import prange
 from numba.np.ufunc.parallel import get_thread_id
 
-from ..kernels.jit import compiled, is_compiled
-from ..kernels.legend import Vector
-from ..kernels.strip import load, spread, store
-from ..kernels.vector import lanes
-from .child import NoAnswerError, ask
+from ...kernels.jit import compiled, is_compiled
+from ...kernels.legend import Vector
+from ...kernels.strip import load, spread, store
+from ...kernels.vector import lanes
+from ..child import NoAnswerError, ask
 from .items import NOTE, OK, WRONG, Item, export, pip_install, unset
 from .settings import NARROWING, OF_THREADS, that_are_set
 from .versions import installed

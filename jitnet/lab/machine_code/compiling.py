@@ -1,4 +1,6 @@
-"""Compile functions as they are always compiled, but listen: `python -m jitnet.lab.compiling`, a process of its own.
+"""Compile functions as they are always compiled, but listen: a process of its own.
+
+    python -m jitnet.lab.machine_code.compiling
 
 LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
 of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
@@ -35,9 +37,9 @@ from numba.core.registry import cpu_target
 from numba.core.sigutils import normalize_signature
 from numba.np.ufunc import wrappers
 
-from .. import checks
-from ..kernels import LADDERS, SIGNATURES, linking
-from ..kernels.jit import OPTIONS, signature_for
+from ... import checks
+from ...kernels import LADDERS, SIGNATURES, linking
+from ...kernels.jit import OPTIONS, signature_for
 
 Request = dict[str, Any]
 

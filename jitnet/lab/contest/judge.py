@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import LADDERS
-from ..kernels.buffers import aligned
-from . import oracle
+from ...kernels import LADDERS
+from ...kernels.buffers import aligned
+from .. import oracle
 
 GUARD = 1 << 16
 """Bytes before and after each array."""

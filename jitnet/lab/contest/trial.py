@@ -1,8 +1,8 @@
 """The trial of a user's kernel before it runs in this process: does it end, stay in its arrays, and is it right?
 
 A function may hang, end the interpreter, or write anywhere. So it is tried in a child process
-(`python -m jitnet.lab.trial`), on ugly shapes and then at the size that is to be timed, and the parent watches the
-clock. The child writes a line of JSON before everything that it does: what it is, and how long it may take. Time in
+(`python -m jitnet.lab.contest.trial`), on ugly shapes and then at the size that is to be timed, and the parent watches
+the clock. The child writes a line of JSON before everything that it does: what it is, and how long it may take. Time in
 which Numba compiles has a limit of its own.
 """
 
@@ -25,9 +25,10 @@ from typing import IO, Any
 import numpy as np
 from numba.core import event, serialize
 
-from .. import backend, checks
-from . import judge, oracle, own
-from .timing import manageable
+from ... import backend, checks
+from .. import oracle
+from ..timing import manageable
+from . import judge, own
 
 PATIENCE = 20.0
 """Seconds that one call may take on a small shape before it counts as hanging."""
@@ -88,7 +89,7 @@ def _packed(name: str, function: own.Function) -> bytes:
 @contextlib.contextmanager
 def _child(job: bytes, errors: IO[bytes]) -> Iterator[tuple["subprocess.Popen[bytes]", "queue.Queue[bytes]"]]:
     """A child with its job, and the lines that it writes; an empty one is its end."""
-    home = str(Path(__file__).parents[2])
+    home = str(Path(__file__).parents[3])
     paths = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
     child = subprocess.Popen(

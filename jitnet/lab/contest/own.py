@@ -17,7 +17,7 @@ from typing import Any
 import numba
 from numba.core import errors
 
-from .. import checks
+from ... import checks
 
 Function = Callable[..., object]
 Own = Function | str

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
-from ..kernels import LADDERS
-from . import judge, oracle, training, trial
+from ... import checks
+from ...kernels import LADDERS
+from .. import oracle
+from ..oracle import Case, Shape
+from ..timing import manageable
+from . import judge, training, trial
 from . import own as functions
-from .oracle import Case, Shape
 from .own import Own
-from .timing import manageable
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
 """Operations whose work is multiply-adds, and that are measured in FLOP/s; the others in bytes/s."""

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ..kernels.cache import SOURCES, cache_folder, usual_cache_folder
+from ...kernels.cache import SOURCES, cache_folder, usual_cache_folder
 from .items import NOTE, OK, WRONG, Item, export, quoted, unset
 
 ENOUGH = 100 << 20

@@ -11,12 +11,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import backend, losses
-from ..losses import Loss
-from ..network import Dense, Network
-from ..optimizers import SGD
-from ..step import Step, operations
-from .oracle import Case, Shape, sigmoid, softmax
+from ... import backend, losses
+from ...losses import Loss
+from ...network import Dense, Network
+from ...optimizers import SGD
+from ...step import Step, operations
+from ..oracle import Case, Shape, sigmoid, softmax
 
 CLASSES = 10
 LR = 0.125

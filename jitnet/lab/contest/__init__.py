@@ -1,0 +1,1 @@
+"""Who takes part in a ladder, and whether they may."""

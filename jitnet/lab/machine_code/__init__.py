@@ -1,0 +1,1 @@
+"""Machine code, read: how `explain` knows what became of a loop."""

@@ -1,0 +1,1 @@
+"""The page of the report: its templates, and where things stand in its pictures."""
