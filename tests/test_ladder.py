@@ -14,7 +14,8 @@ from jitnet.lab import ladder
 from jitnet.lab.contest import training
 
 LIMITS = {
-    "cpu": "a machine", "caches": {"L1": 1 << 15, "L2": 1 << 20}, "peak": {"float32": {"1": 1e11, "2": 2e11}},
+    "cpu": "a machine", "disturbed": False, "caches": {"L1": 1 << 15, "L2": 1 << 20},
+    "peak": {"float32": {"1": 1e11, "2": 2e11}},
     "bandwidth": {
         level: {"1": {"copy": 1e10, "read": 1e10}, "2": {"copy": 2e10, "read": 2e10}}
         for level in ("L1", "L2", "memory")
@@ -115,6 +116,12 @@ def test_a_wrong_rung_is_told(limits, monkeypatch):
     monkeypatch.setitem(LADDERS["matmul"], "njit", wrong)
     with pytest.raises(jitnet.Error, match=r"matmul.njit is wrong: 1 of 64 wrong, first at \(7, 7\): expected"):
         ladder.measure("matmul", 8)
+
+
+def test_limits_that_mean_little_are_told(limits, monkeypatch):
+    assert "mean little" not in ladder.as_text(ladder.measure("relu", 8))
+    monkeypatch.setattr(ladder.machine, "limits", lambda report: LIMITS | {"disturbed": True})
+    assert "mean little: jitnet machine --again" in ladder.as_text(ladder.measure("relu", 8))
 
 
 def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):

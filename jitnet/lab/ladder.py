@@ -43,7 +43,8 @@ def measure(
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time every rung of an operation.
 
-    Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of), rungs:
+    Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of),
+    numpy_threads, cpu, disturbed (of `machine.limits`), roofline (of `roofline.roofline`), rungs:
     a list of name, own (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
     share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
@@ -90,7 +91,8 @@ def compare(
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
         "limit": _limit(limits, kind, 1, found["njit"].work, operation in PRODUCTS)[1], "numpy_threads": blas,
-        "cpu": limits["cpu"], "rungs": _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS),
+        "cpu": limits["cpu"], "disturbed": limits["disturbed"],
+        "rungs": _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS),
     }  # fmt: skip
     return result | {"roofline": roofline.roofline(result, limits)}
 
@@ -207,6 +209,8 @@ def as_text(result: dict[str, Any]) -> str:
     lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
+    if result["disturbed"]:
+        lines.append("Others used the cores while it was measured, so shares of it mean little: jitnet machine --again")
     if result["numpy_threads"] != result["threads"]:
         lines.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
     return "\n".join(lines)

@@ -84,7 +84,7 @@ def _identity() -> dict[str, Any]:
     """What a measurement holds for."""
     return {
         "cpu": cpu_name(), "cores": os.cpu_count(), "most_threads": numba.config.NUMBA_NUM_THREADS,
-        "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "kernels": SOURCES,
+        "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "kernels": SOURCES, "disturbed": False,
     }  # fmt: skip
 
 
