@@ -123,7 +123,7 @@ def test_errors_are_one_line(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['matplotlib'] = None\n")
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     for result, word in (
-        (run(LESSONS[0], "--out", file), "name another one with --out"),
+        (run(LESSONS[0], "--out", file), "name another folder with --out"),
         (run(LESSONS[0], "--out", tmp_path / "out", PYTHONPATH=path), "pip install 'jitnet[lessons]'"),
     ):
         assert result.returncode == 2
