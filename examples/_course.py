@@ -8,6 +8,7 @@ In a notebook there are no options: pictures appear below their cell, and the ce
 import argparse
 import importlib.util
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args([] if IN_A_NOTEBOOK else None)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.out).close()  # better told now than after the work is done
     except OSError as error:
-        _stop(f"no folder for pictures can be made at {options.out}: {error.strerror}; name another one with --out")
+        _stop(f"pictures cannot be written into {options.out}: {error.strerror}; name another folder with --out")
     return options
 
 
