@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-SIMULATED = Path(__file__).parent / "cuda_simulated.py"
+SIMULATED = [Path(__file__).parent / name for name in ("cuda_simulated.py", "cuda_simulated_training.py")]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' to run these")
 def test_everything_in_the_simulator():
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", SIMULATED],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SIMULATED],
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     print(result.stdout)

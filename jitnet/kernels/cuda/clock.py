@@ -9,7 +9,7 @@ from .batch import copy_sample
 from .device import cuda
 from .elements import THREADS as THREADS_OF_ELEMENTS
 from .elements import one_thread_each
-from .ladders import FLOAT, INTS, MATRIX, VECTOR, Launch
+from .ladders import FLOAT, INT, INTS, MATRIX, VECTOR, Launch
 from .rows import THREADS, one_block_a_row
 from .update import adam_at
 
@@ -35,14 +35,18 @@ def adam_next(
         )  # fmt: skip
 
 
-def tick(losses: Vector, clock: Vector, losses_of_epoch: Vector) -> None:
-    """Keep the losses of this batch with those of the epoch, and move the clock on. One block."""
+def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -> None:
+    """Keep the losses of this batch with those of the epoch, and move the clock on. One block.
+
+    `portion` is how many samples are on the card at a time: after so many, `order` begins anew.
+    """
     start, m = clock[IN_EPOCH], losses.size
     for i in range(cuda.threadIdx.x, m, THREADS):
         losses_of_epoch[start + i] = losses[i]
     cuda.syncthreads()  # everyone has read the clock
     if cuda.threadIdx.x == 0:
-        clock[IN_ORDER] += m
+        seen = clock[IN_ORDER] + m
+        clock[IN_ORDER] = seen if seen < portion else 0
         clock[IN_EPOCH] += m
         clock[STEP] += 1
 
@@ -51,4 +55,4 @@ GATHER_NEXT = Launch(gather_next, [MATRIX, MATRIX, INTS, INTS, MATRIX, MATRIX], 
 ADAM_NEXT = Launch(
     adam_next, [VECTOR, *[FLOAT] * 7, MATRIX, INTS, VECTOR, VECTOR, VECTOR], THREADS_OF_ELEMENTS, one_thread_each
 )
-TICK = Launch(tick, [VECTOR, INTS, VECTOR], THREADS, lambda *arguments: 1)
+TICK = Launch(tick, [VECTOR, INT, INTS, VECTOR], THREADS, lambda *arguments: 1)

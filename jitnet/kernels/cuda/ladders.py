@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import cuda, stream
+from .device import SIMULATED, cuda, stream
 
 Kernel = Callable[..., None]
 
@@ -37,9 +37,18 @@ class Launch:
         self.signature = f"void({', '.join(types)})"
         self._kernel = cuda.jit(body)
 
+    @property
+    def is_compiled(self) -> bool:
+        return SIMULATED or bool(self._kernel.overloads)
+
     def compile(self) -> None:
         """Compile for the card at hand."""
-        self._kernel.compile(self.signature)
+        if not SIMULATED:
+            self._kernel.compile(self.signature)
+
+    def compile_for(self, arguments: tuple[Any, ...]) -> None:
+        """Compile for just these arguments: a matrix of one row or column is of no type that was declared."""
+        self._kernel.compile(tuple(self._kernel.typeof_pyval(argument) for argument in arguments))
 
     def __call__(self, *arguments: Any) -> None:
         blocks = self.blocks(*arguments)
@@ -50,9 +59,9 @@ class Launch:
         else:
             Launch.recorder.append((self, blocks, arguments))
 
-    def start(self, blocks: int, arguments: tuple[Any, ...]) -> None:
-        """Put it into the queue of the card; what it writes is there when the queue has come to it."""
-        self._kernel[blocks, self.threads, stream()](*arguments)
+    def start(self, blocks: int, arguments: tuple[Any, ...], queue: Any = None) -> None:
+        """Put it into a queue of the card; what it writes is there when the queue has come to it."""
+        self._kernel[blocks, self.threads, queue or stream()](*arguments)
 
 
 @contextlib.contextmanager
