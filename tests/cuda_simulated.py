@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import simulator  # noqa: F401  makes it quick
 
 from jitnet.kernels.cuda import LADDERS, warptile
 from jitnet.kernels.cuda.device import cuda

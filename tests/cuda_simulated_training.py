@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-import simulator  # noqa: F401  makes it quick
 from runs import At, press_ctrl_c, spiral
 
 import jitnet

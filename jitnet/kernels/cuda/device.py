@@ -22,6 +22,9 @@ config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small network fills no card, and its
 
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 
+if SIMULATED:
+    from . import simulator  # noqa: F401  makes it quick
+
 ALIGNMENT = None if SIMULATED else 16
 """Of shared memory, in bytes: then four floats can be moved at once."""
 
