@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import simulator  # noqa: F401  makes it quick
 
+from jitnet import Error
 from jitnet.kernels.cuda import LADDERS, warptile
 from jitnet.kernels.cuda.device import cuda
-from jitnet.lab import oracle
+from jitnet.lab import ladder, oracle
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (8, 12, 4), (33, 5, 6)]
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
@@ -99,3 +100,22 @@ def test_losses_at_the_edges():
     LADDERS["sigmoid"]["elements"](Z, A)
     LADDERS["binary_cross_entropy"]["rows"](Z, A, Y, np.float32(1), delta, losses)
     np.testing.assert_allclose(losses, [2e4, 0, 1e4], rtol=1e-6)
+
+
+def test_the_ladder_of_the_card():
+    found = ladder.measure_card("softmax", "3x1x5")
+    assert [rung["name"] for rung in found["rungs"]] == list(LADDERS["softmax"])
+    (rung,) = found["rungs"]
+    assert rung["checked"]
+    assert rung["gbytes"] == pytest.approx(2e-9 * 4 * 3 * 5 / rung["seconds"])
+    assert (rung["speedup"], rung["share_of_peak"], rung["share_of_numpy"]) == (1, None, None)
+    assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
+
+
+def test_a_wrong_rung_of_the_card_is_told(monkeypatch):
+    def wrong(Z, A):
+        A.copy_to_device(Z)
+
+    monkeypatch.setattr(LADDERS["softmax"]["rows"], "body", wrong)
+    with pytest.raises(Error, match=r"softmax.rows of the card is wrong: 6 of 6 wrong, first at \(0, 0\)"):
+        ladder.measure_card("softmax", "2x1x3")
