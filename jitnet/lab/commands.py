@@ -11,7 +11,7 @@ from ..commands import check_paths
 from ..kernels import LADDERS
 from ..plots import check_drawing
 from . import doctor, explain, ladder, ledger, machine, pictures, report
-from .contest.own import check_name
+from .loading import check_name
 
 
 def machine_command(options: argparse.Namespace) -> int:

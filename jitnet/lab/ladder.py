@@ -14,11 +14,11 @@ import numba
 import numpy as np
 
 from .. import backend, checks
-from . import machine, roofline
+from . import loading, machine, roofline
 from .contest import card, contestants, trial
 from .contest import own as functions
 from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
-from .contest.own import Own
+from .loading import Own
 from .oracle import Shape
 from .timing import ContestantError, Timing, in_turn
 
@@ -132,7 +132,7 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
         if name in rungs_of(operation):
             raise checks.Error(f"{operation} has a rung {name!r} already; give yours another name")
         if isinstance(function, str):
-            functions.check_name(function)
+            loading.check_name(function)
         elif not callable(function):
             raise checks.Error(
                 f"{name} is {function!r}, but must be a function, or the name of one: 'file.py:function'"

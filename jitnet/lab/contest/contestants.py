@@ -14,11 +14,11 @@ import numpy as np
 from ... import checks
 from ...kernels import LADDERS
 from .. import oracle
+from ..loading import Own, load
 from ..oracle import Case, Shape
 from ..timing import manageable
 from . import card, judge, training, trial
 from . import own as functions
-from .own import Own
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
 """Operations whose work is multiply-adds, and that are measured in FLOP/s; the others in bytes/s."""
@@ -95,7 +95,7 @@ def yours(
     shape, fault = trial.examine(name, own, operation, shape, dtype, threads, patience, most, report)
     if fault:
         return Contestant(shape, True, fault=fault)
-    kernel = functions.load(own)
+    kernel = load(own)
     case = oracle.case(operation, shape, dtype)
     try:
         fault = judge.fault(kernel, operation, shape, dtype)
