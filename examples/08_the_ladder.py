@@ -26,7 +26,7 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 #
 # python     The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
 # njit       The same loop, compiled. No interpreter, but each addition waits for the one before, since all go into
-#            the same sum: 4 ticks of the clock.
+#            the same sum: 3 or 4 ticks of the clock, as processors go. We say 4.
 # reordered  k outside, j inside. The additions go into different sums and need not wait; and as the numbers are
 #            neighbours in memory, a vector instruction takes 4, 8 or 16 of them at once. Now the way to memory counts:
 #            z[j] read, w[j] read, z[j] written, 12 bytes.
