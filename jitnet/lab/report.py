@@ -17,7 +17,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from .. import __version__, checks, storage
+from .. import __version__, backend, checks, storage
 from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
@@ -46,6 +46,9 @@ def investigate(
     of it; a training step has none), ledger (of `ledger.account`); versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
+    ladder.shape_of(size)  # what is wrong is told before anything is measured
+    checks.dtype_of(dtype)
+    backend.check_threads(threads, "fast")
     limits = machine.limits(report=report)
     chapters = []
     for operation in wanted:
