@@ -175,13 +175,10 @@ def _limit(
 ) -> tuple[float, str]:
     """What this machine can do at most, and its name."""
     if is_product:
-        return _for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
+        return machine.for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
     level = next((name for name, size in limits["caches"].items() if work <= size), "memory")
-    return _for_threads(limits["bandwidth"][level], threads)["copy"], f"speed of copying in {level}"
-
-
-def _for_threads(by_count: dict[str, Any], threads: int) -> Any:
-    return by_count[str(max(int(count) for count in by_count if int(count) <= threads))]
+    copying = {count: rates["copy"] for count, rates in limits["bandwidth"][level].items()}
+    return machine.for_threads(copying, threads), f"speed of copying in {level}"
 
 
 def as_text(result: dict[str, Any]) -> str:
