@@ -83,6 +83,11 @@ def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None
     return found
 
 
+def is_readable() -> bool:
+    """True if this machine has the instructions that are understood here."""
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
 def _request(
     target: str,
     dtype: str = "float32",
@@ -91,7 +96,7 @@ def _request(
     options: str | None = None,
 ) -> dict[str, Any]:
     """What the child process is asked, after all that can be told without it."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+    if not is_readable():
         raise checks.Error(
             f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
         )

@@ -39,9 +39,9 @@ def shape_of(size: str | int) -> Shape:
 
 def measure(
     operation: str, size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    report: Report | None = None,
+    report: Report | None = None, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Check and time every rung of an operation.
+    """Check and time every rung of an operation, against these limits of the machine, or those of `machine.limits`.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of),
     numpy_threads, cpu, disturbed (of `machine.limits`), roofline (of `roofline.roofline`), rungs:
@@ -49,12 +49,12 @@ def measure(
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
     share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
     """
-    return compare(operation, {}, size, dtype, threads, report=report)
+    return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
 
 def compare(
     operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    patience: float = trial.PATIENCE, report: Report | None = None,
+    patience: float = trial.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
@@ -86,7 +86,7 @@ def compare(
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
         times = _times(found, report)
-    limits = machine.limits(report=report)
+    limits = limits or machine.limits(report=report)
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
@@ -202,13 +202,10 @@ def _limit(
 ) -> tuple[float, str]:
     """What this machine can do at most, and its name."""
     if is_product:
-        return _for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
+        return machine.for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
     level = next((name for name, size in limits["caches"].items() if work <= size), "memory")
-    return _for_threads(limits["bandwidth"][level], threads)["copy"], f"speed of copying in {level}"
-
-
-def _for_threads(by_count: dict[str, Any], threads: int) -> Any:
-    return by_count[str(max(int(count) for count in by_count if int(count) <= threads))]
+    copying = {count: rates["copy"] for count, rates in limits["bandwidth"][level].items()}
+    return machine.for_threads(copying, threads), f"speed of copying in {level}"
 
 
 def as_text(result: dict[str, Any]) -> str:
