@@ -116,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=20.0, metavar="SECONDS",
         help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
+    ladder.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the card in place of the processor's")
     ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
     ladder.set_defaults(run=_lab("ladder"))
     _output_options(ladder)

@@ -137,7 +137,8 @@ class Plan:
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
         """Enough about the data to notice when a run is resumed with other data."""
-        return [[list(array.shape), zlib.crc32(array)] for array in (self.X, self.Y, *(self.held_out or ()))]
+        arrays = (self.run.fetch(array) for array in (self.X, self.Y, *(self.held_out or ())))
+        return [[list(array.shape), zlib.crc32(array)] for array in arrays]
 
     def settings(self) -> dict[str, Any]:
         """What has to be the same for a run to be resumed, in the form that JSON keeps."""

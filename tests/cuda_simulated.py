@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 
+from jitnet import Error
 from jitnet.kernels.cuda import LADDERS, warptile
 from jitnet.kernels.cuda.device import cuda
-from jitnet.lab import oracle
+from jitnet.kernels.cuda.ladders import FLOAT32
+from jitnet.lab import ladder, oracle
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (8, 12, 4), (33, 5, 6)]
-RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
+RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung != "tensorcore"]
 BY_TILE = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
 
 
 def check(operation, rung, shape):
-    case = oracle.case(operation, shape, "float32")
-    assert LADDERS[operation][rung](*case.arguments) is None
+    case, kernel = oracle.case(operation, shape, "float32"), LADDERS[operation][rung]
+    assert kernel(*case.arguments) is None
+    case.bounds = [bound * (kernel.eps / FLOAT32) for bound in case.bounds]
     case.check()
+    return case
 
 
 @pytest.mark.parametrize(("operation", "rung"), RUNGS)
@@ -34,11 +38,19 @@ def test_large_tiles_too(operation, monkeypatch):
         check(operation, "warptile", shape)
 
 
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+def test_tensor_cores(operation):
+    """Block of 128 threads, and a warp that exchanges its numbers: slow here, so one shape for each product."""
+    case = check(operation, "tensorcore", (18, 11, 13))
+    error = np.abs(case.outputs[0] - case.expected[0]).max()
+    assert 1e-5 < error < 1e-2  # it is TF32, and not more exact than that
+
+
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "sgd"])
 def test_both_sizes_of_tile_and_every_rung_add_up_in_the_same_order(operation):
     """On a card all are fused multiply-adds in the order of k; here none is fused."""
     results = set()
-    for rung in LADDERS[operation].values():
+    for rung in (LADDERS[name][rung] for name, rung in RUNGS if name == operation):
         case = oracle.case(operation, (7, 19, 5), "float32")
         rung(*case.arguments)
         results.add(case.outputs[0].tobytes())
@@ -49,7 +61,8 @@ def test_both_sizes_of_tile_and_every_rung_add_up_in_the_same_order(operation):
 def test_rows_of_a_larger_matrix(operation):
     """Matrices that lie somewhere in memory: quads where they start at a multiple of four numbers, else one by one."""
     for start in (1, 4):
-        for rung, kernel in LADDERS[operation].items():
+        for rung in (rung for name, rung in RUNGS if name == operation):
+            kernel = LADDERS[operation][rung]
             case = oracle.case(operation, (5, 8, 12), "float32")
             placed = []
             for matrix in case.arguments:
@@ -98,3 +111,22 @@ def test_losses_at_the_edges():
     LADDERS["sigmoid"]["elements"](Z, A)
     LADDERS["binary_cross_entropy"]["rows"](Z, A, Y, np.float32(1), delta, losses)
     np.testing.assert_allclose(losses, [2e4, 0, 1e4], rtol=1e-6)
+
+
+def test_the_ladder_of_the_card():
+    found = ladder.measure_card("softmax", "3x1x5")
+    assert [rung["name"] for rung in found["rungs"]] == list(LADDERS["softmax"])
+    (rung,) = found["rungs"]
+    assert rung["checked"]
+    assert rung["gbytes"] == pytest.approx(2e-9 * 4 * 3 * 5 / rung["seconds"])
+    assert (rung["speedup"], rung["share_of_peak"], rung["share_of_numpy"]) == (1, None, None)
+    assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
+
+
+def test_a_wrong_rung_of_the_card_is_told(monkeypatch):
+    def wrong(Z, A):
+        A.copy_to_device(Z)
+
+    monkeypatch.setattr(LADDERS["softmax"]["rows"], "body", wrong)
+    with pytest.raises(Error, match=r"softmax.rows of the card is wrong: 6 of 6 wrong, first at \(0, 0\)"):
+        ladder.measure_card("softmax", "2x1x3")

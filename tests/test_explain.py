@@ -269,14 +269,14 @@ def test_errors_of_functions(mine):
     """Asked in one process, since each takes a second to start."""
     cases = [
         ("mine.py:fin", {"types": "float32[::1]"}, "unknown function of .*known: .*did you mean 'fine'"),
-        ("mine.py:LENGTH", {}, "is of type int; give a function under @njit"),
+        ("mine.py:LENGTH", {}, "LENGTH in .*mine.py is an int, but must be a function"),
         ("mine.py:wrong", {"types": "float32[::1]"}, r"does not compile: .*upper.*mine.py, line 15"),
         ("mine.py:fine", {}, r"fine\(x\) needs to know what it is compiled for"),
         ("mine.py:fine", {"arguments": "ones(3, flaot32)"}, "cannot be evaluated: NameError.*flaot32"),
         ("mine.py:fine", {"arguments": "ones(3), 4"}, r"fine\(x\) was given 2 arguments: too many"),
         ("mine.py:fine", {"types": "float33[:]"}, "are not known to Numba"),
         ("mine.py:fine", {"types": "float32[:]", "options": "fastmth=True"}, "are not what numba.njit takes.*fastmth"),
-        ("broken.py:f", {}, r"cannot be imported: ZeroDivisionError: division by zero \(broken.py, line 2\)"),
+        ("broken.py:f", {}, r"importing .*broken.py raises ZeroDivisionError: division by zero \(broken.py, line 2\)"),
     ]
     requests = [explain._request(f"{mine}/{target}", **options) for target, options, _ in cases]
     for answer, (target, _, message) in zip(explain.answers(requests), cases, strict=True):
@@ -309,7 +309,7 @@ def test_errors_of_names(arguments, message, capsys):
 
 def test_errors_that_only_the_process_knows(mine):
     for target, message in (
-        ("nomodule:f", "cannot be imported: ModuleNotFoundError"),
+        ("nomodule:f", "there is no module 'nomodule' here"),
         ("mine.py:straight", "no loop in"),
     ):
         place = f"{mine}/{target}" if ".py" in target else target

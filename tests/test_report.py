@@ -145,6 +145,26 @@ def test_names_and_texts_are_not_taken_for_markup(page_file):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
 
 
+def test_limits_that_mean_little_are_told(page_file):
+    found = json.loads(json.dumps(page_file[1]))
+    found["machine"]["disturbed"] = False
+    assert "Others used the cores" not in report.as_html(found)
+    found["machine"]["disturbed"] = True
+    for rung in found["chapters"][0]["ladder"]["rungs"]:
+        rung["share_of_peak"] = 40
+    text = report.as_html(found)
+    assert "Others used the cores" in text
+    assert max(float(width) for width in re.findall(r"width:([\d.]+)%", text)) <= 100
+
+
+def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):
+    monkeypatch.setattr(report.explain.platform, "machine", lambda: "aarch64")
+    for what in ("ladder.measure", "ledger.account", "machine.limits"):
+        monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
+    (chapter,) = report.investigate(["relu"])["chapters"]
+    assert chapter["explanations"] == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -154,7 +174,7 @@ def test_names_and_texts_are_not_taken_for_markup(page_file):
         (["matmul", "--dtype", "int8"], "dtype"),
     ],
 )
-def test_errors_are_one_line(arguments, message):
-    result = jitnet_command("report", *arguments, status=2)
+def test_errors_are_one_line(arguments, message, tmp_path):
+    result = jitnet_command("report", *arguments, status=2, JITNET_CACHE_DIR=str(tmp_path))  # no limits are kept there
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

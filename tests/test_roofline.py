@@ -47,6 +47,13 @@ def test_bytes_have_stairs_over_the_size_of_the_data():
     assert found["roofs"][-1]["x"] == [1 << 20, 8 << 20]
 
 
+def test_between_two_numbers_of_threads_limits_grow_in_proportion():
+    rung = TIMED | {"name": "tile", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
+    found = roofline({"unit": "GFLOP/s", "dtype": "float32", "threads": 3, "rungs": [rung]}, LIMITS)
+    assert [(roof["threads"], roof["y"][1]) for roof in found["roofs"][-2:]] == [(1, 1e11), (3, pytest.approx(3e11))]
+    assert found["roofs"][0]["y"][0] / found["roofs"][0]["x"][0] == pytest.approx(3e11)  # reading from the L1
+
+
 @pytest.mark.parametrize("places", [[0.5], [0.1, 0.9], [0.5, 0.5, 0.5], [0.9, 0.52, 0.5, 0.1, 0.51], []])
 def test_labels_stand_apart_in_their_order(places):
     moved = apart(places, 0.05)

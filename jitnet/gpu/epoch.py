@@ -85,6 +85,11 @@ class GpuEpoch:
         self._net = plan.net.on(run)
         self._memory = [run.bring(vector) for vector in state.memory]
         self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
+        if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():
+            plan.held_out = (
+                run.bring(plan.held_out[0]),
+                plan.held_out[1],
+            )  # it is needed after each epoch
         self._clock, self._losses = run.memory(3, np.int64), run.memory(n, np.float32)
         self._batches = -(-n // plan.batch_size)
         self._corrections = run.memory((self._batches, 2), np.float32)

@@ -12,11 +12,17 @@ from typing import Any
 MARK = "jitnet-answer:"
 """What the answer's line begins with: Numba's settings can make it print to standard output too."""
 
-CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jitnet.lab.child import answer; answer()"
+# with -m or a plain -c the working folder would come first, and a file json.py in it would be taken for Python's own
+CODE = "import sys; sys.path[:] = eval(sys.argv.pop(1)); from {module} import main; main()"
 
 
 class NoAnswerError(Exception):
     """The process could not answer; the message is why, in one line."""
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """What starts a fresh process that calls main() of a module, and finds all modules where this process does."""
+    return [sys.executable, "-c", CODE.format(module=module), repr([str(place) for place in sys.path]), *arguments]
 
 
 def ask(
@@ -29,11 +35,11 @@ def ask(
 
     Errors    NoAnswerError, if it raises, aborts or does not come to an end
     """
-    question = [json.dumps(part) for part in (sys.path, [function.__module__, function.__qualname__, *arguments])]
+    question = json.dumps([function.__module__, function.__qualname__, *arguments])
     try:
         result = subprocess.run(
-            [sys.executable, "-c", CODE, *question], capture_output=True, text=True, errors="replace",
-            env={**os.environ, **(environment or {})}, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
+            command(__name__, question), capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})}, timeout=seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise NoAnswerError(f"no answer in {seconds:g} seconds") from None
@@ -46,9 +52,9 @@ def ask(
     return reply["answer"]
 
 
-def answer() -> None:
+def main() -> None:
     """Answer the question on the command line: the other end of `ask`."""
-    module, name, *arguments = json.loads(sys.argv[2])
+    module, name, *arguments = json.loads(sys.argv[1])
     try:
         reply = {"answer": getattr(importlib.import_module(module), name)(*arguments)}
     except Exception as error:  # whatever it is, the one who asked wants to know

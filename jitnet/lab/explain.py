@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable
@@ -25,6 +24,8 @@ import numba
 from .. import checks
 from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
+from .child import command
+from .loading import check_name
 from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
@@ -82,6 +83,11 @@ def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None
     return found
 
 
+def is_readable() -> bool:
+    """True if this machine has the instructions that are understood here."""
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
 def _request(
     target: str,
     dtype: str = "float32",
@@ -90,16 +96,12 @@ def _request(
     options: str | None = None,
 ) -> dict[str, Any]:
     """What the child process is asked, after all that can be told without it."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+    if not is_readable():
         raise checks.Error(
             f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
         )
-    place, colon, name = target.rpartition(":")
-    if colon:
-        if place.endswith(".py") and not Path(place).is_file():
-            raise checks.Error(f"there is no file {place}; write file.py:function, module:function or operation.rung")
-        if not place or not name:
-            raise checks.Error(f"{target!r} names no function; write file.py:function or module:function")
+    if ":" in target:
+        check_name(target)
         if arguments is not None and types is not None:
             raise checks.Error("give example arguments or types, not both")
     else:
@@ -132,14 +134,13 @@ def _check_rung(target: str) -> None:
 
 def answers(requests: list[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
     """What the child process answers: assembly and remarks for each request, or {"error": ...}."""
-    paths = [str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-m", "jitnet.lab.machine_code.compiling"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment, encoding="utf-8"
-        )
+            command("jitnet.lab.machine_code.compiling"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            env=environment, encoding="utf-8",
+        )  # fmt: skip
         assert child.stdin is not None
         assert child.stdout is not None
         with child:

@@ -14,11 +14,11 @@ import numba
 import numpy as np
 
 from .. import backend, checks
-from . import machine, roofline
-from .contest import contestants, trial
+from . import loading, machine, roofline
+from .contest import card, contestants, trial
 from .contest import own as functions
 from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
-from .contest.own import Own
+from .loading import Own
 from .oracle import Shape
 from .timing import ContestantError, Timing, in_turn
 
@@ -39,9 +39,9 @@ def shape_of(size: str | int) -> Shape:
 
 def measure(
     operation: str, size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    report: Report | None = None,
+    report: Report | None = None, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Check and time every rung of an operation.
+    """Check and time every rung of an operation, against these limits of the machine, or those of `machine.limits`.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of),
     numpy_threads, cpu, disturbed (of `machine.limits`), roofline (of `roofline.roofline`), rungs:
@@ -49,12 +49,12 @@ def measure(
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
     share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
     """
-    return compare(operation, {}, size, dtype, threads, report=report)
+    return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
 
 def compare(
     operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    patience: float = trial.PATIENCE, report: Report | None = None,
+    patience: float = trial.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
@@ -86,7 +86,7 @@ def compare(
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
         times = _times(found, report)
-    limits = machine.limits(report=report)
+    limits = limits or machine.limits(report=report)
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
@@ -95,6 +95,31 @@ def compare(
         "rungs": _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS),
     }  # fmt: skip
     return result | {"roofline": roofline.roofline(result, limits)}
+
+
+def measure_card(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
+    """Check and time every rung of an operation on the card, in float32.
+
+    The result is that of `measure`, where speedup is over the first rung, and what belongs to the processor is None:
+    threads, numpy_threads, limit, roofline, and each share_of_peak and share_of_numpy. cpu is the name of the card.
+    """
+    operation = known(operation)
+    ladder = rungs_of(operation, on_card=True)
+    shape = shape_of(size)
+    found: dict[str, Contestant] = {}
+    with np.errstate(all="ignore"):
+        for done, name in enumerate(ladder):
+            if report:
+                report(done, len(ladder), f"{operation}.{name} against float64")
+            found[name] = contestants.rung_of_card(operation, name, shape, PATIENCE)
+        times = _times(found, report)
+    is_product = operation in PRODUCTS
+    return {
+        "operation": operation, "shape": list(shape), "dtype": "float32", "threads": None,
+        "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": card.name(),
+        "disturbed": False, "roofline": None,
+        "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), is_product),
+    }  # fmt: skip
 
 
 def _check_own(operation: str, own: Mapping[str, Own]) -> None:
@@ -107,7 +132,7 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
         if name in rungs_of(operation):
             raise checks.Error(f"{operation} has a rung {name!r} already; give yours another name")
         if isinstance(function, str):
-            functions.check_name(function)
+            loading.check_name(function)
         elif not callable(function):
             raise checks.Error(
                 f"{name} is {function!r}, but must be a function, or the name of one: 'file.py:function'"
@@ -130,28 +155,30 @@ def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Tim
 
 
 def _compared(
-    names: list[str], found: dict[str, Contestant], times: dict[str, Timing], limits: dict[str, Any],
+    names: list[str], found: dict[str, Contestant], times: dict[str, Timing], limits: dict[str, Any] | None,
     dtype: np.dtype[Any], is_product: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What is said of each rung, in this order."""
+    """What is said of each rung, in this order. Where there is nothing to compare with, that is None."""
     rates = {name: found[name].work / times[name].seconds for name in times}
     key = "gflops" if is_product else "gbytes"
     rungs: list[dict[str, Any]] = []
-    serial = "python"
+    first = serial = names[0]
     for name in names:
         who = found[name]
         if who.fault:
             rungs.append({"name": name, "own": True, "checked": False, "fault": who.fault})
             continue
-        below = None if name in ("python", "numpy") or who.own else serial
+        below = None if name in (first, "numpy") or who.own else serial
+        limit = _limit(limits, dtype, who.threads, who.work, is_product)[0] if limits else None
         rungs.append({
             "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
             key: rates[name] / 1e9, "bytes": who.moves, "intensity": who.work / who.moves,
-            "speedup": rates[name] / rates["python"],
+            "speedup": rates[name] / rates[first],
             "gain": rates[name] / rates[below] if below else None,
-            "share_of_peak": rates[name] / _limit(limits, dtype, who.threads, who.work, is_product)[0],
-            "share_of_numpy": rates[name] / rates["numpy"], "rank": sorted(rates.values()).index(rates[name]) + 1,
+            "share_of_peak": rates[name] / limit if limit else None,
+            "share_of_numpy": rates[name] / rates["numpy"] if "numpy" in rates else None,
+            "rank": sorted(rates.values()).index(rates[name]) + 1,
         })  # fmt: skip
         if not name.endswith("parallel"):
             serial = name
@@ -175,24 +202,21 @@ def _limit(
 ) -> tuple[float, str]:
     """What this machine can do at most, and its name."""
     if is_product:
-        return _for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
+        return machine.for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
     level = next((name for name, size in limits["caches"].items() if work <= size), "memory")
-    return _for_threads(limits["bandwidth"][level], threads)["copy"], f"speed of copying in {level}"
-
-
-def _for_threads(by_count: dict[str, Any], threads: int) -> Any:
-    return by_count[str(max(int(count) for count in by_count if int(count) <= threads))]
+    copying = {count: rates["copy"] for count, rates in limits["bandwidth"][level].items()}
+    return machine.for_threads(copying, threads), f"speed of copying in {level}"
 
 
 def as_text(result: dict[str, Any]) -> str:
     """The ladder as a table."""
-    shape = "x".join(map(str, result["shape"]))
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
     key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
+    first = result["rungs"][0]["name"]
+    columns = ["of limit", "of NumPy"] if result["limit"] else []
     lines = [
-        f"{result['operation']} {shape} {result['dtype']}, {threads}, on {result['cpu']}", "",
-        f"{'rung':22}{'time':>12}{'spread':>9}{result['unit']:>10}{'× python':>11}{'× last':>9}{'of limit':>10}"
-        f"{'of NumPy':>10}",
+        subject(result), "",
+        f"{'rung':22}{'time':>12}{'spread':>9}{result['unit']:>10}{f'× {first}':>11}{'× last':>9}"
+        + "".join(f"{column:>10}" for column in columns),
     ]  # fmt: skip
     for rung in result["rungs"]:
         if not rung["checked"]:
@@ -203,10 +227,16 @@ def as_text(result: dict[str, Any]) -> str:
         smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
         lines.append(
             f"{rung['name']:22}{duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
-            f"{rung['speedup']:11,.1f}{gain:>9}{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}{smaller}"
+            f"{rung['speedup']:11,.1f}{gain:>9}"
+            + (f"{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}" if columns else "")
+            + smaller
         )
     lines += [""] * any(rung["own"] for rung in result["rungs"])
     lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
+    if not columns:
+        return "\n".join(
+            [*lines, "", "Each was checked against float64 first, and waited for. × last: over the rung above."]
+        )
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
     if result["disturbed"]:
@@ -214,6 +244,14 @@ def as_text(result: dict[str, Any]) -> str:
     if result["numpy_threads"] != result["threads"]:
         lines.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
     return "\n".join(lines)
+
+
+def subject(result: dict[str, Any]) -> str:
+    """What was measured, and on what."""
+    shape = "x".join(map(str, result["shape"]))
+    count = result["threads"]
+    threads = f", {count} thread{'s' if count > 1 else ''}" if count else ""
+    return f"{result['operation']} {shape} {result['dtype']}{threads}, on {result['cpu']}"
 
 
 def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:

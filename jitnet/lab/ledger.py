@@ -44,7 +44,8 @@ def account(
 ) -> dict[str, Any]:
     """The costs of an operation's rungs, or of all kernels that a back end trains a small network with.
 
-    what    an operation, or a back end: then a call is a training step of n_in-n_out-10 (sigmoid, softmax) by SGD
+    what    an operation, or a back end: then a call is a training step of n_in-n_out-10 (sigmoid, softmax) by SGD;
+            "train", as a ladder calls it, is the back end fast
     size    n, or m x n_in x n_out; if the interpreter cannot finish that in time, its half, quarter, ...
 
     Keys: what, kind (operation or back end), shape, asked (the size that was asked for), dtype, threads, cpu, warm
@@ -57,6 +58,7 @@ def account(
     Errors    ValueError for unknown names and impossible sizes, a back end that compiles nothing, and processes that
               could not do their part
     """
+    what = {**contestants.ALSO_CALLED, "train": "fast"}.get(what, what)
     checks.one_of("operation or back end", what, [*LADDERS, *backend.backends()])
     kind = "operation" if what in LADDERS else "back end"
     number = checks.dtype_of(dtype)

@@ -136,6 +136,12 @@ def _counts_of_threads(most: int) -> list[int]:
     return sorted({*(2**i for i in range(most.bit_length()) if 2**i <= most), most})
 
 
+def for_threads(by_count: dict[str, float], threads: int) -> float:
+    """A limit for any number of threads: between two that were measured, in proportion."""
+    counts = sorted(map(int, by_count))
+    return float(np.interp(threads, counts, [by_count[str(count)] for count in counts]))
+
+
 def _best(call: Callable[[int], Any], work: float) -> float:
     """Work per second: `call(times)` does it so many times over."""
     call(1)

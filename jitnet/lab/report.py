@@ -17,7 +17,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from .. import __version__, checks, storage
+from .. import __version__, backend, checks, storage
 from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
@@ -43,17 +43,21 @@ def investigate(
     """All that the page shows, as one JSON object.
 
     Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
-    of it; a training step has none), ledger (of `ledger.account`); versions, date.
+    of it; there are none for a training step, and on machines that it cannot read), ledger (of `ledger.account`);
+    versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
+    ladder.shape_of(size)  # what is wrong is told before anything is measured
+    checks.dtype_of(dtype)
+    backend.check_threads(threads, "fast")
     limits = machine.limits(report=report)
     chapters = []
     for operation in wanted:
-        measured = ladder.measure(operation, size, dtype, threads, report)
-        names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED]
+        measured = ladder.measure(operation, size, dtype, threads, report, limits)
+        names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED and explain.is_readable()]
         requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
         explained = explain.explain_all(requests, report) if requests else []
-        costs = ledger.account("fast" if operation == "train" else operation, dtype=dtype, report=report)
+        costs = ledger.account(operation, dtype=dtype, report=report)
         chapters.append({
             "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs
         })  # fmt: skip
@@ -103,7 +107,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
     rates = [rung[key] for rung in result["rungs"]]
     floor = min(rates) / 2  # so that the slowest has a bar too
-    limit = max(rung[key] / rung["share_of_peak"] for rung in result["rungs"])
+    limit = max(*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"]))
     rungs = []
     for rung in result["rungs"]:
         name = rung["name"]

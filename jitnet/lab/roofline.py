@@ -14,6 +14,8 @@ architectures", Communications of the ACM 52 (2009).
 
 from typing import Any
 
+from .machine import for_threads
+
 Roof = dict[str, Any]
 
 
@@ -32,8 +34,7 @@ def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
         }
         for rung in result["rungs"] if rung["checked"]
     ]  # fmt: skip
-    by_count = limits["peak"][result["dtype"]] if is_product else next(iter(limits["bandwidth"].values()))
-    counts = sorted({1, max(int(count) for count in by_count if int(count) <= result["threads"])})
+    counts = sorted({1, result["threads"]})
     xs = [point["x"] for point in points]
     roofs = _slopes(limits, result["dtype"], counts, xs) if is_product else _stairs(limits, counts, xs)
     return {
@@ -45,8 +46,8 @@ def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
 def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[float]) -> list[Roof]:
     """For each number of threads the peak, and for the highest the slope of each cache up to it."""
     peaks = limits["peak"][dtype]
-    most = peaks[str(counts[-1])]
-    rates = {level: rate[str(counts[-1])]["read"] for level, rate in limits["bandwidth"].items()}
+    most = for_threads(peaks, counts[-1])
+    rates = {level: _moving(limits, level, "read", counts[-1]) for level in limits["bandwidth"]}
     ridges = {level: most / rate for level, rate in rates.items()}
     left, right = min(*xs, *ridges.values()) / 4, max(*xs, *ridges.values()) * 2
     slopes = [
@@ -55,7 +56,7 @@ def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[floa
     ]
     first = min(ridges.values())
     return slopes + [
-        {"name": "multiply-adds", "threads": count, "x": [first, right], "y": [peaks[str(count)]] * 2}
+        {"name": "multiply-adds", "threads": count, "x": [first, right], "y": [for_threads(peaks, count)] * 2}
         for count in counts
     ]  # fmt: skip
 
@@ -65,8 +66,12 @@ def _stairs(limits: dict[str, Any], counts: list[int], xs: list[float]) -> list[
     levels, sizes = [*limits["caches"], "memory"], [*limits["caches"].values()]
     edges = [min(*xs, sizes[0]) / 2, *sizes, max(*xs, sizes[-1]) * 4]
     return [
-        {"name": level, "threads": count, "x": [start, end], "y": [rates[str(count)]["copy"]] * 2}
+        {"name": level, "threads": count, "x": [start, end], "y": [_moving(limits, level, "copy", count)] * 2}
         for count in counts
         for level, start, end in zip(levels, edges, edges[1:], strict=False)
-        for rates in [limits["bandwidth"][level]]
     ]
+
+
+def _moving(limits: dict[str, Any], level: str, kind: str, threads: int) -> float:
+    """Bytes/s of a cache."""
+    return for_threads({count: rates[kind] for count, rates in limits["bandwidth"][level].items()}, threads)

@@ -9,11 +9,7 @@ read from it, and whether neighbours in a warp read neighbours in memory, which 
 All in float32. The letters are those of `jitnet.kernels`. Importing this needs the package numba-cuda, and no card.
 """
 
-from . import activation, batch, clock, layer, loss, matmul, softmax, update
-from .device import SIMULATED
+from . import activation, batch, clock, layer, loss, matmul, softmax, tensorcore, update
 from .ladders import LADDERS
 
-if not SIMULATED:
-    from . import tensorcore  # noqa: F401
-
-__all__ = ["LADDERS", "activation", "batch", "clock", "layer", "loss", "matmul", "softmax", "update"]
+__all__ = ["LADDERS", "activation", "batch", "clock", "layer", "loss", "matmul", "softmax", "tensorcore", "update"]

@@ -5,57 +5,74 @@ float32. A result is off by some thousandth of its terms, where the other rungs 
 gives one such instruction 16 × 8 numbers of A and 8 × 8 of B, spread over its lanes, and gets 16 × 8 sums (PTX ISA,
 "mma.m16n8k8").
 
-The simulator runs no warp as one, so there this rung does not exist (`SIMULATED`).
+The simulator runs no warp as one. There the lanes give their numbers to one another in shared memory, in the order that
+the definition of the instruction says.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import float32, int32
-from numba.cuda import types
-from numba.cuda.extending import intrinsic
 
 from ..legend import Matrix
-from .device import WARP, cuda
+from .device import ALIGNMENT, SIMULATED, WARP, cuda
 from .matmul import product_rung
 from .tiles import copy_tiles, corner
 
 TF32 = 2.0**-10
 """Spacing of the numbers that are multiplied, relative to them."""
 
+if SIMULATED:
 
-@intrinsic
-def tf32(typing_context, x):
-    """The bits of x rounded to TF32."""
+    def tf32(x):
+        """The bits of x rounded to TF32."""
+        return ((np.float32(x).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.int32)
 
-    def code(context, builder, signature, arguments):
-        function = ir.FunctionType(ir.IntType(32), [ir.FloatType()])
-        return builder.call(ir.InlineAsm(function, "cvt.rna.tf32.f32 $0, $1;", "=r,f"), arguments)
+    def multiply_add(a, b, c):
+        """c + a·b for a warp: a are 4 of this lane's numbers, b 2, c 4. Lane 4g + t has A[g, t] first, and B[t, g]."""
+        given = cuda.shared.array((THREADS, 6), int32)
+        first, lane = cuda.threadIdx.x // WARP * WARP, cuda.threadIdx.x % WARP
+        given[first + lane] = [*a, *b]
+        cuda.syncthreads()
+        numbers = given[first : first + WARP].copy().view(np.float32)
+        cuda.syncthreads()
+        A = [[numbers[4 * (i % 8) + k % 4, i // 8 + k // 4 * 2] for k in range(8)] for i in range(16)]
+        B = [[numbers[4 * j + k % 4, 4 + k // 4] for j in range(8)] for k in range(8)]
+        places = [(lane // 4 + h // 2 * 8, lane % 4 * 2 + h % 2) for h in range(4)]
+        return tuple(c[h] + sum(A[i][k] * B[k][j] for k in range(8)) for h, (i, j) in enumerate(places))
 
-    return types.int32(types.float32), code
+else:
+    from numba.cuda import types
+    from numba.cuda.extending import intrinsic
 
+    @intrinsic
+    def tf32(typing_context, x):
+        def code(context, builder, signature, arguments):
+            function = ir.FunctionType(ir.IntType(32), [ir.FloatType()])
+            return builder.call(ir.InlineAsm(function, "cvt.rna.tf32.f32 $0, $1;", "=r,f"), arguments)
 
-@intrinsic
-def multiply_add(typing_context, a, b, c):
-    """c + a·b for a warp: a are 4 of this lane's numbers, b 2, c 4."""
+        return types.int32(types.float32), code
 
-    def code(context, builder, signature, arguments):
-        numbers = [
-            builder.extract_value(argument, l)
-            for argument, count in zip(arguments, (4, 2, 4), strict=True)
-            for l in range(count)
-        ]
-        result = ir.LiteralStructType([ir.FloatType()] * 4)
-        function = ir.FunctionType(result, [number.type for number in numbers])
-        assembly = (
-            "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-            "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$0, $1, $2, $3};"
-        )
-        asm = ir.InlineAsm(function, assembly, "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3", side_effect=True)
-        sums = builder.call(asm, numbers)
-        parts = [builder.extract_value(sums, l) for l in range(4)]
-        return context.make_tuple(builder, signature.return_type, parts)
+    @intrinsic
+    def multiply_add(typing_context, a, b, c):
+        def code(context, builder, signature, arguments):
+            numbers = [
+                builder.extract_value(argument, l)
+                for argument, count in zip(arguments, (4, 2, 4), strict=True)
+                for l in range(count)
+            ]
+            result = ir.LiteralStructType([ir.FloatType()] * 4)
+            function = ir.FunctionType(result, [number.type for number in numbers])
+            assembly = (
+                "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$0, $1, $2, $3};"
+            )
+            asm = ir.InlineAsm(function, assembly, "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3", side_effect=True)
+            sums = builder.call(asm, numbers)
+            parts = [builder.extract_value(sums, l) for l in range(4)]
+            return context.make_tuple(builder, signature.return_type, parts)
 
-    quad = types.UniTuple(types.float32, 4)
-    return quad(types.UniTuple(types.int32, 4), types.UniTuple(types.int32, 2), quad), code
+        quad = types.UniTuple(types.float32, 4)
+        return quad(types.UniTuple(types.int32, 4), types.UniTuple(types.int32, 2), quad), code
 
 
 BLOCK, DEPTH, THREADS = 64, 16, 4 * WARP
@@ -71,8 +88,8 @@ def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     Reads     each number of A n/64 times and each of B m/64 times from global memory; one instruction of a warp does
               1024 multiply-adds, not 32: what is left to wait for is memory
     """
-    As = cuda.shared.array((DEPTH, PADDED), float32, alignment=16)
-    Bs = cuda.shared.array((DEPTH, PADDED), float32, alignment=16)
+    As = cuda.shared.array((DEPTH, PADDED), float32, alignment=ALIGNMENT)
+    Bs = cuda.shared.array((DEPTH, PADDED), float32, alignment=ALIGNMENT)
     sums = cuda.local.array(SUMS, float32)
     a = cuda.local.array(8, int32)
     for s in range(SUMS):

@@ -1,86 +1,20 @@
-"""A kernel of the user's own: where it is found, and in words what it cannot be called with, and what it raises.
+"""A kernel of the user's own: in words, what it cannot be called with, and what it raises.
 
 It is any callable with the arguments of a rung, `(inputs..., outputs)`, on NumPy arrays: plain Python, or compiled by
 Numba in any way. It comes as the function itself, or as the name of one, `file.py:function` or `module:function`.
 """
 
-import importlib.util
 import inspect
 import os
 import re
-import sys
 import traceback
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numba
 from numba.core import errors
 
-from ... import checks
-
-Function = Callable[..., object]
-Own = Function | str
-
-
-def check_name(text: str) -> tuple[str, str]:
-    """The file or module, and the function, of `file.py:function` or `module:function`."""
-    place, _, name = text.rpartition(":")
-    if not place.strip(".") or not name.isidentifier():
-        raise checks.Error(f"{text!r} names no function; write file.py:function or module:function")
-    if _is_file(place) and not Path(place).is_file():
-        raise checks.Error(f"there is no file {place}")
-    return place, name
-
-
-def load(own: Own) -> Function:
-    """The function, or that of a name; its file or module is executed then, as any import does it."""
-    if not isinstance(own, str):
-        return own
-    place, name = check_name(own)
-    file = os.path.realpath(place) if _is_file(place) else None
-    folder = os.path.dirname(file) if file else os.getcwd()
-    if folder not in sys.path:  # as Python does it with a script
-        sys.path.insert(0, folder)
-    try:
-        module = _module_of(file) if file else importlib.import_module(place)
-    except SyntaxError as error:
-        line = f", line {error.lineno}" if error.lineno else ""
-        raise checks.Error(
-            f"importing {place}: {error.msg} ({os.path.basename(error.filename or place)}{line})"
-        ) from None
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
-            raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None
-        code = file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
-        raise checks.Error(f"importing {place} {_raised(error, code)}") from None
-    known = [
-        key for key, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", None) == module.__name__
-    ]  # fmt: skip
-    if not hasattr(module, name):
-        if not known:
-            raise checks.Error(f"{place} has no function {name!r}, nor any other")
-        checks.one_of(f"function of {place}", name, known)
-    function: Any = getattr(module, name)
-    if not callable(function):
-        raise checks.Error(f"{name} in {place} is {_a(type(function).__name__)}, but must be a function")
-    return function  # type: ignore[no-any-return]
-
-
-def _is_file(place: str) -> bool:
-    return place.endswith(".py") or os.sep in place
-
-
-def _module_of(file: str) -> Any:
-    name = f"own_{Path(file).stem}"  # no name that something else could be imported by
-    specification = importlib.util.spec_from_file_location(name, file)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    specification.loader.exec_module(module)
-    return module
+from ..loading import Function, one_line, raised
 
 
 def misfit(function: Function, name: str, parameters: list[str], outputs: list[str]) -> str | None:
@@ -120,21 +54,13 @@ def in_words(error: BaseException, function: Function, arguments: list[Any], whe
     if isinstance(error, errors.NumbaError):
         return f"does not compile: {_essence(text)}{_line_in(text, _file_of(function))}"
     if any(frame.name == "_compile_for_args" for frame in traceback.extract_tb(error.__traceback__)):
-        return f"does not compile: {type(error).__name__}: {_one_line(text)}"
-    return f"{_raised(error, _file_of(function))}, {when}"
+        return f"does not compile: {type(error).__name__}: {one_line(text)}"
+    return f"{raised(error, _file_of(function))}, {when}"
 
 
 def _types(types: Iterable[Any]) -> str:
     """`(array(float32, 2d, C), int64)`."""
     return f"({', '.join(map(str, types))})"
-
-
-def _raised(error: BaseException, file: str) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if os.path.realpath(frame.filename) == os.path.realpath(file)]
-    text = _one_line(str(error))
-    place = f" ({os.path.basename(file)}, line {lines[-1]})" if lines else ""
-    return f"raises {type(error).__name__}" + (f": {text}" if text else "") + place
 
 
 def _line_in(text: str, file: str) -> str:
@@ -155,11 +81,6 @@ def _essence(text: str) -> str:
     return reason + (f": {rejected[1]}" if rejected and rejected[1] not in reason else "")
 
 
-def _one_line(text: str, most: int = 300) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]} ..."
-
-
 def _body(function: Function) -> Any:
     return getattr(function, "py_func", function)
 
@@ -167,7 +88,3 @@ def _body(function: Function) -> Any:
 def _file_of(function: Function) -> str:
     code = getattr(_body(function), "__code__", None)
     return code.co_filename if code else ""
-
-
-def _a(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

@@ -1,9 +1,8 @@
 """The trial of a user's kernel before it runs in this process: does it end, stay in its arrays, and is it right?
 
-A function may hang, end the interpreter, or write anywhere. So it is tried in a child process
-(`python -m jitnet.lab.contest.trial`), on ugly shapes and then at the size that is to be timed, and the parent watches
-the clock. The child writes a line of JSON before everything that it does: what it is, and how long it may take. Time in
-which Numba compiles has a limit of its own.
+A function may hang, end the interpreter, or write anywhere. So it is tried in a child process, on ugly shapes and then
+at the size that is to be timed, and the parent watches the clock. The child writes a line of JSON before everything
+that it does: what it is, and how long it may take. Time in which Numba compiles has a limit of its own.
 """
 
 import contextlib
@@ -19,14 +18,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numba.core import event, serialize
 
 from ... import backend, checks
-from .. import oracle
+from .. import loading, oracle
+from ..child import command
 from ..timing import manageable
 from . import judge, own
 
@@ -38,7 +37,7 @@ COMPILING = 600.0
 
 
 def examine(
-    name: str, function: own.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any], threads: int | None,
+    name: str, function: loading.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any], threads: int | None,
     patience: float, most: float, report: Callable[[str], object],
 ) -> tuple[oracle.Shape, str | None]:  # fmt: skip
     """Try a function: the size at which a call takes `most` seconds, but `shape` at most, and what is wrong, or None.
@@ -46,7 +45,7 @@ def examine(
     `report` hears what is being done. That a function cannot be loaded is a `checks.Error`.
     """
     job = {
-        "path": sys.path, "name": name, "function": function if isinstance(function, str) else _packed(name, function),
+        "name": name, "function": function if isinstance(function, str) else _packed(name, function),
         "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience, "most": most,
     }  # fmt: skip
     with tempfile.TemporaryFile() as errors, _child(pickle.dumps(job), errors) as (child, lines):
@@ -76,7 +75,7 @@ def examine(
     return shape, f"{fault}, {news['doing']}"
 
 
-def _packed(name: str, function: own.Function) -> bytes:
+def _packed(name: str, function: loading.Function) -> bytes:
     try:
         return serialize.dumps(function)  # type: ignore[no-any-return]
     except Exception as error:
@@ -89,13 +88,10 @@ def _packed(name: str, function: own.Function) -> bytes:
 @contextlib.contextmanager
 def _child(job: bytes, errors: IO[bytes]) -> Iterator[tuple["subprocess.Popen[bytes]", "queue.Queue[bytes]"]]:
     """A child with its job, and the lines that it writes; an empty one is its end."""
-    home = str(Path(__file__).parents[3])
-    paths = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
     child = subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-        env={**os.environ, "PYTHONPATH": paths}, start_new_session=True,
-    )  # fmt: skip
+        command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+    )
     assert child.stdin is not None
     assert child.stdout is not None
     lines: queue.Queue[bytes] = queue.Queue()
@@ -166,7 +162,7 @@ class _Child:
         name, function, operation, dtype = (self.job[key] for key in ("name", "function", "operation", "dtype"))
         self.work(f"importing {function}" if isinstance(function, str) else "loading")
         try:
-            kernel = serialize.loads(function) if isinstance(function, bytes) else own.load(function)
+            kernel = serialize.loads(function) if isinstance(function, bytes) else loading.load(function)
         except checks.Error as error:
             return self.tell(error=str(error))
         except Exception as error:
@@ -214,14 +210,9 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = pickle.load(sys.stdin.buffer)
-    sys.path[:] = job["path"]
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no file with the whole memory where it crashes
     with backend.threads(job["threads"]), np.errstate(all="ignore"):
         _Child(job, channel).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,4 @@
-"""Compile functions as they are always compiled, but listen: a process of its own.
-
-    python -m jitnet.lab.machine_code.compiling
+"""Compile functions as they are always compiled, but listen: the main() of a process of its own.
 
 LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
 of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
@@ -12,8 +10,6 @@ and gives each variable a place in memory. Like this the instructions are the sa
 """
 
 import functools
-import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -40,6 +36,7 @@ from numba.np.ufunc import wrappers
 from ... import checks
 from ...kernels import LADDERS, SIGNATURES, linking
 from ...kernels.jit import OPTIONS, signature_for
+from .. import loading
 
 Request = dict[str, Any]
 
@@ -180,13 +177,7 @@ def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
-    place, name = request["target"].rsplit(":", 1)
-    module = _imported(place)
-    own = {n: value for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
-    known = [n for n, value in own.items() if inspect.isfunction(value) or hasattr(value, "py_func")]
-    if not hasattr(module, name):
-        checks.one_of(f"function of {place}", name, known)
-    function = getattr(module, name)
+    function: Any = loading.load(request["target"])
     if not inspect.isfunction(function) and not isinstance(function, Dispatcher):
         raise checks.Error(
             f"{request['target']} is of type {type(function).__name__}; give a function under @njit, or a plain one"
@@ -194,42 +185,7 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
     if request["options"] is not None or inspect.isfunction(function):
         options = {**OPTIONS, "_nrt": True} if request["options"] is None else _stated(request["options"])
         function = numba.njit(**options)(getattr(function, "py_func", function))
-    return function, _types_for(function, name, request)
-
-
-def _imported(place: str) -> Any:
-    """The module of that name, or the file; a file in a package is imported as a part of it."""
-    name, folder = place, "."
-    if place.endswith(".py"):
-        file = Path(place).resolve()
-        top = file.parent
-        while (top / "__init__.py").exists():
-            top = top.parent
-        name, folder = ".".join(file.relative_to(top).with_suffix("").parts), str(top)
-    sys.path.insert(0, folder)
-    try:
-        if not place.endswith(".py") or "." in name:
-            return importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(name, module)
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise checks.Error(f"{place} cannot be imported: {type(error).__name__}: {error}{_line_in(error)}") from None
-    return module
-
-
-def _line_in(error: BaseException) -> str:
-    """Where the user's file failed, as far as that is known."""
-    trace, line = error.__traceback__, ""
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_name == "<module>" and __file__ != code.co_filename:
-            line = f" ({Path(code.co_filename).name}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return line
+    return function, _types_for(function, function.py_func.__name__, request)
 
 
 def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
@@ -323,7 +279,3 @@ def main() -> None:
             answer = {"error": " ".join(f"{request['target']}: {type(error).__name__}: {error}".split())}
         way_out.write(json.dumps(answer) + "\n")
         way_out.flush()
-
-
-if __name__ == "__main__":
-    main()

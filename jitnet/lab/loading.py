@@ -1,0 +1,113 @@
+"""A function of the user's own: found by the name of its file or module, and loaded.
+
+`file.py:function` or `module:function`. The file or module is executed, as any import does it; a file in a package is
+imported as a part of it, so it can say `from .other import ...`.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .. import checks
+
+Function = Callable[..., object]
+Own = Function | str
+"""The function itself, or the name of one."""
+
+
+def check_name(text: str) -> tuple[str, str]:
+    """The file or module, and the function, of `file.py:function` or `module:function`."""
+    place, _, name = text.rpartition(":")
+    if not place.strip(".") or not name.isidentifier():
+        raise checks.Error(f"{text!r} names no function; write file.py:function or module:function")
+    if _is_file(place) and not Path(place).is_file():
+        raise checks.Error(f"there is no file {place}")
+    return place, name
+
+
+def load(own: Own) -> Function:
+    """The function, or that of a name; its file or module is executed then, as any import does it."""
+    if not isinstance(own, str):
+        return own
+    place, name = check_name(own)
+    file = os.path.realpath(place) if _is_file(place) else None
+    folder = str(_folder_of(Path(file))) if file else os.getcwd()
+    if folder not in sys.path:  # as Python does it with a script
+        sys.path.insert(0, folder)
+    try:
+        module = _module_of(Path(file)) if file else importlib.import_module(place)
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise checks.Error(
+            f"importing {place}: {error.msg} ({os.path.basename(error.filename or place)}{line})"
+        ) from None
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
+            raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None
+        code = file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
+        raise checks.Error(f"importing {place} {raised(error, code)}") from None
+    known = [
+        key for key, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]  # fmt: skip
+    if not hasattr(module, name):
+        if not known:
+            raise checks.Error(f"{place} has no function {name!r}, nor any other")
+        checks.one_of(f"function of {place}", name, known)
+    function: Any = getattr(module, name)
+    if not callable(function):
+        raise checks.Error(f"{name} in {place} is {_a(type(function).__name__)}, but must be a function")
+    return function  # type: ignore[no-any-return]
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py") or os.sep in place
+
+
+def _folder_of(file: Path) -> Path:
+    """Where it is imported from: its folder, or the one that holds its package."""
+    folder = file.parent
+    while (folder / "__init__.py").exists():
+        folder = folder.parent
+    return folder
+
+
+def _module_of(file: Path) -> Any:
+    folder = _folder_of(file)
+    if folder != file.parent:
+        module = importlib.import_module(".".join(file.relative_to(folder).with_suffix("").parts))
+        if os.path.realpath(module.__file__ or "") != str(file):
+            raise ImportError(f"{module.__name__} is {module.__file__} already; rename the package")
+        return module
+    name = f"own_{file.stem}"  # no name that something else could be imported by
+    specification = importlib.util.spec_from_file_location(name, file)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def raised(error: BaseException, file: str) -> str:
+    """`raises ValueError: what it says (file.py, line 3)`, as far as the line is in this file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if os.path.realpath(frame.filename) == os.path.realpath(file)]
+    text = one_line(str(error))
+    place = f" ({os.path.basename(file)}, line {lines[-1]})" if lines else ""
+    return f"raises {type(error).__name__}" + (f": {text}" if text else "") + place
+
+
+def one_line(text: str, most: int = 300) -> str:
+    """Of a long explanation, the beginning."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]} ..."
+
+
+def _a(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
