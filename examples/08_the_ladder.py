@@ -68,7 +68,7 @@ figure = new_figure(8, 3.4, "X·W, 240 × 240 × 240, on one thread: one idea a 
 axis = figure.subplots()
 speeds = [rungs[name]["gflops"] for name in predicted]
 bars = axis.barh(list(predicted), speeds, color=BLUE, label="measured")
-axis.bar_label(bars, [f"{speed:.2g} GFLOP/s" for speed in speeds], label_type="center", color="white")
+axis.bar_label(bars, [f"{speed:.3g} GFLOP/s" for speed in speeds], label_type="center", color="white")
 axis.plot([rate / 1e9 for rate in predicted.values()], range(5), "D", color=ORANGE, label="predicted", markersize=8)
 axis.axvline(peak / 1e9, color="black", linestyle="--", label="peak of this machine")
 axis.set(xscale="log", xlabel="GFLOP/s, logarithmic; longer is faster", xlim=(min(speeds) / 20, peak / 1e9 * 2))
