@@ -3,6 +3,7 @@
 What the simulator cannot run (`SIMULATED` in kernels/cuda/device.py: alignment, warps) is covered here alone.
 """
 
+import importlib.metadata
 import importlib.util
 import re
 
@@ -15,7 +16,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet.kernels.cuda import LADDERS, clock
 from jitnet.kernels.cuda.tensorcore import TF32
-from jitnet.lab.ptx import Flow, ptx_of
+from jitnet.lab.ptx import Flow, assembled, ptx_of
 
 BY_NAME = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
 LAUNCHES = {launch: name for name, rung in reversed(BY_NAME.items()) for launch in rung.launches}
@@ -28,6 +29,26 @@ OF_EACH_TERM = {
 """Rung of a product -> multiply-adds of one thread for each term of the sums, at least."""
 
 QUADS = ("vectorized", "warptile")
+
+SPILLED = {"blocktile_2d": 96, "layer.warptile": 256, "descend.warptile": 96}
+"""Bytes that may find no register: addresses, and what an activation needs when the sums are complete."""
+
+HAS_ASSEMBLER = any("nvjitlink" in name for name in importlib.metadata.packages_distributions().get("nvidia", []))
+
+
+def check_machine_code(code, launch):
+    """The blocks that the launch asks for fit into the registers of a multiprocessor, and what they lack is little."""
+    threads, at_once = launch.bounds
+    assert -(-code.registers // 8) * 8 * threads * at_once <= 65536
+    name = LAUNCHES[launch]
+    assert code.spilled <= SPILLED.get(name, SPILLED.get(name.split(".")[1], 0))
+
+
+@pytest.mark.skipif(not HAS_ASSEMBLER, reason="pip install 'jitnet[cuda]' for nvJitLink, which assembles PTX")
+def test_machine_code_was_looked_at_too():
+    code = assembled(ptx_of(BY_NAME["matmul.warptile"].launches[1], (9, 0)), (9, 0))
+    assert 80 < code.registers <= 128  # 64 sums, and two blocks fit
+    assert code.size > 1000
 
 
 def count(pattern, text):
@@ -47,6 +68,8 @@ def test_kernel_is_what_it_claims(launch, cc):
     assert shared <= 48 * 1024
     assert shared == 0 or count(r"bar\.sync", text)
     assert Flow(text).barriers_that_some_threads_miss() == []
+    if HAS_ASSEMBLER:
+        check_machine_code(assembled(text, cc), launch)
     product = re.match("matmul|layer|delta|gradients|descend", operation) and launch.name not in (
         "column_sums", "descend_bias",
     )  # fmt: skip

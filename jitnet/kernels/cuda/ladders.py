@@ -26,16 +26,21 @@ FLOAT32 = 2.0**-23
 
 
 class Launch:
-    """A kernel, the types of its arguments, the threads of a block, and how many blocks its arguments ask for."""
+    """A kernel, the types of its arguments, the threads of a block, and how many blocks its arguments ask for.
+
+    `at_once` is how many blocks a multiprocessor should be able to hold at a time; it bounds the registers of a thread.
+    """
 
     recorder: list[Call] | None = None
     """Where launches are noted down instead of made, if that is asked for."""
 
-    def __init__(self, body: Kernel, types: list[str], threads: int, blocks: Callable[..., int]) -> None:
+    def __init__(
+        self, body: Kernel, types: list[str], threads: int, blocks: Callable[..., int], at_once: int = 1
+    ) -> None:
         self.body, self.threads, self.blocks = body, threads, blocks
-        self.name = body.__name__
+        self.name, self.bounds = body.__name__, (threads, at_once)
         self.signature = f"void({', '.join(types)})"
-        self._kernel = cuda.jit(body)
+        self._kernel = cuda.jit(body) if SIMULATED else cuda.jit(body, launch_bounds=self.bounds)
 
     @property
     def is_compiled(self) -> bool:

@@ -15,7 +15,7 @@ from ..legend import Matrix
 from .device import ALIGNMENT, SIMULATED, cuda, transposed
 from .ladders import FLOAT32, MATRIX, TRANSPOSED, Kernel, Launch, rung
 from .quads import load4
-from .tiles import copy_tile, copy_tiles, corner, number_of_tiles
+from .tiles import copy_quads, copy_tile, corner, number_of_tiles
 from .warptile import TwoSizes, WarpTile
 
 PRODUCTS = {
@@ -26,12 +26,14 @@ PRODUCTS = {
 """Product of training -> the types of its factors, and how they are viewed as A and B."""
 
 
-def product_rung(name: str, threads: int, height: int, width: int, eps: float = FLOAT32) -> Callable[[Kernel], Kernel]:
+def product_rung(
+    name: str, threads: int, height: int, width: int, at_once: int = 1, eps: float = FLOAT32
+) -> Callable[[Kernel], Kernel]:
     """Register a kernel for C = A·B, with blocks that compute so large a tile, as a rung of all three products."""
 
     def register(body: Kernel) -> Kernel:
         for operation, (types, _) in PRODUCTS.items():
-            launch = Launch(body, types, threads, lambda A, B, C: number_of_tiles(height, width, C))
+            launch = Launch(body, types, threads, lambda A, B, C: number_of_tiles(height, width, C), at_once)
             _register(operation, name, launch, launch, doc=body.__doc__, eps=eps)
         return body
 
@@ -160,7 +162,7 @@ QUADS = PATCH // 4
 THREADS = (BLOCK // PATCH) ** 2
 
 
-@product_rung("blocktile_2d", THREADS, BLOCK, BLOCK)
+@product_rung("blocktile_2d", THREADS, BLOCK, BLOCK, at_once=2)
 def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but a thread computes a patch of 8 × 8, and the tile of C is 128 × 128.
 
@@ -190,7 +192,7 @@ def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
                 C[i0 + i + r, j0 + j + c] = sums[r * PATCH + c]
 
 
-@product_rung("vectorized", THREADS, BLOCK, BLOCK)
+@product_rung("vectorized", THREADS, BLOCK, BLOCK, at_once=2)
 def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but four numbers at a time: loads of 128 bits, where the rows of A and B allow it.
 
@@ -207,7 +209,8 @@ def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
     i0, j0 = corner(C, BLOCK, BLOCK)
     i, j = cuda.threadIdx.x // (BLOCK // PATCH) * PATCH, cuda.threadIdx.x % (BLOCK // PATCH) * PATCH
     for k0 in range(0, A.shape[1], DEPTH):
-        copy_tiles(A.T, B, k0, i0, j0, BLOCK, BLOCK, DEPTH, As, Bs, THREADS)
+        copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
+        copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
         for k in range(DEPTH):
             for q in range(QUADS):

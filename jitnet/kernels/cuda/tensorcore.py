@@ -16,7 +16,7 @@ from numba import float32, int32
 from ..legend import Matrix
 from .device import ALIGNMENT, SIMULATED, WARP, cuda
 from .matmul import product_rung
-from .tiles import copy_tiles, corner
+from .tiles import copy_quads, corner
 
 TF32 = 2.0**-10
 """Spacing of the numbers that are multiplied, relative to them."""
@@ -81,7 +81,7 @@ PADDED = BLOCK + 8
 SUMS = 32
 
 
-@product_rung("tensorcore", THREADS, BLOCK, BLOCK, eps=TF32)
+@product_rung("tensorcore", THREADS, BLOCK, BLOCK, at_once=3, eps=TF32)
 def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like `warptile`, but in TF32 by matrix units: four warps, each 32 × 32 numbers of C. NOT float32 arithmetic.
 
@@ -99,7 +99,8 @@ def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     group, number = lane // 4, lane % 4  # the lane's row of A and column of B, and its column of A and row of B
     i, j = warp // 2 * 32, warp % 2 * 32
     for k0 in range(0, A.shape[1], DEPTH):
-        copy_tiles(A.T, B, k0, i0, j0, BLOCK, BLOCK, DEPTH, As, Bs, THREADS)
+        copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
+        copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
         for k in range(0, DEPTH, 8):
             for p in range(2):

@@ -39,33 +39,41 @@ def copy_tile(A, r0, c0, rows, columns, tile, threads):
 
 
 @device
+def quad_of(A, r, c):
+    """The four numbers from A[r, c] on, along memory; 0 beyond the edge of A."""
+    q0 = q1 = q2 = q3 = float32(0)
+    inside, left = (r < A.shape[0], A.shape[1] - c) if by_rows(A) else (c < A.shape[1], A.shape[0] - r)
+    if not inside:
+        left = 0
+    if left >= 4 and in_quads(A):
+        q0, q1, q2, q3 = load4(A, r, c)
+    else:
+        if left > 0:
+            q0 = A[r, c]
+        if left > 1:
+            q1 = A[r, c + 1] if by_rows(A) else A[r + 1, c]
+        if left > 2:
+            q2 = A[r, c + 2] if by_rows(A) else A[r + 2, c]
+        if left > 3:
+            q3 = A[r, c + 3] if by_rows(A) else A[r + 3, c]
+    return q0, q1, q2, q3
+
+
+@device
 def copy_quads(A, r0, c0, rows, columns, tile, threads):
-    """Like `copy_tile`, but each thread loads four numbers at once. A lies in quads; r0 and c0 are multiples of 4."""
+    """Like `copy_tile`, but each thread has four numbers, and loads them at once if A lies in quads.
+
+    r0 and c0 are multiples of 4. What a thread keeps from tile to tile is one address for four numbers, whether A lies
+    in quads or not: with `copy_tile` for the latter, addresses took half of the registers.
+    """
     for s in range(rows * columns // threads // 4):
         number = s * threads + cuda.threadIdx.x
         if by_rows(A):
             r, c = number // (columns // 4), number % (columns // 4) * 4
+            tile[r, c], tile[r, c + 1], tile[r, c + 2], tile[r, c + 3] = quad_of(A, r0 + r, c0 + c)
         else:
             r, c = number % (rows // 4) * 4, number // (rows // 4)
-        if r0 + r < A.shape[0] and c0 + c < A.shape[1]:
-            q0, q1, q2, q3 = load4(A, r0 + r, c0 + c)
-        else:
-            q0 = q1 = q2 = q3 = float32(0)
-        if by_rows(A):
-            tile[r, c], tile[r, c + 1], tile[r, c + 2], tile[r, c + 3] = q0, q1, q2, q3
-        else:
-            tile[r, c], tile[r + 1, c], tile[r + 2, c], tile[r + 3, c] = q0, q1, q2, q3
-
-
-@device
-def copy_tiles(At, B, k0, i0, j0, height, width, depth, As, Bs, threads):
-    """As = Aᵀ[k0:, i0:] and Bs = B[k0:, j0:], `depth` rows each, by quads where they lie so."""
-    if in_quads(At) and in_quads(B):
-        copy_quads(At, k0, i0, depth, height, As, threads)
-        copy_quads(B, k0, j0, depth, width, Bs, threads)
-    else:
-        copy_tile(At, k0, i0, depth, height, As, threads)
-        copy_tile(B, k0, j0, depth, width, Bs, threads)
+            tile[r, c], tile[r + 1, c], tile[r + 2, c], tile[r + 3, c] = quad_of(A, r0 + r, c0 + c)
 
 
 @device

@@ -17,7 +17,7 @@ from numba import float32
 from .device import ALIGNMENT, SIMULATED, WARP, cuda, device
 from .ladders import Kernel, Launch
 from .quads import load4
-from .tiles import copy_tiles, number_of_tiles, put
+from .tiles import copy_quads, number_of_tiles, put
 
 ENOUGH = 64
 """Tiles of the large size, from which on it is taken."""
@@ -75,7 +75,8 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
             sums[s] = float32(0)
         i, j = place(0, 0)
         for k0 in range(0, A.shape[1], depth):
-            copy_tiles(A.T, B, k0, i0, j0, height, width, depth, As, Bs, threads)
+            copy_quads(A.T, k0, i0, depth, height, As, threads)
+            copy_quads(B, k0, j0, depth, width, Bs, threads)
             cuda.syncthreads()
             for k in range(0, depth, 2):  # two at a time, by hand: the compiler leaves a loop as large as this alone
                 add_term(As, Bs, k, i, j, a, b, sums)
@@ -106,7 +107,9 @@ class TwoSizes:
 
     @staticmethod
     def _launch(kernel_with: Callable[[WarpTile], Kernel], types: list[str], tile: WarpTile) -> Launch:
-        return Launch(kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile))
+        return Launch(
+            kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile), 512 // tile.threads
+        )  # fmt: skip
 
     def __call__(self, *arguments: Any) -> None:
         many = number_of_tiles(LARGE.height, LARGE.width, arguments[-1]) >= ENOUGH
