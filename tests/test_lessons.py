@@ -343,13 +343,13 @@ def test_12_your_own_kernel(lesson):
 
 
 def test_the_map_of_the_course_leads_somewhere():
-    numbers = [int(file.stem[:2]) for file in LESSONS]
-    for folder in (FOLDER, FOLDER.parent):
-        text = (folder / "README.md").read_text(encoding="utf-8")
-        assert [int(number) for number in re.findall(r"^\| \[(\d+)\. .*$", text, re.MULTILINE)] == numbers
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    course = readme[readme.index("## The course") : readme.index("## Your own data")]
+    for folder, text in ((FOLDER, (FOLDER / "README.md").read_text(encoding="utf-8")), (FOLDER.parent, course)):
+        rows = re.findall(r"^\| \[(\d+)\. .*$", text, re.MULTILINE)
+        assert [int(number) for number in rows] == [int(file.stem[:2]) for file in LESSONS]
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
             assert (folder / target).exists(), target
-    course = text[text.index("## The course") : text.index("## Your own data")]
     for loops, rungs in re.findall(r"\| ([^|]*kernels/\w+\.py[^|]*) \| ([^|]*) \|$", course, re.MULTILINE):
         ladders = []
         for file, names in re.findall(r"kernels/(\w+)\.py\)([^;]*)", loops):
