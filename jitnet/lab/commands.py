@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 from .. import checks, progress
 from ..commands import check_paths
@@ -29,8 +30,7 @@ def ladder_command(options: argparse.Namespace) -> int:
         check_drawing()
     own = _own(options.own, options.operation)
     show = progress.Progress() if options.quiet else progress.on_standard_error()
-    # what a function prints each time that it is called is not for standard output, nor for anybody's eyes
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), show:
+    with _nothing_printed(), show:
         result = ladder.compare(
             options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring
         )
@@ -41,6 +41,23 @@ def ladder_command(options: argparse.Namespace) -> int:
     for fault in faults:
         progress.say(f"jitnet: {' '.join(fault.split())}")
     return 2 if faults else 0
+
+
+@contextlib.contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """What a function prints, or a process that it starts, is not for standard output, nor for anybody's eyes."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            output = os.dup(1)
+        except OSError:  # closed by whoever started us
+            yield
+            return
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(output, 1)
+            os.close(output)
 
 
 def _own(texts: list[str], operation: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
 from .child import command
 from .loading import check_name
+from .machine import check_compiling
 from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
@@ -100,6 +101,7 @@ def _request(
         raise checks.Error(
             f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
         )
+    check_compiling()
     if ":" in target:
         check_name(target)
         if arguments is not None and types is not None:
@@ -127,8 +129,6 @@ def _check_rung(target: str) -> None:
         )
     if not is_compiled(ladder[checks.one_of(f"rung of {operation}", rung, ladder)]):
         how = "NumPy's own code" if rung == "numpy" else "interpreted by Python"
-        if not is_compiled(ladder["njit"]):
-            raise checks.Error("NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it to explain machine code")
         raise checks.Error(f"{target} is {how}, and no loop that Numba compiles; try {operation}.njit")
 
 
