@@ -8,6 +8,7 @@ Nothing is run and nothing is timed. The function is compiled in a process of it
 code is read (`assembly.py`, `x86.py`), the loop that costs most is chosen (`hottest.py`) and judged (`verdicts.py`).
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -145,8 +146,9 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
         assert child.stdout is not None
         with child:
             try:
-                child.stdin.write(json.dumps(requests))
-                child.stdin.close()
+                with contextlib.suppress(BrokenPipeError):  # that it has ended shows below
+                    child.stdin.write(json.dumps(requests) + "\n")
+                    child.stdin.flush()  # and open it stays, for the child ends with us
                 for request in requests:
                     if report:
                         report(len(found), len(requests), f"what Numba makes of {request['target']}")
