@@ -1,9 +1,12 @@
 """What `jitnet explain` says of every kernel, and of small loops that were built to have one fault each."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import faults
 import pytest
@@ -328,6 +331,31 @@ def test_a_process_that_dies_is_told(mine):
     (mine / "dies.py").write_text("import os\nos._exit(3)\n")
     with pytest.raises(jitnet.Error, match=r"compiling .*dies.py:f ended with status 3"):
         explain.explain(f"{mine}/dies.py:f", types="float32[::1]")
+
+
+def test_a_file_that_hangs_ends_with_the_command(mine):
+    (mine / "hangs.py").write_text(f"import os\nopen('{mine}/pid', 'w').write(str(os.getpid()))\nwhile True: pass\n")
+    command = [sys.executable, "-m", "jitnet", "explain", f"{mine}/hangs.py:f", "--types", "int64", "--quiet"]
+    process = subprocess.Popen(command)
+    wait_until(lambda: (mine / "pid").exists() and (mine / "pid").read_text())
+    process.kill()
+    process.wait()
+    wait_until(lambda: not is_running(int((mine / "pid").read_text())))
+
+
+def wait_until(true):
+    until = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # nobody may bury it
+    except OSError:
+        return False
 
 
 def test_importing_the_instrument_compiles_nothing():

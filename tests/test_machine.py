@@ -63,6 +63,13 @@ def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):
     assert "Others used the cores meanwhile" in machine.as_text(machine.limits())
 
 
+def test_the_speed_of_the_interpreter_is_no_limit(tmp_path):
+    for arguments in (["machine"], ["ladder", "relu"], ["explain", "relu.njit"], ["report"]):
+        result = jitnet_command(*arguments, status=2, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
+        assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"cpu": "another"}'])
 def test_a_file_of_another_machine_is_not_believed(content, tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))

@@ -43,6 +43,7 @@ def right_parallel(X, W, Z):
 
 def right_python(A, B, C):
     print("this is not for standard output")
+    os.write(1, b"nor is what comes from below")
     for i in range(len(A)):
         for j in range(B.shape[1]):
             C[i, j] = sum(A[i, k] * B[k, j] for k in range(len(B)))

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 from .. import checks, progress
 from ..commands import check_paths
@@ -30,8 +31,7 @@ def ladder_command(options: argparse.Namespace) -> int:
     own = _own(options.own, options.operation)
     on_card = _on_card(options)
     show = progress.Progress() if options.quiet else progress.on_standard_error()
-    # what a function prints each time that it is called is not for standard output, nor for anybody's eyes
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), show:
+    with _nothing_printed(), show:
         if on_card:
             result = ladder.measure_card(options.operation, options.size, show.measuring)
         else:
@@ -56,6 +56,23 @@ def _on_card(options: argparse.Namespace) -> bool:
     if options.own or options.threads is not None or options.dtype != "float32":
         raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
     return True
+
+
+@contextlib.contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """What a function prints, or a process that it starts, is not for standard output, nor for anybody's eyes."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            output = os.dup(1)
+        except OSError:  # closed by whoever started us
+            yield
+            return
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(output, 1)
+            os.close(output)
 
 
 def _own(texts: list[str], operation: str) -> dict[str, str]:

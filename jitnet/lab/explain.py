@@ -8,6 +8,7 @@ Nothing is run and nothing is timed. The function is compiled in a process of it
 code is read (`assembly.py`, `x86.py`), the loop that costs most is chosen (`hottest.py`) and judged (`verdicts.py`).
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -26,6 +27,7 @@ from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
 from .child import command
 from .loading import check_name
+from .machine import check_compiling
 from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
@@ -100,6 +102,7 @@ def _request(
         raise checks.Error(
             f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
         )
+    check_compiling()
     if ":" in target:
         check_name(target)
         if arguments is not None and types is not None:
@@ -127,8 +130,6 @@ def _check_rung(target: str) -> None:
         )
     if not is_compiled(ladder[checks.one_of(f"rung of {operation}", rung, ladder)]):
         how = "NumPy's own code" if rung == "numpy" else "interpreted by Python"
-        if not is_compiled(ladder["njit"]):
-            raise checks.Error("NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it to explain machine code")
         raise checks.Error(f"{target} is {how}, and no loop that Numba compiles; try {operation}.njit")
 
 
@@ -145,8 +146,9 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
         assert child.stdout is not None
         with child:
             try:
-                child.stdin.write(json.dumps(requests))
-                child.stdin.close()
+                with contextlib.suppress(BrokenPipeError):  # that it has ended shows below
+                    child.stdin.write(json.dumps(requests) + "\n")
+                    child.stdin.flush()  # and open it stays, for the child ends with us
                 for request in requests:
                     if report:
                         report(len(found), len(requests), f"what Numba makes of {request['target']}")

@@ -67,6 +67,7 @@ def compare(
     or sent to the process that tries it, is a `checks.Error`.
     """
     operation = known(operation)
+    machine.check_compiling()
     kind = checks.dtype_of(dtype)
     shape = shape_of(size)
     backend.check_threads(threads, "fast")

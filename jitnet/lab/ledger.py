@@ -117,8 +117,7 @@ def account(
 
 
 def _check_compiled(what: str) -> None:
-    if numba.config.DISABLE_JIT:
-        raise checks.Error("NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it")
+    machine.check_compiling()
     if what not in LADDERS and not any(map(is_compiled, backend.get(what).kernels.values())):
         able = [name for name in backend.backends() if any(map(is_compiled, backend.get(name).kernels.values()))]
         raise checks.Error(

@@ -20,7 +20,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import storage
+from .. import checks, storage
 from ..backend import threads
 from ..kernels.buffers import aligned
 from ..kernels.cache import SOURCES, cache_folder
@@ -48,7 +48,10 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     each level), peak (dtype -> threads -> FLOP/s), bandwidth (level -> threads -> read, write, copy in bytes/s),
     measured (date), disturbed (True if others took the cores meanwhile, as can be seen from the figures; then they are
     not kept). Numbers of threads are text, as in JSON.
+
+    Errors    ValueError where Numba is told to compile nothing
     """
+    check_compiling()
     about, file = _identity(), cache_folder() / "machine.json"
     if not again:
         try:
@@ -68,6 +71,12 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     except OSError:
         pass  # a cache that cannot be written costs time and nothing else
     return found
+
+
+def check_compiling() -> None:
+    """The lab measures and reads what Numba compiles: the speed of the interpreter is no limit of a machine."""
+    if numba.config.DISABLE_JIT:
+        raise checks.Error("NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it")
 
 
 def cpu_name() -> str:

@@ -16,8 +16,9 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import llvmlite.binding
 import numba
@@ -264,8 +265,16 @@ def _in_one_line(error: Exception) -> str:
     return what + (f" ({Path(where[-1][0]).name}, line {where[-1][1]})" if where else "")
 
 
+def _end_with(asker: IO[str]) -> None:
+    """A file that hangs while it is imported has to end when the one who asked is gone."""
+    asker.read()
+    os._exit(1)
+
+
 def main() -> None:
-    requests = json.load(sys.stdin)
+    requests = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
+    sys.stdin = open(os.devnull)  # noqa: SIM115  a user's file may ask for something
     with_lines()
     way_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a user's file prints is no part of the answer
