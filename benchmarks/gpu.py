@@ -96,6 +96,8 @@ def products(given):
         there = [cuda.to_device(array) for array in (left, right, np.full_like(left, np.nan))]
         calls = {}
         for name, rung in LADDERS[operation].items():
+            if cuda.get_current_device().compute_capability < rung.capability:
+                continue
 
             def call(rung=rung, there=there):
                 for _ in range(IN_A_ROW):

@@ -92,7 +92,11 @@ def rungs():
 @on_a_card
 @pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (1, 1, 1), (5, 257, 65), (97, 20, 66), (1000, 300, 1024)])
 def test_every_rung_equals_the_formula_on_the_card(shape, rungs):
+    from jitnet.kernels.cuda.device import cuda
+
     for operation, name, rung in rungs:
+        if cuda.get_current_device().compute_capability < rung.capability:
+            continue
         case = oracle.case(operation, shape, "float32")
         rung(*case.arguments)
         case.bounds = [bound * (rung.eps / 2**-23) for bound in case.bounds]

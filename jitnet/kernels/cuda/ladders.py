@@ -24,6 +24,9 @@ INT, FLOAT, INTS = "int64", "float32", "int64[::1]"
 FLOAT32 = 2.0**-23
 """Spacing of the numbers that a rung multiplies, relative to them."""
 
+ANY = (5, 0)
+"""Compute capability that a rung needs, if it needs nothing special."""
+
 
 class Launch:
     """A kernel, the types of its arguments, the threads of a block, and how many blocks its arguments ask for.
@@ -83,8 +86,10 @@ def recording() -> Iterator[list[Call]]:
 class Rung:
     """A rung of a ladder: launches in a row, to be called like a rung of the CPU."""
 
-    def __init__(self, body: Kernel, launches: list[Launch], writes: int, eps: float) -> None:
-        self.body, self.launches, self.writes, self.eps = body, launches, writes, eps
+    def __init__(
+        self, body: Kernel, launches: list[Launch], writes: int, eps: float, capability: tuple[int, int]
+    ) -> None:
+        self.body, self.launches, self.writes, self.eps, self.capability = body, launches, writes, eps, capability
         self.__name__, self.__doc__ = body.__name__, body.__doc__
 
     def __call__(self, *arguments: Any) -> None:
@@ -107,12 +112,13 @@ LADDERS: dict[str, dict[str, Rung]] = {}
 
 
 def rung(
-    operation: str, name: str, *launches: Launch, writes: int = 1, eps: float = FLOAT32
-) -> Callable[[Kernel], Kernel]:
+    operation: str, name: str, *launches: Launch, writes: int = 1, eps: float = FLOAT32,
+    capability: tuple[int, int] = ANY,
+) -> Callable[[Kernel], Kernel]:  # fmt: skip
     """Register a function that makes these launches as a rung; its last `writes` arguments are its outputs."""
 
     def register(body: Kernel) -> Kernel:
-        LADDERS.setdefault(operation, {})[name] = Rung(body, list(launches), writes, eps)
+        LADDERS.setdefault(operation, {})[name] = Rung(body, list(launches), writes, eps, capability)
         return body
 
     return register

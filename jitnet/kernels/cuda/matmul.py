@@ -8,12 +8,13 @@ the comments are those for X·W.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from numba import float32
 
 from ..legend import Matrix
 from .device import ALIGNMENT, SIMULATED, cuda, transposed
-from .ladders import FLOAT32, MATRIX, TRANSPOSED, Kernel, Launch, rung
+from .ladders import MATRIX, TRANSPOSED, Kernel, Launch, rung
 from .quads import load4
 from .tiles import copy_quads, copy_tile, corner, number_of_tiles
 from .warptile import TwoSizes, WarpTile
@@ -27,29 +28,27 @@ PRODUCTS = {
 
 
 def product_rung(
-    name: str, threads: int, height: int, width: int, at_once: int = 1, eps: float = FLOAT32
+    name: str, threads: int, height: int, width: int, at_once: int = 1, **special: Any
 ) -> Callable[[Kernel], Kernel]:
     """Register a kernel for C = A·B, with blocks that compute so large a tile, as a rung of all three products."""
 
     def register(body: Kernel) -> Kernel:
         for operation, (types, _) in PRODUCTS.items():
             launch = Launch(body, types, threads, lambda A, B, C: number_of_tiles(height, width, C), at_once)
-            _register(operation, name, launch, launch, doc=body.__doc__, eps=eps)
+            _register(operation, name, launch, launch, doc=body.__doc__, **special)
         return body
 
     return register
 
 
-def _register(
-    operation: str, name: str, launch: Kernel, *launches: Launch, doc: str | None, eps: float = FLOAT32
-) -> None:
+def _register(operation: str, name: str, launch: Kernel, *launches: Launch, doc: str | None, **special: Any) -> None:
     view = PRODUCTS[operation][1]
 
     def run(left: Matrix, right: Matrix, C: Matrix) -> None:
         launch(*view(left, right), C)
 
     run.__doc__ = doc
-    rung(operation, name, *launches, eps=eps)(run)
+    rung(operation, name, *launches, **special)(run)
 
 
 SIDE = 4 if SIMULATED else 32

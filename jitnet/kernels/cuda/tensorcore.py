@@ -81,7 +81,7 @@ PADDED = BLOCK + 8
 SUMS = 32
 
 
-@product_rung("tensorcore", THREADS, BLOCK, BLOCK, at_once=3, eps=TF32)
+@product_rung("tensorcore", THREADS, BLOCK, BLOCK, at_once=3, eps=TF32, capability=(8, 0))
 def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like `warptile`, but in TF32 by matrix units: four warps, each 32 × 32 numbers of C. NOT float32 arithmetic.
 
