@@ -12,7 +12,7 @@ from _course import ANSWERS, BLUE, ORANGE, new_figure, save
 
 import jitnet
 
-net = jitnet.Network(jitnet.Dense(1, 1, bias=False), seed=0, dtype="float64")
+net = jitnet.Network(jitnet.Dense(1, 1, bias=False), seed=0, dtype="float64")  # one layer: 1 input, 1 output
 x, y = np.array([[2.0]]), np.array([[3.0]])  # one sample, one number wide
 
 

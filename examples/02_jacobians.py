@@ -86,7 +86,7 @@ for n in sizes:
     dW, layer = np.empty((n, n)), (X[0], weights, delta[0], np.zeros(n))
     both = {"slow": partial(sum_of_slices, *layer), "fast": partial(outer_product, X, delta, dW)}
     times.append([timing.best * 1e6 for timing in in_turn(both).values()])
-    memory.append([n**3 * 8 / 1e6, dW.nbytes / 1e6])
+    memory.append([jitnet.calculus.weight_jacobian(*layer).nbytes / 1e6, dW.nbytes / 1e6])
     print(f"n = z = {n:3}: memory {memory[-1][0]:.2f} MB, {memory[-1][0] / memory[-1][1]:.0f} times that of dW")
     print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")
 

@@ -22,7 +22,8 @@ hidden, output = net.layers
 hidden.W, hidden.b, output.W, output.b = [[w1]], [b1], [[w2]], [b2]
 
 # %% Forward, on paper
-# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 bring z to 0 twice:
+# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 bring z to 0 twice. The loss
+# is half the squared error: then its slope is the error itself, without a 2.
 #     z1 = x·w1 + b1 = 2·0.5 − 1 = 0        a1 = σ(0) = 0.5
 #     z2 = a1·w2 + b2 = 0.5·3 − 1.5 = 0     a2 = σ(0) = 0.5
 #     L = ½(a2 − y)² = ½(0.5 − 1)² = 0.125
@@ -30,17 +31,19 @@ a1 = a2 = 0.5
 L = 0.125
 
 # %% Back, on paper
-# delta is ∂L/∂z. The slope of the sigmoid is a(1 − a), here 0.5·0.5 = 0.25 for both neurons.
-#     delta2 = (a2 − y) · a2(1 − a2) = −0.5·0.25 = −0.125              from the loss, through the sigmoid
-#     delta1 = delta2·w2 · a1(1 − a1) = −0.125·3·0.25 = −0.09375       back along w2, through the sigmoid
-#     dw2 = a1·delta2 = −0.0625      db2 = delta2 = −0.125             a weight multiplies what came in, a bias
-#     dw1 = x·delta1 = −0.1875       db1 = delta1 = −0.09375           multiplies 1
+# delta is ∂L/∂z. The slope of the sigmoid is a(1 − a), here 0.5·0.5 = 0.25 for both neurons. A weight multiplies what
+# comes in, so its slope is that times delta; a bias multiplies 1.
+#     delta2 = (a2 − y) · a2(1 − a2) = −0.5·0.25 = −0.125            from the loss, through the sigmoid
+#     delta1 = delta2·w2 · a1(1 − a1) = −0.125·3·0.25 = −0.09375     back along w2, through the sigmoid
+#     dw2 = a1·delta2 = −0.0625      db2 = delta2 = −0.125
+#     dw1 = x·delta1 = −0.1875       db1 = delta1 = −0.09375
 delta2, delta1 = -0.125, -0.09375
 dw2, db2, dw1, db1 = -0.0625, -0.125, -0.1875, -0.09375
 on_paper = [L, a1, a2, delta2, delta1, dw2, db2, dw1, db1]
 
 # %% The same by jitnet
-# Each back end computes with other loops: interpreted, compiled, in vector registers. All give the nine numbers.
+# Each back end computes with other loops: interpreted, compiled, in vector registers, and NumPy's own. All give the
+# nine numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
 # > paper    0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375
 # > python   0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
 # > njit     0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
@@ -69,7 +72,7 @@ print("by trying out:", ", ".join(f"{name} = {slope:.9g}" for name, slope in slo
 
 # %% A step
 # With the learning rate 1, every parameter loses its slope. If the loss were a plane, it would fall by the sum of the
-# squared slopes, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.063, from 0.125 to 0.062. It is curved, and ends above.
+# squared slopes, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.0635, from 0.125 to 0.0615. It is curved, and ends above.
 # > after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375
 # > loss 0.0705 instead of 0.125
 net.fit([[x]], [[y]], epochs=1, batch_size=1, optimizer=jitnet.SGD(1.0), loss="half_squared_error")

@@ -26,7 +26,7 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 #
 # python     The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
 # njit       The same loop, compiled. No interpreter, but each addition waits for the one before, since all go into
-#            the same sum: 4 ticks of the clock.
+#            the same sum: 3 or 4 ticks of the clock, as processors go. We say 4.
 # reordered  k outside, j inside. The additions go into different sums and need not wait; and as the numbers are
 #            neighbours in memory, a vector instruction takes 4, 8 or 16 of them at once. Now the way to memory counts:
 #            z[j] read, w[j] read, z[j] written, 12 bytes.
@@ -68,7 +68,7 @@ figure = new_figure(8, 3.4, "X·W, 240 × 240 × 240, on one thread: one idea a 
 axis = figure.subplots()
 speeds = [rungs[name]["gflops"] for name in predicted]
 bars = axis.barh(list(predicted), speeds, color=BLUE, label="measured")
-axis.bar_label(bars, [f"{speed:.2g} GFLOP/s" for speed in speeds], label_type="center", color="white")
+axis.bar_label(bars, [f"{speed:.3g} GFLOP/s" for speed in speeds], label_type="center", color="white")
 axis.plot([rate / 1e9 for rate in predicted.values()], range(5), "D", color=ORANGE, label="predicted", markersize=8)
 axis.axvline(peak / 1e9, color="black", linestyle="--", label="peak of this machine")
 axis.set(xscale="log", xlabel="GFLOP/s, logarithmic; longer is faster", xlim=(min(speeds) / 20, peak / 1e9 * 2))

@@ -98,7 +98,7 @@ axis = figure.subplots()
 order = ["python", "njit", "reordered", "four_k", "blocked", "tile"]
 bars = axis.barh(order, [speed[name] for name in order], color=BLUE, label="measured")
 bars[3].set(facecolor=GREEN, edgecolor="black", linewidth=2)
-axis.bar_label(bars, [f"{speed[name]:.2g} GFLOP/s" for name in order], label_type="center", color="white")
+axis.bar_label(bars, [f"{speed[name]:.3g} GFLOP/s" for name in order], label_type="center", color="white")
 axis.plot(list(expected.values()), list(expected), "D", color=ORANGE, label="predicted", markersize=8)
 axis.set(xscale="log", xlabel="GFLOP/s, logarithmic; longer is faster", xlim=(min(speed.values()) / 20, None))
 axis.invert_yaxis()

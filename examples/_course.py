@@ -8,13 +8,15 @@ In a notebook there are no options: pictures appear below their cell, and the ce
 import argparse
 import importlib.util
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 IN_A_NOTEBOOK = "ipykernel" in sys.modules
 
 
-def _stop(message: str) -> None:
+def stop(message: str) -> None:
+    """End here, with one line that says why and what to do."""
     print(message, file=sys.stderr)
     sys.exit(2)
 
@@ -28,13 +30,14 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args([] if IN_A_NOTEBOOK else None)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.out).close()  # better told now than after the work is done
     except OSError as error:
-        _stop(f"no folder for pictures can be made at {options.out}: {error.strerror}; name another one with --out")
+        stop(f"pictures cannot be written into {options.out}: {error.strerror}; name another folder with --out")
     return options
 
 
 if importlib.util.find_spec("matplotlib") is None:
-    _stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
+    stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
 if not IN_A_NOTEBOOK:
     sys.stdout.reconfigure(encoding="utf-8")  # the formulas need more signs than some terminals begin with
 OPTIONS = _options()

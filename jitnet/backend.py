@@ -20,6 +20,7 @@ import numpy as np
 from . import checks
 from .kernels import LADDERS, SIGNATURES
 from .kernels.activation import CODES, IDENTITY
+from .kernels.buffers import aligned
 from .kernels.jit import Kernel, compile_for, entry_point, needs_compiling, signature_for
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
@@ -43,7 +44,10 @@ CHOICES: dict[str, Callable[[str], Kernel]] = {
 }
 """Back end -> its choice of a rung for an operation."""
 
-DESCENDING = ("fast",)
+NAMES = (*CHOICES, "cuda")
+"""All back ends; whether "cuda" works depends on the machine."""
+
+DESCENDING = ("fast", "cuda")
 """The back ends that take a step of SGD within the gradient's product, where others write the gradient down first."""
 
 THREADED = ("parallel", "fast")
@@ -54,19 +58,30 @@ def backends() -> list[str]:
     """Names of the back ends that work on this machine.
 
     `python` interprets the loops, `njit` compiles the same loops, `parallel` spreads them over the threads, `fast`
-    is the best rung of each operation and the default, `numpy` is NumPy and its BLAS, the yardstick.
+    is the best rung of each operation and the default, `numpy` is NumPy and its BLAS, the yardstick. `cuda` is the
+    graphics card, in float32, if there is one and numba-cuda is installed.
     """
-    return list(CHOICES)
+    from . import gpu
+
+    return [name for name in NAMES if name != "cuda" or gpu.obstacle() is None]
 
 
 @functools.cache
 def _get(name: str) -> "Backend":
+    if name == "cuda":
+        from .gpu import GpuBackend  # who has no card needs no numba-cuda
+
+        return GpuBackend()
     return Backend(name)
 
 
-def get(name: str) -> "Backend":
-    """The back end of that name; the same object every time."""
-    return _get(checks.one_of("back end", name, CHOICES))
+def get(name: str, dtype: np.dtype[Any] | None = None) -> "Backend":
+    """The back end of that name, the same object every time; with a dtype, only if it can calculate in that."""
+    run = _get(checks.one_of("back end", name, NAMES))
+    if dtype is not None and dtype not in run.dtypes:
+        able = " or ".join(map(str, run.dtypes))
+        raise checks.Error(f"back end {name!r} calculates in {able}, not in {dtype}; use that, or another back end")
+    return run
 
 
 class Recording(dict[str, Kernel]):
@@ -82,9 +97,22 @@ class Recording(dict[str, Kernel]):
 class Backend:
     """One rung per operation, chosen by name, and the four formulas in terms of them."""
 
+    dtypes: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.kernels: dict[str, Kernel] = {operation: CHOICES[name](operation) for operation in LADDERS}
+
+    memory = staticmethod(aligned)
+    """memory(shape, dtype): zeros where this back end calculates."""
+
+    def bring(self, array: Any) -> Any:
+        """An array of NumPy where this back end calculates: itself, unless that is elsewhere."""
+        return array
+
+    def fetch(self, array: Any) -> Any:
+        """And back: an array of NumPy with what is in an array of the back end."""
+        return array
 
     def forward(self, X: Matrix, W: Matrix, b: Vector, f: str, Z: Matrix, A: Matrix) -> None:
         """A = f(X·W + b). Z keeps the pre-activation, unless it is A."""

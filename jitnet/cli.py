@@ -70,9 +70,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of split, weights and order of samples (default 0)"
     )
-    how.add_argument(
-        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.backends())} (default fast)"
-    )
+    how.add_argument("--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.NAMES)} (default fast)")
     how.add_argument("--threads", type=int, metavar="N", help="for the back ends parallel and fast (default: all)")
     out = train.add_argument_group("what to keep")
     out.add_argument("--save", metavar="FILE", help="write the model")
@@ -88,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
     predict.add_argument("--out", metavar="FILE", help="write the answers to a file instead")
     predict.add_argument(
-        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.backends())} (default fast)"
+        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.NAMES)} (default fast)"
     )
     predict.set_defaults(run=predict_command)
     _output_options(predict)
@@ -97,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         "warmup", help="compile all kernels", description="Compile all kernels now, so that no later run has to wait."
     )
     warmup.add_argument(
-        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.backends())} (default fast)"
+        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.CHOICES)} (default fast)"
     )
     warmup.set_defaults(run=warmup_command)
     _output_options(warmup)
@@ -118,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=20.0, metavar="SECONDS",
         help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
+    ladder.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the card in place of the processor's")
     ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
     ladder.set_defaults(run=_lab("ladder"))
     _output_options(ladder)

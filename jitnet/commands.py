@@ -264,7 +264,7 @@ def predict_command(options: argparse.Namespace) -> int:
 def warmup_command(options: argparse.Namespace) -> int:
     """jitnet warmup."""
     began = time.perf_counter()
-    run = backends.get(options.backend)
+    run = backends.get(checks.one_of("back end", options.backend, backends.CHOICES))  # nothing is kept for a card
     show = progress.Progress() if options.quiet else progress.on_standard_error()
     needed = 2 * sum(is_compiled(kernel) for kernel in run.kernels.values())
     with show:

@@ -18,7 +18,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
     """
     left, right = checks.factors(A, B)
-    run = backends.get(backend).kernels
+    run = backends.get(backend, left.dtype).kernels
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
         return matmul(right.T, left.T, backend).T  # A·B = (Bᵀ·Aᵀ)ᵀ
     C = np.empty((left.shape[0], right.shape[1]), left.dtype)
@@ -54,5 +54,5 @@ def softmax(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
     rows = checks.rows(Z)
     A = np.empty_like(rows)
-    backends.get(backend).kernels[operation](rows, A)
+    backends.get(backend, rows.dtype).kernels[operation](rows, A)
     return A.reshape(np.shape(Z))

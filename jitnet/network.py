@@ -4,6 +4,7 @@ All parameters are views of one flat vector `theta`, and all gradients of a seco
 on a cache line. What a pass computes on the way lives in a `Workspace`, made once per batch size.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from .kernels.activation import CODES
 from .kernels.buffers import aligned, whole_lines
 from .kernels.legend import Matrix, Vector
 from .losses import ACTIVATIONS, Loss
+from .step import Memory, Pass, Workspace
 
 INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
@@ -113,29 +115,6 @@ class Gradient(NamedTuple):
     delta: Matrix
 
 
-class Pass(NamedTuple):
-    """What the kernels take from a layer. Without a bias, b and db are empty vectors."""
-
-    W: Matrix
-    b: Vector
-    f: str
-    dW: Matrix
-    db: Vector
-
-
-class Workspace:
-    """Memory for the passes over m samples: the batch itself, A and delta of every layer, and Z of the last."""
-
-    def __init__(self, layers: list[Dense], m: int, dtype: np.dtype[Any]) -> None:
-        self.m = m
-        self.X = aligned((m, layers[0].n_in), dtype)
-        self.Y = aligned((m, layers[-1].n_out), dtype)
-        self.Z = aligned((m, layers[-1].n_out), dtype)  # hidden layers need theirs no longer than a kernel runs
-        self.A = [aligned((m, layer.n_out), dtype) for layer in layers]
-        self.delta = [aligned((m, layer.n_out), dtype) for layer in layers]
-        self.losses = aligned(m, dtype)
-
-
 class Network:
     """A multilayer perceptron.
 
@@ -160,17 +139,19 @@ class Network:
         self.recipe: Any = None  # how rows of a file become X, where the command line trained it
         self.layers = [replace(layer) for layer in layers]
         self._workspaces: dict[int, Workspace] = {}
+        self._elsewhere: Network | None = None
         self._lay_out()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
             layer.W = INITS[layer.init](rng, layer.n_in, layer.n_out)
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, memory: Memory = aligned) -> None:
         """Allocate theta and grad, and give each layer its views of both."""
+        self._memory = memory
         room_W = [whole_lines(layer.n_in * layer.n_out, self.dtype) for layer in self.layers]
         room_b = [whole_lines(layer.n_out, self.dtype) if layer.bias else 0 for layer in self.layers]
-        self.theta = aligned(sum(room_W) + sum(room_b), self.dtype)
-        self.grad = aligned(self.theta.size, self.dtype)
+        self.theta = memory(sum(room_W) + sum(room_b), self.dtype)
+        self.grad = memory(self.theta.size, self.dtype)
         start = 0
         self._passes: list[Pass] = []
         for l, layer in enumerate(self.layers):
@@ -185,13 +166,24 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: what the views are made of, and not the views, which would come apart."""
-        state = {name: value for name, value in vars(self).items() if name not in ("grad", "_workspaces", "_passes")}
+        made_anew = ("grad", "_workspaces", "_passes", "_memory", "_elsewhere")
+        state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": [replace(layer) for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _workspaces={})
+        vars(self).update(state, _workspaces={}, _elsewhere=None)
         self._lay_out()
         self.theta[...] = state["theta"]
+
+    def on(self, run: Backend) -> "Network":
+        """This network where `run` calculates: itself, or its twin on the card with its parameters of now."""
+        if run.memory is aligned:
+            return self
+        if self._elsewhere is None:
+            self._elsewhere = copy.copy(self)
+            self._elsewhere._lay_out(run.memory)
+        self._elsewhere.theta.copy_to_device(self.theta)
+        return self._elsewhere
 
     def __repr__(self) -> str:
         activations = ", ".join(layer.activation for layer in self.layers)
@@ -257,7 +249,7 @@ class Network:
         if m not in self._workspaces:
             if len(self._workspaces) == 4:
                 del self._workspaces[next(iter(self._workspaces))]
-            self._workspaces[m] = Workspace(self.layers, m, self.dtype)
+            self._workspaces[m] = Workspace(self.layers, m, self.dtype, self._memory)
         return self._workspaces[m]
 
     # For users.
@@ -269,12 +261,13 @@ class Network:
         Shapes    X (m, n_in) -> (m, n_out)
         Errors    ValueError if X does not fit, is empty or holds NaN or infinity
         """
-        return self._forward(checks.samples(X, self.layers[0].n_in, self.dtype), backends.get(backend))
+        run = backends.get(backend, self.dtype)
+        return self.on(run)._forward(checks.samples(X, self.layers[0].n_in, self.dtype), run)
 
     def _forward(self, X: Matrix, run: Backend) -> Matrix:
         output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
         for rows, work in self._portions(len(X)):
-            output[rows] = self.pass_forward(run, X[rows], work)
+            output[rows] = run.fetch(self.pass_forward(run, run.bring(X[rows]), work))
         return output
 
     def _portions(self, m: int) -> "Iterator[tuple[slice, Workspace]]":
@@ -325,16 +318,17 @@ class Network:
         which = self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
-        return self.measure(backends.get(backend), inputs, wanted, which, self.classifies(Y))
+        return self.measure(backends.get(backend, self.dtype), inputs, wanted, which, self.classifies(Y))
 
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]:
         """`evaluate` for arrays that have been checked."""
+        net = self.on(run)
         total, right = 0.0, 0
-        for rows, work in self._portions(len(X)):
-            A = self.pass_forward(run, X[rows], work, loss.reads_Z)
-            self.pass_output(run, Y[rows], loss, work)
-            total += float(work.losses.sum(dtype=np.float64))
-            right += int((self._labels(A) == self._labels(Y[rows])).sum()) if classes else 0
+        for rows, work in net._portions(len(X)):
+            A = net.pass_forward(run, run.bring(X[rows]), work, loss.reads_Z)
+            net.pass_output(run, run.bring(Y[rows]), loss, work)
+            total += float(run.fetch(work.losses).sum(dtype=np.float64))
+            right += int((self._labels(run.fetch(A)) == self._labels(Y[rows])).sum()) if classes else 0
         result = {"loss": total / len(X)}
         return {**result, "accuracy": right / len(X)} if classes else result
 
@@ -349,18 +343,22 @@ class Network:
                   None, delta (m, n_out); copies, yours to keep
         Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not go together
         """
-        run, which = backends.get(backend), self._loss(loss)
+        run, which = backends.get(backend, self.dtype), self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
-        work = Workspace(self.layers, len(inputs), self.dtype)
-        self.pass_forward(run, inputs, work, which.reads_Z)
-        self.pass_output(run, wanted, which, work)
-        self.pass_back(run, inputs, work)
+        net = self.on(run)
+        work = Workspace(self.layers, len(inputs), self.dtype, run.memory)
+        there = run.bring(inputs)
+        net.pass_forward(run, there, work, which.reads_Z)
+        net.pass_output(run, run.bring(wanted), which, work)
+        net.pass_back(run, there, work)
+        if net is not self:
+            self.grad[...] = run.fetch(net.grad)
         grads = [
-            Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), delta)
+            Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.fetch(delta))
             for layer, delta in zip(self.layers, work.delta, strict=True)
         ]
-        return float(work.losses.mean(dtype=np.float64)), grads
+        return float(run.fetch(work.losses).mean(dtype=np.float64)), grads
 
     fit = training.fit
 

@@ -137,8 +137,12 @@ class Adam(Optimizer):
     def numbers(self, t: int) -> tuple[float, ...]:
         return (
             self.lr, self.beta1, self.beta2, 1 - self.beta1, 1 - self.beta2, self.epsilon, self.weight_decay,
-            1 - self.beta1**t, 1 - self.beta2**t,
+            *self.corrections(t),
         )  # fmt: skip
+
+    def corrections(self, t: Any) -> tuple[Any, Any]:
+        """What mean and square are divided by at step t, or at each of several steps, because both began at 0."""
+        return 1 - self.beta1**t, 1 - self.beta2**t
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}

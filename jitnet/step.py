@@ -1,11 +1,42 @@
-"""One training step: the passes of a network, written down once as a list of calls, and the update."""
+"""From a batch to an epoch: the memory of the passes, a step recorded as a list of calls, and all steps in turn."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .backend import DESCENDING, Backend
-from .kernels.legend import Vector
+from .kernels.buffers import aligned
+from .kernels.legend import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
+
+Memory = Callable[[Any, np.dtype[Any]], Any]
+"""(shape, dtype) -> zeros, where a back end calculates."""
+
+
+class Pass(NamedTuple):
+    """What the kernels take from a layer. Without a bias, b and db are empty vectors."""
+
+    W: Matrix
+    b: Vector
+    f: str
+    dW: Matrix
+    db: Vector
+
+
+class Workspace:
+    """Memory for the passes over m samples: the batch itself, A and delta of every layer, and Z of the last."""
+
+    def __init__(self, layers: list[Any], m: int, dtype: np.dtype[Any], memory: Memory = aligned) -> None:
+        self.m = m
+        self.X = memory((m, layers[0].n_in), dtype)
+        self.Y = memory((m, layers[-1].n_out), dtype)
+        self.Z = memory((m, layers[-1].n_out), dtype)  # hidden layers need theirs no longer than a kernel runs
+        self.A = [memory((m, layer.n_out), dtype) for layer in layers]
+        self.delta = [memory((m, layer.n_out), dtype) for layer in layers]
+        self.losses = memory(m, dtype)
 
 
 def descent(run: Backend, optimizer: Optimizer) -> tuple[float, float] | None:
@@ -21,23 +52,27 @@ def operations(net: Any, run: Backend, loss: Loss, optimizer: Optimizer) -> list
     return [*needed, optimizer.kernel]
 
 
-class Step:
-    """One training step for batches of m samples.
+def recorded(net: Any, run: Backend, work: Any, loss: Loss, descends: tuple[float, float] | None) -> list[Any]:
+    """The calls of the three passes over the batch in work.X and work.Y, noted down and not made.
 
-    The arrays of a network and of its work space stay where they are from batch to batch. So the calls that its passes
-    make are recorded once, and then repeated with no other Python between the kernels.
+    The arrays of a network and of its work space stay where they are from batch to batch, so they can be repeated.
     """
+
+    def passes(run: Backend) -> None:
+        net.pass_forward(run, work.X, work, loss.reads_Z)
+        net.pass_output(run, work.Y, loss, work)
+        net.pass_back(run, work.X, work, descends)
+
+    return run.recorded(net.dtype, passes)
+
+
+class Step:
+    """One training step for batches of m samples: recorded once, then repeated with no Python between the kernels."""
 
     def __init__(self, net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> None:
         descends = descent(run, optimizer)
-
-        def passes(run: Backend) -> None:
-            net.pass_forward(run, work.X, work, loss.reads_Z)
-            net.pass_output(run, work.Y, loss, work)
-            net.pass_back(run, work.X, work, descends)
-
-        self.work = work = net.workspace(m)
-        self._calls = run.recorded(net.dtype, passes)
+        self.work = net.workspace(m)
+        self._calls = recorded(net, run, self.work, loss, descends)
         self._update = None if descends else run.direct(optimizer.kernel, net.dtype)
         self._optimizer, self._net = optimizer, net
 
@@ -48,3 +83,45 @@ class Step:
         if self._update:
             self._optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
         return self.work.losses  # type: ignore[no-any-return]
+
+
+def order_of(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.int64]:
+    """The samples in the order of this epoch. It depends on seed and epoch alone, so a resumed run needs no more."""
+    if not shuffle:
+        return np.arange(n, dtype=np.int64)
+    return np.random.default_rng((seed or 0, epoch)).permutation(n)
+
+
+class Epoch:
+    """Sees every sample once, each time it is called. `plan` and `state` are those of `training`."""
+
+    def __init__(self, plan: Any, state: Any) -> None:
+        self._plan, self._state = plan, state
+        self._gather = plan.run.direct("gather", plan.net.dtype)
+        self._steps: dict[int, Step] = {}
+
+    def __call__(self, interrupt: Any, show: Any) -> float | None:
+        """The mean loss over the samples, or None if ^C cut it short."""
+        plan, state = self._plan, self._state
+        n, m = len(plan.X), plan.batch_size
+        order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
+        losses = np.empty(n, plan.net.dtype)
+        for start in range(0, n, m):
+            seen = min(start + m, n)
+            step = self._step(seen - start)
+            self._gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
+            state.step += 1
+            losses[start:seen] = step(state.step, state.memory)
+            show.batch(seen, n)
+            if interrupt.asked and seen < n:
+                return None
+        return float(losses.mean(dtype=np.float64))
+
+    def _step(self, m: int) -> Step:
+        """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""
+        if m not in self._steps:
+            self._steps[m] = Step(self._plan.net, self._plan.run, m, self._plan.loss, self._plan.optimizer)
+        return self._steps[m]
+
+    def settle(self) -> None:
+        """See to it that the optimizer's memory in `state` is up to date, as it always is here."""

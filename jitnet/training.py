@@ -13,16 +13,15 @@ from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import backend as backends
 from . import checks, losses, optimizers, progress, storage
 from .backend import Backend
-from .kernels.jit import Kernel
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
-from .step import Step, operations
+from .step import Epoch, operations
 
 
 class Trainable(Protocol):
@@ -35,6 +34,7 @@ class Trainable(Protocol):
     seed: int | None
     loss: str | None
 
+    def on(self, run: Backend) -> Any: ...
     def workspace(self, m: int) -> Any: ...
     def operations(self, loss: Loss | None = None) -> list[str]: ...
     def pass_forward(self, run: Backend, X: Matrix, work: Any, keep_Z: bool = False) -> Matrix: ...
@@ -43,6 +43,13 @@ class Trainable(Protocol):
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
     def classifies(self, Y: ArrayLike) -> bool: ...
+
+
+class Epochs(Protocol):
+    """Sees every sample once, each time it is called: `step.Epoch`, or the like for a card."""
+
+    def __call__(self, interrupt: Any, show: Any) -> float | None: ...
+    def settle(self) -> None: ...
 
 
 @dataclass
@@ -126,22 +133,12 @@ class Plan:
     shuffle: bool
     seed: int | None
     early_stopping: int | None
-    _steps: dict[int, Step] = field(default_factory=dict)
-
-    def step(self, m: int) -> Step:
-        """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""
-        if m not in self._steps:
-            self._steps[m] = Step(self.net, self.run, m, self.loss, self.optimizer)
-        return self._steps[m]
-
-    @functools.cached_property
-    def gather(self) -> Kernel:
-        return self.run.direct("gather", self.net.dtype)
 
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
         """Enough about the data to notice when a run is resumed with other data."""
-        return [[list(array.shape), zlib.crc32(array)] for array in (self.X, self.Y, *(self.held_out or ()))]
+        arrays = (self.run.fetch(array) for array in (self.X, self.Y, *(self.held_out or ())))
+        return [[list(array.shape), zlib.crc32(array)] for array in arrays]
 
     def settings(self) -> dict[str, Any]:
         """What has to be the same for a run to be resumed, in the form that JSON keeps."""
@@ -221,10 +218,12 @@ def fit(
         history = state.history
         history.compile_seconds = time.perf_counter() - began
         show.training(history.epochs, plan.epochs)
+        see_every_sample = _epochs(plan, state)
         with Interrupt() as interrupt:
             while history.epochs < plan.epochs and not history.stopped:
-                _one_epoch(plan, state, interrupt, show)
+                _one_epoch(plan, state, see_every_sample, interrupt, show)
                 if checkpoint is not None and _is_due(plan, history, checkpoint_every):
+                    see_every_sample.settle()
                     _keep(checkpoint, state, plan)
     if state.best_theta is not None:
         state.theta[...] = state.best_theta
@@ -233,7 +232,7 @@ def fit(
 
 def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:
     """Check everything before anything is changed."""
-    run = backends.get(options["backend"])
+    run = backends.get(options["backend"], net.dtype)
     layers = net.layers
     loss = losses.get(options["loss"], layers[-1].activation)
     inputs = checks.samples(X, layers[0].n_in, net.dtype)
@@ -260,11 +259,22 @@ def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: 
     )  # fmt: skip
 
 
-def _one_epoch(plan: Plan, state: State, interrupt: Interrupt, show: "progress.Progress") -> None:
+def _epochs(plan: Plan, state: State) -> Epochs:
+    """How this back end sees every sample."""
+    if plan.run.name == "cuda":
+        from .gpu.epoch import GpuEpoch  # whoever has no card needs no numba-cuda
+
+        return GpuEpoch(plan, state)
+    return Epoch(plan, state)
+
+
+def _one_epoch(
+    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt, show: "progress.Progress"
+) -> None:
     """See every sample once, then measure; the history says how it went, and whether to stop."""
     history = state.history
     began, good = time.perf_counter(), state.theta.copy()
-    mean = _see_every_sample(plan, state, interrupt, show)
+    mean = see_every_sample(interrupt, show)
     is_good = np.isfinite(state.theta).all()
     if mean is None:  # ^C
         history.stopped = "interrupted"
@@ -289,30 +299,6 @@ def _one_epoch(plan: Plan, state: State, interrupt: Interrupt, show: "progress.P
     show.epoch(history, plan.epochs)
     if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
         history.stopped = "interrupted"
-
-
-def _see_every_sample(plan: Plan, state: State, interrupt: Interrupt, show: "progress.Progress") -> float | None:
-    """One pass over all samples, batch by batch; the mean loss, or None if ^C cut it short."""
-    n, m = len(plan.X), plan.batch_size
-    order = _order(n, state.history.epochs, plan.seed, plan.shuffle)
-    losses = np.empty(n, plan.net.dtype)
-    for start in range(0, n, m):
-        seen = min(start + m, n)
-        step = plan.step(seen - start)
-        plan.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
-        state.step += 1
-        losses[start:seen] = step(state.step, state.memory)
-        show.batch(seen, n)
-        if interrupt.asked and seen < n:
-            return None
-    return float(losses.mean(dtype=np.float64))
-
-
-def _order(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.int64]:
-    """The samples in the order of this epoch. It depends on seed and epoch alone, so a resumed run needs no more."""
-    if not shuffle:
-        return np.arange(n, dtype=np.int64)
-    return np.random.default_rng((seed or 0, epoch)).permutation(n)
 
 
 def _note_best(state: State, patience: int) -> None:

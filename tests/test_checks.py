@@ -178,7 +178,8 @@ def test_repr_says_what_it_is():
 
 
 def test_backends_are_listed():
-    assert jitnet.backends() == ["python", "njit", "parallel", "fast", "numpy"]
+    assert jitnet.backends()[:5] == ["python", "njit", "parallel", "fast", "numpy"]
+    assert set(jitnet.backends()[5:]) <= {"cuda"}
     assert backend.get("fast") is backend.get("fast")
     fast = backend.get("fast").kernels
     assert fast["matmul"] is jitnet.kernels.LADDERS["matmul"]["tile_parallel"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from test_mathematics import PAIRS
 
-from jitnet import Dense, Network, backends, calculus
+from jitnet import Dense, Network, calculus
+from jitnet.backend import CHOICES
 from jitnet.losses import ACTIVATIONS
 
 
@@ -56,7 +57,7 @@ def test_every_parameter(hidden, activation, loss, bias):
         assert np.abs(grad.dW).max() > 0
 
 
-@pytest.mark.parametrize("backend", backends())
+@pytest.mark.parametrize("backend", CHOICES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_backend_gives_the_same_gradients(backend, dtype):
     rng = np.random.default_rng(0)

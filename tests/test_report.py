@@ -174,7 +174,7 @@ def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):
         (["matmul", "--dtype", "int8"], "dtype"),
     ],
 )
-def test_errors_are_one_line(arguments, message):
-    result = jitnet_command("report", *arguments, status=2)
+def test_errors_are_one_line(arguments, message, tmp_path):
+    result = jitnet_command("report", *arguments, status=2, JITNET_CACHE_DIR=str(tmp_path))  # no limits are kept there
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from runs import OPTIMIZERS, make, overfit, spiral
 
-import jitnet
 from jitnet import SGD, Adam, Dense, Network
+from jitnet.backend import CHOICES
 from jitnet.progress import Progress
-from jitnet.training import _order
+from jitnet.step import order_of
 
 
-@pytest.mark.parametrize("backend", jitnet.backends())
+@pytest.mark.parametrize("backend", CHOICES)
 def test_learns(backend):
     X, y = spiral()
     net = make()
@@ -75,12 +75,12 @@ def test_different_seeds_differ():
 
 
 def test_shuffling_permutes_every_epoch():
-    orders = [_order(50, epoch, 7, True) for epoch in range(5)]
+    orders = [order_of(50, epoch, 7, True) for epoch in range(5)]
     for order in orders:
         assert sorted(order) == list(range(50))
     assert len({order.tobytes() for order in orders}) == 5
-    np.testing.assert_array_equal(_order(50, 3, 7, True), orders[3])
-    np.testing.assert_array_equal(_order(4, 3, 7, False), range(4))
+    np.testing.assert_array_equal(order_of(50, 3, 7, True), orders[3])
+    np.testing.assert_array_equal(order_of(4, 3, 7, False), range(4))
 
 
 def test_every_sample_is_seen_once_an_epoch_the_short_batch_included():

@@ -29,11 +29,15 @@ def ladder_command(options: argparse.Namespace) -> int:
     if options.plot is not None:
         check_drawing()
     own = _own(options.own, options.operation)
+    on_card = _on_card(options)
     show = progress.Progress() if options.quiet else progress.on_standard_error()
     with _nothing_printed(), show:
-        result = ladder.compare(
-            options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring
-        )
+        if on_card:
+            result = ladder.measure_card(options.operation, options.size, show.measuring)
+        else:
+            result = ladder.compare(
+                options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring
+            )
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
     print(json.dumps(result) if options.json else ladder.as_text(result))
@@ -41,6 +45,17 @@ def ladder_command(options: argparse.Namespace) -> int:
     for fault in faults:
         progress.say(f"jitnet: {' '.join(fault.split())}")
     return 2 if faults else 0
+
+
+def _on_card(options: argparse.Namespace) -> bool:
+    """Whether the rungs of the card are asked for, and nothing with them that they have not."""
+    if options.backend is None:
+        return False
+    if options.backend != "cuda":
+        raise checks.Error("the back ends of the processor are rungs of jitnet ladder train; --backend can be cuda")
+    if options.own or options.threads is not None or options.dtype != "float32":
+        raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
+    return True
 
 
 @contextlib.contextmanager

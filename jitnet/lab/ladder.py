@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import backend, checks
 from . import loading, machine, roofline
-from .contest import contestants, trial
+from .contest import card, contestants, trial
 from .contest import own as functions
 from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
 from .loading import Own
@@ -98,6 +98,31 @@ def compare(
     return result | {"roofline": roofline.roofline(result, limits)}
 
 
+def measure_card(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
+    """Check and time every rung of an operation on the card, in float32.
+
+    The result is that of `measure`, where speedup is over the first rung, and what belongs to the processor is None:
+    threads, numpy_threads, limit, roofline, and each share_of_peak and share_of_numpy. cpu is the name of the card.
+    """
+    operation = known(operation)
+    ladder = rungs_of(operation, on_card=True)
+    shape = shape_of(size)
+    found: dict[str, Contestant] = {}
+    with np.errstate(all="ignore"):
+        for done, name in enumerate(ladder):
+            if report:
+                report(done, len(ladder), f"{operation}.{name} against float64")
+            found[name] = contestants.rung_of_card(operation, name, shape, PATIENCE)
+        times = _times(found, report)
+    is_product = operation in PRODUCTS
+    return {
+        "operation": operation, "shape": list(shape), "dtype": "float32", "threads": None,
+        "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": card.name(),
+        "disturbed": False, "roofline": None,
+        "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), is_product),
+    }  # fmt: skip
+
+
 def _check_own(operation: str, own: Mapping[str, Own]) -> None:
     """Complain of what can be seen before anything is run."""
     if not isinstance(own, Mapping):
@@ -131,28 +156,30 @@ def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Tim
 
 
 def _compared(
-    names: list[str], found: dict[str, Contestant], times: dict[str, Timing], limits: dict[str, Any],
+    names: list[str], found: dict[str, Contestant], times: dict[str, Timing], limits: dict[str, Any] | None,
     dtype: np.dtype[Any], is_product: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What is said of each rung, in this order."""
+    """What is said of each rung, in this order. Where there is nothing to compare with, that is None."""
     rates = {name: found[name].work / times[name].seconds for name in times}
     key = "gflops" if is_product else "gbytes"
     rungs: list[dict[str, Any]] = []
-    serial = "python"
+    first = serial = names[0]
     for name in names:
         who = found[name]
         if who.fault:
             rungs.append({"name": name, "own": True, "checked": False, "fault": who.fault})
             continue
-        below = None if name in ("python", "numpy") or who.own else serial
+        below = None if name in (first, "numpy") or who.own else serial
+        limit = _limit(limits, dtype, who.threads, who.work, is_product)[0] if limits else None
         rungs.append({
             "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
             key: rates[name] / 1e9, "bytes": who.moves, "intensity": who.work / who.moves,
-            "speedup": rates[name] / rates["python"],
+            "speedup": rates[name] / rates[first],
             "gain": rates[name] / rates[below] if below else None,
-            "share_of_peak": rates[name] / _limit(limits, dtype, who.threads, who.work, is_product)[0],
-            "share_of_numpy": rates[name] / rates["numpy"], "rank": sorted(rates.values()).index(rates[name]) + 1,
+            "share_of_peak": rates[name] / limit if limit else None,
+            "share_of_numpy": rates[name] / rates["numpy"] if "numpy" in rates else None,
+            "rank": sorted(rates.values()).index(rates[name]) + 1,
         })  # fmt: skip
         if not name.endswith("parallel"):
             serial = name
@@ -184,13 +211,13 @@ def _limit(
 
 def as_text(result: dict[str, Any]) -> str:
     """The ladder as a table."""
-    shape = "x".join(map(str, result["shape"]))
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
     key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
+    first = result["rungs"][0]["name"]
+    columns = ["of limit", "of NumPy"] if result["limit"] else []
     lines = [
-        f"{result['operation']} {shape} {result['dtype']}, {threads}, on {result['cpu']}", "",
-        f"{'rung':22}{'time':>12}{'spread':>9}{result['unit']:>10}{'× python':>11}{'× last':>9}{'of limit':>10}"
-        f"{'of NumPy':>10}",
+        subject(result), "",
+        f"{'rung':22}{'time':>12}{'spread':>9}{result['unit']:>10}{f'× {first}':>11}{'× last':>9}"
+        + "".join(f"{column:>10}" for column in columns),
     ]  # fmt: skip
     for rung in result["rungs"]:
         if not rung["checked"]:
@@ -201,10 +228,16 @@ def as_text(result: dict[str, Any]) -> str:
         smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
         lines.append(
             f"{rung['name']:22}{duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
-            f"{rung['speedup']:11,.1f}{gain:>9}{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}{smaller}"
+            f"{rung['speedup']:11,.1f}{gain:>9}"
+            + (f"{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}" if columns else "")
+            + smaller
         )
     lines += [""] * any(rung["own"] for rung in result["rungs"])
     lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
+    if not columns:
+        return "\n".join(
+            [*lines, "", "Each was checked against float64 first, and waited for. × last: over the rung above."]
+        )
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
     if result["disturbed"]:
@@ -212,6 +245,14 @@ def as_text(result: dict[str, Any]) -> str:
     if result["numpy_threads"] != result["threads"]:
         lines.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
     return "\n".join(lines)
+
+
+def subject(result: dict[str, Any]) -> str:
+    """What was measured, and on what."""
+    shape = "x".join(map(str, result["shape"]))
+    count = result["threads"]
+    threads = f", {count} thread{'s' if count > 1 else ''}" if count else ""
+    return f"{result['operation']} {shape} {result['dtype']}{threads}, on {result['cpu']}"
 
 
 def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:

@@ -7,22 +7,21 @@ from typing import Any
 import numpy as np
 
 from .. import storage
+from . import ladder, ledger
 from .ladder import duration
-from .ledger import subject
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
     """The speed of each rung as a bar, beside the roofline of this machine, as a PNG; your own kernels are hatched."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, max(5, 0.42 * len(result["rungs"]) + 1.4)), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _bars(left, result)
-    _roofline(right, result["roofline"])
-    shape = "×".join(map(str, result["shape"]))
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
-    title = f"{result['operation']} {shape} {result['dtype']}, {threads}, on {result['cpu']}"
-    figure.suptitle(title, parse_math=False)
+    panels = 2 if result["roofline"] else 1
+    figure = Figure(figsize=(7 * panels, max(5, 0.42 * len(result["rungs"]) + 1.4)), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _bars(axes[0], result)
+    if result["roofline"]:
+        _roofline(axes[1], result["roofline"])
+    figure.suptitle(ladder.subject(result), parse_math=False)
     with storage.replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)
 
@@ -35,7 +34,8 @@ def _bars(axis: Any, result: dict[str, Any]) -> None:
     hatches = ["//" if rung["own"] else "" for rung in rungs]
     bars = axis.barh([rung["name"] for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white")
     labels = [
-        f" {speed:.3g}  (× {rung['speedup']:,.0f}, {rung['share_of_peak']:.0%} of limit)"
+        f" {speed:.3g}  (× {rung['speedup']:,.0f}"
+        + (f", {rung['share_of_peak']:.0%} of limit)" if rung["share_of_peak"] is not None else ")")
         for rung, speed in zip(rungs, speeds, strict=True)
     ]
     axis.bar_label(bars, labels, fontsize=8)
@@ -152,6 +152,6 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     axis.grid(alpha=0.3)
     axis.legend(loc="upper left", fontsize=9)
     name = "" if row["name"] == result["what"] else f", rung {row['name']}"
-    axis.set_title(f"When compiling pays: {subject(result)}{name}", fontsize=10, parse_math=False)
+    axis.set_title(f"When compiling pays: {ledger.subject(result)}{name}", fontsize=10, parse_math=False)
     with storage.replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)

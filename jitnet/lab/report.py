@@ -47,8 +47,8 @@ def investigate(
     versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
+    ladder.shape_of(size)  # what is wrong is told before anything is measured
     checks.dtype_of(dtype)
-    ladder.shape_of(size)
     backend.check_threads(threads, "fast")
     limits = machine.limits(report=report)
     chapters = []

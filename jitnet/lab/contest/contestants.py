@@ -17,7 +17,7 @@ from .. import oracle
 from ..loading import Own, load
 from ..oracle import Case, Shape
 from ..timing import manageable
-from . import judge, training, trial
+from . import card, judge, training, trial
 from . import own as functions
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
@@ -53,8 +53,10 @@ def known(operation: str) -> str:
     return checks.one_of("operation", ALSO_CALLED.get(operation, operation), [*LADDERS, "train"])
 
 
-def rungs_of(operation: str) -> list[str]:
+def rungs_of(operation: str, on_card: bool = False) -> list[str]:
     """From the bottom to the top."""
+    if on_card:
+        return list(card.ladder_of(operation))
     return list(training.RUNGS if operation == "train" else LADDERS[operation])
 
 
@@ -71,6 +73,18 @@ def rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads:
     if fault:
         raise checks.Error(f"{operation}.{name} {fault}")
     return _measured(operation, shape, case, Contestant(shape, False, threads, _idea(operation, name), call=call))
+
+
+def rung_of_card(operation: str, name: str, shape: Shape, most: float) -> Contestant:
+    """A rung of the card, at a size that it does in `most` seconds. That one is wrong is an error."""
+    shape = manageable(lambda shape: card.prepare(operation, name, shape)[0], shape, most)
+    call, case = card.prepare(operation, name, shape)
+    who = _measured(operation, shape, case, Contestant(shape, idea=card.idea(operation, name), call=call))
+    call()
+    fault = case.fault()
+    if fault:
+        raise checks.Error(f"{operation}.{name} of the card is wrong: {fault}")
+    return who
 
 
 def yours(

@@ -1,0 +1,290 @@
+"""On a graphics card: every rung of the product against cuBLAS, and epochs of training against PyTorch and JAX.
+
+    python benchmarks/gpu.py [--sizes 1024,2048,4096,8192] [--rounds 9] [--only products|training] [--out FOLDER]
+
+It runs unattended: whoever is missing (PyTorch, which brings cuBLAS, or JAX) is left out of the tables. Products are
+checked against float64 before they are timed, and have their turns one after the other. Networks begin with the same
+weights, and the table says how far they are apart after the first epoch. What counts is the median.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import os
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import jitnet
+from jitnet import gpu
+from jitnet.lab.timing import in_turn
+
+EPOCH = 100
+"""Batches in an epoch."""
+
+IN_A_ROW = 5
+"""Products asked for before anybody waits: what Python does for the next is then done during the one before."""
+
+DEVICE = "cuda"
+"""What PyTorch calls the card."""
+
+CASES = [
+    ("784-128-10", 64, "sigmoid", "mse"), ("784-128-10", 64, "relu", "cross_entropy"),
+    ("784-512-512-10", 128, "relu", "cross_entropy"), ("784-2048-2048-10", 1024, "relu", "cross_entropy"),
+    ("64-32-10", 32, "sigmoid", "mse"),
+]  # fmt: skip
+OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="1024,2048,4096,8192", help="of square products (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each contestant (default %(default)s)")
+    parser.add_argument("--only", default="", help="products or training")
+    parser.add_argument("--cases", default="", help="only networks whose name holds this text")
+    parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    return parser.parse_args()
+
+
+def peer(name):
+    """PyTorch or JAX, if it is here and sees a card."""
+    if importlib.util.find_spec(name) is None:
+        return None
+    if name == "torch":
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        return torch if torch.cuda.is_available() else None
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "float32")
+    return jax if any(device.platform == "gpu" for device in jax.devices()) else None
+
+
+def machine():
+    from jitnet.kernels.cuda.device import SIMULATED, cuda
+
+    versions = {}
+    for package in ("numba", "numba-cuda", "cuda-bindings", "cuda-core", "numpy", "torch", "jax"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if SIMULATED:
+        return {"card": "simulator", **versions}
+    card = cuda.get_current_device()
+    name = card.name.decode() if isinstance(card.name, bytes) else card.name
+    capability = ".".join(map(str, card.compute_capability))
+    return {"card": name, "capability": capability, "multiprocessors": card.MULTIPROCESSOR_COUNT, **versions}
+
+
+def products(given):
+    """GFLOP/s of every rung of every product, and its share of cuBLAS."""
+    from jitnet.kernels.cuda import LADDERS
+    from jitnet.kernels.cuda.device import cuda, stream
+
+    torch, rng, rows = peer("torch"), np.random.default_rng(0), []
+    for size, operation in itertools.product(map(int, given.sizes.split(",")), ("matmul", "matmul_tn", "matmul_nt")):
+        left, right = (rng.standard_normal((size, size), np.float32) for _ in range(2))
+        there = [cuda.to_device(array) for array in (left, right, np.full_like(left, np.nan))]
+        calls = {}
+        for name, rung in LADDERS[operation].items():
+
+            def call(rung=rung, there=there):
+                for _ in range(IN_A_ROW):
+                    rung(*there)
+                stream().synchronize()
+
+            call()
+            check(operation, name, left, right, there[2].copy_to_host(), rung.eps)
+            calls[name] = call
+        if torch:
+            a, b = (torch.from_numpy(array).to(DEVICE) for array in (left, right))
+            a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
+            c = torch.empty_like(a)
+
+            def cublas(a=a, b=b, c=c):
+                for _ in range(IN_A_ROW):
+                    torch.matmul(a, b, out=c)
+                torch.cuda.synchronize()
+
+            cublas()
+            check(operation, "cuBLAS", left, right, c.cpu().numpy(), 2.0**-23)
+            calls["cuBLAS"] = cublas
+        say(f"{operation}, {size}")
+        times = in_turn(calls, given.rounds, seconds=0.05, most=60)
+        for name, timing in times.items():
+            speed = round(2e-9 * size**3 * IN_A_ROW / timing.seconds)
+            row = {"operation": operation, "size": size, "rung": name, "GFLOP/s": speed}
+            if torch:
+                row["of cuBLAS"] = f"{times['cuBLAS'].seconds / timing.seconds:.1%}"
+            rows.append(row)
+    return rows
+
+
+def check(operation, name, left, right, C, eps):
+    """Some rows of the product against float64."""
+    chosen = np.random.default_rng(1).integers(0, len(C), 16)
+    a, b = left.astype(np.float64), right.astype(np.float64)
+    a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
+    bound = eps * (len(b) + 2) * (np.abs(a[chosen]) @ np.abs(b))
+    if not (np.abs(C[chosen] - a[chosen] @ b) <= bound).all():
+        sys.exit(f"{operation}, {name}: wrong at size {len(C)}")
+
+
+def training(given):
+    """Microseconds for a step: an epoch, in shuffled order, with data and parameters on the card, by its batches."""
+    rows = []
+    for (widths, m, f, loss), (name, optimizer) in itertools.product(CASES, OPTIMIZERS.items()):
+        what = f"{widths}, batch {m}, {f} + {loss}, {name}"
+        if given.cases not in what:
+            continue
+        say(what)
+        sizes = [int(n) for n in widths.split("-")]
+        rng = np.random.default_rng(0)
+        X = rng.random((given.batches * m, sizes[0]), np.float32)
+        y = rng.integers(0, sizes[-1], len(X))
+        last = "softmax" if loss == "cross_entropy" else f
+        layers = [jitnet.Dense(a, b, f) for a, b in itertools.pairwise(sizes[:-1])]
+        net = jitnet.Network(*layers, jitnet.Dense(*sizes[-2:], last), seed=0)
+        start = [(layer.W.copy(), layer.b.copy()) for layer in net.layers]
+        problem = X, y, start, m, f, loss, optimizer
+        ours, weights = of_jitnet(net, X, y, m, loss, optimizer, given.rounds)
+        row, others = {"step": what, "jitnet µs": f"{1e6 * ours / given.batches:.1f}"}, []
+        for other, run in (("torch", of_torch), ("jax", of_jax)):
+            library = peer(other)
+            if library:
+                seconds, theirs = run(library, *problem, given.rounds)
+                others.append(seconds)
+                apart = max(np.abs(a - b).max() for a, b in zip(weights, theirs, strict=True))
+                row |= {f"{other} µs": f"{1e6 * seconds / given.batches:.1f}", f"{other} apart": f"{apart:.0e}"}
+        if others:
+            row["× best peer"] = f"{min(others) / ours:.2f}"
+        rows.append(row)
+    return rows
+
+
+def of_jitnet(net, X, y, m, loss, optimizer, rounds):
+    """Seconds for an epoch, and W of each layer after the first; as for the others."""
+    options = {"batch_size": m, "optimizer": optimizer, "loss": loss, "backend": "cuda", "shuffle": False}
+    net.fit(X, y, epochs=1, **options)
+    weights = [layer.W.copy() for layer in net.layers]
+    return statistics.median(net.fit(X, y, epochs=rounds + 1, **options).seconds[1:]), weights
+
+
+def of_torch(torch, X, y, start, m, f, loss, optimizer, rounds):
+    activation = {"relu": torch.relu, "sigmoid": torch.sigmoid}[f]
+    X, y = torch.from_numpy(X).to(DEVICE), torch.from_numpy(y).to(DEVICE)
+    parameters = [torch.tensor(p, device=DEVICE, requires_grad=True) for pair in start for p in pair]
+    adam = isinstance(optimizer, jitnet.Adam)
+    kind = torch.optim.Adam if adam else torch.optim.SGD
+    steps = kind(parameters, lr=optimizer.lr, **({"fused": True} if adam else {}))
+    Y = torch.nn.functional.one_hot(y, len(start[-1][1])).float()
+
+    def loss_of(x, labels, target):
+        for l in range(0, len(parameters), 2):
+            x = torch.addmm(parameters[l + 1], x, parameters[l])
+            x = activation(x) if l < len(parameters) - 2 or loss == "mse" else x
+        if loss == "mse":
+            return torch.nn.functional.mse_loss(x, target)
+        return torch.nn.functional.cross_entropy(x, labels)
+
+    compiled, times = torch.compile(loss_of), []
+    for _ in range(rounds + 1):
+        began, total = time.perf_counter(), torch.zeros((), device=DEVICE)
+        for at in range(0, len(X), m):
+            steps.zero_grad(set_to_none=True)
+            value = compiled(X[at : at + m], y[at : at + m], Y[at : at + m])
+            value.backward()
+            steps.step()
+            total += value.detach()
+        total.item()
+        times.append(time.perf_counter() - began)
+        if len(times) == 1:
+            weights = [p.detach().cpu().numpy().copy() for p in parameters[::2]]
+    return statistics.median(times[1:]), weights
+
+
+def of_jax(jax, X, y, start, m, f, loss, optimizer, rounds):
+    import jax.numpy as jnp
+
+    activation = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[f]
+    X, Y = jnp.asarray(X), jax.nn.one_hot(jnp.asarray(y), len(start[-1][1]))
+    adam = isinstance(optimizer, jitnet.Adam)
+
+    def loss_of(parameters, x, target):
+        for l, (W, b) in enumerate(parameters):
+            x = x @ W + b
+            x = activation(x) if l < len(parameters) - 1 or loss == "mse" else x
+        if loss == "mse":
+            return jnp.mean((x - target) ** 2)
+        return -jnp.mean(jnp.sum(target * jax.nn.log_softmax(x), axis=1))
+
+    def one_step(state, at):
+        parameters, mean, square, t = state
+        x, target = (jax.lax.dynamic_slice_in_dim(data, at, m) for data in (X, Y))
+        value, grad = jax.value_and_grad(loss_of)(parameters, x, target)
+        t += 1
+        if adam:
+            b1, b2 = optimizer.beta1, optimizer.beta2
+            mean = jax.tree.map(lambda v, g: b1 * v + (1 - b1) * g, mean, grad)
+            square = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, square, grad)
+            grad = jax.tree.map(
+                lambda v, s: v / (1 - b1**t) / (jnp.sqrt(s / (1 - b2**t)) + optimizer.epsilon), mean, square
+            )
+        parameters = jax.tree.map(lambda p, g: p - optimizer.lr * g, parameters, grad)
+        return (parameters, mean, square, t), value
+
+    epoch = jax.jit(lambda state: jax.lax.scan(one_step, state, jnp.arange(0, len(X), m)))  # all of it in one call
+    parameters = [tuple(map(jnp.asarray, pair)) for pair in start]
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    state, times = (parameters, zeros, zeros, jnp.float32(0)), []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        state, losses = epoch(state)
+        losses.block_until_ready()
+        times.append(time.perf_counter() - began)
+        if len(times) == 1:
+            weights = [np.asarray(W) for W, _ in state[0]]
+    return statistics.median(times[1:]), weights
+
+
+def publish(name, about, rows, folder):
+    """Print the table, and write it as JSON and Markdown, under the name of the card."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
+    text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
+    print(text)
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"gpu_{name}_{re.sub('[^a-z0-9]+', '_', about['card'].lower()).strip('_')}"
+    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    content = json.dumps({"machine": about, "rows": rows}, indent=1) + "\n"
+    stem.with_suffix(".json").write_text(content, encoding="utf-8")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def main():
+    given = arguments()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take all memory of the card
+    missing = gpu.obstacle()
+    if missing:
+        sys.exit(f"nothing to measure: {missing}")
+    about = machine()
+    for name, table in (("products", products), ("training", training)):
+        if given.only in name:
+            publish(name, about, table(given), given.out)
+
+
+if __name__ == "__main__":
+    main()

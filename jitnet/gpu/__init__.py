@@ -1,0 +1,117 @@
+"""The back end `cuda`: the best rungs for the card, and memory there. What is missing is said in one line."""
+
+import contextlib
+import importlib.util
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from ..backend import Backend, Report
+
+BEST = ("warptile", "rows", "elements")
+"""Rungs of the card that the back end takes. `tensorcore` is faster, and calculates with fewer digits."""
+
+
+def obstacle() -> str | None:
+    """What keeps the back end from working here, the package, the driver or the card, and how to get it; else None."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        return "the package numba-cuda is missing: pip install 'jitnet[cuda]', or 'jitnet[cuda12]' for an older driver"
+    from ..kernels.cuda import device
+
+    return device.obstacle()
+
+
+class GpuBackend(Backend):
+    """The card: kernels of `kernels/cuda`, arrays in its memory."""
+
+    dtypes = (np.dtype(np.float32),)
+
+    def __init__(self) -> None:
+        missing = obstacle()
+        if missing:
+            raise checks.Error(f"back end 'cuda' does not work here: {missing}")
+        from ..kernels.cuda import LADDERS
+
+        self.name = "cuda"
+        self.kernels = {
+            operation: next(ladder[rung] for rung in BEST if rung in ladder) for operation, ladder in LADDERS.items()
+        }
+
+    @staticmethod
+    def memory(shape: Any, dtype: Any) -> Any:
+        return _to_card(np.zeros(shape, dtype))
+
+    def bring(self, array: Any) -> Any:
+        return _to_card(array) if isinstance(array, np.ndarray) else array
+
+    def fetch(self, array: Any) -> Any:
+        if isinstance(array, np.ndarray):
+            return array
+        from ..kernels.cuda.device import stream
+
+        copy = array.copy_to_host(stream=stream())
+        stream().synchronize()
+        return copy
+
+    def recorded(self, dtype: np.dtype[Any], passes: Callable[[Backend], object]) -> list[Any]:
+        from ..kernels.cuda.ladders import recording
+
+        with recording() as calls:
+            passes(self)
+        return calls
+
+    def direct(self, operation: str, dtype: np.dtype[Any]) -> Any:
+        return self.kernels[operation]
+
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
+        """Compile these operations for this process: nothing is kept for the next one."""
+        launches = {launch: name for name in operations for launch in self.kernels[name].launches}  # type: ignore[attr-defined]
+        missing = [launch for launch in launches if not launch.is_compiled]
+        for done, launch in enumerate(missing):
+            if report:
+                report(done, len(missing), launches[launch])
+            launch.compile()
+        if missing and report:
+            report(len(missing), len(missing), "")
+        return len(missing)
+
+
+def _to_card(array: Any) -> Any:
+    from ..kernels.cuda.device import cuda, stream
+
+    with _room_for(array.nbytes):
+        return cuda.to_device(array, stream())
+
+
+@contextlib.contextmanager
+def _room_for(size: int) -> Iterator[None]:
+    """Turns the driver's word for "no memory" into ours."""
+    from numba.cuda.cudadrv.driver import CudaAPIError
+
+    try:
+        yield
+    except CudaAPIError as error:
+        if "OUT_OF_MEMORY" not in str(error):
+            raise
+        raise checks.Error(
+            f"the card has no room for {in_words(size)}: {in_words(free_memory())} are free; "
+            "take fewer samples at a time, or another back end"
+        ) from None
+
+
+def free_memory() -> float:
+    """Bytes that can still be had on the card."""
+    from ..kernels.cuda import device
+
+    return device.free_memory()
+
+
+def in_words(size: float) -> str:
+    """Bytes for people: 1.5 GB."""
+    for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}" if math.isfinite(size) else f"any number of {unit}"
+    return f"{size:.0f} bytes"

@@ -1,0 +1,28 @@
+"""Mini-batches on the card: rows picked out of the data in shuffled order, one block a sample."""
+
+from ..legend import Matrix, Vector
+from .device import cuda, device
+from .ladders import INT, INTS, MATRIX, Launch, rung
+from .rows import THREADS, one_block_a_row
+
+
+@device
+def copy_sample(X, Y, source, X_batch, Y_batch, i):
+    for k in range(cuda.threadIdx.x, X.shape[1], THREADS):
+        X_batch[i, k] = X[source, k]
+    for j in range(cuda.threadIdx.x, Y.shape[1], THREADS):
+        Y_batch[i, j] = Y[source, j]
+
+
+def gather_rows(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
+    i = cuda.blockIdx.x
+    copy_sample(X, Y, order[start + i], X_batch, Y_batch, i)
+
+
+GATHER = Launch(gather_rows, [MATRIX, MATRIX, INTS, INT, MATRIX, MATRIX], THREADS, one_block_a_row)
+
+
+@rung("gather", "rows", GATHER, writes=2)
+def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
+    """One block a sample, whose threads read side by side. Reads each number once and writes it once."""
+    GATHER(X, Y, order, start, X_batch, Y_batch)

@@ -1,0 +1,118 @@
+"""The registry of the card: operation -> rung -> function, like the one of the CPU, with the same operations.
+
+A kernel for the card says what one thread does. `Launch` is a kernel with the types of its arguments and the rule for
+how many threads it takes; a rung is one launch or a few. Rungs take the same arguments as those of the CPU, inputs
+first and outputs last. Arrays may lie on the card, and then nothing is copied; a NumPy array is copied there and back.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .device import SIMULATED, cuda, stream
+
+Kernel = Callable[..., None]
+
+Call = tuple["Launch", int, tuple[Any, ...]]
+"""A launch, its number of blocks, and the arguments."""
+
+MATRIX, TRANSPOSED, VECTOR = "float32[:,::1]", "float32[::1,:]", "float32[::1]"
+INT, FLOAT, INTS = "int64", "float32", "int64[::1]"
+
+FLOAT32 = 2.0**-23
+"""Spacing of the numbers that a rung multiplies, relative to them."""
+
+
+class Launch:
+    """A kernel, the types of its arguments, the threads of a block, and how many blocks its arguments ask for.
+
+    `at_once` is how many blocks a multiprocessor should be able to hold at a time; it bounds the registers of a thread.
+    """
+
+    recorder: list[Call] | None = None
+    """Where launches are noted down instead of made, if that is asked for."""
+
+    def __init__(
+        self, body: Kernel, types: list[str], threads: int, blocks: Callable[..., int], at_once: int = 1
+    ) -> None:
+        self.body, self.threads, self.blocks = body, threads, blocks
+        self.name, self.bounds = body.__name__, (threads, at_once)
+        self.signature = f"void({', '.join(types)})"
+        self._kernel = cuda.jit(body) if SIMULATED else cuda.jit(body, launch_bounds=self.bounds)
+
+    @property
+    def is_compiled(self) -> bool:
+        return SIMULATED or bool(self._kernel.overloads)
+
+    def compile(self) -> None:
+        """Compile for the card at hand."""
+        if not SIMULATED:
+            self._kernel.compile(self.signature)
+
+    def compile_for(self, arguments: tuple[Any, ...]) -> None:
+        """Compile for just these arguments: a matrix of one row or column is of no type that was declared."""
+        self._kernel.compile(tuple(self._kernel.typeof_pyval(argument) for argument in arguments))
+
+    def __call__(self, *arguments: Any) -> None:
+        blocks = self.blocks(*arguments)
+        if blocks == 0:  # nothing to write
+            return
+        if Launch.recorder is None:
+            self.start(blocks, arguments)
+        else:
+            Launch.recorder.append((self, blocks, arguments))
+
+    def start(self, blocks: int, arguments: tuple[Any, ...], queue: Any = None) -> None:
+        """Put it into a queue of the card; what it writes is there when the queue has come to it."""
+        self._kernel[blocks, self.threads, queue or stream()](*arguments)
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[Call]]:
+    """Note launches down instead of making them."""
+    calls: list[Call] = []
+    Launch.recorder = calls
+    try:
+        yield calls
+    finally:
+        Launch.recorder = None
+
+
+class Rung:
+    """A rung of a ladder: launches in a row, to be called like a rung of the CPU."""
+
+    def __init__(self, body: Kernel, launches: list[Launch], writes: int, eps: float) -> None:
+        self.body, self.launches, self.writes, self.eps = body, launches, writes, eps
+        self.__name__, self.__doc__ = body.__name__, body.__doc__
+
+    def __call__(self, *arguments: Any) -> None:
+        placed = [_placed(argument) for argument in arguments]
+        self.body(*placed)
+        for host, there in list(zip(arguments, placed, strict=True))[-self.writes :]:
+            if isinstance(host, np.ndarray):
+                there.copy_to_host(host, stream())
+                stream().synchronize()
+
+
+def _placed(argument: Any) -> Any:
+    """An argument as a kernel takes it: arrays on the card, numbers as float32."""
+    if isinstance(argument, np.ndarray):
+        return cuda.to_device(argument, stream())
+    return np.float32(argument) if isinstance(argument, float) else argument
+
+
+LADDERS: dict[str, dict[str, Rung]] = {}
+
+
+def rung(
+    operation: str, name: str, *launches: Launch, writes: int = 1, eps: float = FLOAT32
+) -> Callable[[Kernel], Kernel]:
+    """Register a function that makes these launches as a rung; its last `writes` arguments are its outputs."""
+
+    def register(body: Kernel) -> Kernel:
+        LADDERS.setdefault(operation, {})[name] = Rung(body, list(launches), writes, eps)
+        return body
+
+    return register

@@ -1,0 +1,96 @@
+"""The losses on the card, one number a sample, and delta where it begins: one block a sample, formulas as before."""
+
+import math
+from collections.abc import Callable
+
+from numba import float32
+
+from ..legend import Matrix, Vector
+from .activation import slope
+from .device import cuda
+from .ladders import FLOAT, INT, MATRIX, VECTOR, Kernel, Launch, rung
+from .rows import THREADS, block_max, block_sum, one_block_a_row
+
+
+def loss_rung(operation: str, types: list[str]) -> Callable[[Kernel], Kernel]:
+    """Register a kernel with one block a row as rung `rows`."""
+
+    def register(body: Kernel) -> Kernel:
+        launch = Launch(body, types, THREADS, one_block_a_row)
+
+        def run(*arguments: object) -> None:
+            launch(*arguments)
+
+        run.__doc__ = body.__doc__
+        rung(operation, "rows", launch, writes=2)(run)
+        return body
+
+    return register
+
+
+@loss_rung("half_squared_error", [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR])
+def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+    """½ Σ_j (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
+    parts = cuda.shared.array(THREADS, float32)
+    i = cuda.blockIdx.x
+    total = float32(0)
+    for j in range(cuda.threadIdx.x, A.shape[1], THREADS):
+        error = A[i, j] - Y[i, j]
+        total += error * error
+        delta[i, j] = scale * error * slope(f, A[i, j])
+    total = block_sum(total, parts)
+    if cuda.threadIdx.x == 0:
+        losses[i] = float32(0.5) * total
+
+
+@loss_rung("mse", [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR])
+def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+    """The mean over j of (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
+    parts = cuda.shared.array(THREADS, float32)
+    i = cuda.blockIdx.x
+    total = float32(0)
+    for j in range(cuda.threadIdx.x, A.shape[1], THREADS):
+        error = A[i, j] - Y[i, j]
+        total += error * error
+        delta[i, j] = scale * error * slope(f, A[i, j])
+    total = block_sum(total, parts)
+    if cuda.threadIdx.x == 0:
+        losses[i] = total / float32(A.shape[1])
+
+
+@loss_rung("cross_entropy", [MATRIX, MATRIX, MATRIX, FLOAT, MATRIX, VECTOR])
+def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
+    """Σ_j Y·((Z_c − Z) − log A_c), and delta = scale·(A − Y). c is the class of the largest Z, and so of the largest A.
+
+    Reads Z and A twice, Y once, and writes delta once.
+    """
+    parts = cuda.shared.array(THREADS, float32)
+    i, n = cuda.blockIdx.x, Z.shape[1]
+    z, a = float32(-math.inf), float32(0)
+    for j in range(cuda.threadIdx.x, n, THREADS):
+        z = Z[i, j] if Z[i, j] > z else z
+        a = A[i, j] if A[i, j] > a else a
+    z = block_max(z, parts)
+    log_largest = math.log(block_max(a, parts))
+    total = float32(0)
+    for j in range(cuda.threadIdx.x, n, THREADS):
+        total += Y[i, j] * ((z - Z[i, j]) - log_largest)
+        delta[i, j] = scale * (A[i, j] - Y[i, j])
+    total = block_sum(total, parts)
+    if cuda.threadIdx.x == 0:
+        losses[i] = total
+
+
+@loss_rung("binary_cross_entropy", [MATRIX, MATRIX, MATRIX, FLOAT, MATRIX, VECTOR])
+def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
+    """Σ_j (max(Z, 0) − Z·Y + log(1 + e^{−|Z|})), and delta = scale·(A − Y). Reads Z, A, Y and writes delta once."""
+    parts = cuda.shared.array(THREADS, float32)
+    i = cuda.blockIdx.x
+    total = float32(0)
+    for j in range(cuda.threadIdx.x, Z.shape[1], THREADS):
+        z = Z[i, j]
+        total += (float32(0) if z < 0 else z) - z * Y[i, j] + math.log1p(math.exp(-abs(z)))
+        delta[i, j] = scale * (A[i, j] - Y[i, j])
+    total = block_sum(total, parts)
+    if cuda.threadIdx.x == 0:
+        losses[i] = total

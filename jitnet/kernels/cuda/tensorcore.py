@@ -1,0 +1,123 @@
+"""A product by the card's units for matrices: other arithmetic, and so a rung of its own that no back end trains with.
+
+The units multiply TF32: float32 with 10 bits behind the point instead of 23, rounded before the product; sums are
+float32. A result is off by some thousandth of its terms, where the other rungs are off by some ten-millionth. A warp
+gives one such instruction 16 × 8 numbers of A and 8 × 8 of B, spread over its lanes, and gets 16 × 8 sums (PTX ISA,
+"mma.m16n8k8").
+
+The simulator runs no warp as one. There the lanes give their numbers to one another in shared memory, in the order that
+the definition of the instruction says.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import float32, int32
+
+from ..legend import Matrix
+from .device import ALIGNMENT, SIMULATED, WARP, cuda
+from .matmul import product_rung
+from .tiles import copy_quads, corner
+
+TF32 = 2.0**-10
+"""Spacing of the numbers that are multiplied, relative to them."""
+
+if SIMULATED:
+
+    def tf32(x):
+        """The bits of x rounded to TF32."""
+        return ((np.float32(x).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.int32)
+
+    def multiply_add(a, b, c):
+        """c + a·b for a warp: a are 4 of this lane's numbers, b 2, c 4. Lane 4g + t has A[g, t] first, and B[t, g]."""
+        given = cuda.shared.array((THREADS, 6), int32)
+        first, lane = cuda.threadIdx.x // WARP * WARP, cuda.threadIdx.x % WARP
+        given[first + lane] = [*a, *b]
+        cuda.syncthreads()
+        numbers = given[first : first + WARP].copy().view(np.float32)
+        cuda.syncthreads()
+        A = [[numbers[4 * (i % 8) + k % 4, i // 8 + k // 4 * 2] for k in range(8)] for i in range(16)]
+        B = [[numbers[4 * j + k % 4, 4 + k // 4] for j in range(8)] for k in range(8)]
+        places = [(lane // 4 + h // 2 * 8, lane % 4 * 2 + h % 2) for h in range(4)]
+        return tuple(c[h] + sum(A[i][k] * B[k][j] for k in range(8)) for h, (i, j) in enumerate(places))
+
+else:
+    from numba.cuda import types
+    from numba.cuda.extending import intrinsic
+
+    @intrinsic
+    def tf32(typing_context, x):
+        def code(context, builder, signature, arguments):
+            function = ir.FunctionType(ir.IntType(32), [ir.FloatType()])
+            return builder.call(ir.InlineAsm(function, "cvt.rna.tf32.f32 $0, $1;", "=r,f"), arguments)
+
+        return types.int32(types.float32), code
+
+    @intrinsic
+    def multiply_add(typing_context, a, b, c):
+        def code(context, builder, signature, arguments):
+            numbers = [
+                builder.extract_value(argument, l)
+                for argument, count in zip(arguments, (4, 2, 4), strict=True)
+                for l in range(count)
+            ]
+            result = ir.LiteralStructType([ir.FloatType()] * 4)
+            function = ir.FunctionType(result, [number.type for number in numbers])
+            assembly = (
+                "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$0, $1, $2, $3};"
+            )
+            asm = ir.InlineAsm(function, assembly, "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3", side_effect=True)
+            sums = builder.call(asm, numbers)
+            parts = [builder.extract_value(sums, l) for l in range(4)]
+            return context.make_tuple(builder, signature.return_type, parts)
+
+        quad = types.UniTuple(types.float32, 4)
+        return quad(types.UniTuple(types.int32, 4), types.UniTuple(types.int32, 2), quad), code
+
+
+BLOCK, DEPTH, THREADS = 64, 16, 4 * WARP
+PADDED = BLOCK + 8
+"""A row further on is 8 banks further: the 4 × 8 numbers that a warp loads lie in 32 different banks."""
+SUMS = 32
+
+
+@product_rung("tensorcore", THREADS, BLOCK, BLOCK, at_once=3, eps=TF32)
+def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
+    """Like `warptile`, but in TF32 by matrix units: four warps, each 32 × 32 numbers of C. NOT float32 arithmetic.
+
+    Reads     each number of A n/64 times and each of B m/64 times from global memory; one instruction of a warp does
+              1024 multiply-adds, not 32: what is left to wait for is memory
+    """
+    As = cuda.shared.array((DEPTH, PADDED), float32, alignment=ALIGNMENT)
+    Bs = cuda.shared.array((DEPTH, PADDED), float32, alignment=ALIGNMENT)
+    sums = cuda.local.array(SUMS, float32)
+    a = cuda.local.array(8, int32)
+    for s in range(SUMS):
+        sums[s] = float32(0)
+    i0, j0 = corner(C, BLOCK, BLOCK)
+    warp, lane = cuda.threadIdx.x // WARP, cuda.threadIdx.x % WARP
+    group, number = lane // 4, lane % 4  # the lane's row of A and column of B, and its column of A and row of B
+    i, j = warp // 2 * 32, warp % 2 * 32
+    for k0 in range(0, A.shape[1], DEPTH):
+        copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
+        copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
+        cuda.syncthreads()
+        for k in range(0, DEPTH, 8):
+            for p in range(2):
+                for h in range(4):
+                    a[4 * p + h] = tf32(As[k + number + h // 2 * 4, i + 16 * p + group + h % 2 * 8])
+            for q in range(4):
+                b = tf32(Bs[k + number, j + 8 * q + group]), tf32(Bs[k + number + 4, j + 8 * q + group])
+                for p in range(2):
+                    s = (4 * p + q) * 4
+                    c = sums[s], sums[s + 1], sums[s + 2], sums[s + 3]
+                    c = multiply_add((a[4 * p], a[4 * p + 1], a[4 * p + 2], a[4 * p + 3]), b, c)
+                    sums[s], sums[s + 1], sums[s + 2], sums[s + 3] = c
+        cuda.syncthreads()
+    for p in range(2):
+        for q in range(4):
+            for h in range(4):
+                row = i0 + i + 16 * p + group + h // 2 * 8
+                column = j0 + j + 8 * q + 2 * number + h % 2
+                if row < C.shape[0] and column < C.shape[1]:
+                    C[row, column] = sums[(4 * p + q) * 4 + h]

@@ -1,0 +1,105 @@
+"""What the rungs of a product share: where a block's tile lies, and how tiles of the factors get into shared memory.
+
+Every rung computes C = A·B, C (m, n), A (m, k), B (k, n). The three products of training are this one with views for A
+or B: a transpose is another order of the same memory (`TRANSPOSED`), and the compiler makes a kernel for each. All that
+depends on the order is which threads load which numbers: neighbours in a warp must load neighbours in memory.
+"""
+
+from numba import float32
+
+from ..legend import Matrix
+from .device import cuda, device
+from .quads import by_rows, in_quads, load4, store4
+
+
+def number_of_tiles(height: int, width: int, C: Matrix) -> int:
+    """How many tiles of that size cover C: one block each."""
+    m, n = C.shape
+    return int(-(-m // height) * -(-n // width))
+
+
+@device
+def corner(C, height, width):
+    """Row and column of C where the tile of this block begins. Tiles are numbered row by row."""
+    across = (C.shape[1] + width - 1) // width
+    return cuda.blockIdx.x // across * height, cuda.blockIdx.x % across * width
+
+
+@device
+def copy_tile(A, r0, c0, rows, columns, tile, threads):
+    """tile[r, c] = A[r0 + r, c0 + c] for so many rows and columns, 0 beyond the edge of A; the block works together."""
+    for s in range(rows * columns // threads):
+        number = s * threads + cuda.threadIdx.x
+        if by_rows(A):
+            r, c = number // columns, number % columns
+        else:
+            r, c = number % rows, number // rows
+        inside = r0 + r < A.shape[0] and c0 + c < A.shape[1]
+        tile[r, c] = A[r0 + r, c0 + c] if inside else float32(0)
+
+
+@device
+def quad_of(A, r, c):
+    """The four numbers from A[r, c] on, along memory; 0 beyond the edge of A."""
+    q0 = q1 = q2 = q3 = float32(0)
+    inside, left = (r < A.shape[0], A.shape[1] - c) if by_rows(A) else (c < A.shape[1], A.shape[0] - r)
+    if not inside:
+        left = 0
+    if left >= 4 and in_quads(A):
+        q0, q1, q2, q3 = load4(A, r, c)
+    else:
+        if left > 0:
+            q0 = A[r, c]
+        if left > 1:
+            q1 = A[r, c + 1] if by_rows(A) else A[r + 1, c]
+        if left > 2:
+            q2 = A[r, c + 2] if by_rows(A) else A[r + 2, c]
+        if left > 3:
+            q3 = A[r, c + 3] if by_rows(A) else A[r + 3, c]
+    return q0, q1, q2, q3
+
+
+@device
+def copy_quads(A, r0, c0, rows, columns, tile, threads):
+    """Like `copy_tile`, but each thread has four numbers, and loads them at once if A lies in quads.
+
+    r0 and c0 are multiples of 4. What a thread keeps from tile to tile is one address for four numbers, whether A lies
+    in quads or not: with `copy_tile` for the latter, addresses took half of the registers.
+    """
+    for s in range(rows * columns // threads // 4):
+        number = s * threads + cuda.threadIdx.x
+        if by_rows(A):
+            r, c = number // (columns // 4), number % (columns // 4) * 4
+            tile[r, c], tile[r, c + 1], tile[r, c + 2], tile[r, c + 3] = quad_of(A, r0 + r, c0 + c)
+        else:
+            r, c = number % (rows // 4) * 4, number // (rows // 4)
+            tile[r, c], tile[r + 1, c], tile[r + 2, c], tile[r + 3, c] = quad_of(A, r0 + r, c0 + c)
+
+
+@device
+def put(C, i, j, v0, v1, v2, v3):
+    """C[i, j : j + 4] = these four, as far as C reaches; j is a multiple of 4."""
+    if i < C.shape[0]:
+        last = C.shape[1] - 4 if in_quads(C) else -1
+        if j <= last:
+            store4(C, i, j, (v0, v1, v2, v3))
+        else:
+            if j < C.shape[1]:
+                C[i, j] = v0
+            if j + 1 < C.shape[1]:
+                C[i, j + 1] = v1
+            if j + 2 < C.shape[1]:
+                C[i, j + 2] = v2
+            if j + 3 < C.shape[1]:
+                C[i, j + 3] = v3
+
+
+@device
+def take(C, i, j):
+    """C[i, j : j + 4], and any numbers of C for what it does not reach; j is a multiple of 4."""
+    m, n = C.shape
+    i = min(i, m - 1)
+    last = n - 4 if in_quads(C) else -1
+    if j <= last:
+        return load4(C, i, j)
+    return C[i, min(j, n - 1)], C[i, min(j + 1, n - 1)], C[i, min(j + 2, n - 1)], C[i, min(j + 3, n - 1)]

@@ -1,0 +1,120 @@
+"""The tile of the top rungs: the sums of a block, laid out by warps, for a product and for what comes after it.
+
+The 32 threads of a warp are served by shared memory together. Here they stand 4 × 8, and each computes squares of 4 × 4
+numbers, `down` × `across` of them, 16 rows and 32 columns apart: one load of a quad of B for every lane is then 128
+bytes in a row, and one of A four quads that eight lanes share, so no lane waits for another.
+
+Two sizes: LARGE reads each number least often, SMALL makes enough blocks of a small product for all of the card. Both
+add up in the order of k, so they give the same bits.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numba import float32
+
+from .device import ALIGNMENT, SIMULATED, WARP, cuda, device
+from .ladders import Kernel, Launch
+from .quads import load4
+from .tiles import copy_quads, number_of_tiles, put
+
+ENOUGH = 64
+"""Tiles of the large size, from which on it is taken."""
+
+
+class WarpTile(NamedTuple):
+    """A size of tile, and what kernels need of it."""
+
+    height: int
+    width: int
+    threads: int
+    down: int
+    across: int
+    sums: int
+    """Numbers that a thread computes."""
+    sum_up: Any
+    """sum_up(A, B, i0, j0, sums): the sums of this thread over all k, square by square."""
+    place: Any
+    """place(i0, j0): row and column of C of its first square; the others are 16 rows and 32 columns apart."""
+    put_sums: Any
+    """put_sums(C, i, j, sums): write the sums of this thread to where they belong in C; i and j are its place."""
+
+
+def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> WarpTile:
+    warps_across = width // (32 * across)
+    threads = height // (16 * down) * warps_across * WARP
+    padded_height, padded_width = height + 4, width + 4
+    count = 16 * down * across
+    n_a, n_b = 4 * down, 4 * across
+
+    @device
+    def place(i0, j0):
+        warp, lane = cuda.threadIdx.x // WARP, cuda.threadIdx.x % WARP
+        i = warp // warps_across * (16 * down) + lane // 8 * 4
+        j = warp % warps_across * (32 * across) + lane % 8 * 4
+        return i0 + i, j0 + j
+
+    @device
+    def add_term(As, Bs, k, i, j, a, b, sums):
+        for p in range(down):
+            a[4 * p], a[4 * p + 1], a[4 * p + 2], a[4 * p + 3] = load4(As, k, i + 16 * p)
+        for q in range(across):
+            b[4 * q], b[4 * q + 1], b[4 * q + 2], b[4 * q + 3] = load4(Bs, k, j + 32 * q)
+        for r in range(n_a):
+            for c in range(n_b):
+                sums[r * n_b + c] += a[r] * b[c]
+
+    @device
+    def sum_up(A, B, i0, j0, sums):
+        As = cuda.shared.array((depth, padded_height), float32, alignment=ALIGNMENT)
+        Bs = cuda.shared.array((depth, padded_width), float32, alignment=ALIGNMENT)
+        a = cuda.local.array(n_a, float32)
+        b = cuda.local.array(n_b, float32)
+        for s in range(count):
+            sums[s] = float32(0)
+        i, j = place(0, 0)
+        for k0 in range(0, A.shape[1], depth):
+            copy_quads(A.T, k0, i0, depth, height, As, threads)
+            copy_quads(B, k0, j0, depth, width, Bs, threads)
+            cuda.syncthreads()
+            for k in range(0, depth, 2):  # two at a time, by hand: the compiler leaves a loop as large as this alone
+                add_term(As, Bs, k, i, j, a, b, sums)
+                add_term(As, Bs, k + 1, i, j, a, b, sums)
+            cuda.syncthreads()
+
+    @device
+    def put_sums(C, i, j, sums):
+        for p in range(down):
+            for r in range(4):
+                for q in range(across):
+                    s = ((4 * p + r) * across + q) * 4
+                    put(C, i + 16 * p + r, j + 32 * q, sums[s], sums[s + 1], sums[s + 2], sums[s + 3])
+
+    return WarpTile(height, width, threads, down, across, count, sum_up, place, put_sums)
+
+
+LARGE = warp_tile(32, 64, 8, 2, 2) if SIMULATED else warp_tile(128, 128, 16, 2, 2)
+SMALL = warp_tile(16, 32, 8, 1, 1) if SIMULATED else warp_tile(32, 32, 16, 1, 1)
+
+
+class TwoSizes:
+    """A kernel for either size of tile; the last argument, which is what it writes, decides."""
+
+    def __init__(self, kernel_with: Callable[[WarpTile], Kernel], types: list[str]) -> None:
+        self.small, self.large = (self._launch(kernel_with, types, tile) for tile in (SMALL, LARGE))
+        self.launches = self.small, self.large
+
+    @staticmethod
+    def _launch(kernel_with: Callable[[WarpTile], Kernel], types: list[str], tile: WarpTile) -> Launch:
+        return Launch(
+            kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile), 512 // tile.threads
+        )  # fmt: skip
+
+    def __call__(self, *arguments: Any) -> None:
+        many = number_of_tiles(LARGE.height, LARGE.width, arguments[-1]) >= ENOUGH
+        (self.large if many else self.small)(*arguments)
+
+
+def _tiles_of_last(tile: WarpTile, *arguments: Any) -> int:
+    return number_of_tiles(tile.height, tile.width, arguments[-1])

@@ -1,0 +1,132 @@
+"""What `test_cuda_simulator.py` runs in the simulator: every rung of every operation, on tiny odd shapes."""
+
+import numpy as np
+import pytest
+
+from jitnet import Error
+from jitnet.kernels.cuda import LADDERS, warptile
+from jitnet.kernels.cuda.device import cuda
+from jitnet.kernels.cuda.ladders import FLOAT32
+from jitnet.lab import ladder, oracle
+
+SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (8, 12, 4), (33, 5, 6)]
+RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung != "tensorcore"]
+BY_TILE = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
+
+
+def check(operation, rung, shape):
+    case, kernel = oracle.case(operation, shape, "float32"), LADDERS[operation][rung]
+    assert kernel(*case.arguments) is None
+    case.bounds = [bound * (kernel.eps / FLOAT32) for bound in case.bounds]
+    case.check()
+    return case
+
+
+@pytest.mark.parametrize(("operation", "rung"), RUNGS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
+def test_rung_equals_the_formula(operation, rung):
+    for shape in SHAPES:
+        if operation in ("mse", "cross_entropy") and shape[2] == 0:
+            continue  # a mean, or a probability, over no outputs
+        check(operation, rung, shape)
+
+
+@pytest.mark.parametrize("operation", BY_TILE)
+def test_large_tiles_too(operation, monkeypatch):
+    monkeypatch.setattr(warptile, "ENOUGH", 0)
+    for shape in [(3, 2, 9), (36, 5, 68), (5, 34, 6)]:
+        check(operation, "warptile", shape)
+
+
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+def test_tensor_cores(operation):
+    """Block of 128 threads, and a warp that exchanges its numbers: slow here, so one shape for each product."""
+    case = check(operation, "tensorcore", (18, 11, 13))
+    error = np.abs(case.outputs[0] - case.expected[0]).max()
+    assert 1e-5 < error < 1e-2  # it is TF32, and not more exact than that
+
+
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "sgd"])
+def test_both_sizes_of_tile_and_every_rung_add_up_in_the_same_order(operation):
+    """On a card all are fused multiply-adds in the order of k; here none is fused."""
+    results = set()
+    for rung in (LADDERS[name][rung] for name, rung in RUNGS if name == operation):
+        case = oracle.case(operation, (7, 19, 5), "float32")
+        rung(*case.arguments)
+        results.add(case.outputs[0].tobytes())
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+def test_rows_of_a_larger_matrix(operation):
+    """Matrices that lie somewhere in memory: quads where they start at a multiple of four numbers, else one by one."""
+    for start in (1, 4):
+        for rung in (rung for name, rung in RUNGS if name == operation):
+            kernel = LADDERS[operation][rung]
+            case = oracle.case(operation, (5, 8, 12), "float32")
+            placed = []
+            for matrix in case.arguments:
+                memory = np.full(matrix.size + 8, 42, np.float32)
+                memory[start : start + matrix.size] = matrix.ravel()
+                placed.append(cuda.to_device(memory))
+            kernel(*(m[start : start + a.size].reshape(a.shape) for m, a in zip(placed, case.arguments, strict=True)))
+            written = placed[-1].copy_to_host()
+            case.arguments[-1][...] = written[start : start + case.arguments[-1].size].reshape(case.arguments[-1].shape)
+            case.check()
+            assert (written[:start] == 42).all(), rung
+            assert (written[start + case.arguments[-1].size :] == 42).all(), rung
+
+
+def test_derivative_may_write_over_its_input():
+    for operation in (name for name in LADDERS if name.endswith("_derivative")):
+        for kernel in LADDERS[operation].values():
+            apart = oracle.case(operation, (5, 3, 7), "float32")
+            kernel(*apart.arguments)
+            A, dA, _ = (cuda.to_device(array) for array in oracle.case(operation, (5, 3, 7), "float32").arguments)
+            kernel(A, dA, dA)
+            np.testing.assert_array_equal(dA.copy_to_host(), apart.arguments[2])
+
+
+EDGES = np.array([[1e4, -1e4, 88.8, -88.8, 3.4e38, -3.4e38, 1e-45, -0.0, 0.0, np.inf, -np.inf, np.nan]], np.float32)
+
+
+@pytest.mark.parametrize("operation", ["sigmoid", "tanh", "relu"])
+def test_activation_at_the_edges(operation):
+    for kernel in LADDERS[operation].values():
+        A = np.empty_like(EDGES)
+        kernel(EDGES, A)
+        assert np.isnan(A[0, -1])
+        with np.errstate(over="ignore"):
+            expected = oracle.ACTIVATIONS[operation](EDGES[:, :-1].astype(np.float64))
+        np.testing.assert_allclose(A[:, :-1], expected, rtol=1e-6, atol=1e-45)
+
+
+def test_losses_at_the_edges():
+    Z = np.array([[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4]], np.float32)
+    Y = np.array([[0, 1], [1, 0], [1, 0]], np.float32)
+    A, delta, losses = np.empty_like(Z), np.empty_like(Z), np.full(3, np.nan, np.float32)
+    LADDERS["softmax"]["rows"](Z, A)
+    LADDERS["cross_entropy"]["rows"](Z, A, Y, np.float32(1), delta, losses)
+    np.testing.assert_allclose(losses, [2e4, 0, np.log(2)], rtol=1e-6)
+    LADDERS["sigmoid"]["elements"](Z, A)
+    LADDERS["binary_cross_entropy"]["rows"](Z, A, Y, np.float32(1), delta, losses)
+    np.testing.assert_allclose(losses, [2e4, 0, 1e4], rtol=1e-6)
+
+
+def test_the_ladder_of_the_card():
+    found = ladder.measure_card("softmax", "3x1x5")
+    assert [rung["name"] for rung in found["rungs"]] == list(LADDERS["softmax"])
+    (rung,) = found["rungs"]
+    assert rung["checked"]
+    assert rung["gbytes"] == pytest.approx(2e-9 * 4 * 3 * 5 / rung["seconds"])
+    assert (rung["speedup"], rung["share_of_peak"], rung["share_of_numpy"]) == (1, None, None)
+    assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
+
+
+def test_a_wrong_rung_of_the_card_is_told(monkeypatch):
+    def wrong(Z, A):
+        A.copy_to_device(Z)
+
+    monkeypatch.setattr(LADDERS["softmax"]["rows"], "body", wrong)
+    with pytest.raises(Error, match=r"softmax.rows of the card is wrong: 6 of 6 wrong, first at \(0, 0\)"):
+        ladder.measure_card("softmax", "2x1x3")

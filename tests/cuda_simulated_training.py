@@ -1,0 +1,152 @@
+"""What `test_cuda_simulator.py` runs in the simulator: training, and everything else a network does, on the card."""
+
+import re
+
+import numpy as np
+import pytest
+from runs import At, press_ctrl_c, spiral
+
+import jitnet
+from jitnet import SGD, Adam, Dense, Momentum, Network, backend
+from jitnet.gpu import GpuBackend, epoch
+from jitnet.kernels.cuda import device, replay
+
+OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4)]
+X, Y = spiral(13)
+
+
+def make(last="softmax"):
+    return Network(Dense(2, 5, "tanh"), Dense(5, 3, last, bias=last != "sigmoid"), seed=0)
+
+
+def train(optimizer, net=None, epochs=2, **options):
+    net = net or make()
+    options = {"batch_size": 5, "backend": "cuda", **options}
+    return net, net.fit(X, Y, epochs=epochs, optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_a_training_run_equals_the_cpus(optimizer):
+    net, history = train(optimizer, validation=(X, Y))
+    other, reference = train(optimizer, validation=(X, Y), backend="fast")
+    np.testing.assert_allclose(net.theta, other.theta, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(history.loss, reference.loss, rtol=1e-5)
+    np.testing.assert_allclose(history.validation_loss, reference.validation_loss, rtol=1e-5)
+    assert history.validation_accuracy == reference.validation_accuracy
+
+
+@pytest.mark.parametrize(
+    ("last", "loss"),
+    [("sigmoid", "binary_cross_entropy"), ("sigmoid", "mse"), ("softmax", "mse"), ("relu", "half_squared_error")],
+)
+def test_everything_a_network_does_equals_the_cpus(last, loss):
+    net = make(last)
+    here, there = net.gradients(X, Y, loss=loss), net.gradients(X, Y, loss=loss, backend="cuda")
+    assert there[0] == pytest.approx(here[0], rel=1e-6)
+    for ours, theirs in zip(here[1], there[1], strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(net.layers[0].dW, there[1][0].dW)
+    np.testing.assert_allclose(net.forward(X), net.forward(X, "cuda"), rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(net.predict(X) > 0.5, net.predict(X, "cuda") > 0.5)
+    assert net.evaluate(X, Y, loss=loss, backend="cuda") == pytest.approx(net.evaluate(X, Y, loss=loss), rel=1e-5)
+
+
+def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatch):
+    net, history = train(Adam(0.01), epochs=2)
+    bits = net.theta.tobytes(), history.loss
+    checkpoint = tmp_path / "state"
+    train(Adam(0.01), epochs=1, checkpoint=checkpoint)
+    resumed, history = train(Adam(0.01), make(), epochs=2, checkpoint=checkpoint, resume=True)
+    assert (resumed.theta.tobytes(), history.loss) == bits
+    monkeypatch.setattr(epoch, "rows_at_a_time", lambda plan, vectors: 10)  # 10 and 3 samples, in batches of 5, 5 and 3
+    streamed, history = train(Adam(0.01), epochs=2)
+    assert (streamed.theta.tobytes(), history.loss) == bits
+
+
+def test_a_network_goes_on_training_elsewhere():
+    net, _ = train(SGD(0.5), epochs=1)
+    train(SGD(0.5), net, epochs=1, backend="fast")
+    train(SGD(0.5), net, epochs=1)
+    other, _ = train(SGD(0.5), epochs=1, backend="fast")
+    train(SGD(0.5), other, epochs=1, backend="fast")
+    train(SGD(0.5), other, epochs=1, backend="fast")
+    np.testing.assert_allclose(net.theta, other.theta, rtol=0, atol=2e-6)
+
+
+def test_little_travels_and_few_launches_are_made(monkeypatch):
+    fetched, brought, launches = [], [], []
+    fetch, capture = GpuBackend.fetch, replay.Replay.__init__
+    monkeypatch.setattr(GpuBackend, "fetch", lambda run, array: (fetched.append(array.size), fetch(run, array))[1])
+    monkeypatch.setattr("jitnet.gpu._to_card", lambda array: (brought.append(array), device.cuda.to_device(array))[1])
+    monkeypatch.setattr(
+        replay.Replay, "__init__", lambda self, calls: (launches.append(len(calls)), capture(self, calls))[1]
+    )  # fmt: skip
+    net, _ = train(SGD(0.5), epochs=1)
+    at_first = len(brought)
+    train(SGD(0.5), net, epochs=2)
+    assert fetched == [13, net.theta.size] * 3  # losses and parameters, once an epoch
+    assert len(brought) - at_first < 10  # data, order, clock: once; none an epoch or a batch
+    # gather, layer, the last Z, softmax, loss, delta, two products and two column sums, tick
+    assert launches == [11] * 4
+
+
+def test_bad_input_is_told_in_one_line(monkeypatch):
+    wide = Network(Dense(2, 3, "softmax"), seed=0, dtype="float64")
+    for call in (wide.forward, lambda X, backend: wide.fit(X, Y, backend=backend), jitnet.sigmoid):
+        with pytest.raises(jitnet.Error, match="'cuda' calculates in float32, not in float64; use that, or another"):
+            call(X, backend="cuda")
+    for empty in (np.empty((0, 2)), np.empty((3, 0))):
+        with pytest.raises(jitnet.Error, match="X"):
+            make().forward(empty, "cuda")
+    monkeypatch.setattr(epoch, "free_memory", lambda: 2048.0)
+    net = make()
+    expected = r"batch_size 13 needs 2.93 KB on the card, where 2 KB are free; a batch_size of (\d+) fits"
+    with pytest.raises(jitnet.Error, match=expected) as caught:
+        train(SGD(0.5), net, batch_size=13)
+    suggestion = int(re.search(expected, str(caught.value))[1])
+    train(SGD(0.5), net, epochs=1, batch_size=suggestion)  # the process, and the network, go on
+    monkeypatch.setattr(epoch, "free_memory", lambda: 300.0)
+    with pytest.raises(jitnet.Error, match="where 300 bytes are free; take a smaller network, or another back end"):
+        train(SGD(0.5))
+    with pytest.raises(jitnet.Error, match="runs on one thread"):
+        train(SGD(0.5), threads=2)
+
+
+def test_no_room_on_the_card_is_told(monkeypatch):
+    from numba.cuda.cudadrv.driver import CudaAPIError
+
+    def full(array, stream):
+        raise CudaAPIError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+
+    run = backend.get("cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr(device.cuda, "to_device", full)
+        with pytest.raises(jitnet.Error, match=r"the card has no room for 4 KB: .* free; take fewer samples at a time"):
+            run.bring(np.zeros(1024, np.float32))
+    assert run.fetch(run.bring(np.ones(3, np.float32))).tolist() == [1, 1, 1]
+
+
+def test_any_layout():
+    A, B = np.arange(60, dtype=np.float32).reshape(12, 5)[::2], np.arange(20, dtype=np.float32).reshape(4, 5).T
+    np.testing.assert_array_equal(jitnet.matmul(A, B, backend="cuda"), A @ B)
+    np.testing.assert_array_equal(jitnet.matmul(B.T, A.T, backend="cuda"), B.T @ A.T)
+    assert jitnet.matmul(A[:0], B, backend="cuda").shape == (0, 4)
+    np.testing.assert_array_equal(jitnet.relu(A[:, ::-2] - 20, backend="cuda"), np.maximum(A[:, ::-2] - 20, 0))
+    assert "cuda" in jitnet.backends()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, on the way to infinity
+def test_interruption_and_divergence():
+    net = make()
+    before = net.theta.copy()
+    _, history = train(SGD(0.5), net, progress=At(press_ctrl_c, batch=2))
+    assert (history.stopped, history.epochs) == ("interrupted", 0)
+    assert np.isfinite(net.theta).all()
+    assert not np.array_equal(net.theta, before)
+    wild = Network(Dense(2, 4, "relu"), Dense(4, 1), seed=0)
+    with pytest.raises(jitnet.Diverged, match="lower the learning rate"):
+        wild.fit(X * 1e4, Y[:, None] + 1e6, epochs=9, batch_size=5, optimizer=SGD(1e9), loss="mse", backend="cuda")
+    assert np.isfinite(wild.theta).all()

@@ -1,0 +1,130 @@
+"""The PTX of every kernel for the card, generated without a card or a driver: is it what the kernel claims to be?
+
+What the simulator cannot run (`SIMULATED` in kernels/cuda/device.py: alignment, warps) is covered here alone.
+"""
+
+import importlib.metadata
+import importlib.util
+import re
+
+import pytest
+
+import jitnet
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
+
+from jitnet.kernels.cuda import LADDERS, clock
+from jitnet.kernels.cuda.tensorcore import TF32
+from jitnet.lab.ptx import Flow, assembled, ptx_of
+
+BY_NAME = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
+LAUNCHES = {launch: name for name, rung in reversed(BY_NAME.items()) for launch in rung.launches}
+LAUNCHES |= {launch: f"clock.{launch.name}" for launch in (clock.GATHER_NEXT, clock.ADAM_NEXT, clock.TICK)}
+IDS = [f"{name}-{launch.threads}" for launch, name in LAUNCHES.items()]
+
+OF_EACH_TERM = {
+    "naive": 1, "coalesced": 1, "shared": 1, "blocktile_1d": 8, "blocktile_2d": 64, "vectorized": 64, "warptile": 16
+}  # fmt: skip
+"""Rung of a product -> multiply-adds of one thread for each term of the sums, at least."""
+
+QUADS = ("vectorized", "warptile")
+
+SPILLED = {"blocktile_2d": 96, "layer.warptile": 256, "descend.warptile": 96}
+"""Bytes that may find no register: addresses, and what an activation needs when the sums are complete."""
+
+HAS_ASSEMBLER = any("nvjitlink" in name for name in importlib.metadata.packages_distributions().get("nvidia", []))
+
+
+def check_machine_code(code, launch):
+    """The blocks that the launch asks for fit into the registers of a multiprocessor, and what they lack is little."""
+    threads, at_once = launch.bounds
+    assert -(-code.registers // 8) * 8 * threads * at_once <= 65536
+    name = LAUNCHES[launch]
+    assert code.spilled <= SPILLED.get(name, SPILLED.get(name.split(".")[1], 0))
+
+
+@pytest.mark.skipif(not HAS_ASSEMBLER, reason="pip install 'jitnet[cuda]' for nvJitLink, which assembles PTX")
+def test_machine_code_was_looked_at_too():
+    code = assembled(ptx_of(BY_NAME["matmul.warptile"].launches[1], (9, 0)), (9, 0))
+    assert 80 < code.registers <= 128  # 64 sums, and two blocks fit
+    assert code.size > 1000
+
+
+def count(pattern, text):
+    return len(re.findall(pattern, text))
+
+
+@pytest.mark.parametrize("cc", [(8, 0), (9, 0)], ids=["8.0", "9.0"])
+@pytest.mark.parametrize("launch", LAUNCHES, ids=IDS)
+def test_kernel_is_what_it_claims(launch, cc):
+    text = ptx_of(launch, cc)
+    operation, rung = LAUNCHES[launch].split(".")
+    assert f".target sm_{cc[0]}{cc[1]}" in text
+    assert "local_depot" not in text, "numbers that should be in registers are in memory"
+    assert not count(r"\.f64", text), "a float32 kernel calculates in float64"
+    assert not count(r"\bcall\b", text)
+    shared = sum(int(size) for size in re.findall(r"\.shared [^;]*\[(\d+)\];", text))
+    assert shared <= 48 * 1024
+    assert shared == 0 or count(r"bar\.sync", text)
+    assert Flow(text).barriers_that_some_threads_miss() == []
+    if HAS_ASSEMBLER:
+        check_machine_code(assembled(text, cc), launch)
+    product = re.match("matmul|layer|delta|gradients|descend", operation) and launch.name not in (
+        "column_sums", "descend_bias",
+    )  # fmt: skip
+    if product and rung == "tensorcore":
+        assert count(r"mma\.sync\.aligned\.m16n8k8\.row\.col\.f32\.tf32\.tf32\.f32", text) == 16  # 2·4 squares, 2 k
+        assert count(r"fma\.rn\.f32", text) == 0
+    elif product:
+        inner = OF_EACH_TERM[rung] * (4 if launch.threads == 256 and rung == "warptile" else 1)
+        assert count(r"fma\.rn\.f32", text) >= inner
+        assert count(r"\bmul\.f32", text) <= count(r"fma\.rn\.f32", text)  # the sums are fused
+    if product and rung in QUADS:
+        assert count(r"ld\.global\.v4\.f32", text) >= 2
+        assert count(r"ld\.shared\.v4\.f32", text) >= 4
+        assert count(r"ld\.shared\.f32", text) == 0
+    if product and rung == "warptile":
+        assert count(r"st\.global\.v4\.f32", text) == (16 if launch.threads == 256 else 4)
+
+
+def test_same_operations_as_on_the_cpu():
+    assert set(LADDERS) == set(jitnet.kernels.LADDERS)
+    ladder = ["naive", "coalesced", "shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile", "tensorcore"]
+    for operation in ("matmul", "matmul_tn", "matmul_nt"):
+        assert list(LADDERS[operation]) == ladder
+    for name, rung in BY_NAME.items():
+        assert rung.__doc__, name
+        assert (rung.eps == TF32) == name.endswith("tensorcore"), name
+        if name.startswith("matmul"):
+            assert "Reads " in rung.__doc__, name
+
+
+SAFE = """
+{
+	mov.u32 	%r1, %tid.x;
+	ld.param.u64 	%rd1, [p];
+	setp.gt.s32 	%p1, %r1, 5;
+	@%p1 bra 	$L__BB0_2;
+	add.s32 	%r2, %r1, 1;
+$L__BB0_2:
+	bar.sync 	0;
+	add.s64 	%rd1, %rd1, -1;
+	setp.ne.s64 	%p2, %rd1, 0;
+	@%p2 bra 	$L__BB0_2;
+	ret;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "missed"),
+    [
+        (SAFE, 0),
+        (SAFE.replace("add.s32 	%r2, %r1, 1;", "bar.sync 	0;"), 1),  # in a branch that some threads take
+        (SAFE.replace("ld.param.u64 	%rd1, [p];", "cvt.s64.s32 	%rd1, %r1;"), 1),  # rounds as the thread says
+        (SAFE.replace("add.s32 	%r2, %r1, 1;", "ret;"), 1),  # some threads are gone
+    ],
+)
+def test_the_check_of_barriers_sees_a_fault(text, missed):
+    assert len(Flow(text).barriers_that_some_threads_miss()) == missed
