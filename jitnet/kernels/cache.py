@@ -144,13 +144,13 @@ class KernelCache(_Cache):  # type: ignore[misc]
         arguments, _ = normalize_signature(signature)
         key = (
             self.body.__module__, self.body.__qualname__, code.co_firstlineno, code.co_code, self.content,
-            sorted(self.options.items()), [str(argument) for argument in arguments], codegen.magic_tuple(), _settings(),
+            sorted(self.options.items()), [str(argument) for argument in arguments], codegen.magic_tuple(), settings(),
         )  # fmt: skip
         digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
         return Path(self.cache_path) / f"{self.body.__name__}-{digest}.kernel"
 
 
-def _settings() -> list[tuple[str, str]]:
+def settings() -> list[tuple[str, str]]:
     """Numba's settings from the environment; some of them change the machine code, and those below surely do not."""
     harmless = ("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY")
     return sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in harmless)

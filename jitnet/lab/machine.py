@@ -23,7 +23,7 @@ import numpy as np
 from .. import checks, storage
 from ..backend import threads
 from ..kernels.buffers import aligned
-from ..kernels.cache import SOURCES, cache_folder
+from ..kernels.cache import SOURCES, cache_folder, settings
 from ..kernels.vector import VECTOR_BYTES, lanes
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
 from .timing import time_of
@@ -93,7 +93,8 @@ def _identity() -> dict[str, Any]:
     """What a measurement holds for."""
     return {
         "cpu": cpu_name(), "cores": os.cpu_count(), "most_threads": numba.config.NUMBA_NUM_THREADS,
-        "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "kernels": SOURCES, "disturbed": False,
+        "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "settings": [list(item) for item in settings()],
+        "kernels": SOURCES, "disturbed": False,
     }  # fmt: skip
 
 
