@@ -104,7 +104,9 @@ def parser() -> argparse.ArgumentParser:
         "ladder", help="time every rung of an operation",
         description="Check every rung of an operation, then time them in turn, on the same data.",
     )  # fmt: skip
-    ladder.add_argument("operation", nargs="?", default="matmul", help="matmul (default), sigmoid, softmax, adam, ...")
+    ladder.add_argument(
+        "operation", nargs="?", default="matmul", help="matmul (default), sigmoid, adam, ..., train; update is sgd"
+    )
     ladder.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
     ladder.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
     ladder.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")

@@ -32,7 +32,9 @@ def _bars(axis: Any, result: dict[str, Any]) -> None:
     speeds = [rung[key] for rung in rungs]
     colors = [_color(rung["name"], rung["own"]) for rung in rungs]
     hatches = ["//" if rung["own"] else "" for rung in rungs]
-    bars = axis.barh([rung["name"] for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white")
+    bars = axis.barh(
+        [rung["name"].replace("$", r"\$") for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white"
+    )
     labels = [
         f" {speed:.3g}  (× {rung['speedup']:,.0f}"
         + (f", {rung['share_of_peak']:.0%} of limit)" if rung["share_of_peak"] is not None else ")")
@@ -69,7 +71,7 @@ def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
     for point, place in zip(points, apart([height(point["y"]) for point in points], 0.035), strict=True):
         axis.annotate(
             point["name"], (point["x"], point["y"]), xytext=(1.02, place), va="center", fontsize=8,
-            textcoords=blended_transform_factory(axis.transAxes, axis.transAxes),
+            textcoords=blended_transform_factory(axis.transAxes, axis.transAxes), parse_math=False,
             arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
         )  # fmt: skip
     axis.grid(alpha=0.3)
