@@ -10,8 +10,8 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import ladder
-from jitnet.lab.contest import training
+from jitnet.lab import ladder, oracle
+from jitnet.lab.contest import contestants, training
 
 LIMITS = {
     "cpu": "a machine", "disturbed": False, "caches": {"L1": 1 << 15, "L2": 1 << 20},
@@ -83,6 +83,14 @@ def test_a_training_step_is_right(name, shape, dtype):
     case.outputs[0][-1, -1] *= 1 + 100 * np.finfo(dtype).eps
     case.outputs[3][0] += 1e-3
     assert case.fault() is not None
+
+
+def test_data_begin_on_a_cache_line_and_are_the_oracles():
+    _, case = contestants.prepared("gradients", "njit", np.dtype("float32"), (5, 7, 3))
+    usual = oracle.case("gradients", (5, 7, 3), "float32")
+    for here, there in zip(case.arguments, usual.arguments, strict=True):
+        assert here.ctypes.data % 64 == 0
+        np.testing.assert_array_equal(here, there)
 
 
 def test_update_is_the_simplest_optimizer(limits):
