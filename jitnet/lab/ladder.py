@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from .. import backend, checks
-from . import loading, machine, roofline
+from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
 from .contest import own as functions
 from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
@@ -161,7 +161,7 @@ def _compared(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """What is said of each rung, in this order. Where there is nothing to compare with, that is None."""
     rates = {name: found[name].work / times[name].seconds for name in times}
-    key = "gflops" if is_product else "gbytes"
+    key = words.SPEEDS["GFLOP/s" if is_product else "GB/s"]
     rungs: list[dict[str, Any]] = []
     first = serial = names[0]
     for name in names:
@@ -211,7 +211,7 @@ def _limit(
 
 def as_text(result: dict[str, Any]) -> str:
     """The ladder as a table."""
-    key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
+    key = words.SPEEDS[result["unit"]]
     first = result["rungs"][0]["name"]
     columns = ["of limit", "of NumPy"] if result["limit"] else []
     lines = [
@@ -223,11 +223,11 @@ def as_text(result: dict[str, Any]) -> str:
         if not rung["checked"]:
             lines.append(f"{rung['name']:22}{'not timed: it failed the check':>32}")
             continue
-        spread = (rung["high"] - rung["low"]) / rung["seconds"] / 2
+        about = words.spread(rung["low"], rung["seconds"], rung["high"])
         gain = f"{rung['gain']:.2f}" if rung["gain"] else ""
         smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
         lines.append(
-            f"{rung['name']:22}{duration(rung['seconds']):>12}{f'±{spread:.0%}':>9}{rung[key]:10.4g}"
+            f"{rung['name']:22}{words.duration(rung['seconds']):>12}{about:>9}{rung[key]:10.4g}"
             f"{rung['speedup']:11,.1f}{gain:>9}"
             + (f"{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}" if columns else "")
             + smaller
@@ -250,8 +250,7 @@ def as_text(result: dict[str, Any]) -> str:
 def subject(result: dict[str, Any]) -> str:
     """What was measured, and on what."""
     shape = "x".join(map(str, result["shape"]))
-    count = result["threads"]
-    threads = f", {count} thread{'s' if count > 1 else ''}" if count else ""
+    threads = f", {words.count(result['threads'], 'thread')}" if result["threads"] else ""
     return f"{result['operation']} {shape} {result['dtype']}{threads}, on {result['cpu']}"
 
 
@@ -269,11 +268,3 @@ def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
 def faults(result: dict[str, Any]) -> list[str]:
     """A sentence on each of yours that is not timed, because something is wrong with it."""
     return [f"{rung['name']} {rung['fault']}" for rung in result["rungs"] if not rung["checked"]]
-
-
-def duration(seconds: float) -> str:
-    """Four figures and the unit that suits them."""
-    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1 or unit == "µs":
-            return f"{seconds * factor:.4g} {unit}"
-    return ""

@@ -29,6 +29,7 @@ from .contest import contestants, training
 from .contest.training import CLASSES
 from .oracle import Shape
 from .timing import Call, in_turn, manageable, time_of
+from .words import count, duration
 
 WARM = 3
 """Processes that load from the cache; the median counts. Compiling takes seconds, and is measured once."""
@@ -238,7 +239,7 @@ def as_text(result: dict[str, Any]) -> str:
 def subject(result: dict[str, Any]) -> str:
     """What was measured, in words."""
     m, n_in, n_out = result["shape"]
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
+    threads = count(result["threads"], "thread")
     if result["kind"] == "operation":
         return f"{result['what']} {m}x{n_in}x{n_out}, {result['dtype']}, {threads}"
     one = f"a training step of {n_in}-{n_out}-{CLASSES}, batch {m}"
@@ -250,4 +251,4 @@ def _count(calls: int | None) -> str:
 
 
 def _times(*seconds: float) -> str:
-    return "".join(f"{ladder.duration(value) if value else '':>12}" for value in seconds)
+    return "".join(f"{duration(value) if value else '':>12}" for value in seconds)

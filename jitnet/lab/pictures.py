@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import storage
 from . import ladder, ledger
-from .ladder import duration
+from .words import SPEEDS, duration
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
@@ -27,7 +27,7 @@ def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
 
 
 def _bars(axis: Any, result: dict[str, Any]) -> None:
-    key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
+    key = SPEEDS[result["unit"]]
     rungs = [rung for rung in result["rungs"] if rung["checked"]]
     speeds = [rung[key] for rung in rungs]
     colors = [_color(rung["name"], rung["own"]) for rung in rungs]

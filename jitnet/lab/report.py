@@ -22,6 +22,7 @@ from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
 from .page.charts import roofline_places
+from .words import SPEEDS, count, duration, spread
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
@@ -104,7 +105,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     """One operation in words and widths of bars."""
     result = chapter["ladder"]
     operation, threads = result["operation"], result["threads"]
-    key = "gflops" if result["unit"] == "GFLOP/s" else "gbytes"
+    key = SPEEDS[result["unit"]]
     rates = [rung[key] for rung in result["rungs"]]
     floor = min(rates) / 2  # so that the slowest has a bar too
     limit = max(*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"]))
@@ -114,8 +115,8 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
         explained = chapter["explanations"].get(name)
         entry = {
             "id": f"{operation}-{name}", "name": name, "idea": rung["idea"], "kind": _kind(name),
-            "rate": f"{rung[key]:.4g}", "time": ladder.duration(rung["seconds"]),
-            "spread": f"±{(rung['high'] - rung['low']) / rung['seconds'] / 2:.0%}",
+            "rate": f"{rung[key]:.4g}", "time": duration(rung["seconds"]),
+            "spread": spread(rung["low"], rung["seconds"], rung["high"]),
             "speedup": f"{rung['speedup']:,.1f}", "gain": f"{rung['gain']:.2f}" if rung["gain"] else "",
             "share_of_peak": f"{rung['share_of_peak']:.1%}", "share_of_numpy": f"{rung['share_of_numpy']:.2f}",
             "width": round(100 * math.log(rung[key] / floor) / math.log(limit / floor), 1),
@@ -125,7 +126,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
         rungs.append(entry | (_explained(entry["id"], explained) if explained else {}))
     return {
         "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
-        "threads": f"{threads} thread{'s' if threads > 1 else ''}", "several": threads > 1,
+        "threads": count(threads, "thread"), "several": threads > 1,
         "limit": result["limit"], "rungs": rungs, "ledger": _ledger(chapter["ledger"]),
     }  # fmt: skip
 
@@ -134,10 +135,10 @@ def _ledger(found: dict[str, Any]) -> dict[str, Any]:
     """What compiling costs, as rows of a table."""
     unit = "step" if found["kind"] == "back end" else "call"
     seconds = ("compile_seconds", "load_seconds", "first_call_seconds", "call_seconds")
-    naive = {"name": "interpreted", "cells": ["", "", "", ladder.duration(found["interpreted_seconds"]), "", ""]}
+    naive = {"name": "interpreted", "cells": ["", "", "", duration(found["interpreted_seconds"]), "", ""]}
     rows = [
         {"name": row["name"], "cells": [
-            *(ladder.duration(row[key]) for key in seconds),
+            *(duration(row[key]) for key in seconds),
             *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
         ]}
         for row in found["rows"]

@@ -15,6 +15,7 @@ architectures", Communications of the ACM 52 (2009).
 from typing import Any
 
 from .machine import for_threads
+from .words import SPEEDS
 
 Roof = dict[str, Any]
 
@@ -26,7 +27,7 @@ def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     and bytes for all else; y is FLOP/s or bytes/s.
     """
     is_product = result["unit"] == "GFLOP/s"
-    key = "gflops" if is_product else "gbytes"
+    key = SPEEDS[result["unit"]]
     points = [
         {
             "name": rung["name"], "own": rung["own"],

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..words import count
 from . import sources
 from .assembly import plain_name
 from .hottest import CHEAP, Candidate, moves_vectors
@@ -56,10 +57,6 @@ def verdicts(facts: Facts) -> list[dict[str, Any]]:
     """name, answer, good (True, False, None), evidence, cure (empty where there is nothing to mend)."""
     asked = (vectorised, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
     return [asdict(ask(facts)) for ask in asked]
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def vectorised(facts: Facts) -> Verdict:
