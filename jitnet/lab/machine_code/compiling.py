@@ -265,26 +265,30 @@ def _in_one_line(error: Exception) -> str:
     return what + (f" ({Path(where[-1][0]).name}, line {where[-1][1]})" if where else "")
 
 
-def _end_with(asker: IO[str]) -> None:
+def _end_with(asker: IO[str], answered: threading.Event) -> None:
     """A file that hangs while it is imported has to end when the one who asked is gone."""
     asker.read()
-    os._exit(1)
+    if not answered.is_set():
+        os._exit(1)
 
 
 def main() -> None:
     requests = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
+    answered = threading.Event()
+    threading.Thread(target=_end_with, args=(sys.stdin, answered), daemon=True).start()
     sys.stdin = open(os.devnull)  # noqa: SIM115  a user's file may ask for something
     with_lines()
     way_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a user's file prints is no part of the answer
     listener = Listener()
-    for request in requests:
+    for number, request in enumerate(requests, 1):
         try:
             answer = compiled(request, listener)
         except checks.Error as error:
             answer = {"error": " ".join(str(error).split())}
         except Exception as error:  # of Numba or LLVM; they are told like the others, in one line
             answer = {"error": " ".join(f"{request['target']}: {type(error).__name__}: {error}".split())}
+        if number == len(requests):
+            answered.set()  # before the one who asked can hear it and go
         way_out.write(json.dumps(answer) + "\n")
         way_out.flush()
