@@ -85,6 +85,12 @@ def past_the_end(X, W, Z):
         Z[len(Z), j] = 1
 
 @njit
+def adds_past_the_end(X, W, Z):
+    right(X, W, Z)
+    for j in range(Z.shape[1]):
+        Z[len(Z), j] += 1
+
+@njit
 def before_the_start(X, W, Z):
     right(X, W, Z)
     if len(Z):
@@ -191,6 +197,7 @@ FAULTS = {
     "crashes": rf"crashes the process: SIGSEGV, {SHAPES}",
     "far_away": rf"crashes the process: SIGSEGV, {SHAPES}",
     "past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
+    "adds_past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
     "before_the_start": rf"writes outside its output: 1 number before the start of Z, {SHAPES}",
     "into_the_input": rf"changes its input W, {SHAPES}",
     "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
