@@ -107,9 +107,7 @@ def parser() -> argparse.ArgumentParser:
     ladder.add_argument(
         "operation", nargs="?", default="matmul", help="matmul (default), sigmoid, adam, ..., train; update is sgd"
     )
-    ladder.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
-    ladder.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
-    ladder.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    _measuring_options(ladder)
     ladder.add_argument(
         "--with", dest="own", action="append", default=[], metavar="FILE.PY:NAME",
         help="a kernel of yours among them, also module:name; checked first, in a process of its own; repeatable",
@@ -144,9 +142,7 @@ def parser() -> argparse.ArgumentParser:
         description="Time every rung of some operations, explain each, and write it all as one HTML file.",
     )  # fmt: skip
     report.add_argument("operations", nargs="*", default=["matmul"], metavar="OPERATION", help="matmul (default), ...")
-    report.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
-    report.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
-    report.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
+    _measuring_options(report)
     report.add_argument("--out", default="report.html", metavar="FILE", help="where to write (default report.html)")
     report.set_defaults(run=_lab("report"))
     _output_options(report)
@@ -196,6 +192,12 @@ def _lab(command: str) -> Callable[[argparse.Namespace], int]:
         return status
 
     return run
+
+
+def _measuring_options(group: Any) -> None:
+    group.add_argument("--size", default="512", metavar="N", help="512 (default), or m x n_in x n_out: 64x784x128")
+    group.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
+    group.add_argument("--threads", type=int, metavar="N", help="for the parallel rungs (default: all)")
 
 
 def _output_options(group: Any) -> None:

@@ -7,7 +7,7 @@ from numba import float32
 
 from ..legend import Matrix, Vector
 from .activation import slope
-from .device import cuda
+from .device import cuda, device
 from .ladders import FLOAT, INT, MATRIX, VECTOR, Kernel, Launch, rung
 from .rows import THREADS, block_max, block_sum, one_block_a_row
 
@@ -28,9 +28,9 @@ def loss_rung(operation: str, types: list[str]) -> Callable[[Kernel], Kernel]:
     return register
 
 
-@loss_rung("half_squared_error", [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR])
-def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
-    """½ Σ_j (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
+@device
+def squared_errors(A, Y, scale, f, delta):
+    """Σ_j (A − Y)² of the block's row, and delta = scale·(A − Y)·f'."""
     parts = cuda.shared.array(THREADS, float32)
     i = cuda.blockIdx.x
     total = float32(0)
@@ -38,24 +38,23 @@ def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix
         error = A[i, j] - Y[i, j]
         total += error * error
         delta[i, j] = scale * error * slope(f, A[i, j])
-    total = block_sum(total, parts)
+    return block_sum(total, parts)
+
+
+@loss_rung("half_squared_error", [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR])
+def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+    """½ Σ_j (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
+    total = squared_errors(A, Y, scale, f, delta)
     if cuda.threadIdx.x == 0:
-        losses[i] = float32(0.5) * total
+        losses[cuda.blockIdx.x] = float32(0.5) * total
 
 
 @loss_rung("mse", [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR])
 def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
     """The mean over j of (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
-    parts = cuda.shared.array(THREADS, float32)
-    i = cuda.blockIdx.x
-    total = float32(0)
-    for j in range(cuda.threadIdx.x, A.shape[1], THREADS):
-        error = A[i, j] - Y[i, j]
-        total += error * error
-        delta[i, j] = scale * error * slope(f, A[i, j])
-    total = block_sum(total, parts)
+    total = squared_errors(A, Y, scale, f, delta)
     if cuda.threadIdx.x == 0:
-        losses[i] = total / float32(A.shape[1])
+        losses[cuda.blockIdx.x] = total / float32(A.shape[1])
 
 
 @loss_rung("cross_entropy", [MATRIX, MATRIX, MATRIX, FLOAT, MATRIX, VECTOR])
