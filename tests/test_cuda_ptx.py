@@ -16,7 +16,8 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet.kernels.cuda import LADDERS, clock
 from jitnet.kernels.cuda.tensorcore import TF32
-from jitnet.lab.ptx import Flow, assembled, ptx_of
+from jitnet.lab.card.compiling import assembled, ptx_of
+from jitnet.lab.card.flow import Flow
 
 BY_NAME = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
 LAUNCHES = {launch: name for name, rung in reversed(BY_NAME.items()) for launch in rung.launches}
