@@ -1,0 +1,167 @@
+"""What the arithmetic of PTX means, in NumPy: for all threads at once (PTX ISA, "Instructions").
+
+`meaning(opcode)` is a function of operands, with the types of these and of the result. Roundings are those of the
+hardware, but for two: `fma` to nearest is rounded to float64 before float32, which shows in one case of some 500
+million, and what PTX calls approximate is more exact here.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Values = Any
+"""An array with a number for each thread."""
+
+TYPES: dict[str, Any] = {
+    "s32": np.int32, "u32": np.uint32, "b32": np.uint32, "s64": np.int64, "u64": np.uint64, "b64": np.uint64,
+    "f32": np.float32, "f64": np.float64, "pred": np.bool_, "tf32": np.uint32,
+}  # fmt: skip
+
+
+class Meaning(NamedTuple):
+    function: Callable[..., Values]
+    operands: tuple[Any, ...]
+    """Their types."""
+    result: Any
+    """And its own."""
+
+
+def _fma(a: Values, b: Values, c: Values) -> Values:
+    return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)  # the product of two float32 is exact there
+
+
+def _sum(a: Values, b: Values) -> Values:
+    """a + b in float64, with an odd last bit if anything was cut off: so it can still be rounded up, down or to 0."""
+    total = np.add(a, b, dtype=np.float64)
+    of_b = total - a
+    lost = (a - (total - of_b)) + (b - of_b)
+    even = total.view(np.int64) & 1 == 0
+    return np.where((lost != 0) & even & np.isfinite(total), np.nextafter(total, np.copysign(np.inf, lost)), total)
+
+
+def _down(exact: Values) -> Values:
+    rounded = exact.astype(np.float32)
+    return np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+def _towards_zero(exact: Values) -> Values:
+    rounded = exact.astype(np.float32)
+    return np.where(np.abs(rounded) > np.abs(exact), np.nextafter(rounded, np.float32(0)), rounded)
+
+
+def _flushed(x: Values) -> Values:
+    """Numbers too small to be normal are 0, as `.ftz` asks for."""
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), x)
+
+
+def _tf32(x: Values) -> Values:
+    """Rounded to 10 bits behind the point, halves away from zero; still the bits of a float32."""
+    return (x.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
+
+
+def _shift(direction: Callable[..., Values]) -> Callable[[Values, Values], Values]:
+    """Shifts beyond the width leave nothing, or the sign."""
+
+    def shift(a: Values, amount: Values) -> Values:
+        last = 8 * a.dtype.itemsize - 1
+        shifted = direction(a, np.minimum(amount, last).astype(a.dtype))
+        beyond = np.right_shift(a, a.dtype.type(last)) if a.dtype.kind == "i" else a.dtype.type(0)
+        return np.where(amount > last, beyond, shifted)
+
+    return shift
+
+
+def _quotient(a: Values, b: Values) -> Values:
+    return np.floor_divide(a - np.fmod(a, b), b)  # towards zero
+
+
+ORDERED: dict[str, Callable[[Any, Any], Any]] = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+    "ne": lambda a, b: (a < b) | (a > b),
+}  # fmt: skip
+"""Comparisons, none of which holds for NaN; with a "u" at their end, all of them do."""
+
+OPPOSITE = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
+UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
+
+PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
+    "add": (2, np.add), "sub": (2, np.subtract), "mul": (2, np.multiply), "div": (2, np.divide),
+    "min": (2, np.fmin), "max": (2, np.fmax), "neg": (1, np.negative), "abs": (1, np.abs), "sqrt": (1, np.sqrt),
+    "and": (2, np.bitwise_and), "or": (2, np.bitwise_or), "xor": (2, np.bitwise_xor), "not": (1, np.invert),
+    "mov": (1, np.asarray), "fma": (3, _fma), "rcp": (1, np.reciprocal), "ex2": (1, np.exp2),
+    "copysign": (2, lambda a, b: np.copysign(b, a)), "rem": (2, np.fmod), "mad": (3, lambda a, b, c: a * b + c),
+}  # fmt: skip
+"""Opcode -> number of operands and function, where all of them and the result have one type."""
+
+
+@functools.cache
+def meaning(opcode: tuple[str, ...]) -> Meaning:
+    """What an opcode does. Raises KeyError if it is not one that kernels here are made of."""
+    name, *how, kind = opcode
+    of = TYPES[kind]
+    if name == "setp":
+        relation = UNSIGNED.get(how[0], how[0])
+        unordered = of is np.float32 and relation not in ORDERED
+        if unordered:
+            holds = ORDERED[OPPOSITE[relation[:-1]]]
+            return Meaning(lambda a, b: ~holds(a, b), (of, of), np.bool_)
+        return Meaning(ORDERED[relation], (of, of), np.bool_)
+    if name == "selp":
+        return Meaning(lambda a, b, chosen: np.where(chosen, a, b), (of, of, np.bool_), of)
+    if name in ("shl", "shr"):
+        return Meaning(_shift(np.left_shift if name == "shl" else np.right_shift), (of, np.uint32), of)
+    if name == "cvta":
+        return Meaning(np.asarray, (of,), of)
+    if name == "cvt":
+        return _conversion(how, of)
+    if name == "mul" and how == ["wide"]:
+        wide = np.dtype(f"{np.dtype(of).kind}8").type
+        return Meaning(lambda a, b: np.multiply(a, b, dtype=wide), (of, of), wide)
+    operands, function = PLAIN[name]
+    if np.dtype(of).kind in "iu" and name == "div":
+        function = _quotient
+    if (name, how) in (("fma", ["rm"]), ("add", ["rz"])):
+        function = _rounded_otherwise(name)
+    elif np.dtype(of).kind == "f" and how not in ([], ["rn"], ["approx", "ftz"]):
+        raise KeyError(".".join(opcode))
+    elif "ftz" in how:
+        plain = function
+        function = lambda x: _flushed(plain(_flushed(x)))  # noqa: E731
+    return Meaning(function, (of,) * operands, of)
+
+
+def _rounded_otherwise(name: str) -> Callable[..., Values]:
+    if name == "fma":
+        return lambda a, b, c: _down(_sum(np.multiply(a, b, dtype=np.float64), c))
+    return lambda a, b: _towards_zero(_sum(a, b))
+
+
+def _conversion(how: list[str], source: Any) -> Meaning:
+    *how, kind = how
+    target = TYPES[kind]
+    if kind == "tf32":
+        return Meaning(_tf32, (source,), target)
+    if how == ["sat"]:  # NaN becomes 0
+        return Meaning(lambda x: np.fmin(np.fmax(x, source(0)), source(1)), (source,), target)
+    if source is np.float32 or how not in ([], ["rn"]):
+        raise KeyError(f"cvt.{'.'.join(how)}")
+    return Meaning(lambda x: np.asarray(x).astype(target), (source,), target)
+
+
+def matrix_product(a: list[Values], b: list[Values], c: list[Values]) -> list[Values]:
+    """mma.m16n8k8 of whole warps: D = A·B + C, TF32 times TF32 in float32 (PTX ISA, "mma.m16n8k8").
+
+    a, b and c are 4, 2 and 4 registers, each (warps, 32). Lane 4g + t has A[g, t], A[g + 8, t], A[g, t + 4] and
+    A[g + 8, t + 4]; B[t, g] and B[t + 4, g]; C[g, 2t], C[g, 2t + 1], C[g + 8, 2t] and C[g + 8, 2t + 1]. What is behind
+    the tenth bit of a factor is not looked at.
+    """
+    numbers = [(x & np.uint32(0xFFFFE000)).view(np.float32).reshape(-1, 8, 4) for x in (*a, *b)]
+    A = np.block([[numbers[0], numbers[2]], [numbers[1], numbers[3]]])
+    B = np.concatenate([numbers[4], numbers[5]], axis=2).swapaxes(1, 2)
+    D = np.einsum("wik,wkj->wij", A, B, dtype=np.float64)
+    squares = D.reshape(-1, 2, 8, 4, 2)  # warp, upper or lower half, g, t, left or right
+    return [
+        (squares[:, h // 2, :, :, h % 2].reshape(-1, 32) + c[h]).astype(np.float32) for h in range(4)
+    ]  # fmt: skip

@@ -1,0 +1,221 @@
+"""Every kernel for the card as it is compiled for one, run by the interpreter of PTX: the true tiles, alignment, warps.
+
+The interpreter stops at whatever a kernel must not do (memory outside of its arrays, a number that is not where its
+size asks for, shared memory without a barrier), so each test here asks for that, too.
+"""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from runs import OPTIMIZERS, make, spiral
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
+
+from jitnet import backend, gpu
+from jitnet.gpu import epoch
+from jitnet.kernels.cuda import LADDERS, clock, warptile
+from jitnet.kernels.cuda.ladders import FLOAT32, Launch, Rung
+from jitnet.lab import oracle
+from jitnet.lab.card.executing import execute
+from jitnet.lab.card.running import program_of, run
+
+SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (33, 64, 130), (127, 17, 129)]
+PRODUCTS = ("matmul", "matmul_tn", "matmul_nt")
+BY_TILE = (*PRODUCTS, "layer", "delta", "gradients", "descend")
+RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
+
+
+def check(operation, name, shape, **how):
+    rung, case = LADDERS[operation][name], oracle.case(operation, shape, "float32")
+    run(rung, *case.arguments, **how)
+    case.bounds = [bound * (rung.eps / FLOAT32) for bound in case.bounds]
+    case.check()
+    return case
+
+
+@pytest.mark.parametrize(("operation", "name"), RUNGS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
+def test_rung_equals_the_formula(operation, name):
+    for shape in SHAPES:
+        if operation not in ("mse", "cross_entropy") or shape[2]:  # a mean, or a probability, over no outputs
+            check(operation, name, shape)
+
+
+@pytest.mark.parametrize("operation", BY_TILE)
+def test_large_tiles_too(operation, monkeypatch):
+    monkeypatch.setattr(warptile, "ENOUGH", 0)
+    for shape in [(3, 2, 9), (128, 16, 128), (129, 33, 132)]:
+        check(operation, "warptile", shape)
+
+
+def test_older_cards_too():
+    """The compiler is asked for other instructions, and finds other ways."""
+    for operation in PRODUCTS:
+        for name in ("vectorized", "warptile", "tensorcore"):
+            check(operation, name, (33, 20, 36), capability=(8, 0))
+
+
+@pytest.mark.parametrize("operation", [*BY_TILE, "softmax", "cross_entropy"])
+def test_blocks_may_run_in_any_order(operation):
+    """On a card they do; were one to need what another writes, the order would show."""
+    for name in LADDERS[operation]:
+        results = []
+        for order in (None, lambda blocks: reversed(range(blocks))):
+            case = oracle.case(operation, (40, 9, 70), "float32")
+            run(LADDERS[operation][name], *case.arguments, order=order)
+            results.append([output.tobytes() for output in case.outputs])
+        assert results[0] == results[1], name
+
+
+@pytest.mark.parametrize("operation", PRODUCTS)
+def test_all_rungs_in_float32_and_both_tiles_give_the_same_bits(operation, monkeypatch):
+    """All are fused multiply-adds in the order of k."""
+    results = set()
+    for enough in (0, 10**9):
+        monkeypatch.setattr(warptile, "ENOUGH", enough)
+        for name in (name for name in LADDERS[operation] if name != "tensorcore"):
+            results.add(check(operation, name, (7, 37, 5)).outputs[0].tobytes())
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("operation", PRODUCTS)
+def test_matrix_units_calculate_in_tf32(operation):
+    case = check(operation, "tensorcore", (66, 40, 70))
+    error = np.abs(case.outputs[0] - case.expected[0]).max()
+    assert 1e-4 < error < 2e-2
+
+
+@pytest.mark.parametrize("operation", PRODUCTS)
+@pytest.mark.parametrize("start", [1, 4], ids=["unaligned", "aligned"])
+def test_rows_of_a_larger_matrix(operation, start):
+    """Matrices that lie somewhere in memory: quads where they start at a multiple of four numbers, else one by one."""
+    for rung in LADDERS[operation].values():
+        case = oracle.case(operation, (5, 8, 12), "float32")
+        memories = [np.full(matrix.size + 8, 42, np.float32) for matrix in case.arguments]
+        placed = []
+        for memory, matrix in zip(memories, case.arguments, strict=True):
+            memory[start : start + matrix.size] = matrix.ravel()
+            placed.append(memory[start : start + matrix.size].reshape(matrix.shape))
+        run(rung, *placed)
+        case.arguments[-1][...] = placed[-1]
+        case.bounds = [bound * (rung.eps / FLOAT32) for bound in case.bounds]
+        case.check()
+        assert (memories[-1][:start] == 42).all()
+        assert (memories[-1][start + placed[-1].size :] == 42).all()
+
+
+def test_derivative_may_write_over_its_input():
+    for operation in (name for name in LADDERS if name.endswith("_derivative")):
+        for rung in LADDERS[operation].values():
+            apart, over = (oracle.case(operation, (5, 3, 7), "float32").arguments for _ in range(2))
+            run(rung, *apart)
+            A, dA, _ = over
+            run(rung, A, dA, dA)
+            np.testing.assert_array_equal(dA, apart[2])
+
+
+def launched(launch, *arguments):
+    execute(program_of(launch), launch.blocks(*arguments), launch.threads, arguments)
+
+
+def test_the_clock_of_a_recorded_step():
+    """Two batches of an epoch, of 3 and of 2 samples: what is gathered, what is kept, and where the clock is then."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.random((5, 200), np.float32), rng.random((5, 3), np.float32)
+    order, ticks, kept = np.array([4, 2, 0, 3, 1]), np.zeros(3, np.int64), np.full(5, np.nan, np.float32)
+    for at, m, clock_then in ((0, 3, [3, 3, 1]), (3, 2, [0, 5, 2])):
+        chosen = order[at : at + m]
+        X_batch, Y_batch = np.full((m, 200), np.nan, np.float32), np.full((m, 3), np.nan, np.float32)
+        launched(clock.GATHER_NEXT, X, Y, order, ticks, X_batch, Y_batch)
+        np.testing.assert_array_equal(X_batch, X[chosen])
+        np.testing.assert_array_equal(Y_batch, Y[chosen])
+        launched(clock.TICK, chosen.astype(np.float32), 5, ticks, kept)
+        assert ticks.tolist() == clock_then
+    np.testing.assert_array_equal(kept, order)
+
+
+def test_adam_of_a_recorded_step():
+    case = oracle.case("adam", (5, 3, 7), "float32")
+    grad, *numbers, mean, square, theta = case.arguments
+    corrections = np.ones((4, 2), np.float32)
+    corrections[2] = numbers[-2:]
+    ticks = np.array([0, 0, 2])
+    launched(clock.ADAM_NEXT, grad, *numbers[:-2], corrections, ticks, mean, square, theta)
+    case.check()
+
+
+class OnCard(np.ndarray):
+    """Memory of the card, which is NumPy's."""
+
+    def copy_to_device(self, source, stream=None):
+        self[...] = source
+
+
+class Interpreted(gpu.GpuBackend):
+    """The back end of the card, but for the card."""
+
+    def __init__(self):
+        self.name = "cuda"
+        self.kernels = {
+            operation: next(ladder[rung] for rung in gpu.BEST if rung in ladder)
+            for operation, ladder in LADDERS.items()
+        }
+
+    @staticmethod
+    def memory(shape, dtype):
+        return np.zeros(shape, dtype).view(OnCard)
+
+    def bring(self, array):
+        return array if isinstance(array, OnCard) else np.array(array).view(OnCard)
+
+    def fetch(self, array):
+        return np.array(array)
+
+    def compile(self, operations, dtype, report=None):
+        return 0
+
+
+class Replay:
+    def __init__(self, calls):
+        self.calls = calls
+
+    def __call__(self):
+        for launch, blocks, arguments in self.calls:
+            execute(program_of(launch), blocks, launch.threads, arguments)
+
+
+def note_or_run(rung, *arguments):
+    if Launch.recorder is None:
+        run(rung, *arguments)
+    else:
+        rung.body(*arguments)
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a card."""
+    backend._get.cache_clear()
+    monkeypatch.setattr(gpu, "GpuBackend", Interpreted)
+    monkeypatch.setattr(gpu, "obstacle", lambda: None)
+    monkeypatch.setattr(epoch, "Replay", Replay)
+    monkeypatch.setattr(epoch, "stream", lambda: None)
+    monkeypatch.setattr(epoch, "free_memory", lambda: 1e9)
+    monkeypatch.setattr(Rung, "__call__", note_or_run)
+    yield
+    backend._get.cache_clear()
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_training_equals_the_cpus_and_itself(optimizer):
+    X, y = spiral()
+    ends = []
+    for run_on in ("cuda", "cuda", "fast"):
+        net = make(widths=(2, 33, 20, 3))
+        history = net.fit(X, y, epochs=2, batch_size=16, optimizer=optimizer, backend=run_on, validation=(X, y))
+        ends.append((net.theta.copy(), history.loss, history.validation_loss))
+    assert ends[0][0].tobytes() == ends[1][0].tobytes()
+    for card, cpu in zip(ends[0], ends[2], strict=True):
+        np.testing.assert_allclose(card, cpu, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,214 @@
+"""The interpreter of PTX itself: what instructions mean, by hand, and that it sees what a kernel must not do."""
+
+import importlib.util
+import math
+
+import numpy as np
+import pytest
+
+from jitnet.lab.card.arithmetic import matrix_product, meaning
+from jitnet.lab.card.executing import execute
+from jitnet.lab.card.memory import Fault
+from jitnet.lab.card.program import Program
+
+ENTRY = """
+.version 9.5
+.target sm_90
+.visible .shared .align 16 .b8 tile[512];
+.visible .entry kernel(
+	.param .u64 k_param_0, .param .u64 k_param_1, .param .u64 k_param_2, .param .u64 k_param_3,
+	.param .u64 k_param_4, .param .u64 k_param_5, .param .u64 k_param_6
+)
+{
+	.reg .pred 	%p<4>;
+	.reg .f32 	%f<9>;
+	.reg .b32 	%r<9>;
+	.reg .b64 	%rd<9>;
+	ld.param.u64 	%rd1, [k_param_4];
+	mov.u32 	%r1, %tid.x;
+	mov.u32 	%r2, %ctaid.x;
+	mov.u32 	%r3, %ntid.x;
+	mad.lo.s32 	%r4, %r2, %r3, %r1;
+	mul.wide.s32 	%rd2, %r4, 4;
+	add.s64 	%rd3, %rd1, %rd2; // the number of this thread
+	cvt.rn.f32.s32 	%f1, %r4;
+	mul.wide.s32 	%rd4, %r1, 4;
+	mov.u64 	%rd5, tile;
+	add.s64 	%rd6, %rd5, %rd4;
+"""
+
+
+def run(body, count=70, threads=35, blocks=2, **how):
+    numbers = np.full(count, np.nan, np.float32)
+    entered = execute(Program(ENTRY + body + "\nret;\n}"), blocks, threads, [numbers], **how)
+    return numbers, entered
+
+
+def test_every_thread_writes_its_number():
+    numbers, entered = run("st.global.f32 [%rd3], %f1;")
+    np.testing.assert_array_equal(numbers, np.arange(70))
+    assert entered.tolist() == [4]  # two warps in each block, one of three threads
+
+
+def test_ways_part_and_meet_again():
+    """Threads below 10 go round a loop as often as their number says, the others not at all."""
+    numbers, entered = run("""
+	mov.f32 	%f2, 0f00000000;
+	setp.ge.s32 	%p1, %r1, 10;
+	@%p1 bra 	$L__BB0_2;
+	mov.u32 	%r5, 0;
+$L__BB0_1:
+	setp.ge.s32 	%p2, %r5, %r1;
+	@%p2 bra 	$L__BB0_2;
+	add.f32 	%f2, %f2, 0f40000000;
+	add.s32 	%r5, %r5, 1;
+	bra.uni 	$L__BB0_1;
+$L__BB0_2:
+	@!%p1 st.global.f32 	[%rd3], %f2;""")
+    expected = np.where(np.arange(70) % 35 < 10, np.arange(70) % 35 * 2.0, np.nan)
+    np.testing.assert_array_equal(numbers, expected)
+    assert entered.max() == 2 * 10  # the one warp of each block that goes round
+
+
+def test_threads_exchange_numbers_through_shared_memory():
+    exchange = """
+	st.shared.f32 	[%rd6], %f1;
+	bar.sync 	0;
+	ld.shared.v2.f32 	{%f2, %f3}, [tile+8];
+	st.global.f32 	[%rd3], %f3;"""
+    numbers, _ = run(exchange)
+    np.testing.assert_array_equal(numbers, np.repeat([3, 38], 35))
+    backwards, _ = run(exchange, order=[1, 0])
+    np.testing.assert_array_equal(backwards, numbers)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("st.global.f32 [%rd3+4], %f1;", "thread 34 of block 1: writes memory outside of all arrays: st.global"),
+        ("ld.global.f32 %f2, [%rd3+-4];", "thread 0 of block 0: reads memory outside of all arrays"),
+        ("ld.global.f32 %f2, [%rd2];", "thread 0 of block 0: reads memory outside of all arrays"),
+        ("ld.global.v2.f32 {%f2, %f3}, [%rd3];", "thread 1 of block 0: reads an address that is no multiple of 8"),
+        ("st.global.f32 [%rd1], %f1;", "writes a number that another thread writes, too"),
+        ("st.shared.f32 [%rd6+380], %f1;", "thread 33 of block 0: writes shared memory outside of its 512 bytes"),
+        ("ld.shared.f32 %f2, [%rd6];", "thread 0 of block 0: reads shared memory that nobody has written"),
+        ("st.shared.f32 [tile], %f1;", "writes shared memory that another thread uses, with no barrier in between"),
+        (
+            "st.shared.f32 [%rd6], %f1;\nld.shared.f32 %f2, [tile];",
+            "thread 1 of block 0: reads shared memory that another thread uses, with no barrier in between",
+        ),
+        (
+            "st.shared.f32 [%rd6], %f1;\nbar.sync 0;\nld.shared.f32 %f2, [tile];\nst.shared.f32 [%rd6], %f1;",
+            "thread 0 of block 0: writes shared memory that another thread uses, with no barrier in between",
+        ),
+        (
+            "setp.gt.s32 %p1, %r1, 3;\n@%p1 bra $L__BB0_9;\nbar.sync 0;\n$L__BB0_9:",
+            "a barrier that some threads of block 0 do not come to",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_kernel_must_not_do(body, message):
+    with pytest.raises(Fault) as told:
+        run(body)
+    assert message in str(told.value)
+
+
+def test_what_it_does_not_know_it_says():
+    with pytest.raises(NotImplementedError, match="popc"):
+        run("popc.b32 %r5, %r1;")
+
+
+def test_numbers_that_do_not_fit_the_kernel():
+    with pytest.raises(ValueError, match="7 parameters, and 8 numbers"):
+        execute(Program(ENTRY + "ret;\n}"), 1, 1, [np.zeros(3, np.float32), 1.0])
+
+
+F, D = np.float32, np.float64
+NAN, INF, TINY = F(np.nan), F(np.inf), np.finfo(F).tiny
+
+
+@pytest.mark.parametrize(
+    ("opcode", "operands", "expected"),
+    [
+        ("div.s64", (-7, 2), -3), ("rem.s64", (-7, 2), -1), ("rem.u32", (7, 4), 3),
+        ("div.u32", (2**32 - 1, 2), 2**31 - 1),
+        ("mul.lo.s64", (2**62, 4), 0), ("mul.wide.s32", (-(2**31), 2), -(2**32)), ("mad.lo.s32", (3, 4, 5), 17),
+        ("shl.b32", (1, 31), 2**31), ("shl.b32", (1, 32), 0), ("shr.s32", (-8, 1), -4), ("shr.s32", (-8, 40), -1),
+        ("shr.u64", (2**63, 63), 1), ("shr.u32", (2**31, 99), 0), ("not.b64", (0,), 2**64 - 1),
+        ("xor.pred", (True, True), 0),
+        ("min.s64", (-1, 3), -1), ("max.s64", (-1, 3), 3), ("neg.s64", (5,), -5), ("selp.b64", (1, 2, False), 2),
+        ("cvt.s64.s32", (-1,), -1), ("cvt.u64.u32", (2**32 - 1,), 2**32 - 1), ("cvt.u32.u64", (2**32 + 5,), 5),
+        ("setp.lt.u64", (2**63, 1), False), ("setp.lt.s64", (-(2**62), 1), True), ("setp.hi.u32", (3, 2), True),
+        ("setp.lt.f32", (NAN, 1), False), ("setp.leu.f32", (NAN, 1), True), ("setp.ne.f32", (NAN, 1), False),
+        ("setp.neu.f32", (NAN, 1), True), ("setp.geu.f32", (1, 2), False), ("setp.ge.f32", (2, 2), True),
+        ("max.f32", (NAN, 1), 1), ("copysign.f32", (-1, 2), -2), ("abs.f32", (-0.0,), 0.0),
+        ("fma.rn.f32", (1 + 2**-12, 1 + 2**-12, -1 - 2**-11), 2.0**-24),  # what a product that is rounded would lose
+        ("fma.rm.f32", (1, 1, -(2**-60)), 1 - 2**-24), ("add.rz.f32", (1, -(2**-60)), 1 - 2**-24),
+        ("cvt.sat.f32.f32", (1.5,), 1), ("cvt.sat.f32.f32", (-2,), 0), ("cvt.sat.f32.f32", (NAN,), 0),
+        ("cvt.rn.f32.s32", (2**24 + 1,), 2**24), ("ex2.approx.ftz.f32", (-3,), 0.125),
+        ("ex2.approx.ftz.f32", (-130,), 0),
+        ("rcp.approx.ftz.f32", (4,), 0.25), ("rcp.approx.ftz.f32", (2**-149,), INF),
+        ("div.rn.f32", (1, 3), F(1) / F(3)), ("sqrt.rn.f32", (2,), F(math.sqrt(2))),
+    ],
+)  # fmt: skip
+def test_what_an_instruction_means(opcode, operands, expected):
+    means = meaning(tuple(opcode.split(".")))
+    values = [np.array([operand]).astype(kind) for operand, kind in zip(operands, means.operands, strict=True)]
+    with np.errstate(all="ignore"):
+        result = means.function(*values)
+    assert result.dtype == means.result
+    assert result[0] == means.result(expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "bits"),
+    [
+        (1 + 2**-10, 1 + 2**-10), (1 + 2**-11, 1 + 2**-10), (1 + 2**-12, 1), (-1 - 2**-11, -1 - 2**-10), (0, 0),
+    ],
+)  # fmt: skip
+def test_rounding_to_tf32(x, bits):
+    rounded = meaning(("cvt", "rna", "tf32", "f32")).function(np.array([x], F))
+    assert rounded.view(F)[0] == bits
+
+
+def test_product_of_matrices_by_two_warps():
+    """Which lane has which number is what the definition of the instruction says, written out."""
+    rng = np.random.default_rng(0)
+    A, B, C = (rng.integers(-9, 9, shape).astype(F) for shape in ((2, 16, 8), (2, 8, 8), (2, 16, 8)))
+    lanes = [(lane // 4, lane % 4) for lane in range(32)]
+    a = [[[A[w, g + 8 * (h % 2), t + 4 * (h // 2)] for g, t in lanes] for w in range(2)] for h in range(4)]
+    b = [[[B[w, t + 4 * h, g] for g, t in lanes] for w in range(2)] for h in range(2)]
+    c = [[[C[w, g + 8 * (h // 2), 2 * t + h % 2] for g, t in lanes] for w in range(2)] for h in range(4)]
+    a, b = ([np.array(x, F).view(np.uint32) + np.uint32(5) for x in group] for group in (a, b))  # 5: what is cut off
+    found = matrix_product(a, b, [np.array(x, F) for x in c])
+    D = A @ B + C
+    for h in range(4):
+        for w in range(2):
+            expected = [D[w, g + 8 * (h // 2), 2 * t + h % 2] for g, t in lanes]
+            np.testing.assert_array_equal(found[h][w], expected)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
+@pytest.mark.parametrize("operation", ["matmul", "layer", "delta", "descend"])
+def test_a_kernel_without_one_of_its_barriers(operation):
+    """Each barrier of the products is needed, and each that is missing is found."""
+    from jitnet.kernels.cuda import LADDERS
+    from jitnet.kernels.cuda.ladders import recording
+    from jitnet.lab import oracle
+    from jitnet.lab.card.compiling import ptx_of
+
+    seen = 0
+    for rung in LADDERS[operation].values():
+        case = oracle.case(operation, (40, 70, 36), "float32")
+        with recording() as calls:
+            rung.body(*case.arguments)
+        launch, blocks, arguments = calls[0]
+        text = ptx_of(launch, (9, 0))
+        pieces = text.split("bar.sync")
+        for missing in range(1, len(pieces)):
+            kept = [piece if n != missing else piece.partition(";")[2] for n, piece in enumerate(pieces)]
+            broken = "".join(piece if n == 0 or n == missing else "bar.sync" + piece for n, piece in enumerate(kept))
+            with pytest.raises(Fault, match="no barrier in between"):
+                execute(Program(broken), blocks, launch.threads, arguments)
+            seen += 1
+    assert seen >= 2
