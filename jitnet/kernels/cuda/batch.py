@@ -1,21 +1,25 @@
 """Mini-batches on the card: rows picked out of the data in shuffled order, one block a sample."""
 
 from ..legend import Matrix, Vector
-from .device import cuda, device
+from .device import block, device, thread
 from .ladders import INT, INTS, MATRIX, Launch, rung
 from .rows import THREADS, one_block_a_row
 
 
 @device
 def copy_sample(X, Y, source, X_batch, Y_batch, i):
-    for k in range(cuda.threadIdx.x, X.shape[1], THREADS):
+    k = thread()
+    while k < X.shape[1]:
         X_batch[i, k] = X[source, k]
-    for j in range(cuda.threadIdx.x, Y.shape[1], THREADS):
+        k += THREADS
+    j = thread()
+    while j < Y.shape[1]:
         Y_batch[i, j] = Y[source, j]
+        j += THREADS
 
 
 def gather_rows(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
-    i = cuda.blockIdx.x
+    i = block()
     copy_sample(X, Y, order[start + i], X_batch, Y_batch, i)
 
 

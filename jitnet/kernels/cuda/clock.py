@@ -6,7 +6,7 @@ has come. The card keeps that itself, in `clock`: three whole numbers, that `tic
 
 from ..legend import Matrix, Vector
 from .batch import copy_sample
-from .device import cuda
+from .device import block, cuda, thread
 from .elements import THREADS as THREADS_OF_ELEMENTS
 from .elements import one_thread_each
 from .ladders import FLOAT, INT, INTS, MATRIX, VECTOR, Launch
@@ -19,7 +19,7 @@ IN_ORDER, IN_EPOCH, STEP = range(3)
 
 def gather_next(X: Matrix, Y: Matrix, order: Vector, clock: Vector, X_batch: Matrix, Y_batch: Matrix) -> None:
     """`gather`, from where the clock says."""
-    i = cuda.blockIdx.x
+    i = block()
     copy_sample(X, Y, order[clock[IN_ORDER] + i], X_batch, Y_batch, i)
 
 
@@ -41,10 +41,12 @@ def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -
     `portion` is how many samples are on the card at a time: after so many, `order` begins anew.
     """
     start, m = clock[IN_EPOCH], losses.size
-    for i in range(cuda.threadIdx.x, m, THREADS):
+    i = thread()
+    while i < m:
         losses_of_epoch[start + i] = losses[i]
+        i += THREADS
     cuda.syncthreads()  # everyone has read the clock
-    if cuda.threadIdx.x == 0:
+    if thread() == 0:
         seen = clock[IN_ORDER] + m
         clock[IN_ORDER] = seen if seen < portion else 0
         clock[IN_EPOCH] += m

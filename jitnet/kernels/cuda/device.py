@@ -11,11 +11,13 @@ import importlib.util
 from typing import Any
 
 import numba
+import numpy as np
 
 if importlib.util.find_spec("numba_cuda") is None:  # what Numba itself still carries under that name is an old copy
     raise ImportError("the package numba-cuda is missing: pip install 'jitnet[cuda]'")
 
 from numba import cuda as cuda
+from numba import int64, uint32
 from numba.cuda.core import config
 
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small network fills no card, and its user need not hear of it at each launch
@@ -35,6 +37,25 @@ device: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forc
 """For helpers that kernels call: each is inlined, with its constants, so that loops over them can be unrolled."""
 
 
+@device
+def natural(i):
+    """i, which is not negative and fits into 32 bits. The compiler has to be told: an index that might be negative is
+    looked at, each time, since in Python it would count from the end."""
+    return int64(uint32(i))
+
+
+@device
+def thread():
+    """The number of this thread in its block."""
+    return natural(cuda.threadIdx.x)
+
+
+@device
+def block():
+    """The number of this block."""
+    return natural(cuda.blockIdx.x)
+
+
 @functools.cache
 def stream() -> Any:
     """Where all work of this process queues up: kernels and copies run in the order in which they were asked for."""
@@ -43,7 +64,7 @@ def stream() -> Any:
 
 def transposed(A: Any) -> Any:
     """The transpose of a matrix on the card as a view; Numba's own `.T` would start a kernel that copies it."""
-    if SIMULATED:
+    if isinstance(A, np.ndarray) or SIMULATED:
         return A.T
     from numba.cuda.cudadrv.devicearray import DeviceNDArray
 

@@ -3,6 +3,9 @@
 A kernel for the card says what one thread does. `Launch` is a kernel with the types of its arguments and the rule for
 how many threads it takes; a rung is one launch or a few. Rungs take the same arguments as those of the CPU, inputs
 first and outputs last. Arrays may lie on the card, and then nothing is copied; a NumPy array is copied there and back.
+
+Loops that run are written with `while`, and `for` is left to those that the compiler unrolls: it does not see through
+Numba's `range`. With that, the naive product took 37 instructions for each multiply-add, where 8 are enough.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from numba import float32
 
 from ..legend import Matrix, Vector
 from .activation import activated, slope
-from .device import SIMULATED, cuda, device, transposed
+from .device import SIMULATED, block, cuda, device, thread, transposed
 from .ladders import FLOAT, INT, MATRIX, TRANSPOSED, VECTOR, Kernel, Launch, rung
 from .matmul import WARPTILE
 from .tiles import corner, take
@@ -100,11 +100,13 @@ COLUMNS, LANES = (4, 4) if SIMULATED else (32, 8)
 @device
 def column_sum(delta, j, parts):
     """Σ_rows delta[:, j], for the first thread of a column; always in the same order, so always the same bits."""
-    column, lane = cuda.threadIdx.x % COLUMNS, cuda.threadIdx.x // COLUMNS
+    column, lane = thread() % COLUMNS, thread() // COLUMNS
     total = float32(0)
     if j < delta.shape[1]:
-        for i in range(lane, delta.shape[0], LANES):
+        i = lane
+        while i < delta.shape[0]:
             total += delta[i, j]
+            i += LANES
     parts[lane, column] = total
     cuda.syncthreads()
     total = float32(0)
@@ -116,18 +118,18 @@ def column_sum(delta, j, parts):
 def column_sums(delta: Matrix, db: Vector) -> None:
     """db = Σ_rows delta. Reads each number once, 32 side by side; writes one a column."""
     parts = cuda.shared.array((LANES, COLUMNS), float32)
-    j = cuda.blockIdx.x * COLUMNS + cuda.threadIdx.x % COLUMNS
+    j = block() * COLUMNS + thread() % COLUMNS
     total = column_sum(delta, j, parts)
-    if cuda.threadIdx.x < COLUMNS and j < db.size:
+    if thread() < COLUMNS and j < db.size:
         db[j] = total
 
 
 def descend_bias(delta: Matrix, lr: float, weight_decay: float, b: Vector) -> None:
     """b ← b − lr·(Σ_rows delta + weight_decay·b). Like `column_sums`, and the step is taken at once."""
     parts = cuda.shared.array((LANES, COLUMNS), float32)
-    j = cuda.blockIdx.x * COLUMNS + cuda.threadIdx.x % COLUMNS
+    j = block() * COLUMNS + thread() % COLUMNS
     total = column_sum(delta, j, parts)
-    if cuda.threadIdx.x < COLUMNS and j < b.size:
+    if thread() < COLUMNS and j < b.size:
         b[j] -= lr * (total + weight_decay * b[j])
 
 

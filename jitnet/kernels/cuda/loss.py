@@ -7,7 +7,7 @@ from numba import float32
 
 from ..legend import Matrix, Vector
 from .activation import slope
-from .device import cuda, device
+from .device import block, cuda, device, thread
 from .ladders import FLOAT, INT, MATRIX, VECTOR, Kernel, Launch, rung
 from .rows import THREADS, block_max, block_sum, one_block_a_row
 
@@ -32,12 +32,14 @@ def loss_rung(operation: str, types: list[str]) -> Callable[[Kernel], Kernel]:
 def squared_errors(A, Y, scale, f, delta):
     """Σ_j (A − Y)² of the block's row, and delta = scale·(A − Y)·f'."""
     parts = cuda.shared.array(THREADS, float32)
-    i = cuda.blockIdx.x
+    i = block()
     total = float32(0)
-    for j in range(cuda.threadIdx.x, A.shape[1], THREADS):
+    j = thread()
+    while j < A.shape[1]:
         error = A[i, j] - Y[i, j]
         total += error * error
         delta[i, j] = scale * error * slope(f, A[i, j])
+        j += THREADS
     return block_sum(total, parts)
 
 
@@ -45,16 +47,16 @@ def squared_errors(A, Y, scale, f, delta):
 def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
     """½ Σ_j (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
     total = squared_errors(A, Y, scale, f, delta)
-    if cuda.threadIdx.x == 0:
-        losses[cuda.blockIdx.x] = float32(0.5) * total
+    if thread() == 0:
+        losses[block()] = float32(0.5) * total
 
 
 @loss_rung("mse", [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR])
 def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
     """The mean over j of (A − Y)², and delta = scale·(A − Y)·f'. Reads A and Y once and writes delta once."""
     total = squared_errors(A, Y, scale, f, delta)
-    if cuda.threadIdx.x == 0:
-        losses[cuda.blockIdx.x] = total / float32(A.shape[1])
+    if thread() == 0:
+        losses[block()] = total / float32(A.shape[1])
 
 
 @loss_rung("cross_entropy", [MATRIX, MATRIX, MATRIX, FLOAT, MATRIX, VECTOR])
@@ -64,19 +66,23 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
     Reads Z and A twice, Y once, and writes delta once.
     """
     parts = cuda.shared.array(THREADS, float32)
-    i, n = cuda.blockIdx.x, Z.shape[1]
+    i, n = block(), Z.shape[1]
     z, a = float32(-math.inf), float32(0)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         z = Z[i, j] if Z[i, j] > z else z
         a = A[i, j] if A[i, j] > a else a
+        j += THREADS
     z = block_max(z, parts)
     log_largest = math.log(block_max(a, parts))
     total = float32(0)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         total += Y[i, j] * ((z - Z[i, j]) - log_largest)
         delta[i, j] = scale * (A[i, j] - Y[i, j])
+        j += THREADS
     total = block_sum(total, parts)
-    if cuda.threadIdx.x == 0:
+    if thread() == 0:
         losses[i] = total
 
 
@@ -84,12 +90,14 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
 def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
     """Σ_j (max(Z, 0) − Z·Y + log(1 + e^{−|Z|})), and delta = scale·(A − Y). Reads Z, A, Y and writes delta once."""
     parts = cuda.shared.array(THREADS, float32)
-    i = cuda.blockIdx.x
+    i = block()
     total = float32(0)
-    for j in range(cuda.threadIdx.x, Z.shape[1], THREADS):
+    j = thread()
+    while j < Z.shape[1]:
         z = Z[i, j]
         total += (float32(0) if z < 0 else z) - z * Y[i, j] + math.log1p(math.exp(-abs(z)))
         delta[i, j] = scale * (A[i, j] - Y[i, j])
+        j += THREADS
     total = block_sum(total, parts)
-    if cuda.threadIdx.x == 0:
+    if thread() == 0:
         losses[i] = total

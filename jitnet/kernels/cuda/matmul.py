@@ -13,7 +13,7 @@ from typing import Any
 from numba import float32
 
 from ..legend import Matrix
-from .device import ALIGNMENT, SIMULATED, cuda, transposed
+from .device import ALIGNMENT, SIMULATED, cuda, thread, transposed
 from .ladders import MATRIX, TRANSPOSED, Kernel, Launch, rung
 from .quads import load4
 from .tiles import copy_quads, copy_tile, corner, number_of_tiles
@@ -63,11 +63,13 @@ def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
               a time lie a row apart: 32 trips, each for 32 bytes of which 4 are used
     """
     i0, j0 = corner(C, SIDE, SIDE)
-    i, j = i0 + cuda.threadIdx.x % SIDE, j0 + cuda.threadIdx.x // SIDE
+    i, j = i0 + thread() % SIDE, j0 + thread() // SIDE
     if i < C.shape[0] and j < C.shape[1]:
         total = float32(0)
-        for k in range(A.shape[1]):
+        k = 0
+        while k < A.shape[1]:
             total += A[i, k] * B[k, j]
+            k += 1
         C[i, j] = total
 
 
@@ -79,11 +81,13 @@ def coalesced(A: Matrix, B: Matrix, C: Matrix) -> None:
               one number for all: saves the trips for bytes that nobody used
     """
     i0, j0 = corner(C, SIDE, SIDE)
-    i, j = i0 + cuda.threadIdx.x // SIDE, j0 + cuda.threadIdx.x % SIDE
+    i, j = i0 + thread() // SIDE, j0 + thread() % SIDE
     if i < C.shape[0] and j < C.shape[1]:
         total = float32(0)
-        for k in range(A.shape[1]):
+        k = 0
+        while k < A.shape[1]:
             total += A[i, k] * B[k, j]
+            k += 1
         C[i, j] = total
 
 
@@ -101,15 +105,19 @@ def shared(A: Matrix, B: Matrix, C: Matrix) -> None:
     As = cuda.shared.array((SIDE, PADDED), float32)
     Bs = cuda.shared.array((SIDE, PADDED), float32)
     i0, j0 = corner(C, SIDE, SIDE)
-    i, j = cuda.threadIdx.x // SIDE, cuda.threadIdx.x % SIDE
+    i, j = thread() // SIDE, thread() % SIDE
     total = float32(0)
-    for k0 in range(0, A.shape[1], SIDE):
+    k0 = 0
+    while k0 < A.shape[1]:
         copy_tile(A, i0, k0, SIDE, SIDE, As, SIDE * SIDE)
         copy_tile(B, k0, j0, SIDE, SIDE, Bs, SIDE * SIDE)
         cuda.syncthreads()  # the tiles are complete
-        for k in range(SIDE):
+        k = 0
+        while k < SIDE:
             total += As[i, k] * Bs[k, j]
+            k += 1
         cuda.syncthreads()  # nobody needs them any more
+        k0 += SIDE
     if i0 + i < C.shape[0] and j0 + j < C.shape[1]:
         C[i0 + i, j0 + j] = total
 
@@ -134,16 +142,20 @@ def blocktile_1d(A: Matrix, B: Matrix, C: Matrix) -> None:
     for r in range(ROWS):
         sums[r] = float32(0)
     i0, j0 = corner(C, EDGE, EDGE)
-    i, j = cuda.threadIdx.x // EDGE * ROWS, cuda.threadIdx.x % EDGE
-    for k0 in range(0, A.shape[1], ROWS):
+    i, j = thread() // EDGE * ROWS, thread() % EDGE
+    k0 = 0
+    while k0 < A.shape[1]:
         copy_tile(A.T, k0, i0, ROWS, EDGE, As, EDGE * EDGE // ROWS)
         copy_tile(B, k0, j0, ROWS, EDGE, Bs, EDGE * EDGE // ROWS)
         cuda.syncthreads()
-        for k in range(ROWS):
+        k = 0
+        while k < ROWS:
             b = Bs[k, j]
             for r in range(ROWS):
                 sums[r] += As[k, i + r] * b
+            k += 1
         cuda.syncthreads()
+        k0 += ROWS
     for r in range(ROWS):
         if i0 + i + r < C.shape[0] and j0 + j < C.shape[1]:
             C[i0 + i + r, j0 + j] = sums[r]
@@ -174,17 +186,21 @@ def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
     for s in range(SUMS):
         sums[s] = float32(0)
     i0, j0 = corner(C, BLOCK, BLOCK)
-    i, j = cuda.threadIdx.x // (BLOCK // PATCH) * PATCH, cuda.threadIdx.x % (BLOCK // PATCH) * PATCH
-    for k0 in range(0, A.shape[1], DEPTH):
+    i, j = thread() // (BLOCK // PATCH) * PATCH, thread() % (BLOCK // PATCH) * PATCH
+    k0 = 0
+    while k0 < A.shape[1]:
         copy_tile(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
         copy_tile(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
-        for k in range(DEPTH):
+        k = 0
+        while k < DEPTH:
             for r in range(PATCH):
                 a = As[k, i + r]
                 for c in range(PATCH):
                     sums[r * PATCH + c] += a * Bs[k, j + c]
+            k += 1
         cuda.syncthreads()
+        k0 += DEPTH
     for r in range(PATCH):
         for c in range(PATCH):
             if i0 + i + r < C.shape[0] and j0 + j + c < C.shape[1]:
@@ -206,19 +222,23 @@ def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
     for s in range(SUMS):
         sums[s] = float32(0)
     i0, j0 = corner(C, BLOCK, BLOCK)
-    i, j = cuda.threadIdx.x // (BLOCK // PATCH) * PATCH, cuda.threadIdx.x % (BLOCK // PATCH) * PATCH
-    for k0 in range(0, A.shape[1], DEPTH):
+    i, j = thread() // (BLOCK // PATCH) * PATCH, thread() % (BLOCK // PATCH) * PATCH
+    k0 = 0
+    while k0 < A.shape[1]:
         copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
         copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
-        for k in range(DEPTH):
+        k = 0
+        while k < DEPTH:
             for q in range(QUADS):
                 a[4 * q], a[4 * q + 1], a[4 * q + 2], a[4 * q + 3] = load4(As, k, i + 4 * q)
                 b[4 * q], b[4 * q + 1], b[4 * q + 2], b[4 * q + 3] = load4(Bs, k, j + 4 * q)
             for r in range(PATCH):
                 for c in range(PATCH):
                     sums[r * PATCH + c] += a[r] * b[c]
+            k += 1
         cuda.syncthreads()
+        k0 += DEPTH
     for r in range(PATCH):
         for c in range(PATCH):
             if i0 + i + r < C.shape[0] and j0 + j + c < C.shape[1]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .device import SIMULATED, cuda, device
+from .device import SIMULATED, cuda, device, thread
 
 THREADS = 4 if SIMULATED else 128
 
@@ -15,7 +15,7 @@ def one_block_a_row(*arguments: Any) -> int:
 @device
 def block_sum(value, parts):
     """The sum over the threads of the block: neighbours halve their number until one is left."""
-    t = cuda.threadIdx.x
+    t = thread()
     parts[t] = value
     cuda.syncthreads()
     half = THREADS // 2
@@ -32,7 +32,7 @@ def block_sum(value, parts):
 @device
 def block_max(value, parts):
     """The largest over the threads of the block; NaN counts as small."""
-    t = cuda.threadIdx.x
+    t = thread()
     parts[t] = value
     cuda.syncthreads()
     half = THREADS // 2

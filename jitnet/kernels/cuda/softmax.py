@@ -5,27 +5,33 @@ import math
 from numba import float32
 
 from ..legend import Matrix
-from .device import cuda
+from .device import block, cuda, thread
 from .ladders import MATRIX, Launch, rung
 from .rows import THREADS, block_max, block_sum, one_block_a_row
 
 
 def softmax_rows(Z: Matrix, A: Matrix) -> None:
     parts = cuda.shared.array(THREADS, float32)
-    i, n = cuda.blockIdx.x, Z.shape[1]
+    i, n = block(), Z.shape[1]
     largest = float32(-math.inf)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         if Z[i, j] > largest:
             largest = Z[i, j]
+        j += THREADS
     largest = block_max(largest, parts)
     total = float32(0)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         e = math.exp(Z[i, j] - largest)
         total += e
         A[i, j] = e
+        j += THREADS
     total = block_sum(total, parts)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         A[i, j] /= total
+        j += THREADS
 
 
 SOFTMAX = Launch(softmax_rows, [MATRIX, MATRIX], THREADS, one_block_a_row)
@@ -39,13 +45,17 @@ def softmax(Z: Matrix, A: Matrix) -> None:
 
 def softmax_derivative_rows(A: Matrix, dA: Matrix, delta: Matrix) -> None:
     parts = cuda.shared.array(THREADS, float32)
-    i, n = cuda.blockIdx.x, A.shape[1]
+    i, n = block(), A.shape[1]
     mean = float32(0)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         mean += dA[i, j] * A[i, j]
+        j += THREADS
     mean = block_sum(mean, parts)
-    for j in range(cuda.threadIdx.x, n, THREADS):
+    j = thread()
+    while j < n:
         delta[i, j] = A[i, j] * (dA[i, j] - mean)
+        j += THREADS
 
 
 DERIVATIVE = Launch(softmax_derivative_rows, [MATRIX, MATRIX, MATRIX], THREADS, one_block_a_row)

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import float32, int32
 
 from ..legend import Matrix
-from .device import ALIGNMENT, SIMULATED, WARP, cuda
+from .device import ALIGNMENT, SIMULATED, WARP, cuda, thread
 from .matmul import product_rung
 from .tiles import copy_quads, corner
 
@@ -95,14 +95,16 @@ def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     for s in range(SUMS):
         sums[s] = float32(0)
     i0, j0 = corner(C, BLOCK, BLOCK)
-    warp, lane = cuda.threadIdx.x // WARP, cuda.threadIdx.x % WARP
+    warp, lane = thread() // WARP, thread() % WARP
     group, number = lane // 4, lane % 4  # the lane's row of A and column of B, and its column of A and row of B
     i, j = warp // 2 * 32, warp % 2 * 32
-    for k0 in range(0, A.shape[1], DEPTH):
+    k0 = 0
+    while k0 < A.shape[1]:
         copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
         copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
-        for k in range(0, DEPTH, 8):
+        k = 0
+        while k < DEPTH:
             for p in range(2):
                 for h in range(4):
                     a[4 * p + h] = tf32(As[k + number + h // 2 * 4, i + 16 * p + group + h % 2 * 8])
@@ -113,7 +115,9 @@ def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
                     c = sums[s], sums[s + 1], sums[s + 2], sums[s + 3]
                     c = multiply_add((a[4 * p], a[4 * p + 1], a[4 * p + 2], a[4 * p + 3]), b, c)
                     sums[s], sums[s + 1], sums[s + 2], sums[s + 3] = c
+            k += 8
         cuda.syncthreads()
+        k0 += DEPTH
     for p in range(2):
         for q in range(4):
             for h in range(4):

@@ -8,7 +8,7 @@ depends on the order is which threads load which numbers: neighbours in a warp m
 from numba import float32
 
 from ..legend import Matrix
-from .device import cuda, device
+from .device import block, device, natural, thread
 from .quads import by_rows, in_quads, load4, store4
 
 
@@ -21,15 +21,15 @@ def number_of_tiles(height: int, width: int, C: Matrix) -> int:
 @device
 def corner(C, height, width):
     """Row and column of C where the tile of this block begins. Tiles are numbered row by row."""
-    across = (C.shape[1] + width - 1) // width
-    return cuda.blockIdx.x // across * height, cuda.blockIdx.x % across * width
+    across = natural((C.shape[1] + width - 1) // width)
+    return block() // across * height, block() % across * width
 
 
 @device
 def copy_tile(A, r0, c0, rows, columns, tile, threads):
     """tile[r, c] = A[r0 + r, c0 + c] for so many rows and columns, 0 beyond the edge of A; the block works together."""
     for s in range(rows * columns // threads):
-        number = s * threads + cuda.threadIdx.x
+        number = s * threads + thread()
         if by_rows(A):
             r, c = number // columns, number % columns
         else:
@@ -60,20 +60,38 @@ def quad_of(A, r, c):
 
 
 @device
+def place_of_quad(A, rows, columns, number):
+    """Row and column in a tile of that size of its quad so numbered: neighbours lie side by side, along memory."""
+    if by_rows(A):
+        return number // (columns // 4), number % (columns // 4) * 4
+    return number % (rows // 4) * 4, number // (rows // 4)
+
+
+@device
+def lay(A, quad, tile, r, c):
+    """Four numbers of A into a tile, from r, c on, in the direction in which they lie in A."""
+    if by_rows(A):
+        tile[r, c], tile[r, c + 1], tile[r, c + 2], tile[r, c + 3] = quad
+    else:
+        tile[r, c], tile[r + 1, c], tile[r + 2, c], tile[r + 3, c] = quad
+
+
+@device
 def copy_quads(A, r0, c0, rows, columns, tile, threads):
     """Like `copy_tile`, but each thread has four numbers, and loads them at once if A lies in quads.
 
-    r0 and c0 are multiples of 4. What a thread keeps from tile to tile is one address for four numbers, whether A lies
-    in quads or not: with `copy_tile` for the latter, addresses took half of the registers.
+    r0 and c0 are multiples of 4. Inside of A no quad is asked whether it is: that would be as much work as a tenth of
+    the multiply-adds.
     """
-    for s in range(rows * columns // threads // 4):
-        number = s * threads + cuda.threadIdx.x
-        if by_rows(A):
-            r, c = number // (columns // 4), number % (columns // 4) * 4
-            tile[r, c], tile[r, c + 1], tile[r, c + 2], tile[r, c + 3] = quad_of(A, r0 + r, c0 + c)
-        else:
-            r, c = number % (rows // 4) * 4, number // (rows // 4)
-            tile[r, c], tile[r + 1, c], tile[r + 2, c], tile[r + 3, c] = quad_of(A, r0 + r, c0 + c)
+    whole = in_quads(A) and r0 + rows <= A.shape[0] and c0 + columns <= A.shape[1]
+    if whole:
+        for s in range(rows * columns // threads // 4):
+            r, c = place_of_quad(A, rows, columns, s * threads + thread())
+            lay(A, load4(A, r0 + r, c0 + c), tile, r, c)
+    else:
+        for s in range(rows * columns // threads // 4):
+            r, c = place_of_quad(A, rows, columns, s * threads + thread())
+            lay(A, quad_of(A, r0 + r, c0 + c), tile, r, c)
 
 
 @device

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from numba import float32
 
-from .device import ALIGNMENT, SIMULATED, WARP, cuda, device
+from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread
 from .ladders import Kernel, Launch
 from .quads import load4
 from .tiles import copy_quads, number_of_tiles, put
@@ -50,7 +50,7 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
 
     @device
     def place(i0, j0):
-        warp, lane = cuda.threadIdx.x // WARP, cuda.threadIdx.x % WARP
+        warp, lane = thread() // WARP, thread() % WARP
         i = warp // warps_across * (16 * down) + lane // 8 * 4
         j = warp % warps_across * (32 * across) + lane % 8 * 4
         return i0 + i, j0 + j
@@ -74,14 +74,20 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
         for s in range(count):
             sums[s] = float32(0)
         i, j = place(0, 0)
-        for k0 in range(0, A.shape[1], depth):
+        k0 = 0
+        while k0 < A.shape[1]:
             copy_quads(A.T, k0, i0, depth, height, As, threads)
             copy_quads(B, k0, j0, depth, width, Bs, threads)
             cuda.syncthreads()
-            for k in range(0, depth, 2):  # two at a time, by hand: the compiler leaves a loop as large as this alone
+            k = 0
+            while k < depth:  # four terms at a time, by hand: the compiler leaves a loop as large as this alone
                 add_term(As, Bs, k, i, j, a, b, sums)
                 add_term(As, Bs, k + 1, i, j, a, b, sums)
+                add_term(As, Bs, k + 2, i, j, a, b, sums)
+                add_term(As, Bs, k + 3, i, j, a, b, sums)
+                k += 4
             cuda.syncthreads()
+            k0 += depth
 
     @device
     def put_sums(C, i, j, sums):
