@@ -101,7 +101,7 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
 
 
 LARGE = warp_tile(32, 64, 8, 2, 2) if SIMULATED else warp_tile(128, 128, 16, 2, 2)
-SMALL = warp_tile(16, 32, 8, 1, 1) if SIMULATED else warp_tile(32, 32, 16, 1, 1)
+SMALL = warp_tile(16, 32, 8, 1, 1) if SIMULATED else warp_tile(32, 32, 32, 1, 1)
 
 
 class TwoSizes:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ... import checks
 from ...kernels.cuda import LADDERS
 from .. import oracle
 from ..oracle import Shape
@@ -24,6 +25,9 @@ SECTOR = 32
 """Bytes that global memory sends at a time."""
 
 BANKS = 32
+
+SHAPE = 1024, 64, 1024
+"""Large enough for every tile, and few terms: what follows each other term is the same."""
 
 TF32_PRODUCTS = 16 * 8 * 8
 """Multiply-adds of one instruction of a warp, mma.m16n8k8."""
@@ -45,6 +49,21 @@ class Traffic(NamedTuple):
     shared_trips: int
     written_trips: int
     """Sectors of global memory that were written to."""
+
+    @property
+    def bytes_each(self) -> float:
+        """That come from global memory for each multiply-add."""
+        return SECTOR * self.global_trips / self.multiply_adds
+
+    @property
+    def shared_each(self) -> float:
+        """Trips to shared memory for each multiply-add of a whole warp."""
+        return WARP * self.shared_trips / self.multiply_adds
+
+    @property
+    def useful(self) -> float:
+        """Multiply-adds among the instructions: with one slot for each, no more of the peak can be reached."""
+        return self.arithmetic / self.instructions
 
 
 class _Counter:
@@ -89,12 +108,21 @@ def _multiply_adds(instruction: Instruction) -> int:
     return WARP if instruction.opcode[:2] == ("fma", "rn") else 0
 
 
-def count(operation: str, name: str, shape: Shape, capability: tuple[int, int] = CAPABILITY) -> Traffic:
-    """Run a rung of the card on random data of that shape and count. Raises `AssertionError` if it is wrong."""
-    rung, case, counter = LADDERS[operation][name], oracle.case(operation, shape, np.float32), _Counter()
-    ran = run(rung, *case.arguments, capability=capability, watch=counter)
-    case.bounds = [bound * (rung.eps / 2.0**-23) for bound in case.bounds]
-    case.check()
+def count(
+    operation: str, name: str, shape: Shape = SHAPE, blocks: int = 4, capability: tuple[int, int] = CAPABILITY
+) -> Traffic:
+    """Run some blocks of each kernel of a rung of the card on random data, and count. Their results are not looked at.
+
+    Raises `jitnet.Error` for a rung that there is not.
+    """
+    ladder = LADDERS[checks.one_of("operation of the card", operation, LADDERS)]
+    rung = ladder[checks.one_of(f"rung of {operation} on the card", name, ladder)]
+    counter = _Counter()
+    arguments = [
+        np.array(argument) if isinstance(argument, np.ndarray) else argument  # each where the card would put it
+        for argument in oracle.case(operation, shape, np.float32).arguments
+    ]
+    ran = run(rung, *arguments, capability=capability, watch=counter, order=lambda count: range(min(count, blocks)))
     done = [
         (times, instruction)
         for launch in ran
