@@ -129,7 +129,12 @@ def test_a_wrong_rung_is_told(limits, monkeypatch):
 def test_limits_that_mean_little_are_told(limits, monkeypatch):
     assert "mean little" not in ladder.as_text(ladder.measure("relu", 8))
     monkeypatch.setattr(ladder.machine, "limits", lambda report: LIMITS | {"disturbed": True})
-    assert "mean little: jitnet machine --again" in ladder.as_text(ladder.measure("relu", 8))
+    found = ladder.measure("relu", 8)
+    assert [rung["share_of_peak"] for rung in found["rungs"]] == [None] * len(found["rungs"])
+    text = ladder.as_text(found)
+    assert "mean little: jitnet machine --again" in text
+    head, *rows = text.splitlines()[2 : 3 + len(found["rungs"])]
+    assert [row[head.index("of limit") : len(head) - len("  of NumPy")].strip() for row in rows] == ["–"] * len(rows)
 
 
 def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):

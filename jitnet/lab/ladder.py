@@ -47,7 +47,7 @@ def measure(
     numpy_threads, cpu, disturbed (of `machine.limits`), roofline (of `roofline.roofline`), rungs:
     a list of name, own (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
-    share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
+    share_of_peak (None where others disturbed the limits), share_of_numpy, rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
@@ -170,7 +170,9 @@ def _compared(
             rungs.append({"name": name, "own": True, "checked": False, "fault": who.fault})
             continue
         below = None if name in (first, "numpy") or who.own else serial
-        limit = _limit(limits, dtype, who.threads, who.work, is_product)[0] if limits else None
+        limit = None
+        if limits and not limits["disturbed"]:
+            limit, _ = _limit(limits, dtype, who.threads, who.work, is_product)
         rungs.append({
             "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
@@ -229,7 +231,7 @@ def as_text(result: dict[str, Any]) -> str:
         lines.append(
             f"{rung['name']:22}{words.duration(rung['seconds']):>12}{about:>9}{rung[key]:10.4g}"
             f"{rung['speedup']:11,.1f}{gain:>9}"
-            + (f"{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}" if columns else "")
+            + (f"{words.share(rung['share_of_peak']):>10}{rung['share_of_numpy']:10.2f}" if columns else "")
             + smaller
         )
     lines += [""] * any(rung["own"] for rung in result["rungs"])
@@ -241,7 +243,7 @@ def as_text(result: dict[str, Any]) -> str:
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
     if result["disturbed"]:
-        lines.append("Others used the cores while it was measured, so shares of it mean little: jitnet machine --again")
+        lines.append("Others used the cores meanwhile, so shares of it would mean little: jitnet machine --again")
     if result["numpy_threads"] != result["threads"]:
         lines.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
     return "\n".join(lines)

@@ -22,7 +22,7 @@ from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
 from .page.charts import roofline_places
-from .words import SPEEDS, count, duration, spread
+from .words import SPEEDS, count, duration, share, spread
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
@@ -108,7 +108,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     key = SPEEDS[result["unit"]]
     rates = [rung[key] for rung in result["rungs"]]
     floor = min(rates) / 2  # so that the slowest has a bar too
-    limit = max(*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"]))
+    limit = max([*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"] if rung["share_of_peak"])])
     rungs = []
     for rung in result["rungs"]:
         name = rung["name"]
@@ -118,7 +118,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
             "rate": f"{rung[key]:.4g}", "time": duration(rung["seconds"]),
             "spread": spread(rung["low"], rung["seconds"], rung["high"]),
             "speedup": f"{rung['speedup']:,.1f}", "gain": f"{rung['gain']:.2f}" if rung["gain"] else "",
-            "share_of_peak": f"{rung['share_of_peak']:.1%}", "share_of_numpy": f"{rung['share_of_numpy']:.2f}",
+            "share_of_peak": share(rung["share_of_peak"]), "share_of_numpy": f"{rung['share_of_numpy']:.2f}",
             "width": round(100 * math.log(rung[key] / floor) / math.log(limit / floor), 1),
             "smaller": "" if rung["shape"] == result["shape"] else f" (at {_shape(rung['shape'])})",
             "explained": explained is not None,
