@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from . import __version__, checks
 from . import backend as backends
 from .commands import predict_command, train_command, warmup_command
+from .plots import ENDINGS
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--threads", type=int, metavar="N", help="for the back ends parallel and fast (default: all)")
     out = train.add_argument_group("what to keep")
     out.add_argument("--save", metavar="FILE", help="write the model")
-    out.add_argument("--plot", metavar="PNG", help="draw loss and accuracy per epoch")
+    out.add_argument("--plot", metavar="FILE", help=f"draw loss and accuracy per epoch: {', '.join(ENDINGS)}")
     out.add_argument("--checkpoint", metavar="FILE", help="keep the state of the training here")
     out.add_argument("--checkpoint-every", type=int, metavar="N", help="every N epochs (default 1)")
     out.add_argument("--resume", action="store_true", help="continue from the checkpoint")
@@ -117,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
         help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
     ladder.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the card in place of the processor's")
-    ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
+    ladder.add_argument("--plot", metavar="FILE", help=f"draw the speed of each rung: {', '.join(ENDINGS)}")
     ladder.set_defaults(run=_lab("ladder"))
     _output_options(ladder)
 
@@ -169,7 +170,9 @@ def parser() -> argparse.ArgumentParser:
         help="128 for an operation, 32x64x32 for a step: batch x inputs x hidden units (defaults)",
     )
     ledger.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
-    ledger.add_argument("--plot", metavar="PNG", help="draw the seconds spent after so many calls")
+    ledger.add_argument(
+        "--plot", metavar="FILE", help=f"draw the seconds spent after so many calls: {', '.join(ENDINGS)}"
+    )
     ledger.set_defaults(run=_lab("ledger"))
     _output_options(ledger)
 

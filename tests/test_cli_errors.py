@@ -72,6 +72,7 @@ BAD = [
     (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),
     (["train", "labels-idx1-ubyte"], "labels, it seems"),
     (["train", "cut-idx3-ubyte"], "cut short"),
+    (["train", "digits", "--plot", "loss.txt"], "no picture can be drawn into loss.txt; its name must end in .png"),
 ]  # fmt: skip
 
 

@@ -158,6 +158,8 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
         (["matmul", "--dtype", "int8"], "dtype"),
         (["matmul", "--threads", "999"], "threads is 999"),
         (["matmul", "--plot", "nowhere/ladder.png"], "nowhere"),
+        (["matmul", "--plot", "a.xyz"], "no picture can be drawn into a.xyz; its name must end in .png, .svg, .pdf"),
+        (["matmul", "--plot", "png"], "no picture can be drawn into png"),
     ],
 )
 def test_errors_are_one_line(arguments, message):

@@ -27,7 +27,7 @@ def ladder_command(options: argparse.Namespace) -> int:
     """jitnet ladder."""
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
-        check_drawing()
+        check_drawing(options.plot)
     own = _own(options.own, options.operation)
     on_card = _on_card(options)
     show = progress.Progress() if options.quiet else progress.on_standard_error()
@@ -40,6 +40,7 @@ def ladder_command(options: argparse.Namespace) -> int:
             )
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
+        _say_where(options)
     print(json.dumps(result) if options.json else ladder.as_text(result))
     faults = ladder.faults(result)
     for fault in faults:
@@ -56,6 +57,11 @@ def _on_card(options: argparse.Namespace) -> bool:
     if options.own or options.threads is not None or options.dtype != "float32":
         raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
     return True
+
+
+def _say_where(options: argparse.Namespace) -> None:
+    if not options.quiet:
+        progress.say(f"picture in {options.plot}")
 
 
 @contextlib.contextmanager
@@ -110,11 +116,12 @@ def ledger_command(options: argparse.Namespace) -> int:
     """jitnet ledger."""
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
-        check_drawing()
+        check_drawing(options.plot)
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         result = ledger.account(options.what, options.size, options.dtype, show.measuring)
     if options.plot is not None:
         pictures.draw_ledger(result, options.plot)
+        _say_where(options)
     print(json.dumps(result) if options.json else ledger.as_text(result))
     return 0
 
