@@ -129,9 +129,16 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "target", help="operation.rung such as matmul.tile, or a function of yours: file.py:function, module:function"
     )
-    explain.add_argument("--dtype", default="float32", metavar="NAME", help="of a rung: float32 (default) or float64")
-    explain.add_argument("--args", metavar="EXPR", help="example arguments in Python, with np: 'np.ones(9), 3'")
-    explain.add_argument("--types", metavar="TYPES", help="or their types: 'float32[:,::1], int64'")
+    explain.add_argument(
+        "--dtype", default="float32", metavar="NAME", help="of a rung, or with --as: float32 (default) or float64"
+    )
+    explain.add_argument(
+        "--as", dest="operation", metavar="OPERATION", help="a function of yours takes the arguments of matmul, ..."
+    )
+    explain.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python with np: 'np.ones(9), 3', 'np.ones((64, 64)), 3'"
+    )
+    explain.add_argument("--types", metavar="TYPES", help="or of these types: 'float32[::1], int64', 'float32[:,::1]'")
     explain.add_argument(
         "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
     )

@@ -184,6 +184,24 @@ def grows(n):
     assert "allocate" in verdict(grows, "calls")["cure"]
 
 
+def test_a_function_takes_the_arguments_of_an_operation(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("""
+def product(X, W, Z):
+    for i in range(len(Z)):
+        for j in range(Z.shape[1]):
+            Z[i, j] = X[i, 0] * W[0, j]
+
+def bias(X, W, b, f, A):
+    for j in range(b.size):
+        A[f, j] = b[j]
+""")
+    found = json.loads(jitnet_command("explain", f"{file}:product", "--as", "matmul", "--json", "--quiet").stdout)
+    assert found["signature"] == "float32[:,::1], float32[:,::1], float32[:,::1]"
+    found = explain.explain(f"{file}:bias", "float64", operation="layer")
+    assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
+
+
 @pytest.mark.parametrize("name", ["order_cured", "unfused_cured", "call_fault"])
 def test_line_numbers_change_no_instruction(loops, name):
     kernel = getattr(faults, name)
@@ -300,7 +318,10 @@ def test_errors_of_functions(mine):
         (["none.py:f"], "there is no file none.py"),
         (["none.py"], "which function of none.py? Write none.py:function"),
         ([":f"], "names no function"),
-        (["a:f", "--args", "3", "--types", "int64"], "not both"),
+        (["a:f", "--args", "3", "--types", "int64"], "example arguments, types or an operation, not two of them"),
+        (["a:f", "--as", "matmul", "--types", "int64"], "example arguments, types or an operation, not two of them"),
+        (["a:f", "--as", "matmull"], "unknown operation 'matmull'"),
+        (["matmul.tile", "--as", "matmul"], "arguments and options of its own"),
     ],
 )
 def test_errors_of_names(arguments, message, capsys):

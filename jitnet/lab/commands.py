@@ -95,8 +95,9 @@ def explain_command(options: argparse.Namespace) -> int:
     """jitnet explain."""
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         found = explain.explain(
-            options.target, options.dtype, options.args, options.types, options.options, show.measuring
-        )
+            options.target, options.dtype, options.args, options.types, options.options, options.operation,
+            show.measuring,
+        )  # fmt: skip
     print(json.dumps(found) if options.json else explain.as_text(found))
     return 0
 

@@ -2,7 +2,7 @@
 
 LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
 of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
-target, dtype, arguments, types, options, in JSON) and prints for each of them a line of JSON:
+target, dtype, arguments, types, options, operation, in JSON) and prints for each of them a line of JSON:
 assembly and remarks, or what is wrong with it.
 
 Line numbers are asked for with `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds,
@@ -173,8 +173,12 @@ def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:
     operation, rung = request["target"].split(".", 1)
     kernel: Any = LADDERS[operation][rung]
     kernel._cache.disable()
-    types, _ = normalize_signature(signature_for(SIGNATURES[operation], np.dtype(request["dtype"])))
-    return kernel, tuple(types)
+    return kernel, _types_of(operation, request["dtype"])
+
+
+def _types_of(operation: str, dtype: str) -> tuple[Any, ...]:
+    types, _ = normalize_signature(signature_for(SIGNATURES[operation], np.dtype(dtype)))
+    return tuple(types)
 
 
 def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
@@ -190,19 +194,21 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
-    """What the function is to be compiled for: example arguments, types, or what its decorator declares."""
+    """What the function is to be compiled for: what it was asked with, or what its decorator declares."""
     parameters = inspect.signature(function.py_func)
     declared = list(function.overloads)
     if request["types"] is not None:
         types = _parsed(request["types"])
     elif request["arguments"] is not None:
         types = tuple(numba.typeof(value) for value in _evaluated(request["arguments"]))
+    elif request["operation"] is not None:
+        types = _types_of(request["operation"], request["dtype"])
     elif declared or not parameters.parameters:
         return declared[0] if declared else ()
     else:
         raise checks.Error(
             f"{name}{parameters} needs to know what it is compiled for: give arguments such as "
-            "'ones(1000, float32), 3', or types such as 'float32[::1], int64'"
+            "'ones(1000, float32), 3', types such as 'float32[:,::1], int64', or an operation such as matmul"
         )
     try:
         parameters.bind(*types)
