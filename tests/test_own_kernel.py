@@ -11,12 +11,13 @@ import time
 import numpy as np
 import pytest
 from command import JITNET
+from numba import njit
 from own_kernels import KERNELS
 
 import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder
-from jitnet.lab.contest import judge
+from jitnet.lab.contest import judge, own
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
@@ -246,6 +247,21 @@ except ValueError as error:
         "locked cannot be sent to the process that tries it (TypeError: cannot pickle '_thread.lock'"
     )
     assert unsent.endswith("write it into a file and give 'file.py:function'")
+
+
+def test_without_scipy_it_is_told(monkeypatch):
+    """Numba calls SciPy's BLAS for a product of matrices."""
+
+    @njit
+    def product(X, W, Z):
+        Z[:] = X @ W
+
+    monkeypatch.setitem(sys.modules, "scipy.linalg.cython_blas", None)
+    with pytest.raises(ImportError) as caught:
+        product(*np.ones((3, 2, 2)))
+    assert own.in_words(caught.value, product, [], "") == (
+        "does not compile: for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
+    )
 
 
 def test_names_have_to_be_new():
