@@ -8,10 +8,11 @@ import argparse
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import __version__, checks
+from . import __version__, checks, progress
 from . import backend as backends
 from .commands import predict_command, train_command, warmup_command
 from .plots import ENDINGS
@@ -19,6 +20,14 @@ from .plots import ENDINGS
 
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """A command that is unknown is told as all else that is: with the nearest."""
+        if action.choices is not None:
+            try:
+                checks.one_of("command", value, action.choices)
+            except checks.Error as error:
+                self.error(str(error))
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (try {self.prog} --help)", file=sys.stderr)
@@ -224,7 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         options = parser().parse_args(arguments)
-        status: int = options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            status: int = options.run(options)
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
@@ -239,6 +250,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("jitnet: interrupted", file=sys.stderr)
         return 130
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    progress.say(f"jitnet: {' '.join(str(message).split())}")
 
 
 def _complain(message: str) -> int:
