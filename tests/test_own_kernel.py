@@ -117,6 +117,7 @@ def test_who_is_right_is_ranked(told, rungs):
     assert sentence in text
     assert f"{by_speed[0]['name']:22}" in text
     assert re.search(r"^raises +not timed: it failed the check$", text, re.MULTILINE)
+    assert set(ladder.faults(json.loads(told.stdout))) <= set(text.splitlines())
 
 
 def test_who_hangs_is_ended(folder, tmp_path):
@@ -128,7 +129,21 @@ def test_who_hangs_is_ended(folder, tmp_path):
         f"jitnet: {name} hangs: no end after 2 seconds, " for name in ("hangs", "hangs_compiled")
     ]
     assert "tile_parallel" in result.stdout
+    assert result.stdout.count("hangs: no end after 2 seconds") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_wrong_is_told_at_once(folder, monkeypatch):
+    """Before the next one is tried, or timed; and once."""
+    monkeypatch.chdir(folder)
+    own, heard = {name: f"mine.py:{name}" for name in ("raises", "late")}, []
+    found = ladder.compare(
+        "matmul", own, 24, threads=1, report=lambda done, total, what: heard.append(what), tell=heard.append
+    )
+    raises, late = map(heard.index, ladder.faults(found))
+    assert raises < heard.index("late, importing mine.py:late") < heard.index("matmul.python against float64") < late
+    assert late < len(heard) - 1 - heard[::-1].index("python")  # the others begin again
+    assert all(heard.count(fault) == 1 for fault in ladder.faults(found))
 
 
 def test_compiling_does_not_count(folder):

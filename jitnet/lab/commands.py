@@ -36,16 +36,14 @@ def ladder_command(options: argparse.Namespace) -> int:
             result = ladder.measure_card(options.operation, options.size, show.measuring)
         else:
             result = ladder.compare(
-                options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring
-            )
+                options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring,
+                tell=lambda fault: progress.say(f"jitnet: {' '.join(fault.split())}"),
+            )  # fmt: skip
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
         _say_where(options)
     print(json.dumps(result) if options.json else ladder.as_text(result))
-    faults = ladder.faults(result)
-    for fault in faults:
-        progress.say(f"jitnet: {' '.join(fault.split())}")
-    return 2 if faults else 0
+    return 2 if ladder.faults(result) else 0
 
 
 def _on_card(options: argparse.Namespace) -> bool:

@@ -7,7 +7,7 @@ of multiply-adds for products, the bandwidth of the cache that holds the data fo
 import contextlib
 import functools
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numba
@@ -55,6 +55,7 @@ def measure(
 def compare(
     operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
     patience: float = trial.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
+    tell: Callable[[str], object] = nobody,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
@@ -63,8 +64,8 @@ def compare(
     compilation apart.
 
     The result is that of `measure`, with an entry for each of yours at the end, where `own` is True. One that fails the
-    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words. One that cannot be loaded,
-    or sent to the process that tries it, is a `checks.Error`.
+    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words; `tell` hears it at once, in
+    a sentence. One that cannot be loaded, or sent to the process that tries it, is a `checks.Error`.
     """
     operation = known(operation)
     machine.check_compiling()
@@ -82,11 +83,13 @@ def compare(
             say = functools.partial(report or nobody, done, len(own) + len(ladder))
             if name in own:
                 found[name] = contestants.yours(name, own[name], operation, shape, kind, count, patience, PATIENCE, say)
+                if found[name].fault:
+                    tell(f"{name} {found[name].fault}")
             else:
                 say(f"{operation}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
-        times = _times(found, report)
+        times = _times(found, report, tell)
     limits = limits or machine.limits(report=report)
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
@@ -140,7 +143,9 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
             )
 
 
-def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Timing]:
+def _times(
+    found: dict[str, Contestant], report: Report | None, tell: Callable[[str], object] = nobody
+) -> dict[str, Timing]:
     """Timings of all. If one of yours fails even now that is its fault, and the others begin again."""
     while True:
         calls = {name: who.call for name, who in found.items() if not who.fault}
@@ -153,6 +158,7 @@ def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Tim
             found[failure.name].fault = functions.in_words(
                 failure.__cause__ or failure, call.func, list(call.args), "while it was timed"
             )
+            tell(f"{failure.name} {found[failure.name].fault}")
 
 
 def _compared(
@@ -236,6 +242,7 @@ def as_text(result: dict[str, Any]) -> str:
         )
     lines += [""] * any(rung["own"] for rung in result["rungs"])
     lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
+    lines += faults(result)
     if not columns:
         return "\n".join(
             [*lines, "", "Each was checked against float64 first, and waited for. × last: over the rung above."]
