@@ -59,7 +59,8 @@ def test_figures_hold_together(operation, limits):
         assert python["gbytes"] == pytest.approx(2e-9 * 4 * 24**2 / python["seconds"])
     if operation == "adam":  # grad is read, theta, mean and square are read and written
         assert python["gbytes"] == pytest.approx(7e-9 * 4 * 24**2 / python["seconds"])
-    assert {"python", "njit"} <= {what for _, _, what in heard}
+    assert {"timing: python", "timing: njit"} <= {what for _, _, what in heard}
+    assert (1, len(found["rungs"]), f"checking: {operation}.njit against float64") in heard
     text = ladder.as_text(found)
     assert all(name in text for name in LADDERS[operation])
 

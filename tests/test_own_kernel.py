@@ -141,8 +141,12 @@ def test_what_is_wrong_is_told_at_once(folder, monkeypatch):
         "matmul", own, 24, threads=1, report=lambda done, total, what: heard.append(what), tell=heard.append
     )
     raises, late = map(heard.index, ladder.faults(found))
-    assert raises < heard.index("late, importing mine.py:late") < heard.index("matmul.python against float64") < late
-    assert late < len(heard) - 1 - heard[::-1].index("python")  # the others begin again
+    second, third = (
+        heard.index("checking: late, importing mine.py:late"),
+        heard.index("checking: matmul.python against float64"),
+    )
+    assert raises < second < third < late
+    assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # the others begin again
     assert all(heard.count(fault) == 1 for fault in ladder.faults(found))
 
 

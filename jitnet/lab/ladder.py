@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from .. import backend, checks
+from ..progress import stage
 from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
 from .contest import own as functions
@@ -80,7 +81,7 @@ def compare(
     # repeated updates run away, which costs no time
     with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
         for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
-            say = functools.partial(report or nobody, done, len(own) + len(ladder))
+            say = functools.partial(stage("checking", report) or nobody, done, len(own) + len(ladder))
             if name in own:
                 found[name] = contestants.yours(name, own[name], operation, shape, kind, count, patience, PATIENCE, say)
                 if found[name].fault:
@@ -90,7 +91,7 @@ def compare(
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
         times = _times(found, report, tell)
-    limits = limits or machine.limits(report=report)
+    limits = limits or machine.limits(report=stage("limits of this machine", report))
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
@@ -113,8 +114,8 @@ def measure_card(operation: str, size: str | int = 512, report: Report | None = 
     found: dict[str, Contestant] = {}
     with np.errstate(all="ignore"):
         for done, name in enumerate(ladder):
-            if report:
-                report(done, len(ladder), f"{operation}.{name} against float64")
+            say = functools.partial(stage("checking", report) or nobody, done, len(ladder))
+            say(f"{operation}.{name} against float64")
             found[name] = contestants.rung_of_card(operation, name, shape, PATIENCE)
         times = _times(found, report)
     is_product = operation in PRODUCTS
@@ -150,7 +151,7 @@ def _times(
     while True:
         calls = {name: who.call for name, who in found.items() if not who.fault}
         try:
-            return in_turn(calls, most=1.0, report=report)
+            return in_turn(calls, most=1.0, report=stage("timing", report))
         except ContestantError as failure:
             if not found[failure.name].own:
                 raise

@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import __version__, backend, checks, storage
 from ..kernels import LADDERS
+from ..progress import stage
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
 from .page.charts import roofline_places
@@ -51,14 +52,15 @@ def investigate(
     ladder.shape_of(size)  # what is wrong is told before anything is measured
     checks.dtype_of(dtype)
     backend.check_threads(threads, "fast")
-    limits = machine.limits(report=report)
+    limits = machine.limits(report=stage("limits of this machine", report))
     chapters = []
     for operation in wanted:
-        measured = ladder.measure(operation, size, dtype, threads, report, limits)
+        in_chapter = stage(operation, report)
+        measured = ladder.measure(operation, size, dtype, threads, in_chapter, limits)
         names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED and explain.is_readable()]
         requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
-        explained = explain.explain_all(requests, report) if requests else []
-        costs = ledger.account(operation, dtype=dtype, report=report)
+        explained = explain.explain_all(requests, stage("explaining", in_chapter)) if requests else []
+        costs = ledger.account(operation, dtype=dtype, report=stage("ledger", in_chapter))
         chapters.append({
             "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs
         })  # fmt: skip
