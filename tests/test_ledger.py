@@ -182,6 +182,19 @@ def test_nothing_is_compiled():
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
 
 
+def test_the_table(monkeypatch):
+    answers(monkeypatch, interpreted=0.012)
+    found = ledger.account("relu", 4)
+    head, interpreted, njit, parallel = ledger.table(found)
+    assert head == ("", ["compile", "load", "first call", "later call", "pays after", "if loaded"])
+    assert interpreted == ("interpreted", ["", "", "", "12 ms", "", ""])
+    assert njit == ("njit", ["900 ms", "200 ms", "200 ms", "10 ms", "545", "105"])  # (0.9 + 0.2 − 0.01) / 0.002
+    assert parallel == ("parallel", njit[1])
+    lines = ledger.as_text(found).splitlines()
+    assert f"{'interpreted':22}{'12 ms':>48}" in lines
+    assert f"{'njit':22}{'900 ms':>12}{'200 ms':>12}{'200 ms':>12}{'10 ms':>12}{'545':>12}{'105':>12}" in lines
+
+
 @pytest.mark.parametrize("interpreted", [5.0, 0.5, 0.012, 0.001])
 def test_pictures(interpreted, monkeypatch, tmp_path):
     """It pays at once, after some calls, after many, and never."""

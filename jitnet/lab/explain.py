@@ -16,7 +16,7 @@ import re
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import numba
 from .. import checks
 from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
+from ..progress import Report
 from .child import command
 from .loading import check_name
 from .machine import check_compiling
@@ -32,8 +33,6 @@ from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.verdicts import Facts, verdicts
-
-Report = Callable[[int, int, str], object]
 
 WIDTH = 100
 NAME = 20

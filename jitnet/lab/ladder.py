@@ -14,11 +14,11 @@ import numba
 import numpy as np
 
 from .. import backend, checks
-from ..progress import stage
+from ..progress import Report, stage
 from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
 from .contest import own as functions
-from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
+from .contest.contestants import PRODUCTS, Contestant, known, nobody, rungs_of
 from .loading import Own
 from .oracle import Shape
 from .timing import ContestantError, Timing, in_turn

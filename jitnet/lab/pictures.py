@@ -113,7 +113,7 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     from matplotlib.ticker import FuncFormatter
 
     (row,) = (row for row in result["rows"] if row["name"] == result["best"])
-    unit = "step" if result["kind"] == "back end" else "call"
+    unit = ledger.unit_of(result)
     interpreted, each = result["interpreted_seconds"], row["call_seconds"]
     ways = (
         ("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "pays_after"),

@@ -9,7 +9,7 @@ import functools
 import importlib.util
 import math
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import __version__, backend, checks, storage
 from ..kernels import LADDERS
-from ..progress import stage
+from ..progress import Report, stage
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
 from .page.charts import roofline_places
@@ -27,8 +27,6 @@ from .words import SPEEDS, count, duration, share, spread
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
-
-Report = Callable[[int, int, str], object]
 
 
 def check_report() -> None:
@@ -95,7 +93,7 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
         chapter["roofline"] = Markup(picture.render(roofline_places(source["ladder"]["roofline"])))
     limits = found["machine"]
     return templates.get_template("page.html").render(
-        chapters=chapters, machine=limits, limits=list(_limits(limits)), counts=list(limits["peak"]["float32"]),
+        chapters=chapters, machine=limits, limits=list(machine.rows(limits)), counts=list(limits["peak"]["float32"]),
         date=found["date"], command=command,
         versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colours=Markup(_colours()),
@@ -105,7 +103,7 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
 
 def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     """One operation in words and widths of bars."""
-    result = chapter["ladder"]
+    result, costs = chapter["ladder"], chapter["ledger"]
     operation, threads = result["operation"], result["threads"]
     key = SPEEDS[result["unit"]]
     rates = [rung[key] for rung in result["rungs"]]
@@ -129,24 +127,9 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     return {
         "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
         "threads": count(threads, "thread"), "several": threads > 1,
-        "limit": result["limit"], "rungs": rungs, "ledger": _ledger(chapter["ledger"]),
+        "limit": result["limit"], "rungs": rungs,
+        "ledger": {"subject": ledger.subject(costs), "unit": ledger.unit_of(costs), "table": ledger.table(costs)},
     }  # fmt: skip
-
-
-def _ledger(found: dict[str, Any]) -> dict[str, Any]:
-    """What compiling costs, as rows of a table."""
-    unit = "step" if found["kind"] == "back end" else "call"
-    seconds = ("compile_seconds", "load_seconds", "first_call_seconds", "call_seconds")
-    naive = {"name": "interpreted", "cells": ["", "", "", duration(found["interpreted_seconds"]), "", ""]}
-    rows = [
-        {"name": row["name"], "cells": [
-            *(duration(row[key]) for key in seconds),
-            *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
-        ]}
-        for row in found["rows"]
-    ]  # fmt: skip
-    names = ["compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"]
-    return {"subject": ledger.subject(found), "unit": unit, "names": names, "rows": [naive, *rows]}
 
 
 def _shape(shape: list[int]) -> str:
@@ -155,18 +138,6 @@ def _shape(shape: list[int]) -> str:
 
 def _kind(name: str) -> str:
     return "numpy" if name == "numpy" else "threaded" if name.endswith("parallel") else "serial"
-
-
-def _limits(limits: dict[str, Any]) -> Any:
-    """The rows of the table of the machine."""
-    for dtype, by_count in limits["peak"].items():
-        yield {"name": f"multiply-adds, {dtype}, GFLOP/s", "rates": [f"{rate / 1e9:.1f}" for rate in by_count.values()]}
-    for level, by_count in limits["bandwidth"].items():
-        size = limits["caches"].get(level)
-        where = f"{level} ({size >> 10} KB)" if size else level
-        for kind in ("read", "write", "copy"):
-            rates = [f"{rate[kind] / 1e9:.1f}" for rate in by_count.values()]
-            yield {"name": f"{where}, {kind}, GB/s", "rates": rates}
 
 
 def _colours() -> str:
