@@ -8,16 +8,26 @@ import argparse
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import __version__, checks
+from . import __version__, checks, progress
 from . import backend as backends
 from .commands import predict_command, train_command, warmup_command
+from .plots import ENDINGS
 
 
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """A command that is unknown is told as all else that is: with the nearest."""
+        if action.choices is not None:
+            try:
+                checks.one_of("command", value, action.choices)
+            except checks.Error as error:
+                self.error(str(error))
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (try {self.prog} --help)", file=sys.stderr)
@@ -74,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--threads", type=int, metavar="N", help="for the back ends parallel and fast (default: all)")
     out = train.add_argument_group("what to keep")
     out.add_argument("--save", metavar="FILE", help="write the model")
-    out.add_argument("--plot", metavar="PNG", help="draw loss and accuracy per epoch")
+    out.add_argument("--plot", metavar="FILE", help=f"draw loss and accuracy per epoch: {', '.join(ENDINGS)}")
     out.add_argument("--checkpoint", metavar="FILE", help="keep the state of the training here")
     out.add_argument("--checkpoint-every", type=int, metavar="N", help="every N epochs (default 1)")
     out.add_argument("--resume", action="store_true", help="continue from the checkpoint")
@@ -117,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
         help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
     ladder.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the card in place of the processor's")
-    ladder.add_argument("--plot", metavar="PNG", help="draw the speed of each rung")
+    ladder.add_argument("--plot", metavar="FILE", help=f"draw the speed of each rung: {', '.join(ENDINGS)}")
     ladder.set_defaults(run=_lab("ladder"))
     _output_options(ladder)
 
@@ -128,9 +138,16 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "target", help="operation.rung such as matmul.tile, or a function of yours: file.py:function, module:function"
     )
-    explain.add_argument("--dtype", default="float32", metavar="NAME", help="of a rung: float32 (default) or float64")
-    explain.add_argument("--args", metavar="EXPR", help="example arguments in Python, with np: 'np.ones(9), 3'")
-    explain.add_argument("--types", metavar="TYPES", help="or their types: 'float32[:,::1], int64'")
+    explain.add_argument(
+        "--dtype", default="float32", metavar="NAME", help="of a rung, or with --as: float32 (default) or float64"
+    )
+    explain.add_argument(
+        "--as", dest="operation", metavar="OPERATION", help="a function of yours takes the arguments of matmul, ..."
+    )
+    explain.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python with np: 'np.ones(9), 3', 'np.ones((64, 64)), 3'"
+    )
+    explain.add_argument("--types", metavar="TYPES", help="or of these types: 'float32[::1], int64', 'float32[:,::1]'")
     explain.add_argument(
         "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
     )
@@ -169,7 +186,9 @@ def parser() -> argparse.ArgumentParser:
         help="128 for an operation, 32x64x32 for a step: batch x inputs x hidden units (defaults)",
     )
     ledger.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
-    ledger.add_argument("--plot", metavar="PNG", help="draw the seconds spent after so many calls")
+    ledger.add_argument(
+        "--plot", metavar="FILE", help=f"draw the seconds spent after so many calls: {', '.join(ENDINGS)}"
+    )
     ledger.set_defaults(run=_lab("ledger"))
     _output_options(ledger)
 
@@ -214,7 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         options = parser().parse_args(arguments)
-        status: int = options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            status: int = options.run(options)
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
@@ -229,6 +250,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("jitnet: interrupted", file=sys.stderr)
         return 130
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    progress.say(f"jitnet: {' '.join(str(message).split())}")
 
 
 def _complain(message: str) -> int:

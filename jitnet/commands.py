@@ -51,7 +51,7 @@ def train_command(options: argparse.Namespace) -> int:
     if options.checkpoint_every is not None and options.checkpoint is None:
         raise checks.Error("--checkpoint-every needs --checkpoint FILE")
     if options.plot is not None:
-        plots.check_drawing()
+        plots.check_drawing(options.plot)
 
     samples = _samples(options)
     recipe = samples.recipe

@@ -2,19 +2,32 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from . import checks, storage
 from .training import History
 
+ENDINGS = (".png", ".svg", ".pdf", ".jpg")
+"""Of files that pictures are drawn into."""
 
-def check_drawing() -> None:
-    """Find out now, and not after the training, that no picture can be drawn."""
+
+def check_drawing(path: str | Path) -> None:
+    """Find out now, and not after the work is done, that no picture can be drawn, or none into this file."""
     if importlib.util.find_spec("matplotlib") is None:
         raise checks.Error("drawing needs matplotlib: pip install 'jitnet[cli]'")
+    if Path(path).suffix.lower() not in ENDINGS:
+        raise checks.Error(f"no picture can be drawn into {path}; its name must end in {', '.join(ENDINGS)}")
+
+
+def write(figure: Any, path: str | Path) -> None:
+    """Write a figure of matplotlib, in the format that the ending of the file names; the file is replaced whole."""
+    check_drawing(path)
+    with storage.replacing(path) as file:
+        figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
 def draw_history(history: History, path: str | Path, title: str) -> None:
-    """Loss and, for classes, accuracy per epoch as a PNG."""
+    """Loss and, for classes, accuracy per epoch."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -47,5 +60,4 @@ def draw_history(history: History, path: str | Path, title: str) -> None:
                 xytext=(-3 if late else 3, 0), textcoords="offset points", ha="right" if late else "left",
             )  # fmt: skip
     figure.suptitle(title, parse_math=False)
-    with storage.replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+    write(figure, path)

@@ -8,7 +8,24 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
+
+Report = Callable[[int, int, str], object]
+"""Hears (measurements done, all of them, what comes next), as `Progress.measuring` does."""
+
+
+def stage(name: str, report: Report | None) -> Report | None:
+    """The same listener, for one stage of several: it hears the name before what comes next, `"timing: njit"`."""
+    if report is None:
+        return None
+    return lambda done, total, what: report(done, total, f"{name}: {what}" if what else "")
+
+
+def _parts(what: str) -> tuple[str, str]:
+    """The stage, and what comes next in it."""
+    name, _, step = what.rpartition(": ")
+    return name or "measuring", step
 
 
 class Progress:
@@ -24,7 +41,7 @@ class Progress:
         """`done` of `total` kernels are compiled, `kernel` comes next. Not called when all were in the cache."""
 
     def measuring(self, done: int, total: int, what: str) -> None:
-        """`done` of `total` measurements are made, `what` comes next."""
+        """`done` of `total` measurements are made, `what` comes next; before it may stand the name of a stage."""
 
     def training(self, done: int, epochs: int) -> None:
         """Epochs begin; `done` of them lie behind, where a run is resumed."""
@@ -67,7 +84,7 @@ class Lines(Progress):
     def __init__(self, intro: str = "") -> None:
         self._intro = intro
         self._epoch = 0
-        self._measuring = False
+        self._stage = ""
         self._latest = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -87,9 +104,10 @@ class Lines(Progress):
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
     def measuring(self, done: int, total: int, what: str) -> None:
-        if done < total and (not self._measuring or time.monotonic() - self._latest > 2):
-            self._measuring = True
-            self._say(f"measuring {done + 1}/{total}: {what}")
+        name, step = _parts(what)
+        if done < total and (name != self._stage or time.monotonic() - self._latest > 2):
+            self._stage = name
+            self._say(f"{name} {done + 1}/{total}: {step}")
 
     def batch(self, done: int, total: int) -> None:
         if done < total and time.monotonic() - self._latest > 5:
@@ -140,9 +158,8 @@ class Bars(Progress):
     def measuring(self, done: int, total: int, what: str) -> None:
         if self._measuring is None:
             self._measuring = self._bars.add_task("", total=total)
-        self._bars.update(
-            self._measuring, total=total, completed=done, description=f"measuring {what}" if what else "measured"
-        )
+        description = " ".join(_parts(what)) if what else "measured"
+        self._bars.update(self._measuring, total=total, completed=done, description=description)
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch = done

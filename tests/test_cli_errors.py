@@ -1,5 +1,7 @@
 """What a user can mend is one line on standard error and exit status 2."""
 
+import os
+import re
 import subprocess
 
 import numpy as np
@@ -53,7 +55,8 @@ BAD = [
     (["train", "digits", "--checkpoint", "c", "--resume"], "c: No such file or directory"),
     (["train", "mnist", "--path", "."], "has neither train-images-idx3-ubyte.gz nor"),
     (["train"], "the following arguments are required: data"),
-    (["trian", "digits"], "invalid choice: 'trian'"),
+    (["trian", "digits"], "unknown command 'trian'; known: train, predict, warmup, ladder, "),
+    (["trian"], "doctor (did you mean 'train'?) (try jitnet --help)"),
     ([], "the following arguments are required: COMMAND"),
     (["train", "digits", "--colour", "red"], "unrecognized arguments: --colour red"),
     (["predict", "none.npz", "none.csv"], "none.npz: No such file or directory"),
@@ -72,6 +75,7 @@ BAD = [
     (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),
     (["train", "labels-idx1-ubyte"], "labels, it seems"),
     (["train", "cut-idx3-ubyte"], "cut short"),
+    (["train", "digits", "--plot", "loss.txt"], "no picture can be drawn into loss.txt; its name must end in .png"),
 ]  # fmt: skip
 
 
@@ -138,3 +142,14 @@ def test_no_matplotlib_is_said_before_the_training(monkeypatch, tmp_path, capsys
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["train", "digits", "--plot", str(tmp_path / "p.png")]) == 2
     assert "pip install 'jitnet[cli]'" in capsys.readouterr().err
+
+
+def test_a_warning_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    command = [*JITNET, "warmup", "--backend", "njit", "--quiet"]
+    folder = tmp_path / "file" / "below"
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "JITNET_CACHE_DIR": str(folder)}, check=False
+    )
+    assert result.returncode == 0
+    assert re.fullmatch(rf"jitnet: cannot keep compiled kernels in {folder}/\S+ \(.*\), so .*\n", result.stderr)

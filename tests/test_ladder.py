@@ -59,7 +59,8 @@ def test_figures_hold_together(operation, limits):
         assert python["gbytes"] == pytest.approx(2e-9 * 4 * 24**2 / python["seconds"])
     if operation == "adam":  # grad is read, theta, mean and square are read and written
         assert python["gbytes"] == pytest.approx(7e-9 * 4 * 24**2 / python["seconds"])
-    assert {"python", "njit"} <= {what for _, _, what in heard}
+    assert {"timing: python", "timing: njit"} <= {what for _, _, what in heard}
+    assert (1, len(found["rungs"]), f"checking: {operation}.njit against float64") in heard
     text = ladder.as_text(found)
     assert all(name in text for name in LADDERS[operation])
 
@@ -129,7 +130,12 @@ def test_a_wrong_rung_is_told(limits, monkeypatch):
 def test_limits_that_mean_little_are_told(limits, monkeypatch):
     assert "mean little" not in ladder.as_text(ladder.measure("relu", 8))
     monkeypatch.setattr(ladder.machine, "limits", lambda report: LIMITS | {"disturbed": True})
-    assert "mean little: jitnet machine --again" in ladder.as_text(ladder.measure("relu", 8))
+    found = ladder.measure("relu", 8)
+    assert [rung["share_of_peak"] for rung in found["rungs"]] == [None] * len(found["rungs"])
+    text = ladder.as_text(found)
+    assert "mean little: jitnet machine --again" in text
+    head, *rows = text.splitlines()[2 : 3 + len(found["rungs"])]
+    assert [row[head.index("of limit") : len(head) - len("  of NumPy")].strip() for row in rows] == ["–"] * len(rows)
 
 
 def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
@@ -153,6 +159,8 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
         (["matmul", "--dtype", "int8"], "dtype"),
         (["matmul", "--threads", "999"], "threads is 999"),
         (["matmul", "--plot", "nowhere/ladder.png"], "nowhere"),
+        (["matmul", "--plot", "a.xyz"], "no picture can be drawn into a.xyz; its name must end in .png, .svg, .pdf"),
+        (["matmul", "--plot", "png"], "no picture can be drawn into png"),
     ],
 )
 def test_errors_are_one_line(arguments, message):

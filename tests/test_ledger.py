@@ -70,6 +70,7 @@ def test_the_costs_of_an_operation(tmp_path):
         assert row["pays_after"] == ledger.pays_after(ready, first, call, found["interpreted_seconds"])
         assert row["pays_after_warm"] == ledger.pays_after(load, warm_first, call, found["interpreted_seconds"])
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert result.stderr.splitlines()[-1] == f"picture in {picture}"
     assert not (tmp_path / "cache").exists()
     text = ledger.as_text(found)
     assert text.startswith("relu 8x8x8, float64, ")
@@ -165,6 +166,7 @@ def test_a_wrong_rung_is_told(monkeypatch):
         (["relu", "--size", "3x4"], "size is '3x4', but must be"), (["relu", "--size", "0"], "size is '0'"),
         (["fast", "--size", "99999x99999x1"], "is too large"), (["relu", "--dtype", "int8"], "unknown dtype 'int8'"),
         (["relu", "--plot", "nowhere/ledger.png"], "nowhere"),
+        (["relu", "--plot", "ledger.doc"], "no picture can be drawn into ledger.doc"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(arguments, message, capsys):
@@ -180,6 +182,19 @@ def test_nothing_is_compiled():
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
 
 
+def test_the_table(monkeypatch):
+    answers(monkeypatch, interpreted=0.012)
+    found = ledger.account("relu", 4)
+    head, interpreted, njit, parallel = ledger.table(found)
+    assert head == ("", ["compile", "load", "first call", "later call", "pays after", "if loaded"])
+    assert interpreted == ("interpreted", ["", "", "", "12 ms", "", ""])
+    assert njit == ("njit", ["900 ms", "200 ms", "200 ms", "10 ms", "545", "105"])  # (0.9 + 0.2 − 0.01) / 0.002
+    assert parallel == ("parallel", njit[1])
+    lines = ledger.as_text(found).splitlines()
+    assert f"{'interpreted':22}{'12 ms':>48}" in lines
+    assert f"{'njit':22}{'900 ms':>12}{'200 ms':>12}{'200 ms':>12}{'10 ms':>12}{'545':>12}{'105':>12}" in lines
+
+
 @pytest.mark.parametrize("interpreted", [5.0, 0.5, 0.012, 0.001])
 def test_pictures(interpreted, monkeypatch, tmp_path):
     """It pays at once, after some calls, after many, and never."""
@@ -188,3 +203,12 @@ def test_pictures(interpreted, monkeypatch, tmp_path):
     assert ("never" in ledger.as_text(found)) == (interpreted == 0.001)
     pictures.draw_ledger(found, tmp_path / "ledger.png")
     assert (tmp_path / "ledger.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a.jpg", b"\xff\xd8\xff")]
+)
+def test_the_ending_names_the_format(name, start, monkeypatch, tmp_path):
+    answers(monkeypatch)
+    pictures.draw_ledger(ledger.account("relu", 4), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)

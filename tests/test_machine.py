@@ -58,6 +58,16 @@ def test_what_is_kept_is_believed_and_measured_again_on_demand(tmp_path, monkeyp
     assert machine.limits()["peak"]["float32"]["2"] == 1.8e11
 
 
+def test_the_table():
+    found = speeds(2e11) | {"cpu": "a machine", "cores": 2, "vector_bits": 256, "disturbed": False}
+    rows = dict(machine.rows(found))
+    assert rows["multiply-adds, float64, GFLOP/s"] == ["100.0", "200.0"]
+    assert rows["L1 (32 KB), copy, GB/s"] == rows["memory, write, GB/s"] == ["100.0", "200.0"]
+    text = machine.as_text(found)
+    assert all(name in text for name in rows)
+    assert "\nthreads                                  1         2\n" in text
+
+
 def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(0.5e11))

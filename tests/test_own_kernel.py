@@ -11,12 +11,13 @@ import time
 import numpy as np
 import pytest
 from command import JITNET
+from numba import njit
 from own_kernels import KERNELS
 
 import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder
-from jitnet.lab.contest import judge
+from jitnet.lab.contest import judge, own
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
@@ -116,6 +117,7 @@ def test_who_is_right_is_ranked(told, rungs):
     assert sentence in text
     assert f"{by_speed[0]['name']:22}" in text
     assert re.search(r"^raises +not timed: it failed the check$", text, re.MULTILINE)
+    assert set(ladder.faults(json.loads(told.stdout))) <= set(text.splitlines())
 
 
 def test_who_hangs_is_ended(folder, tmp_path):
@@ -127,7 +129,25 @@ def test_who_hangs_is_ended(folder, tmp_path):
         f"jitnet: {name} hangs: no end after 2 seconds, " for name in ("hangs", "hangs_compiled")
     ]
     assert "tile_parallel" in result.stdout
+    assert result.stdout.count("hangs: no end after 2 seconds") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_wrong_is_told_at_once(folder, monkeypatch):
+    """Before the next one is tried, or timed; and once."""
+    monkeypatch.chdir(folder)
+    own, heard = {name: f"mine.py:{name}" for name in ("raises", "late")}, []
+    found = ladder.compare(
+        "matmul", own, 24, threads=1, report=lambda done, total, what: heard.append(what), tell=heard.append
+    )
+    raises, late = map(heard.index, ladder.faults(found))
+    second, third = (
+        heard.index("checking: late, importing mine.py:late"),
+        heard.index("checking: matmul.python against float64"),
+    )
+    assert raises < second < third < late
+    assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # the others begin again
+    assert all(heard.count(fault) == 1 for fault in ladder.faults(found))
 
 
 def test_compiling_does_not_count(folder):
@@ -246,6 +266,21 @@ except ValueError as error:
         "locked cannot be sent to the process that tries it (TypeError: cannot pickle '_thread.lock'"
     )
     assert unsent.endswith("write it into a file and give 'file.py:function'")
+
+
+def test_without_scipy_it_is_told(monkeypatch):
+    """Numba calls SciPy's BLAS for a product of matrices."""
+
+    @njit
+    def product(X, W, Z):
+        Z[:] = X @ W
+
+    monkeypatch.setitem(sys.modules, "scipy.linalg.cython_blas", None)
+    with pytest.raises(ImportError) as caught:
+        product(*np.ones((3, 2, 2)))
+    assert own.in_words(caught.value, product, [], "") == (
+        "does not compile: for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
+    )
 
 
 def test_names_have_to_be_new():

@@ -97,6 +97,21 @@ def test_slow_work_is_reported_in_between(monkeypatch, capsys):
     assert re.search(r"epoch 1: \d0% of the samples", shown)
 
 
+def test_stages_have_names(capsys):
+    """Each says at once that it begins, and numbers what is in it."""
+    lines = progress.Lines()
+    lines.measuring(0, 2, "clock")
+    for name in ("checking", "timing"):
+        report = progress.stage(name, progress.stage("matmul", lines.measuring))
+        for done in range(3):
+            report(done, 3, f"rung {done}")
+        report(3, 3, "")
+    assert capsys.readouterr().err.splitlines() == [
+        "measuring 1/2: clock", "matmul: checking 1/3: rung 0", "matmul: timing 1/3: rung 0",
+    ]  # fmt: skip
+    assert progress.stage("timing", None) is None
+
+
 def test_bars_draw_what_they_are_told(monkeypatch):
     pytest.importorskip("rich")
     bars = progress.Bars()
@@ -107,7 +122,11 @@ def test_bars_draw_what_they_are_told(monkeypatch):
         bars.training(0, 3)
         bars.batch(5, 10)
         bars.epoch(history, 3)
-    compiling, training = bars._bars.tasks
+        bars.measuring(1, 3, "timing: njit")
+        assert bars._bars.tasks[-1].description == "timing njit"
+        bars.measuring(3, 3, "")
+    compiling, training, measuring = bars._bars.tasks
+    assert (measuring.description, measuring.completed) == ("measured", 3)
     assert compiling.description == "compiled 2 kernels"
     assert (training.completed, training.total) == (1, 3)
     assert training.description == "epoch 1/3  loss 0.5000  validation loss 0.2500  accuracy 75.0%"

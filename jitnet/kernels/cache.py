@@ -135,7 +135,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             os.replace(temporary, path)
         except OSError as error:
             _warn_once(
-                f"jitnet cannot keep compiled kernels in {path.parent} ({error.strerror}), so every "
+                f"cannot keep compiled kernels in {path.parent} ({error.strerror}), so every "
                 "process compiles them again; set JITNET_CACHE_DIR to a folder that can be written"
             )
 

@@ -27,7 +27,7 @@ def ladder_command(options: argparse.Namespace) -> int:
     """jitnet ladder."""
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
-        check_drawing()
+        check_drawing(options.plot)
     own = _own(options.own, options.operation)
     on_card = _on_card(options)
     show = progress.Progress() if options.quiet else progress.on_standard_error()
@@ -36,15 +36,14 @@ def ladder_command(options: argparse.Namespace) -> int:
             result = ladder.measure_card(options.operation, options.size, show.measuring)
         else:
             result = ladder.compare(
-                options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring
-            )
+                options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring,
+                tell=lambda fault: progress.say(f"jitnet: {' '.join(fault.split())}"),
+            )  # fmt: skip
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
+        _say_where(options)
     print(json.dumps(result) if options.json else ladder.as_text(result))
-    faults = ladder.faults(result)
-    for fault in faults:
-        progress.say(f"jitnet: {' '.join(fault.split())}")
-    return 2 if faults else 0
+    return 2 if ladder.faults(result) else 0
 
 
 def _on_card(options: argparse.Namespace) -> bool:
@@ -56,6 +55,11 @@ def _on_card(options: argparse.Namespace) -> bool:
     if options.own or options.threads is not None or options.dtype != "float32":
         raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
     return True
+
+
+def _say_where(options: argparse.Namespace) -> None:
+    if not options.quiet:
+        progress.say(f"picture in {options.plot}")
 
 
 @contextlib.contextmanager
@@ -89,8 +93,9 @@ def explain_command(options: argparse.Namespace) -> int:
     """jitnet explain."""
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         found = explain.explain(
-            options.target, options.dtype, options.args, options.types, options.options, show.measuring
-        )
+            options.target, options.dtype, options.args, options.types, options.options, options.operation,
+            show.measuring,
+        )  # fmt: skip
     print(json.dumps(found) if options.json else explain.as_text(found))
     return 0
 
@@ -110,11 +115,12 @@ def ledger_command(options: argparse.Namespace) -> int:
     """jitnet ledger."""
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
-        check_drawing()
+        check_drawing(options.plot)
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         result = ledger.account(options.what, options.size, options.dtype, show.measuring)
     if options.plot is not None:
         pictures.draw_ledger(result, options.plot)
+        _say_where(options)
     print(json.dumps(result) if options.json else ledger.as_text(result))
     return 0
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from ..progress import Report
 from .checkup.hardware import examine_compiler, examine_gpu, examine_threads
 from .checkup.items import NOTE, WRONG, Item
 from .checkup.packages import examine_extras, examine_jitnet, examine_needed, examine_python
 from .checkup.settings import examine_cache, examine_settings
 from .child import one_line
-
-Report = Callable[[int, int, str], object]
 
 EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
     "python": examine_python, "jitnet": examine_jitnet, "packages": examine_needed, "settings": examine_settings,

@@ -16,7 +16,7 @@ import re
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import numba
 from .. import checks
 from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
+from ..progress import Report
 from .child import command
 from .loading import check_name
 from .machine import check_compiling
@@ -32,8 +33,6 @@ from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.verdicts import Facts, verdicts
-
-Report = Callable[[int, int, str], object]
 
 WIDTH = 100
 NAME = 20
@@ -47,13 +46,14 @@ _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 
 def explain(
     target: str, dtype: str = "float32", arguments: str | None = None, types: str | None = None,
-    options: str | None = None, report: Report | None = None,
+    options: str | None = None, operation: str | None = None, report: Report | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
 
-    dtype       float32 or float64, for a rung
+    dtype       float32 or float64, for a rung or an operation
     arguments   for a function of your own: Python for example arguments, with the names of NumPy: `"ones(9), 3"`
     types       or their types in Numba's notation: `"float32[:,::1], int64"`
+    operation   or the operation of `LADDERS` whose arguments it takes, as a rung does: `"matmul"`
     options     what `numba.njit` is to be given in place of what the function says: `"fastmath=True"`. A function
                 that says nothing is compiled under the options of jitnet's kernels.
 
@@ -70,7 +70,7 @@ def explain(
 
     Raises `jitnet.Error`, in one line, where something is missing or wrong.
     """
-    request = _request(target, dtype, arguments, types, options)
+    request = _request(target, dtype, arguments, types, options, operation)
     return next(iter(explain_all([request], report)))
 
 
@@ -96,6 +96,7 @@ def _request(
     arguments: str | None = None,
     types: str | None = None,
     options: str | None = None,
+    operation: str | None = None,
 ) -> dict[str, Any]:
     """What the child process is asked, after all that can be told without it."""
     if not is_readable():
@@ -105,17 +106,19 @@ def _request(
     check_compiling()
     if ":" in target:
         check_name(target)
-        if arguments is not None and types is not None:
-            raise checks.Error("give example arguments or types, not both")
+        if [arguments, types, operation].count(None) < 2:
+            raise checks.Error("give example arguments, types or an operation, not two of them")
+        if operation is not None:
+            checks.one_of("operation", operation, LADDERS)
     else:
         _check_rung(target)
-        if (arguments, types, options) != (None, None, None):
+        if (arguments, types, options, operation) != (None, None, None, None):
             raise checks.Error(
                 f"{target} has arguments and options of its own; they can be given for file.py:function only"
             )
     return {
         "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
-        "options": options,
+        "options": options, "operation": operation,
     }  # fmt: skip
 
 

@@ -7,17 +7,18 @@ of multiply-adds for products, the bandwidth of the cache that holds the data fo
 import contextlib
 import functools
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numba
 import numpy as np
 
 from .. import backend, checks
+from ..progress import Report, stage
 from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
 from .contest import own as functions
-from .contest.contestants import PRODUCTS, Contestant, Report, known, nobody, rungs_of
+from .contest.contestants import PRODUCTS, Contestant, known, nobody, rungs_of
 from .loading import Own
 from .oracle import Shape
 from .timing import ContestantError, Timing, in_turn
@@ -47,7 +48,7 @@ def measure(
     numpy_threads, cpu, disturbed (of `machine.limits`), roofline (of `roofline.roofline`), rungs:
     a list of name, own (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
     the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
-    share_of_peak, share_of_numpy, rank (by speed; 1 is the slowest).
+    share_of_peak (None where others disturbed the limits), share_of_numpy, rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
@@ -55,6 +56,7 @@ def measure(
 def compare(
     operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
     patience: float = trial.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
+    tell: Callable[[str], object] = nobody,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
@@ -63,8 +65,8 @@ def compare(
     compilation apart.
 
     The result is that of `measure`, with an entry for each of yours at the end, where `own` is True. One that fails the
-    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words. One that cannot be loaded,
-    or sent to the process that tries it, is a `checks.Error`.
+    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words; `tell` hears it at once, in
+    a sentence. One that cannot be loaded, or sent to the process that tries it, is a `checks.Error`.
     """
     operation = known(operation)
     machine.check_compiling()
@@ -79,15 +81,17 @@ def compare(
     # repeated updates run away, which costs no time
     with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
         for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
-            say = functools.partial(report or nobody, done, len(own) + len(ladder))
+            say = functools.partial(stage("checking", report) or nobody, done, len(own) + len(ladder))
             if name in own:
                 found[name] = contestants.yours(name, own[name], operation, shape, kind, count, patience, PATIENCE, say)
+                if found[name].fault:
+                    tell(f"{name} {found[name].fault}")
             else:
                 say(f"{operation}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
-        times = _times(found, report)
-    limits = limits or machine.limits(report=report)
+        times = _times(found, report, tell)
+    limits = limits or machine.limits(report=stage("limits of this machine", report))
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
@@ -110,8 +114,8 @@ def measure_card(operation: str, size: str | int = 512, report: Report | None = 
     found: dict[str, Contestant] = {}
     with np.errstate(all="ignore"):
         for done, name in enumerate(ladder):
-            if report:
-                report(done, len(ladder), f"{operation}.{name} against float64")
+            say = functools.partial(stage("checking", report) or nobody, done, len(ladder))
+            say(f"{operation}.{name} against float64")
             found[name] = contestants.rung_of_card(operation, name, shape, PATIENCE)
         times = _times(found, report)
     is_product = operation in PRODUCTS
@@ -140,12 +144,14 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
             )
 
 
-def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Timing]:
+def _times(
+    found: dict[str, Contestant], report: Report | None, tell: Callable[[str], object] = nobody
+) -> dict[str, Timing]:
     """Timings of all. If one of yours fails even now that is its fault, and the others begin again."""
     while True:
         calls = {name: who.call for name, who in found.items() if not who.fault}
         try:
-            return in_turn(calls, most=1.0, report=report)
+            return in_turn(calls, most=1.0, report=stage("timing", report))
         except ContestantError as failure:
             if not found[failure.name].own:
                 raise
@@ -153,6 +159,7 @@ def _times(found: dict[str, Contestant], report: Report | None) -> dict[str, Tim
             found[failure.name].fault = functions.in_words(
                 failure.__cause__ or failure, call.func, list(call.args), "while it was timed"
             )
+            tell(f"{failure.name} {found[failure.name].fault}")
 
 
 def _compared(
@@ -170,7 +177,9 @@ def _compared(
             rungs.append({"name": name, "own": True, "checked": False, "fault": who.fault})
             continue
         below = None if name in (first, "numpy") or who.own else serial
-        limit = _limit(limits, dtype, who.threads, who.work, is_product)[0] if limits else None
+        limit = None
+        if limits and not limits["disturbed"]:
+            limit, _ = _limit(limits, dtype, who.threads, who.work, is_product)
         rungs.append({
             "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
@@ -229,11 +238,12 @@ def as_text(result: dict[str, Any]) -> str:
         lines.append(
             f"{rung['name']:22}{words.duration(rung['seconds']):>12}{about:>9}{rung[key]:10.4g}"
             f"{rung['speedup']:11,.1f}{gain:>9}"
-            + (f"{rung['share_of_peak']:10.1%}{rung['share_of_numpy']:10.2f}" if columns else "")
+            + (f"{words.share(rung['share_of_peak']):>10}{rung['share_of_numpy']:10.2f}" if columns else "")
             + smaller
         )
     lines += [""] * any(rung["own"] for rung in result["rungs"])
     lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
+    lines += faults(result)
     if not columns:
         return "\n".join(
             [*lines, "", "Each was checked against float64 first, and waited for. × last: over the rung above."]
@@ -241,7 +251,7 @@ def as_text(result: dict[str, Any]) -> str:
     lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
     if result["disturbed"]:
-        lines.append("Others used the cores while it was measured, so shares of it mean little: jitnet machine --again")
+        lines.append("Others used the cores meanwhile, so shares of it would mean little: jitnet machine --again")
     if result["numpy_threads"] != result["threads"]:
         lines.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
     return "\n".join(lines)

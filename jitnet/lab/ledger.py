@@ -23,6 +23,7 @@ from ..kernels import LADDERS, SIGNATURES
 from ..kernels.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..network import Network
 from ..optimizers import SGD
+from ..progress import Report
 from . import ladder, machine, oracle
 from .child import NoAnswerError, ask
 from .contest import contestants, training
@@ -36,8 +37,6 @@ WARM = 3
 
 SIZES = {"operation": "128", "back end": "32x64x32"}
 """What is measured if nobody says otherwise."""
-
-Report = Callable[[int, int, str], object]
 
 
 def account(
@@ -210,7 +209,7 @@ def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD,
 
 def as_text(result: dict[str, Any]) -> str:
     """The account as a table."""
-    unit = "step" if result["kind"] == "back end" else "call"
+    unit = unit_of(result)
     lines = [f"{subject(result)}, on {result['cpu']}"]
     if result["shape"] != result["asked"]:
         asked = "x".join(map(str, result["asked"]))
@@ -218,22 +217,38 @@ def as_text(result: dict[str, Any]) -> str:
     if "kernels" in result:
         lines += ["", f"{'kernel':22}{'compile':>12}{'load':>12}  rung"]
         lines += [
-            f"{one['operation']:22}{_times(one['compile_seconds'], one['load_seconds'])}  {one['rung']}"
+            f"{one['operation']:22}{duration(one['compile_seconds']):>12}{duration(one['load_seconds']):>12}"
+            f"  {one['rung']}"
             for one in result["kernels"]
         ]
-    names = "compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"
-    lines += ["", " " * 22 + "".join(f"{name:>12}" for name in names)]
-    lines.append(f"{'interpreted':22}{_times(0, 0, 0, result['interpreted_seconds'])}")
-    for row in result["rows"]:
-        keys = "compile_seconds", "load_seconds", "first_call_seconds", "call_seconds"
-        pays = "".join(f"{_count(row[key]):>12}" for key in ("pays_after", "pays_after_warm"))
-        lines.append(f"{row['name']:22}{_times(*(row[key] for key in keys))}{pays}")
+    lines.append("")
+    for name, cells in table(result):
+        lines.append((f"{name:22}" + "".join(f"{cell:>12}" for cell in cells)).rstrip())
     lines += [
         "", f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both",
         "begin after import, and the first kernel of a process wakes the compiler too.",
         f"Pays after: {unit}s until it is ahead of the interpreted loop, compiled now, or loaded.",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def unit_of(result: dict[str, Any]) -> str:
+    """What is counted: steps of a back end, or calls of a rung."""
+    return "step" if result["kind"] == "back end" else "call"
+
+
+def table(result: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The costs as rows of a table, each a name and its cells: the head, the interpreted loop, and what is compiled."""
+    unit = unit_of(result)
+    seconds = "compile_seconds", "load_seconds", "first_call_seconds", "call_seconds"
+    return [
+        ("", ["compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"]),
+        ("interpreted", ["", "", "", duration(result["interpreted_seconds"]), "", ""]),
+        *((row["name"], [
+            *(duration(row[key]) for key in seconds),
+            *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
+        ]) for row in result["rows"]),
+    ]  # fmt: skip
 
 
 def subject(result: dict[str, Any]) -> str:
@@ -244,11 +259,3 @@ def subject(result: dict[str, Any]) -> str:
         return f"{result['what']} {m}x{n_in}x{n_out}, {result['dtype']}, {threads}"
     one = f"a training step of {n_in}-{n_out}-{CLASSES}, batch {m}"
     return f"{one}, back end {result['what']}, {result['dtype']}, {threads}"
-
-
-def _count(calls: int | None) -> str:
-    return "never" if calls is None else f"{calls:,}"
-
-
-def _times(*seconds: float) -> str:
-    return "".join(f"{duration(value) if value else '':>12}" for value in seconds)

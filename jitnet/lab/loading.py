@@ -103,6 +103,13 @@ def raised(error: BaseException, file: str) -> str:
     return f"raises {type(error).__name__}" + (f": {text}" if text else "") + place
 
 
+def not_compiled(error: BaseException) -> str:
+    """Why Numba did not compile it, if that is no error of Numba's own kind."""
+    if isinstance(error, ImportError) and "scipy" in str(error):
+        return "for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
+    return f"{type(error).__name__}: {one_line(str(error))}"
+
+
 def one_line(text: str, most: int = 300) -> str:
     """Of a long explanation, the beginning."""
     line = " ".join(text.split())

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..backend import threads
 from ..kernels.buffers import aligned
 from ..kernels.cache import SOURCES, cache_folder, settings
 from ..kernels.vector import VECTOR_BYTES, lanes
+from ..progress import Report
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
 from .timing import time_of
 
@@ -37,8 +38,6 @@ CYCLES_OF_A_STEP = 4
 
 LESS = 0.9
 """Threads that reach less than this share of what one alone reaches were disturbed."""
-
-Report = Callable[[int, int, str], object]
 
 
 def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
@@ -205,23 +204,28 @@ def _working_sets(caches: dict[str, int]) -> dict[str, tuple[int, bool]]:
     return sets | {"memory": (min(max(4 * last, 64 << 20), 256 << 20), True)}
 
 
+def rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Each limit as a row of a table: its name, and a figure for each number of threads."""
+    for dtype, by_count in found["peak"].items():
+        yield f"multiply-adds, {dtype}, GFLOP/s", [f"{rate / 1e9:.1f}" for rate in by_count.values()]
+    for level, by_count in found["bandwidth"].items():
+        size = found["caches"].get(level)
+        where = f"{level} ({size >> 10} KB)" if size else level
+        for kind in ("read", "write", "copy"):
+            yield f"{where}, {kind}, GB/s", [f"{rates[kind] / 1e9:.1f}" for rates in by_count.values()]
+
+
 def as_text(found: dict[str, Any]) -> str:
     """The same for people."""
     counts = list(found["peak"]["float32"])
-    width = 22
     lines = [f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits"]
     if found["clock"]:
         lines.append(
             f"clock {found['clock'] / 1e9:.2f} GHz, {found['multiply_adds_per_cycle']:.2f} vector multiply-adds a cycle"
         )
-    lines += ["", "threads".ljust(width) + "".join(f"{count:>12}" for count in counts)]
-    for dtype, by_count in found["peak"].items():
-        lines.append(f"{dtype} GFLOP/s".ljust(width) + "".join(f"{by_count[c] / 1e9:12.1f}" for c in counts))
-    for level, rates in found["bandwidth"].items():
-        size = f" ({found['caches'][level] >> 10} KB)" if level in found["caches"] else ""
-        for kind in ("read", "write", "copy"):
-            name = f"{level} {kind} GB/s" if kind != "read" else f"{level}{size} {kind} GB/s"
-            lines.append(name.ljust(width) + "".join(f"{rates[c][kind] / 1e9:12.1f}" for c in counts))
+    lines.append("")
+    for name, cells in [("threads", counts), *rows(found)]:
+        lines.append(f"{name:32}" + "".join(f"{cell:>10}" for cell in cells))
     said = f"measured {found['measured']}; jitnet machine --again measures anew"
     if found["disturbed"]:
         said = "Others used the cores meanwhile, so this is not kept. When they rest: jitnet machine --again"

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import storage
+from .. import plots
 from . import ladder, ledger
 from .words import SPEEDS, duration
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
-    """The speed of each rung as a bar, beside the roofline of this machine, as a PNG; your own kernels are hatched."""
+    """The speed of each rung as a bar, beside the roofline of this machine; your own kernels are hatched."""
     from matplotlib.figure import Figure
 
     panels = 2 if result["roofline"] else 1
@@ -22,8 +22,7 @@ def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
     if result["roofline"]:
         _roofline(axes[1], result["roofline"])
     figure.suptitle(ladder.subject(result), parse_math=False)
-    with storage.replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+    plots.write(figure, path)
 
 
 def _bars(axis: Any, result: dict[str, Any]) -> None:
@@ -106,7 +105,7 @@ def apart(places: list[float], gap: float) -> list[float]:
 
 
 def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
-    """Seconds spent after so many calls, interpreted and compiled, and where they cross: logarithmic, as a PNG.
+    """Seconds spent after so many calls, interpreted and compiled, and where they cross: logarithmic.
 
     Of an operation it shows the rung that the back end fast takes.
     """
@@ -114,7 +113,7 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     from matplotlib.ticker import FuncFormatter
 
     (row,) = (row for row in result["rows"] if row["name"] == result["best"])
-    unit = "step" if result["kind"] == "back end" else "call"
+    unit = ledger.unit_of(result)
     interpreted, each = result["interpreted_seconds"], row["call_seconds"]
     ways = (
         ("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "pays_after"),
@@ -155,5 +154,4 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     axis.legend(loc="upper left", fontsize=9)
     name = "" if row["name"] == result["what"] else f", rung {row['name']}"
     axis.set_title(f"When compiling pays: {ledger.subject(result)}{name}", fontsize=10, parse_math=False)
-    with storage.replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+    plots.write(figure, path)

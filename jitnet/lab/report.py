@@ -9,7 +9,7 @@ import functools
 import importlib.util
 import math
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,14 @@ import numpy as np
 
 from .. import __version__, backend, checks, storage
 from ..kernels import LADDERS
+from ..progress import Report, stage
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
 from .page.charts import roofline_places
-from .words import SPEEDS, count, duration, spread
+from .words import SPEEDS, count, duration, share, spread
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
-
-Report = Callable[[int, int, str], object]
 
 
 def check_report() -> None:
@@ -51,14 +50,15 @@ def investigate(
     ladder.shape_of(size)  # what is wrong is told before anything is measured
     checks.dtype_of(dtype)
     backend.check_threads(threads, "fast")
-    limits = machine.limits(report=report)
+    limits = machine.limits(report=stage("limits of this machine", report))
     chapters = []
     for operation in wanted:
-        measured = ladder.measure(operation, size, dtype, threads, report, limits)
+        in_chapter = stage(operation, report)
+        measured = ladder.measure(operation, size, dtype, threads, in_chapter, limits)
         names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED and explain.is_readable()]
         requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
-        explained = explain.explain_all(requests, report) if requests else []
-        costs = ledger.account(operation, dtype=dtype, report=report)
+        explained = explain.explain_all(requests, stage("explaining", in_chapter)) if requests else []
+        costs = ledger.account(operation, dtype=dtype, report=stage("ledger", in_chapter))
         chapters.append({
             "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs
         })  # fmt: skip
@@ -93,7 +93,7 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
         chapter["roofline"] = Markup(picture.render(roofline_places(source["ladder"]["roofline"])))
     limits = found["machine"]
     return templates.get_template("page.html").render(
-        chapters=chapters, machine=limits, limits=list(_limits(limits)), counts=list(limits["peak"]["float32"]),
+        chapters=chapters, machine=limits, limits=list(machine.rows(limits)), counts=list(limits["peak"]["float32"]),
         date=found["date"], command=command,
         versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colours=Markup(_colours()),
@@ -103,12 +103,12 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
 
 def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     """One operation in words and widths of bars."""
-    result = chapter["ladder"]
+    result, costs = chapter["ladder"], chapter["ledger"]
     operation, threads = result["operation"], result["threads"]
     key = SPEEDS[result["unit"]]
     rates = [rung[key] for rung in result["rungs"]]
     floor = min(rates) / 2  # so that the slowest has a bar too
-    limit = max(*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"]))
+    limit = max([*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"] if rung["share_of_peak"])])
     rungs = []
     for rung in result["rungs"]:
         name = rung["name"]
@@ -118,7 +118,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
             "rate": f"{rung[key]:.4g}", "time": duration(rung["seconds"]),
             "spread": spread(rung["low"], rung["seconds"], rung["high"]),
             "speedup": f"{rung['speedup']:,.1f}", "gain": f"{rung['gain']:.2f}" if rung["gain"] else "",
-            "share_of_peak": f"{rung['share_of_peak']:.1%}", "share_of_numpy": f"{rung['share_of_numpy']:.2f}",
+            "share_of_peak": share(rung["share_of_peak"]), "share_of_numpy": f"{rung['share_of_numpy']:.2f}",
             "width": round(100 * math.log(rung[key] / floor) / math.log(limit / floor), 1),
             "smaller": "" if rung["shape"] == result["shape"] else f" (at {_shape(rung['shape'])})",
             "explained": explained is not None,
@@ -127,24 +127,9 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     return {
         "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
         "threads": count(threads, "thread"), "several": threads > 1,
-        "limit": result["limit"], "rungs": rungs, "ledger": _ledger(chapter["ledger"]),
+        "limit": result["limit"], "rungs": rungs,
+        "ledger": {"subject": ledger.subject(costs), "unit": ledger.unit_of(costs), "table": ledger.table(costs)},
     }  # fmt: skip
-
-
-def _ledger(found: dict[str, Any]) -> dict[str, Any]:
-    """What compiling costs, as rows of a table."""
-    unit = "step" if found["kind"] == "back end" else "call"
-    seconds = ("compile_seconds", "load_seconds", "first_call_seconds", "call_seconds")
-    naive = {"name": "interpreted", "cells": ["", "", "", duration(found["interpreted_seconds"]), "", ""]}
-    rows = [
-        {"name": row["name"], "cells": [
-            *(duration(row[key]) for key in seconds),
-            *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
-        ]}
-        for row in found["rows"]
-    ]  # fmt: skip
-    names = ["compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"]
-    return {"subject": ledger.subject(found), "unit": unit, "names": names, "rows": [naive, *rows]}
 
 
 def _shape(shape: list[int]) -> str:
@@ -153,18 +138,6 @@ def _shape(shape: list[int]) -> str:
 
 def _kind(name: str) -> str:
     return "numpy" if name == "numpy" else "threaded" if name.endswith("parallel") else "serial"
-
-
-def _limits(limits: dict[str, Any]) -> Any:
-    """The rows of the table of the machine."""
-    for dtype, by_count in limits["peak"].items():
-        yield {"name": f"multiply-adds, {dtype}, GFLOP/s", "rates": [f"{rate / 1e9:.1f}" for rate in by_count.values()]}
-    for level, by_count in limits["bandwidth"].items():
-        size = limits["caches"].get(level)
-        where = f"{level} ({size >> 10} KB)" if size else level
-        for kind in ("read", "write", "copy"):
-            rates = [f"{rate[kind] / 1e9:.1f}" for rate in by_count.values()]
-            yield {"name": f"{where}, {kind}, GB/s", "rates": rates}
 
 
 def _colours() -> str:

@@ -17,6 +17,11 @@ def duration(seconds: float) -> str:
     return ""
 
 
+def share(part: float | None) -> str:
+    """Of a limit: `12.3%`, or a dash where it is not known."""
+    return "–" if part is None else f"{part:.1%}"
+
+
 def spread(low: float, middle: float, high: float) -> str:
     """Half of what lies between the quartiles, as a share of the median: `±3%`."""
     return f"±{(high - low) / middle / 2:.0%}"

@@ -26,8 +26,6 @@ PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "
 
 ALSO_CALLED = {"update": "sgd"}
 
-Report = Callable[[int, int, str], object]
-
 
 def nobody(*_: object) -> None:
     """Who listens where nobody does."""

@@ -14,7 +14,7 @@ from typing import Any
 import numba
 from numba.core import errors
 
-from ..loading import Function, one_line, raised
+from ..loading import Function, not_compiled, raised
 
 
 def misfit(function: Function, name: str, parameters: list[str], outputs: list[str]) -> str | None:
@@ -54,7 +54,7 @@ def in_words(error: BaseException, function: Function, arguments: list[Any], whe
     if isinstance(error, errors.NumbaError):
         return f"does not compile: {_essence(text)}{_line_in(text, _file_of(function))}"
     if any(frame.name == "_compile_for_args" for frame in traceback.extract_tb(error.__traceback__)):
-        return f"does not compile: {type(error).__name__}: {one_line(text)}"
+        return f"does not compile: {not_compiled(error)}"
     return f"{raised(error, _file_of(function))}, {when}"
 
 

@@ -2,7 +2,7 @@
 
 LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
 of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
-target, dtype, arguments, types, options, in JSON) and prints for each of them a line of JSON:
+target, dtype, arguments, types, options, operation, in JSON) and prints for each of them a line of JSON:
 assembly and remarks, or what is wrong with it.
 
 Line numbers are asked for with `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds,
@@ -38,8 +38,14 @@ from ... import checks
 from ...kernels import LADDERS, SIGNATURES, linking
 from ...kernels.jit import OPTIONS, signature_for
 from .. import loading
+from ..words import count
 
 Request = dict[str, Any]
+
+_OPTIONS = sorted(
+    {name for name in dir(CPUTargetOptions) if isinstance(getattr(CPUTargetOptions, name), CPUTargetOptions.Mapping)}
+    | set(inspect.signature(numba.jit).parameters) - {"signature_or_function", "options"}
+)
 
 
 def with_lines() -> None:
@@ -121,7 +127,10 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
         if types not in dispatcher.overloads:
             dispatcher.compile(types)
     except NumbaError as error:
-        raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}") from None
+        given = _notation(*types) or "nothing"
+        raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}, given {given}") from None
+    except Exception as error:
+        raise checks.Error(f"{request['target']} does not compile: {loading.not_compiled(error)}") from None
     overload = dispatcher.overloads[types]
     said, assembly = listener.since(start), [_assembly(overload.library)]
     links: dict[str, str] = {}
@@ -135,20 +144,24 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     options = {name: sorted(value) if isinstance(value, set) else value for name, value in _options(dispatcher)}
     triple, cpu, features = dispatcher.targetctx.codegen().magic_tuple()
     return {
-        "name": body.__name__, "signature": ", ".join(map(_notation, types)), "file": body.__code__.co_filename,
+        "name": body.__name__, "signature": _notation(*types), "file": body.__code__.co_filename,
         "line": body.__code__.co_firstlineno, "options": options, "triple": triple, "cpu": cpu, "features": features,
         "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
     }  # fmt: skip
 
 
-def _notation(kind: Any) -> str:
-    """`float32[:,::1]`, as the types are written in a signature."""
-    if not isinstance(kind, numba.types.Array):
-        return str(kind)
-    axes = [":"] * kind.ndim
-    if kind.layout in ("C", "F"):
-        axes[-1 if kind.layout == "C" else 0] = "::1"
-    return f"{kind.dtype}[{','.join(axes)}]"
+def _notation(*types: Any) -> str:
+    """`float32[:,::1], int64`, as the types are written in a signature."""
+
+    def one(kind: Any) -> str:
+        if not isinstance(kind, numba.types.Array):
+            return str(kind)
+        axes = [":"] * kind.ndim
+        if kind.layout in ("C", "F"):
+            axes[-1 if kind.layout == "C" else 0] = "::1"
+        return f"{kind.dtype}[{','.join(axes)}]"
+
+    return ", ".join(map(one, types))
 
 
 def _options(dispatcher: Any) -> list[tuple[str, Any]]:
@@ -173,8 +186,12 @@ def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:
     operation, rung = request["target"].split(".", 1)
     kernel: Any = LADDERS[operation][rung]
     kernel._cache.disable()
-    types, _ = normalize_signature(signature_for(SIGNATURES[operation], np.dtype(request["dtype"])))
-    return kernel, tuple(types)
+    return kernel, _types_of(operation, request["dtype"])
+
+
+def _types_of(operation: str, dtype: str) -> tuple[Any, ...]:
+    types, _ = normalize_signature(signature_for(SIGNATURES[operation], np.dtype(dtype)))
+    return tuple(types)
 
 
 def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
@@ -190,38 +207,47 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
-    """What the function is to be compiled for: example arguments, types, or what its decorator declares."""
+    """What the function is to be compiled for: what it was asked with, or what its decorator declares."""
     parameters = inspect.signature(function.py_func)
     declared = list(function.overloads)
     if request["types"] is not None:
         types = _parsed(request["types"])
     elif request["arguments"] is not None:
-        types = tuple(numba.typeof(value) for value in _evaluated(request["arguments"]))
+        types = _evaluated(request["arguments"])
+    elif request["operation"] is not None:
+        types = _types_of(request["operation"], request["dtype"])
     elif declared or not parameters.parameters:
         return declared[0] if declared else ()
     else:
         raise checks.Error(
             f"{name}{parameters} needs to know what it is compiled for: give arguments such as "
-            "'ones(1000, float32), 3', or types such as 'float32[::1], int64'"
+            "'ones(1000, float32), 3', types such as 'float32[:,::1], int64', or an operation such as matmul"
         )
     try:
         parameters.bind(*types)
-    except TypeError as error:
-        given = f"{len(types)} argument{'s' * (len(types) != 1)}"
-        raise checks.Error(f"{name}{parameters} was given {given}: {error}") from None
+    except TypeError:
+        takes = count(len(parameters.parameters), "argument")
+        given = f"{len(types)}: {_notation(*types)}" if types else "none"
+        raise checks.Error(f"{name}{parameters} takes {takes}, but was given {given}") from None
     if function._can_compile or types in declared:
         return types
     converts = function.typingctx.can_convert
     for signature in declared:
         if all(converts(ours, theirs) is not None for ours, theirs in zip(types, signature, strict=True)):
             return tuple(signature)
-    raise checks.Error(f"{name} is declared for {', '.join(map(str, declared))} alone, and cannot take {types}")
+    alone = " or ".join(f"({_notation(*signature)})" for signature in declared)
+    raise checks.Error(f"{name} is declared for {alone} alone, and cannot take ({_notation(*types)})")
 
 
 def _stated(options: str) -> dict[str, Any]:
     try:
         stated: dict[str, Any] = eval(f"dict({options})", {})
+        for name in stated:
+            if name not in _OPTIONS:  # those with an underscore are not for everybody
+                checks.one_of("option of numba.njit", name, [known for known in _OPTIONS if known[0] != "_"])
         numba.njit(**stated)(lambda: None).compile(())
+    except checks.Error:
+        raise
     except Exception as error:
         raise checks.Error(
             f"the options {options!r} are not what numba.njit takes: {type(error).__name__}: {error}; "
@@ -231,15 +257,16 @@ def _stated(options: str) -> dict[str, Any]:
 
 
 def _evaluated(expression: str) -> tuple[Any, ...]:
+    """The types of example arguments."""
     names = {**vars(np), "np": np, "numpy": np}
     try:
         values: tuple[Any, ...] = eval(f"({expression.rstrip(', ')},)", names) if expression.strip() else ()
+        return tuple(map(numba.typeof, values))
     except Exception as error:
         raise checks.Error(
             f"the arguments {expression!r} cannot be evaluated: {type(error).__name__}: {error}; "
-            "they are Python, with the names of NumPy, such as 'ones(1000, float32), 3'"
+            "they are Python, with the names of NumPy, such as 'ones(1000, float32), 3' or 'ones((64, 64), float32)'"
         ) from None
-    return values
 
 
 def _parsed(types: str) -> tuple[Any, ...]:

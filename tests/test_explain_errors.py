@@ -1,0 +1,167 @@
+"""What `jitnet explain` says where there is nothing to explain: one line on what is missing or wrong."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import jitnet_command
+
+import jitnet
+import jitnet.cli
+from jitnet.lab import explain
+
+MINE = """
+import numpy as np
+from numba import njit
+LENGTH = 3
+
+@njit
+def fine(x):
+    for i in range(x.size):
+        x[i] = x[i] + 1
+
+@njit
+def wrong(x):
+    total = 0
+    for i in range(x.size):
+        total += x[i].upper()
+    return total
+
+@njit(["void(float64[::1])"])
+def declared(x):
+    x[0] = 1
+
+def product(X, Z):
+    pass
+
+def straight(x):
+    return x[0]
+"""
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "mine.py").write_text(MINE)
+    (folder / "linear.py").write_text("def product(X, W, Z):\n    Z[:] = X @ W\n")
+    (folder / "broken.py").write_text("import numpy as np\n1 / 0\n")
+    return folder
+
+
+def test_errors_of_functions(mine):
+    """Asked in one process, since each takes a second to start."""
+    cases = [
+        ("mine.py:fin", {"types": "float32[::1]"}, "unknown function of .*known: .*did you mean 'fine'"),
+        ("mine.py:LENGTH", {}, "LENGTH in .*mine.py is an int, but must be a function"),
+        ("mine.py:wrong", {"types": "float32[::1]"}, r"does not compile: .*upper.*mine.py, line 15"),
+        ("mine.py:fine", {}, r"fine\(x\) needs to know what it is compiled for"),
+        ("mine.py:fine", {"arguments": "ones(3, flaot32)"}, "cannot be evaluated: NameError.*flaot32"),
+        ("mine.py:fine", {"arguments": "ones((64, 64), float32), 4"},
+         r"fine\(x\) takes 1 argument, but was given 2: float32\[:,::1\], int64$"),
+        ("mine.py:fine", {"arguments": ""}, r"fine\(x\) takes 1 argument, but was given none$"),
+        ("mine.py:fine", {"arguments": "ones(64, 64)"}, r"TypeError: .* such as .*'ones\(\(64, 64\), float32\)'"),
+        ("mine.py:fine", {"arguments": "object()"}, "cannot be evaluated: .*Cannot determine Numba type"),
+        ("mine.py:fine", {"arguments": "3"}, r"mine.py:fine does not compile: .*mine.py, line \d+\), given int64$"),
+        ("mine.py:product", {"operation": "mse"}, r"product\(X, Z\) takes 2 arguments, but was given 6: float32"),
+        ("mine.py:declared", {"types": "int8"}, r"declared for \(float64\[::1\]\) alone, and cannot take \(int8\)"),
+        ("mine.py:fine", {"types": "float33[:]"}, "are not known to Numba"),
+        ("mine.py:fine", {"types": "float32[:]", "options": "fastmth=True"},
+         r"^unknown option of numba.njit 'fastmth'; known: boundscheck, cache, .* \(did you mean 'fastmath'\?\)$"),
+        ("mine.py:fine", {"types": "float32[:]", "options": "fastmath=x"}, "are not what numba.njit takes: NameError"),
+        ("broken.py:f", {}, r"importing .*broken.py raises ZeroDivisionError: division by zero \(broken.py, line 2\)"),
+    ]  # fmt: skip
+    requests = [explain._request(f"{mine}/{target}", **options) for target, options, _ in cases]
+    for answer, (target, _, message) in zip(explain.answers(requests), cases, strict=True):
+        assert re.search(message, answer["error"]), (target, answer)
+        assert "\n" not in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["matmull.tile"], "did you mean 'matmul'?"),
+        (["matmul.tyle"], "did you mean 'tile'?"),
+        (["matmul"], "which rung of matmul? Write matmul.tile_parallel, or one of python, njit"),
+        (["matmul.python"], "matmul.python is interpreted by Python, and no loop that Numba compiles; try matmul.njit"),
+        (["matmul.numpy"], "NumPy's own code"),
+        (["matmul.tile", "--dtype", "half"], "dtype"),
+        (["matmul.tile", "--args", "3"], "arguments and options of its own"),
+        (["none.py:f"], "there is no file none.py"),
+        (["none.py"], "which function of none.py? Write none.py:function"),
+        ([":f"], "names no function"),
+        (["a:f", "--args", "3", "--types", "int64"], "example arguments, types or an operation, not two of them"),
+        (["a:f", "--as", "matmul", "--types", "int64"], "example arguments, types or an operation, not two of them"),
+        (["a:f", "--as", "matmull"], "unknown operation 'matmull'"),
+        (["matmul.tile", "--as", "matmul"], "arguments and options of its own"),
+    ],
+)
+def test_errors_of_names(arguments, message, capsys):
+    assert jitnet.cli.main(["explain", *arguments, "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_errors_that_only_the_process_knows(mine):
+    for target, message in (
+        ("nomodule:f", "there is no module 'nomodule' here"),
+        ("mine.py:straight", "no loop in"),
+    ):
+        place = f"{mine}/{target}" if ".py" in target else target
+        result = jitnet_command("explain", place, "--types", "float32[::1]", "--quiet", status=2)
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_without_scipy_it_is_told(mine, tmp_path):
+    """Numba calls SciPy's BLAS for a product of matrices."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")
+    result = jitnet_command(
+        "explain", f"{mine}/linear.py:product", "--as", "matmul", "--quiet", status=2, PYTHONPATH=str(tmp_path)
+    )
+    assert result.stderr.startswith("jitnet: ")
+    assert result.stderr.endswith(
+        "linear.py:product does not compile: for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: "
+        "pip install scipy\n"
+    )
+
+
+def test_other_machines_are_told(monkeypatch):
+    monkeypatch.setattr(explain.platform, "machine", lambda: "aarch64")
+    with pytest.raises(jitnet.Error, match=r"x86-64 \(SSE, AVX2, AVX-512\), but this machine is aarch64"):
+        explain.explain("matmul.tile")
+
+
+def test_a_process_that_dies_is_told(mine):
+    (mine / "dies.py").write_text("import os\nos._exit(3)\n")
+    with pytest.raises(jitnet.Error, match=r"compiling .*dies.py:f ended with status 3"):
+        explain.explain(f"{mine}/dies.py:f", types="float32[::1]")
+
+
+def test_a_file_that_hangs_ends_with_the_command(mine):
+    (mine / "hangs.py").write_text(f"import os\nopen('{mine}/pid', 'w').write(str(os.getpid()))\nwhile True: pass\n")
+    command = [sys.executable, "-m", "jitnet", "explain", f"{mine}/hangs.py:f", "--types", "int64", "--quiet"]
+    process = subprocess.Popen(command)
+    wait_until(lambda: (mine / "pid").exists() and (mine / "pid").read_text())
+    process.kill()
+    process.wait()
+    wait_until(lambda: not is_running(int((mine / "pid").read_text())))
+
+
+def wait_until(true):
+    until = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # nobody may bury it
+    except OSError:
+        return False
