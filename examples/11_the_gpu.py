@@ -1,37 +1,35 @@
 """Lesson 11. The GPU: what does a card with thousands of threads wait for?
 
-The product again, by five loops of jitnet/kernels/cuda/matmul.py, each of which says what one thread does. A card can
+The product again, by seven loops of jitnet/kernels/cuda/matmul.py, each of which says what one thread does. A card can
 multiply far faster than its memory can bring numbers, so each rung saves trips to memory. How many can be predicted
-with a pencil. With an NVIDIA card we measure the speed; without one the kernels run in Numba's simulator, which is much
-too slow to be timed, but lets us count every trip.
+with a pencil, and counted: jitnet compiles the loops for a card and, instruction by instruction, does what a card would
+do. No card is needed for that; whoever has one sees the speed too.
 
 Lines that begin with `# >` are what the lesson prints where there is no card.
 """
 
 # %%
 import importlib.util
-import itertools
-import os
-import subprocess
-import sys
 
 import numpy as np
-from _course import ANSWERS, BLUE, ORANGE, new_figure, save, stop
+from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save, stop
+
+from jitnet import gpu
 
 # %% Is there a card?
-# That has to be known before Numba is imported: so another process looks.
-# > no card: the kernels run in the simulator
-look = "from jitnet import gpu; print(gpu.obstacle() or '')"
-obstacle = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.strip()
+# > no card: what is compiled for one is interpreted, and its trips are counted
+obstacle = gpu.obstacle()
 if importlib.util.find_spec("numba_cuda") is None:
     stop(f"this lesson needs no card, but {obstacle}")
-if obstacle:
-    os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
 
 from jitnet.kernels.cuda import LADDERS, device, matmul  # noqa: E402
+from jitnet.lab.card import running, traffic  # noqa: E402
 from jitnet.lab.timing import in_turn  # noqa: E402
 
-print("no card: the kernels run in the simulator" if device.SIMULATED else "a card: the kernels are timed on it")
+if device.SIMULATED:
+    stop("Numba's simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
+without = "no card: what is compiled for one is interpreted, and its trips are counted"
+print("a card: the kernels are counted, and timed on it" if obstacle is None else without)
 
 # %% What we expect of each rung
 # For each multiply-add a thread needs a number of A and a number of B. Threads run in blocks, each of which computes a
@@ -41,77 +39,100 @@ print("no card: the kernels run in the simulator" if device.SIMULATED else "a ca
 # coalesced      The same 2 reads, but threads side by side read numbers side by side, which come in one trip.
 # shared         The block first copies a tile of A and one of B into the small, near memory that its threads share.
 #                There each number serves a whole row or column of the tile: 2/side reads of global memory.
-# blocktile_1d   Each thread computes several numbers of a column, so the tile can be larger with as many threads.
-# blocktile_2d   Each thread computes a patch, and the tile is larger still.
-#
-# On a card the sides are 32, 64 and 128; the simulator, with its few threads, has 4, 8 and 32.
-sides = {"naive": 1, "coalesced": 1, "shared": matmul.SIDE, "blocktile_1d": matmul.EDGE, "blocktile_2d": matmul.BLOCK}
+# blocktile_1d   Each thread computes 8 numbers of a column, so the tile can be larger with as many threads.
+# blocktile_2d   Each thread computes a patch of 8 × 8, and the tile is larger still.
+# vectorized     The same, but four numbers with one load.
+# warptile       The same, but those threads that are served together ask for what lies together.
+sides = {
+    "naive": 1, "coalesced": 1, "shared": matmul.SIDE, "blocktile_1d": matmul.EDGE,
+    "blocktile_2d": matmul.BLOCK, "vectorized": matmul.BLOCK, "warptile": matmul.BLOCK,
+}  # fmt: skip
 predicted = {name: 2 / side for name, side in sides.items()}
 
-# %% Counted, or timed
-# > naive: 2 reads of global memory predicted for each multiply-add, counted 2
-# > coalesced: 2 reads of global memory predicted for each multiply-add, counted 2
-# > shared: 0.5 reads of global memory predicted for each multiply-add, counted 0.5
-# > blocktile_1d: 0.25 reads of global memory predicted for each multiply-add, counted 0.25
-# > blocktile_2d: 0.0625 reads of global memory predicted for each multiply-add, counted 0.0625
-# > all five are right: True
-n = 32 if device.SIMULATED else 2048
+# %% Are they right?
+# The interpreter runs all threads of a block side by side, and stops if one reads what is not there, or what another
+# may not have written yet.
+# > all seven are right: True
 rng = np.random.default_rng(0)
-A, B = (rng.standard_normal((n, n)).astype(np.float32) for _ in range(2))
-there = [device.cuda.to_device(matrix) for matrix in (A, B, np.zeros_like(A))]
-found, right = {}, []
+A, B = (rng.standard_normal((65, 65)).astype(np.float32) for _ in range(2))
+right = []
+for name in sides:
+    C = np.full((65, 65), np.nan, np.float32)
+    running.run(LADDERS["matmul"][name], A, B, C)
+    right.append(np.allclose(C, A.astype(float) @ B, atol=1e-4))
+print(f"all seven are right: {all(right)}")
+
+# %% Counted
+# The memory sends 32 bytes at a time, 8 numbers, whether one thread wants of them or all eight. 32 threads, a warp, are
+# served together: in naive their numbers of A lie a row apart, so 32 bytes are sent for each of them.
+# > naive: 2 reads for each multiply-add predicted, 2 counted; 33 bytes are sent for them
+# > coalesced: 2 reads for each multiply-add predicted, 2 counted; 5 bytes are sent for them
+# > shared: 0.0625 reads for each multiply-add predicted, 0.0625 counted; 0.25 bytes are sent for them
+# > blocktile_1d: 0.03125 reads for each multiply-add predicted, 0.03125 counted; 0.125 bytes are sent for them
+# > blocktile_2d: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
+# > vectorized: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
+# > warptile: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
+counted = {name: traffic.each("matmul", traffic.count("matmul", name)) for name in sides}
+for name, found in counted.items():
+    print(f"{name}: {predicted[name]:g} reads for each multiply-add predicted, {found['numbers']:g} counted; "
+          f"{found['bytes']:g} bytes are sent for them")  # fmt: skip
+
+# %% What is left to wait for
+# Why are the last three not alike, then? Because global memory is not all. A multiply-add also needs its numbers from
+# shared memory, and is one instruction among others: loads, addresses, comparisons. Each takes a turn.
+# > blocktile_2d: 0.625 trips to shared memory for each multiply-add of a warp
+# > vectorized: 0.375 trips to shared memory for each multiply-add of a warp
+# > warptile: 0.25 trips to shared memory for each multiply-add of a warp
+for name in list(sides)[-3:]:
+    print(f"{name}: {counted[name]['shared']:g} trips to shared memory for each multiply-add of a warp")
 
 
-def count_reads(rung):
-    """Reads of arrays that lie on the simulated card: it asks `__getitem__` for each number."""
-    kind, ticket = type(there[0]), itertools.count()
-    usual = kind.__getitem__
-    kind.__getitem__ = lambda array, index: (next(ticket), usual(array, index))[1]
-    rung(*there)
-    kind.__getitem__ = usual
-    return next(ticket) / n**3
-
-
-def speed(rung):
+# %% With a card: the speed
+def speed(name, n=2048):
     """GFLOP/s on the card, without the way there and back."""
+    there = [device.cuda.to_device(rng.standard_normal((n, n)).astype(np.float32)) for _ in range(3)]
 
     def five():
         for _ in range(5):
-            rung(*there)
+            LADDERS["matmul"][name](*there)
         device.stream().synchronize()
 
     return 5 * 2e-9 * n**3 / in_turn({"": five})[""].seconds
 
 
-for name in sides:
-    found[name] = (count_reads if device.SIMULATED else speed)(LADDERS["matmul"][name])
-    right.append(np.allclose(there[2].copy_to_host(), A.astype(float) @ B, atol=1e-5 * n))
-    what = f"counted {found[name]:g}" if device.SIMULATED else f"{found[name]:.0f} GFLOP/s"
-    print(f"{name}: {predicted[name]:g} reads of global memory predicted for each multiply-add, {what}")
-print(f"all five are right: {all(right)}")
+speeds = {name: speed(name) for name in sides} if obstacle is None else {}
+for name, gflops in speeds.items():
+    print(f"{name}: {gflops:.0f} GFLOP/s")
 
 # %% The picture
-unit = "reads of global memory for each multiply-add" if device.SIMULATED else "GFLOP/s"
-figure = new_figure(8, 3.4, "On a card, each rung saves trips to memory")
-axis = figure.subplots()
-bars = axis.barh(list(found), list(found.values()), color=BLUE, label="counted" if device.SIMULATED else "measured")
-axis.bar_label(bars, [f"{value:.3g}" for value in found.values()], padding=8)
-if device.SIMULATED:
-    axis.plot(list(predicted.values()), list(predicted), "D", color=ORANGE, label="predicted")
-axis.set(xlabel=f"{unit}, logarithmic", xscale="log")
-axis.set_xlim(min(found.values()) / 3, max(found.values()) * 3)
-axis.invert_yaxis()
-figure.legend(loc="outside lower center", ncols=2)
+figure = new_figure(9, 3.6, "On a card, each rung saves trips to memory, until most of what is left is arithmetic")
+left, right_axis = figure.subplots(1, 2, sharey=True)
+bars = left.barh(list(sides), [found["bytes"] for found in counted.values()], color=BLUE, label="sent")
+left.bar_label(bars, [f"{found['bytes']:.3g}" for found in counted.values()], padding=10)
+left.plot([4 * reads for reads in predicted.values()], list(sides), "D", color=ORANGE, label="of the reads predicted")
+left.set(xlabel="bytes from global memory for each multiply-add, logarithmic", xscale="log", xlim=(0.02, 200))
+left.legend(loc="lower right")
+left.invert_yaxis()
+if speeds:
+    bars = right_axis.barh(list(sides), list(speeds.values()), color=GREEN)
+    right_axis.bar_label(bars, [f"{gflops:.0f}" for gflops in speeds.values()], padding=4)
+    right_axis.set(xlabel="GFLOP/s", xlim=(0, 1.2 * max(speeds.values())))
+else:
+    bars = right_axis.barh(list(sides), [100 * found["useful"] for found in counted.values()], color=GREEN)
+    right_axis.bar_label(bars, [f"{found['useful']:.0%}" for found in counted.values()], padding=4)
+    right_axis.set(xlabel="% of the instructions that multiply and add", xlim=(0, 100))
 save(figure, "11_the_gpu")
 
 # %% Exercises
-# 1. A card's memory gives 3,000 GB/s. How many GFLOP/s can naive reach at most, if every read goes there?
+# 1. A card's memory sends 3,000 GB/s. How many GFLOP/s can naive and coalesced reach, if nothing is found in a cache?
 # 2. The card can do 60,000 GFLOP/s. How large must the side of a tile be, so that memory is no longer the limit?
-# 3. A trip brings 32 bytes at least. In naive, 32 threads read numbers of A that lie a row apart; how many bytes are
-#    brought, and how many used?
+# 3. Where do the 33 bytes of naive come from?
 
 # %% Answers
 if ANSWERS:
-    print(f"answer 1: 2 FLOP for 8 bytes: {3000 * 2 / 8:g} GFLOP/s, if nothing is found in a cache")
+    limits = [3000 / counted[name]["bytes"] * 2 for name in ("naive", "coalesced")]
+    print(f"answer 1: 2 FLOP for 33 and for 5 bytes: {limits[0]:.0f} and {limits[1]:.0f} GFLOP/s")
     print(f"answer 2: 2 FLOP for 8/side bytes must be 60,000/3,000 = 20 FLOP for each byte: {20 * 8 / 2:g}")
-    print(f"answer 3: {32 * 32} bytes brought, {32 * 4} used")
+    print(
+        f"answer 3: for 32 numbers of A {32 * 32} bytes, for the one of B 32: {(32 * 32 + 32) / 32:g} for each thread"
+    )

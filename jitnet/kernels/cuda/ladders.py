@@ -46,7 +46,8 @@ class Launch:
         self.body, self.threads, self.blocks = body, threads, blocks
         self.name, self.bounds = body.__name__, (threads, at_once)
         self.signature = f"void({', '.join(types)})"
-        self._kernel = cuda.jit(body) if SIMULATED else cuda.jit(body, launch_bounds=self.bounds)
+        # no optimising at link time: then what runs is the PTX that can be read, tested and counted without a card
+        self._kernel = cuda.jit(body) if SIMULATED else cuda.jit(body, launch_bounds=self.bounds, lto=False)
 
     @property
     def is_compiled(self) -> bool:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import checks
+from ... import checks, progress
 from ...kernels.cuda import LADDERS
 from .. import oracle
+from ..contest.contestants import PRODUCTS
 from ..oracle import Shape
 from .executing import WARP, Access
 from .memory import WORD, Ints
@@ -26,15 +27,15 @@ SECTOR = 32
 
 BANKS = 32
 
-SHAPE = 1024, 64, 1024
-"""Large enough for every tile, and few terms: what follows each other term is the same."""
+BLOCKS = 4
+"""Of a launch, that are run: what one does for a number, another does too."""
 
 TF32_PRODUCTS = 16 * 8 * 8
 """Multiply-adds of one instruction of a warp, mma.m16n8k8."""
 
 
 class Traffic(NamedTuple):
-    """What all warps of a rung did. Numbers are float32."""
+    """What all warps of a rung did that were run. Numbers are float32."""
 
     multiply_adds: int
     instructions: int
@@ -47,37 +48,26 @@ class Traffic(NamedTuple):
     """Sectors that were read."""
     shared_numbers: int
     shared_trips: int
+    written_numbers: int
+    """To global memory."""
     written_trips: int
-    """Sectors of global memory that were written to."""
-
-    @property
-    def bytes_each(self) -> float:
-        """That come from global memory for each multiply-add."""
-        return SECTOR * self.global_trips / self.multiply_adds
-
-    @property
-    def shared_each(self) -> float:
-        """Trips to shared memory for each multiply-add of a whole warp."""
-        return WARP * self.shared_trips / self.multiply_adds
-
-    @property
-    def useful(self) -> float:
-        """Multiply-adds among the instructions: with one slot for each, no more of the peak can be reached."""
-        return self.arithmetic / self.instructions
 
 
 class _Counter:
+    """Told of each access, keeps numbers and trips."""
+
     def __init__(self) -> None:
-        self.numbers = {"global": 0, "shared": 0}
+        self.numbers = {"global": 0, "shared": 0, "written": 0}
         self.trips = {"global": 0, "shared": 0, "written": 0}
 
     def __call__(self, access: Access) -> None:
-        space = access.instruction.opcode[1]
-        if access.instruction.opcode[0] == "ld":
-            self.numbers[space] += access.size // WORD * len(access.lanes)
-            self.trips[space] += sectors(access) if space == "global" else bank_trips(access)
-        elif space == "global":
-            self.trips["written"] += sectors(access)
+        name, space = access.instruction.opcode[:2]
+        if name == "st":
+            if space == "shared":
+                return
+            space = "written"
+        self.numbers[space] += access.size // WORD * len(access.lanes)
+        self.trips[space] += bank_trips(access) if space == "shared" else sectors(access)
 
 
 def sectors(access: Access) -> int:
@@ -91,10 +81,9 @@ def bank_trips(access: Access) -> int:
     part = np.repeat(access.lanes * words // WARP, words)
     word = (access.addresses[:, None] // WORD + np.arange(words)).ravel()
     wanted = _distinct(part, word)
-    _, each = np.unique(wanted[:, 0] * BANKS + wanted[:, 1] % BANKS, return_counts=True)
-    parts = np.unique(wanted[:, 0] * BANKS + wanted[:, 1] % BANKS) // BANKS
-    starts = np.flatnonzero(np.diff(parts, prepend=-1))
-    return int(np.maximum.reduceat(each, starts).sum())
+    banks, each = np.unique(wanted[:, 0] * BANKS + wanted[:, 1] % BANKS, return_counts=True)
+    first_of_part = np.flatnonzero(np.diff(banks // BANKS, prepend=-1))
+    return int(np.maximum.reduceat(each, first_of_part).sum())
 
 
 def _distinct(a: Ints, b: Ints) -> Any:
@@ -108,21 +97,27 @@ def _multiply_adds(instruction: Instruction) -> int:
     return WARP if instruction.opcode[:2] == ("fma", "rn") else 0
 
 
-def count(
-    operation: str, name: str, shape: Shape = SHAPE, blocks: int = 4, capability: tuple[int, int] = CAPABILITY
-) -> Traffic:
-    """Run some blocks of each kernel of a rung of the card on random data, and count. Their results are not looked at.
+def shape_of(operation: str) -> Shape:
+    """Large enough for every tile, and few terms to add up: what follows each other term is the same."""
+    if operation not in PRODUCTS:
+        return 1024, 1, 1024
+    terms = {"matmul": 1, "layer": 1, "matmul_nt": 2, "delta": 2}.get(operation, 0)
+    m, n_in, n_out = (64 if axis == terms else 1024 for axis in range(3))
+    return m, n_in, n_out
 
-    Raises `jitnet.Error` for a rung that there is not.
+
+def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -> Traffic:
+    """Run a few blocks of each kernel of a rung of the card on random data, and count.
+
+    Results are not looked at: most of them are not there. Raises `jitnet.Error` for a rung that there is not.
     """
     ladder = LADDERS[checks.one_of("operation of the card", operation, LADDERS)]
-    rung = ladder[checks.one_of(f"rung of {operation} on the card", name, ladder)]
-    counter = _Counter()
+    rung, counter = ladder[checks.one_of(f"rung of {operation} on the card", name, ladder)], _Counter()
     arguments = [
         np.array(argument) if isinstance(argument, np.ndarray) else argument  # each where the card would put it
-        for argument in oracle.case(operation, shape, np.float32).arguments
+        for argument in oracle.case(operation, shape_of(operation), np.float32).arguments
     ]
-    ran = run(rung, *arguments, capability=capability, watch=counter, order=lambda count: range(min(count, blocks)))
+    ran = run(rung, *arguments, capability=capability, watch=counter, order=lambda count: range(min(count, BLOCKS)))
     done = [
         (times, instruction)
         for launch in ran
@@ -134,6 +129,63 @@ def count(
         sum(times * count for times, count in products),
         sum(times for times, _ in done),
         sum(times for times, count in products if count),
-        counter.numbers["global"], counter.trips["global"], counter.numbers["shared"], counter.trips["shared"],
-        counter.trips["written"],
-    )  # fmt: skip
+        *(figures[space] for space in ("global", "shared", "written") for figures in (counter.numbers, counter.trips)),
+    )
+
+
+def each(operation: str, found: Traffic) -> dict[str, float]:
+    """Of a product, for each multiply-add; of all else, for each number that is written.
+
+    Keys: numbers (read from global memory), bytes (that had to be brought for them), shared (trips to shared memory for
+    a warp of such), instructions (a warp of such), and useful (the share of multiply-adds among the instructions).
+    """
+    what = found.multiply_adds if operation in PRODUCTS else found.written_numbers
+    return {
+        "numbers": found.global_numbers / what, "bytes": SECTOR * found.global_trips / what,
+        "shared": WARP * found.shared_trips / what, "instructions": WARP * found.instructions / what,
+        "useful": found.arithmetic / found.instructions,
+    }  # fmt: skip
+
+
+def ladder(
+    operation: str, capability: tuple[int, int] = CAPABILITY, report: progress.Report | None = None
+) -> dict[str, Any]:
+    """What every rung of an operation asks of memory, counted; neither a card nor a driver is needed.
+
+    Keys: operation, capability, each ("multiply-add" or "number written"), rungs: name, and those of `each`.
+    """
+    rungs = []
+    operation = checks.one_of("operation of the card", operation, LADDERS)
+    names = [name for name, rung in LADDERS[operation].items() if rung.capability <= capability]
+    for done, name in enumerate(names):
+        if report:
+            report(done, len(names), f"counting {operation}.{name}")
+        rungs.append({"name": name, **each(operation, count(operation, name, capability))})
+    if report:
+        report(len(names), len(names), "")
+    return {
+        "operation": operation, "capability": f"{capability[0]}.{capability[1]}",
+        "each": "multiply-add" if operation in PRODUCTS else "number written", "rungs": rungs,
+    }  # fmt: skip
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """For a terminal."""
+    what = f"{found['operation']} on the card, compiled for {found['capability']}"
+    lines = [
+        f"{what}: for each {found['each']}, counted, not timed", "",
+        f"{'rung':14}{'reads':>9}{'bytes':>9}{'shared':>9}{'instructions':>14}{'useful':>9}",
+    ]  # fmt: skip
+    for rung in found["rungs"]:
+        lines.append(
+            f"{rung['name']:14}{rung['numbers']:9.4g}{rung['bytes']:9.4g}{rung['shared']:9.4g}"
+            f"{rung['instructions']:14.4g}{rung['useful']:9.0%}"
+        )
+    return "\n".join([
+        *lines, "",
+        "reads         numbers that threads read from global memory, the card's own",
+        "bytes         that are brought for them, 32 at a time, shared by a warp",
+        "shared        trips to the memory of a block that a warp waits for, with a number for each of its threads",
+        "instructions  that a warp issues; useful are those that multiply and add. Each takes a slot, so no rung",
+        "              reaches a larger share of the card's peak than that",
+    ])  # fmt: skip
