@@ -108,9 +108,9 @@ for name, gflops in speeds.items():
 figure = new_figure(9, 3.6, "On a card, each rung saves trips to memory, until most of what is left is arithmetic")
 left, right_axis = figure.subplots(1, 2, sharey=True)
 bars = left.barh(list(sides), [found["bytes"] for found in counted.values()], color=BLUE, label="sent")
-left.bar_label(bars, [f"{found['bytes']:.3g}" for found in counted.values()], padding=10)
+left.bar_label(bars, [f"{found['bytes']:.3g}" for found in counted.values()], label_type="center", color="white")
 left.plot([4 * reads for reads in predicted.values()], list(sides), "D", color=ORANGE, label="of the reads predicted")
-left.set(xlabel="bytes from global memory for each multiply-add, logarithmic", xscale="log", xlim=(0.02, 200))
+left.set(xlabel="bytes from global memory for each multiply-add, logarithmic", xscale="log", xlim=(0.004, 100))
 left.legend(loc="lower right")
 left.invert_yaxis()
 if speeds:
