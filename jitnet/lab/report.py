@@ -21,6 +21,7 @@ from .. import __version__, backend, checks, storage
 from ..kernels import LADDERS
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
+from .listing import short
 from .page.charts import roofline_places
 from .words import SPEEDS, count, duration, spread
 
@@ -213,7 +214,7 @@ def _explained(prefix: str, found: dict[str, Any]) -> dict[str, Any]:
             }
             for number, text in enumerate(coloured, listing["first"])
         ]  # fmt: skip
-        title = f"{listing['function']} in {explain.short(listing['file'])}"
+        title = f"{listing['function']} in {short(listing['file'])}"
         sources.append({"title": title, "lines": lines})
     texts = _coloured([instruction["text"] for instruction in found["instructions"]], "gas")
     assembly = []
