@@ -96,7 +96,11 @@ def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str,
             code = code.partition("  #")[0] if len(code) > SOURCE - 6 else code
             left = f"{place[1]:4}  {code}"
             before = place
-        left = left if len(left) <= SOURCE else left[: SOURCE - 1] + "…"
         called = f"  # {instruction['comment']}" if instruction["text"].startswith("call") else ""
-        lines.append(f"{left:{SOURCE}}  {instruction['text']}{called[: WIDTH - SOURCE - 16]}".rstrip())
+        right = _cut(instruction["text"] + called, WIDTH - SOURCE - 2)
+        lines.append(f"{_cut(left, SOURCE):{SOURCE}}  {right}".rstrip())
     return [*lines, "─" * WIDTH]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -182,7 +182,7 @@ def _summary(found: list[dict[str, Any]], facts: Facts) -> str:
     if bad:
         return f"What to change first: {bad[0]['name']} ({bad[0]['answer']})."
     if facts.matrix:
-        return "Nothing is seen that stands in its way; what brings numbers is slower than the matrix units."
+        return "Nothing is seen that stands in its way."
     limit = "arithmetic" if facts.is_product and facts.multiply_adds else "memory"
     return f"Nothing stands in its way: {limit} is the limit."
 

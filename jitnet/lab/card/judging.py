@@ -266,5 +266,5 @@ def floats(facts: Facts) -> Verdict:
     return Verdict(
         "numbers", f"{count(len(double), 'instruction')} on float64", False,
         f"{lines}; each takes at least twice as long as one on float32, and 32 to 64 times on most cards",
-        "a number such as 0.5 is float64: write float32(0.5)",
+        "a number such as 0.1 is float64: write float32(0.1)",
     )  # fmt: skip

@@ -69,10 +69,11 @@ def resident(cc: tuple[int, int], threads: int, registers: int, shared: int) -> 
     of_warp = -(-registers * WARP // STEP) * STEP
     fits = {
         "registers": REGISTERS // PARTS // of_warp * PARTS // warps,
-        "shared memory": card.shared // (-(-shared // step) * step) if shared else card.blocks,
         "threads": card.threads // WARP // warps,
         "number of blocks": card.blocks,
     }
+    if shared:
+        fits["shared memory"] = card.shared // (-(-shared // step) * step)
     blocks = min(fits.values())
     limits = " and ".join(what for what, most in fits.items() if most == blocks)
     return Resident(blocks, blocks * warps, card.threads // WARP, limits)
