@@ -33,6 +33,9 @@ from .occupancy import CARDS, Resident, resident
 
 Report = Callable[[int, int, str], object]
 
+OF_A_CARD = (9, 0)
+"""The compute capability that kernels are explained for if nobody says another."""
+
 TABLE = (
     "threads and bytes of shared memory of a block; registers and spilled bytes of a thread; bytes of code; blocks and "
     "warps that a multiprocessor holds at a time"
@@ -42,7 +45,7 @@ RUN = 4
 """Instructions in a row that do the same for one line are shown so often, and then counted."""
 
 
-def explain(target: str, capability: str | tuple[int, int] = (9, 0), report: Report | None = None) -> dict[str, Any]:
+def explain(target: str, capability: str | tuple[int, int] = OF_A_CARD, report: Report | None = None) -> dict[str, Any]:
     """Explain a rung of the card, `operation.rung` of `jitnet.kernels.cuda.LADDERS`, for a compute capability.
 
     A rung may have several launches: the same kernel with a small and a large tile, and one that finishes what the
@@ -86,23 +89,40 @@ def explain(target: str, capability: str | tuple[int, int] = (9, 0), report: Rep
     return found | main.explained()
 
 
-def checked_capability(capability: str | tuple[int, int]) -> tuple[int, int]:
-    """A compute capability that the installed CUDA compiles for; all else is an error in one line."""
+def obstacle() -> str | None:
+    """Why nothing can be compiled for a card here, and how to mend it; None if it can."""
     if SIMULATED:
-        raise checks.Error("NUMBA_ENABLE_CUDASIM is set, so nothing is compiled for a card; unset it")
+        return "NUMBA_ENABLE_CUDASIM is set, so nothing is compiled for a card; unset it"
     if not cuda.nvvm.is_available():
-        raise checks.Error(f"the compiler for the card is missing: {HOW_TO_GET}")
+        return f"the compiler for the card is missing: {HOW_TO_GET}"
+    return None
+
+
+def _known() -> list[tuple[int, int]]:
+    """The compute capabilities that the installed CUDA compiles for, and whose multiprocessors are known."""
     from numba.cuda.cudadrv.nvrtc import get_supported_ccs
 
-    known = [f"{major}.{minor}" for major, minor in CARDS if (major, minor) in get_supported_ccs()]
+    return [cc for cc in CARDS if cc in get_supported_ccs()]
+
+
+def at_hand() -> tuple[int, int]:
+    """The compute capability of the card that is here, or the usual one if that is not known."""
+    major, minor = cuda.get_current_device().compute_capability
+    return (major, minor) if (major, minor) in _known() else OF_A_CARD
+
+
+def checked_capability(capability: str | tuple[int, int]) -> tuple[int, int]:
+    """A compute capability that is known; all else is an error in one line."""
+    if missing := obstacle():
+        raise checks.Error(missing)
+    known = {f"{major}.{minor}": (major, minor) for major, minor in _known()}
     name = capability if isinstance(capability, str) else ".".join(map(str, capability))
     if name not in known:
         raise checks.Error(
             f"capability is {name!r}, but must be a compute capability that the installed CUDA compiles for: "
             f"{', '.join(known)}"
         )
-    major, minor = name.split(".")
-    return int(major), int(minor)
+    return known[name]
 
 
 def _rung(target: str, cc: tuple[int, int]) -> Rung:
