@@ -137,13 +137,23 @@ def test_loads_of_a_product(registry, rung, capability, turns, fused, from_globa
     assert ("mma" in " ".join(i["text"] for i in found["instructions"])) == (rung == "tensorcore")
 
 
+def lines_of(found, name):
+    """The source of every instruction of that name."""
+    return {listing.line_of(i["file"], i["line"]).strip() for i in found["instructions"] if i["text"].startswith(name)}
+
+
 def test_what_is_known_of_single_rungs(registry):
     best, naive = (registry[f"matmul.{rung}", "9.0"] for rung in ("warptile", "naive"))
     assert [launch["main"] for launch in best["launches"]] == [False, True]  # of the small tile and the large one
     assert [launch["threads"] for launch in best["launches"]] == [64, 256]
     assert best["loop"]["file"].endswith("warptile.py")
     assert best["loop"]["source"].startswith("for k in range(0, depth, 2):")
+    assert lines_of(best, "fma.rn.f32") == {"sums[r * n_b + c] += a[r] * b[c]"}
+    loads = lines_of(best, "ld.shared.v4.f32")
+    assert len(loads) == 2  # one for each factor
+    assert all("load4(" in line for line in loads)
     assert sum("ld.shared.v4.f32" in i["text"] for i in best["instructions"]) == 8
+    assert lines_of(naive, "fma.rn.f32") == lines_of(naive, "ld.global.f32") == {"total += A[i, k] * B[k, j]"}
     assert naive["loop"]["source"] == "for k in range(A.shape[1]):"
     assert [launch["name"] for launch in registry["gradients.warptile", "9.0"]["launches"]][-1] == "column_sums"
     assert verdict(registry["softmax.rows", "9.0"], "branches")["answer"] == "some threads go around more often"
@@ -357,6 +367,36 @@ def test_the_usual_way_through_the_innermost_loop():
     assert [text.split()[0] for text, _ in loop.around] == ["ld.global.f32", "setp.ne.s64", "@%p3"]
     assert flow.parting == {}
     assert set(Flow(TWO_WAYS.replace("%ntid.x", "%tid.x")).parting) == {2}
+
+
+COPIES_FIRST = """
+.visible .entry kernel()
+{
+$OUTER:
+$COPY:
+	@%p1 bra 	$DONE;
+	ld.global.v4.f32 	{%f1, %f2, %f3, %f4}, [%rd1];
+	bra.uni 	$COPY;
+$DONE:
+	fma.rn.f32 	%f5, %f6, %f7, %f5;
+	fma.rn.f32 	%f5, %f6, %f7, %f5;
+	@%p3 bra 	$END;
+	bra.uni 	$OUTER;
+$END:
+	ret;
+}
+""".replace("$", "$L_")
+
+
+def test_a_loop_may_calculate_around_one_that_copies():
+    text = TWO_WAYS.replace("fma.rn.f32 	%f3, %f1, %f2, %f3;", "mov.f32 	%f3, %f1;")
+    loop = hottest(Flow(text.replace("ld.global.f32 	%f9, [%rd8];", "fma.rn.f32 	%f9, %f9, %f9, %f9;")))
+    assert loop.depth == 1
+    assert [text.split()[0] for text, _ in loop.instructions] == ["fma.rn.f32", "setp.ne.s64", "@%p3"]
+    assert loop.around == []
+    loop = hottest(Flow(COPIES_FIRST))
+    assert (loop.depth, loop.multiply_adds) == (1, 2)
+    assert [text.split()[0] for text, _ in loop.instructions] == ["fma.rn.f32", "fma.rn.f32", "@%p3", "bra.uni"]
 
 
 SASS = """

@@ -93,7 +93,7 @@ def test_a_ladder_measured_on_a_card(page_file):
     found = json.loads(json.dumps(page_file[1]))
     there = found["chapters"][0]["card"]
     rungs = [
-        {"name": name, "seconds": 1e-3, "low": 0.9e-3, "high": 1.1e-3, "gflops": 1234.5}
+        {"name": name, "seconds": 1e-3, "low": 0.9e-3, "high": 1.1e-3, "gflops": 1234.2}
         for name in there["explanations"]
     ]
     there["obstacle"] = None

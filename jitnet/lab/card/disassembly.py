@@ -62,6 +62,6 @@ def _successors(b: int, blocks: list[list[Instruction]], labels: dict[str, int])
     jump = re.search(r"\bBRA\b.*`\((\.L_\w+)\)", last)
     if not jump and not re.search(r"\b(EXIT|RET)\b", last):
         return [b + 1]
-    # both a predicate before the name and one among the operands leave another way
-    conditional = last.startswith("@") or re.search(r"BRA\S* !?U?P\d", last)
+    # a predicate before the name leaves another way, and so does one among the operands, or the question for a part
+    conditional = last.startswith("@") or re.search(r"BRA\S* !?U?P\d|BRA\.DIV", last)
     return [labels[jump[1]] if jump else len(blocks)] + ([b + 1] if conditional else [])

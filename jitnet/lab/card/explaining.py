@@ -60,7 +60,8 @@ def explain(target: str, capability: str | tuple[int, int] = OF_A_CARD, report: 
                     (bytes of a thread), size (bytes of instructions), blocks and warps (that a multiprocessor holds at
                     a time), most_warps, limits (what stands in the way of more)
     loop            file, line, last (its last line), function, source (of its first line), depth (0: the kernel has no
-                    loop, and all of it is shown), left_out (instructions on ways that are not the usual one)
+                    loop, and all of it is shown), left_out (instructions on ways that are not the usual one,
+                    and of loops inside it)
     counts          of one turn: multiply_adds, loads (global and shared), per_load (multiply-adds for a load; None
                     without any), sums (chains that do not wait for one another)
     sources         a list of functions that are part of the loop: file, function, first (line), lines
@@ -222,7 +223,7 @@ def as_text(found: dict[str, Any]) -> str:
     ]  # fmt: skip
     if loop["left_out"]:
         lines += wrapped(f"Left out: {loop['left_out']} instructions on other ways through the loop, for edges and for "
-                         "addresses that are not multiples of 16 bytes.")  # fmt: skip
+                         "addresses that are not multiples of 16 bytes, and of loops inside it")  # fmt: skip
     if machine:
         lines += ["", *beside(machine, loop, _title("machine code", machine, loop), RUN)]
     else:

@@ -67,11 +67,13 @@ class Graph:
         best: dict[int, tuple[Worth, list[int]]] = {}
         for b in self._last_first(blocks, start):
             value = worth(self.blocks[b])
-            rest = [best[n] for n in self.next[b] if n in best and n != start]
-            leaves = start in self.next[b] or not rest
-            further, way = max(rest, key=lambda found: found[0]) if rest and not leaves else ((0,) * len(value), [])
-            best[b] = tuple(x + y for x, y in zip(value, further, strict=True)), [b, *way]
-        return best[start][1]
+            further = [best[n] for n in self.next[b] if n in best and n != start]
+            if start in self.next[b] or (not further and any(n not in blocks for n in self.next[b])):
+                further = [((0,) * len(value), [])]
+            if further:  # or else it only goes around in a loop inside
+                most, way = max(further, key=lambda found: found[0])
+                best[b] = tuple(x + y for x, y in zip(value, most, strict=True)), [b, *way]
+        return best[start][1] if start in best else [start]
 
     def _last_first(self, blocks: set[int], start: int) -> list[int]:
         """The blocks in an order in which each comes after all that can follow it, jumps back left out."""

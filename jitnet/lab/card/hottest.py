@@ -59,7 +59,7 @@ def is_arithmetic(text: str) -> bool:
 
 
 class Loop(NamedTuple):
-    """An innermost loop, or a kernel that has none."""
+    """A loop without those inside it, or a kernel that has none."""
 
     depth: int
     """How many loops it lies in, itself counted; 0 for a kernel without."""
@@ -68,7 +68,7 @@ class Loop(NamedTuple):
     instructions: list[Instruction]
     """Of the usual way."""
     left_out: int
-    """Instructions on its other ways."""
+    """Instructions on its other ways, and of loops inside it."""
     around: list[Instruction]
     """The usual way of the loop around it, without the loop itself."""
 
@@ -113,10 +113,9 @@ class Loop(NamedTuple):
 
 
 def hottest(graph: Graph) -> Loop:
-    """The innermost loop that calculates most, one inside another counted for more; without loops, the whole."""
+    """The loop that calculates most, without those inside it, each of which counts for more; or else the whole."""
     loops = graph.loops()
-    inner = [h for h, blocks in loops.items() if not any(other != h and other in blocks for other in loops)]
-    found = [_loop(graph, loops, header) for header in inner]
+    found = [_loop(graph, loops, header) for header in loops]
     if not found:
         way = graph.best_way(graph.reached - {graph.end}, 0, _worth)
         found = [Loop(0, way, _on(graph, way), _count(graph, graph.reached - {graph.end} - set(way)), [])]
@@ -125,7 +124,8 @@ def hottest(graph: Graph) -> Loop:
 
 def _loop(graph: Graph, loops: dict[int, set[int]], header: int) -> Loop:
     blocks = loops[header]
-    way = graph.best_way(blocks, header, _worth)
+    inner = set[int]().union(*(others for h, others in loops.items() if h != header and h in blocks))
+    way = [b for b in graph.best_way(blocks, header, _worth) if b not in inner]
     outer = [h for h, others in loops.items() if h != header and header in others]
     around: list[Instruction] = []
     if outer:
