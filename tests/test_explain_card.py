@@ -286,6 +286,8 @@ def test_sums_that_find_no_register_are_found():
     [
         ((9, 0), 256, 128, 17920, 2, 16, "registers"),  # 4096 a warp; 16384 of a part hold 4, so 16 warps
         ((9, 0), 64, 78, 5632, 12, 24, "registers"),  # rounded to 80, 2560 a warp; 6 in a part
+        ((9, 0), 64, 33, 0, 24, 48, "registers"),  # rounded to 40, 1280 a warp; 12 in a part
+        ((9, 0), 32, 80, 0, 24, 24, "registers"),  # all parts together could hold 25, but each holds 6
         ((9, 0), 1024, 33, 0, 1, 32, "registers"),  # rounded to 40; 12 in a part, 48 warps, and a block needs 32
         ((9, 0), 1024, 32, 0, 2, 64, "registers and threads"),
         ((9, 0), 64, 32, 49 << 10, 4, 8, "shared memory"),  # 228 / 49
@@ -369,6 +371,23 @@ def test_the_usual_way_through_the_innermost_loop():
     assert set(Flow(TWO_WAYS.replace("%ntid.x", "%tid.x")).parting) == {2}
 
 
+def test_a_jump_back_is_not_always_a_loop():
+    flow = Flow("""
+.visible .entry kernel()
+{
+	@%p1 bra 	$L_RARE;
+$L_MEET:
+	add.f32 	%f1, %f1, %f2;
+	ret;
+$L_RARE:
+	mul.f32 	%f1, %f1, %f1;
+	bra.uni 	$L_MEET;
+}
+""")
+    assert flow.loops() == {}
+    assert hottest(flow).depth == 0
+
+
 COPIES_FIRST = """
 .visible .entry kernel()
 {
@@ -408,6 +427,7 @@ SASS = """
 	//## File "/a/b.py", line 7
         /*0000*/                   LDC R1, c[0x0][0x28] ;
         /*0010*/              @!P0 EXIT ;
+        /*0018*/                   MOV R2, R3 ;
 .L_x_1:
 	//## File "/a/b.py", line 9
         /*0020*/                   LDS.128 R4, [R2] ;
