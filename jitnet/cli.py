@@ -151,6 +151,10 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
     )
+    explain.add_argument(
+        "--backend", metavar="NAME", help="cuda: a rung of the card, for which neither a card nor a driver is needed"
+    )
+    explain.add_argument("--capability", metavar="N.N", help="compute capability of that card (default 9.0)")
     explain.set_defaults(run=_lab("explain"))
     _output_options(explain)
 

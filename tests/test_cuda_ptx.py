@@ -3,7 +3,6 @@
 What the simulator cannot run (`SIMULATED` in kernels/cuda/device.py: alignment, warps) is covered here alone.
 """
 
-import importlib.metadata
 import importlib.util
 import re
 
@@ -16,7 +15,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet.kernels.cuda import LADDERS, clock
 from jitnet.kernels.cuda.tensorcore import TF32
-from jitnet.lab.card.compiling import assembled, ptx_of
+from jitnet.lab.card.compiling import assembled, has_assembler, ptx_of
 from jitnet.lab.card.flow import Flow
 
 BY_NAME = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
@@ -34,7 +33,7 @@ QUADS = ("vectorized", "warptile")
 SPILLED = {"blocktile_2d": 96, "layer.warptile": 256, "descend.warptile": 96}
 """Bytes that may find no register: addresses, and what an activation needs when the sums are complete."""
 
-HAS_ASSEMBLER = any("nvjitlink" in name for name in importlib.metadata.packages_distributions().get("nvidia", []))
+HAS_ASSEMBLER = has_assembler()
 
 
 def check_machine_code(code, launch):

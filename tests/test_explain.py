@@ -12,7 +12,7 @@ from command import jitnet_command
 from jitnet.kernels import LADDERS
 from jitnet.kernels.tile import ROWS, VECTORS
 from jitnet.kernels.vector import VECTOR_BYTES
-from jitnet.lab import explain
+from jitnet.lab import explain, listing
 from jitnet.lab.machine_code import sources
 from jitnet.lab.machine_code.x86 import understood
 
@@ -120,7 +120,7 @@ def test_lines_and_columns(registry, rung):
             place = instruction["file"], instruction["line"]
             assert listed[place] == sources.text_of(place[0])[place[1] - 1]
     text = explain.as_text(found)
-    assert max(map(len, text.splitlines())) <= explain.WIDTH
+    assert max(map(len, text.splitlines())) <= listing.WIDTH
     assert all(line == line.rstrip() for line in text.splitlines())
     assert all(instruction["text"] in text for instruction in found["instructions"])
 

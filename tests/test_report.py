@@ -1,5 +1,6 @@
 """The report: one page that holds everything, in a real browser, read and used."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -69,6 +70,43 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
     assert "GFLOP/s" in page.locator("#machine").inner_text()
     for link in page.locator("a[href^='#']").all():
         assert page.locator(f"[id='{link.get_attribute('href')[1:]}']").count() == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
+def test_the_card(page, page_file):
+    card = page_file[1]["chapters"][0]["card"]
+    assert page_file[1]["chapters"][1]["card"] is None  # a training step is no kernel
+    assert page.locator("#train-card").count() == 0
+    section = page.locator("#matmul_tn-card")
+    assert section.locator("tbody th").all_inner_texts() == list(card["explanations"])
+    for name, row in zip(card["explanations"], section.locator("tbody tr:first-child").all(), strict=True):
+        counts = card["explanations"][name]["counts"]
+        assert f"{counts['per_load']:.3g}" in row.inner_text().split("\t")
+    assert "reuse: 0.5 multiply-adds for each number fetched" in section.locator("tbody").first.inner_text()
+    assert section.locator("tbody").nth(-2).locator(".bad").count() == 0  # warptile
+    if card["obstacle"]:
+        assert f"Not yet measured on a card: {card['obstacle']}." in section.inner_text()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
+def test_a_ladder_measured_on_a_card(page_file):
+    found = json.loads(json.dumps(page_file[1]))
+    there = found["chapters"][0]["card"]
+    rungs = [
+        {"name": name, "seconds": 1e-3, "low": 0.9e-3, "high": 1.1e-3, "gflops": 1234.2}
+        for name in there["explanations"]
+    ]
+    there["obstacle"] = None
+    there["ladder"] = {
+        "operation": "matmul_tn", "shape": [48] * 3, "dtype": "float32", "threads": None, "unit": "GFLOP/s",
+        "cpu": "a card of mine", "rungs": rungs,
+    }  # fmt: skip
+    text = report.as_html(found)
+    assert "Measured: matmul_tn 48x48x48 float32, on a card of mine." in text
+    assert text.count("<td>1234</td><td>1 ms ±10%</td>") == len(rungs)
+    assert "Not yet measured" not in text
+    found["chapters"][0]["card"] = None  # without numba-cuda
+    assert "on the card" not in report.as_html(found)
 
 
 def test_pointing_at_a_line_lights_its_instructions_and_back(page):
@@ -163,8 +201,14 @@ def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):
     monkeypatch.setattr(report.explain.platform, "machine", lambda: "aarch64")
     for what in ("ladder.measure", "ledger.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
+    monkeypatch.setattr(report, "on_card", lambda *_: None)
     (chapter,) = report.investigate(["relu"])["chapters"]
     assert chapter["explanations"] == {}
+
+
+def test_without_the_package_there_is_no_card(monkeypatch):
+    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
+    assert report.on_card("matmul") is None
 
 
 @pytest.mark.parametrize(

@@ -91,12 +91,40 @@ def _own(texts: list[str], operation: str) -> dict[str, str]:
 
 def explain_command(options: argparse.Namespace) -> int:
     """jitnet explain."""
+    if _card_is_asked_for(options):
+        return _explain_card(options)
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         found = explain.explain(
             options.target, options.dtype, options.args, options.types, options.options, options.operation,
             show.measuring,
         )  # fmt: skip
     print(json.dumps(found) if options.json else explain.as_text(found))
+    return 0
+
+
+def _card_is_asked_for(options: argparse.Namespace) -> bool:
+    """Whether a rung of the card is to be explained, and nothing with it that it has not."""
+    if options.backend is None:
+        if options.capability is not None:
+            raise checks.Error("--capability is that of a card; give --backend cuda too, or leave it out")
+        return False
+    if options.backend != "cuda":
+        raise checks.Error("what is explained without --backend is compiled for the processor; --backend can be cuda")
+    if (options.args, options.types, options.options) != (None, None, None) or options.dtype != "float32":
+        raise checks.Error(
+            "with --backend cuda, --args, --types, --options and --dtype float64 mean nothing; leave them out"
+        )
+    return True
+
+
+def _explain_card(options: argparse.Namespace) -> int:
+    try:
+        from .card import explaining
+    except ImportError as error:
+        raise checks.Error(str(error)) from None
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        found = explaining.explain(options.target, options.capability or "9.0", show.measuring)
+    print(json.dumps(found) if options.json else explaining.as_text(found))
     return 0
 
 

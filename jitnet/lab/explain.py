@@ -15,7 +15,6 @@ import platform
 import re
 import subprocess
 import tempfile
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from ..kernels import LADDERS, vector
 from ..kernels.jit import is_compiled
 from ..progress import Report
 from .child import command
+from .listing import KEY, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
 from .machine import check_compiling
 from .machine_code import remarks, sources
@@ -34,13 +34,7 @@ from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.verdicts import Facts, verdicts
 
-WIDTH = 100
-NAME = 20
-SOURCE = 50
-"""Columns of the text: all, the name of a verdict, the source beside the machine code."""
-
 _NUMBA = str(Path(numba.__file__).parent)
-_PACKAGE = Path(__file__).parents[2]
 _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 
 
@@ -187,7 +181,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         loop, answer["remarks"], answer["options"], 8 * vector.VECTOR_BYTES, vector.REGISTERS,
         "float32 [" in kinds and "float64 [" not in kinds,
     )  # fmt: skip
-    judged = verdicts(facts)
+    found_verdicts = verdicts(facts)
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
     shown = [_shown(instruction) for instruction in loop.loop.instructions]
@@ -200,14 +194,16 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         },
         "loop": {
             "file": file, "line": line, "last": sources.lines_of_loop(file, line)[1],
-            "function": name or plain_name(loop.loop.function.symbol), "source": _line(file, line), "depth": loop.depth,
+            "function": name or plain_name(loop.loop.function.symbol), "source": line_of(file, line).strip(),
+            "depth": loop.depth,
         },
-        "sources": _listings([loop.place, *shown]),
+        "sources": functions_around([loop.place, *shown]),
         "instructions": [
             {"text": i.text, "comment": called.get(id(i), i.comment), "file": place[0], "line": place[1]}
             for i, place in zip(loop.loop.instructions, shown, strict=True)
         ],
-        "verdicts": judged, "summary": _summary(judged, loop), "remarks": remarks.about(answer["remarks"], loop.place),
+        "verdicts": found_verdicts, "summary": _summary(found_verdicts, loop),
+        "remarks": remarks.about(answer["remarks"], loop.place),
     }  # fmt: skip
 
 
@@ -218,27 +214,11 @@ def _shown(instruction: Instruction) -> Place:
     return (named or ours or list(instruction.places) or [("", 0)])[-1]
 
 
-def _line(file: str, line: int) -> str:
-    text = sources.text_of(file)
-    return text[line - 1].strip() if 0 < line <= len(text) else ""
-
-
-def _listings(places: list[Place]) -> list[dict[str, Any]]:
-    """The functions that hold these lines, in the order in which they are met."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    for file, line in places:
-        if file:
-            name, first, last = sources.function_around(file, line)
-            lines = list(sources.text_of(file)[first - 1 : last])
-            found.setdefault((file, first), {"file": file, "function": name, "first": first, "lines": lines})
-    return list(found.values())
-
-
-def _summary(judged: list[dict[str, Any]], loop: Candidate) -> str:
-    bad = [verdict for verdict in judged if verdict["good"] is False and verdict["cure"]]
+def _summary(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
+    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["cure"]]
     if bad:
         return f"What to change first: {bad[0]['name']} ({bad[0]['answer']})."
-    traffic = next(verdict for verdict in judged if verdict["name"] == "loads and stores")
+    traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
     limit = "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
     return f"Nothing stands in its way: {limit} is the limit."
 
@@ -247,73 +227,17 @@ def as_text(found: dict[str, Any]) -> str:
     """For a terminal of 100 columns."""
     unit, loop = found["vector_unit"], found["loop"]
     options = ", ".join(f"{key}={_option(value)}" for key, value in found["options"].items() if value and key[0] != "_")
-    lines = [
-        *_wrapped(f"{found['target']}({found['signature']})", ""),
-        *_wrapped(f"compiled with {options or 'no options'}, for {found['cpu']} with {unit['name']}: "
-                  f"{unit['registers']} vector registers of {unit['bits']} bits", ""),
-        "", *_wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}", ""), "",
-    ]  # fmt: skip
-    for verdict in found["verdicts"]:
-        mark = {True: "✓", False: "✗", None: "·"}[verdict["good"]]
-        lines += _wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{mark} {verdict['name']}")
-    lines += ["", *_wrapped(found["summary"], "")]
-    cures: dict[str, list[str]] = {}
-    for verdict in found["verdicts"]:
-        if verdict["good"] is False and verdict["cure"]:
-            cures.setdefault(verdict["cure"], []).append(verdict["name"])
-    for cure, names in cures.items():
-        lines += _wrapped(cure, f"→ {names[0]}")
-    return "\n".join([*lines, "", *_listing(found)])
+    return "\n".join([
+        *wrapped(f"{found['target']}({found['signature']})"),
+        *wrapped(f"compiled with {options or 'no options'}, for {found['cpu']} with {unit['name']}: "
+                 f"{unit['registers']} vector registers of {unit['bits']} bits"),
+        "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
+        *judged(found), "",
+        *beside(found["instructions"], loop, f"one turn of the loop: {len(found['instructions'])} instructions"),
+        "The target of an instruction stands last; what is in brackets is an address in memory.",
+        KEY,
+    ])  # fmt: skip
 
 
 def _option(value: Any) -> str:
     return "{" + ", ".join(map(str, value)) + "}" if isinstance(value, list) else str(value)
-
-
-def short(file: str) -> str:
-    for folder in (Path.cwd(), _PACKAGE):
-        if Path(file).is_relative_to(folder):
-            return str(Path(file).relative_to(folder))
-    return file
-
-
-def _wrapped(text: str, head: str) -> list[str]:
-    """Lines behind a head that stands in a column of its own, if there is one."""
-    indent = NAME if head else 0
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{head:{indent}}" if indent else "", subsequent_indent=" " * indent,
-        break_on_hyphens=False,
-    )  # fmt: skip
-
-
-def _listing(found: dict[str, Any]) -> list[str]:
-    """Source on the left, where it changes; what it became on the right, in the order of the machine."""
-    loop = found["loop"]
-    lines = [f"{'line  source':{SOURCE}}  one turn of the loop: {len(found['instructions'])} instructions", "─" * WIDTH]
-    text = sources.text_of(loop["file"])
-    header = text[loop["line"] - 1] if loop["line"] <= len(text) else ""
-    margin = len(header) - len(header.lstrip())
-    before: Place = ("", 0)
-    file = loop["file"]
-    for instruction in found["instructions"]:
-        place = instruction["file"], instruction["line"]
-        left = ""
-        if place != before and place[1]:
-            if place[0] != file:
-                file = place[0]
-                lines.append(f"      in {Path(file).name}:")
-            source = sources.text_of(file)
-            code = source[place[1] - 1] if place[1] <= len(source) else ""
-            code = code[min(margin, len(code) - len(code.lstrip())) :] if file == loop["file"] else code.strip()
-            code = code.partition("  #")[0] if len(code) > SOURCE - 6 else code
-            left = f"{place[1]:4}  {code}"
-            before = place
-        left = left if len(left) <= SOURCE else left[: SOURCE - 1] + "…"
-        called = f"  # {instruction['comment']}" if instruction["text"].startswith("call") else ""
-        lines.append(f"{left:{SOURCE}}  {instruction['text']}{called[: WIDTH - SOURCE - 16]}".rstrip())
-    return [
-        *lines,
-        "─" * WIDTH,
-        "The target of an instruction stands last; what is in brackets is an address in memory.",
-        "✓ as it should be   ✗ to be mended   · may have to be so",
-    ]

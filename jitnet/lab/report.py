@@ -17,11 +17,12 @@ import llvmlite
 import numba
 import numpy as np
 
-from .. import __version__, backend, checks, storage
+from .. import __version__, backend, checks, gpu, storage
 from ..kernels import LADDERS
 from ..progress import Report, stage
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
+from .listing import short
 from .page.charts import roofline_places
 from .words import SPEEDS, count, duration, share, spread
 
@@ -43,8 +44,8 @@ def investigate(
     """All that the page shows, as one JSON object.
 
     Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
-    of it; there are none for a training step, and on machines that it cannot read), ledger (of `ledger.account`);
-    versions, date.
+    of it; there are none for a training step, and on machines that it cannot read), ledger (of `ledger.account`), card
+    (of `on_card`); versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
     ladder.shape_of(size)  # what is wrong is told before anything is measured
@@ -60,7 +61,8 @@ def investigate(
         explained = explain.explain_all(requests, stage("explaining", in_chapter)) if requests else []
         costs = ledger.account(operation, dtype=dtype, report=stage("ledger", in_chapter))
         chapters.append({
-            "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs
+            "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs,
+            "card": on_card(operation, size, stage("the card", in_chapter)),
         })  # fmt: skip
     return {
         "machine": limits, "chapters": chapters, "date": datetime.date.today().isoformat(),
@@ -69,6 +71,32 @@ def investigate(
             "llvmlite": llvmlite.__version__, "NumPy": np.__version__,
         },
     }  # fmt: skip
+
+
+def on_card(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any] | None:
+    """What is known of an operation on the card; None if it has no kernels there, or nothing compiles them.
+
+    Keys: explanations (rung -> what `card.explaining.explain` says of it, for the card at hand or else for 9.0), ladder
+    (of `ladder.measure_card`; None where there is no card), obstacle (why there is none, or None).
+    """
+    if importlib.util.find_spec("numba_cuda") is None:
+        return None
+    from ..kernels.cuda import LADDERS as KERNELS
+    from .card import explaining
+
+    if operation not in KERNELS or explaining.obstacle():
+        return None
+    obstacle = gpu.obstacle()
+    capability = explaining.OF_A_CARD if obstacle else explaining.at_hand()
+    return {
+        "explanations": {
+            name: explaining.explain(f"{operation}.{name}", capability, report)
+            for name, rung in KERNELS[operation].items()
+            if rung.capability <= capability
+        },
+        "ladder": None if obstacle else ladder.measure_card(operation, size, report),
+        "obstacle": obstacle,
+    }
 
 
 def write(found: dict[str, Any], path: str | Path, command: str = "jitnet report") -> None:
@@ -129,6 +157,40 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
         "threads": count(threads, "thread"), "several": threads > 1,
         "limit": result["limit"], "rungs": rungs,
         "ledger": {"subject": ledger.subject(costs), "unit": ledger.unit_of(costs), "table": ledger.table(costs)},
+        "card": _card(chapter["card"]) if chapter["card"] else None,
+    }  # fmt: skip
+
+
+def _card(found: dict[str, Any]) -> dict[str, Any]:
+    """The rungs of the card as rows of a table, with their speed if there was a card."""
+    measured = found["ladder"]
+    names = ["registers", "spilled", "shared", "warps", "limited by", "multiply-adds a load"]
+    if measured:
+        names += [measured["unit"], "time"]
+    rungs = {rung["name"]: rung for rung in measured["rungs"]} if measured else {}
+    rows = []
+    for name, explained in found["explanations"].items():
+        launch = next(launch for launch in explained["launches"] if launch["main"])
+        known, each = launch["registers"] is not None, explained["counts"]["per_load"]
+        cells = [
+            launch["registers"] if known else "?", f"{launch['spilled']} B" if known else "?",
+            f"{launch['shared']:,} B", f"{launch['warps']}/{launch['most_warps']}" if known else "?",
+            launch["limits"] or "", "" if each is None else f"{each:.3g}",
+        ]  # fmt: skip
+        if name in rungs:
+            rung = rungs[name]
+            about = spread(rung["low"], rung["seconds"], rung["high"])
+            cells += [f"{rung[SPEEDS[measured['unit']]]:.4g}", f"{duration(rung['seconds'])} {about}"]
+        bad = [verdict for verdict in explained["verdicts"] if verdict["good"] is False]
+        rows.append({
+            "name": name, "cells": [*cells, *([""] * (len(names) - len(cells)))], "bad": bad,
+            "idea": explained["idea"].partition(" Reads ")[0].replace("`", ""),
+        })  # fmt: skip
+    first = next(iter(found["explanations"].values()))
+    return {
+        "names": names, "rows": rows, "capability": first["capability"], "compiler": first["compiler"],
+        "measured": ladder.subject(measured) if measured else "", "obstacle": found["obstacle"],
+        "command": f"jitnet explain {first['target']} --backend cuda",
     }  # fmt: skip
 
 
@@ -186,7 +248,7 @@ def _explained(prefix: str, found: dict[str, Any]) -> dict[str, Any]:
             }
             for number, text in enumerate(coloured, listing["first"])
         ]  # fmt: skip
-        title = f"{listing['function']} in {explain.short(listing['file'])}"
+        title = f"{listing['function']} in {short(listing['file'])}"
         sources.append({"title": title, "lines": lines})
     texts = _coloured([instruction["text"] for instruction in found["instructions"]], "gas")
     assembly = []

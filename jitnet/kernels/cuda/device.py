@@ -33,7 +33,7 @@ ALIGNMENT = None if SIMULATED else 16
 WARP = 32
 """Threads that run in step, and whose loads are served together."""
 
-device: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True)
+device: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True, lineinfo=True)
 """For helpers that kernels call: each is inlined, with its constants, so that loops over them can be unrolled."""
 
 

@@ -34,8 +34,9 @@ def copy_tile(A, r0, c0, rows, columns, tile, threads):
             r, c = number // columns, number % columns
         else:
             r, c = number % rows, number // rows
-        inside = r0 + r < A.shape[0] and c0 + c < A.shape[1]
-        tile[r, c] = A[r0 + r, c0 + c] if inside else float32(0)
+        i, j = natural(r0 + r), natural(c0 + c)
+        inside = i < A.shape[0] and j < A.shape[1]
+        tile[r, c] = A[i, j] if inside else float32(0)
 
 
 @device

@@ -14,7 +14,7 @@ import numpy as np
 
 from .arithmetic import TYPES, Values, matrix_product, meaning
 from .memory import WORD, Fault, GlobalMemory, Ints, SharedMemory
-from .program import Instruction, Program
+from .program import Program, Step
 
 LANES = 8192
 """Threads that run side by side, if there are so many: as many blocks as make that."""
@@ -25,7 +25,7 @@ WARP = 32
 class Access(NamedTuple):
     """What some threads ask of memory by one instruction."""
 
-    instruction: Instruction
+    step: Step
     addresses: Ints
     size: int
     """Bytes for each thread."""
@@ -129,41 +129,41 @@ class _Group:
         self.entered[block] += np.count_nonzero(warps)
         mask = None if runs.all() else runs
         self.at[runs] = block + 1
-        for instruction in self.program.blocks[block]:
+        for step in self.program.blocks[block]:
             active = mask
-            if instruction.guard:
-                holds = self.registers[instruction.guard.lstrip("!")]
-                active = runs & (~holds if instruction.guard[0] == "!" else holds)
+            if step.guard:
+                holds = self.registers[step.guard.lstrip("!")]
+                active = runs & (~holds if step.guard[0] == "!" else holds)
             try:
-                self._execute(instruction, active)
+                self._execute(step, active)
             except Fault as fault:
                 lane = fault.lane + self.first
-                file, line = instruction.place
+                text, (file, line) = step.instruction
                 where = f" ({file}, line {line})" if file else ""
                 raise Fault(
-                    f"thread {lane % self.threads} of block {lane // self.threads}: {fault}: {instruction.text}{where}"
+                    f"thread {lane % self.threads} of block {lane // self.threads}: {fault}: {text}{where}"
                 ) from None
             except KeyError as unknown:
-                raise NotImplementedError(f"{instruction.text}: no interpretation of {unknown}") from unknown
+                raise NotImplementedError(f"{step.instruction.text}: no interpretation of {unknown}") from unknown
 
-    def _execute(self, instruction: Instruction, active: Values | None) -> None:
-        name, operands = instruction.opcode[0], instruction.operands
+    def _execute(self, step: Step, active: Values | None) -> None:
+        name, operands = step.opcode[0], step.operands
         if name == "bra":
-            self.at[active if active is not None else slice(None)] = self.program.targets[operands[0]]
+            self.at[active if active is not None else slice(None)] = self.program.labels[operands[0]]
         elif name == "ret":
             self.at[active if active is not None else slice(None)] = len(self.program.blocks)
         elif name == "bar":
             self.waits[active if active is not None else slice(None)] = True
-        elif name == "ld" and instruction.opcode[1] == "param":
-            kind = TYPES[instruction.opcode[-1]]
+        elif name == "ld" and step.opcode[1] == "param":
+            kind = TYPES[step.opcode[-1]]
             number = self.values[operands[1].strip("[]")]
             self._write(operands[0], np.asarray(number).astype(kind), active)
         elif name in ("ld", "st"):
-            self._move(instruction, active)
+            self._move(step, active)
         elif name == "mma":
             self._multiply_matrices(operands, active)
         else:
-            means = meaning(instruction.opcode)
+            means = meaning(step.opcode)
             values = [self._value(o, kind) for o, kind in zip(operands[1:], means.operands, strict=True)]
             self._write(operands[0], means.function(*values), active)
 
@@ -185,10 +185,10 @@ class _Group:
             value = value.view(register.dtype)
         np.copyto(register, value, where=True if active is None else active)
 
-    def _move(self, instruction: Instruction, active: Values | None) -> None:
+    def _move(self, step: Step, active: Values | None) -> None:
         """ld and st, of global and of shared memory, of one number or a few that lie side by side."""
-        name, space, *_, kind = instruction.opcode
-        target, source = instruction.operands if name == "ld" else instruction.operands[::-1]
+        name, space, *_, kind = step.opcode
+        target, source = step.operands if name == "ld" else step.operands[::-1]
         numbers, address = target.strip("{}").replace(" ", "").split(","), source.strip("[]")
         lanes = self.lanes if active is None else np.flatnonzero(active)
         if not lanes.size:
@@ -204,7 +204,7 @@ class _Group:
         except Fault as fault:
             raise Fault(f"{'reads' if name == 'ld' else 'writes'} {fault}", fault.lane - shift) from None
         if self.watch is not None:
-            self.watch(Access(instruction, addresses, WORD * words, lanes))
+            self.watch(Access(step, addresses, WORD * words, lanes))
         if name == "ld":
             found = memory.load(first, words).view(TYPES[kind])
             for column, number in enumerate(numbers):

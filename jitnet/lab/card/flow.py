@@ -1,80 +1,72 @@
-"""The ways through a kernel's PTX: blocks of instructions, branches, and barriers that some threads miss."""
+"""The ways through a kernel's PTX: which depend on the thread, and the barriers that some threads miss."""
 
+import functools
 import re
+from collections.abc import Callable
+
+from .graph import Graph, Instruction
+from .program import blocks_of
 
 
-class Flow:
-    """The ways through a kernel's PTX: which branches depend on the thread, and what lies on only some of their ways.
+class Flow(Graph):
+    """The blocks of a kernel's PTX. If it was compiled with lines, its instructions have places.
 
     A register depends on the thread if it is made from a thread's index, from something loaded from an address that
     does, or from shared memory, or is written where only some threads come. A barrier there makes the others wait.
     """
 
     def __init__(self, text: str) -> None:
-        self.blocks: list[list[str]] = [[]]
-        labels: dict[str, int] = {}
-        body = text[text.rindex("\n{") :]
-        for line in (line.strip() for line in body.splitlines()):
-            label = re.fullmatch(r"(\$L\w+):", line)
-            if label or (self.blocks[-1] and re.match(r"(@!?%\w+ )?(bra|ret)", self.blocks[-1][-1])):
-                self.blocks.append([])
-            if label:
-                labels[label[1]] = len(self.blocks) - 1
-            elif re.match(r"@|[a-z]+[\d.]", line) or line.startswith(("ret", "bra")):
-                self.blocks[-1].append(line)
-        self.end = len(self.blocks)
-        self.next = [self._successors(b, labels) for b in range(self.end)]
-        self.after = self._postdominators()
+        blocks, labels = blocks_of(text)
+        super().__init__(blocks, [_successors(b, blocks, labels) for b in range(len(blocks))])
 
-    def _successors(self, b: int, labels: dict[str, int]) -> list[int]:
-        last = self.blocks[b][-1] if self.blocks[b] else ""
-        if last.startswith("ret"):
-            return [self.end]
-        target = re.search(r"bra(?:\.uni)?\s+(\$L\w+)", last)
-        if target is None:
-            return [b + 1]
-        return [labels[target[1]]] + ([b + 1] if last.startswith("@") else [])
+        self.after = self.postdominators()
+        self._moved = [[_registers(text) for text, _ in block] for block in blocks]
 
-    def _postdominators(self) -> list[set[int]]:
-        """For each block, those that every way from it to the end leads through, itself included."""
-        everything = set(range(self.end + 1))
-        after = [set(everything) for _ in range(self.end)] + [{self.end}]
-        changed = True
-        while changed:
-            changed = False
-            for b in reversed(range(self.end)):
-                new = {b} | set.intersection(*(after[s] for s in self.next[b]))
-                changed |= new != after[b]
-                after[b] = new
-        return after
+    @functools.cached_property
+    def parting(self) -> dict[int, set[int]]:
+        """Blocks that end with a branch which the threads of a warp may take differently -> the blocks that some miss.
 
-    def _partly_visited(self, b: int) -> set[int]:
-        """The blocks between a branch at the end of `b` and the place where its ways meet again."""
-        meeting = self.after[b] - {b}
-        seen: set[int] = set()
-        todo = list(self.next[b])
-        while todo:
-            block = todo.pop()
-            if block not in meeting and block not in seen:
-                seen.add(block)
-                todo += self.next[block]
-        return seen
+        What is made between such a branch and the place where its ways meet depends on the thread from there on.
+        """
+        return self._parting(lambda region: self._written(region) & self._read(set(range(self.end)) - region))
 
-    def barriers_that_some_threads_miss(self) -> list[str]:
+    def _parting(self, changed: Callable[[set[int]], set[str]]) -> dict[int, set[int]]:
+        """`changed` says which registers depend on the thread because some threads miss these blocks."""
+        found: dict[int, set[int]] = {}
         depends: set[str] = set()
-        partly: set[int] = set()
-        size = -1
-        while size != len(depends) + len(partly):
-            size = len(depends) + len(partly)
+        before = -1
+        while before != len(depends) + len(found):
+            before = len(depends) + len(found)
             for b, block in enumerate(self.blocks):
-                for line in block:
-                    written, read = _registers(line)
-                    if b in partly or depends & read or re.search(r"%tid|%laneid|ld\.shared|atom", line):
+                for (text, _), (written, read) in zip(block, self._moved[b], strict=True):
+                    if depends & read or re.search(r"%tid|%laneid|ld\.shared|atom", text):
                         depends |= written
-                last = block[-1] if block else ""
-                if last.startswith("@") and depends & set(re.findall(r"%\w+", last)):
-                    partly |= self._partly_visited(b)
-        return [line for b in sorted(partly) for line in self.blocks[b] if line.startswith(("bar.", "barrier"))]
+                last = block[-1].text if block else ""
+                if b not in found and last.startswith("@") and depends & set(re.findall(r"%\w+", last)):
+                    found[b] = self.around(self.next[b], self.next, self.after[b] - {b}) - {self.end}
+            depends |= set[str]().union(*(changed(region) for region in found.values()))
+        return found
+
+    def _written(self, blocks: set[int]) -> set[str]:
+        return {register for b in blocks for written, _ in self._moved[b] for register in written}
+
+    def _read(self, blocks: set[int]) -> set[str]:
+        return {register for b in blocks for _, read in self._moved[b] for register in read}
+
+    def barriers_that_some_threads_miss(self) -> list[Instruction]:
+        """Found with all that is written in blocks that some threads miss taken to depend on the thread."""
+        missed = set[int]().union(*self._parting(self._written).values())
+        return [i for b in sorted(missed) for i in self.blocks[b] if i.text.startswith(("bar.", "barrier"))]
+
+
+def _successors(b: int, blocks: list[list[Instruction]], labels: dict[str, int]) -> list[int]:
+    last = blocks[b][-1].text if blocks[b] else ""
+    if last.startswith("ret"):
+        return [len(blocks)]
+    target = re.search(r"bra(?:\.uni)?\s+(\$L\w+)", last)
+    if target is None:
+        return [b + 1]
+    return [labels[target[1]]] + ([b + 1] if last.startswith("@") else [])
 
 
 def _registers(line: str) -> tuple[set[str], set[str]]:

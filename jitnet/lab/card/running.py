@@ -29,7 +29,7 @@ class Ran(NamedTuple):
 @functools.cache
 def program_of(launch: Launch, capability: tuple[int, int] = CAPABILITY) -> Program:
     """What the compiler makes of a kernel, read."""
-    return Program(compiling.ptx_of(launch, capability))
+    return Program(compiling.ptx_of(launch, capability, lines=True))
 
 
 def run(

@@ -19,7 +19,7 @@ from ..contest.contestants import PRODUCTS
 from ..oracle import Shape
 from .executing import WARP, Access
 from .memory import WORD, Ints
-from .program import Instruction
+from .program import Step
 from .running import CAPABILITY, run
 
 SECTOR = 32
@@ -61,7 +61,7 @@ class _Counter:
         self.trips = {"global": 0, "shared": 0, "written": 0}
 
     def __call__(self, access: Access) -> None:
-        name, space = access.instruction.opcode[:2]
+        name, space = access.step.opcode[:2]
         if name == "st":
             if space == "shared":
                 return
@@ -90,11 +90,11 @@ def _distinct(a: Ints, b: Ints) -> Any:
     return np.unique(np.stack([a, b], axis=1), axis=0)
 
 
-def _multiply_adds(instruction: Instruction) -> int:
+def _multiply_adds(step: Step) -> int:
     """Of a warp."""
-    if instruction.opcode[0] == "mma":
+    if step.opcode[0] == "mma":
         return TF32_PRODUCTS
-    return WARP if instruction.opcode[:2] == ("fma", "rn") else 0
+    return WARP if step.opcode[:2] == ("fma", "rn") else 0
 
 
 def shape_of(operation: str) -> Shape:
@@ -119,12 +119,12 @@ def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -
     ]
     ran = run(rung, *arguments, capability=capability, watch=counter, order=lambda count: range(min(count, BLOCKS)))
     done = [
-        (times, instruction)
+        (times, step)
         for launch in ran
         for times, block in zip(launch.entered.tolist(), launch.program.blocks, strict=True)
-        for instruction in block
+        for step in block
     ]
-    products = [(times, _multiply_adds(instruction)) for times, instruction in done]
+    products = [(times, _multiply_adds(step)) for times, step in done]
     return Traffic(
         sum(times * count for times, count in products),
         sum(times for times, _ in done),

@@ -1,0 +1,106 @@
+"""How an explanation is shown on a terminal: verdicts, and the source beside what it became."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from .machine_code import sources
+from .machine_code.assembly import Place
+
+WIDTH = 100
+NAME = 20
+SOURCE = 50
+"""Columns of the text: all, the name of a verdict, the source beside the machine code."""
+
+KEY = "✓ as it should be   ✗ to be mended   · may have to be so"
+
+_PACKAGE = Path(__file__).parents[2]
+
+
+def short(file: str) -> str:
+    """The name of a file as seen from here, or from the package."""
+    for folder in (Path.cwd(), _PACKAGE):
+        if Path(file).is_relative_to(folder):
+            return str(Path(file).relative_to(folder))
+    return file
+
+
+def line_of(file: str, line: int) -> str:
+    text = sources.text_of(file)
+    return text[line - 1] if 0 < line <= len(text) else ""
+
+
+def functions_around(places: list[Place]) -> list[dict[str, Any]]:
+    """The functions that hold these lines, in the order in which they are met: file, function, first, lines."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for file, line in places:
+        if file:
+            name, first, last = sources.function_around(file, line)
+            lines = list(sources.text_of(file)[first - 1 : last])
+            found.setdefault((file, first), {"file": file, "function": name, "first": first, "lines": lines})
+    return list(found.values())
+
+
+def wrapped(text: str, head: str = "") -> list[str]:
+    """Lines behind a head that stands in a column of its own, if there is one."""
+    indent = NAME if head else 0
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"{head:{indent}}" if indent else "", subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def judged(found: dict[str, Any]) -> list[str]:
+    """The verdicts, the summary, and each cure once."""
+    lines = []
+    for verdict in found["verdicts"]:
+        mark = {True: "✓", False: "✗", None: "·"}[verdict["good"]]
+        lines += wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{mark} {verdict['name']}")
+    lines += ["", *wrapped(found["summary"])]
+    cures: dict[str, list[str]] = {}
+    for verdict in found["verdicts"]:
+        if verdict["good"] is False and verdict["cure"]:
+            cures.setdefault(verdict["cure"], []).append(verdict["name"])
+    for cure, names in cures.items():
+        lines += wrapped(cure, f"→ {names[0]}")
+    return lines
+
+
+def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str, run: int = 0) -> list[str]:
+    """Source on the left, where it changes; what it became on the right, in the order of the machine.
+
+    run     how many instructions in a row that do the same for one line are shown; the others are counted. 0: all
+    """
+    lines = [f"{'line  source':{SOURCE}}  {title}", "─" * WIDTH]
+    header = line_of(loop["file"], loop["line"])
+    margin = len(header) - len(header.lstrip())
+    before: Place = ("", 0)
+    file = loop["file"]
+    alike = 0
+    last = None
+    for instruction in instructions:
+        place = instruction["file"], instruction["line"]
+        does = place, instruction["text"].split()[0]
+        alike = alike + 1 if does == last else 1
+        if run and alike > run:
+            lines[-1 if alike > run + 1 else len(lines) :] = [f"{'':{SOURCE}}  … {alike - run} more of {does[1]}"]
+            continue
+        last = does
+        left = ""
+        if place != before and place[1]:
+            if place[0] != file:
+                file = place[0]
+                lines.append(f"      in {Path(file).name}:")
+            code = line_of(*place)
+            code = code[min(margin, len(code) - len(code.lstrip())) :] if file == loop["file"] else code.strip()
+            code = code.partition("  #")[0] if len(code) > SOURCE - 6 else code
+            left = f"{place[1]:4}  {code}"
+            before = place
+        called = f"  # {instruction['comment']}" if instruction["text"].startswith("call") else ""
+        right = _cut(instruction["text"] + called, WIDTH - SOURCE - 2)
+        lines.append(f"{_cut(left, SOURCE):{SOURCE}}  {right}".rstrip())
+    return [*lines, "─" * WIDTH]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
