@@ -48,7 +48,7 @@ def verdict(found, name):
 
 def explained_by_ptx_alone(rung):
     disassembly.disassembler = lambda: None  # which takes half a second each time
-    return explaining.explain(rung, "8.0")
+    return explaining.explain(rung, "8.0", counted=False)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def registry():
     """Every rung, for two cards, at the same time."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         there = other.map(explained_by_ptx_alone, RUNGS)
-        here = [explaining.explain(rung, "9.0") for rung in RUNGS]
+        here = [explaining.explain(rung, "9.0", counted=False) for rung in RUNGS]
         return {(found["target"], found["capability"]): found for found in (*here, *there)}
 
 
@@ -74,7 +74,9 @@ def test_every_kernel_of_the_registry(registry, rung, capability):
     if found["loop"]["depth"]:
         assert found["loop"]["source"].startswith(("for ", "while "))
         assert found["loop"]["line"] < found["loop"]["last"]
-    assert (operation in PRODUCTS) == (found["loop"]["depth"] == 2 or name in ("naive", "coalesced", "shared", "tensorcore"))
+    assert (operation in PRODUCTS) == (
+        found["loop"]["depth"] == 2 or name in ("naive", "coalesced", "shared", "tensorcore")
+    )
     listed = {(s["file"], s["first"] + n): line for s in found["sources"] for n, line in enumerate(s["lines"])}
     for instruction in found["instructions"]:
         if instruction["line"]:
@@ -162,6 +164,19 @@ def test_what_is_known_of_single_rungs(registry):
     assert "There is no loop" in explaining.as_text(registry["sigmoid.elements", "9.0"])
     assert " more of fma.rn.f32" in explaining.as_text(best)
     assert "Left out: " in explaining.as_text(registry["matmul.tensorcore", "9.0"])
+
+
+def test_trips_to_memory_are_counted():
+    """Threads of `naive` read two numbers for each multiply-add, and are sent 33 bytes; of `coalesced` 5."""
+    naive, coalesced = (
+        verdict(explaining.explain(f"matmul.{rung}"), "trips to memory") for rung in ("naive", "coalesced")
+    )
+    assert (naive["good"], coalesced["good"]) == (False, True)
+    assert naive["answer"] == "33 bytes are sent for each multiply-add"
+    assert coalesced["answer"] == "5 bytes are sent for each multiply-add"
+    assert "its threads read 8 bytes" in naive["evidence"]
+    assert "`coalesced`" in naive["cure"]
+    assert verdict(explaining.explain("sigmoid.elements"), "trips to memory")["good"]
 
 
 @with_disassembler
@@ -452,7 +467,7 @@ def test_machine_code_is_understood():
 
 def test_the_command_line():
     result = jitnet_command("explain", "matmul.naive", "--backend", "cuda")
-    assert "measuring 1/1: what Numba makes of matmul.naive for the card" in result.stderr
+    assert "measuring 1/2: what Numba makes of matmul.naive for the card" in result.stderr
     assert "✗ reuse             0.5 multiply-adds for each number fetched" in result.stdout
     assert "total += A[i, k] * B[k, j]" in result.stdout
     result = jitnet_command("explain", "relu.elements", "--backend", "cuda", "--capability", "8.0", "--json", "--quiet")

@@ -123,7 +123,7 @@ def _explain_card(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise checks.Error(str(error)) from None
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
-        found = explaining.explain(options.target, options.capability or "9.0", show.measuring)
+        found = explaining.explain(options.target, options.capability or "9.0", report=show.measuring)
     print(json.dumps(found) if options.json else explaining.as_text(found))
     return 0
 

@@ -83,14 +83,15 @@ def on_card(operation: str, size: str | int = 512, report: Report | None = None)
         return None
     from ..kernels.cuda import LADDERS as KERNELS
     from .card import explaining
+    from .card.running import CAPABILITY
 
     if operation not in KERNELS or explaining.obstacle():
         return None
     obstacle = gpu.obstacle()
-    capability = explaining.OF_A_CARD if obstacle else explaining.at_hand()
+    capability = CAPABILITY if obstacle else explaining.at_hand()
     return {
         "explanations": {
-            name: explaining.explain(f"{operation}.{name}", capability, report)
+            name: explaining.explain(f"{operation}.{name}", capability, report=report)
             for name, rung in KERNELS[operation].items()
             if rung.capability <= capability
         },
@@ -164,7 +165,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
 def _card(found: dict[str, Any]) -> dict[str, Any]:
     """The rungs of the card as rows of a table, with their speed if there was a card."""
     measured = found["ladder"]
-    names = ["registers", "spilled", "shared", "warps", "limited by", "multiply-adds a load"]
+    names = ["registers", "spilled", "shared", "warps", "limited by", "multiply-adds a load", "bytes sent", "useful"]
     if measured:
         names += [measured["unit"], "time"]
     rungs = {rung["name"]: rung for rung in measured["rungs"]} if measured else {}
@@ -176,6 +177,7 @@ def _card(found: dict[str, Any]) -> dict[str, Any]:
             launch["registers"] if known else "?", f"{launch['spilled']} B" if known else "?",
             f"{launch['shared']:,} B", f"{launch['warps']}/{launch['most_warps']}" if known else "?",
             launch["limits"] or "", "" if each is None else f"{each:.3g}",
+            f"{explained['counted']['bytes']:.3g}", f"{explained['counted']['useful']:.0%}",
         ]  # fmt: skip
         if name in rungs:
             rung = rungs[name]

@@ -4,24 +4,25 @@
     found = explaining.explain("matmul.warptile")
     print(explaining.as_text(found))
 
-Nothing is run, and neither a card nor a driver is needed: kernels are compiled for a compute capability
-(`compiling.py`), their code is read (`flow.py`, `disassembly.py`), the loop that costs most is chosen (`hottest.py`)
-and judged (`judging.py`), and what a multiprocessor holds of it is calculated (`occupancy.py`).
+Neither a card nor a driver is needed: kernels are compiled for a compute capability (`compiling.py`), their code is
+read (`flow.py`, `disassembly.py`), the loop that costs most is chosen (`hottest.py`) and judged (`judging.py`), what a
+multiprocessor holds of it is calculated (`occupancy.py`), and what it asks of memory is counted (`traffic.py`).
 """
 
 import importlib.metadata
 import re
-from collections.abc import Callable
 from typing import Any
 
 from ... import checks
 from ...kernels.cuda import LADDERS
 from ...kernels.cuda.device import SIMULATED, cuda
 from ...kernels.cuda.ladders import Launch, Rung
+from ...progress import Report
 from ..contest.contestants import PRODUCTS
 from ..listing import KEY, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
 from ..words import count
+from . import traffic
 from .compiling import HOW_TO_GET, assembled, has_assembler, ptx_of
 from .disassembly import HOW_TO_GET as HOW_TO_DISASSEMBLE
 from .disassembly import disassembled
@@ -30,11 +31,7 @@ from .graph import Instruction
 from .hottest import hottest
 from .judging import Facts, shared_bytes, verdicts
 from .occupancy import CARDS, Resident, resident
-
-Report = Callable[[int, int, str], object]
-
-OF_A_CARD = (9, 0)
-"""The compute capability that kernels are explained for if nobody says another."""
+from .running import CAPABILITY
 
 TABLE = (
     "threads and bytes of shared memory of a block; registers and spilled bytes of a thread; bytes of code; blocks and "
@@ -45,12 +42,15 @@ RUN = 4
 """Instructions in a row that do the same for one line are shown so often, and then counted."""
 
 
-def explain(target: str, capability: str | tuple[int, int] = OF_A_CARD, report: Report | None = None) -> dict[str, Any]:
+def explain(
+    target: str, capability: str | tuple[int, int] = CAPABILITY, counted: bool = True, report: Report | None = None
+) -> dict[str, Any]:
     """Explain a rung of the card, `operation.rung` of `jitnet.kernels.cuda.LADDERS`, for a compute capability.
 
     A rung may have several launches: the same kernel with a small and a large tile, and one that finishes what the
     first began. Figures are given for each; the loop, its code and the verdicts are those of the launch whose hottest
-    loop calculates most, which is the large tile of a product.
+    loop calculates most, which is the large tile of a product. What it asks of memory is `counted`, if you wish: that
+    takes the interpreter a second or some (`traffic.py`).
 
     Keys of the result, which is made of dicts, lists, texts and numbers alone:
 
@@ -67,6 +67,7 @@ def explain(target: str, capability: str | tuple[int, int] = OF_A_CARD, report: 
     sources         a list of functions that are part of the loop: file, function, first (line), lines
     instructions    of its PTX: text, file, line ("" and 0 where it has none)
     machine_code    the same of the machine code; None where nvdisasm is missing
+    counted         what `traffic.each` says of the rung, or None
     verdicts        name, answer, good (True, False, or None for neither), evidence, cure
     summary         in one sentence
 
@@ -74,20 +75,25 @@ def explain(target: str, capability: str | tuple[int, int] = OF_A_CARD, report: 
     """
     cc = checked_capability(capability)
     rung = _rung(target, cc)
+    operation, name = target.split(".")
     compiled: list[Compiled] = []
+    steps = len(rung.launches) + counted
     for launch in rung.launches:
         if report:
-            report(len(compiled), len(rung.launches), f"what Numba makes of {target} for the card")
-        compiled.append(Compiled(launch, cc, target.split(".")[0] in PRODUCTS))
+            report(len(compiled), steps, f"what Numba makes of {target} for the card")
+        compiled.append(Compiled(launch, cc, operation in PRODUCTS))
+    if report and counted:
+        report(steps - 1, steps, f"what {target} asks of memory")
+    asked = traffic.each(operation, traffic.count(operation, name, cc)) if counted else None
     if report:
-        report(len(compiled), len(compiled), "")
+        report(steps, steps, "")
     main = max(compiled, key=lambda launch: launch.loop.work)
     found = {
         "target": target, "idea": " ".join((rung.__doc__ or "").split()), "capability": f"{cc[0]}.{cc[1]}",
         "compiler": f"numba-cuda {importlib.metadata.version('numba-cuda')}",
         "launches": [launch.figures() | {"main": launch is main} for launch in compiled],
     }  # fmt: skip
-    return found | main.explained()
+    return found | main.explained(asked)
 
 
 def obstacle() -> str | None:
@@ -109,7 +115,7 @@ def _known() -> list[tuple[int, int]]:
 def at_hand() -> tuple[int, int]:
     """The compute capability of the card that is here, or the usual one if that is not known."""
     major, minor = cuda.get_current_device().compute_capability
-    return (major, minor) if (major, minor) in _known() else OF_A_CARD
+    return (major, minor) if (major, minor) in _known() else CAPABILITY
 
 
 def checked_capability(capability: str | tuple[int, int]) -> tuple[int, int]:
@@ -165,11 +171,12 @@ class Compiled:
             **{key: getattr(there, key) if there else None for key in ("blocks", "warps", "most_warps", "limits")},
         }  # fmt: skip
 
-    def explained(self) -> dict[str, Any]:
+    def explained(self, counted: dict[str, float] | None = None) -> dict[str, Any]:
         """What is said of the main launch of a rung."""
         graph = disassembled(self.code.cubin) if self.code else None
         machine = hottest(graph) if graph else None
-        facts = Facts(self.flow, self.text, self.loop, machine, self.code, self.resident, self.cc, self.is_product)
+        facts = Facts(self.flow, self.text, self.loop, machine, self.code, self.resident, self.cc, self.is_product,
+                      counted)  # fmt: skip
         found = verdicts(facts)
         file, line = self.loop.place
         name, _, last = sources.function_around(file, line)
@@ -186,7 +193,7 @@ class Compiled:
             },
             "sources": functions_around(places), "instructions": _shown(self.loop.instructions),
             "machine_code": _shown(machine.instructions) if machine else None,
-            "verdicts": found, "summary": _summary(found, facts),
+            "counted": counted, "verdicts": found, "summary": _summary(found, facts),
         }  # fmt: skip
 
 

@@ -18,6 +18,10 @@ MOST_SHARED = 48 << 10
 """Bytes of shared memory that a block can have by `cuda.shared.array`."""
 
 
+WASTE = 1.25
+"""Bytes that may be sent for each that a thread reads."""
+
+
 @dataclass
 class Facts:
     """What is counted once and asked several times."""
@@ -34,6 +38,8 @@ class Facts:
     cc: tuple[int, int]
     is_product: bool
     """True if each number that is fetched is of use to many sums."""
+    counted: dict[str, float] | None
+    """What `traffic.each` says of the whole rung, if that was counted."""
 
     def __post_init__(self) -> None:
         self.multiply_adds = self.loop.multiply_adds
@@ -54,7 +60,7 @@ class Facts:
 def verdicts(facts: Facts) -> list[dict[str, object]]:
     """name, answer, good (True, False, None), evidence, cure (empty where there is nothing to mend)."""
     first = (multiply_adds, floats, registers, barriers)  # what must be right before speed is thought of
-    then = (reuse, loads, instructions, warps_at_a_time, shared_memory, branches)
+    then = (reuse, *([trips] if facts.counted else []), loads, instructions, warps_at_a_time, shared_memory, branches)
     return [asdict(ask(facts)) for ask in (*first, *then)]
 
 
@@ -101,6 +107,20 @@ def reuse(facts: Facts) -> Verdict:
     return Verdict(
         name, answer, False, f"{evidence}; {pace}{need:g} for each would be enough",
         "let a thread compute a patch: 8 + 8 numbers, held in registers, make 64 multiply-adds (`blocktile_2d` does)",
+    )  # fmt: skip
+
+
+def trips(facts: Facts) -> Verdict:
+    """Is what global memory sends wanted?"""
+    assert facts.counted is not None
+    sent, read = facts.counted["bytes"], 4 * facts.counted["numbers"]
+    each = "multiply-add" if facts.is_product else "number written"
+    evidence = (
+        f"counted; its threads read {read:.3g} bytes, and 32 are sent at a time, for all of a warp that want them"
+    )
+    return Verdict(
+        "trips to memory", f"{sent:.3g} bytes are sent for each {each}", sent <= WASTE * read, evidence,
+        "let neighbours in a warp read neighbours in memory (`coalesced` does)" if sent > WASTE * read else "",
     )  # fmt: skip
 
 
