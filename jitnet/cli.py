@@ -127,6 +127,10 @@ def parser() -> argparse.ArgumentParser:
         help="what one call of yours may take, compilation apart, before it counts as hanging (default 20)",
     )  # fmt: skip
     ladder.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the card in place of the processor's")
+    ladder.add_argument(
+        "--count", action="store_true",
+        help="with --backend cuda: count what each rung asks of memory instead of timing it; this needs no card",
+    )  # fmt: skip
     ladder.add_argument("--plot", metavar="FILE", help=f"draw the speed of each rung: {', '.join(ENDINGS)}")
     ladder.set_defaults(run=_lab("ladder"))
     _output_options(ladder)

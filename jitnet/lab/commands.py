@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
-from .. import checks, progress
+from .. import checks, gpu, progress
 from ..commands import check_paths
 from ..kernels import LADDERS
 from ..plots import check_drawing
@@ -25,6 +27,8 @@ def machine_command(options: argparse.Namespace) -> int:
 
 def ladder_command(options: argparse.Namespace) -> int:
     """jitnet ladder."""
+    if options.count:
+        return _count(options)
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
         check_drawing(options.plot)
@@ -33,7 +37,7 @@ def ladder_command(options: argparse.Namespace) -> int:
     show = progress.Progress() if options.quiet else progress.on_standard_error()
     with _nothing_printed(), show:
         if on_card:
-            result = ladder.measure_card(options.operation, options.size, show.measuring)
+            result = _measured_on_card(options, show)
         else:
             result = ladder.compare(
                 options.operation, own, options.size, options.dtype, options.threads, options.patience, show.measuring,
@@ -60,6 +64,37 @@ def _on_card(options: argparse.Namespace) -> bool:
 def _say_where(options: argparse.Namespace) -> None:
     if not options.quiet:
         progress.say(f"picture in {options.plot}")
+
+
+def _measured_on_card(options: argparse.Namespace, show: progress.Progress) -> dict[str, Any]:
+    try:
+        return ladder.measure_card(options.operation, options.size, show.measuring)
+    except checks.Error as error:
+        if gpu.obstacle() is None or importlib.util.find_spec("numba_cuda") is None:
+            raise
+        raise checks.Error(f"{error}; or count what the rungs ask of memory, without a card: --count") from None
+
+
+def _count(options: argparse.Namespace) -> int:
+    """jitnet ladder --count."""
+    if not _on_card(options) or options.plot is not None or options.size != "512":
+        raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
+    traffic = _for_card("traffic")
+    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+        result = traffic.ladder(options.operation, report=show.measuring)
+    print(json.dumps(result) if options.json else traffic.as_text(result))
+    return 0
+
+
+def _for_card(name: str) -> Any:
+    """An instrument of `lab/card`, which needs numba-cuda, and that it compiles: else an error in one line."""
+    try:
+        explaining = importlib.import_module(f"{__package__}.card.explaining")
+    except ImportError as error:
+        raise checks.Error(str(error)) from None
+    if missing := explaining.obstacle():
+        raise checks.Error(missing)
+    return importlib.import_module(f"{__package__}.card.{name}")
 
 
 @contextlib.contextmanager
@@ -118,10 +153,7 @@ def _card_is_asked_for(options: argparse.Namespace) -> bool:
 
 
 def _explain_card(options: argparse.Namespace) -> int:
-    try:
-        from .card import explaining
-    except ImportError as error:
-        raise checks.Error(str(error)) from None
+    explaining = _for_card("explaining")
     with progress.Progress() if options.quiet else progress.on_standard_error() as show:
         found = explaining.explain(options.target, options.capability or "9.0", report=show.measuring)
     print(json.dumps(found) if options.json else explaining.as_text(found))

@@ -177,7 +177,7 @@ def _card(found: dict[str, Any]) -> dict[str, Any]:
             launch["registers"] if known else "?", f"{launch['spilled']} B" if known else "?",
             f"{launch['shared']:,} B", f"{launch['warps']}/{launch['most_warps']}" if known else "?",
             launch["limits"] or "", "" if each is None else f"{each:.3g}",
-            f"{explained['counted']['bytes']:.3g}", f"{explained['counted']['useful']:.0%}",
+            f"{explained['counted']['bytes']:.3g}", share(explained["counted"]["useful"]),
         ]  # fmt: skip
         if name in rungs:
             rung = rungs[name]

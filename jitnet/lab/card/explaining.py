@@ -171,7 +171,7 @@ class Compiled:
             **{key: getattr(there, key) if there else None for key in ("blocks", "warps", "most_warps", "limits")},
         }  # fmt: skip
 
-    def explained(self, counted: dict[str, float] | None = None) -> dict[str, Any]:
+    def explained(self, counted: dict[str, Any] | None = None) -> dict[str, Any]:
         """What is said of the main launch of a rung."""
         graph = disassembled(self.code.cubin) if self.code else None
         machine = hottest(graph) if graph else None

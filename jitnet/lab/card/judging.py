@@ -6,6 +6,7 @@ one thread, in the PTX; where the machine code was read too, what only that know
 
 import re
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..machine_code.verdicts import Verdict
 from ..words import count
@@ -38,7 +39,7 @@ class Facts:
     cc: tuple[int, int]
     is_product: bool
     """True if each number that is fetched is of use to many sums."""
-    counted: dict[str, float] | None
+    counted: dict[str, Any] | None
     """What `traffic.each` says of the whole rung, if that was counted."""
 
     def __post_init__(self) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 from ... import checks, progress
 from ...kernels.cuda import LADDERS
 from .. import oracle
-from ..contest.contestants import PRODUCTS
+from ..contest.contestants import PRODUCTS, known
 from ..oracle import Shape
+from ..words import share
 from .executing import WARP, Access
 from .memory import WORD, Ints
 from .program import Step
@@ -133,17 +134,18 @@ def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -
     )
 
 
-def each(operation: str, found: Traffic) -> dict[str, float]:
+def each(operation: str, found: Traffic) -> dict[str, Any]:
     """Of a product, for each multiply-add; of all else, for each number that is written.
 
     Keys: numbers (read from global memory), bytes (that had to be brought for them), shared (trips to shared memory for
-    a warp of such), instructions (a warp of such), and useful (the share of multiply-adds among the instructions).
+    a warp of such), instructions (a warp of such), and useful (the share of multiply-adds among the instructions; None
+    with matrix units, where one stands for many).
     """
     what = found.multiply_adds if operation in PRODUCTS else found.written_numbers
     return {
         "numbers": found.global_numbers / what, "bytes": SECTOR * found.global_trips / what,
         "shared": WARP * found.shared_trips / what, "instructions": WARP * found.instructions / what,
-        "useful": found.arithmetic / found.instructions,
+        "useful": None if found.multiply_adds > WARP * found.arithmetic else found.arithmetic / found.instructions,
     }  # fmt: skip
 
 
@@ -155,7 +157,7 @@ def ladder(
     Keys: operation, capability, each ("multiply-add" or "number written"), rungs: name, and those of `each`.
     """
     rungs = []
-    operation = checks.one_of("operation of the card", operation, LADDERS)
+    operation = checks.one_of("operation of the card", known(operation), LADDERS)
     names = [name for name, rung in LADDERS[operation].items() if rung.capability <= capability]
     for done, name in enumerate(names):
         if report:
@@ -179,7 +181,7 @@ def as_text(found: dict[str, Any]) -> str:
     for rung in found["rungs"]:
         lines.append(
             f"{rung['name']:14}{rung['numbers']:9.4g}{rung['bytes']:9.4g}{rung['shared']:9.4g}"
-            f"{rung['instructions']:14.4g}{rung['useful']:9.0%}"
+            f"{rung['instructions']:14.4g}{share(rung['useful']):>9}"
         )
     return "\n".join([
         *lines, "",
