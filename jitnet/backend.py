@@ -21,7 +21,7 @@ from . import checks
 from .kernels import LADDERS, SIGNATURES
 from .kernels.activation import CODES, IDENTITY
 from .kernels.buffers import aligned
-from .kernels.jit import Kernel, compile_for, entry_point, needs_compiling, signature_for
+from .kernels.jit import Kernel, compile_for, entry_point, is_compiled, needs_compiling, signature_for
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 
@@ -190,6 +190,11 @@ class Backend:
         if total and report:
             report(total, total, "")
         return total
+
+    @property
+    def compiles(self) -> int:
+        """How many kernels there are to compile, for all operations and dtypes."""
+        return len(self.dtypes) * sum(is_compiled(kernel) for kernel in self.kernels.values())
 
 
 def check_threads(count: int | None, name: str) -> None:

@@ -104,9 +104,7 @@ def parser() -> argparse.ArgumentParser:
     warmup = commands.add_parser(
         "warmup", help="compile all kernels", description="Compile all kernels now, so that no later run has to wait."
     )
-    warmup.add_argument(
-        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.CHOICES)} (default fast)"
-    )
+    warmup.add_argument("--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.NAMES)} (default fast)")
     warmup.set_defaults(run=warmup_command)
     _output_options(warmup)
 

@@ -19,7 +19,6 @@ from . import checks, data, losses, optimizers, plots, progress, storage
 from .data import Recipe, Table
 from .kernels import LADDERS
 from .kernels.cache import cache_folder
-from .kernels.jit import is_compiled
 from .network import SUITABLE_INIT, Dense, Network, load
 from .training import Diverged, History
 
@@ -264,11 +263,11 @@ def predict_command(options: argparse.Namespace) -> int:
 def warmup_command(options: argparse.Namespace) -> int:
     """jitnet warmup."""
     began = time.perf_counter()
-    run = backends.get(checks.one_of("back end", options.backend, backends.CHOICES))  # nothing is kept for a card
+    run = backends.get(options.backend)
     show = progress.Progress() if options.quiet else progress.on_standard_error()
-    needed = 2 * sum(is_compiled(kernel) for kernel in run.kernels.values())
+    needed = run.compiles
     with show:
-        compiled = sum(run.compile(LADDERS, checks.dtype_of(dtype), show.compiling) for dtype in ("float32", "float64"))
+        compiled = sum(run.compile(LADDERS, dtype, show.compiling) for dtype in run.dtypes)
     seconds, folder = time.perf_counter() - began, str(cache_folder())
     if options.json:
         about = {"backend": run.name, "kernels": needed, "compiled": compiled, "seconds": seconds, "cache": folder}

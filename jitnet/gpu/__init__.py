@@ -67,16 +67,22 @@ class GpuBackend(Backend):
         return self.kernels[operation]
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        """Compile these operations for this process: nothing is kept for the next one."""
         launches = {launch: name for name in operations for launch in self.kernels[name].launches}  # type: ignore[attr-defined]
-        missing = [launch for launch in launches if not launch.is_compiled]
-        for done, launch in enumerate(missing):
-            if report:
+        wanted = [launch for launch in launches if not launch.is_compiled]
+        missing = {launch for launch in wanted if not launch.is_kept}
+        done = 0
+        for launch in wanted:
+            if launch in missing and report:
                 report(done, len(missing), launches[launch])
             launch.compile()
+            done += launch in missing
         if missing and report:
             report(len(missing), len(missing), "")
         return len(missing)
+
+    @property
+    def compiles(self) -> int:
+        return len({launch for kernel in self.kernels.values() for launch in kernel.launches})  # type: ignore[attr-defined]
 
 
 def _to_card(array: Any) -> Any:

@@ -56,17 +56,49 @@ def _at_home(path: str) -> Path:
         return Path(tempfile.gettempdir()) / "jitnet"
 
 
-def _hash_of_sources() -> str:
+def hash_of_sources(folder: Path, versions: object) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(folder.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    versions = sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__
     digest.update(repr(versions).encode())
     return digest.hexdigest()
 
 
-SOURCES = _hash_of_sources()
+SOURCES = hash_of_sources(
+    Path(__file__).parent, (sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__)
+)
 """Taken when the sources are imported: what is edited later is not what will be compiled."""
+
+
+def kernels_folder() -> Path:
+    """Where the machine code of these sources is kept."""
+    return cache_folder() / f"kernels-{SOURCES}"
+
+
+def kept(path: Path) -> bytes | None:
+    """What `keep` wrote there; None if there is nothing, or it was cut short or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    checksum, payload = content[:32], content[32:]
+    return payload if hashlib.blake2b(payload, digest_size=32).digest() == checksum else None
+
+
+def keep(path: Path, payload: bytes) -> None:
+    """Write a file whole, or not at all; that it cannot be written is told once."""
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep_out_old_folders(path.parent)
+        temporary.write_bytes(hashlib.blake2b(payload, digest_size=32).digest() + payload)
+        os.replace(temporary, path)
+    except OSError as error:
+        _warn_once(
+            f"cannot keep compiled kernels in {path.parent} ({error.strerror}), so every "
+            "process compiles them again; set JITNET_CACHE_DIR to a folder that can be written"
+        )
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
@@ -85,7 +117,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     @property
     def cache_path(self) -> str:
-        return str(cache_folder() / f"kernels-{SOURCES}")
+        return str(kernels_folder())
 
     def enable(self) -> None:
         self.enabled = True
@@ -105,13 +137,9 @@ class KernelCache(_Cache):  # type: ignore[misc]
         target_context.refresh()
         if not self.enabled:
             return None
-        try:
-            content = self._path(sig, target_context.codegen()).read_bytes()
-        except OSError:
+        payload = kept(self._path(sig, target_context.codegen()))
+        if payload is None:
             return None
-        checksum, payload = content[:32], content[32:]
-        if hashlib.blake2b(payload, digest_size=32).digest() != checksum:
-            return None  # cut short or damaged: compile again
         from . import linking  # which needs this module in turn
 
         _launch_threads()  # defines the symbol that `thread_count` calls
@@ -124,20 +152,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return
         from . import linking
 
-        payload = dumps((linking.links_of(data), data._reduce()))
-        path = self._path(sig, data.codegen)
-        temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
-        try:
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _sweep_out_old_folders(path.parent)
-            temporary.write_bytes(hashlib.blake2b(payload, digest_size=32).digest() + payload)
-            os.replace(temporary, path)
-        except OSError as error:
-            _warn_once(
-                f"cannot keep compiled kernels in {path.parent} ({error.strerror}), so every "
-                "process compiles them again; set JITNET_CACHE_DIR to a folder that can be written"
-            )
+        keep(self._path(sig, data.codegen), dumps((linking.links_of(data), data._reduce())))
 
     def _path(self, signature: Any, codegen: Any) -> Path:
         code = self.body.__code__

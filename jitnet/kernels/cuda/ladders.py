@@ -16,6 +16,9 @@ import numpy as np
 
 from .device import SIMULATED, cuda, stream
 
+if not SIMULATED:
+    from .kept import Kept
+
 Kernel = Callable[..., None]
 
 Call = tuple["Launch", int, tuple[Any, ...]]
@@ -48,13 +51,20 @@ class Launch:
         self.signature = f"void({', '.join(types)})"
         # no optimising at link time: then what runs is the PTX that can be read, tested and counted without a card
         self._kernel = cuda.jit(body) if SIMULATED else cuda.jit(body, launch_bounds=self.bounds, lto=False)
+        if not SIMULATED:
+            self._kernel._cache = Kept((body.__module__, body.__qualname__, *self.bounds, self.signature))
 
     @property
     def is_compiled(self) -> bool:
         return SIMULATED or bool(self._kernel.overloads)
 
+    @property
+    def is_kept(self) -> bool:
+        """True if another process has compiled it for the card at hand, and left it to be loaded."""
+        return bool(self._kernel._cache.holds(self.signature))
+
     def compile(self) -> None:
-        """Compile for the card at hand."""
+        """Compile for the card at hand, or load what was compiled."""
         if not SIMULATED:
             self._kernel.compile(self.signature)
 

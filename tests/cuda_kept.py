@@ -1,0 +1,44 @@
+"""What `test_cuda_kept.py` runs in processes of its own: compiles a kernel of the card, but loads it into none.
+
+python cuda_kept.py [9.0] [broken]     prints whether it was compiled, and a hash of its machine code
+"""
+
+import hashlib
+import sys
+import types
+from unittest import mock
+
+from numba.cuda import codegen, dispatcher
+
+from jitnet.kernels.cuda import LADDERS, kept
+
+capability = tuple(int(part) for part in sys.argv[1].split("."))
+card = types.SimpleNamespace(compute_capability=capability)
+compiled = []
+make = dispatcher._Kernel.__init__
+
+
+def counted(self, *arguments, **options):
+    compiled.append(self)
+    make(self, *arguments, **options)
+
+
+def bind(self):
+    self._codelibrary.get_cubin()
+
+
+if "broken" in sys.argv:  # another version of Numba's
+    kept._Kernel._rebuild = None
+launch = LADDERS["layer"]["warptile"].launches[0]
+with (
+    mock.patch.object(dispatcher, "get_current_device", return_value=card),
+    mock.patch.object(kept.cuda, "get_current_device", return_value=card),
+    mock.patch.object(codegen.devices, "get_context", return_value=types.SimpleNamespace(device=card)),
+    mock.patch.object(dispatcher._Kernel, "__init__", counted),
+    mock.patch.object(dispatcher._Kernel, "bind", bind),
+):
+    launch.compile()
+    (kernel,) = launch._kernel.overloads.values()
+    cubin = kernel._codelibrary.get_cubin()
+    code = bytes(getattr(cubin, "code", cubin))
+    print("compiled" if compiled else "loaded", kernel.entry_name, hashlib.sha256(code).hexdigest())
