@@ -108,6 +108,8 @@ def test_bad_input_is_told_in_one_line(monkeypatch):
         train(SGD(0.5), net, batch_size=13)
     suggestion = int(re.search(expected, str(caught.value))[1])
     train(SGD(0.5), net, epochs=1, batch_size=suggestion)  # the process, and the network, go on
+    with pytest.raises(jitnet.Error, match=r"batch_size 13 needs (4|5)\.\d+ KB"):  # room to judge 13 more samples
+        train(SGD(0.5), make(), batch_size=13, validation=(X, Y))
     monkeypatch.setattr(epoch, "free_memory", lambda: 300.0)
     with pytest.raises(jitnet.Error, match="where 300 bytes are free; take a smaller network, or another back end"):
         train(SGD(0.5))

@@ -14,6 +14,7 @@ from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
 from ..kernels.cuda.device import cuda, stream
 from ..kernels.cuda.ladders import recording
 from ..kernels.cuda.replay import Replay
+from ..network import ROWS_AT_ONCE
 from ..step import descent, order_of, recorded
 from . import free_memory, in_words
 
@@ -86,10 +87,7 @@ class GpuEpoch:
         self._memory = [run.bring(vector) for vector in state.memory]
         self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
         if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():
-            plan.held_out = (
-                run.bring(plan.held_out[0]),
-                plan.held_out[1],
-            )  # it is needed after each epoch
+            plan.held_out = run.bring(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
         self._clock, self._losses = run.memory(3, np.int64), run.memory(n, np.float32)
         self._batches = -(-n // plan.batch_size)
         self._corrections = run.memory((self._batches, 2), np.float32)
@@ -160,7 +158,9 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     layers = plan.net.layers
     row = 4 * (layers[0].n_in + layers[-1].n_out)
     of_sample = row + 4 * (layers[-1].n_out + 2 * sum(layer.n_out for layer in layers) + 1)
-    parameters = plan.net.theta.nbytes * (2 + vectors)
+    judged = 0 if plan.held_out is None else len(plan.held_out[0])
+    portions = {min(judged, ROWS_AT_ONCE), judged % ROWS_AT_ONCE}
+    parameters = plan.net.theta.nbytes * (2 + vectors) + sum(portions) * of_sample
     fixed = parameters + 12 * n + (m + n % m) * of_sample
     free = SHARE * free_memory()
     if fixed + n * (row + 8) <= free:
