@@ -55,7 +55,7 @@ SIDE = 4 if SIMULATED else 32
 """Rows and columns of a tile of C whose threads compute one number each."""
 
 
-@product_rung("naive", SIDE * SIDE, SIDE, SIDE)
+@product_rung("naive", SIDE * SIDE, SIDE, SIDE, at_once=2)
 def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
     """One thread for each number of C; neighbours in a warp have neighbouring rows.
 
@@ -73,7 +73,7 @@ def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
         C[i, j] = total
 
 
-@product_rung("coalesced", SIDE * SIDE, SIDE, SIDE)
+@product_rung("coalesced", SIDE * SIDE, SIDE, SIDE, at_once=2)
 def coalesced(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but neighbours in a warp have neighbouring columns.
 
@@ -95,7 +95,7 @@ PADDED = SIDE + 1
 """A column of a tile in shared memory then lies in 32 different banks, and is written in one go."""
 
 
-@product_rung("shared", SIDE * SIDE, SIDE, SIDE)
+@product_rung("shared", SIDE * SIDE, SIDE, SIDE, at_once=2)
 def shared(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but the block first copies tiles of A and B, 32 × 32, into memory that it shares.
 
@@ -128,7 +128,7 @@ EDGE = 8 if SIMULATED else 64
 EDGE_PADDED = EDGE + 4
 
 
-@product_rung("blocktile_1d", EDGE * EDGE // ROWS, EDGE, EDGE)
+@product_rung("blocktile_1d", EDGE * EDGE // ROWS, EDGE, EDGE, at_once=2)
 def blocktile_1d(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but a thread computes 8 numbers of a column, and the tile of C is 64 × 64.
 
