@@ -53,9 +53,11 @@ class Kept(_Cache):
             return None
         target_context.refresh()
         try:
-            return _Kernel._rebuild(**pickle.loads(payload))
+            kernel = _Kernel._rebuild(**pickle.loads(payload))
+            kernel.bind()  # to the card, as a kernel is that was compiled: in the middle of a graph it is too late
         except Exception:  # of another making of Numba's: whatever is wrong with it, there is a way without
             return None
+        return kernel
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
