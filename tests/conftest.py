@@ -1,11 +1,23 @@
-"""Files that several tests of the command line read, written once."""
+"""Files that several tests of the command line read, written once; and what begins before the first test."""
 
 import numpy as np
 import pytest
 from files import idx_bytes
+from test_cuda_simulator import HAS_PACKAGE, Simulation
 
 import jitnet
 from jitnet import cli
+
+
+def pytest_collection_finish(session):
+    asked = any(item.name == "test_everything_in_the_simulator" for item in session.items)
+    if asked and HAS_PACKAGE and not session.config.option.collectonly:
+        session.config.stash["simulation"] = Simulation()
+
+
+def pytest_sessionfinish(session):
+    if "simulation" in session.config.stash:
+        session.config.stash["simulation"].stop()
 
 
 @pytest.fixture(scope="module")

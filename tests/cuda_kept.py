@@ -29,7 +29,7 @@ def bind(self):
 
 if "broken" in sys.argv:  # another version of Numba's
     kept._Kernel._rebuild = None
-launch = LADDERS["layer"]["warptile"].launches[0]
+launch = LADDERS["softmax"]["rows"].launches[0]
 with (
     mock.patch.object(dispatcher, "get_current_device", return_value=card),
     mock.patch.object(kept.cuda, "get_current_device", return_value=card),

@@ -4,19 +4,40 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 SIMULATED = [Path(__file__).parent / name for name in ("cuda_simulated.py", "cuda_simulated_training.py")]
+HAS_PACKAGE = importlib.util.find_spec("numba_cuda") is not None
 
 
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' to run these")
-def test_everything_in_the_simulator():
-    unwatched = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # ten times as fast
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SIMULATED],
-        env={**unwatched, "NUMBA_ENABLE_CUDASIM": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    print(result.stdout)
-    assert result.returncode == 0, result.stdout + result.stderr
+class Simulation:
+    """The tests of the simulator, which take minutes: they begin with all others (conftest.py), on another core."""
+
+    def __init__(self):
+        unwatched = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # ten times as fast
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  until `stop`
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SIMULATED],
+            env={**unwatched, "NUMBA_ENABLE_CUDASIM": "1"}, stdout=self._output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def result(self):
+        """Exit status, and what was printed."""
+        status = self._process.wait()
+        self._output.seek(0)
+        return status, self._output.read()
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
+
+
+@pytest.mark.skipif(not HAS_PACKAGE, reason="pip install 'jitnet[cuda]' to run these")
+def test_everything_in_the_simulator(request):
+    status, printed = request.config.stash["simulation"].result()
+    print(printed)
+    assert status == 0, printed
