@@ -118,7 +118,7 @@ class _Group:
         missing = waits.any(axis=1) & ~(waits.all(axis=1) & (at == at[:, :1]).all(axis=1))
         if missing.any():
             raise Fault(f"a barrier that some threads of block {self._block(int(np.argmax(missing)))} do not come to")
-        self.shared.barrier(waits.any(axis=1))
+        self.shared.barrier()
         self.waits[:] = False
 
     def _block(self, number: int) -> int:
@@ -152,13 +152,13 @@ class _Group:
             self.at[active if active is not None else slice(None)] = self.program.labels[operands[0]]
         elif name == "ret":
             self.at[active if active is not None else slice(None)] = len(self.program.blocks)
-        elif name == "bar":
+        elif step.opcode == ("bar", "sync") and operands == ("0",):
             self.waits[active if active is not None else slice(None)] = True
         elif name == "ld" and step.opcode[1] == "param":
             kind = TYPES[step.opcode[-1]]
             number = self.values[operands[1].strip("[]")]
             self._write(operands[0], np.asarray(number).astype(kind), active)
-        elif name in ("ld", "st"):
+        elif name in ("ld", "st") and step.opcode[1] in ("global", "shared"):
             self._move(step, active)
         elif name == "mma":
             self._multiply_matrices(operands, active)
