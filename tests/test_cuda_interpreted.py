@@ -50,6 +50,15 @@ def test_large_tiles_too(operation, monkeypatch):
         check(operation, "warptile", shape)
 
 
+@pytest.mark.parametrize("operation", PRODUCTS)
+def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
+    """Just not whole, in matrices that lie in quads: the next number, or the next four, are not there."""
+    for shape in [(124, 31, 124), (31, 124, 124)]:
+        for name, enough in [("vectorized", 0), ("warptile", 0), ("warptile", 10**9), ("tensorcore", 0)]:
+            monkeypatch.setattr(warptile, "ENOUGH", enough)
+            check(operation, name, shape)
+
+
 def test_older_cards_too():
     """The compiler is asked for other instructions, and finds other ways."""
     for operation in PRODUCTS:
@@ -116,8 +125,8 @@ def test_derivative_may_write_over_its_input():
             np.testing.assert_array_equal(dA, apart[2])
 
 
-def launched(launch, *arguments):
-    execute(program_of(launch), launch.blocks(*arguments), launch.threads, arguments)
+def launched(launch, *arguments, **how):
+    execute(program_of(launch), launch.blocks(*arguments), launch.threads, arguments, **how)
 
 
 def test_the_clock_of_a_recorded_step():
@@ -134,6 +143,15 @@ def test_the_clock_of_a_recorded_step():
         launched(clock.TICK, chosen.astype(np.float32), 5, ticks, kept)
         assert ticks.tolist() == clock_then
     np.testing.assert_array_equal(kept, order)
+
+
+def test_the_clock_is_read_by_all_before_it_moves_on():
+    """More losses than threads, and a warp that is through before the next begins."""
+    losses, ticks, kept = np.arange(300, dtype=np.float32), np.array([0, 7, 0]), np.full(310, np.nan, np.float32)
+    launched(clock.TICK, losses, 300, ticks, kept, apart=True)
+    np.testing.assert_array_equal(kept[7:307], losses)
+    assert np.isnan(kept[[*range(7), 307, 308, 309]]).all()
+    assert ticks.tolist() == [0, 307, 1]
 
 
 def test_adam_of_a_recorded_step():
