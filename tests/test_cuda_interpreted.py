@@ -5,6 +5,7 @@ size asks for, shared memory without a barrier), so each test here asks for that
 """
 
 import importlib.util
+import weakref
 
 import numpy as np
 import pytest
@@ -237,3 +238,27 @@ def test_training_equals_the_cpus_and_itself(optimizer):
     assert ends[0][0].tobytes() == ends[1][0].tobytes()
     for card, cpu in zip(ends[0], ends[2], strict=True):
         np.testing.assert_allclose(card, cpu, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
+    """On a card with room for some of what is wanted: what is brought never exceeds it."""
+    X, y = spiral()
+    X_judged, y_judged = np.resize(X, (8192, X.shape[1])), np.resize(y, 8192)
+    net = make(widths=(2, 3, 3))
+    taken, room = [0], 110_000  # 65 KB for the samples to judge by, or 86 KB for what they go through
+
+    def give_back(size):
+        taken[0] -= size
+
+    def counted(array):
+        taken[0] += array.nbytes
+        weakref.finalize(array, give_back, array.nbytes)
+        assert taken[0] <= room
+        return array
+
+    memory, bring = Interpreted.memory, Interpreted.bring
+    monkeypatch.setattr(Interpreted, "memory", staticmethod(lambda *shape: counted(memory(*shape))))
+    monkeypatch.setattr(Interpreted, "bring", lambda run, array: counted(bring(run, array)))
+    monkeypatch.setattr(epoch, "free_memory", lambda: float(room - taken[0]))
+    net.fit(X, y, epochs=1, batch_size=16, backend="cuda", validation=(X_judged, y_judged))
