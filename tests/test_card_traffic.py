@@ -84,6 +84,7 @@ def test_what_is_no_product_is_counted_for_each_number_written():
     assert traffic.ladder("update")["operation"] == "sgd"
     (found,) = traffic.ladder("update")["rungs"]
     assert found["numbers"] == 2
+    assert traffic.count("softmax", "rows").written_numbers == 2 * 1024 * 1024  # shared memory is not written to
 
 
 def test_launches_of_a_rung_count_by_all_of_their_blocks():
