@@ -196,6 +196,20 @@ class Interpreted(gpu.GpuBackend):
         return 0
 
 
+def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
+    """`warmup` leaves nothing to compile for training; what is loaded is not counted as compiled."""
+    compiled, told = [], []
+    monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
+    monkeypatch.setattr(Launch, "is_compiled", False)
+    monkeypatch.setattr(Launch, "is_kept", property(lambda launch: launch is clock.TICK))
+    count = gpu.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
+    needed = {clock.GATHER_NEXT, clock.TICK, clock.ADAM_NEXT}
+    needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
+    assert set(compiled) == needed
+    assert count == len(needed) - 1
+    assert [done for done, *_ in told] == list(range(count + 1))
+
+
 class Replay:
     def __init__(self, calls):
         self.calls = calls
