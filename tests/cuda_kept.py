@@ -21,7 +21,7 @@ from jitnet.kernels.cuda import LADDERS, kept  # noqa: E402
 
 capability = tuple(int(part) for part in sys.argv[1].split("."))
 card = types.SimpleNamespace(compute_capability=capability)
-compiled = []
+compiled, bound = [], []
 make = dispatcher._Kernel.__init__
 
 
@@ -32,6 +32,7 @@ def counted(self, *arguments, **options):
 
 def bind(self):
     self._codelibrary.get_cubin()
+    bound.append(self)
 
 
 if "broken" in sys.argv:  # another version of Numba's
@@ -46,6 +47,7 @@ with (
 ):
     launch.compile()
     (kernel,) = launch._kernel.overloads.values()
+    assert bound[-1:] == [kernel]  # loaded before a graph of its launches is captured
     cubin = kernel._codelibrary.get_cubin()
     code = bytes(getattr(cubin, "code", cubin))
     print("compiled" if compiled else "loaded", kernel.entry_name, hashlib.sha256(code).hexdigest())

@@ -64,13 +64,13 @@ class Launch:
         return bool(self._kernel._cache.holds(self.signature))
 
     def compile(self) -> None:
-        """Compile for the card at hand, or load what was compiled."""
+        """Compile for the card at hand, or load what was compiled, and bring it there."""
         if not SIMULATED:
-            self._kernel.compile(self.signature)
+            self._kernel.compile(self.signature).bind()  # Numba binds what it compiled, and not what was kept
 
     def compile_for(self, arguments: tuple[Any, ...]) -> None:
         """Compile for just these arguments: a matrix of one row or column is of no type that was declared."""
-        self._kernel.compile(tuple(self._kernel.typeof_pyval(argument) for argument in arguments))
+        self._kernel.compile(tuple(self._kernel.typeof_pyval(argument) for argument in arguments)).bind()
 
     def __call__(self, *arguments: Any) -> None:
         blocks = self.blocks(*arguments)
