@@ -1,20 +1,27 @@
 """What `test_cuda_kept.py` runs in processes of its own: compiles a kernel of the card, but loads it into none.
 
-python cuda_kept.py [9.0] [broken]     prints whether it was compiled, and a hash of its machine code
+python cuda_kept.py 9.0 [large] [broken] [newer]     prints whether it was compiled, and a hash of its machine code
 """
 
 import hashlib
+import importlib.metadata
 import sys
 import types
 from unittest import mock
 
 from numba.cuda import codegen, dispatcher
 
-from jitnet.kernels.cuda import LADDERS, kept
+version = importlib.metadata.version
+if "newer" in sys.argv:  # the compiler alone
+    importlib.metadata.version = lambda name: (
+        "99" if name in ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12") else version(name)
+    )
+
+from jitnet.kernels.cuda import LADDERS, kept  # noqa: E402
 
 capability = tuple(int(part) for part in sys.argv[1].split("."))
 card = types.SimpleNamespace(compute_capability=capability)
-compiled = []
+compiled, bound = [], []
 make = dispatcher._Kernel.__init__
 
 
@@ -25,11 +32,12 @@ def counted(self, *arguments, **options):
 
 def bind(self):
     self._codelibrary.get_cubin()
+    bound.append(self)
 
 
 if "broken" in sys.argv:  # another version of Numba's
     kept._Kernel._rebuild = None
-launch = LADDERS["softmax"]["rows"].launches[0]
+launch = LADDERS["layer"]["warptile"].launches["large" in sys.argv]
 with (
     mock.patch.object(dispatcher, "get_current_device", return_value=card),
     mock.patch.object(kept.cuda, "get_current_device", return_value=card),
@@ -39,6 +47,7 @@ with (
 ):
     launch.compile()
     (kernel,) = launch._kernel.overloads.values()
+    assert bound[-1:] == [kernel]  # loaded before a graph of its launches is captured
     cubin = kernel._codelibrary.get_cubin()
     code = bytes(getattr(cubin, "code", cubin))
     print("compiled" if compiled else "loaded", kernel.entry_name, hashlib.sha256(code).hexdigest())

@@ -84,6 +84,19 @@ def test_what_is_no_product_is_counted_for_each_number_written():
     assert traffic.ladder("update")["operation"] == "sgd"
     (found,) = traffic.ladder("update")["rungs"]
     assert found["numbers"] == 2
+    assert traffic.count("softmax", "rows").written_numbers == 2 * 1024 * 1024  # shared memory is not written to
+
+
+def test_launches_of_a_rung_count_by_all_of_their_blocks():
+    """64 rows: the product reads 2 numbers for 128 multiply-adds, the sums of columns delta once, for 1024 of them."""
+    (found,) = traffic.ladder("gradients")["rungs"]
+    assert found["numbers"] == 2 / 128 + 1 / 1024
+
+
+def test_only_the_terms_of_a_product_are_its_multiply_adds():
+    """An activation is made of such instructions, too."""
+    (found,) = traffic.ladder("layer")["rungs"]
+    assert found["numbers"] == pytest.approx(2 / 128 + 16 / 64 / 128)  # 16 threads, one above the other, load each bias
 
 
 def test_a_rung_that_there_is_not():

@@ -5,6 +5,7 @@ size asks for, shared memory without a barrier), so each test here asks for that
 """
 
 import importlib.util
+import weakref
 
 import numpy as np
 import pytest
@@ -48,6 +49,15 @@ def test_large_tiles_too(operation, monkeypatch):
     monkeypatch.setattr(warptile, "ENOUGH", 0)
     for shape in [(3, 2, 9), (128, 16, 128), (129, 33, 132)]:
         check(operation, "warptile", shape)
+
+
+@pytest.mark.parametrize("operation", PRODUCTS)
+def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
+    """Just not whole, in matrices that lie in quads: the next number, or the next four, are not there."""
+    for shape in [(124, 31, 124), (31, 124, 124)]:
+        for name, enough in [("vectorized", 0), ("warptile", 0), ("warptile", 10**9), ("tensorcore", 0)]:
+            monkeypatch.setattr(warptile, "ENOUGH", enough)
+            check(operation, name, shape)
 
 
 def test_older_cards_too():
@@ -116,8 +126,8 @@ def test_derivative_may_write_over_its_input():
             np.testing.assert_array_equal(dA, apart[2])
 
 
-def launched(launch, *arguments):
-    execute(program_of(launch), launch.blocks(*arguments), launch.threads, arguments)
+def launched(launch, *arguments, **how):
+    execute(program_of(launch), launch.blocks(*arguments), launch.threads, arguments, **how)
 
 
 def test_the_clock_of_a_recorded_step():
@@ -134,6 +144,15 @@ def test_the_clock_of_a_recorded_step():
         launched(clock.TICK, chosen.astype(np.float32), 5, ticks, kept)
         assert ticks.tolist() == clock_then
     np.testing.assert_array_equal(kept, order)
+
+
+def test_the_clock_is_read_by_all_before_it_moves_on():
+    """More losses than threads, and a warp that is through before the next begins."""
+    losses, ticks, kept = np.arange(300, dtype=np.float32), np.array([0, 7, 0]), np.full(310, np.nan, np.float32)
+    launched(clock.TICK, losses, 300, ticks, kept, apart=True)
+    np.testing.assert_array_equal(kept[7:307], losses)
+    assert np.isnan(kept[[*range(7), 307, 308, 309]]).all()
+    assert ticks.tolist() == [0, 307, 1]
 
 
 def test_adam_of_a_recorded_step():
@@ -175,6 +194,20 @@ class Interpreted(gpu.GpuBackend):
 
     def compile(self, operations, dtype, report=None):
         return 0
+
+
+def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
+    """`warmup` leaves nothing to compile for training; what is loaded is not counted as compiled."""
+    compiled, told = [], []
+    monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
+    monkeypatch.setattr(Launch, "is_compiled", False)
+    monkeypatch.setattr(Launch, "is_kept", property(lambda launch: launch is clock.TICK))
+    count = gpu.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
+    needed = {clock.GATHER_NEXT, clock.TICK, clock.ADAM_NEXT}
+    needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
+    assert set(compiled) == needed
+    assert count == len(needed) - 1
+    assert [done for done, *_ in told] == list(range(count + 1))
 
 
 class Replay:
@@ -219,3 +252,27 @@ def test_training_equals_the_cpus_and_itself(optimizer):
     assert ends[0][0].tobytes() == ends[1][0].tobytes()
     for card, cpu in zip(ends[0], ends[2], strict=True):
         np.testing.assert_allclose(card, cpu, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
+    """On a card with room for some of what is wanted: what is brought never exceeds it."""
+    X, y = spiral()
+    X_judged, y_judged = np.resize(X, (8192, X.shape[1])), np.resize(y, 8192)
+    net = make(widths=(2, 3, 3))
+    taken, room = [0], 110_000  # 65 KB for the samples to judge by, or 86 KB for what they go through
+
+    def give_back(size):
+        taken[0] -= size
+
+    def counted(array):
+        taken[0] += array.nbytes
+        weakref.finalize(array, give_back, array.nbytes)
+        assert taken[0] <= room
+        return array
+
+    memory, bring = Interpreted.memory, Interpreted.bring
+    monkeypatch.setattr(Interpreted, "memory", staticmethod(lambda *shape: counted(memory(*shape))))
+    monkeypatch.setattr(Interpreted, "bring", lambda run, array: counted(bring(run, array)))
+    monkeypatch.setattr(epoch, "free_memory", lambda: float(room - taken[0]))
+    net.fit(X, y, epochs=1, batch_size=16, backend="cuda", validation=(X_judged, y_judged))

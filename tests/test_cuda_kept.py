@@ -31,8 +31,10 @@ def test_compiled_once_then_loaded(process, tmp_path):
     how, name, code = process("9.0")
     assert how == "compiled"
     assert process("9.0") == ["loaded", name, code]
-    (file,) = tmp_path.glob("kernels-*/card-softmax_rows-*.kernel")
+    (file,) = tmp_path.glob("kernels-*/card-layer-*.kernel")
     assert process("8.0")[0] == "compiled"  # another card
+    assert process("9.0", "large")[0] == "compiled"  # the same function, with another tile
+    assert process("9.0", "newer")[0] == "compiled"  # another compiler
     assert process("9.0", NUMBA_OPT="2")[0] == "compiled"  # other settings
     assert process("9.0", "broken")[0] == "compiled"  # Numba takes kernels apart in another way
     file.write_bytes(file.read_bytes()[:-1])

@@ -386,6 +386,25 @@ def test_the_usual_way_through_the_innermost_loop():
     assert set(Flow(TWO_WAYS.replace("%ntid.x", "%tid.x")).parting) == {2}
 
 
+def test_what_only_some_threads_write_depends_on_the_thread():
+    text = """
+.visible .entry kernel()
+{
+	mov.u32 	%r1, %tid.x;
+	setp.gt.s32 	%p1, %r1, 3;
+	mov.u32 	%r2, 0;
+	@%p1 mov.u32 	%r2, 1;
+	setp.eq.s32 	%p2, %r2, 0;
+	@%p2 bra 	$L_END;
+	bar.sync 	0;
+$L_END:
+	ret;
+}
+"""
+    assert len(Flow(text).barriers_that_some_threads_miss()) == 1
+    assert Flow(text.replace("%tid.x", "%ctaid.x")).barriers_that_some_threads_miss() == []
+
+
 def test_a_jump_back_is_not_always_a_loop():
     flow = Flow("""
 .visible .entry kernel()

@@ -67,7 +67,7 @@ class GpuBackend(Backend):
         return self.kernels[operation]
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        launches = {launch: name for name in operations for launch in self.kernels[name].launches}  # type: ignore[attr-defined]
+        launches = {launch: name for name in operations for launch in self._launches(name)}
         wanted = [launch for launch in launches if not launch.is_compiled]
         missing = {launch for launch in wanted if not launch.is_kept}
         done = 0
@@ -82,7 +82,13 @@ class GpuBackend(Backend):
 
     @property
     def compiles(self) -> int:
-        return len({launch for kernel in self.kernels.values() for launch in kernel.launches})  # type: ignore[attr-defined]
+        return len({launch for name in self.kernels for launch in self._launches(name)})
+
+    def _launches(self, operation: str) -> list[Any]:
+        """Of its rung, and those that stand for it in a recorded step."""
+        from ..kernels.cuda.clock import RECORDED
+
+        return [*self.kernels[operation].launches, *RECORDED.get(operation, [])]  # type: ignore[attr-defined]
 
 
 def _to_card(array: Any) -> Any:

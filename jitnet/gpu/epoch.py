@@ -86,12 +86,14 @@ class GpuEpoch:
         self._net = plan.net.on(run)
         self._memory = [run.bring(vector) for vector in state.memory]
         self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
-        if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():
-            plan.held_out = run.bring(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
         self._clock, self._losses = run.memory(3, np.int64), run.memory(n, np.float32)
         self._batches = -(-n // plan.batch_size)
         self._corrections = run.memory((self._batches, 2), np.float32)
         self._replays: dict[tuple[int, int], Replay] = {}
+        for m in {min(plan.batch_size, n), n % plan.batch_size, *judged_at_a_time(plan)} - {0}:
+            self._net.workspace(m)
+        if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():  # of what nothing else needs
+            plan.held_out = run.bring(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         plan, state = self._plan, self._state
@@ -148,6 +150,12 @@ class GpuEpoch:
             self._plan.run.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
 
 
+def judged_at_a_time(plan: Any) -> set[int]:
+    """Of how many samples the portions are that training is judged by."""
+    judged = 0 if plan.held_out is None else len(plan.held_out[0])
+    return {min(judged, ROWS_AT_ONCE), judged % ROWS_AT_ONCE}
+
+
 def rows_at_a_time(plan: Any, vectors: int) -> int:
     """How many samples the card holds at a time, beside all that a training step needs: all of them, if it can.
 
@@ -158,9 +166,7 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     layers = plan.net.layers
     row = 4 * (layers[0].n_in + layers[-1].n_out)
     of_sample = row + 4 * (layers[-1].n_out + 2 * sum(layer.n_out for layer in layers) + 1)
-    judged = 0 if plan.held_out is None else len(plan.held_out[0])
-    portions = {min(judged, ROWS_AT_ONCE), judged % ROWS_AT_ONCE}
-    parameters = plan.net.theta.nbytes * (2 + vectors) + sum(portions) * of_sample
+    parameters = plan.net.theta.nbytes * (2 + vectors) + sum(judged_at_a_time(plan)) * of_sample
     fixed = parameters + 12 * n + (m + n % m) * of_sample
     free = SHARE * free_memory()
     if fixed + n * (row + 8) <= free:

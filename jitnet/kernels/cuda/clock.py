@@ -58,3 +58,6 @@ ADAM_NEXT = Launch(
     adam_next, [VECTOR, *[FLOAT] * 7, MATRIX, INTS, VECTOR, VECTOR, VECTOR], THREADS_OF_ELEMENTS, one_thread_each
 )
 TICK = Launch(tick, [VECTOR, INT, INTS, VECTOR], THREADS, lambda *arguments: 1)
+
+RECORDED = {"gather": [GATHER_NEXT, TICK], "adam": [ADAM_NEXT]}
+"""Operation -> what does it in a recorded step."""

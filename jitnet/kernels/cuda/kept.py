@@ -19,9 +19,21 @@ from numba.cuda.serialize import dumps
 from ..cache import hash_of_sources, keep, kept, kernels_folder, settings
 from .device import cuda
 
-PACKAGES = "numba-cuda", "cuda-bindings"
+PACKAGES = (
+    "numba-cuda", "cuda-bindings", "cuda-core", "nvidia-nvvm", "nvidia-nvjitlink",  # of CUDA 13
+    "nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12",
+)  # fmt: skip
+"""What compiles, assembles and takes apart."""
 
-SOURCES = hash_of_sources(Path(__file__).parent, [importlib.metadata.version(package) for package in PACKAGES])
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+SOURCES = hash_of_sources(Path(__file__).parent, [_version(package) for package in PACKAGES])
 
 
 class Kept(_Cache):

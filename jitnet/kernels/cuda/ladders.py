@@ -64,7 +64,7 @@ class Launch:
         return bool(self._kernel._cache.holds(self.signature))
 
     def compile(self) -> None:
-        """Compile for the card at hand, or load what was compiled."""
+        """Compile for the card at hand, or load what was compiled, and bring it there."""
         if not SIMULATED:
             self._kernel.compile(self.signature)
 

@@ -67,7 +67,7 @@ else:
                 "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$0, $1, $2, $3};"
             )
             asm = ir.InlineAsm(function, assembly, "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3", side_effect=True)
-            sums = builder.call(asm, numbers)
+            sums = builder.call(asm, numbers, attrs=("convergent",))  # not to be moved to where only some lanes come
             parts = [builder.extract_value(sums, l) for l in range(4)]
             return context.make_tuple(builder, signature.return_type, parts)
 

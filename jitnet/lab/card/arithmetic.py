@@ -1,8 +1,9 @@
 """What the arithmetic of PTX means, in NumPy: for all threads at once (PTX ISA, "Instructions").
 
 `meaning(opcode)` is a function of operands, with the types of these and of the result. Roundings are those of the
-hardware, but for two: `fma` to nearest is rounded to float64 before float32, which shows in one case of some 500
-million, and what PTX calls approximate is more exact here.
+hardware, but for four: `fma` to nearest is rounded to float64 before float32, which shows in one case of some 500
+million; what PTX calls approximate, and the sums of matrix units, are more exact here; and a `mul` and an `add` may
+become one `fma` when PTX is assembled.
 """
 
 import functools
@@ -16,7 +17,7 @@ Values = Any
 
 TYPES: dict[str, Any] = {
     "s32": np.int32, "u32": np.uint32, "b32": np.uint32, "s64": np.int64, "u64": np.uint64, "b64": np.uint64,
-    "f32": np.float32, "f64": np.float64, "pred": np.bool_, "tf32": np.uint32,
+    "f32": np.float32, "pred": np.bool_, "tf32": np.uint32,
 }  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def meaning(opcode: tuple[str, ...]) -> Meaning:
     """What an opcode does. Raises KeyError if it is not one that kernels here are made of."""
     name, *how, kind = opcode
     of = TYPES[kind]
-    if name == "setp":
+    if name == "setp" and len(how) == 1:
         relation = UNSIGNED.get(how[0], how[0])
         unordered = of is np.float32 and relation not in ORDERED
         if unordered:
@@ -120,11 +121,12 @@ def meaning(opcode: tuple[str, ...]) -> Meaning:
         wide = np.dtype(f"{np.dtype(of).kind}8").type
         return Meaning(lambda a, b: np.multiply(a, b, dtype=wide), (of, of), wide)
     operands, function = PLAIN[name]
-    if np.dtype(of).kind in "iu" and name == "div":
+    whole = np.dtype(of).kind != "f"
+    if whole and name == "div":
         function = _quotient
     if (name, how) in (("fma", ["rm"]), ("add", ["rz"])):
         function = _rounded_otherwise(name)
-    elif np.dtype(of).kind == "f" and how not in ([], ["rn"], ["approx", "ftz"]):
+    elif how not in ([[], ["lo"]] if whole else [[], ["rn"], ["approx", "ftz"]]):  # such as mul.hi, or a sum with carry
         raise KeyError(".".join(opcode))
     elif "ftz" in how:
         plain = function
@@ -143,7 +145,7 @@ def _conversion(how: list[str], source: Any) -> Meaning:
     target = TYPES[kind]
     if kind == "tf32":
         return Meaning(_tf32, (source,), target)
-    if how == ["sat"]:  # NaN becomes 0
+    if (kind, how, source) == ("f32", ["sat"], np.float32):  # NaN becomes 0
         return Meaning(lambda x: np.fmin(np.fmax(x, source(0)), source(1)), (source,), target)
     if source is np.float32 or how not in ([], ["rn"]):
         raise KeyError(f"cvt.{'.'.join(how)}")

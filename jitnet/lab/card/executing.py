@@ -3,8 +3,8 @@
     executing.execute(Program(compiling.ptx_of(launch, (9, 0))), blocks, threads, arguments)
 
 Threads that have come to different places run in turns, those that are furthest behind first, until they meet again;
-who is at a barrier waits for the rest of the block. That is how a card runs the threads of a warp; whole blocks it runs
-in any order, and nothing here may depend on that either.
+who is at a barrier waits for the rest of the block. That is how a card runs the threads of a warp; warps and whole
+blocks it runs in any order, and no kernel may depend on that (`order`, `apart`).
 """
 
 from collections.abc import Callable, Iterable
@@ -37,12 +37,13 @@ Watch = Callable[[Access], object]
 
 def execute(
     program: Program, blocks: int, threads: int, arguments: Iterable[Any], watch: Watch | None = None,
-    order: Iterable[int] | None = None,
+    order: Iterable[int] | None = None, apart: bool = False,
 ) -> Ints:  # fmt: skip
     """Run a kernel on NumPy arrays and numbers, which it takes as `Launch` declares them.
 
     watch   is told of each access to global and shared memory
     order   of the blocks, one after the other; without it many run side by side
+    apart   each warp goes as far as it can before the next one goes; without it they, too, run side by side
 
     Returns how often each block of the program was entered by a warp. Raises `Fault` for what a kernel must not do, and
     the arrays are then as they were.
@@ -58,7 +59,7 @@ def execute(
     entered = np.zeros(len(program.blocks), np.int64)
     with np.errstate(all="ignore"):
         for group in groups:
-            entered += _Group(program, group, threads, values, memory, watch).run()
+            entered += _Group(program, group, threads, values, memory, watch, apart).run()
     memory.copy_back()
     return entered
 
@@ -82,12 +83,13 @@ class _Group:
 
     def __init__(
         self, program: Program, blocks: range, threads: int, values: dict[str, Any], memory: GlobalMemory,
-        watch: Watch | None,
+        watch: Watch | None, apart: bool,
     ) -> None:  # fmt: skip
-        self.program, self.values, self.memory, self.watch = program, values, memory, watch
+        self.program, self.values, self.memory, self.watch, self.apart = program, values, memory, watch, apart
         self.first, self.threads, self.blocks = blocks.start * threads, threads, len(blocks)
         count = len(blocks) * threads
         self.lanes = np.arange(count)
+        self.warps = np.cumsum(self.lanes % threads % WARP == 0)
         self.shared = SharedMemory(len(blocks), -(-program.shared_bytes // WORD), threads)
         self.registers: dict[str, Values] = {name: np.zeros(count, kind) for name, kind in program.registers.items()}
         self.registers |= {
@@ -105,6 +107,8 @@ class _Group:
         while True:
             runs = ~self.waits & (self.at < end)
             if runs.any():
+                if self.apart:
+                    runs &= self.warps == self.warps[np.argmax(runs)]
                 block = int(self.at[runs].min())
                 self._enter(block, runs & (self.at == block))
             elif self.waits.any():
@@ -118,15 +122,14 @@ class _Group:
         missing = waits.any(axis=1) & ~(waits.all(axis=1) & (at == at[:, :1]).all(axis=1))
         if missing.any():
             raise Fault(f"a barrier that some threads of block {self._block(int(np.argmax(missing)))} do not come to")
-        self.shared.barrier(waits.any(axis=1))
+        self.shared.barrier()
         self.waits[:] = False
 
     def _block(self, number: int) -> int:
         return self.first // self.threads + number
 
     def _enter(self, block: int, runs: Values) -> None:
-        warps = np.add.reduceat(runs, np.flatnonzero(self.lanes % self.threads % WARP == 0)) > 0
-        self.entered[block] += np.count_nonzero(warps)
+        self.entered[block] += np.count_nonzero(np.bincount(self.warps[runs]))
         mask = None if runs.all() else runs
         self.at[runs] = block + 1
         for step in self.program.blocks[block]:
@@ -152,13 +155,13 @@ class _Group:
             self.at[active if active is not None else slice(None)] = self.program.labels[operands[0]]
         elif name == "ret":
             self.at[active if active is not None else slice(None)] = len(self.program.blocks)
-        elif name == "bar":
+        elif step.opcode == ("bar", "sync") and operands == ("0",):
             self.waits[active if active is not None else slice(None)] = True
         elif name == "ld" and step.opcode[1] == "param":
             kind = TYPES[step.opcode[-1]]
             number = self.values[operands[1].strip("[]")]
             self._write(operands[0], np.asarray(number).astype(kind), active)
-        elif name in ("ld", "st"):
+        elif name in ("ld", "st") and step.opcode[1] in ("global", "shared"):
             self._move(step, active)
         elif name == "mma":
             self._multiply_matrices(operands, active)
@@ -214,9 +217,15 @@ class _Group:
             memory.store(first, np.stack(values, axis=1).view(np.uint32))
 
     def _multiply_matrices(self, operands: tuple[str, ...], active: Values | None) -> None:
-        if active is not None and not active.all():
-            raise Fault("only a part of a warp multiplies matrices", int(np.argmin(active)))
+        what = "only a part of a warp multiplies matrices"
+        if self.threads % WARP:  # the last warp of a block is none
+            raise Fault(what, int(self.threads // WARP * WARP))
+        if active is not None:
+            warps = active.reshape(-1, WARP)
+            torn = warps.any(axis=1) & ~warps.all(axis=1)
+            if torn.any():
+                raise Fault(what, int(np.argmax(torn)) * WARP)
         names = [operand.strip("{}").replace(" ", "").split(",") for operand in operands]
         a, b, c = ([self.registers[name].reshape(-1, WARP) for name in group] for group in names[1:])
         for name, sums in zip(names[0], matrix_product(a, b, c), strict=True):
-            self._write(name, sums.ravel(), None)
+            self._write(name, sums.ravel(), active)

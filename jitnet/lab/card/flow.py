@@ -71,10 +71,11 @@ def _successors(b: int, blocks: list[list[Instruction]], labels: dict[str, int])
 
 def _registers(line: str) -> tuple[set[str], set[str]]:
     """What an instruction writes, and what it reads."""
-    line = re.sub(r"^@!?%\w+\s+", "", line)
-    words = line.split(None, 1)
+    guard = re.match(r"@!?(%\w+)\s+", line)
+    words = line[guard.end() if guard else 0 :].split(None, 1)
     if len(words) < 2 or re.match(r"st\.|bra|bar|ret|red", words[0]):
         return set(), set(re.findall(r"%\w+", line))
     target = re.match(r"\{[^}]*\}|[^,]*", words[1])
     written = set(re.findall(r"%\w+", target[0])) if target else set()
-    return written, set(re.findall(r"%\w+", words[1][len(target[0]) if target else 0 :]))
+    read = set(re.findall(r"%\w+", words[1][len(target[0]) if target else 0 :]))
+    return written, read | {guard[1]} if guard else read

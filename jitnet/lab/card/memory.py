@@ -97,15 +97,15 @@ class SharedMemory(Memory):
 
     def __init__(self, blocks: int, words: int, threads: int) -> None:
         super().__init__(blocks * words)
-        self._blocks, self._of_block, self._threads = blocks, words, threads
+        self._of_block, self._threads = words, threads
         self._known = np.zeros(blocks * words, bool)
         self._writers = np.full(blocks * words, NOBODY, np.int64)
         self._readers = self._writers.copy()
 
-    def barrier(self, blocks: Any) -> None:
-        """What the threads of these blocks did is done."""
+    def barrier(self) -> None:
+        """What the threads did is done: all blocks come to a barrier together, or are gone."""
         for users in (self._writers, self._readers):
-            users.reshape(self._blocks, self._of_block)[blocks] = NOBODY
+            users[:] = NOBODY
 
     def first_words(self, addresses: Ints, words: int, lanes: Ints, writes: bool) -> Ints:
         """The index of the first word of each lane, if each may move that many there."""

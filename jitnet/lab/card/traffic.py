@@ -8,20 +8,22 @@ least, one for each quarter of it.
 Source    CUDA C++ Programming Guide, "Compute Capability 5.x: Global Memory, Shared Memory", which later ones refer to
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import checks, progress
 from ...kernels.cuda import LADDERS
+from ...kernels.cuda.ladders import recording
 from .. import oracle
 from ..contest.contestants import PRODUCTS, known
 from ..oracle import Shape
 from ..words import share
-from .executing import WARP, Access
+from .executing import WARP, Access, execute
 from .memory import WORD, Ints
 from .program import Step
-from .running import CAPABILITY, run
+from .running import CAPABILITY, program_of
 
 SECTOR = 32
 """Bytes that global memory sends at a time."""
@@ -29,29 +31,25 @@ SECTOR = 32
 BANKS = 32
 
 BLOCKS = 4
-"""Of a launch, that are run: what one does for a number, another does too."""
-
-TF32_PRODUCTS = 16 * 8 * 8
-"""Multiply-adds of one instruction of a warp, mma.m16n8k8."""
+"""Of a launch, that are run, and stand for all of its blocks: what one does for a number, another does too."""
 
 
 class Traffic(NamedTuple):
-    """What all warps of a rung did that were run. Numbers are float32."""
+    """What all warps of a rung do. Numbers are float32."""
 
-    multiply_adds: int
-    instructions: int
-    """That warps issued, of any kind: each takes a slot of its own."""
-    arithmetic: int
+    multiply_adds: float
+    """Terms of the sums of a product."""
+    instructions: float
+    """That warps issue, of any kind: each takes a slot of its own."""
+    useful: float
     """Of these, fused multiply-adds and products of matrices."""
-    global_numbers: int
+    global_numbers: float
     """Read by threads."""
-    global_trips: int
-    """Sectors that were read."""
-    shared_numbers: int
-    shared_trips: int
-    written_numbers: int
+    global_trips: float
+    """Sectors that are read."""
+    shared_trips: float
+    written_numbers: float
     """To global memory."""
-    written_trips: int
 
 
 class _Counter:
@@ -91,11 +89,8 @@ def _distinct(a: Ints, b: Ints) -> Any:
     return np.unique(np.stack([a, b], axis=1), axis=0)
 
 
-def _multiply_adds(step: Step) -> int:
-    """Of a warp."""
-    if step.opcode[0] == "mma":
-        return TF32_PRODUCTS
-    return WARP if step.opcode[:2] == ("fma", "rn") else 0
+def _is_useful(step: Step) -> bool:
+    return step.opcode[0] == "mma" or step.opcode[:2] == ("fma", "rn")
 
 
 def shape_of(operation: str) -> Shape:
@@ -113,25 +108,24 @@ def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -
     Results are not looked at: most of them are not there. Raises `jitnet.Error` for a rung that there is not.
     """
     ladder = LADDERS[checks.one_of("operation of the card", operation, LADDERS)]
-    rung, counter = ladder[checks.one_of(f"rung of {operation} on the card", name, ladder)], _Counter()
+    rung, shape = ladder[checks.one_of(f"rung of {operation} on the card", name, ladder)], shape_of(operation)
     arguments = [
         np.array(argument) if isinstance(argument, np.ndarray) else argument  # each where the card would put it
-        for argument in oracle.case(operation, shape_of(operation), np.float32).arguments
+        for argument in oracle.case(operation, shape, np.float32).arguments
     ]
-    ran = run(rung, *arguments, capability=capability, watch=counter, order=lambda count: range(min(count, BLOCKS)))
-    done = [
-        (times, step)
-        for launch in ran
-        for times, block in zip(launch.entered.tolist(), launch.program.blocks, strict=True)
-        for step in block
-    ]
-    products = [(times, _multiply_adds(step)) for times, step in done]
-    return Traffic(
-        sum(times * count for times, count in products),
-        sum(times for times, _ in done),
-        sum(times for times, count in products if count),
-        *(figures[space] for space in ("global", "shared", "written") for figures in (counter.numbers, counter.trips)),
-    )
+    with recording() as calls:
+        rung.body(*arguments)
+    total = np.zeros(len(Traffic._fields) - 1)
+    for launch, blocks, given in calls:
+        program, counter, some = program_of(launch, capability), _Counter(), min(blocks, BLOCKS)
+        entered = execute(program, some, launch.threads, given, counter)
+        done = [(times, step) for times, block in zip(entered, program.blocks, strict=True) for step in block]
+        instructions = sum(times for times, _ in done)
+        useful = sum(times for times, step in done if _is_useful(step))
+        numbers, trips = counter.numbers, counter.trips
+        asked = [instructions, useful, numbers["global"], trips["global"], trips["shared"], numbers["written"]]
+        total += np.array(asked) * (blocks / some)
+    return Traffic(math.prod(shape), *total.tolist())
 
 
 def each(operation: str, found: Traffic) -> dict[str, Any]:
@@ -145,7 +139,7 @@ def each(operation: str, found: Traffic) -> dict[str, Any]:
     return {
         "numbers": found.global_numbers / what, "bytes": SECTOR * found.global_trips / what,
         "shared": WARP * found.shared_trips / what, "instructions": WARP * found.instructions / what,
-        "useful": None if found.multiply_adds > WARP * found.arithmetic else found.arithmetic / found.instructions,
+        "useful": None if found.multiply_adds > WARP * found.useful else found.useful / found.instructions,
     }  # fmt: skip
 
 
