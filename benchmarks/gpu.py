@@ -1,6 +1,6 @@
 """On a graphics card: every rung of the product against cuBLAS, and epochs of training against PyTorch and JAX.
 
-    python benchmarks/gpu.py [--sizes 1024,2048,4096,8192] [--rounds 9] [--only products|training] [--out FOLDER]
+    python benchmarks/gpu.py [--sizes 1024,4097x2049x1023] [--rounds 9] [--only products|training|epoch] [--out FOLDER]
 
 It runs unattended: whoever is missing (PyTorch, which brings cuBLAS, or JAX) is left out of the tables. Products are
 checked against float64 before they are timed, and have their turns one after the other. Networks begin with the same
@@ -8,6 +8,7 @@ weights, and the table says how far they are apart after the first epoch. What c
 """
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import itertools
@@ -37,16 +38,23 @@ DEVICE = "cuda"
 CASES = [
     ("784-128-10", 64, "sigmoid", "mse"), ("784-128-10", 64, "relu", "cross_entropy"),
     ("784-512-512-10", 128, "relu", "cross_entropy"), ("784-2048-2048-10", 1024, "relu", "cross_entropy"),
-    ("64-32-10", 32, "sigmoid", "mse"),
+    ("4096-4096-4096-10", 4096, "relu", "cross_entropy"), ("64-32-10", 32, "sigmoid", "mse"),
 ]  # fmt: skip
+"""Networks, samples of a batch, activation and loss."""
+LARGEST = 2**30
+"""Bytes of samples: an epoch of large ones has fewer batches."""
+SAMPLES = 60_000
+"""Of the epoch that is timed as a whole."""
 OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="1024,2048,4096,8192", help="of square products (default %(default)s)")
+    parser.add_argument(
+        "--sizes", default="1024,2048,4096,8192,4097x2049x1023", help="of products (default %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contestant (default %(default)s)")
-    parser.add_argument("--only", default="", help="products or training")
+    parser.add_argument("--only", default="", help="products, training or epoch")
     parser.add_argument("--cases", default="", help="only networks whose name holds this text")
     parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -91,9 +99,11 @@ def products(given):
     from jitnet.kernels.cuda.device import cuda, stream
 
     torch, rng, rows = peer("torch"), np.random.default_rng(0), []
-    for size, operation in itertools.product(map(int, given.sizes.split(",")), ("matmul", "matmul_tn", "matmul_nt")):
-        left, right = (rng.standard_normal((size, size), np.float32) for _ in range(2))
-        there = [cuda.to_device(array) for array in (left, right, np.full_like(left, np.nan))]
+    for size, operation in itertools.product(given.sizes.split(","), ("matmul", "matmul_tn", "matmul_nt")):
+        m, k, n = ([int(part) for part in size.split("x")] * 3)[:3]  # C (m, n) is a sum of k terms
+        shapes = {"matmul": ((m, k), (k, n)), "matmul_tn": ((k, m), (k, n)), "matmul_nt": ((m, k), (n, k))}[operation]
+        left, right = (rng.standard_normal(shape, np.float32) for shape in shapes)
+        there = [cuda.to_device(array) for array in (left, right, np.full((m, n), np.nan, np.float32))]
         calls = {}
         for name, rung in LADDERS[operation].items():
             if cuda.get_current_device().compute_capability < rung.capability:
@@ -110,23 +120,27 @@ def products(given):
         if torch:
             a, b = (torch.from_numpy(array).to(DEVICE) for array in (left, right))
             a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
-            c = torch.empty_like(a)
+            c = torch.empty(m, n, device=DEVICE)
+            for name, tf32 in (("cuBLAS", False), ("cuBLAS TF32", True)):
 
-            def cublas(a=a, b=b, c=c):
-                for _ in range(IN_A_ROW):
-                    torch.matmul(a, b, out=c)
-                torch.cuda.synchronize()
+                def cublas(a=a, b=b, c=c, tf32=tf32):
+                    torch.backends.cuda.matmul.allow_tf32 = tf32
+                    for _ in range(IN_A_ROW):
+                        torch.matmul(a, b, out=c)
+                    torch.cuda.synchronize()
+                    torch.backends.cuda.matmul.allow_tf32 = False
 
-            cublas()
-            check(operation, "cuBLAS", left, right, c.cpu().numpy(), 2.0**-23)
-            calls["cuBLAS"] = cublas
+                cublas()
+                check(operation, name, left, right, c.cpu().numpy(), 2.0**-10 if tf32 else 2.0**-23)
+                calls[name] = cublas
         say(f"{operation}, {size}")
         times = in_turn(calls, given.rounds, seconds=0.05, most=60)
         for name, timing in times.items():
-            speed = round(2e-9 * size**3 * IN_A_ROW / timing.seconds)
+            speed = round(2e-9 * m * k * n * IN_A_ROW / timing.seconds)
             row = {"operation": operation, "size": size, "rung": name, "GFLOP/s": speed}
             if torch:
-                row["of cuBLAS"] = f"{times['cuBLAS'].seconds / timing.seconds:.1%}"
+                same = "cuBLAS TF32" if name == "tensorcore" else "cuBLAS"  # arithmetic
+                row["of cuBLAS"] = f"{times[same].seconds / timing.seconds:.1%}"
             rows.append(row)
     return rows
 
@@ -138,7 +152,7 @@ def check(operation, name, left, right, C, eps):
     a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
     bound = eps * (len(b) + 2) * (np.abs(a[chosen]) @ np.abs(b))
     if not (np.abs(C[chosen] - a[chosen] @ b) <= bound).all():
-        sys.exit(f"{operation}, {name}: wrong at size {len(C)}")
+        sys.exit(f"{operation}, {name}: wrong at {len(C)} rows")
 
 
 def training(given):
@@ -148,29 +162,50 @@ def training(given):
         what = f"{widths}, batch {m}, {f} + {loss}, {name}"
         if given.cases not in what:
             continue
-        say(what)
-        sizes = [int(n) for n in widths.split("-")]
-        rng = np.random.default_rng(0)
-        X = rng.random((given.batches * m, sizes[0]), np.float32)
-        y = rng.integers(0, sizes[-1], len(X))
-        last = "softmax" if loss == "cross_entropy" else f
-        layers = [jitnet.Dense(a, b, f) for a, b in itertools.pairwise(sizes[:-1])]
-        net = jitnet.Network(*layers, jitnet.Dense(*sizes[-2:], last), seed=0)
-        start = [(layer.W.copy(), layer.b.copy()) for layer in net.layers]
-        problem = X, y, start, m, f, loss, optimizer
-        ours, weights = of_jitnet(net, X, y, m, loss, optimizer, given.rounds)
-        row, others = {"step": what, "jitnet µs": f"{1e6 * ours / given.batches:.1f}"}, []
-        for other, run in (("torch", of_torch), ("jax", of_jax)):
-            library = peer(other)
-            if library:
-                seconds, theirs = run(library, *problem, given.rounds)
-                others.append(seconds)
-                apart = max(np.abs(a - b).max() for a, b in zip(weights, theirs, strict=True))
-                row |= {f"{other} µs": f"{1e6 * seconds / given.batches:.1f}", f"{other} apart": f"{apart:.0e}"}
-        if others:
-            row["× best peer"] = f"{min(others) / ours:.2f}"
-        rows.append(row)
+        batches = max(1, min(given.batches, LARGEST // (4 * m * int(widths.split("-")[0]))))
+        rows.append({"step": what, **compared(widths, m, f, loss, optimizer, batches * m, given.rounds, batches)})
     return rows
+
+
+def epoch(given):
+    """Microseconds for one pass over 60 000 samples of 784 numbers, as many as MNIST has."""
+    case, what = ("784-128-10", 100, "relu", "cross_entropy", OPTIMIZERS["SGD"]), "784-128-10, batch 100, SGD"
+    if given.cases not in what:
+        return []
+    return [{"epoch": f"{SAMPLES} samples, {what}", **compared(*case, SAMPLES, given.rounds, 1)}]
+
+
+def compared(widths, m, f, loss, optimizer, samples, rounds, parts):
+    """A row of the table: microseconds of an epoch for each library, divided by `parts`, and how far weights are apart.
+
+    Batches are all of one size, which some peers ask for.
+    """
+    say(f"{widths}, batch {m}, {f} + {loss}, {type(optimizer).__name__}, {samples} samples")
+    sizes = [int(n) for n in widths.split("-")]
+    rng = np.random.default_rng(0)
+    X = rng.random((samples, sizes[0]), np.float32)
+    y = rng.integers(0, sizes[-1], len(X))
+    last = "softmax" if loss == "cross_entropy" else f
+    layers = [jitnet.Dense(a, b, f) for a, b in itertools.pairwise(sizes[:-1])]
+    net = jitnet.Network(*layers, jitnet.Dense(*sizes[-2:], last), seed=0)
+    start = [(layer.W.copy(), layer.b.copy()) for layer in net.layers]
+    problem = X, y, start, m, f, loss, optimizer
+    ours, weights = of_jitnet(net, X, y, m, loss, optimizer, rounds)
+    row, others = {"jitnet µs": f"{1e6 * ours / parts:.1f}"}, []
+    for name, library, run in (
+        ("torch", "torch", functools.partial(of_torch, "eager")),
+        ("torch compiled", "torch", functools.partial(of_torch, "compiled")),
+        ("torch graph", "torch", functools.partial(of_torch, "graph")), ("jax", "jax", of_jax),
+    ):  # fmt: skip
+        found = peer(library)
+        if found:
+            seconds, theirs = run(found, *problem, rounds)
+            others.append(seconds)
+            apart = max(np.abs(a - b).max() for a, b in zip(weights, theirs, strict=True))
+            row |= {f"{name} µs": f"{1e6 * seconds / parts:.1f}", f"{name} apart": f"{apart:.0e}"}
+    if others:
+        row["× best peer"] = f"{min(others) / ours:.2f}"
+    return row
 
 
 def of_jitnet(net, X, y, m, loss, optimizer, rounds):
@@ -181,13 +216,15 @@ def of_jitnet(net, X, y, m, loss, optimizer, rounds):
     return statistics.median(net.fit(X, y, epochs=rounds + 1, **options).seconds[1:]), weights
 
 
-def of_torch(torch, X, y, start, m, f, loss, optimizer, rounds):
+def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
+    """`how`: eager, compiled, or graph: a whole step is captured, and replayed on batches copied into its place."""
     activation = {"relu": torch.relu, "sigmoid": torch.sigmoid}[f]
     X, y = torch.from_numpy(X).to(DEVICE), torch.from_numpy(y).to(DEVICE)
     parameters = [torch.tensor(p, device=DEVICE, requires_grad=True) for pair in start for p in pair]
     adam = isinstance(optimizer, jitnet.Adam)
     kind = torch.optim.Adam if adam else torch.optim.SGD
-    steps = kind(parameters, lr=optimizer.lr, **({"fused": True} if adam else {}))
+    options = {"capturable": True} if how == "graph" else {"fused": True}
+    steps = kind(parameters, lr=optimizer.lr, **(options if adam else {}))
     Y = torch.nn.functional.one_hot(y, len(start[-1][1])).float()
 
     def loss_of(x, labels, target):
@@ -198,20 +235,54 @@ def of_torch(torch, X, y, start, m, f, loss, optimizer, rounds):
             return torch.nn.functional.mse_loss(x, target)
         return torch.nn.functional.cross_entropy(x, labels)
 
-    compiled, times = torch.compile(loss_of), []
+    forward, times = torch.compile(loss_of) if how == "compiled" else loss_of, []
+
+    def step(*batch):
+        steps.zero_grad(set_to_none=True)
+        value = forward(*batch)
+        value.backward()
+        steps.step()
+        return value.detach()
+
+    if how == "graph":
+        step = captured(torch, step, [data[:m].clone() for data in (X, y, Y)], parameters, steps)
     for _ in range(rounds + 1):
         began, total = time.perf_counter(), torch.zeros((), device=DEVICE)
         for at in range(0, len(X), m):
-            steps.zero_grad(set_to_none=True)
-            value = compiled(X[at : at + m], y[at : at + m], Y[at : at + m])
-            value.backward()
-            steps.step()
-            total += value.detach()
+            total += step(X[at : at + m], y[at : at + m], Y[at : at + m])
         total.item()
         times.append(time.perf_counter() - began)
         if len(times) == 1:
             weights = [p.detach().cpu().numpy().copy() for p in parameters[::2]]
     return statistics.median(times[1:]), weights
+
+
+def captured(torch, step, places, parameters, steps):
+    """A step as a CUDA graph, as PyTorch's manual has it: some steps in a stream of their own, then the capture."""
+    before = [p.detach().clone() for p in parameters]
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            step(*places)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        value = step(*places)
+    with torch.no_grad():  # as if nothing had been learned yet
+        for p, was in zip(parameters, before, strict=True):
+            p.copy_(was)
+        for kept in (number for state in steps.state.values() for number in state.values()):
+            if torch.is_tensor(kept):
+                kept.zero_()
+
+    def replay(*batch):
+        for place, data in zip(places, batch, strict=True):
+            place.copy_(data)
+        graph.replay()
+        return value
+
+    return replay
 
 
 def of_jax(jax, X, y, start, m, f, loss, optimizer, rounds):
@@ -283,9 +354,9 @@ def main():
     if missing:
         sys.exit(f"nothing to measure: {missing}")
     about = machine()
-    for name, table in (("products", products), ("training", training)):
-        if given.only in name:
-            publish(name, about, table(given), given.out)
+    for name, table in (("products", products), ("training", training), ("epoch", epoch)):
+        if given.only in name and (rows := table(given)):
+            publish(name, about, rows, given.out)
 
 
 if __name__ == "__main__":
