@@ -11,7 +11,8 @@ from jitnet import cli
 
 def pytest_collection_finish(session):
     asked = any(item.name == "test_everything_in_the_simulator" for item in session.items)
-    if asked and HAS_PACKAGE and not session.config.option.collectonly:
+    alone = not hasattr(session.config, "workerinput")  # of pytest-xdist, whose workers share the files anyway
+    if asked and alone and HAS_PACKAGE and not session.config.option.collectonly:
         session.config.stash["simulation"] = Simulation()
 
 

@@ -38,6 +38,7 @@ class Simulation:
 
 @pytest.mark.skipif(not HAS_PACKAGE, reason="pip install 'jitnet[cuda]' to run these")
 def test_everything_in_the_simulator(request):
-    status, printed = request.config.stash["simulation"].result()
+    simulation = request.config.stash.get("simulation", None) or Simulation()
+    status, printed = simulation.result()
     print(printed)
     assert status == 0, printed
