@@ -8,8 +8,9 @@ JITNET = [sys.executable, "-m", "jitnet"]
 
 
 def jitnet_command(*arguments, status=0, **environment):
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # as wide as it is by itself
     result = subprocess.run(
-        [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**inherited, **environment}, check=False
     )
     assert result.returncode == status, (result.stdout, result.stderr)
     assert "\x1b" not in result.stdout + result.stderr  # no control characters where nobody looks at a terminal

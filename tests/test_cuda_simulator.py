@@ -40,5 +40,6 @@ class Simulation:
 def test_everything_in_the_simulator(request):
     simulation = request.config.stash.get("simulation", None) or Simulation()
     status, printed = simulation.result()
+    simulation.stop()
     print(printed)
     assert status == 0, printed
