@@ -14,12 +14,11 @@ import numpy as np
 
 from .arithmetic import TYPES, Values, matrix_product, meaning
 from .memory import WORD, Fault, GlobalMemory, Ints, SharedMemory
+from .occupancy import WARP
 from .program import Program, Step
 
 LANES = 8192
 """Threads that run side by side, if there are so many: as many blocks as make that."""
-
-WARP = 32
 
 
 class Access(NamedTuple):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from ..machine_code import sources
 from .graph import Graph, Instruction, Place
+from .occupancy import WARP
 
 TURNS = 10
 """How often a loop goes around for each turn of the one around it, as far as choosing goes."""
 
-LANES = 32
 _PTX = re.compile(r"(?:@\S+\s+)?(ld|st)\.(?:\w+\.)*?(global|shared|local)\.(?:\w+\.)*?(?:v(\d)\.)?[bfsu](\d+)\b")
 _SASS = re.compile(r"(?:@\S+ )?(LD|ST)([GSL])\b((?:\.\w+)*)")
 _SPACES = {"G": "global", "S": "shared", "L": "local"}
@@ -49,7 +49,7 @@ def multiply_adds(text: str) -> int:
     """How many of one lane: 1 if it is one, and of a matrix instruction its share of what the warp does."""
     if found := _MATRIX.match(text):
         m, n, k = (int(part) for part in found.groups() if part)
-        return m * n * k // LANES
+        return m * n * k // WARP
     return int(re.match(r"(@\S+\s+)?(fma\.|FFMA|DFMA)", text) is not None)
 
 

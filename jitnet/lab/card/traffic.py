@@ -20,15 +20,14 @@ from .. import oracle
 from ..contest.contestants import PRODUCTS, known
 from ..oracle import Shape
 from ..words import share
-from .executing import WARP, Access, execute
+from .executing import Access, execute
 from .memory import WORD, Ints
+from .occupancy import BANKS, WARP
 from .program import Step
 from .running import CAPABILITY, program_of
 
 SECTOR = 32
 """Bytes that global memory sends at a time."""
-
-BANKS = 32
 
 BLOCKS = 4
 """Of a launch, that are run, and stand for all of its blocks: what one does for a number, another does too."""
