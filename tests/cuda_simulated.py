@@ -6,7 +6,6 @@ import pytest
 from jitnet import Error
 from jitnet.kernels.cuda import LADDERS, warptile
 from jitnet.kernels.cuda.device import cuda
-from jitnet.kernels.cuda.ladders import FLOAT32
 from jitnet.lab import ladder, oracle
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (8, 12, 4), (33, 5, 6)]
@@ -17,7 +16,7 @@ BY_TILE = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "d
 def check(operation, rung, shape):
     case, kernel = oracle.case(operation, shape, "float32"), LADDERS[operation][rung]
     assert kernel(*case.arguments) is None
-    case.bounds = [bound * (kernel.eps / FLOAT32) for bound in case.bounds]
+    case.allow(kernel.eps)
     case.check()
     return case
 

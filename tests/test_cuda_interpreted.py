@@ -17,7 +17,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 from jitnet import backend, gpu
 from jitnet.gpu import epoch
 from jitnet.kernels.cuda import LADDERS, clock, warptile
-from jitnet.kernels.cuda.ladders import FLOAT32, Launch, Rung
+from jitnet.kernels.cuda.ladders import Launch, Rung
 from jitnet.lab import oracle
 from jitnet.lab.card.executing import execute
 from jitnet.lab.card.running import program_of, run
@@ -31,7 +31,7 @@ RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in 
 def check(operation, name, shape, **how):
     rung, case = LADDERS[operation][name], oracle.case(operation, shape, "float32")
     run(rung, *case.arguments, **how)
-    case.bounds = [bound * (rung.eps / FLOAT32) for bound in case.bounds]
+    case.allow(rung.eps)
     case.check()
     return case
 
@@ -110,7 +110,7 @@ def test_rows_of_a_larger_matrix(operation, start):
             placed.append(memory[start : start + matrix.size].reshape(matrix.shape))
         run(rung, *placed)
         case.arguments[-1][...] = placed[-1]
-        case.bounds = [bound * (rung.eps / FLOAT32) for bound in case.bounds]
+        case.allow(rung.eps)
         case.check()
         assert (memories[-1][:start] == 42).all()
         assert (memories[-1][start + placed[-1].size :] == 42).all()

@@ -29,8 +29,9 @@ from .disassembly import disassembled
 from .flow import Flow
 from .graph import Instruction
 from .hottest import hottest
-from .judging import Facts, shared_bytes, verdicts
+from .judging import Facts, verdicts
 from .occupancy import CARDS, Resident, resident
+from .program import shared_variables
 from .running import CAPABILITY
 
 TABLE = (
@@ -166,7 +167,7 @@ class Compiled:
         code, there = self.code, self.resident
         return {
             "name": self.launch.name, "signature": self.launch.signature, "threads": self.launch.threads,
-            "shared": shared_bytes(self.text),
+            "shared": shared_variables(self.text)[1],
             **{key: getattr(code, key) if code else None for key in ("registers", "spilled", "reloaded", "size")},
             **{key: getattr(there, key) if there else None for key in ("blocks", "warps", "most_warps", "limits")},
         }  # fmt: skip

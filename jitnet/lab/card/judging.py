@@ -14,6 +14,7 @@ from .compiling import HOW_TO_GET, MachineCode
 from .flow import Flow
 from .hottest import Loop, access, is_arithmetic
 from .occupancy import BANKS, CARDS, LATENCY, PARTS, WARP, Resident
+from .program import shared_variables
 
 MOST_SHARED = 48 << 10
 """Bytes of shared memory that a block can have by `cuda.shared.array`."""
@@ -229,18 +230,13 @@ def warps_at_a_time(facts: Facts) -> Verdict:
 
 def shared_memory(facts: Facts) -> Verdict:
     """Does it fit?"""
-    size = shared_bytes(facts.text)
+    _, size = shared_variables(facts.text)
     if not size:
         return Verdict("shared memory", "none", None, "each thread fetches for itself")
     return Verdict(
         "shared memory", f"{size} bytes a block", size <= MOST_SHARED, f"a block can have {MOST_SHARED}",
         "" if size <= MOST_SHARED else "smaller tiles, or fewer terms at a time",
     )  # fmt: skip
-
-
-def shared_bytes(text: str) -> int:
-    """What a kernel's PTX declares for a block."""
-    return sum(int(part) for part in re.findall(r"\.shared [^;]*\[(\d+)\];", text))
 
 
 def barriers(facts: Facts) -> Verdict:

@@ -64,9 +64,9 @@ class Program:
     """
 
     def __init__(self, text: str) -> None:
-        head, _, body = text.partition(".entry")
+        _, _, body = text.partition(".entry")
         self.parameters = re.findall(r"\.param \.\w+ (\w+)", body[: body.index("{")])
-        self.shared, self.shared_bytes = _shared_variables(head)
+        self.shared, self.shared_bytes = shared_variables(text)
         self.registers = {
             f"{name}{number}": REGISTERS[kind]
             for kind, name, count in re.findall(r"\.reg (\.\w+)\s+(%\w+)<(\d+)>;", body)
@@ -82,10 +82,10 @@ def _step(instruction: Instruction) -> Step:
     return Step(tuple(opcode.split(".")), tuple(parts), guard or "", instruction)
 
 
-def _shared_variables(head: str) -> tuple[dict[str, int], int]:
+def shared_variables(text: str) -> tuple[dict[str, int], int]:
     """Variables in the memory that a block shares -> where they lie there; and the bytes of all."""
     found, end = {}, 0
-    for align, name, size in re.findall(r"\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\]", head):
+    for align, name, size in re.findall(r"\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\]", text):
         end = -(-end // int(align)) * int(align)
         found[name], end = end, end + int(size)
     return found, end

@@ -14,8 +14,6 @@ from ... import backend, checks
 from .. import oracle
 from ..oracle import Case, Shape
 
-EPS = float(np.finfo(np.float32).eps)
-
 
 @dataclass
 class CaseOnCard(Case):
@@ -49,8 +47,8 @@ def prepare(operation: str, name: str, shape: Shape) -> tuple[Callable[[], objec
         rung(*placed)
         stream().synchronize()
 
-    bounds = [bound * max(1.0, rung.eps / EPS) for bound in case.bounds]  # other arithmetic has other roundings
-    return call, CaseOnCard(case.arguments, case.expected, bounds, placed)
+    case.allow(rung.eps)  # other arithmetic has other roundings
+    return call, CaseOnCard(case.arguments, case.expected, case.bounds, placed)
 
 
 def idea(operation: str, name: str) -> str:
