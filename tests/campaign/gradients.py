@@ -1,0 +1,135 @@
+"""Every parameter of a range of networks, differentiated numerically and compared with backpropagation.
+
+    python tests/campaign/gradients.py [--count 22500] [--seed 0] [--minutes 5] [--case NUMBER]
+
+A case is one network in float64: its widths (1 to 33, odd ones), activations and biases are drawn, and 1 to 4 layers
+and each activation × loss come round in turn. Each parameter's derivative is taken from losses alone:
+
+    D(h)   = (L(θ + h) − L(θ − h)) / 2h            wrong by  c₂·h² + c₄·h⁴ + c₆·h⁶ + ...
+    R₄(h)  = (4·D(h) − D(2h)) / 3                  wrong by  c₄'·h⁴ + ...
+    R₆(h)  = (16·R₄(h) − R₄(2h)) / 15              wrong by  c₆'·h⁶ + ...
+
+and must agree with `gradients` of every backend of the CPU within a bound that follows from them: |R₆(h) − R₄(h)|,
+which is the error of the less exact one, and rounding. A loss is a mean of sums of `terms` products, so L is off by
+some terms·ε·(|L| + 1), and R₆ adds up six of them with weights that come to 1.7/h.
+"""
+
+import sys
+
+import trials  # before NumPy
+from trials import TrialError, choose
+
+import numpy as np  # isort: skip
+
+from jitnet import Dense, Network
+from jitnet.backend import CHOICES
+from jitnet.losses import ACTIVATIONS, LOSSES
+
+WIDTHS = (1, 2, 3, 5, 7, 9, 13, 17, 19, 33)
+PAIRS = [(activation, loss.name) for loss in LOSSES.values() for activation in loss.goes_with]
+H = 5e-4
+EPS = float(np.finfo(np.float64).eps)
+
+
+def draw(number, rng):
+    """A network, X, Y and a loss, at which the loss can be differentiated."""
+    activation, loss = PAIRS[number % len(PAIRS)]
+    while True:
+        widths = [int(choose(rng, WIDTHS)) for _ in range(2 + number % 4)]
+        hidden = [str(choose(rng, ACTIVATIONS)) for _ in widths[2:]]
+        layers = [
+            Dense(n_in, n_out, f, bias=bool(rng.random() < 0.7))
+            for n_in, n_out, f in zip(widths, widths[1:], [*hidden, activation], strict=False)
+        ]
+        net = Network(*layers, seed=int(rng.integers(1 << 30)), dtype="float64")
+        for layer in net.layers:
+            if layer.b is not None:
+                layer.b = 0.5 * rng.standard_normal(layer.n_out)
+        m = int(choose(rng, (1, 2, 3, 5, 7)))
+        X = rng.standard_normal((m, widths[0]))
+        Y = rng.dirichlet(np.ones(widths[-1]), m) if widths[-1] > 1 or activation == "softmax" else rng.random((m, 1))
+        if not near_a_kink(net, X):
+            return net, X, Y, loss
+
+
+def near_a_kink(net, X):
+    """relu has no derivative at 0: Z must stay on its side of 0 for all steps that are taken."""
+    A = X
+    for layer in net.layers:
+        Z = A @ layer.W + (0 if layer.b is None else layer.b)
+        if layer.activation == "relu" and np.abs(Z).min() < 20 * H:
+            return True
+        A = activated(layer.activation, Z)
+    return False
+
+
+def activated(f, Z):
+    if f == "softmax":
+        e = np.exp(Z - Z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+    known = {"sigmoid": lambda: 1 / (1 + np.exp(-Z)), "tanh": lambda: np.tanh(Z), "relu": lambda: np.maximum(Z, 0)}
+    return known.get(f, lambda: Z)()
+
+
+def differentiate(function, theta, h=H):
+    """R₆(h) of `function` at each place of theta, and |R₆(h) − R₄(h)|."""
+    six, distance = np.empty_like(theta), np.empty_like(theta)
+    for i in range(theta.size):
+        before, D = theta[i], []
+        for step in (h, 2 * h, 4 * h):
+            theta[i] = before + step
+            above = function()
+            theta[i] = before - step
+            D.append((above - function()) / (2 * step))
+        theta[i] = before
+        near, far = (4 * D[0] - D[1]) / 3, (4 * D[1] - D[2]) / 3
+        six[i] = (16 * near - far) / 15
+        distance[i] = abs(six[i] - near)
+    return six, distance
+
+
+class Gradients:
+    """The trial, and the worst relative error that it has seen."""
+
+    def __init__(self, backends=tuple(CHOICES)):
+        self.backends = backends
+        self.worst, self.tightest = 0.0, 0.0
+
+    def __call__(self, number, rng):
+        net, X, Y, loss = draw(number, rng)
+        terms = sum(layer.n_in for layer in net.layers) + 10 * len(net.layers)
+
+        def value():
+            return net.evaluate(X, Y, loss=loss, backend="numpy")["loss"]
+
+        parts = [array for layer in net.layers for array in (layer.W, layer.b) if array is not None]
+        numeric = [differentiate(value, part.reshape(-1)) for part in parts]
+        rounding = 1.7 * terms * EPS * (abs(value()) + 1) / H
+        largest = max(float(np.abs(six).max()) for six, _ in numeric)
+        for name in self.backends:
+            _, grads = net.gradients(X, Y, loss=loss, backend=name)
+            mine = [array for grad in grads for array in (grad.dW, grad.db) if array is not None]
+            for l, (array, (six, distance)) in enumerate(zip(mine, numeric, strict=True)):
+                error, bound = np.abs(array.reshape(-1) - six), distance + rounding
+                self.worst = max(self.worst, float(error.max()) / max(largest, 1e-3))
+                self.tightest = max(self.tightest, float((error / bound).max()))
+                if not (error <= bound).all():
+                    i = int((error / bound).argmax())
+                    raise TrialError(
+                        f"{net!r}, {loss}, backend {name}, array {l} at {i}: {array.reshape(-1)[i]:.12g} by "
+                        f"backpropagation, {six[i]:.12g} ± {bound[i]:.1g} by differences"
+                    )
+        return sum(part.size for part in parts), f"of {len(net.layers)} layers"
+
+
+def main():
+    given = trials.arguments(__doc__, 22_500, "parameters")
+    trial = Gradients()
+    status = trials.run(given, "parameters", 1e-3, trial)
+    backends = ", ".join(trial.backends)
+    print(f"worst relative error {trial.worst:.2g}, at most {trial.tightest:.0%} of a bound; float64, {backends}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The long trials in tests/campaign, in short: that they run, find nothing wrong, and would say so if there was."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CAMPAIGN = Path(__file__).parent / "campaign"
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
+
+
+def campaign(script, *arguments, status=0, count=None):
+    """Run a script as anyone would; its summary."""
+    words = [*arguments, *(["--count", str(count)] if count else [])]
+    result = subprocess.run(
+        [sys.executable, CAMPAIGN / f"{script}.py", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == status, result.stdout + result.stderr
+    return result.stdout
+
+
+@needs_fork
+def test_kills():
+    assert re.match(r"10 kills in .*: 0 failed\n", campaign("kills", count=10))
+
+
+def test_gradients():
+    summary = campaign("gradients", count=1000)
+    assert re.match(r"1\d\d\d parameters in .*: 0 failed\n", summary)
+    assert float(re.search(r"worst relative error (\S+),", summary)[1]) < 1e-9
+
+
+def test_a_failure_is_reported_with_the_number_that_repeats_it(tmp_path):
+    script = tmp_path / "fails.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(CAMPAIGN)!r})\n"
+        "import trials\n"
+        "def trial(number, rng):\n"
+        "    if rng.random() < 0.2 or number == 7:\n"
+        "        raise trials.TrialError(f'{number} is wrong')\n"
+        "    return 1, 'numbers'\n"
+        "sys.exit(trials.run(trials.arguments('', 20, 'numbers'), 'numbers', 1e-3, trial))\n"
+    )
+
+    def run(*arguments):
+        command = [sys.executable, str(script), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    result = run()
+    assert result.returncode == 1
+    assert "case 7 failed: 7 is wrong\n" in result.stderr
+    assert re.search(
+        r"20 numbers in 0 s \(\d+ numbers\): \d+ failed; repeat one with --seed 0 --case \d+", result.stdout
+    )
+    again = run("--case", "7")
+    assert again.returncode == 1
+    assert "1 numbers in 0 s (): 1 failed" in again.stdout
+    assert run().stderr == result.stderr
