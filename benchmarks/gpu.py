@@ -2,18 +2,21 @@
 
     python benchmarks/gpu.py [--sizes 1024,4097x2049x1023] [--rounds 9] [--only products|training|epoch] [--out FOLDER]
 
-It runs unattended: whoever is missing (PyTorch, which brings cuBLAS, or JAX) is left out of the tables. Products are
-checked against float64 before they are timed, and have their turns one after the other. Networks begin with the same
-weights, and the table says how far they are apart after the first epoch. What counts is the median.
+It runs unattended: a missing peer (PyTorch, which brings cuBLAS, or JAX) is left out of the tables. Products are
+checked against float64 before they are timed in turn. Networks begin with the same weights, and the table says how far
+apart they are after the first epoch. The median counts. The tables are written anew after each row, so a run that is
+stopped keeps what it measured.
 """
 
 import argparse
+import datetime
 import functools
 import importlib.metadata
 import importlib.util
 import itertools
 import json
 import os
+import platform
 import re
 import statistics
 import sys
@@ -22,15 +25,23 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # from a clone, too, where jitnet is not installed
+
 import jitnet
 from jitnet import gpu
-from jitnet.lab.timing import in_turn
+from jitnet.lab.timing import in_turn, time_of
 
 EPOCH = 100
 """Batches in an epoch."""
 
-IN_A_ROW = 5
-"""Products asked for before anybody waits: what Python does for the next is then done during the one before."""
+IN_A_ROW = 20
+"""Products asked for before anybody waits, at most: Python launches the next while the GPU computes the one before."""
+
+TURN = 0.02
+"""Seconds of one turn of a product, at least one call."""
+
+PATIENCE = 1.0
+"""Seconds of one product; a rung that needs more is left out at this size."""
 
 DEVICE = "cuda"
 """What PyTorch calls the card."""
@@ -45,6 +56,7 @@ LARGEST = 2**30
 """Bytes of samples: an epoch of large ones has fewer batches."""
 SAMPLES = 60_000
 """Of the epoch that is timed as a whole."""
+PEERS = ("torch", "torch compiled", "torch graph", "jax")
 OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
 
 
@@ -55,6 +67,10 @@ def arguments():
     )
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contestant (default %(default)s)")
     parser.add_argument("--only", default="", help="products, training or epoch")
+    parser.add_argument("--rungs", default="", help="of products, only these; cuBLAS always takes part")
+    parser.add_argument(
+        "--peers", default=",".join(PEERS), help="of networks (default %(default)s); compiling takes PyTorch long"
+    )
     parser.add_argument("--cases", default="", help="only networks whose name holds this text")
     parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -77,105 +93,120 @@ def peer(name):
 
 
 def machine():
-    from jitnet.kernels.cuda.device import SIMULATED, cuda
+    from jitnet.kernels.cuda import device
 
-    versions = {}
+    versions = {"python": platform.python_version()}
     for package in ("numba", "numba-cuda", "cuda-bindings", "cuda-core", "numpy", "torch", "jax"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    if SIMULATED:
-        return {"card": "simulator", **versions}
-    card = cuda.get_current_device()
-    name = card.name.decode() if isinstance(card.name, bytes) else card.name
-    capability = ".".join(map(str, card.compute_capability))
-    return {"card": name, "capability": capability, "multiprocessors": card.MULTIPROCESSOR_COUNT, **versions}
+    about = {"gpu": device.name(), "measured": datetime.date.today().isoformat()}
+    if not device.SIMULATED:
+        card = device.cuda.get_current_device()
+        about["capability"] = ".".join(map(str, card.compute_capability))
+        about["multiprocessors"] = card.MULTIPROCESSOR_COUNT
+    return about | versions
 
 
 def products(given):
-    """GFLOP/s of every rung of every product, and its share of cuBLAS."""
+    """GFLOP/s of every rung of every product, and its fraction of cuBLAS."""
+    for size, operation in itertools.product(given.sizes.split(","), ("matmul", "matmul_tn", "matmul_nt")):
+        yield from product(given, size, operation)
+
+
+def product(given, size, operation):
     from jitnet.kernels.cuda import LADDERS
     from jitnet.kernels.cuda.device import cuda, stream
 
-    torch, rng, rows = peer("torch"), np.random.default_rng(0), []
-    for size, operation in itertools.product(given.sizes.split(","), ("matmul", "matmul_tn", "matmul_nt")):
-        m, k, n = ([int(part) for part in size.split("x")] * 3)[:3]  # C (m, n) is a sum of k terms
-        shapes = {"matmul": ((m, k), (k, n)), "matmul_tn": ((k, m), (k, n)), "matmul_nt": ((m, k), (n, k))}[operation]
-        left, right = (rng.standard_normal(shape, np.float32) for shape in shapes)
-        there = [cuda.to_device(array) for array in (left, right, np.full((m, n), np.nan, np.float32))]
-        calls = {}
-        for name, rung in LADDERS[operation].items():
-            if cuda.get_current_device().compute_capability < rung.capability:
-                continue
+    say(f"{operation}, {size}")
+    m, k, n = ([int(part) for part in size.split("x")] * 3)[:3]  # C (m, n) is a sum of k terms
+    shapes = {"matmul": ((m, k), (k, n)), "matmul_tn": ((k, m), (k, n)), "matmul_nt": ((m, k), (n, k))}[operation]
+    rng = np.random.default_rng(0)
+    left, right = (rng.standard_normal(shape, np.float32) for shape in shapes)
+    there = [cuda.to_device(array) for array in (left, right, np.full((m, n), np.nan, np.float32))]
+    chosen, expected, magnitude = some_rows(operation, left, right)
+    calls, in_a_row = {}, {}
 
-            def call(rung=rung, there=there):
-                for _ in range(IN_A_ROW):
-                    rung(*there)
-                stream().synchronize()
+    def take(name, eps, once, result):
+        """Check a product, and give it turns of a length that suits it."""
+        once()
+        bound = eps * (k + 2) * magnitude
+        if not (np.abs(result()[chosen] - expected) <= bound).all():
+            sys.exit(f"{operation}, {name}: wrong at {size}")
+        seconds = time_of(once, 1)
+        if seconds > PATIENCE:
+            say(f"{operation}, {name}, {size} is left out: one call takes {seconds:.1f} s")
+            return
+        in_a_row[name] = max(1, min(IN_A_ROW, int(TURN / seconds)))
+        calls[name] = functools.partial(once, in_a_row[name])
 
-            call()
-            check(operation, name, left, right, there[2].copy_to_host(), rung.eps)
-            calls[name] = call
+    for name, rung in LADDERS[operation].items():
+        too_old = cuda.get_current_device().compute_capability < rung.capability
+        if too_old or (given.rungs and name not in given.rungs.split(",")):
+            continue
+
+        def once(times=1, rung=rung):
+            for _ in range(times):
+                rung(*there)
+            stream().synchronize()
+
+        there[2].copy_to_device(np.full((m, n), np.nan, np.float32))
+        take(name, rung.eps, once, there[2].copy_to_host)
+    torch = peer("torch")
+    if torch:
+        a, b = (torch.from_numpy(array).to(DEVICE) for array in (left, right))
+        a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
+        c = torch.empty(m, n, device=DEVICE)
+        for name, tf32 in (("cuBLAS", False), ("cuBLAS TF32", True)):
+
+            def cublas(times=1, tf32=tf32):
+                torch.backends.cuda.matmul.allow_tf32 = tf32
+                for _ in range(times):
+                    torch.matmul(a, b, out=c)
+                torch.cuda.synchronize()
+                torch.backends.cuda.matmul.allow_tf32 = False
+
+            take(name, 2.0**-10 if tf32 else 2.0**-23, cublas, lambda: c.cpu().numpy())
+    times = {
+        name: timing.seconds / in_a_row[name]
+        for name, timing in in_turn(calls, given.rounds, seconds=TURN, most=6.0).items()
+    }
+    for name, seconds in times.items():
+        row = {"operation": operation, "size": size, "rung": name, "GFLOP/s": round(2e-9 * m * k * n / seconds)}
         if torch:
-            a, b = (torch.from_numpy(array).to(DEVICE) for array in (left, right))
-            a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
-            c = torch.empty(m, n, device=DEVICE)
-            for name, tf32 in (("cuBLAS", False), ("cuBLAS TF32", True)):
-
-                def cublas(a=a, b=b, c=c, tf32=tf32):
-                    torch.backends.cuda.matmul.allow_tf32 = tf32
-                    for _ in range(IN_A_ROW):
-                        torch.matmul(a, b, out=c)
-                    torch.cuda.synchronize()
-                    torch.backends.cuda.matmul.allow_tf32 = False
-
-                cublas()
-                check(operation, name, left, right, c.cpu().numpy(), 2.0**-10 if tf32 else 2.0**-23)
-                calls[name] = cublas
-        say(f"{operation}, {size}")
-        times = in_turn(calls, given.rounds, seconds=0.05, most=60)
-        for name, timing in times.items():
-            speed = round(2e-9 * m * k * n * IN_A_ROW / timing.seconds)
-            row = {"operation": operation, "size": size, "rung": name, "GFLOP/s": speed}
-            if torch:
-                same = "cuBLAS TF32" if name == "tensorcore" else "cuBLAS"  # arithmetic
-                row["of cuBLAS"] = f"{times[same].seconds / timing.seconds:.1%}"
-            rows.append(row)
-    return rows
+            same = "cuBLAS TF32" if name == "tensorcore" else "cuBLAS"  # arithmetic
+            row["of cuBLAS"] = f"{times[same] / seconds:.1%}"
+        yield row
 
 
-def check(operation, name, left, right, C, eps):
-    """Some rows of the product against float64."""
-    chosen = np.random.default_rng(1).integers(0, len(C), 16)
-    a, b = left.astype(np.float64), right.astype(np.float64)
-    a, b = {"matmul": (a, b), "matmul_tn": (a.T, b), "matmul_nt": (a, b.T)}[operation]
-    bound = eps * (len(b) + 2) * (np.abs(a[chosen]) @ np.abs(b))
-    if not (np.abs(C[chosen] - a[chosen] @ b) <= bound).all():
-        sys.exit(f"{operation}, {name}: wrong at {len(C)} rows")
+def some_rows(operation, left, right):
+    """Some rows of the product in float64: which, their values, and the sums of the terms' magnitudes."""
+    m = left.shape[operation == "matmul_tn"]
+    chosen = np.random.default_rng(1).integers(0, m, 16)
+    a = (left[:, chosen].T if operation == "matmul_tn" else left[chosen]).astype(np.float64)
+    b = (right.T if operation == "matmul_nt" else right).astype(np.float64)
+    return chosen, a @ b, np.abs(a) @ np.abs(b)
 
 
 def training(given):
     """Microseconds for a step: an epoch, in shuffled order, with data and parameters on the card, by its batches."""
-    rows = []
     for (widths, m, f, loss), (name, optimizer) in itertools.product(CASES, OPTIMIZERS.items()):
         what = f"{widths}, batch {m}, {f} + {loss}, {name}"
         if given.cases not in what:
             continue
         batches = max(1, min(given.batches, LARGEST // (4 * m * int(widths.split("-")[0]))))
-        rows.append({"step": what, **compared(widths, m, f, loss, optimizer, batches * m, given.rounds, batches)})
-    return rows
+        yield {"step": what, **compared(given, widths, m, f, loss, optimizer, batches * m, batches)}
 
 
 def epoch(given):
     """Microseconds for one pass over 60 000 samples of 784 numbers, as many as MNIST has."""
     case, what = ("784-128-10", 100, "relu", "cross_entropy", OPTIMIZERS["SGD"]), "784-128-10, batch 100, SGD"
-    if given.cases not in what:
-        return []
-    return [{"epoch": f"{SAMPLES} samples, {what}", **compared(*case, SAMPLES, given.rounds, 1)}]
+    if given.cases in what:
+        yield {"epoch": f"{SAMPLES} samples, {what}", **compared(given, *case, SAMPLES, 1)}
 
 
-def compared(widths, m, f, loss, optimizer, samples, rounds, parts):
+def compared(given, widths, m, f, loss, optimizer, samples, parts):
     """A row of the table: microseconds of an epoch for each library, divided by `parts`, and how far weights are apart.
 
     Batches are all of one size, which some peers ask for.
@@ -190,16 +221,16 @@ def compared(widths, m, f, loss, optimizer, samples, rounds, parts):
     net = jitnet.Network(*layers, jitnet.Dense(*sizes[-2:], last), seed=0)
     start = [(layer.W.copy(), layer.b.copy()) for layer in net.layers]
     problem = X, y, start, m, f, loss, optimizer
-    ours, weights = of_jitnet(net, X, y, m, loss, optimizer, rounds)
+    ours, weights = of_jitnet(net, X, y, m, loss, optimizer, given.rounds)
     row, others = {"jitnet µs": f"{1e6 * ours / parts:.1f}"}, []
     for name, library, run in (
         ("torch", "torch", functools.partial(of_torch, "eager")),
         ("torch compiled", "torch", functools.partial(of_torch, "compiled")),
         ("torch graph", "torch", functools.partial(of_torch, "graph")), ("jax", "jax", of_jax),
     ):  # fmt: skip
-        found = peer(library)
+        found = peer(library) if name in given.peers.split(",") else None
         if found:
-            seconds, theirs = run(found, *problem, rounds)
+            seconds, theirs = run(found, *problem, given.rounds)
             others.append(seconds)
             apart = max(np.abs(a - b).max() for a, b in zip(weights, theirs, strict=True))
             row |= {f"{name} µs": f"{1e6 * seconds / parts:.1f}", f"{name} apart": f"{apart:.0e}"}
@@ -223,8 +254,8 @@ def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
     parameters = [torch.tensor(p, device=DEVICE, requires_grad=True) for pair in start for p in pair]
     adam = isinstance(optimizer, jitnet.Adam)
     kind = torch.optim.Adam if adam else torch.optim.SGD
-    options = {"capturable": True} if how == "graph" else {"fused": True}
-    steps = kind(parameters, lr=optimizer.lr, **(options if adam else {}))
+    options = {"capturable": True} if adam and how == "graph" else {}
+    steps = kind(parameters, lr=optimizer.lr, fused=True, **options)
     Y = torch.nn.functional.one_hot(y, len(start[-1][1])).float()
 
     def loss_of(x, labels, target):
@@ -235,6 +266,8 @@ def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
             return torch.nn.functional.mse_loss(x, target)
         return torch.nn.functional.cross_entropy(x, labels)
 
+    if how == "compiled":
+        torch._dynamo.reset()  # what it learned of the case before
     forward, times = torch.compile(loss_of) if how == "compiled" else loss_of, []
 
     def step(*batch):
@@ -330,14 +363,13 @@ def of_jax(jax, X, y, start, m, f, loss, optimizer, rounds):
 
 
 def publish(name, about, rows, folder):
-    """Print the table, and write it as JSON and Markdown, under the name of the card."""
+    """Write the table as JSON and Markdown, under the name of the GPU."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
     text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
-    print(text)
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"gpu_{name}_{re.sub('[^a-z0-9]+', '_', about['card'].lower()).strip('_')}"
+    stem = folder / f"gpu_{name}_{re.sub('[^a-z0-9]+', '_', about['gpu'].lower()).strip('_')}"
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     content = json.dumps({"machine": about, "rows": rows}, indent=1) + "\n"
     stem.with_suffix(".json").write_text(content, encoding="utf-8")
@@ -355,7 +387,10 @@ def main():
         sys.exit(f"nothing to measure: {missing}")
     about = machine()
     for name, table in (("products", products), ("training", training), ("epoch", epoch)):
-        if given.only in name and (rows := table(given)):
+        rows = []
+        for row in table(given) if given.only in name else ():
+            rows.append(row)
+            print("  ".join(str(value) for value in row.values()), flush=True)
             publish(name, about, rows, given.out)
 
 

@@ -8,21 +8,31 @@ threads takes for ever, so tiles are small there.
 import functools
 import importlib.metadata
 import importlib.util
+import warnings
 from typing import Any
 
 import numba
 import numpy as np
+from numba import int64, uint32
 
 if importlib.util.find_spec("numba_cuda") is None:  # what Numba itself still carries under that name is an old copy
     raise ImportError("the package numba-cuda is missing: pip install 'jitnet[cuda]'")
 
-from numba import cuda as cuda
-from numba import int64, uint32
-from numba.cuda.core import config
-
-config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small network fills no card, and its user need not hear of it at each launch
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # NumPy's, for a timedelta that numba-cuda makes on import
+    from numba import cuda as cuda
+    from numba.cuda.core import config
 
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+
+if not SIMULATED and not hasattr(np, "row_stack"):  # NumPy 2.5 dropped it, and numba-cuda 0.30 overloads it on import
+    np.row_stack = np.vstack  # type: ignore[attr-defined]  # noqa: NPY201
+    try:
+        import numba.cuda.np.arrayobj
+    finally:
+        del np.row_stack  # type: ignore[attr-defined]  # noqa: NPY201
+
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small network fills no card, and its user need not hear of it at each launch
 
 if SIMULATED:
     from . import simulator  # noqa: F401  makes it quick
@@ -54,6 +64,14 @@ def thread():
 def block():
     """The number of this block."""
     return natural(cuda.blockIdx.x)
+
+
+def name() -> str:
+    """What the GPU calls itself."""
+    if SIMULATED:
+        return "Numba's simulator"
+    found = cuda.get_current_device().name  # bytes from NVIDIA's bindings of the driver, text from cuda-core
+    return found.decode() if isinstance(found, bytes) else str(found)
 
 
 @functools.cache

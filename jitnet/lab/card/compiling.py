@@ -22,13 +22,18 @@ def pretended(cc: tuple[int, int]) -> Iterator[None]:
         yield
 
 
+def target_of(cc: tuple[int, int]) -> tuple[int, int] | tuple[int, int, str]:
+    """What numba-cuda compiles for on a GPU of that compute capability: from 9.0 on, for just this one (`sm_90a`)."""
+    return (*cc, "a") if cc >= (9, 0) else cc
+
+
 @functools.cache
 def ptx_of(launch: Launch, cc: tuple[int, int], lines: bool = False) -> str:
     """The PTX of a kernel for that compute capability, such as (9, 0). With `lines` it says which line made what."""
     with pretended(cc):
         code, _ = cuda.compile(
-            launch.body, launch.signature, cc=cc, device=False, abi="numba", output="ptx", launch_bounds=launch.bounds,
-            lineinfo=lines,
+            launch.body, launch.signature, cc=target_of(cc), device=False, abi="numba", output="ptx",
+            launch_bounds=launch.bounds, lineinfo=lines,
         )  # fmt: skip
     return str(code)
 
@@ -74,7 +79,12 @@ def assembled(text: str, cc: tuple[int, int]) -> MachineCode:
     """PTX turned into machine code for that compute capability, by the assembler of the CUDA packages (nvJitLink)."""
     from cuda.bindings import nvjitlink
 
-    options = [f"-arch=sm_{cc[0]}{cc[1]}", "-verbose", "-O3", *(["-lineinfo"] if ".loc" in text else [])]
+    options = [
+        "-arch=sm_" + "".join(map(str, target_of(cc))),
+        "-verbose",
+        "-O3",
+        *(["-lineinfo"] if ".loc" in text else []),
+    ]
     handle = nvjitlink.create(len(options), options)
     try:
         nvjitlink.add_data(handle, nvjitlink.InputType.PTX, text.encode(), len(text.encode()), "kernel")

@@ -57,7 +57,7 @@ def idea(operation: str, name: str) -> str:
 
 
 def name() -> str:
-    """What the card calls itself."""
-    from ...kernels.cuda.device import SIMULATED, cuda
+    """What the GPU calls itself."""
+    from ...kernels.cuda import device
 
-    return "Numba's simulator" if SIMULATED else str(cuda.get_current_device().name, "utf-8")
+    return device.name()
