@@ -18,7 +18,7 @@ from . import backend as backends
 from . import checks, data, losses, optimizers, plots, progress, storage
 from .data import Recipe, Table
 from .kernels import LADDERS
-from .kernels.cache import cache_folder
+from .kernels.folder import cache_folder
 from .network import SUITABLE_INIT, Dense, Network, load
 from .training import Diverged, History
 

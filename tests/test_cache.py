@@ -1,15 +1,17 @@
 """Compiled code is kept between processes, and no kernel ever loads the code of another."""
 
+import hashlib
 import os
+import pickle
 import subprocess
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from jitnet.kernels import LADDERS, cache, jit
+from jitnet.kernels import LADDERS, folder, jit
 
 
 def run(code, *arguments, **environment):
@@ -143,6 +145,83 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
         assert run(SUMS, **folder).stdout.strip() == "1"
 
 
+def test_what_another_user_wrote_is_not_run(tmp_path):
+    """A warm cache that is given away: compiled without it, and it stays as it is."""
+    if os.geteuid():
+        pytest.skip("only root can give files to another user")
+    cache = tmp_path / "cache"
+    folder = {"JITNET_CACHE_DIR": str(cache)}
+    assert run(SUMS, **folder).stdout.strip() == "0"
+    (file,) = cache.rglob("*.kernel")
+    before = file.read_bytes()
+    for place in (file.parent, cache):
+        os.chown(place, 65534, 65534)
+        result = run(SUMS, **folder)
+        assert result.stdout.strip() == "0"
+        assert result.stderr.count(f"{place} belongs to another user (uid 65534), so no compiled kernels") == 1
+        assert "set JITNET_CACHE_DIR to a folder of your own" in result.stderr
+    assert list(file.parent.iterdir()) == [file]
+    assert file.read_bytes() == before
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["BOMB"],)
+
+
+def test_a_pickle_is_not_run(tmp_path, monkeypatch):
+    """One with the right checksum, in place of a kernel: of whatever version it is, it is no kernel of ours."""
+    monkeypatch.setenv("BOMB", str(tmp_path / "bang"))
+    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache")}
+    assert run(SUMS, **folder).stdout.strip() == "0"
+    (file,) = (tmp_path / "cache").rglob("*.kernel")
+    for payload in (pickle.dumps(Bomb()), pickle.dumps(Bomb(), protocol=0)):
+        file.write_bytes(hashlib.blake2b(payload, digest_size=32).digest() + payload)
+        assert run(SUMS, **folder).stdout.strip() == "0"
+        assert not (tmp_path / "bang").exists()
+        assert run(SUMS, **folder).stdout.strip() == "1"
+    pickle.loads(payload)
+    assert (tmp_path / "bang").exists()
+
+
+def test_what_returns_objects_is_not_kept(tmp_path):
+    """A file holds numbers, names and machine code: what else a function needs, it would be without."""
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom jitnet.kernels import jit\n"
+        "def total(x):\n    return x.sum()\n"
+        "total = jit.compiled(total)\nprint(total(np.ones(3)))\n"
+    )
+    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    assert [run("import mine", **folder).stdout.strip() for _ in range(2)] == ["3.0", "3.0"]
+    assert list(tmp_path.rglob("*.kernel")) == []
+
+
+def test_a_loaded_kernel_is_as_good_as_a_compiled_one(tmp_path):
+    """Compiled functions can call it, and Numba can say what it is."""
+    code = """
+import numba, numpy as np
+from jitnet.kernels import LADDERS
+X, Z = np.eye(3, dtype=np.float32), np.zeros((3, 3), np.float32)
+kernel = LADDERS["matmul"]["reordered"]
+kernel(X, X, Z)
+@numba.njit
+def caller(X, Z):
+    kernel(X, X, Z)
+Z[:] = 0
+caller(X, Z)
+assert (Z == X).all()
+result = next(iter(kernel.overloads.values()))
+function = result.fndesc
+print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_point.__name__, function.qualname,
+      function.modname, function.mangled_name, function.env_name, function.unique_name, function.args,
+      function.argtypes, function.restype, result.environment.globals["__name__"], sep="\\n")
+"""
+    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
+    compiled, loaded = (run(code, **folder).stdout.splitlines() for _ in range(2))
+    assert (compiled[0], loaded[0]) == ("0", "1")
+    assert compiled[1:] == loaded[1:]
+
+
 def test_linked_helpers_are_there_in_a_later_process(tmp_path):
     """The register tile is compiled once, into a file of its own; kernels from the cache find it by its symbol."""
     code = """
@@ -193,7 +272,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path)
 def test_interpreted_with_jit_disabled(tmp_path):
     code = """
 import jitnet, numpy as np
-from jitnet.kernels import LADDERS, cache, jit
+from jitnet.kernels import LADDERS, folder, jit
 assert not any(jit.is_compiled(kernel) for ladder in LADDERS.values() for kernel in ladder.values())
 net = jitnet.Network(jitnet.Dense(3, 4, "tanh"), jitnet.Dense(4, 2, "softmax"), seed=0)
 print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
@@ -201,23 +280,6 @@ print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
     result = run(code, JITNET_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
     assert result.stdout.strip() == "2"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_old_folders_are_swept_out(tmp_path, monkeypatch):
-    """Ours only, and of them only what we put there."""
-    old, young, mixed = (tmp_path / f"kernels-{letter * 32}" for letter in "abc")
-    others = tmp_path / "kernels-linux", tmp_path / "data"
-    for folder in (old, young, mixed, *others):
-        folder.mkdir()
-        (folder / "x.kernel").write_text("x")
-    (mixed / "thesis.txt").write_text("x")
-    for folder in (old, mixed, *others):
-        os.utime(folder, (0, 0))
-    run(SUMS, JITNET_CACHE_DIR=str(tmp_path))
-    assert not old.exists()
-    assert (young / "x.kernel").exists()
-    assert [file.name for file in mixed.iterdir()] == ["thesis.txt"]
-    assert all((folder / "x.kernel").exists() for folder in others)
 
 
 def test_the_folder_follows_the_platform(monkeypatch):
@@ -230,17 +292,7 @@ def test_the_folder_follows_the_platform(monkeypatch):
         ("win32", "/local/jitnet"),
     ):
         monkeypatch.setattr(sys, "platform", platform)
-        assert cache.cache_folder() == Path(expected).expanduser()
-
-
-def test_nobody_at_home(monkeypatch):
-    def no_home(self):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("JITNET_CACHE_DIR", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "expanduser", no_home)
-    assert cache.cache_folder() == Path(tempfile.gettempdir()) / "jitnet"
+        assert folder.cache_folder() == Path(expected).expanduser()
 
 
 def test_cache_by_hand(tmp_path, monkeypatch):

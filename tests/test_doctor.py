@@ -188,10 +188,28 @@ def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
     monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file"))
     (item,) = settings.examine_cache()
-    assert item.mend == export("JITNET_CACHE_DIR", tmp_path / "temporary" / "jitnet")
+    assert item.mend == export("JITNET_CACHE_DIR", tmp_path / "temporary" / f"jitnet-{os.geteuid()}")
     monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
     (item,) = settings.examine_cache()
     assert item.mend is None
+
+
+def test_a_cache_folder_that_others_can_write_to(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(folder))
+    monkeypatch.setattr(settings, "usual_cache_folder", lambda: tmp_path / "usual")
+    (folder / f"kernels-{settings.SOURCES}").mkdir(parents=True, mode=0o700)
+    folder.chmod(0o770)
+    (item,) = settings.examine_cache()
+    assert (item.name, item.state, item.mend) == ("cache folder", "wrong", f"chmod 700 {folder}")
+    assert item.finding == f"other users can write to {folder} (mode 770), so every process compiles again"
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    (item,) = settings.examine_cache()
+    assert f"{folder} belongs to another user" in item.finding
+    assert item.mend == unset("JITNET_CACHE_DIR")
+    (tmp_path / "usual").mkdir()  # which belongs to another user as well
+    (item,) = settings.examine_cache()
+    assert item.mend != unset("JITNET_CACHE_DIR")
 
 
 def test_a_full_disk(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import checks, progress, storage
-from ..kernels.cache import cache_folder
+from ..kernels.folder import cache_folder, make_cache_folder
 from .idx import images_and_labels, read_idx
 from .split import Pair
 
@@ -101,7 +101,8 @@ def _fetch(source: Source, name: str) -> Path:
     """The file in the data folder; downloaded first if it is not there or not whole."""
     import urllib.request  # brings the whole of ssl with it, which nobody else needs
 
-    folder = Path(os.environ.get("JITNET_DATA_DIR") or cache_folder() / "data") / source.name
+    chosen = os.environ.get("JITNET_DATA_DIR")
+    folder = Path(chosen or cache_folder() / "data") / source.name
     file = folder / name
     if file.exists() and _is_whole(file.read_bytes(), source, name):
         return file
@@ -118,6 +119,8 @@ def _fetch(source: Source, name: str) -> Path:
             failures.append(f"{mirror}: {len(content)} bytes with the wrong checksum")
             continue
         try:
+            if not chosen:
+                make_cache_folder()
             folder.mkdir(parents=True, exist_ok=True)
             with storage.replacing(file) as target:
                 target.write(content)

@@ -5,19 +5,13 @@ decorator's options nor the functions that a kernel calls in other files. Two co
 one parallel, would load each other's machine code, and an edited helper would go unnoticed. Here each file is named by
 a hash of what decides the machine code: all sources of this folder, the file that the kernel is written in, options,
 signature, CPU, versions, Numba's settings. A stale or foreign file simply has another name. There is no index that two
-processes could clobber: a file is written whole under a temporary name and then renamed.
+processes could clobber: a file is written whole under a temporary name and then renamed. `folder.py` says whose
+files are trusted.
 """
 
-import functools
 import hashlib
 import os
-import pickle
-import re
 import sys
-import tempfile
-import time
-import uuid
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,35 +19,16 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
+from numba import types
 from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from numba.core.compiler import compile_result
+from numba.core.environment import _rebuild_env
+from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.sigutils import normalize_signature
+from numba.core.typing import signature
 from numba.np.ufunc.parallel import _launch_threads
 
-
-def cache_folder() -> Path:
-    """Where jitnet keeps what can be made again: $JITNET_CACHE_DIR, else the usual folder."""
-    chosen = os.environ.get("JITNET_CACHE_DIR")
-    return _at_home(chosen) if chosen else usual_cache_folder()
-
-
-def usual_cache_folder() -> Path:
-    """Where jitnet keeps it if nobody chose another folder: in the user's cache folder."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return _at_home(f"{base}/jitnet")
-
-
-def _at_home(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # nobody's home, as in some containers
-        return Path(tempfile.gettempdir()) / "jitnet"
+from .folder import cache_folder, is_kept, keep, kept, packed, unpacked
 
 
 def hash_of_sources(folder: Path, versions: object) -> str:
@@ -73,32 +48,6 @@ SOURCES = hash_of_sources(
 def kernels_folder() -> Path:
     """Where the machine code of these sources is kept."""
     return cache_folder() / f"kernels-{SOURCES}"
-
-
-def kept(path: Path) -> bytes | None:
-    """What `keep` wrote there; None if there is nothing, or it was cut short or damaged."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    checksum, payload = content[:32], content[32:]
-    return payload if hashlib.blake2b(payload, digest_size=32).digest() == checksum else None
-
-
-def keep(path: Path, payload: bytes) -> None:
-    """Write a file whole, or not at all; that it cannot be written is told once."""
-    temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
-    try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep_out_old_folders(path.parent)
-        temporary.write_bytes(hashlib.blake2b(payload, digest_size=32).digest() + payload)
-        os.replace(temporary, path)
-    except OSError as error:
-        _warn_once(
-            f"cannot keep compiled kernels in {path.parent} ({error.strerror}), so every "
-            "process compiles them again; set JITNET_CACHE_DIR to a folder that can be written"
-        )
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
@@ -131,28 +80,59 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     def holds(self, signature: Any, codegen: Any) -> bool:
         """True if there is a file to load."""
-        return self.enabled and self._path(signature, codegen).exists()
+        return self.enabled and is_kept(self._path(signature, codegen))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
         if not self.enabled:
             return None
-        payload = kept(self._path(sig, target_context.codegen()))
-        if payload is None:
+        content = unpacked(kept(self._path(sig, target_context.codegen())))
+        if content is None:
             return None
         from . import linking  # which needs this module in turn
 
-        _launch_threads()  # defines the symbol that `thread_count` calls
-        links, data = pickle.loads(payload)
-        linking.link(links)
-        return CompileResult._rebuild(target_context, *data)
+        _launch_threads()  # defines the symbols that `thread_count` and parallel loops call
+        about, (object_code, bitcode) = content
+        linking.link(about["links"])
+        return self._put_together(sig, target_context, about, (object_code, bitcode))
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if not self.enabled:
             return
+        (library, _, code), function, environment, result, *_, environments = data._reduce()
+        if result.return_type != types.none or any(each.consts for each in [environment, *environments]):
+            return  # objects of Python's, which no kernel needs: it writes numbers into arrays and returns nothing
         from . import linking
 
-        keep(self._path(sig, data.codegen), dumps((linking.links_of(data), data._reduce())))
+        about = {
+            "library": library, "unique_name": function.unique_name, "symbol": function.mangled_name,
+            "environment": _name_of(environment), "environments": [_name_of(each) for each in environments],
+            "links": linking.links_of(data),
+        }  # fmt: skip
+        keep(self._path(sig, data.codegen), packed(about, *code))
+
+    def _put_together(self, sig: Any, target_context: Any, about: dict[str, Any], code: tuple[bytes, bytes]) -> Any:
+        """What `CompileResult._rebuild` makes of a pickle: types are known from the call, and names are text."""
+        arguments, _ = normalize_signature(sig)
+        library = target_context.codegen().unserialize_library((about["library"], "object", code))
+        environment, *environments = [
+            _rebuild_env(module, [], name) for module, name in [about["environment"], *about["environments"]]
+        ]
+        function = PythonFunctionDescriptor(
+            native=True, modname=self.body.__module__, qualname=self.body.__qualname__,
+            unique_name=about["unique_name"], doc="", typemap=None, restype=types.none, calltypes=None,
+            args=self.body.__code__.co_varnames[: len(arguments)], kws=(), mangler=lambda *_, **__: about["symbol"],
+            argtypes=arguments, env_name=environment.env_name,
+        )  # fmt: skip
+        result = compile_result(
+            target_context=target_context, typing_context=target_context.typing_context, library=library,
+            environment=environment, entry_point=target_context.get_executable(library, function, environment),
+            fndesc=function, type_annotation="", signature=signature(types.none, *arguments), objectmode=False,
+            lifted=(), reload_init=[], referenced_envs=environments,
+        )  # fmt: skip
+        for each in environments:
+            library.codegen.set_env(each.env_name, each)
+        return result
 
     def _path(self, signature: Any, codegen: Any) -> Path:
         code = self.body.__code__
@@ -165,23 +145,12 @@ class KernelCache(_Cache):  # type: ignore[misc]
         return Path(self.cache_path) / f"{self.body.__name__}-{digest}.kernel"
 
 
+def _name_of(environment: Any) -> tuple[str, str]:
+    """What Numba needs to make an environment again, which is where machine code finds objects of Python's."""
+    return environment.globals["__name__"], environment.env_name
+
+
 def settings() -> list[tuple[str, str]]:
     """Numba's settings from the environment; some of them change the machine code, and those below surely do not."""
     harmless = ("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY")
     return sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in harmless)
-
-
-def _sweep_out_old_folders(current: Path, days: int = 30) -> None:
-    """Remove what other versions of the kernels left beside `current` and nobody has added to for a month."""
-    for folder in current.parent.iterdir():
-        ours = re.fullmatch(r"kernels-[0-9a-f]{32}", folder.name) and folder != current
-        if ours and time.time() - folder.stat().st_mtime > days * 86400:
-            for file in [*folder.glob("*.kernel"), *folder.glob("*.tmp")]:
-                file.unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
-
-
-@functools.cache
-def _warn_once(message: str) -> None:
-    warnings.warn(message, stacklevel=2)

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite.binding
+import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
+from numba.np.numpy_support import as_dtype, from_dtype
 
 from .jit import compiled
 
@@ -50,17 +52,31 @@ def linked(helper: Callable[..., None]) -> Callable[..., None]:
     return helper
 
 
-def links_of(machine_code: Any) -> list[tuple[str, tuple[Any, ...]]]:
-    """The linked helpers that this machine code calls, each with the types of its arguments."""
+def links_of(machine_code: Any) -> list[tuple[str, list[Any]]]:
+    """The linked helpers that this machine code calls, each with the types of its arguments, as JSON can hold them."""
     functions = machine_code._asdict()["library"]._final_module.functions
     names = {function.name for function in functions if function.name.startswith(PREFIX)}
-    return [_LINKED[symbol] for symbol in sorted(names)]
+    links = [_LINKED[symbol] for symbol in sorted(names)]
+    return [(name, [_described(argument) for argument in arguments]) for name, arguments in links]
 
 
-def link(links: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+def link(links: Iterable[tuple[str, list[Any]]]) -> None:
     """See to it that these helpers are there before machine code that calls them is loaded."""
     for name, arguments in links:
-        _link(name, arguments)
+        _link(name, tuple(_type_of(argument) for argument in arguments))
+
+
+def _described(argument: Any) -> Any:
+    if isinstance(argument, types.Array):
+        return [as_dtype(argument.dtype).name, argument.ndim, argument.layout, argument.mutable]
+    return as_dtype(argument).name
+
+
+def _type_of(description: Any) -> Any:
+    if isinstance(description, str):
+        return from_dtype(np.dtype(description))
+    dtype, ndim, layout, mutable = description
+    return types.Array(from_dtype(np.dtype(dtype)), ndim, layout, readonly=not mutable)
 
 
 def _link(name: str, arguments: tuple[Any, ...]) -> None:

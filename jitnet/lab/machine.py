@@ -23,7 +23,8 @@ import numpy as np
 from .. import checks, storage
 from ..backend import threads
 from ..kernels.buffers import aligned
-from ..kernels.cache import SOURCES, cache_folder, settings
+from ..kernels.cache import SOURCES, settings
+from ..kernels.folder import cache_folder, make_cache_folder
 from ..kernels.vector import VECTOR_BYTES, lanes
 from ..progress import Report
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
@@ -64,7 +65,7 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     if found["disturbed"]:
         return found  # good for now, and not worth keeping
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder()
         with storage.replacing(file) as target:
             target.write(json.dumps(found, indent=1).encode())
     except OSError:

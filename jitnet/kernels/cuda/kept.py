@@ -7,16 +7,18 @@ they change that, kernels are compiled anew in each process, as if nothing had b
 
 import hashlib
 import importlib.metadata
-import pickle
 from pathlib import Path
 from typing import Any
 
+from numba.cuda import types, typing
+from numba.cuda.codegen import CUDACodeLibrary
 from numba.cuda.core.caching import _Cache
 from numba.cuda.core.sigutils import normalize_signature
+from numba.cuda.cudadrv.driver import ObjectCode
 from numba.cuda.dispatcher import _Kernel
-from numba.cuda.serialize import dumps
 
-from ..cache import hash_of_sources, keep, kept, kernels_folder, settings
+from ..cache import hash_of_sources, kernels_folder, settings
+from ..folder import is_kept, keep, kept, packed, unpacked
 from .device import cuda
 
 PACKAGES = (
@@ -57,15 +59,21 @@ class Kept(_Cache):
 
     def holds(self, signature: Any) -> bool:
         """True if there is a file to load."""
-        return self._path(signature).exists()
+        return is_kept(self._path(signature))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        payload = kept(self._path(sig))
-        if payload is None:
+        content = unpacked(kept(self._path(sig)))
+        if content is None:
             return None
         target_context.refresh()
+        about, (cubin,) = content
+        capability, arguments = tuple(about["capability"]), normalize_signature(sig)[0]
         try:
-            kernel = _Kernel._rebuild(**pickle.loads(payload))
+            library = about["library"] | {"cubin_cache": {capability: ObjectCode.from_cubin(cubin)}}
+            kernel = _Kernel._rebuild(
+                **about["kernel"], signature=typing.signature(types.none, *arguments), call_helper=None,
+                codelibrary=CUDACodeLibrary._rebuild(**library),
+            )  # fmt: skip
             kernel.bind()  # to the card, as a kernel is that was compiled: in the middle of a graph it is too late
         except Exception:  # of another making of Numba's: whatever is wrong with it, there is a way without
             return None
@@ -73,7 +81,12 @@ class Kept(_Cache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
-            payload = dumps(data._reduce_states())
+            kernel = data._reduce_states()
+            library = kernel.pop("codelibrary")._reduce_states()
+            ((capability, cubin),) = library.pop("cubin_cache").items()
+            del kernel["signature"], kernel["call_helper"]  # known from the call; used by debug code alone
+            library |= {"llvm_strs": [], "ptx_cache": {}, "linkerinfo_cache": {}}  # what the cubin was made from
+            payload = packed({"kernel": kernel, "library": library, "capability": capability}, cubin.code)
         except Exception:  # likewise
             return
         keep(self._path(sig), payload)

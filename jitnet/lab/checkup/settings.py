@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ...kernels.cache import SOURCES, cache_folder, usual_cache_folder
+from ...kernels.cache import SOURCES, kernels_folder
+from ...kernels.folder import cache_folder, fault_of, temporary_cache_folder, usual_cache_folder
 from .items import NOTE, OK, WRONG, Item, export, quoted, unset
 
 ENOUGH = 100 << 20
@@ -89,7 +90,13 @@ def _is_whole(text: str) -> bool:
 def examine_cache() -> Iterator[Item]:
     """The folder of compiled kernels: can it be written, what is in it, and is there room?"""
     folder, chosen = cache_folder(), os.environ.get("JITNET_CACHE_DIR")
-    existing = _existing(folder / f"kernels-{SOURCES}")
+    refused = fault_of(kernels_folder())
+    if refused:
+        found, fix = refused
+        command = fix if fix.startswith("chmod") else _another_folder()
+        yield Item("cache folder", WRONG, f"{found}, so every process compiles again", command)
+        return
+    existing = _existing(kernels_folder())
     fault = _fault_of_folder(existing)
     if fault:
         found = f"{folder} cannot be written ({fault}), so every process compiles again"
@@ -128,13 +135,15 @@ def _fault_of_folder(folder: Path) -> str | None:
 
 def _another_folder() -> str | None:
     """The command that leads to a folder that can be written and has room: the usual one, or one that is temporary."""
-    temporary = Path(tempfile.gettempdir()) / "jitnet"
+    temporary = temporary_cache_folder()
     if "JITNET_CACHE_DIR" in os.environ and _is_good(usual_cache_folder()):
         return unset("JITNET_CACHE_DIR")
     return export("JITNET_CACHE_DIR", temporary) if _is_good(temporary) else None
 
 
 def _is_good(folder: Path) -> bool:
+    if fault_of(folder / kernels_folder().name):
+        return False
     existing = _existing(folder)
     return _fault_of_folder(existing) is None and shutil.disk_usage(existing).free >= ENOUGH
 

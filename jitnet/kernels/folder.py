@@ -1,0 +1,219 @@
+"""The cache folder: where it is, who may have written into it, and how a file is kept there whole.
+
+Machine code that lies there will be run. So a file counts only if this user alone can have written it: the cache
+folder, the folder of these kernels in it and the file belong to the user, and neither the group nor others may write
+to them. That holds for root too. If it does not hold, a warning says how to fix it, and kernels are compiled in each
+process, as if there were no cache. Folders above need no check: who may rename them can put another folder in place
+of ours, but no file that belongs to this user.
+
+Not covered: other programs of the same user, root, and access lists that the mode does not show, as some network file
+systems have them. Windows has no such mode; there the folder lies in the user's profile, which is private.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+HOUR, DAY = 3600, 86400
+
+
+def cache_folder() -> Path:
+    """Where jitnet keeps what can be made again: $JITNET_CACHE_DIR, else the usual folder."""
+    chosen = os.environ.get("JITNET_CACHE_DIR")
+    return _at_home(chosen) if chosen else usual_cache_folder()
+
+
+def usual_cache_folder() -> Path:
+    """Where jitnet keeps it if nobody chose another folder: in the user's cache folder."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return _at_home(f"{base}/jitnet")
+
+
+def temporary_cache_folder() -> Path:
+    """This user's own among those of all users: a name that all share would belong to whoever comes first."""
+    user = "" if sys.platform == "win32" else f"-{os.geteuid()}"
+    return Path(tempfile.gettempdir()) / f"jitnet{user}"
+
+
+def _at_home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # nobody's home, as in some containers
+        return temporary_cache_folder()
+
+
+def make_cache_folder() -> Path:
+    """The cache folder, made if it is not there, for this user alone.
+
+    Errors    OSError if it cannot be made
+    """
+    return _make(cache_folder())
+
+
+def _make(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def fault_of(folder: Path) -> tuple[str, str] | None:
+    """Why no code is taken from a folder of the cache folder, or put there: what is wrong, and the fix.
+
+    None if nothing is wrong, or neither of the two folders is there yet.
+    """
+    for place in (folder.parent, folder):
+        try:
+            entries = [place.lstat()]  # of a link too: who owns it decides where it leads to
+            if stat.S_ISLNK(entries[0].st_mode):
+                entries.append(place.stat())
+        except OSError:  # it is not there, or cannot be read: that shows when it is used
+            continue
+        for entry in entries:
+            if _belongs_to_another(entry):
+                own = "set JITNET_CACHE_DIR to a folder of your own"
+                return f"{place} belongs to another user (uid {entry.st_uid})", own
+            if _is_open_to_others(entry):
+                shared = entry.st_mode & stat.S_ISVTX  # as the temporary folder, which others need
+                fix = "set JITNET_CACHE_DIR to a folder of your own" if shared else f"chmod 700 {place.absolute()}"
+                return f"other users can write to {place} (mode {stat.S_IMODE(entry.st_mode):o})", fix
+    return None
+
+
+def _belongs_to_another(entry: os.stat_result) -> bool:
+    return sys.platform != "win32" and entry.st_uid != os.geteuid()
+
+
+def _is_open_to_others(entry: os.stat_result) -> bool:
+    writable = stat.S_IWGRP | stat.S_IWOTH
+    return sys.platform != "win32" and not stat.S_ISLNK(entry.st_mode) and bool(entry.st_mode & writable)
+
+
+def _is_refused(folder: Path) -> bool:
+    fault = fault_of(folder)
+    if fault:
+        found, fix = fault
+        _warn_once(f"{found}, so no compiled kernels are taken from there or kept there; {fix}")
+    return fault is not None
+
+
+def is_kept(path: Path) -> bool:
+    """True if there is a file to load, of this user's own."""
+    file = _opened(path)
+    if file:
+        file.close()
+    return file is not None
+
+
+def kept(path: Path) -> bytes | None:
+    """What `keep` wrote there; None if there is nothing, if it was damaged, or if another user can have written it."""
+    file = _opened(path)
+    if not file:
+        return None
+    with file:
+        try:
+            content = file.read()
+        except OSError:
+            return None
+    _sweep_out_temporaries(path.parent)
+    checksum, payload = content[:32], content[32:]
+    return payload if hashlib.blake2b(payload, digest_size=32).digest() == checksum else None
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    if _is_refused(path.parent):
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return None
+    entry = os.fstat(descriptor)  # of what was opened, and not of what has its name by now
+    if _belongs_to_another(entry) or _is_open_to_others(entry) or not stat.S_ISREG(entry.st_mode):
+        os.close(descriptor)
+        return None
+    return open(descriptor, "rb")
+
+
+def keep(path: Path, payload: bytes) -> None:
+    """Write a file whole, or not at all; a warning says once that it cannot be written."""
+    folder = path.parent
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    try:
+        _make(folder.parent)
+        if _is_refused(folder):
+            return
+        if not folder.exists():
+            _make(folder)
+            _sweep_out_old_folders(folder)
+        with open(temporary, "xb", opener=functools.partial(os.open, mode=0o600)) as file:
+            file.write(hashlib.blake2b(payload, digest_size=32).digest() + payload)
+        os.replace(temporary, path)
+    except OSError as error:
+        _warn_once(
+            f"cannot keep compiled kernels in {folder} ({error.strerror}), so every "
+            "process compiles them again; set JITNET_CACHE_DIR to a folder that can be written"
+        )
+    finally:
+        with contextlib.suppress(OSError):  # a part of a file, if the disk is full
+            temporary.unlink(missing_ok=True)
+
+
+def packed(about: dict[str, Any], *code: bytes) -> bytes:
+    """Machine code and what must be known about it: a line of JSON, and then bytes.
+
+    Not a pickle, which is a program by itself: it would run before anything in it could be looked at.
+    """
+    return json.dumps([about, [len(part) for part in code]]).encode() + b"\n" + b"".join(code)
+
+
+def unpacked(payload: bytes | None) -> tuple[dict[str, Any], list[bytes]] | None:
+    """The arguments of `packed`; None if there are none, or it is of another form."""
+    header, _, code = (payload or b"").partition(b"\n")
+    try:
+        about, sizes = json.loads(header)
+    except ValueError:
+        return None
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return about, [code[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+
+@functools.cache
+def _sweep_out_temporaries(folder: Path) -> None:
+    """Remove the parts of files that killed processes left in a folder: once per process, and of ours only."""
+    for file in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):  # another process sweeps too
+            ours = re.fullmatch(r".+-[0-9a-f]{32}\.[0-9a-f]{32}\.tmp", file.name)
+            if ours and time.time() - file.lstat().st_mtime > HOUR:
+                file.unlink()
+
+
+def _sweep_out_old_folders(current: Path, days: int = 30) -> None:
+    """Remove what other versions of the kernels left beside `current` and nobody has added to for a month."""
+    for folder in current.parent.iterdir():
+        ours = re.fullmatch(r"kernels-[0-9a-f]{32}", folder.name) and folder != current
+        with contextlib.suppress(OSError):  # another process sweeps too, or it is not ours to remove
+            entry = folder.lstat()
+            if ours and stat.S_ISDIR(entry.st_mode) and time.time() - entry.st_mtime > days * DAY:
+                for file in [*folder.glob("*.kernel"), *folder.glob("*.tmp")]:
+                    file.unlink()
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, stacklevel=2)

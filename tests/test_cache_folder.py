@@ -1,0 +1,321 @@
+"""Machine code is taken only from where this user alone can have put it, and a file is written whole or not at all."""
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from jitnet.kernels import folder
+
+CODE = b"machine code"
+ANOTHER = 65534
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a kernel is kept, in a cache folder that is there already."""
+    folder._warn_once.cache_clear()
+    folder._sweep_out_temporaries.cache_clear()
+    path = tmp_path / "cache" / f"kernels-{'a' * 32}" / f"relu-{'b' * 32}.kernel"
+    folder.keep(path, CODE)
+    assert folder.kept(path) == CODE
+    return path
+
+
+def said(function, *arguments):
+    """What a function returns, and its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = function(*arguments)
+    return result, [str(warning.message) for warning in caught]
+
+
+def check_refused(path, *texts):
+    """Neither read nor written, and one warning says why, where and how to fix it."""
+    before = path.read_bytes()
+    result, (warning,) = said(folder.kept, path)
+    assert result is None
+    for text in (*texts, "so no compiled kernels are taken from there or kept there; "):
+        assert text in warning
+    assert "\n" not in warning
+    assert said(folder.keep, path, b"newer") == (None, [])  # it was said before
+    assert said(folder.is_kept, path) == (False, [])
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_made_is_for_this_user_alone(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+os.umask(0)
+from jitnet.kernels import folder
+folder.keep(Path(sys.argv[1]), b"x")
+folder.make_cache_folder()
+"""
+    path = tmp_path / "cache" / "kernels" / "relu.kernel"
+    environment = {**os.environ, "JITNET_CACHE_DIR": str(tmp_path / "above" / "other")}
+    subprocess.run([sys.executable, "-c", code, path], check=True, env=environment)
+    modes = [place.stat().st_mode & 0o777 for place in (path.parent.parent, path.parent, path)]
+    assert modes == [0o700, 0o700, 0o600]
+    assert (tmp_path / "above" / "other").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
+def test_a_folder_that_others_can_write_to(path, level, mode):
+    place = path.parents[level]
+    place.chmod(mode)
+    check_refused(path, f"other users can write to {place} (mode {mode:o})", f"chmod 700 {place}")
+    place.chmod(0o755)  # to read is no harm
+    assert said(folder.kept, path) == (CODE, [])
+
+
+def test_a_folder_that_all_share_stays_as_it_is(path):
+    """JITNET_CACHE_DIR=/tmp: others need that mode."""
+    path.parent.parent.chmod(0o1777)
+    check_refused(path, "mode 1777", "set JITNET_CACHE_DIR to a folder of your own")
+
+
+def test_a_folder_of_another_user(path, monkeypatch):
+    monkeypatch.setattr(folder.os, "geteuid", lambda: os.getuid() + 1)
+    check_refused(path, f"{path.parent.parent} belongs to another user (uid {os.getuid()})", "JITNET_CACHE_DIR")
+
+
+@as_root
+@pytest.mark.parametrize("level", [0, 1])
+def test_root_trusts_no_other_user(path, level):
+    os.chown(path.parents[level], ANOTHER, ANOTHER)
+    check_refused(path, f"{path.parents[level]} belongs to another user (uid {ANOTHER})", "JITNET_CACHE_DIR")
+
+
+@as_root
+def test_a_file_of_another_user_is_none(path):
+    os.chown(path, ANOTHER, ANOTHER)
+    assert said(folder.kept, path) == (None, [])
+    assert not folder.is_kept(path)
+    folder.keep(path, b"newer")  # takes its place
+    assert folder.kept(path) == b"newer"
+
+
+def test_a_file_that_others_can_write_to_is_none(path):
+    for mode in (0o666, 0o620, 0o602):
+        path.chmod(mode)
+        assert said(folder.kept, path) == (None, [])
+        assert not folder.is_kept(path)
+    path.chmod(0o644)
+    assert folder.kept(path) == CODE
+
+
+def test_links(path):
+    """To a folder of one's own they are as good as it is; a file is no link."""
+    aside = path.parents[2] / "aside"
+    path.parent.parent.rename(aside)
+    path.parent.parent.symlink_to(aside)
+    assert said(folder.kept, path) == (CODE, [])
+    aside.chmod(0o777)
+    check_refused(path, "other users can write to")
+    aside.chmod(0o700)
+    other = path.with_name(f"tanh-{'b' * 32}.kernel")
+    path.rename(other)
+    path.symlink_to(other)
+    assert folder.kept(other) == CODE
+    assert folder.kept(path) is None
+    assert not folder.is_kept(path)
+
+
+@as_root
+def test_links_of_another_user(path):
+    """They would lead where that user likes, now here and then there."""
+    aside = path.parents[2] / "aside"
+    path.parent.parent.rename(aside)
+    link = path.parent.parent
+    link.symlink_to(aside)
+    os.lchown(link, ANOTHER, ANOTHER)
+    check_refused(path, f"{link} belongs to another user")
+    link.unlink()
+    link.symlink_to(aside)
+    os.chown(aside, ANOTHER, ANOTHER)
+    folder._warn_once.cache_clear()
+    check_refused(path, f"{link} belongs to another user")
+
+
+def test_nobody_at_home(monkeypatch):
+    """Then the folder has the user's number in its name: one without would belong to whoever makes it first."""
+
+    def no_home(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("JITNET_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert folder.cache_folder() == Path(tempfile.gettempdir()) / f"jitnet-{os.geteuid()}"
+
+
+def test_windows_has_no_owners_to_look_at(path, monkeypatch):
+    path.parent.chmod(0o777)
+    path.chmod(0o666)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert said(folder.kept, path) == (CODE, [])
+    assert folder.temporary_cache_folder().name == "jitnet"
+
+
+def test_what_is_damaged_is_none(path):
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:10], whole[:-1], whole[:-1] + b"?", whole + b"?"):
+        path.write_bytes(damaged)
+        assert folder.kept(path) is None
+    path.unlink()
+    assert folder.kept(path) is None
+    path.mkdir()
+    assert folder.kept(path) is None
+    assert not folder.is_kept(path)
+
+
+def test_packed_and_unpacked():
+    about = {"name": "Σ", "numbers": [1, [True, None]]}
+    for code in ([], [b""], [b"a\nb", b"", b"\0" * 9]):
+        assert folder.unpacked(folder.packed(about, *code)) == (about, code)
+    for other in (None, b"", b"\n", b"\x80\x04K\x01.", b"{"):
+        assert folder.unpacked(other) is None
+
+
+def full(path, size=1 << 20):
+    """Keep a megabyte where only a few bytes fit."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        return said(folder.keep, path, b"x" * size)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk(path):
+    """A part of a file is removed, what was there before stays, and it is said once."""
+    other = path.with_name(f"tanh-{'b' * 32}.kernel")
+    _, (warning,) = full(path)
+    assert "cannot keep compiled kernels" in warning
+    assert str(path.parent) in warning
+    assert "JITNET_CACHE_DIR" in warning
+    assert full(other) == (None, [])
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert folder.kept(path) == CODE
+
+
+def test_interrupted_while_writing(path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folder.keep(path, b"newer")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_folder_that_cannot_be_made(path):
+    """A file lies where the folder should be."""
+    below = path / "kernels" / "x.kernel"
+    assert said(folder.kept, below) == (None, [])
+    _, (warning,) = said(folder.keep, below, CODE)
+    assert f"cannot keep compiled kernels in {below.parent} (" in warning
+
+
+@as_root
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_folder_that_can_only_be_read(path, level):
+    """What is there is loaded; what cannot be added is said once. Root may write anywhere, so another user tries."""
+    code = """
+import os, sys, warnings
+from pathlib import Path
+from jitnet.kernels import folder
+os.seteuid(int(sys.argv[2]))
+path = Path(sys.argv[1])
+print(folder.kept(path), folder.is_kept(path))
+for name in "xy":
+    folder.keep(path.with_name(name) if path.parent.exists() else path, b"x")
+"""
+    for place in (path, *path.parents[:2]):
+        os.chown(place, ANOTHER, ANOTHER)
+    path.parents[2].chmod(0o755)
+    if level:  # there is no folder of these kernels yet, and it cannot be made
+        path.unlink()
+        path.parent.rmdir()
+    path.parents[level].chmod(0o500)
+    here = path.relative_to(path.parents[2])  # the folders above are root's alone
+    result = subprocess.run(
+        [sys.executable, "-c", code, here, str(ANOTHER)], capture_output=True, text=True, check=True,
+        cwd=path.parents[2], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert result.stdout.split("\n")[0] == ("None False" if level else f"{CODE} True")
+    assert result.stderr.count(f"cannot keep compiled kernels in {here.parent} (Permission denied)") == 1
+
+
+def test_what_killed_processes_left_is_swept_out(path):
+    """After an hour, and of our own names only."""
+    now = time.time()
+    left, young = (path.with_suffix(f".{letter * 32}.tmp") for letter in "cd")
+    others = [path.with_name(name) for name in ("notes.tmp", f"relu.{'c' * 32}.tmp", f"{left.name}.txt", "x.kernel")]
+    for file in (left, young, *others):
+        file.write_bytes(b"part")
+        os.utime(file, (now - 3700,) * 2)
+    os.utime(young, (now - 3500,) * 2)
+    folder.kept(path)
+    assert left.exists()  # once per process
+    folder._sweep_out_temporaries.cache_clear()
+    assert folder.kept(path) == CODE
+    assert sorted(path.parent.iterdir()) == sorted([path, young, *others])
+
+
+def test_old_folders_are_swept_out(tmp_path):
+    """After a month without a new file, ours only, and of them only what was put there."""
+    now, day = time.time(), 86400
+    ages = {"a": 31, "b": 29, "c": 400, "d": 400}
+    folders = {letter: tmp_path / f"kernels-{letter * 32}" for letter in ages}
+    folders |= {name: tmp_path / name for name in ("kernels-linux", "data")}
+    for place in folders.values():
+        place.mkdir()
+        (place / "x.kernel").write_text("x")
+        (place / "x.tmp").write_text("x")
+    (folders["c"] / "thesis.txt").write_text("x")
+    elsewhere = tmp_path / "elsewhere"
+    folders["d"].rename(elsewhere)
+    folders["d"].symlink_to(elsewhere)
+    for name, place in folders.items():
+        os.utime(place, (now - ages.get(name, 400) * day,) * 2, follow_symlinks=False)
+    os.utime(elsewhere, (0, 0))
+    folder.keep(tmp_path / f"kernels-{'e' * 32}" / "relu.kernel", CODE)
+    assert not folders["a"].exists()
+    assert sorted(file.name for file in folders["b"].iterdir()) == ["x.kernel", "x.tmp"]
+    assert [file.name for file in folders["c"].iterdir()] == ["thesis.txt"]
+    for place in (folders["kernels-linux"], folders["data"], elsewhere):
+        assert len(list(place.iterdir())) == 2
+
+
+@as_root
+def test_a_folder_of_another_user_beside_ours_stops_nothing(tmp_path, monkeypatch):
+    old = tmp_path / f"kernels-{'a' * 32}"
+    old.mkdir()
+    (old / "x.kernel").write_text("x")
+    os.utime(old, (0, 0))
+
+    def not_yours(self, *_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    path = tmp_path / f"kernels-{'e' * 32}" / "relu.kernel"
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda self, **k: (not_yours if self.parent == old else unlink)(self, **k))
+    assert said(folder.keep, path, CODE) == (None, [])
+    assert folder.kept(path) == CODE
+
+
+def test_the_checksum_is_in_front(path):
+    assert path.read_bytes() == hashlib.blake2b(CODE, digest_size=32).digest() + CODE
