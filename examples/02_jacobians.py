@@ -11,7 +11,7 @@ Lines that begin with `# >` are what the lesson prints.
 from functools import partial
 
 import numpy as np
-from _course import ANSWERS, BLUE, ORANGE, new_figure, save
+from _course import ANSWERS, BLUE, ORANGE, new_figure, save, watched
 
 import jitnet
 from jitnet.lab.timing import in_turn
@@ -81,14 +81,15 @@ def sum_of_slices(x, W, b, y):
 
 rng = np.random.default_rng(0)
 sizes, times, memory = [16, 32, 64, 128, 256], [], []
-for n in sizes:
-    X, delta, weights = rng.standard_normal((1, n)), rng.standard_normal((1, n)), rng.standard_normal((n, n))
-    dW, layer = np.empty((n, n)), (X[0], weights, delta[0], np.zeros(n))
-    both = {"slow": partial(sum_of_slices, *layer), "fast": partial(outer_product, X, delta, dW)}
-    times.append([timing.best * 1e6 for timing in in_turn(both).values()])
-    memory.append([jitnet.calculus.weight_jacobian(*layer).nbytes / 1e6, dW.nbytes / 1e6])
-    print(f"n = z = {n:3}: memory {memory[-1][0]:.2f} MB, {memory[-1][0] / memory[-1][1]:.0f} times that of dW")
-    print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")
+with watched():
+    for n in sizes:
+        X, delta, weights = rng.standard_normal((1, n)), rng.standard_normal((1, n)), rng.standard_normal((n, n))
+        dW, layer = np.empty((n, n)), (X[0], weights, delta[0], np.zeros(n))
+        both = {"slow": partial(sum_of_slices, *layer), "fast": partial(outer_product, X, delta, dW)}
+        times.append([timing.best * 1e6 for timing in in_turn(both).values()])
+        memory.append([jitnet.calculus.weight_jacobian(*layer).nbytes / 1e6, dW.nbytes / 1e6])
+        print(f"n = z = {n:3}: memory {memory[-1][0]:.2f} MB, {memory[-1][0] / memory[-1][1]:.0f} times that of dW")
+        print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")
 
 # %% The picture
 # Above: slice by slice, the Jacobian of a layer with n = 3 and z = 4, and the sum of the slices. Below: what it costs.

@@ -11,7 +11,7 @@ Lines that begin with `# >` are what the lesson prints.
 from functools import partial
 
 import numpy as np
-from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, new_figure, save
+from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, new_figure, save, watched
 
 import jitnet
 from jitnet.lab.timing import in_turn
@@ -74,7 +74,8 @@ print(f"row by row the same bits as in a batch: {np.array_equal(alone, jitnet.ma
 sizes, calls = (1, 4, 16, 64, 256), {}
 for m in sizes:
     calls[m] = partial(product, batch[:m], weights, np.empty((m, 128), np.float32))
-per_sample = [timing.best * 1e6 / m for m, timing in in_turn(calls).items()]
+with watched():
+    per_sample = [timing.best * 1e6 / m for m, timing in in_turn(calls).items()]
 print("rows in the batch: ", *sizes)
 print("µs for each sample:", *(f"{time:.3g}" for time in per_sample))
 
@@ -88,7 +89,8 @@ shapes = [(64, 64, 64), (256, 64, 64), (64, 512, 64), (64, 64, 1024), (256, 256,
 calls = {}
 for m, n, p in shapes:
     calls[m, n, p] = partial(product, random_matrix(m, n), random_matrix(n, p), np.empty((m, p), np.float32))
-seconds = {shape: timing.best for shape, timing in in_turn(calls).items()}
+with watched() as watch:
+    seconds = {shape: timing.best for shape, timing in in_turn(calls).items()}
 flop = {shape: 2 * np.prod(shape) for shape in shapes}
 predicted = {shape: seconds[shapes[0]] * flop[shape] / flop[shapes[0]] for shape in shapes}
 for shape in shapes:
@@ -97,7 +99,9 @@ for shape in shapes:
 print(f"{name}: {flop[shape]} FLOP, {flop[shape] // flop[shapes[0]]} times those of 64 x 64 x 64")
 
 # %% The picture
-figure = new_figure(7, 4.4, "The time of a product follows m·n·p, whichever of the three grows")
+close = not watch.reasons and all(0.5 < seconds[shape] / predicted[shape] < 2 for shape in shapes)
+title = "The time of a product follows m·n·p, whichever of the three grows"
+figure = new_figure(7, 4.4, title if close else "The time of a product: predicted from m·n·p, and measured")
 axis = figure.subplots()
 line = np.array([min(flop.values()), max(flop.values())])
 axis.loglog(line, line * seconds[shapes[0]] * 1e6 / line[0], "k--", label="predicted from 64×64×64")

@@ -11,7 +11,7 @@ from functools import partial
 
 import numba
 import numpy as np
-from _course import ANSWERS, BLUE, new_figure, save
+from _course import ANSWERS, BLUE, effect, new_figure, save, watched
 
 import jitnet
 from jitnet.backend import threads
@@ -41,9 +41,9 @@ def product(rung, n):
 
 
 work = {
-    "product, 512³": product("tile_parallel", 512),
-    "product, 16³": product("blocked_parallel", 16),
-    "product, 16³, that asks first": product("tile_parallel", 16),
+    "long product, 512³": product("tile_parallel", 512),
+    "short product, 16³": product("blocked_parallel", 16),
+    "short product, that asks first": product("tile_parallel", 16),
     "relu, 3000 × 3000": partial(LADDERS["relu"]["parallel"], matrix(3000, 3000), matrix(3000, 3000)),
 }
 
@@ -54,10 +54,14 @@ def at(count, call):
 
 
 gain = {}
-for name, call in work.items():
-    one, all_of_them = at(1, call), at(most, call)
-    gain[name] = one / all_of_them
-    print(f"{name}: {one * 1e6:.4g} µs on 1 thread, {all_of_them * 1e6:.4g} µs on {most}: gain {gain[name]:.2f}")
+with watched(most) as watch:
+    for name, call in work.items():
+        one, all_of_them = at(1, call), at(most, call)
+        gain[name] = one / all_of_them
+        print(f"{name}: {one * 1e6:.4g} µs on 1 thread, {all_of_them * 1e6:.4g} µs on {most}: gain {gain[name]:.2f}")
+measured = ", ".join(f"the {name} {effect(gain[name])}" for name in ("long product, 512³", "short product, 16³"))
+conclusion = f"{most} threads instead of one" + ("" if watch.reasons else f": {measured}")
+print(conclusion)
 
 # %% A race
 # How often does each digit occur among forty million? Every round adds 1 to one of ten counters, and to add is to read,
@@ -117,7 +121,7 @@ for how_many in (1, most):
 print(f"trained with 1 thread and with several: the same bits: {np.array_equal(*trained)}")
 
 # %% The picture
-figure = new_figure(8, 3, f"{most} threads instead of one: work that is long enough gains, a short product loses")
+figure = new_figure(8, 3, conclusion)
 axis = figure.subplots()
 bars = axis.barh(list(gain), list(gain.values()), color=BLUE)
 axis.bar_label(

@@ -9,7 +9,7 @@ Lines that begin with `# >` are what the lesson prints; the times are those of y
 
 # %%
 import numba
-from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save
+from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save, say
 
 from jitnet.lab import ladder, machine
 
@@ -86,19 +86,23 @@ print(f"four_k is right: {result['rungs'][-1]['checked']}")
 speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 
 # %% Its place on the ladder
-# Between reordered and blocked, which is where the prediction puts it: blocked takes four rows too, so that each number
-# of W that comes from afar serves four of them. (From a terminal, with the kernel in mine.py:
+# The prediction puts it between reordered and blocked, or beside one of them: blocked takes four rows too, so that each
+# number of W that comes from afar serves four of them. (From a terminal, with the kernel in mine.py:
 # jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1.)
 for name, gflops in expected.items():
     print(f"{name:9} predicted {gflops:5.1f} GFLOP/s, measured {speed[name]:5.1f}")
+say(result["disturbed_by"])
+if not result["disturbed"]:
+    order = [sorted(rates, key=rates.get) for rates in (expected, {name: speed[name] for name in expected})]
+    print("from slow to fast, predicted and measured:", *map(" ≤ ".join, order), sep="\n    ")
 
 # %% The picture
 figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: a kernel of our own among the rungs")
 axis = figure.subplots()
-order = ["python", "njit", "reordered", "four_k", "blocked", "tile"]
-bars = axis.barh(order, [speed[name] for name in order], color=BLUE, label="measured")
+names = ["python", "njit", "reordered", "four_k", "blocked", "tile"]
+bars = axis.barh(names, [speed[name] for name in names], color=BLUE, label="measured")
 bars[3].set(facecolor=GREEN, edgecolor="black", linewidth=2)
-axis.bar_label(bars, [f"{speed[name]:.3g} GFLOP/s" for name in order], label_type="center", color="white")
+axis.bar_label(bars, [f"{speed[name]:.3g} GFLOP/s" for name in names], label_type="center", color="white")
 axis.plot(list(expected.values()), list(expected), "D", color=ORANGE, label="predicted", markersize=8)
 axis.set(xscale="log", xlabel="GFLOP/s, logarithmic; longer is faster", xlim=(min(speed.values()) / 20, None))
 axis.invert_yaxis()

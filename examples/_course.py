@@ -6,9 +6,11 @@ In a notebook there are no options: pictures appear below their cell, and the ce
 """
 
 import argparse
+import contextlib
 import importlib.util
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,33 @@ if not IN_A_NOTEBOOK:
     sys.stdout.reconfigure(encoding="utf-8")  # the formulas need more signs than some terminals begin with
 OPTIONS = _options()
 ANSWERS = OPTIONS.answers or IN_A_NOTEBOOK
+
+
+@contextlib.contextmanager
+def watched(threads: int = 1) -> Iterator[Any]:
+    """Times are measured inside: says afterwards what disturbed them. `reasons` of what it yields is empty if nothing.
+
+    threads     how many cores the measurement needs
+    """
+    from jitnet import disturbance
+
+    with disturbance.Watch(threads) as watch:
+        yield watch
+    say(watch.reasons)
+
+
+def say(reasons: list[str]) -> None:
+    """Print what disturbed a measurement, if anything did."""
+    from jitnet import disturbance
+
+    if reasons:
+        print(disturbance.sentence(reasons))
+
+
+def effect(factor: float) -> str:
+    """What a factor of speed says, if it is far enough from 1 to say anything."""
+    return "gains" if factor > 1.1 else "loses" if factor < 0.9 else "stays about the same"
+
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 """Colours that people with any kind of colour vision can tell apart; lines differ in style or marker as well."""

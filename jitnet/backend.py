@@ -208,6 +208,13 @@ def check_threads(count: int | None, name: str) -> None:
         raise checks.Error(f"back end {name!r} runs on one thread; for more, use {' or '.join(THREADED)}")
 
 
+def cores_of(name: str, threads: int | None = None) -> int | None:
+    """How many cores that back end uses at most, with so many threads, or as many as kernels use now; None for all."""
+    if name == "numpy":
+        return None
+    return (threads or numba.get_num_threads()) if name in THREADED else 1
+
+
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
     """Let kernels use this many threads for a while; None leaves the number as it is."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import backend as backends
-from . import checks, data, losses, optimizers, plots, progress, storage
+from . import checks, data, disturbance, losses, optimizers, plots, progress, storage
 from .data import Recipe, Table
 from .kernels import LADDERS
 from .kernels.folder import cache_folder
@@ -67,14 +67,17 @@ def train_command(options: argparse.Namespace) -> int:
         f"{options.data}: {len(samples.train[0])} samples to learn from, {len(samples.test[0])} to be judged by, "
         f"{len(recipe.features)} columns, {what}\n{net!r}, back end {options.backend}"
     )
+    show = progress.Progress() if options.quiet else progress.on_standard_error(intro)
+    watch = disturbance.Watch(backends.cores_of(options.backend, options.threads))
     try:
-        history = net.fit(
-            *samples.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer,
-            backend=options.backend, validation=samples.validation, threads=options.threads,
-            early_stopping=options.early_stopping, checkpoint=options.checkpoint,
-            checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every, resume=options.resume,
-            progress=progress.Progress() if options.quiet else progress.on_standard_error(intro),
-        )  # fmt: skip
+        with watch:
+            history = net.fit(
+                *samples.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer,
+                backend=options.backend, validation=samples.validation, threads=options.threads,
+                early_stopping=options.early_stopping, checkpoint=options.checkpoint,
+                checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every,
+                resume=options.resume, progress=show,
+            )  # fmt: skip
     except Diverged as error:
         if options.save is None:
             raise
@@ -94,7 +97,8 @@ def train_command(options: argparse.Namespace) -> int:
         "train_loss": history.loss[-1] if history.loss else None,
         **_judge(net, samples, options.backend),
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
-        "total_seconds": time.perf_counter() - began, "save": options.save, "plot": options.plot,
+        "total_seconds": time.perf_counter() - began,
+        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": options.save, "plot": options.plot,
     }  # fmt: skip
     print(_as_json(result) if options.json else _in_words(result, history))
     return 130 if history.stopped == "interrupted" else 0
@@ -214,6 +218,9 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":
         text += "\ninterrupted; what was learned so far is kept"
+    if result["disturbed"]:
+        text += f"\n{disturbance.sentence(result['disturbed_by'])}"
+        text += " Until then, --threads 1 may be faster." if result["backend"] in backends.THREADED else ""
     if result["save"]:
         example = result["data"] if result["data"] in NAMED else "FILE"
         text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} {example}"

@@ -52,6 +52,9 @@ class Progress:
     def epoch(self, history: Any, epochs: int) -> None:
         """An epoch is complete."""
 
+    def note(self, text: str) -> None:
+        """Something that a user should know while the work goes on."""
+
 
 def on_standard_error(intro: str = "") -> Progress:
     """Bars on a terminal with rich, lines elsewhere; `intro` is what to say when the work begins."""
@@ -118,6 +121,9 @@ class Lines(Progress):
         if history.epochs % max(1, epochs // 10) == 0 or time.monotonic() - self._latest > 5:
             self._say(summary(history, epochs))
 
+    def note(self, text: str) -> None:
+        self._say(text)
+
     def _say(self, text: str) -> None:
         say(text)
         self._latest = time.monotonic()
@@ -173,3 +179,6 @@ class Bars(Progress):
     def epoch(self, history: Any, epochs: int) -> None:
         self._epoch = history.epochs
         self._bars.update(self._training, completed=history.epochs, description=summary(history, epochs))
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import backend as backends
-from . import checks, losses, optimizers, progress, storage
+from . import checks, disturbance, losses, optimizers, progress, storage
 from .backend import Backend
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
@@ -219,12 +219,14 @@ def fit(
         history.compile_seconds = time.perf_counter() - began
         show.training(history.epochs, plan.epochs)
         see_every_sample = _epochs(plan, state)
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, disturbance.Watch(backends.cores_of(backend)) as watch:
             while history.epochs < plan.epochs and not history.stopped:
                 _one_epoch(plan, state, see_every_sample, interrupt, show)
                 if checkpoint is not None and _is_due(plan, history, checkpoint_every):
                     see_every_sample.settle()
                     _keep(checkpoint, state, plan)
+                if news := watch.news():
+                    show.note(news)
     if state.best_theta is not None:
         state.theta[...] = state.best_theta
     return history

@@ -6,7 +6,7 @@ from files import idx_bytes
 from test_cuda_simulator import HAS_PACKAGE, Simulation
 
 import jitnet
-from jitnet import cli
+from jitnet import cli, disturbance
 
 
 def pytest_collection_finish(session):
@@ -19,6 +19,13 @@ def pytest_collection_finish(session):
 def pytest_sessionfinish(session):
     if "simulation" in session.config.stash:
         session.config.stash["simulation"].stop()
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Measurements in this process are taken for undisturbed, however busy the machine is."""
+    monkeypatch.setattr(disturbance, "reasons", lambda *_: [])
+    monkeypatch.setattr(disturbance, "of_timings", lambda timings: [])
 
 
 @pytest.fixture(scope="module")

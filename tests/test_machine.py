@@ -59,7 +59,7 @@ def test_what_is_kept_is_believed_and_measured_again_on_demand(tmp_path, monkeyp
 
 
 def test_the_table():
-    found = speeds(2e11) | {"cpu": "a machine", "cores": 2, "vector_bits": 256, "disturbed": False}
+    found = speeds(2e11) | {"cpu": "a machine", "cores": 2, "vector_bits": 256, "disturbed": False, "disturbed_by": []}
     rows = dict(machine.rows(found))
     assert rows["multiply-adds, float64, GFLOP/s"] == ["100.0", "200.0"]
     assert rows["L1 (32 KB), copy, GB/s"] == rows["memory, write, GB/s"] == ["100.0", "200.0"]
@@ -73,7 +73,7 @@ def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(0.5e11))
     assert machine.limits()["disturbed"] is True
     assert not (tmp_path / "machine.json").exists()
-    assert "Others used the cores meanwhile" in machine.as_text(machine.limits())
+    assert "More threads were slower than one" in machine.as_text(machine.limits())
 
 
 def test_the_speed_of_the_interpreter_is_no_limit(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import backend, checks
+from .. import backend, checks, disturbance
 from ..progress import Report, stage
 from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
@@ -45,10 +45,11 @@ def measure(
     """Check and time every rung of an operation, against these limits of the machine, or those of `machine.limits`.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of),
-    numpy_threads, cpu, disturbed (of `machine.limits`), roofline (of `roofline.roofline`), rungs:
-    a list of name, own (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (over
-    the interpreted loop), gain (over the rung it improves on: a threaded one over the same on one thread),
-    share_of_peak (None where others disturbed the limits), share_of_numpy, rank (by speed; 1 is the slowest).
+    numpy_threads, cpu, disturbed (True if times or limits mean little), disturbed_by (the reasons, in words), roofline
+    (of `roofline.roofline`; None if disturbed), rungs: a list of name, own (False), idea, shape, checked, seconds, low,
+    high (quartiles), gflops or gbytes, speedup (over the interpreted loop), gain (over the rung it improves on: a
+    threaded one over the same on one thread), share_of_peak (None if disturbed), share_of_numpy, rank (by speed; 1 is
+    the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
@@ -90,16 +91,21 @@ def compare(
                 say(f"{operation}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
-        times = _times(found, report, tell)
+        times, disturbed_by = _times(found, count, report, tell)
     limits = limits or machine.limits(report=stage("limits of this machine", report))
+    disturbed_by = disturbed_by or limits["disturbed_by"]
+    rungs = _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS)
+    above = max(rungs, key=lambda rung: rung.get("share_of_peak") or 0.0)
+    if not disturbed_by and above.get("share_of_peak", 0.0) > disturbance.ABOVE:
+        disturbed_by = [f"{above['name']} was faster than the limit that was measured (jitnet machine --again)"]
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
         "limit": _limit(limits, kind, 1, found["njit"].work, operation in PRODUCTS)[1], "numpy_threads": blas,
-        "cpu": limits["cpu"], "disturbed": limits["disturbed"],
-        "rungs": _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS),
+        "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
+        "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
     }  # fmt: skip
-    return result | {"roofline": roofline.roofline(result, limits)}
+    return result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)}
 
 
 def measure_card(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
@@ -117,12 +123,13 @@ def measure_card(operation: str, size: str | int = 512, report: Report | None = 
             say = functools.partial(stage("checking", report) or nobody, done, len(ladder))
             say(f"{operation}.{name} against float64")
             found[name] = contestants.rung_of_card(operation, name, shape, PATIENCE)
-        times = _times(found, report)
+        times, disturbed_by = _times(found, 1, report)
     is_product = operation in PRODUCTS
     return {
         "operation": operation, "shape": list(shape), "dtype": "float32", "threads": None,
         "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": card.name(),
-        "disturbed": False, "roofline": None,
+        "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
+        "roofline": None,
         "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), is_product),
     }  # fmt: skip
 
@@ -145,13 +152,15 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
 
 
 def _times(
-    found: dict[str, Contestant], report: Report | None, tell: Callable[[str], object] = nobody
-) -> dict[str, Timing]:
-    """Timings of all. If one of yours fails even now that is its fault, and the others begin again."""
+    found: dict[str, Contestant], threads: int, report: Report | None, tell: Callable[[str], object] = nobody
+) -> tuple[dict[str, Timing], list[str]]:
+    """Timings of all, and what disturbed them. If one of yours fails even now, the others begin again."""
     while True:
         calls = {name: who.call for name, who in found.items() if not who.fault}
         try:
-            return in_turn(calls, most=1.0, report=stage("timing", report))
+            with disturbance.Watch(threads) as watch:
+                times = in_turn(calls, most=1.0, report=stage("timing", report))
+            return times, watch.reasons or disturbance.of_timings(times.values())
         except ContestantError as failure:
             if not found[failure.name].own:
                 raise
@@ -218,43 +227,59 @@ def _limit(
     return machine.for_threads(copying, threads), f"speed of copying in {level}"
 
 
+NAME = 20
+COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "last": 7, "limit": 9, "numpy": 9}
+"""Widths of the table: the names, and the figures of a rung."""
+
+
 def as_text(result: dict[str, Any]) -> str:
-    """The ladder as a table."""
-    key = words.SPEEDS[result["unit"]]
-    first = result["rungs"][0]["name"]
-    columns = ["of limit", "of NumPy"] if result["limit"] else []
+    """The ladder as a table for a terminal of 80 columns."""
+    first, widths = result["rungs"][0]["name"], list(COLUMNS.values())
+    on_processor = result["limit"] is not None
+    head = ["time", "spread", result["unit"], f"× {first}" if len(first) < 8 else "× first", "× last"]
     lines = [
-        subject(result), "",
-        f"{'rung':22}{'time':>12}{'spread':>9}{result['unit']:>10}{f'× {first}':>11}{'× last':>9}"
-        + "".join(f"{column:>10}" for column in columns),
+        *words.wrapped(subject(result)), "",
+        *words.row("rung", [*head, *(["of limit", "of NumPy"] if on_processor else [])], widths, NAME),
     ]  # fmt: skip
     for rung in result["rungs"]:
-        if not rung["checked"]:
-            lines.append(f"{rung['name']:22}{'not timed: it failed the check':>32}")
-            continue
-        about = words.spread(rung["low"], rung["seconds"], rung["high"])
-        gain = f"{rung['gain']:.2f}" if rung["gain"] else ""
-        smaller = "" if rung["shape"] == result["shape"] else f"  at {'x'.join(map(str, rung['shape']))}"
-        lines.append(
-            f"{rung['name']:22}{words.duration(rung['seconds']):>12}{about:>9}{rung[key]:10.4g}"
-            f"{rung['speedup']:11,.1f}{gain:>9}"
-            + (f"{words.share(rung['share_of_peak']):>10}{rung['share_of_numpy']:10.2f}" if columns else "")
-            + smaller
-        )
+        size = "x".join(map(str, rung.get("shape", result["shape"])))
+        name = rung["name"] + ("" if rung.get("shape", result["shape"]) == result["shape"] else f" ({size})")
+        cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
+        lines += words.row(name, cells, widths if rung["checked"] else [32], NAME)
     lines += [""] * any(rung["own"] for rung in result["rungs"])
-    lines += [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
-    lines += faults(result)
-    if not columns:
-        return "\n".join(
-            [*lines, "", "Each was checked against float64 first, and waited for. × last: over the rung above."]
-        )
-    lines += ["", "Each was checked against float64 first. × last: over the last rung that runs on one thread."]
-    lines.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
-    if result["disturbed"]:
-        lines.append("Others used the cores meanwhile, so shares of it would mean little: jitnet machine --again")
-    if result["numpy_threads"] != result["threads"]:
-        lines.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
+    if not result["disturbed"]:
+        lines += words.wrapped(*(
+            _place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]
+        ))  # fmt: skip
+    lines += [
+        *words.wrapped(*faults(result)),
+        "",
+        *words.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])),
+    ]
     return "\n".join(lines)
+
+
+def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
+    speed, speedup = rung[words.SPEEDS[result["unit"]]], rung["speedup"]
+    cells = [
+        words.duration(rung["seconds"]), words.spread(rung["low"], rung["seconds"], rung["high"]),
+        f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", f"{speedup:,.1f}" if speedup < 1e5 else f"{speedup:,.0f}",
+        f"{rung['gain']:.{2 if rung['gain'] < 100 else 0}f}" if rung["gain"] else "",
+    ]  # fmt: skip
+    if result["limit"] is None:
+        return cells
+    return [*cells, words.share(rung["share_of_peak"]), f"{rung['share_of_numpy']:.2f}"]
+
+
+def _footnotes(result: dict[str, Any]) -> list[str]:
+    if result["limit"] is None:
+        return ["Each was checked against float64 first, and waited for. × last: over the rung above."]
+    notes = ["Each was checked against float64 first. × last: over the last rung that runs on one thread."]
+    if not result["disturbed"]:
+        notes.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
+    if result["numpy_threads"] != result["threads"]:
+        notes.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
+    return notes
 
 
 def subject(result: dict[str, Any]) -> str:

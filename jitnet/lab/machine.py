@@ -14,19 +14,21 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
-from .. import checks, storage
+from .. import checks, disturbance, storage
 from ..backend import threads
 from ..kernels.buffers import aligned
 from ..kernels.cache import SOURCES, settings
 from ..kernels.folder import cache_folder, make_cache_folder
 from ..kernels.vector import VECTOR_BYTES, lanes
 from ..progress import Report
+from . import words
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
 from .timing import time_of
 
@@ -35,10 +37,13 @@ TURN = 0.01
 
 TURNS = 9
 
+SLOWEST = 1e8
+"""FLOP/s or bytes/s. No machine that runs Numba is so slow; who measures that has measured something else."""
+
 CYCLES_OF_A_STEP = 4
 
 LESS = 0.9
-"""Threads that reach less than this share of what one alone reaches were disturbed."""
+"""Limits that should be equal or ordered may differ by a tenth; more, and one of them was disturbed."""
 
 
 def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
@@ -46,22 +51,24 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
 
     Keys: cpu, cores, vector_bits, clock (Hz, or None), multiply_adds_per_cycle (vectors, or None), caches (bytes of
     each level), peak (dtype -> threads -> FLOP/s), bandwidth (level -> threads -> read, write, copy in bytes/s),
-    measured (date), disturbed (True if others took the cores meanwhile, as can be seen from the figures; then they are
-    not kept). Numbers of threads are text, as in JSON.
+    measured (date), disturbed (True if others used the cores meanwhile, or the figures contradict one another; then
+    they are not kept), disturbed_by (the reasons, in words). Numbers of threads are text, as in JSON.
 
     Errors    ValueError where Numba is told to compile nothing
     """
     check_compiling()
-    about, file = _identity(), cache_folder() / "machine.json"
+    about, file = _identity() | {"disturbed": False, "disturbed_by": []}, cache_folder() / "machine.json"
     if not again:
         try:
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if {key: kept.get(key) for key in about} == about:
+            if {key: kept.get(key) for key in about} == about and not contradictions(kept):
                 return kept
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, TypeError, KeyError):
             pass  # not there, or cut short: it can be measured again
-    found = about | _measure(report)
-    found["disturbed"] = _is_disturbed(found)
+    with disturbance.Watch() as watch:
+        found = about | _measure(report)
+    found["disturbed_by"] = watch.reasons or contradictions(found)
+    found["disturbed"] = bool(found["disturbed_by"])
     if found["disturbed"]:
         return found  # good for now, and not worth keeping
     try:
@@ -94,7 +101,7 @@ def _identity() -> dict[str, Any]:
     return {
         "cpu": cpu_name(), "cores": os.cpu_count(), "most_threads": numba.config.NUMBA_NUM_THREADS,
         "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "settings": [list(item) for item in settings()],
-        "kernels": SOURCES, "disturbed": False,
+        "kernels": SOURCES,
     }  # fmt: skip
 
 
@@ -135,11 +142,28 @@ def _measure(report: Report | None) -> dict[str, Any]:
     }
 
 
-def _is_disturbed(found: dict[str, Any]) -> bool:
-    """Whether more threads were clearly slower than one, at what threads do not have to share."""
-    reading = {count: rates["read"] for count, rates in found["bandwidth"]["L1"].items()}
-    alone = [*found["peak"].values(), reading]
-    return any(rate < LESS * by_count["1"] for by_count in alone for rate in by_count.values())
+def contradictions(found: dict[str, Any]) -> list[str]:
+    """What cannot be true of any machine in these limits, in words: then somebody disturbed the measurement."""
+    single, double = found["peak"]["float32"], found["peak"]["float64"]
+    levels = found["bandwidth"]
+    reading = {count: rates["read"] for count, rates in levels["L1"].items()}
+    apart = {"multiply-adds of float32": single, "multiply-adds of float64": double, "reading from L1": reading}
+    moves = [rates for by_count in levels.values() for rates in by_count.values()]
+    every = [rate for by in (single, double, *moves) for rate in by.values()]
+    told = []
+    if not all(math.isfinite(rate) and rate >= SLOWEST for rate in every):
+        told.append("one of the rates is next to nothing")
+    if any(double[count] > disturbance.ABOVE * single[count] for count in single):
+        told.append("multiply-adds of float64 were faster than those of float32")
+    for name, by_count in apart.items():
+        if any(rate < LESS * by_count["1"] for rate in by_count.values()):
+            told.append(f"more threads were slower than one at {name}")
+    for near, far in pairwise(level for level in levels if level != "L3"):  # which may hold what is called memory
+        if any(
+            LESS * levels[far][count][kind] > rates[kind] for count, rates in levels[near].items() for kind in rates
+        ):
+            told.append(f"{far} was faster than {near}")
+    return told
 
 
 def _counts_of_threads(most: int) -> list[int]:
@@ -153,11 +177,18 @@ def for_threads(by_count: dict[str, float], threads: int) -> float:
 
 
 def _best(call: Callable[[int], Any], work: float) -> float:
-    """Work per second: `call(times)` does it so many times over."""
+    """Work per second: `call(times)` does it so many times over.
+
+    A turn that turns out to be much shorter than meant was planned by a call that had to wait: then it is planned anew.
+    """
     call(1)
-    once = max(time_of(lambda: call(1), 1), 1e-8)
-    times = max(1, math.ceil(TURN / once))
-    return work * times / min(time_of(lambda: call(times), 1) for _ in range(TURNS))
+    once = time_of(lambda: call(1), 1)
+    while True:
+        times = max(1, math.ceil(TURN / max(once, 1e-8)))
+        best = min(time_of(lambda: call(times), 1) for _ in range(TURNS))  # noqa: B023
+        if best > TURN / 4:
+            return work * times / best
+        once = best / times
 
 
 def _clock() -> float | None:
@@ -229,5 +260,5 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"{name:32}" + "".join(f"{cell:>10}" for cell in cells))
     said = f"measured {found['measured']}; jitnet machine --again measures anew"
     if found["disturbed"]:
-        said = "Others used the cores meanwhile, so this is not kept. When they rest: jitnet machine --again"
-    return "\n".join([*lines, "", said])
+        said = disturbance.sentence(found["disturbed_by"]) + " Nothing was kept: jitnet machine measures anew."
+    return "\n".join([*lines, "", *words.wrapped(said)])

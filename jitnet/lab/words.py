@@ -1,7 +1,26 @@
 """How the instruments say numbers, so that all say them alike."""
 
+import textwrap
+from collections.abc import Iterable
+
 SPEEDS = {"GFLOP/s": "gflops", "GB/s": "gbytes"}
 """Unit of a speed -> its key in the result of a ladder."""
+
+WIDTH = 80
+"""Columns of a terminal, which every table fits."""
+
+
+def wrapped(*sentences: str) -> list[str]:
+    """Each sentence as lines that fit a terminal; empty ones are left out."""
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)]
+
+
+def row(name: str, cells: Iterable[str], widths: Iterable[int], column: int) -> list[str]:
+    """A row of a table: a name, and each cell at the right of its column. A longer name has a line of its own."""
+    figures = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()
+    if len(name) <= column or not figures:
+        return [f"{name:{column}}{figures}".rstrip()]
+    return [*textwrap.wrap(name, WIDTH, break_on_hyphens=False), " " * column + figures]
 
 
 def count(number: int, what: str) -> str:

@@ -1,0 +1,190 @@
+"""Whether something disturbed a measurement, and the one sentence that every command says of it.
+
+    with disturbance.Watch(threads=2) as watch:
+        ...                                        # what is measured
+    watch.reasons                                  # ["other processes used 1.4 of 2 cores"], or []
+    disturbance.sentence(watch.reasons)            # "Other processes used 1.4 of 2 cores, so ...", or ""
+
+Linux counts the time that each core was busy (/proc/stat), and the time of this process; the difference was used by
+others. Elsewhere there are the load average and the context switches. What a system does not count gives no reason.
+"""
+
+import contextlib
+import os
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SHORTEST = 0.25
+"""Seconds. The clock of /proc/stat ticks a hundred times a second, so a shorter time says too little."""
+
+SLACK = 0.25, 0.05
+"""What others may use: a quarter of a core, or a twentieth of all cores, whichever is more."""
+
+SWITCHES = 50
+"""Involuntary context switches a second, for each thread: a scheduler that shares a core switches every few ms."""
+
+SPREAD = 0.25
+"""Half of what lies between the quartiles of a timing, as a share of its median; the median over all timings."""
+
+ABOVE = 1.05
+"""A rate may exceed a measured limit by so much: both have errors. More than that, and the limit is wrong."""
+
+
+def sentence(reasons: Iterable[str]) -> str:
+    """What disturbed a measurement and what follows from it; empty if nothing did."""
+    text = ", and ".join(reasons)
+    if not text:
+        return ""
+    return (
+        f"{text[0].upper()}{text[1:]}, so times and shares are too uncertain to compare; "
+        "run it again when the machine is idle."
+    )
+
+
+def of_timings(timings: Iterable[Any]) -> list[str]:
+    """Why these timings (`seconds`, `low`, `high`) are uncertain by themselves, or []."""
+    spreads = [(timing.high - timing.low) / timing.seconds / 2 for timing in timings if timing.seconds > 0]
+    typical = statistics.median(spreads) if spreads else 0
+    return [f"the times of one and the same call differ by ±{typical:.0%}"] if typical > SPREAD else []
+
+
+@dataclass(frozen=True)
+class _Counters:
+    """What is counted since the start of the machine or of this process; None where a system does not count it."""
+
+    time: float
+    own: float
+    busy: float | None
+    steal: float | None
+    switches: float | None
+    held: float | None
+    hot: float | None
+    load: float | None
+
+
+class Watch:
+    """Notices what disturbs the measurement inside its `with`.
+
+    threads     how many cores the measurement uses at most; None for all. Others may use the rest.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.cores = _usable_cores()
+        self.needed = min(threads or len(self.cores), len(self.cores))
+        self.reasons: list[str] = []
+        self._looked: float | None = time.monotonic()
+
+    def __enter__(self) -> "Watch":
+        self._before = _counters(self.cores)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reasons = self.so_far()
+
+    def news(self) -> str:
+        """The sentence, as soon as there is one, and once; looks every two seconds, so it can be asked often."""
+        if self._looked is None or time.monotonic() - self._looked < 2:
+            return ""
+        self._looked = time.monotonic()
+        text = sentence(self.so_far())
+        if text:
+            self._looked = None
+        return text
+
+    def so_far(self) -> list[str]:
+        """What has disturbed it up to now."""
+        return reasons(self._before, _counters(self.cores), len(self.cores), self.needed)
+
+
+def reasons(before: Any, after: Any, cores: int, needed: int) -> list[str]:
+    """What disturbed a measurement on `needed` of so many cores, in words, from the counters around it."""
+
+    def grown(name: str) -> float:
+        start, end = getattr(before, name), getattr(after, name)
+        return 0.0 if start is None or end is None else max(0.0, end - start)
+
+    seconds = grown("time")
+    if seconds < SHORTEST:
+        return []
+    slack = max(SLACK[0], SLACK[1] * cores)
+    found = []
+    tick = 0.01 * cores  # each core's time is rounded
+    others = max(0.0, grown("busy") - grown("own") - tick) / seconds if after.busy is not None else 0.0
+    if others > cores - needed + slack:
+        found.append(f"other processes used {min(others, cores):.1f} of {cores} core{'s' * (cores > 1)}")
+    stolen = max(0.0, grown("steal") - tick) / seconds
+    if stolen > slack / 2:
+        found.append(f"the host of this virtual machine took {stolen:.1f} of {cores} core{'s' * (cores > 1)}")
+    held = grown("held") / seconds
+    if held > slack / 2:
+        found.append(f"a CPU quota stopped this process for {held:.1f} s of each second")
+    if grown("hot"):
+        found.append("the processor ran slower because it was too hot")
+    if not found and after.busy is None and min(before.load or 0.0, after.load or 0.0) > cores + 0.5:
+        found.append(f"the load average was {after.load:.1f} on {cores} core{'s' * (cores > 1)}")
+    switches = grown("switches") / seconds
+    if not found and switches > SWITCHES * needed:
+        found.append(f"the system took a core from this process {switches:.0f} times a second")
+    return found
+
+
+def _usable_cores() -> list[int]:
+    """The numbers of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _counters(cores: list[int]) -> _Counters:
+    own = os.times()
+    busy, steal = _of_cores(cores)
+    return _Counters(
+        time.monotonic(), own.user + own.system + own.children_user + own.children_system, busy, steal, _switches(),
+        _held(), _hot(cores), os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    )  # fmt: skip
+
+
+def _of_cores(cores: list[int]) -> tuple[float | None, float | None]:
+    """Seconds that these cores were busy, and that the host had other work for them."""
+    try:
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
+        ticks = os.sysconf("SC_CLK_TCK")
+        rows = {name: [int(part) / ticks for part in parts] for name, *parts in lines}
+        mine = [rows[f"cpu{core}"] for core in cores]
+        # user, nice, system, idle, iowait, irq, softirq, steal
+        busy = sum(sum(row[:3]) + sum(row[5:7]) for row in mine)
+        return (busy, sum(row[7] for row in mine)) if busy else (None, None)  # a sandbox may show zeros
+    except (OSError, ValueError, KeyError, IndexError):
+        return None, None
+
+
+def _switches() -> float | None:
+    """How often a thread of this process had to leave its core."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw)
+
+
+def _held() -> float | None:
+    """Seconds that a container's quota stopped its threads."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/sys/fs/cgroup/cpu.stat").read_text().splitlines():
+            if line.startswith("throttled_usec"):
+                return int(line.split()[1]) / 1e6
+    return None
+
+
+def _hot(cores: list[int]) -> float | None:
+    """How often these cores were slowed down because of their temperature."""
+    with contextlib.suppress(OSError, ValueError):
+        folder = Path("/sys/devices/system/cpu")
+        return float(
+            sum(int((folder / f"cpu{core}/thermal_throttle/core_throttle_count").read_text()) for core in cores)
+        )
+    return None

@@ -1,0 +1,138 @@
+"""Load is noticed, and said in one sentence: with real load, and with counters and figures that are made up."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import jitnet_command
+
+import jitnet
+from jitnet import disturbance, progress
+from jitnet.lab.timing import Timing
+
+COUNTED = Path("/proc/stat").exists()
+BEFORE = disturbance._Counters(100.0, 5.0, 50.0, 1.0, 10.0, 0.0, 0.0, 0.5)
+SENTENCE = "so times and shares are too uncertain to compare; run it again when the machine is idle."
+
+
+@contextlib.contextmanager
+def load():
+    """Other processes keep all cores busy."""
+    cores = len(os.sched_getaffinity(0))
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * cores)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def work(seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+def after(**grown):
+    """The counters two seconds later: one of two cores was busy, with this process."""
+    grown = {"time": 2.0, "own": 2.0, "busy": 2.0} | grown
+    return replace(BEFORE, **{name: getattr(BEFORE, name) + more for name, more in grown.items()})
+
+
+@pytest.mark.parametrize(
+    ("grown", "needed", "expected"),
+    [
+        ({}, 2, []),
+        ({"busy": 4.0}, 2, ["other processes used 1.0 of 2 cores"]),
+        ({"busy": 4.0}, 1, []),  # the other core was free
+        ({"own": 0.8, "busy": 4.0}, 1, ["other processes used 1.6 of 2 cores"]),
+        ({"steal": 1.0}, 1, ["the host of this virtual machine took 0.5 of 2 cores"]),
+        ({"held": 1.0}, 2, ["a CPU quota stopped this process for 0.5 s of each second"]),
+        ({"hot": 3.0}, 2, ["the processor ran slower because it was too hot"]),
+        ({"switches": 300.0}, 1, ["the system took a core from this process 150 times a second"]),
+        ({"switches": 150.0}, 2, []),
+        ({"time": 0.1, "busy": 9.0}, 2, []),  # too short to tell
+        ({"own": 9.0}, 2, []),  # a child that ended has brought its time along
+    ],
+)
+def test_what_the_counters_say(grown, needed, expected):
+    found = disturbance.reasons(BEFORE, after(**grown), 2, needed)
+    assert [reason[: len(words)] for reason, words in zip(found, expected, strict=True)] == expected
+
+
+def test_where_a_system_counts_little():
+    nothing = dict.fromkeys(("busy", "steal", "switches", "held", "hot", "load"))
+    before, later = replace(BEFORE, **nothing), replace(after(), **nothing)
+    assert disturbance.reasons(before, later, 2, 2) == []
+    before, later = replace(before, load=5.0), replace(later, load=5.5)
+    assert disturbance.reasons(before, later, 2, 2) == ["the load average was 5.5 on 2 cores"]
+
+
+def test_one_sentence():
+    assert disturbance.sentence([]) == ""
+    assert disturbance.sentence(["this", "that"]) == f"This, and that, {SENTENCE}"
+
+
+def test_the_spread_of_timings():
+    calm, wild = Timing(1.0, 0.9, 1.1, 0.9), Timing(1.0, 0.5, 1.5, 0.4)
+    assert disturbance.of_timings([calm, calm, wild]) == []
+    assert disturbance.of_timings([calm, wild, wild]) == ["the times of one and the same call differ by ±50%"]
+    assert disturbance.of_timings([]) == []
+
+
+@pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
+def test_a_real_load_is_noticed_and_own_work_is_not():
+    with load(), disturbance.Watch() as watch:
+        work(0.6)
+    (reason, *_) = watch.reasons
+    assert reason.startswith("other processes used ")
+    used, cores = (float(part) for part in reason.removesuffix("cores").split() if part[0].isdigit())
+    assert 0.4 * cores < used <= cores
+    alone = disturbance.Watch(1)
+    with alone:
+        work(0.6)
+    if alone.reasons:  # somebody else is at work here; then that is what it has to say
+        assert (
+            "other processes" in alone.reasons[0] or "the host" in alone.reasons[0] or "the system" in alone.reasons[0]
+        )
+
+
+@pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
+def test_training_and_ladder_under_load_say_it(tmp_path):
+    with load():
+        trained = jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy")
+        told = json.loads(jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy", "--json").stdout)
+        found = json.loads(jitnet_command("ladder", "relu", "--size", "200", "--json", "--quiet").stdout)
+        text = jitnet_command("ladder", "relu", "--size", "200", "--quiet").stdout
+    assert "Other processes used" in trained.stdout
+    assert SENTENCE in trained.stdout
+    for result in (told, found):
+        assert result["disturbed"]
+        assert result["disturbed_by"][0].startswith("other processes used ")
+    assert {rung["share_of_peak"] for rung in found["rungs"]} == {None}
+    assert found["roofline"] is None
+    assert SENTENCE in " ".join(text.split())
+
+
+def test_a_long_training_says_it_once_meanwhile(monkeypatch):
+    monkeypatch.setattr(disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
+    clock = iter(range(0, 10_000, 3))
+    monkeypatch.setattr(disturbance.time, "monotonic", lambda: float(next(clock)))
+    said = []
+
+    class Listener(progress.Progress):
+        def note(self, text):
+            said.append(text)
+
+    X, y = np.zeros((8, 2), np.float32), np.arange(8) % 2
+    net = jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0)
+    net.fit(X, y, epochs=5, backend="numpy", progress=Listener())
+    assert said == [f"Other processes used 1.4 of 2 cores, {SENTENCE}"]
