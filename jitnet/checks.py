@@ -1,9 +1,12 @@
 """Every complaint about shape, dtype and values: what was wrong, what was expected, how to mend it."""
 
+import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,45 @@ class Error(ValueError):
     """Something that the caller can mend; the message says how."""
 
 
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line; its name where it says nothing."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    if isinstance(error, KeyError):
+        return f"{text} is missing"
+    return text or type(error).__name__
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, as far as it fits into a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # of an integer with more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+@contextlib.contextmanager
+def fits_into_memory(path: str | Path) -> Iterator[None]:
+    """What is read from the file at `path` needs memory; where there is too little, say how much it was.
+
+    Errors    ValueError in place of MemoryError
+    """
+    try:
+        yield
+    except MemoryError as error:
+        size = os.path.getsize(path) / 2**20
+        raise Error(
+            f"{path} ({size:.1f} MiB) needs more memory than there is: {reason(error)}; take a part of it, or a "
+            "machine with more memory"
+        ) from None
+
+
 def one_of(what: str, name: object, known: Iterable[str]) -> str:
     """`name`, if it is one of the known ones."""
     names = list(known)
     if isinstance(name, str) and name in names:
         return name
-    message = f"unknown {what} {name!r}; known: {', '.join(names)}"
+    message = f"unknown {what} {shown(name)}; known: {', '.join(names)}"
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5) if isinstance(name, str) else []
     raise Error(message + (f" (did you mean {near[0]!r}?)" if near else ""))
 
@@ -27,14 +63,14 @@ def one_of(what: str, name: object, known: Iterable[str]) -> str:
 def whole(what: str, value: object, least: int) -> int:
     """An integer that is at least `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
-        raise Error(f"{what} is {value!r}, but must be a whole number, at least {least}")
+        raise Error(f"{what} is {shown(value)}, but must be a whole number, at least {least}")
     return int(value)
 
 
 def flag(what: str, value: object) -> bool:
     """True or False."""
     if not isinstance(value, (bool, np.bool_)):
-        raise Error(f"{what} is {value!r}, but must be True or False")
+        raise Error(f"{what} is {shown(value)}, but must be True or False")
     return bool(value)
 
 
@@ -42,17 +78,33 @@ def number(
     what: str, value: object, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
 ) -> float:
     """A finite number within its limits."""
-    limits = [f"above {above:g}"] * (above > -math.inf)
-    limits += [f"at least {least:g}"] * (least > -math.inf)
-    limits += [f"below {below:g}"] * (below < math.inf)
-    if (
-        isinstance(value, (bool, np.bool_))
-        or not isinstance(value, (int, float, np.integer, np.floating))
-        or not math.isfinite(value)
-        or not (value > above and value >= least and value < below)
-    ):
-        raise Error(f"{what} is {value!r}, but must be a number {' and '.join(limits)}")
-    return float(value)
+    limits = " and ".join(
+        [f"above {above:g}"] * (above > -math.inf)
+        + [f"at least {least:g}"] * (least > -math.inf)
+        + [f"below {below:g}"] * (below < math.inf)
+    )
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    try:
+        converted = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    except OverflowError:  # of an integer with hundreds of digits
+        converted = math.inf
+    if not (math.isfinite(converted) and above < converted < below and converted >= least):
+        raise Error(f"{what} is {shown(value)}, but must be {f'a number {limits}' if limits else 'a finite number'}")
+    return converted
+
+
+def text(what: str, value: object) -> str:
+    """A text that can be written anywhere: JSON can also spell halves of surrogate pairs, which UTF-8 does not have."""
+    if isinstance(value, str) and value.encode(errors="ignore").decode() == value:
+        return value
+    raise Error(f"{what} is {shown(value)}, but must be a text")
+
+
+def listed(what: str, value: object, length: int | None = None) -> list[Any]:
+    """A list, of this length if one is given."""
+    if not isinstance(value, list) or length not in (None, len(value)):
+        raise Error(f"{what} is {shown(value)}, but must be a list" + (f" of {length}" if length is not None else ""))
+    return value
 
 
 def dtype_of(name: object) -> np.dtype[Any]:
@@ -60,7 +112,7 @@ def dtype_of(name: object) -> np.dtype[Any]:
     for known in (np.dtype(np.float32), np.dtype(np.float64)):
         if name is known or name in (known.name, known.type):
             return known
-    raise Error(f"unknown dtype {name!r}; known: float32, float64")
+    raise Error(f"unknown dtype {shown(name)}; known: float32, float64")
 
 
 def chain(widths: Sequence[tuple[int, int]]) -> None:

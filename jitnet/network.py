@@ -374,9 +374,10 @@ def load(path: str | Path) -> Network:
     """
     model = storage.read_model(path)
     try:
-        net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=model.dtype)
+        with checks.fits_into_memory(path):
+            net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=model.dtype)
     except (checks.Error, TypeError) as error:
-        raise checks.Error(f"{path} is no valid jitnet model: {error}") from None
+        raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None
     for l, layer in enumerate(net.layers):
         layer.W = model.arrays[f"W{l}"]
         if layer.b is not None:

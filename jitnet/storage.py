@@ -7,10 +7,9 @@ reads it too.
 import contextlib
 import glob
 import json
-import math
 import os
 import shutil
-import tempfile
+import stat
 import time
 import uuid
 import zipfile
@@ -22,11 +21,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checks
-from .losses import ACTIVATIONS, LOSSES
+from . import checks, losses, npz
+from .losses import ACTIVATIONS
 
 VERSION = 1
 """Of the file format; a reader refuses files from the future."""
+
+ABOUT_LIMIT = 16 * 2**20
+"""Bytes that about.json may have. A checkpoint of 150 000 epochs, or a model of 200 000 columns, stays below it."""
 
 
 @contextlib.contextmanager
@@ -34,32 +36,47 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """Write a file so that a kill at any moment leaves the old one or the new one.
 
     The bytes go to a temporary file beside it, reach the disk, and only then take the old file's place in one step.
-    The temporary name is new each time, so that two processes that write the same file do not write into one another;
-    what a kill has left behind is swept out by the first writer that comes an hour later.
+    Whatever stops the writing, the temporary file is removed; what a kill has left behind is swept out by the first
+    writer that comes an hour later. The new file has the permissions of the old one, and so has the temporary file.
+
+    Errors    ValueError where the file cannot be written, for want of a permission or of room
     """
     target = _target(path)
-    for stale in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 12}.tmp"):
         with contextlib.suppress(OSError):
             if time.time() - stale.stat().st_mtime > 3600:
                 stale.unlink()
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = _temporary(target)
     try:
-        with open(temporary, "wb") as file:
+        with _created(temporary, target) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-    except BaseException:
+        if os.name == "posix":  # the new name has to reach the disk too
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise checks.Error(f"cannot write {path}: {checks.reason(error)}") from error
         raise
-    if os.name == "posix":  # the new name has to reach the disk too
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+
+def _temporary(target: Path) -> Path:
+    """A new name each time, so that two processes that write the same file do not write into one another."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def _created(temporary: Path, target: Path) -> IO[bytes]:
+    """The temporary file, open for writing, and from its first moment for no more readers than `target` has."""
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666  # less the umask, as for any file
+    return open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 def _target(path: str | Path) -> Path:
@@ -82,13 +99,16 @@ def check_writable(path: str | Path, kind: str | None = None) -> None:
     kind     refuse to replace a file that is something else than a jitnet `kind`
     """
     target = _target(path)
+    temporary = _temporary(target)
     try:
-        tempfile.TemporaryFile(dir=target.parent).close()
+        _created(temporary, target).close()
+        temporary.unlink()
     except OSError as error:
-        raise checks.Error(f"cannot write {path}: {error.strerror}") from None
+        raise checks.Error(f"cannot write {path}: {checks.reason(error)}") from None
     if kind is not None and target.exists() and target.stat().st_size > 0:
         try:
-            read(target, kind)
+            with reading(target, kind):
+                pass
         except checks.Error as error:
             raise checks.Error(f"{path} would be replaced by a {kind}, but {error}; name another file") from None
 
@@ -100,63 +120,61 @@ def plain(value: Any) -> Any:
 
 def write(path: str | Path, kind: str, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
     """Write arrays and what they mean, atomically and durably."""
-    header = json.dumps({"format": f"jitnet {kind}", "version": VERSION, **about}, indent=1)
-    try:
-        with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr("about.json", header)
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-    except OSError as error:
-        raise checks.Error(f"cannot write {path}: {error.strerror}") from error
+    header = json.dumps({"format": f"jitnet {kind}", "version": VERSION, **about}, indent=1).encode()
+    if len(header) > ABOUT_LIMIT:
+        raise checks.Error(
+            f"cannot write {path}: its about.json would have {len(header)} bytes, but may have {ABOUT_LIMIT} at most; "
+            "train with fewer epochs or columns"
+        )
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("about.json", header)
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+@contextlib.contextmanager
+def reading(path: str | Path, kind: str) -> Iterator[tuple[dict[str, Any], npz.Archive]]:
+    """What a jitnet file says about itself, and the archive to read its arrays from.
+
+    Limits    `ABOUT_LIMIT` for what it says; those of `npz` for the arrays
+    Errors    FileNotFoundError; ValueError if it is no readable `kind`
+    """
+    with npz.opened(path, f"jitnet {kind}") as archive:
+        content = archive.content("about.json", ABOUT_LIMIT)
+        if content is None:
+            raise checks.Error(f"{path} is no jitnet {kind}: it has no about.json")
+        about = json.loads(content)
+        found = about.get("format") if isinstance(about, dict) else None
+        if found != f"jitnet {kind}":
+            raise checks.Error(f"{path} is no jitnet {kind}, but {checks.shown(found)}")
+        version = about.get("version")
+        if type(version) is not int or not 1 <= version <= VERSION:
+            raise checks.Error(
+                f"{path} has format version {checks.shown(version)}, but this jitnet reads up to {VERSION}; "
+                "update jitnet"
+            )
+        yield about, archive
 
 
 def read(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read what `write` wrote."""
-    try:
-        about, arrays = _read_archive(path, kind)
-    except (checks.Error, FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except Exception as error:  # a damaged archive can fail in any way that its reader can
-        raise checks.Error(f"{path} is not a readable jitnet {kind}: {error or type(error).__name__}") from None
-    return about, arrays
+    """All that `write` wrote."""
+    with reading(path, kind) as (about, archive):
+        return about, {name: archive.array(name) for name in archive.names}
 
 
-def _read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    with zipfile.ZipFile(path) as archive:
-        if "about.json" not in archive.namelist():
-            raise checks.Error(f"{path} is no jitnet {kind}: it has no about.json")
-        about = json.loads(archive.read("about.json"))
-        found = about.get("format") if isinstance(about, dict) else None
-        if found != f"jitnet {kind}":
-            raise checks.Error(f"{path} is no jitnet {kind}, but {found!r}")
-        if not isinstance(about.get("version"), int) or about["version"] > VERSION:
-            raise checks.Error(
-                f"{path} has format version {about.get('version')!r}, but this jitnet reads up to {VERSION}; "
-                "update jitnet"
-            )
-        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-        return about, {info.filename[:-4]: read_array(archive, info) for info in members}
-
-
-def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array out of an archive. Its declared shape is compared with its size before memory is set aside.
-
-    Errors    any that a reader of a damaged file can have; the caller says which file it was
-    """
-    with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(member)
-        if dtype.hasobject:
-            raise ValueError(f"{info.filename} holds Python objects, which are not read from files; save plain arrays")
-        declared = math.prod(shape) * dtype.itemsize
-        present = info.file_size - member.tell()
-        if declared != present:
-            raise ValueError(f"{info.filename} declares {shape} {dtype}, {declared} bytes, but holds {present} bytes")
-        content = member.read()
-    array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
-    return array.copy()
+def arrays_of(archive: npz.Archive, forms: dict[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+    """The arrays with these names, if each has the shape that is asked for, and finite numbers of this dtype."""
+    for name, shape in forms.items():
+        found = archive.form(name) if name in archive.names else None
+        if found != (shape, dtype):
+            is_there = f"{found[0]} {found[1]}" if found else "nothing"
+            raise checks.Error(f"{name} should be {shape} {dtype}, but is {is_there}")
+    arrays = {name: archive.array(name) for name in forms}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise checks.Error(f"{name} holds NaN or infinity")
+    return arrays
 
 
 @dataclass(frozen=True)
@@ -190,25 +208,18 @@ def save(path: str | Path, net: Any) -> None:
 
 def read_model(path: str | Path) -> Model:
     """Read a model file and make sure that what it says about itself is what it holds."""
-    about, arrays = read(path, "model")
-    try:
-        layers, dtype = about["layers"], checks.dtype_of(about["dtype"])
-        if not isinstance(layers, list):
-            raise TypeError("layers is no list")
-        expected: dict[str, tuple[int, ...]] = {}
-        for l, layer in enumerate(layers):
-            checks.one_of("activation", layer["activation"], ACTIVATIONS)
-            expected[f"W{l}"] = (layer["n_in"], layer["n_out"])
-            if layer["bias"]:
-                expected[f"b{l}"] = (layer["n_out"],)
-        if about["loss"] is not None:
-            checks.one_of("loss", about["loss"], LOSSES)
-        for name, shape in expected.items():
-            if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != dtype:
-                found = f"{arrays[name].shape} {arrays[name].dtype}" if name in arrays else "nothing"
-                raise checks.Error(f"{name} should be {shape} {dtype}, but is {found}")
-            if not np.isfinite(arrays[name]).all():
-                raise checks.Error(f"{name} holds NaN or infinity")
-        return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
-    except (checks.Error, KeyError, TypeError, AttributeError) as error:
-        raise checks.Error(f"{path} is no valid jitnet model: {error}") from None
+    with reading(path, "model") as (about, archive):
+        try:
+            dtype, layers = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
+            shapes: dict[str, tuple[int, ...]] = {}
+            for l, layer in enumerate(layers):
+                checks.one_of("activation", layer["activation"], ACTIVATIONS)
+                shapes[f"W{l}"] = tuple(checks.whole(name, layer[name], least=1) for name in ("n_in", "n_out"))
+                if checks.flag("bias", layer["bias"]):
+                    shapes[f"b{l}"] = shapes[f"W{l}"][1:]
+            if layers and about["loss"] is not None:
+                losses.get(about["loss"], layers[-1]["activation"])
+            arrays = arrays_of(archive, shapes, dtype)
+            return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
+        except (checks.Error, KeyError, TypeError, AttributeError) as error:
+            raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None

@@ -145,7 +145,7 @@ def forgeries(content):
         "loss": ({"about.json": said(loss="msee")}, "did you mean 'mse'"),
         "dtype": ({"about.json": said(dtype="int8")}, "unknown dtype"),
         "widths": ({"about.json": first_layer(n_in=3)}, r"W0 should be \(3, 2\)"),
-        "text width": ({"about.json": first_layer(n_out="2")}, "W0 should be"),
+        "text width": ({"about.json": first_layer(n_out="2")}, "n_out is .2., but must be a whole number"),
         "extra field": ({"about.json": first_layer(colour="red")}, "colour"),
         "seed": ({"about.json": said(seed="x")}, "seed is 'x'"),
         "init": ({"about.json": first_layer(init="x")}, "unknown init"),
@@ -230,6 +230,75 @@ def test_permissions_are_kept(tmp_path):
     path.chmod(0o600)
     make().save(path)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_temporary_file_has_no_more_readers_than_the_file(tmp_path):
+    """From its first moment on; and a new file has what the umask leaves."""
+    path, before = tmp_path / "m.npz", os.umask(0o022)
+    try:
+        for mode, expected in ((None, 0o644), (0o600, 0o600), (0o640, 0o640), (0o664, 0o644)):
+            if mode is not None:
+                path.chmod(mode)
+            with storage.replacing(path) as file:
+                assert os.fstat(file.fileno()).st_mode & 0o777 == expected
+            assert path.stat().st_mode & 0o777 == (mode or expected)
+    finally:
+        os.umask(before)
+
+
+def test_only_temporary_files_of_its_own_are_swept_out(tmp_path):
+    ours = ".m.npz.0123456789ab.tmp"
+    others = (
+        ".m.npz.my-notes.tmp", ".m.npz.0123456789abc.tmp", ".m.npz.0123456789a.tmp", ".m.npz.0123456789ag.tmp",
+        ".m.npz.x.0123456789ab.tmp", "m.npz.0123456789ab.tmp", ".n.npz.0123456789ab.tmp", ".m.npz.0123456789ab.tmp~",
+    )  # fmt: skip
+    for name in (ours, *others):
+        (tmp_path / name).write_text("precious")
+        os.utime(tmp_path / name, (1, 1))
+    recent = tmp_path / ".m.npz.ba9876543210.tmp"  # of a writer at work
+    recent.write_text("")
+    make().save(tmp_path / "m.npz")
+    assert {file.name for file in tmp_path.iterdir()} == {*others, recent.name, "m.npz"}
+
+
+FULL = """
+import resource, sys
+import jitnet
+from jitnet import Dense, Network, storage
+path = sys.argv[1]
+small, large = Network(Dense(2, 2, "softmax"), seed=1), Network(Dense(300, 300), seed=1)
+small.save(path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+def data(path):
+    with storage.replacing(path) as file:
+        file.write(bytes(200_000))
+
+for write in (large.save, data, lambda path: large.fit([[0] * 300], [[0] * 300], epochs=1, checkpoint=path + ".c")):
+    try:
+        write(path)
+    except jitnet.Error as error:
+        print(error)
+assert jitnet.load(path).theta.tobytes() == small.theta.tobytes()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX limits the size of files")
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+    """In a process whose files may have 100 000 bytes."""
+    path = tmp_path / "m.npz"
+    result = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    said = result.stdout.splitlines()
+    assert said[:2] == [f"cannot write {path}: File too large"] * 2
+    assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_a_name_that_is_too_long_is_noticed_before_the_work(tmp_path):
+    """Its temporary file would have a longer one."""
+    with pytest.raises(jitnet.Error, match=r"cannot write .*nnn"):
+        storage.check_writable(tmp_path / ("n" * 250))
 
 
 def test_numpy_numbers_can_be_saved(tmp_path):

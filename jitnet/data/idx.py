@@ -6,6 +6,7 @@ and then the values, the last dimension fastest. http://yann.lecun.com/exdb/mnis
 
 import gzip
 import math
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..npz import DENSEST, PORTION
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -29,32 +31,55 @@ def read_idx(path: str | Path) -> NDArray[Any]:
 
     Shapes    as the file says, for example (60000, 28, 28)
     Dtype     as the file says, in this machine's byte order
-    Errors    FileNotFoundError; ValueError if the file is no IDX, cut short or too long
+    Limits    no more is decompressed than the header asks for, and one byte; and the header may ask for no more than a
+              file of this size can hold
+    Errors    FileNotFoundError; ValueError if the file is no IDX, cut short or too long, or needs more memory than
+              there is
     """
-    content = Path(path).read_bytes()
-    if content[:2] == b"\x1f\x8b":
+    with checks.fits_into_memory(path), open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        is_gzipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not is_gzipped:
+            return _read(file, path, size, "")
         try:
-            content = gzip.decompress(content)
+            with gzip.open(file) as content:
+                return _read(content, path, DENSEST * size, " at most, from its size")
         except (EOFError, OSError, zlib.error) as error:
-            raise checks.Error(f"{path} is a damaged gzip file: {error}; fetch it again") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] == 0:
+            raise checks.Error(f"{path} is a damaged gzip file: {checks.reason(error)}; fetch it again") from None
+
+
+def _read(file: Any, path: str | Path, size: int, at_most: str) -> NDArray[Any]:
+    """The array in a file open for reading, which has `size` bytes, or no more than that."""
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or head[3] == 0:
         raise checks.Error(
-            f"{path} is no IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, but an IDX file begins with "
+            f"{path} is no IDX file: it begins with {head.hex(' ') or 'nothing'}, but an IDX file begins with "
             "00 00, a type (08 for bytes) and the number of dimensions"
         )
-    dtype, dimensions = np.dtype(TYPES[content[2]]), content[3]
+    dtype, dimensions = np.dtype(TYPES[head[2]]), head[3]
     start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise checks.Error(f"{path} is cut short: its header needs {start} bytes, but it has {len(content)}")
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, 4))
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(content) != expected:
-        fault = "cut short" if len(content) < expected else "too long"
-        raise checks.Error(f"{path} is {fault}: shape {shape} needs {expected} bytes, but it has {len(content)}")
+    head += file.read(start - 4)
+    if len(head) < start:
+        raise checks.Error(f"{path} is cut short: its header needs {start} bytes, but it has {len(head)}")
+    shape = tuple(int(n) for n in np.frombuffer(head, ">u4", dimensions, 4))
+    needed = math.prod(shape) * dtype.itemsize
+    wanted = f"shape {shape} needs {start + needed} bytes, but it has"
+    if start + needed > size:
+        raise checks.Error(f"{path} is cut short: {wanted} {size}{at_most}")
     try:
-        return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+        array = np.empty(shape, dtype)
     except ValueError as error:  # more dimensions, or empty ones larger, than NumPy has room for
         raise checks.Error(f"{path} has an impossible shape {shape}: {error}") from None
+    content, filled = memoryview(array.reshape(-1).view(np.uint8)), 0  # type: ignore[arg-type]
+    while filled < needed:
+        portion = file.readinto(content[filled : filled + PORTION])
+        if not portion:
+            raise checks.Error(f"{path} is cut short: {wanted} {start + filled}")
+        filled += portion
+    if file.read(1):
+        raise checks.Error(f"{path} is too long: {wanted} {'more' if at_most else size}")
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def images_and_labels(
@@ -75,4 +100,6 @@ def scaled(images: NDArray[Any], names: str) -> NDArray[np.float32]:
     if images.size == 0:
         raise checks.Error(f"{names}: there are no pictures, the shape is {images.shape}")
     rows = images.reshape(len(images), -1).astype(np.float32)
-    return rows / np.float32(255) if images.dtype == np.uint8 else rows
+    if images.dtype == np.uint8:
+        rows /= np.float32(255)
+    return rows

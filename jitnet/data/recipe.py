@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from .. import checks
 from .table import Table, is_number
 
+KINDS = ("csv", "npz", "pictures")
+"""What a table was read from."""
+TASKS = ("classification", "regression")
+
 FEW = 20
 """Whole numbers of at most this many different values, each twice or more on average, are taken for classes."""
 
@@ -47,7 +51,7 @@ class Recipe:
         values = _numbers(table.y)
         if values is not None and not np.isfinite(values).all():
             raise checks.Error("the target holds NaN or infinity; replace or leave out values that are not finite")
-        task = checks.one_of("task", task or _likely_task(table.y, values), ("classification", "regression"))
+        task = checks.one_of("task", task or _likely_task(table.y, values), TASKS)
         classes = None
         target_mean, target_scale = np.zeros(()), np.ones(())
         if task == "classification":
@@ -78,21 +82,27 @@ class Recipe:
     def from_plain(cls, content: Any) -> "Recipe":
         """From what a model file says, checked."""
         try:
+            if not isinstance(content, dict):
+                raise checks.Error(f"it is {checks.shown(content)}")
             recipe = cls(**content)
-            texts = [recipe.kind, recipe.target, *recipe.features, *(recipe.classes or [])]
-            numbers = [recipe.target_mean, recipe.target_scale, *recipe.mean, *recipe.scale]
-            if not all(isinstance(text, str) for text in texts) or not all(isinstance(x, float | int) for x in numbers):
-                raise TypeError("a field of the wrong type")
-            if not len(recipe.features) == len(recipe.mean) == len(recipe.scale):
-                raise ValueError("fields of different lengths")
-            if not np.isfinite(numbers).all() or 0 in (*recipe.scale, recipe.target_scale):
-                raise ValueError("a number that is not finite, or a scale of 0")
-            if (recipe.task == "classification") != isinstance(recipe.classes, list):
-                raise ValueError("a task that does not go with the classes")
+            checks.one_of("kind", recipe.kind, KINDS)
+            checks.one_of("task", recipe.task, TASKS)
+            checks.text("target", recipe.target)
+            checks.number("target_mean", recipe.target_mean)
+            checks.number("target_scale", recipe.target_scale, above=0)
+            columns = len(_names_of("features", recipe.features, least=1))
+            for mean in checks.listed("mean", recipe.mean, columns):
+                checks.number("a mean", mean)
+            for scale in checks.listed("scale", recipe.scale, columns):
+                checks.number("a scale", scale, above=0)
+            if recipe.task == "classification":
+                _names_of("classes", recipe.classes, least=2)
+            elif recipe.classes is not None:
+                raise checks.Error(f"a regression has classes, {checks.shown(recipe.classes)}")
             return recipe
-        except (TypeError, ValueError) as error:
+        except (TypeError, checks.Error) as error:
             known = ", ".join(field.name for field in fields(cls))
-            raise checks.Error(f"the model's recipe is damaged ({error}); it needs: {known}") from None
+            raise checks.Error(f"the model's recipe is damaged ({checks.reason(error)}); it needs: {known}") from None
 
     def plain(self) -> dict[str, Any]:
         """As it goes into a model file."""
@@ -120,7 +130,7 @@ class Recipe:
                 "to 1, and those of other files are taken as they are; give a file of the same kind"
             )
         own = table.X.dtype  # of pictures float32, of which there may be many
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             standard = np.asarray((table.X - np.array(self.mean, own)) / np.array(self.scale, own), dtype)
         if not np.isfinite(standard).all():
             i, j = np.argwhere(~np.isfinite(standard))[0]
@@ -146,12 +156,15 @@ class Recipe:
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
         """The network's output (n, width) in the words or numbers of the original target."""
+        if self.classes is None:
+            with np.errstate(all="ignore"):
+                A = A[:, :1].astype(np.float64) * self.target_scale + self.target_mean
         if not np.isfinite(A).all():
             raise checks.Error(
                 f"the answer for row {np.argwhere(~np.isfinite(A))[0, 0] + 1} is no number: its columns are too large"
             )
         if self.classes is None:
-            return [float(a) for a in A[:, 0].astype(np.float64) * self.target_scale + self.target_mean]
+            return [float(a) for a in A[:, 0]]
         return [self.classes[j] for j in A.argmax(axis=1)]
 
     def score(self, table: Table, answers: Sequence[Any]) -> dict[str, float]:
@@ -164,9 +177,19 @@ class Recipe:
         return {} if values is None else {"rmse": math.sqrt(np.mean((values - np.array(answers)) ** 2))}
 
 
+def _names_of(what: str, value: Any, least: int) -> list[str]:
+    """A list of at least so many texts, none of them twice."""
+    names = checks.listed(what, value)
+    for name in names:
+        checks.text(f"one of {what}", name)
+    if len(names) < least or len(set(names)) < len(names):
+        raise checks.Error(f"{what} is {checks.shown(names)}, but must be at least {least}, each of them once")
+    return names
+
+
 def _numbers(y: NDArray[Any]) -> NDArray[np.float64] | None:
     """The target as numbers, if that is what it is."""
-    if y.dtype.kind == "U" and not all(is_number(cell) for cell in y):
+    if y.dtype.kind in "UO" and not all(is_number(cell) for cell in y):
         return None
     return y.astype(np.float64)
 

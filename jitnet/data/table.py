@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, storage
+from .. import checks, npz
 from .idx import images_and_labels, is_idx, read_idx, scaled
 
 
@@ -32,7 +32,8 @@ class Table:
     """"csv", "npz" or "pictures"."""
 
 
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""Each text matches in one way at most, so that a long one which does not is given up in linear time."""
 MISSING = ("", "?", "na", "n/a", "nan", "null")
 
 
@@ -52,10 +53,18 @@ def read_table(
     IDX   pictures; the labels are in the file `labels`, or in the one that MNIST's way of naming points to
     features   given, the file is to be predicted: these columns are picked, and `target` is read where it is there
 
-    Errors    FileNotFoundError; ValueError that names file, line and column of what is wrong
+    Limits    none but the memory: a table becomes float64, pictures float32, whatever their size. An NPZ or gzipped
+              file that declares more than it can hold is refused before memory is taken; see `jitnet.npz`
+    Errors    FileNotFoundError; ValueError that names file, line and column of what is wrong, or says how much memory
+              is needed where that is too little
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {path}")
+    with checks.fits_into_memory(path):
+        return _read_table(path, target, labels, features)
+
+
+def _read_table(path: str | Path, target: str | None, labels: str | Path | None, features: list[str] | None) -> Table:
     kind = "npz" if Path(path).suffix == ".npz" else "pictures" if is_idx(path) else "csv"
     if labels is not None and kind != "pictures":
         raise checks.Error(f"labels in a file of their own go with IDX pictures, not with {path}")
@@ -103,14 +112,16 @@ def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tu
 
 def _read_csv(path: str | Path, target: str | None, features: list[str] | None) -> Table:
     names, rows, has_header = _read_rows(path, target)
-    needed = names if features is None else [name for name in names if name in features or name == target]
-    twice = next((name for name in needed if needed.count(name) > 1), None)
+    needed = None if features is None else {*features, target}
+    times = Counter(name for name in names if needed is None or name in needed)
+    twice = next((name for name in names if times[name] > 1), None)
     if twice is not None:
         raise checks.Error(f"{path} has two columns called {twice!r}; rename one")
     if features is not None:
         if not has_header and len(names) == len(features):  # the target's column is not there: count anew
             names = features
-        missing = [name for name in features if name not in names]
+        there = set(names)
+        missing = [name for name in features if name not in there]
         if missing:
             some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             hint = "" if has_header else "; it seems to have no header"
@@ -123,20 +134,22 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
         chosen = [name for name in names if name != target]
         if not chosen:
             raise checks.Error(f"{path} has no column besides the target {target!r} to learn from")
+    place = {name: column for column, name in enumerate(names)}
     X = np.empty((len(rows), len(chosen)))
     for j, name in enumerate(chosen):
-        column = names.index(name)
+        column = place[name]
         for i, (line, row) in enumerate(rows):
             X[i, j] = _number(row[column], path, line, name)
     y = None
-    if target in names:
-        cells = [row[names.index(target)] for _, row in rows]
+    if target in place:
+        cells = [row[place[target]] for _, row in rows]
         blank = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
         if blank is not None and features is None:
             raise checks.Error(
                 f"{path}, line {rows[blank][0]}: the target {target!r} is missing; it says {cells[blank]!r}"
             )
-        y = np.array(cells) if blank is None else None  # to be predicted, a file need not know all answers
+        # As objects: in an array of texts each would take as much memory as the longest
+        y = np.array(cells, object) if blank is None else None  # to be predicted, a file need not know all answers
     return Table(X, y, chosen, target or "", "csv")
 
 
@@ -152,28 +165,26 @@ def _number(cell: str, path: str | Path, line: int, name: str) -> float:
 
 
 def _read_npz(path: str | Path, needs_target: bool) -> Table:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            missing = [name for name in ("X", "y") if name not in members and (name == "X" or needs_target)]
-            if missing:
-                raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {', '.join(members) or 'nothing'}")
-            arrays = {name: storage.read_array(archive, members[name]) for name in ("X", "y") if name in members}
-    except checks.Error:
-        raise
-    except Exception as error:  # a damaged archive can fail in any way that its reader can
-        raise checks.Error(f"{path} is not a readable .npz file: {error or type(error).__name__}") from None
-    X, y = arrays["X"], arrays.get("y")
-    if X.ndim < 2 or X.size == 0 or X.dtype.kind not in "fiub":
-        raise checks.Error(
-            f"X in {path} is {X.shape} {X.dtype}, but must be numbers (n, ...), one sample a row, at least one"
-        )
-    if y is not None:
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.shape != (len(X),) or y.dtype.kind not in "fiubU":
-            raise checks.Error(f"y in {path} is {y.shape} {y.dtype}, but must be numbers or texts ({len(X)},)")
-        y = y.astype(np.int64) if y.dtype.kind == "b" else y
-    rows = X.reshape(len(X), -1).astype(np.float64)
+    with npz.opened(path, ".npz file") as archive:
+        names = archive.names
+        missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
+        if missing:
+            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {', '.join(names[:20]) or 'nothing'}")
+        shape, dtype = archive.form("X")
+        if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
+            raise checks.Error(
+                f"X in {path} is {shape} {dtype}, but must be numbers (n, ...), one sample a row, at least one"
+            )
+        y = None
+        if "y" in names:
+            its_shape, its_dtype = archive.form("y")
+            if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubU":
+                raise checks.Error(
+                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or texts ({shape[0]},)"
+                )
+            y = archive.array("y", np.dtype(np.int64) if its_dtype.kind == "b" else None).ravel()
+        X = archive.array("X", np.dtype(np.float64))
+    rows = X.reshape(len(X), -1)
     return Table(rows, y, [str(i + 1) for i in range(rows.shape[1])], "y", "npz")
 
 

@@ -75,7 +75,7 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
         make_cache_folder()
         with storage.replacing(file) as target:
             target.write(json.dumps(found, indent=1).encode())
-    except OSError:
+    except (OSError, checks.Error):
         pass  # a cache that cannot be written costs time and nothing else
     return found
 

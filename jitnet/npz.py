@@ -1,0 +1,123 @@
+"""Reading .npz archives that may be damaged or forged: every size is checked before memory is taken.
+
+Limits    A member is stored or deflated, as NumPy writes it, and deflate shrinks nothing to less than 1/1032. Together,
+          members take no more bytes than the file has. So a small file holds little, whatever its directory says.
+          Only the members that a caller asks for are read. A large array in a large file needs memory for itself alone.
+"""
+
+import contextlib
+import io
+import math
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checks
+
+DENSEST = 1032
+"""Bytes that one byte of deflated data stands for at most: 258 for every two bits."""
+HEADER = 1 << 14
+"""Bytes to look for an array's header in. NumPy itself refuses headers of more than 10 000 characters."""
+PORTION = 1 << 20
+"""Bytes to decompress at a time."""
+
+
+@contextlib.contextmanager
+def opened(path: str | Path, what: str) -> Iterator["Archive"]:
+    """The archive at `path`, which should be a `what`.
+
+    Errors    FileNotFoundError, IsADirectoryError, PermissionError; ValueError that names the file and the reason
+    """
+    try:
+        with checks.fits_into_memory(path), zipfile.ZipFile(path) as archive:
+            yield Archive(archive, os.path.getsize(path))
+    except (checks.Error, FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # a damaged archive can fail in any way that its reader can
+        raise checks.Error(f"{path} is not a readable {what}: {checks.reason(error)}") from None
+
+
+class Archive:
+    """The members of an archive. Its methods raise whatever a damaged file leads to; `opened` makes it one sentence."""
+
+    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
+        self._archive = archive
+        self._members = {info.filename: info for info in archive.infolist()}
+        taken = sum(info.compress_size for info in archive.infolist())
+        if taken > size:
+            raise ValueError(f"its members take {taken} bytes, but the file has {size}")
+
+    @property
+    def names(self) -> list[str]:
+        """The arrays that it holds."""
+        return [name.removesuffix(".npy") for name in self._members if name.endswith(".npy")]
+
+    def content(self, name: str, most: int) -> bytes | None:
+        """A member as it is, of at most `most` bytes; None where there is none of that name."""
+        if name not in self._members:
+            return None
+        size = self._members[name].file_size
+        if size > most:
+            raise ValueError(f"{name} has {size} bytes, but may have {most} at most")
+        with self._open(name) as member:
+            return member.read()
+
+    def form(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of an array, from its header alone."""
+        shape, dtype, _, _ = self._header(name)
+        return shape, dtype
+
+    def array(self, name: str, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+        """An array, converted to `dtype` while it is read if one is given."""
+        shape, stored, fortran, start = self._header(name)
+        count, at_once = math.prod(shape), max(1, PORTION // stored.itemsize)
+        flat = np.empty(count, dtype or stored)
+        with self._open(f"{name}.npy") as member, np.errstate(all="ignore"):
+            member.read(start)
+            for first in range(0, count, at_once):
+                wanted = min(at_once, count - first)
+                portion = member.read(wanted * stored.itemsize)
+                if len(portion) < wanted * stored.itemsize:
+                    present = first * stored.itemsize + len(portion)
+                    raise ValueError(f"{name}.npy ends after {present} of {count * stored.itemsize} bytes")
+                flat[first : first + wanted] = np.frombuffer(portion, stored)
+        if stored.kind == "U" and _is_beyond_unicode(flat):
+            raise ValueError(f"{name}.npy holds characters that Unicode does not have")
+        return flat.reshape(shape, order="F" if fortran else "C")
+
+    def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, int]:
+        """Shape, dtype, whether columns come first, and where the values begin; the size fits to all of it."""
+        name = f"{name}.npy"
+        with self._open(name) as member:
+            head = io.BytesIO(member.read(HEADER))
+        version = np.lib.format.read_magic(head)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(head)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects, which are not read from files; save plain arrays")
+        if dtype.kind == "V" or dtype.itemsize == 0:
+            raise ValueError(f"{name} holds {dtype}, but numbers or texts are expected")
+        declared, present = math.prod(shape) * dtype.itemsize, self._members[name].file_size - head.tell()
+        if declared != present:
+            raise ValueError(f"{name} declares {shape} {dtype}, {declared} bytes, but holds {present} bytes")
+        return shape, dtype, fortran, head.tell()
+
+    def _open(self, name: str) -> IO[bytes]:
+        member = self._members[name]
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is neither stored nor deflated; write it with numpy.savez or savez_compressed")
+        ratio = 1 if member.compress_type == zipfile.ZIP_STORED else DENSEST
+        if member.file_size > ratio * member.compress_size:
+            raise ValueError(f"{name} declares {member.file_size} bytes, more than its {member.compress_size} can hold")
+        return self._archive.open(member)
+
+
+def _is_beyond_unicode(texts: NDArray[np.str_]) -> bool:
+    """True if an array of texts holds what no text can: half a surrogate pair, or a number above 10FFFF."""
+    codes = texts.view(np.dtype(np.uint32).newbyteorder(texts.dtype.byteorder))
+    return bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())

@@ -1,0 +1,275 @@
+"""Small files that hold, or claim, far more than they take: refused before the memory is taken, or read in part."""
+
+import gzip
+import io
+import json
+import struct
+import subprocess
+import sys
+import time
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from files import csv, idx_bytes
+
+import jitnet
+from jitnet import checks, npz, storage
+from jitnet.data import Recipe, read_idx, read_table
+from jitnet.data.table import is_number
+
+MIB = 2**20
+
+
+def header(shape, dtype="<f4"):
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return out.getvalue()
+
+
+def add(path, name, zeros, head=b"", mode="a"):
+    """A member of so many MiB of zeros, which take a thousandth of that."""
+    with zipfile.ZipFile(path, mode, zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as member:
+        member.write(head)
+        for _ in range(zeros):
+            member.write(bytes(MIB))
+
+
+class Memory:
+    """How much memory Python takes meanwhile, at the most."""
+
+    def __enter__(self):
+        tracemalloc.start()
+        return self
+
+    def __exit__(self, *_):
+        self.most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "m.npz"
+    jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0).save(path)
+    return path
+
+
+def refused(read, path, message, most=4 * MIB):
+    """It is refused in one sentence that names the file, and takes little memory."""
+    with Memory() as memory, pytest.raises(jitnet.Error, match=message) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert memory.most < most
+
+
+def test_about_json_has_a_limit(tmp_path):
+    path = tmp_path / "m.npz"
+    add(path, "about.json", 64, mode="w")
+    refused(jitnet.load, path, f"about.json has {64 * MIB} bytes, but may have {storage.ABOUT_LIMIT} at most")
+
+
+def test_what_cannot_be_read_is_not_written(tmp_path):
+    path = tmp_path / "c"
+    path.write_text("old")
+    with pytest.raises(jitnet.Error, match=f"may have {storage.ABOUT_LIMIT} at most"):
+        storage.write(path, "checkpoint", {"history": "x" * storage.ABOUT_LIMIT}, {})
+    assert path.read_text() == "old"
+
+
+def test_members_that_nobody_asks_for_are_not_read(model, tmp_path):
+    add(model, "more.npy", 64, header((16 * MIB,)))
+    with Memory() as memory:
+        jitnet.load(model)
+    assert memory.most < 4 * MIB
+    data = tmp_path / "data.npz"
+    np.savez(data, X=np.eye(2), y=np.arange(2))
+    add(data, "more.npy", 64, header((16 * MIB,)))
+    with Memory() as memory:
+        assert read_table(data).X.shape == (2, 2)
+    assert memory.most < 4 * MIB
+
+
+def test_an_array_of_another_shape_is_not_read(model, tmp_path):
+    """Its header says so."""
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(tmp_path / "n.npz", "w") as new:
+        for name in ("about.json", "b0.npy"):
+            new.writestr(name, old.read(name))
+    add(tmp_path / "n.npz", "W0.npy", 64, header((16 * MIB,)))
+    refused(jitnet.load, tmp_path / "n.npz", r"W0 should be \(2, 2\) float32, but is \(16777216,\) float32")
+    add(tmp_path / "d.npz", "X.npy", 64, header((8 * MIB, 2)), mode="w")
+    add(tmp_path / "d.npz", "y.npy", 0, header((0,)))
+    refused(read_table, tmp_path / "d.npz", r"y in .* is \(0,\) float32")
+
+
+def test_headers_have_a_limit(tmp_path):
+    """An array's header of 64 MiB, as its first bytes say."""
+    path = tmp_path / "d.npz"
+    add(path, "X.npy", 64, b"\x93NUMPY\2\0" + struct.pack("<I", 64 * MIB), mode="w")
+    refused(lambda path: read_table(path, features=["1"]), path, "not a readable .npz file: EOF: reading array header")
+
+
+def lying(path, shape, **sizes):
+    """An archive whose X has 100 bytes; its header and the directory say otherwise."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("X.npy", header(shape, "|u1") + b"\1" * 100)
+        archive.writestr("y.npy", header((4,)) + bytes(16))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\1\2")
+    for name, offset, form in (("method", 10, "<H"), ("packed", 20, "<I"), ("size", 24, "<I")):
+        if name in sizes:
+            struct.pack_into(form, content, at + offset, sizes[name])
+    path.write_bytes(content)
+
+
+def test_directories_that_lie_about_sizes(tmp_path):
+    path = tmp_path / "d.npz"
+    shape = (512 * MIB, 1)
+    size = 512 * MIB + len(header(shape))
+    lying(path, shape, packed=size, size=size)
+    refused(read_table, path, r"members take \d+ bytes, but the file has \d+")
+    lying(path, shape, size=size)
+    refused(read_table, path, r"X.npy declares \d+ bytes, more than its \d+ can hold")
+    lying(path, shape, size=size, method=zipfile.ZIP_DEFLATED)
+    refused(read_table, path, r"X.npy declares \d+ bytes, more than its \d+ can hold")
+    lying(path, (4, 25), method=zipfile.ZIP_BZIP2)
+    refused(read_table, path, "X.npy is neither stored nor deflated")
+    lying(path, (4, 50), size=200 + len(header((4, 50))), method=zipfile.ZIP_DEFLATED)
+    refused(read_table, path, "not a readable")
+    lying(path, (4, 50))
+    refused(read_table, path, r"X.npy declares \(4, 50\) uint8, 200 bytes, but holds 100 bytes")
+    lying(path, (4, 25))
+    assert read_table(path).X.sum() == 100
+
+
+def test_a_member_that_ends_early(tmp_path):
+    """Deflated, so that its size says little: the array is filled as far as there is something."""
+    path, shape = tmp_path / "d.npz", (1000, 1000)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("X.npy", header(shape, "|u1") + bytes(999_000))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, content.index(b"PK\1\2") + 24, 1_000_000 + len(header(shape)))
+    path.write_bytes(content)
+    with pytest.raises(jitnet.Error, match=r"X\.npy ends after 999000 of 1000000 bytes"):
+        read_table(path, features=["1"])
+
+
+def test_large_arrays_are_read_in_portions(tmp_path):
+    """As float64 at once, in either order, and with nothing beside them."""
+    X = np.arange(700_000, dtype=np.int16).reshape(7, 100, 1000)
+    for save in (np.savez, np.savez_compressed):
+        for array in (X, np.asfortranarray(X)):
+            save(tmp_path / "d.npz", X=array, y=np.arange(7) > 3)
+            with npz.opened(tmp_path / "d.npz", "test") as archive, Memory() as memory:
+                again = archive.array("X", np.dtype(np.float64))
+            np.testing.assert_array_equal(again, X)
+            assert memory.most < X.size * 8 + 4 * npz.PORTION
+            table = read_table(tmp_path / "d.npz")
+            np.testing.assert_array_equal(table.X, X.reshape(7, -1))
+            np.testing.assert_array_equal(table.y, [0, 0, 0, 0, 1, 1, 1])
+
+
+def test_gzipped_pictures(tmp_path):
+    path = tmp_path / "x-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(bytes(64 * MIB)))
+    refused(read_idx, path, "is no IDX file: it begins with 00 00 00 00")
+    small = idx_bytes(np.zeros((2, 3, 4), np.uint8))
+    path.write_bytes(gzip.compress(small + bytes(64 * MIB)))
+    refused(read_idx, path, r"too long: shape \(2, 3, 4\) needs 40 bytes, but it has more")
+    huge = b"\0\0\x08\3" + struct.pack(">3I", 2**31, 1, 1)
+    path.write_bytes(gzip.compress(huge + bytes(100)))
+    refused(read_idx, path, r"cut short: shape .* needs 2147483664 bytes, but it has \d+ at most")
+    path.write_bytes(gzip.compress(small[:-2]))
+    refused(read_idx, path, r"cut short: .* needs 40 bytes, but it has 38")
+    path.write_bytes(huge + bytes(100))
+    refused(read_idx, path, "cut short: .* but it has 116")
+
+
+def test_a_checksum_is_compared(tmp_path):
+    path = tmp_path / "x-idx3-ubyte.gz"
+    content = bytearray(gzip.compress(idx_bytes(np.zeros((2, 3, 4), np.uint8))))
+    content[-6] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(jitnet.Error, match="damaged gzip file: CRC check failed"):
+        read_idx(path)
+
+
+CONFINED = """
+import resource, sys
+import jitnet
+from jitnet.data import read_table
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (256 << 20),) * 2)
+try:
+    read_table(sys.argv[1])
+except jitnet.Error as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines the memory of a process so")
+def test_an_honest_file_that_does_not_fit_into_memory(tmp_path):
+    """40 MiB of bytes, 320 MiB as numbers, in a process that may take 256 MiB more than it has."""
+    path = tmp_path / "d.npz"
+    add(path, "y.npy", 1, header((MIB,), "|u1"), mode="w")
+    add(path, "X.npy", 40, header((MIB, 40), "|u1"))
+    result = subprocess.run([sys.executable, "-c", CONFINED, path], capture_output=True, text=True, timeout=120)
+    assert "d.npz (0.0 MiB) needs more memory than there is: Unable to allocate 320. MiB" in result.stdout
+
+
+def test_memory_that_is_missing_is_one_sentence(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(bytes(3 * MIB))
+    for error, reason in ((MemoryError(), "MemoryError"), (MemoryError("Unable to allocate"), "Unable to allocate")):
+        message = rf"data.csv \(3.0 MiB\) needs more memory than there is: {reason}; take"
+        with pytest.raises(jitnet.Error, match=message), checks.fits_into_memory(path):
+            raise error
+
+
+def test_a_long_cell_costs_one_look_at_each_character():
+    """In 10 000 digits and a letter, a backtracking search took 50 million steps: 4 s."""
+    for text in (
+        "1" * 100_000 + "x",
+        "." + "1" * 100_000 + "x",
+        "1." + "1" * 100_000 + "e",
+        "1e" + "1" * 100_000 + "x",
+    ):
+        began = time.process_time()
+        assert not is_number(text)
+        assert is_number(text[:-1]) or text[-1] == "e"
+        assert time.process_time() - began < 1
+
+
+def test_one_long_cell_does_not_lengthen_the_others(tmp_path):
+    """20 000 rows and a class of 100 000 characters: as an array of texts they would take 8 GB."""
+    path = csv(tmp_path, "a,y\n" + "1,b\n2,c\n" * 10_000 + f"3,{'d' * 100_000}\n")
+    with Memory() as memory:
+        table = read_table(path, "y")
+        recipe = Recipe.learn(table, np.arange(20_001), None)
+    assert memory.most < 64 * MIB
+    assert recipe.classes == ["b", "c", "d" * 100_000]
+
+
+def test_many_columns_are_looked_up_and_not_searched(tmp_path):
+    """30 000 columns: searching each among all took 450 million comparisons for each purpose."""
+    names = [f"c{i}" for i in range(30_000)]
+    path = csv(tmp_path, ",".join([*names, "y"]) + "\n" + ",".join(["1"] * 30_001) + "\n")
+    for features in (None, names[::-1]):
+        began = time.process_time()
+        table = read_table(path, "y", features=features)
+        assert table.features == (names if features is None else features)
+        assert time.process_time() - began < 5
+
+
+def test_long_texts_are_cut_in_messages(model):
+    with zipfile.ZipFile(model) as archive:
+        about = json.loads(archive.read("about.json"))
+        arrays = {name: archive.read(name) for name in archive.namelist() if name != "about.json"}
+    for change in ({"dtype": "x" * MIB}, {"format": "x" * MIB}, {"version": "x" * MIB}, {"loss": "x" * MIB}):
+        with zipfile.ZipFile(model, "w") as archive:
+            archive.writestr("about.json", json.dumps(about | change))
+            for name, content in arrays.items():
+                archive.writestr(name, content)
+        with pytest.raises(jitnet.Error) as caught:
+            jitnet.load(model)
+        assert len(str(caught.value)) < 1000
