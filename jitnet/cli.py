@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import __version__, checks, progress
+from . import __version__, checks, interruption, progress
 from . import backend as backends
 from .commands import predict_command, train_command, warmup_command
 from .plots import ENDINGS
@@ -238,12 +238,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(AttributeError):  # of a stand-in for the terminal
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        options = parser().parse_args(arguments)
-        with warnings.catch_warnings():
-            warnings.showwarning = _warn
-            status: int = options.run(options)
-        sys.stdout.flush()
-        return status
+        with interruption.raised():
+            options = parser().parse_args(arguments)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warn
+                status: int = options.run(options)
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,0 +1,118 @@
+"""^C while the command line starts: status 130 and no traceback. Programs that import jitnet keep SIGINT as it is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from runs import press_ctrl_c
+
+from jitnet import interruption
+
+SCRIPT = "import sys\nfrom jitnet.cli import main\nsys.exit(main())\n"
+"""What an installer writes for the entry point jitnet.cli:main."""
+
+STARTED = """
+import os, sys
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "numpy":
+            os.write(1, b"importing\\n")
+            sys.meta_path.remove(self)
+sys.meta_path.insert(0, Watch())
+"""
+"""Runs as sitecustomize.py, and says when the import of NumPy begins. What comes before is over in a moment, and most
+of it is Python's own start, in which ^C is no matter of ours."""
+
+DELAYS = (0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.8, 1.2, 2)
+"""Seconds. Importing NumPy, Numba and jitnet takes about one."""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start Python, and wait until it imports NumPy."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(STARTED)
+    (tmp_path / "jitnet").write_text(SCRIPT)
+    places = [str(tmp_path / "site"), *(place for place in sys.path if place)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "JITNET_CACHE_DIR": str(tmp_path / "cache")}
+    ways = {"script": [tmp_path / "jitnet"], "module": ["-m", "jitnet"]}
+
+    def start(way, *arguments, **options):
+        process = subprocess.Popen(
+            [sys.executable, *ways.get(way, [way]), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env=environment, cwd=tmp_path, **options,
+        )  # fmt: skip
+        assert process.stdout.readline() == "importing\n"
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("way", ["script", "module"])
+@pytest.mark.parametrize("delay", DELAYS)
+def test_ctrl_c_while_it_starts(start, way, delay):
+    """As a shell sees it, a process that SIGINT ended has status 130, like one that says so itself."""
+    process = start(way, "train", "digits", "--epochs", "1000000", "--quiet")
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert errors in ("", "jitnet: interrupted\n")
+
+
+@pytest.mark.parametrize("way", ["script", "module"])
+def test_sigint_that_is_ignored_stays_ignored(start, way):
+    """As a shell starts what runs in the background."""
+    process = start(way, "--version", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output[:6], errors) == (0, "jitnet", "")
+
+
+def test_programs_keep_sigint_as_they_have_it(start, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("try:\n    import jitnet\nexcept KeyboardInterrupt:\n    print('caught')\n")
+    process = start(program)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("caught\n", "")
+    assert process.returncode == 0
+    program.write_text(
+        "import signal\ndef mine(*_): pass\nsignal.signal(signal.SIGINT, mine)\nimport jitnet.cli\n"
+        "try:\n    jitnet.cli.main(['--version'])\nexcept SystemExit: pass\nprint(signal.getsignal(2) is mine)\n"
+    )
+    process = start(program)
+    output, errors = process.communicate(timeout=60)
+    assert (output.splitlines()[1:], errors) == (["True"], "")
+
+
+def test_a_command_that_runs_is_interrupted_and_then_ends_at_once():
+    """KeyboardInterrupt within, the end of the process before and after."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt), interruption.raised():
+            press_ctrl_c()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "is_command"),
+    [
+        (["/usr/bin/jitnet", "train"], ["python", "/usr/bin/jitnet", "train"], True),
+        (["Scripts/jitnet.exe"], ["python"], True),
+        (["-m", "train"], ["python", "-X", "dev", "-m", "jitnet", "train"], True),
+        (["-m"], ["python", "-m", "pytest"], False),
+        (["/home/a/program.py", "jitnet"], ["python", "program.py", "jitnet"], False),
+        (["-c"], ["python", "-c", "import jitnet"], False),
+        ([""], ["python"], False),
+        ([], [], False),
+    ],
+)
+def test_which_processes_are_the_command(monkeypatch, arguments, words, is_command):
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(sys, "orig_argv", words)
+    assert interruption._is_the_command() == is_command
