@@ -236,39 +236,3 @@ def test_a_step_allocates_nothing():
 
 def test_aligned_memory_is_where_the_tile_wants_it():
     assert aligned((3, 5), "float32").ctypes.data % 64 == 0
-
-
-@pytest.mark.skipif(os.name != "posix", reason="mprotect is a call of POSIX systems")
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_nothing_beyond_the_arrays_is_touched(dtype):
-    """Every array ends where memory ends: one byte further, and the process is gone, as with any page of others."""
-    code = f"""
-import ctypes, mmap, numpy as np
-from jitnet.kernels import LADDERS
-PAGE = mmap.PAGESIZE
-kept = []
-def at_the_end(*shape):
-    size = int(np.prod(shape)) * np.dtype("{dtype}").itemsize
-    room = -(-size // PAGE) * PAGE
-    memory = mmap.mmap(-1, room + PAGE)
-    kept.append(memory)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + room), ctypes.c_size_t(PAGE), 0) == 0
-    array = np.frombuffer(memory, "{dtype}", int(np.prod(shape)), offset=room - size).reshape(shape)
-    array[...] = 1
-    return array
-for m in (1, 4, 5, 7, 100):
-    for depth in (1, 3, 16, 17, 40, 150):
-        for n in (1, 2, 7, 10, 30, 33, 65, 450):
-            A, B, C = at_the_end(m, depth), at_the_end(depth, n), at_the_end(m, n)
-            LADDERS["matmul"]["tile"](A, B, C)
-            assert (C == depth).all()
-            At, Bt, C = at_the_end(depth, m), at_the_end(n, depth), at_the_end(m, n)
-            LADDERS["matmul_tn"]["tile"](At, B, C)
-            assert (C == depth).all()
-            LADDERS["matmul_nt"]["tile"](A, Bt, C)
-            assert (C == depth).all()
-print("whole")
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.stdout == "whole\n", result.stderr

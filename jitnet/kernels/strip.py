@@ -29,30 +29,31 @@ from numba.extending import lower_builtin
 
 from .buffers import LINE
 from .legend import Vector
-from .vector import VECTOR_BYTES, lanes, widen
+from .vector import VECTOR_BYTES, lanes, widen, window
 
 MASKS = VECTOR_BYTES > 16
 """True if the vector unit can leave out places when it reads and writes."""
 
 
 def load(array: Any, start: int, vectors: int) -> Vector:
-    return array.reshape(-1)[start : start + vectors * lanes(array)].copy()  # type: ignore[no-any-return]
+    return window(array, start, vectors * lanes(array)).copy()
 
 
 def load_part(array: Any, start: int, vectors: int, count: int) -> Vector:
     strip = np.zeros(vectors * lanes(array), array.dtype)
     count = max(0, min(count, strip.size))
-    strip[:count] = array.reshape(-1)[start : start + count]
+    strip[:count] = window(array, start, count) if count else 0
     return strip
 
 
 def store(strip: Vector, array: Any, start: int) -> None:
-    array.reshape(-1)[start : start + strip.size] = strip
+    window(array, start, strip.size)[:] = strip
 
 
 def store_part(strip: Vector, array: Any, start: int, count: int) -> None:
     count = max(0, min(count, strip.size))
-    array.reshape(-1)[start : start + count] = strip[:count]
+    if count:
+        window(array, start, count)[:] = strip[:count]
 
 
 def spread(x: Any, array: Any, vectors: int) -> Vector:
@@ -263,8 +264,8 @@ def transpose_part(
     n = lanes(source)
     for c in range(min(columns, n)):
         for r in range(n):
-            x = source.reshape(-1)[start + r * stride + c] if r < rows else 0
-            target.reshape(-1)[to + c * step + r] = x
+            x = window(source, start + r * stride + c, 1)[0] if r < rows else 0
+            window(target, to + c * step + r, 1)[0] = x
 
 
 _typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)

@@ -121,7 +121,12 @@ def widen(function):
 
 
 def window(array: Any, start: int, count: int) -> Vector:
-    """The `count` numbers behind element `start` of a contiguous array, counted through all its dimensions."""
+    """The `count` numbers from element `start` on of a contiguous array, counted through all its dimensions.
+
+    Interpreted, it is an IndexError if some of them lie outside; compiled, nobody looks.
+    """
+    if start < 0 or start + count > array.size:
+        raise IndexError(f"elements {start} to {start + count} of an array of {array.size}")
     return array.reshape(-1)[start : start + count]  # type: ignore[no-any-return]
 
 

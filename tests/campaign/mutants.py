@@ -1,0 +1,373 @@
+"""Do the tests see faults? Puts small ones into the engine, one at a time, and runs the tests that concern the file.
+
+    python tests/campaign/mutants.py [--count 300] [--seed 0] [--only FILE] [--list] [--jobs N] [--out FILE.jsonl]
+
+Each fault goes into a copy of the checkout. Loops are first run as plain Python, which takes a second; what only
+the compiler sees is compiled into an empty folder. A fault is killed if a test fails, or takes several times as long
+as without the fault. Faults that change no result stand in equivalent.txt, each with the reason. With --out, a later
+call goes on where this one ended, and tries again what had survived. Ends with status 1 below 95 %.
+"""
+
+import argparse
+import contextlib
+import importlib
+import itertools
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mutations import Mutant, is_sound, mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+EQUIVALENT = Path(__file__).with_name("equivalent.txt")
+ENOUGH = 0.95
+
+BODY, KERNELS = "tests/test_interpreted.py", "tests/test_kernels.py"
+
+
+def loops(names: str) -> list[list[str]]:
+    """Tests for a file of loops: each as plain Python."""
+    return [[BODY, KERNELS, "-k", f"(interpreted and ({names})) or (edges and python and ({names}))"]]
+
+
+TRAINING = ["tests/test_mathematics.py", "tests/test_gradients.py", "tests/test_training.py"]
+TESTS: dict[str, list[list[str]]] = {
+    "jitnet/kernels/activation.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
+    "jitnet/kernels/batch.py": loops("gather"),
+    "jitnet/kernels/exponential.py": loops("exp or exponential or sigmoid or tanh or softmax"),
+    "jitnet/kernels/layer.py": loops("layer or delta or gradients or descend"),
+    "jitnet/kernels/loss.py": loops("error or mse or cross_entropy"),
+    "jitnet/kernels/matmul.py": loops("matmul"),
+    "jitnet/kernels/softmax.py": loops("softmax"),
+    "jitnet/kernels/tile.py": loops("matmul or layer or descend"),
+    "jitnet/kernels/update.py": loops("sgd or momentum or nesterov or adam"),
+    "jitnet/kernels/yardstick.py": [[KERNELS, "-k", "numpy"]],
+    "jitnet/kernels/threads.py": [[BODY, "-k", "sgd or matmul"], ["tests/test_training.py", "-k", "threads"]],
+    "jitnet/kernels/vector.py": [[BODY], ["tests/test_tile.py", "-k", "twins or square"]],
+    "jitnet/kernels/strip.py": [[BODY, "-k", "matmul or gather"], ["tests/test_tile.py", "-k", "twins or square"]],
+    "jitnet/kernels/buffers.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
+    "jitnet/kernels/ladders.py": [[BODY, KERNELS, "-k", "sgd or (gather and not equals) or common"]],
+    "jitnet/kernels/jit.py": [["tests/test_cache.py", KERNELS, "-k", "hand or other or common or serial"]],
+    "jitnet/kernels/cache.py": [["tests/test_cache_folder.py", "tests/test_cache.py"]],
+    "jitnet/kernels/folder.py": [["tests/test_cache_folder.py", "tests/test_cache.py"]],
+    "jitnet/kernels/linking.py": [["tests/test_cache.py", KERNELS, "-k", "linked or (exp and equals)"]],
+    "jitnet/backend.py": [["tests/test_checks.py", "tests/test_functions.py", *TRAINING, "tests/test_dtypes.py"]],
+    "jitnet/calculus.py": [["tests/test_mathematics.py"]],
+    "jitnet/checks.py": [["tests/test_checks.py", "tests/test_functions.py"]],
+    "jitnet/functions.py": [["tests/test_functions.py"]],
+    "jitnet/losses.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_gradients.py"]],
+    "jitnet/network.py": [["tests/test_checks.py", *TRAINING, "tests/test_storage.py"]],
+    "jitnet/optimizers.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_training.py"]],
+    "jitnet/progress.py": [["tests/test_progress.py"]],
+    "jitnet/step.py": [[*TRAINING, "tests/test_checkpoints.py", "tests/test_interruption.py"]],
+    "jitnet/storage.py": [["tests/test_storage.py", "tests/test_checkpoints.py"]],
+    "jitnet/training.py": [
+        ["tests/test_checks.py", "tests/test_interruption.py", "tests/test_training.py", "tests/test_checkpoints.py"],
+    ],
+    "jitnet/data/digits.py": [["tests/test_data.py"]],
+    "jitnet/data/download.py": [["tests/test_pictures.py"]],
+    "jitnet/data/idx.py": [["tests/test_pictures.py"]],
+    "jitnet/data/recipe.py": [["tests/test_data.py", "tests/test_cli.py"]],
+    "jitnet/data/split.py": [["tests/test_data.py"]],
+    "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
+}  # fmt: skip
+"""File -> stages of tests, quick ones first; the next stage runs if the one before has seen nothing."""
+
+ALWAYS = [
+    ("jitnet/training.py", "history.epochs % every == 0", "history.epochs + every == 0"),
+    ("jitnet/training.py", "history.epochs < plan.epochs", "history.epochs <= plan.epochs"),
+    ("jitnet/kernels/folder.py", "days * DAY", "days + DAY"),
+    ("jitnet/kernels/batch.py", "load_part(source", "load(source"),
+]
+"""Faults that once survived: file, what stands there, what takes its place. They are in every sample."""
+
+
+def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
+    """Mutants of all files, or of one: more of those with much to change, at least four of each, the same each time."""
+    files = {file: mutants(ROOT, file) for file in TESTS if only in (None, file)}
+    total = sum(len(found) ** 0.5 for found in files.values())
+    chosen: list[Mutant] = []
+    for file, found in files.items():
+        source = (ROOT / file).read_bytes()
+        wanted = max(4, round(count * len(found) ** 0.5 / total))
+        first = [m for f, old, new in ALWAYS if f == file for m in found if old in m.before and new in m.after][:2]
+        random.Random(f"{seed} {file}").shuffle(found)
+        sound = (m for m in [*first, *(m for m in found if m not in first)] if is_sound(m, source))
+        chosen += itertools.islice(sound, max(wanted, len(first)))
+    return chosen
+
+
+def equivalent() -> dict[tuple[str, ...], str]:
+    """What equivalent.txt says: (file, function, before, after) -> reason."""
+    known: dict[tuple[str, ...], str] = {}
+    for block in EQUIVALENT.read_text(encoding="utf-8").split("\n\n"):
+        lines = [line for line in block.strip().splitlines() if not line.startswith("#")]
+        if lines:
+            where, before, after, *reason = lines
+            assert before[:2] == "- ", block
+            assert after[:2] == "+ ", block
+            assert reason, block
+            known[(*where.split(" ", 1), before[2:], after[2:])] = " ".join(reason)
+    return known
+
+
+@dataclass
+class Run:
+    """One stage of tests in a process of its own, forked from this one, which has imported what takes long."""
+
+    folder: Path
+    tests: list[str]
+    environment: dict[str, str]
+    seconds: float
+    """CPU time that it may take; by the clock ten times as much, since others may be at work."""
+    pid: int = 0
+    output: Any = None
+    began: float = 0.0
+
+    def start(self) -> None:
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.began = time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._child()
+
+    def _child(self) -> None:
+        status = 70
+        try:
+            os.setsid()
+            for stream in (1, 2):
+                os.dup2(self.output.fileno(), stream)
+            resource.setrlimit(resource.RLIMIT_CPU, (int(self.seconds) + 1, int(self.seconds) + 5))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.chdir(self.folder)
+            os.environ.update(
+                self.environment, PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="1",
+                PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # which takes longer than most tests here
+            )  # fmt: skip
+            sys.path[:] = [str(self.folder), *(p for p in sys.path if Path(p).resolve() != Path(__file__).parent)]
+            sys.dont_write_bytecode = True
+            import pytest
+
+            status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *self.tests]))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def poll(self) -> tuple[str, float] | None:
+        """None while it runs; then how it ended, "passed" or by what it failed, and the CPU time that it took."""
+        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        late = time.monotonic() - self.began > 10 * self.seconds
+        if pid == 0 and not late:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # and whatever it has started
+        if pid == 0:
+            os.wait4(self.pid, 0)
+            return "time", self.seconds
+        self.output.seek(0)
+        text = self.output.read()
+        self.output.close()
+        code = os.waitstatus_to_exitcode(status)
+        failed = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        if code == 0:
+            how = "passed"
+        elif code in (-signal.SIGXCPU, -signal.SIGKILL):
+            how = "time"
+        else:
+            how = failed[0].split(" - ")[0] if failed else f"status {code}: {text[-300:]}"
+        return how, usage.ru_utime + usage.ru_stime
+
+
+class Limits:
+    """CPU seconds that a stage of tests may take: several times what it takes without a fault, measured when needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[tuple[str, ...], float] = {}
+
+    def of(self, file: str, tests: list[str]) -> float:
+        key = file, *tests
+        if key not in self._known:
+            run = Run(self.folder, tests, environment_for(file, self.folder), 1800)
+            run.start()
+            while (ended := run.poll()) is None:
+                time.sleep(0.05)
+            how, seconds = ended
+            if how != "passed":
+                raise SystemExit(f"without any fault, {' '.join(tests)} fails: {how}")
+            print(f"{file}: {seconds:.1f} s for {' '.join(tests)}", flush=True)
+            self._known[key] = 4 * seconds + 10
+        return self._known[key]
+
+
+def environment_for(file: str, folder: Path) -> dict[str, str]:
+    """Machine code of a file of kernels that has a fault is kept nowhere."""
+    if not file.startswith("jitnet/kernels/"):
+        return {}
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    return {"JITNET_CACHE_DIR": str(folder / "cache")}
+
+
+@dataclass
+class Trial:
+    """One mutant, in its turn through the stages of its file."""
+
+    mutant: Mutant
+    limits: Limits
+    repeat: int = 1
+    slot: Path = ROOT
+    stage: int = 0
+    seconds: float = 0.0
+    run: Run | None = None
+
+    def begin(self) -> None:
+        source = self.slot / self.mutant.file
+        source.write_bytes(self.mutant.apply((ROOT / self.mutant.file).read_bytes()))
+        for compiled in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
+            compiled.unlink()
+        self._next_run()
+
+    def _next_run(self) -> None:
+        file = self.mutant.file
+        tests = TESTS[file][self.stage // self.repeat]
+        limit = self.limits.of(file, tests)
+        self.run = Run(self.slot, tests, environment_for(file, self.slot), limit)
+        self.run.start()
+
+    def poll(self) -> str | None:
+        """The verdict, once there is one: "survived", or what killed it."""
+        assert self.run
+        ended = self.run.poll()
+        if ended is None:
+            return None
+        how, seconds = ended
+        self.seconds += seconds
+        if how == "passed" and self.stage + 1 < len(TESTS[self.mutant.file]) * self.repeat:
+            self.stage += 1
+            self._next_run()
+            return None
+        shutil.copy2(ROOT / self.mutant.file, self.slot / self.mutant.file)
+        return "survived" if how == "passed" else how
+
+
+def work(trials: list[Trial], slots: list[Path]) -> Iterator[tuple[Trial, str]]:
+    """Run trials, as many at a time as there are copies of the checkout, and hand each back with its verdict."""
+    waiting, free = trials[::-1], slots[:]
+    running: list[Trial] = []
+    try:
+        while waiting or running:
+            while waiting and free:
+                trial = waiting.pop()
+                trial.slot = free.pop()
+                running.append(trial)
+                trial.begin()
+            for trial in running[:]:
+                verdict = trial.poll()
+                if verdict is not None:
+                    running.remove(trial)
+                    free.append(trial.slot)
+                    yield trial, verdict
+            time.sleep(0.02)
+    finally:
+        for trial in running:
+            with contextlib.suppress(ProcessLookupError, AttributeError):
+                os.killpg(trial.run.pid, signal.SIGKILL)  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def copies(count: int) -> Iterator[list[Path]]:
+    """Copies of what the tests need, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        slots = [Path(folder) / f"copy{i}" for i in range(count)]
+        for slot in slots:
+            leave_out = shutil.ignore_patterns(".git", ".venv", "shared", "__pycache__", "*.egg-info")
+            shutil.copytree(ROOT, slot, ignore=leave_out)
+        yield slots
+
+
+def tried(path: Path | None) -> dict[tuple[str, ...], dict[str, Any]]:
+    """What an earlier call wrote, the latest word on each mutant."""
+    if path is None or not path.exists():
+        return {}
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(one["file"], one["function"], one["before"], one["after"]): one for one in found}
+
+
+def table(results: list[dict[str, Any]]) -> list[str]:
+    """Counts by file, and the total."""
+    lines = [f"{'file':<34}{'mutants':>8}{'killed':>8}{'equivalent':>12}{'survived':>10}"]
+    for name in [*TESTS, "total"]:
+        count = Counter(one["verdict"] for one in results if name in (one["file"], "total"))
+        if total := sum(count.values()):
+            killed, same, left = (count[verdict] for verdict in ("killed", "equivalent", "survived"))
+            lines.append(f"{name.removeprefix('jitnet/'):<34}{total:>8}{killed:>8}{same:>12}{left:>10}")
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=300, help="about so many mutants")
+    parser.add_argument("--seed", type=int, default=0, help="which ones")
+    parser.add_argument("--only", metavar="FILE", choices=TESTS, help="of this file alone, as in jitnet/step.py")
+    parser.add_argument("--list", action="store_true", help="show them, and run nothing")
+    parser.add_argument("--repeat", type=int, default=1, help="run each stage so often before a mutant has survived")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at a time")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="append results as JSON lines; go on from there")
+    options = parser.parse_args(arguments)
+    chosen, same = sample(options.count, options.seed, options.only), equivalent()
+    if options.list:
+        for mutant in chosen:
+            print(mutant, "(equivalent)" if mutant.key in same else "")
+        return 0
+    before = tried(options.out)
+    done = [before[m.key] for m in chosen if m.key not in same and before.get(m.key, {}).get("verdict") == "killed"]
+    results = done + [{"file": m.file, "verdict": "equivalent"} for m in chosen if m.key in same]
+    known = {(one["file"], one["function"], one["before"], one["after"]) for one in done}
+    left = [mutant for mutant in chosen if mutant.key not in same and mutant.key not in known]
+    for module in ("numba", "numpy", "pytest", "hypothesis"):  # what every run would import once more
+        importlib.import_module(module)
+    with copies(options.jobs + 1) as (untouched, *slots):
+        limits = Limits(untouched)
+        began = time.monotonic()
+        trials = [Trial(mutant, limits, options.repeat) for mutant in left]
+        for i, (trial, verdict) in enumerate(work(trials, slots), 1):
+            mutant = trial.mutant
+            result = {
+                "file": mutant.file, "function": mutant.function, "line": mutant.line, "before": mutant.before,
+                "after": mutant.after, "verdict": "survived" if verdict == "survived" else "killed",
+                "by": "" if verdict == "survived" else verdict, "seconds": round(trial.seconds, 2),
+            }  # fmt: skip
+            results.append(result)
+            if options.out:
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(result, ensure_ascii=False) + "\n")
+            rest = (time.monotonic() - began) / i * (len(left) - i) / 60
+            print(f"{i}/{len(left)}, {rest:.0f} min left: {result['verdict']:<9}{trial.seconds:5.1f} s  {mutant}",
+                  flush=True)  # fmt: skip
+    print("\n" + "\n".join(table(results)))
+    survivors = [one for one in results if one["verdict"] == "survived"]
+    for one in survivors:
+        print(f"\n{one['file']}:{one['line']} {one['function']}\n- {one['before']}\n+ {one['after']}")
+    counted = sum(one["verdict"] != "equivalent" for one in results)
+    share = 1 - len(survivors) / max(counted, 1)
+    print(f"\nkilled: {100 * share:.1f} % of {counted} mutants that are not equivalent")
+    return 0 if share >= ENOUGH else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

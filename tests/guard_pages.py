@@ -1,0 +1,62 @@
+"""Runs every compiled rung on arrays that begin, or end, where memory does: one number further ends the process.
+
+    python tests/guard_pages.py float32 [WORD ...]        operations with such a word in their names; all by default
+
+Prints what it is about to run, so that the last line names what touched memory beside an array, and "whole" at the end.
+"""
+
+import ctypes
+import mmap
+import sys
+
+import numpy as np
+
+from jitnet.kernels import LADDERS
+from jitnet.kernels.jit import is_compiled
+from jitnet.lab import oracle
+
+PAGE = mmap.PAGESIZE
+LIBRARY = ctypes.CDLL(None)
+SHAPES = [
+    (1, 1, 1), (1, 3, 2), (4, 16, 7), (5, 17, 33), (7, 40, 10), (13, 5, 64), (2, 15, 65), (100, 150, 30), (6, 33, 450),
+    (11, 129, 1), (3, 64, 16), (210, 9, 31),
+]  # fmt: skip
+
+
+def placed(array, at_the_end):
+    """A copy of an array, its last byte before a page that nobody may touch, or its first byte behind one."""
+    room = max(-(-array.nbytes // PAGE), 1) * PAGE
+    memory = mmap.mmap(-1, room + 2 * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (start, start + PAGE + room):
+        assert LIBRARY.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
+    offset = PAGE + (room - array.nbytes if at_the_end else 0)
+    copy = np.frombuffer(memory, array.dtype, array.size, offset=offset).reshape(array.shape)
+    copy[...] = array
+    return copy, memory
+
+
+def run(operation, rung, shape, dtype, at_the_end):
+    print(f"{operation}.{rung}, {shape}, {dtype}, {'end' if at_the_end else 'start'}", flush=True)
+    case = oracle.case(operation, shape, dtype)
+    memories = []
+    for i, argument in enumerate(case.arguments):
+        if isinstance(argument, np.ndarray) and argument.size:
+            case.arguments[i], memory = placed(argument, at_the_end)
+            memories.append(memory)
+    LADDERS[operation][rung](*case.arguments)
+    case.check()
+
+
+def main(dtype, *words):
+    for operation, ladder in LADDERS.items():
+        if not words or any(word in operation for word in words):
+            for rung in [name for name, kernel in ladder.items() if is_compiled(kernel)]:
+                for shape in SHAPES:
+                    for at_the_end in (True, False):
+                        run(operation, rung, shape, dtype, at_the_end)
+    print("whole")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,152 @@
+"""Every kernel's body as plain Python: the compiler sees what a reader sees, and here every index is checked.
+
+Vectors of two numbers, tiles of a few rows and parts of a few numbers bring every remainder and every seam within
+reach of tiny shapes. All arrays lie between guards, and whatever a kernel has not written is NaN.
+"""
+
+import numpy as np
+import pytest
+
+from jitnet.kernels import LADDERS, activation, exponential, softmax, threads, tile, update, vector
+from jitnet.lab import oracle
+
+BODIES = [
+    pytest.param(name, getattr(kernel, "py_func", kernel), id=f"{name}-{rung}")
+    for name, ladder in LADDERS.items()
+    for rung, kernel in ladder.items()
+    if rung == "python" or (rung not in ("njit", "numpy") and not rung.endswith("parallel"))
+]
+PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
+GUARD = 64
+
+
+def shapes_of(operation, count=40):
+    """Zero, one, and around the edges of tiles and panels, in many mixtures; the same ones every time."""
+    rng = np.random.default_rng(len(operation))
+    if operation in PRODUCTS:
+        return [tuple(int(x) for x in rng.choice([0, 1, 2, 3, 5, 6, 7, 8, 9, 11, 13, 17, 22], 3)) for _ in range(count)]
+    wide = [(m, 1, n) for m in (1, 2, 5) for n in range(1, 20)]
+    return wide + [(m, 2, 3) for m in (0, 4, 7)]
+
+
+def between_guards(array, guard):
+    """A copy that lies in the middle of more memory, and that memory."""
+    memory = np.full(array.size + 2 * GUARD, guard, array.dtype)
+    inside = memory[GUARD : GUARD + array.size].reshape(array.shape)
+    inside[...] = array
+    return inside, memory
+
+
+def check(body, case, why):
+    """Run it between guards: right, and nothing written but the outputs."""
+    inputs = case.arguments[: -len(case.expected)]
+    before = [np.copy(argument) for argument in inputs]
+    kept = []
+    for i, argument in enumerate(case.arguments):
+        if isinstance(argument, np.ndarray):
+            guard = 42 if argument.dtype.kind == "i" or i >= len(inputs) else np.nan
+            case.arguments[i], memory = between_guards(argument, guard)
+            kept.append((memory, guard, argument.size))
+    assert body(*case.arguments) is None
+    fault = case.fault()
+    assert fault is None, (why, fault)
+    for argument, copy in zip(case.arguments, before, strict=False):
+        np.testing.assert_array_equal(argument, copy, err_msg=f"{why}: an input was changed")
+    for memory, guard, size in kept:
+        for side in (memory[:GUARD], memory[GUARD + size :]):
+            np.testing.assert_array_equal(side, guard, err_msg=f"{why}: something beside the arrays was changed")
+
+
+def not_initialised(size, like):
+    return np.full(size // like.itemsize, np.nan, like.dtype)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Short vectors, low and shallow tiles, small parts."""
+    monkeypatch.setattr(vector, "VECTOR_BYTES", 16)
+    for module in (activation, exponential, threads, update):
+        monkeypatch.setattr(module, "PART", 4)
+    monkeypatch.setattr(softmax, "NARROW_BYTES", 96)
+    monkeypatch.setattr(softmax, "STRIP_BYTES", 4 * 16)
+    monkeypatch.setattr(softmax, "stack_array", not_initialised)
+    monkeypatch.setattr(tile, "stack_array", not_initialised)
+    for name, value in {"DEPTH": 6, "MOST_ROWS": 10, "MANY_ROWS": 13, "FAR": 80}.items():
+        monkeypatch.setattr(tile, name, value)
+    monkeypatch.setattr(tile, "PANEL_BYTES", 6 * tile.VECTORS * 16)
+
+
+def take(monkeypatch, count):
+    """From here on so many threads; with more than one, every loop is worth them."""
+    monkeypatch.setattr(threads, "LEAST_FLOP", 0 if count > 1 else 1_000_000)
+    for module in (threads, tile):
+        monkeypatch.setattr(module, "thread_count", lambda: count)
+
+
+@pytest.mark.parametrize(("operation", "body"), BODIES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of overflow, which here is the rule of the arithmetic
+def test_body(operation, body, small, monkeypatch):
+    for count in (1, 2, 3):
+        take(monkeypatch, count)
+        for i, shape in enumerate(shapes_of(operation)):
+            monkeypatch.setattr(tile, "MASKS", i % 3 > 0)
+            case = oracle.case(operation, shape, ("float64", "float64", "float32")[i % 3], seed=count)
+            check(body, case, (shape, count))
+
+
+@pytest.mark.parametrize(("operation", "body"), [p for p in BODIES if p.values[0] in ("layer", "gradients", "descend")])
+def test_body_without_a_bias(operation, body, small):
+    """An empty b: the matrix comes out as with a b of zeros."""
+    for shape in [(3, 4, 5), (5, 7, 8), (6, 13, 3)]:
+        case, other = (oracle.case(operation, shape, "float64") for _ in range(2))
+        b = 2 if operation == "layer" else -1
+        matrix = -2 if operation != "layer" else -1
+        case.arguments[b], other.arguments[b] = np.empty(0), np.zeros(shape[2])
+        body(*case.arguments)
+        body(*other.arguments)
+        np.testing.assert_array_equal(case.arguments[matrix], other.arguments[matrix])
+
+
+def error_in_ulp(got, exact, dtype):
+    spacing = np.spacing(np.maximum(np.abs(exact).astype(dtype), np.finfo(dtype).smallest_subnormal))
+    return float(np.max(np.abs(got.astype(exact.dtype) - exact) / spacing.astype(exact.dtype)))
+
+
+FUNCTIONS = {
+    "exponential": np.exp,
+    "sigmoid_of": lambda z: np.where(z >= 0, 1, np.exp(-np.abs(z))) / (1 + np.exp(-np.abs(z))),
+    "tanh_of": np.tanh,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_functions_to_the_last_place(name, dtype):
+    longer = np.float64 if dtype == "float32" else np.longdouble
+    if np.finfo(longer).nmant <= np.finfo(dtype).nmant:
+        pytest.skip("this machine has nothing longer than float64 to compare with")
+    rng = np.random.default_rng(0)
+    reach = 103.0 if dtype == "float32" else 745.0
+    z = np.concatenate([rng.uniform(-reach, reach, 200), rng.uniform(-2, 2, 200), rng.uniform(-1e-3, 1e-3, 50)])
+    z = np.concatenate([z, np.arange(-3, 4) * np.log(2) / 2, [0.0, -0.0, 20, -20, 88.7, -87.4, -reach]]).astype(dtype)
+    got = np.array([getattr(exponential, name)(x) for x in z])
+    exact = FUNCTIONS[name](z.astype(longer))
+    finite = np.isfinite(exact.astype(dtype))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(np.isfinite(got), finite)
+    assert error_in_ulp(got[finite], exact[finite], dtype) <= 2
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(exact))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 23, 40])
+def test_softmax_to_the_last_place(n, small):
+    rng = np.random.default_rng(n)
+    for scale in (0.1, 3, 30):
+        Z = (scale * rng.standard_normal((20, n))).astype(np.float32)
+        A = np.empty_like(Z)
+        body = LADDERS["softmax"]["polynomial"]
+        getattr(body, "py_func", body)(Z, A)
+        exact = oracle.softmax(Z.astype(np.float64))
+        assert error_in_ulp(A, exact, np.float32) <= 2

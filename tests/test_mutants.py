@@ -1,0 +1,67 @@
+"""The search for faults that no test sees, on a few faults: which are seen, and which are not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CAMPAIGN = Path(__file__).with_name("campaign")
+
+
+@pytest.fixture(scope="module")
+def tools():
+    sys.path.insert(0, str(CAMPAIGN))
+    try:
+        import mutants
+    finally:
+        sys.path.remove(str(CAMPAIGN))
+    return mutants
+
+
+FEW = """
+import json, sys
+import mutants
+mutants.TESTS = {"jitnet/kernels/update.py": [["tests/test_interpreted.py", "-k", "sgd"]]}
+changes = [("(grad[i] + weight", "(grad[i] - weight"), ("range(theta", "range(theta.size - 1"), ("(4 * n)", "(5 * n)")]
+found = mutants.mutants(mutants.ROOT, "jitnet/kernels/update.py")
+few = [m for m in found if m.function in ("sgd", "sgd_wide") for a, b in changes if a in m.before and b in m.after]
+with mutants.copies(2) as (untouched, copy):
+    limits = mutants.Limits(untouched)
+    trials = [mutants.Trial(mutant, limits) for mutant in few]
+    verdicts = {trial.mutant.after: verdict for trial, verdict in mutants.work(trials, [copy])}
+print(json.dumps(verdicts))
+"""
+
+
+def test_what_is_seen_and_what_is_not():
+    """A sign, a number that is left out, and a change of speed alone."""
+    command = [sys.executable, "-c", FEW]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CAMPAIGN), str(CAMPAIGN.parents[1])])}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 0, result.stderr
+    by = json.loads(result.stdout.splitlines()[-1])
+    assert len(by) == 3
+    assert by.pop("if threads_pay(5 * n):") == "survived"
+    assert all(test.startswith("FAILED tests/test_interpreted.py::test_body[sgd") for test in by.values()), by
+
+
+def test_the_same_sample_every_time(tools):
+    chosen = tools.sample(300, 0)
+    assert len(chosen) >= 300
+    assert tools.sample(9, 0, "jitnet/step.py") == tools.sample(9, 0, "jitnet/step.py")
+    assert len({mutant.key for mutant in chosen}) == len(chosen)
+    assert {mutant.file for mutant in chosen} == set(tools.TESTS)
+    engine = [file for folder in ("", "kernels", "data") for file in (tools.ROOT / "jitnet" / folder).glob("*.py")]
+    others = {"__init__", "__main__", "cli", "commands", "disturbance", "legend", "plots"}
+    assert {str(file.relative_to(tools.ROOT)) for file in engine if file.stem not in others} == set(tools.TESTS)
+    for file, old, new in tools.ALWAYS:
+        assert any(m.file == file and old in m.before and new in m.after for m in chosen), (file, new)
+
+
+def test_equivalent_mutants_are_there(tools):
+    """Each entry of the list is a mutant of the sources as they are now."""
+    there = {mutant.key for file in tools.TESTS for mutant in tools.mutants(tools.ROOT, file)}
+    assert set(tools.equivalent()) <= there, set(tools.equivalent()) - there
