@@ -69,10 +69,11 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/functions.py": [["tests/test_functions.py"]],
     "jitnet/losses.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_gradients.py"]],
     "jitnet/network.py": [["tests/test_checks.py", *TRAINING, "tests/test_storage.py"]],
+    "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
     "jitnet/optimizers.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_training.py"]],
     "jitnet/progress.py": [["tests/test_progress.py"]],
     "jitnet/step.py": [[*TRAINING, "tests/test_checkpoints.py", "tests/test_interruption.py"]],
-    "jitnet/storage.py": [["tests/test_storage.py", "tests/test_checkpoints.py"]],
+    "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
     "jitnet/training.py": [
         ["tests/test_checks.py", "tests/test_interruption.py", "tests/test_training.py", "tests/test_checkpoints.py"],
     ],
