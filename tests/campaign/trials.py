@@ -1,7 +1,8 @@
 """What the scripts here share: numbered cases drawn from a seed, progress, a verdict, and processes that are forked.
 
 A case is decided by (seed, number) alone, so `--case NUMBER` repeats one that failed. This module is imported before
-NumPy and Numba: it asks both for one thread, because a process with threads cannot be forked safely.
+NumPy and Numba: unless the environment says otherwise, they get one thread, because a process with threads cannot be
+forked safely.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_name] = "1"
+    os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402
 
@@ -26,13 +27,15 @@ class TrialError(Exception):
     """What a case found to be wrong, in one line."""
 
 
-def arguments(about: str, count: int, unit: str) -> argparse.Namespace:
-    """The options that all scripts take."""
+def arguments(about: str, count: int, unit: str, **choices: list[str]) -> argparse.Namespace:
+    """The options that all scripts take, and those that pick one of some choices."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=count, metavar="N", help=f"{unit} to try (default {count})")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="what the cases are drawn from (default 0)")
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long, whatever the count")
     parser.add_argument("--case", type=int, metavar="NUMBER", help="repeat this case alone")
+    for name, known in choices.items():
+        parser.add_argument(f"--{name}", choices=known, help="only these")
     given = parser.parse_args()
     if given.count < 1:
         parser.error(f"--count is {given.count}, but must be at least 1")
