@@ -92,6 +92,29 @@ def test_a_file_of_another_machine_is_not_believed(content, tmp_path, monkeypatc
     assert json.loads((tmp_path / "machine.json").read_text())["measured"] == "2026-01-01"
 
 
+@pytest.mark.parametrize("path", [
+    ["clock"], ["caches"], ["caches", "L1"], ["peak"], ["peak", "float64"], ["peak", "float32", "1"], ["bandwidth"],
+    ["bandwidth", "memory"], ["bandwidth", "L1", "2"], ["bandwidth", "L1", "2", "copy"], ["measured"],
+])  # fmt: skip
+def test_a_file_of_another_form_is_not_believed(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine, "_measure", lambda report: speeds(2e11))
+    right = machine.limits()
+    for value in (None, "x", [], {}, -1, 10**400, float("nan"), "gone"):
+        forged = json.loads(json.dumps(right))
+        place = forged
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = value
+        if value == "gone":
+            del place[path[-1]]
+        if (path, value) not in [(["clock"], None), (["measured"], "x")]:  # which can be
+            (tmp_path / "machine.json").write_text(json.dumps(forged))
+            assert machine.limits() == right
+    (tmp_path / "machine.json").write_text("[" * 100_000)
+    assert machine.limits() == right
+
+
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file" / "below"))

@@ -61,10 +61,10 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     if not again:
         try:
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if {key: kept.get(key) for key in about} == about and not contradictions(kept):
+            if {key: kept.get(key) for key in about} == about and _is_whole(kept) and not contradictions(kept):
                 return kept
-        except (OSError, ValueError, AttributeError, TypeError, KeyError):
-            pass  # not there, or cut short: it can be measured again
+        except (OSError, ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError):
+            pass  # not there, cut short or of another form: it can be measured again
     with disturbance.Watch() as watch:
         found = about | _measure(report)
     found["disturbed_by"] = watch.reasons or contradictions(found)
@@ -140,6 +140,28 @@ def _measure(report: Report | None) -> dict[str, Any]:
         "bandwidth": bandwidth,
         "measured": datetime.date.today().isoformat(),
     }
+
+
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether a file has every figure of a measurement; `contradictions` looks at the rates themselves.
+
+    Errors    many, for a file of another form
+    """
+    peak, levels = found["peak"], found["bandwidth"]
+    counts = set(peak["float32"])
+    for name, size in found["caches"].items():
+        checks.number(name, checks.whole(name, size, least=1), below=1 << 63)
+    for name in ("clock", "multiply_adds_per_cycle") if found["clock"] is not None else ():
+        checks.number(name, found[name], above=0)
+    return (
+        set(peak) == {"float32", "float64"}
+        and set(levels) == {*found["caches"], "memory"}
+        and "1" in counts
+        and all(count.isdecimal() for count in counts)
+        and all(set(by_count) == counts for by_count in [*peak.values(), *levels.values()])
+        and all(set(rates) == set(MOVES) for by_count in levels.values() for rates in by_count.values())
+        and isinstance(found["measured"], str)
+    )
 
 
 def contradictions(found: dict[str, Any]) -> list[str]:

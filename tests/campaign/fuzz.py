@@ -30,8 +30,8 @@ import numpy as np
 import jitnet
 from jitnet import cli, storage
 from jitnet.data import Recipe, read_idx, read_table
-from jitnet.kernels import LADDERS
-from jitnet.kernels.cache import keep
+from jitnet.kernels import LADDERS, jit
+from jitnet.kernels.folder import keep
 from jitnet.lab import machine
 
 GIB = 1 << 30
@@ -230,28 +230,26 @@ class Machine(Kind):
 
 
 class Kernel(Kind):
-    """A file of compiled code that would make a folder if it were unpickled: once it is changed, it must not be."""
+    """A file of compiled code: once it is changed it must not be used; nor may a pickle that is kept as code is."""
 
     file = "kernel"
 
     def originals(self):
-        self.kernel = LADDERS["relu"]["njit"]
-        self.signature = "(float32[:,::1], float32[:,::1],)"
+        self.kernel, self.signature = LADDERS["relu"]["njit"], "(float32[:,::1], float32[:,::1],)"
+        jit.compile_for(self.kernel, self.signature)
         self.path = self.kernel._cache._path(self.signature, self.kernel.targetctx.codegen())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        keep(self.path, damage.planted(self.marker)[0] + bytes(500))
-        self.right = self.path.read_bytes()
-        yield self.right
+        yield self.path.read_bytes()
 
     def mutated(self, rng, content):
-        changed = (
-            choose(rng, damage.planted(self.marker)) if rng.random() < 0.05 else damage.in_bytes(rng, content)
-        )
+        if rng.random() < 0.1:
+            keep(self.path, choose(rng, damage.planted(self.marker)))
+            return self.path.read_bytes()
+        changed = damage.in_bytes(rng, content)
         return changed if changed != content else b""
 
     def read(self, path):
         found = self.kernel._cache.load_overload(self.signature, self.kernel.targetctx)
-        check(found is None, "a compiled kernel that was changed is used")
+        check(found is None, "a file that was changed is used as compiled code")
 
 
 QUICK = ("--backend", "numpy", "--quiet")

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 import jitnet
 from jitnet import backend, cli, storage
-from jitnet.kernels import cache
+from jitnet.kernels import folder as kept_files
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUSES = {
@@ -184,7 +184,7 @@ class Cache(Job):
 
     def check(self, folder, before, gently):
         for file in folder.rglob("*.kernel"):
-            if cache.kept(file) is None:
+            if kept_files.kept(file) is None:
                 raise TrialError(f"{file.name} is torn")
 
     def finish(self, folder):
@@ -194,6 +194,8 @@ class Cache(Job):
                 raise TrialError(f"afterwards, the cache makes status {status}: {tail(self.place / 'errors')}")
         if sorted(file.name for file in folder.rglob("*.kernel")) != self.names:
             raise TrialError("afterwards, the cache holds other kernels than one that was not disturbed")
+        if left := [file.name for file in folder.rglob("*.tmp")]:
+            raise TrialError(f"left behind: {', '.join(left)}")
 
 
 def whole(read, file):
