@@ -150,3 +150,44 @@ def test_softmax_to_the_last_place(n, small):
         getattr(body, "py_func", body)(Z, A)
         exact = oracle.softmax(Z.astype(np.float64))
         assert error_in_ulp(A, exact, np.float32) <= 2
+
+
+@pytest.mark.parametrize("f", activation.CODES.values(), ids=activation.CODES)
+def test_activation_of_any_block(f):
+    """Part of the rows and part of the columns: these numbers, and no others."""
+    m, n = 4, 6
+    rng = np.random.default_rng(f)
+    Z, A, D = rng.standard_normal((m, n)), rng.uniform(0.1, 0.9, (m, n)) * rng.choice([-1, 1], (m, n)), np.ones((m, n))
+    everywhere, slopes = Z.copy(), D.copy()
+    activation.activate(f, everywhere, 0, m, 0, n)
+    activation.times_slope(f, A, slopes, 0, m, 0, n)
+    for i0, i1 in ((0, 0), (0, 1), (1, 3), (2, 4), (0, 4)):
+        for j0, j1 in ((0, 0), (0, 3), (1, 5), (2, 4), (3, 6), (5, 6), (0, 6)):
+            block = np.s_[i0:i1, j0:j1]
+            some, expected = Z.copy(), Z.copy()
+            expected[block] = everywhere[block]
+            activation.activate(f, some, i0, i1, j0, j1)
+            np.testing.assert_array_equal(some, expected, err_msg=str(block))
+            some, expected = D.copy(), D.copy()
+            expected[block] = slopes[block]
+            activation.times_slope(f, A, some, i0, i1, j0, j1)
+            np.testing.assert_array_equal(some, expected, err_msg=str(block))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 16, 31])
+def test_softmax_finds_the_largest_anywhere(n, small):
+    """Far above the others it takes all; equal ones share; NaN in any place makes its row NaN, and no other."""
+    body = LADDERS["softmax"]["polynomial"]
+    rows = np.full((n, n), -500.0)
+    np.fill_diagonal(rows, 1000.0)
+    A = np.full_like(rows, np.nan)
+    getattr(body, "py_func", body)(rows, A)
+    np.testing.assert_array_equal(A, np.eye(n))
+    rows[n // 2, n - 1] = np.nan
+    getattr(body, "py_func", body)(rows, A)
+    np.testing.assert_array_equal(np.isnan(A).any(axis=1), np.arange(n) == n // 2)
+    same = np.full((2, n), -1000.0)
+    A = np.full_like(same, np.nan)
+    getattr(body, "py_func", body)(same, A)
+    np.testing.assert_allclose(A, 1 / n, rtol=1e-15)

@@ -46,7 +46,10 @@ TRAINING = ["tests/test_mathematics.py", "tests/test_gradients.py", "tests/test_
 TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/activation.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
     "jitnet/kernels/batch.py": loops("gather"),
-    "jitnet/kernels/exponential.py": loops("exp or exponential or sigmoid or tanh or softmax"),
+    "jitnet/kernels/exponential.py": [
+        *loops("exp or exponential or sigmoid or tanh or softmax"),
+        [KERNELS, "-k", "equals and (exp or sigmoid or tanh or softmax) and polynomial and not parallel"],
+    ],
     "jitnet/kernels/layer.py": loops("layer or delta or gradients or descend"),
     "jitnet/kernels/loss.py": loops("error or mse or cross_entropy"),
     "jitnet/kernels/matmul.py": loops("matmul"),

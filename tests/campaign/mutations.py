@@ -165,11 +165,17 @@ class _Finder(ast.NodeVisitor):
             for new in (node.value + 1, node.value - 1):
                 self.put(*self.at(node), str(new) if new >= 0 else f"({new})")
         elif isinstance(node.value, float):
-            self.put(*self.at(node), repr(node.value + 1))
+            self.put(*self.at(node), repr(node.value * 1.5 or 1.0))
 
     def condition(self, node: ast.If | ast.While | ast.IfExp) -> None:
         self.put(*self.at(node.test), f"(not ({self.text(node.test)}))")
+        count = len(self.found)
         self.generic_visit(node)
+        if isinstance(node, ast.IfExp) and isinstance(node.test, ast.Compare):
+            compared = {self.text(node.test.left), self.text(node.test.comparators[0])}
+            if compared == {self.text(node.body), self.text(node.orelse)}:  # a maximum: where both are equal, so is it
+                same = [m for m in self.found[count:] if m.text in ("<=", ">=")]
+                self.found = [m for m in self.found if m not in same]
 
     visit_If = visit_While = visit_IfExp = condition
 
