@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -75,20 +75,27 @@ def flag(what: str, value: object) -> bool:
 
 
 def number(
-    what: str, value: object, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+    what: str,
+    value: object,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
 ) -> float:
     """A finite number within its limits."""
     limits = " and ".join(
         [f"above {above:g}"] * (above > -math.inf)
         + [f"at least {least:g}"] * (least > -math.inf)
         + [f"below {below:g}"] * (below < math.inf)
+        + [f"at most {most:g}"] * (most < math.inf)
     )
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     try:
         converted = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except OverflowError:  # of an integer with hundreds of digits
         converted = math.inf
-    if not (math.isfinite(converted) and above < converted < below and converted >= least):
+    if not (math.isfinite(converted) and above < converted < below and least <= converted <= most):
         raise Error(f"{what} is {shown(value)}, but must be {f'a number {limits}' if limits else 'a finite number'}")
     return converted
 
@@ -104,6 +111,13 @@ def listed(what: str, value: object, length: int | None = None) -> list[Any]:
     """A list, of this length if one is given."""
     if not isinstance(value, list) or length not in (None, len(value)):
         raise Error(f"{what} is {shown(value)}, but must be a list" + (f" of {length}" if length is not None else ""))
+    return value
+
+
+def fields(what: str, value: object, names: Collection[str] | None = None) -> dict[str, Any]:
+    """What JSON calls an object, with these names and no others if they are given."""
+    if not isinstance(value, dict) or (names is not None and value.keys() != set(names)):
+        raise Error(f"{what} is {shown(value)}, but must have {', '.join(names) if names else 'names and values'}")
     return value
 
 

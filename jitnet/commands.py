@@ -239,7 +239,10 @@ def predict_command(options: argparse.Namespace) -> int:
             f"{options.model} was saved without a recipe for files; "
             f"use it in Python: jitnet.load({options.model!r}).predict(X)"
         )
-    recipe = Recipe.from_plain(net.recipe)
+    try:
+        recipe = Recipe.from_plain(net.recipe)
+    except checks.Error as error:
+        raise checks.Error(f"{options.model}: {error}") from None
     if (len(recipe.features), recipe.width) != (net.layers[0].n_in, net.layers[-1].n_out):
         raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
     if options.data in NAMED:

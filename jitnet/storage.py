@@ -177,6 +177,10 @@ def arrays_of(archive: npz.Archive, forms: dict[str, tuple[int, ...]], dtype: np
     return arrays
 
 
+FIELDS = ("n_in", "n_out", "activation", "bias", "init")
+"""Of a layer."""
+
+
 @dataclass(frozen=True)
 class Model:
     """The content of a model file, checked."""
@@ -198,7 +202,7 @@ def save(path: str | Path, net: Any) -> None:
             arrays[f"b{l}"] = layer.b
     about = {
         "layers": [
-            {name: getattr(layer, name) for name in ("n_in", "n_out", "activation", "bias", "init")}
+            {name: getattr(layer, name) for name in FIELDS}
             for layer in net.layers
         ],
         "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe,
@@ -213,6 +217,7 @@ def read_model(path: str | Path) -> Model:
             dtype, layers = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
             shapes: dict[str, tuple[int, ...]] = {}
             for l, layer in enumerate(layers):
+                checks.fields(f"layer {l}", layer, FIELDS)
                 checks.one_of("activation", layer["activation"], ACTIVATIONS)
                 shapes[f"W{l}"] = tuple(checks.whole(name, layer[name], least=1) for name in ("n_in", "n_out"))
                 if checks.flag("bias", layer["bias"]):
@@ -221,5 +226,5 @@ def read_model(path: str | Path) -> Model:
                 losses.get(about["loss"], layers[-1]["activation"])
             arrays = arrays_of(archive, shapes, dtype)
             return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
-        except (checks.Error, KeyError, TypeError, AttributeError) as error:
+        except (checks.Error, KeyError) as error:
             raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None

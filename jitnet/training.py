@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import backend as backends
+from . import checkpoint as checkpoints
 from . import checks, disturbance, losses, optimizers, progress, storage
 from .backend import Backend
 from .kernels.legend import Matrix, Vector
@@ -206,7 +207,7 @@ def fit(
     if checkpoint is not None:
         storage.check_writable(checkpoint, kind="checkpoint")
         if resume:
-            _restore(checkpoint, state, plan)
+            checkpoints.restore(checkpoint, state, plan)
     if plan.seed is None:
         plan.seed = secrets.randbits(32)
     net.loss = plan.loss.name
@@ -224,7 +225,7 @@ def fit(
                 _one_epoch(plan, state, see_every_sample, interrupt, show)
                 if checkpoint is not None and _is_due(plan, history, checkpoint_every):
                     see_every_sample.settle()
-                    _keep(checkpoint, state, plan)
+                    checkpoints.keep(checkpoint, state, plan)
                 if news := watch.news():
                     show.note(news)
     if state.best_theta is not None:
@@ -317,63 +318,6 @@ def _is_due(plan: Plan, history: History, every: int) -> bool:
     """After every so many epochs and at the end; not after ^C, which may have cut an epoch in two."""
     at_the_end = history.epochs == plan.epochs or history.stopped == "early"
     return history.stopped != "interrupted" and (history.epochs % every == 0 or at_the_end)
-
-
-def _keep(path: str | Path, state: State, plan: Plan) -> None:
-    arrays = {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
-    if state.best_theta is not None:
-        arrays["best_theta"] = state.best_theta
-    about = {
-        "settings": plan.settings(), "step": state.step, "history": asdict(state.history),
-        "best_loss": None if math.isinf(state.best_loss) else state.best_loss,
-    }  # fmt: skip
-    storage.write(path, "checkpoint", about, arrays)
-
-
-def _restore(path: str | Path, state: State, plan: Plan) -> None:
-    """Put the state of a checkpoint in place, and its seed where the plan has none."""
-    about, arrays = storage.read(path, "checkpoint")
-    try:
-        kept = dict(about["settings"])
-        seed = checks.whole("its seed", kept["seed"], least=0)
-        now = {**plan.settings(), **({"seed": seed} if plan.seed is None else {})}
-        different = [_difference(name, kept.get(name), now[name]) for name in now if kept.get(name) != now[name]]
-        vectors = [arrays["theta"], *(arrays[f"memory{i}"] for i in range(len(state.memory)))] if not different else []
-        best = arrays.get("best_theta")
-        for vector in vectors if best is None else [*vectors, best]:
-            if vector.shape != state.theta.shape or vector.dtype != state.theta.dtype or not np.isfinite(vector).all():
-                raise TypeError(f"a vector is no {state.theta.shape} finite {state.theta.dtype} numbers")
-        history, step = _history(about["history"]), checks.whole("its step", about["step"], least=0)
-        best_loss = math.inf if best is None else checks.number("its best_loss", about["best_loss"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise checks.Error(
-            f"checkpoint {path} is incomplete or damaged ({error}); start again without resume"
-        ) from None
-    if different:
-        raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
-    if history.epochs > plan.epochs:
-        raise checks.Error(
-            f"checkpoint {path} has {history.epochs} epochs already, more than epochs={plan.epochs}; ask for more"
-        )
-    for target, vector in zip([state.theta, *state.memory], vectors, strict=True):
-        target[...] = vector
-    state.step, state.history, state.best_loss, state.best_theta, plan.seed = step, history, best_loss, best, seed
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    return "the data are others, or split otherwise" if name == "data" else f"{name} was {before}, is {now}"
-
-
-def _history(content: Any) -> History:
-    """From what a checkpoint says, checked."""
-    history = History(**content)
-    for name in ("loss", "validation_loss", "validation_accuracy", "seconds"):
-        values = getattr(history, name)
-        if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
-            raise TypeError(f"history.{name} is no list of numbers")
-    if history.stopped not in ("", "early") or not isinstance(history.best_epoch, int | None):
-        raise TypeError("history.stopped or best_epoch")
-    return history
 
 
 def _display(wanted: "progress.Progress | bool") -> "progress.Progress":

@@ -82,9 +82,7 @@ class Recipe:
     def from_plain(cls, content: Any) -> "Recipe":
         """From what a model file says, checked."""
         try:
-            if not isinstance(content, dict):
-                raise checks.Error(f"it is {checks.shown(content)}")
-            recipe = cls(**content)
+            recipe = cls(**checks.fields("it", content, [field.name for field in fields(cls)]))
             checks.one_of("kind", recipe.kind, KINDS)
             checks.one_of("task", recipe.task, TASKS)
             checks.text("target", recipe.target)
@@ -100,9 +98,8 @@ class Recipe:
             elif recipe.classes is not None:
                 raise checks.Error(f"a regression has classes, {checks.shown(recipe.classes)}")
             return recipe
-        except (TypeError, checks.Error) as error:
-            known = ", ".join(field.name for field in fields(cls))
-            raise checks.Error(f"the model's recipe is damaged ({checks.reason(error)}); it needs: {known}") from None
+        except checks.Error as error:
+            raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 
     def plain(self) -> dict[str, Any]:
         """As it goes into a model file."""
@@ -174,7 +171,8 @@ class Recipe:
         if self.classes is not None:
             return {"accuracy": float(np.mean([str(y) == answer for y, answer in zip(table.y, answers, strict=True)]))}
         values = _numbers(table.y)
-        return {} if values is None else {"rmse": math.sqrt(np.mean((values - np.array(answers)) ** 2))}
+        with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
+            return {} if values is None else {"rmse": math.sqrt(np.mean((values - np.array(answers)) ** 2))}
 
 
 def _names_of(what: str, value: Any, least: int) -> list[str]:

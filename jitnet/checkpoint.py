@@ -1,0 +1,107 @@
+"""A training run on disk: kept between epochs, and restored only after everything was checked.
+
+`plan` and `state` are those of `training`.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from . import checks, storage
+
+RECORDED = (
+    "loss", "validation_loss", "validation_accuracy", "seconds", "compile_seconds", "best_epoch", "stopped",
+)  # fmt: skip
+"""What is kept of the history."""
+
+
+def keep(path: str | Path, state: Any, plan: Any) -> None:
+    """Write a checkpoint, whole or not at all."""
+    arrays = {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
+    if state.best_theta is not None:
+        arrays["best_theta"] = state.best_theta
+    about = {
+        "settings": plan.settings(), "step": state.step,
+        "history": {name: getattr(state.history, name) for name in RECORDED},
+        "best_loss": None if state.best_theta is None else state.best_loss,
+    }  # fmt: skip
+    storage.write(path, "checkpoint", about, arrays)
+
+
+def restore(path: str | Path, state: Any, plan: Any) -> None:
+    """Put the state of a checkpoint in place, and its seed where the plan has none.
+
+    Errors    FileNotFoundError; ValueError if the file is damaged or belongs to another run: then nothing is changed
+    """
+    different: list[str] = []
+    with storage.reading(path, "checkpoint") as (about, archive):
+        try:
+            kept = checks.fields("settings", about["settings"])
+            seed = checks.whole("seed", kept["seed"], least=0)
+            now = {**plan.settings(), **({"seed": seed} if plan.seed is None else {})}
+            different = [_difference(name, kept.get(name), now[name]) for name in now if kept.get(name) != now[name]]
+            if not different:
+                history = replace(state.history, **_recorded(about["history"], plan))
+                _check_counts(about, history, plan)
+                names = ["theta", *(f"memory{i}" for i in range(len(state.memory)))]
+                names += ["best_theta"] if history.best_epoch else []
+                arrays = storage.arrays_of(archive, dict.fromkeys(names, state.theta.shape), state.theta.dtype)
+        except (checks.Error, KeyError) as error:
+            raise checks.Error(
+                f"checkpoint {path} is incomplete or damaged ({checks.reason(error)}); start again without resume"
+            ) from None
+    if different:
+        raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
+    if history.epochs > plan.epochs:
+        raise checks.Error(
+            f"checkpoint {path} has {history.epochs} epochs already, more than epochs={plan.epochs}; ask for more"
+        )
+    for i, vector in enumerate([state.theta, *state.memory]):
+        vector[...] = arrays[names[i]]
+    if history.best_epoch:
+        state.best_theta, state.best_loss = arrays["best_theta"], history.validation_loss[history.best_epoch - 1]
+    state.step, state.history, plan.seed = about["step"], history, seed
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if name == "data":
+        return "the data are others, or split otherwise"
+    return f"{name} was {str(before)[:200]}, is {str(now)[:200]}"
+
+
+def _recorded(content: Any, plan: Any) -> dict[str, Any]:
+    """The history that a checkpoint holds: each number checked, and every list as long as that of the losses."""
+    history = checks.fields("history", content, RECORDED)
+    epochs = len(checks.listed("loss", history["loss"]))
+    validated = 0 if plan.held_out is None else epochs
+    for name, length, limits in (
+        ("loss", epochs, {}),
+        ("seconds", epochs, {"least": 0}),
+        ("validation_loss", validated, {}),
+        ("validation_accuracy", validated if plan.classes else 0, {"least": 0, "most": 1}),
+    ):
+        values = enumerate(checks.listed(name, history[name], length), 1)
+        history[name] = [checks.number(f"{name} of epoch {epoch}", value, **limits) for epoch, value in values]
+    history["compile_seconds"] = checks.number("compile_seconds", history["compile_seconds"], least=0)
+    if history["best_epoch"] is not None:
+        checks.whole("best_epoch", history["best_epoch"], least=1)
+    return history
+
+
+def _check_counts(about: dict[str, Any], history: Any, plan: Any) -> None:
+    """What follows from the number of epochs, and from the best of them."""
+    batches = -(-len(plan.X) // plan.batch_size)
+    best, waited = history.best_epoch, history.epochs - (history.best_epoch or 0)
+    is_over = plan.early_stopping is not None and waited >= plan.early_stopping
+    for name, value, expected in (
+        ("step", about["step"], history.epochs * batches),
+        ("best_epoch", best, best if plan.early_stopping is not None and waited >= 0 else None),
+        ("stopped", history.stopped, "early" if is_over else ""),
+    ):
+        if type(value) is not type(expected) or value != expected:
+            raise checks.Error(
+                f"{name} is {checks.shown(value)}, but must be {expected!r} after {history.epochs} epochs"
+            )
+    best_loss = None if best is None else history.validation_loss[best - 1]
+    if about["best_loss"] != best_loss:
+        raise checks.Error(f"best_loss is {checks.shown(about['best_loss'])}, but must be {best_loss!r}")
