@@ -26,9 +26,9 @@ from numba.core.environment import _rebuild_env
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.sigutils import normalize_signature
 from numba.core.typing import signature
-from numba.np.ufunc.parallel import _launch_threads
 
 from .folder import cache_folder, is_kept, keep, kept, packed, unpacked
+from .parallel_for import start_layer
 
 
 def hash_of_sources(folder: Path, versions: object) -> str:
@@ -83,6 +83,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         return self.enabled and is_kept(self._path(signature, codegen))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        start_layer()  # before machine code is made or loaded: it defines symbols that are called there
         target_context.refresh()
         if not self.enabled:
             return None
@@ -91,7 +92,6 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return None
         from . import linking  # which needs this module in turn
 
-        _launch_threads()  # defines the symbols that `thread_count` and parallel loops call
         about, (object_code, bitcode) = content
         linking.link(about["links"])
         return self._put_together(sig, target_context, about, (object_code, bitcode))

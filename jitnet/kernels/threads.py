@@ -10,9 +10,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
-from numba.np.ufunc.parallel import _launch_threads
 
 from .jit import part_of_kernels
+from .parallel_for import start_layer
 
 LEAST_FLOP = 1_000_000
 """Measured: below a million FLOP, some 10 µs of work, two threads took longer than one."""
@@ -28,7 +28,7 @@ def thread_count() -> int:
 
 @type_callable(thread_count)
 def _type_of_thread_count(context):
-    _launch_threads()  # which defines the symbol
+    start_layer()  # which defines the symbol
     return lambda: types.intp
 
 

@@ -18,7 +18,7 @@ from .legend import Matrix, Vector
 from .linking import linked
 from .strip import MASKS, load, load_part, prefetch, spread, store, store_part, transpose_part, transpose_square
 from .threads import thread_count, threads_pay
-from .vector import REGISTERS, VECTOR_BYTES, lanes, stack_array, window
+from .vector import REGISTERS, VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
@@ -30,7 +30,9 @@ MOST_ROWS = 1024
 """Rows of C in one part: so many rows of A, DEPTH columns of them, stay in the cache for all panels but the first."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
-PANEL_BYTES = DEPTH * ROW_BYTES
+
+STACK_BYTES = 8192
+"""The largest panel on the stack; larger ones are taken from the heap, since a thread's stack may have 64 KB in all."""
 
 MANY_ROWS = 200
 """From this many rows of C on, copying B into a panel costs less than reading it from where it lies."""
@@ -151,16 +153,22 @@ def product(
     the tile, so where the work is cut changes no bit of the result.
 
     With few rows, B is read from where it lies. With many it is copied panel by panel, DEPTH rows at a time, outside
-    the columns: so that many columns of A are in the cache for all panels but the first.
+    the columns: so that many columns of A are in the cache for all panels but the first. Without memory for a panel
+    they are fewer rows at a time, and a step against the product is taken in as many parts.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
     far_apart = B.shape[1] * B.itemsize > FAR
     packed = transposed or i1 - i0 >= MANY_ROWS or (far_apart and i1 - i0 > 2 * ROWS)
     packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel has zeros behind its end
-    panel = stack_array(PANEL_BYTES, C)
+    widest = (min(width, j1 - j0) + v - 1) // v * v
+    wanted = min(DEPTH, depth) * widest * C.itemsize if packed else 0
+    heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
+    stack = stack_array(STACK_BYTES, C)
+    panel = heap if heap.size > 0 else stack
+    at_once = min(DEPTH, panel.size // max(widest, 1))
     k0 = 0
     while k0 == 0 or k0 < depth:
-        k1 = min(k0 + DEPTH, depth) if packed else depth
+        k1 = min(k0 + at_once, depth) if packed else depth
         terms = A[:, k0:k1]
         fresh = k0 == 0 or lr != 0  # a step is taken for every so many terms
         for j in range(j0, j1, width):
@@ -183,6 +191,7 @@ def product(
             else:
                 part_4(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
         k0 = max(k1, 1)
+    give_back(heap)
 
 
 @part_of_kernels

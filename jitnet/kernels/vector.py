@@ -6,6 +6,8 @@ ordinary Python function: interpreted, it runs the twin.
     lanes(array)                        how many of its numbers fill one vector register
     stack_array(size, like)             scratch memory in the function's own frame: no allocation, and small enough
                                         tiles of it end up in registers
+    heap_array(size, like)              the same for large sizes, since a thread's stack may be as small as 64 KB;
+    give_back(array)                    empty if there is no memory. What was taken has to be given back
     window(array, start, count)         array's memory from element `start` on, without Python's rules for indices
                                         that are negative or too large, which cost ten instructions a row
     wide(array)                         a hint: the loops of this function pay for the widest vectors
@@ -19,10 +21,12 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
+from .buffers import LINE
 from .legend import Vector
 
 
@@ -83,11 +87,66 @@ def _stack_array(context, builder, signature, arguments):
     vector, size = signature.return_type, signature.args[0].literal_value
     with builder.goto_entry_block():
         memory = builder.alloca(ir.ArrayType(ir.IntType(8), size))
-        memory.align = 64
+        memory.align = LINE
     widen(builder.function)
     pointer = builder.bitcast(memory, context.get_value_type(vector.dtype).as_pointer())
     count = context.get_constant(types.intp, size // (vector.dtype.bitwidth // 8))
     return _array_at(context, builder, vector, pointer, count)
+
+
+def heap_array(size: int, like: Any) -> Vector:
+    """`size` bytes, as numbers of the dtype of `like`; on a cache line, not initialized. Empty without memory."""
+    return np.empty(size // like.itemsize, like.dtype)
+
+
+def give_back(array: Vector) -> None:
+    """Free what `heap_array` gave; nothing is done for an empty array."""
+
+
+@type_callable(heap_array)
+def _type_of_heap_array(context):
+    return lambda size, like: types.Array(like.dtype, 1, "C")
+
+
+@type_callable(give_back)
+def _type_of_give_back(context):
+    return lambda array: types.none
+
+
+@lower_builtin(heap_array, types.Integer, types.Array)
+def _heap_array(context, builder, signature, arguments):
+    """Numba's malloc. What it returned stands in the word before the array, for `give_back`."""
+    vector, size = signature.return_type, builder.sext(arguments[0], cgutils.intp_t)
+    address_of_dtype = context.get_value_type(vector.dtype).as_pointer()
+    malloc = _function(builder, "NRT_Allocate", cgutils.voidptr_t, cgutils.intp_t)
+    memory = cgutils.alloca_once_value(builder, cgutils.intp_t(0))
+    with builder.if_then(builder.icmp_signed(">", size, size.type(0))):
+        taken = builder.ptrtoint(builder.call(malloc, [builder.add(size, size.type(LINE))]), cgutils.intp_t)
+        builder.store(taken, memory)
+    taken = builder.load(memory)
+    is_there = builder.icmp_unsigned("!=", taken, taken.type(0))
+    line = builder.and_(builder.add(taken, taken.type(LINE)), taken.type(-LINE))
+    with builder.if_then(is_there):
+        before = builder.inttoptr(builder.sub(line, line.type(8)), cgutils.intp_t.as_pointer())
+        builder.store(taken, before)
+    size = builder.select(is_there, size, size.type(0))
+    count = builder.udiv(size, size.type(vector.dtype.bitwidth // 8))
+    return _array_at(context, builder, vector, builder.inttoptr(line, address_of_dtype), count)
+
+
+@lower_builtin(give_back, types.Array)
+def _give_back(context, builder, signature, arguments):
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    with builder.if_then(builder.icmp_signed(">", array.nitems, array.nitems.type(0))):
+        line = builder.ptrtoint(array.data, cgutils.intp_t)
+        before = builder.inttoptr(builder.sub(line, line.type(8)), cgutils.intp_t.as_pointer())
+        free = _function(builder, "NRT_Free", ir.VoidType(), cgutils.voidptr_t)
+        builder.call(free, [builder.inttoptr(builder.load(before), cgutils.voidptr_t)])
+    return context.get_dummy_value()
+
+
+def _function(builder, name, result, argument):
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [argument]), name)
 
 
 def _array_at(context, builder, array_type, pointer, count):
