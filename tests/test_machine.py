@@ -1,6 +1,7 @@
 """The limits of this machine: probes that compute what they say, figures that hold together, a file that is kept."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -65,7 +66,89 @@ def test_the_table():
     assert rows["L1 (32 KB), copy, GB/s"] == rows["memory, write, GB/s"] == ["100.0", "200.0"]
     text = machine.as_text(found)
     assert all(name in text for name in rows)
-    assert "\nthreads                                  1         2\n" in text
+    assert "\nthreads                                 1        2\n" in text
+
+
+def test_the_table_of_a_large_machine_fits_a_terminal():
+    by_count = {str(2**i): 1e11 * 2**i for i in range(9)}
+    moves = {count: dict.fromkeys(("read", "write", "copy"), rate) for count, rate in by_count.items()}
+    found = {
+        "cpu": "a machine with a name that goes on and on, " * 3, "cores": 256, "vector_bits": 512, "clock": None,
+        "caches": {"L1": 48 << 10, "L2": 2 << 20, "L3": 300 << 20}, "measured": "2026-01-01", "disturbed": True,
+        "disturbed_by": ["other processes used 100.4 of 256 cores"],
+        "peak": {"float32": by_count, "float64": by_count}, "bandwidth": dict.fromkeys(("L1", "L2", "L3"), moves),
+    }  # fmt: skip
+    text = machine.as_text(found)
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(f" {count}" in text for count in by_count)
+    assert "25600.0" in text
+    assert "L3 (300 MB), copy, GB/s" in text
+
+
+def changed(*path, rate):
+    """Limits as they could be, but one."""
+    found = json.loads(json.dumps(speeds(2e11)))
+    found["peak"]["float64"] = {"1": 0.5e11, "2": 1e11}
+    place = found
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = rate
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "rate", "told"),
+    [
+        (("peak", "float64", "1"), 0.52e11, []),
+        (("peak", "float64", "1"), 1.06e11, ["multiply-adds of float64 were faster than those of float32"]),
+        (("bandwidth", "L1", "2", "copy"), 0.0, ["one of the rates is next to nothing", "memory was faster than L1"]),
+        (("bandwidth", "L1", "2", "write"), float("nan"), ["one of the rates is next to nothing"]),
+        (("bandwidth", "L1", "2", "read"), 0.5e11, ["more threads were slower than one at reading from L1"]),
+        (("bandwidth", "memory", "1", "copy"), 1.2e11, ["memory was faster than L1"]),
+        (("bandwidth", "memory", "1", "copy"), 1.05e11, []),
+    ],
+)
+def test_contradictions(path, rate, told, tmp_path, monkeypatch, quiet):
+    """They are named, not kept, and not believed where they were kept."""
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    found = changed(*path, rate=rate)
+    assert set(told) <= set(machine.contradictions(found))
+    assert bool(told) == bool(machine.contradictions(found))
+    monkeypatch.setattr(machine, "_measure", lambda report: found)
+    assert machine.limits()["disturbed"] == bool(told)
+    assert (tmp_path / "machine.json").exists() == (not told)
+    monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=None))
+    good = machine.limits()
+    kept = json.loads((tmp_path / "machine.json").read_text())
+    assert kept == good
+    (tmp_path / "machine.json").write_text(json.dumps(kept | found))
+    monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=1e9) | {"multiply_adds_per_cycle": 1})
+    assert (machine.limits()["clock"] == 1e9) == bool(told)
+
+
+def test_a_load_that_left_no_mark_is_told_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=None))
+    monkeypatch.setattr(machine.disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
+    found = machine.limits()
+    assert (found["disturbed"], found["disturbed_by"]) == (True, ["other processes used 1.4 of 2 cores"])
+    assert not (tmp_path / "machine.json").exists()
+    assert "Other processes used 1.4 of 2 cores, so" in machine.as_text(found)
+
+
+def test_a_turn_that_a_slow_call_planned_is_planned_anew():
+    """The first call waits for others; the speed is that of the calls, not of one short turn."""
+    calls = []
+
+    def call(times):
+        calls.append(times)
+        time.sleep(0.05 if len(calls) == 2 else 0)
+        until = time.perf_counter() + 1e-5 * times
+        while time.perf_counter() < until:
+            pass
+
+    assert machine._best(call, 1.0) == pytest.approx(1e5, rel=0.3)
+    assert max(calls) > 100
 
 
 def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):

@@ -64,8 +64,11 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
         assert page.locator(f"#matmul_tn-{name} .source .hot").count() > 0
         assert page.locator(f"#matmul_tn-{name} .assembly .hot").count() > 0
         assert page.locator(f"#matmul_tn-{name} .verdicts li").count() >= 8
-    for operation, rungs in (("matmul_tn", LADDERS["matmul_tn"]), ("train", training.RUNGS)):
-        assert page.locator(f"#{operation}-roofline svg circle").count() == len(rungs)
+    for chapter, (operation, rungs) in zip(
+        page_file[1]["chapters"], (("matmul_tn", LADDERS["matmul_tn"]), ("train", training.RUNGS)), strict=True
+    ):  # a roofline is drawn only where the measurement was undisturbed
+        points = len(rungs) if chapter["ladder"]["roofline"] else 0
+        assert page.locator(f"#{operation}-roofline svg circle").count() == points
         assert page.locator(f"#{operation}-ledger").inner_text().strip()
     assert "GFLOP/s" in page.locator("#machine").inner_text()
     for link in page.locator("a[href^='#']").all():
@@ -184,17 +187,57 @@ def test_names_and_texts_are_not_taken_for_markup(page_file):
 
 
 def test_limits_that_mean_little_are_told(page_file):
-    found = json.loads(json.dumps(page_file[1]))
-    found["machine"]["disturbed"] = False
-    assert "Others used the cores" not in report.as_html(found)
-    found["machine"]["disturbed"] = True
+    found = undisturbed(page_file[1])
+    text = report.as_html(found)
+    assert "too uncertain" not in text
+    assert text.count("<figure") == 2
+    assert "50.0% of the limit" in text
+    why = ["other processes used 1.4 of 2 cores"]
+    found["machine"] |= {"disturbed": True, "disturbed_by": why}
     for chapter in found["chapters"]:
+        chapter["ladder"] |= {"disturbed": True, "disturbed_by": why, "roofline": None}
+        chapter["ledger"] |= {"disturbed": True, "disturbed_by": why}
         for rung in chapter["ladder"]["rungs"]:
             rung["share_of_peak"] = None
     text = report.as_html(found)
-    assert "Others used the cores" in text
+    assert text.count("Other processes used 1.4 of 2 cores, so times and shares are too uncertain") == 5
     assert "of the limit" not in text
+    assert "<figure" not in text
     assert max(float(width) for width in re.findall(r"width:([\d.]+)%", text)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "sentence"),
+    [
+        (0.267, "arithmetic", "Its instructions show nothing to fix, but something outside of this loop keeps it from"),
+        (0.95, "arithmetic", "Its instructions show nothing to fix, and arithmetic is the limit."),
+        (0.95, "memory", "Its instructions show nothing to fix; by them, memory should be the limit."),
+    ],
+)
+def test_what_a_loop_is_said_to_wait_for_agrees_with_its_speed(page_file, share, limit, sentence):
+    found = undisturbed(page_file[1])
+    chapter = found["chapters"][0]
+    for rung in chapter["ladder"]["rungs"]:
+        rung["share_of_peak"] = share
+    for explained in chapter["explanations"].values():
+        explained |= {"limit": limit, "summary": "said before it was measured"}
+    assert sentence in report.as_html(found)
+    assert "said before it was measured" not in report.as_html(found)
+
+
+def undisturbed(found):
+    """The same as if the machine had been quiet."""
+    found = json.loads(json.dumps(found))
+    calm = {"disturbed": False, "disturbed_by": []}
+    found["machine"] |= calm
+    roof = {"name": "multiply-adds", "threads": 1, "x": [1.0, 100.0], "y": [1e12, 1e12]}
+    for chapter in found["chapters"]:
+        points = [{"name": rung["name"], "own": False, "x": 10.0, "y": 1e9} for rung in chapter["ladder"]["rungs"]]
+        chapter["ladder"] |= calm | {"roofline": {"x": "FLOP", "y": "FLOP/s", "roofs": [roof], "points": points}}
+        chapter["ledger"] |= calm
+        for rung in chapter["ladder"]["rungs"]:
+            rung["share_of_peak"] = 0.5
+    return found
 
 
 def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):

@@ -22,7 +22,9 @@ LIMITS = {
 
 def test_a_slope_meets_the_peak_where_both_limits_are_equal():
     rung = TIMED | {"name": "tile", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
-    found = roofline({"unit": "GFLOP/s", "dtype": "float32", "threads": 2, "rungs": [rung]}, LIMITS)
+    found = roofline(
+        {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 2, "rungs": [rung]}, LIMITS
+    )
     assert found["points"] == [{"name": "tile", "own": False, "x": 8.0, "y": 90e9}]
     assert [(roof["name"], roof["threads"]) for roof in found["roofs"]] == [
         ("L1", 2), ("L2", 2), ("memory", 2), ("multiply-adds", 1), ("multiply-adds", 2)
@@ -38,7 +40,7 @@ def test_a_slope_meets_the_peak_where_both_limits_are_equal():
 
 def test_bytes_have_stairs_over_the_size_of_the_data():
     rung = TIMED | {"name": "njit", "gbytes": 3.0, "bytes": 2 << 20, "intensity": 1.0}
-    found = roofline({"unit": "GB/s", "dtype": "float32", "threads": 1, "rungs": [rung]}, LIMITS)
+    found = roofline({"unit": "GB/s", "dtype": "float32", "limit_kind": "copy", "threads": 1, "rungs": [rung]}, LIMITS)
     assert found["points"] == [{"name": "njit", "own": False, "x": 2 << 20, "y": 3e9}]
     assert [(roof["name"], roof["y"][0]) for roof in found["roofs"]] == [
         ("L1", 5e10), ("L2", 2.5e10), ("memory", 6.25e9)
@@ -49,7 +51,9 @@ def test_bytes_have_stairs_over_the_size_of_the_data():
 
 def test_between_two_numbers_of_threads_limits_grow_in_proportion():
     rung = TIMED | {"name": "tile", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
-    found = roofline({"unit": "GFLOP/s", "dtype": "float32", "threads": 3, "rungs": [rung]}, LIMITS)
+    found = roofline(
+        {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 3, "rungs": [rung]}, LIMITS
+    )
     assert [(roof["threads"], roof["y"][1]) for roof in found["roofs"][-2:]] == [(1, 1e11), (3, pytest.approx(3e11))]
     assert found["roofs"][0]["y"][0] / found["roofs"][0]["x"][0] == pytest.approx(3e11)  # reading from the L1
 

@@ -32,7 +32,7 @@ from .machine import check_compiling
 from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
-from .machine_code.verdicts import Facts, verdicts
+from .machine_code.verdicts import Facts, summary, verdicts
 
 _NUMBA = str(Path(numba.__file__).parent)
 _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
@@ -60,6 +60,7 @@ def explain(
     instructions    of the loop: text, comment (LLVM's, or what is called), file, line ("" and 0 where it has none)
     verdicts        name, answer, good (True, False, or None for neither), evidence, cure
     summary         in one sentence
+    limit           arithmetic or memory, by the instructions; None where something is to be fixed first
     remarks         what LLVM said of this loop
 
     Raises `jitnet.Error`, in one line, where something is missing or wrong.
@@ -202,7 +203,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
             {"text": i.text, "comment": called.get(id(i), i.comment), "file": place[0], "line": place[1]}
             for i, place in zip(loop.loop.instructions, shown, strict=True)
         ],
-        "verdicts": found_verdicts, "summary": _summary(found_verdicts, loop),
+        "verdicts": found_verdicts, **summary(found_verdicts, _limit(found_verdicts, loop)),
         "remarks": remarks.about(answer["remarks"], loop.place),
     }  # fmt: skip
 
@@ -214,13 +215,10 @@ def _shown(instruction: Instruction) -> Place:
     return (named or ours or list(instruction.places) or [("", 0)])[-1]
 
 
-def _summary(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
-    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["cure"]]
-    if bad:
-        return f"What to change first: {bad[0]['name']} ({bad[0]['answer']})."
+def _limit(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
+    """What such instructions wait for, if nothing else is wrong."""
     traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
-    limit = "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
-    return f"Nothing stands in its way: {limit} is the limit."
+    return "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
 
 
 def as_text(found: dict[str, Any]) -> str:

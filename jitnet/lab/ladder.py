@@ -101,7 +101,8 @@ def compare(
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
-        "limit": _limit(limits, kind, 1, found["njit"].work, operation in PRODUCTS)[1], "numpy_threads": blas,
+        "limit": _name_of_limit(limits, found["njit"], operation in PRODUCTS), "limit_kind": found["njit"].kind,
+        "numpy_threads": blas,
         "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
         "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
     }  # fmt: skip
@@ -188,7 +189,7 @@ def _compared(
         below = None if name in (first, "numpy") or who.own else serial
         limit = None
         if limits and not limits["disturbed"]:
-            limit, _ = _limit(limits, dtype, who.threads, who.work, is_product)
+            limit = _limit(limits, dtype, who, is_product)
         rungs.append({
             "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
@@ -216,15 +217,19 @@ def blas_threads(count: int) -> Iterator[int]:
         yield count
 
 
-def _limit(
-    limits: dict[str, Any], dtype: np.dtype[Any], threads: int, work: float, is_product: bool
-) -> tuple[float, str]:
-    """What this machine can do at most, and its name."""
+def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Contestant, is_product: bool) -> float:
+    """What this machine can do at most."""
     if is_product:
-        return machine.for_threads(limits["peak"][dtype.name], threads), "peak of multiply-adds"
-    level = next((name for name, size in limits["caches"].items() if work <= size), "memory")
-    copying = {count: rates["copy"] for count, rates in limits["bandwidth"][level].items()}
-    return machine.for_threads(copying, threads), f"speed of copying in {level}"
+        return machine.for_threads(limits["peak"][dtype.name], who.threads)
+    level = machine.level_of(limits["caches"], who.moves, who.threads)
+    return roofline.moving(limits, level, who.kind, who.threads)
+
+
+def _name_of_limit(limits: dict[str, Any], who: Contestant, is_product: bool) -> str:
+    if is_product:
+        return "peak of multiply-adds"
+    doing = {"copy": "copying", "read": "reading"}[who.kind]
+    return f"speed of {doing} in {machine.level_of(limits['caches'], who.moves, who.threads)}"
 
 
 NAME = 20
@@ -246,17 +251,10 @@ def as_text(result: dict[str, Any]) -> str:
         name = rung["name"] + ("" if rung.get("shape", result["shape"]) == result["shape"] else f" ({size})")
         cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
         lines += words.row(name, cells, widths if rung["checked"] else [32], NAME)
+    yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
     lines += [""] * any(rung["own"] for rung in result["rungs"])
-    if not result["disturbed"]:
-        lines += words.wrapped(*(
-            _place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]
-        ))  # fmt: skip
-    lines += [
-        *words.wrapped(*faults(result)),
-        "",
-        *words.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])),
-    ]
-    return "\n".join(lines)
+    lines += [*words.wrapped(*yours, *faults(result)), ""]
+    return "\n".join(lines + words.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
 
 
 def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
@@ -276,7 +274,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
         return ["Each was checked against float64 first, and waited for. × last: over the rung above."]
     notes = ["Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     if not result["disturbed"]:
-        notes.append(f"The limit is the {result['limit']}, with as many threads as a rung uses.")
+        notes.append(f"The limit is the {result['limit']}, with as many threads, and their caches, as a rung uses.")
     if result["numpy_threads"] != result["threads"]:
         notes.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
     return notes

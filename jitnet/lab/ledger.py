@@ -18,7 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import backend, checks, losses, step
+from .. import backend, checks, disturbance, losses, step
 from ..kernels import LADDERS, SIGNATURES
 from ..kernels.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..network import Network
@@ -30,7 +30,7 @@ from .contest import contestants, training
 from .contest.training import CLASSES
 from .oracle import Shape
 from .timing import Call, in_turn, manageable, time_of
-from .words import count, duration
+from .words import count, duration, row, wrapped
 
 WARM = 3
 """Processes that load from the cache; the median counts. Compiling takes seconds, and is measured once."""
@@ -49,11 +49,12 @@ def account(
     size    n, or m x n_in x n_out; if the interpreter cannot finish that in time, its half, quarter, ...
 
     Keys: what, kind (operation or back end), shape, asked (the size that was asked for), dtype, threads, cpu, warm
-    (processes that loaded), interpreted_seconds (a call of the naive loop), rows: a list of name, compile_seconds
-    (from an empty cache), load_seconds (from a warm one), first_call_seconds and warm_first_call_seconds (the first
-    call after each), call_seconds (the median of later ones), pays_after and pays_after_warm (calls until the compiled
-    loop is ahead of the interpreted one, or None: never). Rows are the rungs, and best names the one that the back end
-    fast takes; or the back end alone, with kernels: a list of operation, rung, compile_seconds, load_seconds.
+    (processes that loaded), disturbed, disturbed_by (of `disturbance.Watch`), interpreted_seconds (a call of the naive
+    loop), rows: a list of name, compile_seconds (from an empty cache), load_seconds (from a warm one),
+    first_call_seconds and warm_first_call_seconds (the first call after each), call_seconds (the median of later ones),
+    pays_after and pays_after_warm (calls until the compiled loop is ahead of the interpreted one, or None: never). Rows
+    are the rungs, and best names the one that the back end fast takes; or the back end alone, with kernels: a list of
+    operation, rung, compile_seconds, load_seconds.
 
     Errors    ValueError for unknown names and impossible sizes, a back end that compiles nothing, and processes that
               could not do their part
@@ -87,22 +88,24 @@ def account(
 
     with np.errstate(all="ignore"):
         shape = manageable(lambda smaller: _interpreted(what, smaller, number), asked, ladder.PATIENCE)
-    with tempfile.TemporaryDirectory() as folder:
-        interpreted = costs(f"{what}, interpreted", folder, naive)["call"]
     accounts = {}
-    for name, arguments in rows.items():
+    with disturbance.Watch() as watch:
         with tempfile.TemporaryDirectory() as folder:
-            empty = costs(f"{name}, empty cache", folder, arguments)
-            warm = [costs(f"{name}, warm cache", folder, arguments) for _ in range(WARM)]
-        if not empty["missing"] or any(run["missing"] for run in warm):
-            raise checks.Error(f"{name} was not kept in {folder}, so loading it cannot be measured; set TMPDIR")
-        accounts[name] = empty, warm
+            interpreted = costs(f"{what}, interpreted", folder, naive)["call"]
+        for name, arguments in rows.items():
+            with tempfile.TemporaryDirectory() as folder:
+                empty = costs(f"{name}, empty cache", folder, arguments)
+                warm = [costs(f"{name}, warm cache", folder, arguments) for _ in range(WARM)]
+            if not empty["missing"] or any(run["missing"] for run in warm):
+                raise checks.Error(f"{name} was not kept in {folder}, so loading it cannot be measured; set TMPDIR")
+            accounts[name] = empty, warm
     if report:
         report(total, total, "")
     result = {
         "what": what, "kind": kind, "shape": list(shape), "asked": list(asked), "dtype": number.name,
         "threads": numba.get_num_threads(), "cpu": machine.cpu_name(), "warm": WARM, "interpreted_seconds": interpreted,
         "rows": [_row(name, *runs, interpreted) for name, runs in accounts.items()],
+        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons,
     }  # fmt: skip
     if kind == "operation":
         return result | {"best": _rung_of(what, backend.get("fast").kernels[what])}
@@ -207,29 +210,35 @@ def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD,
     return call
 
 
+NAME = 20
+WIDTHS = 9, 9, 11, 11, 11, 9
+"""Columns of the table: the names, and the figures."""
+
+
 def as_text(result: dict[str, Any]) -> str:
-    """The account as a table."""
-    unit = unit_of(result)
-    lines = [f"{subject(result)}, on {result['cpu']}"]
-    if result["shape"] != result["asked"]:
-        asked = "x".join(map(str, result["asked"]))
-        lines.append(f"a smaller size than {asked}, which would keep the interpreter busy for too long")
+    """The account as a table for a terminal of 80 columns."""
+    unit, asked = unit_of(result), "x".join(map(str, result["asked"]))
+    smaller = f"a smaller size than {asked}, which would keep the interpreter busy for too long"
+    lines = wrapped(
+        f"{subject(result)}, on {result['cpu']}", smaller if result["shape"] != result["asked"] else ""
+    )  # fmt: skip
     if "kernels" in result:
-        lines += ["", f"{'kernel':22}{'compile':>12}{'load':>12}  rung"]
-        lines += [
-            f"{one['operation']:22}{duration(one['compile_seconds']):>12}{duration(one['load_seconds']):>12}"
-            f"  {one['rung']}"
-            for one in result["kernels"]
-        ]
+        lines += ["", f"{'kernel':{NAME}}{'compile':>12}{'load':>12}  rung"]
+        for one in result["kernels"]:
+            figures = [duration(one["compile_seconds"]), duration(one["load_seconds"]), f"  {one['rung']}"]
+            lines += row(one["operation"], figures, (12, 12, 0), NAME)
     lines.append("")
     for name, cells in table(result):
-        lines.append((f"{name:22}" + "".join(f"{cell:>12}" for cell in cells)).rstrip())
-    lines += [
-        "", f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both",
-        "begin after import, and the first kernel of a process wakes the compiler too.",
-        f"Pays after: {unit}s until it is ahead of the interpreted loop, compiled now, or loaded.",
-    ]  # fmt: skip
-    return "\n".join(lines)
+        lines += row(name, cells, WIDTHS, NAME)
+    return "\n".join([
+        *lines, "",
+        *wrapped(
+            f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both "
+            "begin after import, and the first kernel of a process wakes the compiler too.",
+            f"Pays after: {unit}s until it is ahead of the interpreted loop, compiled now, or loaded.",
+            disturbance.sentence(result["disturbed_by"]),
+        ),
+    ])  # fmt: skip
 
 
 def unit_of(result: dict[str, Any]) -> str:

@@ -42,6 +42,9 @@ SLOWEST = 1e8
 
 CYCLES_OF_A_STEP = 4
 
+OF_A_CORE = ("L1", "L2")
+"""Caches that cores do not share."""
+
 LESS = 0.9
 """Limits that should be equal or ordered may differ by a tenth; more, and one of them was disturbed."""
 
@@ -198,6 +201,16 @@ def for_threads(by_count: dict[str, float], threads: int) -> float:
     return float(np.interp(threads, counts, [by_count[str(count)] for count in counts]))
 
 
+def level_of(caches: dict[str, int], size: float, threads: int = 1) -> str:
+    """The smallest cache that holds so many bytes, or "memory". Each thread has an L1 and an L2 of its own."""
+    return next((level for level, room in rooms(caches, threads).items() if size <= room), "memory")
+
+
+def rooms(caches: dict[str, int], threads: int) -> dict[str, int]:
+    """Bytes of each cache that so many threads have together."""
+    return {level: size * (threads if level in OF_A_CORE else 1) for level, size in caches.items()}
+
+
 def _best(call: Callable[[int], Any], work: float) -> float:
     """Work per second: `call(times)` does it so many times over.
 
@@ -254,7 +267,7 @@ def cache_sizes() -> dict[str, int]:
 def _working_sets(caches: dict[str, int]) -> dict[str, tuple[int, bool]]:
     """Level -> bytes that lie in it and in none before, and whether the threads share them."""
     last = max(caches.values())
-    sets = {level: (min(size // 2, 16 << 20), level not in ("L1", "L2")) for level, size in caches.items()}
+    sets = {level: (min(size // 2, 16 << 20), level not in OF_A_CORE) for level, size in caches.items()}
     return sets | {"memory": (min(max(4 * last, 64 << 20), 256 << 20), True)}
 
 
@@ -264,23 +277,29 @@ def rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
         yield f"multiply-adds, {dtype}, GFLOP/s", [f"{rate / 1e9:.1f}" for rate in by_count.values()]
     for level, by_count in found["bandwidth"].items():
         size = found["caches"].get(level)
-        where = f"{level} ({size >> 10} KB)" if size else level
+        where = f"{level} ({words.kilobytes(size)})" if size else level
         for kind in ("read", "write", "copy"):
             yield f"{where}, {kind}, GB/s", [f"{rates[kind] / 1e9:.1f}" for rates in by_count.values()]
 
 
+NAME, COLUMNS = 32, 5
+"""Columns of the text that names take, and numbers of threads beside one another."""
+
+
 def as_text(found: dict[str, Any]) -> str:
-    """The same for people."""
+    """The same for a terminal of 80 columns."""
     counts = list(found["peak"]["float32"])
-    lines = [f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits"]
+    lines = words.wrapped(f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits")
     if found["clock"]:
         lines.append(
             f"clock {found['clock'] / 1e9:.2f} GHz, {found['multiply_adds_per_cycle']:.2f} vector multiply-adds a cycle"
         )
     lines.append("")
-    for name, cells in [("threads", counts), *rows(found)]:
-        lines.append(f"{name:32}" + "".join(f"{cell:>10}" for cell in cells))
+    for first in range(0, len(counts), COLUMNS):  # of a large machine, several tables below one another
+        for name, cells in [("threads", counts), *rows(found)]:
+            lines += words.row(name, cells[first : first + COLUMNS], [9] * COLUMNS, NAME)
+        lines.append("")
     said = f"measured {found['measured']}; jitnet machine --again measures anew"
     if found["disturbed"]:
         said = disturbance.sentence(found["disturbed_by"]) + " Nothing was kept: jitnet machine measures anew."
-    return "\n".join([*lines, "", *words.wrapped(said)])
+    return "\n".join([*lines, *words.wrapped(said)])

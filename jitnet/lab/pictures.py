@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import plots
+from .. import disturbance, plots
 from . import ladder, ledger
 from .words import SPEEDS, duration
 
@@ -22,7 +22,14 @@ def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
     if result["roofline"]:
         _roofline(axes[1], result["roofline"])
     figure.suptitle(ladder.subject(result), parse_math=False)
+    _note(figure, result)
     plots.write(figure, path)
+
+
+def _note(figure: Any, result: dict[str, Any]) -> None:
+    """Below a picture, what disturbed the measurement."""
+    if result["disturbed"]:
+        figure.supxlabel(disturbance.sentence(result["disturbed_by"]), fontsize=8, wrap=True)
 
 
 def _bars(axis: Any, result: dict[str, Any]) -> None:
@@ -153,5 +160,8 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     axis.grid(alpha=0.3)
     axis.legend(loc="upper left", fontsize=9)
     name = "" if row["name"] == result["what"] else f", rung {row['name']}"
-    axis.set_title(f"When compiling pays: {ledger.subject(result)}{name}", fontsize=10, parse_math=False)
+    never = row["pays_after"] is None and row["pays_after_warm"] is None
+    title = f"{'Compiling does not pay' if never else 'When compiling pays'}: {ledger.subject(result)}{name}"
+    axis.set_title(title, fontsize=10, parse_math=False)
+    _note(figure, result)
     plots.write(figure, path)

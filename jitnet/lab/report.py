@@ -17,14 +17,14 @@ import llvmlite
 import numba
 import numpy as np
 
-from .. import __version__, backend, checks, gpu, storage
+from .. import __version__, backend, checks, disturbance, gpu, storage
 from ..kernels import LADDERS
 from ..progress import Report, stage
 from . import explain, ladder, ledger, machine
 from .contest.contestants import known
 from .listing import short
 from .page.charts import roofline_places
-from .words import SPEEDS, count, duration, share, spread
+from .words import SPEEDS, count, duration, nothing_to_fix, share, spread
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
@@ -119,11 +119,12 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
     picture = templates.get_template("roofline.svg")
     chapters = [_chapter(chapter) for chapter in found["chapters"]]
     for chapter, source in zip(chapters, found["chapters"], strict=True):
-        chapter["roofline"] = Markup(picture.render(roofline_places(source["ladder"]["roofline"])))
+        roofline = source["ladder"]["roofline"]
+        chapter["roofline"] = Markup(picture.render(roofline_places(roofline))) if roofline else ""
     limits = found["machine"]
     return templates.get_template("page.html").render(
         chapters=chapters, machine=limits, limits=list(machine.rows(limits)), counts=list(limits["peak"]["float32"]),
-        date=found["date"], command=command,
+        date=found["date"], command=command, disturbed=disturbance.sentence(limits["disturbed_by"]),
         versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colours=Markup(_colours()),
         script=Markup((PAGE / "page.js").read_text(encoding="utf-8")),
@@ -152,12 +153,15 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
             "smaller": "" if rung["shape"] == result["shape"] else f" (at {_shape(rung['shape'])})",
             "explained": explained is not None,
         }  # fmt: skip
-        rungs.append(entry | (_explained(entry["id"], explained) if explained else {}))
+        rungs.append(entry | (_explained(entry["id"], explained, _reached(result, rung)) if explained else {}))
     return {
         "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
         "threads": count(threads, "thread"), "several": threads > 1,
-        "limit": result["limit"], "rungs": rungs,
-        "ledger": {"subject": ledger.subject(costs), "unit": ledger.unit_of(costs), "table": ledger.table(costs)},
+        "limit": result["limit"], "rungs": rungs, "disturbed": disturbance.sentence(result["disturbed_by"]),
+        "ledger": {
+            "subject": ledger.subject(costs), "unit": ledger.unit_of(costs), "table": ledger.table(costs),
+            "disturbed": disturbance.sentence(costs["disturbed_by"]),
+        },
         "card": _card(chapter["card"]) if chapter["card"] else None,
     }  # fmt: skip
 
@@ -232,7 +236,13 @@ def _coloured(lines: list[str], language: str) -> list[Any]:
     return [Markup(line) for line in text.split("\n")][: len(lines)]
 
 
-def _explained(prefix: str, found: dict[str, Any]) -> dict[str, Any]:
+def _reached(result: dict[str, Any], rung: dict[str, Any]) -> dict[str, float]:
+    """What limits a loop -> the share of it that the rung reached; empty where that is not known."""
+    limit = "arithmetic" if result["unit"] == "GFLOP/s" else "memory"
+    return {} if rung["share_of_peak"] is None else {limit: rung["share_of_peak"]}
+
+
+def _explained(prefix: str, found: dict[str, Any], reached: dict[str, float]) -> dict[str, Any]:
     """Source and instructions, line by line; what belongs together carries the same `at`."""
     files = {listing["file"]: n for n, listing in enumerate(found["sources"])}
     made = {(instruction["file"], instruction["line"]) for instruction in found["instructions"]}
@@ -263,4 +273,6 @@ def _explained(prefix: str, found: dict[str, Any]) -> dict[str, Any]:
         verdict | {"state": {True: "good", False: "bad", None: "note"}[verdict["good"]]}
         for verdict in found["verdicts"]
     ]  # fmt: skip
-    return {"verdicts": verdicts, "sources": sources, "assembly": assembly, "summary": found["summary"]}
+    limit = found["limit"]
+    summary = nothing_to_fix(limit, reached.get(limit)) if limit else found["summary"]
+    return {"verdicts": verdicts, "sources": sources, "assembly": assembly, "summary": summary}

@@ -12,9 +12,10 @@ Source: S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual 
 architectures", Communications of the ACM 52 (2009).
 """
 
+from itertools import accumulate
 from typing import Any
 
-from .machine import for_threads
+from .machine import for_threads, rooms
 from .words import SPEEDS
 
 Roof = dict[str, Any]
@@ -37,7 +38,8 @@ def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     ]  # fmt: skip
     counts = sorted({1, result["threads"]})
     xs = [point["x"] for point in points]
-    roofs = _slopes(limits, result["dtype"], counts, xs) if is_product else _stairs(limits, counts, xs)
+    kind = result["limit_kind"]
+    roofs = _slopes(limits, result["dtype"], counts, xs) if is_product else _stairs(limits, counts, xs, kind)
     return {
         "x": "FLOP for each byte that has to be moved" if is_product else "bytes of data",
         "y": "FLOP/s" if is_product else "bytes/s", "roofs": roofs, "points": points,
@@ -48,7 +50,7 @@ def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[floa
     """For each number of threads the peak, and for the highest the slope of each cache up to it."""
     peaks = limits["peak"][dtype]
     most = for_threads(peaks, counts[-1])
-    rates = {level: _moving(limits, level, "read", counts[-1]) for level in limits["bandwidth"]}
+    rates = {level: moving(limits, level, "read", counts[-1]) for level in limits["bandwidth"]}
     ridges = {level: most / rate for level, rate in rates.items()}
     left, right = min(*xs, *ridges.values()) / 4, max(*xs, *ridges.values()) * 2
     slopes = [
@@ -62,17 +64,19 @@ def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[floa
     ]  # fmt: skip
 
 
-def _stairs(limits: dict[str, Any], counts: list[int], xs: list[float]) -> list[Roof]:
-    """For each cache the speed of copying, over the sizes of data that lie in it and in none before."""
-    levels, sizes = [*limits["caches"], "memory"], [*limits["caches"].values()]
-    edges = [min(*xs, sizes[0]) / 2, *sizes, max(*xs, sizes[-1]) * 4]
-    return [
-        {"name": level, "threads": count, "x": [start, end], "y": [_moving(limits, level, "copy", count)] * 2}
-        for count in counts
-        for level, start, end in zip(levels, edges, edges[1:], strict=False)
-    ]
+def _stairs(limits: dict[str, Any], counts: list[int], xs: list[float], kind: str) -> list[Roof]:
+    """For each cache the speed of copying or reading, over the sizes of data that lie in it and in none before."""
+    roofs = []
+    for count in counts:
+        sizes = list(accumulate(rooms(limits["caches"], count).values(), max))
+        edges = [min(*xs, sizes[0]) / 2, *sizes, max(*xs, sizes[-1]) * 4]
+        for level, start, end in zip([*limits["caches"], "memory"], edges, edges[1:], strict=False):
+            if start < end:
+                speed = moving(limits, level, kind, count)
+                roofs.append({"name": level, "threads": count, "x": [start, end], "y": [speed] * 2})
+    return roofs
 
 
-def _moving(limits: dict[str, Any], level: str, kind: str, threads: int) -> float:
+def moving(limits: dict[str, Any], level: str, kind: str, threads: int) -> float:
     """Bytes/s of a cache."""
     return for_threads({count: rates[kind] for count, rates in limits["bandwidth"][level].items()}, threads)

@@ -28,6 +28,29 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def nothing_to_fix(limit: str, reached: float | None = None) -> str:
+    """The summary of a loop whose instructions are as they should be: what limits it, if a measurement agrees.
+
+    limit       "arithmetic" or "memory", by its instructions
+    reached     the share of that limit that was measured; None if nothing was
+    """
+    text = "Its instructions show nothing to fix"
+    if reached is None:
+        return f"{text}; by them, {limit} should be the limit."
+    if reached >= REACHED:
+        return f"{text}, and {limit} is the limit."
+    return f"{text}, but something outside of this loop keeps it from the limit, which is {limit}."
+
+
+REACHED = 0.8
+"""Of a limit: who reaches this share is held up by nothing else worth naming."""
+
+
+def kilobytes(size: int) -> str:
+    """`48 KB`, `300 MB`."""
+    return f"{size >> 10} KB" if size < 10 << 20 else f"{size >> 20} MB"
+
+
 def duration(seconds: float) -> str:
     """Four figures and the unit that suits them: `1.234 ms`."""
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):

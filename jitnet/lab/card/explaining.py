@@ -21,6 +21,7 @@ from ...progress import Report
 from ..contest.contestants import PRODUCTS
 from ..listing import KEY, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
+from ..machine_code.verdicts import summary
 from ..words import count
 from . import traffic
 from .compiling import HOW_TO_GET, assembled, has_assembler, ptx_of
@@ -194,7 +195,7 @@ class Compiled:
             },
             "sources": functions_around(places), "instructions": _shown(self.loop.instructions),
             "machine_code": _shown(machine.instructions) if machine else None,
-            "counted": counted, "verdicts": found, "summary": _summary(found, facts),
+            "counted": counted, "verdicts": found, **summary(found, _limit(facts)),
         }  # fmt: skip
 
 
@@ -206,14 +207,11 @@ def _shown(instructions: list[Instruction]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(found: list[dict[str, Any]], facts: Facts) -> str:
-    bad = [verdict for verdict in found if verdict["good"] is False and verdict["cure"]]
-    if bad:
-        return f"What to change first: {bad[0]['name']} ({bad[0]['answer']})."
+def _limit(facts: Facts) -> str | None:
+    """What such instructions wait for, if nothing else is wrong; of matrix units too little is seen."""
     if facts.matrix:
-        return "Nothing is seen that stands in its way."
-    limit = "arithmetic" if facts.is_product and facts.multiply_adds else "memory"
-    return f"Nothing stands in its way: {limit} is the limit."
+        return None
+    return "arithmetic" if facts.is_product and facts.multiply_adds else "memory"
 
 
 def as_text(found: dict[str, Any]) -> str:

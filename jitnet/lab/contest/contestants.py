@@ -43,6 +43,8 @@ class Contestant:
     """FLOP, or bytes."""
     moves: float = 0.0
     """Bytes that have to be read and written at least."""
+    kind: str = "copy"
+    """How they move: "read" where hardly anything is written."""
     call: Callable[[], object] = nobody
     fault: str | None = None
 
@@ -127,6 +129,7 @@ def _measured(operation: str, shape: Shape, case: Case, who: Contestant) -> Cont
     arrays = [argument for argument in case.arguments if isinstance(argument, np.ndarray)]
     updated = [output for output in case.outputs if not np.isnan(output).any()]
     who.moves = float(sum(array.nbytes for array in [*arrays, *updated]))
+    who.kind = "read" if 8 * sum(output.nbytes for output in case.outputs) < who.moves else "copy"
     if operation == "train":
         who.work = training.flop(shape)
     else:

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..words import count
+from ..words import count, nothing_to_fix
 from . import sources
 from .assembly import plain_name
 from .hottest import CHEAP, Candidate, moves_vectors
@@ -51,6 +51,14 @@ class Facts:
         self.loads = sum(o.loads and not o.on_stack and not o.is_constant for o in self.operations)
         self.stores = sum(o.stores and not o.on_stack for o in self.operations)
         self.came_back = sources.comes_back(*self.loop.place)
+
+
+def summary(verdicts: list[dict[str, Any]], limit: str | None) -> dict[str, Any]:
+    """Verdicts in one sentence, and what limits the loop if nothing is to be fixed first."""
+    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["cure"]]
+    if bad:
+        return {"summary": f"What to change first: {bad[0]['name']} ({bad[0]['answer']}).", "limit": None}
+    return {"summary": nothing_to_fix(limit) if limit else "Its instructions show nothing to fix.", "limit": limit}
 
 
 def verdicts(facts: Facts) -> list[dict[str, Any]]:
@@ -182,7 +190,7 @@ def traffic(facts: Facts) -> Verdict:
             "loads and stores", answer, False, evidence + ": memory sets the pace, not arithmetic",
             "use what is fetched several times: take several rows and columns at once (`blocked`, `tile` do)",
         )  # fmt: skip
-    return Verdict("loads and stores", answer, None, evidence + ": the speed of memory is the limit")
+    return Verdict("loads and stores", answer, None, evidence + ": by these, memory is the limit")
 
 
 def accumulators(facts: Facts) -> Verdict:
