@@ -10,7 +10,7 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import ladder, oracle
+from jitnet.lab import ladder, oracle, pictures
 from jitnet.lab.contest import contestants, training
 
 LIMITS = {
@@ -193,3 +193,48 @@ def test_training_does_not_import_the_lab():
     code = "import sys, jitnet.cli; jitnet.cli.parser(); sys.exit('jitnet.lab' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def made_up(operation, names, on_card=False, **changes):
+    """A result with figures as long as they may be."""
+    shape = [100_000, 100, 1000]
+    rungs = [
+        {"name": name, "own": False, "idea": "", "checked": True, "shape": shape if name != "python" else [64, 64, 64],
+         "seconds": 0.0001234, "low": 1e-5, "high": 3e-4, "gflops": 0.00012345, "bytes": 1e6, "intensity": 9.0,
+         "speedup": 123456.7 if name != "numpy" else 98765.4, "gain": 1829.05, "share_of_peak": None,
+         "share_of_numpy": 123.456, "rank": 1}
+        for name in names
+    ]  # fmt: skip
+    return {
+        "operation": operation, "shape": shape, "dtype": "float64", "threads": None if on_card else 128,
+        "unit": "GFLOP/s", "limit": None if on_card else "peak of multiply-adds", "numpy_threads": 1,
+        "cpu": "AMD EPYC 9654 96-Core Processor at a long name",
+        "disturbed": True, "rungs": rungs, "roofline": None,
+        "disturbed_by": ["other processes used 101.4 of 128 cores", "the host of this virtual machine took 12.3 cores"],
+    } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", [*LADDERS, "train"])
+def test_every_ladder_fits_a_terminal(operation, tmp_path):
+    names = [*contestants.rungs_of(operation), "a/long/path/to/somebodys/kernels/my_kernels.py:my_matmul_parallel"]
+    found = made_up(operation, names)
+    lines = ladder.as_text(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "python (64x64x64)    123.4 µs" in "\n".join(lines)
+    figures = [line for line in lines if "±" in line]
+    assert len(figures) == len(names)
+    assert all(len(line[20:].split()) == 8 for line in figures), figures  # no two have grown together
+
+
+def test_the_ladder_of_the_card_fits_too():
+    names = ["naive", "coalesced", "blocktile_1d", "vectorized", "tensorcore"]
+    lines = ladder.as_text(made_up("matmul", names, on_card=True)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "128 cores" in " ".join(lines)
+
+
+def test_a_disturbed_picture_has_no_roof_and_says_why(tmp_path):
+    pictures.draw_ladder(made_up("matmul", LADDERS["matmul"]), tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert "Limits of this machine" not in text
+    assert "of limit" not in text
