@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -115,6 +116,71 @@ def test_a_wrong_checksum_is_refused(tmp_path, mirror):
         mnist()
     assert not (tmp_path / "kept" / "mnist" / download.FILES[1]).exists()
     assert "path=FOLDER" in str(caught.value)
+
+
+class Trickster(http.server.BaseHTTPRequestHandler):
+    """Answers as its folder asks: byte by byte, without end, not at all, or by what is no HTTP."""
+
+    def do_GET(self):
+        manner = self.path.split("/")[1]
+        try:
+            if manner in ("nonsense", "headers"):
+                self.wfile.write(b"nonsense\r\n" if manner == "nonsense" else b"HTTP/1.0 200 OK\r\n")
+            else:
+                self.send_response(200)
+                self.end_headers()
+            while not self.server.is_over.wait(0 if manner == "endless" else 0.05):
+                if manner != "silent":
+                    self.wfile.write(bytes(2**16) if manner == "endless" else b"x")
+                    self.wfile.flush()
+                if manner == "nonsense":
+                    break
+        except OSError:  # nobody listens any more
+            pass
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def trickster(tmp_path, monkeypatch):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trickster)
+    server.is_over = threading.Event()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("JITNET_DATA_DIR", str(tmp_path / "kept"))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(download, "TIMEOUT", 2)
+    monkeypatch.setattr(download, "LIMIT", 10**6)
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.is_over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("manner", "said"),
+    [
+        ("drip", r"\d+ bytes in 2 s, and no end"), ("headers", "0 bytes in 2 s, and no end|timed out"),
+        ("silent", "timed out|0 bytes in 2 s"), ("endless", "more than 1000000 bytes"), ("nonsense", "nonsense"),
+    ],
+)  # fmt: skip
+def test_a_mirror_has_so_much_time_and_so_many_bytes_in_all(tmp_path, monkeypatch, trickster, manner, said):
+    source = download.Source("mnist", (f"{trickster}/{manner}/",), "sha256", download.MNIST.files)
+    monkeypatch.setattr(download, "MNIST", source)
+    began = time.monotonic()
+    with pytest.raises(jitnet.Error, match=rf"could not download train-images.*/{manner}/: ({said})"):
+        mnist()
+    assert time.monotonic() - began < 20
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_slow_download_says_how_far_it_is(monkeypatch, trickster, capsys):
+    monkeypatch.setattr(download, "NEWS", 0.5)
+    with pytest.raises(jitnet.Error, match="bytes in 2 s, and no end"):
+        download.Download(f"{trickster}/drip/").wait()
+    assert "0.0 MB so far" in capsys.readouterr().err
 
 
 def test_data_folder_that_cannot_be_written(tmp_path, mirror, monkeypatch):

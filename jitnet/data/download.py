@@ -6,16 +6,25 @@ The files go to `cache_folder()/data`, or to $JITNET_DATA_DIR. Nothing is downlo
 
 import hashlib
 import os
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import checks, progress, storage
 from ..kernels.folder import cache_folder, make_cache_folder
+from ..npz import PORTION
 from .idx import images_and_labels, read_idx
 from .split import Pair
 
-TIMEOUT = 20
-"""Seconds without an answer after which a mirror is given up."""
+TIMEOUT = 600
+"""Seconds that the download of one file may take in all; then the mirror is given up."""
+SILENCE = 20
+"""Seconds without a byte after which a mirror is given up."""
+NEWS = 5
+"""Seconds between the lines that say how much has come."""
+LIMIT = 64 * 2**20
+"""Bytes that one file may have. The largest published one has 26 million."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +108,6 @@ def _find(folder: Path, name: str) -> Path:
 
 def _fetch(source: Source, name: str) -> Path:
     """The file in the data folder; downloaded first if it is not there or not whole."""
-    import urllib.request  # brings the whole of ssl with it, which nobody else needs
-
     chosen = os.environ.get("JITNET_DATA_DIR")
     folder = Path(chosen or cache_folder() / "data") / source.name
     file = folder / name
@@ -108,12 +115,11 @@ def _fetch(source: Source, name: str) -> Path:
         return file
     failures = []
     for mirror in source.mirrors:
+        progress.say(f"downloading {mirror}{name}")
         try:
-            progress.say(f"downloading {mirror}{name}")
-            with urllib.request.urlopen(mirror + name, timeout=TIMEOUT) as response:
-                content: bytes = response.read()
-        except OSError as error:  # no network, no such host, refused, timed out, 404
-            failures.append(f"{mirror}: {getattr(error, 'reason', error)}")
+            content = Download(mirror + name).wait()
+        except checks.Error as error:
+            failures.append(f"{mirror}: {error}")
             continue
         if not _is_whole(content, source, name):
             failures.append(f"{mirror}: {len(content)} bytes with the wrong checksum")
@@ -124,15 +130,63 @@ def _fetch(source: Source, name: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             with storage.replacing(file) as target:
                 target.write(content)
-        except OSError as error:
+        except (OSError, checks.Error) as error:
             raise checks.Error(
-                f"cannot keep {file}: {error.strerror}; set JITNET_DATA_DIR to a writable folder"
+                f"cannot keep {file}: {checks.reason(error)}; set JITNET_DATA_DIR to a writable folder"
             ) from None
         return file
     raise checks.Error(
         f"could not download {name} of {source.name} ({'; '.join(failures)}); connect to the network, or fetch the "
         f"four files elsewhere and put them into {folder}, or say where they are with path=FOLDER (--path FOLDER)"
     )
+
+
+class Download:
+    """A file on its way, received by a thread of its own, so that the time limit holds whatever the other side does.
+
+    A socket's time limit begins anew with each byte, so a server that drips could keep us for as long as it likes. The
+    thread that is given up ends with the next byte, or after `SILENCE`; it does not keep the program from ending.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._content = bytearray()
+        self._failure: Exception | None = None
+        self._until = time.monotonic() + TIMEOUT
+        self._thread = threading.Thread(target=self._receive, daemon=True)
+
+    def wait(self) -> bytes:
+        """The content, once it is there; meanwhile, some lines say how much.
+
+        Errors    ValueError with the reason why it did not come
+        """
+        self._thread.start()
+        while self._thread.is_alive():
+            self._thread.join(max(0.0, min(NEWS, self._until - time.monotonic())))
+            if self._thread.is_alive():
+                self._check()
+                progress.say(f"{len(self._content) / 1e6:.1f} MB so far")
+        if self._failure is not None:
+            why = getattr(self._failure, "reason", self._failure)  # of a URLError, which says little itself
+            raise checks.Error(checks.reason(why) if isinstance(why, Exception) else str(why))
+        return bytes(self._content)
+
+    def _check(self) -> None:
+        if len(self._content) > LIMIT:
+            raise checks.Error(f"more than {LIMIT} bytes, which no file of this data set has")
+        if time.monotonic() >= self._until:
+            raise checks.Error(f"{len(self._content)} bytes in {TIMEOUT} s, and no end")
+
+    def _receive(self) -> None:
+        import urllib.request  # brings the whole of ssl with it, which nobody else needs
+
+        try:
+            with urllib.request.urlopen(self._address, timeout=min(SILENCE, TIMEOUT)) as response:
+                while portion := response.read1(PORTION):
+                    self._content += portion
+                    self._check()
+        except Exception as error:  # no network, no such host, refused, silent, 404, no HTTP, too slow, too long
+            self._failure = error
 
 
 def _is_whole(content: bytes, source: Source, name: str) -> bool:
