@@ -25,6 +25,12 @@ def reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def described(error: BaseException) -> str:
+    """An exception in one line, with its name; of a long explanation, the beginning."""
+    name, text = type(error).__name__, " ".join(str(error).split()).rstrip(".")
+    return f"{name}: {text[:300]}" if text else name
+
+
 def shown(value: object) -> str:
     """A value as Python writes it, as far as it fits into a message."""
     try:

@@ -253,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"{error.filename or 'output'}: {error.strerror}" if error.strerror else str(error))
     except MemoryError as error:
-        return _complain(f"not enough memory ({error}); take a smaller file or network")
+        return _complain(f"not enough memory ({checks.reason(error)}); take a smaller file or network")
     except KeyboardInterrupt:
         print("jitnet: interrupted", file=sys.stderr)
         return 130

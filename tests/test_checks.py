@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jitnet
-from jitnet import Adam, Dense, Momentum, Network, backend
+from jitnet import Adam, Dense, Momentum, Network, backend, checks
 
 X, Y = np.ones((4, 3)), np.array([0, 1, 0, 1])
 
@@ -183,3 +183,33 @@ def test_backends_are_listed():
     assert backend.get("fast") is backend.get("fast")
     fast = backend.get("fast").kernels
     assert fast["matmul"] is jitnet.kernels.LADDERS["matmul"]["tile_parallel"]
+
+
+def test_an_exception_that_says_nothing_has_a_name():
+    """A colon is never followed by nothing."""
+    for error, reason, described in (
+        (MemoryError(), "MemoryError", "MemoryError"),
+        (AssertionError(), "AssertionError", "AssertionError"),
+        (ValueError("a\n  b"), "a b", "ValueError: a b"),
+        (KeyError("x"), "'x' is missing", "KeyError: 'x'"),
+        (
+            OSError(28, "No space left on device", "f"),
+            "No space left on device",
+            "OSError: [Errno 28] No space left on device: 'f'",
+        ),
+        (OSError("odd"), "odd", "OSError: odd"),
+        (RuntimeError("x" * 999), "x" * 999, "RuntimeError: " + "x" * 300),
+    ):
+        assert (checks.reason(error), checks.described(error)) == (reason, described)
+
+
+def test_values_in_messages():
+    for value, shown in (
+        (1.5, "1.5"),
+        ("x" * 999, "'" + "x" * 199 + "..."),
+        (10**5000, "a number of thousands of digits"),
+    ):
+        assert checks.shown(value) == shown
+    for value in (10**400, -(10**400), 10**5000, float("nan"), True, None, "1"):
+        with pytest.raises(jitnet.Error, match=r"lr is .*, but must be a number above 0"):
+            jitnet.SGD(value)

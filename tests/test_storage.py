@@ -171,6 +171,18 @@ def test_forged_files_are_refused(saved, tmp_path):
         assert "forged.npz" in str(caught.value), name
 
 
+@pytest.mark.parametrize("error", [MemoryError(), AssertionError(), RuntimeError("why")])
+def test_the_reason_is_said_or_the_name_of_the_error(saved, tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    path = tmp_path / "m.npz"
+    path.write_bytes(saved[1])
+    monkeypatch.setattr("jitnet.npz.Archive.array", fail)
+    with pytest.raises(jitnet.Error, match=rf"m\.npz .*: {str(error) or type(error).__name__}"):
+        jitnet.load(path)
+
+
 def test_files_that_are_no_models(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match="is no jitnet model"):

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .. import checks
+
 MARK = "jitnet-answer:"
 """What the answer's line begins with: Numba's settings can make it print to standard output too."""
 
@@ -58,14 +60,8 @@ def main() -> None:
     try:
         reply = {"answer": getattr(importlib.import_module(module), name)(*arguments)}
     except Exception as error:  # whatever it is, the one who asked wants to know
-        reply = {"error": one_line(error)}
+        reply = {"error": checks.described(error)}
     print("\n" + MARK + json.dumps(reply), flush=True)
-
-
-def one_line(error: Exception) -> str:
-    """An exception in one line; of a long explanation, the beginning."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 def _why(status: int, errors: str) -> str:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from .. import checks
 from ..progress import Report
 from .checkup.hardware import examine_compiler, examine_gpu, examine_threads
 from .checkup.items import NOTE, WRONG, Item
 from .checkup.packages import examine_extras, examine_jitnet, examine_needed, examine_python
 from .checkup.settings import examine_cache, examine_settings
-from .child import one_line
 
 EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
     "python": examine_python, "jitnet": examine_jitnet, "packages": examine_needed, "settings": examine_settings,
@@ -38,7 +38,7 @@ def examine(report: Report | None = None) -> dict[str, Any]:
         try:
             items += examination()
         except Exception as error:  # the patient may suffer from anything, and still wants to hear the rest
-            items.append(Item(name, WRONG, f"could not be examined: {one_line(error)}"))
+            items.append(Item(name, WRONG, f"could not be examined: {checks.described(error)}"))
     if report:
         report(len(EXAMINATIONS), len(EXAMINATIONS), "")
     states = [item.state for item in items]

@@ -107,7 +107,7 @@ def not_compiled(error: BaseException) -> str:
     """Why Numba did not compile it, if that is no error of Numba's own kind."""
     if isinstance(error, ImportError) and "scipy" in str(error):
         return "for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
-    return f"{type(error).__name__}: {one_line(str(error))}"
+    return checks.described(error)
 
 
 def one_line(text: str, most: int = 300) -> str:

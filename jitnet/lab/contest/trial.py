@@ -80,7 +80,7 @@ def _packed(name: str, function: loading.Function) -> bytes:
         return serialize.dumps(function)  # type: ignore[no-any-return]
     except Exception as error:
         raise checks.Error(
-            f"{name} cannot be sent to the process that tries it ({type(error).__name__}: {error}); "
+            f"{name} cannot be sent to the process that tries it ({checks.described(error)}); "
             "write it into a file and give 'file.py:function'"
         ) from None
 
@@ -166,7 +166,7 @@ class _Child:
         except checks.Error as error:
             return self.tell(error=str(error))
         except Exception as error:
-            return self.tell(error=f"{name} cannot be loaded where it is tried ({type(error).__name__}: {error})")
+            return self.tell(error=f"{name} cannot be loaded where it is tried ({checks.described(error)})")
         self.loaded = True
         case = oracle.case(operation, (1, 1, 1), dtype)
 

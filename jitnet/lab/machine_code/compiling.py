@@ -250,7 +250,7 @@ def _stated(options: str) -> dict[str, Any]:
         raise
     except Exception as error:
         raise checks.Error(
-            f"the options {options!r} are not what numba.njit takes: {type(error).__name__}: {error}; "
+            f"the options {options!r} are not what numba.njit takes: {checks.described(error)}; "
             "write them such as 'fastmath=True, parallel=True'"
         ) from None
     return stated
@@ -264,7 +264,7 @@ def _evaluated(expression: str) -> tuple[Any, ...]:
         return tuple(map(numba.typeof, values))
     except Exception as error:
         raise checks.Error(
-            f"the arguments {expression!r} cannot be evaluated: {type(error).__name__}: {error}; "
+            f"the arguments {expression!r} cannot be evaluated: {checks.described(error)}; "
             "they are Python, with the names of NumPy, such as 'ones(1000, float32), 3' or 'ones((64, 64), float32)'"
         ) from None
 
@@ -314,7 +314,7 @@ def main() -> None:
         except checks.Error as error:
             answer = {"error": " ".join(str(error).split())}
         except Exception as error:  # of Numba or LLVM; they are told like the others, in one line
-            answer = {"error": " ".join(f"{request['target']}: {type(error).__name__}: {error}".split())}
+            answer = {"error": f"{request['target']}: {checks.described(error)}"}
         if number == len(requests):
             answered.set()  # before the one who asked can hear it and go
         way_out.write(json.dumps(answer) + "\n")
