@@ -1,0 +1,128 @@
+"""How a loop is compiled shows in its machine code; the registry has each body under each compiler."""
+
+import re
+
+import numba
+import numpy as np
+import pytest
+from numba import prange
+
+from jitnet.kernels import LADDERS, SIGNATURES, jit
+from jitnet.kernels.ladders import operation, rung, yardstick
+
+
+def divide(x):
+    """A kernel that could raise, wait for the interpreter, and count references."""
+    x[0] = x[1] / x[2] + x[3] * x[4]
+
+
+def spread(x):
+    for i in prange(x.size):
+        x[i] = i
+
+
+def fill(x):
+    y = np.empty(x.size)
+    for i in range(x.size):
+        y[i] = i
+        x[i] = y[i]
+
+
+SIGNATURE = "(float64[::1],)"
+
+
+def llvm(kernel):
+    jit.compile_for(kernel, SIGNATURE)
+    (text,) = kernel.inspect_llvm().values()
+    return text
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+
+
+def test_the_options_of_a_kernel():
+    kernel = jit.compiled(divide)
+    text = llvm(kernel)
+    assert set(re.findall(r"= f(?:add|mul|div) (.*?) ?double", text)) == {"contract"}  # fuse a·b + c, and nothing else
+    assert "PyEval_SaveThread" in text  # other Python threads run meanwhile
+    assert "NRT_incref" not in text
+    assert "NRT_decref" not in text
+    assert "numba_parallel_for" not in text
+    x = np.array([0.0, 1.0, 0.0, 1.0, 1.0])
+    kernel(x)
+    assert x[0] == np.inf  # as in NumPy; no ZeroDivisionError
+
+
+def test_parallel_or_not():
+    assert "numba_parallel_for" in llvm(jit.compiled(spread, parallel=True))
+    assert "numba_parallel_for" not in llvm(jit.compiled(spread))
+
+
+def test_only_a_kernel_that_says_so_allocates():
+    x = np.zeros(3)
+    jit.compiled(fill, allocates=True)(x)
+    assert (x == [0, 1, 2]).all()
+    with pytest.raises(numba.core.errors.NumbaError):
+        jit.compiled(fill)(x)
+
+
+def test_what_needs_compiling():
+    kernel = jit.compiled(divide)
+    assert jit.needs_compiling(kernel, SIGNATURE)
+    jit.compile_for(kernel, SIGNATURE)
+    assert not jit.needs_compiling(kernel, SIGNATURE)
+    kernel._cache.flush()
+    assert not jit.needs_compiling(kernel, SIGNATURE)  # it is in this process
+    assert jit.needs_compiling(jit.compiled(divide), SIGNATURE)
+    assert not jit.needs_compiling(divide, SIGNATURE)
+    jit.compile_for(divide, SIGNATURE)  # interpreted: nothing to do
+
+
+def test_entry_points_are_for_one_signature():
+    kernel = jit.compiled(divide)
+    assert jit.entry_point(kernel, SIGNATURE) is kernel  # not compiled yet
+    jit.compile_for(kernel, SIGNATURE)
+    (overload,) = kernel.overloads.values()
+    assert jit.entry_point(kernel, SIGNATURE) is overload.entry_point
+    assert jit.entry_point(kernel, "(float32[::1],)") is kernel
+    assert jit.entry_point(divide, SIGNATURE) is divide
+
+
+def test_signatures():
+    assert jit.signature_for("T[:,::1], T, int64", np.dtype("float32")) == "(float32[:,::1], float32, int64,)"
+    assert jit.signature_for("T[::1]", np.dtype("float64")) == SIGNATURE
+
+
+def test_every_rung_is_registered_with_its_twin():
+    """The same body under another compiler, and nothing else."""
+    assert set(LADDERS) == set(SIGNATURES)
+    for ladder in LADDERS.values():
+        assert list(ladder)[:3] == ["python", "njit", "parallel"]
+        assert not jit.is_compiled(ladder["python"])
+        assert ladder["njit"].py_func is ladder["parallel"].py_func is ladder["python"]
+        for name, kernel in ladder.items():
+            if jit.is_compiled(kernel):
+                parallel = name == "parallel" or name.endswith("_parallel")
+                assert kernel.targetoptions["parallel"] == parallel
+                assert name in ("njit", "parallel") or ladder[name.removesuffix("_parallel")].py_func is kernel.py_func
+                assert parallel or name == "njit" or f"{name}_parallel" in ladder
+
+
+def test_registering(monkeypatch):
+    monkeypatch.setattr("jitnet.kernels.ladders.LADDERS", ladders := {})
+    monkeypatch.setattr("jitnet.kernels.ladders.SIGNATURES", signatures := {})
+    assert operation("T[::1]")(divide) is divide
+    assert rung("divide", "filled", allocates=True)(fill) is fill
+    assert rung("divide", "spread")(spread) is spread
+    assert yardstick("divide")(llvm) is llvm
+    assert signatures == {"divide": "T[::1]"}
+    (ladder,) = ladders.values()
+    names = ["python", "njit", "parallel", "filled", "filled_parallel", "spread", "spread_parallel", "numpy"]
+    assert list(ladder) == names
+    assert ladder["python"] is divide
+    assert ladder["numpy"] is llvm
+    options = {name: ladder[name].targetoptions for name in names[1:-1]}
+    assert [options[name]["parallel"] for name in options] == [False, True, False, True, False, True]
+    assert [options[name]["_nrt"] for name in options] == [False, False, True, True, False, False]
