@@ -1,17 +1,20 @@
 """Compiled code is kept between processes, and no kernel ever loads the code of another."""
 
 import hashlib
+import json
 import os
 import pickle
 import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 
-from jitnet.kernels import LADDERS, folder, jit
+from jitnet.kernels import LADDERS, cache, folder, jit, linking
 
 
 def run(code, *arguments, **environment):
@@ -73,6 +76,72 @@ def test_other_options_make_another_file(tmp_path):
         "1",
         "1",
     ]
+
+
+def first(x):
+    x[0] = 1
+
+
+def test_what_decides_the_name_of_a_file(tmp_path, monkeypatch):
+    """Whatever can change the machine code changes the name, and nothing else does."""
+    codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64", "skylake"))
+    signature = "(float32[::1],)"
+
+    def file(changed=None, options=(("fastmath", {"b", "a"}),), signature=signature, codegen=codegen, **code):
+        body = FunctionType(first.__code__.replace(**code), {})
+        for name, value in {"__module__": "m", "__qualname__": "q", **(changed or {})}.items():
+            setattr(body, name, value)
+        return cache.KernelCache(body, dict(options))._path(signature, codegen).name
+
+    edited = tmp_path / "edited.py"
+    edited.write_text("# another helper")
+    name = file()
+    assert name.startswith("first-")
+    assert name == file(signature=(numba.float32[::1],))
+    flags = {"fastmath": {"nsz", "contract", "arcp"}}  # the order of a set is another one in each process
+    assert cache.KernelCache(first, flags).options == {"fastmath": ["arcp", "contract", "nsz"]}
+    others = [
+        file({"__module__": "n"}), file({"__qualname__": "r"}), file(options=[("fastmath", {"a"})]), file(options=()),
+        file(signature="(float64[::1],)"), file(signature="(float32[:],)"), file(co_firstlineno=1),
+        file(co_code=first.__code__.co_code + b"\t\0"), file(co_filename=str(edited)),
+        file(codegen=SimpleNamespace(magic_tuple=lambda: ("x86_64", "znver4"))),
+    ]  # fmt: skip
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    assert file() == name
+    monkeypatch.setenv("NUMBA_OPT", "1")
+    others.append(file())
+    assert len({name, *others}) == len(others) + 1
+
+
+def test_the_hash_of_sources(tmp_path):
+    def write(**files):
+        for file in tmp_path.iterdir():
+            file.unlink()
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        return tmp_path
+
+    before = cache.hash_of_sources(write(a="x", b="y"), [1])
+    (tmp_path / "notes.txt").write_text("no source")
+    assert cache.hash_of_sources(tmp_path, [1]) == before
+    sources = {"a": "x"}, {"a": "xy", "b": ""}, {"a": "x", "c": "y"}, {"a": "xb.pyy"}
+    others = [cache.hash_of_sources(write(**files), [1]) for files in sources]
+    others += [cache.hash_of_sources(write(a="x", b="y"), [2]), cache.hash_of_sources(write(a="x", b="z"), [1])]
+    assert len({before, *others}) == 7
+    assert cache.kernels_folder() == folder.cache_folder() / f"kernels-{cache.SOURCES}"
+
+
+def test_types_of_linked_helpers_travel_as_text():
+    arrays = [
+        numba.types.Array(dtype, ndim, layout, readonly=readonly)
+        for dtype in (numba.float32, numba.float64, numba.int64)
+        for ndim in (1, 2) for layout in "CFA" for readonly in (False, True)
+    ]  # fmt: skip
+    for argument in [*arrays, numba.float32, numba.float64, numba.intp, numba.uint8, numba.types.boolean]:
+        text = json.dumps(linking._described(argument))
+        assert linking._type_of(json.loads(text)) == argument
+    with pytest.raises(numba.core.errors.NumbaNotImplementedError):
+        linking._described(numba.types.UniTuple(numba.int64, 2))
 
 
 def test_what_cannot_be_told_apart_is_not_kept(tmp_path):
@@ -272,7 +341,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path)
 def test_interpreted_with_jit_disabled(tmp_path):
     code = """
 import jitnet, numpy as np
-from jitnet.kernels import LADDERS, folder, jit
+from jitnet.kernels import LADDERS, cache, folder, jit, linking
 assert not any(jit.is_compiled(kernel) for ladder in LADDERS.values() for kernel in ladder.values())
 net = jitnet.Network(jitnet.Dense(3, 4, "tanh"), jitnet.Dense(4, 2, "softmax"), seed=0)
 print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
@@ -314,10 +383,17 @@ def test_cache_by_hand(tmp_path, monkeypatch):
     assert (x == 2).all()
     assert sum(again.stats.cache_hits.values()) == 1
     assert again._cache.cache_path.startswith(str(tmp_path))
+    other = Path(again._cache.cache_path) / f"twice_as_much-{'a' * 32}.kernel"
+    other.write_bytes(b"")
     again._cache.flush()
+    assert other.exists()
+    other.unlink()
     third = jit.compiled(twice)
     assert jit.needs_compiling(third, signature)
     third._cache.disable()
+    jit.compile_for(again, jit.signature_for("T[::1]", np.dtype("float32")))
+    assert jit.needs_compiling(third, jit.signature_for("T[::1]", np.dtype("float32")))
+    again._cache.flush()
     third(np.ones(3))
     assert list(tmp_path.rglob("*.kernel")) == []
     third._cache.enable()

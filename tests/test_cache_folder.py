@@ -80,6 +80,12 @@ def test_a_folder_that_others_can_write_to(path, level, mode):
     assert said(folder.kept, path) == (CODE, [])
 
 
+def test_the_fix_holds_in_every_working_folder(path, monkeypatch):
+    monkeypatch.chdir(path.parents[2])
+    path.parent.chmod(0o777)
+    assert folder.fault_of(path.parent.relative_to(path.parents[2]))[1] == f"chmod 700 {path.parent}"
+
+
 def test_a_folder_that_all_share_stays_as_it_is(path):
     """JITNET_CACHE_DIR=/tmp: others need that mode."""
     path.parent.parent.chmod(0o1777)
@@ -165,6 +171,7 @@ def test_windows_has_no_owners_to_look_at(path, monkeypatch):
     path.parent.chmod(0o777)
     path.chmod(0o666)
     monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(os, "geteuid")
     assert said(folder.kept, path) == (CODE, [])
     assert folder.temporary_cache_folder().name == "jitnet"
 

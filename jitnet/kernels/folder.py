@@ -82,7 +82,7 @@ def fault_of(folder: Path) -> tuple[str, str] | None:
             if stat.S_ISLNK(entries[0].st_mode):
                 entries.append(place.stat())
         except OSError:  # it is not there, or cannot be read: that shows when it is used
-            continue
+            return None
         for entry in entries:
             if _belongs_to_another(entry):
                 own = "set JITNET_CACHE_DIR to a folder of your own"
