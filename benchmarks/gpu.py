@@ -40,7 +40,7 @@ IN_A_ROW = 20
 TURN = 0.02
 """Seconds of one turn of a product, at least one call."""
 
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds of one product; a rung that needs more is left out at this size."""
 
 DEVICE = "cuda"
@@ -170,7 +170,7 @@ def product(given, size, operation):
             take(name, 2.0**-10 if tf32 else 2.0**-23, cublas, lambda: c.cpu().numpy())
     times = {
         name: timing.seconds / in_a_row[name]
-        for name, timing in in_turn(calls, given.rounds, seconds=TURN, most=6.0).items()
+        for name, timing in in_turn(calls, given.rounds, seconds=TURN, most=3.0).items()
     }
     for name, seconds in times.items():
         row = {"operation": operation, "size": size, "rung": name, "GFLOP/s": round(2e-9 * m * k * n / seconds)}

@@ -1,6 +1,6 @@
 """Lesson 11. The GPU: what does a card with thousands of threads wait for?
 
-The product again, by seven loops of jitnet/kernels/cuda/matmul.py, each of which says what one thread does. A card can
+The product again, by eight loops of jitnet/kernels/cuda/matmul.py, each of which says what one thread does. A card can
 multiply far faster than its memory can bring numbers, so each rung saves trips to memory. How many can be predicted
 with a pencil, and counted: jitnet compiles the loops for a card and, instruction by instruction, does what a card would
 do. No card is needed for that; whoever has one sees the speed too.
@@ -22,7 +22,7 @@ obstacle = gpu.obstacle()
 if importlib.util.find_spec("numba_cuda") is None:
     stop(f"this lesson needs no card, but {obstacle}")
 
-from jitnet.kernels.cuda import LADDERS, device, matmul  # noqa: E402
+from jitnet.kernels.cuda import LADDERS, device, matmul, pipelined  # noqa: E402
 from jitnet.lab.card import running, traffic  # noqa: E402
 from jitnet.lab.timing import in_turn  # noqa: E402
 
@@ -43,16 +43,18 @@ print("a card: the kernels are counted, and timed on it" if obstacle is None els
 # blocktile_2d   Each thread computes a patch of 8 × 8, and the tile is larger still.
 # vectorized     The same, but four numbers with one load.
 # warptile       The same, but those threads that are served together ask for what lies together.
+# pipelined      The same, but the next tile is on its way while this one is multiplied, and a thread computes 8 × 16.
 sides = {
     "naive": 1, "coalesced": 1, "shared": matmul.SIDE, "blocktile_1d": matmul.EDGE,
     "blocktile_2d": matmul.BLOCK, "vectorized": matmul.BLOCK, "warptile": matmul.BLOCK,
+    "pipelined": pipelined.LARGE.height,
 }  # fmt: skip
 predicted = {name: 2 / side for name, side in sides.items()}
 
 # %% Are they right?
 # The interpreter runs all threads of a block side by side, and stops if one reads what is not there, or what another
 # may not have written yet.
-# > all seven are right: True
+# > all eight are right: True
 rng = np.random.default_rng(0)
 A, B = (rng.standard_normal((65, 65)).astype(np.float32) for _ in range(2))
 right = []
@@ -60,7 +62,7 @@ for name in sides:
     C = np.full((65, 65), np.nan, np.float32)
     running.run(LADDERS["matmul"][name], A, B, C)
     right.append(np.allclose(C, A.astype(float) @ B, atol=1e-4))
-print(f"all seven are right: {all(right)}")
+print(f"all eight are right: {all(right)}")
 
 # %% Counted
 # The memory sends 32 bytes at a time, 8 numbers, whether one thread wants of them or all eight. 32 threads, a warp, are
@@ -72,18 +74,20 @@ print(f"all seven are right: {all(right)}")
 # > blocktile_2d: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
 # > vectorized: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
 # > warptile: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
+# > pipelined: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
 counted = {name: traffic.each("matmul", traffic.count("matmul", name)) for name in sides}
 for name, found in counted.items():
     print(f"{name}: {predicted[name]:g} reads for each multiply-add predicted, {found['numbers']:g} counted; "
           f"{found['bytes']:g} bytes are sent for them")  # fmt: skip
 
 # %% What is left to wait for
-# Why are the last three not alike, then? Because global memory is not all. A multiply-add also needs its numbers from
+# Why are the last four not alike, then? Because global memory is not all. A multiply-add also needs its numbers from
 # shared memory, and is one instruction among others: loads, addresses, comparisons. Each takes a turn.
 # > blocktile_2d: 0.625 trips to shared memory for each multiply-add of a warp
 # > vectorized: 0.375 trips to shared memory for each multiply-add of a warp
 # > warptile: 0.25 trips to shared memory for each multiply-add of a warp
-for name in list(sides)[-3:]:
+# > pipelined: 0.1875 trips to shared memory for each multiply-add of a warp
+for name in list(sides)[-4:]:
     print(f"{name}: {counted[name]['shared']:g} trips to shared memory for each multiply-add of a warp")
 
 

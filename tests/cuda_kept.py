@@ -37,7 +37,7 @@ def bind(self):
 
 if "broken" in sys.argv:  # another version of Numba's
     kept._Kernel._rebuild = None
-launch = LADDERS["layer"]["warptile"].launches["large" in sys.argv]
+launch = LADDERS["layer"]["pipelined"].launches[0 if "large" in sys.argv else 2]
 with (
     mock.patch.object(dispatcher, "get_current_device", return_value=card),
     mock.patch.object(kept.cuda, "get_current_device", return_value=card),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from jitnet import Error
-from jitnet.kernels.cuda import LADDERS, warptile
+from jitnet.kernels.cuda import LADDERS
 from jitnet.kernels.cuda.device import cuda
+from jitnet.kernels.cuda.pipelined import ThreeSizes
 from jitnet.lab import ladder, oracle
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (8, 12, 4), (33, 5, 6)]
@@ -31,10 +32,11 @@ def test_rung_equals_the_formula(operation, rung):
 
 
 @pytest.mark.parametrize("operation", BY_TILE)
-def test_large_tiles_too(operation, monkeypatch):
-    monkeypatch.setattr(warptile, "ENOUGH", 0)
+@pytest.mark.parametrize("size", [0, 1])
+def test_larger_tiles_too(operation, size, monkeypatch):
+    monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[size](*arguments))
     for shape in [(3, 2, 9), (36, 5, 68), (5, 34, 6)]:
-        check(operation, "warptile", shape)
+        check(operation, "pipelined", shape)
 
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
@@ -46,8 +48,9 @@ def test_tensor_cores(operation):
 
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "sgd"])
-def test_both_sizes_of_tile_and_every_rung_add_up_in_the_same_order(operation):
+def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
     """On a card all are fused multiply-adds in the order of k; here none is fused."""
+    monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[0](*arguments))
     results = set()
     for rung in (LADDERS[name][rung] for name, rung in RUNGS if name == operation):
         case = oracle.case(operation, (7, 19, 5), "float32")

@@ -57,16 +57,18 @@ def test_what_rungs_say_of_their_reads(products):
     """The docstrings: reads of each number, trips, and reads of shared memory for each multiply-add."""
     found = {rung["name"]: rung for rung in products["matmul"]}
     sides = {"naive": 1, "coalesced": 1, "shared": 32, "blocktile_1d": 64}
-    sides |= dict.fromkeys(("blocktile_2d", "vectorized", "warptile"), 128)
+    sides |= dict.fromkeys(("blocktile_2d", "vectorized", "warptile", "pipelined"), 128)
     assert {name: found[name]["numbers"] for name in sides} == {name: 2 / side for name, side in sides.items()}
     assert (found["naive"]["bytes"], found["coalesced"]["bytes"]) == (33, 5)  # 32 + 1 and 4 + 1 sectors for 32 threads
     for name in list(sides)[2:]:
         assert found[name]["bytes"] == 4 * found[name]["numbers"]  # all that is sent is used
     assert found["shared"]["shared"] == 2
     assert found["blocktile_1d"]["shared"] == 9 / 8
-    waits = [found[name]["shared"] for name in ("shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile")]
+    by_shared = "shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile", "pipelined"
+    waits = [found[name]["shared"] for name in by_shared]
     assert waits == sorted(waits, reverse=True)
     assert found["warptile"]["shared"] == 16 / 64  # 4 loads of 4 trips for 64 multiply-adds: none collides
+    assert found["pipelined"]["shared"] == 24 / 128
 
 
 def test_each_rung_wastes_fewer_instructions_than_the_last(products):
@@ -96,7 +98,7 @@ def test_launches_of_a_rung_count_by_all_of_their_blocks():
 def test_only_the_terms_of_a_product_are_its_multiply_adds():
     """An activation is made of such instructions, too."""
     (found,) = traffic.ladder("layer")["rungs"]
-    assert found["numbers"] == pytest.approx(2 / 128 + 16 / 64 / 128)  # 16 threads, one above the other, load each bias
+    assert found["numbers"] == pytest.approx(2 / 128 + 128 / 64 / 128)  # each number of a column asks for its bias
 
 
 def test_a_rung_that_there_is_not():

@@ -16,8 +16,9 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet import backend, gpu
 from jitnet.gpu import epoch
-from jitnet.kernels.cuda import LADDERS, clock, warptile
-from jitnet.kernels.cuda.ladders import Launch, Rung
+from jitnet.kernels.cuda import LADDERS, clock
+from jitnet.kernels.cuda.ladders import Launch, Rung, recording
+from jitnet.kernels.cuda.pipelined import ThreeSizes
 from jitnet.lab import oracle
 from jitnet.lab.card.executing import execute
 from jitnet.lab.card.running import program_of, run
@@ -44,26 +45,49 @@ def test_rung_equals_the_formula(operation, name):
             check(operation, name, shape)
 
 
+SIZES = {"large": 0, "medium": 1, "small": 2}
+"""Of the tile of `pipelined`: which of its launches."""
+
+
+def force(monkeypatch, size):
+    """Take tiles of this size, however small the output is."""
+    monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[SIZES[size]](*arguments))
+
+
 @pytest.mark.parametrize("operation", BY_TILE)
-def test_large_tiles_too(operation, monkeypatch):
-    monkeypatch.setattr(warptile, "ENOUGH", 0)
+@pytest.mark.parametrize("size", ["large", "medium"])
+def test_larger_tiles_too(operation, size, monkeypatch):
+    force(monkeypatch, size)
     for shape in [(3, 2, 9), (128, 16, 128), (129, 33, 132)]:
-        check(operation, "warptile", shape)
+        check(operation, "pipelined", shape)
+
+
+def test_the_size_of_the_output_decides_on_the_tile():
+    launches = LADDERS["matmul"]["pipelined"].launches
+    for shape, chosen in (((64, 9), 2), ((640, 639), 1), ((639, 576), 2), ((1280, 1279), 0), ((1152, 1280), 1)):
+        taken = [launch.blocks(None, None, np.empty(shape, np.float32)) for launch in launches]
+        with recording() as calls:
+            LADDERS["matmul"]["pipelined"].body(
+                *(np.empty((n, n), np.float32) for n in (1, 1)), np.empty(shape, np.float32)
+            )
+        assert [(launch, blocks) for launch, blocks, _ in calls] == [(launches[chosen], taken[chosen])]
 
 
 @pytest.mark.parametrize("operation", PRODUCTS)
 def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
     """Just not whole, in matrices that lie in quads: the next number, or the next four, are not there."""
     for shape in [(124, 31, 124), (31, 124, 124)]:
-        for name, enough in [("vectorized", 0), ("warptile", 0), ("warptile", 10**9), ("tensorcore", 0)]:
-            monkeypatch.setattr(warptile, "ENOUGH", enough)
+        for name in ("vectorized", "warptile", "tensorcore"):
             check(operation, name, shape)
+        for size in SIZES:
+            force(monkeypatch, size)
+            check(operation, "pipelined", shape)
 
 
 def test_older_cards_too():
     """The compiler is asked for other instructions, and finds other ways."""
     for operation in PRODUCTS:
-        for name in ("vectorized", "warptile", "tensorcore"):
+        for name in ("vectorized", "warptile", "pipelined", "tensorcore"):
             check(operation, name, (33, 20, 36), capability=(8, 0))
 
 
@@ -80,14 +104,22 @@ def test_blocks_may_run_in_any_order(operation):
 
 
 @pytest.mark.parametrize("operation", PRODUCTS)
-def test_all_rungs_in_float32_and_both_tiles_give_the_same_bits(operation, monkeypatch):
-    """All are fused multiply-adds in the order of k."""
+def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
+    """All are fused multiply-adds in the order of k, but for the small tile, which cuts the sum into parts."""
     results = set()
-    for enough in (0, 10**9):
-        monkeypatch.setattr(warptile, "ENOUGH", enough)
+    for size in ("large", "medium"):
+        force(monkeypatch, size)
         for name in (name for name in LADDERS[operation] if name != "tensorcore"):
-            results.add(check(operation, name, (7, 37, 5)).outputs[0].tobytes())
+            results.add(check(operation, name, (37, 41, 43)).outputs[0].tobytes())
     assert len(results) == 1
+    force(monkeypatch, "small")
+    assert check(operation, "pipelined", (37, 41, 43)).outputs[0].tobytes() not in results
+
+
+@pytest.mark.parametrize("k", [1, 7, 8, 9, 127, 128, 129, 300])
+def test_the_parts_of_a_sum_that_is_cut(k):
+    """Groups of threads that have terms, a part of them, and none."""
+    check("matmul", "pipelined", (17, k, 16))
 
 
 @pytest.mark.parametrize("operation", PRODUCTS)

@@ -86,7 +86,7 @@ def test_the_card(page, page_file):
         counts = card["explanations"][name]["counts"]
         assert f"{counts['per_load']:.3g}" in row.inner_text().split("\t")
     assert "reuse: 0.5 multiply-adds for each number fetched" in section.locator("tbody").first.inner_text()
-    assert section.locator("tbody").nth(-2).locator(".bad").count() == 0  # warptile
+    assert section.locator("tbody").nth(-2).locator(".bad").count() == 0  # pipelined
     if card["obstacle"]:
         assert f"Not yet measured on a card: {card['obstacle']}." in section.inner_text()
 

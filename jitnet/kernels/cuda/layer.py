@@ -5,7 +5,7 @@
     gradients    dW    = Xᵀ·delta,    db = Σ_rows delta
     descend      W     ← W − lr·Xᵀ·delta,    b ← b − lr·Σ_rows delta
 
-The products are those of `warptile.py`; column sums are a launch of their own.
+The products are those of `pipelined.py`; column sums are a launch of their own.
 """
 
 from typing import Any
@@ -16,80 +16,109 @@ from ..legend import Matrix, Vector
 from .activation import activated, slope
 from .device import SIMULATED, block, cuda, device, thread, transposed
 from .ladders import FLOAT, INT, MATRIX, TRANSPOSED, VECTOR, Kernel, Launch, rung
-from .matmul import WARPTILE
+from .matmul import PIPELINED
+from .pipelined import ThreeSizes
 from .tiles import corner, take
-from .warptile import TwoSizes, WarpTile
+from .warptile import WarpTile
+
+
+def for_each_row(tile: WarpTile, step: Any) -> Any:
+    """rows(given, i, j, sums): step(given, i, j, first, sums) for each row of C of which a thread has numbers.
+
+    C[i, j] is the first of them, sums[first] what the thread has there; further quads of the row are 32 columns apart.
+    The rows are halved down to one, and there is no loop: the compiler would leave it, and with it the sums in memory.
+    """
+
+    def rows_from(start: int, count: int) -> Any:
+        if count == 1:
+            down, first = start // 4 * 16 + start % 4, start * 4 * tile.across
+
+            @device
+            def rows(given, i, j, sums):
+                step(given, i + down, j, first, sums)
+
+        else:
+            upper, lower = rows_from(start, count // 2), rows_from(start + count // 2, count // 2)
+
+            @device
+            def rows(given, i, j, sums):
+                upper(given, i, j, sums)
+                lower(given, i, j, sums)
+
+        return rows
+
+    return rows_from(0, 4 * tile.down)
 
 
 def layer_with(tile: WarpTile) -> Kernel:
-    height, width, count, across, sum_up = tile.height, tile.width, tile.sums, tile.across, tile.sum_up
+    height, width, count, sum_up = tile.height, tile.width, tile.sums, tile.sum_up
     place, put_sums = tile.place, tile.put_sums
-    columns = 4 * across
+    columns = 4 * tile.across
+
+    @device
+    def activate_row(given, i, j, first, sums):
+        b, f = given
+        for c in range(columns):
+            at = j + c // 4 * 32 + c % 4
+            bias = b[at] if at < b.size else float32(0)  # without a bias, b is empty
+            sums[first + c] = activated(f, sums[first + c] + bias)
+
+    activate = for_each_row(tile, activate_row)
 
     def layer(X, W, b, f, A):
         sums = cuda.local.array(count, float32)
-        bias = cuda.local.array(columns, float32)
         i0, j0 = corner(A, height, width)
         sum_up(X, W, i0, j0, sums)
         i, j = place(i0, j0)
-        for c in range(columns):
-            at = j + c // 4 * 32 + c % 4
-            bias[c] = b[at] if at < b.size else float32(0)  # without a bias, b is empty
-        for r in range(count // columns):
-            for c in range(columns):
-                sums[r * columns + c] += bias[c]
-        for s in range(count):
-            sums[s] = activated(f, sums[s])
+        activate((b, f), i, j, sums)
         put_sums(A, i, j, sums)
 
     return layer
 
 
-LAYER = TwoSizes(layer_with, [MATRIX, MATRIX, VECTOR, INT, MATRIX])
+LAYER = ThreeSizes(layer_with, [MATRIX, MATRIX, VECTOR, INT, MATRIX])
 
 
-@rung("layer", "warptile", *LAYER.launches)
+@rung("layer", "pipelined", *LAYER.launches)
 def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """X·W by warp tiles; bias and activation are applied in registers: saves writing Z and reading it again."""
+    """X·W by pipelined tiles; bias and activation are applied in registers: saves writing Z and reading it again."""
     LAYER(X, W, b, f, A)
 
 
 def delta_with(tile: WarpTile) -> Kernel:
-    height, width, count, down, across, sum_up = (
-        tile.height, tile.width, tile.sums, tile.down, tile.across, tile.sum_up,
-    )  # fmt: skip
+    height, width, count, across, sum_up = tile.height, tile.width, tile.sums, tile.across, tile.sum_up
     place, put_sums = tile.place, tile.put_sums
 
     @device
-    def times_slope(f, A, i, j, p, sums):
-        for r in range(4):
-            for q in range(across):
-                s = ((4 * p + r) * across + q) * 4
-                a0, a1, a2, a3 = take(A, i + 16 * p + r, j + 32 * q)
-                sums[s] *= slope(f, a0)
-                sums[s + 1] *= slope(f, a1)
-                sums[s + 2] *= slope(f, a2)
-                sums[s + 3] *= slope(f, a3)
+    def times_slope_of_row(given, i, j, first, sums):
+        A, f = given
+        for q in range(across):
+            s = first + 4 * q
+            a0, a1, a2, a3 = take(A, i, j + 32 * q)
+            sums[s] *= slope(f, a0)
+            sums[s + 1] *= slope(f, a1)
+            sums[s + 2] *= slope(f, a2)
+            sums[s + 3] *= slope(f, a3)
+
+    times_slope = for_each_row(tile, times_slope_of_row)
 
     def delta(delta_next, W_nextT, A, f, delta):
         sums = cuda.local.array(count, float32)
         i0, j0 = corner(delta, height, width)
         sum_up(delta_next, W_nextT, i0, j0, sums)
         i, j = place(i0, j0)
-        times_slope(f, A, i, j, 0, sums)
-        if down == 2:  # no loop: the compiler would leave one so large, and with it the sums in memory
-            times_slope(f, A, i, j, 1, sums)
+        times_slope((A, f), i, j, sums)
         put_sums(delta, i, j, sums)
 
     return delta
 
 
-DELTA = TwoSizes(delta_with, [MATRIX, TRANSPOSED, MATRIX, INT, MATRIX])
+DELTA = ThreeSizes(delta_with, [MATRIX, TRANSPOSED, MATRIX, INT, MATRIX])
 
 
-@rung("delta", "warptile", *DELTA.launches)
+@rung("delta", "pipelined", *DELTA.launches)
 def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """delta_next·W_nextᵀ by warp tiles, times the slope of f in registers: saves a trip of delta to memory and back."""
+    """delta_next·W_nextᵀ by pipelined tiles, times f' in registers: saves writing delta and reading it again."""
     DELTA(delta_next, transposed(W_next), A, f, delta)
 
 
@@ -141,42 +170,45 @@ COLUMN_SUMS = Launch(column_sums, [MATRIX, VECTOR], COLUMNS * LANES, _blocks_of_
 DESCEND_BIAS = Launch(descend_bias, [MATRIX, FLOAT, FLOAT, VECTOR], COLUMNS * LANES, _blocks_of_columns)
 
 
-@rung("gradients", "warptile", *WARPTILE["matmul_tn"].launches, COLUMN_SUMS, writes=2)
+@rung("gradients", "pipelined", *PIPELINED["matmul_tn"].launches, COLUMN_SUMS, writes=2)
 def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Xᵀ·delta by warp tiles, which read X by columns where it lies; then the sums of the columns of delta."""
-    WARPTILE["matmul_tn"](transposed(X), delta, dW)
+    """Xᵀ·delta by pipelined tiles, which read X by columns where it lies; then the sums of the columns of delta."""
+    PIPELINED["matmul_tn"](transposed(X), delta, dW)
     COLUMN_SUMS(delta, db)
 
 
 def descend_with(tile: WarpTile) -> Kernel:
-    height, width, count, down, across, sum_up = (
-        tile.height, tile.width, tile.sums, tile.down, tile.across, tile.sum_up,
-    )  # fmt: skip
+    height, width, count, across, sum_up = tile.height, tile.width, tile.sums, tile.across, tile.sum_up
     place, put_sums = tile.place, tile.put_sums
+
+    @device
+    def step_of_row(given, i, j, first, sums):
+        W, lr, weight_decay = given
+        for q in range(across):
+            s = first + 4 * q
+            w0, w1, w2, w3 = take(W, i, j + 32 * q)
+            sums[s] = w0 - lr * (sums[s] + weight_decay * w0)
+            sums[s + 1] = w1 - lr * (sums[s + 1] + weight_decay * w1)
+            sums[s + 2] = w2 - lr * (sums[s + 2] + weight_decay * w2)
+            sums[s + 3] = w3 - lr * (sums[s + 3] + weight_decay * w3)
+
+    step = for_each_row(tile, step_of_row)
 
     def descend(Xt, delta, lr, weight_decay, W):
         sums = cuda.local.array(count, float32)
         i0, j0 = corner(W, height, width)
         sum_up(Xt, delta, i0, j0, sums)
         i, j = place(i0, j0)
-        for p in range(down):
-            for r in range(4):
-                for q in range(across):
-                    s = ((4 * p + r) * across + q) * 4
-                    w0, w1, w2, w3 = take(W, i + 16 * p + r, j + 32 * q)
-                    sums[s] = w0 - lr * (sums[s] + weight_decay * w0)
-                    sums[s + 1] = w1 - lr * (sums[s + 1] + weight_decay * w1)
-                    sums[s + 2] = w2 - lr * (sums[s + 2] + weight_decay * w2)
-                    sums[s + 3] = w3 - lr * (sums[s + 3] + weight_decay * w3)
+        step((W, lr, weight_decay), i, j, sums)
         put_sums(W, i, j, sums)
 
     return descend
 
 
-DESCEND = TwoSizes(descend_with, [TRANSPOSED, MATRIX, FLOAT, FLOAT, MATRIX])
+DESCEND = ThreeSizes(descend_with, [TRANSPOSED, MATRIX, FLOAT, FLOAT, MATRIX])
 
 
-@rung("descend", "warptile", *DESCEND.launches, DESCEND_BIAS, writes=2)
+@rung("descend", "pipelined", *DESCEND.launches, DESCEND_BIAS, writes=2)
 def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
     """Gradient and step in one: saves writing dW and reading it again. W is read once and written once."""
     DESCEND(transposed(X), delta, lr, weight_decay, W)

@@ -1,26 +1,17 @@
-"""The tile of the top rungs: the sums of a block, laid out by warps, for a product and for what comes after it.
+"""The tile by warps: the sums of a block, laid out so that the threads of a warp are served together.
 
 The 32 threads of a warp are served by shared memory together. Here they stand 4 × 8, and each computes squares of 4 × 4
 numbers, `down` × `across` of them, 16 rows and 32 columns apart: one load of a quad of B for every lane is then 128
 bytes in a row, and one of A four quads that eight lanes share, so no lane waits for another.
-
-Two sizes: LARGE reads each number least often, SMALL makes enough blocks of a small product for all of the card. Both
-add up in the order of k, so they give the same bits.
 """
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numba import float32
 
 from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread
-from .ladders import Kernel, Launch
 from .quads import load4
-from .tiles import copy_quads, number_of_tiles, put
-
-ENOUGH = 64
-"""Tiles of the large size, from which on it is taken."""
+from .tiles import copy_quads, put
 
 
 class WarpTile(NamedTuple):
@@ -100,27 +91,4 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
     return WarpTile(height, width, threads, down, across, count, sum_up, place, put_sums)
 
 
-LARGE = warp_tile(32, 64, 8, 2, 2) if SIMULATED else warp_tile(128, 128, 16, 2, 2)
-SMALL = warp_tile(16, 32, 8, 1, 1) if SIMULATED else warp_tile(32, 32, 32, 1, 1)
-
-
-class TwoSizes:
-    """A kernel for either size of tile; the last argument, which is what it writes, decides."""
-
-    def __init__(self, kernel_with: Callable[[WarpTile], Kernel], types: list[str]) -> None:
-        self.small, self.large = (self._launch(kernel_with, types, tile) for tile in (SMALL, LARGE))
-        self.launches = self.small, self.large
-
-    @staticmethod
-    def _launch(kernel_with: Callable[[WarpTile], Kernel], types: list[str], tile: WarpTile) -> Launch:
-        return Launch(
-            kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile), 512 // tile.threads
-        )  # fmt: skip
-
-    def __call__(self, *arguments: Any) -> None:
-        many = number_of_tiles(LARGE.height, LARGE.width, arguments[-1]) >= ENOUGH
-        (self.large if many else self.small)(*arguments)
-
-
-def _tiles_of_last(tile: WarpTile, *arguments: Any) -> int:
-    return number_of_tiles(tile.height, tile.width, arguments[-1])
+TILE = warp_tile(32, 64, 8, 2, 2) if SIMULATED else warp_tile(128, 128, 16, 2, 2)

@@ -74,6 +74,16 @@ def _shift(direction: Callable[..., Values]) -> Callable[[Values, Values], Value
     return shift
 
 
+def _inserted(a: Values, b: Values, first: Values, count: Values) -> Values:
+    """b with its `count` bits from `first` on replaced by the lowest of a; what reaches beyond b is dropped."""
+    width = 8 * b.dtype.itemsize
+    mask = np.asarray(
+        [((1 << int(c) % 256) - 1) << int(f) % 256 & (1 << width) - 1 for f, c in np.broadcast(first, count)]
+    )
+    mask = mask.astype(b.dtype).reshape(np.broadcast(first, count).shape)
+    return (b & ~mask) | (_shift(np.left_shift)(a, first) & mask)
+
+
 def _quotient(a: Values, b: Values) -> Values:
     return np.floor_divide(a - np.fmod(a, b), b)  # towards zero
 
@@ -113,6 +123,8 @@ def meaning(opcode: tuple[str, ...]) -> Meaning:
         return Meaning(lambda a, b, chosen: np.where(chosen, a, b), (of, of, np.bool_), of)
     if name in ("shl", "shr"):
         return Meaning(_shift(np.left_shift if name == "shl" else np.right_shift), (of, np.uint32), of)
+    if name == "bfi":
+        return Meaning(_inserted, (of, of, np.uint32, np.uint32), of)
     if name == "cvta":
         return Meaning(np.asarray, (of,), of)
     if name == "cvt":

@@ -1,0 +1,254 @@
+"""The tiles of the top rung: memory answers while the tile before is multiplied, and there are three sizes.
+
+A block that copies a tile, waits, multiplies and copies the next leaves its arithmetic idle while memory answers. Here
+shared memory has room for two tiles of each factor. While one is multiplied, the next is on its way into registers; it
+is stored into the other place, and one barrier serves both. With registers to spare, a thread computes 8 × 16 numbers,
+so shared memory is asked for 24 numbers per 128 multiply-adds. Lanes stand in pairs, rows apart, so that the 8 lanes
+that shared memory serves together want two quads of A and four of B, and none of them twice.
+
+LARGE reads each number least often, MEDIUM makes enough blocks of a middling product, and SMALL (`split_tile`) enough
+of a small one: there the sum over k is cut into parts, since a sum of 784 terms one after the other takes a block
+longer than all the rest. So SMALL rounds differently from the others; which one is taken depends on the size of the
+output alone, so the bits are the same from run to run.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from numba import float32
+
+from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, natural, thread
+from .ladders import Kernel, Launch
+from .quads import by_rows, in_quads, load4, store4
+from .tiles import number_of_tiles, place_of_quad, put, quad_of
+from .warptile import WarpTile, copy_quads
+
+MANY = 100
+"""Tiles of a size from which on it is taken: enough blocks for the multiprocessors of a large GPU (132 on an H200)."""
+
+NOWHERE = 1 << 30
+"""A row beyond every matrix: what is put there is not written."""
+
+
+def copies(rows: int, columns: int, threads: int) -> tuple[int, Any, Any]:
+    """How a block copies tiles of that size: numbers that each thread holds meanwhile, `fetch` and `lay`.
+
+    fetch(A, r0, c0, held)    held = the thread's part of the tile of A that begins at A[r0, c0], 0 beyond the edge
+    lay(A, held, tile, at)    that part into shared memory, from row `at` of it on
+    """
+    quads = rows * columns // threads // 4
+
+    @device
+    def fetch(A, r0, c0, held):
+        inside = r0 + rows <= A.shape[0] and c0 + columns <= A.shape[1]
+        if inside and in_quads(A):
+            for s in range(quads):
+                r, c = place_of_quad(A, rows, columns, s * threads + thread())
+                held[4 * s], held[4 * s + 1], held[4 * s + 2], held[4 * s + 3] = load4(A, r0 + r, c0 + c)
+        elif inside:
+            for s in range(quads):
+                r, c = place_of_quad(A, rows, columns, s * threads + thread())
+                i, j = natural(r0 + r), natural(c0 + c)
+                for n in range(4):
+                    held[4 * s + n] = A[i, j + n] if by_rows(A) else A[i + n, j]
+        else:
+            for s in range(quads):
+                r, c = place_of_quad(A, rows, columns, s * threads + thread())
+                held[4 * s], held[4 * s + 1], held[4 * s + 2], held[4 * s + 3] = quad_of(A, r0 + r, c0 + c)
+
+    @device
+    def lay(A, held, tile, at):
+        for s in range(quads):
+            r, c = place_of_quad(A, rows, columns, s * threads + thread())
+            for n in range(4):
+                if by_rows(A):
+                    tile[at + r, c + n] = held[4 * s + n]
+                else:
+                    tile[at + r + n, c] = held[4 * s + n]
+
+    return 4 * quads, fetch, lay
+
+
+def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) -> WarpTile:
+    """A tile by warps, as in `warptile.py`, but with two places for each factor."""
+    warps_across = width // (32 * across)
+    threads = height // (16 * down) * warps_across * WARP
+    places, padded_height, padded_width = 2 * depth, height + 4, width + 4
+    count = 16 * down * across
+    n_a, n_b = 4 * down, 4 * across
+    held_a, fetch_a, lay_a = copies(depth, height, threads)
+    held_b, fetch_b, lay_b = copies(depth, width, threads)
+
+    @device
+    def place(i0, j0):
+        warp, lane = thread() // WARP, thread() % WARP
+        i = warp // warps_across * (16 * down) + lane // 16 * 8 + lane % 2 * 4
+        j = warp % warps_across * (32 * across) + lane % 16 // 2 * 4
+        return i0 + i, j0 + j
+
+    @device
+    def add_term(As, Bs, k, i, j, a, b, sums):
+        for p in range(down):
+            a[4 * p], a[4 * p + 1], a[4 * p + 2], a[4 * p + 3] = load4(As, k, i + 16 * p)
+        for q in range(across):
+            b[4 * q], b[4 * q + 1], b[4 * q + 2], b[4 * q + 3] = load4(Bs, k, j + 32 * q)
+        for r in range(n_a):
+            for c in range(n_b):
+                sums[r * n_b + c] += a[r] * b[c]
+
+    @device
+    def sum_up(A, B, i0, j0, sums):
+        As = cuda.shared.array((places, padded_height), float32, alignment=ALIGNMENT)
+        Bs = cuda.shared.array((places, padded_width), float32, alignment=ALIGNMENT)
+        a = cuda.local.array(n_a, float32)
+        b = cuda.local.array(n_b, float32)
+        of_a = cuda.local.array(held_a, float32)
+        of_b = cuda.local.array(held_b, float32)
+        for s in range(count):
+            sums[s] = float32(0)
+        i, j = place(0, 0)
+        fetch_a(A.T, 0, i0, of_a)
+        fetch_b(B, 0, j0, of_b)
+        lay_a(A.T, of_a, As, 0)
+        lay_b(B, of_b, Bs, 0)
+        cuda.syncthreads()
+        k0 = at = 0
+        while k0 < A.shape[1]:
+            k0 += depth
+            if k0 < A.shape[1]:
+                fetch_a(A.T, k0, i0, of_a)
+                fetch_b(B, k0, j0, of_b)
+            k = at
+            while k < at + depth:  # eight terms at a time, by hand: the compiler leaves a loop as large as this alone
+                add_term(As, Bs, k, i, j, a, b, sums)
+                add_term(As, Bs, k + 1, i, j, a, b, sums)
+                add_term(As, Bs, k + 2, i, j, a, b, sums)
+                add_term(As, Bs, k + 3, i, j, a, b, sums)
+                add_term(As, Bs, k + 4, i, j, a, b, sums)
+                add_term(As, Bs, k + 5, i, j, a, b, sums)
+                add_term(As, Bs, k + 6, i, j, a, b, sums)
+                add_term(As, Bs, k + 7, i, j, a, b, sums)
+                k += 8
+            at = depth - at
+            lay_a(A.T, of_a, As, at)
+            lay_b(B, of_b, Bs, at)
+            cuda.syncthreads()
+
+    @device
+    def put_sums(C, i, j, sums):
+        for p in range(down):
+            for r in range(4):
+                for q in range(across):
+                    s = ((4 * p + r) * across + q) * 4
+                    put(C, i + 16 * p + r, j + 32 * q, sums[s], sums[s + 1], sums[s + 2], sums[s + 3])
+
+    return WarpTile(height, width, threads, down, across, count, sum_up, place, put_sums)
+
+
+def split_tile(side: int, groups: int, share: int) -> WarpTile:
+    """A square tile whose sum over k is cut into parts: of each groups·share terms, a group of threads adds `share`.
+
+    Each group has sums for the whole tile. In the end they are added up, the second half of the groups to the first,
+    then the second quarter, and so on, always in the same order; the first group has them, and what comes after is
+    done by it alone.
+    """
+    across = side // 4
+    group_threads = across * across
+    threads, depth, padded = groups * group_threads, groups * share, side + 4
+
+    @device
+    def place(i0, j0):
+        t = thread()
+        i = t // across * 4 if t < group_threads else NOWHERE
+        return i0 + i, j0 + t % across * 4
+
+    @device
+    def add_up(tiles, group, i, j, sums):
+        """Sums of all groups to the first; `tiles` has room for a tile of each group of half of them."""
+        half = groups // 2
+        while half > 0:
+            if half <= group and group < 2 * half:
+                for r in range(4):
+                    quad = sums[4 * r], sums[4 * r + 1], sums[4 * r + 2], sums[4 * r + 3]
+                    store4(tiles, (group - half) * side + i + r, j, quad)
+            cuda.syncthreads()
+            if group < half:
+                for r in range(4):
+                    s0, s1, s2, s3 = load4(tiles, group * side + i + r, j)
+                    sums[4 * r] += s0
+                    sums[4 * r + 1] += s1
+                    sums[4 * r + 2] += s2
+                    sums[4 * r + 3] += s3
+            cuda.syncthreads()
+            half //= 2
+
+    @device
+    def sum_up(A, B, i0, j0, sums):
+        As = cuda.shared.array((depth, padded), float32, alignment=ALIGNMENT)
+        Bs = cuda.shared.array((depth, padded), float32, alignment=ALIGNMENT)
+        for s in range(16):
+            sums[s] = float32(0)
+        group, t = thread() // group_threads, thread() % group_threads
+        i, j = t // across * 4, t % across * 4
+        k0 = 0
+        while k0 < A.shape[1]:
+            copy_quads(A.T, k0, i0, depth, side, As, threads)
+            copy_quads(B, k0, j0, depth, side, Bs, threads)
+            cuda.syncthreads()
+            for k in range(share):
+                a0, a1, a2, a3 = load4(As, group * share + k, i)
+                b0, b1, b2, b3 = load4(Bs, group * share + k, j)
+                sums[0] += a0 * b0
+                sums[1] += a0 * b1
+                sums[2] += a0 * b2
+                sums[3] += a0 * b3
+                sums[4] += a1 * b0
+                sums[5] += a1 * b1
+                sums[6] += a1 * b2
+                sums[7] += a1 * b3
+                sums[8] += a2 * b0
+                sums[9] += a2 * b1
+                sums[10] += a2 * b2
+                sums[11] += a2 * b3
+                sums[12] += a3 * b0
+                sums[13] += a3 * b1
+                sums[14] += a3 * b2
+                sums[15] += a3 * b3
+            cuda.syncthreads()
+            k0 += depth
+        add_up(As, group, i, j, sums)
+
+    @device
+    def put_sums(C, i, j, sums):
+        for r in range(4):
+            put(C, i + r, j, sums[4 * r], sums[4 * r + 1], sums[4 * r + 2], sums[4 * r + 3])
+
+    return WarpTile(side, side, threads, 1, 1, 16, sum_up, place, put_sums)
+
+
+if SIMULATED:
+    LARGE, MEDIUM, SMALL = pipelined_tile(32, 128, 8, 2, 4), pipelined_tile(16, 64, 8, 1, 2), split_tile(8, 4, 4)
+else:
+    LARGE, MEDIUM, SMALL = pipelined_tile(128, 128, 16, 2, 4), pipelined_tile(64, 64, 16, 1, 2), split_tile(16, 16, 8)
+
+
+class ThreeSizes:
+    """A kernel for each size of tile; the last argument, which is what it writes, decides."""
+
+    def __init__(self, kernel_with: Callable[[WarpTile], Kernel], types: list[str]) -> None:
+        self.launches = [self._launch(kernel_with, types, tile) for tile in (LARGE, MEDIUM, SMALL)]
+
+    @staticmethod
+    def _launch(kernel_with: Callable[[WarpTile], Kernel], types: list[str], tile: WarpTile) -> Launch:
+        at_once = {LARGE: 2, MEDIUM: 4, SMALL: 4}[tile]
+        return Launch(kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile), at_once)
+
+    def __call__(self, *arguments: Any) -> None:
+        sizes = (LARGE, MEDIUM)
+        fitting = (n for n, tile in enumerate(sizes) if _tiles_of_last(tile, *arguments) >= MANY)
+        self.launches[next(fitting, len(sizes))](*arguments)
+
+
+def _tiles_of_last(tile: WarpTile, *arguments: Any) -> int:
+    return number_of_tiles(tile.height, tile.width, arguments[-1])
