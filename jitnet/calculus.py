@@ -33,19 +33,21 @@ def bias_jacobian(
               after softmax, cross_entropy has y_j(a_i − 1{i=j}); after sigmoid, binary_cross_entropy (a_j − y_j)1{i=j}
     Shapes    x (n,), W (n, z), b (z,), y (z,) -> J (z, z); diagonal unless f is softmax
     Dtype     computed in float64
-    Errors    ValueError for shapes that do not fit and unknown names
+    Errors    ValueError for shapes that do not fit, unknown names, and numbers that are not finite or too large
     Source    the chain rule, written out
     """
     x, W, b, y = _layer(x, W, b, y)
     f = checks.one_of("activation", activation, ACTIVATIONS)
     which = losses.get(loss, f)
-    a, da_dz = _activation(x @ W + b, f)
-    if which.name == "cross_entropy":  # both cancelled by hand: dividing by an a_j that has rounded to 0 would not do
-        return y * (a[:, None] - np.eye(len(y)))
-    if which.name == "binary_cross_entropy":
-        return np.diag(a - y)
-    dl_da = (a - y) * (2 / len(y) if which.name == "mse" else 1.0)
-    return da_dz * dl_da  # column j times ∂ℓ_j/∂a_j
+    with np.errstate(all="ignore"):  # what overflows is told below
+        a, da_dz = _activation(x @ W + b, f)
+        if which.name == "cross_entropy":  # cancelled by hand: dividing by an a_j that has rounded to 0 would not do
+            J = y * (a[:, None] - np.eye(len(y)))
+        elif which.name == "binary_cross_entropy":  # likewise
+            J = np.diag(a - y)
+        else:
+            J = da_dz * ((a - y) * (2 / len(y) if which.name == "mse" else 1.0))  # column j times ∂ℓ_j/∂a_j
+    return _finite(J)
 
 
 def weight_jacobian(
@@ -56,11 +58,12 @@ def weight_jacobian(
     Formula   J[k,i,j] = ∂ℓ_j/∂W[k,i] = x_k · ∂ℓ_j/∂b_i; Σ_j J[k,i,j] = dW[k,i]
     Shapes    x (n,), W (n, z), b (z,), y (z,) -> J (n, z, z)
     Dtype     computed in float64
-    Errors    ValueError for shapes that do not fit and unknown names
+    Errors    ValueError for shapes that do not fit, unknown names, and numbers that are not finite or too large
     Source    z_i = Σ_k x_k·W[k,i] + b_i, so ∂z_i/∂W[k,i] = x_k
     """
     J = bias_jacobian(x, W, b, y, activation, loss)
-    return np.asarray(x, np.float64)[:, None, None] * J
+    with np.errstate(all="ignore"):
+        return _finite(np.asarray(x, np.float64)[:, None, None] * J)
 
 
 def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float64], h: float = 1e-4) -> Array:
@@ -71,7 +74,7 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
     Dtype     theta float64; in float32 the differences would drown in rounding
     Writes    theta, and puts every number back to the bit, so that theta may be `net.theta` itself
     Cost      4 calls per number
-    Errors    ValueError if theta is not float64
+    Errors    ValueError if theta is not float64, or the function is not finite there
     Source    Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, 1988
     """
     if not isinstance(theta, np.ndarray) or theta.dtype != np.float64:
@@ -85,6 +88,9 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
             for steps, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
                 theta[i] = before + steps * h
                 total += weight * float(function(theta))
+                if not np.isfinite(total):
+                    place = ", ".join(map(str, i))
+                    raise checks.Error(f"function(theta) is not finite with theta[{place}] = {theta[i]:g}")
         finally:
             theta[i] = before
         gradient[i] = total / (12 * h)
@@ -97,7 +103,15 @@ def _layer(x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike) -> tuple[Arra
     n, z = shapes[1] if arrays[1].ndim == 2 else (-1, -1)
     if shapes != [(n,), (n, z), (z,), (z,)]:
         raise checks.Error(f"x, W, b, y have shapes {shapes}, but must be (n,), (n, z), (z,), (z,)")
+    for name, array in zip("xWby", arrays, strict=True):
+        checks.finite(name, array)
     return arrays  # type: ignore[return-value]
+
+
+def _finite(J: Array) -> Array:
+    if not np.isfinite(J).all():
+        raise checks.Error("the Jacobian is not finite in float64: x, W, b or y are too large; scale the inputs")
+    return J
 
 
 def _activation(z: Array, f: str) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 `plan` and `state` are those of `training`.
 """
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,24 @@ def keep(path: str | Path, state: Any, plan: Any) -> None:
         "best_loss": None if state.best_theta is None else state.best_loss,
     }  # fmt: skip
     storage.write(path, "checkpoint", about, arrays)
+
+
+def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
+    """Write a checkpoint, or warn once and go on: a full disk must not cost the training.
+
+    written     the epoch of the checkpoint that there is, 0 for none of this run; what is returned is that afterwards
+    """
+    history = state.history
+    try:
+        keep(path, state, plan)
+    except checks.Error as error:
+        if not history.checkpoint_error:
+            left = f"the checkpoint of epoch {written} is still there" if written else "this run has no checkpoint yet"
+            history.checkpoint_error = f"{error}; {left}"
+            warnings.warn(f"{history.checkpoint_error}; training goes on", stacklevel=3)
+        return written
+    history.checkpoint_error = ""
+    return int(history.epochs)
 
 
 def restore(path: str | Path, state: Any, plan: Any) -> None:

@@ -157,7 +157,8 @@ def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def _finite(what: str, array: NDArray[Any]) -> None:
+def finite(what: str, array: NDArray[Any]) -> None:
+    """No NaN and no infinity."""
     if array.dtype.kind != "f":
         return
     with np.errstate(all="ignore"):
@@ -169,6 +170,16 @@ def _finite(what: str, array: NDArray[Any]) -> None:
         raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
 
 
+TOO_LARGE = "X, Y or the weights are too large; scale the inputs"
+
+
+def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
+    """Complain of the first sample whose `what` is not finite; `start` is the number of the first of them."""
+    if not np.isfinite(results).all():
+        where = tuple(np.argwhere(~np.isfinite(results))[0])
+        raise Error(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
+
+
 def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """In the kernels' layout: C order, aligned, writable. The data itself if it is so already, else a copy."""
     return np.require(array, dtype, ["C", "A", "W"])
@@ -178,7 +189,7 @@ def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) ->
     with np.errstate(over="ignore"):
         settled = _settled(array, dtype)
     if settled.dtype != array.dtype:
-        _finite(f"{what} as {dtype}", settled)  # 1e300 is finite, but not in float32
+        finite(f"{what} as {dtype}", settled)  # 1e300 is finite, but not in float32
     return settled
 
 
@@ -190,7 +201,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         raise Error(f"X has shape {array.shape}, but the first layer takes in (m, {n_in}): one sample a row{hint}")
     if array.shape[0] == 0:
         raise Error("X is empty: it has no rows")
-    _finite("X", array)
+    finite("X", array)
     return _settled_and_finite("X", array, dtype)
 
 
@@ -204,7 +215,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype:
     if array.shape != (m, n_out):
         labels = f" or labels ({m},)" if n_out > 1 or activation == "sigmoid" else ""
         raise Error(f"Y has shape {array.shape}, but X and the last layer ask for ({m}, {n_out}){labels}")
-    _finite("Y", array)
+    finite("Y", array)
     if loss in ("cross_entropy", "binary_cross_entropy") and (array.min() < 0 or array.max() > 1):
         raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss} needs probabilities from 0 to 1")
     if loss == "cross_entropy" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
@@ -215,7 +226,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype:
 
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     """(m,) whole numbers from 0 to classes − 1 -> (m, classes) zeros with a 1 in the label's place."""
-    _finite("Y", labels)
+    finite("Y", labels)
     whole_labels = labels.astype(np.int64)
     wrong = (whole_labels != labels) | (whole_labels < 0) | (whole_labels >= classes)
     if wrong.any():

@@ -1,12 +1,14 @@
 """The command line: jitnet train, predict, warmup, and the instruments of the lab.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
-status 2; ^C is 130. What the commands do is in commands.py.
+status 2; work that is done, but for a file that could not be written, is 1; ^C is 130. SIGTERM and SIGHUP do what ^C
+does, with 143 and 129. What the commands do is in commands.py.
 """
 
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -237,26 +239,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     with contextlib.suppress(AttributeError):  # of a stand-in for the terminal
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with interruption.raised() as heard:
+        try:
+            status = _run(arguments)
+        except KeyboardInterrupt:
+            status = 130
+            if not heard:
+                progress.say("jitnet: interrupted")
+    if not heard:
+        return status
+    progress.say(f"jitnet: ended by {signal.Signals(heard[0]).name}")
+    return 128 + heard[0]
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """A command, and what went wrong with it in one line."""
     try:
-        with interruption.raised():
-            options = parser().parse_args(arguments)
-            with warnings.catch_warnings():
-                warnings.showwarning = _warn
-                status: int = options.run(options)
-            sys.stdout.flush()
-            return status
+        options = parser().parse_args(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            status: int = options.run(options)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()
         return 0
     except checks.Error as error:
         return _complain(str(error))
     except OSError as error:
+        if error.filename is None:
+            _write_nowhere()
         return _complain(f"{error.filename or 'output'}: {error.strerror}" if error.strerror else str(error))
     except MemoryError as error:
         return _complain(f"not enough memory ({checks.reason(error)}); take a smaller file or network")
-    except KeyboardInterrupt:
-        print("jitnet: interrupted", file=sys.stderr)
-        return 130
+
+
+def _write_nowhere() -> None:
+    """From now on: what standard output still holds would fail once more, and aloud, when Python ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
@@ -264,5 +285,5 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _complain(message: str) -> int:
-    print("jitnet: " + " ".join(message.split()), file=sys.stderr)
+    progress.say("jitnet: " + " ".join(message.split()))
     return 2

@@ -4,7 +4,9 @@ import argparse
 import json
 import math
 import os
+import tempfile
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,7 +22,7 @@ from .data import Recipe, Table
 from .kernels import LADDERS
 from .kernels.folder import cache_folder
 from .network import SUITABLE_INIT, Dense, Network, load
-from .training import Diverged, History
+from .training import Diverged, History, Interrupt
 
 NAMED = ("digits", "mnist", "fashion_mnist")
 """Data sets that go by a name."""
@@ -83,12 +85,21 @@ def train_command(options: argparse.Namespace) -> int:
             raise
         if not error.history.epochs:
             raise checks.Error(f"{error}; {options.save} was not written") from None
-        net.save(options.save)
-        raise checks.Error(f"{error}; the model as of epoch {error.history.epochs} is in {options.save}") from None
-    if options.save is not None:  # first of all, so that nothing after it can lose the model
-        net.save(options.save)
-    if options.plot is not None and history.epochs:
-        plots.draw_history(history, options.plot, f"{options.data}: {net.widths}, {options.optimizer}")
+        where, problem = _save(net, options.save)
+        kept = problem or f"the model as of epoch {error.history.epochs} is in {where}"
+        raise checks.Error(f"{error}; {kept}") from None
+    save, plot, unwritten = options.save, options.plot if history.epochs else None, [history.checkpoint_error]
+    if save is not None:  # first of all, so that nothing after it can lose the model
+        save, problem = _save(net, save)
+        unwritten.append(problem)
+    if plot is not None:
+        try:
+            plots.draw_history(history, plot, f"{options.data}: {net.widths}, {options.optimizer}")
+        except checks.Error as error:
+            plot = None
+            unwritten.append(str(error))
+    for problem in filter(None, unwritten[1:]):  # the first was told when it happened
+        progress.say(f"jitnet: {' '.join(problem.split())}")
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
         "network": net.widths, "parameters": net.parameters,
@@ -98,10 +109,28 @@ def train_command(options: argparse.Namespace) -> int:
         **_judge(net, samples, options.backend),
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
         "total_seconds": time.perf_counter() - began,
-        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": options.save, "plot": options.plot,
+        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
+        "unwritten": list(filter(None, unwritten)),
     }  # fmt: skip
     print(_as_json(result) if options.json else _in_words(result, history))
-    return 130 if history.stopped == "interrupted" else 0
+    if history.stopped == "interrupted":
+        return 130
+    return 1 if result["unwritten"] else 0
+
+
+def _save(net: Network, path: str) -> tuple[str | None, str]:
+    """Save the model; where that fails, in the folder for temporary files. The file, and what went wrong."""
+    with Interrupt():  # ^C waits for what all the training was for
+        try:
+            net.save(path)
+            return path, ""
+        except checks.Error as error:
+            instead = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:12]}.npz"
+            try:
+                net.save(instead)
+            except checks.Error:
+                return None, f"{error}; nor is there room in {instead.parent}, so the model is lost"
+            return str(instead), f"{error}; the model is in {instead} instead"
 
 
 def check_paths(options: argparse.Namespace, reads: Sequence[str], writes: Sequence[str]) -> None:
@@ -217,14 +246,14 @@ def _in_words(result: dict[str, Any], history: History) -> str:
     if history.stopped == "early":
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":
-        text += "\ninterrupted; what was learned so far is kept"
+        text += f"\ninterrupted after {result['epochs']} epochs"
     if result["disturbed"]:
         text += f"\n{disturbance.sentence(result['disturbed_by'])}"
         text += " Until then, --threads 1 may be faster." if result["backend"] in backends.THREADED else ""
     if result["save"]:
         example = result["data"] if result["data"] in NAMED else "FILE"
         text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} {example}"
-    if result["plot"] and history.epochs:
+    if result["plot"]:
         text += f"\npicture in {result['plot']}"
     return text
 

@@ -1,4 +1,4 @@
-"""^C on the command line: one line or nothing, and status 130, whenever it comes.
+"""^C on the command line: one line or nothing, and status 130, whenever it comes. SIGTERM and SIGHUP do the same.
 
 Importing Numba takes a second, and a KeyboardInterrupt in the middle of it is a long traceback. So before a command
 runs, and after it, SIGINT ends the process, as it ends any program; while it runs, SIGINT is a KeyboardInterrupt, which
@@ -9,7 +9,13 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that ask a process to end: of kill, timeout, a scheduler, a shutdown, a terminal that is closed."""
 
 
 def _is_the_command() -> bool:
@@ -20,16 +26,34 @@ def _is_the_command() -> bool:
 
 
 @contextlib.contextmanager
-def raised() -> Iterator[None]:
-    """While a command runs, SIGINT is a KeyboardInterrupt; then it is what it was before."""
-    ends = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    if ends:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def raised() -> Iterator[list[int]]:
+    """While a command runs, SIGINT is a KeyboardInterrupt, and SIGTERM and SIGHUP do what SIGINT does.
+
+    Yields a list that gets the numbers of the latter as they come; only the first is heard, for timeout(1) sends two.
+    """
+    heard: list[int] = []
+
+    def as_sigint(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            return
+        answer = signal.getsignal(signal.SIGINT)
+        if not callable(answer):  # ignored, as in a job that a shell started in the background
+            raise KeyboardInterrupt
+        answer(number, frame)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                before[number] = signal.signal(number, as_sigint)
     try:
-        yield
+        yield heard
     finally:
-        if ends:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if _is_the_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as by nohup

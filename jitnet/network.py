@@ -260,6 +260,9 @@ class Network:
         Formula   A^l = f(A^{l-1}·W^l + b^l), A^0 = X
         Shapes    X (m, n_in) -> (m, n_out)
         Errors    ValueError if X does not fit, is empty or holds NaN or infinity
+
+        The result is what the formula comes to, infinity and NaN too where X is too large for the dtype; `predict`,
+        `evaluate` and `gradients` refuse those.
         """
         run = backends.get(backend, self.dtype)
         return self.on(run)._forward(checks.samples(X, self.layers[0].n_in, self.dtype), run)
@@ -276,15 +279,13 @@ class Network:
             yield slice(start, stop), self.workspace(stop - start)
 
     def predict(self, X: ArrayLike, backend: str = "fast") -> NDArray[Any]:
-        """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out)."""
+        """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out).
+
+        Errors    ValueError as for `forward`, and if an output is not finite
+        """
         A = self.forward(X, backend)
-        if not self._speaks_of_classes():
-            return A
-        if not np.isfinite(A).all():
-            raise checks.Error(
-                f"the output for X[{int(np.argwhere(~np.isfinite(A))[0, 0])}] is no number: X is too large"
-            )
-        return self._labels(A)
+        checks.finite_results("output", A)
+        return self._labels(A) if self._speaks_of_classes() else A
 
     def _speaks_of_classes(self) -> bool:
         """Softmax, or one sigmoid for yes and no."""
@@ -313,7 +314,7 @@ class Network:
 
         Shapes    X (m, n_in), Y (m, n_out), or labels (m,)
         loss      the one it was trained with, or the one that suits the last layer
-        Errors    as for `gradients`
+        Errors    as for `gradients`, and if the loss of a sample is not finite
         """
         which = self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
@@ -327,7 +328,9 @@ class Network:
         for rows, work in net._portions(len(X)):
             A = net.pass_forward(run, run.bring(X[rows]), work, loss.reads_Z)
             net.pass_output(run, run.bring(Y[rows]), loss, work)
-            total += float(run.fetch(work.losses).sum(dtype=np.float64))
+            of_samples = run.fetch(work.losses)
+            checks.finite_results("loss", of_samples, rows.start)
+            total += float(of_samples.sum(dtype=np.float64))
             right += int((self._labels(run.fetch(A)) == self._labels(Y[rows])).sum()) if classes else 0
         result = {"loss": total / len(X)}
         return {**result, "accuracy": right / len(X)} if classes else result
@@ -341,7 +344,8 @@ class Network:
                   dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l
         Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer dW (n_in, n_out), db (n_out,) or
                   None, delta (m, n_out); copies, yours to keep
-        Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not go together
+        Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not go together;
+                  or if the loss of a sample, or a gradient, is not finite
         """
         run, which = backends.get(backend, self.dtype), self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
@@ -354,11 +358,15 @@ class Network:
         net.pass_back(run, there, work)
         if net is not self:
             self.grad[...] = run.fetch(net.grad)
+        of_samples = run.fetch(work.losses)
+        checks.finite_results("loss", of_samples)
+        if not np.isfinite(self.grad).all():
+            raise checks.Error(f"the gradient is not finite in {self.dtype}: {checks.TOO_LARGE}")
         grads = [
             Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.fetch(delta))
             for layer, delta in zip(self.layers, work.delta, strict=True)
         ]
-        return float(run.fetch(work.losses).mean(dtype=np.float64)), grads
+        return float(of_samples.mean(dtype=np.float64)), grads
 
     fit = training.fit
 

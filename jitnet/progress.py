@@ -4,12 +4,13 @@
 `Bars` draws with rich, where that is installed and standard error is a terminal.
 """
 
+import contextlib
 import importlib.util
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 Report = Callable[[int, int, str], object]
 """Hears (measurements done, all of them, what comes next), as `Progress.measuring` does."""
@@ -67,7 +68,7 @@ def say(text: str) -> None:
     """A line on standard error. That nobody listens there any more is no reason to stop working."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:  # a pipe that was closed, a terminal that is gone, a disk that is full
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
@@ -129,6 +130,25 @@ class Lines(Progress):
         self._latest = time.monotonic()
 
 
+class _Unheard:
+    """A stream that may lose its listener, as `say` may: a terminal that is closed must not end the training."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 class Bars(Progress):
     """Progress bars drawn by rich."""
 
@@ -138,7 +158,8 @@ class Bars(Progress):
         from rich.progress import Progress as RichProgress
 
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-        self._bars = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=10)
+        stream = cast(Any, _Unheard(sys.stderr))
+        self._bars = RichProgress(*columns, console=Console(file=stream), refresh_per_second=10)
         self._intro = intro
         self._compiling: Any = None
         self._measuring: Any = None

@@ -68,6 +68,8 @@ class History:
     """With early stopping: the epoch, counted from 1, whose weights the network has now."""
     stopped: str = ""
     """Why training ended before the last epoch: "", "early" or "interrupted"."""
+    checkpoint_error: str = ""
+    """Why the latest checkpoint could not be written, and which one is still there; "" if it was written."""
 
     @property
     def epochs(self) -> int:
@@ -84,7 +86,10 @@ class Diverged(checks.Error):
 
 
 class Interrupt:
-    """Makes ^C wait for the end of a mini-batch, so that no update is left half done. A second ^C does not wait."""
+    """Makes ^C wait for the end of a mini-batch, so that no update is left half done. A second ^C does not wait.
+
+    Other signals are the program's own: one that is to end the training as ^C does calls the handler of SIGINT.
+    """
 
     def __init__(self) -> None:
         self.asked = False
@@ -96,6 +101,8 @@ class Interrupt:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self._before is signal.SIG_IGN:  # as a shell starts jobs in the background
+            return
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
@@ -186,14 +193,16 @@ def fit(
     threads           how many the back ends "parallel" and "fast" may use; never changes a bit of the result
     early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights
     checkpoint        file to keep the state in, every `checkpoint_every` epochs; replaced whole or not at all
+                      One that cannot be written is a warning and history.checkpoint_error; training goes on
     resume            continue from that file, to the same bits as a run that was never interrupted
     progress          True shows compiling and epochs on standard error; or an object of your own
 
     ^C ends the training after the batch at hand and keeps what was learned; while kernels are still being compiled,
     nothing was, and it is an ordinary KeyboardInterrupt.
 
-    Errors    ValueError for input that does not fit, before anything is changed; `Diverged`, a ValueError, when loss
-              or weights stop being finite: the network then has the weights of its last good epoch
+    Errors    ValueError for input that does not fit, before anything is changed; `Diverged`, a ValueError, when the
+              loss, that of the validation or the weights stop being finite: the network then has the weights of its
+              last good epoch
     """
     plan = _plan(
         net, X, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
@@ -219,13 +228,15 @@ def fit(
         history = state.history
         history.compile_seconds = time.perf_counter() - began
         show.training(history.epochs, plan.epochs)
-        see_every_sample = _epochs(plan, state)
+        see_every_sample, written = _epochs(plan, state), history.epochs
         with Interrupt() as interrupt, disturbance.Watch(backends.cores_of(backend)) as watch:
             while history.epochs < plan.epochs and not history.stopped:
                 _one_epoch(plan, state, see_every_sample, interrupt, show)
-                if checkpoint is not None and _is_due(plan, history, checkpoint_every):
+                if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
                     see_every_sample.settle()
-                    checkpoints.keep(checkpoint, state, plan)
+                    written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
+                if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
+                    history.stopped = "interrupted"
                 if news := watch.news():
                     show.note(news)
     if state.best_theta is not None:
@@ -284,15 +295,20 @@ def _one_epoch(
         if not is_good:
             state.theta[...] = good
         return
-    if not is_good or not math.isfinite(mean):
+    what = "" if is_good and math.isfinite(mean) else f"the loss is {mean:g}"
+    if plan.held_out is not None and not what:
+        try:
+            measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.classes)
+        except checks.Error as error:
+            what = f"on the validation samples {error}"
+    if what:
         state.theta[...] = good
         raise Diverged(
-            f"training diverged in epoch {history.epochs + 1}: the loss is {mean:g}; the weights of "
+            f"training diverged in epoch {history.epochs + 1}: {what}; the weights of "
             f"{f'epoch {history.epochs}' if history.epochs else 'the start'} were restored; "
             "lower the learning rate, or scale the inputs", history,
         )  # fmt: skip
     if plan.held_out is not None:
-        measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.classes)
         history.validation_loss.append(measured["loss"])
         history.validation_accuracy += [measured["accuracy"]] if plan.classes else []
     history.loss.append(mean)
@@ -300,8 +316,6 @@ def _one_epoch(
     if plan.early_stopping is not None:
         _note_best(state, plan.early_stopping)
     show.epoch(history, plan.epochs)
-    if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
-        history.stopped = "interrupted"
 
 
 def _note_best(state: State, patience: int) -> None:
@@ -314,10 +328,10 @@ def _note_best(state: State, patience: int) -> None:
         history.stopped = "early"
 
 
-def _is_due(plan: Plan, history: History, every: int) -> bool:
-    """After every so many epochs and at the end; not after ^C, which may have cut an epoch in two."""
-    at_the_end = history.epochs == plan.epochs or history.stopped == "early"
-    return history.stopped != "interrupted" and (history.epochs % every == 0 or at_the_end)
+def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> bool:
+    """After every so many epochs and after the last one; not where ^C has cut an epoch in two."""
+    is_last = history.epochs == plan.epochs or history.stopped == "early" or interrupt.asked
+    return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
 
 
 def _display(wanted: "progress.Progress | bool") -> "progress.Progress":

@@ -275,13 +275,14 @@ def test_only_temporary_files_of_its_own_are_swept_out(tmp_path):
 
 
 FULL = """
-import resource, sys
+import resource, sys, warnings
 import jitnet
 from jitnet import Dense, Network, storage
 path = sys.argv[1]
 small, large = Network(Dense(2, 2, "softmax"), seed=1), Network(Dense(300, 300), seed=1)
 small.save(path)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+warnings.simplefilter("ignore")  # of a checkpoint that cannot be written; training goes on
 
 def data(path):
     with storage.replacing(path) as file:
