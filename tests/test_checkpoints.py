@@ -179,3 +179,17 @@ def test_nothing_is_changed_by_a_call_that_is_refused(tmp_path):
         net.fit(X, y, epochs=2, checkpoint=path, resume=True, threads=999)
     assert net.theta.tobytes() == before.tobytes()
     assert net.loss is None
+
+
+def test_checkpoints_are_written_when_they_are_due(tmp_path):
+    """Every third epoch and after the last, and at no other time."""
+    path, seen = tmp_path / "c", []
+
+    class Looking(jitnet.Progress):
+        def epoch(self, history, epochs):
+            written = len(storage.read(path, "checkpoint")[0]["history"]["loss"]) if path.exists() else 0
+            seen.append(written)
+
+    make().fit(*spiral(), epochs=8, checkpoint=path, checkpoint_every=3, progress=Looking())
+    assert seen == [0, 0, 0, 3, 3, 3, 6, 6]
+    assert len(storage.read(path, "checkpoint")[0]["history"]["loss"]) == 8

@@ -94,7 +94,7 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: net().fit(X, Y, optimizer=Adam(epsilon=1e-60)), "1e-60 is 0 in float32"),
         (lambda: net().fit(X, Y, optimizer=jitnet.SGD(1e60)), r"1e\+60 is inf in float32"),
         (lambda: net("identity").fit(X, np.full((4, 2), 1e300)), r"Y as float32\[0, 0\] is inf"),
-        (lambda: huge().predict(np.full((4, 3), 3e38)), r"the output for X\[0\] is no number"),
+        (lambda: huge().predict(np.full((4, 3), 3e38)), r"the output for X\[0\] is nan: .*; scale the inputs"),
         (lambda: Dense(3, 2, "sigmoyd"), "unknown activation 'sigmoyd'; known: .*did you mean 'sigmoid'"),
         (lambda: Dense(3, 2, "ReLU"), "did you mean 'relu'"),
         (lambda: Dense(3, 2, init="gloro"), "unknown init 'gloro'; known: glorot, he, zeros .*'glorot'"),
@@ -213,3 +213,42 @@ def test_values_in_messages():
     for value in (10**400, -(10**400), 10**5000, float("nan"), True, None, "1"):
         with pytest.raises(jitnet.Error, match=r"lr is .*, but must be a number above 0"):
             jitnet.SGD(value)
+
+
+@pytest.mark.parametrize("position", [0, 1500])
+@pytest.mark.parametrize("activation", ["softmax", "identity"])
+def test_results_that_are_not_finite_are_no_results(activation, position):
+    """One sample is too large for float32, at the start or among many. Only `forward` shows what comes out."""
+    net = jitnet.Network(jitnet.Dense(3, 2), jitnet.Dense(2, 2, activation), seed=0)
+    net.layers[0].W, net.layers[1].W = np.full((3, 2), 2), np.eye(2)
+    X, Y = np.zeros((1501, 3), "float32"), np.tile([0.0, 1.0], (1501, 1))
+    X[position] = 1e38
+    assert np.isfinite(net.evaluate(X[:position] if position else X[1:], Y[1:][: position or None])["loss"])
+    assert not np.isfinite(net.forward(X)[position]).all()
+    for kind, results in (("loss", (net.evaluate, net.gradients)), ("output", (lambda X, Y: net.predict(X),))):
+        for result in results:
+            with pytest.raises(
+                jitnet.Error, match=rf"the {kind} for X\[{position}\] is \[?(nan|inf).*; scale the inputs"
+            ):
+                result(X, Y)
+
+
+def test_a_gradient_that_is_not_finite_is_none():
+    """Both classes are as likely, which is a loss of log 2; but dW of the first layer is 1e36 · 1e4."""
+    net = jitnet.Network(jitnet.Dense(1, 1), jitnet.Dense(1, 2, "softmax"), seed=0)
+    net.layers[0].W, net.layers[1].W = [[0]], [[1e4, -1e4]]
+    with pytest.raises(jitnet.Error, match=r"the gradient is not finite in float32: .*; scale the inputs"):
+        net.gradients(np.full((1, 1), 1e36), [0])
+
+
+@pytest.mark.parametrize("jacobian", [jitnet.calculus.bias_jacobian, jitnet.calculus.weight_jacobian])
+def test_jacobians_are_finite_or_an_error(jacobian):
+    x, W, b, y = np.ones(2), np.ones((2, 3)), np.ones(3), np.eye(3)[0]
+    with pytest.raises(jitnet.Error, match=r"x\[0\] is nan"):
+        jacobian([np.nan, 1], W, b, y)
+    with pytest.raises(jitnet.Error, match=r"the Jacobian is not finite in float64: .*; scale the inputs"):
+        jacobian(x * 1e300, W * 1e300, b, y)
+    with pytest.raises(jitnet.Error, match=r"function\(theta\) is not finite with theta\[1\] = "):
+        jitnet.calculus.numerical_gradient(
+            lambda theta: theta[0] + (np.inf if theta[1] > 2 else 0), np.array([1.0, 2.0])
+        )

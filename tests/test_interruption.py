@@ -9,7 +9,7 @@ import pytest
 from runs import At, make, overfit, press_ctrl_c, spiral
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Network
+from jitnet import SGD, Adam, Dense, Network, storage
 from jitnet.backend import CHOICES
 from jitnet.progress import Progress
 
@@ -22,6 +22,34 @@ def test_ctrl_c_between_epochs_keeps_what_was_learned():
     twin.fit(X, y, epochs=4)
     assert net.theta.tobytes() == twin.theta.tobytes()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_in_the_last_epoch_interrupts_nothing():
+    history = make().fit(*spiral(), epochs=4, progress=At(press_ctrl_c, epoch=4))
+    assert (history.stopped, history.epochs) == ("", 4)
+
+
+def test_ctrl_c_between_epochs_leaves_a_checkpoint_of_the_whole_epoch(tmp_path):
+    options = {"epochs": 9, "checkpoint": tmp_path / "c", "checkpoint_every": 4}
+    history = make().fit(*spiral(), progress=At(press_ctrl_c, epoch=2), **options)
+    assert (history.stopped, history.epochs) == ("interrupted", 2)
+    net, twin = make(), make()
+    assert net.fit(*spiral(), resume=True, **options).epochs == 9
+    twin.fit(*spiral(), epochs=9)
+    assert net.theta.tobytes() == twin.theta.tobytes()
+
+
+def test_ctrl_c_while_a_checkpoint_is_written_waits_for_it(tmp_path, monkeypatch):
+    write = storage.write
+
+    def interrupted(*arguments):
+        press_ctrl_c()
+        write(*arguments)
+
+    monkeypatch.setattr(storage, "write", interrupted)
+    history = make().fit(*spiral(), epochs=9, checkpoint=tmp_path / "c", checkpoint_every=3)
+    assert (history.stopped, history.epochs) == ("interrupted", 3)
+    assert len(storage.read(tmp_path / "c", "checkpoint")[0]["history"]["loss"]) == 3
 
 
 def test_ctrl_c_within_an_epoch_finishes_the_batch():
@@ -117,3 +145,21 @@ def test_interruption_of_a_spoiled_epoch_restores_the_epoch_before():
     assert (history.stopped, history.epochs) == ("interrupted", 1)
     twin.fit(X, y, epochs=1, batch_size=10)
     assert net.theta.tobytes() == twin.theta.tobytes()
+
+
+@pytest.mark.parametrize("early_stopping", [None, 2])
+def test_validation_that_is_not_finite_stops_and_restores(early_stopping):
+    """Early stopping would take NaN for no progress, and end as if all were well."""
+    X, y = spiral()
+    far = X[:9].astype("float32")
+    far[5] = 3e38
+    net = Network(Dense(2, 4), Dense(4, 3, "softmax"), seed=0)
+    net.layers[0].W = np.full((2, 4), 2)
+    before = net.theta.copy()
+    message = (
+        r"diverged in epoch 1: on the validation samples the loss for X\[5\] is (nan|inf).*the start were restored"
+    )
+    with pytest.raises(jitnet.Diverged, match=message) as caught:
+        net.fit(X, y, epochs=5, validation=(far, y[:9]), early_stopping=early_stopping, optimizer=SGD(1.0))
+    assert caught.value.history.epochs == 0
+    assert net.theta.tobytes() == before.tobytes()
