@@ -4,6 +4,7 @@ Vectors of two numbers, tiles of a few rows and parts of a few numbers bring eve
 reach of tiny shapes. All arrays lie between guards, and whatever a kernel has not written is NaN.
 """
 
+import numba
 import numpy as np
 import pytest
 
@@ -191,3 +192,29 @@ def test_softmax_finds_the_largest_anywhere(n, small):
     A = np.full_like(same, np.nan)
     getattr(body, "py_func", body)(same, A)
     np.testing.assert_allclose(A, 1 / n, rtol=1e-15)
+
+
+def test_when_threads_pay(monkeypatch):
+    assert threads.thread_count() == numba.get_num_threads()
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+    assert threads.threads_pay(threads.LEAST_FLOP) is True
+    assert threads.threads_pay(threads.LEAST_FLOP - 1) is False
+    monkeypatch.setattr(threads, "thread_count", lambda: 1)
+    assert threads.threads_pay(10 * threads.LEAST_FLOP) is False
+    sizes = [0, 1, threads.PART, threads.PART + 1, 3 * threads.PART]
+    assert [threads.parts_of(size) for size in sizes] == [0, 1, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("features", "machine", "unit"),
+    [
+        ("+sse4.2,+avx2,+fma,+avx512f", "x86_64", (64, 32)), ("+avx2,+fma,-avx512f", "x86_64", (32, 16)),
+        ("+avx2,-fma", "x86_64", (16, 16)), ("+fma", "AMD64", (16, 16)), ("+neon", "arm64", (16, 32)),
+        ("", "aarch64", (16, 32)), ("", "riscv64", (16, 16)),
+    ],
+)  # fmt: skip
+def test_vector_units(features, machine, unit, monkeypatch):
+    """(bytes in a register, registers) of each kind of processor."""
+    monkeypatch.setattr(vector.numba.config, "CPU_FEATURES", features)
+    monkeypatch.setattr(vector.platform, "machine", lambda: machine)
+    assert vector._vector_unit() == unit

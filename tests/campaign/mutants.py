@@ -57,7 +57,9 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/tile.py": loops("matmul or layer or descend"),
     "jitnet/kernels/update.py": loops("sgd or momentum or nesterov or adam"),
     "jitnet/kernels/yardstick.py": [[KERNELS, "-k", "numpy"]],
-    "jitnet/kernels/threads.py": [[BODY, "-k", "sgd or matmul"], ["tests/test_training.py", "-k", "threads"]],
+    "jitnet/kernels/threads.py": [
+        [BODY, "-k", "sgd or matmul or threads"], ["tests/test_training.py", "-k", "threads"],
+    ],
     "jitnet/kernels/vector.py": [[BODY], ["tests/test_tile.py", "-k", "twins or square"]],
     "jitnet/kernels/strip.py": [[BODY, "-k", "matmul or gather"], ["tests/test_tile.py", "-k", "twins or square"]],
     "jitnet/kernels/buffers.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
@@ -83,7 +85,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
     "jitnet/data/idx.py": [["tests/test_pictures.py"]],
-    "jitnet/data/recipe.py": [["tests/test_data.py", "tests/test_cli.py"]],
+    "jitnet/data/recipe.py": [["tests/test_data.py"]],
     "jitnet/data/split.py": [["tests/test_data.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
 }  # fmt: skip
