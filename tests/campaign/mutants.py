@@ -10,11 +10,11 @@ call goes on where this one ended, and tries again what had survived. Ends with 
 
 import argparse
 import contextlib
+import hashlib
 import importlib
 import itertools
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -42,6 +42,7 @@ def loops(names: str) -> list[list[str]]:
     return [[BODY, KERNELS, "-k", f"(interpreted and ({names})) or (edges and python and ({names}))"]]
 
 
+COMPILED = ["tests/test_tile.py", "-k", "twins or square"]
 TRAINING = ["tests/test_mathematics.py", "tests/test_gradients.py", "tests/test_training.py"]
 TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/activation.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
@@ -60,8 +61,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/threads.py": [
         [BODY, "-k", "sgd or matmul or threads"], ["tests/test_training.py", "-k", "threads"],
     ],
-    "jitnet/kernels/vector.py": [[BODY], ["tests/test_tile.py", "-k", "twins or square"]],
-    "jitnet/kernels/strip.py": [[BODY, "-k", "matmul or gather"], ["tests/test_tile.py", "-k", "twins or square"]],
+    "jitnet/kernels/vector.py": [[BODY, "-k", "matmul or softmax or units"], COMPILED],
+    "jitnet/kernels/strip.py": [[BODY, "-k", "matmul or gather"], COMPILED],
     "jitnet/kernels/buffers.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
     "jitnet/kernels/ladders.py": [[BODY, KERNELS, "-k", "sgd or (gather and not equals) or common"]],
     "jitnet/kernels/jit.py": [["tests/test_cache.py", KERNELS, "-k", "hand or other or common or serial"]],
@@ -101,7 +102,10 @@ ALWAYS = [
 
 
 def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
-    """Mutants of all files, or of one: more of those with much to change, at least four of each, the same each time."""
+    """Mutants of all files, or of one: more of those with much to change, at least four of each.
+
+    They are drawn by a hash of what they change, so that the others stay the same when a file is edited.
+    """
     files = {file: mutants(ROOT, file) for file in TESTS if only in (None, file)}
     total = sum(len(found) ** 0.5 for found in files.values())
     chosen: list[Mutant] = []
@@ -109,7 +113,7 @@ def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
         source = (ROOT / file).read_bytes()
         wanted = max(4, round(count * len(found) ** 0.5 / total))
         first = [m for f, old, new in ALWAYS if f == file for m in found if old in m.before and new in m.after][:2]
-        random.Random(f"{seed} {file}").shuffle(found)
+        found.sort(key=lambda mutant: hashlib.blake2b(f"{seed} {mutant.key}".encode()).digest())
         sound = (m for m in [*first, *(m for m in found if m not in first)] if is_sound(m, source))
         chosen += itertools.islice(sound, max(wanted, len(first)))
     return chosen
