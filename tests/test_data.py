@@ -31,13 +31,15 @@ def test_split():
     np.testing.assert_array_equal(a[:, 0], 5 * ya)
     np.testing.assert_array_equal(b[:, 0], 5 * yb)
     np.testing.assert_array_equal(split(X, y, 0.3, 1)[1][1], yb)
+    np.testing.assert_array_equal(split(X, y)[1][1], split(X, y, 0.2, 0)[1][1])
     assert not np.array_equal(split(X, y, 0.3, 2)[1][1], yb)
     assert [len(part[1]) for part in split(X[:2], y[:2], 0.01)] == [1, 1]
     assert [len(part[1]) for part in split(X[:2], y[:2], 0.99)] == [1, 1]
     for call, message in (
         (lambda: split(X, y, test=0), "test is 0"), (lambda: split(X, y, test=1), "test is 1"),
         (lambda: split(X, y[:9]), "one entry per sample"), (lambda: split(X[:1], y[:1]), "at least 2"),
-        (lambda: split(X, y, seed=-1), "seed is -1"),
+        (lambda: split(X, y, seed=-1), "seed is -1"), (lambda: split(X, 3), r"y \(\), but both need one entry"),
+        (lambda: split(3, y), r"X has shape \(\) and y \(10,\)"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             call()
@@ -55,6 +57,15 @@ def test_recipe_is_learned_from_the_training_rows_alone():
         assert recipe.X(third, dtype).dtype == recipe.Y(third, dtype).dtype == dtype
     assert recipe.X(third, "float64")[0, 0] == 1 / 3 - 2
     assert recipe.answers(np.array([[-1.0], [2.0]], np.float32)) == [0.5, 2.0]
+
+
+def test_recipe_divides_by_the_scale():
+    recipe = Recipe.learn(table_of(np.array([[10.0], [18]]), [3.0, 4.0]), np.arange(2), "regression")
+    assert (recipe.mean, recipe.scale, recipe.target_mean, recipe.target_scale) == ([14], [4], 3.5, 0.5)
+    recipe = Recipe.from_plain(recipe.plain())
+    assert recipe.X(table_of(np.array([[6.0], [14], [16]]), [0] * 3)).tolist() == [[-2], [0], [0.5]]
+    assert recipe.Y(table_of(np.zeros((2, 1)), [3.0, 4.5])).tolist() == [[-1], [2]]
+    assert recipe.answers(np.array([[-1.0], [2.0]])) == [3, 4.5]
 
 
 def test_recipe_numbers_the_classes_in_order():
@@ -118,7 +129,8 @@ def test_damaged_recipes():
     assert Recipe.from_plain(good).plain() == good
     changes = [
         {"mean": [1]}, {"scale": [0.0, 1, 1]}, {"mean": ["x"] * 3}, {"x": 1}, {"classes": {"a": 1}}, {"classes": 5},
-        {"target_mean": "1.5"}, {"mean": [np.nan] * 3}, {"classes": None}, {"features": [1, 2, 3]}, {"scale": 3},
+        {"target_mean": "1.5"}, {"target_scale": 0.0}, {"mean": [np.nan] * 3}, {"classes": None}, {"features": [1, 2, 3]},
+        {"scale": 3},
     ]  # fmt: skip
     for bad in [{}, [], *({**good, **change} for change in changes)]:
         with pytest.raises(jitnet.Error, match="recipe is damaged"):

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.server
+import os
 import threading
 import time
 
@@ -107,6 +108,15 @@ def test_mnist_is_downloaded_once_from_the_mirror_that_answers(tmp_path, mirror,
     (kept / download.FILES[0]).write_bytes(b"damaged")  # noticed, and fetched again
     mnist()
     assert len(requests) == 5
+
+
+def test_without_a_data_folder_files_are_kept_in_the_cache(tmp_path, mirror, monkeypatch):
+    """Which is made for this user alone, since machine code will lie there too."""
+    monkeypatch.delenv("JITNET_DATA_DIR")
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "cache"))
+    mnist()
+    assert sorted(file.name for file in (tmp_path / "cache/data/mnist").iterdir()) == sorted(download.FILES)
+    assert os.name != "posix" or (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_wrong_checksum_is_refused(tmp_path, mirror):

@@ -35,6 +35,11 @@ def test_csv_dialects(tmp_path, text):
     assert (table.features, table.y.tolist()) == (["a", "b"], ["0", "1"])
 
 
+def test_csv_separator_is_that_of_the_first_line(tmp_path):
+    table = read_table(csv(tmp_path, "x;y\n1;a,b,c\n2;d,e,f\n"), "y")
+    assert (table.X.tolist(), list(table.y)) == ([[1], [2]], ["a,b,c", "d,e,f"])
+
+
 def learn(tmp_path, cells, task=None):
     """The recipe for a CSV with these targets."""
     table = read_table(csv(tmp_path, "x,y\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))), "y")
