@@ -129,8 +129,8 @@ def test_damaged_recipes():
     assert Recipe.from_plain(good).plain() == good
     changes = [
         {"mean": [1]}, {"scale": [0.0, 1, 1]}, {"mean": ["x"] * 3}, {"x": 1}, {"classes": {"a": 1}}, {"classes": 5},
-        {"target_mean": "1.5"}, {"target_scale": 0.0}, {"mean": [np.nan] * 3}, {"classes": None}, {"features": [1, 2, 3]},
-        {"scale": 3},
+        {"target_mean": "1.5"}, {"target_scale": 0.0}, {"mean": [np.nan] * 3}, {"classes": None},
+        {"features": [1, 2, 3]}, {"scale": 3},
     ]  # fmt: skip
     for bad in [{}, [], *({**good, **change} for change in changes)]:
         with pytest.raises(jitnet.Error, match="recipe is damaged"):

@@ -54,9 +54,6 @@ def test_the_same_sample_every_time(tools):
     assert tools.sample(9, 0, "jitnet/step.py") == tools.sample(9, 0, "jitnet/step.py")
     assert len({mutant.key for mutant in chosen}) == len(chosen)
     assert {mutant.file for mutant in chosen} == set(tools.TESTS)
-    engine = [file for folder in ("", "kernels", "data") for file in (tools.ROOT / "jitnet" / folder).glob("*.py")]
-    others = {"__init__", "__main__", "cli", "commands", "disturbance", "interruption", "legend", "plots"}
-    assert {str(file.relative_to(tools.ROOT)) for file in engine if file.stem not in others} == set(tools.TESTS)
     for file, old, new in tools.ALWAYS:
         assert any(m.file == file and old in m.before and new in m.after for m in chosen), (file, new)
 

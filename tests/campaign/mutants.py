@@ -68,9 +68,11 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/jit.py": [["tests/test_cache.py", KERNELS, "-k", "hand or other or common or serial"]],
     "jitnet/kernels/cache.py": [["tests/test_cache_folder.py", "tests/test_cache.py"]],
     "jitnet/kernels/folder.py": [["tests/test_cache_folder.py", "tests/test_cache.py"]],
+    "jitnet/kernels/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
     "jitnet/kernels/linking.py": [["tests/test_cache.py", KERNELS, "-k", "linked or (exp and equals)"]],
     "jitnet/backend.py": [["tests/test_checks.py", "tests/test_functions.py", *TRAINING, "tests/test_dtypes.py"]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
+    "jitnet/checkpoint.py": [["tests/test_checkpoints.py"]],
     "jitnet/checks.py": [["tests/test_checks.py", "tests/test_functions.py"]],
     "jitnet/functions.py": [["tests/test_functions.py"]],
     "jitnet/losses.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_gradients.py"]],
@@ -99,6 +101,16 @@ ALWAYS = [
     ("jitnet/kernels/batch.py", "load_part(source", "load(source"),
 ]
 """Faults that once survived: file, what stands there, what takes its place. They are in every sample."""
+
+
+OTHERS = {"__init__", "__main__", "cli", "commands", "disturbance", "interruption", "legend", "plots"}
+"""Files beside the engine: the command line, pictures, names."""
+
+
+def forgotten() -> list[str]:
+    """Files of the engine for which the table names no tests."""
+    engine = [file for folder in ("", "kernels", "data") for file in (ROOT / "jitnet" / folder).glob("*.py")]
+    return sorted({str(file.relative_to(ROOT)) for file in engine if file.stem not in OTHERS} - set(TESTS))
 
 
 def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
@@ -340,6 +352,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="append results as JSON lines; go on from there")
     options = parser.parse_args(arguments)
     chosen, same = sample(options.count, options.seed, options.only), equivalent()
+    if forgotten():
+        print("no tests are named for", ", ".join(forgotten()))
     if options.list:
         for mutant in chosen:
             print(mutant, "(equivalent)" if mutant.key in same else "")
