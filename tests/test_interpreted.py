@@ -62,6 +62,20 @@ def not_initialised(size, like):
     return np.full(size // like.itemsize, np.nan, like.dtype)
 
 
+class Heap:
+    """Memory that has to be given back, and may have run out."""
+
+    def __init__(self):
+        self.taken, self.is_full = [], False
+
+    def take(self, size, like):
+        self.taken.append(not_initialised(0 if self.is_full else size, like))
+        return self.taken[-1]
+
+    def give_back(self, array):
+        self.taken = [other for other in self.taken if other is not array]
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Short vectors, low and shallow tiles, small parts."""
@@ -74,7 +88,11 @@ def small(monkeypatch):
     monkeypatch.setattr(tile, "stack_array", not_initialised)
     for name, value in {"DEPTH": 6, "MOST_ROWS": 10, "MANY_ROWS": 13, "FAR": 80}.items():
         monkeypatch.setattr(tile, name, value)
-    monkeypatch.setattr(tile, "PANEL_BYTES", 6 * tile.VECTORS * 16)
+    monkeypatch.setattr(tile, "STACK_BYTES", 2 * tile.VECTORS * 16)  # two rows of a panel
+    heap = Heap()
+    monkeypatch.setattr(tile, "heap_array", heap.take)
+    monkeypatch.setattr(tile, "give_back", heap.give_back)
+    return heap
 
 
 def take(monkeypatch, count):
@@ -91,8 +109,10 @@ def test_body(operation, body, small, monkeypatch):
         take(monkeypatch, count)
         for i, shape in enumerate(shapes_of(operation)):
             monkeypatch.setattr(tile, "MASKS", i % 3 > 0)
+            small.is_full = i % 4 == 0
             case = oracle.case(operation, shape, ("float64", "float64", "float32")[i % 3], seed=count)
             check(body, case, (shape, count))
+            assert not small.taken, (shape, count, "memory was not given back")
 
 
 @pytest.mark.parametrize(("operation", "body"), [p for p in BODIES if p.values[0] in ("layer", "gradients", "descend")])

@@ -43,6 +43,7 @@ def loops(names: str) -> list[list[str]]:
 
 
 COMPILED = ["tests/test_tile.py", "-k", "twins or square"]
+ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
 TRAINING = ["tests/test_mathematics.py", "tests/test_gradients.py", "tests/test_training.py"]
 TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/activation.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
@@ -64,12 +65,12 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/vector.py": [[BODY, "-k", "matmul or softmax or units"], COMPILED],
     "jitnet/kernels/strip.py": [[BODY, "-k", "matmul or gather"], COMPILED],
     "jitnet/kernels/buffers.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
-    "jitnet/kernels/ladders.py": [[BODY, KERNELS, "-k", "sgd or (gather and not equals) or common"]],
-    "jitnet/kernels/jit.py": [["tests/test_cache.py", KERNELS, "-k", "hand or other or common or serial"]],
-    "jitnet/kernels/cache.py": [["tests/test_cache_folder.py", "tests/test_cache.py"]],
-    "jitnet/kernels/folder.py": [["tests/test_cache_folder.py", "tests/test_cache.py"]],
+    "jitnet/kernels/ladders.py": [["tests/test_jit.py", KERNELS, "-k", "registered or registering or common"]],
+    "jitnet/kernels/jit.py": [["tests/test_jit.py"], ["tests/test_cache.py", "-k", "serial or options"]],
+    "jitnet/kernels/cache.py": [["tests/test_cache.py", "-k", ONE_PROCESS], ["tests/test_cache.py"]],
+    "jitnet/kernels/folder.py": [["tests/test_cache_folder.py"], ["tests/test_cache.py", "-k", ONE_PROCESS]],
     "jitnet/kernels/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
-    "jitnet/kernels/linking.py": [["tests/test_cache.py", KERNELS, "-k", "linked or (exp and equals)"]],
+    "jitnet/kernels/linking.py": [["tests/test_cache.py", "-k", "linked"]],
     "jitnet/backend.py": [["tests/test_checks.py", "tests/test_functions.py", *TRAINING, "tests/test_dtypes.py"]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
     "jitnet/checkpoint.py": [["tests/test_checkpoints.py"]],
