@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Error(ValueError):
-    """Something that the caller can mend; the message says how."""
+    """Something that the caller can mend; the message says how.
+
+    Names and cells out of files stand in messages, and can hold anything: what a terminal would obey is escaped, and of
+    a message that is too long the middle is left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
 
 
 def reason(error: BaseException) -> str:

@@ -252,3 +252,16 @@ def test_jacobians_are_finite_or_an_error(jacobian):
         jitnet.calculus.numerical_gradient(
             lambda theta: theta[0] + (np.inf if theta[1] > 2 else 0), np.array([1.0, 2.0])
         )
+
+
+def test_what_a_file_says_stays_within_one_printable_line(tmp_path):
+    file = tmp_path / "data.csv"
+    file.write_text("a,b\x1b[2J,y\n1,2,0\n")
+    with pytest.raises(jitnet.Error, match=r"columns: a, b\\x1b\[2J, y$"):
+        jitnet.data.read_table(file)
+    file.write_text("a,y\n" + "1" * 100_000 + "x,0\n")
+    with pytest.raises(
+        jitnet.Error, match=r"line 2, column 'a': '111.* \.\.\. .*leave the row or the column out"
+    ) as caught:
+        jitnet.data.read_table(file, "y")
+    assert len(str(caught.value)) < 1200

@@ -305,6 +305,7 @@ def one_case(kinds, number, seed, only):
         outcome, said = "refused", str(error)
         check(len(said) > 20 and not said.rstrip().endswith(":"), f"an error without a word: {said!r}")
         check(len(said) < 2000, f"an error of {len(said)} characters: {said[:100]} ...")
+        check(said.isprintable(), f"an error of more than one line, or with control characters: {said!r}")
     finally:
         if kind.marker.exists():
             kind.marker.rmdir()
