@@ -4,8 +4,10 @@ All parameters are views of one flat vector `theta`, and all gradients of a seco
 on a cache line. What a pass computes on the way lives in a `Workspace`, made once per batch size.
 """
 
+import contextlib
 import copy
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,7 +127,8 @@ class Network:
     seed      decides the first parameters, and the order of samples in `fit`; None draws one
     Errors    ValueError for layers that do not chain, unknown names, and input that does not fit
 
-    A network computes in its own work space: use it from one thread at a time.
+    Several threads can use one network at once, but only one of them can `fit` it; what others compute meanwhile comes
+    from parameters that are being changed.
     """
 
     def __init__(self, *layers: Dense, seed: int | None = None, dtype: str = "float32") -> None:
@@ -140,17 +143,19 @@ class Network:
         self.layers = [replace(layer) for layer in layers]
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
+        self._twins: list[Network] = []
+        self._fitting = threading.Lock()
         self._lay_out()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
             layer.W = INITS[layer.init](rng, layer.n_in, layer.n_out)
 
-    def _lay_out(self, memory: Memory = aligned) -> None:
-        """Allocate theta and grad, and give each layer its views of both."""
+    def _lay_out(self, memory: Memory = aligned, theta: Any = None) -> None:
+        """Allocate grad and, unless it is given, theta, and give each layer its views of both."""
         self._memory = memory
         room_W = [whole_lines(layer.n_in * layer.n_out, self.dtype) for layer in self.layers]
         room_b = [whole_lines(layer.n_out, self.dtype) if layer.bias else 0 for layer in self.layers]
-        self.theta = memory(sum(room_W) + sum(room_b), self.dtype)
+        self.theta = memory(sum(room_W) + sum(room_b), self.dtype) if theta is None else theta
         self.grad = memory(self.theta.size, self.dtype)
         start = 0
         self._passes: list[Pass] = []
@@ -166,14 +171,40 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: what the views are made of, and not the views, which would come apart."""
-        made_anew = ("grad", "_workspaces", "_passes", "_memory", "_elsewhere")
+        made_anew = ("grad", "_workspaces", "_passes", "_memory", "_elsewhere", "_twins", "_fitting")
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": [replace(layer) for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _workspaces={}, _elsewhere=None)
+        vars(self).update(state, _workspaces={}, _elsewhere=None, _twins=[], _fitting=threading.Lock())
         self._lay_out()
         self.theta[...] = state["theta"]
+
+    @contextlib.contextmanager
+    def _twin(self) -> "Iterator[Network]":
+        """A network of the same parameters, with work space and gradients that one thread has for itself meanwhile."""
+        try:
+            twin = self._twins.pop()  # at once, without a lock that a forked child would find closed
+        except IndexError:
+            twin = copy.copy(self)
+            twin._lay_out(theta=self.theta)
+        try:
+            yield twin
+        finally:
+            self._twins.append(twin)
+
+    @contextlib.contextmanager
+    def in_training(self) -> "Iterator[Network]":
+        """A twin to train, which changes the parameters of this network too, while no other thread can."""
+        if not self._fitting.acquire(blocking=False):
+            raise checks.Error(
+                "this network is in training already, by another call of fit; wait for its end, or fit another network"
+            )
+        try:
+            with self._twin() as twin:
+                yield twin
+        finally:
+            self._fitting.release()
 
     def on(self, run: Backend) -> "Network":
         """This network where `run` calculates: itself, or its twin on the card with its parameters of now."""
@@ -265,7 +296,9 @@ class Network:
         `evaluate` and `gradients` refuse those.
         """
         run = backends.get(backend, self.dtype)
-        return self.on(run)._forward(checks.samples(X, self.layers[0].n_in, self.dtype), run)
+        inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
+        with self._twin() as twin:
+            return twin.on(run)._forward(inputs, run)
 
     def _forward(self, X: Matrix, run: Backend) -> Matrix:
         output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
@@ -319,7 +352,8 @@ class Network:
         which = self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
-        return self.measure(backends.get(backend, self.dtype), inputs, wanted, which, self.classifies(Y))
+        with self._twin() as twin:
+            return twin.measure(backends.get(backend, self.dtype), inputs, wanted, which, self.classifies(Y))
 
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]:
         """`evaluate` for arrays that have been checked."""
@@ -350,22 +384,24 @@ class Network:
         run, which = backends.get(backend, self.dtype), self._loss(loss)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
         wanted = self.targets(Y, len(inputs), which)
-        net = self.on(run)
         work = Workspace(self.layers, len(inputs), self.dtype, run.memory)
-        there = run.bring(inputs)
-        net.pass_forward(run, there, work, which.reads_Z)
-        net.pass_output(run, run.bring(wanted), which, work)
-        net.pass_back(run, there, work)
-        if net is not self:
-            self.grad[...] = run.fetch(net.grad)
-        of_samples = run.fetch(work.losses)
-        checks.finite_results("loss", of_samples)
-        if not np.isfinite(self.grad).all():
-            raise checks.Error(f"the gradient is not finite in {self.dtype}: {checks.TOO_LARGE}")
-        grads = [
-            Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.fetch(delta))
-            for layer, delta in zip(self.layers, work.delta, strict=True)
-        ]
+        with self._twin() as twin:
+            net = twin.on(run)
+            there = run.bring(inputs)
+            net.pass_forward(run, there, work, which.reads_Z)
+            net.pass_output(run, run.bring(wanted), which, work)
+            net.pass_back(run, there, work)
+            if net is not twin:
+                twin.grad[...] = run.fetch(net.grad)
+            self.grad[...] = twin.grad
+            of_samples = run.fetch(work.losses)
+            checks.finite_results("loss", of_samples)
+            if not np.isfinite(twin.grad).all():
+                raise checks.Error(f"the gradient is not finite in {self.dtype}: {checks.TOO_LARGE}")
+            grads = [
+                Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.fetch(delta))
+                for layer, delta in zip(twin.layers, work.delta, strict=True)
+            ]
         return float(of_samples.mean(dtype=np.float64)), grads
 
     fit = training.fit

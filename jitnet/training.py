@@ -1,5 +1,6 @@
 """Mini-batches, epochs, history, early stopping, checkpoints: what happens around the four formulas."""
 
+import contextlib
 import functools
 import math
 import secrets
@@ -36,6 +37,7 @@ class Trainable(Protocol):
     loss: str | None
 
     def on(self, run: Backend) -> Any: ...
+    def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
     def workspace(self, m: int) -> Any: ...
     def operations(self, loss: Loss | None = None) -> list[str]: ...
     def pass_forward(self, run: Backend, X: Matrix, work: Any, keep_Z: bool = False) -> Matrix: ...
@@ -83,6 +85,9 @@ class Diverged(checks.Error):
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:  # without it, pickle would call it with the message alone
+        return type(self), (str(self), self.history), vars(self)
 
 
 class Interrupt:
@@ -212,36 +217,37 @@ def fit(
     if resume and checkpoint is None:
         raise checks.Error("resume needs checkpoint=PATH: the file to continue from")
     backends.check_threads(threads, backend)
-    state = State(net.theta, plan.optimizer.start(net.theta))
-    if checkpoint is not None:
-        storage.check_writable(checkpoint, kind="checkpoint")
-        if resume:
-            checkpoints.restore(checkpoint, state, plan)
-    if plan.seed is None:
-        plan.seed = secrets.randbits(32)
-    net.loss = plan.loss.name
-    show = _display(progress)
-    with backends.threads(threads), np.errstate(all="ignore"), show:
-        began = time.perf_counter()
-        needed = operations(net, plan.run, plan.loss, plan.optimizer)
-        plan.run.compile(["gather", *needed], net.dtype, show.compiling)
-        history = state.history
-        history.compile_seconds = time.perf_counter() - began
-        show.training(history.epochs, plan.epochs)
-        see_every_sample, written = _epochs(plan, state), history.epochs
-        with Interrupt() as interrupt, disturbance.Watch(backends.cores_of(backend)) as watch:
-            while history.epochs < plan.epochs and not history.stopped:
-                _one_epoch(plan, state, see_every_sample, interrupt, show)
-                if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
-                    see_every_sample.settle()
-                    written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
-                if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
-                    history.stopped = "interrupted"
-                if news := watch.news():
-                    show.note(news)
-    if state.best_theta is not None:
-        state.theta[...] = state.best_theta
-    return history
+    with net.in_training() as plan.net:
+        state = State(net.theta, plan.optimizer.start(net.theta))
+        if checkpoint is not None:
+            storage.check_writable(checkpoint, kind="checkpoint")
+            if resume:
+                checkpoints.restore(checkpoint, state, plan)
+        if plan.seed is None:
+            plan.seed = secrets.randbits(32)
+        net.loss = plan.loss.name
+        show = _display(progress)
+        with backends.threads(threads), np.errstate(all="ignore"), show:
+            began = time.perf_counter()
+            needed = operations(net, plan.run, plan.loss, plan.optimizer)
+            plan.run.compile(["gather", *needed], net.dtype, show.compiling)
+            history = state.history
+            history.compile_seconds = time.perf_counter() - began
+            show.training(history.epochs, plan.epochs)
+            see_every_sample, written = _epochs(plan, state), history.epochs
+            with Interrupt() as interrupt, disturbance.Watch(backends.cores_of(backend)) as watch:
+                while history.epochs < plan.epochs and not history.stopped:
+                    _one_epoch(plan, state, see_every_sample, interrupt, show)
+                    if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
+                        see_every_sample.settle()
+                        written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
+                    if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
+                        history.stopped = "interrupted"
+                    if news := watch.news():
+                        show.note(news)
+        if state.best_theta is not None:
+            state.theta[...] = state.best_theta
+        return history
 
 
 def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:

@@ -1,10 +1,18 @@
-"""Processes and Python threads at once: each case is a process of its own, since what goes wrong there hangs or aborts."""
+"""Processes and Python threads at once. Each case is a process of its own, since what goes wrong hangs or aborts."""
 
+import contextlib
+import copy
+import importlib
 import os
+import pickle
+import pkgutil
 import subprocess
 import sys
+from ctypes.util import find_library
 
 import pytest
+
+import jitnet
 
 WORK = """
 import sys, threading, multiprocessing
@@ -52,6 +60,9 @@ def run(code, *arguments, seconds=240, **environment):
 
 
 IN_ALL_WAYS = """
+def in_child_threads(_):
+    return in_threads(work)
+
 if __name__ == "__main__":
     numba.set_num_threads(1)
     alone = [work(seed) for seed in range(4)]
@@ -61,16 +72,109 @@ if __name__ == "__main__":
         assert in_threads(work) == alone, f"Python threads, beside {count}"
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert pool.map_async(work, range(4)).get(100) == alone, "forked"
-        assert pool.map_async(lambda_of := in_child_threads, [0]).get(100)[0] == alone, "threads of a forked child"
+        assert pool.map_async(in_child_threads, [0]).get(100) == [alone], "threads of a forked child"
     print(numba.threading_layer())
 """
 
-IN_ALL_WAYS = IN_ALL_WAYS.replace("lambda_of := ", "").replace(
-    "if __name__", "def in_child_threads(_):\n    return in_threads(work)\n\nif __name__", 1
-)
+LAYERS = [
+    pytest.param("omp", marks=pytest.mark.skipif(sys.platform != "linux", reason="comes with Linux alone")),
+    "workqueue",
+    pytest.param("tbb", marks=pytest.mark.skipif(find_library("tbb") is None, reason="needs TBB")),
+]
 
 
-@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_the_same_bits_in_threads_and_forked_children(layer):
-    """One network for each; the layer that is not there here is another's."""
     assert run(IN_ALL_WAYS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == layer
+
+
+ONE_NETWORK = """
+net = network()
+net.fit(X, y, epochs=1)
+parts = [(X[k * 30 : k * 30 + 20 + k], y[k * 30 : k * 30 + 20 + k]) for k in range(8)]
+
+def use(k):
+    answers = []
+    for backend in BACKENDS:
+        loss, grads = net.gradients(*parts[k], backend=backend)
+        answers += [net.forward(parts[k][0], backend).tobytes(), net.predict(parts[k][0], backend).tobytes(), loss]
+        answers += [net.evaluate(*parts[k], backend=backend)]
+        answers += [array.tobytes() for grad in grads for array in grad]
+    return answers
+
+alone = [use(k) for k in range(8)]
+for turn in range(20):
+    assert in_threads(use, 8) == alone, f"turn {turn}"
+print("right")
+"""
+
+
+def test_one_network_in_eight_threads():
+    assert run(ONE_NETWORK) == "right"
+
+
+USED_IN_TRAINING = """
+reference, net = network(), network()
+options = dict(epochs=30, batch_size=60, optimizer="adam", validation=(X[:50], y[:50]))
+expected = reference.fit(X, y, **options)
+ends = threading.Event()
+
+class Watch(jitnet.Progress):
+    '''Uses the network while it is trained, in the thread that trains it too.'''
+    def epoch(self, history, epochs):
+        assert net.evaluate(X[:50], y[:50])["loss"] == history.validation_loss[-1]
+        try:
+            net.fit(X, y)
+        except jitnet.Error as error:
+            self.refused = str(error)
+
+def use(k):
+    while not ends.is_set():
+        loss, grads = net.gradients(X[:60], y[:60])
+        assert np.isfinite(net.forward(X)).all() and np.isfinite(loss) and len(net.predict(X)) == len(X)
+
+def both(k):
+    if k:
+        return use(k)
+    try:
+        return net.fit(X, y, progress=watch, **options)
+    finally:
+        ends.set()
+
+watch = Watch()
+history, *others = in_threads(both, 3)
+assert others == [None, None], others
+assert history.loss == expected.loss and (net.theta == reference.theta).all(), history
+net.fit(X, y, epochs=1)
+print(watch.refused)
+"""
+
+
+def test_a_network_is_used_while_it_is_trained():
+    """What others compute does not reach the training; and a second training is refused."""
+    assert run(USED_IN_TRAINING).startswith("this network is in training already")
+
+
+def exceptions():
+    """Every exception of the package."""
+    for module in pkgutil.walk_packages(jitnet.__path__, "jitnet."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # an optional package that is not here
+                importlib.import_module(module.name)
+    found, left = set(), [BaseException]
+    while left:
+        kinds = left.pop().__subclasses__()
+        found |= {kind for kind in kinds if kind.__module__.split(".")[0] == "jitnet"}
+        left += kinds
+    return sorted(found, key=lambda kind: kind.__name__)
+
+
+def test_every_exception_comes_back_from_another_process():
+    known = {jitnet.Diverged: ("too high", jitnet.History(loss=[1.0, 2.0]))}
+    found = exceptions()
+    assert {jitnet.Error, jitnet.Diverged} < set(found)
+    for kind in found:
+        error = kind(*known.get(kind, ("what was wrong",)))
+        error.note = "kept"
+        for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert (type(copied), str(copied), vars(copied)) == (kind, str(error), vars(error))

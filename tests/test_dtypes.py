@@ -43,7 +43,7 @@ def test_every_array_of_a_network_has_its_dtype(backend, dtype):
             Y = np.eye(3)[[0, 1, 2, 0, 1, 2, 0]]
             net.fit(X, Y, epochs=1, batch_size=4, loss=loss, optimizer=optimizer, backend=backend)
         _, grads = net.gradients(X, Y, loss=loss, backend=backend)
-        work = [array for space in net._workspaces.values() for array in vars(space).values()]
+        work = [array for twin in net._twins for space in twin._workspaces.values() for array in vars(space).values()]
         arrays = [net.theta, net.grad, net.forward(X), *(part for grad in grads for part in grad)]
         for entry in work:
             arrays += entry if isinstance(entry, list) else [entry]

@@ -108,10 +108,12 @@ def test_work_space_is_allocated_once_per_batch_size():
     X, y = spiral(97)
     net = make()
     net.fit(X, y, epochs=1, batch_size=10)
-    spaces = dict(net._workspaces)
+    (twin,) = net._twins
+    spaces = dict(twin._workspaces)
     assert set(spaces) == {10, 7}
     net.fit(X, y, epochs=2, batch_size=10)
-    assert all(net._workspaces[m] is space for m, space in spaces.items())
+    assert net._twins == [twin]
+    assert all(twin._workspaces[m] is space for m, space in spaces.items())
 
 
 def test_parameters_are_views_of_one_aligned_vector():
