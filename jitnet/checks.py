@@ -25,9 +25,13 @@ class Error(ValueError):
         super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
 
 
+LONGEST = 300
+"""Characters that a message quotes at most of a value, or of another message: either may come out of a file."""
+
+
 def reason(error: BaseException) -> str:
-    """What an exception says, in one line; its name where it says nothing."""
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    """What an exception says, in one line; its name where it says nothing. Of a long explanation, the beginning."""
+    text = " ".join(str(getattr(error, "strerror", None) or error)[:LONGEST].split())
     if isinstance(error, KeyError):
         return f"{text} is missing"
     return text or type(error).__name__
@@ -35,8 +39,8 @@ def reason(error: BaseException) -> str:
 
 def described(error: BaseException) -> str:
     """An exception in one line, with its name; of a long explanation, the beginning."""
-    name, text = type(error).__name__, " ".join(str(error).split()).rstrip(".")
-    return f"{name}: {text[:300]}" if text else name
+    name, text = type(error).__name__, " ".join(str(error)[:LONGEST].split()).rstrip(".")
+    return f"{name}: {text}" if text else name
 
 
 def shown(value: object) -> str:
@@ -45,7 +49,13 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # of an integer with more digits than Python writes
         return "a number of thousands of digits"
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def some(names: Sequence[str], most: int = 40) -> str:
+    """Names as far as they fit into a message."""
+    first = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:most]]
+    return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 @contextlib.contextmanager
@@ -69,9 +79,9 @@ def one_of(what: str, name: object, known: Iterable[str]) -> str:
     names = list(known)
     if isinstance(name, str) and name in names:
         return name
-    message = f"unknown {what} {shown(name)}; known: {', '.join(names)}"
+    message = f"unknown {what} {shown(name)}; known: {some(names)}"
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5) if isinstance(name, str) else []
-    raise Error(message + (f" (did you mean {near[0]!r}?)" if near else ""))
+    raise Error(message + (f" (did you mean {shown(near[0])}?)" if near else ""))
 
 
 def whole(what: str, value: object, least: int) -> int:

@@ -273,3 +273,30 @@ def test_long_texts_are_cut_in_messages(model):
         with pytest.raises(jitnet.Error) as caught:
             jitnet.load(model)
         assert len(str(caught.value)) < 1000
+
+
+LONG = "x" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (f"a,y\n{LONG},1\n", {"target": "y"}), (f"{LONG},y\nb,1\n", {"target": "y"}),
+        (f"{LONG},{LONG},y\n1,2,3\n", {"target": "y"}), (f"{LONG},b\n1,2\n", {"target": "y"}),
+        (f"{LONG},b\n1,2\n", {}), (f"a,{LONG}\n1,2\n", {"target": "y", "features": [LONG, "c"]}),
+        (",".join(f"column{i}" for i in range(5000)) + "\n" + ",".join("1" for _ in range(5000)), {"target": "y"}),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_what_comes_out_of_a_table_is_cut_in_messages(tmp_path, text, options):
+    with pytest.raises(jitnet.Error) as caught:
+        read_table(csv(tmp_path, text), **options)
+    assert len(str(caught.value)) < 2000
+
+
+def test_what_comes_out_of_a_target_is_cut_in_messages(tmp_path):
+    for rows, task in ((f"1,{LONG}\n2,{LONG}\n", None), (f"1,1\n2,{LONG}\n", "regression")):
+        table = read_table(csv(tmp_path, f"a,y\n{rows}"), "y")
+        with pytest.raises(jitnet.Error) as caught:
+            Recipe.learn(table, np.arange(2), task)
+        assert len(str(caught.value)) < 1000

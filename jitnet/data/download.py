@@ -134,8 +134,6 @@ def _fetch(source: Source, name: str) -> Path:
             raise checks.Error(
                 f"cannot keep {file}: {checks.reason(error)}; set JITNET_DATA_DIR to a writable folder"
             ) from None
-        except checks.Error as error:
-            raise checks.Error(f"{error}; set JITNET_DATA_DIR to another folder") from None
         return file
     raise checks.Error(
         f"could not download {name} of {source.name} ({'; '.join(failures)}); connect to the network, or fetch the "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..checks import shown
 from .table import Table, is_number
 
 KINDS = ("csv", "npz", "pictures")
@@ -59,7 +60,7 @@ class Recipe:
             _check_classes(classes, table)
         elif values is None:
             text = next(str(cell) for cell in table.y if not is_number(str(cell)))
-            raise checks.Error(f"the target {table.target!r} holds {text!r}, which regression cannot learn")
+            raise checks.Error(f"the target {shown(table.target)} holds {shown(text)}, which regression cannot learn")
         else:
             target_mean, target_scale = _mean_and_scale(values[train])
         mean, scale = _mean_and_scale(table.X[train])
@@ -71,7 +72,7 @@ class Recipe:
         ]:
             if not np.isfinite(extent).all():
                 raise checks.Error(
-                    f"the numbers of column {name!r} are too large to be standardised; divide them first"
+                    f"the numbers of column {shown(name)} are too large to be standardised; divide them first"
                 )
         return cls(
             table.kind, task, table.features, table.target, mean.tolist(), scale.tolist(),
@@ -96,7 +97,7 @@ class Recipe:
             if recipe.task == "classification":
                 _names_of("classes", recipe.classes, least=2)
             elif recipe.classes is not None:
-                raise checks.Error(f"a regression has classes, {checks.shown(recipe.classes)}")
+                raise checks.Error(f"a regression has classes, {shown(recipe.classes)}")
             return recipe
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
@@ -132,7 +133,7 @@ class Recipe:
         if not np.isfinite(standard).all():
             i, j = np.argwhere(~np.isfinite(standard))[0]
             raise checks.Error(
-                f"row {i + 1}, column {self.features[j]!r}: {table.X[i, j]:g} is too far from what was learned"
+                f"row {i + 1}, column {shown(self.features[j])}: {table.X[i, j]:g} is too far from what was learned"
             )
         return standard
 
@@ -143,12 +144,12 @@ class Recipe:
         if self.classes is None:
             values = _numbers(table.y)
             if values is None:
-                raise checks.Error(f"the target {self.target!r} holds text, but the model learned numbers")
+                raise checks.Error(f"the target {shown(self.target)} holds text, but the model learned numbers")
             return ((values - self.target_mean) / self.target_scale).astype(dtype).reshape(-1, 1)
         number = {name: i for i, name in enumerate(self.classes)}
         unknown = next((str(name) for name in table.y if str(name) not in number), None)
         if unknown is not None:
-            raise checks.Error(f"class {unknown!r} is none that the model learned: {', '.join(self.classes)}")
+            raise checks.Error(f"class {shown(unknown)} is none that the model learned: {checks.some(self.classes)}")
         return np.array([number[str(name)] for name in table.y], np.int64)
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
@@ -181,7 +182,7 @@ def _names_of(what: str, value: Any, least: int) -> list[str]:
     for name in names:
         checks.text(f"one of {what}", name)
     if len(names) < least or len(set(names)) < len(names):
-        raise checks.Error(f"{what} is {checks.shown(names)}, but must be at least {least}, each of them once")
+        raise checks.Error(f"{what} is {shown(names)}, but must be at least {least}, each of them once")
     return names
 
 
@@ -205,12 +206,15 @@ def _likely_task(y: NDArray[Any], values: NDArray[np.float64] | None) -> str:
 
 
 def _check_classes(classes: list[str], table: Table) -> None:
+    target = shown(table.target)
     if len(classes) < 2:
-        raise checks.Error(f"the target {table.target!r} has only one class, {classes[0]!r}; at least two are needed")
+        raise checks.Error(
+            f"the target {shown(table.target)} has only one class, {shown(classes[0])}; at least two are needed"
+        )
     if len(classes) > max(FEW, len(table.X) // 2):
         text = next((name for name in classes if not is_number(name)), classes[0])
         raise checks.Error(
-            f"the target {table.target!r} has {len(classes)} values in {len(table.X)} rows, such as {text!r}: "
+            f"the target {target} has {len(classes)} values in {len(table.X)} rows, such as {shown(text)}: "
             "too many for classes; if they should be numbers, mend those that are not, and use the task regression"
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, npz
+from ..checks import shown
 from .idx import images_and_labels, is_idx, read_idx, scaled
 
 
@@ -116,24 +117,23 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
     times = Counter(name for name in names if needed is None or name in needed)
     twice = next((name for name in names if times[name] > 1), None)
     if twice is not None:
-        raise checks.Error(f"{path} has two columns called {twice!r}; rename one")
+        raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
     if features is not None:
         if not has_header and len(names) == len(features):  # the target's column is not there: count anew
             names = features
         there = set(names)
         missing = [name for name in features if name not in there]
         if missing:
-            some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             hint = "" if has_header else "; it seems to have no header"
-            raise checks.Error(f"{path} lacks the columns {some} that the model learned from{hint}")
+            raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
         chosen = features
     else:
         if target is None:
-            raise checks.Error(f"say which column of {path} to learn with --target NAME; columns: {', '.join(names)}")
+            raise checks.Error(f"say which column of {path} to learn with --target NAME; columns: {checks.some(names)}")
         checks.one_of(f"target column of {path}", target, names)
         chosen = [name for name in names if name != target]
         if not chosen:
-            raise checks.Error(f"{path} has no column besides the target {target!r} to learn from")
+            raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
     place = {name: column for column, name in enumerate(names)}
     X = np.empty((len(rows), len(chosen)))
     for j, name in enumerate(chosen):
@@ -146,7 +146,7 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
         blank = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
         if blank is not None and features is None:
             raise checks.Error(
-                f"{path}, line {rows[blank][0]}: the target {target!r} is missing; it says {cells[blank]!r}"
+                f"{path}, line {rows[blank][0]}: the target {shown(target)} is missing; it says {shown(cells[blank])}"
             )
         # As objects: in an array of texts each would take as much memory as the longest
         y = np.array(cells, object) if blank is None else None  # to be predicted, a file need not know all answers
@@ -156,9 +156,9 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
 def _number(cell: str, path: str | Path, line: int, name: str) -> float:
     value = float(cell) if is_number(cell) else math.nan
     if not math.isfinite(value):
-        what = f"{cell!r} is" if cell else "an empty cell is"
+        what = f"{shown(cell)} is" if cell else "an empty cell is"
         raise checks.Error(
-            f"{path}, line {line}, column {name!r}: {what} no finite number, and every column but the target "
+            f"{path}, line {line}, column {shown(name)}: {what} no finite number, and every column but the target "
             "needs one; turn it into a number, or leave the row or the column out"
         )
     return value
@@ -169,7 +169,7 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
         names = archive.names
         missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
         if missing:
-            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {', '.join(names[:20]) or 'nothing'}")
+            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {checks.some(names) or 'nothing'}")
         shape, dtype = archive.form("X")
         if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
             raise checks.Error(
