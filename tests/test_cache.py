@@ -265,6 +265,18 @@ def test_what_returns_objects_is_not_kept(tmp_path):
     assert list(tmp_path.rglob("*.kernel")) == []
 
 
+def test_a_loaded_helper_finds_its_environment(tmp_path):
+    """Through which it hands numbers to Python: here, to be printed."""
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom jitnet.kernels import jit\n"
+        "@jit.part_of_kernels\ndef show(v):\n    print(v)\n"
+        "def kernel(x):\n    show(x[0])\n"
+        "kernel = jit.compiled(kernel)\nkernel(np.ones(1))\nprint(sum(kernel.stats.cache_hits.values()))\n"
+    )
+    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    assert [run("import mine", **folder).stdout.split() for _ in range(2)] == [["1.0", "0"], ["1.0", "1"]]
+
+
 def test_a_loaded_kernel_is_as_good_as_a_compiled_one(tmp_path):
     """Compiled functions can call it, and Numba can say what it is."""
     code = """
