@@ -55,6 +55,7 @@ predicted = {name: 2 / side for name, side in sides.items()}
 # The interpreter runs all threads of a block side by side, and stops if one reads what is not there, or what another
 # may not have written yet.
 # > all eight are right: True
+print("Trying and counting all of them takes about a minute on an idle machine (an estimate).", flush=True)
 rng = np.random.default_rng(0)
 A, B = (rng.standard_normal((65, 65)).astype(np.float32) for _ in range(2))
 right = []
@@ -75,10 +76,11 @@ print(f"all eight are right: {all(right)}")
 # > vectorized: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
 # > warptile: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
 # > pipelined: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes are sent for them
-counted = {name: traffic.each("matmul", traffic.count("matmul", name)) for name in sides}
-for name, found in counted.items():
+counted = {}
+for name in sides:
+    found = counted[name] = traffic.each("matmul", traffic.count("matmul", name))
     print(f"{name}: {predicted[name]:g} reads for each multiply-add predicted, {found['numbers']:g} counted; "
-          f"{found['bytes']:g} bytes are sent for them")  # fmt: skip
+          f"{found['bytes']:g} bytes are sent for them", flush=True)  # fmt: skip
 
 # %% What is left to wait for
 # Why are the last four not alike, then? Because global memory is not all. A multiply-add also needs its numbers from

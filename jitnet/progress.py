@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+SECONDS_A_KERNEL = 1.0
+"""What compiling one takes, about."""
+
 Report = Callable[[int, int, str], object]
 """Hears (measurements done, all of them, what comes next), as `Progress.measuring` does."""
 
@@ -31,6 +34,9 @@ def _parts(what: str) -> tuple[str, str]:
 
 class Progress:
     """Receives news of a training run; shows nothing."""
+
+    expected = ""
+    """About how long it will take; said when the first measurement begins, once it is certain that it can begin."""
 
     def __enter__(self) -> "Progress":
         return self
@@ -101,13 +107,17 @@ class Lines(Progress):
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if done == 0:
-            self._say(f"compiling {total} kernels, once per machine ...")
+            about = max(5, round(total * SECONDS_A_KERNEL / 5) * 5)
+            self._say(f"compiling {total} kernels, once per machine, in about {about} s if it is idle ...")
         elif done == total:
             self._say(f"compiled {total} kernels")
         elif time.monotonic() - self._latest > 2:
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
     def measuring(self, done: int, total: int, what: str) -> None:
+        if self.expected:
+            self._say(self.expected)
+            self.expected = ""
         name, step = _parts(what)
         if done < total and (name != self._stage or time.monotonic() - self._latest > 2):
             self._stage = name
@@ -184,6 +194,8 @@ class Bars(Progress):
 
     def measuring(self, done: int, total: int, what: str) -> None:
         if self._measuring is None:
+            if self.expected:
+                self.note(self.expected)
             self._measuring = self._bars.add_task("", total=total)
         description = " ".join(_parts(what)) if what else "measured"
         self._bars.update(self._measuring, total=total, completed=done, description=description)

@@ -346,6 +346,72 @@ def test_12_your_own_kernel(lesson):
     assert third.startswith("returns its result")
 
 
+MADE_UP = """
+import sys
+import jitnet.lab.timing, jitnet.disturbance, numba
+from jitnet.lab.timing import Timing
+factor, reasons = {factor}, {reasons}
+jitnet.disturbance.reasons = lambda *_: reasons
+def in_turn(calls, **_):
+    seconds = 1e-3 if numba.get_num_threads() == 1 else 1e-3 / factor
+    return {{name: Timing(seconds, seconds, seconds, seconds) for name in calls}}
+jitnet.lab.timing.in_turn = in_turn
+from jitnet.lab import ladder, machine
+speeds = dict(python=0.01, njit=1.0, reordered=20.0, four_k=20.0 * factor, blocked=60.0, tile=100.0)
+def compare(operation, own, size, threads):
+    rungs = [dict(name=name, gflops=speed, checked=True, fault="wrong") for name, speed in speeds.items()]
+    (mine,) = own
+    rungs.append(dict(name=mine, gflops=speeds["four_k"], checked=mine == "four_k", fault="is wrong, first at (0, 0)"))
+    return dict(rungs=rungs, disturbed=bool(reasons), disturbed_by=reasons)
+ladder.compare = compare
+rates = dict.fromkeys(("read", "write", "copy"), 2e11)
+machine.limits = lambda *_, **__: dict(
+    caches=dict(L1=1 << 15, L2=1 << 21), bandwidth=dict(L1={{"1": rates}}, L2={{"1": rates}}),
+    peak=dict(float32={{"1": 1e11}}), clock=3e9, disturbed=False)
+"""
+
+
+def made_up(tmp_path, number, factor, reasons=()):
+    """What a lesson prints if its measurements are these."""
+    (tmp_path / "sitecustomize.py").write_text(MADE_UP.format(factor=factor, reasons=list(reasons)))
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    (file,) = FOLDER.glob(f"{number:02}_*.py")
+    result = run(file, "--out", tmp_path / "out", PYTHONPATH=path, NUMBA_NUM_THREADS="2")
+    assert result.returncode == 0, result.stderr
+    assert list((tmp_path / "out").glob("*.png"))
+    return result.stdout
+
+
+@pytest.mark.parametrize(("factor", "effect"), [(1.9, "gains"), (1.05, "stays about the same"), (0.07, "loses")])
+def test_what_lesson_10_concludes_follows_from_its_measurements(tmp_path, factor, effect):
+    printed = made_up(tmp_path, 10, factor)
+    assert f"2 threads instead of one: the long product, 512³ {effect}, the short product, 16³ {effect}\n" in printed
+    assert sum(word in printed for word in ("gains", "stays about the same", "loses")) == 1
+
+
+def test_lesson_10_concludes_nothing_on_a_busy_machine(tmp_path):
+    printed = made_up(tmp_path, 10, 0.07, ["other processes used 1.4 of 2 cores"])
+    assert "Other processes used 1.4 of 2 cores, so times and shares are too uncertain to compare" in printed
+    assert "\n2 threads instead of one\n" in printed
+
+
+@pytest.mark.parametrize(
+    ("factor", "order"),
+    [(2, "reordered ≤ four_k ≤ blocked"), (0.5, "four_k ≤ reordered ≤ blocked"), (5, "reordered ≤ blocked ≤ four_k")],
+)
+def test_what_lesson_12_concludes_follows_from_its_measurements(tmp_path, factor, order):
+    conclusion = made_up(tmp_path, 12, factor).partition("from slow to fast, predicted and measured:\n")[2]
+    predicted, measured = (line.strip() for line in conclusion.splitlines()[:2])
+    assert predicted == "reordered ≤ four_k ≤ blocked"
+    assert measured == order
+
+
+def test_lesson_12_concludes_nothing_on_a_busy_machine(tmp_path):
+    printed = made_up(tmp_path, 12, 2, ["other processes used 1.4 of 2 cores"])
+    assert "Other processes used 1.4 of 2 cores, so times" in printed
+    assert "from slow to fast" not in printed
+
+
 def test_the_map_of_the_course_leads_somewhere():
     readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
     course = readme[readme.index("## The course") : readme.index("## Your own data")]

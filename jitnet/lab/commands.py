@@ -9,17 +9,26 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from .. import checks, gpu, progress
+from .. import checks, disturbance, gpu, progress
 from ..commands import check_paths
 from ..kernels import LADDERS
 from ..plots import check_drawing
-from . import doctor, explain, ladder, ledger, machine, pictures, report
+from . import doctor, estimate, explain, ladder, ledger, machine, pictures, report, words
 from .loading import check_name
+
+
+def _shown(options: argparse.Namespace, seconds: float) -> progress.Progress:
+    """What shows the progress of a command that takes about so long."""
+    if options.quiet:
+        return progress.Progress()
+    show = progress.on_standard_error()
+    show.expected = estimate.said(seconds)
+    return show
 
 
 def machine_command(options: argparse.Namespace) -> int:
     """jitnet machine."""
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+    with _shown(options, estimate.LIMITS) as show:
         found = machine.limits(options.again, show.measuring)
     print(json.dumps(found) if options.json else machine.as_text(found))
     return 0
@@ -34,8 +43,7 @@ def ladder_command(options: argparse.Namespace) -> int:
         check_drawing(options.plot)
     own = _own(options.own, options.operation)
     on_card = _on_card(options)
-    show = progress.Progress() if options.quiet else progress.on_standard_error()
-    with _nothing_printed(), show:
+    with _nothing_printed(), _shown(options, estimate.of_ladder(options.operation, len(own), on_card)) as show:
         if on_card:
             result = _measured_on_card(options, show)
         else:
@@ -80,7 +88,7 @@ def _count(options: argparse.Namespace) -> int:
     if not _on_card(options) or options.plot is not None or options.size != "512":
         raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
     traffic = _for_card("traffic")
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+    with _shown(options, estimate.ON_GPU * len(traffic.LADDERS.get(options.operation, ()))) as show:
         result = traffic.ladder(options.operation, report=show.measuring)
     print(json.dumps(result) if options.json else traffic.as_text(result))
     return 0
@@ -128,7 +136,7 @@ def explain_command(options: argparse.Namespace) -> int:
     """jitnet explain."""
     if _card_is_asked_for(options):
         return _explain_card(options)
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+    with _shown(options, 2 * estimate.EXPLAINED) as show:
         found = explain.explain(
             options.target, options.dtype, options.args, options.types, options.options, options.operation,
             show.measuring,
@@ -154,7 +162,7 @@ def _card_is_asked_for(options: argparse.Namespace) -> bool:
 
 def _explain_card(options: argparse.Namespace) -> int:
     explaining = _for_card("explaining")
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+    with _shown(options, estimate.ON_GPU) as show:
         found = explaining.explain(options.target, options.capability or "9.0", report=show.measuring)
     print(json.dumps(found) if options.json else explaining.as_text(found))
     return 0
@@ -164,10 +172,14 @@ def report_command(options: argparse.Namespace) -> int:
     """jitnet report."""
     check_paths(options, reads=(), writes=("out",))
     report.check_report()
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+    expected = estimate.of_report(options.operations, ledger.WARM, report.rungs_on_card(options.operations))
+    with _shown(options, expected) as show:
         found = report.investigate(options.operations, options.size, options.dtype, options.threads, show.measuring)
     report.write(found, options.out, "jitnet report " + " ".join(options.operations))
-    print(json.dumps(found) if options.json else f"{options.out}: open it in a browser")
+    told = dict.fromkeys(reason for chapter in found["chapters"] for part in ("ladder", "ledger")
+                         for reason in chapter[part]["disturbed_by"])  # fmt: skip
+    text = words.wrapped(f"{options.out}: open it in a browser", disturbance.sentence(told))
+    print(json.dumps(found) if options.json else "\n".join(text))
     return 0
 
 
@@ -176,7 +188,7 @@ def ledger_command(options: argparse.Namespace) -> int:
     check_paths(options, reads=(), writes=("plot",))
     if options.plot is not None:
         check_drawing(options.plot)
-    with progress.Progress() if options.quiet else progress.on_standard_error() as show:
+    with _shown(options, estimate.of_ledger(options.what, ledger.WARM)) as show:
         result = ledger.account(options.what, options.size, options.dtype, show.measuring)
     if options.plot is not None:
         pictures.draw_ledger(result, options.plot)

@@ -12,15 +12,15 @@ from typing import Any
 
 from .. import checks
 from ..progress import Report
-from .checkup.hardware import examine_compiler, examine_gpu, examine_threads
+from .checkup.hardware import examine_compiler, examine_gpu, examine_load, examine_threads
 from .checkup.items import NOTE, WRONG, Item
 from .checkup.packages import examine_extras, examine_jitnet, examine_needed, examine_python
 from .checkup.settings import examine_cache, examine_settings
 
 EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
     "python": examine_python, "jitnet": examine_jitnet, "packages": examine_needed, "settings": examine_settings,
-    "compiler": examine_compiler, "threads": examine_threads, "cache": examine_cache, "extras": examine_extras,
-    "GPU": examine_gpu,
+    "compiler": examine_compiler, "threads": examine_threads, "load": examine_load, "cache": examine_cache,
+    "extras": examine_extras, "GPU": examine_gpu,
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def examine(report: Report | None = None) -> dict[str, Any]:
 def as_text(found: dict[str, Any]) -> str:
     """The same as a table, as wide as the terminal."""
     names = max(len(item["name"]) for item in found["items"]) + 2
-    space = max(40, shutil.get_terminal_size((120, 24)).columns - 7 - names)
+    space = max(40, shutil.get_terminal_size((80, 24)).columns - 7 - names)
     lines = []
     for item in found["items"]:
         first, *more = textwrap.wrap(item["finding"], space, break_on_hyphens=False) or [""]

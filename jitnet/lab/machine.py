@@ -60,27 +60,36 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     Errors    ValueError where Numba is told to compile nothing
     """
     check_compiling()
-    about, file = _identity() | {"disturbed": False, "disturbed_by": []}, cache_folder() / "machine.json"
-    if not again:
-        try:
-            kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if {key: kept.get(key) for key in about} == about and _is_whole(kept) and not contradictions(kept):
-                return kept
-        except (OSError, ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError):
-            pass  # not there, cut short or of another form: it can be measured again
+    if not again and (on_file := kept()):
+        return on_file
     with disturbance.Watch() as watch:
-        found = about | _measure(report)
+        found = _identity() | {"disturbed": False, "disturbed_by": []} | _measure(report)
     found["disturbed_by"] = watch.reasons or contradictions(found)
     found["disturbed"] = bool(found["disturbed_by"])
     if found["disturbed"]:
         return found  # good for now, and not worth keeping
     try:
         make_cache_folder()
-        with storage.replacing(file) as target:
+        with storage.replacing(_file()) as target:
             target.write(json.dumps(found, indent=1).encode())
     except (OSError, checks.Error):
         pass  # a cache that cannot be written costs time and nothing else
     return found
+
+
+def kept() -> dict[str, Any] | None:
+    """The limits on file, if they hold for this machine and contradict nothing."""
+    about = _identity() | {"disturbed": False, "disturbed_by": []}
+    try:
+        found: dict[str, Any] = json.loads(_file().read_text(encoding="utf-8"))
+        good = {key: found.get(key) for key in about} == about and _is_whole(found) and not contradictions(found)
+        return found if good else None
+    except (OSError, ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError):
+        return None  # not there, cut short or of another form: it can be measured again
+
+
+def _file() -> Path:
+    return cache_folder() / "machine.json"
 
 
 def check_compiling() -> None:

@@ -100,6 +100,15 @@ def on_card(operation: str, size: str | int = 512, report: Report | None = None)
     }
 
 
+def rungs_on_card(operations: Sequence[str]) -> int:
+    """How many rungs of the card a report on these operations explains."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        return 0
+    from ..kernels.cuda import LADDERS as KERNELS
+
+    return sum(len(KERNELS.get(operation, ())) for operation in operations)
+
+
 def write(found: dict[str, Any], path: str | Path, command: str = "jitnet report") -> None:
     """The page, replaced whole or not at all."""
     text = as_html(found, command)

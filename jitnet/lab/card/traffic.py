@@ -19,7 +19,7 @@ from ...kernels.cuda.ladders import recording
 from .. import oracle
 from ..contest.contestants import PRODUCTS, known
 from ..oracle import Shape
-from ..words import share
+from ..words import share, wrapped
 from .executing import Access, execute
 from .memory import WORD, Ints
 from .occupancy import BANKS, WARP
@@ -168,7 +168,7 @@ def as_text(found: dict[str, Any]) -> str:
     """For a terminal."""
     what = f"{found['operation']} on the card, compiled for {found['capability']}"
     lines = [
-        f"{what}: for each {found['each']}, counted, not timed", "",
+        *wrapped(f"{what}: for each {found['each']}, counted, not timed"), "",
         f"{'rung':14}{'reads':>9}{'bytes':>9}{'shared':>9}{'instructions':>14}{'useful':>9}",
     ]  # fmt: skip
     for rung in found["rungs"]:
@@ -180,7 +180,8 @@ def as_text(found: dict[str, Any]) -> str:
         *lines, "",
         "reads         numbers that threads read from global memory, the card's own",
         "bytes         that are brought for them, 32 at a time, shared by a warp",
-        "shared        trips to the memory of a block that a warp waits for, with a number for each of its threads",
-        "instructions  that a warp issues; useful are those that multiply and add. Each takes a slot, so no rung",
-        "              reaches a larger share of the card's peak than that",
+        "shared        trips to the memory of a block that a warp waits for, with a",
+        "              number for each of its threads",
+        "instructions  that a warp issues; useful are those that multiply and add. Each",
+        "              takes a slot, so no rung reaches a larger share of the card's peak",
     ])  # fmt: skip

@@ -17,6 +17,7 @@ import numpy as np
 from numba import prange
 from numba.np.ufunc.parallel import get_thread_id
 
+from ... import disturbance
 from ...kernels.jit import compiled, is_compiled
 from ...kernels.legend import Vector
 from ...kernels.strip import load, spread, store
@@ -177,6 +178,13 @@ def start_threads() -> dict[str, Any]:
         kernel(out)
         seen |= set(out.tolist())
     return {"compiled": True, "layer": numba.threading_layer(), "count": count, "seen": len(seen)}
+
+
+def examine_load() -> Iterator[Item]:
+    """Whether something else uses the cores just now."""
+    with disturbance.Watch() as watch:
+        time.sleep(2 * disturbance.SHORTEST)
+    yield Item("load", NOTE if watch.reasons else OK, disturbance.sentence(watch.reasons) or "the cores are free")
 
 
 CARDS = Path("/sys/bus/pci/devices")

@@ -1,0 +1,48 @@
+"""About how long a command takes: how much there is to do, times what one of it usually takes on an idle machine."""
+
+from ..backend import NAMES
+from ..kernels import LADDERS
+from ..kernels.jit import is_compiled
+from . import machine
+from .contest import training
+
+RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
+"""Seconds to check and time a rung, to try a kernel in a process of its own, and to measure the limits."""
+
+PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
+"""Seconds of a process that the ledger asks about a rung, or about a step; to explain a rung, or one of the GPU."""
+
+
+def said(seconds: float) -> str:
+    """The estimate in words."""
+    about = f"{max(5, round(seconds / 5) * 5)} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"this takes about {about} on an idle machine (an estimate)"
+
+
+def of_ladder(operation: str, own: int = 0, on_gpu: bool = False) -> float:
+    """Seconds of a ladder, with so many kernels of a user's own."""
+    rungs = len(_rungs(operation))
+    limits = 0 if on_gpu or machine.kept() else LIMITS
+    return RUNG * rungs + (RUNG + TRIAL) * own + limits
+
+
+def of_ledger(what: str, warm: int) -> float:
+    """Seconds of a ledger where so many processes load each rung."""
+    if what in NAMES:
+        return PROCESS_OF_STEP * (2 + warm)
+    return PROCESS * (1 + len(_compiled(what)) * (1 + warm))
+
+
+def of_report(operations: list[str], warm: int, with_gpu: int) -> float:
+    """Seconds of a report, with so many rungs of the GPU to explain."""
+    ladders = sum(of_ladder(operation) for operation in operations)
+    ledgers = sum(of_ledger("fast" if operation == "train" else operation, warm) for operation in operations)
+    return ladders + ledgers + sum(EXPLAINED * len(_compiled(one)) for one in operations) + ON_GPU * with_gpu
+
+
+def _rungs(operation: str) -> list[str]:
+    return list(training.RUNGS if operation == "train" else LADDERS.get(operation, ()))
+
+
+def _compiled(operation: str) -> list[str]:
+    return [name for name, kernel in LADDERS.get(operation, {}).items() if is_compiled(kernel)]
