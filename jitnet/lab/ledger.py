@@ -210,8 +210,8 @@ def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD,
     return call
 
 
-NAME = 20
-WIDTHS = 9, 9, 11, 11, 11, 9
+NAME = 19
+WIDTHS = 9, 9, 11, 11, 11, 10
 """Columns of the table: the names, and the figures."""
 
 

@@ -136,10 +136,10 @@ def _measure(report: Report | None) -> dict[str, Any]:
     for count in counts:
         with threads(count):
             for dtype, by_count in peak.items():
-                next_one(f"multiply-adds, {dtype}, {count} threads")
+                next_one(f"multiply-adds, {dtype}, {words.count(count, 'thread')}")
                 by_count[str(count)] = _peak(dtype, count)
             for level, (size, shared) in sizes.items():
-                next_one(f"bandwidth of {level}, {count} threads")
+                next_one(f"bandwidth of {level}, {words.count(count, 'thread')}")
                 bandwidth[level][str(count)] = _bandwidth(size // count if shared else size, count)
     if report:
         report(total, total, "")
