@@ -27,6 +27,17 @@ def test_kills():
     assert re.match(r"10 kills in .*: 0 failed\n", campaign("kills", count=10))
 
 
+@needs_fork
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits memory as Linux does")
+def test_damaged_files():
+    assert re.match(r"800 files in .* \(\d+ accepted, \d+ refused\): 0 failed\n", campaign("fuzz", count=800))
+
+
+def test_configurations():
+    """Two processes, of one thread and of two, with six configurations each."""
+    assert re.match(r"12 configurations in .*: 0 failed\n", campaign("configurations", count=12))
+
+
 def test_gradients():
     summary = campaign("gradients", count=1000)
     assert re.match(r"1\d\d\d parameters in .*: 0 failed\n", summary)

@@ -254,7 +254,7 @@ def main():
             try:
                 job.check(folder, before, gently=sent != signal.SIGKILL)
                 left = [entry for entry in folder.rglob("*") if entry.suffix == ".tmp"]
-                if left and status in (0, 130):
+                if left and status in (0, 130, 143):
                     raise TrialError(f"left behind: {', '.join(file.name for file in left)}")
                 for file in left:  # an hour later
                     os.utime(file, (time.time() - 7200,) * 2)
