@@ -17,12 +17,13 @@ from typing import Any
 import numba
 import numpy as np
 
-from . import checks
+from . import checks, environment
 from .kernels import LADDERS, SIGNATURES
 from .kernels.activation import CODES, IDENTITY
 from .kernels.buffers import aligned
 from .kernels.jit import Kernel, compile_for, entry_point, is_compiled, needs_compiling, signature_for
 from .kernels.legend import Matrix, Vector
+from .kernels.parallel_for import can_have_threads, start_layer
 from .losses import Loss
 
 Report = Callable[[int, int, str], None]
@@ -72,7 +73,19 @@ def _get(name: str) -> "Backend":
         from .gpu import GpuBackend  # who has no card needs no numba-cuda
 
         return GpuBackend()
+    if name not in ("python", "numpy"):
+        start()
     return Backend(name)
+
+
+def start() -> None:
+    """See to it that compiled loops can run: a setting of Numba's that keeps them from it becomes an error here."""
+    for name, what in environment.FAULTS.items():
+        raise checks.Error(f"{name} {what}; unset {name}")
+    try:
+        start_layer()
+    except ValueError as error:
+        raise checks.Error(str(error)) from None
 
 
 def get(name: str, dtype: np.dtype[Any] | None = None) -> "Backend":
@@ -202,7 +215,12 @@ def check_threads(count: int | None, name: str) -> None:
     if count is None:
         return
     most = numba.config.NUMBA_NUM_THREADS
-    if checks.whole("threads", count, least=1) > most:
+    if checks.whole("threads", count, least=1) > 1 and not can_have_threads():
+        raise checks.Error(
+            f"threads is {count}, but a process that was forked from one with threads has 1; make it with "
+            'multiprocessing.get_context("spawn"), or set NUMBA_THREADING_LAYER=workqueue'
+        )
+    if count > most:
         raise checks.Error(f"threads is {count}, but this process can use 1 to {most}")
     if count > 1 and name not in THREADED:
         raise checks.Error(f"back end {name!r} runs on one thread; for more, use {' or '.join(THREADED)}")
@@ -221,6 +239,7 @@ def threads(count: int | None) -> Iterator[None]:
     if count is None:
         yield
         return
+    start()
     before = numba.get_num_threads()
     numba.set_num_threads(count)
     try:

@@ -215,6 +215,8 @@ def _lab(command: str) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         from .lab import commands
 
+        if command != "doctor":  # which lists what keeps others from running
+            backends.start()
         status: int = getattr(commands, f"{command}_command")(options)
         return status
 

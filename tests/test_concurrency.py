@@ -51,7 +51,7 @@ def in_threads(job, count=4):
 
 def run(code, *arguments, seconds=240, **environment):
     """Standard output of a process that runs WORK and then this code; whatever it starts ends in time, or with it."""
-    command = [sys.executable, "-c", WORK + code, *arguments]
+    command = [sys.executable, *(() if code is None else ("-c", WORK + code)), *arguments]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds, check=False, env={**os.environ, **environment}
     )
@@ -155,6 +155,58 @@ def test_a_network_is_used_while_it_is_trained():
     assert run(USED_IN_TRAINING).startswith("this network is in training already")
 
 
+IN_A_CHILD = """
+def ask(threads):
+    try:
+        return network().fit(X, y, epochs=1, threads=threads).epochs
+    except jitnet.Error as error:
+        return str(error)
+
+if __name__ == "__main__":
+    ask(2)
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            print(pool.map_async(ask, [1, 2]).get(200))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="OpenMP comes with Linux alone")
+def test_a_forked_child_says_that_it_has_one_thread(tmp_path):
+    program = tmp_path / "program.py"  # spawn wants a file
+    program.write_text(WORK + IN_A_CHILD)
+    about_threads = {"NUMBA_THREADING_LAYER": "omp", "NUMBA_NUM_THREADS": "2"}
+    forked, spawned = run(None, program, **about_threads).splitlines()
+    assert forked.startswith("[1, 'threads is 2, but a process that was forked from one with threads has 1; make it")
+    assert spawned == "[1, 1]"
+
+
+SMALL_STACKS = """
+jobs = []
+for dtype in ("float32", "float64"):
+    big, many = rng.random((300, 1500)).astype(dtype), rng.random((1500, 130)).astype(dtype)
+    net = jitnet.Network(jitnet.Dense(300, 1100, "tanh"), jitnet.Dense(1100, 10, "softmax"), seed=0, dtype=dtype)
+    inputs = big[:, :300]
+    jobs += [
+        lambda A=big, B=many: jitnet.matmul(A, B),
+        lambda A=big, B=many: jitnet.matmul(A.T, A),
+        lambda A=big: jitnet.matmul(A, A.T),
+        lambda net=net, X=inputs: net.fit(X, y, epochs=1, batch_size=300).epochs,
+        lambda Z=big: jitnet.softmax(Z),
+        lambda Z=many: jitnet.tanh(Z),
+    ]
+for job in jobs:
+    job()  # compiling takes more stack than this
+threading.stack_size(128 << 10)
+answers = in_threads(lambda k: jobs[k](), len(jobs))
+print([answer for answer in answers if isinstance(answer, BaseException)])
+"""
+
+
+def test_threads_with_small_stacks():
+    """As musl makes them: 128 KB. OpenMP's own threads as well."""
+    assert run(SMALL_STACKS, OMP_STACKSIZE="128k", NUMBA_NUM_THREADS="2") == "[]"
+
+
 def exceptions():
     """Every exception of the package."""
     for module in pkgutil.walk_packages(jitnet.__path__, "jitnet."):
@@ -178,3 +230,48 @@ def test_every_exception_comes_back_from_another_process():
         error.note = "kept"
         for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
             assert (type(copied), str(copied), vars(copied)) == (kind, str(error), vars(error))
+
+
+WRONG_SETTINGS = [
+    ("NUMBA_NUM_THREADS", "0"),
+    ("NUMBA_NUM_THREADS", "two"),
+    ("NUMBA_FUNCTION_CACHE_SIZE", "-1"),
+    ("NUMBA_CPU_FEATURES", "avx2"),
+    ("NUMBA_THREADING_LAYER", "bogus"),
+    ("NUMBA_THREADING_LAYER_PRIORITY", "omp"),
+    pytest.param("NUMBA_THREADING_LAYER", "tbb", marks=pytest.mark.skipif(bool(find_library("tbb")), reason="is here")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_SETTINGS)
+def test_a_wrong_setting_of_numba_is_one_line(name, value):
+    """On the command line, and as an error of the library; not while it is imported."""
+    code = """
+from jitnet.cli import main
+try:
+    jitnet.matmul(X, X.T)
+except jitnet.Error as error:
+    print(error)
+sys.exit(main(["train", "digits", "--epochs", "1", "--quiet"]))
+"""
+    command = [sys.executable, "-c", WORK + code]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=False, env={**os.environ, name: value}
+    )
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line == "jitnet: " + result.stdout.strip()
+    assert line.endswith(f"unset {name}")
+
+
+def test_the_doctor_lists_settings_with_which_numba_cannot_be_imported():
+    code = """
+from jitnet.lab.checkup.settings import examine_settings
+for item in examine_settings():
+    print(item.name, item.state, item.finding)
+print(jitnet.environment.FAULTS.keys() & os.environ.keys())
+"""
+    lines = run("import os\n" + code, NUMBA_NUM_THREADS="0", NUMBA_CPU_FEATURES="avx2").splitlines()
+    assert "NUMBA_NUM_THREADS wrong is '0', but must be a whole number, at least 1" in lines
+    assert any(line.startswith("NUMBA_CPU_FEATURES wrong is 'avx2'") for line in lines)
+    assert lines[-1] == "set()"

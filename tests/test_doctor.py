@@ -121,7 +121,7 @@ def test_more_threads_than_cores(monkeypatch):
         ("NUMBA_DISABLE_JIT", "1", "wrong", "interpreted"), ("NUMBA_OPT", "0", "wrong", "optimises less"),
         ("NUMBA_LOOP_VECTORIZE", "0", "wrong", "vector unit"), ("NUMBA_ENABLE_CUDASIM", "1", "wrong", "simulated"),
         ("NUMBA_DISABLE_CUDA", "1", "note", "GPU"), ("NUMBA_BOUNDSCHECK", "1", "note", "every index"),
-        ("NUMBA_BOUNDSCHECK", "yes", "note", "ignored"), ("NUMBA_NUM_THREADS", "many", "note", "ignored"),
+        ("NUMBA_BOUNDSCHECK", "yes", "note", "ignored"),
         ("NUMBA_DUMP_ASSEMBLY", "1", "note", "prints"), ("OMP_WAIT_POLICY", "ACTIVE", "note", "busy"),
         ("OMP_NUM_THREADS", "1", "note", "BLAS"), ("OMP_PROC_BIND", "true", "note", "ties"),
     ],

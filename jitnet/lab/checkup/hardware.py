@@ -139,7 +139,7 @@ def examine_threads() -> Iterator[Item]:
     else:
         yield Item("threads", OK, f"{count} take part in a parallel loop, one for each usable core")
     if layer == "workqueue":
-        found = "workqueue: aborts the process if two Python threads run parallel loops at once"
+        found = "workqueue: runs one parallel loop at a time; those of other Python threads get one thread meanwhile"
         yield Item("threading layer", NOTE, found, mend or _better_layer())
     else:
         yield Item("threading layer", OK, layer)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ...environment import FAULTS
 from ...kernels.cache import SOURCES, kernels_folder
 from ...kernels.folder import cache_folder, fault_of, temporary_cache_folder, usual_cache_folder
 from .items import NOTE, OK, WRONG, Item, export, quoted, unset
@@ -55,7 +56,6 @@ NUMBERS = (
     "NUMBA_LOOP_VECTORIZE",
     "NUMBA_ENABLE_CUDASIM",
     "NUMBA_BOUNDSCHECK",
-    "NUMBA_NUM_THREADS",
 )
 
 
@@ -66,7 +66,7 @@ def that_are_set(names: Iterable[str]) -> list[str]:
 
 def examine_settings() -> Iterator[Item]:
     """Variables of the environment that hurt."""
-    items = []
+    items = [Item(name, WRONG, what, unset(name)) for name, what in FAULTS.items()]
     for name, (state, hurts, how) in SETTINGS.items():
         value = os.environ.get(name)
         if value is not None and hurts(value) and not (name in NUMBERS and not _is_whole(value)):

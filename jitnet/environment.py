@@ -1,0 +1,24 @@
+"""Settings with which Numba cannot be imported: found before it is, so that each can be said in one line.
+
+Numba reads its variables of the environment as it is imported, where a wrong value ends in a long traceback, or LLVM
+ends the process. Such a variable is taken out of the environment here, and what calculates says so instead; only
+`jitnet doctor` goes on, and lists it.
+"""
+
+import os
+import re
+
+ALLOWED = {
+    "NUMBA_NUM_THREADS": (r"\s*\+?0*[1-9]\d*\s*", "a whole number, at least 1"),
+    "NUMBA_FUNCTION_CACHE_SIZE": (r"\s*\+?\d+\s*", "a whole number, at least 0"),
+    "NUMBA_DYLD_WORKAROUND": (r"\s*[+-]?\d+\s*", "a whole number"),
+    "NUMBA_CPU_FEATURES": (r"([+-][^\s,+-][^\s,]*(,(?!$)|$))*", "features with + or - before them, as in +avx2,+fma"),
+}
+"""Variable -> what Numba can be imported with: a pattern, and in words."""
+
+FAULTS: dict[str, str] = {}
+"""Variable -> what is wrong with it."""
+
+for _name, (_pattern, _words) in ALLOWED.items():
+    if _name in os.environ and not re.fullmatch(_pattern, os.environ[_name]):
+        FAULTS[_name] = f"is {os.environ.pop(_name)!r}, but must be {_words}"
