@@ -49,7 +49,7 @@ def in_threads(job, count=4):
 """
 
 
-def run(code, *arguments, seconds=240, **environment):
+def run(code, *arguments, seconds=900, **environment):
     """Standard output of a process that runs WORK and then this code; whatever it starts ends in time, or with it."""
     command = [sys.executable, *(() if code is None else ("-c", WORK + code)), *arguments]
     result = subprocess.run(
@@ -71,8 +71,8 @@ if __name__ == "__main__":
         assert [work(seed) for seed in range(4)] == alone, f"{count} threads"
         assert in_threads(work) == alone, f"Python threads, beside {count}"
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map_async(work, range(4)).get(100) == alone, "forked"
-        assert pool.map_async(in_child_threads, [0]).get(100) == [alone], "threads of a forked child"
+        assert pool.map_async(work, range(4)).get(400) == alone, "forked"
+        assert pool.map_async(in_child_threads, [0]).get(400) == [alone], "threads of a forked child"
     print(numba.threading_layer())
 """
 
@@ -166,7 +166,7 @@ if __name__ == "__main__":
     ask(2)
     for method in ("fork", "spawn"):
         with multiprocessing.get_context(method).Pool(1) as pool:
-            print(pool.map_async(ask, [1, 2]).get(200))
+            print(pool.map_async(ask, [1, 2]).get(400))
 """
 
 
@@ -256,7 +256,7 @@ sys.exit(main(["train", "digits", "--epochs", "1", "--quiet"]))
 """
     command = [sys.executable, "-c", WORK + code]
     result = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False, env={**os.environ, name: value}
+        command, capture_output=True, text=True, timeout=900, check=False, env={**os.environ, name: value}
     )
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
