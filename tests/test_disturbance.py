@@ -15,6 +15,7 @@ from command import jitnet_command
 
 import jitnet
 from jitnet import disturbance, progress
+from jitnet.lab.checkup import hardware
 from jitnet.lab.timing import Timing
 
 COUNTED = Path("/proc/stat").exists()
@@ -136,3 +137,12 @@ def test_a_long_training_says_it_once_meanwhile(monkeypatch):
     net = jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0)
     net.fit(X, y, epochs=5, backend="numpy", progress=Listener())
     assert said == [f"Other processes used 1.4 of 2 cores, {SENTENCE}"]
+
+
+def test_the_doctor_looks_at_the_load(monkeypatch):
+    monkeypatch.setattr(disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
+    (item,) = hardware.examine_load()
+    assert (item.state, item.finding) == ("note", f"Other processes used 1.4 of 2 cores, {SENTENCE}")
+    monkeypatch.setattr(disturbance, "reasons", lambda *_: [])
+    (item,) = hardware.examine_load()
+    assert item.state == "ok"

@@ -12,6 +12,7 @@ from command import JITNET, jitnet_command
 
 import jitnet
 from jitnet import progress
+from jitnet.lab import estimate
 
 
 def on_a_terminal(arguments, **environment):
@@ -130,3 +131,22 @@ def test_bars_draw_what_they_are_told(monkeypatch):
     assert compiling.description == "compiled 2 kernels"
     assert (training.completed, training.total) == (1, 3)
     assert training.description == "epoch 1/3  loss 0.5000  validation loss 0.2500  accuracy 75.0%"
+
+
+def test_how_long_it_takes_is_said_once_it_begins(capsys):
+    lines = progress.Lines()
+    lines.expected = estimate.said(estimate.of_ledger("relu", 3))
+    with lines:
+        assert capsys.readouterr().err == ""  # an error that comes now stays one line
+        for done in range(3):
+            lines.measuring(done, 2, "clock" if done < 2 else "")
+    said, first = capsys.readouterr().err.splitlines()
+    assert (said, first) == ("this takes about 25 s on an idle machine (an estimate)", "measuring 1/2: clock")
+
+
+@pytest.mark.parametrize("operations", [["matmul"], ["relu", "train"], ["nonsense"]])
+def test_every_estimate_is_a_time(operations):
+    seconds = estimate.of_report(operations, 3, 2), estimate.of_ladder(operations[0], 1), estimate.of_ledger("fast", 3)
+    assert all(0 < one < 3600 for one in seconds)
+    assert estimate.said(200).startswith("this takes about 3 min ")
+    assert estimate.said(0) == "this takes about 5 s on an idle machine (an estimate)"

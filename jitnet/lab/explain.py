@@ -222,7 +222,7 @@ def _limit(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """For a terminal of 100 columns."""
+    """For a terminal of 80 to 100 columns."""
     unit, loop = found["vector_unit"], found["loop"]
     options = ", ".join(f"{key}={_option(value)}" for key, value in found["options"].items() if value and key[0] != "_")
     return "\n".join([
@@ -232,7 +232,7 @@ def as_text(found: dict[str, Any]) -> str:
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
         *judged(found), "",
         *beside(found["instructions"], loop, f"one turn of the loop: {len(found['instructions'])} instructions"),
-        "The target of an instruction stands last; what is in brackets is an address in memory.",
+        *wrapped("The target of an instruction stands last; what is in brackets is an address in memory."),
         KEY,
     ])  # fmt: skip
 

@@ -1,16 +1,19 @@
 """How an explanation is shown on a terminal: verdicts, and the source beside what it became."""
 
+import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
 
+from . import words
 from .machine_code import sources
 from .machine_code.assembly import Place
 
-WIDTH = 100
+WIDTH = min(100, max(words.WIDTH, shutil.get_terminal_size((100, 24)).columns))
 NAME = 20
-SOURCE = 50
-"""Columns of the text: all, the name of a verdict, the source beside the machine code."""
+SOURCE = WIDTH * 4 // 5 - 30
+"""Columns of the text: all (100, or as many as a narrower terminal has), the name of a verdict, the source beside the
+machine code, which is cut first."""
 
 KEY = "✓ as it should be   ✗ to be mended   · may have to be so"
 

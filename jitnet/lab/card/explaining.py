@@ -215,7 +215,7 @@ def _limit(facts: Facts) -> str | None:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """For a terminal of 100 columns."""
+    """For a terminal of 80 to 100 columns."""
     loop, ptx, machine = found["loop"], found["instructions"], found["machine_code"]
     place = f"{short(loop['file'])}, line {loop['line']}, in {loop['function']}"
     lines = [
@@ -234,9 +234,8 @@ def as_text(found: dict[str, Any]) -> str:
         lines += ["", *beside(machine, loop, _title("machine code", machine, loop), RUN)]
     else:
         lines += wrapped(f"The machine code too is shown with nvdisasm: {HOW_TO_DISASSEMBLE}")
-    return "\n".join([
-        *lines, "The target of an instruction stands first; what is in brackets is an address in memory.", KEY
-    ])  # fmt: skip
+    lines += wrapped("The target of an instruction stands first; what is in brackets is an address in memory.")
+    return "\n".join([*lines, KEY])
 
 
 def _title(what: str, instructions: list[dict[str, Any]], loop: dict[str, Any]) -> str:
@@ -246,7 +245,7 @@ def _title(what: str, instructions: list[dict[str, Any]], loop: dict[str, Any]) 
 def _table(launches: list[dict[str, Any]]) -> list[str]:
     """The figures of each launch; the one that is explained is marked."""
     lines = [
-        f"{'launch':18}{'threads':>8}{'registers':>10}{'spilled':>8}{'shared':>7}{'code':>8}{'blocks':>7}{'warps':>9}  "
+        f"{'launch':14}{'threads':>8}{'registers':>10}{'spilled':>8}{'shared':>7}{'code':>6}{'blocks':>7}{'warps':>9} "
         "limited by"
     ]
     for launch in launches:
@@ -255,8 +254,8 @@ def _table(launches: list[dict[str, Any]]) -> list[str]:
         figures = [launch[key] if launch[key] is not None else "?" for key in ("registers", "spilled")]
         name = launch["name"] + (" ←" if launch["main"] and len(launches) > 1 else "")
         lines.append(
-            f"{name:18}{launch['threads']:8}{figures[0]:>10}{figures[1]:>8}{launch['shared']:7}"
-            f"{launch['size'] if known else '?':>8}{launch['blocks'] if known else '?':>7}{warps:>9}  "
+            f"{name:14}{launch['threads']:8}{figures[0]:>10}{figures[1]:>8}{launch['shared']:7}"
+            f"{launch['size'] if known else '?':>6}{launch['blocks'] if known else '?':>7}{warps:>9} "
             f"{launch['limits'] or ''}".rstrip()
         )
     return [
