@@ -300,3 +300,11 @@ def test_what_comes_out_of_a_target_is_cut_in_messages(tmp_path):
         with pytest.raises(jitnet.Error) as caught:
             Recipe.learn(table, np.arange(2), task)
         assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_what_no_text_can_hold(order):
+    """Half a surrogate pair, or a number above 10FFFF."""
+    for code, beyond in {0x41: 0, 0xD7FF: 0, 0xD800: 1, 0xDFFF: 1, 0xE000: 0, 0x10FFFF: 0, 0x110000: 1}.items():
+        texts = np.array([0x42, 0x43, 0x44, code], order + "u4").view(order + "U2")
+        assert npz._is_beyond_unicode(texts) is bool(beyond), hex(code)
