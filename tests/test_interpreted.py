@@ -238,3 +238,22 @@ def test_vector_units(features, machine, unit, monkeypatch):
     monkeypatch.setattr(vector.numba.config, "CPU_FEATURES", features)
     monkeypatch.setattr(vector.platform, "machine", lambda: machine)
     assert vector._vector_unit() == unit
+
+
+def test_how_work_is_cut(small, monkeypatch):
+    """One thread takes all columns; several share the panels, if they can equally, or else the rows."""
+    width = tile.VECTORS * 2  # of a panel; MOST_ROWS is 10
+    for count, m, n, shape, parts in (
+        (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (10, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (10, 1), 0),
+        (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (5, 3), 2),
+        (2, 20, 3 * width, (10, 3 * width), 2), (3, 7, 3 * width, (10, width), 3), (3, 0, 5, (1, 5), 1),
+    ):  # fmt: skip
+        take(monkeypatch, count)
+        C = np.empty((m, n))
+        got = tile.shape_of_a_part(C, 0)
+        assert (got, tile.number_of_parts(C, got)) == (shape, parts), (count, m, n)
+        seen = np.zeros((m, n), int)
+        for t in range(parts):
+            i0, i1, j0, j1 = tile.part_of(C, got, t)
+            seen[i0:i1, j0:j1] += 1
+        assert (seen == 1).all(), (count, m, n)
