@@ -44,7 +44,8 @@ def loops(names: str) -> list[list[str]]:
 
 COMPILED = ["tests/test_tile.py", "-k", "twins or square"]
 ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
-TRAINING = ["tests/test_mathematics.py", "tests/test_gradients.py", "tests/test_training.py"]
+QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
+TRAINING = ["tests/test_gradients.py", "tests/test_training.py"]
 TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/activation.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
     "jitnet/kernels/batch.py": loops("gather"),
@@ -71,20 +72,20 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/folder.py": [["tests/test_cache_folder.py"], ["tests/test_cache.py", "-k", ONE_PROCESS]],
     "jitnet/kernels/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
     "jitnet/kernels/linking.py": [["tests/test_cache.py", "-k", "linked"]],
-    "jitnet/backend.py": [["tests/test_checks.py", "tests/test_functions.py", *TRAINING, "tests/test_dtypes.py"]],
+    "jitnet/backend.py": [QUICK, ["tests/test_functions.py", "tests/test_dtypes.py", *TRAINING]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
     "jitnet/checkpoint.py": [["tests/test_checkpoints.py"]],
     "jitnet/checks.py": [["tests/test_checks.py", "tests/test_functions.py"]],
     "jitnet/functions.py": [["tests/test_functions.py"]],
-    "jitnet/losses.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_gradients.py"]],
-    "jitnet/network.py": [["tests/test_checks.py", *TRAINING, "tests/test_storage.py"]],
+    "jitnet/losses.py": [QUICK, ["tests/test_gradients.py"]],
+    "jitnet/network.py": [QUICK, ["tests/test_storage.py", *TRAINING]],
     "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
-    "jitnet/optimizers.py": [["tests/test_checks.py", "tests/test_mathematics.py", "tests/test_training.py"]],
+    "jitnet/optimizers.py": [QUICK, ["tests/test_training.py", "-k", "adam or goes_on"]],
     "jitnet/progress.py": [["tests/test_progress.py"]],
-    "jitnet/step.py": [[*TRAINING, "tests/test_checkpoints.py", "tests/test_interruption.py"]],
+    "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
     "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
     "jitnet/training.py": [
-        ["tests/test_checks.py", "tests/test_interruption.py", "tests/test_training.py", "tests/test_checkpoints.py"],
+        ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py", "tests/test_training.py"],
     ],
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
@@ -170,6 +171,7 @@ class Run:
         status = 70
         try:
             os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
             for stream in (1, 2):
                 os.dup2(self.output.fileno(), stream)
             resource.setrlimit(resource.RLIMIT_CPU, (int(self.seconds) + 1, int(self.seconds) + 5))
