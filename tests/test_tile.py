@@ -12,7 +12,7 @@ from jitnet.kernels import LADDERS
 from jitnet.kernels.buffers import aligned
 from jitnet.kernels.strip import load, load_part, prefetch, spread, store, store_part, transpose_part, transpose_square
 from jitnet.kernels.tile import DEPTH, MANY_ROWS, MOST_ROWS, ROWS, VECTORS
-from jitnet.kernels.vector import VECTOR_BYTES, lanes, stack_array, window
+from jitnet.kernels.vector import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
 
 DTYPES = ["float32", "float64"]
 
@@ -116,6 +116,40 @@ def test_the_twins_in_python_do_the_same(dtype):
     n = int(ours[0])
     square = source[1 : 1 + 40 * n].reshape(n, 40)[:, :n]
     np.testing.assert_array_equal(ours[2 : 2 + 33 * n].reshape(n, 33)[:, :n], square.T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_memory_of_the_heap_and_its_twins(dtype):
+    """As much as was asked for, and everything is given back."""
+    import numba
+    from numba.core.runtime import _nrt_python, rtsys
+
+    from jitnet.kernels.jit import OPTIONS
+
+    def body(source, target, size):
+        memory = heap_array(size, source)
+        for j in range(memory.size):
+            memory[j] = source[j]
+        for j in range(memory.size):
+            target[j] = memory[j]
+        give_back(memory)
+
+    compiled = numba.njit(**OPTIONS)(body)
+    source = np.arange(1, 1025, dtype=dtype)
+    for size in (0, 8, 64, 72, 4096):
+        ours, theirs = np.zeros_like(source), np.zeros_like(source)
+        body(source, ours, size)
+        compiled(source, theirs, size)
+        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(ours, np.where(np.arange(1024) < size // source.itemsize, source, 0))
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats()
+    for _ in range(3):
+        compiled(source, theirs, 4096)
+        compiled(source, theirs, 0)
+    after = rtsys.get_allocation_stats()
+    _nrt_python.memsys_disable_stats()
+    assert (after.alloc - before.alloc, after.free - before.free) == (3, 3)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -42,7 +42,7 @@ def loops(names: str) -> list[list[str]]:
     return [[BODY, KERNELS, "-k", f"(interpreted and ({names})) or (edges and python and ({names}))"]]
 
 
-COMPILED = ["tests/test_tile.py", "-k", "twins or square"]
+COMPILED = ["tests/test_tile.py", "-k", "twins or square or heap"]
 ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
 QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
 TRAINING = ["tests/test_gradients.py", "tests/test_training.py"]
@@ -68,7 +68,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/buffers.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
     "jitnet/kernels/ladders.py": [["tests/test_jit.py", KERNELS, "-k", "registered or registering or common"]],
     "jitnet/kernels/jit.py": [["tests/test_jit.py"], ["tests/test_cache.py", "-k", "serial or options"]],
-    "jitnet/kernels/cache.py": [["tests/test_cache.py", "-k", ONE_PROCESS], ["tests/test_cache.py"]],
+    "jitnet/kernels/cache.py": [["tests/test_cache.py", "-k", f"{ONE_PROCESS} or good"]],
     "jitnet/kernels/folder.py": [["tests/test_cache_folder.py"], ["tests/test_cache.py", "-k", ONE_PROCESS]],
     "jitnet/kernels/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
     "jitnet/kernels/linking.py": [["tests/test_cache.py", "-k", "linked"]],
@@ -85,7 +85,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
     "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
     "jitnet/training.py": [
-        ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py", "tests/test_training.py"],
+        ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
+        ["tests/test_training.py", "-k", "early or seed or told or accuracy or put_back"],
     ],
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
