@@ -11,19 +11,20 @@ Only this file chooses a rung. (It is called backend and not backends because `j
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 import numba
 import numpy as np
 
-from . import checks, environment
+from . import checks, environment, thread_choice
 from .kernels import LADDERS, SIGNATURES
 from .kernels.activation import CODES, IDENTITY
 from .kernels.buffers import aligned
 from .kernels.jit import Kernel, compile_for, entry_point, is_compiled, needs_compiling, signature_for
 from .kernels.legend import Matrix, Vector
 from .kernels.parallel_for import can_have_threads, start_layer
+from .kernels.threads import LEAST_FLOP, thread_count
 from .losses import Loss
 
 Report = Callable[[int, int, str], None]
@@ -187,6 +188,17 @@ class Backend:
         """The machine code of a kernel for this dtype, if it is compiled; it takes arguments of just these types."""
         return entry_point(self.kernels[operation], signature_for(SIGNATURES[operation], dtype))
 
+    def spread(self, flop: int, *kind: Hashable, is_repeated: bool = False) -> Any:
+        """For `with`: work of so many FLOP, on as many threads as suit it now, unless the user has said how many.
+
+        `kind` names work that takes about the same time for each FLOP, so that its calls can be compared. It gives
+        `Turns`, or None where there is nothing to choose. Work that is repeated is tried on one thread at any size.
+        """
+        least = 0 if self.name == "parallel" else LEAST_FLOP  # `fast` asks the same before it starts a parallel loop
+        if self.name not in THREADED or flop < least:
+            return thread_choice.NOTHING
+        return thread_choice.turns(flop, kind, is_repeated)
+
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
         """Compile these operations, or load them from the cache, so that nothing has to stop for it later.
 
@@ -230,19 +242,21 @@ def cores_of(name: str, threads: int | None = None) -> int | None:
     """How many cores that back end uses at most, with so many threads, or as many as kernels use now; None for all."""
     if name == "numpy":
         return None
-    return (threads or numba.get_num_threads()) if name in THREADED else 1
+    return (threads or thread_count()) if name in THREADED else 1
 
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Let kernels use this many threads for a while; None leaves the number as it is."""
+    """Let kernels use this many threads for a while; None leaves the number as it is, and to be chosen."""
     if count is None:
         yield
         return
     start()
-    before = numba.get_num_threads()
+    before = thread_count()
     numba.set_num_threads(count)
+    token = thread_choice.given.set(True)
     try:
         yield
     finally:
+        thread_choice.given.reset(token)
         numba.set_num_threads(before)

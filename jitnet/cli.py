@@ -83,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="of split, weights and order of samples (default 0)"
     )
     how.add_argument("--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.NAMES)} (default fast)")
-    how.add_argument("--threads", type=int, metavar="N", help="for the back ends parallel and fast (default: all)")
+    how.add_argument(
+        "--threads", type=int, metavar="N", help="for parallel and fast (default: 1 or all, what is faster)"
+    )
     out = train.add_argument_group("what to keep")
     out.add_argument("--save", metavar="FILE", help="write the model")
     out.add_argument("--plot", metavar="FILE", help=f"draw loss and accuracy per epoch: {', '.join(ENDINGS)}")

@@ -106,7 +106,7 @@ def train_command(options: argparse.Namespace) -> int:
         "samples": {"train": len(samples.train[0]), "test": len(samples.test[0])},
         "epochs": history.epochs, "stopped": history.stopped,
         "train_loss": history.loss[-1] if history.loss else None,
-        **_judge(net, samples, options.backend),
+        **_judge(net, samples, options.backend, options.threads), "threads": history.threads,
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
         "total_seconds": time.perf_counter() - began,
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
@@ -220,10 +220,11 @@ def _pictures(X: NDArray[Any], y: NDArray[Any]) -> Table:
     return Table(X, y, [str(i + 1) for i in range(X.shape[1])], "label", "pictures")
 
 
-def _judge(net: Network, samples: Samples, backend: str) -> dict[str, float]:
+def _judge(net: Network, samples: Samples, backend: str, threads: int | None) -> dict[str, float]:
     """How well the network does on samples that it has not seen."""
     X, Y = samples.test
-    measured = net.evaluate(X, Y, backend=backend)
+    with backends.threads(threads):
+        measured = net.evaluate(X, Y, backend=backend)
     result = {f"test_{name}": value for name, value in measured.items()}
     if samples.recipe.classes is None:  # the loss is of standardised numbers: give the error in the target's own unit
         wrong = net.forward(X, backend)[:, 0].astype(np.float64) - Y[:, 0]

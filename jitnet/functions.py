@@ -18,16 +18,19 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
     """
     left, right = checks.factors(A, B)
-    run = backends.get(backend, left.dtype).kernels
+    chosen = backends.get(backend, left.dtype)
+    run = chosen.kernels
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
         return matmul(right.T, left.T, backend).T  # A·B = (Bᵀ·Aᵀ)ᵀ
     C = np.empty((left.shape[0], right.shape[1]), left.dtype)
-    if not left.flags.c_contiguous:
-        run["matmul_tn"](left.T, right, C)
-    elif not right.flags.c_contiguous:
-        run["matmul_nt"](left, right.T, C)
-    else:
-        run["matmul"](left, right, C)
+    flop = 2 * left.size * right.shape[1]
+    with chosen.spread(flop, "matmul", left.dtype, flop.bit_length()):
+        if not left.flags.c_contiguous:
+            run["matmul_tn"](left.T, right, C)
+        elif not right.flags.c_contiguous:
+            run["matmul_nt"](left, right.T, C)
+        else:
+            run["matmul"](left, right, C)
     return C
 
 
@@ -54,5 +57,7 @@ def softmax(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
     rows = checks.rows(Z)
     A = np.empty_like(rows)
-    backends.get(backend, rows.dtype).kernels[operation](rows, A)
+    run = backends.get(backend, rows.dtype)
+    with run.spread(40 * rows.size, operation, rows.dtype, rows.size.bit_length()):
+        run.kernels[operation](rows, A)
     return A.reshape(np.shape(Z))

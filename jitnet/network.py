@@ -23,7 +23,7 @@ from .kernels.activation import CODES
 from .kernels.buffers import aligned, whole_lines
 from .kernels.legend import Matrix, Vector
 from .losses import ACTIVATIONS, Loss
-from .step import Memory, Pass, Workspace
+from .step import Memory, Pass, Workspace, flop_of_a_step
 
 INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
@@ -275,6 +275,10 @@ class Network:
             needed += ["delta"] if len(self.layers) > 1 else []
         return list(dict.fromkeys(needed))
 
+    def _spread(self, run: Backend, passes: str, m: int) -> Any:
+        """For `with`: passes over m samples, on as many threads as suit them now."""
+        return run.spread(flop_of_a_step(self, m), passes, self.theta.size, self.dtype, m.bit_length())
+
     def workspace(self, m: int) -> Workspace:
         """Memory for m samples, made the first time that m comes along; the four latest are kept."""
         if m not in self._workspaces:
@@ -303,7 +307,8 @@ class Network:
     def _forward(self, X: Matrix, run: Backend) -> Matrix:
         output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
         for rows, work in self._portions(len(X)):
-            output[rows] = run.fetch(self.pass_forward(run, run.bring(X[rows]), work))
+            with self._spread(run, "forward", work.m):
+                output[rows] = run.fetch(self.pass_forward(run, run.bring(X[rows]), work))
         return output
 
     def _portions(self, m: int) -> "Iterator[tuple[slice, Workspace]]":
@@ -360,8 +365,9 @@ class Network:
         net = self.on(run)
         total, right = 0.0, 0
         for rows, work in net._portions(len(X)):
-            A = net.pass_forward(run, run.bring(X[rows]), work, loss.reads_Z)
-            net.pass_output(run, run.bring(Y[rows]), loss, work)
+            with self._spread(run, "measure", work.m):
+                A = net.pass_forward(run, run.bring(X[rows]), work, loss.reads_Z)
+                net.pass_output(run, run.bring(Y[rows]), loss, work)
             of_samples = run.fetch(work.losses)
             checks.finite_results("loss", of_samples, rows.start)
             total += float(of_samples.sum(dtype=np.float64))
@@ -388,9 +394,10 @@ class Network:
         with self._twin() as twin:
             net = twin.on(run)
             there = run.bring(inputs)
-            net.pass_forward(run, there, work, which.reads_Z)
-            net.pass_output(run, run.bring(wanted), which, work)
-            net.pass_back(run, there, work)
+            with self._spread(run, "gradients", work.m):
+                net.pass_forward(run, there, work, which.reads_Z)
+                net.pass_output(run, run.bring(wanted), which, work)
+                net.pass_back(run, there, work)
             if net is not twin:
                 twin.grad[...] = run.fetch(net.grad)
             self.grad[...] = twin.grad

@@ -11,6 +11,7 @@ from .kernels.buffers import aligned
 from .kernels.legend import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
+from .thread_choice import used
 
 Memory = Callable[[Any, np.dtype[Any]], Any]
 """(shape, dtype) -> zeros, where a back end calculates."""
@@ -66,6 +67,12 @@ def recorded(net: Any, run: Backend, work: Any, loss: Loss, descends: tuple[floa
     return run.recorded(net.dtype, passes)
 
 
+def flop_of_a_step(net: Any, m: int) -> int:
+    """About how many FLOP a step of m samples takes; an upper limit for each of its kernels."""
+    parameters, n_out = int(net.theta.size), sum(int(layer.n_out) for layer in net.layers)
+    return (6 * m + 20) * parameters + 40 * m * n_out
+
+
 class Step:
     """One training step for batches of m samples: recorded once, then repeated with no Python between the kernels."""
 
@@ -103,19 +110,28 @@ class Epoch:
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C cut it short."""
         plan, state = self._plan, self._state
-        n, m = len(plan.X), plan.batch_size
+        n, m = len(plan.X), min(plan.batch_size, len(plan.X))
         order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
         losses = np.empty(n, plan.net.dtype)
-        for start in range(0, n, m):
-            seen = min(start + m, n)
-            step = self._step(seen - start)
-            self._gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
-            state.step += 1
-            losses[start:seen] = step(state.step, state.memory)
-            show.batch(seen, n)
-            if interrupt.asked and seen < n:
-                return None
+        with self._spread(m) as turns:
+            for start in range(0, n, m):
+                seen = min(start + m, n)
+                step = self._step(seen - start)
+                self._gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
+                state.step += 1
+                losses[start:seen] = step(state.step, state.memory)
+                if turns is not None:
+                    turns.done(seen - start)
+                show.batch(seen, n)
+                if interrupt.asked and seen < n:
+                    return None
+        state.history.threads = used(turns)
         return float(losses.mean(dtype=np.float64))
+
+    def _spread(self, m: int) -> Any:
+        net, run = self._plan.net, self._plan.run
+        kind = ("step", net.theta.size, m, net.dtype, self._plan.optimizer.kernel)
+        return run.spread(flop_of_a_step(net, m), *kind, is_repeated=True)
 
     def _step(self, m: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""

@@ -68,6 +68,8 @@ class History:
     """Time spent on compiling, or on loading what was compiled before."""
     best_epoch: int | None = None
     """With early stopping: the epoch, counted from 1, whose weights the network has now."""
+    threads: int = 1
+    """Threads that training steps ran on, at last; the default is one or all, whichever is faster."""
     stopped: str = ""
     """Why training ended before the last epoch: "", "early" or "interrupted"."""
     checkpoint_error: str = ""
@@ -195,7 +197,8 @@ def fit(
     validation        (X, Y) to measure loss and accuracy on after every epoch
     shuffle, seed     permute the samples each epoch; epoch e of seed s has the same order on every run. None takes
                       the network's seed
-    threads           how many the back ends "parallel" and "fast" may use; never changes a bit of the result
+    threads           how many the back ends "parallel" and "fast" use; None takes one or all, whichever is faster
+                      at the time. It never changes a bit of the result
     early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights
     checkpoint        file to keep the state in, every `checkpoint_every` epochs; replaced whole or not at all
                       One that cannot be written is a warning and history.checkpoint_error; training goes on

@@ -19,6 +19,13 @@ from numba.np.ufunc import parallel
 
 SYMBOL, NAME = "numba_parallel_for", "jitnet_parallel_for"
 
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""How OpenMP's threads wait for one another: awake for 1000 looks, some 10 to 50 µs, and then asleep.
+
+Without this they look on for milliseconds. On cores that other processes use, one that waits then keeps the one that
+is waited for from running, and a loop takes 10 to 100 times as long. Always asleep at once, they start late.
+"""
+
 ANY = 1 << 30
 
 _room = ctypes.c_int(ANY)
@@ -39,7 +46,7 @@ def start_layer() -> None:
         return
     with global_compiler_lock:
         try:
-            parallel._launch_threads()
+            _launch()
         except ValueError as error:
             blamed = [name for name in sorted(os.environ) if name.startswith("NUMBA_THREADING_LAYER")]
             cure = f"; or unset {' '.join(blamed)}" if blamed else ""
@@ -49,6 +56,21 @@ def start_layer() -> None:
             engine, address = _function_before(llvm.address_of_symbol(SYMBOL))
             llvm.add_symbol(SYMBOL, address)
             _door.append(engine)  # which owns the machine code
+
+
+def _launch() -> None:
+    """Start Numba's threads, unless they run; those of OpenMP wait as `WAITING` says, unless the environment does.
+
+    OpenMP reads these variables as it starts. They are taken back, since they are not meant for other processes and
+    libraries. Where something else has started the same OpenMP before, it waits as it does.
+    """
+    added = {} if WAITING.keys() & os.environ.keys() else WAITING
+    os.environ.update(added)
+    try:
+        parallel._launch_threads()
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def can_have_threads() -> bool:

@@ -14,8 +14,8 @@ from numba.extending import lower_builtin, type_callable
 from .jit import part_of_kernels
 from .parallel_for import start_layer
 
-LEAST_FLOP = 1_000_000
-"""Measured: below a million FLOP, some 10 µs of work, two threads took longer than one."""
+LEAST_FLOP = 2_000_000
+"""Measured: below two million FLOP, some 20 µs of work, two threads took as long as one, or longer."""
 
 PART = 8192
 """Numbers in one part of an operation that works on each number alone: 32 KB of float32, about an L1 cache."""
@@ -23,6 +23,7 @@ PART = 8192
 
 def thread_count() -> int:
     """How many threads a parallel loop would get."""
+    start_layer()
     return int(numba.get_num_threads())
 
 

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from .. import backend, checks, disturbance
+from ..kernels.threads import thread_count
 from ..progress import Report, stage
 from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
@@ -76,7 +77,7 @@ def compare(
     backend.check_threads(threads, "fast")
     checks.number("patience", patience, above=0, below=1e6)
     _check_own(operation, own)
-    count = threads or numba.get_num_threads()
+    count = threads or thread_count()
     ladder = rungs_of(operation)
     found: dict[str, Contestant] = {}
     # repeated updates run away, which costs no time

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from .. import backend, checks, disturbance, losses, step
 from ..kernels import LADDERS, SIGNATURES
 from ..kernels.jit import compile_for, is_compiled, needs_compiling, signature_for
+from ..kernels.threads import thread_count
 from ..network import Network
 from ..optimizers import SGD
 from ..progress import Report
@@ -103,7 +103,7 @@ def account(
         report(total, total, "")
     result = {
         "what": what, "kind": kind, "shape": list(shape), "asked": list(asked), "dtype": number.name,
-        "threads": numba.get_num_threads(), "cpu": machine.cpu_name(), "warm": WARM, "interpreted_seconds": interpreted,
+        "threads": thread_count(), "cpu": machine.cpu_name(), "warm": WARM, "interpreted_seconds": interpreted,
         "rows": [_row(name, *runs, interpreted) for name, runs in accounts.items()],
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons,
     }  # fmt: skip

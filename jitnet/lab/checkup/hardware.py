@@ -21,6 +21,7 @@ from ... import disturbance
 from ...kernels.jit import compiled, is_compiled
 from ...kernels.legend import Vector
 from ...kernels.strip import load, spread, store
+from ...kernels.threads import thread_count
 from ...kernels.vector import lanes
 from ..child import NoAnswerError, ask
 from .items import NOTE, OK, WRONG, Item, export, pip_install, unset
@@ -171,7 +172,7 @@ def start_threads() -> dict[str, Any]:
     kernel = compiled(who_takes_part, parallel=True)
     if not is_compiled(kernel):
         return {"compiled": False}
-    count, seen = numba.get_num_threads(), set[int]()
+    count, seen = thread_count(), set[int]()
     until = time.monotonic() + 2  # a layer that hands out work on demand may need some turns until all had a share
     while len(seen) < count and time.monotonic() < until:
         out = np.full(100_000, -1, np.int64)

@@ -1,0 +1,208 @@
+"""How many threads, where the user did not say: one, or all that this process may use, whichever is faster now.
+
+All are faster on cores that are free. On cores that other processes use, a loop waits for the thread that got none,
+and may take many times as long as with one thread. Only trying tells, and load comes and goes, so both are timed while
+they do the work. It changes no bit of any result: those do not depend on the number of threads.
+"""
+
+import contextlib
+import contextvars
+import functools
+import math
+import os
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numba
+
+from .kernels.parallel_for import can_have_threads
+from .kernels.threads import thread_count
+
+TURN = 0.002
+"""Seconds of work, at least, before one number of threads is compared with the other."""
+
+TRIALS = 64
+"""What was slower has its next turn after this many times as long as it took: trials cost 1/64 of the time."""
+
+MEMORY = 0.1
+"""Seconds of work whose mean is compared. Of what is further back than that, nothing is known any more."""
+
+LONG_FLOP = 2_000_000_000
+"""A single call of that size is not tried on one thread: it takes longer than the scheduler keeps a thread waiting."""
+
+given = contextvars.ContextVar("given", default=False)
+"""True where the user has said how many threads."""
+
+
+@functools.cache
+def cpus() -> int:
+    """How many CPUs this process may keep busy: those it may run on, and what its control group grants."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, quota())))
+
+
+def quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
+    """CPUs that Linux grants to the control group of this process, as `docker run --cpus` sets it, or infinity."""
+    try:
+        groups = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return math.inf
+    granted = math.inf
+    for _, controllers, path in groups:
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base = root / "cpu" if controllers else root  # version 1 of control groups, or 2, which names no controllers
+        inner = base / path.lstrip("/")
+        granted = min(granted, *(_granted_by(folder) for folder in (inner, *inner.parents)))
+    return granted
+
+
+def _granted_by(folder: Path) -> float:
+    try:
+        if (folder / "cpu.max").exists():
+            amount, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
+        else:
+            amount, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return math.inf if amount == "max" or int(amount) < 0 else int(amount) / int(period)
+    except (OSError, ValueError):
+        return math.inf
+
+
+@dataclass
+class Way:
+    """One number of threads, and what was measured with it."""
+
+    threads: int
+    seconds: float = 0.0
+    work: float = 0.0
+    last: float = -math.inf
+    """When its last turn ended."""
+    again: float = -math.inf
+    """When it may be tried next."""
+
+    def note(self, now: float, seconds: float, work: float) -> None:
+        """A turn that just ended; the longer it was, the less of what was known stays."""
+        is_recent = now - seconds - self.last < MEMORY
+        stays = max(0.0, 1 - seconds / MEMORY) if is_recent else 0.0
+        self.seconds, self.work, self.last = stays * self.seconds + seconds, stays * self.work + work, now
+
+    @property
+    def pace(self) -> float:
+        """Seconds for a unit of work; infinite as long as it was not tried."""
+        return self.seconds / self.work if self.work else math.inf
+
+
+class Choice:
+    """One thread or all, for one kind of work. It begins with all, then tries one.
+
+    A way that proves slower gives its place to the other and waits `TRIALS` times as long as its turn took. One thread
+    is safe, and can be gone back to at any time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._one, self._all = Way(1), Way(most)
+        self._now = self._all
+        self._seconds, self._work = 0.0, 0.0
+
+    @property
+    def threads(self) -> int:
+        """For the work that comes next."""
+        return self._now.threads
+
+    @property
+    def best(self) -> int:
+        """What was faster so far."""
+        return min(self._all, self._one, key=lambda way: way.pace).threads
+
+    def note(self, seconds: float, work: float) -> None:
+        """What some work took. It belongs to the turn under way, which ends here if that was enough."""
+        self._seconds += seconds
+        self._work += work
+        if self._seconds >= TURN:
+            self._decide(time.perf_counter())
+            self._seconds, self._work = 0.0, 0.0
+
+    def _decide(self, now: float) -> None:
+        mine, other = self._now, self._one if self._now is self._all else self._all
+        mine.note(now, self._seconds, self._work)
+        is_slower = mine.pace > other.pace
+        if is_slower:
+            mine.again = now + TRIALS * self._seconds
+        if now >= other.again or (is_slower and other is self._one):
+            self._now = other
+
+
+class Turns:
+    """For `with`: Numba's threads as a choice has them, and what is done with them timed.
+
+    Work that is done in many steps calls `done` after each; otherwise it counts as one piece.
+    """
+
+    __slots__ = ("_before", "_began", "_choice", "_until", "_work", "threads")
+
+    def __init__(self, choice: Choice | None, before: int, most: int, work: int) -> None:
+        self._choice, self._before, self.threads, self._work = choice, before, most, work
+
+    @property
+    def best(self) -> int:
+        """The number of threads that was faster so far."""
+        return self.threads if self._choice is None else self._choice.best
+
+    def __enter__(self) -> "Turns":
+        self._begin(self._before)
+        return self
+
+    def _begin(self, threads: int) -> None:
+        if self._choice is not None:
+            self.threads = self._choice.threads
+        if self.threads != threads:
+            numba.set_num_threads(self.threads)
+        self._began = time.perf_counter()
+        self._until = self._began + TURN
+
+    def done(self, work: int) -> None:
+        """So much more was done."""
+        self._work += work
+        if time.perf_counter() >= self._until:
+            self._note()
+            self._begin(self.threads)
+
+    def _note(self) -> None:
+        if self._choice is not None:
+            self._choice.note(time.perf_counter() - self._began, self._work)
+        self._work = 0
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if self._work and not failed:
+            self._note()
+        if self.threads != self._before:
+            numba.set_num_threads(self._before)
+
+
+NOTHING = contextlib.nullcontext()
+"""What stands for `Turns` where the number of threads makes no difference, or is given."""
+
+
+def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> "Turns | contextlib.nullcontext[None]":
+    """`Turns` for work of that kind and size; see `Backend.spread`."""
+    if given.get() or not can_have_threads():
+        return NOTHING
+    before = thread_count()
+    most = min(before, cpus())
+    chosen = _choice(most, *kind) if most > 1 and (is_repeated or flop < LONG_FLOP) else None
+    return NOTHING if chosen is None and most == before else Turns(chosen, before, most, 0 if is_repeated else flop)
+
+
+@functools.lru_cache(256)
+def _choice(most: int, *kind: Hashable) -> Choice:
+    """What is known about this kind of work in this process."""
+    return Choice(most)
+
+
+def used(turns: Turns | None) -> int:
+    """How many threads work got: what was chosen or given, or one where there was nothing to choose."""
+    if turns is not None:
+        return turns.best
+    return thread_count() if given.get() else 1
