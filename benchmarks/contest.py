@@ -123,13 +123,17 @@ def publish(name: str, given: argparse.Namespace, columns: list[str], rows: list
     if ALONE in os.environ:
         (given.out / "times.json").write_text(json.dumps(_TIMES), encoding="utf-8")
         return
-    about = machine(given.threads)
+    stem = f"{name}_{given.threads}_thread{'s' if given.threads > 1 else ''}"
+    write(given.out / stem, machine(given.threads), columns, rows)
+
+
+def write(stem: Path, about: dict[str, Any], columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """Print the table, and write it to files of that name: as JSON and Markdown, with what it was measured on."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
     text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
     print(text)
-    given.out.mkdir(parents=True, exist_ok=True)
-    stem = given.out / f"{name}_{given.threads}_thread{'s' if given.threads > 1 else ''}"
+    stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     stem.with_suffix(".json").write_text(
         json.dumps({"machine": about, "rows": rows}, indent=1) + "\n", encoding="utf-8"

@@ -201,6 +201,11 @@ def _choice(most: int, *kind: Hashable) -> Choice:
     return Choice(most)
 
 
+def forget() -> None:
+    """Choose anew from now on, as a new process would."""
+    _choice.cache_clear()
+
+
 def used(turns: Turns | None) -> int:
     """How many threads work got: what was chosen or given, or one where there was nothing to choose."""
     if turns is not None:
