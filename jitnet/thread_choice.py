@@ -15,9 +15,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
+from numba.np.ufunc import parallel
 
-from .kernels.parallel_for import can_have_threads
+from .kernels.parallel_for import can_have_threads, start_layer
 from .kernels.threads import thread_count
 
 TURN = 0.002
@@ -158,7 +158,7 @@ class Turns:
         if self._choice is not None:
             self.threads = self._choice.threads
         if self.threads != threads:
-            numba.set_num_threads(self.threads)
+            parallel._set_num_threads(self.threads)
         self._began = time.perf_counter()
         self._until = self._began + TURN
 
@@ -178,7 +178,7 @@ class Turns:
         if self._work and not failed:
             self._note()
         if self.threads != self._before:
-            numba.set_num_threads(self._before)
+            parallel._set_num_threads(self._before)
 
 
 NOTHING = contextlib.nullcontext()
@@ -189,7 +189,8 @@ def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> "Turns | 
     """`Turns` for work of that kind and size; see `Backend.spread`."""
     if given.get() or not can_have_threads():
         return NOTHING
-    before = thread_count()
+    start_layer()
+    before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work
     most = min(before, cpus())
     chosen = _choice(most, *kind) if most > 1 and (is_repeated or flop < LONG_FLOP) else None
     return NOTHING if chosen is None and most == before else Turns(chosen, before, most, 0 if is_repeated else flop)

@@ -46,10 +46,14 @@ print(json.dumps({name: np.median(times["None"]) / np.median(times["1"]) for nam
 """
 
 
+BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"  # ends with the test, however that ends
+
+
 @pytest.fixture
 def load():
     """Two processes a core that do nothing but compute."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    said_by(COMPARED.replace("range(5)", "range(1)"))  # compiles
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2 * (os.cpu_count() or 1))]
     yield
     for process in processes:
         process.kill()
