@@ -90,9 +90,9 @@ def test_what_is_no_product_is_counted_for_each_number_written():
 
 
 def test_launches_of_a_rung_count_by_all_of_their_blocks():
-    """64 rows: the product reads 2 numbers for 128 multiply-adds, the sums of columns delta once, for 1024 of them."""
+    """64 rows: the product reads 2 numbers for 128 multiply-adds, the sums of columns delta once, for 1280 of them."""
     (found,) = traffic.ladder("gradients")["rungs"]
-    assert found["numbers"] == 2 / 128 + 1 / 1024
+    assert found["numbers"] == 2 / 128 + 1 / 1280
 
 
 def test_only_the_terms_of_a_product_are_its_multiply_adds():

@@ -1,5 +1,6 @@
 """What the README promises is run as it stands there."""
 
+import json
 import re
 import subprocess
 import sys
@@ -52,3 +53,14 @@ def test_the_table_names_the_rungs(operation):
 def test_the_figures_are_the_output_of_the_benchmark():
     table = (ROOT / "benchmarks" / "results" / "steps_1_thread.md").read_text(encoding="utf-8").strip()
     assert table in README
+
+
+def test_the_fractions_of_cublas_are_the_output_of_the_benchmark():
+    path = ROOT / "benchmarks" / "results" / "gpu_products_nvidia_h200.json"
+    rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["operation"] == "matmul"]
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    measured = {(row["rung"], row["size"]): row["of cuBLAS"].replace("%", " %") for row in rows}
+    rungs = [name for name in dict.fromkeys(row["rung"] for row in rows) if not name.startswith("cuBLAS")]
+    for rung in rungs:
+        cells = [measured.get((rung, size), "–") for size in sizes]
+        assert f"| {rung} | {' | '.join(cells)} |" in README

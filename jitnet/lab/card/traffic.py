@@ -97,7 +97,7 @@ def shape_of(operation: str) -> Shape:
     if operation not in PRODUCTS:
         return 1024, 1, 1024
     terms = {"matmul": 1, "layer": 1, "matmul_nt": 2, "delta": 2}.get(operation, 0)
-    m, n_in, n_out = (64 if axis == terms else 1024 for axis in range(3))
+    m, n_in, n_out = (64 if axis == terms else 1280 for axis in range(3))
     return m, n_in, n_out
 
 
