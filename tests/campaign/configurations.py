@@ -26,6 +26,7 @@ from jitnet import SGD, Adam, Dense, Momentum, Network
 
 BACKENDS = ("njit", "parallel", "fast")
 DTYPES = ("float32", "float64")
+PER_PROCESS = len(BACKENDS) * len(DTYPES)
 THREADS = (1, 2, 5)
 LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
 OPTIMIZERS = (SGD(0.1, weight_decay=1e-3), Momentum(0.05, nesterov=True), Adam(0.003))
@@ -96,7 +97,7 @@ class Configurations:
                 raise TrialError(
                     f"{name}: differs by {np.abs(one - other).max():.2g} from {BACKENDS[0]}, above {bound:.2g}"
                 )
-        return len(BACKENDS) * len(DTYPES), f"of layer {layer}"
+        return PER_PROCESS, f"of layer {layer}"
 
 
 def environment(layer, threads):
@@ -139,7 +140,7 @@ def main():
         return 0
     given = trials.arguments(__doc__, 54, "configurations")
     with trials.scratch() as place:
-        return trials.run(given, "configurations", 2, Configurations(place, given.seed))
+        return trials.run(given, "configurations", 2, Configurations(place, given.seed), PER_PROCESS)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class Gradients:
 def main():
     given = trials.arguments(__doc__, 22_500, "parameters")
     trial = Gradients()
-    status = trials.run(given, "parameters", 1e-3, trial)
+    status = trials.run(given, "parameters", 1e-3, trial, per_case=200)
     backends = ", ".join(trial.backends)
     print(f"worst relative error {trial.worst:.2g}, at most {trial.tightest:.0%} of a bound; float64, {backends}")
     return status

@@ -43,34 +43,40 @@ def arguments(about: str, count: int, unit: str, **choices: list[str]) -> argpar
 
 
 def run(
-    given: argparse.Namespace, unit: str, each: float, trial: Callable[[int, np.random.Generator], tuple[int, str]]
+    given: argparse.Namespace,
+    unit: str,
+    each: float,
+    trial: Callable[[int, np.random.Generator], tuple[int, str]],
+    per_case: int = 1,
 ) -> int:
     """Try case after case until `--count` units are done; the exit status.
 
-    each    seconds that one unit takes, about: for the estimate
-    trial   called with the case's number and its own random generator; returns how many units it tried, and of what
-            kind; raises TrialError, or anything else, if something is wrong
+    each      seconds that one unit takes, about: for the estimate
+    trial     called with the case's number and its own random generator; returns how many units it tried, and of
+              what kind; raises TrialError, or anything else, if something is wrong
+    per_case  units that count as tried where a case fails
     """
     began, done, number, failures, kinds = time.monotonic(), 0, 0, [], {}
-    say(f"{given.count} {unit}, seed {given.seed}: about {length(given.count * each)}")
+    if given.case is None:
+        say(f"{given.count} {unit}, seed {given.seed}: about {length(given.count * each)}")
     spoken = began
     while done < given.count and not (given.minutes and time.monotonic() - began > 60 * given.minutes):
         number = number if given.case is None else given.case
         try:
             units, kind = trial(number, np.random.default_rng((given.seed, number)))
         except Exception as error:
-            units, kind = 1, "failed"
+            units, kind = per_case, "failed"
             failures.append(number)
             say(f"case {number} failed: {error if isinstance(error, TrialError) else traceback.format_exc()}")
         done, number, kinds[kind] = done + units, number + 1, kinds.get(kind, 0) + units
         now = time.monotonic()
+        if given.case is not None:
+            break
         if now - spoken > 10:
             spoken, left = now, (now - began) * (given.count - done) / done
             if given.minutes:
                 left = min(left, began + 60 * given.minutes - now)
             say(f"{done} of {given.count} {unit}, {len(failures)} failures, about {length(max(left, 0))} left")
-        if given.case is not None:
-            break
     tried = ", ".join(f"{units} {kind}" for kind, units in sorted(kinds.items()) if kind != "failed")
     repeat = f"; repeat one with --seed {given.seed} --case {failures[0]}" if failures else ""
     print(f"{done} {unit} in {length(time.monotonic() - began)} ({tried}): {len(failures)} failed{repeat}", flush=True)
