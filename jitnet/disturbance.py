@@ -52,6 +52,10 @@ def of_timings(timings: Iterable[Any]) -> list[str]:
     return [f"the times of one and the same call differ by ±{typical:.0%}"] if typical > SPREAD else []
 
 
+HELPERS: set[int] = set()
+"""Processes whose work is part of what is measured, as long as they run; then `os.times` counts it."""
+
+
 @dataclass(frozen=True)
 class _Counters:
     """What is counted since the start of the machine or of this process; None where a system does not count it."""
@@ -143,9 +147,19 @@ def _counters(cores: list[int]) -> _Counters:
     own = os.times()
     busy, steal = _of_cores(cores)
     return _Counters(
-        time.monotonic(), own.user + own.system + own.children_user + own.children_system, busy, steal, _switches(),
-        _held(), _hot(cores), os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        time.monotonic(), own.user + own.system + own.children_user + own.children_system + _of_helpers(), busy, steal,
+        _switches(), _held(), _hot(cores), os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     )  # fmt: skip
+
+
+def _of_helpers() -> float:
+    """Seconds that the helpers which run now have used."""
+    used = 0.0
+    for helper in HELPERS:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = Path(f"/proc/{helper}/stat").read_text().rpartition(")")[2].split()
+            used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # in user mode, in the kernel
+    return used
 
 
 def _of_cores(cores: list[int]) -> tuple[float | None, float | None]:

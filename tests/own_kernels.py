@@ -143,6 +143,25 @@ def late(X, W, Z):
         raise RuntimeError("too late")
     np.matmul(X, W, out=Z)
 
+def late_crash(X, W, Z):
+    global calls
+    calls += 1
+    if calls > 60:
+        ctypes.string_at(0)
+    np.matmul(X, W, out=Z)
+
+def greedy(X, W, Z):
+    np.ones(10**12)
+
+@njit
+def greedy_compiled(X, W, Z):
+    Z[0, 0] = np.ones(10**12)[3]
+
+def writes_much(X, W, Z):
+    with open("much", "wb") as file:
+        for _ in range(1000):
+            file.write(bytes(2**20))
+
 def hangs(X, W, Z):
     while True:
         pass

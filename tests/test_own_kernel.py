@@ -1,7 +1,6 @@
 """A kernel of the user's own on the ladder: what is wrong with it is told, and what is right is ranked."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -46,6 +45,10 @@ FAULTS = {
     "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
     "not_a_number": r"gives NaN, .*10 of 10 wrong",
     "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES}",
+    "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
+    "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
+    "greedy_compiled": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
+    "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files that it writes may have 100 MiB$",
     "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
 }
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]
@@ -158,24 +161,66 @@ def test_compiling_does_not_count(folder):
     assert "slow_to_compile is rung " in result.stdout
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_interruption_ends_the_trial_too(folder, tmp_path):
-    (tmp_path / "endless.py").write_text(
-        "import os, time\ndef f(X, W, Z):\n    with open('pid', 'w') as file:\n"
-        "        file.write(f'{os.getpid()}\\n')\n    time.sleep(1000)\n"
-    )
-    command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    pid = tmp_path / "pid"
+def runs(pid):
+    """Whether a process is there, and no zombie that nobody has asked for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def killed_with_its_child(command, number, folder):
+    """Start a command whose child writes its number into a file, and end it by a signal; the child has to end too."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    pid = folder / "pid"
     while not (pid.exists() and pid.read_text().endswith("\n")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    assert runs(int(pid.read_text()))
+    process.send_signal(number)
     _, said = process.communicate()
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "jitnet: interrupted"
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+    for _ in range(100):
+        if not runs(int(pid.read_text())):
+            return process.returncode, said
+        time.sleep(0.1)
+    pytest.fail("its child still runs")
+
+
+WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.write(f'{os.getpid()}\\n')\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
+def test_the_trial_ends_with_the_command(name, status, tmp_path):
+    """Also where the function never lets go of the interpreter."""
+    (tmp_path / "endless.py").write_text(
+        WRITES_ITS_NUMBER
+        + "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
+    )
+    command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
+    found, said = killed_with_its_child(command, signal.Signals[name], tmp_path)
+    assert found == status, said
+    if status > 0:
+        last = {"SIGINT": "jitnet: interrupted", "SIGTERM": "jitnet: ended by SIGTERM"}[name]
+        assert said.splitlines()[-1] == last
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_a_process_that_is_asked_ends_with_the_one_that_asks(tmp_path):
+    text = "".join(f"    {line}\n" for line in WRITES_ITS_NUMBER.splitlines())
+    (tmp_path / "lasting.py").write_text(f"def last():\n{text}    time.sleep(1000)\n")
+    code = "import sys; sys.path.insert(0, '.'); import lasting; from jitnet.lab.child import ask; ask(lasting.last)"
+    killed_with_its_child([sys.executable, "-c", code], signal.SIGKILL, tmp_path)
+
+
+def test_a_fault_is_shown_once_at_one_place(folder):
+    command = [*JITNET, "ladder", "matmul", "--size", "8", "--threads", "1", "--quiet", "--with", "mine.py:raises"]
+    result = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, check=False
+    )
+    assert result.stdout.count("raises ZeroDivisionError") == 1
+    assert "not timed: it failed the check" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Asking a fresh Python process: it has compiled nothing yet, has an environment of its own, and may even abort."""
 
+import ctypes
 import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +18,14 @@ MARK = "jitnet-answer:"
 """What the answer's line begins with: Numba's settings can make it print to standard output too."""
 
 # with -m or a plain -c the working folder would come first, and a file json.py in it would be taken for Python's own
-CODE = "import sys; sys.path[:] = eval(sys.argv.pop(1)); from {module} import main; main()"
+CODE = (
+    "import sys; sys.path[:] = eval(sys.argv.pop(1)); from jitnet.lab.child import end_with; end_with({parent}); "
+    "from {module} import main; main()"
+)
+
+
+PR_SET_PDEATHSIG = 1
+"""Linux: the signal that a process gets when its parent ends."""
 
 
 class NoAnswerError(Exception):
@@ -23,8 +33,25 @@ class NoAnswerError(Exception):
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """What starts a fresh process that calls main() of a module, and finds all modules where this process does."""
-    return [sys.executable, "-c", CODE.format(module=module), repr([str(place) for place in sys.path]), *arguments]
+    """What starts a fresh process that calls main() of a module; it finds modules as here, and ends with this one."""
+    code = CODE.format(module=module, parent=os.getpid())
+    return [sys.executable, "-c", code, repr([str(place) for place in sys.path]), *arguments]
+
+
+def end_with(parent: int) -> None:
+    """From now on this process ends when the one that started it has ended, whatever ended that: SIGKILL too."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:  # it has ended already
+            os._exit(1)
+    elif os.name == "posix":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def ask(

@@ -5,8 +5,8 @@ import contextlib
 import importlib.util
 import json
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from .. import checks, disturbance, gpu, progress
@@ -43,7 +43,7 @@ def ladder_command(options: argparse.Namespace) -> int:
         check_drawing(options.plot)
     own = _own(options.own, options.operation)
     on_card = _on_card(options)
-    with _nothing_printed(), _shown(options, estimate.of_ladder(options.operation, len(own), on_card)) as show:
+    with _shown(options, estimate.of_ladder(options.operation, len(own), on_card)) as show:
         if on_card:
             result = _measured_on_card(options, show)
         else:
@@ -54,7 +54,7 @@ def ladder_command(options: argparse.Namespace) -> int:
     if options.plot is not None:
         pictures.draw_ladder(result, options.plot)
         _say_where(options)
-    print(json.dumps(result) if options.json else ladder.as_text(result))
+    print(json.dumps(result) if options.json else ladder.as_text(result, _at_the_same_place()))
     return 2 if ladder.faults(result) else 0
 
 
@@ -105,21 +105,11 @@ def _for_card(name: str) -> Any:
     return importlib.import_module(f"{__package__}.card.{name}")
 
 
-@contextlib.contextmanager
-def _nothing_printed() -> Iterator[None]:
-    """What a function prints, or a process that it starts, is not for standard output, nor for anybody's eyes."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        try:
-            output = os.dup(1)
-        except OSError:  # closed by whoever started us
-            yield
-            return
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(output, 1)
-            os.close(output)
+def _at_the_same_place() -> bool:
+    """Whether standard output and standard error go to the same terminal, pipe or file."""
+    with contextlib.suppress(OSError, ValueError):  # stand-ins for them have no number
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno()))
+    return False
 
 
 def _own(texts: list[str], operation: str) -> dict[str, str]:

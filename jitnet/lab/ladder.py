@@ -6,8 +6,7 @@ of multiply-adds for products, the bandwidth of the cache that holds the data fo
 
 import contextlib
 import functools
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numba
@@ -18,11 +17,10 @@ from ..kernels.threads import thread_count
 from ..progress import Report, stage
 from . import loading, machine, roofline, words
 from .contest import card, contestants, trial
-from .contest import own as functions
 from .contest.contestants import PRODUCTS, Contestant, known, nobody, rungs_of
 from .loading import Own
 from .oracle import Shape
-from .timing import ContestantError, Timing, in_turn
+from .timing import ContestantError, Timing, blas_threads, in_turn
 
 PATIENCE = 0.5
 """Seconds that one call may take. A rung that would need more gets a smaller size, and says so."""
@@ -63,8 +61,8 @@ def compare(
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
     A kernel is any callable with the arguments of a rung, (inputs..., outputs), or the name of one, "file.py:function"
-    or "module:function". It is tried in a process of its own first, where a call may take `patience` seconds,
-    compilation apart.
+    or "module:function". It is tried and timed in a process of its own, where a call may take `patience` seconds,
+    compilation apart, and which may use the memory and write the files that `trial` says.
 
     The result is that of `measure`, with an entry for each of yours at the end, where `own` is True. One that fails the
     trial is not timed: it has name, own, checked (False) and fault, what is wrong in words; `tell` hears it at once, in
@@ -81,11 +79,16 @@ def compare(
     ladder = rungs_of(operation)
     found: dict[str, Contestant] = {}
     # repeated updates run away, which costs no time
-    with backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"):
+    with (
+        backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"),
+        contextlib.ExitStack() as trials,
+    ):  # fmt: skip
         for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
             say = functools.partial(stage("checking", report) or nobody, done, len(own) + len(ladder))
             if name in own:
-                found[name] = contestants.yours(name, own[name], operation, shape, kind, count, patience, PATIENCE, say)
+                found[name] = contestants.yours(
+                    name, own[name], operation, shape, kind, count, patience, PATIENCE, say, trials
+                )
                 if found[name].fault:
                     tell(f"{name} {found[name].fault}")
             else:
@@ -166,10 +169,7 @@ def _times(
         except ContestantError as failure:
             if not found[failure.name].own:
                 raise
-            call: Any = calls[failure.name]
-            found[failure.name].fault = functions.in_words(
-                failure.__cause__ or failure, call.func, list(call.args), "while it was timed"
-            )
+            found[failure.name].fault = str(failure.__cause__)
             tell(f"{failure.name} {found[failure.name].fault}")
 
 
@@ -206,18 +206,6 @@ def _compared(
     return rungs
 
 
-@contextlib.contextmanager
-def blas_threads(count: int) -> Iterator[int]:
-    """Hold NumPy's BLAS to as many threads; yields how many it will use, which without threadpoolctl are all."""
-    if importlib.util.find_spec("threadpoolctl") is None:
-        yield numba.config.NUMBA_DEFAULT_NUM_THREADS
-        return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(count, user_api="blas"):
-        yield count
-
-
 def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Contestant, is_product: bool) -> float:
     """What this machine can do at most."""
     if is_product:
@@ -238,8 +226,8 @@ COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "last": 7, "limit": 
 """Widths of the table: the names, and the figures of a rung."""
 
 
-def as_text(result: dict[str, Any]) -> str:
-    """The ladder as a table for a terminal of 80 columns."""
+def as_text(result: dict[str, Any], told: bool = False) -> str:
+    """The ladder as a table for a terminal of 80 columns; without the faults of yours, if they were told there."""
     first, widths = result["rungs"][0]["name"], list(COLUMNS.values())
     on_processor = result["limit"] is not None
     head = ["time", "spread", result["unit"], f"× {first}" if len(first) < 8 else "× first", "× last"]
@@ -254,7 +242,7 @@ def as_text(result: dict[str, Any]) -> str:
         lines += words.row(name, cells, widths if rung["checked"] else [32], NAME)
     yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
     lines += [""] * any(rung["own"] for rung in result["rungs"])
-    lines += [*words.wrapped(*yours, *faults(result)), ""]
+    lines += [*words.wrapped(*yours, *([] if told else faults(result))), ""]
     return "\n".join(lines + words.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
 
 

@@ -3,6 +3,7 @@
 A contestant that needs too long for the size that was asked for gets a smaller one.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable
@@ -13,13 +14,11 @@ import numpy as np
 
 from ... import checks
 from ...kernels import LADDERS
-from ...kernels.buffers import aligned
 from .. import oracle
-from ..loading import Own, load
+from ..loading import Own
 from ..oracle import Case, Shape
-from ..timing import manageable
+from ..timing import Elsewhere, manageable
 from . import card, judge, training, trial
-from . import own as functions
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
 """Operations whose work is multiply-adds, and that are measured in FLOP/s; the others in bytes/s."""
@@ -90,38 +89,23 @@ def rung_of_card(operation: str, name: str, shape: Shape, most: float) -> Contes
 
 def yours(
     name: str, own: Own, operation: str, shape: Shape, dtype: np.dtype[Any], threads: int, patience: float, most: float,
-    report: Callable[[str], object],
+    report: Callable[[str], object], trials: contextlib.ExitStack,
 ) -> Contestant:  # fmt: skip
-    """A function of a user's own, tried in a process of its own first, and judged once more since it is loaded anew."""
-    shape, fault = trial.examine(name, own, operation, shape, dtype, threads, patience, most, report)
-    if fault:
-        return Contestant(shape, True, fault=fault)
-    kernel = load(own)
-    case = placed(oracle.case(operation, shape, dtype))
-    try:
-        fault = judge.fault(kernel, operation, shape, dtype)
-    except Exception as error:
-        fault = functions.in_words(error, kernel, case.arguments, f"at {shape}")
-    used, idea = functions.threads_of(kernel, threads), functions.idea_of(kernel)
-    call = functools.partial(kernel, *case.arguments)
-    return _measured(operation, shape, case, Contestant(shape, True, used, idea, call=call, fault=fault))
+    """A function of a user's own: examined, and later timed, in a process of its own, which ends with `trials`."""
+    tried = trials.enter_context(trial.Trial(name, own, operation, shape, dtype, threads, patience))
+    tried.examine(most, report)
+    if tried.fault:
+        return Contestant(tried.shape, True, fault=tried.fault)
+    who = Contestant(tried.shape, True, tried.threads, tried.idea, call=Elsewhere(tried.turn))
+    return _measured(operation, tried.shape, oracle.case(operation, tried.shape, dtype), who)
 
 
 def prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
     """A call of a rung on data of that shape, and what it has to come to."""
     if operation == "train":
         return training.prepare(name, shape, dtype)
-    case = placed(oracle.case(operation, shape, dtype))
+    case = judge.placed(oracle.case(operation, shape, dtype))
     return functools.partial(LADDERS[operation][name], *case.arguments), case
-
-
-def placed(case: Case) -> Case:
-    """The same with arrays that begin on a cache line, as those of a network do: else chance favours a rung."""
-    for position, argument in enumerate(case.arguments):
-        if isinstance(argument, np.ndarray):
-            case.arguments[position] = aligned(argument.shape, argument.dtype)
-            case.arguments[position][...] = argument
-    return case
 
 
 def _measured(operation: str, shape: Shape, case: Case, who: Contestant) -> Contestant:

@@ -1,11 +1,15 @@
-"""The trial of a user's kernel before it runs in this process: does it end, stay in its arrays, and is it right?
+"""A user's kernel in a process of its own: does it end, stay in its arrays, is it right, and how long does a call take?
 
-A function may hang, end the interpreter, or write anywhere. So it is tried in a child process, on ugly shapes and then
-at the size that is to be timed, and the parent watches the clock. The child writes a line of JSON before everything
-that it does: what it is, and how long it may take. Time in which Numba compiles has a limit of its own.
+A function may hang, end the interpreter, write anywhere, or ask for all memory there is. So it never runs in the
+process that shows the ladder: a child tries it on ugly shapes and then at the size that is to be timed, and makes its
+calls when it is its turn. The parent watches the clock: the child writes a line of JSON before everything that it does,
+what it is, and how long it may take. Time in which Numba compiles has a limit of its own.
+
+This protects from mistakes, not from malice: what this user may read, change and send, the function may too.
 """
 
 import contextlib
+import errno
 import faulthandler
 import functools
 import json
@@ -17,16 +21,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
+import numba
 import numpy as np
 from numba.core import event, serialize
 
-from ... import backend, checks
+from ... import backend, checks, disturbance
 from .. import loading, oracle
 from ..child import command
-from ..timing import manageable
+from ..timing import blas_threads, manageable, time_of
 from . import judge, own
 
 PATIENCE = 20.0
@@ -35,44 +41,121 @@ PATIENCE = 20.0
 COMPILING = 600.0
 """Seconds that the child may take to start, and Numba to compile."""
 
+MEMORY = 0.75
+"""Share of this machine's memory that the function may use."""
 
-def examine(
-    name: str, function: loading.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any], threads: int | None,
-    patience: float, most: float, report: Callable[[str], object],
-) -> tuple[oracle.Shape, str | None]:  # fmt: skip
-    """Try a function: the size at which a call takes `most` seconds, but `shape` at most, and what is wrong, or None.
+FILE = 100 * 2**20
+"""Bytes that a file may have which it writes; those of Numba's cache are far smaller."""
 
-    `report` hears what is being done. That a function cannot be loaded is a `checks.Error`.
+
+class FaultError(Exception):
+    """What is wrong with a kernel, in words."""
+
+
+class Trial:
+    """A function in a process of its own, from the `with` to its end.
+
+    After `examine`, shape is the size at which a call is short enough, fault is what is wrong, or None, threads is how
+    many it may use, and idea is what it says of itself. Then `turn` times it.
     """
-    job = {
-        "name": name, "function": function if isinstance(function, str) else _packed(name, function),
-        "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience, "most": most,
-    }  # fmt: skip
-    with tempfile.TemporaryFile() as errors, _child(pickle.dumps(job), errors) as (child, lines):
-        news: dict[str, Any] = {"doing": "starting", "limit": COMPILING, "loaded": False}
-        while "doing" in news:
-            try:
-                line = lines.get(timeout=news["limit"])
-            except queue.Empty:
-                fault = f"hangs: no end after {news['limit']:g} seconds"
-                break
-            if not line:
-                fault = _end_of(child, errors)
-                break
-            news = json.loads(line)
-            if "doing" in news:
-                report(f"{name}, {news['doing']}")
-        else:
+
+    def __init__(
+        self, name: str, function: loading.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
+        threads: int | None, patience: float,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.job = {
+            "name": name, "function": function if isinstance(function, str) else _packed(name, function),
+            "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience,
+        }  # fmt: skip
+        self.shape, self.threads, self.idea = shape, 1, ""
+        self.fault: str | None = None
+        self.doing, self.loaded, self.is_over = "starting", False, False
+        self.report: Callable[[str], object] = lambda doing: None
+
+    def __enter__(self) -> "Trial":
+        self.errors = tempfile.TemporaryFile()
+        # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
+        self.child = subprocess.Popen(
+            command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
+        )
+        assert self.child.stdout is not None
+        self.lines: queue.Queue[bytes] = queue.Queue()
+        self.listener = threading.Thread(target=_forward, args=(self.child.stdout, self.lines), daemon=True)
+        self.listener.start()
+        disturbance.HELPERS.add(self.child.pid)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.child.stdin is not None
+        assert self.child.stdout is not None
+        with contextlib.suppress(OSError):
+            self.child.stdin.close()
+        if not self.is_over:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=5)  # it may have something to put in order
-    if "error" in news:
-        raise checks.Error(news["error"])
-    if "doing" not in news:
-        m, n_in, n_out = news["shape"]
-        return (m, n_in, n_out), news["fault"]
-    if not news["loaded"]:
-        raise checks.Error(f"{name} {fault}, {news['doing']}")
-    return shape, f"{fault}, {news['doing']}"
+                self.child.wait(timeout=5)  # it may have something to put in order
+        if os.name == "posix":
+            with contextlib.suppress(OSError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+        else:
+            self.child.kill()
+        self.child.wait()
+        disturbance.HELPERS.discard(self.child.pid)
+        self.listener.join()
+        self.child.stdout.close()
+        self.errors.close()
+
+    def examine(self, most: float, report: Callable[[str], object]) -> None:
+        """Find out what is wrong, and the size at which a call takes `most` seconds, but the one asked for at most.
+
+        `report` hears what is being done. That a function cannot be loaded is a `checks.Error`.
+        """
+        self.report = report
+        try:
+            found = self._answer(pickle.dumps(self.job | {"most": most}), COMPILING)
+        except FaultError as error:
+            if not self.loaded:
+                raise checks.Error(f"{self.name} {error}") from None
+            self.fault = str(error)
+            return
+        if "error" in found:
+            raise checks.Error(found["error"])
+        m, n_in, n_out = found["shape"]
+        self.shape, self.fault, self.threads, self.idea = (
+            (m, n_in, n_out),
+            found["fault"],
+            found["threads"],
+            found["idea"],
+        )
+        self.report = lambda doing: None
+
+    def turn(self, calls: int) -> float:
+        """Seconds for one of so many calls in a row. `FaultError` says what went wrong."""
+        found = self._answer(f"{calls}\n".encode(), PATIENCE)
+        if "fault" in found:
+            raise FaultError(found["fault"])
+        return float(found["seconds"])
+
+    def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
+        """What the child says to a question, after all that it says of what it is doing."""
+        assert self.child.stdin is not None
+        with contextlib.suppress(OSError):  # that it has ended shows below
+            self.child.stdin.write(question)
+            self.child.stdin.flush()
+        while True:
+            try:
+                line = self.lines.get(timeout=limit)
+            except queue.Empty:
+                self.is_over = True
+                raise FaultError(f"hangs: no end after {limit:g} seconds, {self.doing}") from None
+            if not line:
+                self.is_over = True
+                raise FaultError(f"{_end_of(self.child, self.errors)}, {self.doing}")
+            news: dict[str, Any] = json.loads(line)
+            if "doing" not in news:
+                return news
+            self.doing, limit, self.loaded = news["doing"], news["limit"], news["loaded"]
+            self.report(f"{self.name}, {self.doing}")
 
 
 def _packed(name: str, function: loading.Function) -> bytes:
@@ -83,33 +166,6 @@ def _packed(name: str, function: loading.Function) -> bytes:
             f"{name} cannot be sent to the process that tries it ({checks.described(error)}); "
             "write it into a file and give 'file.py:function'"
         ) from None
-
-
-@contextlib.contextmanager
-def _child(job: bytes, errors: IO[bytes]) -> Iterator[tuple["subprocess.Popen[bytes]", "queue.Queue[bytes]"]]:
-    """A child with its job, and the lines that it writes; an empty one is its end."""
-    # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
-    child = subprocess.Popen(
-        command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    lines: queue.Queue[bytes] = queue.Queue()
-    listener = threading.Thread(target=_forward, args=(child.stdout, lines), daemon=True)
-    listener.start()
-    try:
-        with contextlib.suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(job)
-        yield child, lines
-    finally:
-        if os.name == "posix":
-            with contextlib.suppress(OSError):
-                os.killpg(child.pid, signal.SIGKILL)
-        else:
-            child.kill()
-        child.wait()
-        listener.join()
-        child.stdout.close()
 
 
 def _forward(stream: IO[bytes], lines: "queue.Queue[bytes]") -> None:
@@ -135,6 +191,7 @@ class _Child:
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
         self.doing, self.loaded, self.compilations = "", False, 0
+        self.memory = _limited()
         self.nowhere = open(os.devnull, "w")  # noqa: SIM115
 
     def tell(self, **news: Any) -> None:
@@ -148,6 +205,10 @@ class _Child:
     def work(self, doing: str) -> None:
         self.doing = doing
         self.begin(doing, self.job["patience"])
+
+    def answer(self, **news: Any) -> None:
+        faulthandler.cancel_dump_traceback_later()  # waiting may take long
+        self.tell(**news)
 
     def compiling(self, more: int) -> None:
         """Numba begins to compile (1), or is done (−1): one kernel within another, at times."""
@@ -164,9 +225,11 @@ class _Child:
         try:
             kernel = serialize.loads(function) if isinstance(function, bytes) else loading.load(function)
         except checks.Error as error:
-            return self.tell(error=str(error))
+            self.tell(error=str(error))
+            return
         except Exception as error:
-            return self.tell(error=f"{name} cannot be loaded where it is tried ({checks.described(error)})")
+            self.tell(error=f"{name} cannot be loaded where it is tried ({checks.described(error)})")
+            return
         self.loaded = True
         case = oracle.case(operation, (1, 1, 1), dtype)
 
@@ -188,8 +251,30 @@ class _Child:
                 shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
                 found = fault(shape)
         except BaseException as error:  # sys.exit too
-            found = own.in_words(error, kernel, case.arguments, judge.given(operation, case))
-        return self.tell(fault=found, shape=shape)
+            found = self.in_words(error, kernel, case, judge.given(operation, case))
+        used = own.threads_of(kernel, numba.get_num_threads())
+        self.answer(fault=found, shape=shape, threads=used, idea=own.idea_of(kernel))
+        if not found:
+            self.take_turns(kernel, judge.placed(oracle.case(operation, shape, dtype)))
+
+    def take_turns(self, kernel: loading.Function, case: oracle.Case) -> None:
+        """Time as many calls as the parent asks for, again and again, until it asks no more."""
+        call = functools.partial(kernel, *case.arguments)
+        for line in sys.stdin.buffer:
+            self.work("while it was timed")
+            try:
+                self.answer(seconds=time_of(call, int(line)))
+            except BaseException as error:
+                self.answer(fault=self.in_words(error, kernel, case, "while it was timed"))
+
+    def in_words(self, error: BaseException, kernel: loading.Function, case: oracle.Case, when: str) -> str:
+        """What a call raised, and the limit that it has met."""
+        text = own.in_words(error, kernel, case.arguments, when)
+        if isinstance(error, MemoryError) and self.memory:
+            return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            return f"{text}; files that it writes may have {FILE >> 20} MiB"
+        return text
 
 
 class _Listener(event.Listener):  # type: ignore[misc]
@@ -205,14 +290,43 @@ class _Listener(event.Listener):  # type: ignore[misc]
         self.compiling(-1)
 
 
-def main() -> None:
-    """The child. Its job comes by standard input, its news leave by standard output, where nothing else is printed."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    job = pickle.load(sys.stdin.buffer)
+def _limited() -> int:
+    """Limit the memory and the files of this process; the bytes of memory that are left to it, 0 if without limit."""
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no file with the whole memory where it crashes
-    with backend.threads(job["threads"]), np.errstate(all="ignore"):
+        _lower(resource.RLIMIT_FSIZE, FILE)
+        with contextlib.suppress(OSError):  # only Linux says how many addresses are in use, and keeps to this limit
+            in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            room = int(MEMORY * _memory())
+            _lower(resource.RLIMIT_AS, in_use + room)
+            return room
+    return 0
+
+
+def _lower(limit: int, value: int) -> None:
+    import resource
+
+    _, highest = resource.getrlimit(limit)
+    value = value if highest == resource.RLIM_INFINITY else min(value, highest)
+    resource.setrlimit(limit, (value, value))
+
+
+def _memory() -> int:
+    """Bytes of memory that this machine has, or this container."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            found = min(found, int(Path(file).read_text()))
+    return found
+
+
+def main() -> None:
+    """The child. Job and turns come by standard input, news leave by standard output, where nothing else is printed."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = pickle.load(sys.stdin.buffer)
+    count = job["threads"] or numba.get_num_threads()
+    with backend.threads(job["threads"]), blas_threads(count), np.errstate(all="ignore"):
         _Child(job, channel).run()
