@@ -89,7 +89,11 @@ def parser() -> argparse.ArgumentParser:
     out = train.add_argument_group("what to keep")
     out.add_argument("--save", metavar="FILE", help="write the model")
     out.add_argument("--plot", metavar="FILE", help=f"draw loss and accuracy per epoch: {', '.join(ENDINGS)}")
-    out.add_argument("--checkpoint", metavar="FILE", help="keep the state of the training here")
+    out.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep the state of the training here (exit status 1 if it cannot be written)",
+    )
     out.add_argument("--checkpoint-every", type=int, metavar="N", help="every N epochs (default 1)")
     out.add_argument("--resume", action="store_true", help="continue from the checkpoint")
     _output_options(out)
@@ -122,7 +126,8 @@ def parser() -> argparse.ArgumentParser:
     _measuring_options(ladder)
     ladder.add_argument(
         "--with", dest="own", action="append", default=[], metavar="FILE.PY:NAME",
-        help="a kernel of yours among them, also module:name; checked first, in a process of its own; repeatable",
+        help="a kernel of yours among them, also module:name; repeatable. It runs in a process of its own, "
+        "with 3/4 of the memory at most, and files of 100 MiB",
     )  # fmt: skip
     ladder.add_argument(
         "--patience", type=float, default=20.0, metavar="SECONDS",
