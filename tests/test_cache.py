@@ -23,6 +23,7 @@ def run(code, *arguments, **environment):
         capture_output=True,
         text=True,
         check=False,
+        timeout=600,
         env={**os.environ, **environment},
     )
     assert result.returncode == 0, result.stderr
