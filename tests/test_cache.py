@@ -266,6 +266,22 @@ def test_what_returns_objects_is_not_kept(tmp_path):
     assert list(tmp_path.rglob("*.kernel")) == []
 
 
+def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    signature = "(float32[::1],)"
+    kernel = jit.compiled(first)
+    kernel._cache.disable()
+    kernel.compile(signature)
+    (result,) = kernel.overloads.values()
+    kernel._cache.enable()
+    result.environment.consts.append("text")
+    kernel._cache.save_overload(signature, result)
+    assert not kernel._cache.holds(signature, result.codegen)
+    result.environment.consts.pop()
+    kernel._cache.save_overload(signature, result)
+    assert kernel._cache.holds(signature, result.codegen)
+
+
 def test_a_loaded_helper_finds_its_environment(tmp_path):
     """Through which it hands numbers to Python: here, to be printed."""
     (tmp_path / "mine.py").write_text(
