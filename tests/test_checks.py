@@ -56,6 +56,7 @@ BAD_Y = [
     ("softmax", 2, None, [0, 1, 0], r"Y has shape \(3,\), but X and the last layer ask for \(4, 2\) or labels \(4,\)"),
     ("softmax", 2, None, np.ones((4, 3)), r"Y has shape \(4, 3\)"),
     ("softmax", 2, None, np.ones((4, 2)), "row 0 of Y adds up to 2"),
+    ("softmax", 2, None, np.array([[1, 0], [1, 0], [0.2, 0.3], [0, 1]]), r"row 2 of Y adds up to 0\.5"),
     ("softmax", 2, None, [[2, -1]] * 4, "probabilities from 0 to 1"),
     ("softmax", 2, None, ["a", "b", "a", "b"], "Y holds <U1 values, but must hold real numbers"),
     ("sigmoid", 1, None, [0, 1, 0, 2], "probabilities from 0 to 1"),
@@ -274,3 +275,14 @@ def test_what_a_file_says_stays_within_one_printable_line(tmp_path):
     ) as caught:
         jitnet.data.read_table(file, "y")
     assert len(str(caught.value)) < 1200
+
+
+def test_how_much_of_a_value_is_quoted():
+    most = "x" * (checks.LONGEST - 2)  # and two quotes
+    assert checks.shown(most) == repr(most)
+    assert checks.shown(most + "x") == repr(most + "x")[: checks.LONGEST] + "..."
+    with pytest.raises(jitnet.Error, match=r"^sizes is 5, but must be a list$"):
+        checks.listed("sizes", 5, None)
+    with pytest.raises(jitnet.Error, match=r"^sizes is \[1\], but must be a list of 2$"):
+        checks.listed("sizes", [1], 2)
+    assert checks.listed("sizes", [1, 2], 2) == [1, 2]

@@ -75,7 +75,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/backend.py": [QUICK, ["tests/test_functions.py", "tests/test_dtypes.py", *TRAINING]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
     "jitnet/checkpoint.py": [["tests/test_checkpoints.py"]],
-    "jitnet/checks.py": [["tests/test_checks.py", "tests/test_functions.py"]],
+    "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
     "jitnet/functions.py": [["tests/test_functions.py"]],
     "jitnet/losses.py": [QUICK, ["tests/test_gradients.py"]],
     "jitnet/network.py": [QUICK, ["tests/test_storage.py", *TRAINING]],
