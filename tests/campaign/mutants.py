@@ -57,7 +57,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/loss.py": loops("error or mse or cross_entropy"),
     "jitnet/kernels/matmul.py": loops("matmul"),
     "jitnet/kernels/softmax.py": loops("softmax"),
-    "jitnet/kernels/tile.py": loops("matmul or layer or descend"),
+    "jitnet/kernels/tile.py": loops("matmul or layer or descend or cut"),
     "jitnet/kernels/update.py": loops("sgd or momentum or nesterov or adam"),
     "jitnet/kernels/yardstick.py": [[KERNELS, "-k", "numpy"]],
     "jitnet/kernels/threads.py": [
@@ -74,7 +74,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/linking.py": [["tests/test_cache.py", "-k", "linked"]],
     "jitnet/backend.py": [QUICK, ["tests/test_functions.py", "tests/test_dtypes.py", *TRAINING]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
-    "jitnet/checkpoint.py": [["tests/test_checkpoints.py"]],
+    "jitnet/checkpoint.py": [["tests/test_checkpoints.py"], ["tests/test_damaged_fields.py"]],
     "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
     "jitnet/functions.py": [["tests/test_functions.py"]],
     "jitnet/losses.py": [QUICK, ["tests/test_gradients.py"]],
@@ -88,6 +88,7 @@ TESTS: dict[str, list[list[str]]] = {
         ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
         ["tests/test_training.py", "-k", "early or seed or told or accuracy or put_back"],
     ],
+    "jitnet/thread_choice.py": [["tests/test_threads_under_load.py"]],
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
     "jitnet/data/idx.py": [["tests/test_pictures.py"]],
@@ -105,8 +106,7 @@ ALWAYS = [
 ]
 """Faults that once survived: file, what stands there, what takes its place. They are in every sample."""
 
-
-OTHERS = {"__init__", "__main__", "cli", "commands", "disturbance", "interruption", "legend", "plots"}
+OTHERS = {"__init__", "__main__", "cli", "commands", "disturbance", "environment", "interruption", "legend", "plots"}
 """Files beside the engine: the command line, pictures, names."""
 
 
