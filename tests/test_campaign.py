@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CAMPAIGN = Path(__file__).parent / "campaign"
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
+needs_fork = pytest.mark.skipif(not hasattr(os, "waitid"), reason="forks processes and watches them")
 
 
 def campaign(script, *arguments, status=0, count=None):
