@@ -52,7 +52,7 @@ def workloads():
     def multiply(pause, threads):
         seconds = []
         with backend.threads(threads):
-            for _ in range(50):
+            for _ in range(200):
                 time.sleep(pause)
                 start = time.perf_counter()
                 jitnet.matmul(A, A)
@@ -63,7 +63,7 @@ def workloads():
         "train, 200 000 × 50, 1 epoch": lambda threads: train(X, y, 1, threads),
         "train, digits, 20 epochs": lambda threads: train(*jitnet.data.digits(), 20, threads),
         "product 256³, one after another": lambda threads: multiply(0, threads),
-        "product 256³, one every 5 ms": lambda threads: multiply(0.005, threads),
+        "product 256³, one every 2 ms": lambda threads: multiply(0.002, threads),
     }
 
 
