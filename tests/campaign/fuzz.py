@@ -354,9 +354,13 @@ class Fuzzer:
     def start(self):
         questions, self.questions = os.pipe()
         self.answers, answers = os.pipe()
-        self.process = trials.fork(
-            lambda: serve(self.place, self.seed, self.only, questions, answers), self.place / "errors"
-        )
+
+        def answer_all():
+            os.close(self.questions)  # or the end of this script would not be the end of the questions
+            os.close(self.answers)
+            return serve(self.place, self.seed, self.only, questions, answers)
+
+        self.process = trials.fork(answer_all, self.place / "errors")
         os.close(questions)
         os.close(answers)
 
