@@ -254,3 +254,14 @@ def test_optimizers_by_hand(backend):
     mean = (0.9 * 0.1 * 1 + 0.1 * 0.9) / (1 - 0.9**2)
     square = (0.999 * 0.001 * 1 + 0.001 * 0.81) / (1 - 0.999**2)
     assert after_two_steps(jitnet.Adam(0.1)) == pytest.approx(0.9 - 0.1 * mean / math.sqrt(square), rel=1e-7)
+
+
+def test_how_weights_begin():
+    """glorot: uniform up to √(6/(n_in + n_out)); he: normal with the variance 2/n_in; biases 0."""
+    glorot, he = jitnet.Dense(300, 200, "tanh"), jitnet.Dense(200, 300, "relu", init="he")
+    net = jitnet.Network(glorot, he, seed=0, dtype="float64")
+    most = (6 / 500) ** 0.5
+    assert 0.999 * most < np.abs(net.layers[0].W).max() <= most
+    assert abs(net.layers[0].W.mean()) < 0.01 * most
+    assert abs(net.layers[1].W.std() / (2 / 200) ** 0.5 - 1) < 0.02
+    assert not net.layers[0].b.any()
