@@ -146,3 +146,23 @@ def test_the_doctor_looks_at_the_load(monkeypatch):
     monkeypatch.setattr(disturbance, "reasons", lambda *_: [])
     (item,) = hardware.examine_load()
     assert item.state == "ok"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counted in /proc")
+def test_the_work_of_helpers_is_no_disturbance():
+    """A kernel that is timed in a process of its own is what is measured."""
+    helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        before = disturbance._of_helpers()
+        disturbance.HELPERS.add(helper.pid)
+        used = 0.0
+        while used < 0.2:
+            assert helper.poll() is None
+            used = disturbance._of_helpers() - before
+            time.sleep(0.02)
+        assert disturbance._counters(disturbance._usable_cores()).own > used
+    finally:
+        disturbance.HELPERS.discard(helper.pid)
+        helper.kill()
+        helper.wait()
+    assert disturbance._of_helpers() == before

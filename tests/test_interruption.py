@@ -39,6 +39,17 @@ def test_ctrl_c_between_epochs_leaves_a_checkpoint_of_the_whole_epoch(tmp_path):
     assert net.theta.tobytes() == twin.theta.tobytes()
 
 
+def test_ctrl_c_within_an_epoch_leaves_the_checkpoint_before(tmp_path):
+    """What is in the middle of an epoch could not be resumed to the same bits."""
+    options = {"epochs": 3, "batch_size": 10, "checkpoint": tmp_path / "c"}
+    history = make().fit(*spiral(97), progress=At(press_ctrl_c, batch=12), **options)
+    assert (history.stopped, history.epochs) == ("interrupted", 1)
+    net, twin = make(), make()
+    net.fit(*spiral(97), resume=True, **options)
+    twin.fit(*spiral(97), epochs=3, batch_size=10)
+    assert net.theta.tobytes() == twin.theta.tobytes()
+
+
 def test_ctrl_c_while_a_checkpoint_is_written_waits_for_it(tmp_path, monkeypatch):
     write = storage.write
 
