@@ -21,8 +21,8 @@ from numba import float32
 from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, natural, thread
 from .ladders import Kernel, Launch
 from .quads import by_rows, in_quads, load4, store4
-from .tiles import number_of_tiles, place_of_quad, put, quad_of
-from .warptile import WarpTile, copy_quads
+from .tiles import copy_quads, number_of_tiles, place_of_quad, put, quad_of
+from .warptile import WarpTile
 
 MANY = 100
 """Tiles of a size from which on it is taken: enough blocks for the multiprocessors of a large GPU (132 on an H200)."""
