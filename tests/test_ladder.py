@@ -1,9 +1,11 @@
 """The ladder: every rung is checked, timed and compared, and a wrong one is told."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from command import jitnet_command
@@ -159,8 +161,8 @@ def shares_are_withheld(found, sentence):
 
 
 def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
-    monkeypatch.setattr(ladder.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(ladder.numba.config, "NUMBA_DEFAULT_NUM_THREADS", 2)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(numba.config, "NUMBA_DEFAULT_NUM_THREADS", 2)
     found = ladder.measure("relu", 8, threads=1)
     assert "NumPy used 2 threads; to hold it too: pip install 'jitnet[cli]'" in ladder.as_text(found)
 
