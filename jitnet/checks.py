@@ -31,7 +31,9 @@ LONGEST = 300
 
 def reason(error: BaseException) -> str:
     """What an exception says, in one line; its name where it says nothing. Of a long explanation, the beginning."""
-    text = " ".join(str(getattr(error, "strerror", None) or error)[:LONGEST].split())
+    text = str(getattr(error, "strerror", None) or error)
+    if not isinstance(error, Error):  # which is cut already, and says last what was expected
+        text = " ".join(text[:LONGEST].split())
     if isinstance(error, KeyError):
         return f"{text} is missing"
     return text or type(error).__name__
