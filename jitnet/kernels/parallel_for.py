@@ -50,7 +50,8 @@ def start_layer() -> None:
         except ValueError as error:
             blamed = [name for name in sorted(os.environ) if name.startswith("NUMBA_THREADING_LAYER")]
             cure = f"; or unset {' '.join(blamed)}" if blamed else ""
-            raise ValueError(f"Numba's threads do not start: {' '.join(str(error).split()).rstrip('.')}{cure}") from None
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise ValueError(f"Numba's threads do not start: {reason}{cure}") from None
         if not _door:
             _room.value = 1 if parallel.threading_layer() == "workqueue" else ANY
             engine, address = _function_before(llvm.address_of_symbol(SYMBOL))
