@@ -74,7 +74,7 @@ def _get(name: str) -> "Backend":
         from .gpu import GpuBackend  # who has no card needs no numba-cuda
 
         return GpuBackend()
-    if name not in ("python", "numpy") and not numba.config.DISABLE_JIT:  # what is interpreted needs none of it
+    if name not in ("python", "numpy"):
         start()
     return Backend(name)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel
 
@@ -42,7 +42,7 @@ def start_layer() -> None:
 
     Errors    ValueError, in one line, if the environment asks for a threading layer that is not there
     """
-    if _door:
+    if _door or config.DISABLE_JIT:  # with nothing compiled, nothing calls them
         return
     with global_compiler_lock:
         try:
