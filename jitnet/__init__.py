@@ -10,7 +10,8 @@ from . import calculus, data, kernels
 from .backend import backends
 from .checks import Error
 from .functions import matmul, relu, sigmoid, softmax, tanh
-from .network import Dense, Network, load
+from .layers import Dense
+from .network import Network, load
 from .optimizers import SGD, Adam, Momentum
 from .progress import Progress
 from .training import Diverged, History

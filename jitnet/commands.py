@@ -21,7 +21,8 @@ from . import checks, data, disturbance, losses, optimizers, plots, progress, st
 from .data import Recipe, Table
 from .kernels import LADDERS
 from .kernels.folder import cache_folder
-from .network import SUITABLE_INIT, Dense, Network, load
+from .layers import SUITABLE_INIT, Dense
+from .network import Network, load
 from .training import Diverged, History, Interrupt
 
 NAMED = ("digits", "mnist", "fashion_mnist")

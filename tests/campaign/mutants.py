@@ -78,6 +78,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
     "jitnet/functions.py": [["tests/test_functions.py"]],
     "jitnet/losses.py": [QUICK, ["tests/test_gradients.py"]],
+    "jitnet/layers.py": [QUICK, ["tests/test_storage.py"]],
     "jitnet/network.py": [QUICK, ["tests/test_storage.py", *TRAINING]],
     "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
     "jitnet/optimizers.py": [QUICK, ["tests/test_training.py", "-k", "adam or goes_on"]],

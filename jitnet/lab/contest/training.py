@@ -12,8 +12,9 @@ import numba
 import numpy as np
 
 from ... import backend, losses
+from ...layers import Dense
 from ...losses import Loss
-from ...network import Dense, Network
+from ...network import Network
 from ...optimizers import SGD
 from ...step import Step, operations
 from ..oracle import Case, Shape, sigmoid, softmax

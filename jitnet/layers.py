@@ -1,0 +1,93 @@
+"""Layers: the shapes, names and initial weights that a user gives, and views of a network's parameters."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import checks
+from .kernels.legend import Matrix, Vector
+from .losses import ACTIVATIONS
+
+INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
+    "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
+    "he": lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out)) * math.sqrt(2 / n_in),
+    "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
+}
+"""How W begins. glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b begins at 0."""
+
+SUITABLE_INIT = {"relu": "he"}
+"""The inits that suit an activation better than glorot does."""
+
+
+@dataclass
+class Dense:
+    """One layer: A = f(X·W + b).
+
+    Shapes    X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
+    f         "sigmoid", "tanh", "relu", "identity" or "softmax"
+    init      "glorot", "he" or "zeros"
+    Errors    ValueError for widths below 1 and unknown names
+
+    A network makes its own copy of each layer and gives it W, b, dW and db: views of theta and grad.
+    """
+
+    n_in: int
+    n_out: int
+    activation: str = "identity"
+    bias: bool = True
+    init: str = "glorot"
+    _views: "tuple[Matrix, Vector | None, Matrix, Vector | None] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        self.n_in = checks.whole("n_in of Dense", self.n_in, least=1)
+        self.n_out = checks.whole("n_out of Dense", self.n_out, least=1)
+        self.bias = checks.flag("bias of Dense", self.bias)
+        checks.one_of("activation", self.activation, ACTIVATIONS)
+        checks.one_of("init", self.init, INITS)
+
+    def _view(self, position: int) -> Any:
+        if self._views is None:
+            raise checks.Error("this Dense has no parameters yet: a Network gives them to its own copy, net.layers[l]")
+        return self._views[position]
+
+    @property
+    def W(self) -> Matrix:
+        """Weights (n_in, n_out)."""
+        return self._view(0)  # type: ignore[no-any-return]
+
+    @W.setter
+    def W(self, values: ArrayLike) -> None:
+        self._assign("W", self.W, values)
+
+    @property
+    def b(self) -> Vector | None:
+        """Bias (n_out,), or None with bias=False."""
+        return self._view(1)  # type: ignore[no-any-return]
+
+    @b.setter
+    def b(self, values: ArrayLike) -> None:
+        if self.b is None:
+            raise checks.Error("this layer has no bias: it was made with bias=False")
+        self._assign("b", self.b, values)
+
+    @property
+    def dW(self) -> Matrix:
+        """∂L/∂W of the batch that `gradients` saw last (n_in, n_out)."""
+        return self._view(2)  # type: ignore[no-any-return]
+
+    @property
+    def db(self) -> Vector | None:
+        """∂L/∂b of the batch that `gradients` saw last (n_out,), or None with bias=False."""
+        return self._view(3)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _assign(name: str, target: NDArray[Any], values: ArrayLike) -> None:
+        if np.shape(values) != target.shape:
+            raise checks.Error(f"{name} has shape {target.shape}, but was given {np.shape(values)}")
+        target[...] = values  # a view of theta stays a view of theta
