@@ -2,7 +2,7 @@
 
     python benchmarks/busy.py
 
-The load is made here: a process that computes for each core, then two. The default must be about as fast as the better
+The script makes the load itself: one busy process per core, then two. The default must be about as fast as the better
 of the two others when alone, and take at most 1.3 times as long as one thread under load. Each contestant is a process
 of its own, which forgets before each turn what it has learned about threads. It takes some three minutes.
 """
@@ -68,7 +68,7 @@ def workloads():
 
 
 def contestant(name):
-    """Answers each name of a workload with the seconds it took."""
+    """Answer each workload's name with the seconds that it took."""
     from jitnet import thread_choice
 
     calls = workloads()

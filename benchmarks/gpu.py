@@ -35,7 +35,7 @@ EPOCH = 100
 """Batches in an epoch."""
 
 IN_A_ROW = 20
-"""Products asked for before anybody waits, at most: Python launches the next while the GPU computes the one before."""
+"""The most products launched before a wait: Python launches the next while the GPU computes the one before."""
 
 TURN = 0.02
 """Seconds of one turn of a product, at least one call."""
@@ -69,7 +69,7 @@ def arguments():
     parser.add_argument("--only", default="", help="products, training or epoch")
     parser.add_argument("--rungs", default="", help="of products, only these; cuBLAS always takes part")
     parser.add_argument(
-        "--peers", default=",".join(PEERS), help="of networks (default %(default)s); compiling takes PyTorch long"
+        "--peers", default=",".join(PEERS), help="of networks (default %(default)s); PyTorch takes long to compile"
     )
     parser.add_argument("--cases", default="", help="only networks whose name holds this text")
     parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")

@@ -80,7 +80,7 @@ def _get(name: str) -> "Backend":
 
 
 def start() -> None:
-    """See to it that compiled loops can run: a setting of Numba's that keeps them from it becomes an error here."""
+    """Make sure that compiled loops can run: a setting of Numba's that prevents it becomes an error here."""
     for name, what in environment.FAULTS.items():
         raise checks.Error(f"{name} {what}; unset {name}")
     try:
@@ -229,7 +229,7 @@ def check_threads(count: int | None, name: str) -> None:
     most = numba.config.NUMBA_NUM_THREADS
     if checks.whole("threads", count, least=1) > 1 and not can_have_threads():
         raise checks.Error(
-            f"threads is {count}, but a process that was forked from one with threads has 1; make it with "
+            f"threads is {count}, but a process forked from one with threads can use only 1; start it with "
             'multiprocessing.get_context("spawn"), or set NUMBA_THREADING_LAYER=workqueue'
         )
     if count > most:
@@ -247,7 +247,7 @@ def cores_of(name: str, threads: int | None = None) -> int | None:
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Let kernels use this many threads for a while; None leaves the number as it is, and to be chosen."""
+    """Let kernels use this many threads for a while; None leaves the number to be chosen."""
     if count is None:
         yield
         return

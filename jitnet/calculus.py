@@ -39,7 +39,7 @@ def bias_jacobian(
     x, W, b, y = _layer(x, W, b, y)
     f = checks.one_of("activation", activation, ACTIVATIONS)
     which = losses.get(loss, f)
-    with np.errstate(all="ignore"):  # what overflows is told below
+    with np.errstate(all="ignore"):  # overflow is reported below
         a, da_dz = _activation(x @ W + b, f)
         if which.name == "cross_entropy":  # cancelled by hand: dividing by an a_j that has rounded to 0 would not do
             J = y * (a[:, None] - np.eye(len(y)))

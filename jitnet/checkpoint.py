@@ -32,7 +32,9 @@ def keep(path: str | Path, state: Any, plan: Any) -> None:
 def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
     """Write a checkpoint, or warn once and go on: a full disk must not cost the training.
 
-    written     the epoch of the checkpoint that there is, 0 for none of this run; what is returned is that afterwards
+    written     the epoch of this run's latest checkpoint, 0 if there is none
+
+    Returns the epoch of the latest checkpoint afterwards.
     """
     history = state.history
     try:

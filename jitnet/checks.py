@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 class Error(ValueError):
     """Something that the caller can mend; the message says how.
 
-    Names and cells out of files stand in messages, and can hold anything: what a terminal would obey is escaped, and of
-    a message that is too long the middle is left out.
+    Messages quote names and cells of files, which can hold anything. Characters that a terminal would interpret are
+    escaped, and a message that is too long loses its middle.
     """
 
     def __init__(self, message: str) -> None:
@@ -26,13 +26,13 @@ class Error(ValueError):
 
 
 LONGEST = 300
-"""Characters that a message quotes at most of a value, or of another message: either may come out of a file."""
+"""At most this many characters of a value or of another message are quoted: either may come out of a file."""
 
 
 def reason(error: BaseException) -> str:
     """What an exception says, in one line; its name where it says nothing. Of a long explanation, the beginning."""
     text = str(getattr(error, "strerror", None) or error)
-    if not isinstance(error, Error):  # which is cut already, and says last what was expected
+    if not isinstance(error, Error):  # an Error is short enough, and ends with what was expected
         text = " ".join(text[:LONGEST].split())
     if isinstance(error, KeyError):
         return f"{text} is missing"
@@ -62,7 +62,7 @@ def some(names: Sequence[str], most: int = 40) -> str:
 
 @contextlib.contextmanager
 def fits_into_memory(path: str | Path) -> Iterator[None]:
-    """What is read from the file at `path` needs memory; where there is too little, say how much it was.
+    """If there is too little memory to read the file at `path`, the error says how large the file is.
 
     Errors    ValueError in place of MemoryError
     """

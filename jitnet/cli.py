@@ -1,8 +1,8 @@
 """The command line: jitnet train, predict, warmup, and the instruments of the lab.
 
 Results go to standard output, everything else to standard error. What a user can mend is one line there and exit
-status 2; work that is done, but for a file that could not be written, is 1; ^C is 130. SIGTERM and SIGHUP do what ^C
-does, with 143 and 129. What the commands do is in commands.py.
+status 2; status 1 means that the work is done, but a file could not be written; ^C is 130. SIGTERM and SIGHUP do what
+^C does, with 143 and 129. What the commands do is in commands.py.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--backend", default="fast", metavar="NAME", help=f"{', '.join(backends.NAMES)} (default fast)")
     how.add_argument(
-        "--threads", type=int, metavar="N", help="for parallel and fast (default: 1 or all, what is faster)"
+        "--threads", type=int, metavar="N", help="for parallel and fast (default: 1 or all, whichever is faster)"
     )
     out = train.add_argument_group("what to keep")
     out.add_argument("--save", metavar="FILE", help="write the model")
@@ -127,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     ladder.add_argument(
         "--with", dest="own", action="append", default=[], metavar="FILE.PY:NAME",
         help="a kernel of yours among them, also module:name; repeatable. It runs in a process of its own, "
-        "with 3/4 of the memory at most, and files of 100 MiB",
+        "with at most 3/4 of the memory, and files of at most 100 MiB",
     )  # fmt: skip
     ladder.add_argument(
         "--patience", type=float, default=20.0, metavar="SECONDS",
@@ -222,7 +222,7 @@ def _lab(command: str) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         from .lab import commands
 
-        if command != "doctor":  # which lists what keeps others from running
+        if command != "doctor":  # doctor lists what keeps the others from running
             backends.start()
         status: int = getattr(commands, f"{command}_command")(options)
         return status
@@ -284,7 +284,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _write_nowhere() -> None:
-    """From now on: what standard output still holds would fail once more, and aloud, when Python ends."""
+    """Discard what standard output still holds: writing it when Python ends would raise the error again."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -99,7 +99,7 @@ def train_command(options: argparse.Namespace) -> int:
         except checks.Error as error:
             plot = None
             unwritten.append(str(error))
-    for problem in filter(None, unwritten[1:]):  # the first was told when it happened
+    for problem in filter(None, unwritten[1:]):  # the first was reported when it happened
         progress.say(f"jitnet: {' '.join(problem.split())}")
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
@@ -121,7 +121,7 @@ def train_command(options: argparse.Namespace) -> int:
 
 def _save(net: Network, path: str) -> tuple[str | None, str]:
     """Save the model; where that fails, in the folder for temporary files. The file, and what went wrong."""
-    with Interrupt():  # ^C waits for what all the training was for
+    with Interrupt():  # ^C waits until the model is saved
         try:
             net.save(path)
             return path, ""
@@ -130,7 +130,7 @@ def _save(net: Network, path: str) -> tuple[str | None, str]:
             try:
                 net.save(instead)
             except checks.Error:
-                return None, f"{error}; nor is there room in {instead.parent}, so the model is lost"
+                return None, f"{error}; {instead.parent} cannot be written either, so the model is lost"
             return str(instead), f"{error}; the model is in {instead} instead"
 
 

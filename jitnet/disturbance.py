@@ -1,4 +1,4 @@
-"""Whether something disturbed a measurement, and the one sentence that every command says of it.
+"""Whether something disturbed a measurement, and the one sentence in which every command reports it.
 
     with disturbance.Watch(threads=2) as watch:
         ...                                        # what is measured
@@ -53,7 +53,7 @@ def of_timings(timings: Iterable[Any]) -> list[str]:
 
 
 HELPERS: set[int] = set()
-"""Processes whose work is part of what is measured, as long as they run; then `os.times` counts it."""
+"""Processes whose work is part of what is measured, as long as they run; once they have ended, `os.times` counts it."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Settings with which Numba cannot be imported: found before it is, so that each can be said in one line.
+"""Settings with which Numba cannot be imported: found before the import, so that each is reported in one line.
 
 Numba reads its variables of the environment as it is imported, where a wrong value ends in a long traceback, or LLVM
-ends the process. Such a variable is taken out of the environment here, and what calculates says so instead; only
-`jitnet doctor` goes on, and lists it.
+ends the process. Such a variable is taken out of the environment here, and whatever calculates reports it
+instead; only `jitnet doctor` goes on, and lists it.
 """
 
 import os

@@ -29,7 +29,7 @@ def _is_the_command() -> bool:
 def raised() -> Iterator[list[int]]:
     """While a command runs, SIGINT is a KeyboardInterrupt, and SIGTERM and SIGHUP do what SIGINT does.
 
-    Yields a list that gets the numbers of the latter as they come; only the first is heard, for timeout(1) sends two.
+    Yields a list that gets the numbers of the latter as they come. Only the first counts, since timeout(1) sends two.
     """
     heard: list[int] = []
 

@@ -216,7 +216,7 @@ class Network:
         Shapes    X (m, n_in) -> (m, n_out)
         Errors    ValueError if X does not fit, is empty or holds NaN or infinity
 
-        The result is what the formula comes to, infinity and NaN too where X is too large for the dtype; `predict`,
+        The result is what the formula gives, infinity and NaN too where X is too large for the dtype; `predict`,
         `evaluate` and `gradients` refuse those.
         """
         run = backends.get(backend, self.dtype)

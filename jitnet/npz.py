@@ -91,7 +91,7 @@ class Archive:
         return flat.reshape(shape, order="F" if fortran else "C")
 
     def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, int]:
-        """Shape, dtype, whether columns come first, and where the values begin; the size fits to all of it."""
+        """Shape, dtype, whether columns come first, and where the values begin; the size agrees with all of it."""
         name = f"{name}.npy"
         with self._open(name) as member:
             head = io.BytesIO(member.read(HEADER))

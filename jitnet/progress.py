@@ -141,7 +141,7 @@ class Lines(Progress):
 
 
 class _Unheard:
-    """A stream that may lose its listener, as `say` may: a terminal that is closed must not end the training."""
+    """A stream whose reader may be gone, as that of `say` may: a closed terminal must not end the training."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

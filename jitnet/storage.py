@@ -39,7 +39,7 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     Whatever stops the writing, the temporary file is removed; what a kill has left behind is swept out by the first
     writer that comes an hour later. The new file has the permissions of the old one, and so has the temporary file.
 
-    Errors    ValueError where the file cannot be written, for want of a permission or of room
+    Errors    ValueError where the file cannot be written, for lack of permission or of space
     """
     target = _target(path)
     for stale in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 12}.tmp"):
@@ -178,7 +178,7 @@ def arrays_of(archive: npz.Archive, forms: dict[str, tuple[int, ...]], dtype: np
 
 
 FIELDS = ("n_in", "n_out", "activation", "bias", "init")
-"""Of a layer."""
+"""What is stored of a layer."""
 
 
 @dataclass(frozen=True)

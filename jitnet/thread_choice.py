@@ -1,8 +1,8 @@
-"""How many threads, where the user did not say: one, or all that this process may use, whichever is faster now.
+"""How many threads, if the user did not say: one, or all that this process may use, whichever is faster now.
 
 All are faster on cores that are free. On cores that other processes use, a loop waits for the thread that got none,
 and may take many times as long as with one thread. Only trying tells, and load comes and goes, so both are timed while
-they do the work. It changes no bit of any result: those do not depend on the number of threads.
+they do the work. No bit of any result changes: results do not depend on the number of threads.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ TURN = 0.002
 """Seconds of work, at least, before one number of threads is compared with the other."""
 
 TRIALS = 64
-"""What was slower has its next turn after this many times as long as it took: trials cost 1/64 of the time."""
+"""The slower number is tried again after this many times as long as its turn took: trials cost 1/64 of the time."""
 
 MEMORY = 0.1
-"""Seconds of work whose mean is compared. Of what is further back than that, nothing is known any more."""
+"""Seconds of work whose mean is compared. Older measurements are forgotten."""
 
 LONG_FLOP = 2_000_000_000
-"""A single call of that size is not tried on one thread: it takes longer than the scheduler keeps a thread waiting."""
+"""A single call of this size is not tried on one thread: it takes longer than the scheduler keeps a thread waiting."""
 
 given = contextvars.ContextVar("given", default=False)
 """True where the user has said how many threads."""
@@ -135,7 +135,7 @@ class Choice:
 
 
 class Turns:
-    """For `with`: Numba's threads as a choice has them, and what is done with them timed.
+    """For `with`: sets the number of Numba's threads as a choice says, and times what they do.
 
     Work that is done in many steps calls `done` after each; otherwise it counts as one piece.
     """
@@ -163,7 +163,7 @@ class Turns:
         self._until = self._began + TURN
 
     def done(self, work: int) -> None:
-        """So much more was done."""
+        """Note that this much more work was done."""
         self._work += work
         if time.perf_counter() >= self._until:
             self._note()

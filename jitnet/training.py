@@ -69,7 +69,7 @@ class History:
     best_epoch: int | None = None
     """With early stopping: the epoch, counted from 1, whose weights the network has now."""
     threads: int = 1
-    """Threads that training steps ran on, at last; the default is one or all, whichever is faster."""
+    """Threads that the last training steps ran on; by default one or all, whichever is faster."""
     stopped: str = ""
     """Why training ended before the last epoch: "", "early" or "interrupted"."""
     checkpoint_error: str = ""
@@ -95,7 +95,7 @@ class Diverged(checks.Error):
 class Interrupt:
     """Makes ^C wait for the end of a mini-batch, so that no update is left half done. A second ^C does not wait.
 
-    Other signals are the program's own: one that is to end the training as ^C does calls the handler of SIGINT.
+    Other signals belong to the program. A handler that should end the training as ^C does calls the handler of SIGINT.
     """
 
     def __init__(self) -> None:
@@ -338,7 +338,7 @@ def _note_best(state: State, patience: int) -> None:
 
 
 def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> bool:
-    """After every so many epochs and after the last one; not where ^C has cut an epoch in two."""
+    """After every so many epochs and after the last one; not if ^C ended an epoch before its last batch."""
     is_last = history.epochs == plan.epochs or history.stopped == "early" or interrupt.asked
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
 

@@ -179,7 +179,7 @@ def test_a_forked_child_has_one_thread_and_a_spawned_one_all(tmp_path):
     about_threads = {"NUMBA_THREADING_LAYER": "omp", "NUMBA_NUM_THREADS": "2"}
     forked, spawned = run(None, program, **about_threads).splitlines()
     assert forked.startswith(
-        "['right', 'threads is 2, but a process that was forked from one with threads has 1; make it"
+        "['right', 'threads is 2, but a process forked from one with threads can use only 1; start it"
     )
     assert spawned == "['right', 'right']"
 

@@ -124,7 +124,7 @@ def test_where_nothing_can_be_written_that_is_said(tmp_path):
     assert "model in" not in result.stdout
     assert result.stderr.splitlines() == [
         "jitnet: cannot write c: File too large; this run has no checkpoint yet; training goes on",
-        f"jitnet: cannot write m.npz: File too large; nor is there room in {place}, so the model is lost",
+        f"jitnet: cannot write m.npz: File too large; {place} cannot be written either, so the model is lost",
     ]
     assert os.listdir(tmp_path) == []
 

@@ -164,7 +164,7 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(numba.config, "NUMBA_DEFAULT_NUM_THREADS", 2)
     found = ladder.measure("relu", 8, threads=1)
-    assert "NumPy used 2 threads; to hold it too: pip install 'jitnet[cli]'" in ladder.as_text(found)
+    assert "NumPy used 2 threads; to limit it too: pip install 'jitnet[cli]'" in ladder.as_text(found)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ FAULTS = {
     "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
     "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
     "greedy_compiled": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
-    "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files that it writes may have 100 MiB$",
+    "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files .* may have at most 100 MiB$",
     "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
 }
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]

@@ -175,7 +175,7 @@ class Download:
         if len(self._content) > LIMIT:
             raise checks.Error(f"more than {LIMIT} bytes, which no file of this data set has")
         if time.monotonic() >= self._until:
-            raise checks.Error(f"{len(self._content)} bytes in {TIMEOUT} s, and no end")
+            raise checks.Error(f"{len(self._content)} bytes in {TIMEOUT} s, still incomplete")
 
     def _receive(self) -> None:
         import urllib.request  # brings the whole of ssl with it, which nobody else needs

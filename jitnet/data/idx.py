@@ -44,7 +44,7 @@ def read_idx(path: str | Path) -> NDArray[Any]:
             return _read(file, path, size, "")
         try:
             with gzip.open(file) as content:
-                return _read(content, path, DENSEST * size, " at most, from its size")
+                return _read(content, path, DENSEST * size, " at most, given its size")
         except (EOFError, OSError, zlib.error) as error:
             raise checks.Error(f"{path} is a damaged gzip file: {checks.reason(error)}; fetch it again") from None
 

@@ -226,7 +226,7 @@ COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "last": 7, "limit": 
 
 
 def as_text(result: dict[str, Any], told: bool = False) -> str:
-    """The ladder as a table for a terminal of 80 columns; without the faults of yours, if they were told there."""
+    """The ladder as a table for a terminal of 80 columns; without the faults of yours, if they were shown already."""
     first, widths = result["rungs"][0]["name"], list(COLUMNS.values())
     on_processor = result["limit"] is not None
     head = ["time", "spread", result["unit"], f"× {first}" if len(first) < 8 else "× first", "× last"]
@@ -259,12 +259,12 @@ def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
 
 def _footnotes(result: dict[str, Any]) -> list[str]:
     if result["limit"] is None:
-        return ["Each was checked against float64 first, and waited for. × last: over the rung above."]
+        return ["Each was checked against float64 first, and timed until it had finished. × last: over the rung above."]
     notes = ["Each was checked against float64 first. × last: over the last rung that runs on one thread."]
     if not result["disturbed"]:
         notes.append(f"The limit is the {result['limit']}, with as many threads, and their caches, as a rung uses.")
     if result["numpy_threads"] != result["threads"]:
-        notes.append(f"NumPy used {result['numpy_threads']} threads; to hold it too: pip install 'jitnet[cli]'")
+        notes.append(f"NumPy used {result['numpy_threads']} threads; to limit it too: pip install 'jitnet[cli]'")
     return notes
 
 

@@ -38,7 +38,7 @@ TURN = 0.01
 TURNS = 9
 
 SLOWEST = 1e8
-"""FLOP/s or bytes/s. No machine that runs Numba is so slow; who measures that has measured something else."""
+"""FLOP/s or bytes/s. No machine that runs Numba is so slow, so a lower rate is a wrong measurement."""
 
 CYCLES_OF_A_STEP = 4
 
@@ -177,7 +177,7 @@ def _is_whole(found: dict[str, Any]) -> bool:
 
 
 def contradictions(found: dict[str, Any]) -> list[str]:
-    """What cannot be true of any machine in these limits, in words: then somebody disturbed the measurement."""
+    """What cannot be true of any machine in these limits, in words: then something disturbed the measurement."""
     single, double = found["peak"]["float32"], found["peak"]["float64"]
     levels = found["bandwidth"]
     reading = {count: rates["read"] for count, rates in levels["L1"].items()}
@@ -223,7 +223,7 @@ def rooms(caches: dict[str, int], threads: int) -> dict[str, int]:
 def _best(call: Callable[[int], Any], work: float) -> float:
     """Work per second: `call(times)` does it so many times over.
 
-    A turn that turns out to be much shorter than meant was planned by a call that had to wait: then it is planned anew.
+    A turn that is much shorter than intended was planned from a call that had to wait, so it is planned again.
     """
     call(1)
     once = time_of(lambda: call(1), 1)

@@ -43,7 +43,7 @@ def nothing_to_fix(limit: str, reached: float | None = None) -> str:
 
 
 REACHED = 0.8
-"""Of a limit: who reaches this share is held up by nothing else worth naming."""
+"""A loop that reaches this share of a limit is held back by nothing else worth naming."""
 
 
 def kilobytes(size: int) -> str:

@@ -4,8 +4,8 @@
 
 Models, checkpoints, data (NPZ, CSV, IDX, gzipped too), measurements of a machine and compiled kernels are changed
 (damage.py) and read in a process that may take 2 GiB more than it has. Wrong are: an exception that is not
-documented, an error without a word or of many, a crash, more than 5 s of CPU or 1 GiB of memory, code that is executed,
-parameters other than the file's, and a network that was changed by a file that was refused.
+documented, an error without a message or of several lines, a crash, more than 5 s of CPU or 1 GiB of memory, code
+that is executed, parameters other than the file's, and a network that was changed by a file that was refused.
 """
 
 import contextlib
@@ -284,7 +284,7 @@ def command(*words):
         status = cli.main([str(word) for word in words])
     said = [line for line in errors.getvalue().splitlines() if line.startswith("jitnet: ")]
     check(status in (0, 2), f"exit status {status} of jitnet {words[0]}")
-    check(status == 0 or (said and len(said[-1]) > 20), f"an error without a word: {errors.getvalue()!r}")
+    check(status == 0 or (said and len(said[-1]) > 20), f"an error without a message: {errors.getvalue()!r}")
 
 
 def one_case(kinds, number, seed, only):
@@ -303,7 +303,7 @@ def one_case(kinds, number, seed, only):
         outcome = "accepted"
     except DOCUMENTED as error:
         outcome, said = "refused", str(error)
-        check(len(said) > 20 and not said.rstrip().endswith(":"), f"an error without a word: {said!r}")
+        check(len(said) > 20 and not said.rstrip().endswith(":"), f"an error without a message: {said!r}")
         check(len(said) < 2000, f"an error of {len(said)} characters: {said[:100]} ...")
         check(said.isprintable(), f"an error of more than one line, or with control characters: {said!r}")
     finally:

@@ -4,7 +4,7 @@
 
 Each case starts a real process that writes files, in half of the cases over older ones, and sends it SIGKILL, SIGTERM
 or SIGINT: at any moment, or shortly after the n-th change in its folder. Then every file must be absent, the complete
-old one or the complete new one; the work, taken up again, must come to the bits of a run that nobody killed, with no
+old one or the complete new one; the work, taken up again, must give the bits of a run that was not killed, with no
 temporary file left; and no process may survive. A process is forked from this one, which has imported all it needs,
 so a case takes a tenth of a second; those that draw or compile take longer. The seed decides what is done and when it
 is killed; what the process has come to by then depends on the machine.
@@ -90,7 +90,7 @@ class Job:
                 raise TrialError(f"{name} was there before, and is lost")
 
     def finish(self, folder):
-        """Take the work up again and compare with a run that nobody killed."""
+        """Take the work up again and compare with a run that was not killed."""
         process = trials.fork(self.work(folder), self.place / "errors")
         if (status := trials.status_of(process)) != 0:
             raise TrialError(f"afterwards, the command ends with status {status}: {tail(self.place / 'errors')}")

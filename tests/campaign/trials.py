@@ -31,8 +31,8 @@ def arguments(about: str, count: int, unit: str, **choices: list[str]) -> argpar
     """The options that all scripts take, and those that pick one of some choices."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=count, metavar="N", help=f"{unit} to try (default {count})")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="what the cases are drawn from (default 0)")
-    parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long, whatever the count")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed that cases are drawn from (default 0)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="stop after this many minutes, whatever the count")
     parser.add_argument("--case", type=int, metavar="NUMBER", help="repeat this case alone")
     for name, known in choices.items():
         parser.add_argument(f"--{name}", choices=known, help="only these")
@@ -152,7 +152,7 @@ def end(process: int) -> None:
 
 
 def check_group_is_gone(process: int) -> None:
-    """Nobody is left of the group that a process led."""
+    """Check that no process is left of the group that one led."""
     try:
         os.killpg(process, 0)
     except ProcessLookupError:

@@ -58,7 +58,7 @@ def fault(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dt
 
 
 def placed(case: oracle.Case) -> oracle.Case:
-    """The same with arrays that begin on a cache line, as those of a network do: else chance favours a rung."""
+    """The same with arrays that begin on a cache line, as those of a network do: otherwise chance favors a rung."""
     for position, argument in enumerate(case.arguments):
         if isinstance(argument, np.ndarray):
             case.arguments[position] = aligned(argument.shape, argument.dtype)

@@ -45,7 +45,7 @@ MEMORY = 0.75
 """Share of this machine's memory that the function may use."""
 
 FILE = 100 * 2**20
-"""Bytes that a file may have which it writes; those of Numba's cache are far smaller."""
+"""The largest file that the function may write, in bytes; those of Numba's cache are far smaller."""
 
 
 class FaultError(Exception):
@@ -228,7 +228,7 @@ class _Child:
             self.tell(error=str(error))
             return
         except Exception as error:
-            self.tell(error=f"{name} cannot be loaded where it is tried ({checks.described(error)})")
+            self.tell(error=f"{name} cannot be loaded in the process that tries it ({checks.described(error)})")
             return
         self.loaded = True
         case = oracle.case(operation, (1, 1, 1), dtype)
@@ -273,7 +273,7 @@ class _Child:
         if isinstance(error, MemoryError) and self.memory:
             return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            return f"{text}; files that it writes may have {FILE >> 20} MiB"
+            return f"{text}; files that it writes may have at most {FILE >> 20} MiB"
         return text
 
 
