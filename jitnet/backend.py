@@ -197,7 +197,7 @@ class Backend:
         least = 0 if self.name == "parallel" else LEAST_FLOP  # `fast` asks the same before it starts a parallel loop
         if self.name not in THREADED or flop < least:
             return thread_choice.NOTHING
-        return thread_choice.turns(flop, kind, is_repeated)
+        return thread_choice.turns(flop, (self.name, *kind), is_repeated)
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
         """Compile these operations, or load them from the cache, so that nothing has to stop for it later.

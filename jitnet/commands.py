@@ -121,17 +121,25 @@ def train_command(options: argparse.Namespace) -> int:
 
 def _save(net: Network, path: str) -> tuple[str | None, str]:
     """Save the model; where that fails, in the folder for temporary files. The file, and what went wrong."""
-    with Interrupt():  # ^C waits until the model is saved
+    with Interrupt() as interrupt:  # ^C waits until the model is saved
+        where, problem = _saved(net, path)
+    if interrupt.asked:
+        progress.say(f"jitnet: {problem or f'the model is in {where}'}")
+        raise KeyboardInterrupt
+    return where, problem
+
+
+def _saved(net: Network, path: str) -> tuple[str | None, str]:
+    try:
+        net.save(path)
+        return path, ""
+    except checks.Error as error:
+        instead = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:12]}.npz"
         try:
-            net.save(path)
-            return path, ""
-        except checks.Error as error:
-            instead = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:12]}.npz"
-            try:
-                net.save(instead)
-            except checks.Error:
-                return None, f"{error}; {instead.parent} cannot be written either, so the model is lost"
-            return str(instead), f"{error}; the model is in {instead} instead"
+            net.save(instead)
+        except checks.Error:
+            return None, f"{error}; {instead.parent} cannot be written either, so the model is lost"
+        return str(instead), f"{error}; the model is in {instead} instead"
 
 
 def check_paths(options: argparse.Namespace, reads: Sequence[str], writes: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -22,7 +23,8 @@ def _is_the_command() -> bool:
     """True in the process of `jitnet ...` or `python -m jitnet ...`; the latter is called -m while it is imported."""
     name = sys.argv[0] if getattr(sys, "argv", None) else ""  # a program that embeds Python may have none
     by_name = os.path.splitext(os.path.basename(name))[0] == "jitnet"
-    return by_name or (name == "-m" and "jitnet" in sys.orig_argv)
+    words = sys.orig_argv
+    return by_name or (name == "-m" and ("-mjitnet" in words or ("-m", "jitnet") in pairwise(words)))
 
 
 @contextlib.contextmanager
@@ -47,7 +49,7 @@ def raised() -> Iterator[list[int]]:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in ENDING:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # under nohup; None is a handler written in C
                 before[number] = signal.signal(number, as_sigint)
     try:
         yield heard

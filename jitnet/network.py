@@ -5,7 +5,6 @@ on a cache line. What a pass computes on the way lives in a `Workspace`, made on
 """
 
 import contextlib
-import copy
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +23,9 @@ from .kernels.legend import Matrix, Vector
 from .layers import INITS, Dense
 from .losses import Loss
 from .step import Memory, Pass, Workspace, flop_of_a_step
+
+IDLE = 2
+"""Twins that a network keeps for the next calls, each with gradients and work space of its own."""
 
 ROWS_AT_ONCE = 1024
 """forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
@@ -106,12 +108,20 @@ class Network:
         try:
             twin = self._twins.pop()  # at once, without a lock that a forked child would find closed
         except IndexError:
-            twin = copy.copy(self)
+            twin = self._with_views_of_its_own()
             twin._lay_out(theta=self.theta)
         try:
             yield twin
         finally:
-            self._twins.append(twin)
+            if len(self._twins) < IDLE:
+                self._twins.append(twin)
+
+    def _with_views_of_its_own(self) -> "Network":
+        """A copy that shares theta, and that `_lay_out` is to give what its layers view."""
+        other: Network = object.__new__(type(self))
+        vars(other).update(vars(self), layers=[replace(layer) for layer in self.layers])
+        vars(other).update(_workspaces={}, _elsewhere=None, _twins=[])
+        return other
 
     @contextlib.contextmanager
     def in_training(self) -> "Iterator[Network]":
@@ -131,8 +141,9 @@ class Network:
         if run.memory is aligned:
             return self
         if self._elsewhere is None:
-            self._elsewhere = copy.copy(self)
-            self._elsewhere._lay_out(run.memory)
+            there = self._with_views_of_its_own()
+            there._lay_out(run.memory)  # which may find no room
+            self._elsewhere = there
         self._elsewhere.theta.copy_to_device(self.theta)
         return self._elsewhere
 

@@ -124,8 +124,10 @@ class Epoch:
                     turns.done(seen - start)
                 show.batch(seen, n)
                 if interrupt.asked and seen < n:
-                    return None
+                    break
         state.history.threads = used(turns)
+        if seen < n:
+            return None
         return float(losses.mean(dtype=np.float64))
 
     def _spread(self, m: int) -> Any:

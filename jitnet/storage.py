@@ -55,17 +55,18 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-        if os.name == "posix":  # the new name has to reach the disk too
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise checks.Error(f"cannot write {path}: {checks.reason(error)}") from error
         raise
+    if os.name == "posix":  # the new name has to reach the disk too
+        with contextlib.suppress(OSError):  # not every folder can be opened and synced; the file is in its place
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def _temporary(target: Path) -> Path:

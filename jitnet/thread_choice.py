@@ -15,6 +15,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
+from numba import config
 from numba.np.ufunc import parallel
 
 from .kernels.parallel_for import can_have_threads, start_layer
@@ -98,7 +99,8 @@ class Choice:
     """One thread or all, for one kind of work. It begins with all, then tries one.
 
     A way that proves slower gives its place to the other and waits `TRIALS` times as long as its turn took. One thread
-    is safe, and can be gone back to at any time.
+    is safe, and can be gone back to at any time. Several Python threads may share a choice without a lock: they can
+    spoil one another's measurement, which costs a turn and changes no result.
     """
 
     def __init__(self, most: int) -> None:
@@ -116,8 +118,10 @@ class Choice:
         """What was faster so far."""
         return min(self._all, self._one, key=lambda way: way.pace).threads
 
-    def note(self, seconds: float, work: float) -> None:
-        """What some work took. It belongs to the turn under way, which ends here if that was enough."""
+    def note(self, threads: int, seconds: float, work: float) -> None:
+        """What some work took with so many threads. It counts for the turn under way, which may end here."""
+        if threads != self._now.threads:  # another Python thread has ended the turn meanwhile
+            return
         self._seconds += seconds
         self._work += work
         if self._seconds >= TURN:
@@ -171,7 +175,7 @@ class Turns:
 
     def _note(self) -> None:
         if self._choice is not None:
-            self._choice.note(time.perf_counter() - self._began, self._work)
+            self._choice.note(self.threads, time.perf_counter() - self._began, self._work)
         self._work = 0
 
     def __exit__(self, failed: object, *_: object) -> None:
@@ -187,7 +191,7 @@ NOTHING = contextlib.nullcontext()
 
 def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> "Turns | contextlib.nullcontext[None]":
     """`Turns` for work of that kind and size; see `Backend.spread`."""
-    if given.get() or not can_have_threads():
+    if given.get() or config.DISABLE_JIT or not can_have_threads():
         return NOTHING
     start_layer()
     before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work

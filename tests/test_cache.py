@@ -377,6 +377,8 @@ print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
 """
     result = run(code, JITNET_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
     assert result.stdout.strip() == "2"
+    large = "import jitnet, numpy as np; A = np.ones((100, 100)); print(jitnet.matmul(A, A)[0, 0])"
+    assert run(large, JITNET_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1").stdout.strip() == "100.0"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,6 +113,36 @@ def test_one_network_in_eight_threads():
     assert run(ONE_NETWORK) == "right"
 
 
+def test_a_network_keeps_few_twins():
+    net = jitnet.Network(jitnet.Dense(2, 2), seed=0)
+    with contextlib.ExitStack() as stack:
+        twins = [stack.enter_context(net._twin()) for _ in range(8)]
+        assert len({id(twin.grad) for twin in twins}) == 8
+        assert all(twin.theta is net.theta for twin in twins)
+    assert len(net._twins) == 2
+
+
+OWN_THREADS_FIRST = """
+@numba.njit(parallel=True)
+def total(a):
+    s = 0.0
+    for i in numba.prange(a.size):
+        s += a[i]
+    return s
+
+if __name__ == "__main__":
+    total(np.ones(100_000))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        [child] = pool.map_async(work, [0]).get(400)
+    print("same" if child == work(0) else "other", "bits")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_after_threads_that_the_program_itself_has_started():
+    assert run(OWN_THREADS_FIRST, "fast") == "same bits"
+
+
 USED_IN_TRAINING = """
 reference, net = network(), network()
 options = dict(epochs=30, batch_size=60, optimizer="adam", validation=(X[:50], y[:50]))

@@ -5,6 +5,7 @@ size asks for, shared memory without a barrier), so each test here asks for that
 """
 
 import importlib.util
+import threading
 import weakref
 
 import numpy as np
@@ -14,9 +15,9 @@ from runs import OPTIMIZERS, make, spiral
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
-from jitnet import backend, gpu
+from jitnet import Error, backend, gpu
 from jitnet.gpu import epoch
-from jitnet.kernels.cuda import LADDERS, clock
+from jitnet.kernels.cuda import LADDERS, clock, ladders
 from jitnet.kernels.cuda.ladders import Launch, Rung, recording
 from jitnet.kernels.cuda.pipelined import ThreeSizes
 from jitnet.lab import oracle
@@ -252,10 +253,33 @@ class Replay:
 
 
 def note_or_run(rung, *arguments):
-    if Launch.recorder is None:
+    if ladders._recorder.get() is None:
         run(rung, *arguments)
     else:
         rung.body(*arguments)
+
+
+def test_launches_of_another_thread_are_not_recorded():
+    """A network can be used while another is trained, and its launches belong to no step of that."""
+    with recording() as calls:
+        thread = threading.Thread(target=lambda: calls.append(ladders._recorder.get()))
+        thread.start()
+        thread.join()
+    assert calls == [None]
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
+    net, X = make(), np.ones((5, 2), np.float32)
+
+    def full(shape, dtype):
+        raise Error("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Interpreted, "memory", staticmethod(full))
+        with pytest.raises(Error, match="no room"):
+            net.forward(X, backend="cuda")
+    np.testing.assert_allclose(net.forward(X, backend="cuda"), net.forward(X), atol=1e-5)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from runs import At, make, overfit, press_ctrl_c, spiral
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Network, storage
+from jitnet import SGD, Adam, Dense, Network, commands, storage
 from jitnet.backend import CHOICES
 from jitnet.progress import Progress
 
@@ -174,3 +174,13 @@ def test_validation_that_is_not_finite_stops_and_restores(early_stopping):
         net.fit(X, y, epochs=5, validation=(far, y[:9]), early_stopping=early_stopping, optimizer=SGD(1.0))
     assert caught.value.history.epochs == 0
     assert net.theta.tobytes() == before.tobytes()
+
+
+def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
+    net, file = make(), tmp_path / "net.npz"
+    save = net.save
+    net.save = lambda path: (press_ctrl_c(), save(path))
+    with pytest.raises(KeyboardInterrupt):
+        commands._save(net, str(file))
+    assert capsys.readouterr().err == f"jitnet: the model is in {file}\n"
+    assert jitnet.load(file).parameters == net.parameters

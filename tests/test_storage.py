@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import stat
 import subprocess
 import sys
 import zipfile
@@ -36,6 +37,20 @@ def test_round_trip(tmp_path, dtype, bias):
     with np.load(tmp_path / "m.npz") as archive:  # NumPy reads it too
         np.testing.assert_array_equal(archive["W0"], net.layers[0].W)
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+    """The file is in its place by then."""
+    sync = os.fsync
+
+    def refuses_folders(number):
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(22, "Invalid argument")
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", refuses_folders)
+    make().save(tmp_path / "net.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
 
 
 def test_copies_are_whole():

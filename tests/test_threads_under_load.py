@@ -91,7 +91,7 @@ class Clock:
             had[choice.threads] += 1
             seconds = seconds_of[choice.threads]
             self.now += seconds
-            choice.note(seconds, 1)
+            choice.note(choice.threads, seconds, 1)
         return self.now - start, had
 
 
@@ -105,6 +105,15 @@ def test_trials_of_what_is_slower_cost_a_64th(monkeypatch, seconds_of):
     assert choice.best == best
     assert took < 1.02 * 50_000 * seconds_of[best]
     assert had[5 - best] > 0  # or it would never notice that the load has gone
+
+
+def test_work_of_a_turn_that_another_thread_has_ended_does_not_count(monkeypatch):
+    clock, choice = Clock(monkeypatch), Choice(4)
+    clock.now += 1
+    choice.note(4, 1, 1)
+    assert choice.threads == 1
+    choice.note(4, 100, 0)
+    assert choice.threads == 1
 
 
 def test_choice_follows_the_load(monkeypatch):
@@ -127,7 +136,7 @@ def test_rare_long_waits_count_by_their_mean(monkeypatch):
     for piece in range(pieces):
         seconds = 4e-4 if choice.threads == 1 else 2e-2 if piece % 50 == 0 else 2e-4
         clock.now += seconds
-        choice.note(seconds, 1)
+        choice.note(choice.threads, seconds, 1)
     assert clock.now - start < 1.15 * pieces * 4e-4
 
 

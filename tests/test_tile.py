@@ -270,3 +270,6 @@ def test_a_step_allocates_nothing():
 
 def test_aligned_memory_is_where_the_tile_wants_it():
     assert aligned((3, 5), "float32").ctypes.data % 64 == 0
+    for most in (2**62, 10**400):
+        with pytest.raises(MemoryError):
+            aligned((most, 2), "float32")

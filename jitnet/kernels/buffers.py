@@ -20,7 +20,7 @@ def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     dtype = np.dtype(dtype)
     size = math.prod(shape if isinstance(shape, Sequence) else (shape,)) * dtype.itemsize
     if size > 2**62:  # NumPy has another error for what no machine can hold
-        raise MemoryError(f"{size:.3g} bytes")
+        raise MemoryError("more bytes than any machine has")
     memory = np.zeros(size + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
     return memory[start : start + size].view(dtype).reshape(shape)

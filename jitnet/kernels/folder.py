@@ -203,7 +203,10 @@ def _sweep_out_temporaries(folder: Path) -> None:
 
 def _sweep_out_old_folders(current: Path, days: int = 30) -> None:
     """Remove what other versions of the kernels left beside `current` and nobody has added to for a month."""
-    for folder in current.parent.iterdir():
+    folders: list[Path] = []
+    with contextlib.suppress(OSError):  # a folder that can be written may not be listed
+        folders = list(current.parent.iterdir())
+    for folder in folders:
         ours = re.fullmatch(r"kernels-[0-9a-f]{32}", folder.name) and folder != current
         with contextlib.suppress(OSError):  # another process sweeps too, or it is not ours to remove
             entry = folder.lstat()

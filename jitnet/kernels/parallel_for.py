@@ -53,7 +53,7 @@ def start_layer() -> None:
             reason = " ".join(str(error).split()).rstrip(".")
             raise ValueError(f"Numba's threads do not start: {reason}{cure}") from None
         if not _door:
-            _room.value = 1 if parallel.threading_layer() == "workqueue" else ANY
+            _room.value = 0 if _without_threads else 1 if parallel.threading_layer() == "workqueue" else ANY
             engine, address = _function_before(llvm.address_of_symbol(SYMBOL))
             llvm.add_symbol(SYMBOL, address)
             _door.append(engine)  # which owns the machine code
@@ -106,10 +106,10 @@ def _function_before(layer: int) -> tuple[Any, int]:
 def _in_a_forked_child() -> None:
     """Threads were not forked. workqueue starts new ones; OpenMP would end the process, and TBB may."""
     global _without_threads
-    global_compiler_lock.release()
-    if _door:
+    if parallel._is_initialized:  # by us, or by a parallel loop of the program's own
         _without_threads = parallel.threading_layer() != "workqueue"
         _room.value = 0 if _without_threads else 1
+    global_compiler_lock.release()
 
 
 if hasattr(os, "register_at_fork"):

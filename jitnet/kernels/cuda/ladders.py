@@ -9,6 +9,7 @@ Numba's `range`. With that, the naive product took 37 instructions for each mult
 """
 
 import contextlib
+import contextvars
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,14 +35,15 @@ ANY = (5, 0)
 """Compute capability that a rung needs, if it needs nothing special."""
 
 
+_recorder: contextvars.ContextVar[list[Call] | None] = contextvars.ContextVar("recorder", default=None)
+"""Where launches are noted down instead of made, if that is asked for; for each Python thread."""
+
+
 class Launch:
     """A kernel, the types of its arguments, the threads of a block, and how many blocks its arguments ask for.
 
     `at_once` is how many blocks a multiprocessor should be able to hold at a time; it bounds the registers of a thread.
     """
-
-    recorder: list[Call] | None = None
-    """Where launches are noted down instead of made, if that is asked for."""
 
     def __init__(
         self, body: Kernel, types: list[str], threads: int, blocks: Callable[..., int], at_once: int = 1
@@ -76,10 +78,11 @@ class Launch:
         blocks = self.blocks(*arguments)
         if blocks == 0:  # nothing to write
             return
-        if Launch.recorder is None:
+        calls = _recorder.get()
+        if calls is None:
             self.start(blocks, arguments)
         else:
-            Launch.recorder.append((self, blocks, arguments))
+            calls.append((self, blocks, arguments))
 
     def start(self, blocks: int, arguments: tuple[Any, ...], queue: Any = None) -> None:
         """Put it into a queue of the card; what it writes is there when the queue has come to it."""
@@ -88,13 +91,13 @@ class Launch:
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[Call]]:
-    """Note launches down instead of making them."""
+    """Note the launches of this thread down instead of making them."""
     calls: list[Call] = []
-    Launch.recorder = calls
+    before = _recorder.set(calls)
     try:
         yield calls
     finally:
-        Launch.recorder = None
+        _recorder.reset(before)
 
 
 class Rung:

@@ -22,7 +22,7 @@ from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, natural, thread
 from .ladders import Kernel, Launch
 from .quads import by_rows, in_quads, load4, store4
 from .tiles import copy_quads, number_of_tiles, place_of_quad, put, quad_of
-from .warptile import WarpTile
+from .warptile import WarpTile, add_term_of, put_sums_of
 
 MANY = 100
 """Tiles of a size from which on it is taken: enough blocks for the multiprocessors of a large GPU (132 on an H200)."""
@@ -77,6 +77,7 @@ def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) 
     places, padded_height, padded_width = 2 * depth, height + 4, width + 4
     count = 16 * down * across
     n_a, n_b = 4 * down, 4 * across
+    add_term, put_sums = add_term_of(down, across), put_sums_of(down, across)
     held_a, fetch_a, lay_a = copies(depth, height, threads)
     held_b, fetch_b, lay_b = copies(depth, width, threads)
 
@@ -86,16 +87,6 @@ def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) 
         i = warp // warps_across * (16 * down) + lane // 16 * 8 + lane % 2 * 4
         j = warp % warps_across * (32 * across) + lane % 16 // 2 * 4
         return i0 + i, j0 + j
-
-    @device
-    def add_term(As, Bs, k, i, j, a, b, sums):
-        for p in range(down):
-            a[4 * p], a[4 * p + 1], a[4 * p + 2], a[4 * p + 3] = load4(As, k, i + 16 * p)
-        for q in range(across):
-            b[4 * q], b[4 * q + 1], b[4 * q + 2], b[4 * q + 3] = load4(Bs, k, j + 32 * q)
-        for r in range(n_a):
-            for c in range(n_b):
-                sums[r * n_b + c] += a[r] * b[c]
 
     @device
     def sum_up(A, B, i0, j0, sums):
@@ -134,14 +125,6 @@ def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) 
             lay_a(A.T, of_a, As, at)
             lay_b(B, of_b, Bs, at)
             cuda.syncthreads()
-
-    @device
-    def put_sums(C, i, j, sums):
-        for p in range(down):
-            for r in range(4):
-                for q in range(across):
-                    s = ((4 * p + r) * across + q) * 4
-                    put(C, i + 16 * p + r, j + 32 * q, sums[s], sums[s + 1], sums[s + 2], sums[s + 3])
 
     return WarpTile(height, width, threads, down, across, count, sum_up, place, put_sums)
 

@@ -32,19 +32,9 @@ class WarpTile(NamedTuple):
     """put_sums(C, i, j, sums): write the sums of this thread to where they belong in C; i and j are its place."""
 
 
-def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> WarpTile:
-    warps_across = width // (32 * across)
-    threads = height // (16 * down) * warps_across * WARP
-    padded_height, padded_width = height + 4, width + 4
-    count = 16 * down * across
+def add_term_of(down: int, across: int) -> Any:
+    """add_term(As, Bs, k, i, j, a, b, sums): a term of each sum of a thread, whose squares begin at row i, column j."""
     n_a, n_b = 4 * down, 4 * across
-
-    @device
-    def place(i0, j0):
-        warp, lane = thread() // WARP, thread() % WARP
-        i = warp // warps_across * (16 * down) + lane // 8 * 4
-        j = warp % warps_across * (32 * across) + lane % 8 * 4
-        return i0 + i, j0 + j
 
     @device
     def add_term(As, Bs, k, i, j, a, b, sums):
@@ -55,6 +45,38 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
         for r in range(n_a):
             for c in range(n_b):
                 sums[r * n_b + c] += a[r] * b[c]
+
+    return add_term
+
+
+def put_sums_of(down: int, across: int) -> Any:
+    """`put_sums` of a `WarpTile`: write the sums of a thread to where they belong in C."""
+
+    @device
+    def put_sums(C, i, j, sums):
+        for p in range(down):
+            for r in range(4):
+                for q in range(across):
+                    s = ((4 * p + r) * across + q) * 4
+                    put(C, i + 16 * p + r, j + 32 * q, sums[s], sums[s + 1], sums[s + 2], sums[s + 3])
+
+    return put_sums
+
+
+def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> WarpTile:
+    warps_across = width // (32 * across)
+    threads = height // (16 * down) * warps_across * WARP
+    padded_height, padded_width = height + 4, width + 4
+    count = 16 * down * across
+    n_a, n_b = 4 * down, 4 * across
+    add_term, put_sums = add_term_of(down, across), put_sums_of(down, across)
+
+    @device
+    def place(i0, j0):
+        warp, lane = thread() // WARP, thread() % WARP
+        i = warp // warps_across * (16 * down) + lane // 8 * 4
+        j = warp % warps_across * (32 * across) + lane % 8 * 4
+        return i0 + i, j0 + j
 
     @device
     def sum_up(A, B, i0, j0, sums):
@@ -79,14 +101,6 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
                 k += 4
             cuda.syncthreads()
             k0 += depth
-
-    @device
-    def put_sums(C, i, j, sums):
-        for p in range(down):
-            for r in range(4):
-                for q in range(across):
-                    s = ((4 * p + r) * across + q) * 4
-                    put(C, i + 16 * p + r, j + 32 * q, sums[s], sums[s + 1], sums[s + 2], sums[s + 3])
 
     return WarpTile(height, width, threads, down, across, count, sum_up, place, put_sums)
 
