@@ -241,6 +241,17 @@ def test_what_an_instruction_means(opcode, operands, expected):
     assert result[0] == means.result(expected)
 
 
+@pytest.mark.parametrize(("kind", "width"), [("b32", 32), ("b64", 64)])
+def test_bits_are_inserted_at_a_place_of_their_own_in_each_thread(kind, width):
+    """All bits of 64 beside a few: float64 holds no such mask."""
+    ones, u = 2**width - 1, meaning(("bfi", kind)).result
+    a, b = np.array([ones, 0, 0b1011, ones, 5, 5], u), np.array([0, ones, 0, 0, 7, 0], u)
+    first, count = np.array([[0, 0, 8, width - 3, 2, 256], [width, width - 1, 3, 9, 0, 3]], np.uint32)
+    found = meaning(("bfi", kind)).function(a, b, first, count)
+    assert found.dtype == u
+    assert found.tolist() == [ones, 2 ** (width - 1), 0b011 << 8, 0b111 << (width - 3), 7, 5]
+
+
 @pytest.mark.parametrize(
     ("x", "bits"),
     [

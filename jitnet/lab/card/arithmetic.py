@@ -77,11 +77,10 @@ def _shift(direction: Callable[..., Values]) -> Callable[[Values, Values], Value
 def _inserted(a: Values, b: Values, first: Values, count: Values) -> Values:
     """b with its `count` bits from `first` on replaced by the lowest of a; what reaches beyond b is dropped."""
     width = 8 * b.dtype.itemsize
-    mask = np.asarray(
-        [((1 << int(c) % 256) - 1) << int(f) % 256 & (1 << width) - 1 for f, c in np.broadcast(first, count)]
-    )
-    mask = mask.astype(b.dtype).reshape(np.broadcast(first, count).shape)
-    return (b & ~mask) | (_shift(np.left_shift)(a, first) & mask)
+    pairs = np.broadcast(first, count)
+    masks = [((1 << int(c) % 256) - 1) << int(f) % 256 & (1 << width) - 1 for f, c in pairs]
+    mask = np.array(masks, b.dtype).reshape(pairs.shape)  # at once: float64 would round those of 64 bits
+    return (b & ~mask) | (_shift(np.left_shift)(a, first % 256) & mask)
 
 
 def _quotient(a: Values, b: Values) -> Values:
