@@ -110,6 +110,14 @@ def test_mnist_is_downloaded_once_from_the_mirror_that_answers(tmp_path, mirror,
     assert len(requests) == 5
 
 
+def test_a_data_folder_at_home(tmp_path, mirror, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("JITNET_DATA_DIR", "~/mine")
+    mnist()
+    assert sorted(file.name for file in (tmp_path / "mine/mnist").iterdir()) == sorted(download.FILES)
+
+
 def test_without_a_data_folder_files_are_kept_in_the_cache(tmp_path, mirror, monkeypatch):
     """Which is made for this user alone, since machine code will lie there too."""
     monkeypatch.delenv("JITNET_DATA_DIR")

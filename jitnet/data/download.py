@@ -109,7 +109,7 @@ def _find(folder: Path, name: str) -> Path:
 def _fetch(source: Source, name: str) -> Path:
     """The file in the data folder; downloaded first if it is not there or not whole."""
     chosen = os.environ.get("JITNET_DATA_DIR")
-    folder = Path(chosen or cache_folder() / "data") / source.name
+    folder = (Path(os.path.expanduser(chosen)) if chosen else cache_folder() / "data") / source.name
     file = folder / name
     if file.exists() and _is_whole(file.read_bytes(), source, name):
         return file
