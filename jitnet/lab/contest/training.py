@@ -65,8 +65,10 @@ def _on_one_thread(call: Callable[[], object]) -> Callable[[], object]:
     def alone() -> None:
         count = numba.get_num_threads()
         numba.set_num_threads(1)
-        call()
-        numba.set_num_threads(count)
+        try:
+            call()
+        finally:
+            numba.set_num_threads(count)
 
     return alone
 
