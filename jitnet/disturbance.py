@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import granted
+
 SHORTEST = 0.25
 """Seconds. The clock of /proc/stat ticks a hundred times a second, so a shorter time says too little."""
 
@@ -77,14 +79,18 @@ class Watch:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.cores = _usable_cores()
+        self.cores = granted.cores()
         self.needed = min(threads or len(self.cores), len(self.cores))
         self.reasons: list[str] = []
         self._looked: float | None = time.monotonic()
 
-    def __enter__(self) -> "Watch":
+    def begin(self) -> "Watch":
+        """Watch from now on; who asks only for `news` needs no `with`."""
         self._before = _counters(self.cores)
         return self
+
+    def __enter__(self) -> "Watch":
+        return self.begin()
 
     def __exit__(self, *_: object) -> None:
         self.reasons = self.so_far()
@@ -136,13 +142,6 @@ def reasons(before: Any, after: Any, cores: int, needed: int) -> list[str]:
     return found
 
 
-def _usable_cores() -> list[int]:
-    """The numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
 def _counters(cores: list[int]) -> _Counters:
     own = os.times()
     busy, steal = _of_cores(cores)
@@ -186,11 +185,20 @@ def _switches() -> float | None:
 
 
 def _held() -> float | None:
-    """Seconds that a container's quota stopped its threads."""
+    """Seconds that the quotas of its control groups stopped threads of this process."""
+    found = [
+        seconds for folder in granted.control_groups("cpu") if (seconds := _throttled(folder / "cpu.stat")) is not None
+    ]
+    return sum(found) if found else None
+
+
+def _throttled(counters: Path) -> float | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path("/sys/fs/cgroup/cpu.stat").read_text().splitlines():
-            if line.startswith("throttled_usec"):
-                return int(line.split()[1]) / 1e6
+        counts = dict(line.split() for line in counters.read_text().splitlines())
+        if "throttled_usec" in counts:
+            return int(counts["throttled_usec"]) / 1e6
+        if "throttled_time" in counts:  # as version 1 of control groups has it
+            return int(counts["throttled_time"]) / 1e9
     return None
 
 

@@ -9,7 +9,6 @@ import contextlib
 import contextvars
 import functools
 import math
-import os
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from numba import config
 from numba.np.ufunc import parallel
 
+from . import granted
 from .kernels.parallel_for import can_have_threads, start_layer
 from .kernels.threads import thread_count
 
@@ -37,27 +37,15 @@ given = contextvars.ContextVar("given", default=False)
 """True where the user has said how many threads."""
 
 
-@functools.cache
 def cpus() -> int:
     """How many CPUs this process may keep busy: those it may run on, and what its control group grants."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(allowed, quota())))
+    return max(1, math.ceil(min(len(granted.cores()), quota())))
 
 
-def quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
-    """CPUs that Linux grants to the control group of this process, as `docker run --cpus` sets it, or infinity."""
-    try:
-        groups = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return math.inf
-    granted = math.inf
-    for _, controllers, path in groups:
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base = root / "cpu" if controllers else root  # version 1 of control groups, or 2, which names no controllers
-        inner = base / path.lstrip("/")
-        granted = min(granted, *(_granted_by(folder) for folder in (inner, *inner.parents)))
-    return granted
+@functools.cache
+def quota() -> float:
+    """CPUs that Linux grants to the control groups of this process, as `docker run --cpus` sets it, or infinity."""
+    return min(map(_granted_by, granted.control_groups("cpu")), default=math.inf)
 
 
 def _granted_by(folder: Path) -> float:
@@ -67,7 +55,7 @@ def _granted_by(folder: Path) -> float:
         else:
             amount, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
         return math.inf if amount == "max" or int(amount) < 0 else int(amount) / int(period)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return math.inf
 
 

@@ -14,7 +14,7 @@ import pytest
 from command import jitnet_command
 
 import jitnet
-from jitnet import disturbance, progress
+from jitnet import disturbance, granted, progress
 from jitnet.lab import ladder
 from jitnet.lab.checkup import hardware
 from jitnet.lab.timing import Timing
@@ -160,7 +160,7 @@ def test_the_work_of_helpers_is_no_disturbance():
             assert helper.poll() is None
             used = disturbance._of_helpers() - before
             time.sleep(0.02)
-        assert disturbance._counters(disturbance._usable_cores()).own > used
+        assert disturbance._counters(granted.cores()).own > used
     finally:
         disturbance.HELPERS.discard(helper.pid)
         helper.kill()

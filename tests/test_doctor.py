@@ -11,7 +11,7 @@ import pytest
 from command import jitnet_command
 from packaging.specifiers import SpecifierSet
 
-from jitnet import cli
+from jitnet import cli, thread_choice
 from jitnet.lab import child, doctor
 from jitnet.lab.checkup import hardware, packages, settings, versions
 from jitnet.lab.checkup.items import Item, export, pip_install, unset
@@ -106,7 +106,7 @@ def test_threads_that_do_not_take_part(monkeypatch):
 
 
 def test_more_threads_than_cores(monkeypatch):
-    cores = hardware.usable_cores()
+    cores = thread_choice.cpus()
     monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores + 1))
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
     item, layer = hardware.examine_threads()

@@ -1,6 +1,7 @@
 """A kernel of the user's own on the ladder: what is wrong with it is told, and what is right is ranked."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from own_kernels import KERNELS
 import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder
-from jitnet.lab.contest import judge, own
+from jitnet.lab.contest import judge, own, trial
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
@@ -353,3 +354,38 @@ def test_outputs_that_are_inputs_too():
     dtype = np.dtype("float64")
     assert "writes nothing into theta" in judge.fault(renames, "sgd", (2, 3, 5), dtype)
     assert "returns its result, but must write it into theta" in judge.fault(returns, "sgd", (2, 3, 5), dtype)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
+    """A process in a session of its own, which is not ended with the trial, keeps the pipe open."""
+    (tmp_path / "leaves.py").write_text(
+        "import os, time\nleft = []\n"
+        "def f(X, W, Z):\n    Z[...] = X @ W\n    if not left:\n        left.append(os.fork())\n"
+        "        if left[0] == 0:\n            os.setsid()\n            time.sleep(100)\n            os._exit(0)\n"
+        "        with open('pid', 'w') as file:\n            print(left[0], file=file)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trial, "ENDING", 1.0)
+    with trial.Trial("f", "leaves.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+        tried.examine(0.01, lambda doing: None)
+        assert tried.fault is None
+        began = time.monotonic()
+    try:
+        assert time.monotonic() - began < 20
+        assert tried.listener.is_alive()
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    tried.listener.join(timeout=20)
+    assert not tried.listener.is_alive()
+
+
+def test_who_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
+    (tmp_path / "closes.py").write_text(
+        "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trial, "ENDING", 1.0)
+    with trial.Trial("f", "closes.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+        tried.examine(0.01, lambda doing: None)
+    assert tried.fault.startswith("closes files that it has not opened, given X (2, 3)")

@@ -6,13 +6,12 @@ import subprocess
 import sys
 
 import numba
-import numpy as np
 import pytest
 
 import jitnet
 from jitnet import backend, cli, thread_choice
 from jitnet.kernels.parallel_for import WAITING
-from jitnet.thread_choice import Choice, Turns, quota
+from jitnet.thread_choice import Choice, Turns
 
 SEVERAL = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 
@@ -218,27 +217,3 @@ def test_wait_policy_of_the_user_stays(own):
     spins, policy, is_as_before, _ = said_by(LAUNCHED, **own)
     assert (spins, policy) == (own.get("GOMP_SPINCOUNT"), own.get("OMP_WAIT_POLICY"))
     assert is_as_before
-
-
-@pytest.mark.parametrize(
-    ("groups", "files", "cpus"),
-    [
-        ("0::/", {"cpu.max": "150000 100000"}, 1.5),
-        ("0::/", {"cpu.max": "max 100000"}, np.inf),
-        ("0::/a/b", {"cpu.max": "400000 100000", "a/cpu.max": "50000 100000", "a/b/cpu.max": "max 100000"}, 0.5),
-        ("4:cpu,cpuacct:/docker/x", {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
-        ("4:cpu:/x", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "100000"}, np.inf),
-        ("9:memory:/x", {"x/cpu.max": "100000 100000"}, np.inf),
-        ("0::/", {"cpu.max": "nonsense"}, np.inf),
-        (None, {"cpu.max": "100000 100000"}, np.inf),
-    ],
-)
-def test_cpus_that_a_control_group_grants(tmp_path, groups, files, cpus):
-    root, membership = tmp_path / "cgroup", tmp_path / "membership"
-    root.mkdir()
-    if groups is not None:
-        membership.write_text(groups + "\n")
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text + "\n")
-    assert quota(root, membership) == cpus

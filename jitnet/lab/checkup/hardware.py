@@ -23,6 +23,7 @@ from ...kernels.legend import Vector
 from ...kernels.strip import load, spread, store
 from ...kernels.threads import thread_count
 from ...kernels.vector import lanes
+from ...thread_choice import cpus
 from ..child import NoAnswerError, ask
 from .items import NOTE, OK, WRONG, Item, export, pip_install, unset
 from .settings import NARROWING, OF_THREADS, that_are_set
@@ -127,7 +128,7 @@ def examine_threads() -> Iterator[Item]:
         yield Item("threads", NOTE, "not tried, since nothing is compiled")
         return
     layer, count, seen = found["layer"], found["count"], found["seen"]
-    cores, chosen = usable_cores(), "NUMBA_NUM_THREADS"
+    cores, chosen = cpus(), "NUMBA_NUM_THREADS"
     if seen < count:
         limits = f" ({', '.join(blamed)})" if blamed else ""
         yield Item("threads", WRONG, f"{seen} of {count} threads take part in a parallel loop{limits}", mend)
@@ -149,16 +150,6 @@ def examine_threads() -> Iterator[Item]:
 def _better_layer() -> str | None:
     """What brings OpenMP: Numba's layer of that name links to GCC's library."""
     return "sudo apt install libgomp1" if sys.platform == "linux" and shutil.which("apt") else None
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: fewer than there are, where a container or `taskset` says so."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:  # "200000 100000" is two cores' worth of time, "max 100000" is no limit
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cores
 
 
 def who_takes_part(out: Vector) -> None:

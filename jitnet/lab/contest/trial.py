@@ -29,7 +29,7 @@ import numba
 import numpy as np
 from numba.core import event, serialize
 
-from ... import backend, checks, disturbance
+from ... import backend, checks, disturbance, granted
 from .. import loading, oracle
 from ..child import command
 from ..timing import blas_threads, manageable, time_of
@@ -43,6 +43,9 @@ COMPILING = 600.0
 
 MEMORY = 0.75
 """Share of this machine's memory that the function may use."""
+
+ENDING = 5.0
+"""Seconds that the child, and the pipe that it writes to, may take to end."""
 
 FILE = 100 * 2**20
 """The largest file that the function may write, in bytes; those of Numba's cache are far smaller."""
@@ -61,7 +64,7 @@ class Trial:
 
     def __init__(
         self, name: str, function: loading.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
-        threads: int | None, patience: float,
+        threads: int, patience: float,
     ) -> None:  # fmt: skip
         self.name = name
         self.job = {
@@ -88,12 +91,11 @@ class Trial:
 
     def __exit__(self, *_: object) -> None:
         assert self.child.stdin is not None
-        assert self.child.stdout is not None
         with contextlib.suppress(OSError):
             self.child.stdin.close()
         if not self.is_over:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(timeout=5)  # it may have something to put in order
+                self.child.wait(timeout=ENDING)  # it may have something to put in order
         if os.name == "posix":
             with contextlib.suppress(OSError):
                 os.killpg(self.child.pid, signal.SIGKILL)
@@ -101,8 +103,7 @@ class Trial:
             self.child.kill()
         self.child.wait()
         disturbance.HELPERS.discard(self.child.pid)
-        self.listener.join()
-        self.child.stdout.close()
+        self.listener.join(timeout=ENDING)  # longer, if what left the process group keeps the pipe open
         self.errors.close()
 
     def examine(self, most: float, report: Callable[[str], object]) -> None:
@@ -139,6 +140,7 @@ class Trial:
     def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
         """What the child says to a question, after all that it says of what it is doing."""
         assert self.child.stdin is not None
+        # Does not block: a child reads the job before it runs anything of the user's, and a pipe has room for a number
         with contextlib.suppress(OSError):  # that it has ended shows below
             self.child.stdin.write(question)
             self.child.stdin.flush()
@@ -169,14 +171,18 @@ def _packed(name: str, function: loading.Function) -> bytes:
 
 
 def _forward(stream: IO[bytes], lines: "queue.Queue[bytes]") -> None:
-    for line in stream:
-        lines.put(line)
+    with stream:
+        for line in stream:
+            lines.put(line)
     lines.put(b"")
 
 
 def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
     """How a child ended before it was done."""
-    status = child.wait()
+    try:
+        status = child.wait(timeout=ENDING)
+    except subprocess.TimeoutExpired:
+        return "closes files that it has not opened"
     errors.seek(0)
     last = errors.read()[-4000:].decode(errors="replace").strip().splitlines()[-1:]
     said = f" ({' '.join(last[0].split())[:200]})" if last else ""
@@ -314,11 +320,12 @@ def _lower(limit: int, value: int) -> None:
 
 
 def _memory() -> int:
-    """Bytes of memory that this machine has, or this container."""
+    """Bytes of memory that this machine has, or that the control groups of this process grant."""
     found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # "max" is no number
-            found = min(found, int(Path(file).read_text()))
+    for folder in granted.control_groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):  # "max" is no number
+                found = min(found, int((folder / name).read_text()))
     return found
 
 
@@ -327,6 +334,5 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = pickle.load(sys.stdin.buffer)
-    count = job["threads"] or numba.get_num_threads()
-    with backend.threads(job["threads"]), blas_threads(count), np.errstate(all="ignore"):
+    with backend.threads(job["threads"]), blas_threads(job["threads"]), np.errstate(all="ignore"):
         _Child(job, channel).run()

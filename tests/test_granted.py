@@ -1,0 +1,102 @@
+"""What the system grants this process: limits of its own control group hold, and of all those around it."""
+
+import os
+
+import numpy as np
+import pytest
+
+from jitnet import disturbance, granted, thread_choice
+from jitnet.lab.checkup import hardware
+from jitnet.lab.contest import trial
+
+
+@pytest.fixture
+def grant(tmp_path, monkeypatch):
+    """Makes control groups: lines of /proc/self/cgroup, or None for no such file, and files below the root."""
+
+    def made(groups, files):
+        for name, text in files.items():
+            (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "cgroup" / name).write_text(text + "\n")
+        if groups is not None:
+            (tmp_path / "membership").write_text(groups + "\n")
+
+    monkeypatch.setattr(granted, "ROOT", tmp_path / "cgroup")
+    monkeypatch.setattr(granted, "MEMBERSHIP", tmp_path / "membership")
+    thread_choice.quota.cache_clear()
+    yield made
+    thread_choice.quota.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cpus"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 1.5),
+        ("0::/", {"cpu.max": "max 100000"}, np.inf),
+        ("0::/a/b", {"cpu.max": "400000 100000", "a/cpu.max": "50000 100000", "a/b/cpu.max": "max 100000"}, 0.5),
+        ("4:cpu,cpuacct:/docker/x", {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        ("4:cpu:/x", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "100000"}, np.inf),
+        ("9:memory:/x", {"x/cpu.max": "100000 100000"}, np.inf),
+        ("0::/", {"cpu.max": "nonsense"}, np.inf),
+        ("0::/", {"cpu.max": "100000 0"}, np.inf),
+        (None, {"cpu.max": "100000 100000"}, np.inf),
+    ],
+)
+def test_cpus_that_control_groups_grant(grant, groups, files, cpus):
+    grant(groups, files)
+    assert thread_choice.quota() == cpus
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "seconds"),
+    [
+        ("0::/a/b", {"cpu.stat": "usage_usec 9", "a/b/cpu.stat": "usage_usec 9\nthrottled_usec 1500000"}, 1.5),
+        ("0::/a", {"cpu.stat": "throttled_usec 250000", "a/cpu.stat": "throttled_usec 1000000"}, 1.25),
+        ("4:cpu:/x", {"cpu/x/cpu.stat": "nr_throttled 3\nthrottled_time 2500000000"}, 2.5),
+        ("0::/", {"cpu.stat": "throttled_usec nonsense"}, None),
+        ("0::/", {}, None),
+    ],
+)
+def test_time_that_quotas_took(grant, groups, files, seconds):
+    grant(groups, files)
+    assert disturbance._held() == seconds
+
+
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/a/b", {"memory.max": "max", "a/memory.max": "1000000", "a/b/memory.max": "max"}),
+        ("0::/a", {"memory.max": "2000000", "a/memory.max": "1000000"}),
+        ("9:memory:/x", {"memory/memory.limit_in_bytes": "2000000", "memory/x/memory.limit_in_bytes": "1000000"}),
+    ],
+)
+def test_memory_that_control_groups_grant(grant, groups, files):
+    everything = trial._memory()
+    grant(groups, files)
+    assert trial._memory() == 1_000_000 < everything
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")
+def test_who_pins_itself_later_has_fewer_cpus(grant):
+    """A worker of a pool may do so after its first call."""
+    before = granted.cores()
+    assert thread_choice.cpus() == len(before)
+    try:
+        os.sched_setaffinity(0, before[:1])
+        assert thread_choice.cpus() == 1
+        assert granted.cores() == before[:1]
+    finally:
+        os.sched_setaffinity(0, before)
+    assert thread_choice.cpus() == len(before)
+
+
+@pytest.mark.skipif(len(granted.cores()) < 2, reason="needs two cores")
+@pytest.mark.parametrize(("more", "state"), [(-0.5, "ok"), (0.5, "ok"), (-1, "note")])
+def test_the_doctor_counts_cores_as_training_does(grant, monkeypatch, more, state):
+    """Half a core is worth a thread."""
+    count = len(granted.cores())
+    grant("0::/own", {"own/cpu.max": f"{int(100 * (count + more))} 100"})
+    found = {"compiled": True, "layer": "omp", "count": count, "seen": count}
+    monkeypatch.setattr(hardware, "ask", lambda *_, **__: found)
+    item, _ = hardware.examine_threads()
+    assert item.state == state
