@@ -25,6 +25,10 @@ class Error(ValueError):
         super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
 
 
+class NotFiniteError(Error):
+    """A result is NaN or infinite."""
+
+
 LONGEST = 300
 """At most this many characters of a value or of another message are quoted: either may come out of a file."""
 
@@ -197,7 +201,7 @@ def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
     """Complain of the first sample whose `what` is not finite; `start` is the number of the first of them."""
     if not np.isfinite(results).all():
         where = tuple(np.argwhere(~np.isfinite(results))[0])
-        raise Error(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
+        raise NotFiniteError(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
 
 
 def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -238,7 +238,8 @@ def fit(
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
             see_every_sample, written = _epochs(plan, state), history.epochs
-            with Interrupt() as interrupt, disturbance.Watch(backends.cores_of(backend)) as watch:
+            watch = _watch(show, backend)
+            with Interrupt() as interrupt:
                 while history.epochs < plan.epochs and not history.stopped:
                     _one_epoch(plan, state, see_every_sample, interrupt, show)
                     if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
@@ -246,7 +247,7 @@ def fit(
                         written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
                     if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
                         history.stopped = "interrupted"
-                    if news := watch.news():
+                    if watch and (news := watch.news()):
                         show.note(news)
         if state.best_theta is not None:
             state.theta[...] = state.best_theta
@@ -308,7 +309,7 @@ def _one_epoch(
     if plan.held_out is not None and not what:
         try:
             measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.classes)
-        except checks.Error as error:
+        except checks.NotFiniteError as error:
             what = f"on the validation samples {error}"
     if what:
         state.theta[...] = good
@@ -341,6 +342,13 @@ def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> b
     """After every so many epochs and after the last one; not if ^C ended an epoch before its last batch."""
     is_last = history.epochs == plan.epochs or history.stopped == "early" or interrupt.asked
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
+
+
+def _watch(show: "progress.Progress", backend: str) -> disturbance.Watch | None:
+    """What notices disturbances from now on; None where nobody would hear of them, since it reads many files."""
+    if getattr(show.note, "__func__", None) is progress.Progress.note:
+        return None
+    return disturbance.Watch(backends.cores_of(backend)).begin()
 
 
 def _display(wanted: "progress.Progress | bool") -> "progress.Progress":

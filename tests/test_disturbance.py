@@ -139,6 +139,26 @@ def test_a_long_training_says_it_once_meanwhile(monkeypatch):
     assert said == [f"Other processes used 1.4 of 2 cores, {SENTENCE}"]
 
 
+UNWATCHED = """
+import sys
+import numpy as np
+from jitnet import Dense, Network
+from jitnet.progress import Lines
+
+net, read = Network(Dense(2, 2, "softmax"), seed=0), []
+sys.addaudithook(lambda event, about: event == "open" and read.append(str(about[0])))
+for show in (False, Lines()):
+    net.fit(np.zeros((8, 2), np.float32), np.arange(8) % 2, epochs=2, backend="numpy", progress=show)
+    print(any(name.startswith(("/proc", "/sys")) for name in read))
+"""
+
+
+@pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
+def test_training_reads_no_counters_where_nobody_hears_of_them():
+    answer = subprocess.run([sys.executable, "-c", UNWATCHED], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout.split() == ["False", "True"]
+
+
 def test_the_doctor_looks_at_the_load(monkeypatch):
     monkeypatch.setattr(disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
     (item,) = hardware.examine_load()

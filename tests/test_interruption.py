@@ -184,3 +184,16 @@ def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
         commands._save(net, str(file))
     assert capsys.readouterr().err == f"jitnet: the model is in {file}\n"
     assert jitnet.load(file).parameters == net.parameters
+
+
+def test_only_results_that_are_not_finite_diverge(monkeypatch):
+    """A card without room for the validation samples asks for something else than a lower learning rate."""
+
+    def measure(*_):
+        raise jitnet.Error("the card has no room")
+
+    X, y = spiral()
+    monkeypatch.setattr(Network, "measure", measure)
+    with pytest.raises(jitnet.Error, match=r"^the card has no room$") as caught:
+        Network(Dense(2, 3, "softmax"), seed=0).fit(X, y, epochs=2, validation=(X, y))
+    assert type(caught.value) is jitnet.Error
