@@ -27,6 +27,17 @@ def _is_the_command() -> bool:
     return by_name or (name == "-m" and ("-mjitnet" in words or ("-m", "jitnet") in pairwise(words)))
 
 
+def _raise(number: int, frame: FrameType | None) -> None:
+    """KeyboardInterrupt, but not within a callback of LLVM's, where it would be printed and dropped: a moment later."""
+    caller = frame
+    while caller is not None:
+        if caller.f_code.co_name.startswith("_raw_object_cache_") and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            return
+        caller = caller.f_back
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def raised() -> Iterator[list[int]]:
     """While a command runs, SIGINT is a KeyboardInterrupt, and SIGTERM and SIGHUP do what SIGINT does.
@@ -47,7 +58,9 @@ def raised() -> Iterator[list[int]]:
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, _raise)
+            if hasattr(signal, "SIGALRM"):
+                before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _raise)
         for number in ENDING:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):  # under nohup; None is a handler written in C
                 before[number] = signal.signal(number, as_sigint)

@@ -1,5 +1,6 @@
 """^C while the command line starts: status 130 and no traceback. Programs that import jitnet keep SIGINT as it is."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -51,6 +52,33 @@ def start(tmp_path):
     return start
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
+    """Python prints what is raised there and goes on, so the interrupt would be lost."""
+    done = []
+
+    def _raw_object_cache_notify():
+        press_ctrl_c()
+        done.append("callback")
+
+    callback = ctypes.CFUNCTYPE(None)(_raw_object_cache_notify)
+
+    def command():
+        with interruption.raised():
+            callback()
+            done.append("after it")
+            time.sleep(10)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["callback", "after it"]
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("way", ["script", "module"])
 @pytest.mark.parametrize("delay", DELAYS)
 def test_ctrl_c_while_it_starts(start, way, delay):
@@ -58,7 +86,10 @@ def test_ctrl_c_while_it_starts(start, way, delay):
     process = start(way, "train", "digits", "--epochs", "1000000", "--quiet")
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode in (-signal.SIGINT, 130)
     assert errors in ("", "jitnet: interrupted\n")
 

@@ -87,7 +87,8 @@ def test_nothing_is_compiled(tmp_path):
     lines = result.stdout.splitlines()
     (at,) = (i for i, line in enumerate(lines) if line.startswith("WRONG  NUMBA_DISABLE_JIT "))
     assert "interpreted" in lines[at]
-    assert lines[at + 1].strip() == f"→ {unset('NUMBA_DISABLE_JIT')}"
+    mends = (line.strip() for line in lines[at + 1 :] if line.strip().startswith("→"))  # the finding may take two lines
+    assert next(mends) == f"→ {unset('NUMBA_DISABLE_JIT')}"
     assert any(line.startswith("WRONG  compiler ") for line in lines)
     assert any(line.startswith("note   threads ") and "not tried" in line for line in lines)
     assert lines[-1].startswith("2 things are wrong; ")

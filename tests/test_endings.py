@@ -28,8 +28,8 @@ def with_files_up_to(size, command, folder, **environment):
     )
     return subprocess.run(
         [sys.executable, "-c", code, *command], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, **environment},
-    )  # fmt: skip
+        env={**{name: value for name, value in os.environ.items() if not name.startswith("COV")}, **environment},
+    )  # fmt: skip  # coverage could not write its own file either, and would say so
 
 
 @pytest.fixture

@@ -49,7 +49,9 @@ def examine_compiler() -> Iterator[Item]:
     cpu = llvmlite.binding.get_host_cpu_name()
     yield Item("vector unit", OK, f"{name}, {unit} bits, on {cpu} (in LLVM's words)")
     with tempfile.TemporaryDirectory() as folder:  # what comes from a cache shows no assembly
-        found = ask(compile_loops, environment={"JITNET_CACHE_DIR": folder}, seconds=SECONDS)
+        # threads have an examination of their own, and this layer is always there
+        environment = {"JITNET_CACHE_DIR": folder, "NUMBA_THREADING_LAYER": "workqueue"}
+        found = ask(compile_loops, environment=environment, seconds=SECONDS)
     blamed = that_are_set(NARROWING)
     mend = unset(*blamed) if blamed else None
     if not found["right"]:
