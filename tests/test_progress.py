@@ -149,4 +149,7 @@ def test_every_estimate_is_a_time(operations):
     seconds = estimate.of_report(operations, 3, 2), estimate.of_ladder(operations[0], 1), estimate.of_ledger("fast", 3)
     assert all(0 < one < 3600 for one in seconds)
     assert estimate.said(200).startswith("this takes about 3 min ")
-    assert estimate.said(0) == "this takes about 5 s on an idle machine (an estimate)"
+    assert estimate.said(5) == "this takes about 5 s on an idle machine (an estimate)"
+    assert estimate.said(4.9) == ""  # it is over before the line is read
+    assert estimate.said(estimate.of_count("softmax", 1)) == ""
+    assert estimate.said(estimate.of_count("matmul", 9)).startswith("this takes about 80 s ")

@@ -88,7 +88,8 @@ def _count(options: argparse.Namespace) -> int:
     if not _on_card(options) or options.plot is not None or options.size != "512":
         raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
     traffic = _for_card("traffic")
-    with _shown(options, estimate.ON_GPU * len(traffic.LADDERS.get(options.operation, ()))) as show:
+    rungs = len(traffic.LADDERS.get(options.operation, ()))
+    with _shown(options, estimate.of_count(options.operation, rungs)) as show:
         result = traffic.ladder(options.operation, report=show.measuring)
     print(json.dumps(result) if options.json else traffic.as_text(result))
     return 0

@@ -5,17 +5,23 @@ from ..kernels import LADDERS
 from ..kernels.jit import is_compiled
 from . import machine
 from .contest import training
+from .contest.contestants import PRODUCTS
 
 RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
 """Seconds to check and time a rung, to try a kernel in a process of its own, and to measure the limits."""
+
+COUNTED, WORTH_SAYING = 3.0, 5.0
+"""Seconds to count what a kernel for the card that is no product asks of memory; below so many, nobody is told."""
 
 PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
 """Seconds of a process that the ledger asks about a rung, or about a step; to explain a rung, or one of the GPU."""
 
 
 def said(seconds: float) -> str:
-    """The estimate in words."""
-    about = f"{max(5, round(seconds / 5) * 5)} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    """The estimate in words; none where it is over before they are read."""
+    if seconds < WORTH_SAYING:
+        return ""
+    about = f"{round(seconds / 5) * 5} s" if seconds < 90 else f"{seconds / 60:.0f} min"
     return f"this takes about {about} on an idle machine (an estimate)"
 
 
@@ -31,6 +37,11 @@ def of_ledger(what: str, warm: int) -> float:
     if what in NAMES:
         return PROCESS_OF_STEP * (2 + warm)
     return PROCESS * (1 + len(_compiled(what)) * (1 + warm))
+
+
+def of_count(operation: str, rungs: int) -> float:
+    """Seconds to count what so many rungs of the card ask of memory; a product takes as long as to explain it."""
+    return (ON_GPU if operation in PRODUCTS else COUNTED) * rungs
 
 
 def of_report(operations: list[str], warm: int, with_gpu: int) -> float:

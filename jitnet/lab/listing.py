@@ -12,8 +12,9 @@ from .machine_code.assembly import Place
 WIDTH = min(100, max(words.WIDTH, shutil.get_terminal_size((100, 24)).columns))
 NAME = 20
 SOURCE = WIDTH * 4 // 5 - 30
+LEAST = 24
 """Columns of the text: all (100, or as many as a narrower terminal has), the name of a verdict, the source beside the
-machine code, which is cut first."""
+machine code, and what is left of a line of it beside a long instruction. The source is cut first."""
 
 KEY = "✓ as it should be   ✗ to be mended   · may have to be so"
 
@@ -74,7 +75,7 @@ def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str,
 
     run     how many instructions in a row that do the same for one line are shown; the others are counted. 0: all
     """
-    lines = [f"{'line  source':{SOURCE}}  {title}", "─" * WIDTH]
+    lines = [_abreast("line  source", title), "─" * WIDTH]
     header = line_of(loop["file"], loop["line"])
     margin = len(header) - len(header.lstrip())
     before: Place = ("", 0)
@@ -93,16 +94,22 @@ def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str,
         if place != before and place[1]:
             if place[0] != file:
                 file = place[0]
-                lines.append(f"      in {Path(file).name}:")
+                lines.append(_cut(f"      in {Path(file).name}:", WIDTH))
             code = line_of(*place)
             code = code[min(margin, len(code) - len(code.lstrip())) :] if file == loop["file"] else code.strip()
             code = code.partition("  #")[0] if len(code) > SOURCE - 6 else code
             left = f"{place[1]:4}  {code}"
             before = place
         called = f"  # {instruction['comment']}" if instruction["text"].startswith("call") else ""
-        right = _cut(instruction["text"] + called, WIDTH - SOURCE - 2)
-        lines.append(f"{_cut(left, SOURCE):{SOURCE}}  {right}".rstrip())
+        lines.append(_abreast(left, instruction["text"], called))
     return [*lines, "─" * WIDTH]
+
+
+def _abreast(left: str, right: str, more: str = "") -> str:
+    """A line of two columns; the right one takes from the left one where that is enough to be shown whole."""
+    room = WIDTH - 2 - len(right)
+    source = min(SOURCE, room) if room >= LEAST else SOURCE
+    return f"{_cut(left, source):{source}}  {_cut(right + more, WIDTH - source - 2)}".rstrip()
 
 
 def _cut(text: str, width: int) -> str:

@@ -19,7 +19,7 @@ from ...kernels.cuda.device import SIMULATED, cuda
 from ...kernels.cuda.ladders import Launch, Rung
 from ...progress import Report
 from ..contest.contestants import PRODUCTS
-from ..listing import KEY, beside, functions_around, judged, line_of, short, wrapped
+from ..listing import KEY, WIDTH, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
 from ..machine_code.verdicts import summary
 from ..words import count
@@ -243,22 +243,27 @@ def _title(what: str, instructions: list[dict[str, Any]], loop: dict[str, Any]) 
 
 
 def _table(launches: list[dict[str, Any]]) -> list[str]:
-    """The figures of each launch; the one that is explained is marked."""
-    lines = [
-        f"{'launch':14}{'threads':>8}{'registers':>10}{'spilled':>8}{'shared':>7}{'code':>6}{'blocks':>7}{'warps':>9} "
-        "limited by"
-    ]
+    """The figures of each launch; the one that is explained is marked. What limits it has a line of its own where the
+    terminal is too narrow, and so has a long name."""
+    rows = []
     for launch in launches:
         known = launch["registers"] is not None
         warps = f"{launch['warps']} of {launch['most_warps']}" if known else ""
         figures = [launch[key] if launch[key] is not None else "?" for key in ("registers", "spilled")]
         name = launch["name"] + (" ←" if launch["main"] and len(launches) > 1 else "")
-        lines.append(
-            f"{name:14}{launch['threads']:8}{figures[0]:>10}{figures[1]:>8}{launch['shared']:7}"
-            f"{launch['size'] if known else '?':>6}{launch['blocks'] if known else '?':>7}{warps:>9} "
-            f"{launch['limits'] or ''}".rstrip()
-        )
-    return [
-        *lines,
-        *wrapped(TABLE),
-    ]
+        rows.append((
+            name,
+            f"{launch['threads']:8}{figures[0]:>10}{figures[1]:>8}{launch['shared']:7}"
+            f"{launch['size'] if known else '?':>6}{launch['blocks'] if known else '?':>7}{warps:>9}",
+            launch["limits"] or "",
+        ))  # fmt: skip
+    head = (
+        f"{'launch':14}{'threads':>8}{'registers':>10}{'spilled':>8}{'shared':>7}{'code':>6}{'blocks':>7}{'warps':>9}"
+    )
+    lines = [f"{head} limited by", *(f"{name:14}{numbers} {limits}".rstrip() for name, numbers, limits in rows)]
+    if max(map(len, lines)) > WIDTH:
+        lines = [head]
+        for name, numbers, limits in rows:
+            lines += [f"{name:14}{numbers}"] if len(name) <= 14 else [name, f"{'':14}{numbers}"]
+            lines += [f"{'':14}  limited by {limits}"] if limits else []
+    return [*(line.rstrip() for line in lines), *wrapped(TABLE)]
