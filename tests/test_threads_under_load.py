@@ -150,7 +150,7 @@ def test_bits_stay_the_same_while_the_number_of_threads_changes(monkeypatch, nam
     X, y = jitnet.data.digits()
     used = set()
 
-    def change_every_time(choice, seconds, work):
+    def change_every_time(choice, threads, seconds, work):
         used.add(choice.threads)
         choice._now = choice._one if choice._now is choice._all else choice._all
 

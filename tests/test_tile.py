@@ -252,20 +252,24 @@ def test_a_step_allocates_nothing():
     step.work.X[...], step.work.Y[...] = 0.5, 0.1
     memory = optimizer.start(net.theta)
     step(1, memory)
-    _nrt_python.memsys_enable_stats()
-    numba_before = rtsys.get_allocation_stats()
-    tracemalloc.start()
-    step(2, memory)
-    before = tracemalloc.get_traced_memory()[0]
-    for t in itertools.islice(itertools.count(3), 100):
-        step(t, memory)
-    after, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    numba_after = rtsys.get_allocation_stats()
-    _nrt_python.memsys_disable_stats()
-    assert numba_after.alloc == numba_before.alloc
-    assert after - before < 200  # the interpreter's own odds and ends, such as the latest float
-    assert peak - before < 4096
+    held, most = [], []
+    for _ in range(3):  # what other threads of this process allocate meanwhile does not come three times
+        _nrt_python.memsys_enable_stats()
+        numba_before = rtsys.get_allocation_stats()
+        tracemalloc.start()
+        step(2, memory)
+        before = tracemalloc.get_traced_memory()[0]
+        for t in itertools.islice(itertools.count(3), 100):
+            step(t, memory)
+        after, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        numba_after = rtsys.get_allocation_stats()
+        _nrt_python.memsys_disable_stats()
+        assert numba_after.alloc == numba_before.alloc
+        held.append(after - before)
+        most.append(peak - before)
+    assert min(held) < 200  # the interpreter's own odds and ends, such as the latest float
+    assert min(most) < 4096
 
 
 def test_aligned_memory_is_where_the_tile_wants_it():
