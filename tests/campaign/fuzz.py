@@ -8,6 +8,7 @@ documented, an error without a message or of several lines, a crash, more than 5
 that is executed, parameters other than the file's, and a network that was changed by a file that was refused.
 """
 
+import abc
 import contextlib
 import gzip
 import io
@@ -40,7 +41,7 @@ DOCUMENTED = (jitnet.Error, FileNotFoundError, IsADirectoryError, PermissionErro
 SECONDS = 5
 
 
-class Kind:
+class Kind(abc.ABC):
     """A kind of file: its name on disk, what is right, and how it is read."""
 
     file = ""
@@ -48,16 +49,16 @@ class Kind:
     def __init__(self, place):
         self.place, self.path, self.marker = place, place / self.file, place / "executed"
 
+    @abc.abstractmethod
     def originals(self):
         """Files that are right."""
-        raise NotImplementedError
 
     def mutated(self, rng, content):
         return damage.in_bytes(rng, content)
 
+    @abc.abstractmethod
     def read(self, path):
         """Read it as jitnet does, and use what came out of it."""
-        raise NotImplementedError
 
 
 class Archive(Kind):

@@ -10,6 +10,7 @@ so a case takes a tenth of a second; those that draw or compile take longer. The
 is killed; what the process has come to by then depends on the machine.
 """
 
+import abc
 import contextlib
 import io
 import os
@@ -41,7 +42,7 @@ def train(data, epochs):
     return ["train", data, "--target", "y", "--hidden", "24", "--epochs", str(epochs), "--backend", "numpy", "--quiet"]
 
 
-class Job:
+class Job(abc.ABC):
     """A command that writes files into a folder."""
 
     files: tuple[str, ...] = ()
@@ -50,16 +51,16 @@ class Job:
         self.place = place
         self.data = place / "data.csv"
 
+    @abc.abstractmethod
     def command(self, folder):
         """The words after `jitnet`."""
-        raise NotImplementedError
 
     def work(self, folder):
         return lambda: cli.main([str(word) for word in self.command(folder)])
 
     def content(self, file):
-        """What a complete file says, to be compared; TrialError if it is torn."""
-        raise NotImplementedError
+        """What a complete file says, to be compared; TrialError if it is torn. Jobs with `files` define it."""
+        raise AssertionError(f"{type(self).__name__} has no files to compare, but {file} was asked for")
 
     def complete(self):
         """Do all of it once, undisturbed: the right contents, how long it took, how many changes the folder saw."""
