@@ -12,11 +12,11 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from jitnet.compiler.memory import aligned  # noqa: E402
 from jitnet.kernels import LADDERS  # noqa: E402
-from jitnet.kernels.buffers import aligned  # noqa: E402
 
 
-def contestants(name, shape, dtype):
+def candidates(name, shape, dtype):
     Z, A, A_numpy, A_torch = (aligned(shape, dtype) for _ in range(4))
     Z[...] = 3 * np.random.default_rng(0).standard_normal(shape)
     z, a, zj = torch.from_numpy(Z), torch.from_numpy(A_torch), jnp.asarray(Z)
@@ -63,7 +63,7 @@ def main():
                 if given.only not in row_name:
                     continue
                 contest.say(row_name)
-                times = contest.in_turn(contestants(name, shape, dtype), given.rounds)
+                times = contest.in_turn(candidates(name, shape, dtype), given.rounds)
                 best = min((seconds, who) for who, seconds in times.items() if who != "jitnet")
                 rows.append(
                     {"operation": row_name}

@@ -3,7 +3,7 @@
     python benchmarks/busy.py
 
 The script makes the load itself: one busy process per core, then two. The default must be about as fast as the better
-of the two others when alone, and take at most 1.3 times as long as one thread under load. Each contestant is a process
+of the two others when alone, and take at most 1.3 times as long as one thread under load. Each candidate is a process
 of its own, which forgets before each turn what it has learned about threads. It takes some three minutes.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import contest
 
-CONTESTANTS = {"1 thread": 1, "all threads": os.cpu_count(), "default": None}
+CANDIDATES = {"1 thread": 1, "all threads": os.cpu_count(), "default": None}
 
 BUSY = [sys.executable, "-c", "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"]
 """Computes as long as this process lives."""
@@ -67,27 +67,27 @@ def workloads():
     }
 
 
-def contestant(name):
+def candidate(name):
     """Answer each workload's name with the seconds that it took."""
-    from jitnet import thread_choice
+    from jitnet.backend import thread_choice
 
     calls = workloads()
     for call in list(calls.values())[1:]:  # compiles
-        call(CONTESTANTS[name])
+        call(CANDIDATES[name])
     print(json.dumps(list(calls)), flush=True)
     for line in sys.stdin:
         thread_choice.forget()
-        print(calls[json.loads(line)](CONTESTANTS[name]), flush=True)
+        print(calls[json.loads(line)](CANDIDATES[name]), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each candidate (default: 5)")
     parser.add_argument("--out", type=Path, default=contest.RESULTS, help="folder for the JSON and the Markdown")
-    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--candidate", choices=CANDIDATES, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.contestant:
-        contestant(given.contestant)
+    if given.candidate:
+        candidate(given.candidate)
         return
 
     from jitnet import disturbance
@@ -99,7 +99,7 @@ def main():
     contest.say(f"machine quiet before: {was_quiet}")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = {
-        name: subprocess.Popen([sys.executable, __file__, "--contestant", name], **pipes) for name in CONTESTANTS
+        name: subprocess.Popen([sys.executable, __file__, "--candidate", name], **pipes) for name in CANDIDATES
     }
     load, rows = [], []
     try:
@@ -117,7 +117,7 @@ def main():
 
 
 def turns(processes, name, rounds):
-    """The medians of the contestants, which work in turn, and their ratios."""
+    """The medians of the candidates, which work in turn, and their ratios."""
     seconds = {who: [] for who in processes}
     for _ in range(rounds):
         for who, process in processes.items():

@@ -1,8 +1,8 @@
-"""What the tables in this folder share: contestants are timed in turn, and ratios come out of one run.
+"""What the tables in this folder share: candidates are timed in turn, and ratios come out of one run.
 
 Machines are noisy: a neighbour, the clock frequency, a scheduler. So with one thread nobody is timed alone. In every
-round each contestant has its turn, for about the same short time, and what is compared is the medians over the rounds.
-The peak of the machine takes part as a contestant: a kernel that does nothing but fused multiply-adds in registers.
+round each candidate has its turn, for about the same short time, and what is compared is the medians over the rounds.
+The peak of the machine takes part as a candidate: a kernel that does nothing but fused multiply-adds in registers.
 """
 
 import argparse
@@ -25,8 +25,8 @@ RESULTS = Path(__file__).parent / "results"
 def arguments(about: str) -> argparse.Namespace:
     """The options of every table. They are read before NumPy is imported, because threads are settled there."""
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--threads", type=int, default=1, help="for every contestant (default: 1)")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each contestant (default: 15)")
+    parser.add_argument("--threads", type=int, default=1, help="for every candidate (default: 1)")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each candidate (default: 15)")
     parser.add_argument("--only", default="", help="only rows whose name holds this text")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON and the Markdown")
     given = parser.parse_args()
@@ -44,22 +44,22 @@ def arguments(about: str) -> argparse.Namespace:
     return given
 
 
-def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
-    """Median seconds of one call of each contestant; a turn lasts about `seconds`, and at least one call.
+def in_turn(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
+    """Median seconds of one call of each candidate; a turn lasts about `seconds`, and at least one call.
 
-    With several threads each contestant is timed in a process of its own: in one process the thread pools of the
+    With several threads each candidate is timed in a process of its own: in one process the thread pools of the
     libraries take the cores from one another, and PyTorch, for one, ran at half its speed. It has TURNS such processes,
     in turn with the others, and the median of their medians counts.
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
-        return _median_of_turns(contestants, rounds, seconds)
+        return _median_of_turns(candidates, rounds, seconds)
     alone = os.environ.get(ALONE)
     if alone:
         along = ("peak",) if alone == "jitnet" else ()  # the peak is measured once
-        wanted = {name: call for name, call in contestants.items() if name in (alone, *along)}
+        wanted = {name: call for name, call in candidates.items() if name in (alone, *along)}
         _TIMES.append(_median_of_turns(wanted, rounds, seconds))
-        return dict.fromkeys(contestants, 1.0)
-    names = [name for name in contestants if name != "peak"]
+        return dict.fromkeys(candidates, 1.0)
+    names = [name for name in candidates if name != "peak"]
     if not _TIMES:
         each = [_in_a_process_of_its_own(name) for _ in range(TURNS) for name in names]
         for tables in zip(*each, strict=True):
@@ -69,7 +69,7 @@ def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: flo
 
 
 ALONE = "JITNET_BENCHMARK_ALONE"
-"""Set to the name of a contestant in the process that times it."""
+"""Set to the name of a candidate in the process that times it."""
 
 TURNS = 3
 
@@ -85,10 +85,10 @@ def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:
         return json.loads((Path(folder) / "times.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def _median_of_turns(contestants: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, float]:
+def _median_of_turns(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, float]:
     from jitnet.lab.timing import in_turn  # not before threads are settled: it brings NumPy
 
-    return {name: timing.seconds for name, timing in in_turn(contestants, rounds, seconds, most=math.inf).items()}
+    return {name: timing.seconds for name, timing in in_turn(candidates, rounds, seconds, most=math.inf).items()}
 
 
 def peak_probe(dtype: Any, threads: int) -> tuple[Callable[[], None], int]:
@@ -103,7 +103,7 @@ def peak_probe(dtype: Any, threads: int) -> tuple[Callable[[], None], int]:
 
 def machine(threads: int) -> dict[str, Any]:
     """What the figures were measured on."""
-    from jitnet.kernels.vector import VECTOR_BYTES
+    from jitnet.compiler.intrinsics import VECTOR_BYTES
     from jitnet.lab.machine import cpu_name
 
     versions = {}

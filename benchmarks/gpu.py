@@ -1,4 +1,4 @@
-"""On a graphics card: every rung of the product against cuBLAS, and epochs of training against PyTorch and JAX.
+"""On a GPU: every rung of the product against cuBLAS, and epochs of training against PyTorch and JAX.
 
     python benchmarks/gpu.py [--sizes 1024,4097x2049x1023] [--rounds 9] [--only products|training|epoch] [--out FOLDER]
 
@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from a clone, too, where jitnet is not installed
 
 import jitnet
-from jitnet import gpu
+from jitnet.backend import cuda
 from jitnet.lab.timing import in_turn, time_of
 
 EPOCH = 100
@@ -44,7 +44,7 @@ PATIENCE = 0.5
 """Seconds of one product; a rung that needs more is left out at this size."""
 
 DEVICE = "cuda"
-"""What PyTorch calls the card."""
+"""What PyTorch calls the GPU."""
 
 CASES = [
     ("784-128-10", 64, "sigmoid", "mse"), ("784-128-10", 64, "relu", "cross_entropy"),
@@ -65,7 +65,7 @@ def arguments():
     parser.add_argument(
         "--sizes", default="1024,2048,4096,8192,4097x2049x1023", help="of products (default %(default)s)"
     )
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each contestant (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each candidate (default %(default)s)")
     parser.add_argument("--only", default="", help="products, training or epoch")
     parser.add_argument("--rungs", default="", help="of products, only these; cuBLAS always takes part")
     parser.add_argument(
@@ -78,7 +78,7 @@ def arguments():
 
 
 def peer(name):
-    """PyTorch or JAX, if it is here and sees a card."""
+    """PyTorch or JAX, if it is here and sees a GPU."""
     if importlib.util.find_spec(name) is None:
         return None
     if name == "torch":
@@ -93,7 +93,7 @@ def peer(name):
 
 
 def machine():
-    from jitnet.kernels.cuda import device
+    from jitnet.compiler.cuda import device
 
     versions = {"python": platform.python_version()}
     for package in ("numba", "numba-cuda", "cuda-bindings", "cuda-core", "numpy", "torch", "jax"):
@@ -103,9 +103,9 @@ def machine():
             continue
     about = {"gpu": device.name(), "measured": datetime.date.today().isoformat()}
     if not device.SIMULATED:
-        card = device.cuda.get_current_device()
-        about["capability"] = ".".join(map(str, card.compute_capability))
-        about["multiprocessors"] = card.MULTIPROCESSOR_COUNT
+        gpu = device.cuda.get_current_device()
+        about["capability"] = ".".join(map(str, gpu.compute_capability))
+        about["multiprocessors"] = gpu.MULTIPROCESSOR_COUNT
     return about | versions
 
 
@@ -116,8 +116,8 @@ def products(given):
 
 
 def product(given, size, operation):
+    from jitnet.compiler.cuda.device import cuda, stream
     from jitnet.kernels.cuda import LADDERS
-    from jitnet.kernels.cuda.device import cuda, stream
 
     say(f"{operation}, {size}")
     m, k, n = ([int(part) for part in size.split("x")] * 3)[:3]  # C (m, n) is a sum of k terms
@@ -190,7 +190,7 @@ def some_rows(operation, left, right):
 
 
 def training(given):
-    """Microseconds for a step: an epoch, in shuffled order, with data and parameters on the card, by its batches."""
+    """Microseconds for a step: an epoch, in shuffled order, with data and parameters on the GPU, by its batches."""
     for (widths, m, f, loss), (name, optimizer) in itertools.product(CASES, OPTIMIZERS.items()):
         what = f"{widths}, batch {m}, {f} + {loss}, {name}"
         if given.cases not in what:
@@ -381,8 +381,8 @@ def say(text):
 
 def main():
     given = arguments()
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take all memory of the card
-    missing = gpu.obstacle()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take all memory of the GPU
+    missing = cuda.obstacle()
     if missing:
         sys.exit(f"nothing to measure: {missing}")
     about = machine()

@@ -14,8 +14,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import jitnet  # noqa: E402
+from jitnet.compiler.memory import aligned  # noqa: E402
 from jitnet.kernels import LADDERS  # noqa: E402
-from jitnet.kernels.buffers import aligned  # noqa: E402
 
 CASES = [
     ("float32", "X·W", (512, 512, 512)),
@@ -36,7 +36,7 @@ CASES = [
 ]
 
 
-def contestants(dtype, kind, shape):
+def candidates(dtype, kind, shape):
     m, k, n = shape
     rng = np.random.default_rng(0)
 
@@ -86,7 +86,7 @@ def main():
             continue
         contest.say(name)
         probe, probe_flop = contest.peak_probe(dtype, given.threads)
-        times = contest.in_turn({"peak": probe, **contestants(dtype, kind, shape)}, given.rounds)
+        times = contest.in_turn({"peak": probe, **candidates(dtype, kind, shape)}, given.rounds)
         flop = 2 * np.prod(shape)
         peak = probe_flop / times["peak"]
         share = {who: flop / seconds / peak for who, seconds in times.items() if who != "peak"}

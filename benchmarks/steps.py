@@ -2,7 +2,7 @@
 
     python benchmarks/steps.py [--threads 2] [--only 64-32-10]
 
-All contestants begin with the same weights and are checked to agree after three steps. Each is written as its
+All candidates begin with the same weights and are checked to agree after three steps. Each is written as its
 library does it best: outputs written in place, nothing allocated where that can be helped, arrays donated, whole steps
 compiled. The limit is the arithmetic of the products at the peak of this machine, as measured in the same run.
 """
@@ -33,7 +33,7 @@ OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
 B1, B2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def contestants(widths, m, f, loss, optimizer, compiled=True):
+def candidates(widths, m, f, loss, optimizer, compiled=True):
     """name -> (step, weights after it)."""
     sizes = [int(n) for n in widths.split("-")]
     rng = np.random.default_rng(0)
@@ -229,15 +229,15 @@ def main():
             if given.only not in row_name:
                 continue
             contest.say(row_name)
-            everyone = contestants(widths, m, f, loss, optimizer)
+            everyone = candidates(widths, m, f, loss, optimizer)
             for _ in range(3):
                 for step, _ in everyone.values():
                     step()
             reference = everyone["jitnet"][1]()
-            for contestant, (_, weights) in everyone.items():
+            for candidate, (_, weights) in everyone.items():
                 for ours, theirs in zip(reference, weights(), strict=True):
                     for a, b in zip(ours, theirs, strict=True):
-                        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-4, err_msg=contestant)
+                        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-4, err_msg=candidate)
             times = contest.in_turn({"peak": probe, **{k: v[0] for k, v in everyone.items()}}, given.rounds)
             sizes = [int(n) for n in widths.split("-")]
             products = [2 * m * a * b for a, b in itertools.pairwise(sizes)]
@@ -246,7 +246,7 @@ def main():
             best = min((seconds, peer) for peer, seconds in times.items() if peer != "jitnet")
             rows.append(
                 {"step": row_name}
-                | {f"{contestant} µs": f"{1e6 * seconds:.1f}" for contestant, seconds in times.items()}
+                | {f"{candidate} µs": f"{1e6 * seconds:.1f}" for candidate, seconds in times.items()}
                 | {
                     "× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})",
                     "limit µs": f"{1e6 * limit:.1f}",

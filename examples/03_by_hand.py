@@ -42,7 +42,7 @@ dw2, db2, dw1, db1 = -0.0625, -0.125, -0.1875, -0.09375
 on_paper = [L, a1, a2, delta2, delta1, dw2, db2, dw1, db1]
 
 # %% The same by jitnet
-# Each back end computes with other loops: interpreted, compiled, in vector registers, and NumPy's own. All give the
+# Each backend computes with other loops: interpreted, compiled, in vector registers, and NumPy's own. All give the
 # nine numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
 # > paper    0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375
 # > python   0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True

@@ -1,8 +1,8 @@
-"""Lesson 9. Why did it not vectorise? Six small loops, six reasons, and a cure of one line for each.
+"""Lesson 9. Why did it not vectorise? Six small loops, six reasons, and a fix of one line for each.
 
 A vector unit does the same to many numbers in one instruction: 4, 8 or 16 of float32. The compiler uses it whenever it
 can prove that the result stays the same, bit for bit. Where it cannot, it says why, and takes one number at a time.
-The loops are in _loops.py, each above the one that is mended: have it open beside this lesson.
+The loops are in _loops.py, each above the one that is fixed: have it open beside this lesson.
 
 Lines that begin with `# >` are what the lesson prints; words and times are those of your compiler and machine.
 """
@@ -40,21 +40,21 @@ names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
 # > whole vectors before: 0 of 6
 # > whole vectors after: 6 of 6
 here = Path(_loops.__file__)
-both = [*names, *(f"{name}_mended" for name in names)]
+both = [*names, *(f"{name}_fixed" for name in names)]
 try:
     types = "float32[::1], float32[::1]"
     found = explain.explain_all([{"target": f"{here}:{name}", "types": types} for name in both])
     verdict = {name: found["verdicts"][0] for name, found in zip(both, found, strict=True)}
     for name in names:
         print(f"{name}: {verdict[name]['answer']}", f"    {verdict[name]['evidence'].split('. That is')[0]}", sep="\n")
-        print(f"    mended: {verdict[name + '_mended']['answer']}")
+        print(f"    fixed: {verdict[name + '_fixed']['answer']}")
     print("whole vectors before:", sum(verdict[name]["answer"].startswith("yes") for name in names), "of 6")
     print("whole vectors after:", sum(verdict[name]["answer"].startswith("yes") for name in both[6:]), "of 6")
 except jitnet.Error as error:  # explain reads the instructions of x86-64 only; the rest of the lesson runs anywhere
     print(error)
 
 # %% What it is worth
-# 4096 numbers lie in the nearest cache, so it is the arithmetic that counts. Each cure makes a loop several times as
+# 4096 numbers lie in the nearest cache, so it is the arithmetic that counts. Each fix makes a loop several times as
 # fast, and five of them change no result beyond rounding.
 # > the same numbers within rounding: total roots inverse growth doubled
 x = np.random.default_rng(0).uniform(0.5, 1.5, 4096).astype(np.float32)
@@ -63,20 +63,20 @@ with watched() as watch:
     timing = in_turn({name: partial(getattr(_loops, name), x, results[name]) for name in both})
 time = {name: timing[name].best * 1e9 / x.size for name in both}
 for name in names:
-    before, after = time[name], time[name + "_mended"]
-    print(f"{name}: {before:.3g} ns a number, mended {after:.3g}: {before / after:.1f} times as fast")
-same = [name for name in names if np.allclose(results[name], results[name + "_mended"], rtol=1e-5)]
+    before, after = time[name], time[name + "_fixed"]
+    print(f"{name}: {before:.3g} ns a number, fixed {after:.3g}: {before / after:.1f} times as fast")
+same = [name for name in names if np.allclose(results[name], results[name + "_fixed"], rtol=1e-5)]
 print("the same numbers within rounding:", *same)
 
 # %% The picture
-faster = sum(time[name] > 1.1 * time[name + "_mended"] for name in names)
+faster = sum(time[name] > 1.1 * time[name + "_fixed"] for name in names)
 title = "One line changed in each of six loops"
 figure = new_figure(8, 3.6, title if watch.reasons else f"{title}: {faster} of them are faster")
 axis = figure.subplots()
 places = np.arange(6)
 for shift, color, hatch, label, some in (
     (-0.2, ORANGE, "//", "as written", names),
-    (0.2, BLUE, "", "mended", both[6:]),
+    (0.2, BLUE, "", "fixed", both[6:]),
 ):
     bars = axis.barh(places + shift, [time[name] for name in some], 0.38, color=color, hatch=hatch, label=label)
     axis.bar_label(bars, [f"{time[name]:.2g}" for name in some], padding=3)
@@ -87,19 +87,19 @@ figure.legend(loc="outside lower center", ncols=2)
 save(figure, "09_why_not_vectors")
 
 # %% Exercises
-# 1. total and total_mended add up the same numbers in two orders. Which sum is nearer to that of float64?
-# 2. For which x do smooth and smooth_mended agree?
-# 3. roots_mended raises nothing. Which line, after the call, finds out whether x held a negative number?
+# 1. total and total_fixed add up the same numbers in two orders. Which sum is nearer to that of float64?
+# 2. For which x do smooth and smooth_fixed agree?
+# 3. roots_fixed raises nothing. Which line, after the call, finds out whether x held a negative number?
 
 # %% Answers
 if ANSWERS:
     exact = x.sum(dtype=np.float64)
-    errors = [abs(results[name][0] - exact) / exact for name in ("total", "total_mended")]
+    errors = [abs(results[name][0] - exact) / exact for name in ("total", "total_fixed")]
     print(f"answer 1: errors {errors[0]:.0e} and {errors[1]:.0e}: many short sums lose less than a long one")
     flat = np.full_like(x, 3)
-    for name in ("smooth", "smooth_mended"):
+    for name in ("smooth", "smooth_fixed"):
         getattr(_loops, name)(flat, results[name])
-    print(f"answer 2: where all numbers are equal: {np.array_equal(results['smooth'], results['smooth_mended'])}")
+    print(f"answer 2: where all numbers are equal: {np.array_equal(results['smooth'], results['smooth_fixed'])}")
     x[7] = -1
-    _loops.roots_mended(x, results["roots"])
+    _loops.roots_fixed(x, results["roots"])
     print(f"answer 3: np.isnan(y).any(), which is {np.isnan(results['roots']).any()} if x[7] = -1")

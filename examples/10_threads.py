@@ -88,7 +88,7 @@ with threads(1):
     print(f"1 thread counts {counted(count, digits, 10)} of {digits.size}")
 print("several threads count", *(counted(count, digits, 10) for _ in range(5)))
 
-# %% The cure
+# %% The fix
 # Every round of the parallel loop gets counters of its own, and somebody adds them up afterwards. It is the rule for
 # all kernels of jitnet: a parallel loop runs over the elements of the output, each written by one thread only.
 # > counters of their own: 40000000 of 40000000
@@ -144,4 +144,4 @@ save(figure, "10_threads")
 if ANSWERS:
     print(f"answer 1: t/2 + 5 = 0.55·t, so t = {5 / 0.05:.0f} µs")
     print(f"answer 2: {(1 - 1) + 1e-20}, and {1 + (-1 + 1e-20)}: the first")
-    print(f"answer 3: {jitnet.kernels.threads.LEAST_FLOP}")
+    print(f"answer 3: {jitnet.compiler.threads.LEAST_FLOP}")

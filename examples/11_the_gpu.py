@@ -1,11 +1,11 @@
-"""Lesson 11. The GPU: what does a card with thousands of threads wait for?
+"""Lesson 11. The GPU: what does a GPU with thousands of threads wait for?
 
-The product again, by eight loops of jitnet/kernels/cuda/matmul.py, each of which says what one thread does. A card can
+The product again, by eight loops of jitnet/kernels/cuda/matmul.py, each of which says what one thread does. A GPU can
 multiply far faster than its memory can bring numbers, so each rung saves trips to memory. How many can be predicted
-with a pencil, and counted: jitnet compiles the loops for a card and, instruction by instruction, does what a card would
-do. No card is needed for that; whoever has one sees the speed too.
+with a pencil, and counted: jitnet compiles the loops for a GPU and, instruction by instruction, does what a GPU would
+do. No GPU is needed for that; whoever has one sees the speed too.
 
-Lines that begin with `# >` are what the lesson prints where there is no card.
+Lines that begin with `# >` are what the lesson prints where there is no GPU.
 """
 
 # %%
@@ -14,28 +14,29 @@ import importlib.util
 import numpy as np
 from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save, stop
 
-from jitnet import gpu
+from jitnet.backend import cuda
 
-# %% Is there a card?
-# > no card: what is compiled for one is interpreted, and its trips are counted
-obstacle = gpu.obstacle()
+# %% Is there a GPU?
+# > no GPU: what is compiled for one is interpreted, and its trips are counted
+obstacle = cuda.obstacle()
 if importlib.util.find_spec("numba_cuda") is None:
-    stop(f"this lesson needs no card, but {obstacle}")
+    stop(f"this lesson needs no GPU, but {obstacle}")
 
-from jitnet.kernels.cuda import LADDERS, device, matmul, pipelined  # noqa: E402
-from jitnet.lab.card import running, traffic  # noqa: E402
+from jitnet.compiler.cuda import device  # noqa: E402
+from jitnet.kernels.cuda import LADDERS, matmul, pipelined  # noqa: E402
+from jitnet.lab.gpu import running, traffic  # noqa: E402
 from jitnet.lab.timing import in_turn  # noqa: E402
 
 if device.SIMULATED:
     stop("Numba's simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
-without = "no card: what is compiled for one is interpreted, and its trips are counted"
-print("a card: the kernels are counted, and timed on it" if obstacle is None else without)
+without = "no GPU: what is compiled for one is interpreted, and its trips are counted"
+print("a GPU: the kernels are counted, and timed on it" if obstacle is None else without)
 
 # %% What we expect of each rung
 # For each multiply-add a thread needs a number of A and a number of B. Threads run in blocks, each of which computes a
 # tile of C, so many rows high and columns wide.
 #
-# naive          One thread for each number of C. All comes from global memory, the card's own: 2 reads.
+# naive          One thread for each number of C. All comes from global memory, the GPU's own: 2 reads.
 # coalesced      The same 2 reads, but threads side by side read numbers side by side, which come in one trip.
 # shared         The block first copies a tile of A and one of B into the small, near memory that its threads share.
 #                There each number serves a whole row or column of the tile: 2/side reads of global memory.
@@ -93,9 +94,9 @@ for name in list(sides)[-4:]:
     print(f"{name}: {counted[name]['shared']:g} trips to shared memory for each multiply-add of a warp")
 
 
-# %% With a card: the speed
+# %% With a GPU: the speed
 def speed(name, n=2048):
-    """GFLOP/s on the card, without the way there and back."""
+    """GFLOP/s on the GPU, without the way there and back."""
     there = [device.cuda.to_device(rng.standard_normal((n, n)).astype(np.float32)) for _ in range(3)]
 
     def five():
@@ -111,7 +112,7 @@ for name, gflops in speeds.items():
     print(f"{name}: {gflops:.0f} GFLOP/s")
 
 # %% The picture
-figure = new_figure(9, 3.6, "On a card, each rung saves trips to memory, until most of what is left is arithmetic")
+figure = new_figure(9, 3.6, "On a GPU, each rung saves trips to memory, until most of what is left is arithmetic")
 left, right_axis = figure.subplots(1, 2, sharey=True)
 bars = left.barh(list(sides), [found["bytes"] for found in counted.values()], color=BLUE, label="sent")
 left.bar_label(bars, [f"{found['bytes']:.3g}" for found in counted.values()], label_type="center", color="white")
@@ -130,8 +131,8 @@ else:
 save(figure, "11_the_gpu")
 
 # %% Exercises
-# 1. A card's memory sends 3,000 GB/s. How many GFLOP/s can naive and coalesced reach, if nothing is found in a cache?
-# 2. The card can do 60,000 GFLOP/s. How large must the side of a tile be, so that memory is no longer the limit?
+# 1. A GPU's memory sends 3,000 GB/s. How many GFLOP/s can naive and coalesced reach, if nothing is found in a cache?
+# 2. The GPU can do 60,000 GFLOP/s. How large must the side of a tile be, so that memory is no longer the limit?
 # 3. Where do the 33 bytes of naive come from?
 
 # %% Answers

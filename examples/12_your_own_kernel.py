@@ -60,7 +60,7 @@ print(f"first_try is right: {mine['checked']}")
 print(f"what is wrong: {mine['fault']}")
 
 
-# %% Mended
+# %% Fixed
 # As many fours as there are, and then the rest, one by one. It is a second loop, and the price of every block.
 # > four_k is right: True
 @compiled

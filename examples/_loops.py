@@ -1,4 +1,4 @@
-"""The loops of lesson 9: six that do not become vectors, each above the one that is mended.
+"""The loops of lesson 9: six that do not become vectors, each above the one that is fixed.
 
 x and y are vectors of float32 with the same number of elements; a function writes y and returns nothing.
 """
@@ -24,7 +24,7 @@ def total(x, y):
 
 
 @reordering
-def total_mended(x, y):
+def total_fixed(x, y):
     y[0] = 0
     result = y[0]
     for i in range(x.size):
@@ -41,7 +41,7 @@ def roots(x, y):
 
 
 @loop
-def roots_mended(x, y):
+def roots_fixed(x, y):
     for i in range(x.size):
         y[i] = math.sqrt(x[i]) if x[i] >= 0 else math.nan
 
@@ -53,7 +53,7 @@ def inverse(x, y):
 
 
 @loop
-def inverse_mended(x, y):
+def inverse_fixed(x, y):
     for i in range(x.size):
         y[i] = 1 / x[i]
 
@@ -65,7 +65,7 @@ def growth(x, y):
 
 
 @loop
-def growth_mended(x, y):
+def growth_fixed(x, y):
     for i in range(x.size):
         y[i] = exponential(x[i])
 
@@ -77,7 +77,7 @@ def doubled(x, y):
 
 
 @loop
-def doubled_mended(x, y):
+def doubled_fixed(x, y):
     for i in range(y.size // 2):
         y[2 * i] = y[2 * i + 1] = x[i]
 
@@ -90,7 +90,7 @@ def smooth(x, y):
 
 
 @loop
-def smooth_mended(x, y):
+def smooth_fixed(x, y):
     y[0] = x[0]
     for i in range(1, x.size):
         y[i] = (x[i - 1] + x[i]) / 2

@@ -5,7 +5,7 @@ loop runs next. The names below come in the order in which a reader meets them.
 """
 
 from . import interruption  # noqa: F401  # isort: skip (first: it makes ^C end the command while the rest is imported)
-from . import environment  # noqa: F401  # isort: skip (before Numba is imported)
+from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
 from . import calculus, data, kernels
 from .backend import backends
 from .checks import Error

@@ -1,4 +1,4 @@
-"""Every complaint about shape, dtype and values: what was wrong, what was expected, how to mend it."""
+"""Every complaint about shape, dtype and values: what was wrong, what was expected, how to fix it."""
 
 import contextlib
 import difflib
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Error(ValueError):
-    """Something that the caller can mend; the message says how.
+    """Something that the caller can fix; the message says how.
 
     Messages quote names and cells of files, which can hold anything. Characters that a terminal would interpret are
     escaped, and a message that is too long loses its middle.

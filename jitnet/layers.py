@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks
-from .kernels.legend import Matrix, Vector
+from .compiler.types import Matrix, Vector
 from .losses import ACTIVATIONS
 
 INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {

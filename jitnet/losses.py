@@ -1,6 +1,6 @@
 """The losses that a user names: which activation each goes with, and the constants of its formula.
 
-Each is averaged over the batch. The loops are in kernels/loss.py.
+Each is averaged over the batch. The loops are in kernels/losses.py.
 """
 
 from dataclasses import dataclass

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from . import backend as backends
 from . import checks, losses, storage, training
 from .backend import Backend
-from .kernels.activation import CODES
-from .kernels.buffers import aligned, whole_lines
-from .kernels.legend import Matrix, Vector
+from .compiler.memory import aligned, whole_lines
+from .compiler.types import Matrix, Vector
+from .kernels.activations import CODES
 from .layers import INITS, Dense
 from .losses import Loss
 from .step import Memory, Pass, Workspace, flop_of_a_step
@@ -137,7 +137,7 @@ class Network:
             self._fitting.release()
 
     def on(self, run: Backend) -> "Network":
-        """This network where `run` calculates: itself, or its twin on the card with its parameters of now."""
+        """This network where `run` calculates: itself, or its twin on the GPU with its parameters of now."""
         if run.memory is aligned:
             return self
         if self._elsewhere is None:
@@ -239,7 +239,7 @@ class Network:
         output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
         for rows, work in self._portions(len(X)):
             with self._spread(run, "forward", work.m):
-                output[rows] = run.fetch(self.pass_forward(run, run.bring(X[rows]), work))
+                output[rows] = run.to_host(self.pass_forward(run, run.to_device(X[rows]), work))
         return output
 
     def _portions(self, m: int) -> "Iterator[tuple[slice, Workspace]]":
@@ -297,12 +297,12 @@ class Network:
         total, right = 0.0, 0
         for rows, work in net._portions(len(X)):
             with self._spread(run, "measure", work.m):
-                A = net.pass_forward(run, run.bring(X[rows]), work, loss.reads_Z)
-                net.pass_output(run, run.bring(Y[rows]), loss, work)
-            of_samples = run.fetch(work.losses)
+                A = net.pass_forward(run, run.to_device(X[rows]), work, loss.reads_Z)
+                net.pass_output(run, run.to_device(Y[rows]), loss, work)
+            of_samples = run.to_host(work.losses)
             checks.finite_results("loss", of_samples, rows.start)
             total += float(of_samples.sum(dtype=np.float64))
-            right += int((self._labels(run.fetch(A)) == self._labels(Y[rows])).sum()) if classes else 0
+            right += int((self._labels(run.to_host(A)) == self._labels(Y[rows])).sum()) if classes else 0
         result = {"loss": total / len(X)}
         return {**result, "accuracy": right / len(X)} if classes else result
 
@@ -324,20 +324,20 @@ class Network:
         work = Workspace(self.layers, len(inputs), self.dtype, run.memory)
         with self._twin() as twin:
             net = twin.on(run)
-            there = run.bring(inputs)
+            there = run.to_device(inputs)
             with self._spread(run, "gradients", work.m):
                 net.pass_forward(run, there, work, which.reads_Z)
-                net.pass_output(run, run.bring(wanted), which, work)
+                net.pass_output(run, run.to_device(wanted), which, work)
                 net.pass_back(run, there, work)
             if net is not twin:
-                twin.grad[...] = run.fetch(net.grad)
+                twin.grad[...] = run.to_host(net.grad)
             self.grad[...] = twin.grad
-            of_samples = run.fetch(work.losses)
+            of_samples = run.to_host(work.losses)
             checks.finite_results("loss", of_samples)
             if not np.isfinite(twin.grad).all():
                 raise checks.Error(f"the gradient is not finite in {self.dtype}: {checks.TOO_LARGE}")
             grads = [
-                Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.fetch(delta))
+                Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.to_host(delta))
                 for layer, delta in zip(twin.layers, work.delta, strict=True)
             ]
         return float(of_samples.mean(dtype=np.float64)), grads

@@ -1,4 +1,4 @@
-"""The optimizers that a user names. Each is one kernel over the flat vector of parameters; see kernels/update.py."""
+"""The optimizers that a user names. Each is one kernel over the flat vector of parameters; see kernels/optimizers.py."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .kernels.buffers import aligned
-from .kernels.jit import Kernel
-from .kernels.legend import Vector
+from .compiler.jit import Kernel
+from .compiler.memory import aligned
+from .compiler.types import Vector
 
 
 class Optimizer(ABC):

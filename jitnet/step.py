@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backend import DESCENDING, Backend
-from .kernels.buffers import aligned
-from .kernels.legend import Matrix, Vector
+from .backend.thread_choice import used
+from .compiler.memory import aligned
+from .compiler.types import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
-from .thread_choice import used
 
 Memory = Callable[[Any, np.dtype[Any]], Any]
-"""(shape, dtype) -> zeros, where a back end calculates."""
+"""(shape, dtype) -> zeros, where a backend calculates."""
 
 
 class Pass(NamedTuple):
@@ -41,7 +41,7 @@ class Workspace:
 
 
 def descent(run: Backend, optimizer: Optimizer) -> tuple[float, float] | None:
-    """lr and weight decay, if this back end takes the steps of this optimizer along with the gradients."""
+    """lr and weight decay, if this backend takes the steps of this optimizer along with the gradients."""
     return optimizer.descent if run.name in DESCENDING else None
 
 

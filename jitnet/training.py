@@ -20,7 +20,7 @@ from . import backend as backends
 from . import checkpoint as checkpoints
 from . import checks, disturbance, losses, optimizers, progress, storage
 from .backend import Backend
-from .kernels.legend import Matrix, Vector
+from .compiler.types import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
 from .step import Epoch, operations
@@ -49,7 +49,7 @@ class Trainable(Protocol):
 
 
 class Epochs(Protocol):
-    """Sees every sample once, each time it is called: `step.Epoch`, or the like for a card."""
+    """Sees every sample once, each time it is called: `step.Epoch`, or the like for a GPU."""
 
     def __call__(self, interrupt: Any, show: Any) -> float | None: ...
     def settle(self) -> None: ...
@@ -152,7 +152,7 @@ class Plan:
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
         """Enough about the data to notice when a run is resumed with other data."""
-        arrays = (self.run.fetch(array) for array in (self.X, self.Y, *(self.held_out or ())))
+        arrays = (self.run.to_host(array) for array in (self.X, self.Y, *(self.held_out or ())))
         return [[list(array.shape), zlib.crc32(array)] for array in arrays]
 
     def settings(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def fit(
     validation        (X, Y) to measure loss and accuracy on after every epoch
     shuffle, seed     permute the samples each epoch; epoch e of seed s has the same order on every run. None takes
                       the network's seed
-    threads           how many the back ends "parallel" and "fast" use; None takes one or all, whichever is faster
+    threads           how many the backends "parallel" and "fast" use; None takes one or all, whichever is faster
                       at the time. It never changes a bit of the result
     early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights
     checkpoint        file to keep the state in, every `checkpoint_every` epochs; replaced whole or not at all
@@ -284,9 +284,9 @@ def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: 
 
 
 def _epochs(plan: Plan, state: State) -> Epochs:
-    """How this back end sees every sample."""
+    """How this backend sees every sample."""
     if plan.run.name == "cuda":
-        from .gpu.epoch import GpuEpoch  # whoever has no card needs no numba-cuda
+        from .backend.cuda_epoch import GpuEpoch  # whoever has no GPU needs no numba-cuda
 
         return GpuEpoch(plan, state)
     return Epoch(plan, state)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jitnet import Error
+from jitnet.compiler.cuda.device import cuda
 from jitnet.kernels.cuda import LADDERS
-from jitnet.kernels.cuda.device import cuda
 from jitnet.kernels.cuda.pipelined import ThreeSizes
 from jitnet.lab import ladder, oracle
 
@@ -49,7 +49,7 @@ def test_tensor_cores(operation):
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "sgd"])
 def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
-    """On a card all are fused multiply-adds in the order of k; here none is fused."""
+    """On a GPU all are fused multiply-adds in the order of k; here none is fused."""
     monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[0](*arguments))
     results = set()
     for rung in (LADDERS[name][rung] for name, rung in RUNGS if name == operation):
@@ -115,8 +115,8 @@ def test_losses_at_the_edges():
     np.testing.assert_allclose(losses, [2e4, 0, 1e4], rtol=1e-6)
 
 
-def test_the_ladder_of_the_card():
-    found = ladder.measure_card("softmax", "3x1x5")
+def test_the_ladder_of_the_gpu():
+    found = ladder.measure_gpu("softmax", "3x1x5")
     assert [rung["name"] for rung in found["rungs"]] == list(LADDERS["softmax"])
     (rung,) = found["rungs"]
     assert rung["checked"]
@@ -125,10 +125,10 @@ def test_the_ladder_of_the_card():
     assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
 
 
-def test_a_wrong_rung_of_the_card_is_told(monkeypatch):
+def test_a_wrong_rung_of_the_gpu_is_told(monkeypatch):
     def wrong(Z, A):
         A.copy_to_device(Z)
 
     monkeypatch.setattr(LADDERS["softmax"]["rows"], "body", wrong)
-    with pytest.raises(Error, match=r"softmax.rows of the card is wrong: 6 of 6 wrong, first at \(0, 0\)"):
-        ladder.measure_card("softmax", "2x1x3")
+    with pytest.raises(Error, match=r"softmax.rows of the GPU is wrong: 6 of 6 wrong, first at \(0, 0\)"):
+        ladder.measure_gpu("softmax", "2x1x3")

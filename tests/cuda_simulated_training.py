@@ -1,4 +1,4 @@
-"""What `test_cuda_simulator.py` runs in the simulator: training, and everything else a network does, on the card."""
+"""What `test_cuda_simulator.py` runs in the simulator: training, and everything else a network does, on the GPU."""
 
 import re
 
@@ -8,8 +8,9 @@ from runs import At, press_ctrl_c, spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Momentum, Network, backend
-from jitnet.gpu import GpuBackend, epoch
-from jitnet.kernels.cuda import device, replay
+from jitnet.backend import cuda_epoch
+from jitnet.backend.cuda import GpuBackend
+from jitnet.compiler.cuda import device, graph
 
 OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4)]
 X, Y = spiral(13)
@@ -61,7 +62,9 @@ def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatc
     train(Adam(0.01), epochs=1, checkpoint=checkpoint)
     resumed, history = train(Adam(0.01), make(), epochs=2, checkpoint=checkpoint, resume=True)
     assert (resumed.theta.tobytes(), history.loss) == bits
-    monkeypatch.setattr(epoch, "rows_at_a_time", lambda plan, vectors: 10)  # 10 and 3 samples, in batches of 5, 5 and 3
+    monkeypatch.setattr(
+        cuda_epoch, "rows_at_a_time", lambda plan, vectors: 10
+    )  # 10 and 3 samples, in batches of 5, 5 and 3
     streamed, history = train(Adam(0.01), epochs=2)
     assert (streamed.theta.tobytes(), history.loss) == bits
 
@@ -78,11 +81,13 @@ def test_a_network_goes_on_training_elsewhere():
 
 def test_little_travels_and_few_launches_are_made(monkeypatch):
     fetched, brought, launches = [], [], []
-    fetch, capture = GpuBackend.fetch, replay.Replay.__init__
-    monkeypatch.setattr(GpuBackend, "fetch", lambda run, array: (fetched.append(array.size), fetch(run, array))[1])
-    monkeypatch.setattr("jitnet.gpu._to_card", lambda array: (brought.append(array), device.cuda.to_device(array))[1])
+    fetch, capture = GpuBackend.to_host, graph.Replay.__init__
+    monkeypatch.setattr(GpuBackend, "to_host", lambda run, array: (fetched.append(array.size), fetch(run, array))[1])
     monkeypatch.setattr(
-        replay.Replay, "__init__", lambda self, calls: (launches.append(len(calls)), capture(self, calls))[1]
+        "jitnet.backend.cuda._to_gpu", lambda array: (brought.append(array), device.cuda.to_device(array))[1]
+    )
+    monkeypatch.setattr(
+        graph.Replay, "__init__", lambda self, calls: (launches.append(len(calls)), capture(self, calls))[1]
     )  # fmt: skip
     net, _ = train(SGD(0.5), epochs=1)
     at_first = len(brought)
@@ -101,23 +106,23 @@ def test_bad_input_is_told_in_one_line(monkeypatch):
     for empty in (np.empty((0, 2)), np.empty((3, 0))):
         with pytest.raises(jitnet.Error, match="X"):
             make().forward(empty, "cuda")
-    monkeypatch.setattr(epoch, "free_memory", lambda: 2048.0)
+    monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 2048.0)
     net = make()
-    expected = r"batch_size 13 needs 2.93 KB on the card, where 2 KB are free; a batch_size of (\d+) fits"
+    expected = r"batch_size 13 needs 2.93 KB on the GPU, where 2 KB are free; a batch_size of (\d+) fits"
     with pytest.raises(jitnet.Error, match=expected) as caught:
         train(SGD(0.5), net, batch_size=13)
     suggestion = int(re.search(expected, str(caught.value))[1])
     train(SGD(0.5), net, epochs=1, batch_size=suggestion)  # the process, and the network, go on
     with pytest.raises(jitnet.Error, match=r"batch_size 13 needs (4|5)\.\d+ KB"):  # room to judge 13 more samples
         train(SGD(0.5), make(), batch_size=13, validation=(X, Y))
-    monkeypatch.setattr(epoch, "free_memory", lambda: 300.0)
-    with pytest.raises(jitnet.Error, match="where 300 bytes are free; take a smaller network, or another back end"):
+    monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 300.0)
+    with pytest.raises(jitnet.Error, match="where 300 bytes are free; take a smaller network, or another backend"):
         train(SGD(0.5))
     with pytest.raises(jitnet.Error, match="runs on one thread"):
         train(SGD(0.5), threads=2)
 
 
-def test_no_room_on_the_card_is_told(monkeypatch):
+def test_no_room_on_the_gpu_is_told(monkeypatch):
     from numba.cuda.cudadrv.driver import CudaAPIError
 
     def full(array, stream):
@@ -126,9 +131,9 @@ def test_no_room_on_the_card_is_told(monkeypatch):
     run = backend.get("cuda")
     with monkeypatch.context() as patch:
         patch.setattr(device.cuda, "to_device", full)
-        with pytest.raises(jitnet.Error, match=r"the card has no room for 4 KB: .* free; take fewer samples at a time"):
-            run.bring(np.zeros(1024, np.float32))
-    assert run.fetch(run.bring(np.ones(3, np.float32))).tolist() == [1, 1, 1]
+        with pytest.raises(jitnet.Error, match=r"the GPU has no room for 4 KB: .* free; take fewer samples at a time"):
+            run.to_device(np.zeros(1024, np.float32))
+    assert run.to_host(run.to_device(np.ones(3, np.float32))).tolist() == [1, 1, 1]
 
 
 def test_any_layout():

@@ -1,6 +1,6 @@
-"""Small loops that show what stops a compiler, each beside its cure. `tests/test_explain.py` asks `explain` about them.
+"""Small loops that show what stops a compiler, each beside its fix. `tests/test_explain.py` asks `explain` about them.
 
-NAME_fault has the fault, NAME_cured has not. FAULTS says what they are compiled for, which verdict tells, and a word of
+NAME_fault has the fault, NAME_fixed has not. FAULTS says what they are compiled for, which verdict tells, and a word of
 its answer or evidence.
 """
 
@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
-from jitnet.kernels.strip import load, spread, store
+from jitnet.compiler.simd import broadcast, load, store
 
 VECTOR, MATRIX = "float32[::1]", "float32[:,::1]"
 FAULTS = {
@@ -47,7 +47,7 @@ def wrap_fault(A, x, k):
 
 
 @contract
-def wrap_cured(A, x, k):
+def wrap_fixed(A, x, k):
     for i in range(A.shape[0]):
         row, part = A[i], x[k:]
         for j in range(row.size):
@@ -65,7 +65,7 @@ def alias_fault(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
 
 
 @contract
-def alias_cured(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
+def alias_fixed(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
     for t in range(a.size):
         c[t], d[t], e[t], f[t] = a[t] + b[t], a[t] - b[t], a[t] * b[t], -a[t]
     for t in range(a.size):
@@ -86,7 +86,7 @@ def order_fault(x):
 
 
 @njit(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
-def order_cured(x):
+def order_fixed(x):
     total = np.float32(0)
     for i in range(x.size):
         total += x[i]
@@ -101,7 +101,7 @@ def stride_fault(A, y):
 
 
 @contract
-def stride_cured(A, y):
+def stride_fixed(A, y):
     row = A[0]
     for j in range(A.shape[1]):
         y[j] = row[j] * row[j]
@@ -114,7 +114,7 @@ def call_fault(x, y):
 
 
 @contract
-def call_cured(x, y):
+def call_fixed(x, y):
     one, half, sixth = np.float32(1), np.float32(0.5), np.float32(1 / 6)
     for i in range(x.size):
         y[i] = ((sixth * x[i] + half) * x[i] + one) * x[i] + one  # for small x
@@ -128,7 +128,7 @@ def bounds_fault(x, y, order):
 
 
 @contract
-def bounds_cured(x, y, order):
+def bounds_fixed(x, y, order):
     for i in range(order.size):
         y[i] = x[order[i]]
 
@@ -140,7 +140,7 @@ def unfused_fault(x, y, a):
 
 
 @contract
-def unfused_cured(x, y, a):
+def unfused_fixed(x, y, a):
     for i in range(x.size):
         y[i] += a * x[i]
 
@@ -153,7 +153,7 @@ def wide_fault(x, y):
 
 
 @contract
-def wide_cured(x, y):
+def wide_fixed(x, y):
     tenth = np.float32(0.1)
     for i in range(x.size):
         y[i] = x[i] * tenth
@@ -169,7 +169,7 @@ def float64_fault(x, start):
 
 
 @njit(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
-def float64_cured(x, start):
+def float64_fixed(x, start):
     total = np.float32(start)
     for i in range(x.size):
         total += x[i]
@@ -184,7 +184,7 @@ def zero_fault(x, y):
 
 
 @contract
-def zero_cured(x, y):
+def zero_fixed(x, y):
     for i in range(x.size):
         y[i] = y[i] / x[i]
 
@@ -197,7 +197,7 @@ def remainder_fault(x, n):
 
 
 @contract
-def remainder_cured(x, n):
+def remainder_fixed(x, n):
     for i in range(x.size):
         x[i] = x[i] >> n
 
@@ -214,7 +214,7 @@ def leaves_fault(x, limit):
 
 
 @contract
-def leaves_cured(x, limit):
+def leaves_fixed(x, limit):
     for i in range(x.size):
         x[i] = x[i] if x[i] > limit else x[i] * x[i]
 
@@ -228,7 +228,7 @@ def memory_fault(x, y, total):
 
 
 @contract
-def memory_cured(x, y, total):
+def memory_fixed(x, y, total):
     t = total[0]
     for i in range(x.size):
         t += x[i]
@@ -244,7 +244,7 @@ def reciprocal_fault(x, n):
 
 
 @contract
-def reciprocal_cured(x, n):
+def reciprocal_fixed(x, n):
     inverse = np.float32(1) / n
     for i in range(x.size):
         x[i] = x[i] * inverse
@@ -261,7 +261,7 @@ def trips_fault(A, B, C):
 
 
 @contract
-def trips_cured(A, B, C):
+def trips_fixed(A, B, C):
     for i in range(0, A.shape[0] - 1, 2):
         for k in range(0, A.shape[1] - 3, 4):
             a0, a1, a2, a3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
@@ -277,7 +277,7 @@ def trips_cured(A, B, C):
 def spill_fault(A, B, C):
     """Nine rows of four vectors are 36 sums; AVX-512 has 32 registers, AVX2 has 16."""
     n = B.shape[1]
-    c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = spread(C[0, 0], C, 4)
+    c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = broadcast(C[0, 0], C, 4)
     for k in range(B.shape[0]):
         y = load(B, k * n, 4)
         c0, c1, c2 = c0 + A[0, k] * y, c1 + A[1, k] * y, c2 + A[2, k] * y
@@ -287,9 +287,9 @@ def spill_fault(A, B, C):
 
 
 @contract
-def spill_cured(A, B, C):
+def spill_fixed(A, B, C):
     n = B.shape[1]
-    c0 = c1 = spread(C[0, 0], C, 4)
+    c0 = c1 = broadcast(C[0, 0], C, 4)
     for k in range(B.shape[0]):
         y = load(B, k * n, 4)
         c0, c1 = c0 + A[0, k] * y, c1 + A[1, k] * y
@@ -304,7 +304,7 @@ def recurrence_fault(x, y):
 
 
 @contract
-def recurrence_cured(x, y):
+def recurrence_fixed(x, y):
     for i in range(1, x.size):
         y[i] = x[i - 1] * x[i]
 
@@ -317,7 +317,7 @@ def scatter_fault(x, order, y):
 
 
 @contract
-def scatter_cured(x, order, y):
+def scatter_fixed(x, order, y):
     for i in range(order.size):
         y[i] += x[i]
 
@@ -332,6 +332,6 @@ def counting_fault(x, order):
 
 
 @contract
-def counting_cured(x, order):
+def counting_fixed(x, order):
     for i in range(order.size):
         x[i] += np.float32(1)

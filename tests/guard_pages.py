@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
+from jitnet.compiler.jit import is_compiled
 from jitnet.kernels import LADDERS
-from jitnet.kernels.jit import is_compiled
 from jitnet.lab import oracle
 
 PAGE = mmap.PAGESIZE

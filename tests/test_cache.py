@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,7 +15,8 @@ import numba
 import numpy as np
 import pytest
 
-from jitnet.kernels import LADDERS, cache, folder, jit, linking
+from jitnet.compiler import cache, cache_folder, jit, linking
+from jitnet.kernels import LADDERS
 
 
 def run(code, *arguments, **environment):
@@ -129,7 +131,7 @@ def test_the_hash_of_sources(tmp_path):
     others = [cache.hash_of_sources(write(**files), [1]) for files in sources]
     others += [cache.hash_of_sources(write(a="x", b="y"), [2]), cache.hash_of_sources(write(a="x", b="z"), [1])]
     assert len({before, *others}) == 7
-    assert cache.kernels_folder() == folder.cache_folder() / f"kernels-{cache.SOURCES}"
+    assert cache.kernels_folder() == cache_folder.cache_folder() / f"kernels-{cache.SOURCES}"
 
 
 def test_types_of_linked_helpers_travel_as_text():
@@ -166,29 +168,32 @@ x = np.ones(1); kernel(x); print(x[0])
     assert list(tmp_path.rglob("*.kernel")) == []
 
 
-def test_edited_sources_are_compiled_anew(tmp_path):
-    """A copy of the kernels, in which a helper in another file than the kernel's is edited."""
-    package = Path(jit.__file__).parent
-    copy = tmp_path / "copy" / "kernels"
-    copy.mkdir(parents=True)
-    for source in package.glob("*.py"):
-        (copy / source.name).write_bytes(source.read_bytes())
-    (copy / "helper.py").write_text("from .jit import part_of_kernels\n@part_of_kernels\ndef factor():\n    return 2\n")
-    (copy / "user.py").write_text(
-        "from .jit import compiled\nfrom .helper import factor\n"
+@pytest.mark.parametrize("folder", ["compiler", "kernels"])
+def test_edited_sources_are_compiled_anew(folder, tmp_path):
+    """A copy of the compiler and a kernel, in which a helper in another file than the kernel's is edited."""
+    package = tmp_path / "package"
+    shutil.copytree(Path(jit.__file__).parent, package / "compiler")
+    for name in ("__init__.py", "kernels/__init__.py"):
+        (package / name).parent.mkdir(exist_ok=True)
+        (package / name).touch()
+    helper = package / folder / "helper.py"
+    helper.write_text(
+        "from package.compiler.jit import part_of_kernels\n@part_of_kernels\ndef factor():\n    return 2\n"
+    )
+    (package / "kernels" / "user.py").write_text(
+        f"from ..compiler.jit import compiled\nfrom ..{folder}.helper import factor\n"
         "def double(x):\n    for i in range(x.size):\n        x[i] = factor() * x[i]\n"
         "double = compiled(double)\n"
     )
     code = (
-        "import numpy as np\nfrom kernels.user import double\nx = np.ones(3)\ndouble(x)\n"
+        "import numpy as np\nfrom package.kernels.user import double\nx = np.ones(3)\ndouble(x)\n"
         "print(x[0], sum(double.stats.cache_hits.values()))"
     )
-    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(copy.parent)}
-    assert run(code, **folder).stdout.split() == ["2.0", "0"]
-    assert run(code, **folder).stdout.split() == ["2.0", "1"]
-    helper = copy / "helper.py"
+    environment = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    assert run(code, **environment).stdout.split() == ["2.0", "0"]
+    assert run(code, **environment).stdout.split() == ["2.0", "1"]
     helper.write_text(helper.read_text().replace("2", "3"))
-    assert run(code, **folder).stdout.split() == ["3.0", "0"]
+    assert run(code, **environment).stdout.split() == ["3.0", "0"]
 
 
 SUMS = """
@@ -392,7 +397,7 @@ def test_the_folder_follows_the_platform(monkeypatch):
         ("win32", "/local/jitnet"),
     ):
         monkeypatch.setattr(sys, "platform", platform)
-        assert folder.cache_folder() == Path(expected).expanduser()
+        assert cache_folder.cache_folder() == Path(expected).expanduser()
 
 
 def test_cache_by_hand(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jitnet.kernels import folder
+from jitnet.compiler import cache_folder
 
 CODE = b"machine code"
 ANOTHER = 65534
@@ -23,11 +23,11 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files
 @pytest.fixture
 def path(tmp_path):
     """Where a kernel is kept, in a cache folder that is there already."""
-    folder._warn_once.cache_clear()
-    folder._sweep_out_temporaries.cache_clear()
+    cache_folder._warn_once.cache_clear()
+    cache_folder._sweep_out_temporaries.cache_clear()
     path = tmp_path / "cache" / f"kernels-{'a' * 32}" / f"relu-{'b' * 32}.kernel"
-    folder.keep(path, CODE)
-    assert folder.kept(path) == CODE
+    cache_folder.keep(path, CODE)
+    assert cache_folder.kept(path) == CODE
     return path
 
 
@@ -42,13 +42,13 @@ def said(function, *arguments):
 def check_refused(path, *texts):
     """Neither read nor written, and one warning says why, where and how to fix it."""
     before = path.read_bytes()
-    result, (warning,) = said(folder.kept, path)
+    result, (warning,) = said(cache_folder.kept, path)
     assert result is None
     for text in (*texts, "so no compiled kernels are taken from there or kept there; "):
         assert text in warning
     assert "\n" not in warning
-    assert said(folder.keep, path, b"newer") == (None, [])  # it was said before
-    assert said(folder.is_kept, path) == (False, [])
+    assert said(cache_folder.keep, path, b"newer") == (None, [])  # it was said before
+    assert said(cache_folder.is_kept, path) == (False, [])
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -77,13 +77,13 @@ def test_a_folder_that_others_can_write_to(path, level, mode):
     place.chmod(mode)
     check_refused(path, f"other users can write to {place} (mode {mode:o})", f"chmod 700 {place}")
     place.chmod(0o755)  # to read is no harm
-    assert said(folder.kept, path) == (CODE, [])
+    assert said(cache_folder.kept, path) == (CODE, [])
 
 
 def test_the_fix_holds_in_every_working_folder(path, monkeypatch):
     monkeypatch.chdir(path.parents[2])
     path.parent.chmod(0o777)
-    assert folder.fault_of(path.parent.relative_to(path.parents[2]))[1] == f"chmod 700 {path.parent}"
+    assert cache_folder.fault_of(path.parent.relative_to(path.parents[2]))[1] == f"chmod 700 {path.parent}"
 
 
 def test_a_folder_that_all_share_stays_as_it_is(path):
@@ -93,7 +93,7 @@ def test_a_folder_that_all_share_stays_as_it_is(path):
 
 
 def test_a_folder_of_another_user(path, monkeypatch):
-    monkeypatch.setattr(folder.os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(cache_folder.os, "geteuid", lambda: os.getuid() + 1)
     check_refused(path, f"{path.parent.parent} belongs to another user (uid {os.getuid()})", "JITNET_CACHE_DIR")
 
 
@@ -107,19 +107,19 @@ def test_root_trusts_no_other_user(path, level):
 @as_root
 def test_a_file_of_another_user_is_none(path):
     os.chown(path, ANOTHER, ANOTHER)
-    assert said(folder.kept, path) == (None, [])
-    assert not folder.is_kept(path)
-    folder.keep(path, b"newer")  # takes its place
-    assert folder.kept(path) == b"newer"
+    assert said(cache_folder.kept, path) == (None, [])
+    assert not cache_folder.is_kept(path)
+    cache_folder.keep(path, b"newer")  # takes its place
+    assert cache_folder.kept(path) == b"newer"
 
 
 def test_a_file_that_others_can_write_to_is_none(path):
     for mode in (0o666, 0o620, 0o602):
         path.chmod(mode)
-        assert said(folder.kept, path) == (None, [])
-        assert not folder.is_kept(path)
+        assert said(cache_folder.kept, path) == (None, [])
+        assert not cache_folder.is_kept(path)
     path.chmod(0o644)
-    assert folder.kept(path) == CODE
+    assert cache_folder.kept(path) == CODE
 
 
 def test_links(path):
@@ -127,16 +127,16 @@ def test_links(path):
     aside = path.parents[2] / "aside"
     path.parent.parent.rename(aside)
     path.parent.parent.symlink_to(aside)
-    assert said(folder.kept, path) == (CODE, [])
+    assert said(cache_folder.kept, path) == (CODE, [])
     aside.chmod(0o777)
     check_refused(path, "other users can write to")
     aside.chmod(0o700)
     other = path.with_name(f"tanh-{'b' * 32}.kernel")
     path.rename(other)
     path.symlink_to(other)
-    assert folder.kept(other) == CODE
-    assert folder.kept(path) is None
-    assert not folder.is_kept(path)
+    assert cache_folder.kept(other) == CODE
+    assert cache_folder.kept(path) is None
+    assert not cache_folder.is_kept(path)
 
 
 @as_root
@@ -151,7 +151,7 @@ def test_links_of_another_user(path):
     link.unlink()
     link.symlink_to(aside)
     os.chown(aside, ANOTHER, ANOTHER)
-    folder._warn_once.cache_clear()
+    cache_folder._warn_once.cache_clear()
     check_refused(path, f"{link} belongs to another user")
 
 
@@ -164,7 +164,7 @@ def test_nobody_at_home(monkeypatch):
     monkeypatch.delenv("JITNET_CACHE_DIR", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "expanduser", no_home)
-    assert folder.cache_folder() == Path(tempfile.gettempdir()) / f"jitnet-{os.geteuid()}"
+    assert cache_folder.cache_folder() == Path(tempfile.gettempdir()) / f"jitnet-{os.geteuid()}"
 
 
 def test_windows_has_no_owners_to_look_at(path, monkeypatch):
@@ -172,28 +172,28 @@ def test_windows_has_no_owners_to_look_at(path, monkeypatch):
     path.chmod(0o666)
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delattr(os, "geteuid")
-    assert said(folder.kept, path) == (CODE, [])
-    assert folder.temporary_cache_folder().name == "jitnet"
+    assert said(cache_folder.kept, path) == (CODE, [])
+    assert cache_folder.temporary_cache_folder().name == "jitnet"
 
 
 def test_what_is_damaged_is_none(path):
     whole = path.read_bytes()
     for damaged in (b"", whole[:10], whole[:-1], whole[:-1] + b"?", whole + b"?"):
         path.write_bytes(damaged)
-        assert folder.kept(path) is None
+        assert cache_folder.kept(path) is None
     path.unlink()
-    assert folder.kept(path) is None
+    assert cache_folder.kept(path) is None
     path.mkdir()
-    assert folder.kept(path) is None
-    assert not folder.is_kept(path)
+    assert cache_folder.kept(path) is None
+    assert not cache_folder.is_kept(path)
 
 
 def test_packed_and_unpacked():
     about = {"name": "Σ", "numbers": [1, [True, None]]}
     for code in ([], [b""], [b"a\nb", b"", b"\0" * 9]):
-        assert folder.unpacked(folder.packed(about, *code)) == (about, code)
+        assert cache_folder.unpacked(cache_folder.packed(about, *code)) == (about, code)
     for other in (None, b"", b"\n", b"\x80\x04K\x01.", b"{"):
-        assert folder.unpacked(other) is None
+        assert cache_folder.unpacked(other) is None
 
 
 def full(path, size=1 << 20):
@@ -201,7 +201,7 @@ def full(path, size=1 << 20):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        return said(folder.keep, path, b"x" * size)
+        return said(cache_folder.keep, path, b"x" * size)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
@@ -215,24 +215,24 @@ def test_a_full_disk(path):
     assert "JITNET_CACHE_DIR" in warning
     assert full(other) == (None, [])
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert folder.kept(path) == CODE
+    assert cache_folder.kept(path) == CODE
 
 
 def test_interrupted_while_writing(path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder.os, "replace", interrupted)
+    monkeypatch.setattr(cache_folder.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        folder.keep(path, b"newer")
+        cache_folder.keep(path, b"newer")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_folder_that_cannot_be_made(path):
     """A file lies where the folder should be."""
     below = path / "kernels" / "x.kernel"
-    assert said(folder.kept, below) == (None, [])
-    _, (warning,) = said(folder.keep, below, CODE)
+    assert said(cache_folder.kept, below) == (None, [])
+    _, (warning,) = said(cache_folder.keep, below, CODE)
     assert f"cannot keep compiled kernels in {below.parent} (" in warning
 
 
@@ -275,10 +275,10 @@ def test_what_killed_processes_left_is_swept_out(path):
         file.write_bytes(b"part")
         os.utime(file, (now - 3700,) * 2)
     os.utime(young, (now - 3500,) * 2)
-    folder.kept(path)
+    cache_folder.kept(path)
     assert left.exists()  # once per process
-    folder._sweep_out_temporaries.cache_clear()
-    assert folder.kept(path) == CODE
+    cache_folder._sweep_out_temporaries.cache_clear()
+    assert cache_folder.kept(path) == CODE
     assert sorted(path.parent.iterdir()) == sorted([path, young, *others])
 
 
@@ -299,7 +299,7 @@ def test_old_folders_are_swept_out(tmp_path):
     for name, place in folders.items():
         os.utime(place, (now - ages.get(name, 400) * day,) * 2, follow_symlinks=False)
     os.utime(elsewhere, (0, 0))
-    folder.keep(tmp_path / f"kernels-{'e' * 32}" / "relu.kernel", CODE)
+    cache_folder.keep(tmp_path / f"kernels-{'e' * 32}" / "relu.kernel", CODE)
     assert not folders["a"].exists()
     assert sorted(file.name for file in folders["b"].iterdir()) == ["x.kernel", "x.tmp"]
     assert [file.name for file in folders["c"].iterdir()] == ["thesis.txt"]
@@ -320,8 +320,8 @@ def test_a_folder_of_another_user_beside_ours_stops_nothing(tmp_path, monkeypatc
     path = tmp_path / f"kernels-{'e' * 32}" / "relu.kernel"
     unlink = Path.unlink
     monkeypatch.setattr(Path, "unlink", lambda self, **k: (not_yours if self.parent == old else unlink)(self, **k))
-    assert said(folder.keep, path, CODE) == (None, [])
-    assert folder.kept(path) == CODE
+    assert said(cache_folder.keep, path, CODE) == (None, [])
+    assert cache_folder.kept(path) == CODE
 
 
 def test_the_checksum_is_in_front(path):

@@ -1,4 +1,4 @@
-"""Bad input: one clear error each, which says what was wrong, what was expected and how to mend it."""
+"""Bad input: one clear error each, which says what was wrong, what was expected and how to fix it."""
 
 import numpy as np
 import pytest
@@ -121,9 +121,9 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: net().fit(X, Y, optimizer="adm"), "unknown optimizer 'adm'; known: sgd, momentum, adam .*'adam'"),
         (lambda: net().fit(X, Y, optimizer=Adam), r"the optimizer is a class; write Adam\(...\)"),
         (lambda: net().fit(X, Y, loss="crossentropy"), "unknown loss .*did you mean 'cross_entropy'"),
-        (lambda: net().fit(X, Y, backend="fats"), "unknown back end 'fats'; known: .*did you mean 'fast'"),
-        (lambda: net().fit(X, Y, backend=3), "unknown back end 3"),
-        (lambda: net().forward(X, backend="cude"), "unknown back end"),
+        (lambda: net().fit(X, Y, backend="fats"), "unknown backend 'fats'; known: .*did you mean 'fast'"),
+        (lambda: net().fit(X, Y, backend=3), "unknown backend 3"),
+        (lambda: net().forward(X, backend="cude"), "unknown backend"),
         (
             lambda: net().fit(X, Y, loss="binary_cross_entropy"),
             "needs 'sigmoid' in the last layer, which has 'softmax'",

@@ -249,9 +249,9 @@ def test_help_and_version():
 
 
 def test_warmup_compiles_everything_once():
-    """Back end numpy first, which needs no minute; then fast, from what the other tests have compiled or anew."""
+    """Backend numpy first, which needs no minute; then fast, from what the other tests have compiled or anew."""
     nothing = jitnet_command("warmup", "--backend", "numpy")
-    assert nothing.stdout == "back end numpy compiles nothing\n"
+    assert nothing.stdout == "backend numpy compiles nothing\n"
     first = jitnet_command("warmup", "--quiet")
     assert re.fullmatch(r"\d+ kernels compiled in [\d.]+ s, \d+ were there; they are in .+\n", first.stdout)
     again = json.loads(jitnet_command("warmup", "--json", "--quiet").stdout)

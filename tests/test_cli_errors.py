@@ -1,4 +1,4 @@
-"""What a user can mend is one line on standard error and exit status 2."""
+"""What a user can fix is one line on standard error and exit status 2."""
 
 import os
 import re
@@ -9,13 +9,14 @@ import pytest
 from command import JITNET
 
 import jitnet
-from jitnet import cli, commands, progress
+from jitnet import cli, progress
+from jitnet.cli import commands
 
 BAD = [
     (["train", "digitz"], "unknown data set 'digitz'; known: digits, mnist, fashion_mnist (did you mean 'digits'?)"),
     (["train", "nothing"], "and there is no file of that name"),
     (["train", "none.csv", "--target", "y"], "there is no file none.csv"),
-    (["train", "digits", "--backend", "fst"], "unknown back end 'fst'"),
+    (["train", "digits", "--backend", "fst"], "unknown backend 'fst'"),
     (["train", "digits", "--activation", "rleu"], "did you mean 'relu'"),
     (["train", "digits", "--optimizer", "adams"], "did you mean 'adam'"),
     (["train", "digits", "--dtype", "half"], "unknown dtype 'half'"),
@@ -65,7 +66,7 @@ BAD = [
     (["predict", "model.npz", "none.csv"], "there is no file none.csv"),
     (["predict", "model.npz", "other.csv"], "lacks the columns a, b"),
     (["predict", "model.npz", "good.csv", "--out", "none/x"], "there is no folder"),
-    (["predict", "model.npz", "good.csv", "--backend", "gpu"], "unknown back end 'gpu'"),
+    (["predict", "model.npz", "good.csv", "--backend", "gpu"], "unknown backend 'gpu'"),
     (["predict", "mixed.npz", "good.csv"], "its recipe does not fit its layers"),
     (["train", "good.csv"], "which column of good.csv to learn with --target NAME; columns: a, b, y"),
     (["train", "good.csv", "--target", "z"], "unknown target column"),

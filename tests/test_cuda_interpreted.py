@@ -1,4 +1,4 @@
-"""Every kernel for the card as it is compiled for one, run by the interpreter of PTX: the true tiles, alignment, warps.
+"""Every kernel for the GPU as it is compiled for one, run by the interpreter of PTX: the true tiles, alignment, warps.
 
 The interpreter stops at whatever a kernel must not do (memory outside of its arrays, a number that is not where its
 size asks for, shared memory without a barrier), so each test here asks for that, too.
@@ -15,14 +15,15 @@ from runs import OPTIMIZERS, make, spiral
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
-from jitnet import Error, backend, gpu
-from jitnet.gpu import epoch
-from jitnet.kernels.cuda import LADDERS, clock, ladders
-from jitnet.kernels.cuda.ladders import Launch, Rung, recording
+from jitnet import Error, backend
+from jitnet.backend import cuda, cuda_epoch
+from jitnet.compiler.cuda import registry
+from jitnet.compiler.cuda.registry import Launch, Rung, recording
+from jitnet.kernels.cuda import LADDERS, clock
 from jitnet.kernels.cuda.pipelined import ThreeSizes
 from jitnet.lab import oracle
-from jitnet.lab.card.executing import execute
-from jitnet.lab.card.running import program_of, run
+from jitnet.lab.gpu.ptx_interpreter import execute
+from jitnet.lab.gpu.running import program_of, run
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (33, 64, 130), (127, 17, 129)]
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt")
@@ -94,7 +95,7 @@ def test_older_cards_too():
 
 @pytest.mark.parametrize("operation", [*BY_TILE, "softmax", "cross_entropy"])
 def test_blocks_may_run_in_any_order(operation):
-    """On a card they do; were one to need what another writes, the order would show."""
+    """On a GPU they do; were one to need what another writes, the order would show."""
     for name in LADDERS[operation]:
         results = []
         for order in (None, lambda blocks: reversed(range(blocks))):
@@ -199,19 +200,19 @@ def test_adam_of_a_recorded_step():
 
 
 class OnCard(np.ndarray):
-    """Memory of the card, which is NumPy's."""
+    """Memory of the GPU, which is NumPy's."""
 
     def copy_to_device(self, source, stream=None):
         self[...] = source
 
 
-class Interpreted(gpu.GpuBackend):
-    """The back end of the card, but for the card."""
+class Interpreted(cuda.GpuBackend):
+    """The backend of the GPU, but for the GPU."""
 
     def __init__(self):
         self.name = "cuda"
         self.kernels = {
-            operation: next(ladder[rung] for rung in gpu.BEST if rung in ladder)
+            operation: next(ladder[rung] for rung in cuda.BEST if rung in ladder)
             for operation, ladder in LADDERS.items()
         }
 
@@ -219,10 +220,10 @@ class Interpreted(gpu.GpuBackend):
     def memory(shape, dtype):
         return np.zeros(shape, dtype).view(OnCard)
 
-    def bring(self, array):
+    def to_device(self, array):
         return array if isinstance(array, OnCard) else np.array(array).view(OnCard)
 
-    def fetch(self, array):
+    def to_host(self, array):
         return np.array(array)
 
     def compile(self, operations, dtype, report=None):
@@ -235,7 +236,7 @@ def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
     monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
     monkeypatch.setattr(Launch, "is_compiled", False)
     monkeypatch.setattr(Launch, "is_kept", property(lambda launch: launch is clock.TICK))
-    count = gpu.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
+    count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
     needed = {clock.GATHER_NEXT, clock.TICK, clock.ADAM_NEXT}
     needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
     assert set(compiled) == needed
@@ -253,7 +254,7 @@ class Replay:
 
 
 def note_or_run(rung, *arguments):
-    if ladders._recorder.get() is None:
+    if registry._recorder.get() is None:
         run(rung, *arguments)
     else:
         rung.body(*arguments)
@@ -262,7 +263,7 @@ def note_or_run(rung, *arguments):
 def test_launches_of_another_thread_are_not_recorded():
     """A network can be used while another is trained, and its launches belong to no step of that."""
     with recording() as calls:
-        thread = threading.Thread(target=lambda: calls.append(ladders._recorder.get()))
+        thread = threading.Thread(target=lambda: calls.append(registry._recorder.get()))
         thread.start()
         thread.join()
     assert calls == [None]
@@ -284,13 +285,13 @@ def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
 
 @pytest.fixture
 def interpreted(monkeypatch):
-    """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a card."""
+    """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a GPU."""
     backend._get.cache_clear()
-    monkeypatch.setattr(gpu, "GpuBackend", Interpreted)
-    monkeypatch.setattr(gpu, "obstacle", lambda: None)
-    monkeypatch.setattr(epoch, "Replay", Replay)
-    monkeypatch.setattr(epoch, "stream", lambda: None)
-    monkeypatch.setattr(epoch, "free_memory", lambda: 1e9)
+    monkeypatch.setattr(cuda, "GpuBackend", Interpreted)
+    monkeypatch.setattr(cuda, "obstacle", lambda: None)
+    monkeypatch.setattr(cuda_epoch, "Replay", Replay)
+    monkeypatch.setattr(cuda_epoch, "stream", lambda: None)
+    monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 1e9)
     monkeypatch.setattr(Rung, "__call__", note_or_run)
     yield
     backend._get.cache_clear()
@@ -306,13 +307,13 @@ def test_training_equals_the_cpus_and_itself(optimizer):
         history = net.fit(X, y, epochs=2, batch_size=16, optimizer=optimizer, backend=run_on, validation=(X, y))
         ends.append((net.theta.copy(), history.loss, history.validation_loss))
     assert ends[0][0].tobytes() == ends[1][0].tobytes()
-    for card, cpu in zip(ends[0], ends[2], strict=True):
-        np.testing.assert_allclose(card, cpu, rtol=1e-4, atol=1e-4)
+    for gpu, cpu in zip(ends[0], ends[2], strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("interpreted")
 def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
-    """On a card with room for some of what is wanted: what is brought never exceeds it."""
+    """On a GPU with room for some of what is wanted: what is brought never exceeds it."""
     X, y = spiral()
     X_judged, y_judged = np.resize(X, (8192, X.shape[1])), np.resize(y, 8192)
     net = make(widths=(2, 3, 3))
@@ -327,8 +328,8 @@ def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
         assert taken[0] <= room
         return array
 
-    memory, bring = Interpreted.memory, Interpreted.bring
+    memory, bring = Interpreted.memory, Interpreted.to_device
     monkeypatch.setattr(Interpreted, "memory", staticmethod(lambda *shape: counted(memory(*shape))))
-    monkeypatch.setattr(Interpreted, "bring", lambda run, array: counted(bring(run, array)))
-    monkeypatch.setattr(epoch, "free_memory", lambda: float(room - taken[0]))
+    monkeypatch.setattr(Interpreted, "to_device", lambda run, array: counted(bring(run, array)))
+    monkeypatch.setattr(cuda_epoch, "free_memory", lambda: float(room - taken[0]))
     net.fit(X, y, epochs=1, batch_size=16, backend="cuda", validation=(X_judged, y_judged))

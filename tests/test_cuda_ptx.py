@@ -1,4 +1,4 @@
-"""The PTX of every kernel for the card, generated without a card or a driver: is it what the kernel claims to be?
+"""The PTX of every kernel for the GPU, generated without a GPU or a driver: is it what the kernel claims to be?
 
 What the simulator cannot run (`SIMULATED` in kernels/cuda/device.py: alignment, warps) is covered here alone.
 """
@@ -15,8 +15,8 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet.kernels.cuda import LADDERS, clock
 from jitnet.kernels.cuda.tensorcore import TF32
-from jitnet.lab.card.compiling import assembled, has_assembler, ptx_of
-from jitnet.lab.card.flow import Flow
+from jitnet.lab.gpu.compiling import assembled, has_assembler, ptx_of
+from jitnet.lab.gpu.flow import Flow
 
 BY_NAME = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
 LAUNCHES = {launch: name for name, rung in reversed(BY_NAME.items()) for launch in rung.launches}
@@ -38,8 +38,8 @@ HAS_ASSEMBLER = has_assembler()
 
 def check_machine_code(code, launch):
     """The blocks that the launch asks for fit into the registers of a multiprocessor, and what they lack is little."""
-    threads, at_once = launch.bounds
-    assert -(-code.registers // 8) * 8 * threads * at_once <= 65536
+    threads, min_blocks_per_sm = launch.bounds
+    assert -(-code.registers // 8) * 8 * threads * min_blocks_per_sm <= 65536
     assert code.spilled == 0
 
 

@@ -1,4 +1,4 @@
-"""The kernels for the card in Numba's simulator: in a process of its own, as it decides what `cuda` is once for all."""
+"""The kernels for the GPU in Numba's simulator: in a process of its own, as it decides what `cuda` is once for all."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""The doctor: real processes in damaged surroundings, what it finds there, and that what it prescribes mends it."""
+"""The doctor: real processes in damaged surroundings, what it finds there, and that what it prescribes fixes it."""
 
 import json
 import os
@@ -11,8 +11,9 @@ import pytest
 from command import jitnet_command
 from packaging.specifiers import SpecifierSet
 
-from jitnet import cli, thread_choice
-from jitnet.lab import child, doctor
+from jitnet import cli
+from jitnet.backend import thread_choice
+from jitnet.lab import doctor, worker
 from jitnet.lab.checkup import hardware, packages, settings, versions
 from jitnet.lab.checkup.items import Item, export, pip_install, unset
 
@@ -59,25 +60,25 @@ def test_what_it_prescribes_mends_it(tmp_path):
     items = by_name(found["items"])
     assert items["threads"]["state"] == "wrong"
     assert "'nonsense' is unknown to Numba" in items["threads"]["finding"]
-    assert items["threads"]["mend"] == unset("NUMBA_THREADING_LAYER")
+    assert items["threads"]["fix"] == unset("NUMBA_THREADING_LAYER")
     narrow = hardware.vector_unit()[0] > 256
     assert items["vector width"]["state"] == ("wrong" if narrow else "ok")
     assert "a plain loop works on 256 bits, the kernels' strips on 256 bits" in items["vector width"]["finding"]
-    assert items["vector width"]["mend"] == (unset("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES") if narrow else None)
+    assert items["vector width"]["fix"] == (unset("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES") if narrow else None)
     assert items["NUMBA_CPU_NAME"]["state"] == "note"
     assert items["cache folder"]["state"] == "wrong"
     assert "cannot be written (Not a directory)" in items["cache folder"]["finding"]
-    assert items["cache folder"]["mend"] == unset("JITNET_CACHE_DIR")
+    assert items["cache folder"]["fix"] == unset("JITNET_CACHE_DIR")
     assert not found["healthy"]
     assert found["wrong"] == 2 + narrow
 
-    mends = [item["mend"] for item in found["items"] if item["mend"] and "pip" not in item["mend"]]
-    script = "; ".join([*mends, f"exec {sys.executable} -m jitnet doctor --json --quiet"])
-    mended = subprocess.run(
+    fixes = [item["fix"] for item in found["items"] if item["fix"] and "pip" not in item["fix"]]
+    script = "; ".join([*fixes, f"exec {sys.executable} -m jitnet doctor --json --quiet"])
+    fixed = subprocess.run(
         ["sh", "-c", script], capture_output=True, text=True, check=False, env={**os.environ, **damage}
     )
-    assert mended.returncode == 0, mended.stderr
-    items = by_name(json.loads(mended.stdout)["items"])
+    assert fixed.returncode == 0, fixed.stderr
+    items = by_name(json.loads(fixed.stdout)["items"])
     assert {items[name]["state"] for name in ("settings", "threads", "vector width", "cache folder")} == {"ok"}
     assert items["cache folder"]["finding"] == f"{tmp_path / 'usual' / 'jitnet'}, not made yet"
 
@@ -87,8 +88,8 @@ def test_nothing_is_compiled(tmp_path):
     lines = result.stdout.splitlines()
     (at,) = (i for i, line in enumerate(lines) if line.startswith("WRONG  NUMBA_DISABLE_JIT "))
     assert "interpreted" in lines[at]
-    mends = (line.strip() for line in lines[at + 1 :] if line.strip().startswith("→"))  # the finding may take two lines
-    assert next(mends) == f"→ {unset('NUMBA_DISABLE_JIT')}"
+    fixes = (line.strip() for line in lines[at + 1 :] if line.strip().startswith("→"))  # the finding may take two lines
+    assert next(fixes) == f"→ {unset('NUMBA_DISABLE_JIT')}"
     assert any(line.startswith("WRONG  compiler ") for line in lines)
     assert any(line.startswith("note   threads ") and "not tried" in line for line in lines)
     assert lines[-1].startswith("2 things are wrong; ")
@@ -111,9 +112,9 @@ def test_more_threads_than_cores(monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores + 1))
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
     item, layer = hardware.examine_threads()
-    assert (item.state, item.mend) == ("note", unset("NUMBA_NUM_THREADS"))
+    assert (item.state, item.fix) == ("note", unset("NUMBA_NUM_THREADS"))
     assert f"{cores + 1} take part in a parallel loop, by NUMBA_NUM_THREADS; for {cores} cores" in item.finding
-    assert (layer.state, layer.mend) == ("note", unset("NUMBA_THREADING_LAYER"))
+    assert (layer.state, layer.fix) == ("note", unset("NUMBA_THREADING_LAYER"))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_settings_that_hurt(variable, value, state, words, monkeypatch, tmp_path
     assert before.state == "ok"
     monkeypatch.setenv(variable, value)
     (item,) = settings.examine_settings()
-    assert (item.name, item.state, item.mend) == (variable, state, unset(variable))
+    assert (item.name, item.state, item.fix) == (variable, state, unset(variable))
     assert words in item.finding
 
 
@@ -166,7 +167,7 @@ def test_the_cache_folder(tmp_path, monkeypatch):
     assert items["stale kernels"].state == "note"
     assert items["stale kernels"].finding.startswith("3 files, 3.0 KB, of 1 other versions")
     if os.name != "nt":
-        subprocess.run(["sh", "-c", items["stale kernels"].mend], check=True)
+        subprocess.run(["sh", "-c", items["stale kernels"].fix], check=True)
         assert "stale kernels" not in {item.name for item in settings.examine_cache()}
         assert len(list(ours.iterdir())) == 3
 
@@ -178,7 +179,7 @@ def test_the_cache_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JITNET_CACHE_DIR", "here")
     item, *_ = settings.examine_cache()
-    assert (item.state, item.mend) == ("note", export("JITNET_CACHE_DIR", tmp_path / "here"))
+    assert (item.state, item.fix) == ("note", export("JITNET_CACHE_DIR", tmp_path / "here"))
 
 
 def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
@@ -189,10 +190,10 @@ def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
     monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file"))
     (item,) = settings.examine_cache()
-    assert item.mend == export("JITNET_CACHE_DIR", tmp_path / "temporary" / f"jitnet-{os.geteuid()}")
+    assert item.fix == export("JITNET_CACHE_DIR", tmp_path / "temporary" / f"jitnet-{os.geteuid()}")
     monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
     (item,) = settings.examine_cache()
-    assert item.mend is None
+    assert item.fix is None
 
 
 def test_a_cache_folder_that_others_can_write_to(tmp_path, monkeypatch):
@@ -202,15 +203,15 @@ def test_a_cache_folder_that_others_can_write_to(tmp_path, monkeypatch):
     (folder / f"kernels-{settings.SOURCES}").mkdir(parents=True, mode=0o700)
     folder.chmod(0o770)
     (item,) = settings.examine_cache()
-    assert (item.name, item.state, item.mend) == ("cache folder", "wrong", f"chmod 700 {folder}")
+    assert (item.name, item.state, item.fix) == ("cache folder", "wrong", f"chmod 700 {folder}")
     assert item.finding == f"other users can write to {folder} (mode 770), so every process compiles again"
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     (item,) = settings.examine_cache()
     assert f"{folder} belongs to another user" in item.finding
-    assert item.mend == unset("JITNET_CACHE_DIR")
+    assert item.fix == unset("JITNET_CACHE_DIR")
     (tmp_path / "usual").mkdir()  # which belongs to another user as well
     (item,) = settings.examine_cache()
-    assert item.mend != unset("JITNET_CACHE_DIR")
+    assert item.fix != unset("JITNET_CACHE_DIR")
 
 
 def test_a_full_disk(tmp_path, monkeypatch):
@@ -238,8 +239,8 @@ def test_packages_that_do_not_fit(tmp_path, monkeypatch):
     items = {item.name: item for item in packages.examine_needed()}
     assert items["numpy"].state == "wrong"
     assert items["numpy"].finding.endswith("but numba needs <2.0,>=1.22")
-    assert items["numpy"].mend.startswith(PIP)
-    assert "<2.0,>=1.22" in items["numpy"].mend
+    assert items["numpy"].fix.startswith(PIP)
+    assert "<2.0,>=1.22" in items["numpy"].fix
     assert (items["numba"].state, items["llvmlite"].state) == ("ok", "ok")
     (item,) = packages.examine_python()
     assert item.state == "wrong"
@@ -251,7 +252,7 @@ def test_packages_that_do_not_fit(tmp_path, monkeypatch):
     items = {item.name: item for item in packages.examine_needed()}
     assert items["numpy"].state == "wrong"
     assert "is loaded, but 1.0 is installed" in items["numpy"].finding
-    assert "--force-reinstall" in items["numpy"].mend
+    assert "--force-reinstall" in items["numpy"].fix
     shutil.rmtree(about)
     metadata(tmp_path, "jitnet", "0.0.1", "Requires-Dist: numba>=99")
     items = {item.name: item for item in packages.examine_needed()}
@@ -276,9 +277,9 @@ def test_extras(tmp_path, monkeypatch):
     assert items["extra whole"].state == "ok"
     assert items["extra show"].state == "wrong"  # too old, and used by commands
     assert items["extra show"].finding == "old-thing is 1.9, not ~=2.1; missing: surely-missing"
-    assert items["extra show"].mend == pip_install("old-thing~=2.1", "surely-missing[fast,x]>=3")
+    assert items["extra show"].fix == pip_install("old-thing~=2.1", "surely-missing[fast,x]>=3")
     assert items["extra dev"].state == "note"
-    assert "unheard-of>1" in items["extra all"].mend
+    assert "unheard-of>1" in items["extra all"].fix
     shutil.rmtree(about)
     metadata(tmp_path, "old-thing", "2.2")
     metadata(tmp_path, "surely-missing", "3.0")
@@ -335,11 +336,11 @@ int cuDeviceGetAttribute(int *x, int what, int d) { *x = what == 75 ? 9 : d; ret
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="a driver is built with a C compiler")
 def test_a_gpu(tmp_path, monkeypatch):
-    """A library in the driver's place, asked in a real process; and cards that the bus tells of."""
+    """A library in the driver's place, asked in a real process; and gpus that the bus tells of."""
     source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
     source.write_text(FAKE_DRIVER)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    monkeypatch.setattr(hardware, "CARDS", tmp_path / "cards")
+    monkeypatch.setattr(hardware, "GPUS", tmp_path / "gpus")
     monkeypatch.setattr(hardware, "installed", lambda name: None)
 
     def examined(fault):
@@ -347,13 +348,13 @@ def test_a_gpu(tmp_path, monkeypatch):
         return list(hardware.examine_gpu())
 
     package, driver, device = examined(0)
-    assert package.mend == pip_install("numba-cuda[cu12]")
+    assert package.fix == pip_install("numba-cuda[cu12]")
     assert driver == Item("CUDA driver", "ok", "for CUDA 12.4")
     assert device.finding == "A (compute capability 9.0), B (compute capability 9.1)"
-    card = tmp_path / "cards" / "0000:01:00.0"
-    card.mkdir(parents=True)
-    (card / "vendor").write_text("0x10de\n")
-    (card / "class").write_text("0x030200\n")
+    gpu = tmp_path / "gpus" / "0000:01:00.0"
+    gpu.mkdir(parents=True)
+    (gpu / "vendor").write_text("0x10de\n")
+    (gpu / "class").write_text("0x030200\n")
     _, driver, device = examined(999)
     assert (driver.state, device.state) == ("wrong", "note")
     assert "error 999" in driver.finding
@@ -362,17 +363,17 @@ def test_a_gpu(tmp_path, monkeypatch):
 def test_no_driver(tmp_path, monkeypatch):
     nothing = {"library": None, "version": None, "fault": None, "devices": []}
     monkeypatch.setattr(hardware, "ask", lambda *_, **__: nothing)
-    monkeypatch.setattr(hardware, "CARDS", tmp_path)
+    monkeypatch.setattr(hardware, "GPUS", tmp_path)
     monkeypatch.setattr(hardware, "installed", lambda name: "0.20")
     monkeypatch.setattr(hardware.shutil, "which", lambda name: name if name == "apt" else None)
     package, driver, device = hardware.examine_gpu()
-    assert (package.state, driver.state, device.state, driver.mend) == ("ok", "note", "note", None)
-    (tmp_path / "card").mkdir()
-    (tmp_path / "card" / "vendor").write_text("0x10de\n")
-    (tmp_path / "card" / "class").write_text("0x030000\n")
+    assert (package.state, driver.state, device.state, driver.fix) == ("ok", "note", "note", None)
+    (tmp_path / "gpu").mkdir()
+    (tmp_path / "gpu" / "vendor").write_text("0x10de\n")
+    (tmp_path / "gpu" / "class").write_text("0x030000\n")
     _, driver, device = hardware.examine_gpu()
-    assert driver.mend == "sudo apt install nvidia-driver"
-    assert "there is an NVIDIA card" in device.finding
+    assert driver.fix == "sudo apt install nvidia-driver"
+    assert "there is an NVIDIA gpu" in device.finding
 
 
 def test_an_examination_that_fails_is_an_item(monkeypatch, capsys):
@@ -412,6 +413,6 @@ def test_a_process_that_cannot_answer(tmp_path, monkeypatch):
         (patient.abort, 60, "the process was ended by SIGABRT"), (patient.hang, 2, "no answer in 2 seconds"),
         (patient.fail, 60, "ValueError: two lines"), (patient.leave, 60, "exit status 3"),
     ):  # fmt: skip
-        with pytest.raises(child.NoAnswerError, match=message):
-            child.ask(function, seconds=seconds)
-    assert child.ask(patient.chat, 1.5, environment={"MOOD": "fine"}) == [1.5, "fine"]
+        with pytest.raises(worker.NoAnswerError, match=message):
+            worker.ask(function, seconds=seconds)
+    assert worker.ask(patient.chat, 1.5, environment={"MOOD": "fine"}) == [1.5, "fine"]

@@ -10,8 +10,8 @@ import pytest
 
 import jitnet
 from jitnet.backend import CHOICES
+from jitnet.compiler.jit import OPTIONS, compile_for, is_compiled, signature_for
 from jitnet.kernels import LADDERS, SIGNATURES
-from jitnet.kernels.jit import OPTIONS, compile_for, is_compiled, signature_for
 
 COMPILED = [
     pytest.param(operation, kernel, id=f"{operation}-{rung}")

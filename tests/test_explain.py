@@ -9,9 +9,9 @@ import faults
 import pytest
 from command import jitnet_command
 
+from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.kernels import LADDERS
-from jitnet.kernels.tile import ROWS, VECTORS
-from jitnet.kernels.vector import VECTOR_BYTES
+from jitnet.kernels.register_tile import ROWS, VECTORS
 from jitnet.lab import explain, listing
 from jitnet.lab.machine_code import sources
 from jitnet.lab.machine_code.x86 import understood
@@ -37,11 +37,11 @@ def registry():
 
 @pytest.fixture(scope="module")
 def loops():
-    """Every fault and every cure."""
+    """Every fault and every fix."""
     requests = [
         {"target": f"{faults.__file__}:{name}_{kind}", "types": types}
         for name, (types, *_) in faults.FAULTS.items()
-        for kind in ("fault", "cured")
+        for kind in ("fault", "fixed")
     ]
     return {found["name"]: found for found in explain.explain_all(requests)}
 
@@ -51,9 +51,9 @@ def test_a_fault_is_found_and_its_cure_is_clean(loops, name):
     _, verdicts, word = faults.FAULTS[name]
     bad = [v for v in loops[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
     assert any(word in v["answer"] + v["evidence"] for v in bad), loops[f"{name}_fault"]["verdicts"]
-    assert all(v["cure"] for v in bad)
-    cured = loops[f"{name}_cured"]
-    assert all(verdict(cured, v["name"])["good"] is not False for v in bad), cured["verdicts"]
+    assert all(v["fix"] for v in bad)
+    fixed = loops[f"{name}_fixed"]
+    assert all(verdict(fixed, v["name"])["good"] is not False for v in bad), fixed["verdicts"]
 
 
 @pytest.mark.parametrize("rung", COMPILED)
@@ -176,7 +176,7 @@ def grows(n):
     assert expression["loop"]["line"] == 10
     assert {instruction["line"] for instruction in expression["instructions"]} <= {0, 10}
     assert "NRT_" in verdict(grows, "calls")["answer"]
-    assert "allocate" in verdict(grows, "calls")["cure"]
+    assert "allocate" in verdict(grows, "calls")["fix"]
 
 
 def test_a_function_takes_the_arguments_of_an_operation(tmp_path):
@@ -197,7 +197,7 @@ def bias(X, W, b, f, A):
     assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
 
 
-@pytest.mark.parametrize("name", ["order_cured", "unfused_cured", "call_fault"])
+@pytest.mark.parametrize("name", ["order_fixed", "unfused_fixed", "call_fault"])
 def test_line_numbers_change_no_instruction(loops, name):
     kernel = getattr(faults, name)
     kernel.compile(f"({faults.FAULTS[name.split('_')[0]][0]},)")

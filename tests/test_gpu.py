@@ -1,4 +1,4 @@
-"""The back end `cuda` where it cannot work, which one line says and how to mend it; and, with a card, on it."""
+"""The backend `cuda` where it cannot work, which one line says and how to fix it; and, with a GPU, on it."""
 
 import importlib.util
 import re
@@ -11,7 +11,8 @@ from command import jitnet_command
 from runs import OPTIMIZERS, make, spiral
 
 import jitnet
-from jitnet import Adam, Dense, Network, backend, gpu
+from jitnet import Adam, Dense, Network, backend
+from jitnet.backend import cuda
 from jitnet.lab import oracle
 
 with_package = pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
@@ -23,7 +24,7 @@ def test_nobody_imports_cuda_who_does_not_ask_for_it():
 
 
 def test_without_the_package(monkeypatch):
-    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
     backend._get.cache_clear()
     with pytest.raises(jitnet.Error, match=r"the package numba-cuda is missing: pip install 'jitnet\[cuda\]'"):
         make().forward([[1, 2]], backend="cuda")
@@ -31,7 +32,7 @@ def test_without_the_package(monkeypatch):
 
 
 @with_package
-def test_without_a_driver_or_a_card(monkeypatch):
+def test_without_a_driver_or_a_gpu(monkeypatch):
     from cuda.bindings import driver
 
     def no_library(flags):
@@ -40,11 +41,11 @@ def test_without_a_driver_or_a_card(monkeypatch):
     backend._get.cache_clear()
     for init, message in (
         (no_library, "there is no NVIDIA driver: install"),
-        (lambda flags: (driver.CUresult.CUDA_ERROR_NO_DEVICE,), "the driver finds no NVIDIA card"),
+        (lambda flags: (driver.CUresult.CUDA_ERROR_NO_DEVICE,), "the driver finds no NVIDIA gpu"),
         (lambda flags: (driver.CUresult.CUDA_ERROR_NOT_READY,), r"does not start \(CUDA_ERROR_NOT_READY\)"),
     ):
         monkeypatch.setattr(driver, "cuInit", init)
-        with pytest.raises(jitnet.Error, match=f"back end 'cuda' does not work here: .*{message}"):
+        with pytest.raises(jitnet.Error, match=f"backend 'cuda' does not work here: .*{message}"):
             backend.get("cuda")
 
 
@@ -58,28 +59,28 @@ def test_without_a_driver_or_a_card(monkeypatch):
         ("12.9.1", 13000, (12, 0), None),
         ("13.0.1", 13000, (6, 1), r"capability 6.1, and .* CUDA 13 begins at 7.5: pip install 'jitnet\[cuda12\]'"),
         ("13.0.1", 12040, (9, 0), r"the driver knows CUDA 12.4, and .* CUDA 13: .*pip install 'jitnet\[cuda12\]'"),
-        ("12.9.1", 12040, (3, 5), "capability 3.5, .* begins at 5.0: it needs a newer card"),
+        ("12.9.1", 12040, (3, 5), "capability 3.5, .* begins at 5.0: it needs a newer GPU"),
         ("12.9.1", 11080, (8, 0), "the driver knows CUDA 11, and numba-cuda needs 12 or 13: update the driver"),
     ],
 )
-def test_card_driver_and_packages_that_do_not_go_together(toolkit, driver_knows, capability, message):
-    from jitnet.kernels.cuda.device import unsuitable
+def test_gpu_driver_and_packages_that_do_not_go_together(toolkit, driver_knows, capability, message):
+    from jitnet.compiler.cuda.device import unsuitable
 
     found = unsuitable(toolkit, driver_knows, capability)
     assert found is None if message is None else re.search(message, found)
 
 
-MISSING = gpu.obstacle()
+MISSING = cuda.obstacle()
 
 
-@pytest.mark.skipif(MISSING is None, reason="there is a card")
+@pytest.mark.skipif(MISSING is None, reason="there is a GPU")
 def test_the_command_line_says_it_in_one_line():
     result = jitnet_command("train", "digits", "--backend", "cuda", status=2)
-    assert result.stderr == f"jitnet: back end 'cuda' does not work here: {MISSING}\n"
+    assert result.stderr == f"jitnet: backend 'cuda' does not work here: {MISSING}\n"
     assert "cuda" not in jitnet.backends()
 
 
-on_a_card = pytest.mark.skipif(MISSING is not None, reason=f"needs a card: {MISSING}")
+on_a_gpu = pytest.mark.skipif(MISSING is not None, reason=f"needs a GPU: {MISSING}")
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +90,10 @@ def rungs():
     return [(operation, name, rung) for operation, ladder in LADDERS.items() for name, rung in ladder.items()]
 
 
-@on_a_card
+@on_a_gpu
 @pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (1, 1, 1), (5, 257, 65), (97, 20, 66), (1000, 300, 1024)])
-def test_every_rung_equals_the_formula_on_the_card(shape, rungs):
-    from jitnet.kernels.cuda.device import cuda
+def test_every_rung_equals_the_formula_on_the_gpu(shape, rungs):
+    from jitnet.compiler.cuda.device import cuda
 
     for operation, name, rung in rungs:
         if cuda.get_current_device().compute_capability < rung.capability:
@@ -103,9 +104,9 @@ def test_every_rung_equals_the_formula_on_the_card(shape, rungs):
         assert case.fault() is None, (operation, name, case.fault())
 
 
-@on_a_card
+@on_a_gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_training_on_the_card_equals_the_cpus_and_itself(optimizer):
+def test_training_on_the_gpu_equals_the_cpus_and_itself(optimizer):
     X, y = spiral()
     ends = []
     for run in ("cuda", "cuda", "fast"):
@@ -117,18 +118,18 @@ def test_training_on_the_card_equals_the_cpus_and_itself(optimizer):
     np.testing.assert_allclose(ends[0][1], ends[2][1], rtol=1e-4)
 
 
-@on_a_card
+@on_a_gpu
 def test_a_step_is_captured_in_a_graph_and_streamed_data_give_the_same_bits(monkeypatch):
-    from jitnet.gpu import epoch
-    from jitnet.kernels.cuda import replay
+    from jitnet.backend import cuda_epoch
+    from jitnet.compiler.cuda import graph
 
-    kept, call = [], replay.Replay.__call__
-    monkeypatch.setattr(replay.Replay, "__call__", lambda self: (kept.append(self._graph), call(self))[1])
+    kept, call = [], graph.Replay.__call__
+    monkeypatch.setattr(graph.Replay, "__call__", lambda self: (kept.append(self._graph), call(self))[1])
     X, y = spiral()
     thetas = []
     for rows in (None, 32):
         if rows:
-            monkeypatch.setattr(epoch, "rows_at_a_time", lambda plan, vectors: 32)
+            monkeypatch.setattr(cuda_epoch, "rows_at_a_time", lambda plan, vectors: 32)
         net = make()
         net.fit(X, y, epochs=5, batch_size=16, optimizer=Adam(0.01), backend="cuda")
         thetas.append(net.theta.tobytes())
@@ -137,9 +138,9 @@ def test_a_step_is_captured_in_a_graph_and_streamed_data_give_the_same_bits(monk
     assert None not in kept
 
 
-@on_a_card
-def test_no_room_on_the_card_leaves_the_process_usable():
+@on_a_gpu
+def test_no_room_on_the_gpu_leaves_the_process_usable():
     net = Network(Dense(64, 2**20, "relu"), Dense(2**20, 10, "softmax"), seed=0)
-    with pytest.raises(jitnet.Error, match=r"batch_size 200000 needs .* GB on the card.*a batch_size of \d+ fits"):
+    with pytest.raises(jitnet.Error, match=r"batch_size 200000 needs .* GB on the GPU.*a batch_size of \d+ fits"):
         net.fit(np.zeros((200_000, 64), np.float32), np.zeros(200_000, np.int64), batch_size=200_000, backend="cuda")
     assert jitnet.matmul(np.ones((2, 3), np.float32), np.ones((3, 2), np.float32), backend="cuda")[0, 0] == 3

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from jitnet import disturbance, granted, thread_choice
+from jitnet import disturbance, granted
+from jitnet.backend import thread_choice
+from jitnet.lab.benchmark import sandbox
 from jitnet.lab.checkup import hardware
-from jitnet.lab.contest import trial
 
 
 @pytest.fixture
@@ -71,9 +72,9 @@ def test_time_that_quotas_took(grant, groups, files, seconds):
     ],
 )
 def test_memory_that_control_groups_grant(grant, groups, files):
-    everything = trial._memory()
+    everything = sandbox._memory()
     grant(groups, files)
-    assert trial._memory() == 1_000_000 < everything
+    assert sandbox._memory() == 1_000_000 < everything
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")

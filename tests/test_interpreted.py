@@ -8,7 +8,8 @@ import numba
 import numpy as np
 import pytest
 
-from jitnet.kernels import LADDERS, activation, exponential, softmax, threads, tile, update, vector
+from jitnet.compiler import intrinsics, threads
+from jitnet.kernels import LADDERS, activations, exponential, optimizers, register_tile, softmax
 from jitnet.lab import oracle
 
 BODIES = [
@@ -79,26 +80,26 @@ class Heap:
 @pytest.fixture
 def small(monkeypatch):
     """Short vectors, low and shallow tiles, small parts."""
-    monkeypatch.setattr(vector, "VECTOR_BYTES", 16)
-    for module in (activation, exponential, threads, update):
+    monkeypatch.setattr(intrinsics, "VECTOR_BYTES", 16)
+    for module in (activations, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
     monkeypatch.setattr(softmax, "NARROW_BYTES", 96)
     monkeypatch.setattr(softmax, "STRIP_BYTES", 4 * 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialised)
-    monkeypatch.setattr(tile, "stack_array", not_initialised)
+    monkeypatch.setattr(register_tile, "stack_array", not_initialised)
     for name, value in {"DEPTH": 6, "MOST_ROWS": 10, "MANY_ROWS": 13, "FAR": 80}.items():
-        monkeypatch.setattr(tile, name, value)
-    monkeypatch.setattr(tile, "STACK_BYTES", 2 * tile.VECTORS * 16)  # two rows of a panel
+        monkeypatch.setattr(register_tile, name, value)
+    monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel
     heap = Heap()
-    monkeypatch.setattr(tile, "heap_array", heap.take)
-    monkeypatch.setattr(tile, "give_back", heap.give_back)
+    monkeypatch.setattr(register_tile, "heap_array", heap.take)
+    monkeypatch.setattr(register_tile, "give_back", heap.give_back)
     return heap
 
 
 def take(monkeypatch, count):
     """From here on so many threads; with more than one, every loop is worth them."""
     monkeypatch.setattr(threads, "LEAST_FLOP", 0 if count > 1 else 1_000_000)
-    for module in (threads, tile):
+    for module in (threads, register_tile):
         monkeypatch.setattr(module, "thread_count", lambda: count)
 
 
@@ -108,7 +109,7 @@ def test_body(operation, body, small, monkeypatch):
     for count in (1, 2, 3):
         take(monkeypatch, count)
         for i, shape in enumerate(shapes_of(operation)):
-            monkeypatch.setattr(tile, "MASKS", i % 3 > 0)
+            monkeypatch.setattr(register_tile, "MASKS", i % 3 > 0)
             small.is_full = i % 4 == 0
             case = oracle.case(operation, shape, ("float64", "float64", "float32")[i % 3], seed=count)
             check(body, case, (shape, count))
@@ -173,25 +174,25 @@ def test_softmax_to_the_last_place(n, small):
         assert error_in_ulp(A, exact, np.float32) <= 2
 
 
-@pytest.mark.parametrize("f", activation.CODES.values(), ids=activation.CODES)
+@pytest.mark.parametrize("f", activations.CODES.values(), ids=activations.CODES)
 def test_activation_of_any_block(f):
     """Part of the rows and part of the columns: these numbers, and no others."""
     m, n = 4, 6
     rng = np.random.default_rng(f)
     Z, A, D = rng.standard_normal((m, n)), rng.uniform(0.1, 0.9, (m, n)) * rng.choice([-1, 1], (m, n)), np.ones((m, n))
     everywhere, slopes = Z.copy(), D.copy()
-    activation.activate(f, everywhere, 0, m, 0, n)
-    activation.times_slope(f, A, slopes, 0, m, 0, n)
+    activations.activate(f, everywhere, 0, m, 0, n)
+    activations.times_slope(f, A, slopes, 0, m, 0, n)
     for i0, i1 in ((0, 0), (0, 1), (1, 3), (2, 4), (0, 4)):
         for j0, j1 in ((0, 0), (0, 3), (1, 5), (2, 4), (3, 6), (5, 6), (0, 6)):
             block = np.s_[i0:i1, j0:j1]
             some, expected = Z.copy(), Z.copy()
             expected[block] = everywhere[block]
-            activation.activate(f, some, i0, i1, j0, j1)
+            activations.activate(f, some, i0, i1, j0, j1)
             np.testing.assert_array_equal(some, expected, err_msg=str(block))
             some, expected = D.copy(), D.copy()
             expected[block] = slopes[block]
-            activation.times_slope(f, A, some, i0, i1, j0, j1)
+            activations.times_slope(f, A, some, i0, i1, j0, j1)
             np.testing.assert_array_equal(some, expected, err_msg=str(block))
 
 
@@ -235,14 +236,14 @@ def test_when_threads_pay(monkeypatch):
 )  # fmt: skip
 def test_vector_units(features, machine, unit, monkeypatch):
     """(bytes in a register, registers) of each kind of processor."""
-    monkeypatch.setattr(vector.numba.config, "CPU_FEATURES", features)
-    monkeypatch.setattr(vector.platform, "machine", lambda: machine)
-    assert vector._vector_unit() == unit
+    monkeypatch.setattr(intrinsics.numba.config, "CPU_FEATURES", features)
+    monkeypatch.setattr(intrinsics.platform, "machine", lambda: machine)
+    assert intrinsics._vector_unit() == unit
 
 
 def test_how_work_is_cut(small, monkeypatch):
     """One thread takes all columns; several share the panels, if they can equally, or else the rows."""
-    width = tile.VECTORS * 2  # of a panel; MOST_ROWS is 10
+    width = register_tile.VECTORS * 2  # of a panel; MOST_ROWS is 10
     for count, m, n, shape, parts in (
         (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (10, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (10, 1), 0),
         (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (5, 3), 2),
@@ -250,10 +251,10 @@ def test_how_work_is_cut(small, monkeypatch):
     ):  # fmt: skip
         take(monkeypatch, count)
         C = np.empty((m, n))
-        got = tile.shape_of_a_part(C, 0)
-        assert (got, tile.number_of_parts(C, got)) == (shape, parts), (count, m, n)
+        got = register_tile.shape_of_a_part(C, 0)
+        assert (got, register_tile.number_of_parts(C, got)) == (shape, parts), (count, m, n)
         seen = np.zeros((m, n), int)
         for t in range(parts):
-            i0, i1, j0, j1 = tile.part_of(C, got, t)
+            i0, i1, j0, j1 = register_tile.part_of(C, got, t)
             seen[i0:i1, j0:j1] += 1
         assert (seen == 1).all(), (count, m, n)

@@ -9,8 +9,9 @@ import pytest
 from runs import At, make, overfit, press_ctrl_c, spiral
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Network, commands, storage
+from jitnet import SGD, Adam, Dense, Network, storage
 from jitnet.backend import CHOICES
+from jitnet.cli import commands
 from jitnet.progress import Progress
 
 
@@ -187,13 +188,13 @@ def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
 
 
 def test_only_results_that_are_not_finite_diverge(monkeypatch):
-    """A card without room for the validation samples asks for something else than a lower learning rate."""
+    """A GPU without room for the validation samples asks for something else than a lower learning rate."""
 
     def measure(*_):
-        raise jitnet.Error("the card has no room")
+        raise jitnet.Error("the GPU has no room")
 
     X, y = spiral()
     monkeypatch.setattr(Network, "measure", measure)
-    with pytest.raises(jitnet.Error, match=r"^the card has no room$") as caught:
+    with pytest.raises(jitnet.Error, match=r"^the GPU has no room$") as caught:
         Network(Dense(2, 3, "softmax"), seed=0).fit(X, y, epochs=2, validation=(X, y))
     assert type(caught.value) is jitnet.Error

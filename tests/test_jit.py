@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numba import prange
 
-from jitnet.kernels import LADDERS, SIGNATURES, jit
-from jitnet.kernels.ladders import operation, rung, yardstick
+from jitnet.compiler import jit
+from jitnet.compiler.registry import baseline, operation, rung
+from jitnet.kernels import LADDERS, SIGNATURES
 
 
 def divide(x):
@@ -111,12 +112,12 @@ def test_every_rung_is_registered_with_its_twin():
 
 
 def test_registering(monkeypatch):
-    monkeypatch.setattr("jitnet.kernels.ladders.LADDERS", ladders := {})
-    monkeypatch.setattr("jitnet.kernels.ladders.SIGNATURES", signatures := {})
+    monkeypatch.setattr("jitnet.compiler.registry.LADDERS", ladders := {})
+    monkeypatch.setattr("jitnet.compiler.registry.SIGNATURES", signatures := {})
     assert operation("T[::1]")(divide) is divide
     assert rung("divide", "filled", allocates=True)(fill) is fill
     assert rung("divide", "spread")(spread) is spread
-    assert yardstick("divide")(llvm) is llvm
+    assert baseline("divide")(llvm) is llvm
     assert signatures == {"divide": "T[::1]"}
     (ladder,) = ladders.values()
     names = ["python", "njit", "parallel", "filled", "filled_parallel", "spread", "spread_parallel", "numpy"]

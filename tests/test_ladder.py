@@ -12,8 +12,8 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import ladder, oracle, pictures
-from jitnet.lab.contest import contestants, training
+from jitnet.lab import ladder, oracle, plots
+from jitnet.lab.benchmark import candidates, training
 
 LIMITS = {
     "cpu": "a machine", "disturbed": False, "disturbed_by": [], "caches": {"L1": 1 << 15, "L2": 1 << 20},
@@ -89,7 +89,7 @@ def test_a_training_step_is_right(name, shape, dtype):
 
 
 def test_data_begin_on_a_cache_line_and_are_the_oracles():
-    _, case = contestants.prepared("gradients", "njit", np.dtype("float32"), (5, 7, 3))
+    _, case = candidates.prepared("gradients", "njit", np.dtype("float32"), (5, 7, 3))
     usual = oracle.case("gradients", (5, 7, 3), "float32")
     for here, there in zip(case.arguments, usual.arguments, strict=True):
         assert here.ctypes.data % 64 == 0
@@ -172,7 +172,7 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
     [
         (["matmull"], "did you mean 'matmul'?"),
         (["tran"], "did you mean 'train'?"),
-        (["train", "--with", "numpy:matmul"], "the rungs of train are back ends"),
+        (["train", "--with", "numpy:matmul"], "the rungs of train are backends"),
         (["matmul", "--backend", "fast"], "--backend can be cuda"),
         (["matmul", "--backend", "cuda", "--threads", "1"], "leave them out"),
         (["matmul", "--size", "5x"], "size is '5x', but must be"),
@@ -197,7 +197,7 @@ def test_training_does_not_import_the_lab():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def made_up(operation, names, on_card=False, **changes):
+def made_up(operation, names, on_gpu=False, **changes):
     """A result with figures as long as they may be."""
     shape = [100_000, 100, 1000]
     rungs = [
@@ -208,8 +208,8 @@ def made_up(operation, names, on_card=False, **changes):
         for name in names
     ]  # fmt: skip
     return {
-        "operation": operation, "shape": shape, "dtype": "float64", "threads": None if on_card else 128,
-        "unit": "GFLOP/s", "limit": None if on_card else "peak of multiply-adds", "numpy_threads": 1,
+        "operation": operation, "shape": shape, "dtype": "float64", "threads": None if on_gpu else 128,
+        "unit": "GFLOP/s", "limit": None if on_gpu else "peak of multiply-adds", "numpy_threads": 1,
         "cpu": "AMD EPYC 9654 96-Core Processor at a long name",
         "disturbed": True, "rungs": rungs, "roofline": None,
         "disturbed_by": ["other processes used 101.4 of 128 cores", "the host of this virtual machine took 12.3 cores"],
@@ -218,7 +218,7 @@ def made_up(operation, names, on_card=False, **changes):
 
 @pytest.mark.parametrize("operation", [*LADDERS, "train"])
 def test_every_ladder_fits_a_terminal(operation, tmp_path):
-    names = [*contestants.rungs_of(operation), "a/long/path/to/somebodys/kernels/my_kernels.py:my_matmul_parallel"]
+    names = [*candidates.rungs_of(operation), "a/long/path/to/somebodys/kernels/my_kernels.py:my_matmul_parallel"]
     found = made_up(operation, names)
     lines = ladder.as_text(found).splitlines()
     assert max(map(len, lines)) <= 80
@@ -228,15 +228,15 @@ def test_every_ladder_fits_a_terminal(operation, tmp_path):
     assert all(len(line[20:].split()) == 8 for line in figures), figures  # no two have grown together
 
 
-def test_the_ladder_of_the_card_fits_too():
+def test_the_ladder_of_the_gpu_fits_too():
     names = ["naive", "coalesced", "blocktile_1d", "vectorized", "tensorcore"]
-    lines = ladder.as_text(made_up("matmul", names, on_card=True)).splitlines()
+    lines = ladder.as_text(made_up("matmul", names, on_gpu=True)).splitlines()
     assert max(map(len, lines)) <= 80
     assert "128 cores" in " ".join(lines)
 
 
 def test_a_disturbed_picture_has_no_roof_and_says_why(tmp_path):
-    pictures.draw_ladder(made_up("matmul", LADDERS["matmul"]), tmp_path / "a.svg")
+    plots.draw_ladder(made_up("matmul", LADDERS["matmul"]), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     assert "Limits of this machine" not in text
     assert "of limit" not in text

@@ -68,7 +68,7 @@ def test_a_lesson_keeps_its_promises(lesson, file):
     printed, folder = lesson(int(file.stem[:2]))
     text = file.read_text(encoding="utf-8")
     lines = iter(printed.splitlines())
-    if printed.startswith("a card: "):
+    if printed.startswith("a GPU: "):
         return  # what is promised there is for machines without one
     for promise in re.findall(r"^# > (.*)$", text, re.MULTILINE):
         if X86 or not promise.startswith(ONLY_ON_X86):
@@ -328,7 +328,7 @@ def test_the_gpu_lesson_says_what_it_needs(tmp_path):
     (lesson_11,) = FOLDER.glob("11_*.py")
     result = run(lesson_11, "--out", tmp_path)
     assert result.returncode == 2
-    assert re.fullmatch(r"this lesson needs no card, but .*pip install 'jitnet\[cuda\]'.*\n", result.stderr)
+    assert re.fullmatch(r"this lesson needs no GPU, but .*pip install 'jitnet\[cuda\]'.*\n", result.stderr)
 
 
 def test_12_your_own_kernel(lesson):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from command import jitnet_command
 
-from jitnet.kernels.vector import lanes
+from jitnet.compiler.intrinsics import lanes
 from jitnet.lab import machine, probes, timing
 
 
@@ -248,8 +248,8 @@ def test_the_chain_of_the_clock(steps):
 def test_contestants_have_their_turns():
     """Everyone is called in every round, who is slow in fewer, but three times at least."""
     calls, heard = [], []
-    contestants = {"quick": lambda: calls.append("quick"), "slow": lambda: [calls.append("slow"), sum(range(300_000))]}
-    times = timing.in_turn(contestants, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))
+    candidates = {"quick": lambda: calls.append("quick"), "slow": lambda: [calls.append("slow"), sum(range(300_000))]}
+    times = timing.in_turn(candidates, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))
     assert calls.count("quick") == 2 + 6 * 2
     assert calls.count("slow") == 2 + 3 * 2
     assert times["slow"].seconds > times["quick"].seconds > 0

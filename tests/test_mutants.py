@@ -24,9 +24,9 @@ def tools():
 FEW = """
 import json, sys
 import mutants
-mutants.TESTS = {"jitnet/kernels/update.py": [["tests/test_interpreted.py", "-k", "sgd"]]}
+mutants.TESTS = {"jitnet/kernels/optimizers.py": [["tests/test_interpreted.py", "-k", "sgd"]]}
 changes = [("(grad[i] + weight", "(grad[i] - weight"), ("range(theta", "range(theta.size - 1"), ("(4 * n)", "(5 * n)")]
-found = mutants.mutants(mutants.ROOT, "jitnet/kernels/update.py")
+found = mutants.mutants(mutants.ROOT, "jitnet/kernels/optimizers.py")
 few = [m for m in found if m.function in ("sgd", "sgd_wide") for a, b in changes if a in m.before and b in m.after]
 with mutants.copies(2) as (untouched, copy):
     limits = mutants.Limits(untouched)

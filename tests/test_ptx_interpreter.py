@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from jitnet.lab.card.arithmetic import matrix_product, meaning
-from jitnet.lab.card.executing import execute
-from jitnet.lab.card.memory import Fault, GlobalMemory
-from jitnet.lab.card.program import Program
+from jitnet.lab.gpu.arithmetic import matrix_product, meaning
+from jitnet.lab.gpu.memory import Fault, GlobalMemory
+from jitnet.lab.gpu.program import Program
+from jitnet.lab.gpu.ptx_interpreter import execute
 
 ENTRY = """
 .version 9.5
@@ -284,10 +284,10 @@ def test_product_of_matrices_by_two_warps():
 @pytest.mark.parametrize("operation", ["matmul", "layer", "delta", "descend"])
 def test_a_kernel_without_one_of_its_barriers(operation):
     """Each barrier of the products is needed, and each that is missing is found."""
+    from jitnet.compiler.cuda.registry import recording
     from jitnet.kernels.cuda import LADDERS
-    from jitnet.kernels.cuda.ladders import recording
     from jitnet.lab import oracle
-    from jitnet.lab.card.compiling import ptx_of
+    from jitnet.lab.gpu.compiling import ptx_of
 
     seen = 0
     for rung in LADDERS[operation].values():

@@ -10,7 +10,7 @@ from command import jitnet_command
 
 from jitnet.kernels import LADDERS
 from jitnet.lab import report
-from jitnet.lab.contest import training
+from jitnet.lab.benchmark import training
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COMPILED = [name for name in LADDERS["matmul_tn"] if name not in ("python", "numpy")]
@@ -76,25 +76,25 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
-def test_the_card(page, page_file):
-    card = page_file[1]["chapters"][0]["card"]
-    assert page_file[1]["chapters"][1]["card"] is None  # a training step is no kernel
-    assert page.locator("#train-card").count() == 0
-    section = page.locator("#matmul_tn-card")
-    assert section.locator("tbody th").all_inner_texts() == list(card["explanations"])
-    for name, row in zip(card["explanations"], section.locator("tbody tr:first-child").all(), strict=True):
-        counts = card["explanations"][name]["counts"]
+def test_the_gpu(page, page_file):
+    gpu = page_file[1]["chapters"][0]["gpu"]
+    assert page_file[1]["chapters"][1]["gpu"] is None  # a training step is no kernel
+    assert page.locator("#train-gpu").count() == 0
+    section = page.locator("#matmul_tn-gpu")
+    assert section.locator("tbody th").all_inner_texts() == list(gpu["explanations"])
+    for name, row in zip(gpu["explanations"], section.locator("tbody tr:first-child").all(), strict=True):
+        counts = gpu["explanations"][name]["counts"]
         assert f"{counts['per_load']:.3g}" in row.inner_text().split("\t")
     assert "reuse: 0.5 multiply-adds for each number fetched" in section.locator("tbody").first.inner_text()
     assert section.locator("tbody").nth(-2).locator(".bad").count() == 0  # pipelined
-    if card["obstacle"]:
-        assert f"Not yet measured on a card: {card['obstacle']}." in section.inner_text()
+    if gpu["obstacle"]:
+        assert f"Not yet measured on a GPU: {gpu['obstacle']}." in section.inner_text()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
-def test_a_ladder_measured_on_a_card(page_file):
+def test_a_ladder_measured_on_a_gpu(page_file):
     found = json.loads(json.dumps(page_file[1]))
-    there = found["chapters"][0]["card"]
+    there = found["chapters"][0]["gpu"]
     rungs = [
         {"name": name, "seconds": 1e-3, "low": 0.9e-3, "high": 1.1e-3, "gflops": 1234.2}
         for name in there["explanations"]
@@ -102,14 +102,14 @@ def test_a_ladder_measured_on_a_card(page_file):
     there["obstacle"] = None
     there["ladder"] = {
         "operation": "matmul_tn", "shape": [48] * 3, "dtype": "float32", "threads": None, "unit": "GFLOP/s",
-        "cpu": "a card of mine", "rungs": rungs,
+        "cpu": "a GPU of mine", "rungs": rungs,
     }  # fmt: skip
     text = report.as_html(found)
-    assert "Measured: matmul_tn 48x48x48 float32, on a card of mine." in text
+    assert "Measured: matmul_tn 48x48x48 float32, on a GPU of mine." in text
     assert text.count("<td>1234</td><td>1 ms ±10%</td>") == len(rungs)
     assert "Not yet measured" not in text
-    found["chapters"][0]["card"] = None  # without numba-cuda
-    assert "on the card" not in report.as_html(found)
+    found["chapters"][0]["gpu"] = None  # without numba-cuda
+    assert "on the GPU" not in report.as_html(found)
 
 
 def test_pointing_at_a_line_lights_its_instructions_and_back(page):
@@ -244,14 +244,14 @@ def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):
     monkeypatch.setattr(report.explain.platform, "machine", lambda: "aarch64")
     for what in ("ladder.measure", "ledger.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
-    monkeypatch.setattr(report, "on_card", lambda *_: None)
+    monkeypatch.setattr(report, "on_gpu", lambda *_: None)
     (chapter,) = report.investigate(["relu"])["chapters"]
     assert chapter["explanations"] == {}
 
 
-def test_without_the_package_there_is_no_card(monkeypatch):
+def test_without_the_package_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
-    assert report.on_card("matmul") is None
+    assert report.on_gpu("matmul") is None
 
 
 @pytest.mark.parametrize(

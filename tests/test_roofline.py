@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from jitnet.lab.pictures import apart
+from jitnet.lab.plots import apart
 from jitnet.lab.roofline import roofline
 
 TIMED = {"own": False, "checked": True}

@@ -9,9 +9,10 @@ import numba
 import pytest
 
 import jitnet
-from jitnet import backend, cli, thread_choice
-from jitnet.kernels.parallel_for import WAITING
-from jitnet.thread_choice import Choice, Turns
+from jitnet import backend, cli
+from jitnet.backend import thread_choice
+from jitnet.backend.thread_choice import Choice, Turns
+from jitnet.compiler.parallel_for import WAITING
 
 SEVERAL = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 
@@ -198,7 +199,7 @@ import json, os
 seen, update = [], type(os.environ).update
 type(os.environ).update = lambda self, *a, **b: (update(self, *a, **b), seen.append(dict(os.environ)))[0]
 before = dict(os.environ)
-from jitnet.kernels.threads import thread_count
+from jitnet.compiler.threads import thread_count
 thread_count()
 during, after = seen[-1], dict(os.environ)
 print(json.dumps([during.get("GOMP_SPINCOUNT"), during.get("OMP_WAIT_POLICY"), before == after, thread_count()]))

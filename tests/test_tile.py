@@ -8,11 +8,20 @@ import sys
 import numpy as np
 import pytest
 
+from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
+from jitnet.compiler.memory import aligned
+from jitnet.compiler.simd import (
+    broadcast,
+    load,
+    masked_load,
+    masked_store,
+    prefetch,
+    store,
+    transpose_part,
+    transpose_square,
+)
 from jitnet.kernels import LADDERS
-from jitnet.kernels.buffers import aligned
-from jitnet.kernels.strip import load, load_part, prefetch, spread, store, store_part, transpose_part, transpose_square
-from jitnet.kernels.tile import DEPTH, MANY_ROWS, MOST_ROWS, ROWS, VECTORS
-from jitnet.kernels.vector import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
+from jitnet.kernels.register_tile import DEPTH, MANY_ROWS, MOST_ROWS, ROWS, VECTORS
 
 DTYPES = ["float32", "float64"]
 
@@ -96,7 +105,7 @@ def test_the_twins_in_python_do_the_same(dtype):
     """What a kernel gets from LLVM and what it gets interpreted."""
     import numba
 
-    from jitnet.kernels.jit import OPTIONS
+    from jitnet.compiler.jit import OPTIONS
 
     def body(source, target):
         n = lanes(source)
@@ -124,7 +133,7 @@ def test_memory_of_the_heap_and_its_twins(dtype):
     import numba
     from numba.core.runtime import _nrt_python, rtsys
 
-    from jitnet.kernels.jit import OPTIONS
+    from jitnet.compiler.jit import OPTIONS
 
     def body(source, target, size):
         memory = heap_array(size, source)
@@ -158,17 +167,17 @@ def test_strips_are_twins_too(vectors, dtype):
     """All that strips can do, with counts below none and above all, compiled and interpreted."""
     import numba
 
-    from jitnet.kernels.jit import OPTIONS
+    from jitnet.compiler.jit import OPTIONS
 
     def body(source, target, count):
         n = vectors * lanes(source)
         x, two = source[5], source.dtype.type(2)
-        a, part = load(source, 3, vectors), load_part(source, 7, vectors, count)
+        a, part = load(source, 3, vectors), masked_load(source, 7, vectors, count)
         prefetch(source, 0, vectors)
         store(a * part - x * a, target, 1)
-        store(spread(x, source, vectors) + two, target, n + 2)
-        store_part(part * two + a, target, 2 * n + 3, count)
-        store_part(two - a, target, 3 * n + 4, count)
+        store(broadcast(x, source, vectors) + two, target, n + 2)
+        masked_store(part * two + a, target, 2 * n + 3, count)
+        masked_store(two - a, target, 3 * n + 4, count)
 
     n = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
     source = np.random.default_rng(vectors).integers(-9, 9, 2 * n + 16).astype(dtype)
@@ -191,7 +200,7 @@ def test_part_of_a_square_is_turned_over(dtype):
     """Any number of rows and columns, compiled and interpreted: right, zeros behind, and nothing else touched."""
     import numba
 
-    from jitnet.kernels.jit import OPTIONS
+    from jitnet.compiler.jit import OPTIONS
 
     def body(source, target, rows, columns):
         transpose_part(source, 2, 19, rows, columns, target, 3, 21)

@@ -30,7 +30,7 @@ def test_learns(backend):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_a_network_goes_on_training_on_any_backend(optimizer):
-    """Each back end continues from where the one before left off; all end up within rounding of one another."""
+    """Each backend continues from where the one before left off; all end up within rounding of one another."""
     X, y = spiral()
     ends = []
     for first in ("njit", "numpy"):

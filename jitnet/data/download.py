@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import checks, progress, storage
-from ..kernels.folder import cache_folder, make_cache_folder
+from ..compiler.cache_folder import cache_folder, make_cache_folder
 from ..npz import PORTION
 from .idx import images_and_labels, read_idx
 from .split import Pair

@@ -215,7 +215,7 @@ def _check_classes(classes: list[str], table: Table) -> None:
         text = next((name for name in classes if not is_number(name)), classes[0])
         raise checks.Error(
             f"the target {target} has {len(classes)} values in {len(table.X)} rows, such as {shown(text)}: "
-            "too many for classes; if they should be numbers, mend those that are not, and use the task regression"
+            "too many for classes; if they should be numbers, fix those that are not, and use the task regression"
         )
 
 

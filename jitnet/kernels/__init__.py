@@ -18,10 +18,12 @@ The legend, for code, formulas and plots alike:
     LADDERS["matmul"]["reordered"](X, W, Z)     a rung is a function: inputs first, outputs last, returns None
 """
 
-from . import activation, batch, exponential, layer, loss, matmul, softmax, update, yardstick
-from .ladders import LADDERS, SIGNATURES
+from ..compiler.registry import LADDERS, SIGNATURES
+from . import activations, dense, exponential, gather, losses, matmul, optimizers, softmax
+
+from . import numpy_baseline  # isort: skip (last: it stands beside ladders that the others register)
 
 __all__ = [
-    "LADDERS", "SIGNATURES", "activation", "batch", "exponential", "layer", "loss", "matmul", "softmax", "update",
-    "yardstick",
+    "LADDERS", "SIGNATURES", "activations", "dense", "exponential", "gather", "losses", "matmul", "numpy_baseline",
+    "optimizers", "softmax",
 ]  # fmt: skip

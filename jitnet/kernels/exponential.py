@@ -31,12 +31,11 @@ from numba import prange
 from numba.extending import overload
 from numba.np.numpy_support import as_dtype
 
-from .jit import part_of_kernels
-from .ladders import operation, rung
-from .legend import Matrix, Vector
-from .linking import linked
-from .threads import PART, parts_of, threads_pay
-from .vector import wide, window
+from ..compiler.intrinsics import wide, window
+from ..compiler.jit import linked, part_of_kernels
+from ..compiler.registry import operation, rung
+from ..compiler.threads import PART, parts_of, threads_pay
+from ..compiler.types import Matrix, Vector
 
 
 def _through(f: Callable[[float], float], a: float, b: float, degree: int) -> list[float]:

@@ -7,12 +7,12 @@ memory, and that order is worth more than everything else the compiler can do.
 import numpy as np
 from numba import prange
 
-from .jit import part_of_kernels
-from .ladders import operation, rung
-from .legend import Matrix
-from .threads import threads_pay
-from .tile import number_of_parts, part_of, product, shape_of_a_part
-from .vector import window
+from ..compiler.intrinsics import window
+from ..compiler.jit import part_of_kernels
+from ..compiler.registry import operation, rung
+from ..compiler.threads import threads_pay
+from ..compiler.types import Matrix
+from .register_tile import number_of_parts, part_of, product, shape_of_a_part
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]")

@@ -9,13 +9,12 @@ from typing import Any
 
 from numba import prange
 
+from ..compiler.intrinsics import VECTOR_BYTES, lanes, stack_array, wide, window
+from ..compiler.jit import linked, part_of_kernels
+from ..compiler.registry import operation, rung
+from ..compiler.threads import threads_pay
+from ..compiler.types import Matrix, Vector
 from .exponential import decay
-from .jit import part_of_kernels
-from .ladders import operation, rung
-from .legend import Matrix, Vector
-from .linking import linked
-from .threads import threads_pay
-from .vector import VECTOR_BYTES, lanes, stack_array, wide, window
 
 STRIP_BYTES = 4 * VECTOR_BYTES
 

@@ -1,4 +1,4 @@
-"""What is the matter with this machine? Everything that jitnet rests on, looked at or tried, and what mends it.
+"""What is the matter with this machine? Everything that jitnet rests on, looked at or tried, and what fixes it.
 
 An examination that could abort, such as starting threads, is made in a process of its own; one that fails becomes an
 item that says so. Nothing here raises.
@@ -28,7 +28,7 @@ def examine(report: Report | None = None) -> dict[str, Any]:
     """Look at everything.
 
     Keys: healthy (nothing is wrong), wrong, notes (how many), items: a list of name, state (ok, note or wrong),
-    finding, mend (the command that mends it, or None). Wrong is what does not work or costs much speed; a note is worth
+    finding, fix (the command that fixes it, or None). Wrong is what does not work or costs much speed; a note is worth
     knowing, such as an optional package that is missing.
     """
     items: list[Item] = []
@@ -58,10 +58,10 @@ def as_text(found: dict[str, Any]) -> str:
         state = "WRONG" if item["state"] == WRONG else item["state"]
         lines.append(f"{state:7}{item['name']:{names}}{first}")
         lines += [" " * (7 + names) + line for line in more]
-        if item["mend"]:  # in one line, so that it can be copied
-            lines.append(" " * (7 + names) + f"→ {item['mend']}")
+        if item["fix"]:  # in one line, so that it can be copied
+            lines.append(" " * (7 + names) + f"→ {item['fix']}")
     wrong, notes = found["wrong"], found["notes"]
     verdict = "Nothing is wrong" if found["healthy"] else f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong"
     noted = f"; {notes} thing{'s are' if notes > 1 else ' is'} worth knowing" if notes else ""
-    commands = "; what follows → mends it" if any(item["mend"] for item in found["items"]) else ""
+    commands = "; what follows → fixes it" if any(item["fix"] for item in found["items"]) else ""
     return "\n".join([*lines, "", f"{verdict}{noted}{commands}."])

@@ -1,17 +1,17 @@
 """About how long a command takes: how much there is to do, times what one of it usually takes on an idle machine."""
 
 from ..backend import NAMES
+from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
-from ..kernels.jit import is_compiled
 from . import machine
-from .contest import training
-from .contest.contestants import PRODUCTS
+from .benchmark import training
+from .benchmark.candidates import PRODUCTS
 
 RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
 """Seconds to check and time a rung, to try a kernel in a process of its own, and to measure the limits."""
 
 COUNTED, WORTH_SAYING = 3.0, 5.0
-"""Seconds to count what a kernel for the card that is no product asks of memory; below so many, nobody is told."""
+"""Seconds to count what a kernel for the GPU that is no product asks of memory; below so many, nobody is told."""
 
 PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
 """Seconds of a process that the ledger asks about a rung, or about a step; to explain a rung, or one of the GPU."""
@@ -40,7 +40,7 @@ def of_ledger(what: str, warm: int) -> float:
 
 
 def of_count(operation: str, rungs: int) -> float:
-    """Seconds to count what so many rungs of the card ask of memory; a product takes as long as to explain it."""
+    """Seconds to count what so many rungs of the GPU ask of memory; a product takes as long as to explain it."""
     return (ON_GPU if operation in PRODUCTS else COUNTED) * rungs
 
 

@@ -22,10 +22,10 @@ from typing import Any
 import numba
 
 from .. import checks
-from ..kernels import LADDERS, vector
-from ..kernels.jit import is_compiled
+from ..compiler import intrinsics
+from ..compiler.jit import is_compiled
+from ..kernels import LADDERS
 from ..progress import Report
-from .child import command
 from .listing import KEY, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
 from .machine import check_compiling
@@ -33,6 +33,7 @@ from .machine_code import remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
 from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.verdicts import Facts, summary, verdicts
+from .worker import command
 
 _NUMBA = str(Path(numba.__file__).parent)
 _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
@@ -58,7 +59,7 @@ def explain(
     loop            file, line, last (its last line), function, source (of its first line), depth
     sources         a list of functions that are part of the loop: file, function, first (line), lines
     instructions    of the loop: text, comment (LLVM's, or what is called), file, line ("" and 0 where it has none)
-    verdicts        name, answer, good (True, False, or None for neither), evidence, cure
+    verdicts        name, answer, good (True, False, or None for neither), evidence, fix
     summary         in one sentence
     limit           arithmetic or memory, by the instructions; None where something is to be fixed first
     remarks         what LLVM said of this loop
@@ -179,7 +180,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
     loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
     kinds = answer["signature"].replace("[", " [")
     facts = Facts(
-        loop, answer["remarks"], answer["options"], 8 * vector.VECTOR_BYTES, vector.REGISTERS,
+        loop, answer["remarks"], answer["options"], 8 * intrinsics.VECTOR_BYTES, intrinsics.REGISTERS,
         "float32 [" in kinds and "float64 [" not in kinds,
     )  # fmt: skip
     found_verdicts = verdicts(facts)
@@ -191,7 +192,8 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         "target": target,
         **{key: answer[key] for key in ("name", "signature", "options", "file", "line", "cpu", "numba")},
         "vector_unit": {
-            "name": _UNITS[8 * vector.VECTOR_BYTES], "bits": 8 * vector.VECTOR_BYTES, "registers": vector.REGISTERS,
+            "name": _UNITS[8 * intrinsics.VECTOR_BYTES], "bits": 8 * intrinsics.VECTOR_BYTES,
+            "registers": intrinsics.REGISTERS,
         },
         "loop": {
             "file": file, "line": line, "last": sources.lines_of_loop(file, line)[1],

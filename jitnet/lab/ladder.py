@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import backend, checks, disturbance
-from ..kernels.threads import thread_count
+from ..compiler.threads import thread_count
 from ..progress import Report, stage
-from . import loading, machine, roofline, words
-from .contest import card, contestants, trial
-from .contest.contestants import PRODUCTS, Contestant, known, nobody, rungs_of
+from . import formatting, loading, machine, roofline
+from .benchmark import candidates, gpu, sandbox
+from .benchmark.candidates import PRODUCTS, Candidate, known, nobody, rungs_of
 from .loading import Own
 from .oracle import Shape
 from .timing import ContestantError, Timing, blas_threads, in_turn
@@ -54,7 +54,7 @@ def measure(
 
 def compare(
     operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    patience: float = trial.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
+    patience: float = sandbox.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
     tell: Callable[[str], object] = nobody,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
@@ -76,7 +76,7 @@ def compare(
     _check_own(operation, own)
     count = threads or thread_count()
     ladder = rungs_of(operation)
-    found: dict[str, Contestant] = {}
+    found: dict[str, Candidate] = {}
     # repeated updates run away, which costs no time
     with (
         backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"),
@@ -85,7 +85,7 @@ def compare(
         for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
             say = functools.partial(stage("checking", report) or nobody, done, len(own) + len(ladder))
             if name in own:
-                found[name] = contestants.yours(
+                found[name] = candidates.yours(
                     name, own[name], operation, shape, kind, count, patience, PATIENCE, say, trials
                 )
                 if found[name].fault:
@@ -93,7 +93,7 @@ def compare(
             else:
                 say(f"{operation}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
-                found[name] = contestants.rung(operation, name, shape, kind, used, PATIENCE)
+                found[name] = candidates.rung(operation, name, shape, kind, used, PATIENCE)
         times, disturbed_by = _times(found, count, report, tell)
     limits = limits or machine.limits(report=stage("limits of this machine", report))
     disturbed_by = disturbed_by or limits["disturbed_by"]
@@ -112,26 +112,26 @@ def compare(
     return result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)}
 
 
-def measure_card(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
-    """Check and time every rung of an operation on the card, in float32.
+def measure_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
+    """Check and time every rung of an operation on the GPU, in float32.
 
     The result is that of `measure`, where speedup is over the first rung, and what belongs to the processor is None:
-    threads, numpy_threads, limit, roofline, and each share_of_peak and share_of_numpy. cpu is the name of the card.
+    threads, numpy_threads, limit, roofline, and each share_of_peak and share_of_numpy. cpu is the name of the GPU.
     """
     operation = known(operation)
-    ladder = rungs_of(operation, on_card=True)
+    ladder = rungs_of(operation, on_gpu=True)
     shape = shape_of(size)
-    found: dict[str, Contestant] = {}
+    found: dict[str, Candidate] = {}
     with np.errstate(all="ignore"):
         for done, name in enumerate(ladder):
             say = functools.partial(stage("checking", report) or nobody, done, len(ladder))
             say(f"{operation}.{name} against float64")
-            found[name] = contestants.rung_of_card(operation, name, shape, PATIENCE)
+            found[name] = candidates.rung_of_gpu(operation, name, shape, PATIENCE)
         times, disturbed_by = _times(found, 1, report)
     is_product = operation in PRODUCTS
     return {
         "operation": operation, "shape": list(shape), "dtype": "float32", "threads": None,
-        "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": card.name(),
+        "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": gpu.name(),
         "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
         "roofline": None,
         "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), is_product),
@@ -143,7 +143,7 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
     if not isinstance(own, Mapping):
         raise checks.Error(f"own is {own!r}, but must be a dict of names and functions: {{'mine': my_{operation}}}")
     if own and operation == "train":
-        raise checks.Error("the rungs of train are back ends; try yours with an operation, such as matmul")
+        raise checks.Error("the rungs of train are backends; try yours with an operation, such as matmul")
     for name, function in own.items():
         if name in rungs_of(operation):
             raise checks.Error(f"{operation} has a rung {name!r} already; give yours another name")
@@ -156,7 +156,7 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
 
 
 def _times(
-    found: dict[str, Contestant], threads: int, report: Report | None, tell: Callable[[str], object] = nobody
+    found: dict[str, Candidate], threads: int, report: Report | None, tell: Callable[[str], object] = nobody
 ) -> tuple[dict[str, Timing], list[str]]:
     """Timings of all, and what disturbed them. If one of yours fails even now, the others begin again."""
     while True:
@@ -173,12 +173,12 @@ def _times(
 
 
 def _compared(
-    names: list[str], found: dict[str, Contestant], times: dict[str, Timing], limits: dict[str, Any] | None,
+    names: list[str], found: dict[str, Candidate], times: dict[str, Timing], limits: dict[str, Any] | None,
     dtype: np.dtype[Any], is_product: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """What is said of each rung, in this order. Where there is nothing to compare with, that is None."""
     rates = {name: found[name].work / times[name].seconds for name in times}
-    key = words.SPEEDS["GFLOP/s" if is_product else "GB/s"]
+    key = formatting.SPEEDS["GFLOP/s" if is_product else "GB/s"]
     rungs: list[dict[str, Any]] = []
     first = serial = names[0]
     for name in names:
@@ -205,7 +205,7 @@ def _compared(
     return rungs
 
 
-def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Contestant, is_product: bool) -> float:
+def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate, is_product: bool) -> float:
     """What this machine can do at most."""
     if is_product:
         return machine.for_threads(limits["peak"][dtype.name], who.threads)
@@ -213,7 +213,7 @@ def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Contestant, is_pro
     return roofline.moving(limits, level, who.kind, who.threads)
 
 
-def _name_of_limit(limits: dict[str, Any], who: Contestant, is_product: bool) -> str:
+def _name_of_limit(limits: dict[str, Any], who: Candidate, is_product: bool) -> str:
     if is_product:
         return "peak of multiply-adds"
     doing = {"copy": "copying", "read": "reading"}[who.kind]
@@ -231,30 +231,30 @@ def as_text(result: dict[str, Any], told: bool = False) -> str:
     on_processor = result["limit"] is not None
     head = ["time", "spread", result["unit"], f"× {first}" if len(first) < 8 else "× first", "× last"]
     lines = [
-        *words.wrapped(subject(result)), "",
-        *words.row("rung", [*head, *(["of limit", "of NumPy"] if on_processor else [])], widths, NAME),
+        *formatting.wrapped(subject(result)), "",
+        *formatting.row("rung", [*head, *(["of limit", "of NumPy"] if on_processor else [])], widths, NAME),
     ]  # fmt: skip
     for rung in result["rungs"]:
         size = "x".join(map(str, rung.get("shape", result["shape"])))
         name = rung["name"] + ("" if rung.get("shape", result["shape"]) == result["shape"] else f" ({size})")
         cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
-        lines += words.row(name, cells, widths if rung["checked"] else [32], NAME)
+        lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
     yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
     lines += [""] * any(rung["own"] for rung in result["rungs"])
-    lines += [*words.wrapped(*yours, *([] if told else faults(result))), ""]
-    return "\n".join(lines + words.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
+    lines += [*formatting.wrapped(*yours, *([] if told else faults(result))), ""]
+    return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
 
 
 def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    speed, speedup = rung[words.SPEEDS[result["unit"]]], rung["speedup"]
+    speed, speedup = rung[formatting.SPEEDS[result["unit"]]], rung["speedup"]
     cells = [
-        words.duration(rung["seconds"]), words.spread(rung["low"], rung["seconds"], rung["high"]),
+        formatting.duration(rung["seconds"]), formatting.spread(rung["low"], rung["seconds"], rung["high"]),
         f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", f"{speedup:,.1f}" if speedup < 1e5 else f"{speedup:,.0f}",
         f"{rung['gain']:.{2 if rung['gain'] < 100 else 0}f}" if rung["gain"] else "",
     ]  # fmt: skip
     if result["limit"] is None:
         return cells
-    return [*cells, words.share(rung["share_of_peak"]), f"{rung['share_of_numpy']:.2f}"]
+    return [*cells, formatting.share(rung["share_of_peak"]), f"{rung['share_of_numpy']:.2f}"]
 
 
 def _footnotes(result: dict[str, Any]) -> list[str]:
@@ -271,7 +271,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
 def subject(result: dict[str, Any]) -> str:
     """What was measured, and on what."""
     shape = "x".join(map(str, result["shape"]))
-    threads = f", {words.count(result['threads'], 'thread')}" if result["threads"] else ""
+    threads = f", {formatting.count(result['threads'], 'thread')}" if result["threads"] else ""
     return f"{result['operation']} {shape} {result['dtype']}{threads}, on {result['cpu']}"
 
 

@@ -5,18 +5,18 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import words
+from . import formatting
 from .machine_code import sources
 from .machine_code.assembly import Place
 
-WIDTH = min(100, max(words.WIDTH, shutil.get_terminal_size((100, 24)).columns))
+WIDTH = min(100, max(formatting.WIDTH, shutil.get_terminal_size((100, 24)).columns))
 NAME = 20
 SOURCE = WIDTH * 4 // 5 - 30
 LEAST = 24
 """Columns of the text: all (100, or as many as a narrower terminal has), the name of a verdict, the source beside the
 machine code, and what is left of a line of it beside a long instruction. The source is cut first."""
 
-KEY = "✓ as it should be   ✗ to be mended   · may have to be so"
+KEY = "✓ as it should be   ✗ to be fixed   · may have to be so"
 
 _PACKAGE = Path(__file__).parents[2]
 
@@ -55,18 +55,18 @@ def wrapped(text: str, head: str = "") -> list[str]:
 
 
 def judged(found: dict[str, Any]) -> list[str]:
-    """The verdicts, the summary, and each cure once."""
+    """The verdicts, the summary, and each fix once."""
     lines = []
     for verdict in found["verdicts"]:
         mark = {True: "✓", False: "✗", None: "·"}[verdict["good"]]
         lines += wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{mark} {verdict['name']}")
     lines += ["", *wrapped(found["summary"])]
-    cures: dict[str, list[str]] = {}
+    fixes: dict[str, list[str]] = {}
     for verdict in found["verdicts"]:
-        if verdict["good"] is False and verdict["cure"]:
-            cures.setdefault(verdict["cure"], []).append(verdict["name"])
-    for cure, names in cures.items():
-        lines += wrapped(cure, f"→ {names[0]}")
+        if verdict["good"] is False and verdict["fix"]:
+            fixes.setdefault(verdict["fix"], []).append(verdict["name"])
+    for fix, names in fixes.items():
+        lines += wrapped(fix, f"→ {names[0]}")
     return lines
 
 

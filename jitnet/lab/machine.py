@@ -23,12 +23,12 @@ import numpy as np
 
 from .. import checks, disturbance, storage
 from ..backend import threads
-from ..kernels.buffers import aligned
-from ..kernels.cache import SOURCES, settings
-from ..kernels.folder import cache_folder, make_cache_folder
-from ..kernels.vector import VECTOR_BYTES, lanes
+from ..compiler.cache import SOURCES, settings
+from ..compiler.cache_folder import cache_folder, make_cache_folder
+from ..compiler.intrinsics import VECTOR_BYTES, lanes
+from ..compiler.memory import aligned
 from ..progress import Report
-from . import words
+from . import formatting
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
 from .timing import time_of
 
@@ -136,10 +136,10 @@ def _measure(report: Report | None) -> dict[str, Any]:
     for count in counts:
         with threads(count):
             for dtype, by_count in peak.items():
-                next_one(f"multiply-adds, {dtype}, {words.count(count, 'thread')}")
+                next_one(f"multiply-adds, {dtype}, {formatting.count(count, 'thread')}")
                 by_count[str(count)] = _peak(dtype, count)
             for level, (size, shared) in sizes.items():
-                next_one(f"bandwidth of {level}, {words.count(count, 'thread')}")
+                next_one(f"bandwidth of {level}, {formatting.count(count, 'thread')}")
                 bandwidth[level][str(count)] = _bandwidth(size // count if shared else size, count)
     if report:
         report(total, total, "")
@@ -286,7 +286,7 @@ def rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
         yield f"multiply-adds, {dtype}, GFLOP/s", [f"{rate / 1e9:.1f}" for rate in by_count.values()]
     for level, by_count in found["bandwidth"].items():
         size = found["caches"].get(level)
-        where = f"{level} ({words.kilobytes(size)})" if size else level
+        where = f"{level} ({formatting.kilobytes(size)})" if size else level
         for kind in ("read", "write", "copy"):
             yield f"{where}, {kind}, GB/s", [f"{rates[kind] / 1e9:.1f}" for rates in by_count.values()]
 
@@ -298,7 +298,7 @@ NAME, COLUMNS = 32, 5
 def as_text(found: dict[str, Any]) -> str:
     """The same for a terminal of 80 columns."""
     counts = list(found["peak"]["float32"])
-    lines = words.wrapped(f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits")
+    lines = formatting.wrapped(f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits")
     if found["clock"]:
         lines.append(
             f"clock {found['clock'] / 1e9:.2f} GHz, {found['multiply_adds_per_cycle']:.2f} vector multiply-adds a cycle"
@@ -306,9 +306,9 @@ def as_text(found: dict[str, Any]) -> str:
     lines.append("")
     for first in range(0, len(counts), COLUMNS):  # of a large machine, several tables below one another
         for name, cells in [("threads", counts), *rows(found)]:
-            lines += words.row(name, cells[first : first + COLUMNS], [9] * COLUMNS, NAME)
+            lines += formatting.row(name, cells[first : first + COLUMNS], [9] * COLUMNS, NAME)
         lines.append("")
     said = f"measured {found['measured']}; jitnet machine --again measures anew"
     if found["disturbed"]:
         said = disturbance.sentence(found["disturbed_by"]) + " Nothing was kept: jitnet machine measures anew."
-    return "\n".join([*lines, *words.wrapped(said)])
+    return "\n".join([*lines, *formatting.wrapped(said)])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.activation import CODES
+from ..kernels.activations import CODES
 
 Array = NDArray[Any]
 Draw = Callable[..., Array]

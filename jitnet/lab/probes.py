@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from ..kernels.jit import compiled, part_of_kernels
-from ..kernels.legend import Matrix, Vector
-from ..kernels.strip import load, spread, store
-from ..kernels.vector import lanes
+from ..compiler.intrinsics import lanes
+from ..compiler.jit import compiled, part_of_kernels
+from ..compiler.simd import broadcast, load, store
+from ..compiler.types import Matrix, Vector
 
 SUMS = 12
 """Sums of the multiply-add probe. Two units with a latency of 4 are kept busy by eight; AVX2 has sixteen registers."""
@@ -24,10 +24,10 @@ STRIP = 4
 @part_of_kernels
 def multiply_adds_of_a_thread(x: Vector, out: Vector, rounds: int) -> None:
     """c ← c·a + b in twelve registers, each from another start, or LLVM would see that all are one."""
-    a, b = spread(x[0], x, 1), spread(x[1], x, 1)
-    c0, c1, c2, c3 = spread(x[2], x, 1), spread(x[3], x, 1), spread(x[4], x, 1), spread(x[5], x, 1)
-    c4, c5, c6, c7 = spread(x[6], x, 1), spread(x[7], x, 1), spread(x[8], x, 1), spread(x[9], x, 1)
-    c8, c9, c10, c11 = spread(x[10], x, 1), spread(x[11], x, 1), spread(x[12], x, 1), spread(x[13], x, 1)
+    a, b = broadcast(x[0], x, 1), broadcast(x[1], x, 1)
+    c0, c1, c2, c3 = broadcast(x[2], x, 1), broadcast(x[3], x, 1), broadcast(x[4], x, 1), broadcast(x[5], x, 1)
+    c4, c5, c6, c7 = broadcast(x[6], x, 1), broadcast(x[7], x, 1), broadcast(x[8], x, 1), broadcast(x[9], x, 1)
+    c8, c9, c10, c11 = broadcast(x[10], x, 1), broadcast(x[11], x, 1), broadcast(x[12], x, 1), broadcast(x[13], x, 1)
     for _ in range(rounds):
         c0, c1, c2, c3 = c0 * a + b, c1 * a + b, c2 * a + b, c3 * a + b
         c4, c5, c6, c7 = c4 * a + b, c5 * a + b, c6 * a + b, c7 * a + b
@@ -56,7 +56,7 @@ def dependent_steps(state: Vector, rounds: int) -> None:
 def read_by_a_thread(memory: Vector, times: int) -> None:
     """Adds up all numbers, `times` times over: eight sums, so that nothing waits but for memory."""
     step = STRIP * lanes(memory)
-    even = odd = spread(memory.dtype.type(0), memory, STRIP)
+    even = odd = broadcast(memory.dtype.type(0), memory, STRIP)
     for _ in range(times):
         for k in range(0, memory.size, 2 * step):
             even = even + load(memory, k, STRIP)
@@ -67,7 +67,7 @@ def read_by_a_thread(memory: Vector, times: int) -> None:
 @part_of_kernels
 def write_by_a_thread(memory: Vector, times: int) -> None:
     for t in range(times):
-        numbers = spread(memory.dtype.type(t), memory, STRIP)
+        numbers = broadcast(memory.dtype.type(t), memory, STRIP)
         for k in range(0, memory.size, STRIP * lanes(memory)):
             store(numbers, memory, k)
 

@@ -17,14 +17,15 @@ import llvmlite
 import numba
 import numpy as np
 
-from .. import __version__, backend, checks, disturbance, gpu, storage
+from .. import __version__, backend, checks, disturbance, storage
+from ..backend import cuda
 from ..kernels import LADDERS
 from ..progress import Report, stage
-from . import explain, ladder, ledger, machine
-from .contest.contestants import known
+from . import compile_cost, explain, ladder, machine
+from .benchmark.candidates import known
+from .formatting import SPEEDS, count, duration, nothing_to_fix, share, spread
 from .listing import short
 from .page.charts import roofline_places
-from .words import SPEEDS, count, duration, nothing_to_fix, share, spread
 
 PAGE = Path(__file__).parent / "page"
 NOT_COMPILED = ("python", "numpy")
@@ -44,8 +45,8 @@ def investigate(
     """All that the page shows, as one JSON object.
 
     Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
-    of it; there are none for a training step, and on machines that it cannot read), ledger (of `ledger.account`), card
-    (of `on_card`); versions, date.
+    of it; there are none for a training step, and on machines that it cannot read), ledger (of `ledger.account`), gpu
+    (of `on_gpu`); versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
     ladder.shape_of(size)  # what is wrong is told before anything is measured
@@ -59,10 +60,10 @@ def investigate(
         names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED and explain.is_readable()]
         requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
         explained = explain.explain_all(requests, stage("explaining", in_chapter)) if requests else []
-        costs = ledger.account(operation, dtype=dtype, report=stage("ledger", in_chapter))
+        costs = compile_cost.account(operation, dtype=dtype, report=stage("ledger", in_chapter))
         chapters.append({
             "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs,
-            "card": on_card(operation, size, stage("the card", in_chapter)),
+            "gpu": on_gpu(operation, size, stage("the GPU", in_chapter)),
         })  # fmt: skip
     return {
         "machine": limits, "chapters": chapters, "date": datetime.date.today().isoformat(),
@@ -73,21 +74,21 @@ def investigate(
     }  # fmt: skip
 
 
-def on_card(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any] | None:
-    """What is known of an operation on the card; None if it has no kernels there, or nothing compiles them.
+def on_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any] | None:
+    """What is known of an operation on the GPU; None if it has no kernels there, or nothing compiles them.
 
-    Keys: explanations (rung -> what `card.explaining.explain` says of it, for the card at hand or else for 9.0), ladder
-    (of `ladder.measure_card`; None where there is no card), obstacle (why there is none, or None).
+    Keys: explanations (rung -> what `gpu.explaining.explain` says of it, for the GPU at hand or else for 9.0), ladder
+    (of `ladder.measure_gpu`; None where there is no GPU), obstacle (why there is none, or None).
     """
     if importlib.util.find_spec("numba_cuda") is None:
         return None
     from ..kernels.cuda import LADDERS as KERNELS
-    from .card import explaining
-    from .card.running import CAPABILITY
+    from .gpu import explaining
+    from .gpu.running import CAPABILITY
 
     if operation not in KERNELS or explaining.obstacle():
         return None
-    obstacle = gpu.obstacle()
+    obstacle = cuda.obstacle()
     capability = CAPABILITY if obstacle else explaining.at_hand()
     return {
         "explanations": {
@@ -95,13 +96,13 @@ def on_card(operation: str, size: str | int = 512, report: Report | None = None)
             for name, rung in KERNELS[operation].items()
             if rung.capability <= capability
         },
-        "ladder": None if obstacle else ladder.measure_card(operation, size, report),
+        "ladder": None if obstacle else ladder.measure_gpu(operation, size, report),
         "obstacle": obstacle,
     }
 
 
-def rungs_on_card(operations: Sequence[str]) -> int:
-    """How many rungs of the card a report on these operations explains."""
+def rungs_on_gpu(operations: Sequence[str]) -> int:
+    """How many rungs of the GPU a report on these operations explains."""
     if importlib.util.find_spec("numba_cuda") is None:
         return 0
     from ..kernels.cuda import LADDERS as KERNELS
@@ -168,15 +169,16 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
         "threads": count(threads, "thread"), "several": threads > 1,
         "limit": result["limit"], "rungs": rungs, "disturbed": disturbance.sentence(result["disturbed_by"]),
         "ledger": {
-            "subject": ledger.subject(costs), "unit": ledger.unit_of(costs), "table": ledger.table(costs),
+            "subject": compile_cost.subject(costs), "unit": compile_cost.unit_of(costs),
+            "table": compile_cost.table(costs),
             "disturbed": disturbance.sentence(costs["disturbed_by"]),
         },
-        "card": _card(chapter["card"]) if chapter["card"] else None,
+        "gpu": _gpu(chapter["gpu"]) if chapter["gpu"] else None,
     }  # fmt: skip
 
 
-def _card(found: dict[str, Any]) -> dict[str, Any]:
-    """The rungs of the card as rows of a table, with their speed if there was a card."""
+def _gpu(found: dict[str, Any]) -> dict[str, Any]:
+    """The rungs of the GPU as rows of a table, with their speed if there was a GPU."""
     measured = found["ladder"]
     names = ["registers", "spilled", "shared", "warps", "limited by", "multiply-adds a load", "bytes sent", "useful"]
     if measured:

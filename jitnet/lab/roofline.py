@@ -15,8 +15,8 @@ architectures", Communications of the ACM 52 (2009).
 from itertools import accumulate
 from typing import Any
 
+from .formatting import SPEEDS
 from .machine import for_threads, rooms
-from .words import SPEEDS
 
 Roof = dict[str, Any]
 

@@ -1,6 +1,6 @@
-"""Timing: contestants have their turns one after the other, so that a noisy minute strikes all of them.
+"""Timing: candidates have their turns one after the other, so that a noisy minute strikes all of them.
 
-Machines are noisy: a neighbour, the clock frequency, a scheduler. In every round each contestant has its turn, for
+Machines are noisy: a neighbour, the clock frequency, a scheduler. In every round each candidate has its turn, for
 about the same short time; what counts is the median over the rounds, and the quartiles say how far to trust it.
 """
 
@@ -32,7 +32,7 @@ class Elsewhere:
 
 
 class ContestantError(Exception):
-    """A contestant raised an exception, the cause of this one."""
+    """A candidate raised an exception, the cause of this one."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -50,7 +50,7 @@ class Timing:
 
 
 def in_turn(
-    contestants: dict[str, Call],
+    candidates: dict[str, Call],
     rounds: int = 9,
     seconds: float = 0.02,
     most: float = 2.0,
@@ -59,19 +59,19 @@ def in_turn(
     """Time everyone. A turn is as many calls as fit in `seconds`, at least one.
 
     Who needs more than `most` seconds for all rounds has fewer turns, but at least three, spread over the run.
-    `report` hears (rounds done, rounds, contestant). `ContestantError` tells who raised an exception.
+    `report` hears (rounds done, rounds, candidate). `ContestantError` tells who raised an exception.
     """
     calls, every = {}, {}
-    for name, call in contestants.items():
+    for name, call in candidates.items():
         with _blaming(name):
             call()  # what happens once, happens here: pages, caches, compilation
             once = max(time_of(call, 1), 1e-7)
         calls[name] = max(1, int(seconds / once))
         turns = max(3, min(rounds, math.floor(min(most / (calls[name] * once), rounds))))
         every[name] = max(1, rounds // turns)
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds):
-        for name, call in contestants.items():
+        for name, call in candidates.items():
             if turn % every[name] == 0:
                 if report:
                     report(turn, rounds, name)

@@ -31,9 +31,10 @@ import numpy as np
 
 import jitnet
 from jitnet import cli, storage
+from jitnet.compiler import jit
+from jitnet.compiler.cache_folder import keep
 from jitnet.data import Recipe, read_idx, read_table
-from jitnet.kernels import LADDERS, jit
-from jitnet.kernels.folder import keep
+from jitnet.kernels import LADDERS
 from jitnet.lab import machine
 
 GIB = 1 << 30

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 import jitnet
 from jitnet import backend, cli, storage
-from jitnet.kernels import folder as kept_files
+from jitnet.compiler import cache_folder as kept_files
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUSES = {

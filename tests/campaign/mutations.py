@@ -224,7 +224,7 @@ class _Finder(ast.NodeVisitor):
                 self.put(start, end, self.text(right) + gap + self.text(left))
         if name in ("min", "max") and isinstance(node.func, ast.Name):
             self.put(*self.at(node.func), "max" if name == "min" else "min")
-        if self.kernel and name in ("load_part", "store_part") and isinstance(node.func, ast.Name):
+        if self.kernel and name in ("masked_load", "masked_store") and isinstance(node.func, ast.Name):
             self.put(self.at(node.func)[0], self.at(arguments[-1])[1], self.whole(node, name.removesuffix("_part")))
         if self.kernel and name in ("range", "prange"):
             self.off_by_one(arguments)

@@ -1,15 +1,17 @@
-"""The same operations on the card, under the same names: kernels that say what one thread does, compiled by Numba.
+"""The same operations on the GPU, under the same names: kernels that say what one thread does, compiled by Numba.
 
-A card runs a kernel as blocks of threads. Threads of a block share a small, fast memory and can wait for one another
+A GPU runs a kernel as blocks of threads. Threads of a block share a small, fast memory and can wait for one another
 (`syncthreads`); 32 of them, a warp, run in step. Global memory is large and far: what counts is how often a number is
 read from it, and whether neighbours in a warp read neighbours in memory, which costs them one trip together.
 
-    LADDERS["matmul"]["shared"](X, W, Z)     as on the CPU; arrays of NumPy are copied to the card and back
+    LADDERS["matmul"]["shared"](X, W, Z)     as on the CPU; arrays of NumPy are copied to the GPU and back
 
-All in float32. The letters are those of `jitnet.kernels`. Importing this needs the package numba-cuda, and no card.
+All in float32. The letters are those of `jitnet.kernels`. Importing this needs the package numba-cuda, and no GPU.
 """
 
-from . import activation, batch, clock, layer, loss, matmul, softmax, tensorcore, update
-from .ladders import LADDERS
+from ...compiler.cuda.registry import LADDERS
+from . import activations, clock, dense, gather, losses, matmul, optimizers, softmax, tensorcore
 
-__all__ = ["LADDERS", "activation", "batch", "clock", "layer", "loss", "matmul", "softmax", "tensorcore", "update"]
+__all__ = [
+    "LADDERS", "activations", "clock", "dense", "gather", "losses", "matmul", "optimizers", "softmax", "tensorcore",
+]  # fmt: skip

@@ -1,17 +1,17 @@
-"""Kernels of a recorded step: what changes from one step to the next, they look up on the card.
+"""Kernels of a recorded step: what changes from one step to the next, they look up on the GPU.
 
 A training step is recorded once, as a list of launches, and then repeated; so no launch can be told how far training
-has come. The card keeps that itself, in `clock`: three whole numbers, that `tick` moves on at the end of each step.
+has come. The GPU keeps that itself, in `clock`: three whole numbers, that `tick` moves on at the end of each step.
 """
 
-from ..legend import Matrix, Vector
-from .batch import copy_sample
-from .device import block, cuda, thread
+from ...compiler.cuda.device import block, cuda, thread
+from ...compiler.cuda.registry import FLOAT, INT, INTS, MATRIX, VECTOR, Launch
+from ...compiler.types import Matrix, Vector
 from .elements import THREADS as THREADS_OF_ELEMENTS
 from .elements import one_thread_each
-from .ladders import FLOAT, INT, INTS, MATRIX, VECTOR, Launch
+from .gather import copy_sample
+from .optimizers import adam_at
 from .rows import THREADS, one_block_a_row
-from .update import adam_at
 
 IN_ORDER, IN_EPOCH, STEP = range(3)
 """clock[...]: samples seen of those that `order` names, samples seen in this epoch, steps made in this epoch."""
@@ -38,7 +38,7 @@ def adam_next(
 def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -> None:
     """Keep the losses of this batch with those of the epoch, and move the clock on. One block.
 
-    `portion` is how many samples are on the card at a time: after so many, `order` begins anew.
+    `portion` is how many samples are on the GPU at a time: after so many, `order` begins anew.
     """
     start, m = clock[IN_EPOCH], losses.size
     i = thread()

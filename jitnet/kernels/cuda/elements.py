@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from .device import SIMULATED
-from .ladders import VECTOR, Kernel, Launch, rung
+from ...compiler.cuda.device import SIMULATED
+from ...compiler.cuda.registry import VECTOR, Kernel, Launch, rung
 
 THREADS = 32 if SIMULATED else 256
 

@@ -1,7 +1,7 @@
-"""The three products of training on the card, from the kernel that says what is meant to the one that is fast.
+"""The three products of training on the GPU, from the kernel that says what is meant to the one that is fast.
 
-A card has arithmetic to spare; what it lacks is time to fetch numbers. So every rung computes the same sums, in the
-same order, and saves trips to memory: first to the card's own, then to the memory that a block shares. The figures in
+A GPU has arithmetic to spare; what it lacks is time to fetch numbers. So every rung computes the same sums, in the
+same order, and saves trips to memory: first to the GPU's own, then to the memory that a block shares. The figures in
 the comments are those for X·W.
 
     C = A·B, C (m, n), A (m, k), B (k, n), float32. A thread keeps its sums in registers to the end.
@@ -12,11 +12,11 @@ from typing import Any
 
 from numba import float32
 
-from ..legend import Matrix
-from .device import ALIGNMENT, SIMULATED, cuda, thread, transposed
-from .ladders import MATRIX, TRANSPOSED, Kernel, Launch, rung
+from ...compiler.cuda.device import ALIGNMENT, SIMULATED, cuda, thread, transposed
+from ...compiler.cuda.float4 import load4
+from ...compiler.cuda.registry import MATRIX, TRANSPOSED, Kernel, Launch, rung
+from ...compiler.types import Matrix
 from .pipelined import ThreeSizes
-from .quads import load4
 from .tiles import copy_quads, copy_tile, corner, number_of_tiles
 from .warptile import TILE, WarpTile
 
@@ -29,13 +29,13 @@ PRODUCTS = {
 
 
 def product_rung(
-    name: str, threads: int, height: int, width: int, at_once: int = 1, **special: Any
+    name: str, threads: int, height: int, width: int, min_blocks_per_sm: int = 1, **special: Any
 ) -> Callable[[Kernel], Kernel]:
     """Register a kernel for C = A·B, with blocks that compute so large a tile, as a rung of all three products."""
 
     def register(body: Kernel) -> Kernel:
         for operation, (types, _) in PRODUCTS.items():
-            launch = Launch(body, types, threads, lambda A, B, C: number_of_tiles(height, width, C), at_once)
+            launch = Launch(body, types, threads, lambda A, B, C: number_of_tiles(height, width, C), min_blocks_per_sm)
             _register(operation, name, launch, launch, doc=body.__doc__, **special)
         return body
 
@@ -56,7 +56,7 @@ SIDE = 4 if SIMULATED else 32
 """Rows and columns of a tile of C whose threads compute one number each."""
 
 
-@product_rung("naive", SIDE * SIDE, SIDE, SIDE, at_once=2)
+@product_rung("naive", SIDE * SIDE, SIDE, SIDE, min_blocks_per_sm=2)
 def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
     """One thread for each number of C; neighbours in a warp have neighbouring rows.
 
@@ -74,7 +74,7 @@ def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
         C[i, j] = total
 
 
-@product_rung("coalesced", SIDE * SIDE, SIDE, SIDE, at_once=2)
+@product_rung("coalesced", SIDE * SIDE, SIDE, SIDE, min_blocks_per_sm=2)
 def coalesced(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but neighbours in a warp have neighbouring columns.
 
@@ -96,7 +96,7 @@ PADDED = SIDE + 1
 """A column of a tile in shared memory then lies in 32 different banks, and is written in one go."""
 
 
-@product_rung("shared", SIDE * SIDE, SIDE, SIDE, at_once=2)
+@product_rung("shared", SIDE * SIDE, SIDE, SIDE, min_blocks_per_sm=2)
 def shared(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but the block first copies tiles of A and B, 32 × 32, into memory that it shares.
 
@@ -129,7 +129,7 @@ EDGE = 8 if SIMULATED else 64
 EDGE_PADDED = EDGE + 4
 
 
-@product_rung("blocktile_1d", EDGE * EDGE // ROWS, EDGE, EDGE, at_once=2)
+@product_rung("blocktile_1d", EDGE * EDGE // ROWS, EDGE, EDGE, min_blocks_per_sm=2)
 def blocktile_1d(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but a thread computes 8 numbers of a column, and the tile of C is 64 × 64.
 
@@ -174,7 +174,7 @@ QUADS = PATCH // 4
 THREADS = (BLOCK // PATCH) ** 2
 
 
-@product_rung("blocktile_2d", THREADS, BLOCK, BLOCK, at_once=2)
+@product_rung("blocktile_2d", THREADS, BLOCK, BLOCK, min_blocks_per_sm=2)
 def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but a thread computes a patch of 8 × 8, and the tile of C is 128 × 128.
 
@@ -208,7 +208,7 @@ def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
                 C[i0 + i + r, j0 + j + c] = sums[r * PATCH + c]
 
 
-@product_rung("vectorized", THREADS, BLOCK, BLOCK, at_once=2)
+@product_rung("vectorized", THREADS, BLOCK, BLOCK, min_blocks_per_sm=2)
 def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but four numbers at a time: loads of 128 bits, where the rows of A and B allow it.
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from numba import float32
 
-from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, natural, thread
-from .ladders import Kernel, Launch
-from .quads import by_rows, in_quads, load4, store4
+from ...compiler.cuda.device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread, unsigned
+from ...compiler.cuda.float4 import by_rows, in_quads, load4, store4
+from ...compiler.cuda.registry import Kernel, Launch
 from .tiles import copy_quads, number_of_tiles, place_of_quad, put, quad_of
 from .warptile import WarpTile, add_term_of, put_sums_of
 
@@ -49,7 +49,7 @@ def copies(rows: int, columns: int, threads: int) -> tuple[int, Any, Any]:
         elif inside:
             for s in range(quads):
                 r, c = place_of_quad(A, rows, columns, s * threads + thread())
-                i, j = natural(r0 + r), natural(c0 + c)
+                i, j = unsigned(r0 + r), unsigned(c0 + c)
                 for n in range(4):
                     held[4 * s + n] = A[i, j + n] if by_rows(A) else A[i + n, j]
         else:
@@ -224,8 +224,10 @@ class ThreeSizes:
 
     @staticmethod
     def _launch(kernel_with: Callable[[WarpTile], Kernel], types: list[str], tile: WarpTile) -> Launch:
-        at_once = {LARGE: 2, MEDIUM: 4, SMALL: 4}[tile]
-        return Launch(kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile), at_once)
+        min_blocks_per_sm = {LARGE: 2, MEDIUM: 4, SMALL: 4}[tile]
+        return Launch(
+            kernel_with(tile), types, tile.threads, functools.partial(_tiles_of_last, tile), min_blocks_per_sm
+        )
 
     def __call__(self, *arguments: Any) -> None:
         sizes = (LARGE, MEDIUM)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .device import SIMULATED, cuda, device, thread
+from ...compiler.cuda.device import SIMULATED, cuda, device, thread
 
 THREADS = 4 if SIMULATED else 128
 

@@ -1,12 +1,12 @@
-"""Softmax on the card, beside its derivative: one block a sample."""
+"""Softmax on the GPU, beside its derivative: one block a sample."""
 
 import math
 
 from numba import float32
 
-from ..legend import Matrix
-from .device import block, cuda, thread
-from .ladders import MATRIX, Launch, rung
+from ...compiler.cuda.device import block, cuda, thread
+from ...compiler.cuda.registry import MATRIX, Launch, rung
+from ...compiler.types import Matrix
 from .rows import THREADS, block_max, block_sum, one_block_a_row
 
 

@@ -1,4 +1,4 @@
-"""A product by the card's units for matrices: other arithmetic, and so a rung of its own that no back end trains with.
+"""A product by the GPU's units for matrices: other arithmetic, and so a rung of its own that no backend trains with.
 
 The units multiply TF32: float32 with 10 bits behind the point instead of 23, rounded before the product; sums are
 float32. A result is off by some thousandth of its terms, where the other rungs are off by some ten-millionth. A warp
@@ -13,8 +13,8 @@ import numpy as np
 from llvmlite import ir
 from numba import float32, int32
 
-from ..legend import Matrix
-from .device import ALIGNMENT, SIMULATED, WARP, cuda, thread
+from ...compiler.cuda.device import ALIGNMENT, SIMULATED, WARP, cuda, thread
+from ...compiler.types import Matrix
 from .matmul import product_rung
 from .tiles import copy_quads, corner
 
@@ -81,7 +81,7 @@ PADDED = BLOCK + 8
 SUMS = 32
 
 
-@product_rung("tensorcore", THREADS, BLOCK, BLOCK, at_once=3, eps=TF32, capability=(8, 0))
+@product_rung("tensorcore", THREADS, BLOCK, BLOCK, min_blocks_per_sm=3, eps=TF32, capability=(8, 0))
 def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like `warptile`, but in TF32 by matrix units: four warps, each 32 × 32 numbers of C. NOT float32 arithmetic.
 

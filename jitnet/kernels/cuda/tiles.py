@@ -7,9 +7,9 @@ depends on the order is which threads load which numbers: neighbours in a warp m
 
 from numba import float32
 
-from ..legend import Matrix
-from .device import block, device, natural, thread
-from .quads import by_rows, in_quads, load4, store4
+from ...compiler.cuda.device import block, device, thread, unsigned
+from ...compiler.cuda.float4 import by_rows, in_quads, load4, store4
+from ...compiler.types import Matrix
 
 
 def number_of_tiles(height: int, width: int, C: Matrix) -> int:
@@ -21,7 +21,7 @@ def number_of_tiles(height: int, width: int, C: Matrix) -> int:
 @device
 def corner(C, height, width):
     """Row and column of C where the tile of this block begins. Tiles are numbered row by row."""
-    across = natural((C.shape[1] + width - 1) // width)
+    across = unsigned((C.shape[1] + width - 1) // width)
     return block() // across * height, block() % across * width
 
 
@@ -34,7 +34,7 @@ def copy_tile(A, r0, c0, rows, columns, tile, threads):
             r, c = number // columns, number % columns
         else:
             r, c = number % rows, number // rows
-        i, j = natural(r0 + r), natural(c0 + c)
+        i, j = unsigned(r0 + r), unsigned(c0 + c)
         inside = i < A.shape[0] and j < A.shape[1]
         tile[r, c] = A[i, j] if inside else float32(0)
 

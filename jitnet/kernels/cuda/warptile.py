@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from numba import float32
 
-from .device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread
-from .quads import load4
+from ...compiler.cuda.device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread
+from ...compiler.cuda.float4 import load4
 from .tiles import copy_quads, put
 
 

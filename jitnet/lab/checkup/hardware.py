@@ -18,13 +18,13 @@ from numba import prange
 from numba.np.ufunc.parallel import get_thread_id
 
 from ... import disturbance
-from ...kernels.jit import compiled, is_compiled
-from ...kernels.legend import Vector
-from ...kernels.strip import load, spread, store
-from ...kernels.threads import thread_count
-from ...kernels.vector import lanes
-from ...thread_choice import cpus
-from ..child import NoAnswerError, ask
+from ...backend.thread_choice import cpus
+from ...compiler.intrinsics import lanes
+from ...compiler.jit import compiled, is_compiled
+from ...compiler.simd import broadcast, load, store
+from ...compiler.threads import thread_count
+from ...compiler.types import Vector
+from ..worker import NoAnswerError, ask
 from .items import NOTE, OK, WRONG, Item, export, pip_install, unset
 from .settings import NARROWING, OF_THREADS, that_are_set
 from .versions import installed
@@ -53,20 +53,20 @@ def examine_compiler() -> Iterator[Item]:
         environment = {"JITNET_CACHE_DIR": folder, "NUMBA_THREADING_LAYER": "workqueue"}
         found = ask(compile_loops, environment=environment, seconds=SECONDS)
     blamed = that_are_set(NARROWING)
-    mend = unset(*blamed) if blamed else None
+    fix = unset(*blamed) if blamed else None
     if not found["right"]:
         yield Item(
-            "compiler", WRONG, "a small compiled loop gives wrong numbers", mend or pip_install("numba", anew=True)
+            "compiler", WRONG, "a small compiled loop gives wrong numbers", fix or pip_install("numba", anew=True)
         )
     elif not found["compiled"]:
-        yield Item("compiler", WRONG, "nothing is compiled: the interpreter runs every loop", mend)
+        yield Item("compiler", WRONG, "nothing is compiled: the interpreter runs every loop", fix)
         return
     else:
         yield Item("compiler", OK, f"two small loops compiled in {found['seconds']:.2f} s, and give the right numbers")
     loop, strip = found["loop"], found["strip"]
     widths = f"a plain loop works on {_bits(loop)}, the kernels' strips on {_bits(strip)}, by their assembly"
     if min(loop, strip) < unit and blamed:
-        yield Item("vector width", WRONG, f"{widths}; {_bits(unit)} would do ({', '.join(blamed)})", mend)
+        yield Item("vector width", WRONG, f"{widths}; {_bits(unit)} would do ({', '.join(blamed)})", fix)
     elif strip < unit:
         yield Item("vector width", NOTE, f"{widths}, though the unit has {unit}")
     else:
@@ -85,7 +85,7 @@ def axpy(a: float, x: Vector, y: Vector) -> None:
 
 def axpy_of_a_strip(a: float, x: Vector, y: Vector) -> None:
     """y ← a·x + y for as many numbers as fill one register, as the kernels do it."""
-    store(load(x, 0, 1) * spread(a, x, 1) + load(y, 0, 1), y, 0)
+    store(load(x, 0, 1) * broadcast(a, x, 1) + load(y, 0, 1), y, 0)
 
 
 def compile_loops() -> dict[str, Any]:
@@ -119,12 +119,12 @@ def vector_bits(assembly: str) -> int:
 def examine_threads() -> Iterator[Item]:
     """A parallel loop in a process of its own, since threads that cannot start may abort it: who took part?"""
     blamed = that_are_set(OF_THREADS)
-    mend = unset(*blamed) if blamed else None
+    fix = unset(*blamed) if blamed else None
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = ask(start_threads, environment={"JITNET_CACHE_DIR": folder}, seconds=SECONDS)
         except NoAnswerError as error:
-            yield Item("threads", WRONG, f"a parallel loop does not run: {error}", mend)
+            yield Item("threads", WRONG, f"a parallel loop does not run: {error}", fix)
             return
     if not found["compiled"]:
         yield Item("threads", NOTE, "not tried, since nothing is compiled")
@@ -133,7 +133,7 @@ def examine_threads() -> Iterator[Item]:
     cores, chosen = cpus(), "NUMBA_NUM_THREADS"
     if seen < count:
         limits = f" ({', '.join(blamed)})" if blamed else ""
-        yield Item("threads", WRONG, f"{seen} of {count} threads take part in a parallel loop{limits}", mend)
+        yield Item("threads", WRONG, f"{seen} of {count} threads take part in a parallel loop{limits}", fix)
     elif count != cores:
         what = "so cores stay idle" if count < cores else "so threads wait for one another"
         by_whom, change = (
@@ -144,7 +144,7 @@ def examine_threads() -> Iterator[Item]:
         yield Item("threads", OK, f"{count} take part in a parallel loop, one for each usable core")
     if layer == "workqueue":
         found = "workqueue: runs one parallel loop at a time; those of other Python threads get one thread meanwhile"
-        yield Item("threading layer", NOTE, found, mend or _better_layer())
+        yield Item("threading layer", NOTE, found, fix or _better_layer())
     else:
         yield Item("threading layer", OK, layer)
 
@@ -181,14 +181,14 @@ def examine_load() -> Iterator[Item]:
     yield Item("load", NOTE if watch.reasons else OK, disturbance.sentence(watch.reasons) or "the cores are free")
 
 
-CARDS = Path("/sys/bus/pci/devices")
+GPUS = Path("/sys/bus/pci/devices")
 
 NVIDIA = "0x10de"
 """NVIDIA's number among the makers of PCI cards."""
 
 
 def examine_gpu() -> Iterator[Item]:
-    """CUDA takes three things: a package, a driver, and a card."""
+    """CUDA takes three things: a package, a driver, and a GPU."""
     found = ask(ask_driver, seconds=SECONDS)
     release = found["version"] or 0  # 12040 is CUDA 12.4
     version = installed("numba-cuda")
@@ -197,28 +197,28 @@ def examine_gpu() -> Iterator[Item]:
     else:
         package = "numba-cuda[cu12]" if 0 < release < 13000 else "numba-cuda[cu13]"
         yield Item("CUDA package", NOTE, "numba-cuda (kernels on an NVIDIA GPU) is missing", pip_install(package))
-    card = bool(found["devices"]) or _has_card()
+    gpu = bool(found["devices"]) or _has_gpu()
     if found["library"] is None:
-        what = "no driver (libcuda)" + ("; it comes with a card, and none was found" if not card else "")
-        yield Item("CUDA driver", NOTE, what, _get_driver() if card else None)
-    elif found["fault"] and card:
+        what = "no driver (libcuda)" + ("; it comes with a GPU, and none was found" if not gpu else "")
+        yield Item("CUDA driver", NOTE, what, _get_driver() if gpu else None)
+    elif found["fault"] and gpu:
         yield Item("CUDA driver", WRONG, f"{found['library']} does not start: error {found['fault']}", _get_driver())
     else:
         yield Item("CUDA driver", OK, f"for CUDA {release // 1000}.{release % 1000 // 10}")
     if found["devices"]:
         yield Item("CUDA device", OK, ", ".join(found["devices"]))
-    elif card:
-        yield Item("CUDA device", NOTE, "there is an NVIDIA card, but without its driver it cannot be used")
+    elif gpu:
+        yield Item("CUDA device", NOTE, "there is an NVIDIA gpu, but without its driver it cannot be used")
     elif os.environ.get("CUDA_VISIBLE_DEVICES") is not None and found["library"]:
         hidden = f"CUDA_VISIBLE_DEVICES is {os.environ['CUDA_VISIBLE_DEVICES']!r}, and no device is left"
         yield Item("CUDA device", NOTE, hidden, unset("CUDA_VISIBLE_DEVICES"))
     else:
-        yield Item("CUDA device", NOTE, "no NVIDIA card was found; kernels run on the processor")
+        yield Item("CUDA device", NOTE, "no NVIDIA gpu was found; kernels run on the processor")
 
 
-def _has_card() -> bool:
+def _has_gpu() -> bool:
     """An NVIDIA display card or accelerator (PCI class 03) on the bus; Linux says so without a driver."""
-    for device in CARDS.glob("*"):
+    for device in GPUS.glob("*"):
         try:
             if (device / "vendor").read_text().strip() == NVIDIA and (device / "class").read_text().startswith("0x03"):
                 return True

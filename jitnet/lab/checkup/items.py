@@ -1,4 +1,4 @@
-"""What an examination finds, and the commands that mend it, in the words of this machine's shell and Python."""
+"""What an examination finds, and the commands that fix it, in the words of this machine's shell and Python."""
 
 import os
 import shlex
@@ -19,8 +19,8 @@ class Item:
     name: str
     state: str
     finding: str
-    mend: str | None = None
-    """The command that mends it, where there is one."""
+    fix: str | None = None
+    """The command that fixes it, where there is one."""
 
 
 def unset(*names: str) -> str:

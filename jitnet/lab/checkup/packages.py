@@ -42,12 +42,12 @@ def examine_jitnet() -> Iterator[Item]:
     if version == __version__:
         yield Item("jitnet", OK, f"{version} in {root}")
         return
-    mend = pip_install("-e", str(root)) if (root / "pyproject.toml").exists() else None
+    fix = pip_install("-e", str(root)) if (root / "pyproject.toml").exists() else None
     if version is None:
         found = f"{__version__} runs from {root} without being installed, so what it needs is not on record"
     else:
         found = f"{__version__} runs from {root}, but {version} is installed"
-    yield Item("jitnet", NOTE, found, mend)
+    yield Item("jitnet", NOTE, found, fix)
 
 
 def examine_needed() -> Iterator[Item]:

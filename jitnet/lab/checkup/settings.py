@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ...environment import FAULTS
-from ...kernels.cache import SOURCES, kernels_folder
-from ...kernels.folder import cache_folder, fault_of, temporary_cache_folder, usual_cache_folder
+from ...compiler.cache import SOURCES, kernels_folder
+from ...compiler.cache_folder import cache_folder, fault_of, temporary_cache_folder, usual_cache_folder
+from ...compiler.environment import FAULTS
 from .items import NOTE, OK, WRONG, Item, export, quoted, unset
 
 ENOUGH = 100 << 20
@@ -157,10 +157,10 @@ def _kept(folder: Path) -> Iterator[Item]:
     if stale:
         folders = sorted({file.parent for file, _ in stale})
         found = f"{len(stale)} files, {_size(sum(size for _, size in stale))}, of {len(folders)} other versions"
-        mend = f"find {quoted(folder)} -maxdepth 1 -name 'kernels-*' ! -name kernels-{SOURCES} -exec rm -r {{}} +"
+        fix = f"find {quoted(folder)} -maxdepth 1 -name 'kernels-*' ! -name kernels-{SOURCES} -exec rm -r {{}} +"
         if os.name == "nt":
-            mend = " ".join(["rmdir /s /q", *map(quoted, folders)])
-        yield Item("stale kernels", NOTE, f"{found}; they are swept out after a month without use", mend)
+            fix = " ".join(["rmdir /s /q", *map(quoted, folders)])
+        yield Item("stale kernels", NOTE, f"{found}; they are swept out after a month without use", fix)
 
 
 def _size(count: int) -> str:

@@ -5,7 +5,7 @@ register, and through which calls a line was inlined:
 
     .LBB0_6:                    #   Parent Loop BB0_4 Depth=1
                                 # =>  This Inner Loop Header: Depth=2
-        .loc    2 67 1          # exponential.py:67:1 @[ activation.py:219:1 ]
+        .loc    2 67 1          # exponential.py:67:1 @[ activations.py:219:1 ]
         vaddps  %zmm3, %zmm4, %zmm4
 
 A line of 0 means that the instruction belongs to no line in particular.
@@ -140,7 +140,7 @@ _ESCAPED = re.compile(r"_(2[0-9a-f]|3[a-f]|5[b-e]|7[b-e])")  # what is neither a
 
 
 def plain_name(symbol: str) -> str:
-    """`_ZN6jitnet7kernels4tile7productB3v11...` -> `jitnet.kernels.tile.product`; other names as they are."""
+    """`_ZN6jitnet7kernels4tile7productB3v11...` -> `jitnet.kernels.register_tile.product`; other names as they are."""
     rest = symbol.lstrip("_")
     if not rest.startswith("ZN"):
         return symbol

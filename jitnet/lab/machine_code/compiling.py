@@ -35,10 +35,11 @@ from numba.core.sigutils import normalize_signature
 from numba.np.ufunc import wrappers
 
 from ... import checks
-from ...kernels import LADDERS, SIGNATURES, linking
-from ...kernels.jit import OPTIONS, signature_for
+from ...compiler import linking
+from ...compiler.jit import OPTIONS, signature_for
+from ...kernels import LADDERS, SIGNATURES
 from .. import loading
-from ..words import count
+from ..formatting import count
 
 Request = dict[str, Any]
 

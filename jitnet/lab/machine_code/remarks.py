@@ -22,7 +22,7 @@ class Reason:
     said: str
     """By LLVM."""
     words: str
-    cure: str
+    fix: str
 
 
 _VIEW = "take a view of the row first (row = A[i]), and let the loop's own variable be the index"
@@ -118,7 +118,7 @@ def about(remarks: str, place: Place) -> list[str]:
 
 
 def _explained(said: str) -> Reason | None:
-    for pattern, words, cure in _REASONS:
+    for pattern, words, fix in _REASONS:
         if re.search(pattern, said, re.IGNORECASE):
-            return Reason(said.split(". Use #pragma")[0].removeprefix("loop not vectorized: "), words, cure)
+            return Reason(said.split(". Use #pragma")[0].removeprefix("loop not vectorized: "), words, fix)
     return None

@@ -1,4 +1,4 @@
-"""What the machine code of a loop says about its speed, in plain words: nine questions, each with evidence and a cure.
+"""What the machine code of a loop says about its speed, in plain words: nine questions, each with evidence and a fix.
 
 A verdict is good, bad, or neither: what is neither may be as it has to be. Everything is counted in the instructions
 of one turn of the machine's loop, which may stand for many turns of the loop in the sources.
@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..words import count, nothing_to_fix
+from ..formatting import count, nothing_to_fix
 from . import sources
 from .assembly import plain_name
 from .hottest import CHEAP, Candidate, moves_vectors
@@ -25,7 +25,7 @@ class Verdict:
     answer: str
     good: bool | None
     evidence: str
-    cure: str = ""
+    fix: str = ""
 
 
 @dataclass
@@ -55,14 +55,14 @@ class Facts:
 
 def summary(verdicts: list[dict[str, Any]], limit: str | None) -> dict[str, Any]:
     """Verdicts in one sentence, and what limits the loop if nothing is to be fixed first."""
-    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["cure"]]
+    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["fix"]]
     if bad:
         return {"summary": f"What to change first: {bad[0]['name']} ({bad[0]['answer']}).", "limit": None}
     return {"summary": nothing_to_fix(limit) if limit else "Its instructions show nothing to fix.", "limit": limit}
 
 
 def verdicts(facts: Facts) -> list[dict[str, Any]]:
-    """name, answer, good (True, False, None), evidence, cure (empty where there is nothing to mend)."""
+    """name, answer, good (True, False, None), evidence, fix (empty where there is nothing to fix)."""
     asked = (vectorised, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
     return [asdict(ask(facts)) for ask in asked]
 
@@ -94,10 +94,10 @@ def vectorised(facts: Facts) -> Verdict:
             "LLVM made vectors for numbers that lie side by side alone, and here they may be far apart", FAR_CURE,
         )  # fmt: skip
     if not why:
-        cure = CALL_CURE if facts.loop.heavy_calls else ""
-        return Verdict("vectorised", "no: one number at a time", False, "LLVM gives no reason", cure)
+        fix = CALL_CURE if facts.loop.heavy_calls else ""
+        return Verdict("vectorised", "no: one number at a time", False, "LLVM gives no reason", fix)
     return Verdict(
-        "vectorised", "no: one number at a time", False, f"LLVM: {why[0].said}. That is: {why[0].words}", why[0].cure
+        "vectorised", "no: one number at a time", False, f"LLVM: {why[0].said}. That is: {why[0].words}", why[0].fix
     )  # fmt: skip
 
 
@@ -123,7 +123,8 @@ def width(facts: Facts) -> Verdict:
     return Verdict(
         "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
         "LLVM takes narrower vectors where it thinks that wide ones slow the clock, or where loops are short",
-        "ask for them: jitnet.kernels.vector.wide(array) in the function, or NUMBA_CPU_FEATURES with -prefer-256-bit",
+        "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
+        "-prefer-256-bit",
     )  # fmt: skip
 
 

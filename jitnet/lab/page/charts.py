@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from ..pictures import apart
+from ..plots import apart
 
 WIDTH, HEIGHT = 800, 520
 LEFT, RIGHT, TOP, BOTTOM = 70, 575, 34, 460  # the frame; names of rungs stand at its right

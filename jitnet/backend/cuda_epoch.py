@@ -1,0 +1,182 @@
+"""One pass over all samples on the GPU: parameters, batches and losses stay there from the first epoch to the last.
+
+Only three things travel: the order of the samples to the GPU, their losses back, and the parameters back, once an
+epoch each. Data that the GPU cannot hold travel too, in portions, while it calculates with the portion before.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import checks
+from ..compiler.cuda.device import cuda, stream
+from ..compiler.cuda.graph import Replay
+from ..compiler.cuda.registry import recording
+from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
+from ..network import ROWS_AT_ONCE
+from ..step import descent, order_of, recorded
+from .cuda import free_memory, in_words
+
+SHARE = 0.9
+"""Of the free memory that is counted on; drivers take some for themselves."""
+
+PORTION = 64 * 2**20
+"""Bytes of data that travel at a time, if not all of them fit."""
+
+
+class Samples(NamedTuple):
+    """Samples on the GPU, and the order in which batches take them."""
+
+    X: Any
+    Y: Any
+    order: Any
+
+
+class Resident:
+    """All samples are on the GPU: one portion, which is the whole epoch."""
+
+    def __init__(self, plan: Any) -> None:
+        self.rows = len(plan.X)
+        self._all = Samples(
+            plan.run.to_device(plan.X), plan.run.to_device(plan.Y), plan.run.memory(self.rows, np.int64)
+        )
+
+    def portions(self, order: Any) -> Iterator[tuple[Samples, int]]:
+        self._all.order.copy_to_device(order, stream())
+        yield self._all, self.rows
+
+
+class Streamed:
+    """Portions of so many rows. The CPU gathers one in pinned memory, and it is copied while the one before is used."""
+
+    def __init__(self, plan: Any, rows: int) -> None:
+        self.rows, self._plan = rows, plan
+        order = plan.run.to_device(np.arange(rows))
+        self._slots = [self._slot(order) for _ in range(2)]
+        self._copies = cuda.stream()
+
+    def _slot(self, order: Any) -> tuple[Samples, list[Any], Any, Any]:
+        """Samples on the GPU, their source in pinned memory, and two events: they were copied, they were used."""
+        shapes = [(self.rows, data.shape[1]) for data in (self._plan.X, self._plan.Y)]
+        X, Y = (self._plan.run.memory(shape, np.float32) for shape in shapes)
+        pinned = [cuda.pinned_array(shape, np.float32) for shape in shapes]
+        return Samples(X, Y, order), pinned, cuda.event(), cuda.event()
+
+    def portions(self, order: Any) -> Iterator[tuple[Samples, int]]:
+        for number, start in enumerate(range(0, len(order), self.rows)):
+            samples, pinned, copied, used = self._slots[number % 2]
+            chosen = order[start : start + self.rows]
+            copied.synchronize()  # what was copied from here last is on the GPU
+            used.wait(self._copies)  # and the GPU needs it no more
+            for data, here, there in zip((self._plan.X, self._plan.Y), pinned, samples[:2], strict=True):
+                np.take(data, chosen, axis=0, out=here[: len(chosen)], mode="clip")  # "raise" would copy twice
+                there[: len(chosen)].copy_to_device(here[: len(chosen)], self._copies)
+            copied.record(self._copies)
+            copied.wait(stream())
+            yield samples, len(chosen)
+            used.record(stream())
+
+
+class GpuEpoch:
+    """Sees every sample once, each time it is called, like `step.Epoch`, but on the GPU."""
+
+    def __init__(self, plan: Any, state: Any) -> None:
+        self._plan, self._state = plan, state
+        n, run = len(plan.X), plan.run
+        rows = rows_at_a_time(plan, len(state.memory))
+        self._net = plan.net.on(run)
+        self._memory = [run.to_device(vector) for vector in state.memory]
+        self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
+        self._clock, self._losses = run.memory(3, np.int64), run.memory(n, np.float32)
+        self._batches = -(-n // plan.batch_size)
+        self._corrections = run.memory((self._batches, 2), np.float32)
+        self._replays: dict[tuple[int, int], Replay] = {}
+        for m in {min(plan.batch_size, n), n % plan.batch_size, *judged_at_a_time(plan)} - {0}:
+            self._net.workspace(m)
+        if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():  # of what nothing else needs
+            plan.held_out = run.to_device(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
+
+    def __call__(self, interrupt: Any, show: Any) -> float | None:
+        plan, state = self._plan, self._state
+        n, m = len(plan.X), plan.batch_size
+        self._clock.copy_to_device(np.zeros(3, np.int64), stream())
+        if plan.optimizer.kernel == "adam":
+            steps = np.arange(state.step + 1, state.step + 1 + self._batches)
+            corrections = np.stack(plan.optimizer.corrections(steps), axis=1).astype(np.float32)
+            self._corrections.copy_to_device(corrections, stream())
+        seen = 0
+        for samples, rows in self._data.portions(order_of(n, state.history.epochs, plan.seed, plan.shuffle)):
+            for start in range(0, rows, m):
+                count = min(m, rows - start)
+                self._replay(count, samples)()
+                state.step += 1
+                seen += count
+                show.batch(seen, n)
+                if interrupt.asked and seen < n:
+                    self._fetch_parameters()
+                    return None
+        losses = plan.run.to_host(self._losses)
+        self._fetch_parameters()
+        return float(losses.mean(dtype=np.float64))
+
+    def _fetch_parameters(self) -> None:
+        self._state.theta[...] = self._plan.run.to_host(self._net.theta)
+
+    def settle(self) -> None:
+        for here, there in zip(self._state.memory, self._memory, strict=True):
+            here[...] = self._plan.run.to_host(there)
+
+    def _replay(self, m: int, samples: Samples) -> Replay:
+        """The step for a batch of m of these samples, recorded the first time."""
+        key = m, id(samples)
+        if key not in self._replays:
+            plan, net, work = self._plan, self._net, self._net.workspace(m)
+            descends = descent(plan.run, plan.optimizer)
+            with recording() as first:
+                GATHER_NEXT(*samples, self._clock, work.X, work.Y)
+            passes = recorded(net, plan.run, work, plan.loss, descends)
+            with recording() as last:
+                if not descends:
+                    self._update()
+                TICK(work.losses, self._data.rows, self._clock, self._losses)
+            self._replays[key] = Replay([*first, *passes, *last])
+        return self._replays[key]
+
+    def _update(self) -> None:
+        optimizer, net = self._plan.optimizer, self._net
+        numbers = [np.float32(number) for number in optimizer.numbers(1)]
+        if optimizer.kernel == "adam":  # whose last two numbers are others in each step
+            ADAM_NEXT(net.grad, *numbers[:-2], self._corrections, self._clock, *self._memory, net.theta)
+        else:
+            self._plan.run.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
+
+
+def judged_at_a_time(plan: Any) -> set[int]:
+    """Of how many samples the portions are that training is judged by."""
+    judged = 0 if plan.held_out is None else len(plan.held_out[0])
+    return {min(judged, ROWS_AT_ONCE), judged % ROWS_AT_ONCE}
+
+
+def rows_at_a_time(plan: Any, vectors: int) -> int:
+    """How many samples the GPU holds at a time, beside all that a training step needs: all of them, if it can.
+
+    vectors   how many vectors, as long as theta, the optimizer keeps
+    Errors    checks.Error if there is no room for two portions of a single batch
+    """
+    n, m = len(plan.X), min(plan.batch_size, len(plan.X))
+    layers = plan.net.layers
+    row = 4 * (layers[0].n_in + layers[-1].n_out)
+    of_sample = row + 4 * (layers[-1].n_out + 2 * sum(layer.n_out for layer in layers) + 1)
+    parameters = plan.net.theta.nbytes * (2 + vectors) + sum(judged_at_a_time(plan)) * of_sample
+    fixed = parameters + 12 * n + (m + n % m) * of_sample
+    free = SHARE * free_memory()
+    if fixed + n * (row + 8) <= free:
+        return n
+    rows: int = min(int((free - fixed) // (2 * (row + 8))), max(m, PORTION // row)) // m * m
+    if rows >= m:
+        return rows
+    fitting = int((free - parameters - 12 * n) // (2 * of_sample + 2 * (row + 8)))
+    needed = in_words((fixed + 2 * m * (row + 8)) / SHARE)
+    fix = f"a batch_size of {fitting} fits" if fitting > 0 else "take a smaller network, or another backend"
+    raise checks.Error(f"batch_size {m} needs {needed} on the GPU, where {in_words(free / SHARE)} are free; {fix}")

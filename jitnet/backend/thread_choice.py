@@ -1,0 +1,206 @@
+"""How many threads, if the user did not say: one, or all that this process may use, whichever is faster now.
+
+All are faster on cores that are free. On cores that other processes use, a loop waits for the thread that got none,
+and may take many times as long as with one thread. Only trying tells, and load comes and goes, so both are timed while
+they do the work. No bit of any result changes: results do not depend on the number of threads.
+"""
+
+import contextlib
+import contextvars
+import functools
+import math
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+from numba import config
+from numba.np.ufunc import parallel
+
+from .. import granted
+from ..compiler.parallel_for import can_have_threads, start_layer
+from ..compiler.threads import thread_count
+
+TURN = 0.002
+"""Seconds of work, at least, before one number of threads is compared with the other."""
+
+TRIALS = 64
+"""The slower number is tried again after this many times as long as its turn took: trials cost 1/64 of the time."""
+
+MEMORY = 0.1
+"""Seconds of work whose mean is compared. Older measurements are forgotten."""
+
+LONG_FLOP = 2_000_000_000
+"""A single call of this size is not tried on one thread: it takes longer than the scheduler keeps a thread waiting."""
+
+given = contextvars.ContextVar("given", default=False)
+"""True where the user has said how many threads."""
+
+
+def cpus() -> int:
+    """How many CPUs this process may keep busy: those it may run on, and what its control group grants."""
+    return max(1, math.ceil(min(len(granted.cores()), quota())))
+
+
+@functools.cache
+def quota() -> float:
+    """CPUs that Linux grants to the control groups of this process, as `docker run --cpus` sets it, or infinity."""
+    return min(map(_granted_by, granted.control_groups("cpu")), default=math.inf)
+
+
+def _granted_by(folder: Path) -> float:
+    try:
+        if (folder / "cpu.max").exists():
+            amount, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
+        else:
+            amount, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return math.inf if amount == "max" or int(amount) < 0 else int(amount) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+
+
+@dataclass
+class Way:
+    """One number of threads, and what was measured with it."""
+
+    threads: int
+    seconds: float = 0.0
+    work: float = 0.0
+    last: float = -math.inf
+    """When its last turn ended."""
+    again: float = -math.inf
+    """When it may be tried next."""
+
+    def note(self, now: float, seconds: float, work: float) -> None:
+        """A turn that just ended; the longer it was, the less of what was known stays."""
+        is_recent = now - seconds - self.last < MEMORY
+        stays = max(0.0, 1 - seconds / MEMORY) if is_recent else 0.0
+        self.seconds, self.work, self.last = stays * self.seconds + seconds, stays * self.work + work, now
+
+    @property
+    def pace(self) -> float:
+        """Seconds for a unit of work; infinite as long as it was not tried."""
+        return self.seconds / self.work if self.work else math.inf
+
+
+class Choice:
+    """One thread or all, for one kind of work. It begins with all, then tries one.
+
+    A way that proves slower gives its place to the other and waits `TRIALS` times as long as its turn took. One thread
+    is safe, and can be gone back to at any time. Several Python threads may share a choice without a lock: they can
+    spoil one another's measurement, which costs a turn and changes no result.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._one, self._all = Way(1), Way(most)
+        self._now = self._all
+        self._seconds, self._work = 0.0, 0.0
+
+    @property
+    def threads(self) -> int:
+        """For the work that comes next."""
+        return self._now.threads
+
+    @property
+    def best(self) -> int:
+        """What was faster so far."""
+        return min(self._all, self._one, key=lambda way: way.pace).threads
+
+    def note(self, threads: int, seconds: float, work: float) -> None:
+        """What some work took with so many threads. It counts for the turn under way, which may end here."""
+        if threads != self._now.threads:  # another Python thread has ended the turn meanwhile
+            return
+        self._seconds += seconds
+        self._work += work
+        if self._seconds >= TURN:
+            self._decide(time.perf_counter())
+            self._seconds, self._work = 0.0, 0.0
+
+    def _decide(self, now: float) -> None:
+        mine, other = self._now, self._one if self._now is self._all else self._all
+        mine.note(now, self._seconds, self._work)
+        is_slower = mine.pace > other.pace
+        if is_slower:
+            mine.again = now + TRIALS * self._seconds
+        if now >= other.again or (is_slower and other is self._one):
+            self._now = other
+
+
+class Turns:
+    """For `with`: sets the number of Numba's threads as a choice says, and times what they do.
+
+    Work that is done in many steps calls `done` after each; otherwise it counts as one piece.
+    """
+
+    __slots__ = ("_before", "_began", "_choice", "_until", "_work", "threads")
+
+    def __init__(self, choice: Choice | None, before: int, most: int, work: int) -> None:
+        self._choice, self._before, self.threads, self._work = choice, before, most, work
+
+    @property
+    def best(self) -> int:
+        """The number of threads that was faster so far."""
+        return self.threads if self._choice is None else self._choice.best
+
+    def __enter__(self) -> "Turns":
+        self._begin(self._before)
+        return self
+
+    def _begin(self, threads: int) -> None:
+        if self._choice is not None:
+            self.threads = self._choice.threads
+        if self.threads != threads:
+            parallel._set_num_threads(self.threads)
+        self._began = time.perf_counter()
+        self._until = self._began + TURN
+
+    def done(self, work: int) -> None:
+        """Note that this much more work was done."""
+        self._work += work
+        if time.perf_counter() >= self._until:
+            self._note()
+            self._begin(self.threads)
+
+    def _note(self) -> None:
+        if self._choice is not None:
+            self._choice.note(self.threads, time.perf_counter() - self._began, self._work)
+        self._work = 0
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if self._work and not failed:
+            self._note()
+        if self.threads != self._before:
+            parallel._set_num_threads(self._before)
+
+
+NOTHING = contextlib.nullcontext()
+"""What stands for `Turns` where the number of threads makes no difference, or is given."""
+
+
+def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> "Turns | contextlib.nullcontext[None]":
+    """`Turns` for work of that kind and size; see `Backend.spread`."""
+    if given.get() or config.DISABLE_JIT or not can_have_threads():
+        return NOTHING
+    start_layer()
+    before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work
+    most = min(before, cpus())
+    chosen = _choice(most, *kind) if most > 1 and (is_repeated or flop < LONG_FLOP) else None
+    return NOTHING if chosen is None and most == before else Turns(chosen, before, most, 0 if is_repeated else flop)
+
+
+@functools.lru_cache(256)
+def _choice(most: int, *kind: Hashable) -> Choice:
+    """What is known about this kind of work in this process."""
+    return Choice(most)
+
+
+def forget() -> None:
+    """Choose anew from now on, as a new process would."""
+    _choice.cache_clear()
+
+
+def used(turns: Turns | None) -> int:
+    """How many threads work got: what was chosen or given, or one where there was nothing to choose."""
+    if turns is not None:
+        return turns.best
+    return thread_count() if given.get() else 1

@@ -1,0 +1,1 @@
+"""How a loop becomes machine code. Nothing here knows a kernel; `jitnet.kernels` holds those."""

@@ -1,0 +1,202 @@
+"""The vector unit of this machine, and what a loop needs from LLVM that Python has no word for.
+
+Each is one small function with a plain-Python twin, so that a kernel written with them is still an
+ordinary Python function: interpreted, it runs the twin.
+
+    lanes(array)                        how many of its numbers fill one vector register
+    stack_array(size, like)             scratch memory in the function's own frame: no allocation, and small enough
+                                        tiles of it end up in registers
+    heap_array(size, like)              the same for large sizes, since a thread's stack may be as small as 64 KB;
+    give_back(array)                    empty if there is no memory. What was taken has to be given back
+    window(array, start, count)         array's memory from element `start` on, without Python's rules for indices
+                                        that are negative or too large, which cost ten instructions a row
+    wide(array)                         a hint: the loops of this function pay for the widest vectors
+"""
+
+import platform
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin, type_callable
+from numba.np.arrayobj import populate_array
+
+from .memory import LINE
+from .types import Vector
+
+
+def _vector_unit() -> tuple[int, int]:
+    """(bytes in a vector register, how many of them) for the machine that Numba compiles for."""
+    chosen = numba.config.CPU_FEATURES
+    features = llvmlite.binding.get_host_cpu_features().flatten() if chosen is None else chosen
+    has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    if "avx512f" in has:
+        return 64, 32
+    if "avx2" in has and "fma" in has:
+        return 32, 16
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return 16, 32
+    return 16, 16
+
+
+VECTOR_BYTES, REGISTERS = _vector_unit()
+
+
+def lanes(array: Any) -> int:
+    """How many numbers of this array's dtype fill one vector register: a constant to the compiler."""
+    return VECTOR_BYTES // int(array.itemsize)
+
+
+@type_callable(lanes)
+def _type_of_lanes(context):
+    return lambda array: types.intp
+
+
+@lower_builtin(lanes, types.Array)
+def _lanes(context, builder, signature, arguments):
+    return context.get_constant(types.intp, _lanes_of(signature.args[0]))
+
+
+def _lanes_of(array_type: Any) -> int:
+    return int(VECTOR_BYTES // (array_type.dtype.bitwidth // 8))
+
+
+def stack_array(size: int, like: Any) -> Vector:
+    """`size` bytes, which must be a constant, as numbers of the dtype of `like`; on a cache line, not initialised."""
+    return np.empty(size // like.itemsize, like.dtype)
+
+
+@infer_global(stack_array)
+class _TypeOfStackArray(AbstractTemplate):
+    prefer_literal = True
+
+    def generic(self, arguments, keywords):
+        size, like = arguments
+        is_constant = isinstance(size, types.IntegerLiteral)
+        return signature(types.Array(like.dtype, 1, "C"), size, like) if is_constant else None
+
+
+@lower_builtin(stack_array, types.IntegerLiteral, types.Array)
+def _stack_array(context, builder, signature, arguments):
+    """LLVM's `alloca`, placed in the entry block of the function, so that a loop allocates once."""
+    vector, size = signature.return_type, signature.args[0].literal_value
+    with builder.goto_entry_block():
+        memory = builder.alloca(ir.ArrayType(ir.IntType(8), size))
+        memory.align = LINE
+    widen(builder.function)
+    pointer = builder.bitcast(memory, context.get_value_type(vector.dtype).as_pointer())
+    count = context.get_constant(types.intp, size // (vector.dtype.bitwidth // 8))
+    return _array_at(context, builder, vector, pointer, count)
+
+
+def heap_array(size: int, like: Any) -> Vector:
+    """`size` bytes, as numbers of the dtype of `like`; on a cache line, not initialized. Empty without memory."""
+    return np.empty(size // like.itemsize, like.dtype)
+
+
+def give_back(array: Vector) -> None:
+    """Free what `heap_array` gave; nothing is done for an empty array."""
+
+
+@type_callable(heap_array)
+def _type_of_heap_array(context):
+    return lambda size, like: types.Array(like.dtype, 1, "C")
+
+
+@type_callable(give_back)
+def _type_of_give_back(context):
+    return lambda array: types.none
+
+
+@lower_builtin(heap_array, types.Integer, types.Array)
+def _heap_array(context, builder, signature, arguments):
+    """Numba's malloc. What it returned stands in the word before the array, for `give_back`."""
+    vector, size = signature.return_type, builder.sext(arguments[0], cgutils.intp_t)
+    address_of_dtype = context.get_value_type(vector.dtype).as_pointer()
+    malloc = _function(builder, "NRT_Allocate", cgutils.voidptr_t, cgutils.intp_t)
+    memory = cgutils.alloca_once_value(builder, cgutils.intp_t(0))
+    with builder.if_then(builder.icmp_signed(">", size, size.type(0))):
+        taken = builder.ptrtoint(builder.call(malloc, [builder.add(size, size.type(LINE))]), cgutils.intp_t)
+        builder.store(taken, memory)
+    taken = builder.load(memory)
+    is_there = builder.icmp_unsigned("!=", taken, taken.type(0))
+    line = builder.and_(builder.add(taken, taken.type(LINE)), taken.type(-LINE))
+    with builder.if_then(is_there):
+        before = builder.inttoptr(builder.sub(line, line.type(8)), cgutils.intp_t.as_pointer())
+        builder.store(taken, before)
+    size = builder.select(is_there, size, size.type(0))
+    count = builder.udiv(size, size.type(vector.dtype.bitwidth // 8))
+    return _array_at(context, builder, vector, builder.inttoptr(line, address_of_dtype), count)
+
+
+@lower_builtin(give_back, types.Array)
+def _give_back(context, builder, signature, arguments):
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    with builder.if_then(builder.icmp_signed(">", array.nitems, array.nitems.type(0))):
+        line = builder.ptrtoint(array.data, cgutils.intp_t)
+        before = builder.inttoptr(builder.sub(line, line.type(8)), cgutils.intp_t.as_pointer())
+        free = _function(builder, "NRT_Free", ir.VoidType(), cgutils.voidptr_t)
+        builder.call(free, [builder.inttoptr(builder.load(before), cgutils.voidptr_t)])
+    return context.get_dummy_value()
+
+
+def _function(builder, name, result, argument):
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [argument]), name)
+
+
+def _array_at(context, builder, array_type, pointer, count):
+    """A contiguous vector of `count` numbers at that address, which nobody owns."""
+    bytes_each = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
+    array = context.make_array(array_type)(context, builder)
+    populate_array(array, pointer, shape=[count], strides=[bytes_each], itemsize=bytes_each, meminfo=None)
+    return array._getvalue()
+
+
+def wide(array: Any) -> None:
+    """Says that the loops of the function it stands in pay for the widest vectors there are."""
+
+
+@type_callable(wide)
+def _type_of_wide(context):
+    return lambda array: types.none
+
+
+@lower_builtin(wide, types.Array)
+def _wide(context, builder, signature, arguments):
+    widen(builder.function)
+    return context.get_dummy_value()
+
+
+def widen(function):
+    """For Intel's server chips LLVM takes 256-bit vectors unless the function says otherwise."""
+    if VECTOR_BYTES == 64:
+        # llvmlite checks the names of attributes against a list without this one, so it is put in by hand
+        set.add(function.attributes, '"prefer-vector-width"="512"')
+
+
+def window(array: Any, start: int, count: int) -> Vector:
+    """The `count` numbers from element `start` on of a contiguous array, counted through all its dimensions.
+
+    Interpreted, it is an IndexError if some of them lie outside; compiled, nobody looks.
+    """
+    if start < 0 or start + count > array.size:
+        raise IndexError(f"elements {start} to {start + count} of an array of {array.size}")
+    return array.reshape(-1)[start : start + count]  # type: ignore[no-any-return]
+
+
+@type_callable(window)
+def _type_of_window(context):
+    return lambda array, start, count: types.Array(array.dtype, 1, "C")
+
+
+@lower_builtin(window, types.Array, types.Integer, types.Integer)
+def _window(context, builder, signature, arguments):
+    array, start, count = arguments
+    memory = context.make_array(signature.args[0])(context, builder, array)
+    pointer = builder.gep(memory.data, [start], inbounds=True)
+    return _array_at(context, builder, signature.return_type, pointer, count)

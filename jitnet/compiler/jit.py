@@ -1,0 +1,96 @@
+"""How a loop is compiled: the one place that says it.
+
+*Options are inherited.* A kernel that leaves `fastmath` or `error_model` unset takes them from whichever caller
+compiles it first, so every kernel and every helper here gets them spelled out.
+
+*A relaxed rule is a promise.* `contract` lets a*b + c become one fused multiply-add, and that is all that is
+relaxed here: every sum is added up in the order in which it is written, on every machine and with any number of
+threads. `reassoc` would let a sum be split over the lanes of a vector, but it also turned (c − z) + log s, which is
+exact for z = c = 1e4, into (c + log s) − z, which is not. `nnan` and `ninf` would promise that there are no NaNs
+and infinities, and then `isnan` answers False.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.sigutils import normalize_signature
+from numba.extending import register_jitable
+
+from . import linking
+from .cache import KernelCache
+
+Kernel = Callable[..., None]
+
+OPTIONS: dict[str, Any] = {
+    "fastmath": {"contract"},
+    "error_model": "numpy",  # x/0 is inf, as in NumPy; without a check the loop can be vectorised
+    "nogil": True,
+    "_nrt": False,  # no counting of references: it costs an allocation for each array that comes in, and registers
+}
+
+
+def compiled(body: Kernel, parallel: bool = False, allocates: bool = False) -> Kernel:
+    """Compile a loop: once per signature, once per machine. Only if it `allocates` can it use np.empty.
+
+    Nothing is compiled here yet; that happens at the first call, or in `compile_for`.
+    With NUMBA_DISABLE_JIT=1 the body itself comes back and is interpreted.
+    """
+    options = {**OPTIONS, "parallel": parallel, "_nrt": allocates}
+    kernel = numba.njit(**options)(body)
+    if kernel is not body:
+        kernel._cache = KernelCache(body, options)
+    return kernel  # type: ignore[no-any-return]
+
+
+def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function callable from compiled kernels; from interpreted ones it is called as it stands."""
+    return register_jitable(**OPTIONS)(helper)  # type: ignore[no-any-return]
+
+
+def linked(helper: Callable[..., None]) -> Callable[..., None]:
+    """Make a function, which returns nothing, callable from kernels by address; interpreted, it stays as it is."""
+    linking.call_by_address(helper, compiled(helper))
+    return helper
+
+
+def is_compiled(kernel: Kernel) -> bool:
+    """True for a compiled rung, False for one that the interpreter runs."""
+    return hasattr(kernel, "py_func")
+
+
+def signature_for(pattern: str, dtype: np.dtype[Any]) -> str:
+    """`signature_for("T[:,::1], T", float32)` is `"(float32[:,::1], float32,)"`."""
+    return "(" + pattern.replace("T", dtype.name) + ",)"
+
+
+@functools.cache
+def _types_of(signature: str) -> tuple[Any, ...]:
+    arguments, _ = normalize_signature(signature)
+    return tuple(arguments)
+
+
+def needs_compiling(kernel: Kernel, signature: str) -> bool:
+    """True if `compile_for` would have to run the compiler and not just load a file."""
+    if not is_compiled(kernel):
+        return False
+    dispatcher: Any = kernel
+    known = _types_of(signature) in dispatcher.overloads
+    return not known and not dispatcher._cache.holds(signature, dispatcher.targetctx.codegen())
+
+
+def compile_for(kernel: Kernel, signature: str) -> None:
+    """Compile for one signature, or load what an earlier process compiled."""
+    if is_compiled(kernel):
+        kernel.compile(signature)  # type: ignore[attr-defined]
+
+
+def entry_point(kernel: Kernel, signature: str) -> Kernel:
+    """The machine code for one signature, if it is there: arguments of other types would be read as if of these."""
+    if not is_compiled(kernel):
+        return kernel
+    dispatcher: Any = kernel
+    overload = dispatcher.overloads.get(_types_of(signature))
+    return kernel if overload is None else overload.entry_point

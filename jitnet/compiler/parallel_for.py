@@ -1,0 +1,120 @@
+"""The door between parallel loops and Numba's threading layer: a loop that cannot have threads runs without them.
+
+Otherwise two things end the process. GNU OpenMP must not be used in a child that was forked after its threads had
+started, which is how multiprocessing makes workers on Linux before Python 3.14; and the layer `workqueue` runs one
+parallel loop at a time. Every compiled prange loop calls the symbol `numba_parallel_for` with its parts. That symbol
+gets a function of ours: if the layer has room it passes the call on, else it runs the parts one after the other, on
+the thread that called. How a loop is cut changes no bit of a result, so this changes none.
+"""
+
+import ctypes
+import os
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils, config
+from numba.core.compiler_lock import global_compiler_lock
+from numba.np.ufunc import parallel
+
+SYMBOL, NAME = "numba_parallel_for", "jitnet_parallel_for"
+
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""How OpenMP's threads wait for one another: awake for 1000 looks, some 10 to 50 µs, and then asleep.
+
+Without this they look on for milliseconds. On cores that other processes use, one that waits then keeps the one that
+is waited for from running, and a loop takes 10 to 100 times as long. Always asleep at once, they start late.
+"""
+
+ANY = 1 << 30
+
+_room = ctypes.c_int(ANY)
+"""How many more parallel loops the layer can run now: any number, or with workqueue 1, or none."""
+
+_door: list[Any] = []
+"""The function that stands in front of the layer, once it is there."""
+
+_without_threads = False
+
+
+def start_layer() -> None:
+    """Start Numba's threads and stand in front of them, unless that has been done.
+
+    Errors    ValueError, in one line, if the environment asks for a threading layer that is not there
+    """
+    if _door or config.DISABLE_JIT:  # with nothing compiled, nothing calls them
+        return
+    with global_compiler_lock:
+        try:
+            _launch()
+        except ValueError as error:
+            blamed = [name for name in sorted(os.environ) if name.startswith("NUMBA_THREADING_LAYER")]
+            fix = f"; or unset {' '.join(blamed)}" if blamed else ""
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise ValueError(f"Numba's threads do not start: {reason}{fix}") from None
+        if not _door:
+            _room.value = 0 if _without_threads else 1 if parallel.threading_layer() == "workqueue" else ANY
+            engine, address = _function_before(llvm.address_of_symbol(SYMBOL))
+            llvm.add_symbol(SYMBOL, address)
+            _door.append(engine)  # which owns the machine code
+
+
+def _launch() -> None:
+    """Start Numba's threads, unless they run; those of OpenMP wait as `WAITING` says, unless the environment does.
+
+    OpenMP reads these variables as it starts. They are taken back, since they are not meant for other processes and
+    libraries. Where something else has started the same OpenMP before, it waits as it does.
+    """
+    added = {} if WAITING.keys() & os.environ.keys() else WAITING
+    os.environ.update(added)
+    try:
+        parallel._launch_threads()
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def can_have_threads() -> bool:
+    """False in a child that was forked from a process with threads of a layer that does not survive this."""
+    return not _without_threads
+
+
+def _function_before(layer: int) -> tuple[Any, int]:
+    """Machine code, and its address: if there is room, call the layer, else the loop's own function with all parts."""
+    module = ir.Module()
+    pointer, number, count = cgutils.voidptr_t, cgutils.intp_t, ir.IntType(32)
+    of_layer = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [number] * 3)
+    of_loop = ir.FunctionType(ir.VoidType(), [pointer] * 4)
+    function = ir.Function(module, of_layer, NAME)
+    builder = ir.IRBuilder(function.append_basic_block())
+    room = builder.inttoptr(number(ctypes.addressof(_room)), count.as_pointer())
+    before = builder.atomic_rmw("sub", room, count(1), "acquire")
+    with builder.if_else(builder.icmp_signed(">", before, count(0))) as (there_is_room, there_is_none):
+        with there_is_room:
+            builder.call(builder.inttoptr(number(layer), of_layer.as_pointer()), function.args)
+        with there_is_none:
+            loop, *parts = function.args[:5]
+            builder.call(builder.bitcast(loop, of_loop.as_pointer()), parts)
+    builder.atomic_rmw("add", room, count(1), "release")
+    builder.ret_void()
+    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), machine)
+    engine.finalize_object()
+    return engine, engine.get_function_address(NAME)
+
+
+def _in_a_forked_child() -> None:
+    """Threads were not forked. workqueue starts new ones; OpenMP would end the process, and TBB may."""
+    global _without_threads
+    if parallel._is_initialized:  # by us, or by a parallel loop of the program's own
+        _without_threads = parallel.threading_layer() != "workqueue"
+        _room.value = 0 if _without_threads else 1
+    global_compiler_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # a thread that compiles is not forked either, and would leave the compiler locked in the child for good
+    os.register_at_fork(
+        before=global_compiler_lock.acquire, after_in_parent=global_compiler_lock.release,
+        after_in_child=_in_a_forked_child,
+    )  # fmt: skip

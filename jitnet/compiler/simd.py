@@ -1,0 +1,328 @@
+"""Strips: numbers side by side that are held in vector registers, and calculated with as one.
+
+    load(array, start, vectors)                the numbers from element start on, as many as fill that many registers
+    masked_load(array, start, vectors, count)    the first `count` of them, and zeros; behind them nothing is read
+    store(strip, array, start)                 back to memory
+    masked_store(strip, array, start, count)     only the first `count`; behind them nothing is written
+    broadcast(x, array, vectors)                  x in every place
+    prefetch(array, start, vectors)            says that they will be wanted soon
+    transpose_square, transpose_part           lanes × lanes numbers turned over, inside the registers
+    a + b, a - b, a * b, x * a                 place by place; with * and +, fused multiply-adds
+
+Interpreted, a strip is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
+register. So a sum of products that is kept in a strip is in registers, whatever the optimiser makes of the loops
+around it: no pass has to discover it first. `vectors` is a constant to the compiler; arrays are contiguous and are
+counted through all their dimensions.
+
+Reading and writing a part is one instruction with AVX-512 and AVX2 (`MASKS`), and number by number elsewhere.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.extending import models, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
+
+from .intrinsics import VECTOR_BYTES, lanes, widen, window
+from .memory import LINE
+from .types import Vector
+
+MASKS = VECTOR_BYTES > 16
+"""True if the vector unit can leave out places when it reads and writes."""
+
+
+def load(array: Any, start: int, vectors: int) -> Vector:
+    return window(array, start, vectors * lanes(array)).copy()
+
+
+def masked_load(array: Any, start: int, vectors: int, count: int) -> Vector:
+    strip = np.zeros(vectors * lanes(array), array.dtype)
+    count = max(0, min(count, strip.size))
+    strip[:count] = window(array, start, count) if count else 0
+    return strip
+
+
+def store(strip: Vector, array: Any, start: int) -> None:
+    window(array, start, strip.size)[:] = strip
+
+
+def masked_store(strip: Vector, array: Any, start: int, count: int) -> None:
+    count = max(0, min(count, strip.size))
+    if count:
+        window(array, start, count)[:] = strip[:count]
+
+
+def broadcast(x: Any, array: Any, vectors: int) -> Vector:
+    return np.full(vectors * lanes(array), x, array.dtype)
+
+
+def prefetch(array: Any, start: int, vectors: int) -> None:
+    """Nothing, but the cache begins to fetch these numbers, if there are any."""
+
+
+class Strip(types.Type):
+    """What the compiler calls a strip: so many registers full of numbers of that dtype."""
+
+    def __init__(self, dtype: Any, vectors: int) -> None:
+        self.dtype, self.vectors = dtype, vectors
+        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Strip({dtype}, {vectors})")
+
+
+@register_model(Strip)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, strip):
+        number = manager.lookup(strip.dtype).get_value_type()
+        super().__init__(manager, strip, ir.ArrayType(ir.VectorType(number, strip.lanes), strip.vectors))
+
+
+def _strip_of(array: Any, vectors: Any) -> Any:
+    is_constant = isinstance(array, types.Array) and isinstance(vectors, types.IntegerLiteral)
+    return Strip(array.dtype, vectors.literal_value) if is_constant else None
+
+
+def _typed(function, result):
+    """Tell Numba the type of a function's result, given the types of its arguments."""
+
+    class Template(AbstractTemplate):
+        key = function
+        prefer_literal = True
+
+        def generic(self, arguments, keywords):
+            of = result(*arguments)
+            return of and signature(of, *arguments)
+
+    infer_global(function)(Template)
+
+
+_typed(load, lambda array, start, vectors: _strip_of(array, vectors))
+_typed(masked_load, lambda array, start, vectors, count: _strip_of(array, vectors))
+_typed(store, lambda strip, array, start: types.none if isinstance(strip, Strip) else None)
+_typed(masked_store, lambda strip, array, start, count: types.none if isinstance(strip, Strip) else None)
+_typed(prefetch, lambda array, start, vectors: types.none if _strip_of(array, vectors) else None)
+_typed(broadcast, lambda x, array, vectors: _strip_of(array, vectors))
+
+
+def _registers(builder, strip):
+    return [builder.extract_value(strip, r) for r in range(strip.type.count)]
+
+
+def _joined(builder, registers):
+    strip = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
+    for r, register in enumerate(registers):
+        strip = builder.insert_value(strip, register, r)
+    return strip
+
+
+def _places(context, builder, array_type, array, start, strip):
+    """Address in memory of each register of a strip, and the alignment that it is sure to have."""
+    widen(builder.function)
+    memory = context.make_array(array_type)(context, builder, array)
+    step = strip.element.count
+    starts = [builder.add(start, ir.Constant(start.type, r * step)) for r in range(strip.count)]
+    addresses = [builder.gep(memory.data, [at], inbounds=True) for at in starts]
+    align = ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
+    return [builder.bitcast(address, strip.element.as_pointer()) for address in addresses], align
+
+
+def _masks(builder, strip, count):
+    """For each register of a strip, the mask that lets through what belongs to the first `count` numbers."""
+    places = ir.VectorType(ir.IntType(32), strip.element.count)
+    most = ir.Constant(count.type, strip.count * places.count)
+    at_most = builder.select(builder.icmp_signed("<", count, most), count, most)
+    limit = _everywhere(builder, builder.trunc(at_most, places.element), places)
+    numbered = [list(range(r * places.count, (r + 1) * places.count)) for r in range(strip.count)]
+    return [builder.icmp_signed("<", ir.Constant(places, numbers), limit) for numbers in numbered]
+
+
+def _everywhere(builder, x, vector):
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+def _masked(builder, name, register, result, arguments):
+    """Call LLVM's masked load or store for one register."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    bits = "f32" if isinstance(register.element, ir.FloatType) else "f64"
+    full = f"llvm.masked.{name}.v{register.count}{bits}.p0"
+    known = builder.module.globals.get(full)
+    return builder.call(known or ir.Function(builder.module, kind, full), arguments)
+
+
+@lower_builtin(load, types.Array, types.Integer, types.Integer)
+def _load(context, builder, signature, arguments):
+    strip = context.get_value_type(signature.return_type)
+    array, start, _ = arguments
+    addresses, align = _places(context, builder, signature.args[0], array, start, strip)
+    return _joined(builder, [builder.load(address, align=align.constant) for address in addresses])
+
+
+@lower_builtin(masked_load, types.Array, types.Integer, types.Integer, types.Integer)
+def _masked_load(context, builder, signature, arguments):
+    strip, array_type = context.get_value_type(signature.return_type), signature.args[0]
+    array, start, _, count = arguments
+    addresses, align = _places(context, builder, array_type, array, start, strip)
+    nothing = ir.Constant(strip.element, None)
+    loads = [
+        _masked(builder, "load", strip.element, strip.element, [address, align, mask, nothing])
+        for address, mask in zip(addresses, _masks(builder, strip, count), strict=True)
+    ]
+    return _joined(builder, loads)
+
+
+@lower_builtin(store, Strip, types.Array, types.Integer)
+def _store(context, builder, signature, arguments):
+    strip, array, start = arguments
+    addresses, align = _places(context, builder, signature.args[1], array, start, strip.type)
+    for register, address in zip(_registers(builder, strip), addresses, strict=True):
+        builder.store(register, address, align=align.constant)
+    return context.get_dummy_value()
+
+
+@lower_builtin(masked_store, Strip, types.Array, types.Integer, types.Integer)
+def _masked_store(context, builder, signature, arguments):
+    strip, array, start, count = arguments
+    array_type = signature.args[1]
+    addresses, align = _places(context, builder, array_type, array, start, strip.type)
+    registers, masks = _registers(builder, strip), _masks(builder, strip.type, count)
+    for register, address, mask in zip(registers, addresses, masks, strict=True):
+        _masked(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
+    return context.get_dummy_value()
+
+
+@lower_builtin(prefetch, types.Array, types.Integer, types.Integer)
+def _prefetch(context, builder, signature, arguments):
+    array_type, _, vectors = signature.args
+    memory = context.make_array(array_type)(context, builder, arguments[0])
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    known = builder.module.globals.get("llvm.prefetch.p0")
+    function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+    to_read, keep, data = (ir.Constant(word, value) for value in (0, 2, 1))
+    for line in range(0, vectors.literal_value * VECTOR_BYTES, LINE):
+        at = builder.add(arguments[1], ir.Constant(arguments[1].type, line * 8 // array_type.dtype.bitwidth))
+        builder.call(function, [builder.bitcast(builder.gep(memory.data, [at]), byte), to_read, keep, data])
+    return context.get_dummy_value()
+
+
+@lower_builtin(broadcast, types.Float, types.Array, types.Integer)
+def _broadcast(context, builder, signature, arguments):
+    widen(builder.function)
+    strip = context.get_value_type(signature.return_type)
+    return _joined(builder, [_everywhere(builder, arguments[0], strip.element)] * strip.count)
+
+
+def _arithmetic(function, instruction):
+    """a ∘ b for two strips, or for a number and a strip."""
+
+    class Template(AbstractTemplate):
+        key = function
+
+        def generic(self, arguments, keywords):
+            strips = [a for a in arguments if isinstance(a, Strip)]
+            fits = strips and all(a in (strips[0], strips[0].dtype) for a in arguments)
+            return signature(strips[0], *arguments) if fits else None
+
+    infer_global(function)(Template)
+
+    def lower(context, builder, signature, arguments):
+        strip = context.get_value_type(signature.return_type)
+        a, b = (
+            _registers(builder, x) if x.type == strip else [_everywhere(builder, x, strip.element)] * strip.count
+            for x in arguments
+        )
+        return _joined(builder, [getattr(builder, instruction)(*pair) for pair in zip(a, b, strict=True)])
+
+    for kinds in ((Strip, Strip), (types.Float, Strip), (Strip, types.Float)):
+        lower_builtin(function, *kinds)(lower)
+
+
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")
+
+
+def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
+    """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
+
+    A loop can only move single numbers here, since either the reads or the writes jump. In registers it takes
+    log₂(lanes) rounds like the riffles of a pack of cards: the first half of the rows is interleaved with the second,
+    and as often as the number of rows can be halved, that leaves every number in the place of its mirror image.
+    """
+    n = lanes(source)
+    transpose_part(source, start, stride, n, n, target, to, step)
+
+
+def transpose_part(
+    source: Any, start: int, stride: int, rows: int, columns: int, target: Any, to: int, step: int
+) -> None:
+    """The same for c < columns; from r = rows on, zeros are written. No more is read and written than that."""
+    n = lanes(source)
+    for c in range(min(columns, n)):
+        for r in range(n):
+            x = window(source, start + r * stride + c, 1)[0] if r < rows else 0
+            window(target, to + c * step + r, 1)[0] = x
+
+
+_typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+_typed(transpose_part, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+
+
+def _row_places(context, builder, array_type, array, start, stride):
+    """Where as many rows as a register has places begin, what a register is, and the alignment to be sure of."""
+    number = context.get_value_type(array_type.dtype)
+    register = ir.VectorType(number, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
+    memory = context.make_array(array_type)(context, builder, array)
+    starts = [builder.add(start, builder.mul(stride, ir.Constant(start.type, r))) for r in range(register.count)]
+    addresses = [builder.bitcast(builder.gep(memory.data, [at]), register.as_pointer()) for at in starts]
+    return addresses, register, ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
+
+
+def _interleaved(builder, rows):
+    n = len(rows)
+    riffle = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
+    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (riffle[:n], riffle[n:]))
+    for _ in range(n.bit_length() - 1):
+        pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
+        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    return rows
+
+
+@lower_builtin(transpose_square, types.Array, types.Integer, types.Integer, types.Array, types.Integer, types.Integer)
+def _transpose_square(context, builder, signature, arguments):
+    widen(builder.function)
+    sources, _, align = _row_places(context, builder, signature.args[0], *arguments[:3])
+    targets, _, _ = _row_places(context, builder, signature.args[3], *arguments[3:])
+    rows = [builder.load(address, align=align.constant) for address in sources]
+    for row, address in zip(_interleaved(builder, rows), targets, strict=True):
+        builder.store(row, address, align=align.constant)
+    return context.get_dummy_value()
+
+
+@lower_builtin(
+    transpose_part, types.Array, types.Integer, types.Integer, types.Integer, types.Integer, types.Array,
+    types.Integer, types.Integer,
+)  # fmt: skip
+def _transpose_part(context, builder, signature, arguments):
+    widen(builder.function)
+    source, start, stride, count, columns, target, to, step = arguments
+    sources, register, align = _row_places(context, builder, signature.args[0], source, start, stride)
+    targets, _, _ = _row_places(context, builder, signature.args[5], target, to, step)
+    (mask,) = _masks(builder, ir.ArrayType(register, 1), columns)
+    nothing, none = ir.Constant(register, None), ir.Constant(mask.type, None)
+
+    def reaches(count, r):
+        return builder.icmp_signed(">", count, ir.Constant(count.type, r))
+
+    rows = []
+    for r, address in enumerate(sources):
+        these = builder.select(reaches(count, r), mask, none)
+        rows.append(_masked(builder, "load", register, register, [address, align, these, nothing]))
+    for c, (row, address) in enumerate(zip(_interleaved(builder, rows), targets, strict=True)):
+        these = _everywhere(builder, reaches(columns, c), mask.type)
+        _masked(builder, "store", register, ir.VoidType(), [row, address, align, these])
+    return context.get_dummy_value()

@@ -1,0 +1,163 @@
+"""One step against the slope: every parameter of the network in one loop over one flat vector.
+
+`weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so the gradient it sees is grad + weight_decay·theta.
+"""
+
+import math
+
+from numba import prange
+
+from ..compiler.intrinsics import wide, window
+from ..compiler.jit import part_of_kernels
+from ..compiler.registry import operation, rung
+from ..compiler.threads import PART, parts_of, threads_pay
+from ..compiler.types import Vector
+
+
+@operation("T[::1], T, T, T[::1]")
+def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    """Stochastic gradient descent.
+
+    Formula   g = grad + weight_decay·theta
+              theta ← theta − lr·g
+    Shapes    grad (n,), theta (n,)
+    Dtype     float32 or float64, all equal, numbers included
+    Writes    theta, in place
+    Parallel  over the parameters
+    Cost      4 FLOP per parameter
+    Errors    none here: checks.py has spoken before
+    Source    Robbins and Monro, A Stochastic Approximation Method, 1951
+    """
+    for i in prange(theta.size):
+        theta[i] -= lr * (grad[i] + weight_decay * theta[i])
+
+
+@part_of_kernels
+def sgd_part(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    wide(theta)
+    for i in range(theta.size):
+        theta[i] -= lr * (grad[i] + weight_decay * theta[i])
+
+
+@rung("sgd", "wide")
+def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
+    """Like the rung above, but with the widest vectors, and threads only where they pay."""
+    n = theta.size
+    if threads_pay(4 * n):
+        for t in prange(parts_of(n)):
+            at, size = t * PART, min(PART, n - t * PART)
+            sgd_part(window(grad, at, size), lr, weight_decay, window(theta, at, size))
+    else:
+        sgd_part(grad, lr, weight_decay, theta)
+
+
+@operation("T[::1], T, T, T, T[::1], T[::1]")
+def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
+    """Gradient descent with a memory of the way it was going.
+
+    Formula   g = grad + weight_decay·theta
+              velocity ← beta·velocity + g
+              theta ← theta − lr·velocity
+    Shapes    grad (n,), velocity (n,), theta (n,)
+    Dtype     float32 or float64, all equal, numbers included
+    Writes    velocity and theta, in place
+    Parallel  over the parameters
+    Cost      6 FLOP per parameter
+    Errors    none here: checks.py has spoken before
+    Source    Polyak, Some methods of speeding up the convergence of iteration methods, 1964
+    """
+    for i in prange(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        v = beta * velocity[i] + g
+        velocity[i] = v
+        theta[i] -= lr * v
+
+
+@operation("T[::1], T, T, T, T[::1], T[::1]")
+def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
+    """Momentum that looks one step ahead: like `momentum`, but theta ← theta − lr·(g + beta·velocity).
+
+    Source    Sutskever et al., On the importance of initialization and momentum in deep learning, 2013
+    """
+    for i in prange(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        v = beta * velocity[i] + g
+        velocity[i] = v
+        theta[i] -= lr * (g + beta * v)
+
+
+@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]")
+def adam(
+    grad: Vector,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    rest1: float,
+    rest2: float,
+    epsilon: float,
+    weight_decay: float,
+    correction1: float,
+    correction2: float,
+    mean: Vector,
+    square: Vector,
+    theta: Vector,
+) -> None:
+    """Steps of a similar size for every parameter, whatever the size of its gradient.
+
+    Formula   g = grad + weight_decay·theta
+              mean ← beta1·mean + rest1·g
+              square ← beta2·square + rest2·g²
+              theta ← theta − lr·(mean/correction1) / (√(square/correction2) + epsilon)
+              with rest1 = 1 − beta1, rest2 = 1 − beta2 and, because both averages began at 0, correction1 =
+              1 − beta1^t, correction2 = 1 − beta2^t at step t = 1, 2, ...; all four are differences of nearly equal
+              numbers, so the caller computes them in float64
+    Shapes    grad (n,), mean (n,), square (n,), theta (n,)
+    Dtype     float32 or float64, all equal, numbers included
+    Writes    mean, square and theta, in place
+    Parallel  over the parameters
+    Cost      one square root, three divisions per parameter
+    Errors    none here: checks.py has spoken before
+    Source    Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015
+    """
+    for i in prange(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        first = beta1 * mean[i] + rest1 * g
+        second = beta2 * square[i] + rest2 * (g * g)
+        mean[i] = first
+        square[i] = second
+        theta[i] -= lr * (first / correction1) / (theta.dtype.type(math.sqrt(second / correction2)) + epsilon)
+
+
+@part_of_kernels
+def adam_part(
+    grad: Vector, step: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
+    weight_decay: float, shrink: float, mean: Vector, square: Vector, theta: Vector,
+) -> None:  # fmt: skip
+    wide(theta)
+    for i in range(theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        first = beta1 * mean[i] + rest1 * g
+        second = beta2 * square[i] + rest2 * (g * g)
+        mean[i] = first
+        square[i] = second
+        theta[i] -= step * first / (theta.dtype.type(math.sqrt(second)) * shrink + epsilon)
+
+
+@rung("adam", "wide")
+def adam_wide(
+    grad: Vector, lr: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
+    weight_decay: float, correction1: float, correction2: float, mean: Vector, square: Vector, theta: Vector,
+) -> None:  # fmt: skip
+    """Like the rung above, but divides once and not three times: both corrections become factors outside the loop."""
+    step = lr / correction1
+    shrink = theta.dtype.type(1) / theta.dtype.type(math.sqrt(correction2))
+    n = theta.size
+    if threads_pay(20 * n):
+        for t in prange(parts_of(n)):
+            at, size = t * PART, min(PART, n - t * PART)
+            adam_part(
+                window(grad, at, size), step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink,
+                window(mean, at, size), window(square, at, size), window(theta, at, size),
+            )  # fmt: skip
+    else:
+        adam_part(grad, step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink, mean, square, theta)

@@ -1,0 +1,133 @@
+"""The judge of a kernel: one call on poisoned and guarded arrays, and in words what is wrong with what it did.
+
+A kernel has to write its outputs and nothing else. So the outputs hold NaN before the call, each array lies between
+guards that have to stay as they are, and the inputs have to be the same afterwards. The guards are NaN as numbers: what
+is read there by mistake shows in the result. What is added there does not, since NaN + x is the same NaN: so who seems
+to be right is called once more, with guards that are numbers.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.memory import aligned
+from ...kernels import LADDERS
+from .. import oracle
+
+GUARD = 1 << 16
+"""Bytes before and after each array."""
+
+UNTOUCHED = 0xFF
+"""Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
+
+FINITE = 0x3F
+"""Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
+
+
+def names_of(operation: str) -> list[str]:
+    """What the arguments of an operation are called, inputs first and outputs last."""
+    return list(inspect.signature(LADDERS[operation]["python"]).parameters)
+
+
+def outputs_of(operation: str) -> list[str]:
+    """What its outputs are called."""
+    return names_of(operation)[-len(oracle.case(operation, (1, 1, 1), "float32").expected) :]
+
+
+def given(operation: str, case: oracle.Case) -> str:
+    """`given X (2, 3), W (3, 5), Z (2, 5)`."""
+    pairs = zip(names_of(operation), case.arguments, strict=True)
+    return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
+
+
+def fault(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]) -> str | None:
+    """What is wrong with a kernel on this shape, or None. What it raises passes through."""
+    case = oracle.case(operation, shape, dtype)
+    call = _Call(kernel, case)
+    found = call.beside(names_of(operation))
+    if not found and case.fault():
+        again = functools.partial(_Call, kernel, oracle.case(operation, shape, dtype), start=0.0)
+        found = call.within(outputs_of(operation), again)
+    elif not found:
+        found = _Call(kernel, oracle.case(operation, shape, dtype), guard=FINITE).beside(names_of(operation))
+    return f"{found}, {given(operation, case)}" if found else None
+
+
+def placed(case: oracle.Case) -> oracle.Case:
+    """The same with arrays that begin on a cache line, as those of a network do: otherwise chance favors a rung."""
+    for position, argument in enumerate(case.arguments):
+        if isinstance(argument, np.ndarray):
+            case.arguments[position] = aligned(argument.shape, argument.dtype)
+            case.arguments[position][...] = argument
+    return case
+
+
+class _Call:
+    """A call on guarded arrays, which take the place of the case's own."""
+
+    def __init__(
+        self, kernel: Callable[..., object], case: oracle.Case, start: float = np.nan, guard: int = UNTOUCHED
+    ) -> None:
+        self.case, self.guard = case, guard
+        inputs = len(case.arguments) - len(case.expected)
+        self.memories: dict[int, NDArray[np.uint8]] = {}
+        for position, argument in enumerate(case.arguments):
+            if isinstance(argument, np.ndarray):
+                memory = aligned(argument.nbytes + 2 * GUARD, np.uint8)
+                memory.fill(guard)
+                memory[GUARD : GUARD + argument.nbytes] = UNTOUCHED
+                inner = memory[GUARD : GUARD + argument.nbytes].view(argument.dtype).reshape(argument.shape)
+                if position < inputs or not np.isnan(argument).all():
+                    inner[...] = argument
+                elif not np.isnan(start):
+                    inner.fill(start)
+                case.arguments[position] = inner
+                self.memories[position] = memory
+        before = {position: memory.copy() for position, memory in self.memories.items()}
+        self.result = kernel(*case.arguments)
+        self.changed = {
+            position: bool((memory != before[position]).any()) for position, memory in self.memories.items()
+        }
+
+    @property
+    def idle(self) -> bool:
+        """True if it wrote nothing at all."""
+        return not any(self.changed.values())
+
+    def beside(self, names: list[str]) -> str | None:
+        """What it wrote that is no output."""
+        for position, memory in self.memories.items():
+            name, size = names[position], self.case.arguments[position].itemsize
+            for guard, where in ((memory[:GUARD], "before the start"), (memory[-GUARD:], "past the end")):
+                count = int((guard.reshape(-1, size) != self.guard).any(axis=1).sum())
+                if count:
+                    return f"writes outside its output: {count} number{'s' * (count > 1)} {where} of {name}"
+            if self.changed[position] and position < len(names) - len(self.case.expected):
+                return f"changes its input {name}"
+        return None
+
+    def within(self, outputs: list[str], with_zeros: Callable[[], "_Call"]) -> str:
+        """What is wrong with outputs that are wrong."""
+        into, first = " and ".join(outputs), outputs[0]
+        if self.idle and self.result is not None:
+            return f"returns its result, but must write it into {into}: {first}[...] = the result"
+        untouched = sum(map(_untouched, self.case.outputs))
+        # or they are NaN that was calculated from NaN: then they are something else where 0 was
+        second = with_zeros() if untouched else self
+        if second.case.fault() is None:
+            return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
+        if second.idle:
+            return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
+        if untouched and not any(np.isnan(output).any() for output in second.case.outputs):
+            return f"leaves {untouched} number{'s' * (untouched > 1)} of {into} unwritten: {self.case.fault()}"
+        if any(np.isnan(output).any() for output in self.case.outputs):
+            return f"gives NaN, as when it reads outside of its inputs: {self.case.fault()}"
+        return f"is wrong: {self.case.fault()}"
+
+
+def _untouched(array: NDArray[Any]) -> int:
+    return int((array.reshape(-1, 1).view(np.uint8) == UNTOUCHED).all(axis=1).sum())

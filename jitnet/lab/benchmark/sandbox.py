@@ -1,0 +1,338 @@
+"""A user's kernel in a process of its own: does it end, stay in its arrays, is it right, and how long does a call take?
+
+A function may hang, end the interpreter, write anywhere, or ask for all memory there is. So it never runs in the
+process that shows the ladder: a child tries it on ugly shapes and then at the size that is to be timed, and makes its
+calls when it is its turn. The parent watches the clock: the child writes a line of JSON before everything that it does,
+what it is, and how long it may take. Time in which Numba compiles has a limit of its own.
+
+This protects from mistakes, not from malice: what this user may read, change and send, the function may too.
+"""
+
+import contextlib
+import errno
+import faulthandler
+import functools
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numba
+import numpy as np
+from numba.core import event, serialize
+
+from ... import backend, checks, disturbance, granted
+from .. import loading, oracle
+from ..timing import blas_threads, manageable, time_of
+from ..worker import command
+from . import custom, judge
+
+PATIENCE = 20.0
+"""Seconds that one call may take on a small shape before it counts as hanging."""
+
+COMPILING = 600.0
+"""Seconds that the child may take to start, and Numba to compile."""
+
+MEMORY = 0.75
+"""Share of this machine's memory that the function may use."""
+
+ENDING = 5.0
+"""Seconds that the child, and the pipe that it writes to, may take to end."""
+
+FILE = 100 * 2**20
+"""The largest file that the function may write, in bytes; those of Numba's cache are far smaller."""
+
+
+class FaultError(Exception):
+    """What is wrong with a kernel, in words."""
+
+
+class Trial:
+    """A function in a process of its own, from the `with` to its end.
+
+    After `examine`, shape is the size at which a call is short enough, fault is what is wrong, or None, threads is how
+    many it may use, and idea is what it says of itself. Then `turn` times it.
+    """
+
+    def __init__(
+        self, name: str, function: loading.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
+        threads: int, patience: float,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.job = {
+            "name": name, "function": function if isinstance(function, str) else _packed(name, function),
+            "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience,
+        }  # fmt: skip
+        self.shape, self.threads, self.idea = shape, 1, ""
+        self.fault: str | None = None
+        self.doing, self.loaded, self.is_over = "starting", False, False
+        self.report: Callable[[str], object] = lambda doing: None
+
+    def __enter__(self) -> "Trial":
+        self.errors = tempfile.TemporaryFile()
+        # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
+        self.child = subprocess.Popen(
+            command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
+        )
+        assert self.child.stdout is not None
+        self.lines: queue.Queue[bytes] = queue.Queue()
+        self.listener = threading.Thread(target=_forward, args=(self.child.stdout, self.lines), daemon=True)
+        self.listener.start()
+        disturbance.HELPERS.add(self.child.pid)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.child.stdin is not None
+        with contextlib.suppress(OSError):
+            self.child.stdin.close()
+        if not self.is_over:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(timeout=ENDING)  # it may have something to put in order
+        if os.name == "posix":
+            with contextlib.suppress(OSError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+        else:
+            self.child.kill()
+        self.child.wait()
+        disturbance.HELPERS.discard(self.child.pid)
+        self.listener.join(timeout=ENDING)  # longer, if what left the process group keeps the pipe open
+        self.errors.close()
+
+    def examine(self, most: float, report: Callable[[str], object]) -> None:
+        """Find out what is wrong, and the size at which a call takes `most` seconds, but the one asked for at most.
+
+        `report` hears what is being done. That a function cannot be loaded is a `checks.Error`.
+        """
+        self.report = report
+        try:
+            found = self._answer(pickle.dumps(self.job | {"most": most}), COMPILING)
+        except FaultError as error:
+            if not self.loaded:
+                raise checks.Error(f"{self.name} {error}") from None
+            self.fault = str(error)
+            return
+        if "error" in found:
+            raise checks.Error(found["error"])
+        m, n_in, n_out = found["shape"]
+        self.shape, self.fault, self.threads, self.idea = (
+            (m, n_in, n_out),
+            found["fault"],
+            found["threads"],
+            found["idea"],
+        )
+        self.report = lambda doing: None
+
+    def turn(self, calls: int) -> float:
+        """Seconds for one of so many calls in a row. `FaultError` says what went wrong."""
+        found = self._answer(f"{calls}\n".encode(), PATIENCE)
+        if "fault" in found:
+            raise FaultError(found["fault"])
+        return float(found["seconds"])
+
+    def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
+        """What the child says to a question, after all that it says of what it is doing."""
+        assert self.child.stdin is not None
+        # Does not block: a child reads the job before it runs anything of the user's, and a pipe has room for a number
+        with contextlib.suppress(OSError):  # that it has ended shows below
+            self.child.stdin.write(question)
+            self.child.stdin.flush()
+        while True:
+            try:
+                line = self.lines.get(timeout=limit)
+            except queue.Empty:
+                self.is_over = True
+                raise FaultError(f"hangs: no end after {limit:g} seconds, {self.doing}") from None
+            if not line:
+                self.is_over = True
+                raise FaultError(f"{_end_of(self.child, self.errors)}, {self.doing}")
+            news: dict[str, Any] = json.loads(line)
+            if "doing" not in news:
+                return news
+            self.doing, limit, self.loaded = news["doing"], news["limit"], news["loaded"]
+            self.report(f"{self.name}, {self.doing}")
+
+
+def _packed(name: str, function: loading.Function) -> bytes:
+    try:
+        return serialize.dumps(function)  # type: ignore[no-any-return]
+    except Exception as error:
+        raise checks.Error(
+            f"{name} cannot be sent to the process that tries it ({checks.described(error)}); "
+            "write it into a file and give 'file.py:function'"
+        ) from None
+
+
+def _forward(stream: IO[bytes], lines: "queue.Queue[bytes]") -> None:
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(b"")
+
+
+def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
+    """How a child ended before it was done."""
+    try:
+        status = child.wait(timeout=ENDING)
+    except subprocess.TimeoutExpired:
+        return "closes files that it has not opened"
+    errors.seek(0)
+    last = errors.read()[-4000:].decode(errors="replace").strip().splitlines()[-1:]
+    said = f" ({' '.join(last[0].split())[:200]})" if last else ""
+    if status < 0:
+        return f"crashes the process: {signal.Signals(-status).name}{said}"
+    return f"ends the process with status {status}{said}"
+
+
+class _Child:
+    """Carries out a job, and tells the parent about it."""
+
+    def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
+        self.job, self.channel = job, channel
+        self.doing, self.loaded, self.compilations = "", False, 0
+        self.memory = _limited()
+        self.nowhere = open(os.devnull, "w")  # noqa: SIM115
+
+    def tell(self, **news: Any) -> None:
+        print(json.dumps(news), file=self.channel, flush=True)
+
+    def begin(self, doing: str, limit: float) -> None:
+        # should there be no parent any more to end this
+        faulthandler.dump_traceback_later(limit + 60, exit=True, file=self.nowhere)
+        self.tell(doing=doing, limit=limit, loaded=self.loaded)
+
+    def work(self, doing: str) -> None:
+        self.doing = doing
+        self.begin(doing, self.job["patience"])
+
+    def answer(self, **news: Any) -> None:
+        faulthandler.cancel_dump_traceback_later()  # waiting may take long
+        self.tell(**news)
+
+    def compiling(self, more: int) -> None:
+        """Numba begins to compile (1), or is done (−1): one kernel within another, at times."""
+        self.compilations += more
+        if self.compilations == 0:
+            self.work(self.doing)
+        elif more == self.compilations == 1:
+            self.begin("compiling", COMPILING)
+
+    def run(self) -> None:
+        event.register("numba:compile", _Listener(self.compiling))
+        name, function, operation, dtype = (self.job[key] for key in ("name", "function", "operation", "dtype"))
+        self.work(f"importing {function}" if isinstance(function, str) else "loading")
+        try:
+            kernel = serialize.loads(function) if isinstance(function, bytes) else loading.load(function)
+        except checks.Error as error:
+            self.tell(error=str(error))
+            return
+        except Exception as error:
+            self.tell(error=f"{name} cannot be loaded in the process that tries it ({checks.described(error)})")
+            return
+        self.loaded = True
+        case = oracle.case(operation, (1, 1, 1), dtype)
+
+        def call_for(shape: oracle.Shape) -> Callable[[], object]:
+            nonlocal case
+            case = oracle.case(operation, shape, dtype)
+            self.work(judge.given(operation, case))
+            return functools.partial(kernel, *case.arguments)
+
+        def fault(shape: oracle.Shape) -> str | None:
+            call_for(shape)
+            return judge.fault(kernel, operation, shape, dtype)
+
+        shape = self.job["shape"]
+        found = custom.misfit(kernel, name, judge.names_of(operation), judge.outputs_of(operation))
+        try:
+            found = found or next(filter(None, map(fault, oracle.ugly_shapes(operation))), None)
+            if not found:
+                shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
+                found = fault(shape)
+        except BaseException as error:  # sys.exit too
+            found = self.in_words(error, kernel, case, judge.given(operation, case))
+        used = custom.threads_of(kernel, numba.get_num_threads())
+        self.answer(fault=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
+        if not found:
+            self.take_turns(kernel, judge.placed(oracle.case(operation, shape, dtype)))
+
+    def take_turns(self, kernel: loading.Function, case: oracle.Case) -> None:
+        """Time as many calls as the parent asks for, again and again, until it asks no more."""
+        call = functools.partial(kernel, *case.arguments)
+        for line in sys.stdin.buffer:
+            self.work("while it was timed")
+            try:
+                self.answer(seconds=time_of(call, int(line)))
+            except BaseException as error:
+                self.answer(fault=self.in_words(error, kernel, case, "while it was timed"))
+
+    def in_words(self, error: BaseException, kernel: loading.Function, case: oracle.Case, when: str) -> str:
+        """What a call raised, and the limit that it has met."""
+        text = custom.in_words(error, kernel, case.arguments, when)
+        if isinstance(error, MemoryError) and self.memory:
+            return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            return f"{text}; files that it writes may have at most {FILE >> 20} MiB"
+        return text
+
+
+class _Listener(event.Listener):  # type: ignore[misc]
+    """Passes on when Numba begins to compile, and when it is done."""
+
+    def __init__(self, compiling: Callable[[int], None]) -> None:
+        self.compiling = compiling
+
+    def on_start(self, event: Any) -> None:
+        self.compiling(1)
+
+    def on_end(self, event: Any) -> None:
+        self.compiling(-1)
+
+
+def _limited() -> int:
+    """Limit the memory and the files of this process; the bytes of memory that are left to it, 0 if without limit."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no file with the whole memory where it crashes
+        _lower(resource.RLIMIT_FSIZE, FILE)
+        with contextlib.suppress(OSError):  # only Linux says how many addresses are in use, and keeps to this limit
+            in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            room = int(MEMORY * _memory())
+            _lower(resource.RLIMIT_AS, in_use + room)
+            return room
+    return 0
+
+
+def _lower(limit: int, value: int) -> None:
+    import resource
+
+    _, highest = resource.getrlimit(limit)
+    value = value if highest == resource.RLIM_INFINITY else min(value, highest)
+    resource.setrlimit(limit, (value, value))
+
+
+def _memory() -> int:
+    """Bytes of memory that this machine has, or that the control groups of this process grant."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for folder in granted.control_groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):  # "max" is no number
+                found = min(found, int((folder / name).read_text()))
+    return found
+
+
+def main() -> None:
+    """The child. Job and turns come by standard input, news leave by standard output, where nothing else is printed."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = pickle.load(sys.stdin.buffer)
+    with backend.threads(job["threads"]), blas_threads(job["threads"]), np.errstate(all="ignore"):
+        _Child(job, channel).run()

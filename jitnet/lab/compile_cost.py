@@ -1,0 +1,270 @@
+"""What compiling costs, and after how many calls it has paid for itself.
+
+Every cost is met for real, in processes of their own: one that finds an empty cache, and some that find what it left.
+What counts as ready begins after `import jitnet`, which the interpreted loops need as well; the first kernel of a
+process also pays for waking the compiler.
+
+    n calls cost    n·interpreted    or    ready + first + (n − 1)·call
+"""
+
+import functools
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import backend, checks, disturbance, losses, step
+from ..compiler.jit import compile_for, is_compiled, needs_compiling, signature_for
+from ..compiler.threads import thread_count
+from ..kernels import LADDERS, SIGNATURES
+from ..network import Network
+from ..optimizers import SGD
+from ..progress import Report
+from . import ladder, machine, oracle
+from .benchmark import candidates, training
+from .benchmark.training import CLASSES
+from .formatting import count, duration, row, wrapped
+from .oracle import Shape
+from .timing import Call, in_turn, manageable, time_of
+from .worker import NoAnswerError, ask
+
+WARM = 3
+"""Processes that load from the cache; the median counts. Compiling takes seconds, and is measured once."""
+
+SIZES = {"operation": "128", "backend": "32x64x32"}
+"""What is measured if nobody says otherwise."""
+
+
+def account(
+    what: str = "fast", size: str | int | None = None, dtype: str = "float32", report: Report | None = None
+) -> dict[str, Any]:
+    """The costs of an operation's rungs, or of all kernels that a backend trains a small network with.
+
+    what    an operation, or a backend: then a call is a training step of n_in-n_out-10 (sigmoid, softmax) by SGD;
+            "train", as a ladder calls it, is the backend fast
+    size    n, or m x n_in x n_out; if the interpreter cannot finish that in time, its half, quarter, ...
+
+    Keys: what, kind (operation or backend), shape, asked (the size that was asked for), dtype, threads, cpu, warm
+    (processes that loaded), disturbed, disturbed_by (of `disturbance.Watch`), interpreted_seconds (a call of the naive
+    loop), rows: a list of name, compile_seconds (from an empty cache), load_seconds (from a warm one),
+    first_call_seconds and warm_first_call_seconds (the first call after each), call_seconds (the median of later ones),
+    pays_after and pays_after_warm (calls until the compiled loop is ahead of the interpreted one, or None: never). Rows
+    are the rungs, and best names the one that the backend fast takes; or the backend alone, with kernels: a list of
+    operation, rung, compile_seconds, load_seconds.
+
+    Errors    ValueError for unknown names and impossible sizes, a backend that compiles nothing, and processes that
+              could not do their part
+    """
+    what = {**candidates.ALSO_CALLED, "train": "fast"}.get(what, what)
+    checks.one_of("operation or backend", what, [*LADDERS, *backend.backends()])
+    kind = "operation" if what in LADDERS else "backend"
+    number = checks.dtype_of(dtype)
+    asked = ladder.shape_of(SIZES[kind] if size is None else size)
+    _check_compiled(what)
+    measure: Callable[..., dict[str, Any]] = costs_of_step
+    rows: dict[str, tuple[str, ...]] = {what: (what,)}
+    naive: tuple[str, ...] = ("python",)
+    if kind == "operation":
+        measure, naive = costs_of_rung, (what, "python")
+        rows = {rung: (what, rung) for rung, kernel in LADDERS[what].items() if is_compiled(kernel)}
+    total, done = 1 + len(rows) * (1 + WARM), 0
+
+    def costs(name: str, folder: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+        nonlocal done
+        if report:
+            report(done, total, name)
+        done += 1
+        try:
+            found = ask(measure, *arguments, shape, number.name, environment={"JITNET_CACHE_DIR": folder})
+        except NoAnswerError as error:
+            raise checks.Error(f"{name} could not be measured: {error}; jitnet doctor looks for the reason") from None
+        if found["fault"]:
+            raise checks.Error(f"{name} is wrong: {found['fault']}")
+        return found  # type: ignore[no-any-return]
+
+    with np.errstate(all="ignore"):
+        shape = manageable(lambda smaller: _interpreted(what, smaller, number), asked, ladder.PATIENCE)
+    accounts = {}
+    with disturbance.Watch() as watch:
+        with tempfile.TemporaryDirectory() as folder:
+            interpreted = costs(f"{what}, interpreted", folder, naive)["call"]
+        for name, arguments in rows.items():
+            with tempfile.TemporaryDirectory() as folder:
+                empty = costs(f"{name}, empty cache", folder, arguments)
+                warm = [costs(f"{name}, warm cache", folder, arguments) for _ in range(WARM)]
+            if not empty["missing"] or any(run["missing"] for run in warm):
+                raise checks.Error(f"{name} was not kept in {folder}, so loading it cannot be measured; set TMPDIR")
+            accounts[name] = empty, warm
+    if report:
+        report(total, total, "")
+    result = {
+        "what": what, "kind": kind, "shape": list(shape), "asked": list(asked), "dtype": number.name,
+        "threads": thread_count(), "cpu": machine.cpu_name(), "warm": WARM, "interpreted_seconds": interpreted,
+        "rows": [_row(name, *runs, interpreted) for name, runs in accounts.items()],
+        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons,
+    }  # fmt: skip
+    if kind == "operation":
+        return result | {"best": _rung_of(what, backend.get("fast").kernels[what])}
+    empty, warm = accounts[what]
+    return result | {"best": what, "kernels": [
+        {
+            "operation": name, "rung": _rung_of(name, backend.get(what).kernels[name]), "compile_seconds": seconds,
+            "load_seconds": statistics.median(run["parts"][name] for run in warm),
+        }
+        for name, seconds in empty["parts"].items()
+    ]}  # fmt: skip
+
+
+def _check_compiled(what: str) -> None:
+    machine.check_compiling()
+    if what not in LADDERS and not any(map(is_compiled, backend.get(what).kernels.values())):
+        able = [name for name in backend.backends() if any(map(is_compiled, backend.get(name).kernels.values()))]
+        raise checks.Error(
+            f"backend {what!r} compiles nothing, so there is nothing to account for; take {', '.join(able)}"
+        )
+
+
+def _interpreted(what: str, shape: Shape, dtype: np.dtype[Any]) -> Call:
+    """A call of the naive loop, or a step of a network that is interpreted."""
+    if what in LADDERS:
+        return candidates.prepared(what, "python", dtype, shape)[0]
+    return _step(backend.get("python"), *training.network(shape, dtype.name), shape[0])
+
+
+def pays_after(ready: float, first: float, call: float, interpreted: float) -> int | None:
+    """The fewest calls n with ready + first + (n − 1)·call ≤ n·interpreted, or None; all in seconds."""
+    if ready + first <= interpreted:
+        return 1
+    if call >= interpreted:
+        return None
+    return math.ceil((ready + first - call) / (interpreted - call))
+
+
+def _row(name: str, empty: dict[str, Any], warm: list[dict[str, Any]], interpreted: float) -> dict[str, Any]:
+    load, first = (statistics.median(run[key] for run in warm) for key in ("ready", "first"))
+    call = statistics.median(run["call"] for run in [empty, *warm])
+    return {
+        "name": name, "compile_seconds": empty["ready"], "load_seconds": load, "first_call_seconds": empty["first"],
+        "warm_first_call_seconds": first, "call_seconds": call,
+        "pays_after": pays_after(empty["ready"], empty["first"], call, interpreted),
+        "pays_after_warm": pays_after(load, first, call, interpreted),
+    }  # fmt: skip
+
+
+def _rung_of(operation: str, kernel: Callable[..., None]) -> str:
+    return next(name for name, rung in LADDERS[operation].items() if rung is kernel)
+
+
+def costs_of_rung(operation: str, rung: str, shape: Shape, dtype: str) -> dict[str, Any]:
+    """Seconds to make a rung ready, of its first call and of a later one; for a fresh process."""
+    kernel, number = LADDERS[operation][rung], checks.dtype_of(dtype)
+    signature, case = signature_for(SIGNATURES[operation], number), oracle.case(operation, shape, number)
+    missing = needs_compiling(kernel, signature)
+    ready = time_of(lambda: compile_for(kernel, signature), 1)
+    call = functools.partial(kernel, *case.arguments)
+    with np.errstate(all="ignore"):  # repeated updates run away, which costs no time
+        first = time_of(call, 1)
+        fault = case.fault()
+        return {"missing": int(missing), "ready": ready, "first": first, "fault": fault, "call": _steady(call)}
+
+
+def costs_of_step(name: str, shape: Shape, dtype: str) -> dict[str, Any]:
+    """The same for a training step by a backend, and the seconds for each of its kernels; for a fresh process."""
+    run, (net, loss, optimizer), m = backend.get(name), training.network(shape, dtype), shape[0]
+    parts, missing = {}, 0
+    for operation in ["gather", *step.operations(net, run, loss, optimizer)]:
+        began = time.perf_counter()
+        missing += run.compile([operation], net.dtype)
+        parts[operation] = time.perf_counter() - began
+    began = time.perf_counter()
+    call = _step(run, net, loss, optimizer, m)
+    ready = sum(parts.values()) + time.perf_counter() - began
+    with np.errstate(all="ignore"):
+        first = time_of(call, 1)
+        fault = None if np.isfinite(net.theta).all() else "the weights stop being finite"
+        return {
+            "missing": missing, "ready": ready, "first": first, "fault": fault, "call": _steady(call), "parts": parts
+        }  # fmt: skip
+
+
+def _steady(call: Call) -> float:
+    return in_turn({"call": call}, most=1.0)["call"].seconds
+
+
+def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD, m: int) -> Call:
+    """Picking a batch and learning from it, as `fit` does."""
+    one, gather = step.Step(net, run, m, loss, optimizer), run.direct("gather", net.dtype)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((4 * m, net.layers[0].n_in)).astype(net.dtype)
+    Y = checks.one_hot(np.arange(4 * m) % CLASSES, CLASSES).astype(net.dtype)
+    order, memory = rng.permutation(4 * m), optimizer.start(net.theta)
+
+    def call() -> None:
+        gather(X, Y, order, 0, one.work.X, one.work.Y)
+        one(1, memory)
+
+    return call
+
+
+NAME = 19
+WIDTHS = 9, 9, 11, 11, 11, 10
+"""Columns of the table: the names, and the figures."""
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """The account as a table for a terminal of 80 columns."""
+    unit, asked = unit_of(result), "x".join(map(str, result["asked"]))
+    smaller = f"a smaller size than {asked}, which would keep the interpreter busy for too long"
+    lines = wrapped(
+        f"{subject(result)}, on {result['cpu']}", smaller if result["shape"] != result["asked"] else ""
+    )  # fmt: skip
+    if "kernels" in result:
+        lines += ["", f"{'kernel':{NAME}}{'compile':>12}{'load':>12}  rung"]
+        for one in result["kernels"]:
+            figures = [duration(one["compile_seconds"]), duration(one["load_seconds"]), f"  {one['rung']}"]
+            lines += row(one["operation"], figures, (12, 12, 0), NAME)
+    lines.append("")
+    for name, cells in table(result):
+        lines += row(name, cells, WIDTHS, NAME)
+    return "\n".join([
+        *lines, "",
+        *wrapped(
+            f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both "
+            "begin after import, and the first kernel of a process wakes the compiler too.",
+            f"Pays after: {unit}s until it is ahead of the interpreted loop, compiled now, or loaded.",
+            disturbance.sentence(result["disturbed_by"]),
+        ),
+    ])  # fmt: skip
+
+
+def unit_of(result: dict[str, Any]) -> str:
+    """What is counted: steps of a backend, or calls of a rung."""
+    return "step" if result["kind"] == "backend" else "call"
+
+
+def table(result: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The costs as rows of a table, each a name and its cells: the head, the interpreted loop, and what is compiled."""
+    unit = unit_of(result)
+    seconds = "compile_seconds", "load_seconds", "first_call_seconds", "call_seconds"
+    return [
+        ("", ["compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"]),
+        ("interpreted", ["", "", "", duration(result["interpreted_seconds"]), "", ""]),
+        *((row["name"], [
+            *(duration(row[key]) for key in seconds),
+            *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
+        ]) for row in result["rows"]),
+    ]  # fmt: skip
+
+
+def subject(result: dict[str, Any]) -> str:
+    """What was measured, in words."""
+    m, n_in, n_out = result["shape"]
+    threads = count(result["threads"], "thread")
+    if result["kind"] == "operation":
+        return f"{result['what']} {m}x{n_in}x{n_out}, {result['dtype']}, {threads}"
+    one = f"a training step of {n_in}-{n_out}-{CLASSES}, batch {m}"
+    return f"{one}, backend {result['what']}, {result['dtype']}, {threads}"

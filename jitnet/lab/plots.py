@@ -1,0 +1,167 @@
+"""Pictures of what was measured. Needs matplotlib, which the extra `cli` brings."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import disturbance, plots
+from . import compile_cost, ladder
+from .formatting import SPEEDS, duration
+
+
+def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
+    """The speed of each rung as a bar, beside the roofline of this machine; your own kernels are hatched."""
+    from matplotlib.figure import Figure
+
+    panels = 2 if result["roofline"] else 1
+    figure = Figure(figsize=(7 * panels, max(5, 0.42 * len(result["rungs"]) + 1.4)), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _bars(axes[0], result)
+    if result["roofline"]:
+        _roofline(axes[1], result["roofline"])
+    figure.suptitle(ladder.subject(result), parse_math=False)
+    _note(figure, result)
+    plots.write(figure, path)
+
+
+def _note(figure: Any, result: dict[str, Any]) -> None:
+    """Below a picture, what disturbed the measurement."""
+    if result["disturbed"]:
+        figure.supxlabel(disturbance.sentence(result["disturbed_by"]), fontsize=8, wrap=True)
+
+
+def _bars(axis: Any, result: dict[str, Any]) -> None:
+    key = SPEEDS[result["unit"]]
+    rungs = [rung for rung in result["rungs"] if rung["checked"]]
+    speeds = [rung[key] for rung in rungs]
+    colors = [_color(rung["name"], rung["own"]) for rung in rungs]
+    hatches = ["//" if rung["own"] else "" for rung in rungs]
+    bars = axis.barh(
+        [rung["name"].replace("$", r"\$") for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white"
+    )
+    labels = [
+        f" {speed:.3g}  (× {rung['speedup']:,.0f}"
+        + (f", {rung['share_of_peak']:.0%} of limit)" if rung["share_of_peak"] is not None else ")")
+        for rung, speed in zip(rungs, speeds, strict=True)
+    ]
+    axis.bar_label(bars, labels, fontsize=8)
+    axis.set(xscale="log", xlabel=f"{result['unit']}, logarithmic; longer is faster", title="Speed")
+    axis.set_xlim(min(speeds) / 2, max(speeds) * (max(speeds) / min(speeds)) ** 0.55)
+    axis.invert_yaxis()
+    axis.grid(axis="x", alpha=0.3)
+
+
+def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
+    """Lines for what the machine can do, points for what the rungs do, their names at the right."""
+    from matplotlib.transforms import blended_transform_factory
+
+    axis.set(xscale="log", yscale="log", xlabel=roofline["x"], ylabel=roofline["y"], title="Limits of this machine")
+    most = max(roof["threads"] for roof in roofline["roofs"])
+    for roof in roofline["roofs"]:
+        axis.plot(roof["x"], roof["y"], color="#555555", linestyle="--" if roof["threads"] > 1 else "-", linewidth=1.2)
+    points = roofline["points"]
+    for point in points:
+        marker = "D" if point["own"] else "s" if point["name"] == "numpy" else "o"
+        axis.plot(point["x"], point["y"], marker, color=_color(point["name"], point["own"]))
+    low, high = (math.log10(limit) for limit in axis.get_ylim())
+
+    def height(y: float) -> float:
+        return (math.log10(y) - low) / (high - low)
+
+    named = [roof for roof in roofline["roofs"] if roof["threads"] == most]
+    for roof, place in zip(named, apart([height(roof["y"][0]) for roof in named], 0.04), strict=True):
+        here = blended_transform_factory(axis.transData, axis.transAxes)
+        axis.text(roof["x"][0], place + 0.01, roof["name"], transform=here, fontsize=8)
+    for point, place in zip(points, apart([height(point["y"]) for point in points], 0.035), strict=True):
+        axis.annotate(
+            point["name"], (point["x"], point["y"]), xytext=(1.02, place), va="center", fontsize=8,
+            textcoords=blended_transform_factory(axis.transAxes, axis.transAxes), parse_math=False,
+            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
+        )  # fmt: skip
+    axis.grid(alpha=0.3)
+    if most > 1:
+        axis.plot([], [], color="#555555", label="1 thread")
+        axis.plot([], [], color="#555555", linestyle="--", label=f"{most} threads")
+        axis.legend(loc="lower left", fontsize=8)
+
+
+def _color(name: str, own: bool) -> str:
+    return "#009e73" if own else "#d55e00" if name == "numpy" else "#0072b2"
+
+
+def apart(places: list[float], gap: float) -> list[float]:
+    """Where labels can stand near these places without touching: each pushed on by the ones before, then centred."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    groups: list[list[int]] = []  # labels that touch share what they are pushed by
+
+    def start(group: list[int]) -> float:
+        return sum(places[i] - gap * n for n, i in enumerate(group)) / len(group)
+
+    for i in order:
+        groups.append([i])
+        while len(groups) > 1 and start(groups[-2]) + gap * len(groups[-2]) > start(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    moved = [0.0] * len(places)
+    for group in groups:
+        for n, i in enumerate(group):
+            moved[i] = start(group) + gap * n
+    return moved
+
+
+def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
+    """Seconds spent after so many calls, interpreted and compiled, and where they cross: logarithmic.
+
+    Of an operation it shows the rung that the backend fast takes.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    (row,) = (row for row in result["rows"] if row["name"] == result["best"])
+    unit = compile_cost.unit_of(result)
+    interpreted, each = result["interpreted_seconds"], row["call_seconds"]
+    ways = (
+        ("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "pays_after"),
+        ("loaded, from a warm cache", "load_seconds", "warm_first_call_seconds", "pays_after_warm"),
+    )
+    last = 10 ** np.ceil(np.log10(max(1000, *(20 * (row[key] or 1) for *_, key in ways))))
+    n = np.geomspace(1, last, 400)
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axis = figure.subplots()
+    axis.set(xscale="log", yscale="log", xlim=(1, last))
+    axis.plot(n, n * interpreted, color="black", linewidth=2, label=f"interpreted: {duration(interpreted)} a {unit}")
+    lowest = interpreted
+    for (words, ready, first, pays), color, style, marker in zip(
+        ways, ("#d55e00", "#0072b2"), ("--", "-."), "os", strict=True
+    ):
+        start, count = row[ready] + row[first], row[pays]
+        seconds = start + (n - 1) * each
+        label = f"{words}: {duration(row[ready])}, then {duration(each)} a {unit}"
+        axis.plot(n, seconds, color=color, linestyle=style, linewidth=2, label=label)
+        lowest = min(lowest, start)
+        if count is None:
+            continue
+        axis.fill_between(n, seconds, n * interpreted, where=n >= count, color="black", alpha=0.05, linewidth=0)
+        crossing = max(1.0, (start - each) / (interpreted - each)) if each < interpreted else 1.0
+        height = start + (crossing - 1) * each
+        axis.plot(crossing, height, marker, color=color, markersize=9, markeredgecolor="white", clip_on=False, zorder=3)
+        left = marker == "o" and crossing > last**0.35  # the two may cross close to one another
+        axis.annotate(
+            f"ahead after {count:,} {unit}{'s' if count > 1 else ''}", (crossing, height), color=color,
+            xytext=(-10, 9) if left else (12, -15), ha="right" if left else "left", textcoords="offset points",
+            fontweight="bold",
+        )  # fmt: skip
+    axis.set_ylim(lowest / 3, last * interpreted * 2)
+    axis.set(xlabel=f"{unit}s (logarithmic)", ylabel="time spent since import (logarithmic); lower is better")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper left", fontsize=9)
+    name = "" if row["name"] == result["what"] else f", rung {row['name']}"
+    never = row["pays_after"] is None and row["pays_after_warm"] is None
+    title = f"{'Compiling does not pay' if never else 'When compiling pays'}: {compile_cost.subject(result)}{name}"
+    axis.set_title(title, fontsize=10, parse_math=False)
+    _note(figure, result)
+    plots.write(figure, path)

@@ -1,0 +1,98 @@
+"""Asking a fresh Python process: it has compiled nothing yet, has an environment of its own, and may even abort."""
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .. import checks
+
+MARK = "jitnet-answer:"
+"""What the answer's line begins with: Numba's settings can make it print to standard output too."""
+
+# with -m or a plain -c the working folder would come first, and a file json.py in it would be taken for Python's own
+CODE = (
+    "import sys; sys.path[:] = eval(sys.argv.pop(1)); from jitnet.lab.worker import end_with; end_with({parent}); "
+    "from {module} import main; main()"
+)
+
+
+PR_SET_PDEATHSIG = 1
+"""Linux: the signal that a process gets when its parent ends."""
+
+
+class NoAnswerError(Exception):
+    """The process could not answer; the message is why, in one line."""
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """What starts a fresh process that calls main() of a module; it finds modules as here, and ends with this one."""
+    code = CODE.format(module=module, parent=os.getpid())
+    return [sys.executable, "-c", code, repr([str(place) for place in sys.path]), *arguments]
+
+
+def end_with(parent: int) -> None:
+    """From now on this process ends when the one that started it has ended, whatever ended that: SIGKILL too."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:  # it has ended already
+            os._exit(1)
+    elif os.name == "posix":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def ask(
+    function: Callable[..., Any], *arguments: Any, environment: dict[str, str] | None = None, seconds: float = 600
+) -> Any:
+    """What the function of a module answers to these arguments in a fresh process; both travel as JSON.
+
+    environment     variables that are set there, beside those of this process
+    seconds         how long to wait; generous, because a machine may be busy
+
+    Errors    NoAnswerError, if it raises, aborts or does not come to an end
+    """
+    question = json.dumps([function.__module__, function.__qualname__, *arguments])
+    try:
+        result = subprocess.run(
+            command(__name__, question), capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})}, timeout=seconds, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise NoAnswerError(f"no answer in {seconds:g} seconds") from None
+    lines = [line for line in result.stdout.splitlines() if line.startswith(MARK)]
+    if not lines:
+        raise NoAnswerError(_why(result.returncode, result.stderr))
+    reply = json.loads(lines[-1][len(MARK) :])
+    if "error" in reply:
+        raise NoAnswerError(reply["error"])
+    return reply["answer"]
+
+
+def main() -> None:
+    """Answer the question on the command line: the other end of `ask`."""
+    module, name, *arguments = json.loads(sys.argv[1])
+    try:
+        reply = {"answer": getattr(importlib.import_module(module), name)(*arguments)}
+    except Exception as error:  # whatever it is, the one who asked wants to know
+        reply = {"error": checks.described(error)}
+    print("\n" + MARK + json.dumps(reply), flush=True)
+
+
+def _why(status: int, errors: str) -> str:
+    if status < 0:
+        return f"the process was ended by {signal.Signals(-status).name}"
+    last = errors.strip().splitlines()[-1:] or [f"exit status {status}"]
+    return last[0].strip()

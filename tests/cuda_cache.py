@@ -1,0 +1,54 @@
+"""What `test_cuda_cache.py` runs in processes of its own: compiles a kernel of the GPU, but loads it into none.
+
+python cuda_cache.py 9.0 [large] [broken] [newer]     prints whether it was compiled, and a hash of its machine code
+"""
+
+import hashlib
+import importlib.metadata
+import sys
+import types
+from unittest import mock
+
+from numba.cuda import codegen, dispatcher
+
+version = importlib.metadata.version
+if "newer" in sys.argv:  # the compiler alone
+    importlib.metadata.version = lambda name: (
+        "99" if name in ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12") else version(name)
+    )
+
+from jitnet.compiler.cuda import cache  # noqa: E402
+from jitnet.kernels.cuda import LADDERS  # noqa: E402
+
+capability = tuple(int(part) for part in sys.argv[1].split("."))
+gpu = types.SimpleNamespace(compute_capability=capability)
+compiled, bound = [], []
+make = dispatcher._Kernel.__init__
+
+
+def counted(self, *arguments, **options):
+    compiled.append(self)
+    make(self, *arguments, **options)
+
+
+def bind(self):
+    self._codelibrary.get_cubin()
+    bound.append(self)
+
+
+if "broken" in sys.argv:  # another version of Numba's
+    cache._Kernel._rebuild = None
+launch = LADDERS["layer"]["pipelined"].launches[0 if "large" in sys.argv else 2]
+with (
+    mock.patch.object(dispatcher, "get_current_device", return_value=gpu),
+    mock.patch.object(cache.cuda, "get_current_device", return_value=gpu),
+    mock.patch.object(codegen.devices, "get_context", return_value=types.SimpleNamespace(device=gpu)),
+    mock.patch.object(dispatcher._Kernel, "__init__", counted),
+    mock.patch.object(dispatcher._Kernel, "bind", bind),
+):
+    launch.compile()
+    (kernel,) = launch._kernel.overloads.values()
+    assert bound[-1:] == [kernel]  # loaded before a graph of its launches is captured
+    cubin = kernel._codelibrary.get_cubin()
+    code = bytes(getattr(cubin, "code", cubin))
+    print("compiled" if compiled else "loaded", kernel.entry_name, hashlib.sha256(code).hexdigest())

@@ -1,0 +1,43 @@
+"""Kernels for the GPU are compiled once per machine: no GPU is needed to compile, to keep and to load them."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Compile or load in a process of its own; the words that it prints."""
+
+    def run(*arguments, **environment):
+        result = subprocess.run(
+            [sys.executable, Path(__file__).with_name("cuda_cache.py"), *arguments], capture_output=True, text=True,
+            check=False, env={**os.environ, "JITNET_CACHE_DIR": str(tmp_path), **environment},
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        return result.stdout.split()
+
+    return run
+
+
+def test_compiled_once_then_loaded(process, tmp_path):
+    how, name, code = process("9.0")
+    assert how == "compiled"
+    assert process("9.0") == ["loaded", name, code]
+    (file,) = tmp_path.glob("kernels-*/gpu-layer-*.kernel")
+    assert process("8.0")[0] == "compiled"  # another GPU
+    assert process("9.0", "large")[0] == "compiled"  # the same function, with another tile
+    assert process("9.0", "newer")[0] == "compiled"  # another compiler
+    assert process("9.0", NUMBA_OPT="2")[0] == "compiled"  # other settings
+    assert process("9.0", "broken")[0] == "compiled"  # Numba takes kernels apart in another way
+    file.write_bytes(file.read_bytes()[:-1])
+    how, name, code = process("9.0")
+    assert how == "compiled"
+    assert process("9.0") == ["loaded", name, code]

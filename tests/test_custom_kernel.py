@@ -1,0 +1,391 @@
+"""A kernel of the user's own on the ladder: what is wrong with it is told, and what is right is ranked."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from command import JITNET
+from custom_kernels import KERNELS
+from numba import njit
+
+import jitnet
+from jitnet.kernels import LADDERS
+from jitnet.lab import ladder
+from jitnet.lab.benchmark import custom, judge, sandbox
+
+SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
+
+FAULTS = {
+    "raises": rf"raises ZeroDivisionError: division by zero \(mine.py, line \d+\), {SHAPES}",
+    "raises_compiled": r"raises ValueError: not seven \(mine.py, line \d+\), given X \(7, 13\), W \(13, 11\)",
+    "exits": rf"raises SystemExit: enough \(mine.py, line \d+\), {SHAPES}",
+    "ends": rf"ends the process with status 3, {SHAPES}",
+    "crashes": rf"crashes the process: SIGSEGV, {SHAPES}",
+    "far_away": rf"crashes the process: SIGSEGV, {SHAPES}",
+    "past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
+    "adds_past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
+    "before_the_start": rf"writes outside its output: 1 number before the start of Z, {SHAPES}",
+    "into_the_input": rf"changes its input W, {SHAPES}",
+    "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
+    "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
+    "no_last_row": r"leaves 5 numbers of Z unwritten: 5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
+    "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES}",
+    "two": r"has the parameters \(X, Z\), but is called as two\(X, W, Z\), to write Z$",
+    "other_types": r"is compiled for other types: it is given \((array\(float32, 2d, C\)(, )?){3}\), "
+    r"but takes \((array\(float64, 2d, A\)(, )?){3}\)$",
+    "not_compiled": r"does not compile: No implementation .* for add\(array\(float32, 2d.* \(mine.py, line \d+\)$",
+    "no_such_name": r"does not compile: NameError: name 'foo' is not defined$",
+    "no_such_function": r"does not compile: AttributeError: .*nothing",
+    "wrong_at_an_edge": r"is wrong: 1 of 195 wrong, first at \(2, 64\): expected \S+, got \S+, .* given X \(3, 5\)",
+    "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
+    "not_a_number": r"gives NaN, .*10 of 10 wrong",
+    "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES}",
+    "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
+    "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
+    "greedy_compiled": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
+    "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files .* may have at most 100 MiB$",
+    "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
+}
+RIGHT = ["right", "right_parallel", "right_python", "right_object"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "mine.py").write_text(KERNELS)
+    for name, text in {
+        "syntax": "def f(X, W, Z):\n    return (\n", "stops": "\n1 / 0\n", "lacks": "import nothing_there\n",
+        "typed": "from numba import njit\n@njit('(float64[:,:], float64[:,:], float64[:,:])')\n"
+        "def other_types(X, W, Z):\n    Z[:] = 0\n",
+        "aborts": "import os\nos.abort()\n", "empty": "",
+    }.items():  # fmt: skip
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def ladder_command(folder, *arguments):
+    command = [*JITNET, "ladder", "matmul", "--size", "24", "--threads", "1", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    """One real command with all of them, but those that hang."""
+    files = {"other_types": "typed.py"}
+    own = [f"--with={files.get(name, 'mine.py')}:{name}" for name in [*FAULTS, *RIGHT]]
+    return ladder_command(folder, *own, "--json", "--quiet", "--patience", "300")
+
+
+@pytest.fixture(scope="module")
+def rungs(told):
+    return {rung["name"]: rung for rung in json.loads(told.stdout)["rungs"]}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_wrong_is_told(name, told, rungs):
+    assert set(rungs[name]) == {"name", "own", "checked", "fault"}
+    assert (rungs[name]["own"], rungs[name]["checked"]) == (True, False)
+    assert re.match(FAULTS[name], rungs[name]["fault"]), rungs[name]["fault"]
+    assert f"jitnet: {name} {rungs[name]['fault']}" in told.stderr.splitlines()
+
+
+def test_the_rest_of_the_ladder_is_shown(told, rungs):
+    assert told.returncode == 2
+    assert sum(line.startswith("jitnet: ") for line in told.stderr.splitlines()) == len(FAULTS)
+    assert "Traceback" not in told.stderr
+    assert list(rungs) == [*LADDERS["matmul"], *FAULTS, *RIGHT]
+    assert all(rungs[name]["checked"] and not rungs[name]["own"] for name in LADDERS["matmul"])
+
+
+def test_who_is_right_is_ranked(told, rungs):
+    timed = [rung for rung in rungs.values() if rung["checked"]]
+    assert sorted(rung["rank"] for rung in timed) == list(range(1, len(timed) + 1))
+    by_speed = sorted(timed, key=lambda rung: rung["gflops"])
+    assert [rung["rank"] for rung in by_speed] == list(range(1, len(timed) + 1))
+    assert rungs["right"]["idea"] == "Row by row"
+    assert rungs["right_python"]["idea"] == "yours, from mine.py"
+    lines = ladder.as_text(json.loads(told.stdout)).splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(lines)
+    rank = rungs["right"]["rank"]
+    slower, faster = by_speed[rank - 2], by_speed[rank]
+    share = rungs["right"]["gflops"] / faster["gflops"]
+    over = rungs["right"]["gflops"] / slower["gflops"]
+    sentence = (
+        f"right is rung {rank} of {len(timed)}: {over:.3g}× over {slower['name']}, {share:.2g} of {faster['name']}"
+    )
+    assert sentence in text
+    assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
+    assert any(re.fullmatch("raises +not timed: it failed the check", line) for line in lines)
+    assert all(fault in text for fault in ladder.faults(json.loads(told.stdout)))
+
+
+def test_who_hangs_is_ended(folder, tmp_path):
+    picture = tmp_path / "ladder.png"
+    hanging = [f"--with=mine.py:{name}" for name in ("hangs", "hangs_compiled")]
+    result = ladder_command(folder, *hanging, "--quiet", "--patience", "2", "--plot", picture)
+    assert result.returncode == 2
+    assert [re.sub(r"given.*", "", line) for line in result.stderr.splitlines()] == [
+        f"jitnet: {name} hangs: no end after 2 seconds, " for name in ("hangs", "hangs_compiled")
+    ]
+    assert "tile_parallel" in result.stdout
+    assert result.stdout.count("hangs: no end after 2 seconds") == 2
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_wrong_is_told_at_once(folder, monkeypatch):
+    """Before the next one is tried, or timed; and once."""
+    monkeypatch.chdir(folder)
+    own, heard = {name: f"mine.py:{name}" for name in ("raises", "late")}, []
+    found = ladder.compare(
+        "matmul", own, 24, threads=1, report=lambda done, total, what: heard.append(what), tell=heard.append
+    )
+    raises, late = map(heard.index, ladder.faults(found))
+    second, third = (
+        heard.index("checking: late, importing mine.py:late"),
+        heard.index("checking: matmul.python against float64"),
+    )
+    assert raises < second < third < late
+    assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # the others begin again
+    assert all(heard.count(fault) == 1 for fault in ladder.faults(found))
+
+
+def test_compiling_does_not_count(folder):
+    result = ladder_command(folder, "--with", "mine:slow_to_compile", "--quiet", "--patience", "3")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "slow_to_compile is rung " in result.stdout
+
+
+def runs(pid):
+    """Whether a process is there, and no zombie that nobody has asked for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def killed_with_its_child(command, number, folder):
+    """Start a command whose child writes its number into a file, and end it by a signal; the child has to end too."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    pid = folder / "pid"
+    while not (pid.exists() and pid.read_text().endswith("\n")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    assert runs(int(pid.read_text()))
+    process.send_signal(number)
+    _, said = process.communicate()
+    for _ in range(100):
+        if not runs(int(pid.read_text())):
+            return process.returncode, said
+        time.sleep(0.1)
+    pytest.fail("its child still runs")
+
+
+WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.write(f'{os.getpid()}\\n')\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
+def test_the_trial_ends_with_the_command(name, status, tmp_path):
+    """Also where the function never lets go of the interpreter."""
+    (tmp_path / "endless.py").write_text(
+        WRITES_ITS_NUMBER
+        + "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
+    )
+    command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
+    found, said = killed_with_its_child(command, signal.Signals[name], tmp_path)
+    assert found == status, said
+    if status > 0:
+        last = {"SIGINT": "jitnet: interrupted", "SIGTERM": "jitnet: ended by SIGTERM"}[name]
+        assert said.splitlines()[-1] == last
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_a_process_that_is_asked_ends_with_the_one_that_asks(tmp_path):
+    text = "".join(f"    {line}\n" for line in WRITES_ITS_NUMBER.splitlines())
+    (tmp_path / "lasting.py").write_text(f"def last():\n{text}    time.sleep(1000)\n")
+    code = "import sys; sys.path.insert(0, '.'); import lasting; from jitnet.lab.worker import ask; ask(lasting.last)"
+    killed_with_its_child([sys.executable, "-c", code], signal.SIGKILL, tmp_path)
+
+
+def test_a_fault_is_shown_once_at_one_place(folder):
+    command = [*JITNET, "ladder", "matmul", "--size", "8", "--threads", "1", "--quiet", "--with", "mine.py:raises"]
+    result = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, check=False
+    )
+    assert result.stdout.count("raises ZeroDivisionError") == 1
+    assert "not timed: it failed the check" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.py:f", "there is no file none.py"),
+        ("nothing_there:f", "there is no module 'nothing_there' here, nor one that is installed"),
+        ("mine.py", "'mine.py' names no function; write file.py:function or module:function"),
+        ("mine.py:", "'mine.py:' names no function"),
+        ("mine.py:rihgt", r"unknown function of mine.py 'rihgt'; known: right, .*did you mean 'right'"),
+        ("mine.py:no_function", "no_function in mine.py is a list, but must be a function"),
+        ("empty.py:f", "empty.py has no function 'f', nor any other"),
+        ("syntax.py:f", r"importing syntax.py: .* \(syntax.py, line 2\)"),
+        ("stops.py:f", r"importing stops.py raises ZeroDivisionError: division by zero \(stops.py, line 2\)"),
+        (
+            "lacks.py:f",
+            r"importing lacks.py raises ModuleNotFoundError: .*'nothing_there' \(lacks.py, line 1",
+        ),
+        ("aborts.py:f", "f crashes the process: SIGABRT, importing aborts.py:f"),
+        (7, "mine is 7, but must be a function"),
+    ],
+)
+def test_what_cannot_be_loaded_is_an_error(name, message, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    path = list(sys.path)
+    with pytest.raises(jitnet.Error, match=message):
+        ladder.compare("matmul", {"f" if name == "aborts.py:f" else "mine": name}, 8)
+    assert sys.path == path  # nothing was imported here
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--with", "none.py:f"], "there is no file none.py"),
+        (["--with", "stops.py:f"], "importing stops.py raises ZeroDivisionError"),
+        (["--with", "mine.py:right", "--with", "mine.py:right"], "--with names the same function twice"),
+        (["--with", "mine.py:right", "--patience", "0"], "patience is 0.0, but must be a number above 0"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, folder):
+    result = ladder_command(folder, *arguments, "--quiet")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
+
+
+def test_closures_and_functions_of_main():
+    """Closures and functions of __main__, and one that cannot be sent."""
+    script = """
+import threading
+import numpy as np
+from numba import njit
+from jitnet.lab import ladder
+
+def blocked_by(width):
+    @njit
+    def kernel(Z, A):
+        for start in range(0, len(Z), width):
+            for i in range(start, min(start + width, len(Z))):
+                for j in range(Z.shape[1]):
+                    A[i, j] = max(Z[i, j], 0)
+    return kernel
+
+@njit
+def main(Z, A):
+    for i in range(len(Z)):
+        for j in range(Z.shape[1]):
+            A[i, j] = max(Z[i, j], 0)
+
+def wrong(Z, A):
+    A[:] = Z
+
+found = ladder.compare("relu", {"closure": blocked_by(5), "main": main, "wrong": wrong}, 8, dtype="float64", threads=1)
+print([rung["checked"] for rung in found["rungs"] if rung["own"]])
+print(ladder.faults(found)[0].split(":")[0])
+lock = threading.Lock()
+def locked(Z, A):
+    with lock:
+        main(Z, A)
+try:
+    ladder.compare("relu", {"locked": locked}, 8)
+except ValueError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.stderr == ""
+    checked, fault, unsent = result.stdout.splitlines()
+    assert checked == "[True, True, False]"
+    assert fault == "wrong is wrong"
+    assert unsent.startswith(
+        "locked cannot be sent to the process that tries it (TypeError: cannot pickle '_thread.lock'"
+    )
+    assert unsent.endswith("write it into a file and give 'file.py:function'")
+
+
+def test_without_scipy_it_is_told(monkeypatch):
+    """Numba calls SciPy's BLAS for a product of matrices."""
+
+    @njit
+    def product(X, W, Z):
+        Z[:] = X @ W
+
+    monkeypatch.setitem(sys.modules, "scipy.linalg.cython_blas", None)
+    with pytest.raises(ImportError) as caught:
+        product(*np.ones((3, 2, 2)))
+    assert custom.in_words(caught.value, product, [], "") == (
+        "does not compile: for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
+    )
+
+
+def test_names_have_to_be_new():
+    with pytest.raises(jitnet.Error, match="matmul has a rung 'tile' already; give yours another name"):
+        ladder.compare("matmul", {"tile": np.matmul}, 8)
+    with pytest.raises(jitnet.Error, match=r"but must be a dict of names and functions: {'mine': my_matmul}"):
+        ladder.compare("matmul", np.matmul, 8)
+
+
+@pytest.mark.parametrize("operation", LADDERS)
+def test_the_judge_lets_our_own_pass(operation):
+    for shape in [(5, 4, 3), (1, 1, 1)]:
+        assert judge.fault(LADDERS[operation]["numpy"], operation, shape, np.dtype("float32")) is None
+
+
+def test_outputs_that_are_inputs_too():
+    def renames(grad, lr, decay, theta):
+        theta = theta - lr * (grad + decay * theta)
+
+    def returns(grad, lr, decay, theta):
+        return theta - lr * (grad + decay * theta)
+
+    dtype = np.dtype("float64")
+    assert "writes nothing into theta" in judge.fault(renames, "sgd", (2, 3, 5), dtype)
+    assert "returns its result, but must write it into theta" in judge.fault(returns, "sgd", (2, 3, 5), dtype)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
+    """A process in a session of its own, which is not ended with the trial, keeps the pipe open."""
+    (tmp_path / "leaves.py").write_text(
+        "import os, time\nleft = []\n"
+        "def f(X, W, Z):\n    Z[...] = X @ W\n    if not left:\n        left.append(os.fork())\n"
+        "        if left[0] == 0:\n            os.setsid()\n            time.sleep(100)\n            os._exit(0)\n"
+        "        with open('pid', 'w') as file:\n            print(left[0], file=file)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "ENDING", 1.0)
+    with sandbox.Trial("f", "leaves.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+        tried.examine(0.01, lambda doing: None)
+        assert tried.fault is None
+        began = time.monotonic()
+    try:
+        assert time.monotonic() - began < 20
+        assert tried.listener.is_alive()
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    tried.listener.join(timeout=20)
+    assert not tried.listener.is_alive()
+
+
+def test_who_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
+    (tmp_path / "closes.py").write_text(
+        "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "ENDING", 1.0)
+    with sandbox.Trial("f", "closes.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+        tried.examine(0.01, lambda doing: None)
+    assert tried.fault.startswith("closes files that it has not opened, given X (2, 3)")

@@ -1,0 +1,549 @@
+"""What `jitnet explain --backend cuda` says of every kernel for the GPU, and of some that were built to have a fault.
+
+No GPU is needed: kernels are compiled for it, and their code is read.
+"""
+
+import importlib.util
+import json
+import multiprocessing
+import re
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+from command import jitnet_command
+
+import jitnet.cli
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
+
+from numba import float32
+
+from jitnet.compiler.cuda.device import cuda
+from jitnet.compiler.cuda.registry import MATRIX, VECTOR, Launch
+from jitnet.kernels.cuda import LADDERS, warptile
+from jitnet.kernels.cuda.matmul import by_tile
+from jitnet.lab import listing
+from jitnet.lab.gpu import disassembly, explaining
+from jitnet.lab.gpu.compiling import assembled, has_assembler, ptx_of
+from jitnet.lab.gpu.flow import Flow
+from jitnet.lab.gpu.hottest import Access, access, hottest, multiply_adds
+from jitnet.lab.gpu.occupancy import resident
+from jitnet.lab.machine_code import sources
+
+RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
+PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
+CAPABILITIES = ("8.0", "9.0")
+
+with_assembler = pytest.mark.skipif(not has_assembler(), reason="pip install 'jitnet[cuda]' for nvJitLink")
+with_disassembler = pytest.mark.skipif(
+    not has_assembler() or disassembly.disassembler() is None, reason=disassembly.HOW_TO_GET
+)
+
+
+def verdict(found, name):
+    return next(v for v in found["verdicts"] if v["name"] == name)
+
+
+def explained_by_ptx_alone(rung):
+    disassembly.disassembler = lambda: None  # which takes half a second each time
+    return explaining.explain(rung, "8.0", counted=False)
+
+
+@pytest.fixture(scope="module")
+def registry():
+    """Every rung, for two GPUs, at the same time."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        there = other.map(explained_by_ptx_alone, RUNGS)
+        here = [explaining.explain(rung, "9.0", counted=False) for rung in RUNGS]
+        return {(found["target"], found["capability"]): found for found in (*here, *there)}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("rung", RUNGS)
+def test_every_kernel_of_the_registry(registry, rung, capability):
+    found = registry[rung, capability]
+    assert json.loads(json.dumps(found)) == found
+    operation, name = rung.split(".")
+    for good in ("numbers", "barriers", "shared memory"):
+        assert verdict(found, good)["good"] is not False
+    assert verdict(found, "registers")["good"] is not False  # nothing is spilled where it is hottest
+    assert all(v["fix"] for v in found["verdicts"] if v["good"] is False)
+    assert found["loop"]["file"].endswith(".py")
+    if found["loop"]["depth"]:
+        assert found["loop"]["source"].startswith(("for ", "while "))
+        assert found["loop"]["line"] < found["loop"]["last"]
+    assert (operation in PRODUCTS) == (
+        found["loop"]["depth"] == 2 or name in ("naive", "coalesced", "shared", "tensorcore")
+    )
+    listed = {(s["file"], s["first"] + n): line for s in found["sources"] for n, line in enumerate(s["lines"])}
+    for instruction in found["instructions"]:
+        if instruction["line"]:
+            place = instruction["file"], instruction["line"]
+            assert listed[place] == sources.text_of(place[0])[place[1] - 1]
+    assert sum(instruction["line"] > 0 for instruction in found["instructions"]) > 0.9 * len(found["instructions"])
+    if name in ("warptile", "pipelined"):
+        assert found["summary"] == "Its instructions show nothing to fix; by them, arithmetic should be the limit."
+    assert sum(launch["main"] for launch in found["launches"]) == 1
+    text = explaining.as_text(found)
+    assert max(map(len, text.splitlines())) <= listing.WIDTH
+    assert all(line == line.rstrip() for line in text.splitlines())
+    assert "_Z" not in text  # names that only compilers read
+
+
+@with_assembler
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("rung", RUNGS)
+def test_what_a_multiprocessor_holds(registry, rung, capability):
+    for launch, entry in zip(LADDERS_OF[rung].launches, registry[rung, capability]["launches"], strict=True):
+        assert (entry["name"], entry["threads"]) == (launch.name, launch.threads)
+        assert entry["blocks"] >= launch.bounds[1]  # as many as it was compiled for
+        assert entry["warps"] == entry["blocks"] * launch.threads // 32 <= entry["most_warps"] == 64
+        assert entry["registers"] * 32 * entry["warps"] <= 65536
+        assert 100 < entry["size"] < 400_000
+
+
+LADDERS_OF = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize(
+    ("rung", "turns", "fused", "from_global", "from_shared"),
+    [
+        ("naive", 4, 1, 2, 0),
+        ("coalesced", 4, 1, 2, 0),
+        ("shared", 32, 1, 1 / 16, 2),  # unrolled to the end, with the loop around
+        ("blocktile_1d", 2, 8, 0, 9),
+        ("blocktile_2d", 1, 64, 0, 16),
+        ("vectorized", 1, 64, 0, 4),
+        ("warptile", 4, 64, 0, 4),
+        ("pipelined", 8, 128, 0, 6),
+        ("tensorcore", 2, 8 * 32, 2, 16),
+    ],
+)
+def test_loads_of_a_product(registry, rung, capability, turns, fused, from_global, from_shared):
+    """By hand, for one term of the sums (eight of tensorcore), and how many the compiler unrolled."""
+    found = registry[f"matmul.{rung}", capability]
+    counts = found["counts"]
+    assert counts["multiply_adds"] == turns * fused
+    assert counts["loads"] == {"global": turns * from_global, "shared": turns * from_shared}
+    assert counts["per_load"] == fused / (from_global + from_shared)
+    reuse = {"naive": False, "coalesced": False, "shared": False, "blocktile_1d": False, "tensorcore": None}
+    pays = {"blocktile_2d": True, "vectorized": True, "warptile": True, "pipelined": True}
+    assert verdict(found, "reuse")["good"] is (reuse | pays)[rung]
+    assert verdict(found, "width of loads")["good"] is {
+        "vectorized": True,
+        "warptile": True,
+        "pipelined": True,
+        "tensorcore": None,
+    }.get(rung, False)
+    sums = {"blocktile_1d": 8, "blocktile_2d": 64, "vectorized": 64, "warptile": 64, "pipelined": 128, "tensorcore": 32}
+    assert counts["sums"] == sums.get(rung, 1)
+    assert ("mma" in " ".join(i["text"] for i in found["instructions"])) == (rung == "tensorcore")
+
+
+def lines_of(found, name):
+    """The source of every instruction of that name."""
+    return {listing.line_of(i["file"], i["line"]).strip() for i in found["instructions"] if i["text"].startswith(name)}
+
+
+def test_what_is_known_of_single_rungs(registry):
+    best, naive = (registry[f"matmul.{rung}", "9.0"] for rung in ("warptile", "naive"))
+    sizes = registry["matmul.pipelined", "9.0"]["launches"]
+    assert [launch["main"] for launch in sizes] == [True, False, False]  # of the large tile, and of two smaller ones
+    assert [launch["threads"] for launch in sizes] == [128, 128, 256]
+    assert best["loop"]["file"].endswith("warptile.py")
+    assert best["loop"]["source"].startswith("while k < depth:")
+    assert lines_of(best, "fma.rn.f32") == {"sums[r * n_b + c] += a[r] * b[c]"}
+    loads = lines_of(best, "ld.shared.v4.f32")
+    assert len(loads) == 2  # one for each factor
+    assert all("load4(" in line for line in loads)
+    assert sum("ld.shared.v4.f32" in i["text"] for i in best["instructions"]) == 16
+    assert lines_of(naive, "fma.rn.f32") == lines_of(naive, "ld.global.f32") == {"total += A[i, k] * B[k, j]"}
+    assert naive["loop"]["source"] == "while k < A.shape[1]:"
+    assert [launch["name"] for launch in registry["gradients.pipelined", "9.0"]["launches"]][-1] == "column_sums"
+    assert verdict(registry["softmax.rows", "9.0"], "branches")["answer"] == "some threads go around more often"
+    assert verdict(registry["matmul.warptile", "9.0"], "barriers")["evidence"].startswith("2 in the kernel")
+    assert registry["sigmoid.elements", "9.0"]["loop"]["depth"] == 0
+    assert "There is no loop" in explaining.as_text(registry["sigmoid.elements", "9.0"])
+    assert " more of fma.rn.f32" in explaining.as_text(best)
+    assert "Left out: " in explaining.as_text(registry["matmul.tensorcore", "9.0"])
+
+
+def test_trips_to_memory_are_counted():
+    """Threads of `naive` read two numbers for each multiply-add, and are sent 33 bytes; of `coalesced` 5."""
+    naive, coalesced = (
+        verdict(explaining.explain(f"matmul.{rung}"), "trips to memory") for rung in ("naive", "coalesced")
+    )
+    assert (naive["good"], coalesced["good"]) == (False, True)
+    assert naive["answer"] == "33 bytes are sent for each multiply-add"
+    assert coalesced["answer"] == "5 bytes are sent for each multiply-add"
+    assert "its threads read 8 bytes" in naive["evidence"]
+    assert "`coalesced`" in naive["fix"]
+    assert verdict(explaining.explain("sigmoid.elements"), "trips to memory")["good"]
+
+
+@with_disassembler
+def test_machine_code_beside_its_source(registry):
+    found = registry["matmul.warptile", "9.0"]
+    fused = [i for i in found["machine_code"] if i["text"].startswith("FFMA")]
+    assert len(fused) == 256
+    assert {sources.text_of(i["file"])[i["line"] - 1].strip() for i in fused} == {"sums[r * n_b + c] += a[r] * b[c]"}
+    assert sum("LDS.128" in i["text"] for i in found["machine_code"]) == 16
+    assert verdict(found, "instructions")["good"]
+    assert "of the machine code" in verdict(found, "instructions")["evidence"]
+    share = [verdict(registry[f"matmul.{rung}", "9.0"], "instructions") for rung in ("naive", "shared", "blocktile_1d")]
+    assert [v["good"] for v in share] == [False] * 3
+    assert sum(i["text"].startswith("HMMA") for i in registry["matmul.tensorcore", "9.0"]["machine_code"]) == 16
+
+
+def test_without_a_disassembler_or_an_assembler(monkeypatch):
+    monkeypatch.setattr(disassembly, "disassembler", lambda: None)
+    found = explaining.explain("matmul.shared")
+    assert found["machine_code"] is None
+    assert "of the PTX" in verdict(found, "instructions")["evidence"]
+    assert "The machine code too is shown with nvdisasm: pip install" in explaining.as_text(found)
+    monkeypatch.setattr(explaining, "has_assembler", lambda: False)
+    found = explaining.explain("matmul.shared")
+    assert found["launches"][0]["registers"] is None
+    assert verdict(found, "registers")["answer"] == "unknown"
+    assert " ? " in explaining.as_text(found)
+
+
+@with_assembler
+@pytest.mark.parametrize("rung", ["matmul.warptile", "sigmoid.elements"])
+def test_lines_change_no_instruction(rung):
+    for launch in LADDERS_OF[rung].launches:
+        without, with_lines = (ptx_of(launch, (9, 0), lines) for lines in (False, True))
+        assert ".loc" not in without
+        assert [b for b in Flow(without).blocks if b] != [b for b in Flow(with_lines).blocks if b]  # places
+        texts = [[text for block in Flow(ptx).blocks for text, _ in block] for ptx in (without, with_lines)]
+        anonymous = [[re.sub(r"_Z\w+|\$L\w+|smem_\d+", "name", text) for text in some] for some in texts]
+        assert anonymous[0] == anonymous[1]
+        codes = [assembled(ptx, (9, 0)) for ptx in (without, with_lines)]
+        assert codes[0][:-1] == codes[1][:-1]
+
+
+def in_float64(x, y):
+    i = cuda.grid(1)
+    if i < x.size:
+        y[i] = x[i] * 0.1
+
+
+def in_float32(x, y):
+    i = cuda.grid(1)
+    if i < x.size:
+        y[i] = x[i] * float32(0.1)
+
+
+def indexed(x, y):
+    held = cuda.local.array(16, float32)
+    for k in range(16):
+        held[k] = x[k]
+    y[cuda.threadIdx.x] = held[x.size % 16]
+
+
+def indexed_by_constants(x, y):
+    held = cuda.local.array(4, float32)
+    for k in range(4):
+        held[k] = x[k]
+    y[cuda.threadIdx.x] = held[3] - held[0]
+
+
+def missed(x, y):
+    parts = cuda.shared.array(64, float32)
+    parts[cuda.threadIdx.x] = x[cuda.threadIdx.x]
+    if x[cuda.threadIdx.x] > 0:
+        cuda.syncthreads()
+        y[cuda.threadIdx.x] = parts[63 - cuda.threadIdx.x]
+
+
+def met(x, y):
+    parts = cuda.shared.array(64, float32)
+    parts[cuda.threadIdx.x] = x[cuda.threadIdx.x]
+    cuda.syncthreads()
+    if x[cuda.threadIdx.x] > 0:
+        y[cuda.threadIdx.x] = parts[63 - cuda.threadIdx.x]
+
+
+@pytest.mark.parametrize(
+    ("fault", "fixed", "name", "says", "fix"),
+    [
+        (in_float64, in_float32, "numbers", "on float64", "float32(0.1)"),
+        (indexed, indexed_by_constants, "registers", "an array of 64 bytes is in memory", "constants only"),
+        (missed, met, "barriers", "1 of 1 may be missed by some threads", "out of the `if`"),
+    ],
+)
+def test_a_fault_is_found_and_its_cure_is_clean(fault, fixed, name, says, fix):
+    bad, good = (
+        explaining.Compiled(Launch(body, [VECTOR, VECTOR], 64, len), (9, 0), False).explained()
+        for body in (fault, fixed)
+    )
+    assert verdict(bad, name)["good"] is False
+    assert says in verdict(bad, name)["answer"]
+    assert fix in verdict(bad, name)["fix"]
+    assert bad["summary"].startswith(f"What to change first: {name}")
+    assert all(v["good"] is not False for v in good["verdicts"])
+    lines = verdict(bad, name)["evidence"]
+    if name != "registers":
+        assert f"line {fault.__code__.co_firstlineno + {'numbers': 3, 'barriers': 4}[name]}" in lines
+
+
+@with_disassembler
+def test_sums_that_find_no_register_are_found():
+    tight = Launch(by_tile(warptile.TILE), [MATRIX] * 3, 256, len, at_once=4)  # 64 registers for 64 sums
+    found = explaining.Compiled(tight, (9, 0), True).explained()
+    registers = verdict(found, "registers")
+    assert registers["good"] is False
+    assert registers["answer"].startswith("spilled: ")
+    assert "at_once" in registers["fix"]
+    assert found["summary"].startswith("What to change first: registers")
+
+
+@pytest.mark.parametrize(
+    ("capability", "threads", "registers", "shared", "blocks", "warps", "limits"),
+    [
+        ((9, 0), 256, 128, 17920, 2, 16, "registers"),  # 4096 a warp; 16384 of a part hold 4, so 16 warps
+        ((9, 0), 64, 78, 5632, 12, 24, "registers"),  # rounded to 80, 2560 a warp; 6 in a part
+        ((9, 0), 64, 33, 0, 24, 48, "registers"),  # rounded to 40, 1280 a warp; 12 in a part
+        ((9, 0), 32, 80, 0, 24, 24, "registers"),  # all parts together could hold 25, but each holds 6
+        ((9, 0), 1024, 33, 0, 1, 32, "registers"),  # rounded to 40; 12 in a part, 48 warps, and a block needs 32
+        ((9, 0), 1024, 32, 0, 2, 64, "registers and threads"),
+        ((9, 0), 64, 32, 49 << 10, 4, 8, "shared memory"),  # 228 / 49
+        ((8, 0), 64, 32, 49 << 10, 3, 6, "shared memory"),  # 164 / 49
+        ((8, 0), 32, 16, 0, 32, 32, "number of blocks"),
+        ((8, 6), 256, 24, 0, 6, 48, "threads"),  # 1536 of them
+        ((9, 0), 1024, 255, 0, 0, 0, "registers"),  # it cannot be started
+    ],
+)
+def test_blocks_at_a_time_by_hand(capability, threads, registers, shared, blocks, warps, limits):
+    found = resident(capability, threads, registers, shared)
+    assert (found.blocks, found.warps, found.limits) == (blocks, warps, limits)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%rd1];", Access(True, "global", 16)),
+        ("ld.global.nc.f32 %f1, [%rd1];", Access(True, "global", 4)),
+        ("@%p1 st.shared.f32 [%rd1], %f1;", Access(False, "shared", 4)),
+        ("ld.local.f64 %fd1, [%rd1];", Access(True, "local", 8)),
+        ("ld.param.u64 %rd1, [param_0];", None),
+        ("LDG.E.128.CONSTANT R4, desc[UR4][R2.64]", Access(True, "global", 16)),
+        ("@!P0 LDG.E R4, desc[UR4][R2.64]", Access(True, "global", 4)),
+        ("LDS R4, [R2+0x40]", Access(True, "shared", 4)),
+        ("STL.64 [R1], R4", Access(False, "local", 8)),
+        ("LDC R1, c[0x0][0x28]", None),
+        ("fma.rn.f32 %f1, %f2, %f3, %f4;", None),
+    ],
+)
+def test_loads_and_stores_are_understood(text, expected):
+    assert access(text) == expected
+
+
+def test_multiply_adds_are_understood():
+    for text, number in (
+        ("fma.rn.f32 %f1, %f2, %f3, %f4;", 1), ("FFMA R1, R2, R3, R4", 1), ("@P0 FFMA R1, R2, R3, R4", 1),
+        ("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1}, {%r1}, {%r2}, {%f2};", 32),
+        ("HMMA.1688.F32.TF32 R4, R8, R2, R4", 32), ("mul.f32 %f1, %f2, %f3;", 0), ("IMAD R1, R2, R3, R4", 0),
+    ):  # fmt: skip
+        assert multiply_adds(text) == number, text
+
+
+TWO_WAYS = """
+.visible .entry kernel()
+{
+	mov.u32 	%r1, %ntid.x;
+	mov.u64 	%rd2, 0;
+$OUTER:
+	ld.global.f32 	%f9, [%rd8];
+$INNER:
+	setp.gt.s32 	%p1, %r1, 5;
+	@%p1 bra 	$WIDE;
+	ld.global.f32 	%f1, [%rd1];
+	ld.global.f32 	%f2, [%rd1+4];
+	bra.uni 	$MEET;
+$WIDE:
+	ld.global.v2.f32 	{%f1, %f2}, [%rd1];
+$MEET:
+	fma.rn.f32 	%f3, %f1, %f2, %f3;
+	setp.ne.s64 	%p2, %rd1, 0;
+	@%p2 bra 	$INNER;
+	setp.ne.s64 	%p3, %rd2, 0;
+	@%p3 bra 	$OUTER;
+	ret;
+}
+""".replace("$", "$L_")
+
+
+def test_the_usual_way_through_the_innermost_loop():
+    flow = Flow(TWO_WAYS)
+    loop = hottest(flow)
+    assert loop.depth == 2
+    assert [text.split()[0] for text, _ in loop.instructions] == [
+        "setp.gt.s32", "@%p1", "ld.global.v2.f32", "fma.rn.f32", "setp.ne.s64", "@%p2",
+    ]  # fmt: skip
+    assert loop.left_out == 3
+    assert loop.loads("global") == [8]
+    assert [text.split()[0] for text, _ in loop.around] == ["ld.global.f32", "setp.ne.s64", "@%p3"]
+    assert flow.parting == {}
+    assert set(Flow(TWO_WAYS.replace("%ntid.x", "%tid.x")).parting) == {2}
+
+
+def test_what_only_some_threads_write_depends_on_the_thread():
+    text = """
+.visible .entry kernel()
+{
+	mov.u32 	%r1, %tid.x;
+	setp.gt.s32 	%p1, %r1, 3;
+	mov.u32 	%r2, 0;
+	@%p1 mov.u32 	%r2, 1;
+	setp.eq.s32 	%p2, %r2, 0;
+	@%p2 bra 	$L_END;
+	bar.sync 	0;
+$L_END:
+	ret;
+}
+"""
+    assert len(Flow(text).barriers_that_some_threads_miss()) == 1
+    assert Flow(text.replace("%tid.x", "%ctaid.x")).barriers_that_some_threads_miss() == []
+
+
+def test_a_jump_back_is_not_always_a_loop():
+    flow = Flow("""
+.visible .entry kernel()
+{
+	@%p1 bra 	$L_RARE;
+$L_MEET:
+	add.f32 	%f1, %f1, %f2;
+	ret;
+$L_RARE:
+	mul.f32 	%f1, %f1, %f1;
+	bra.uni 	$L_MEET;
+}
+""")
+    assert flow.loops() == {}
+    assert hottest(flow).depth == 0
+
+
+COPIES_FIRST = """
+.visible .entry kernel()
+{
+$OUTER:
+$COPY:
+	@%p1 bra 	$DONE;
+	ld.global.v4.f32 	{%f1, %f2, %f3, %f4}, [%rd1];
+	bra.uni 	$COPY;
+$DONE:
+	fma.rn.f32 	%f5, %f6, %f7, %f5;
+	fma.rn.f32 	%f5, %f6, %f7, %f5;
+	@%p3 bra 	$END;
+	bra.uni 	$OUTER;
+$END:
+	ret;
+}
+""".replace("$", "$L_")
+
+
+def test_a_loop_may_calculate_around_one_that_copies():
+    text = TWO_WAYS.replace("fma.rn.f32 	%f3, %f1, %f2, %f3;", "mov.f32 	%f3, %f1;")
+    loop = hottest(Flow(text.replace("ld.global.f32 	%f9, [%rd8];", "fma.rn.f32 	%f9, %f9, %f9, %f9;")))
+    assert loop.depth == 1
+    assert [text.split()[0] for text, _ in loop.instructions] == ["fma.rn.f32", "setp.ne.s64", "@%p3"]
+    assert loop.around == []
+    loop = hottest(Flow(COPIES_FIRST))
+    assert (loop.depth, loop.multiply_adds) == (1, 2)
+    assert [text.split()[0] for text, _ in loop.instructions] == ["fma.rn.f32", "fma.rn.f32", "@%p3", "bra.uni"]
+
+
+SASS = """
+	.section	.text.__cuda_sm20_div_s64,"ax",@progbits
+.text.__cuda_sm20_div_s64:
+        /*0000*/                   RET.REL.NODEC R20 `(kernel) ;
+	.section	.text._Zkernel,"ax",@progbits
+.text._Zkernel:
+	//## File "/a/b.py", line 7
+        /*0000*/                   LDC R1, c[0x0][0x28] ;
+        /*0010*/              @!P0 EXIT ;
+        /*0018*/                   MOV R2, R3 ;
+.L_x_1:
+	//## File "/a/b.py", line 9
+        /*0020*/                   LDS.128 R4, [R2] ;
+        /*0030*/                   FFMA R9, R4, R5, R9 ;
+        /*0040*/               @P1 BRA `(.L_x_1) ;
+        /*0050*/                   EXIT ;
+.L_x_2:
+        /*0060*/                   BRA `(.L_x_2);
+"""
+
+
+def test_machine_code_is_understood():
+    graph = disassembly.graph_of(SASS)
+    loop = hottest(graph)
+    assert loop.depth == 1
+    assert [(text, place[1]) for text, place in loop.instructions] == [
+        ("LDS.128 R4, [R2]", 9), ("FFMA R9, R4, R5, R9", 9), ("@P1 BRA `(.L_x_1)", 9),
+    ]  # fmt: skip
+    assert loop.loads("shared") == [16]
+    assert graph.end in graph.next[0]  # by the EXIT of some threads
+
+
+def test_the_command_line():
+    result = jitnet_command("explain", "matmul.naive", "--backend", "cuda")
+    assert "measuring 1/2: what Numba makes of matmul.naive for the GPU" in result.stderr
+    assert "✗ reuse             0.5 multiply-adds for each number fetched" in result.stdout
+    assert "total += A[i, k] * B[k, j]" in result.stdout
+    result = jitnet_command("explain", "relu.elements", "--backend", "cuda", "--capability", "8.0", "--json", "--quiet")
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["capability"] == "8.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["matmull.naive"], "did you mean 'matmul'?"),
+        (["matmul.naiv"], "did you mean 'naive'?"),
+        (["matmul.tile"], "unknown rung of matmul on the GPU 'tile'; known: naive, coalesced"),
+        (["matmul"], "which rung of matmul? Write matmul.naive, or one of naive, coalesced"),
+        (["relu"], "which rung of relu? Write relu.elements"),
+        (["mine.py:f"], "a kernel of your own cannot be explained for the GPU"),
+        (["matmul.naive", "--capability", "3.5"], "capability is '3.5', but must be a compute capability that"),
+        (["matmul.naive", "--capability", "9"], "capability is '9', but must be"),
+        (["matmul.tensorcore", "--capability", "7.5"], "matmul.tensorcore needs compute capability 8.0, and 7.5"),
+        (["matmul.naive", "--args", "3"], "--args, --types, --options and --dtype float64 mean nothing"),
+        (["matmul.naive", "--types", "int64"], "mean nothing"),
+        (["matmul.naive", "--options", "fastmath=True"], "mean nothing"),
+        (["matmul.naive", "--dtype", "float64"], "mean nothing"),
+        (["matmul.naive", "--backend", "fast"], "--backend can be cuda"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, capsys):
+    backend = [] if "--backend" in arguments else ["--backend", "cuda"]
+    assert jitnet.cli.main(["explain", *arguments, *backend, "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_capability_belongs_to_a_gpu(capsys):
+    assert jitnet.cli.main(["explain", "matmul.tile", "--capability", "9.0", "--quiet"]) == 2
+    assert "give --backend cuda too" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(explaining.cuda.nvvm, "is_available", lambda: False)
+    with pytest.raises(jitnet.Error, match=r"the compiler for the GPU is missing: pip install 'jitnet\[cuda\]'"):
+        explaining.explain("matmul.naive")
+    simulated = jitnet_command("explain", "matmul.naive", "--backend", "cuda", status=2, NUMBA_ENABLE_CUDASIM="1")
+    assert simulated.stderr == "jitnet: NUMBA_ENABLE_CUDASIM is set, so nothing is compiled for a GPU; unset it\n"
+
+
+def test_without_the_package(monkeypatch, capsys):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name != "numba_cuda" else None)
+    for module in [name for name in sys.modules if name.startswith(("jitnet.kernels.cuda", "jitnet.lab.gpu"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delattr(jitnet.lab.gpu, "explaining")
+    assert jitnet.cli.main(["explain", "matmul.naive", "--backend", "cuda", "--quiet"]) == 2
+    assert capsys.readouterr().err == "jitnet: the package numba-cuda is missing: pip install 'jitnet[cuda]'\n"

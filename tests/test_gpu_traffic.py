@@ -1,0 +1,136 @@
+"""What kernels for the GPU ask of memory: counted by the interpreter, and equal to what they say of themselves."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from command import jitnet_command
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
+
+from jitnet import Error
+from jitnet.backend import cuda
+from jitnet.lab.gpu import traffic
+from jitnet.lab.gpu.ptx_interpreter import Access
+
+LANES = np.arange(32)
+
+
+def trips(addresses, size=4):
+    access = Access(None, np.asarray(addresses), size, LANES[: len(addresses)])
+    return traffic.sectors(access), traffic.bank_trips(access)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "size", "sectors", "banks"),
+    [
+        (4 * LANES, 4, 4, 1),  # side by side: 128 bytes
+        (4 * LANES + 4, 4, 5, 1),  # not at a multiple of 32
+        (4 * LANES[::-1], 4, 4, 1),
+        (8 * LANES, 4, 8, 2),  # every other word: two of each bank
+        (128 * LANES, 4, 32, 32),  # a column of a matrix with rows of 32 numbers
+        (132 * LANES, 4, 32, 1),  # the same with one more in each row
+        (0 * LANES + 64, 4, 1, 1),  # all want the same
+        (16 * LANES, 16, 16, 4),  # quads side by side: a trip for each quarter
+        (16 * (LANES % 8), 16, 4, 4),  # each quarter wants the same eight quads
+        (512 * LANES, 16, 32, 32),  # each quad in the same four banks
+        (8 * LANES, 8, 8, 2),
+        ([64], 4, 1, 1),
+    ],
+)
+def test_trips_by_hand(addresses, size, sectors, banks):
+    assert trips(addresses, size) == (sectors, banks)
+
+
+def test_warps_are_served_apart():
+    access = Access(None, np.zeros(64, np.int64), 4, np.arange(64))
+    assert (traffic.sectors(access), traffic.bank_trips(access)) == (2, 2)
+
+
+@pytest.fixture(scope="module")
+def products():
+    return {name: traffic.ladder(name)["rungs"] for name in ("matmul", "matmul_tn")}
+
+
+def test_what_rungs_say_of_their_reads(products):
+    """The docstrings: reads of each number, trips, and reads of shared memory for each multiply-add."""
+    found = {rung["name"]: rung for rung in products["matmul"]}
+    sides = {"naive": 1, "coalesced": 1, "shared": 32, "blocktile_1d": 64}
+    sides |= dict.fromkeys(("blocktile_2d", "vectorized", "warptile", "pipelined"), 128)
+    assert {name: found[name]["numbers"] for name in sides} == {name: 2 / side for name, side in sides.items()}
+    assert (found["naive"]["bytes"], found["coalesced"]["bytes"]) == (33, 5)  # 32 + 1 and 4 + 1 sectors for 32 threads
+    for name in list(sides)[2:]:
+        assert found[name]["bytes"] == 4 * found[name]["numbers"]  # all that is sent is used
+    assert found["shared"]["shared"] == 2
+    assert found["blocktile_1d"]["shared"] == 9 / 8
+    by_shared = "shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile", "pipelined"
+    waits = [found[name]["shared"] for name in by_shared]
+    assert waits == sorted(waits, reverse=True)
+    assert found["warptile"]["shared"] == 16 / 64  # 4 loads of 4 trips for 64 multiply-adds: none collides
+    assert found["pipelined"]["shared"] == 24 / 128
+
+
+def test_each_rung_wastes_fewer_instructions_than_the_last(products):
+    for rungs in products.values():
+        useful = [rung["useful"] for rung in rungs]
+        assert useful[-1] is None  # matrix units
+        assert useful[:-1] == sorted(useful[:-1])
+        assert rungs[0]["instructions"] < 10  # Numba's `range`, and indices that might be negative, would take 30
+        assert useful[-2] > 0.7
+
+
+def test_what_is_no_product_is_counted_for_each_number_written():
+    (found,) = traffic.ladder("sigmoid")["rungs"]
+    assert (found["numbers"], found["bytes"], found["shared"]) == (1, 4, 0)
+    assert traffic.ladder("update")["operation"] == "sgd"
+    (found,) = traffic.ladder("update")["rungs"]
+    assert found["numbers"] == 2
+    assert traffic.count("softmax", "rows").written_numbers == 2 * 1024 * 1024  # shared memory is not written to
+
+
+def test_launches_of_a_rung_count_by_all_of_their_blocks():
+    """64 rows: the product reads 2 numbers for 128 multiply-adds, the sums of columns delta once, for 1280 of them."""
+    (found,) = traffic.ladder("gradients")["rungs"]
+    assert found["numbers"] == 2 / 128 + 1 / 1280
+
+
+def test_only_the_terms_of_a_product_are_its_multiply_adds():
+    """An activation is made of such instructions, too."""
+    (found,) = traffic.ladder("layer")["rungs"]
+    assert found["numbers"] == pytest.approx(2 / 128 + 128 / 64 / 128)  # each number of a column asks for its bias
+
+
+def test_a_rung_that_there_is_not():
+    with pytest.raises(Error, match="unknown rung of matmul on the GPU 'nosuch'"):
+        traffic.count("matmul", "nosuch")
+
+
+def test_the_command_line():
+    result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count")
+    assert result.stderr == "measuring 1/1: counting softmax.rows\n"
+    said = " ".join(result.stdout.split())  # however wide the terminal is
+    assert "softmax on the GPU, compiled for 9.0: for each number written, counted, not timed" in said
+    result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", "--json")
+    assert [rung["name"] for rung in json.loads(result.stdout)["rungs"]] == ["rows"]
+
+
+@pytest.mark.parametrize("wrong", [[], ["--backend", "cuda", "--size", "64"], ["--backend", "cuda", "--plot", "a.png"]])
+def test_what_does_not_go_with_it(wrong):
+    result = jitnet_command("ladder", "softmax", "--count", *wrong, status=2)
+    assert result.stderr.endswith(
+        "--count goes with --backend cuda, and neither with --plot nor --size; leave them out\n"
+    )
+
+
+@pytest.mark.skipif(cuda.obstacle() is None, reason="there is a GPU")
+def test_who_has_no_gpu_is_told_of_it():
+    result = jitnet_command("ladder", "softmax", "--backend", "cuda", status=2)
+    assert result.stderr.endswith("or count what the rungs ask of memory, without a GPU: --count\n")
+
+
+def test_the_simulator_compiles_nothing(monkeypatch):
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
+    result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", status=2)
+    assert "NUMBA_ENABLE_CUDASIM is set" in result.stderr
