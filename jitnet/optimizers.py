@@ -1,4 +1,4 @@
-"""The optimizers that a user names. Each is one kernel over the flat vector of parameters; see kernels/optimizers.py."""
+"""The optimizers that a user names. Each is one kernel over the flat vector of parameters (kernels/optimizers.py)."""
 
 import math
 from abc import ABC, abstractmethod
