@@ -40,7 +40,8 @@ def test_serial_and_parallel_never_load_each_others_code(tmp_path):
     """
     code = """
 import sys, numpy as np
-from jitnet.kernels import LADDERS, SIGNATURES, jit
+from jitnet.compiler import jit
+from jitnet.kernels import LADDERS, SIGNATURES
 rng = np.random.default_rng(0)
 X, W, Z = rng.random((7, 5), np.float32), rng.random((5, 6), np.float32), np.empty((7, 6), np.float32)
 for rung in sys.argv[1:]:
@@ -63,7 +64,7 @@ for rung in sys.argv[1:]:
 def test_other_options_make_another_file(tmp_path):
     """fastmath is not in Numba's own key; here it decides the file's name. So do Numba's settings."""
     (tmp_path / "mine.py").write_text(
-        "import sys\nimport numpy as np\nfrom jitnet.kernels import jit\n"
+        "import sys\nimport numpy as np\nfrom jitnet.compiler import jit\n"
         "if 'strict' in sys.argv:\n    jit.OPTIONS['fastmath'] = False\n"
         "def kernel(x):\n    x[0] = x[1] * x[2] + x[3]\n"
         "kernel = jit.compiled(kernel)\nkernel(np.ones(4))\nprint(sum(kernel.stats.cache_hits.values()))\n"
@@ -124,12 +125,12 @@ def test_the_hash_of_sources(tmp_path):
             (tmp_path / f"{name}.py").write_text(text)
         return tmp_path
 
-    before = cache.hash_of_sources(write(a="x", b="y"), [1])
+    before = cache.hash_of_sources([write(a="x", b="y")], [1])
     (tmp_path / "notes.txt").write_text("no source")
-    assert cache.hash_of_sources(tmp_path, [1]) == before
+    assert cache.hash_of_sources([tmp_path], [1]) == before
     sources = {"a": "x"}, {"a": "xy", "b": ""}, {"a": "x", "c": "y"}, {"a": "xb.pyy"}
-    others = [cache.hash_of_sources(write(**files), [1]) for files in sources]
-    others += [cache.hash_of_sources(write(a="x", b="y"), [2]), cache.hash_of_sources(write(a="x", b="z"), [1])]
+    others = [cache.hash_of_sources([write(**files)], [1]) for files in sources]
+    others += [cache.hash_of_sources([write(a="x", b="y")], [2]), cache.hash_of_sources([write(a="x", b="z")], [1])]
     assert len({before, *others}) == 7
     assert cache.kernels_folder() == cache_folder.cache_folder() / f"kernels-{cache.SOURCES}"
 
@@ -151,7 +152,7 @@ def test_what_cannot_be_told_apart_is_not_kept(tmp_path):
     """Typed at a prompt, or made by a factory: bytecode alone does not say what a function does."""
     code = """
 import sys, numpy as np
-from jitnet.kernels import jit
+from jitnet.compiler import jit
 source = f"def scale(x): x[0] = x[0] * {sys.argv[1]}"
 exec(source)
 kernel = jit.compiled(scale)
@@ -160,7 +161,7 @@ x = np.ones(1); kernel(x); print(x[0])
     environment = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
     assert [run(code, factor, **environment).stdout.strip() for factor in ("2.0", "3.0")] == ["2.0", "3.0"]
     (tmp_path / "factory.py").write_text(
-        "from jitnet.kernels import jit\n"
+        "from jitnet.compiler import jit\n"
         "def make(factor):\n    def times(x):\n        x[0] = x[0] * factor\n    return jit.compiled(times)\n"
     )
     code = "import factory, numpy as np\nfor f in (2., 3.):\n    x = np.ones(1); factory.make(f)(x); print(x[0])"
@@ -262,7 +263,7 @@ def test_a_pickle_is_not_run(tmp_path, monkeypatch):
 def test_what_returns_objects_is_not_kept(tmp_path):
     """A file holds numbers, names and machine code: what else a function needs, it would be without."""
     (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom jitnet.kernels import jit\n"
+        "import numpy as np\nfrom jitnet.compiler import jit\n"
         "def total(x):\n    return x.sum()\n"
         "total = jit.compiled(total)\nprint(total(np.ones(3)))\n"
     )
@@ -290,7 +291,7 @@ def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
 def test_a_loaded_helper_finds_its_environment(tmp_path):
     """Through which it hands numbers to Python: here, to be printed."""
     (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom jitnet.kernels import jit\n"
+        "import numpy as np\nfrom jitnet.compiler import jit\n"
         "@jit.part_of_kernels\ndef show(v):\n    print(v)\n"
         "def kernel(x):\n    show(x[0])\n"
         "kernel = jit.compiled(kernel)\nkernel(np.ones(1))\nprint(sum(kernel.stats.cache_hits.values()))\n"
@@ -375,7 +376,8 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path)
 def test_interpreted_with_jit_disabled(tmp_path):
     code = """
 import jitnet, numpy as np
-from jitnet.kernels import LADDERS, cache, folder, jit, linking
+from jitnet.compiler import cache, cache_folder, jit, linking
+from jitnet.kernels import LADDERS
 assert not any(jit.is_compiled(kernel) for ladder in LADDERS.values() for kernel in ladder.values())
 net = jitnet.Network(jitnet.Dense(3, 4, "tanh"), jitnet.Dense(4, 2, "softmax"), seed=0)
 print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)

@@ -58,9 +58,9 @@ def test_what_is_made_is_for_this_user_alone(tmp_path):
 import os, sys
 from pathlib import Path
 os.umask(0)
-from jitnet.kernels import folder
-folder.keep(Path(sys.argv[1]), b"x")
-folder.make_cache_folder()
+from jitnet.compiler import cache_folder
+cache_folder.keep(Path(sys.argv[1]), b"x")
+cache_folder.make_cache_folder()
 """
     path = tmp_path / "cache" / "kernels" / "relu.kernel"
     environment = {**os.environ, "JITNET_CACHE_DIR": str(tmp_path / "above" / "other")}
@@ -243,12 +243,12 @@ def test_a_folder_that_can_only_be_read(path, level):
     code = """
 import os, sys, warnings
 from pathlib import Path
-from jitnet.kernels import folder
+from jitnet.compiler import cache_folder
 os.seteuid(int(sys.argv[2]))
 path = Path(sys.argv[1])
-print(folder.kept(path), folder.is_kept(path))
+print(cache_folder.kept(path), cache_folder.is_kept(path))
 for name in "xy":
-    folder.keep(path.with_name(name) if path.parent.exists() else path, b"x")
+    cache_folder.keep(path.with_name(name) if path.parent.exists() else path, b"x")
 """
     for place in (path, *path.parents[:2]):
         os.chown(place, ANOTHER, ANOTHER)
