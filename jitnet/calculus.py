@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks, losses
-from .losses import ACTIVATIONS
+from .kernels.activations import ACTIVATIONS
 
 Array = NDArray[np.float64]
 
@@ -120,14 +120,7 @@ def _activation(z: Array, f: str) -> tuple[Array, Array]:
         e = np.exp(z - z.max())
         a = e / e.sum()
         return a, np.diag(a) - np.outer(a, a)
-    if f == "sigmoid":
-        e = np.exp(-np.abs(z))
-        a = np.where(z >= 0, 1.0, e) / (1 + e)
-        return a, np.diag(a * (1 - a))
-    if f == "tanh":
-        a = np.tanh(z)
-        return a, np.diag(1 - a * a)
-    if f == "relu":
-        return np.maximum(z, 0), np.diag((z > 0).astype(np.float64))
-    assert f == "identity", f
-    return z, np.eye(len(z))
+    activation = ACTIVATIONS[f]
+    a = np.array([activation.f(number) for number in z], np.float64)
+    slopes = [activation.slope(number) for number in (z if activation.reads_Z else a)]
+    return a, np.diag(np.array(slopes, np.float64))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import checks
 from .compiler.types import Matrix, Vector
-from .losses import ACTIVATIONS
+from .kernels.activations import ACTIVATIONS
 
 INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
@@ -19,16 +19,13 @@ INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
 }
 """How W begins. glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b begins at 0."""
 
-SUITABLE_INIT = {"relu": "he"}
-"""The inits that suit an activation better than glorot does."""
-
 
 @dataclass
 class Dense:
     """One layer: A = f(X·W + b).
 
     Shapes    X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
-    f         "sigmoid", "tanh", "relu", "identity" or "softmax"
+    f         one of ACTIVATIONS
     init      "glorot", "he" or "zeros"
     Errors    ValueError for widths below 1 and unknown names
 
@@ -91,3 +88,6 @@ class Dense:
         if np.shape(values) != target.shape:
             raise checks.Error(f"{name} has shape {target.shape}, but was given {np.shape(values)}")
         target[...] = values  # a view of theta stays a view of theta
+
+
+Dense.__doc__ = str(Dense.__doc__).replace("ACTIVATIONS", ", ".join(f'"{name}"' for name in ACTIVATIONS))

@@ -6,6 +6,7 @@ Each is averaged over the batch. The loops are in kernels/losses.py.
 from dataclasses import dataclass
 
 from . import checks
+from .kernels.elementwise import ACTIVATIONS
 
 
 @dataclass(frozen=True)
@@ -14,28 +15,31 @@ class Loss:
 
     name: str
     """Its name, and that of its kernel."""
-    goes_with: tuple[str, ...]
-    """Activations of the output layer for which it is defined."""
+    made_for: str | None
+    """The activation of the output layer that it is defined for, or None if it goes with every one."""
     reads_Z: bool
     """Computed from the pre-activation too, for the sake of accuracy, and differentiated together with the
     activation: the error A − Y, scaled, is already ∂L/∂Z."""
     averages_outputs: bool
     """Averaged over the outputs of a sample too."""
 
+    @property
+    def goes_with(self) -> tuple[str, ...]:
+        """Activations of the output layer for which it is defined."""
+        return (self.made_for,) if self.made_for else tuple(ACTIVATIONS)
+
     def scale(self, m: int, n_out: int) -> float:
         """The constant in front of A − Y, for a batch of m samples."""
         return 2.0 / (m * n_out) if self.averages_outputs else 1.0 / m
 
 
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity", "softmax")
-
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("half_squared_error", ACTIVATIONS, False, False),
-        Loss("mse", ACTIVATIONS, False, True),
-        Loss("cross_entropy", ("softmax",), True, False),
-        Loss("binary_cross_entropy", ("sigmoid",), True, False),
+        Loss("half_squared_error", None, False, False),
+        Loss("mse", None, False, True),
+        Loss("cross_entropy", "softmax", True, False),
+        Loss("binary_cross_entropy", "sigmoid", True, False),
     )
 }
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checks, losses, npz
-from .losses import ACTIVATIONS
+from .kernels.activations import ACTIVATIONS
 
 VERSION = 1
 """Of the file format; a reader refuses files from the future."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jitnet.compiler import intrinsics, threads
-from jitnet.kernels import LADDERS, activations, exponential, optimizers, register_tile, softmax
+from jitnet.kernels import LADDERS, activations, elementwise, exponential, optimizers, register_tile, softmax
 from jitnet.lab import oracle
 
 BODIES = [
@@ -81,7 +81,7 @@ class Heap:
 def small(monkeypatch):
     """Short vectors, low and shallow tiles, small parts."""
     monkeypatch.setattr(intrinsics, "VECTOR_BYTES", 16)
-    for module in (activations, exponential, threads, optimizers):
+    for module in (elementwise, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
     monkeypatch.setattr(softmax, "NARROW_BYTES", 96)
     monkeypatch.setattr(softmax, "STRIP_BYTES", 4 * 16)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from .. import __version__, checks, interruption, progress
 from .. import backend as backends
+from ..kernels.activations import ACTIVATIONS
 from ..plots import ENDINGS
 from .commands import predict_command, train_command, warmup_command
 
@@ -64,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
         "--hidden", default="128,64", metavar="N,N,...", help="widths of the hidden layers, or none (default 128,64)"
     )
     net.add_argument(
-        "--activation", default="relu", metavar="NAME", help="of the hidden layers: sigmoid, tanh, relu (default), ..."
+        "--activation",
+        default="relu",
+        metavar="NAME",
+        help=f"of the hidden layers: {', '.join(ACTIVATIONS)}; default relu",
     )
     net.add_argument("--dtype", default="float32", metavar="NAME", help="float32 (default) or float64")
     how = train.add_argument_group("how to learn")

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import backend as backends
-from .. import checks, data, disturbance, losses, optimizers, plots, progress, storage
+from .. import checks, data, disturbance, optimizers, plots, progress, storage
 from ..compiler.cache_folder import cache_folder
 from ..data import Recipe, Table
 from ..kernels import LADDERS
-from ..layers import SUITABLE_INIT, Dense
+from ..kernels.activations import ACTIVATIONS
+from ..layers import Dense
 from ..network import Network, load
 from ..training import Diverged, History, Interrupt
 
@@ -46,7 +47,7 @@ def train_command(options: argparse.Namespace) -> int:
     settings = {"weight_decay": options.weight_decay, **({} if options.lr is None else {"lr": options.lr})}
     optimizer = optimizers.get(options.optimizer, **settings)
     hidden = _widths(options.hidden)
-    activation = checks.one_of("activation", options.activation, losses.ACTIVATIONS)
+    activation = checks.one_of("activation", options.activation, ACTIVATIONS)
     check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
     if options.resume and options.checkpoint is None:
         raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
@@ -57,7 +58,7 @@ def train_command(options: argparse.Namespace) -> int:
 
     samples = _samples(options)
     recipe = samples.recipe
-    init = SUITABLE_INIT.get(activation, "glorot")
+    init = ACTIVATIONS[activation].init
     widths = [len(recipe.features), *hidden]
     net = Network(
         *(Dense(n_in, n_out, activation, init=init) for n_in, n_out in pairwise(widths)),

@@ -29,6 +29,7 @@ from numba.core.typing import signature
 
 from . import linking
 from .cache_folder import cache_folder, is_kept, keep, kept, packed, unpacked
+from .fingerprint import described, is_lasting
 from .parallel_for import start_layer
 
 
@@ -58,15 +59,17 @@ class KernelCache(_Cache):  # type: ignore[misc]
     """The cache of one kernel, in the form that Numba asks for.
 
     A body outside this package is told from others by the content of its own file; helpers that it calls in further
-    files are not looked at. One that has no file (typed at a prompt) or a closure is not kept.
+    files are not looked at. One that closes over functions is told by what they compute, too. One that has no file
+    (typed at a prompt), or closes over objects that differ from process to process, is not kept.
     """
 
     def __init__(self, body: Callable[..., Any], options: dict[str, Any]) -> None:
         self.body = body
         self.options = {name: sorted(value) if isinstance(value, set) else value for name, value in options.items()}
         self.file = Path(body.__code__.co_filename)
-        self.enabled = body.__closure__ is None and self.file.is_file()
-        self.content = hashlib.blake2b(self.file.read_bytes()).hexdigest() if self.enabled else ""
+        closure = described(body) if body.__closure__ else ""
+        self.enabled = is_lasting(closure) and self.file.is_file()
+        self.content = hashlib.blake2b(self.file.read_bytes() + closure.encode()).hexdigest() if self.enabled else ""
 
     @property
     def cache_path(self) -> str:

@@ -1,9 +1,8 @@
 """The activations that work on each number alone, each beside its derivative, to be checked against it by eye.
 
-Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z = dA ⊙ f'(Z).
-f' is always taken from A, which is at hand, and `delta` may be `dA` itself.
-
-The rungs `polynomial` stand at the end: the same formulas with e^x from `exponential.py`, in loops that fill vectors.
+Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z = dA ⊙ f'(Z), and
+`delta` may be `dA` itself. The loops of sigmoid stand here in full. Those of the others are the same, with their f and
+f' in the place of sigmoid's: `elementwise.py` makes them, and with e^x from `exponential.py` the rung `polynomial`.
 """
 
 import math
@@ -13,43 +12,13 @@ from numba import prange
 
 from ..compiler.intrinsics import wide, window
 from ..compiler.jit import linked, part_of_kernels
-from ..compiler.registry import operation, rung
-from ..compiler.threads import PART, parts_of, threads_pay
-from ..compiler.types import Matrix, Vector
+from ..compiler.registry import operation
+from ..compiler.scalar import where
+from ..compiler.types import Matrix
+from .elementwise import ACTIVATIONS, activation
 from .exponential import sigmoid_of, tanh_of
 
-IDENTITY, SIGMOID, TANH, RELU = range(4)
-
-CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
-"""The activations that work on each number alone, as the kernels in `dense.py` are told of them."""
-
-
-@operation("T[:,::1], T[:,::1]")
-def identity(Z: Matrix, A: Matrix) -> None:
-    """No activation: the layer stays linear.
-
-    Formula   A[i,j] = Z[i,j]
-    Shapes    Z (m, n), A (m, n); rows contiguous
-    Dtype     float32 or float64, all equal
-    Writes    A, which may be Z
-    Parallel  over i
-    Cost      one read and one write per number
-    Errors    none here: checks.py has spoken before
-    Source    the definition
-    """
-    m, n = Z.shape
-    for i in prange(m):
-        for j in range(n):
-            A[i, j] = Z[i, j]
-
-
-@operation("T[:,::1], T[:,::1], T[:,::1]")
-def identity_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    """f' = 1, so delta = dA. Shapes (m, n) each; delta may be dA."""
-    m, n = A.shape
-    for i in prange(m):
-        for j in range(n):
-            delta[i, j] = dA[i, j]
+__all__ = ["ACTIVATIONS", "CODES", "IDENTITY", "activate", "activated", "slope", "times_slope"]
 
 
 @operation("T[:,::1], T[:,::1]")
@@ -86,65 +55,59 @@ def sigmoid_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
             delta[i, j] = dA[i, j] * (a * (one - a))
 
 
-@operation("T[:,::1], T[:,::1]")
-def tanh(Z: Matrix, A: Matrix) -> None:
-    """The hyperbolic tangent, with range (−1, 1): a sigmoid stretched about the origin.
+@activation("sigmoid", fast=sigmoid_of)
+def logistic(z: float) -> float:
+    """1/(1 + e^{−z}), with range (0, 1)."""
+    e = math.exp(-abs(z))
+    return where(z >= 0, 1, e) / (1 + e)
 
-    Formula   A = (e^Z − e^{−Z})/(e^Z + e^{−Z})
-    Shapes    Z (m, n), A (m, n); rows contiguous
-    Dtype     float32 or float64, all equal
-    Writes    A, which may be Z
-    Parallel  over i
-    Cost      one call of the mathematics library per number
-    Errors    none here: NaN stays NaN
-    Source    https://en.wikipedia.org/wiki/Hyperbolic_functions
+
+@logistic.derivative
+def _(a: float) -> float:
+    return a * (1 - a)
+
+
+@activation("tanh", fast=tanh_of)
+def tanh(z: float) -> float:
+    """The hyperbolic tangent, with range (−1, 1): a sigmoid stretched about the origin."""
+    return math.tanh(z)
+
+
+@tanh.derivative
+def _(a: float) -> float:
+    return 1 - a * a
+
+
+@activation("relu", init="he")
+def relu(z: float) -> float:
+    """max(z, 0), asked as "is z < 0?" so that NaN, of which nothing is true, stays NaN.
+
+    Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, 2010
     """
-    m, n = Z.shape
-    for i in prange(m):
-        for j in range(n):
-            A[i, j] = math.tanh(Z[i, j])
+    return where(z < 0, 0, z)
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1]")
-def tanh_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    """f' = 1 − A², so delta = dA ⊙ (1 − A²). Shapes (m, n) each; delta may be dA."""
-    m, n = A.shape
-    one = A.dtype.type(1)
-    for i in prange(m):
-        for j in range(n):
-            a = A[i, j]
-            delta[i, j] = dA[i, j] * (one - a * a)
+@relu.derivative
+def _(a: float) -> float:  # 0 at the kink
+    return where(a > 0, 1, 0)
 
 
-@operation("T[:,::1], T[:,::1]")
-def relu(Z: Matrix, A: Matrix) -> None:
-    """The rectified linear unit: negative numbers become zero.
-
-    Formula   A = max(Z, 0), asked as "is Z < 0?" so that NaN, of which nothing is true, stays NaN
-    Shapes    Z (m, n), A (m, n); rows contiguous
-    Dtype     float32 or float64, all equal
-    Writes    A, which may be Z
-    Parallel  over i
-    Cost      one comparison per number
-    Errors    none here: NaN stays NaN
-    Source    Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, 2010
-    """
-    m, n = Z.shape
-    zero = Z.dtype.type(0)
-    for i in prange(m):
-        for j in range(n):
-            z = Z[i, j]
-            A[i, j] = zero if z < zero else z
+@activation("identity")
+def identity(z: float) -> float:
+    """No activation: the layer stays linear."""
+    return z
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1]")
-def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    """f' = 1 where A > 0 and 0 elsewhere, the kink at 0 included. Shapes (m, n) each; delta may be dA."""
-    m, n = A.shape
-    zero = A.dtype.type(0)
-    for i in prange(m):
-        for j in range(n):
-            delta[i, j] = dA[i, j] if A[i, j] > zero else zero
+@identity.derivative
+def _(a: float) -> float:
+    return 1
+
+
+IDENTITY, SIGMOID, TANH, RELU = range(4)
+
+CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
+"""The activations that the kernels in `dense.py` apply to a product while it is in the cache, as they are told of them.
+The others are a kernel of their own, after the product's."""
 
 
 @part_of_kernels
@@ -209,39 +172,3 @@ def times_slope(f: int, A: Matrix, delta: Matrix, i0: int, i1: int, j0: int, j1:
         elif f == RELU:
             for j in range(a.size):
                 d[j] = d[j] if a[j] > zero else zero
-
-
-@linked
-def sigmoid_all(z: Vector, a: Vector) -> None:
-    wide(z)
-    for j in range(z.size):
-        a[j] = sigmoid_of(z[j])
-
-
-@rung("sigmoid", "polynomial")
-def sigmoid_polynomial(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but e^x is a polynomial times a power of two; the loop fills vectors, no call is left."""
-    if threads_pay(32 * Z.size):
-        for t in prange(parts_of(Z.size)):
-            size = min(PART, Z.size - t * PART)
-            sigmoid_all(window(Z, t * PART, size), window(A, t * PART, size))
-    else:
-        sigmoid_all(window(Z, 0, Z.size), window(A, 0, Z.size))
-
-
-@linked
-def tanh_all(z: Vector, a: Vector) -> None:
-    wide(z)
-    for j in range(z.size):
-        a[j] = tanh_of(z[j])
-
-
-@rung("tanh", "polynomial")
-def tanh_polynomial(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but e^x is a polynomial times a power of two; the loop fills vectors, no call is left."""
-    if threads_pay(32 * Z.size):
-        for t in prange(parts_of(Z.size)):
-            size = min(PART, Z.size - t * PART)
-            tanh_all(window(Z, t * PART, size), window(A, t * PART, size))
-    else:
-        tanh_all(window(Z, 0, Z.size), window(A, 0, Z.size))

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.registry import baseline
+from ..compiler.registry import LADDERS, baseline
 from ..compiler.types import Matrix, Vector
+from .activations import CODES
 
 
 @baseline("matmul")
@@ -31,47 +32,6 @@ def exp(Z: Matrix, A: Matrix) -> None:
     np.exp(Z, out=A)
 
 
-@baseline("identity")
-def identity(Z: Matrix, A: Matrix) -> None:
-    np.copyto(A, Z)
-
-
-@baseline("identity_derivative")
-def identity_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    np.copyto(delta, dA)
-
-
-@baseline("sigmoid")
-def sigmoid(Z: Matrix, A: Matrix) -> None:
-    e = np.exp(-np.abs(Z))
-    np.divide(np.where(Z >= 0, Z.dtype.type(1), e), 1 + e, out=A)
-
-
-@baseline("sigmoid_derivative")
-def sigmoid_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    np.multiply(dA, A * (1 - A), out=delta)
-
-
-@baseline("tanh")
-def tanh(Z: Matrix, A: Matrix) -> None:
-    np.tanh(Z, out=A)
-
-
-@baseline("tanh_derivative")
-def tanh_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    np.multiply(dA, 1 - A * A, out=delta)
-
-
-@baseline("relu")
-def relu(Z: Matrix, A: Matrix) -> None:
-    np.maximum(Z, 0, out=A)
-
-
-@baseline("relu_derivative")
-def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    np.multiply(dA, A > 0, out=delta)
-
-
 @baseline("softmax")
 def softmax(Z: Matrix, A: Matrix) -> None:
     np.exp(Z - Z.max(axis=1, keepdims=True, initial=-np.inf), out=A)
@@ -83,9 +43,9 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
     np.multiply(A, dA - np.sum(dA * A, axis=1, keepdims=True), out=delta)
 
 
-FORWARD = (identity, sigmoid, tanh, relu)
-SLOPES = (identity_derivative, sigmoid_derivative, tanh_derivative, relu_derivative)
-"""By the numbers in `activation.CODES`."""
+FORWARD = [LADDERS[f]["numpy"] for f in CODES]
+SLOPES = [LADDERS[f"{f}_derivative"]["numpy"] for f in CODES]
+"""By the numbers in `activations.CODES`."""
 
 
 @baseline("layer")

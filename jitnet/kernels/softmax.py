@@ -14,6 +14,7 @@ from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation, rung
 from ..compiler.threads import threads_pay
 from ..compiler.types import Matrix, Vector
+from .elementwise import ACTIVATIONS, Activation
 from .exponential import decay
 
 STRIP_BYTES = 4 * VECTOR_BYTES
@@ -181,3 +182,6 @@ def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
     else:
         for t in range((m + rows - 1) // rows):
             softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
+
+
+ACTIVATIONS["softmax"] = Activation("softmax", softmax)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels import activations
 from ..kernels.activations import CODES
 
 Array = NDArray[Any]
@@ -82,12 +83,22 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
 }
 
-SLOPES: dict[str, Callable[[Array], Array]] = {  # f' from a = f(z); softmax's is a matrix
+SLOPES: dict[str, Callable[[Array], Array]] = {  # f' from a = f(z)
     "identity": lambda a: np.ones_like(a),
     "sigmoid": lambda a: a * (1 - a),
     "tanh": lambda a: 1 - a * a,
     "relu": lambda a: (a > 0) * 1.0,
 }
+
+
+def f_of(name: str) -> Callable[[Array], Array]:
+    """The activation. One without a formula here is what its f gives, interpreted in float64, for each number."""
+    return ACTIVATIONS.get(name) or np.vectorize(activations.ACTIVATIONS[name].f, otypes=[np.float64])
+
+
+def slope_of(name: str) -> Callable[[Array], Array]:
+    """f' from what it is calculated from, A or Z; finite differences tell whether it is f's."""
+    return SLOPES.get(name) or np.vectorize(activations.ACTIVATIONS[name].slope, otypes=[np.float64])
 
 
 def log_sum_exp(z: Array) -> Any:
@@ -161,25 +172,27 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         inputs = [draw(m, n_out, scale=3)]
         expected = [np.exp(wide(inputs[0]))]
         sizes = [6 * expected[0]]
-    elif operation in ACTIVATIONS:
+    elif operation in activations.ACTIVATIONS:
         inputs = [draw(m, n_out, scale=3)]
         Z = wide(inputs[0])
-        expected = [ACTIVATIONS[operation](Z)]
+        expected = [f_of(operation)(Z)]
         # in softmax, Z − c is rounded before e^ sees it, which costs |Z − c| roundings
         extra = 2 * np.abs(Z - Z.max(axis=1, keepdims=True, initial=-np.inf)) + n_out if operation == "softmax" else 0
         sizes = [(6 + extra) * np.abs(expected[0])]
+        if operation not in ACTIVATIONS:  # e^Z multiplies what Z lost to rounding by Z
+            sizes = [sizes[0] * (2 + np.abs(Z))]
     elif operation.endswith("_derivative"):
         name = operation.removesuffix("_derivative")
-        A, dA = ACTIVATIONS[name](rng.standard_normal((m, n_out))).astype(dtype), draw(m, n_out)
-        inputs = [A, dA]
-        a, g = wide(A), wide(dA)
+        Z, dA = rng.standard_normal((m, n_out)), draw(m, n_out)
+        inputs = [(Z if activations.ACTIVATIONS[name].reads_Z else f_of(name)(Z)).astype(dtype), dA]
+        a, g = map(wide, inputs)
         if name == "softmax":
             mean = (a * g).sum(axis=1, keepdims=True)
             expected = [a * (g - mean)]
             sizes = [(n_out + 4) * a * (np.abs(g) + (a * np.abs(g)).sum(axis=1, keepdims=True))]
         else:
-            expected = [g * SLOPES[name](a)]
-            sizes = [4 * np.abs(g)]
+            expected = [g * slope_of(name)(a)]
+            sizes = [(4 if name in SLOPES else 12) * np.abs(g)]
     elif operation in ("half_squared_error", "mse"):
         f, scale = sum(shape) % len(CODES), dtype.type(0.37)
         name = list(CODES)[f]

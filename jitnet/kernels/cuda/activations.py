@@ -1,16 +1,21 @@
-"""The activations that work on each number alone, each beside its derivative, as in the file of this name for the CPU.
+"""The activations that work on each number alone: what is registered for the CPU, and the same formulas in products.
 
 The formulas and their edges are the same: NaN stays NaN, and nothing overflows. e^x is CUDA's own, within 2 units in
 the last place.
 """
 
 import math
+from typing import Any
 
+import numpy as np
 from numba import float32
 
+from ...compiler import scalar
 from ...compiler.cuda.device import cuda, device
+from ...compiler.scalar import of_dtype
 from ...compiler.types import Vector
-from ..activations import RELU, SIGMOID, TANH
+from ..activations import ACTIVATIONS, RELU, SIGMOID, TANH
+from ..elementwise import Activation, named
 from .elements import element_rung
 
 
@@ -50,65 +55,36 @@ def exp(x: Vector, y: Vector) -> None:
         y[i] = math.exp(x[i])
 
 
-@element_rung("identity", 2)
-def identity(z: Vector, a: Vector) -> None:
-    """a = z. Reads each number once and writes one."""
-    i = cuda.grid(1)
-    if i < a.size:
-        a[i] = z[i]
+@device
+def where(condition, yes, no):
+    return yes if condition else no
 
 
-@element_rung("identity_derivative", 3)
-def identity_derivative(a: Vector, da: Vector, delta: Vector) -> None:
-    """delta = da. Reads each number once and writes one."""
-    i = cuda.grid(1)
-    if i < delta.size:
-        delta[i] = da[i]
+def on_the_gpu(f: Any) -> Any:
+    """The same function of one number, for one thread."""
+    return device(of_dtype(f, np.float32, {scalar.where: where}, device))
 
 
-@element_rung("sigmoid", 2)
-def sigmoid(z: Vector, a: Vector) -> None:
-    """a = 1/(1 + e^{−z}), by e^{−|z|}. Reads each number once and writes one."""
-    i = cuda.grid(1)
-    if i < a.size:
-        a[i] = sigmoid_of(z[i])
+def register(entry: Activation) -> None:
+    """The operations `name` and `name_derivative`: one thread a number. Each number is read once and written once."""
+    f, f_slope = on_the_gpu(entry.f), on_the_gpu(entry.slope)
+
+    def forward(z: Vector, a: Vector) -> None:
+        """A = f(Z)."""
+        i = cuda.grid(1)
+        if i < a.size:
+            a[i] = f(z[i])
+
+    def back(s: Vector, da: Vector, delta: Vector) -> None:
+        """delta = dA ⊙ f'."""
+        i = cuda.grid(1)
+        if i < delta.size:
+            delta[i] = da[i] * f_slope(s[i])
+
+    element_rung(entry.name, 2)(named(forward, entry.name, entry.f))
+    element_rung(f"{entry.name}_derivative", 3)(named(back, f"{entry.name}_derivative", entry.slope))
 
 
-@element_rung("sigmoid_derivative", 3)
-def sigmoid_derivative(a: Vector, da: Vector, delta: Vector) -> None:
-    """delta = da·a(1 − a). Reads two numbers once and writes one."""
-    i = cuda.grid(1)
-    if i < delta.size:
-        delta[i] = da[i] * (a[i] * (float32(1) - a[i]))
-
-
-@element_rung("tanh", 2)
-def tanh(z: Vector, a: Vector) -> None:
-    """a = tanh z. Reads each number once and writes one."""
-    i = cuda.grid(1)
-    if i < a.size:
-        a[i] = math.tanh(z[i])
-
-
-@element_rung("tanh_derivative", 3)
-def tanh_derivative(a: Vector, da: Vector, delta: Vector) -> None:
-    """delta = da·(1 − a²). Reads two numbers once and writes one."""
-    i = cuda.grid(1)
-    if i < delta.size:
-        delta[i] = da[i] * (float32(1) - a[i] * a[i])
-
-
-@element_rung("relu", 2)
-def relu(z: Vector, a: Vector) -> None:
-    """a = max(z, 0), and NaN stays NaN. Reads each number once and writes one."""
-    i = cuda.grid(1)
-    if i < a.size:
-        a[i] = float32(0) if z[i] < 0 else z[i]
-
-
-@element_rung("relu_derivative", 3)
-def relu_derivative(a: Vector, da: Vector, delta: Vector) -> None:
-    """delta = da where a > 0, else 0. Reads two numbers once and writes one."""
-    i = cuda.grid(1)
-    if i < delta.size:
-        delta[i] = da[i] if a[i] > 0 else float32(0)
+for entry in ACTIVATIONS.values():
+    if entry.name != "softmax":  # which mixes the units of a sample
+        register(entry)

@@ -1,0 +1,68 @@
+"""What a function computes, as text: its instructions, its numbers, and those of all functions that it calls.
+
+Machine code that is kept under a hash of that is found again in the next process, and not after an edit.
+"""
+
+import builtins
+import dis
+import hashlib
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+SOURCES = Path(__file__).parents[1]
+
+
+def fingerprint(f: Any) -> str:
+    return hashlib.blake2b(described(f).encode(), digest_size=4).hexdigest()
+
+
+def described(value: Any, within: tuple[Any, ...] = ()) -> str:
+    """A text that is the same in each process, unless it tells where an object lies (`is_lasting`)."""
+    value = getattr(value, "py_func", getattr(value, "__wrapped__", value))  # as the compiler was given it
+    if isinstance(value, FunctionType):
+        is_ours = Path(value.__code__.co_filename).is_relative_to(SOURCES)  # all of that is part of every hash
+        if value in within or (is_ours and not value.__closure__):
+            return value.__module__ + "." + value.__qualname__
+        inner = [described(other, (*within, value)) for other in values(value)]
+        return f"{value.__qualname__} {described(value.__code__)} {value.__defaults__} {inner}"
+    if isinstance(value, CodeType):
+        return f"{value.co_code!r} {value.co_names} {[described(constant) for constant in value.co_consts]}"
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {value.tobytes()!r}"
+    if isinstance(value, (tuple, list)):
+        return f"{[described(other, within) for other in value]}"
+    if isinstance(value, (type, ModuleType)) or callable(value):
+        return getattr(value, "__qualname__", getattr(value, "__name__", repr(value)))
+    return repr(value)
+
+
+def is_lasting(text: str) -> bool:
+    return " at 0x" not in text
+
+
+def globals_of(code: CodeType) -> list[str]:
+    """The global names that a function reads, and the functions within it."""
+    return _named(code, ("LOAD_GLOBAL", "LOAD_NAME"))
+
+
+def attributes_of(code: CodeType) -> list[str]:
+    """What it takes from objects, as `exp` from `math`."""
+    return _named(code, ("LOAD_ATTR", "LOAD_METHOD"))
+
+
+def _named(code: CodeType, instructions: tuple[str, ...]) -> list[str]:
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    own = [step.argval for step in dis.get_instructions(code) if step.opname in instructions]
+    return list(dict.fromkeys([*own, *(name for each in inner for name in _named(each, instructions))]))
+
+
+def values(f: Any) -> list[Any]:
+    """What f names: globals, what it takes from a module, what it closes over."""
+    known = {**vars(builtins), **f.__globals__}
+    found = [known[name] for name in globals_of(f.__code__) if name in known]
+    modules, attributes = [value for value in found if isinstance(value, ModuleType)], attributes_of(f.__code__)
+    found += [getattr(module, name) for module in modules for name in attributes if hasattr(module, name)]
+    return found + [cell.cell_contents for cell in f.__closure__ or ()]

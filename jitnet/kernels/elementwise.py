@@ -1,0 +1,174 @@
+"""Operations on each number alone, made of a function of one number: all of their rungs follow from it.
+
+    @activation("tanh", fast=tanh_of)
+    def hyperbolic_tangent(z):
+        return math.tanh(z)
+
+    @hyperbolic_tangent.derivative
+    def _(a):
+        return 1 - a * a
+
+That is all there is to an activation. The name of the derivative's parameter says what f' is calculated from: `a`, the
+activation, or `z`, the pre-activation, which a network then keeps. The operations `tanh` and `tanh_derivative` are
+registered with it, with loops like those of `sigmoid` in activations.py, which stand there in full; the GPU takes the
+same two functions (`cuda/activations.py`).
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from ..compiler.fingerprint import fingerprint
+from ..compiler.intrinsics import wide, window
+from ..compiler.jit import Kernel, linked
+from ..compiler.registry import LADDERS, baseline, operation, rung
+from ..compiler.scalar import ON_ARRAYS, calls, on_arrays, scalar
+from ..compiler.threads import PART, parts_of, threads_pay
+from ..compiler.types import Matrix, Vector
+from .exponential import exponential, tanh_of
+
+Function = Callable[..., Any]
+
+FAST: dict[Any, Function] = {math.exp: exponential, np.exp: exponential, math.tanh: tanh_of, np.tanh: tanh_of}
+"""Function -> what the rung `polynomial` calls in its place: then a loop fills vectors."""
+
+ACTIVATIONS: dict[str, "Activation"] = {}
+"""All that are registered, in the order in which messages list them."""
+
+
+class Activation:
+    """An activation: f, f', and what a layer has to know of it."""
+
+    def __init__(self, name: str, f: Function, fast: Function | None = None, init: str = "glorot") -> None:
+        self.name, self.f, self.init = name, f, init
+        self.__doc__, self.__wrapped__ = f.__doc__, f
+        self.slope: Function
+        """f'."""
+        self.reads_Z = False
+        """f' is calculated from Z, and not from A = f(Z)."""
+        if fast:
+            FAST[f] = FAST[self] = fast
+
+    def __call__(self, z: Any) -> Any:
+        return self.f(z)
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name!r}>"
+
+    def derivative(self, slope: Function) -> "Activation":
+        """Take this function for f', and register both."""
+        self.slope = slope
+        (argument,) = inspect.signature(slope).parameters
+        self.reads_Z = argument == "z"
+        ACTIVATIONS[self.name] = self
+        register_activation(self)
+        return self
+
+
+def activation(name: str, fast: Function | None = None, init: str = "glorot") -> Callable[[Function], Activation]:
+    """Begin an activation with f; `derivative` completes it.
+
+    fast      calculates f without a call into the mathematics library, if exchanging e^x (`FAST`) is not enough
+    init      how the weights of a layer with it begin best
+    """
+    return lambda f: Activation(name, f, fast, init)
+
+
+def register_activation(entry: Activation) -> None:
+    """The operations `name` and `name_derivative`, each with all its rungs."""
+    name, name_of_slope = entry.name, f"{entry.name}_derivative"
+    if name not in LADDERS:
+        operation("T[:,::1], T[:,::1]")(named(loop_forward(scalar(entry.f, {})), name, entry.f))
+        operation("T[:,::1], T[:,::1], T[:,::1]")(
+            named(loop_back(scalar(entry.slope, {})), name_of_slope, entry.slope)
+        )  # fmt: skip
+    if calls(entry.f, FAST) or entry in FAST:
+        body = fast_forward(name, FAST.get(entry) or scalar(entry.f, FAST))
+        rung(name, "polynomial")(named(body, f"{name}_polynomial", entry.f))
+    if calls(entry.slope, FAST):
+        body = fast_back(name_of_slope, scalar(entry.slope, FAST))
+        rung(name_of_slope, "polynomial")(named(body, f"{name_of_slope}_polynomial", entry.slope))
+    f, slope = on_arrays(entry.f), on_arrays(entry.slope)
+    ON_ARRAYS[entry] = ON_ARRAYS[entry.f] = f
+
+    def forward(Z: Matrix, A: Matrix) -> None:
+        A[...] = f(Z)
+
+    def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
+        np.multiply(dA, slope(S), out=delta)
+
+    baseline(name)(forward)
+    baseline(name_of_slope)(back)
+
+
+def named(body: Kernel, name: str, f: Function) -> Kernel:
+    """A loop under a name of its own, by which machine code is kept and linked."""
+    body.__name__, body.__qualname__ = name, f"{name}_{fingerprint(f)}"
+    body.__doc__ = body.__doc__ and body.__doc__.format(f=(f.__doc__ or "f").splitlines()[0].rstrip("."))
+    return body
+
+
+def loop_forward(f: Function) -> Kernel:
+    def forward(Z: Matrix, A: Matrix) -> None:
+        """{f}. Z (m, n), A (m, n), which may be Z; NaN stays NaN."""
+        m, n = Z.shape
+        for i in prange(m):
+            for j in range(n):
+                A[i, j] = f(Z[i, j])
+
+    return forward
+
+
+def loop_back(slope: Function) -> Kernel:
+    def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
+        """delta = dA ⊙ f'. S is A or Z, whichever f' is calculated from; shapes (m, n) each; delta may be dA."""
+        m, n = S.shape
+        for i in prange(m):
+            for j in range(n):
+                delta[i, j] = dA[i, j] * slope(S[i, j])
+
+    return back
+
+
+def fast_forward(name: str, f: Function) -> Kernel:
+    def part(z: Vector, a: Vector) -> None:
+        wide(z)
+        for j in range(z.size):
+            a[j] = f(z[j])
+
+    all_of = linked(named(part, f"{name}_all", f))
+
+    def forward(Z: Matrix, A: Matrix) -> None:
+        """Like the rung above, but e^x is a polynomial times a power of two: the loop fills vectors."""
+        if threads_pay(32 * Z.size):
+            for t in prange(parts_of(Z.size)):
+                size = min(PART, Z.size - t * PART)
+                all_of(window(Z, t * PART, size), window(A, t * PART, size))
+        else:
+            all_of(window(Z, 0, Z.size), window(A, 0, Z.size))
+
+    return forward
+
+
+def fast_back(name: str, slope: Function) -> Kernel:
+    def part(s: Vector, da: Vector, delta: Vector) -> None:
+        wide(s)
+        for j in range(s.size):
+            delta[j] = da[j] * slope(s[j])
+
+    all_of = linked(named(part, f"{name}_all", slope))
+
+    def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
+        """Like the rung above, but e^x is a polynomial times a power of two: the loop fills vectors."""
+        if threads_pay(32 * S.size):
+            for t in prange(parts_of(S.size)):
+                at, size = t * PART, min(PART, S.size - t * PART)
+                all_of(window(S, at, size), window(dA, at, size), window(delta, at, size))
+        else:
+            all_of(window(S, 0, S.size), window(dA, 0, S.size), window(delta, 0, S.size))
+
+    return back
