@@ -10,7 +10,7 @@ from command import JITNET
 
 import jitnet
 from jitnet import cli, progress
-from jitnet.cli import commands
+from jitnet.cli import train
 
 BAD = [
     (["train", "digitz"], "unknown data set 'digitz'; known: digits, mnist, fashion_mnist (did you mean 'digits'?)"),
@@ -123,13 +123,13 @@ def test_diverging_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
                 nets[0].theta[0] = np.nan
 
     nets = []
-    original = commands.Network
+    original = train.Network
 
     def remember(*arguments, **options):
         nets.append(original(*arguments, **options))
         return nets[0]
 
-    monkeypatch.setattr(commands, "Network", remember)
+    monkeypatch.setattr(train, "Network", remember)
     monkeypatch.setattr(progress, "on_standard_error", Spoil)
     model = tmp_path / "m.npz"
     assert cli.main(["train", "digits", "--epochs", "9", "--hidden", "8", "--save", str(model)]) == 2

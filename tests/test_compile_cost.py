@@ -1,4 +1,4 @@
-"""The ledger: costs met in real processes with empty and warm caches, sums that hold together, and a picture."""
+"""Compile cost: measured in real processes with empty and warm caches; break-even computed another way; a picture."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def answers(monkeypatch, interpreted=0.5, **changes):
 @pytest.mark.parametrize("interpreted", [0.5, 0.03, 0.010001, 0.01, 0.001])
 @pytest.mark.parametrize("ready", [0, 0.4, 7.3])
 @pytest.mark.parametrize("first", [0.01, 0.2, 0.5])
-def test_when_it_pays(ready, first, interpreted):
+def test_break_even(ready, first, interpreted):
     """The first call at which what was spent is no more, in exact fractions; and at none before it."""
     call = Fraction("0.01")
     ready, first, interpreted = (Fraction(str(number)) for number in (ready, first, interpreted))
@@ -43,7 +43,7 @@ def test_when_it_pays(ready, first, interpreted):
     def is_ahead(n):
         return ready + first + (n - 1) * call <= n * interpreted
 
-    n = compile_cost.pays_after(ready, first, call, interpreted)
+    n = compile_cost.break_even(ready, first, call, interpreted)
     if n is None:
         assert not is_ahead(1)
         assert not is_ahead(10**9)
@@ -53,8 +53,8 @@ def test_when_it_pays(ready, first, interpreted):
 
 
 def test_the_costs_of_an_operation(tmp_path):
-    """Real processes, by the command line; the user's own cache is neither read nor written."""
-    picture = tmp_path / "ledger.png"
+    """Real processes, by the command line under its old name; the user's cache is neither read nor written."""
+    picture = tmp_path / "cost.png"
     result = jitnet_command(
         "ledger", "relu", "--size", "8", "--dtype", "float64", "--json", "--plot", picture,
         JITNET_CACHE_DIR=str(tmp_path / "cache"),
@@ -68,14 +68,14 @@ def test_the_costs_of_an_operation(tmp_path):
         keys = "compile_seconds", "load_seconds", "first_call_seconds", "warm_first_call_seconds", "call_seconds"
         assert all(row[key] > 0 for key in keys)
         ready, load, first, warm_first, call = (row[key] for key in keys)
-        assert row["pays_after"] == compile_cost.pays_after(ready, first, call, found["interpreted_seconds"])
-        assert row["pays_after_warm"] == compile_cost.pays_after(load, warm_first, call, found["interpreted_seconds"])
+        assert row["break_even"] == compile_cost.break_even(ready, first, call, found["interpreted_seconds"])
+        assert row["break_even_warm"] == compile_cost.break_even(load, warm_first, call, found["interpreted_seconds"])
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert result.stderr.splitlines()[-1] == f"picture in {picture}"
     assert not (tmp_path / "cache").exists()
     text = compile_cost.as_text(found)
-    assert text.startswith("relu 8x8x8, float64, ")
-    assert all(word in text for word in ("interpreted", "njit", "parallel", "pays after"))
+    assert text.startswith("Compile cost of relu 8x8x8, float64, ")
+    assert all(word in text for word in ("interpreted", "njit", "parallel", "break-even"))
 
 
 def test_the_costs_of_a_back_end(monkeypatch):
@@ -92,7 +92,8 @@ def test_the_costs_of_a_back_end(monkeypatch):
     assert {one["rung"] for one in kernels} == {"njit"}
     for key in ("compile_seconds", "load_seconds"):
         assert 0 < sum(one[key] for one in kernels) <= row[key]
-    assert compile_cost.as_text(found).startswith("a training step of 3-2-10, batch 4, backend njit, float32")
+    subject = "Compile cost of a training step of 3-2-10, batch 4, backend njit, float32"
+    assert compile_cost.as_text(found).startswith(subject)
 
 
 def test_a_process_that_finds_kernels_says_so(tmp_path):
@@ -117,8 +118,8 @@ def test_what_the_processes_are_asked(monkeypatch):
     assert backend.get("fast").kernels["matmul_nt"] is LADDERS["matmul_nt"][found["best"]]
     row = found["rows"][0]
     assert (row["compile_seconds"], row["load_seconds"], row["call_seconds"]) == (0.9, pytest.approx(0.2), 0.01)
-    assert row["pays_after"] == 3  # 0.9 + 0.2 + 2·0.01 ≤ 3·0.5
-    assert row["pays_after_warm"] == 1
+    assert row["break_even"] == 3  # 0.9 + 0.2 + 2·0.01 ≤ 3·0.5
+    assert row["break_even_warm"] == 1
 
 
 def test_a_size_that_the_interpreter_cannot_finish(monkeypatch):
@@ -166,12 +167,12 @@ def test_a_wrong_rung_is_told(monkeypatch):
         (["numpy"], "backend 'numpy' compiles nothing, so there is nothing to account for; take njit, parallel, fast"),
         (["relu", "--size", "3x4"], "size is '3x4', but must be"), (["relu", "--size", "0"], "size is '0'"),
         (["fast", "--size", "99999x99999x1"], "is too large"), (["relu", "--dtype", "int8"], "unknown dtype 'int8'"),
-        (["relu", "--plot", "nowhere/ledger.png"], "nowhere"),
-        (["relu", "--plot", "ledger.doc"], "no picture can be drawn into ledger.doc"),
+        (["relu", "--plot", "nowhere/cost.png"], "nowhere"),
+        (["relu", "--plot", "cost.doc"], "no picture can be drawn into cost.doc"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(arguments, message, capsys):
-    assert cli.main(["ledger", *arguments]) == 2
+    assert cli.main(["compile-cost", *arguments]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
@@ -179,7 +180,7 @@ def test_errors_are_one_line(arguments, message, capsys):
 
 
 def test_nothing_is_compiled():
-    result = jitnet_command("ledger", "relu", status=2, NUMBA_DISABLE_JIT="1")
+    result = jitnet_command("compile-cost", "relu", status=2, NUMBA_DISABLE_JIT="1")
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
 
 
@@ -187,7 +188,7 @@ def test_the_table(monkeypatch):
     answers(monkeypatch, interpreted=0.012)
     found = compile_cost.account("relu", 4)
     head, interpreted, njit, parallel = compile_cost.table(found)
-    assert head == ("", ["compile", "load", "first call", "later call", "pays after", "if loaded"])
+    assert head == ("", ["compile", "load", "first call", "later call", "break-even", "if loaded"])
     assert interpreted == ("interpreted", ["", "", "", "12 ms", "", ""])
     assert njit == ("njit", ["900 ms", "200 ms", "200 ms", "10 ms", "545", "105"])  # (0.9 + 0.2 − 0.01) / 0.002
     assert parallel == ("parallel", njit[1])
@@ -195,17 +196,17 @@ def test_the_table(monkeypatch):
     assert f"{'interpreted':19}{'12 ms':>40}" in lines
     assert f"{'njit':19}{'900 ms':>9}{'200 ms':>9}{'200 ms':>11}{'10 ms':>11}{'545':>11}{'105':>10}" in lines
     assert max(map(len, lines)) <= 80
-    assert any(re.search("later call +pays after +if loaded$", line) for line in lines)
+    assert any(re.search("later call +break-even +if loaded$", line) for line in lines)
 
 
 @pytest.mark.parametrize("interpreted", [5.0, 0.5, 0.012, 0.001])
 def test_pictures(interpreted, monkeypatch, tmp_path):
-    """It pays at once, after some calls, after many, and never."""
+    """Break-even at once, after some calls, after many, and never."""
     answers(monkeypatch, interpreted)
     found = compile_cost.account("relu", 4)
     assert ("never" in compile_cost.as_text(found)) == (interpreted == 0.001)
-    plots.draw_ledger(found, tmp_path / "ledger.png")
-    assert (tmp_path / "ledger.png").read_bytes().startswith(b"\x89PNG")
+    plots.draw_compile_cost(found, tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -213,5 +214,5 @@ def test_pictures(interpreted, monkeypatch, tmp_path):
 )
 def test_the_ending_names_the_format(name, start, monkeypatch, tmp_path):
     answers(monkeypatch)
-    plots.draw_ledger(compile_cost.account("relu", 4), tmp_path / name)
+    plots.draw_compile_cost(compile_cost.account("relu", 4), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)

@@ -11,7 +11,7 @@ from runs import At, make, overfit, press_ctrl_c, spiral
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, storage
 from jitnet.backend import CHOICES
-from jitnet.cli import commands
+from jitnet.cli import train
 from jitnet.progress import Progress
 
 
@@ -182,7 +182,7 @@ def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
     save = net.save
     net.save = lambda path: (press_ctrl_c(), save(path))
     with pytest.raises(KeyboardInterrupt):
-        commands._save(net, str(file))
+        train._save(net, str(file))
     assert capsys.readouterr().err == f"jitnet: the model is in {file}\n"
     assert jitnet.load(file).parameters == net.parameters
 

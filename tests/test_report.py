@@ -69,7 +69,7 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
     ):  # a roofline is drawn only where the measurement was undisturbed
         points = len(rungs) if chapter["ladder"]["roofline"] else 0
         assert page.locator(f"#{operation}-roofline svg circle").count() == points
-        assert page.locator(f"#{operation}-ledger").inner_text().strip()
+        assert page.locator(f"#{operation}-compile-cost").inner_text().strip()
     assert "GFLOP/s" in page.locator("#machine").inner_text()
     for link in page.locator("a[href^='#']").all():
         assert page.locator(f"[id='{link.get_attribute('href')[1:]}']").count() == 1
@@ -196,7 +196,7 @@ def test_limits_that_mean_little_are_told(page_file):
     found["machine"] |= {"disturbed": True, "disturbed_by": why}
     for chapter in found["chapters"]:
         chapter["ladder"] |= {"disturbed": True, "disturbed_by": why, "roofline": None}
-        chapter["ledger"] |= {"disturbed": True, "disturbed_by": why}
+        chapter["compile_cost"] |= {"disturbed": True, "disturbed_by": why}
         for rung in chapter["ladder"]["rungs"]:
             rung["share_of_peak"] = None
     text = report.as_html(found)
@@ -234,7 +234,7 @@ def undisturbed(found):
     for chapter in found["chapters"]:
         points = [{"name": rung["name"], "own": False, "x": 10.0, "y": 1e9} for rung in chapter["ladder"]["rungs"]]
         chapter["ladder"] |= calm | {"roofline": {"x": "FLOP", "y": "FLOP/s", "roofs": [roof], "points": points}}
-        chapter["ledger"] |= calm
+        chapter["compile_cost"] |= calm
         for rung in chapter["ladder"]["rungs"]:
             rung["share_of_peak"] = 0.5
     return found
@@ -242,7 +242,7 @@ def undisturbed(found):
 
 def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):
     monkeypatch.setattr(report.explain.platform, "machine", lambda: "aarch64")
-    for what in ("ladder.measure", "ledger.account", "machine.limits"):
+    for what in ("ladder.measure", "compile_cost.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
     monkeypatch.setattr(report, "on_gpu", lambda *_: None)
     (chapter,) = report.investigate(["relu"])["chapters"]

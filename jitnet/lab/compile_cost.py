@@ -1,8 +1,8 @@
-"""What compiling costs, and after how many calls it has paid for itself.
+"""The compile cost of a kernel, and the number of calls at which it breaks even with the interpreted loop.
 
-Every cost is met for real, in processes of their own: one that finds an empty cache, and some that find what it left.
-What counts as ready begins after `import jitnet`, which the interpreted loops need as well; the first kernel of a
-process also pays for waking the compiler.
+Every cost is measured in separate processes: one starts with an empty cache, some load what it left there. Times
+begin after `import jitnet`, which the interpreted loops need as well. The first kernel of a process also pays for the
+start of the compiler.
 
     n calls cost    n·interpreted    or    ready + first + (n − 1)·call
 """
@@ -33,10 +33,10 @@ from .timing import Call, in_turn, manageable, time_of
 from .worker import NoAnswerError, ask
 
 WARM = 3
-"""Processes that load from the cache; the median counts. Compiling takes seconds, and is measured once."""
+"""Processes that load from the cache; the median counts. Compiling takes seconds and is measured once."""
 
 SIZES = {"operation": "128", "backend": "32x64x32"}
-"""What is measured if nobody says otherwise."""
+"""Default sizes."""
 
 
 def account(
@@ -52,12 +52,12 @@ def account(
     (processes that loaded), disturbed, disturbed_by (of `disturbance.Watch`), interpreted_seconds (a call of the naive
     loop), rows: a list of name, compile_seconds (from an empty cache), load_seconds (from a warm one),
     first_call_seconds and warm_first_call_seconds (the first call after each), call_seconds (the median of later ones),
-    pays_after and pays_after_warm (calls until the compiled loop is ahead of the interpreted one, or None: never). Rows
-    are the rungs, and best names the one that the backend fast takes; or the backend alone, with kernels: a list of
-    operation, rung, compile_seconds, load_seconds.
+    break_even and break_even_warm (calls until the compiled loop has taken less time than the interpreted one, or None:
+    never). Rows are the rungs, and best names the one that the backend fast takes; or the backend alone, with kernels:
+    a list of operation, rung, compile_seconds, load_seconds.
 
-    Errors    ValueError for unknown names and impossible sizes, a backend that compiles nothing, and processes that
-              could not do their part
+    Errors    ValueError for unknown names and impossible sizes, a backend that compiles nothing, and a process that
+              fails
     """
     what = {**candidates.ALSO_CALLED, "train": "fast"}.get(what, what)
     checks.one_of("operation or backend", what, [*LADDERS, *backend.backends()])
@@ -123,19 +123,17 @@ def _check_compiled(what: str) -> None:
     machine.check_compiling()
     if what not in LADDERS and not any(map(is_compiled, backend.get(what).kernels.values())):
         able = [name for name in backend.backends() if any(map(is_compiled, backend.get(name).kernels.values()))]
-        raise checks.Error(
-            f"backend {what!r} compiles nothing, so there is nothing to account for; take {', '.join(able)}"
-        )
+        raise checks.Error(f"backend {what!r} compiles nothing, so there is no compile cost; take {', '.join(able)}")
 
 
 def _interpreted(what: str, shape: Shape, dtype: np.dtype[Any]) -> Call:
-    """A call of the naive loop, or a step of a network that is interpreted."""
+    """A call of the interpreted loop, or an interpreted training step."""
     if what in LADDERS:
         return candidates.prepared(what, "python", dtype, shape)[0]
     return _step(backend.get("python"), *training.network(shape, dtype.name), shape[0])
 
 
-def pays_after(ready: float, first: float, call: float, interpreted: float) -> int | None:
+def break_even(ready: float, first: float, call: float, interpreted: float) -> int | None:
     """The fewest calls n with ready + first + (n − 1)·call ≤ n·interpreted, or None; all in seconds."""
     if ready + first <= interpreted:
         return 1
@@ -150,8 +148,8 @@ def _row(name: str, empty: dict[str, Any], warm: list[dict[str, Any]], interpret
     return {
         "name": name, "compile_seconds": empty["ready"], "load_seconds": load, "first_call_seconds": empty["first"],
         "warm_first_call_seconds": first, "call_seconds": call,
-        "pays_after": pays_after(empty["ready"], empty["first"], call, interpreted),
-        "pays_after_warm": pays_after(load, first, call, interpreted),
+        "break_even": break_even(empty["ready"], empty["first"], call, interpreted),
+        "break_even_warm": break_even(load, first, call, interpreted),
     }  # fmt: skip
 
 
@@ -160,7 +158,7 @@ def _rung_of(operation: str, kernel: Callable[..., None]) -> str:
 
 
 def costs_of_rung(operation: str, rung: str, shape: Shape, dtype: str) -> dict[str, Any]:
-    """Seconds to make a rung ready, of its first call and of a later one; for a fresh process."""
+    """Seconds to compile or load a rung, of its first call and of a later one; for a fresh process."""
     kernel, number = LADDERS[operation][rung], checks.dtype_of(dtype)
     signature, case = signature_for(SIGNATURES[operation], number), oracle.case(operation, shape, number)
     missing = needs_compiling(kernel, signature)
@@ -196,7 +194,7 @@ def _steady(call: Call) -> float:
 
 
 def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD, m: int) -> Call:
-    """Picking a batch and learning from it, as `fit` does."""
+    """Gather a batch and make one training step, as `fit` does."""
     one, gather = step.Step(net, run, m, loss, optimizer), run.direct("gather", net.dtype)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((4 * m, net.layers[0].n_in)).astype(net.dtype)
@@ -216,12 +214,12 @@ WIDTHS = 9, 9, 11, 11, 11, 10
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """The account as a table for a terminal of 80 columns."""
+    """The costs as a table for a terminal of 80 columns."""
     unit, asked = unit_of(result), "x".join(map(str, result["asked"]))
-    smaller = f"a smaller size than {asked}, which would keep the interpreter busy for too long"
+    smaller = f"a smaller size than {asked}, for which the interpreter takes too long"
     lines = wrapped(
-        f"{subject(result)}, on {result['cpu']}", smaller if result["shape"] != result["asked"] else ""
-    )  # fmt: skip
+        f"Compile cost of {subject(result)}, on {result['cpu']}", smaller if result["shape"] != result["asked"] else ""
+    )
     if "kernels" in result:
         lines += ["", f"{'kernel':{NAME}}{'compile':>12}{'load':>12}  rung"]
         for one in result["kernels"]:
@@ -233,29 +231,29 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join([
         *lines, "",
         *wrapped(
-            f"Compiled from an empty cache; loaded from a warm one, the median of {result['warm']} processes. Both "
-            "begin after import, and the first kernel of a process wakes the compiler too.",
-            f"Pays after: {unit}s until it is ahead of the interpreted loop, compiled now, or loaded.",
+            f"Compile: from an empty cache. Load: from a warm one, the median of {result['warm']} processes. Both "
+            "begin after import; the first kernel of a process also pays for the start of the compiler.",
+            f"Break-even: {unit}s until the total time is below that of the interpreted loop, compiled now, or loaded.",
             disturbance.sentence(result["disturbed_by"]),
         ),
     ])  # fmt: skip
 
 
 def unit_of(result: dict[str, Any]) -> str:
-    """What is counted: steps of a backend, or calls of a rung."""
+    """The unit of the count: steps of a backend, or calls of a rung."""
     return "step" if result["kind"] == "backend" else "call"
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """The costs as rows of a table, each a name and its cells: the head, the interpreted loop, and what is compiled."""
+    """The rows of the table, each a name and its cells: the head, the interpreted loop, the compiled ones."""
     unit = unit_of(result)
     seconds = "compile_seconds", "load_seconds", "first_call_seconds", "call_seconds"
     return [
-        ("", ["compile", "load", f"first {unit}", f"later {unit}", "pays after", "if loaded"]),
+        ("", ["compile", "load", f"first {unit}", f"later {unit}", "break-even", "if loaded"]),
         ("interpreted", ["", "", "", duration(result["interpreted_seconds"]), "", ""]),
         *((row["name"], [
             *(duration(row[key]) for key in seconds),
-            *("never" if row[key] is None else f"{row[key]:,}" for key in ("pays_after", "pays_after_warm")),
+            *("never" if row[key] is None else f"{row[key]:,}" for key in ("break_even", "break_even_warm")),
         ]) for row in result["rows"]),
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ COUNTED, WORTH_SAYING = 3.0, 5.0
 """Seconds to count what a kernel for the GPU that is no product asks of memory; below so many, nobody is told."""
 
 PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
-"""Seconds of a process that the ledger asks about a rung, or about a step; to explain a rung, or one of the GPU."""
+"""Seconds of a process that measures the compile cost of a rung, or of a step; to explain a rung, or one of the GPU."""
 
 
 def said(seconds: float) -> str:
@@ -32,8 +32,8 @@ def of_ladder(operation: str, own: int = 0, on_gpu: bool = False) -> float:
     return RUNG * rungs + (RUNG + TRIAL) * own + limits
 
 
-def of_ledger(what: str, warm: int) -> float:
-    """Seconds of a ledger where so many processes load each rung."""
+def of_compile_cost(what: str, warm: int) -> float:
+    """Seconds to measure compile cost, where `warm` processes load each rung."""
     if what in NAMES:
         return PROCESS_OF_STEP * (2 + warm)
     return PROCESS * (1 + len(_compiled(what)) * (1 + warm))
@@ -47,8 +47,8 @@ def of_count(operation: str, rungs: int) -> float:
 def of_report(operations: list[str], warm: int, with_gpu: int) -> float:
     """Seconds of a report, with so many rungs of the GPU to explain."""
     ladders = sum(of_ladder(operation) for operation in operations)
-    ledgers = sum(of_ledger("fast" if operation == "train" else operation, warm) for operation in operations)
-    return ladders + ledgers + sum(EXPLAINED * len(_compiled(one)) for one in operations) + ON_GPU * with_gpu
+    costs = sum(of_compile_cost("fast" if operation == "train" else operation, warm) for operation in operations)
+    return ladders + costs + sum(EXPLAINED * len(_compiled(one)) for one in operations) + ON_GPU * with_gpu
 
 
 def _rungs(operation: str) -> list[str]:

@@ -111,10 +111,10 @@ def apart(places: list[float], gap: float) -> list[float]:
     return moved
 
 
-def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
-    """Seconds spent after so many calls, interpreted and compiled, and where they cross: logarithmic.
+def draw_compile_cost(result: dict[str, Any], path: str | Path) -> None:
+    """Seconds against the number of calls, interpreted and compiled, and the break-even point, on logarithmic axes.
 
-    Of an operation it shows the rung that the backend fast takes.
+    For an operation this is the rung that the backend fast takes.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
@@ -123,8 +123,8 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     unit = compile_cost.unit_of(result)
     interpreted, each = result["interpreted_seconds"], row["call_seconds"]
     ways = (
-        ("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "pays_after"),
-        ("loaded, from a warm cache", "load_seconds", "warm_first_call_seconds", "pays_after_warm"),
+        ("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "break_even"),
+        ("loaded, from a warm cache", "load_seconds", "warm_first_call_seconds", "break_even_warm"),
     )
     last = 10 ** np.ceil(np.log10(max(1000, *(20 * (row[key] or 1) for *_, key in ways))))
     n = np.geomspace(1, last, 400)
@@ -133,10 +133,10 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     axis.set(xscale="log", yscale="log", xlim=(1, last))
     axis.plot(n, n * interpreted, color="black", linewidth=2, label=f"interpreted: {duration(interpreted)} a {unit}")
     lowest = interpreted
-    for (words, ready, first, pays), color, style, marker in zip(
+    for (words, ready, first, key), color, style, marker in zip(
         ways, ("#d55e00", "#0072b2"), ("--", "-."), "os", strict=True
     ):
-        start, count = row[ready] + row[first], row[pays]
+        start, count = row[ready] + row[first], row[key]
         seconds = start + (n - 1) * each
         label = f"{words}: {duration(row[ready])}, then {duration(each)} a {unit}"
         axis.plot(n, seconds, color=color, linestyle=style, linewidth=2, label=label)
@@ -160,8 +160,8 @@ def draw_ledger(result: dict[str, Any], path: str | Path) -> None:
     axis.grid(alpha=0.3)
     axis.legend(loc="upper left", fontsize=9)
     name = "" if row["name"] == result["what"] else f", rung {row['name']}"
-    never = row["pays_after"] is None and row["pays_after_warm"] is None
-    title = f"{'Compiling does not pay' if never else 'When compiling pays'}: {compile_cost.subject(result)}{name}"
-    axis.set_title(title, fontsize=10, parse_math=False)
+    never = row["break_even"] is None and row["break_even_warm"] is None
+    title = "Compiling never breaks even" if never else "Break-even of compiling"
+    axis.set_title(f"{title}: {compile_cost.subject(result)}{name}", fontsize=10, parse_math=False)
     _note(figure, result)
     plots.write(figure, path)

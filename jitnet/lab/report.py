@@ -45,8 +45,8 @@ def investigate(
     """All that the page shows, as one JSON object.
 
     Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
-    of it; there are none for a training step, and on machines that it cannot read), ledger (of `ledger.account`), gpu
-    (of `on_gpu`); versions, date.
+    of it; there are none for a training step, and on machines that it cannot read), compile_cost (of
+    `compile_cost.account`), gpu (of `on_gpu`); versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
     ladder.shape_of(size)  # what is wrong is told before anything is measured
@@ -60,9 +60,9 @@ def investigate(
         names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED and explain.is_readable()]
         requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
         explained = explain.explain_all(requests, stage("explaining", in_chapter)) if requests else []
-        costs = compile_cost.account(operation, dtype=dtype, report=stage("ledger", in_chapter))
+        costs = compile_cost.account(operation, dtype=dtype, report=stage("compile cost", in_chapter))
         chapters.append({
-            "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "ledger": costs,
+            "ladder": measured, "explanations": dict(zip(names, explained, strict=True)), "compile_cost": costs,
             "gpu": on_gpu(operation, size, stage("the GPU", in_chapter)),
         })  # fmt: skip
     return {
@@ -143,7 +143,7 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
 
 def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     """One operation in words and widths of bars."""
-    result, costs = chapter["ladder"], chapter["ledger"]
+    result, costs = chapter["ladder"], chapter["compile_cost"]
     operation, threads = result["operation"], result["threads"]
     key = SPEEDS[result["unit"]]
     rates = [rung[key] for rung in result["rungs"]]
@@ -168,7 +168,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
         "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
         "threads": count(threads, "thread"), "several": threads > 1,
         "limit": result["limit"], "rungs": rungs, "disturbed": disturbance.sentence(result["disturbed_by"]),
-        "ledger": {
+        "compile_cost": {
             "subject": compile_cost.subject(costs), "unit": compile_cost.unit_of(costs),
             "table": compile_cost.table(costs),
             "disturbed": disturbance.sentence(costs["disturbed_by"]),

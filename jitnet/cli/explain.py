@@ -1,0 +1,63 @@
+"""Show the hottest loop of a function beside its machine code, with verdicts in plain words."""
+
+import argparse
+import json
+
+from .. import checks
+from ..lab import estimate, explain
+from .shared import dtype_option, gpu_instrument, measuring, output_options
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target", help="operation.rung such as matmul.tile, or a function of yours: file.py:function, module:function"
+    )
+    dtype_option(parser, "of a rung, or with --as: float32 (default) or float64")
+    parser.add_argument(
+        "--as", dest="operation", metavar="OPERATION", help="a function of yours takes the arguments of matmul, ..."
+    )
+    parser.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python with np: 'np.ones(9), 3', 'np.ones((64, 64)), 3'"
+    )
+    parser.add_argument("--types", metavar="TYPES", help="or of these types: 'float32[::1], int64', 'float32[:,::1]'")
+    parser.add_argument(
+        "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
+    )
+    parser.add_argument("--backend", metavar="NAME", help="cuda: a rung of the GPU; this needs no GPU and no driver")
+    parser.add_argument("--capability", metavar="N.N", help="compute capability of that GPU (default 9.0)")
+    output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if _on_gpu(options):
+        return _explain_gpu(options)
+    with measuring(options, estimate.said(2 * estimate.EXPLAINED)) as show:
+        found = explain.explain(
+            options.target, options.dtype, options.args, options.types, options.options, options.operation,
+            show.measuring,
+        )  # fmt: skip
+    print(json.dumps(found) if options.json else explain.as_text(found))
+    return 0
+
+
+def _on_gpu(options: argparse.Namespace) -> bool:
+    """Whether to explain a rung of the GPU; an error for options that it does not have."""
+    if options.backend is None:
+        if options.capability is not None:
+            raise checks.Error("--capability is that of a GPU; give --backend cuda too, or leave it out")
+        return False
+    if options.backend != "cuda":
+        raise checks.Error("without --backend, explain compiles for the processor; --backend can be cuda")
+    if (options.args, options.types, options.options) != (None, None, None) or options.dtype != "float32":
+        raise checks.Error(
+            "with --backend cuda, --args, --types, --options and --dtype float64 mean nothing; leave them out"
+        )
+    return True
+
+
+def _explain_gpu(options: argparse.Namespace) -> int:
+    explaining = gpu_instrument("explaining")
+    with measuring(options, estimate.said(estimate.ON_GPU)) as show:
+        found = explaining.explain(options.target, options.capability or "9.0", report=show.measuring)
+    print(json.dumps(found) if options.json else explaining.as_text(found))
+    return 0

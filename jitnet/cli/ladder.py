@@ -1,0 +1,117 @@
+"""Check every rung of an operation against float64, then time them in turn on the same data."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections import Counter
+from typing import Any
+
+from .. import checks, progress
+from ..kernels import LADDERS
+from ..lab import estimate, ladder, plots
+from ..lab.loading import check_name
+from .shared import (
+    check_paths,
+    could_count,
+    gpu_instrument,
+    measuring,
+    measuring_options,
+    output_options,
+    plot_option,
+    say_where,
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "operation", nargs="?", default="matmul", help="matmul (default), sigmoid, adam, ..., train; update is sgd"
+    )
+    measuring_options(parser)
+    parser.add_argument(
+        "--with", dest="custom", action="append", default=[], metavar="FILE.PY:NAME",
+        help="a kernel of yours among the rungs, also module:name; repeatable. It runs in a separate process, "
+        "with at most 3/4 of the memory, and files of at most 100 MiB",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=float, default=20.0, metavar="SECONDS",
+        help="longest time for one call of your kernel, without compilation, before it counts as hanging (default 20)",
+    )  # fmt: skip
+    parser.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the GPU in place of the processor's")
+    parser.add_argument(
+        "--count", action="store_true",
+        help="with --backend cuda: count memory transactions per multiply-add instead of timing; this needs no GPU",
+    )  # fmt: skip
+    plot_option(parser, "the speed of each rung")
+    output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.count:
+        return _count(options)
+    check_paths(options, writes=("plot",))
+    custom = _names(options.custom, options.operation)
+    on_gpu = _on_gpu(options)
+    expected = estimate.said(estimate.of_ladder(options.operation, len(custom), on_gpu))
+    with measuring(options, expected) as show:
+        if on_gpu:
+            result = _measured_on_gpu(options, show)
+        else:
+            result = ladder.compare(
+                options.operation, custom, options.size, options.dtype, options.threads, options.patience,
+                show.measuring, tell=lambda error: progress.say(f"jitnet: {' '.join(error.split())}"),
+            )  # fmt: skip
+    if options.plot is not None:
+        plots.draw_ladder(result, options.plot)
+    say_where(options)
+    print(json.dumps(result) if options.json else ladder.as_text(result, _at_the_same_place()))
+    return 2 if ladder.faults(result) else 0
+
+
+def _on_gpu(options: argparse.Namespace) -> bool:
+    """Whether to take the rungs of the GPU; an error for options that they do not have."""
+    if options.backend is None:
+        return False
+    if options.backend != "cuda":
+        raise checks.Error("the backends of the processor are rungs of jitnet ladder train; --backend can be cuda")
+    if options.custom or options.threads is not None or options.dtype != "float32":
+        raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
+    return True
+
+
+def _measured_on_gpu(options: argparse.Namespace, show: progress.Progress) -> dict[str, Any]:
+    try:
+        return ladder.measure_gpu(options.operation, options.size, show.measuring)
+    except checks.Error as error:
+        if not could_count():
+            raise
+        raise checks.Error(f"{error}; or count memory transactions per multiply-add, without a GPU: --count") from None
+
+
+def _count(options: argparse.Namespace) -> int:
+    if not _on_gpu(options) or options.plot is not None or options.size != "512":
+        raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
+    traffic = gpu_instrument("traffic")
+    rungs = len(traffic.LADDERS.get(options.operation, ()))
+    with measuring(options, estimate.said(estimate.of_count(options.operation, rungs))) as show:
+        result = traffic.ladder(options.operation, report=show.measuring)
+    print(json.dumps(result) if options.json else traffic.as_text(result))
+    return 0
+
+
+def _at_the_same_place() -> bool:
+    """Whether standard output and standard error go to the same terminal, pipe or file."""
+    with contextlib.suppress(OSError, ValueError):  # stand-ins for them have no number
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno()))
+    return False
+
+
+def _names(texts: list[str], operation: str) -> dict[str, str]:
+    """Name on the ladder -> text of --with. The name is the function's, or the whole text if another has that name."""
+    names = [check_name(text)[1] for text in texts]
+    taken = {*LADDERS.get(operation, ()), *(name for name, count in Counter(names).items() if count > 1)}
+    custom = {text if name in taken else name: text for text, name in zip(texts, names, strict=True)}
+    if len(custom) < len(texts):
+        raise checks.Error("--with names the same function twice")
+    return custom

@@ -1,0 +1,60 @@
+"""Print one answer for each row of a file."""
+
+import argparse
+from typing import Any
+
+from .. import backend as backends
+from .. import checks, data, progress, storage
+from ..data import Recipe
+from ..network import load
+from . import samples
+from .shared import NAMED, as_json, backend_option, check_paths, output_options, shown
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="file that jitnet train --save wrote")
+    parser.add_argument("data", help="file of the same kind, where the target may be missing; or digits, mnist, ...")
+    parser.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
+    parser.add_argument("--out", metavar="FILE", help="write the answers to a file instead")
+    backend_option(parser)
+    output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    backend = backends.get(options.backend)
+    check_paths(options, reads=("model", "data", "labels"), writes=("out",))
+    net = load(options.model)
+    if net.recipe is None:
+        raise checks.Error(
+            f"{options.model} was saved without a recipe for files; "
+            f"use it in Python: jitnet.load({options.model!r}).predict(X)"
+        )
+    try:
+        recipe = Recipe.from_plain(net.recipe)
+    except checks.Error as error:
+        raise checks.Error(f"{options.model}: {error}") from None
+    if (len(recipe.features), recipe.width) != (net.layers[0].n_in, net.layers[-1].n_out):
+        raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
+    if options.data in NAMED:
+        train, test = samples.named(options.data)
+        table = test or train
+    else:
+        table = data.read_table(options.data, recipe.target, labels=options.labels, features=recipe.features)
+    with shown(options) as show:
+        backend.compile(net.operations(), net.dtype, show.compiling)
+    answers = recipe.answers(net.forward(recipe.X(table, net.dtype), options.backend))
+    result: dict[str, Any] = {"model": options.model, "data": options.data, "predictions": answers}
+    result.update(recipe.score(table, answers))
+    lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
+    if options.out is not None:
+        with storage.replacing(options.out) as file:
+            file.write(lines.encode())
+    if options.json:
+        print(as_json(result))
+    elif options.out is None:
+        print(lines, end="")
+    if not options.quiet:
+        found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
+        found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
+        progress.say(f"{len(answers)} rows{found}")
+    return 0

@@ -1,0 +1,76 @@
+"""Samples for training and prediction: data sets by name, and files."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks, data
+from ..data import Recipe, Table
+from .shared import NAMED
+
+
+@dataclass
+class Samples:
+    """Prepared samples, each part as (X, Y), and the recipe that prepares others in the same way."""
+
+    recipe: Recipe
+    train: tuple[NDArray[Any], NDArray[Any]]
+    validation: tuple[NDArray[Any], NDArray[Any]]
+    test: tuple[NDArray[Any], NDArray[Any]]
+
+
+def read(options: argparse.Namespace) -> Samples:
+    """Read the data, hold out the test samples, and learn the recipe from the training samples."""
+    for name, value, works_with in (
+        ("--target", options.target, "a CSV file"),
+        ("--labels", options.labels, "IDX pictures"),
+    ):
+        if value is not None and options.data in NAMED:
+            raise checks.Error(f"{name} works with {works_with}, not with {options.data}")
+    if options.path is not None and options.data not in NAMED[1:]:
+        raise checks.Error("--path works with mnist and fashion_mnist")
+    if options.test is not None and options.data in NAMED[1:]:
+        raise checks.Error(f"--test does not work with {options.data}, which has test samples of its own")
+    fraction = 0.2 if options.test is None else checks.number("--test", options.test, above=0, below=1)
+    checks.whole("--seed", options.seed, least=0)
+    if options.data in NAMED:
+        table, test_table = named(options.data, options.path)
+    elif not Path(options.data).exists() and not Path(options.data).suffix:  # a misspelled data set?
+        try:
+            checks.one_of("data set", options.data, NAMED)
+        except checks.Error as error:
+            raise checks.Error(f"{error}; and there is no file of that name") from None
+    else:
+        table, test_table = data.read_table(options.data, options.target, labels=options.labels), None
+    rows = np.arange(len(table.X))
+    held_out = rows[:0]
+    if test_table is None:
+        (rows, _), (held_out, _) = data.split(rows, rows, fraction, options.seed)
+    aside = held_out
+    if options.early_stopping is not None:  # the test samples must not decide when to stop
+        (rows, _), (aside, _) = data.split(rows, rows, 0.2, options.seed)
+    recipe = Recipe.learn(table, rows, options.task)
+    dtype = checks.dtype_of(options.dtype)
+    X, Y = recipe.X(table, dtype), recipe.Y(table, dtype)
+    if test_table is None:
+        test = X[held_out], Y[held_out]
+    else:
+        test = recipe.X(test_table, dtype), recipe.Y(test_table, dtype)
+    validation = test if options.early_stopping is None else (X[aside], Y[aside])
+    return Samples(recipe, (X[rows], Y[rows]), validation, test)
+
+
+def named(name: str, path: str | None = None) -> tuple[Table, Table | None]:
+    """A data set by its name: its training samples, and its test samples if it has some of its own."""
+    if name == "digits":
+        return _pictures(*data.digits()), None
+    train, test = data.mnist(path) if name == "mnist" else data.fashion_mnist(path)
+    return _pictures(*train), _pictures(*test)
+
+
+def _pictures(X: NDArray[Any], y: NDArray[Any]) -> Table:
+    return Table(X, y, [str(i + 1) for i in range(X.shape[1])], "label", "pictures")

@@ -1,0 +1,222 @@
+"""Train a network on a data set and report its accuracy or error on test samples."""
+
+import argparse
+import math
+import tempfile
+import time
+import uuid
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import backend as backends
+from .. import checks, disturbance, optimizers, plots, progress
+from ..kernels.activations import ACTIVATIONS
+from ..layers import Dense
+from ..network import Network
+from ..training import Diverged, History, Interrupt
+from . import samples
+from .samples import Samples
+from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", help="digits, mnist, fashion_mnist, or a file: CSV, NPZ with X and y, IDX pictures")
+    what = parser.add_argument_group("data")
+    what.add_argument(
+        "--target", metavar="NAME", help="column of a CSV to learn; without a header they are 1, 2, 3, ..."
+    )
+    what.add_argument(
+        "--task", metavar="TASK",
+        help="classification or regression (default: text and few different whole numbers are classes)",
+    )  # fmt: skip
+    what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found beside the pictures)")
+    what.add_argument(
+        "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
+    )
+    what.add_argument("--test", type=float, metavar="FRACTION", help="fraction of samples to hold out (default 0.2)")
+    net = parser.add_argument_group("network")
+    net.add_argument(
+        "--hidden", default="128,64", metavar="N,N,...", help="widths of the hidden layers, or none (default 128,64)"
+    )
+    net.add_argument(
+        "--activation", default="relu", metavar="NAME",
+        help=f"of the hidden layers: {', '.join(ACTIVATIONS)} (default relu)",
+    )  # fmt: skip
+    dtype_option(net)
+    how = parser.add_argument_group("training")
+    how.add_argument("--epochs", type=int, default=30, metavar="N", help="passes over the samples (default 30)")
+    how.add_argument("--batch-size", type=int, default=32, metavar="N", help="samples per update (default 32)")
+    how.add_argument("--optimizer", default="adam", metavar="NAME", help="sgd, momentum or adam (default)")
+    how.add_argument(
+        "--lr", type=float, metavar="X", help="learning rate (default: sgd 0.1, momentum 0.05, adam 0.003)"
+    )
+    how.add_argument("--weight-decay", type=float, default=3e-4, metavar="X", help="L2 weight decay (default 0.0003)")
+    patience = "stop after N epochs without progress on a fifth of the training samples, set aside for validation"
+    how.add_argument("--early-stopping", type=int, metavar="N", help=patience)
+    how.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of split, weights and order of samples (default 0)"
+    )
+    backend_option(how)
+    how.add_argument(
+        "--threads", type=int, metavar="N", help="for parallel and fast (default: 1 or all, whichever is faster)"
+    )
+    out = parser.add_argument_group("output")
+    out.add_argument("--save", metavar="FILE", help="write the model")
+    plot_option(out, "loss and accuracy per epoch")
+    out.add_argument(
+        "--checkpoint", metavar="FILE", help="save the training state here (exit status 1 if it cannot be written)"
+    )
+    out.add_argument("--checkpoint-every", type=int, metavar="N", help="every N epochs (default 1)")
+    out.add_argument("--resume", action="store_true", help="continue from the checkpoint")
+    output_options(out)
+
+
+def run(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    backends.get(options.backend)
+    settings = {"weight_decay": options.weight_decay, **({} if options.lr is None else {"lr": options.lr})}
+    optimizer = optimizers.get(options.optimizer, **settings)
+    hidden = _widths(options.hidden)
+    activation = checks.one_of("activation", options.activation, ACTIVATIONS)
+    check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
+    if options.resume and options.checkpoint is None:
+        raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
+    if options.checkpoint_every is not None and options.checkpoint is None:
+        raise checks.Error("--checkpoint-every needs --checkpoint FILE")
+
+    parts = samples.read(options)
+    recipe = parts.recipe
+    init = ACTIVATIONS[activation].init
+    widths = [len(recipe.features), *hidden]
+    net = Network(
+        *(Dense(n_in, n_out, activation, init=init) for n_in, n_out in pairwise(widths)),
+        Dense(widths[-1], recipe.width, "softmax" if recipe.classes else "identity"),
+        seed=options.seed, dtype=options.dtype,
+    )  # fmt: skip
+    net.recipe = recipe.plain()
+    what = f"{recipe.width} classes" if recipe.classes else f"regression of {recipe.target}"
+    intro = (
+        f"{options.data}: {len(parts.train[0])} training samples, {len(parts.test[0])} test samples, "
+        f"{len(recipe.features)} columns, {what}\n{net!r}, backend {options.backend}"
+    )
+    show = shown(options, intro)
+    watch = disturbance.Watch(backends.cores_of(options.backend, options.threads))
+    try:
+        with watch:
+            history = net.fit(
+                *parts.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer,
+                backend=options.backend, validation=parts.validation, threads=options.threads,
+                early_stopping=options.early_stopping, checkpoint=options.checkpoint,
+                checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every,
+                resume=options.resume, progress=show,
+            )  # fmt: skip
+    except Diverged as error:
+        if options.save is None:
+            raise
+        if not error.history.epochs:
+            raise checks.Error(f"{error}; {options.save} was not written") from None
+        where, problem = _save(net, options.save)
+        kept = problem or f"the model as of epoch {error.history.epochs} is in {where}"
+        raise checks.Error(f"{error}; {kept}") from None
+    save, plot, unwritten = options.save, options.plot if history.epochs else None, [history.checkpoint_error]
+    if save is not None:  # first of all, so that nothing after it can lose the model
+        save, problem = _save(net, save)
+        unwritten.append(problem)
+    if plot is not None:
+        try:
+            plots.draw_history(history, plot, f"{options.data}: {net.widths}, {options.optimizer}")
+        except checks.Error as error:
+            plot = None
+            unwritten.append(str(error))
+    for problem in filter(None, unwritten[1:]):  # the first was reported when it happened
+        progress.say(f"jitnet: {' '.join(problem.split())}")
+    result = {
+        "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
+        "network": net.widths, "parameters": net.parameters,
+        "samples": {"train": len(parts.train[0]), "test": len(parts.test[0])},
+        "epochs": history.epochs, "stopped": history.stopped,
+        "train_loss": history.loss[-1] if history.loss else None,
+        **_score(net, parts, options.backend, options.threads), "threads": history.threads,
+        "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
+        "total_seconds": time.perf_counter() - began,
+        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
+        "unwritten": list(filter(None, unwritten)),
+    }  # fmt: skip
+    print(as_json(result) if options.json else _in_words(result, history))
+    if history.stopped == "interrupted":
+        return 130
+    return 1 if result["unwritten"] else 0
+
+
+def _save(net: Network, path: str) -> tuple[str | None, str]:
+    """Save the model; where that fails, in the folder for temporary files. The file, and what went wrong."""
+    with Interrupt() as interrupt:  # ^C waits until the model is saved
+        where, problem = _saved(net, path)
+    if interrupt.asked:
+        progress.say(f"jitnet: {problem or f'the model is in {where}'}")
+        raise KeyboardInterrupt
+    return where, problem
+
+
+def _saved(net: Network, path: str) -> tuple[str | None, str]:
+    try:
+        net.save(path)
+        return path, ""
+    except checks.Error as error:
+        instead = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:12]}.npz"
+        try:
+            net.save(instead)
+        except checks.Error:
+            return None, f"{error}; {instead.parent} cannot be written either, so the model is lost"
+        return str(instead), f"{error}; the model is in {instead} instead"
+
+
+def _widths(text: str) -> list[int]:
+    if text == "none":
+        return []
+    try:
+        return [checks.whole("a width in --hidden", int(part), least=1) for part in text.split(",")]
+    except ValueError:
+        raise checks.Error(f"--hidden is {text!r}, but must be widths such as 64,32, or none") from None
+
+
+def _score(net: Network, parts: Samples, backend: str, threads: int | None) -> dict[str, float]:
+    """Loss and accuracy, or error, on the test samples."""
+    X, Y = parts.test
+    with backends.threads(threads):
+        measured = net.evaluate(X, Y, backend=backend)
+    result = {f"test_{name}": value for name, value in measured.items()}
+    if parts.recipe.classes is None:  # the loss is of standardized numbers: give the error in the target's own unit
+        wrong = net.forward(X, backend)[:, 0].astype(np.float64) - Y[:, 0]
+        result["test_rmse"] = math.sqrt(np.mean(wrong**2)) * parts.recipe.target_scale
+        spread = float(np.var(Y))
+        result["test_r2"] = 1 - float(np.mean(wrong**2)) / spread if spread > 0 else math.nan
+    return result
+
+
+def _in_words(result: dict[str, Any], history: History) -> str:
+    if "test_accuracy" in result:
+        right = round(result["test_accuracy"] * result["samples"]["test"])
+        verdict = f"test accuracy {result['test_accuracy']:.2%} ({right} of {result['samples']['test']})"
+    else:
+        verdict = f"test RMSE {result['test_rmse']:.4g}, R² {result['test_r2']:.3f}"
+    text = (
+        f"{verdict}, test loss {result['test_loss']:.4f}, after {result['epochs']} epochs in {result['seconds']:.2f} s"
+    )
+    text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
+    if history.stopped == "early":
+        text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
+    if history.stopped == "interrupted":
+        text += f"\ninterrupted after {result['epochs']} epochs"
+    if result["disturbed"]:
+        text += f"\n{disturbance.sentence(result['disturbed_by'])}"
+        text += " Until then, --threads 1 may be faster." if result["backend"] in backends.THREADED else ""
+    if result["save"]:
+        example = result["data"] if result["data"] in NAMED else "FILE"
+        text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} {example}"
+    if result["plot"]:
+        text += f"\npicture in {result['plot']}"
+    return text

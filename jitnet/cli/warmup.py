@@ -1,0 +1,32 @@
+"""Compile all kernels now, so that no later run has to wait."""
+
+import argparse
+import json
+import time
+
+from .. import backend as backends
+from ..compiler.cache_folder import cache_folder
+from ..kernels import LADDERS
+from .shared import backend_option, output_options, shown
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    backend_option(parser)
+    output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    backend = backends.get(options.backend)
+    needed = backend.compiles
+    with shown(options) as show:
+        compiled = sum(backend.compile(LADDERS, dtype, show.compiling) for dtype in backend.dtypes)
+    seconds, folder = time.perf_counter() - began, str(cache_folder())
+    if options.json:
+        about = {"backend": backend.name, "kernels": needed, "compiled": compiled, "seconds": seconds, "cache": folder}
+        print(json.dumps(about))
+    elif needed:
+        print(f"{compiled} kernels compiled in {seconds:.1f} s, {needed - compiled} were there; they are in {folder}")
+    else:
+        print(f"backend {backend.name} compiles nothing")
+    return 0
