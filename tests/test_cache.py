@@ -370,7 +370,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path)
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     result = run(SUMS + SUMS, JITNET_CACHE_DIR=str(blocked))
-    assert result.stderr.count("cannot keep compiled kernels") == 1
+    assert result.stderr.count("cannot save compiled kernels") == 1
 
 
 def test_interpreted_with_jit_disabled(tmp_path):

@@ -26,8 +26,8 @@ def path(tmp_path):
     cache_folder._warn_once.cache_clear()
     cache_folder._sweep_out_temporaries.cache_clear()
     path = tmp_path / "cache" / f"kernels-{'a' * 32}" / f"relu-{'b' * 32}.kernel"
-    cache_folder.keep(path, CODE)
-    assert cache_folder.kept(path) == CODE
+    cache_folder.write_cached(path, CODE)
+    assert cache_folder.read_cached(path) == CODE
     return path
 
 
@@ -42,13 +42,13 @@ def said(function, *arguments):
 def check_refused(path, *texts):
     """Neither read nor written, and one warning says why, where and how to fix it."""
     before = path.read_bytes()
-    result, (warning,) = said(cache_folder.kept, path)
+    result, (warning,) = said(cache_folder.read_cached, path)
     assert result is None
-    for text in (*texts, "so no compiled kernels are taken from there or kept there; "):
+    for text in (*texts, "so compiled kernels are neither loaded from there nor saved there; "):
         assert text in warning
     assert "\n" not in warning
-    assert said(cache_folder.keep, path, b"newer") == (None, [])  # it was said before
-    assert said(cache_folder.is_kept, path) == (False, [])
+    assert said(cache_folder.write_cached, path, b"newer") == (None, [])  # it was said before
+    assert said(cache_folder.is_cached, path) == (False, [])
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -58,9 +58,9 @@ def test_what_is_made_is_for_this_user_alone(tmp_path):
 import os, sys
 from pathlib import Path
 os.umask(0)
-from jitnet.compiler import cache_folder
-cache_folder.keep(Path(sys.argv[1]), b"x")
-cache_folder.make_cache_folder()
+from jitnet.compiler import cache_folder as folder
+folder.write_cached(Path(sys.argv[1]), b"x")
+folder.make_cache_folder()
 """
     path = tmp_path / "cache" / "kernels" / "relu.kernel"
     environment = {**os.environ, "JITNET_CACHE_DIR": str(tmp_path / "above" / "other")}
@@ -77,7 +77,7 @@ def test_a_folder_that_others_can_write_to(path, level, mode):
     place.chmod(mode)
     check_refused(path, f"other users can write to {place} (mode {mode:o})", f"chmod 700 {place}")
     place.chmod(0o755)  # to read is no harm
-    assert said(cache_folder.kept, path) == (CODE, [])
+    assert said(cache_folder.read_cached, path) == (CODE, [])
 
 
 def test_the_fix_holds_in_every_working_folder(path, monkeypatch):
@@ -107,19 +107,19 @@ def test_root_trusts_no_other_user(path, level):
 @as_root
 def test_a_file_of_another_user_is_none(path):
     os.chown(path, ANOTHER, ANOTHER)
-    assert said(cache_folder.kept, path) == (None, [])
-    assert not cache_folder.is_kept(path)
-    cache_folder.keep(path, b"newer")  # takes its place
-    assert cache_folder.kept(path) == b"newer"
+    assert said(cache_folder.read_cached, path) == (None, [])
+    assert not cache_folder.is_cached(path)
+    cache_folder.write_cached(path, b"newer")  # takes its place
+    assert cache_folder.read_cached(path) == b"newer"
 
 
 def test_a_file_that_others_can_write_to_is_none(path):
     for mode in (0o666, 0o620, 0o602):
         path.chmod(mode)
-        assert said(cache_folder.kept, path) == (None, [])
-        assert not cache_folder.is_kept(path)
+        assert said(cache_folder.read_cached, path) == (None, [])
+        assert not cache_folder.is_cached(path)
     path.chmod(0o644)
-    assert cache_folder.kept(path) == CODE
+    assert cache_folder.read_cached(path) == CODE
 
 
 def test_links(path):
@@ -127,16 +127,16 @@ def test_links(path):
     aside = path.parents[2] / "aside"
     path.parent.parent.rename(aside)
     path.parent.parent.symlink_to(aside)
-    assert said(cache_folder.kept, path) == (CODE, [])
+    assert said(cache_folder.read_cached, path) == (CODE, [])
     aside.chmod(0o777)
     check_refused(path, "other users can write to")
     aside.chmod(0o700)
     other = path.with_name(f"tanh-{'b' * 32}.kernel")
     path.rename(other)
     path.symlink_to(other)
-    assert cache_folder.kept(other) == CODE
-    assert cache_folder.kept(path) is None
-    assert not cache_folder.is_kept(path)
+    assert cache_folder.read_cached(other) == CODE
+    assert cache_folder.read_cached(path) is None
+    assert not cache_folder.is_cached(path)
 
 
 @as_root
@@ -172,7 +172,7 @@ def test_windows_has_no_owners_to_look_at(path, monkeypatch):
     path.chmod(0o666)
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delattr(os, "geteuid")
-    assert said(cache_folder.kept, path) == (CODE, [])
+    assert said(cache_folder.read_cached, path) == (CODE, [])
     assert cache_folder.temporary_cache_folder().name == "jitnet"
 
 
@@ -180,12 +180,12 @@ def test_what_is_damaged_is_none(path):
     whole = path.read_bytes()
     for damaged in (b"", whole[:10], whole[:-1], whole[:-1] + b"?", whole + b"?"):
         path.write_bytes(damaged)
-        assert cache_folder.kept(path) is None
+        assert cache_folder.read_cached(path) is None
     path.unlink()
-    assert cache_folder.kept(path) is None
+    assert cache_folder.read_cached(path) is None
     path.mkdir()
-    assert cache_folder.kept(path) is None
-    assert not cache_folder.is_kept(path)
+    assert cache_folder.read_cached(path) is None
+    assert not cache_folder.is_cached(path)
 
 
 def test_packed_and_unpacked():
@@ -201,7 +201,7 @@ def full(path, size=1 << 20):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        return said(cache_folder.keep, path, b"x" * size)
+        return said(cache_folder.write_cached, path, b"x" * size)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
@@ -210,12 +210,12 @@ def test_a_full_disk(path):
     """A part of a file is removed, what was there before stays, and it is said once."""
     other = path.with_name(f"tanh-{'b' * 32}.kernel")
     _, (warning,) = full(path)
-    assert "cannot keep compiled kernels" in warning
+    assert "cannot save compiled kernels" in warning
     assert str(path.parent) in warning
     assert "JITNET_CACHE_DIR" in warning
     assert full(other) == (None, [])
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert cache_folder.kept(path) == CODE
+    assert cache_folder.read_cached(path) == CODE
 
 
 def test_interrupted_while_writing(path, monkeypatch):
@@ -224,16 +224,16 @@ def test_interrupted_while_writing(path, monkeypatch):
 
     monkeypatch.setattr(cache_folder.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        cache_folder.keep(path, b"newer")
+        cache_folder.write_cached(path, b"newer")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_folder_that_cannot_be_made(path):
     """A file lies where the folder should be."""
     below = path / "kernels" / "x.kernel"
-    assert said(cache_folder.kept, below) == (None, [])
-    _, (warning,) = said(cache_folder.keep, below, CODE)
-    assert f"cannot keep compiled kernels in {below.parent} (" in warning
+    assert said(cache_folder.read_cached, below) == (None, [])
+    _, (warning,) = said(cache_folder.write_cached, below, CODE)
+    assert f"cannot save compiled kernels in {below.parent} (" in warning
 
 
 @as_root
@@ -243,12 +243,12 @@ def test_a_folder_that_can_only_be_read(path, level):
     code = """
 import os, sys, warnings
 from pathlib import Path
-from jitnet.compiler import cache_folder
+from jitnet.compiler import cache_folder as folder
 os.seteuid(int(sys.argv[2]))
 path = Path(sys.argv[1])
-print(cache_folder.kept(path), cache_folder.is_kept(path))
+print(folder.read_cached(path), folder.is_cached(path))
 for name in "xy":
-    cache_folder.keep(path.with_name(name) if path.parent.exists() else path, b"x")
+    folder.write_cached(path.with_name(name) if path.parent.exists() else path, b"x")
 """
     for place in (path, *path.parents[:2]):
         os.chown(place, ANOTHER, ANOTHER)
@@ -263,7 +263,7 @@ for name in "xy":
         cwd=path.parents[2], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert result.stdout.split("\n")[0] == ("None False" if level else f"{CODE} True")
-    assert result.stderr.count(f"cannot keep compiled kernels in {here.parent} (Permission denied)") == 1
+    assert result.stderr.count(f"cannot save compiled kernels in {here.parent} (Permission denied)") == 1
 
 
 def test_what_killed_processes_left_is_swept_out(path):
@@ -275,10 +275,10 @@ def test_what_killed_processes_left_is_swept_out(path):
         file.write_bytes(b"part")
         os.utime(file, (now - 3700,) * 2)
     os.utime(young, (now - 3500,) * 2)
-    cache_folder.kept(path)
+    cache_folder.read_cached(path)
     assert left.exists()  # once per process
     cache_folder._sweep_out_temporaries.cache_clear()
-    assert cache_folder.kept(path) == CODE
+    assert cache_folder.read_cached(path) == CODE
     assert sorted(path.parent.iterdir()) == sorted([path, young, *others])
 
 
@@ -299,7 +299,7 @@ def test_old_folders_are_swept_out(tmp_path):
     for name, place in folders.items():
         os.utime(place, (now - ages.get(name, 400) * day,) * 2, follow_symlinks=False)
     os.utime(elsewhere, (0, 0))
-    cache_folder.keep(tmp_path / f"kernels-{'e' * 32}" / "relu.kernel", CODE)
+    cache_folder.write_cached(tmp_path / f"kernels-{'e' * 32}" / "relu.kernel", CODE)
     assert not folders["a"].exists()
     assert sorted(file.name for file in folders["b"].iterdir()) == ["x.kernel", "x.tmp"]
     assert [file.name for file in folders["c"].iterdir()] == ["thesis.txt"]
@@ -320,8 +320,8 @@ def test_a_folder_of_another_user_beside_ours_stops_nothing(tmp_path, monkeypatc
     path = tmp_path / f"kernels-{'e' * 32}" / "relu.kernel"
     unlink = Path.unlink
     monkeypatch.setattr(Path, "unlink", lambda self, **k: (not_yours if self.parent == old else unlink)(self, **k))
-    assert said(cache_folder.keep, path, CODE) == (None, [])
-    assert cache_folder.kept(path) == CODE
+    assert said(cache_folder.write_cached, path, CODE) == (None, [])
+    assert cache_folder.read_cached(path) == CODE
 
 
 def test_the_checksum_is_in_front(path):

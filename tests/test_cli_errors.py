@@ -153,4 +153,4 @@ def test_a_warning_is_one_line(tmp_path):
         command, capture_output=True, text=True, env={**os.environ, "JITNET_CACHE_DIR": str(folder)}, check=False
     )
     assert result.returncode == 0
-    assert re.fullmatch(rf"jitnet: cannot keep compiled kernels in {folder}/\S+ \(.*\), so .*\n", result.stderr)
+    assert re.fullmatch(rf"jitnet: cannot save compiled kernels in {folder}/\S+ \(.*\), so .*\n", result.stderr)

@@ -235,7 +235,7 @@ def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
     compiled, told = [], []
     monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
     monkeypatch.setattr(Launch, "is_compiled", False)
-    monkeypatch.setattr(Launch, "is_kept", property(lambda launch: launch is clock.TICK))
+    monkeypatch.setattr(Launch, "is_cached", property(lambda launch: launch is clock.TICK))
     count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
     needed = {clock.GATHER_NEXT, clock.TICK, clock.ADAM_NEXT}
     needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}

@@ -31,7 +31,7 @@ OF_EACH_TERM = {
 FUSED_BY_TILE = {(128, 2): 8 * 128, (128, 4): 8 * 32, (256, 4): 8 * 16}
 """The same for `pipelined`, by threads of a block and blocks of a multiprocessor: terms that follow one another."""
 
-QUADS = ("vectorized", "warptile", "pipelined")
+FLOAT4 = ("vectorized", "warptile", "pipelined")
 
 HAS_ASSEMBLER = has_assembler()
 
@@ -79,7 +79,7 @@ def test_kernel_is_what_it_claims(launch, cc):
         inner = FUSED_BY_TILE[launch.bounds] if rung == "pipelined" else OF_EACH_TERM[rung]
         assert count(r"fma\.rn\.f32", text) >= inner
         assert count(r"\bmul\.f32", text) <= count(r"fma\.rn\.f32", text)  # the sums are fused
-    if product and rung in QUADS:
+    if product and rung in FLOAT4:
         assert count(r"ld\.global\.v4\.f32", text) >= 2
         assert count(r"ld\.shared\.v4\.f32", text) >= 4
         assert count(r"ld\.shared\.f32", text) == 0

@@ -41,7 +41,7 @@ def test_without_a_driver_or_a_gpu(monkeypatch):
     backend._get.cache_clear()
     for init, message in (
         (no_library, "there is no NVIDIA driver: install"),
-        (lambda flags: (driver.CUresult.CUDA_ERROR_NO_DEVICE,), "the driver finds no NVIDIA gpu"),
+        (lambda flags: (driver.CUresult.CUDA_ERROR_NO_DEVICE,), "the driver finds no NVIDIA GPU"),
         (lambda flags: (driver.CUresult.CUDA_ERROR_NOT_READY,), r"does not start \(CUDA_ERROR_NOT_READY\)"),
     ):
         monkeypatch.setattr(driver, "cuInit", init)
@@ -57,10 +57,10 @@ def test_without_a_driver_or_a_gpu(monkeypatch):
         ("13.5.0", 13010, (7, 5), None),
         ("12.9.1", 12040, (5, 0), None),
         ("12.9.1", 13000, (12, 0), None),
-        ("13.0.1", 13000, (6, 1), r"capability 6.1, and .* CUDA 13 begins at 7.5: pip install 'jitnet\[cuda12\]'"),
-        ("13.0.1", 12040, (9, 0), r"the driver knows CUDA 12.4, and .* CUDA 13: .*pip install 'jitnet\[cuda12\]'"),
-        ("12.9.1", 12040, (3, 5), "capability 3.5, .* begins at 5.0: it needs a newer GPU"),
-        ("12.9.1", 11080, (8, 0), "the driver knows CUDA 11, and numba-cuda needs 12 or 13: update the driver"),
+        ("13.0.1", 13000, (6, 1), r"capability 6.1, and .* CUDA 13 needs 7.5: pip install 'jitnet\[cuda12\]'"),
+        ("13.0.1", 12040, (9, 0), r"the driver supports CUDA 12.4, but .* CUDA 13: .*pip install 'jitnet\[cuda12\]'"),
+        ("12.9.1", 12040, (3, 5), "capability 3.5, .* needs 5.0: use a newer GPU"),
+        ("12.9.1", 11080, (8, 0), "the driver supports CUDA 11, but numba-cuda needs 12 or 13: update the driver"),
     ],
 )
 def test_gpu_driver_and_packages_that_do_not_go_together(toolkit, driver_knows, capability, message):

@@ -69,7 +69,7 @@ class GpuBackend(Backend):
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
         launches = {launch: name for name in operations for launch in self._launches(name)}
         wanted = [launch for launch in launches if not launch.is_compiled]
-        missing = {launch for launch in wanted if not launch.is_kept}
+        missing = {launch for launch in wanted if not launch.is_cached}
         done = 0
         for launch in wanted:
             if launch in missing and report:

@@ -1,1 +1,1 @@
-"""How a loop becomes machine code. Nothing here knows a kernel; `jitnet.kernels` holds those."""
+"""How a loop becomes machine code. This package knows no kernel; those are in `jitnet.kernels`."""

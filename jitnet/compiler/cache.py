@@ -1,12 +1,12 @@
-"""Where machine code is kept between processes, so that compiling happens once per machine.
+"""The cache of machine code on disk, so that kernels are compiled once per machine.
 
-Numba's own cache would do, but for its key: it holds the signature, the CPU and the bytecode, and neither the
-decorator's options nor the functions that a kernel calls in other files. Two compilations of one body, one serial and
-one parallel, would load each other's machine code, and an edited helper would go unnoticed. Here each file is named by
-a hash of what decides the machine code: all sources of `compiler/` and `kernels/`, the file that the kernel is written
-in, options, signature, CPU, versions, Numba's settings. A stale or foreign file simply has another name. There is no
-index that two processes could clobber: a file is written whole under a temporary name and then renamed.
-`cache_folder.py` says whose files are trusted.
+Numba's own cache does not fit because of its key: signature, CPU and bytecode, but neither the decorator's options nor
+the functions that a kernel calls in other files. The serial and the parallel version of one body would load each
+other's machine code, and an edited helper would go unnoticed. Here the name of each file is a hash of everything that
+determines the machine code: all sources of `compiler/` and `kernels/`, the file that contains the kernel, options,
+signature, CPU, versions, Numba's settings. A stale or foreign file has another name. There is no index that two
+processes could overwrite: a file is written under a temporary name and then renamed. `cache_folder.py` decides which
+files are trusted.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from numba.core.sigutils import normalize_signature
 from numba.core.typing import signature
 
 from . import linking
-from .cache_folder import cache_folder, is_kept, keep, kept, packed, unpacked
+from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked, write_cached
 from .fingerprint import described, is_lasting
 from .parallel_for import start_layer
 
@@ -47,20 +47,20 @@ KERNELS = COMPILER.with_name("kernels")
 SOURCES = hash_of_sources(
     [COMPILER, KERNELS], (sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__)
 )
-"""Taken when the sources are imported: what is edited later is not what will be compiled."""
+"""Computed at import, because edits after the import are not what will be compiled."""
 
 
 def kernels_folder() -> Path:
-    """Where the machine code of these sources is kept."""
+    """The folder for the machine code of these sources."""
     return cache_folder() / f"kernels-{SOURCES}"
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
-    """The cache of one kernel, in the form that Numba asks for.
+    """The cache of one kernel, with the interface that Numba expects.
 
-    A body outside this package is told from others by the content of its own file; helpers that it calls in further
-    files are not looked at. One that closes over functions is told by what they compute, too. One that has no file
-    (typed at a prompt), or closes over objects that differ from process to process, is not kept.
+    The key of a body outside this package contains the content of its file, but not of other files with helpers that it
+    calls. For a closure, it also contains what the functions in it compute. A body without a file (typed at a prompt),
+    or with a closure over objects that differ from process to process, is not cached.
     """
 
     def __init__(self, body: Callable[..., Any], options: dict[str, Any]) -> None:
@@ -86,15 +86,15 @@ class KernelCache(_Cache):  # type: ignore[misc]
             file.unlink(missing_ok=True)
 
     def holds(self, signature: Any, codegen: Any) -> bool:
-        """True if there is a file to load."""
-        return self.enabled and is_kept(self._path(signature, codegen))
+        """True if the file of this signature exists."""
+        return self.enabled and is_cached(self._path(signature, codegen))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        start_layer()  # before machine code is made or loaded: it defines symbols that are called there
+        start_layer()  # first: it defines symbols that machine code calls
         target_context.refresh()
         if not self.enabled:
             return None
-        content = unpacked(kept(self._path(sig, target_context.codegen())))
+        content = unpacked(read_cached(self._path(sig, target_context.codegen())))
         if content is None:
             return None
         about, (object_code, bitcode) = content
@@ -106,16 +106,16 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return
         (library, _, code), function, environment, result, *_, environments = data._reduce()
         if result.return_type != types.none or any(each.consts for each in [environment, *environments]):
-            return  # objects of Python's, which no kernel needs: it writes numbers into arrays and returns nothing
+            return  # code that uses Python objects; kernels never do
         about = {
             "library": library, "unique_name": function.unique_name, "symbol": function.mangled_name,
             "environment": _name_of(environment), "environments": [_name_of(each) for each in environments],
             "links": linking.links_of(data),
         }  # fmt: skip
-        keep(self._path(sig, data.codegen), packed(about, *code))
+        write_cached(self._path(sig, data.codegen), packed(about, *code))
 
     def _put_together(self, sig: Any, target_context: Any, about: dict[str, Any], code: tuple[bytes, bytes]) -> Any:
-        """What `CompileResult._rebuild` makes of a pickle: types are known from the call, and names are text."""
+        """Like `CompileResult._rebuild`, but without a pickle: types are known from the call, and names are text."""
         arguments, _ = normalize_signature(sig)
         library = target_context.codegen().unserialize_library((about["library"], "object", code))
         environment, *environments = [
@@ -149,11 +149,11 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
 
 def _name_of(environment: Any) -> tuple[str, str]:
-    """What Numba needs to make an environment again, which is where machine code finds objects of Python's."""
+    """What Numba needs to recreate an environment, where machine code looks up Python objects."""
     return environment.globals["__name__"], environment.env_name
 
 
 def settings() -> list[tuple[str, str]]:
-    """Numba's settings from the environment; some of them change the machine code, and those below surely do not."""
+    """Numba's environment variables, without those that certainly do not change the machine code."""
     harmless = ("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY")
     return sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in harmless)

@@ -1,13 +1,13 @@
-"""The cache folder: where it is, who may have written into it, and how a file is kept there whole.
+"""The cache folder: its location, its permissions, and the files in it, which are written atomically.
 
-Machine code that lies there will be run. So a file counts only if this user alone can have written it: the cache
-folder, the folder of these kernels in it and the file belong to the user, and neither the group nor others may write
-to them. That holds for root too. If it does not hold, a warning says how to fix it, and kernels are compiled in each
-process, as if there were no cache. Folders above need no check: who may rename them can put another folder in place
-of ours, but no file that belongs to this user.
+jitnet runs machine code from this folder. A file is therefore trusted only if no other user can have written it: the
+cache folder, the folder of these kernels in it, and the file belong to the user, and neither the group nor others have
+write permission. This holds for root too. Otherwise a warning says how to fix it, and every process compiles its
+kernels, as if there were no cache. Parent folders need no check: a user who can rename them can put another folder in
+place of ours, but not a file that belongs to this user.
 
-Not covered: other programs of the same user, root, and access lists that the mode does not show, as some network file
-systems have them. Windows has no such mode; there the folder lies in the user's profile, which is private.
+Not covered: other programs of the same user, root, and access control lists that the mode does not show, as on some
+network file systems. Windows has no such mode; there the folder is in the user's profile, which is private.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ HOUR, DAY = 3600, 86400
 
 
 def cache_folder() -> Path:
-    """Where jitnet keeps what can be made again: $JITNET_CACHE_DIR, else the usual folder."""
+    """The folder for files that jitnet can recreate: $JITNET_CACHE_DIR, else the default folder."""
     chosen = os.environ.get("JITNET_CACHE_DIR")
     return _at_home(chosen) if chosen else usual_cache_folder()
 
 
 def usual_cache_folder() -> Path:
-    """Where jitnet keeps it if nobody chose another folder: in the user's cache folder."""
+    """The default: a folder in the user's cache folder."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     elif sys.platform == "darwin":
@@ -46,7 +46,7 @@ def usual_cache_folder() -> Path:
 
 
 def temporary_cache_folder() -> Path:
-    """This user's own among those of all users: a name that all share would belong to whoever comes first."""
+    """A name per user: one name for all would belong to the first user who creates it."""
     user = "" if sys.platform == "win32" else f"-{os.geteuid()}"
     return Path(tempfile.gettempdir()) / f"jitnet{user}"
 
@@ -54,14 +54,14 @@ def temporary_cache_folder() -> Path:
 def _at_home(path: str) -> Path:
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # nobody's home, as in some containers
+    except RuntimeError:  # the user has no home folder, as in some containers
         return temporary_cache_folder()
 
 
 def make_cache_folder() -> Path:
-    """The cache folder, made if it is not there, for this user alone.
+    """Create the cache folder, if it does not exist, with permissions for this user alone.
 
-    Errors    OSError if it cannot be made
+    Errors    OSError if it cannot be created
     """
     return _make(cache_folder())
 
@@ -72,23 +72,23 @@ def _make(folder: Path) -> Path:
 
 
 def fault_of(folder: Path) -> tuple[str, str] | None:
-    """Why no code is taken from a folder of the cache folder, or put there: what is wrong, and the fix.
+    """Why a folder in the cache folder is not trusted, and the fix.
 
-    None if nothing is wrong, or neither of the two folders is there yet.
+    None if it is trusted, or if neither of the two folders exists yet.
     """
     for place in (folder.parent, folder):
         try:
-            entries = [place.lstat()]  # of a link too: who owns it decides where it leads to
+            entries = [place.lstat()]  # of a link too: its owner decides where it points
             if stat.S_ISLNK(entries[0].st_mode):
                 entries.append(place.stat())
-        except OSError:  # it is not there, or cannot be read: that shows when it is used
+        except OSError:  # it does not exist, or cannot be read; the next access reports that
             return None
         for entry in entries:
             if _belongs_to_another(entry):
                 own = "set JITNET_CACHE_DIR to a folder of your own"
                 return f"{place} belongs to another user (uid {entry.st_uid})", own
             if _is_open_to_others(entry):
-                shared = entry.st_mode & stat.S_ISVTX  # as the temporary folder, which others need
+                shared = entry.st_mode & stat.S_ISVTX  # the temporary folder, for example, which others need
                 fix = "set JITNET_CACHE_DIR to a folder of your own" if shared else f"chmod 700 {place.absolute()}"
                 return f"other users can write to {place} (mode {stat.S_IMODE(entry.st_mode):o})", fix
     return None
@@ -107,20 +107,20 @@ def _is_refused(folder: Path) -> bool:
     fault = fault_of(folder)
     if fault:
         found, fix = fault
-        _warn_once(f"{found}, so no compiled kernels are taken from there or kept there; {fix}")
+        _warn_once(f"{found}, so compiled kernels are neither loaded from there nor saved there; {fix}")
     return fault is not None
 
 
-def is_kept(path: Path) -> bool:
-    """True if there is a file to load, of this user's own."""
+def is_cached(path: Path) -> bool:
+    """True if the file exists and is trusted."""
     file = _opened(path)
     if file:
         file.close()
     return file is not None
 
 
-def kept(path: Path) -> bytes | None:
-    """What `keep` wrote there; None if there is nothing, if it was damaged, or if another user can have written it."""
+def read_cached(path: Path) -> bytes | None:
+    """What `write_cached` wrote; None if the file does not exist, is damaged or is not trusted."""
     file = _opened(path)
     if not file:
         return None
@@ -141,15 +141,15 @@ def _opened(path: Path) -> BinaryIO | None:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     except OSError:
         return None
-    entry = os.fstat(descriptor)  # of what was opened, and not of what has its name by now
+    entry = os.fstat(descriptor)  # of the open file: another file can have its name by now
     if _belongs_to_another(entry) or _is_open_to_others(entry) or not stat.S_ISREG(entry.st_mode):
         os.close(descriptor)
         return None
     return open(descriptor, "rb")
 
 
-def keep(path: Path, payload: bytes) -> None:
-    """Write a file whole, or not at all; a warning says once that it cannot be written."""
+def write_cached(path: Path, payload: bytes) -> None:
+    """Write a file atomically; the first failure is a warning."""
     folder = path.parent
     temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     try:
@@ -164,18 +164,18 @@ def keep(path: Path, payload: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         _warn_once(
-            f"cannot keep compiled kernels in {folder} ({error.strerror}), so every "
+            f"cannot save compiled kernels in {folder} ({error.strerror}), so every "
             "process compiles them again; set JITNET_CACHE_DIR to a folder that can be written"
         )
     finally:
-        with contextlib.suppress(OSError):  # a part of a file, if the disk is full
+        with contextlib.suppress(OSError):  # a partial file, if the disk is full
             temporary.unlink(missing_ok=True)
 
 
 def packed(about: dict[str, Any], *code: bytes) -> bytes:
-    """Machine code and what must be known about it: a line of JSON, and then bytes.
+    """Machine code and its metadata: one line of JSON, then bytes.
 
-    Not a pickle, which is a program by itself: it would run before anything in it could be looked at.
+    Not a pickle: loading one runs code before its content can be checked.
     """
     return json.dumps([about, [len(part) for part in code]]).encode() + b"\n" + b"".join(code)
 

@@ -1,8 +1,8 @@
-"""Settings with which Numba cannot be imported: found before the import, so that each is reported in one line.
+"""Environment variables that make the import of Numba fail: they are found first, and each is reported in one line.
 
-Numba reads its variables of the environment as it is imported, where a wrong value ends in a long traceback, or LLVM
-ends the process. Such a variable is taken out of the environment here, and whatever calculates reports it
-instead; only `jitnet doctor` goes on, and lists it.
+Numba reads its environment variables at import. A wrong value ends in a long traceback, or LLVM ends the process. This
+module removes such a variable from the environment, and every computation reports it instead; only `jitnet doctor`
+continues, and lists it.
 """
 
 import os
@@ -14,7 +14,7 @@ ALLOWED = {
     "NUMBA_DYLD_WORKAROUND": (r"\s*[+-]?\d+\s*", "a whole number"),
     "NUMBA_CPU_FEATURES": (r"([+-][^\s,+-][^\s,]*(,(?!$)|$))*", "features with + or - before them, as in +avx2,+fma"),
 }
-"""Variable -> what Numba can be imported with: a pattern, and in words."""
+"""Variable -> allowed values: a pattern, and a description."""
 
 FAULTS: dict[str, str] = {}
 """Variable -> what is wrong with it."""

@@ -1,16 +1,16 @@
-"""The vector unit of this machine, and what a loop needs from LLVM that Python has no word for.
+"""The vector unit of this machine, and operations that LLVM has and Python cannot express.
 
-Each is one small function with a plain-Python twin, so that a kernel written with them is still an
-ordinary Python function: interpreted, it runs the twin.
+Each is one small function with a plain-Python version, so a kernel that uses them is still an ordinary Python function:
+interpreted, it runs the plain-Python version.
 
-    lanes(array)                        how many of its numbers fill one vector register
-    stack_array(size, like)             scratch memory in the function's own frame: no allocation, and small enough
-                                        tiles of it end up in registers
-    heap_array(size, like)              the same for large sizes, since a thread's stack may be as small as 64 KB;
-    give_back(array)                    empty if there is no memory. What was taken has to be given back
-    window(array, start, count)         array's memory from element `start` on, without Python's rules for indices
-                                        that are negative or too large, which cost ten instructions a row
-    wide(array)                         a hint: the loops of this function pay for the widest vectors
+    lanes(array)                        the number of array elements that fill one vector register
+    stack_array(size, like)             scratch memory on the stack: no allocation, and tiles that are small enough
+                                        end up in registers
+    heap_array(size, like)              the same for large sizes, since a thread's stack can be as small as 64 KB;
+    give_back(array)                    empty if there is no memory. The kernel must give the memory back
+    window(array, start, count)         a view of the array's memory from element `start` on, without Python's rules
+                                        for negative and too large indices, which cost ten instructions per row
+    wide(array)                         a hint: use the widest vectors in this function
 """
 
 import platform
@@ -31,7 +31,7 @@ from .types import Vector
 
 
 def _vector_unit() -> tuple[int, int]:
-    """(bytes in a vector register, how many of them) for the machine that Numba compiles for."""
+    """(bytes in a vector register, number of vector registers) of the machine that Numba compiles for."""
     chosen = numba.config.CPU_FEATURES
     features = llvmlite.binding.get_host_cpu_features().flatten() if chosen is None else chosen
     has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
@@ -48,7 +48,7 @@ VECTOR_BYTES, REGISTERS = _vector_unit()
 
 
 def lanes(array: Any) -> int:
-    """How many numbers of this array's dtype fill one vector register: a constant to the compiler."""
+    """The number of elements of this array's dtype that fill one vector register; a compile-time constant."""
     return VECTOR_BYTES // int(array.itemsize)
 
 
@@ -67,7 +67,7 @@ def _lanes_of(array_type: Any) -> int:
 
 
 def stack_array(size: int, like: Any) -> Vector:
-    """`size` bytes, which must be a constant, as numbers of the dtype of `like`; on a cache line, not initialised."""
+    """`size` bytes, which must be a constant, as an array of the dtype of `like`; cache-aligned, not initialized."""
     return np.empty(size // like.itemsize, like.dtype)
 
 
@@ -83,7 +83,7 @@ class _TypeOfStackArray(AbstractTemplate):
 
 @lower_builtin(stack_array, types.IntegerLiteral, types.Array)
 def _stack_array(context, builder, signature, arguments):
-    """LLVM's `alloca`, placed in the entry block of the function, so that a loop allocates once."""
+    """LLVM's `alloca`, in the entry block of the function, so that a loop allocates once."""
     vector, size = signature.return_type, signature.args[0].literal_value
     with builder.goto_entry_block():
         memory = builder.alloca(ir.ArrayType(ir.IntType(8), size))
@@ -95,12 +95,12 @@ def _stack_array(context, builder, signature, arguments):
 
 
 def heap_array(size: int, like: Any) -> Vector:
-    """`size` bytes, as numbers of the dtype of `like`; on a cache line, not initialized. Empty without memory."""
+    """`size` bytes as an array of the dtype of `like`; cache-aligned, not initialized. Empty if there is no memory."""
     return np.empty(size // like.itemsize, like.dtype)
 
 
 def give_back(array: Vector) -> None:
-    """Free what `heap_array` gave; nothing is done for an empty array."""
+    """Free the memory of `heap_array`; does nothing for an empty array."""
 
 
 @type_callable(heap_array)
@@ -115,7 +115,7 @@ def _type_of_give_back(context):
 
 @lower_builtin(heap_array, types.Integer, types.Array)
 def _heap_array(context, builder, signature, arguments):
-    """Numba's malloc. What it returned stands in the word before the array, for `give_back`."""
+    """Numba's malloc. The word before the array stores the address that it returned, for `give_back`."""
     vector, size = signature.return_type, builder.sext(arguments[0], cgutils.intp_t)
     address_of_dtype = context.get_value_type(vector.dtype).as_pointer()
     malloc = _function(builder, "NRT_Allocate", cgutils.voidptr_t, cgutils.intp_t)
@@ -150,7 +150,7 @@ def _function(builder, name, result, argument):
 
 
 def _array_at(context, builder, array_type, pointer, count):
-    """A contiguous vector of `count` numbers at that address, which nobody owns."""
+    """A contiguous vector of `count` numbers at that address, without reference counting."""
     bytes_each = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
     array = context.make_array(array_type)(context, builder)
     populate_array(array, pointer, shape=[count], strides=[bytes_each], itemsize=bytes_each, meminfo=None)
@@ -158,7 +158,7 @@ def _array_at(context, builder, array_type, pointer, count):
 
 
 def wide(array: Any) -> None:
-    """Says that the loops of the function it stands in pay for the widest vectors there are."""
+    """Hint: the loops of the calling function benefit from the widest vectors."""
 
 
 @type_callable(wide)
@@ -173,16 +173,16 @@ def _wide(context, builder, signature, arguments):
 
 
 def widen(function):
-    """For Intel's server chips LLVM takes 256-bit vectors unless the function says otherwise."""
+    """On Intel's server chips, LLVM uses 256-bit vectors unless the function asks for more."""
     if VECTOR_BYTES == 64:
-        # llvmlite checks the names of attributes against a list without this one, so it is put in by hand
+        # llvmlite rejects this attribute, which is not in its list of names, so it is added to the underlying set
         set.add(function.attributes, '"prefer-vector-width"="512"')
 
 
 def window(array: Any, start: int, count: int) -> Vector:
-    """The `count` numbers from element `start` on of a contiguous array, counted through all its dimensions.
+    """The `count` numbers from element `start` on of a contiguous array, taken as one-dimensional.
 
-    Interpreted, it is an IndexError if some of them lie outside; compiled, nobody looks.
+    Interpreted, numbers outside of the array are an IndexError; compiled, there is no check.
     """
     if start < 0 or start + count > array.size:
         raise IndexError(f"elements {start} to {start + count} of an array of {array.size}")

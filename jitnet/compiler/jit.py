@@ -1,13 +1,13 @@
-"""How a loop is compiled: the one place that says it.
+"""How a loop is compiled: all compiler options are here.
 
-*Options are inherited.* A kernel that leaves `fastmath` or `error_model` unset takes them from whichever caller
-compiles it first, so every kernel and every helper here gets them spelled out.
+*Options are inherited.* A kernel that leaves `fastmath` or `error_model` unset takes them from the first caller that
+compiles it, so every kernel and every helper here sets them explicitly.
 
-*A relaxed rule is a promise.* `contract` lets a*b + c become one fused multiply-add, and that is all that is
-relaxed here: every sum is added up in the order in which it is written, on every machine and with any number of
-threads. `reassoc` would let a sum be split over the lanes of a vector, but it also turned (c − z) + log s, which is
-exact for z = c = 1e4, into (c + log s) − z, which is not. `nnan` and `ninf` would promise that there are no NaNs
-and infinities, and then `isnan` answers False.
+*A fast-math flag is a promise.* `contract` lets a*b + c become one fused multiply-add, and nothing else is relaxed:
+every sum is added up in the order in which it is written, on every machine and with any number of threads. `reassoc`
+would let a sum be split over the lanes of a vector, but it also turned (c − z) + log s, which is exact for z = c = 1e4,
+into (c + log s) − z, which is not. `nnan` and `ninf` would promise that there are no NaNs and infinities, and `isnan`
+would then return False.
 """
 
 import functools
@@ -26,17 +26,17 @@ Kernel = Callable[..., None]
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
-    "error_model": "numpy",  # x/0 is inf, as in NumPy; without a check the loop can be vectorised
+    "error_model": "numpy",  # x/0 is inf, as in NumPy; without a check the loop can be vectorized
     "nogil": True,
-    "_nrt": False,  # no counting of references: it costs an allocation for each array that comes in, and registers
+    "_nrt": False,  # no reference counts: they cost registers, and an allocation per array argument
 }
 
 
 def compiled(body: Kernel, parallel: bool = False, allocates: bool = False) -> Kernel:
-    """Compile a loop: once per signature, once per machine. Only if it `allocates` can it use np.empty.
+    """Compile a loop: once per signature, once per machine. It can use np.empty only if `allocates` is True.
 
-    Nothing is compiled here yet; that happens at the first call, or in `compile_for`.
-    With NUMBA_DISABLE_JIT=1 the body itself comes back and is interpreted.
+    The first call, or `compile_for`, starts the compiler. With NUMBA_DISABLE_JIT=1 the result is the body itself, which
+    is then interpreted.
     """
     options = {**OPTIONS, "parallel": parallel, "_nrt": allocates}
     kernel = numba.njit(**options)(body)
@@ -46,18 +46,18 @@ def compiled(body: Kernel, parallel: bool = False, allocates: bool = False) -> K
 
 
 def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function callable from compiled kernels; from interpreted ones it is called as it stands."""
+    """Make a function callable from compiled kernels; interpreted kernels call the function itself."""
     return register_jitable(**OPTIONS)(helper)  # type: ignore[no-any-return]
 
 
 def linked(helper: Callable[..., None]) -> Callable[..., None]:
-    """Make a function, which returns nothing, callable from kernels by address; interpreted, it stays as it is."""
+    """Make a function that returns nothing callable from kernels by address; interpreted, it is unchanged."""
     linking.call_by_address(helper, compiled(helper))
     return helper
 
 
 def is_compiled(kernel: Kernel) -> bool:
-    """True for a compiled rung, False for one that the interpreter runs."""
+    """True for a compiled rung, False for an interpreted one."""
     return hasattr(kernel, "py_func")
 
 
@@ -73,7 +73,7 @@ def _types_of(signature: str) -> tuple[Any, ...]:
 
 
 def needs_compiling(kernel: Kernel, signature: str) -> bool:
-    """True if `compile_for` would have to run the compiler and not just load a file."""
+    """True if `compile_for` would run the compiler instead of loading a file."""
     if not is_compiled(kernel):
         return False
     dispatcher: Any = kernel
@@ -82,13 +82,13 @@ def needs_compiling(kernel: Kernel, signature: str) -> bool:
 
 
 def compile_for(kernel: Kernel, signature: str) -> None:
-    """Compile for one signature, or load what an earlier process compiled."""
+    """Compile for one signature, or load the machine code from the cache."""
     if is_compiled(kernel):
         kernel.compile(signature)  # type: ignore[attr-defined]
 
 
 def entry_point(kernel: Kernel, signature: str) -> Kernel:
-    """The machine code for one signature, if it is there: arguments of other types would be read as if of these."""
+    """The machine code for one signature, if it is compiled. It does not check the types of its arguments."""
     if not is_compiled(kernel):
         return kernel
     dispatcher: Any = kernel

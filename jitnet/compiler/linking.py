@@ -1,9 +1,9 @@
-"""Helpers that are compiled once and called by address, as a program calls a library.
+"""Helpers that are compiled once and called by address, like the functions of a library.
 
-Numba compiles a helper into every kernel that calls it, and into every parallel loop of that kernel once more. For
-the register tile that cost half a second each time, a dozen times over. A helper under `@linked` is compiled on its
-own; the kernels only know its name, a symbol, and LLVM's linker puts the address in, in this process and in every
-later one that takes the kernels from the cache.
+Numba compiles a helper into every kernel that calls it, and again into every parallel loop of that kernel. For the
+register tile that cost half a second each time, for a dozen kernels. A helper under `@linked` is compiled separately.
+The machine code of the kernels contains only its symbol, and LLVM's linker inserts the address, in this process and in
+every later one that loads the kernels from the cache.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _LINKED: dict[str, tuple[str, tuple[Any, ...]]] = {}
 
 
 def call_by_address(helper: Callable[..., None], compiled: Any) -> None:
-    """Let kernels call this helper, which returns nothing, at the address of what `compiled` makes of it."""
+    """Let kernels call this helper, which returns nothing, at the address of its compiled version."""
     name = helper.__name__
     _HELPERS[name] = compiled
 
@@ -49,7 +49,7 @@ def call_by_address(helper: Callable[..., None], compiled: Any) -> None:
 
 
 def links_of(machine_code: Any) -> list[tuple[str, list[Any]]]:
-    """The linked helpers that this machine code calls, each with the types of its arguments, as JSON can hold them."""
+    """The linked helpers that this machine code calls, each with its argument types in a form for JSON."""
     functions = machine_code._asdict()["library"]._final_module.functions
     names = {function.name for function in functions if function.name.startswith(PREFIX)}
     links = [_LINKED[symbol] for symbol in sorted(names)]
@@ -57,7 +57,7 @@ def links_of(machine_code: Any) -> list[tuple[str, list[Any]]]:
 
 
 def link(links: Iterable[tuple[str, list[Any]]]) -> None:
-    """See to it that these helpers are there before machine code that calls them is loaded."""
+    """Compile or load these helpers, before machine code that calls them is loaded."""
     for name, arguments in links:
         _link(name, tuple(_type_of(argument) for argument in arguments))
 

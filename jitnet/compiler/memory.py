@@ -1,7 +1,7 @@
 """Memory that starts on a cache line.
 
-A 512-bit load that straddles two cache lines costs twice as much as one that does not, and NumPy aligns to
-16 bytes only.
+A 512-bit load that straddles two cache lines costs twice as much as one that does not, and NumPy aligns only to 16
+bytes.
 """
 
 import math
@@ -16,10 +16,10 @@ LINE = 64
 
 
 def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """Zeros whose first element lies at an address that is a multiple of 64."""
+    """Zeros; the address of the first element is a multiple of 64."""
     dtype = np.dtype(dtype)
     size = math.prod(shape if isinstance(shape, Sequence) else (shape,)) * dtype.itemsize
-    if size > 2**62:  # NumPy has another error for what no machine can hold
+    if size > 2**62:  # where NumPy raises a ValueError instead of a MemoryError
         raise MemoryError("more bytes than any machine has")
     memory = np.zeros(size + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
@@ -27,6 +27,6 @@ def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def whole_lines(count: int, dtype: DTypeLike) -> int:
-    """`count` rounded up, so that what follows starts on a cache line again."""
+    """`count` rounded up to whole cache lines."""
     per_line = LINE // np.dtype(dtype).itemsize
     return -(-count // per_line) * per_line

@@ -1,10 +1,11 @@
-"""The door between parallel loops and Numba's threading layer: a loop that cannot have threads runs without them.
+"""A function between parallel loops and Numba's threading layer: a loop that cannot have threads runs without them.
 
-Otherwise two things end the process. GNU OpenMP must not be used in a child that was forked after its threads had
-started, which is how multiprocessing makes workers on Linux before Python 3.14; and the layer `workqueue` runs one
-parallel loop at a time. Every compiled prange loop calls the symbol `numba_parallel_for` with its parts. That symbol
-gets a function of ours: if the layer has room it passes the call on, else it runs the parts one after the other, on
-the thread that called. How a loop is cut changes no bit of a result, so this changes none.
+Without it, the process would end in two cases. GNU OpenMP must not be used in a child that was forked after its threads
+had started, which is how multiprocessing creates workers on Linux before Python 3.14; and the layer `workqueue` runs
+one parallel loop at a time. Every compiled prange loop calls the symbol `numba_parallel_for` with its parts. jitnet
+defines that symbol as a function of its own: it passes the call on if the layer can take it, and otherwise runs the
+parts one after the other on the calling thread. The partition of a loop changes no bit of a result, so this changes
+none.
 """
 
 import ctypes
@@ -20,29 +21,29 @@ from numba.np.ufunc import parallel
 SYMBOL, NAME = "numba_parallel_for", "jitnet_parallel_for"
 
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-"""How OpenMP's threads wait for one another: awake for 1000 looks, some 10 to 50 µs, and then asleep.
+"""How OpenMP's threads wait for one another: they spin 1000 times, some 10 to 50 µs, and then sleep.
 
-Without this they look on for milliseconds. On cores that other processes use, one that waits then keeps the one that
-is waited for from running, and a loop takes 10 to 100 times as long. Always asleep at once, they start late.
+By default they spin for milliseconds. On cores that other processes use, a spinning thread then keeps the thread that
+it waits for from running, and a loop takes 10 to 100 times as long. Threads that sleep at once start late.
 """
 
 ANY = 1 << 30
 
 _room = ctypes.c_int(ANY)
-"""How many more parallel loops the layer can run now: any number, or with workqueue 1, or none."""
+"""The number of further parallel loops that the layer can run now: any, 1 with workqueue, or none."""
 
-_door: list[Any] = []
-"""The function that stands in front of the layer, once it is there."""
+_engines: list[Any] = []
+"""The engine that owns the function, once it is compiled."""
 
 _without_threads = False
 
 
 def start_layer() -> None:
-    """Start Numba's threads and stand in front of them, unless that has been done.
+    """Start Numba's threads and redefine the symbol, unless that has been done.
 
-    Errors    ValueError, in one line, if the environment asks for a threading layer that is not there
+    Errors    ValueError, in one line, if the environment asks for a threading layer that is not available
     """
-    if _door or config.DISABLE_JIT:  # with nothing compiled, nothing calls them
+    if _engines or config.DISABLE_JIT:  # interpreted loops do not call the layer
         return
     with global_compiler_lock:
         try:
@@ -52,18 +53,18 @@ def start_layer() -> None:
             fix = f"; or unset {' '.join(blamed)}" if blamed else ""
             reason = " ".join(str(error).split()).rstrip(".")
             raise ValueError(f"Numba's threads do not start: {reason}{fix}") from None
-        if not _door:
+        if not _engines:
             _room.value = 0 if _without_threads else 1 if parallel.threading_layer() == "workqueue" else ANY
             engine, address = _function_before(llvm.address_of_symbol(SYMBOL))
             llvm.add_symbol(SYMBOL, address)
-            _door.append(engine)  # which owns the machine code
+            _engines.append(engine)
 
 
 def _launch() -> None:
-    """Start Numba's threads, unless they run; those of OpenMP wait as `WAITING` says, unless the environment does.
+    """Start Numba's threads, with the variables of `WAITING` unless the environment sets them.
 
-    OpenMP reads these variables as it starts. They are taken back, since they are not meant for other processes and
-    libraries. Where something else has started the same OpenMP before, it waits as it does.
+    OpenMP reads these variables when it starts. They are removed afterwards, because they are not meant for other
+    processes and libraries. They have no effect if other code has already started the same OpenMP.
     """
     added = {} if WAITING.keys() & os.environ.keys() else WAITING
     os.environ.update(added)
@@ -75,12 +76,12 @@ def _launch() -> None:
 
 
 def can_have_threads() -> bool:
-    """False in a child that was forked from a process with threads of a layer that does not survive this."""
+    """False in a forked child if the threading layer does not survive a fork."""
     return not _without_threads
 
 
 def _function_before(layer: int) -> tuple[Any, int]:
-    """Machine code, and its address: if there is room, call the layer, else the loop's own function with all parts."""
+    """Machine code, and its address: call the layer if it has room, else call the loop's function with all parts."""
     module = ir.Module()
     pointer, number, count = cgutils.voidptr_t, cgutils.intp_t, ir.IntType(32)
     of_layer = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [number] * 3)
@@ -104,16 +105,16 @@ def _function_before(layer: int) -> tuple[Any, int]:
 
 
 def _in_a_forked_child() -> None:
-    """Threads were not forked. workqueue starts new ones; OpenMP would end the process, and TBB may."""
+    """A fork copies no threads. workqueue starts new ones; OpenMP would end the process, and TBB could."""
     global _without_threads
-    if parallel._is_initialized:  # by us, or by a parallel loop of the program's own
+    if parallel._is_initialized:  # by jitnet, or by another parallel loop of the program
         _without_threads = parallel.threading_layer() != "workqueue"
         _room.value = 0 if _without_threads else 1
     global_compiler_lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    # a thread that compiles is not forked either, and would leave the compiler locked in the child for good
+    # a compiling thread is not forked either, and would leave the compiler's lock taken in the child
     os.register_at_fork(
         before=global_compiler_lock.acquire, after_in_parent=global_compiler_lock.release,
         after_in_child=_in_a_forked_child,

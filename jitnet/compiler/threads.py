@@ -1,8 +1,8 @@
-"""When a loop is worth more than one thread, and how it is cut up.
+"""When a loop uses more than one thread, and how it is partitioned.
 
-Starting a parallel region costs a microsecond or two, so small work stays on one thread: a kernel asks `threads_pay`
-and takes the same loop with `range` or with `prange`. Where work is cut never decides what is added to what, so it
-changes no bit of any result.
+Starting a parallel region costs a microsecond or two, so small work stays on one thread: a kernel calls `threads_pay`
+and runs the same loop with `range` or with `prange`. The partition never changes the order of a sum, so it changes no
+bit of any result.
 """
 
 import numba
@@ -15,14 +15,14 @@ from .jit import part_of_kernels
 from .parallel_for import start_layer
 
 LEAST_FLOP = 2_000_000
-"""Measured: below two million FLOP, some 20 µs of work, two threads took as long as one, or longer."""
+"""Measured: below two million FLOP, about 20 µs of work, two threads took as long as one, or longer."""
 
 PART = 8192
-"""Numbers in one part of an operation that works on each number alone: 32 KB of float32, about an L1 cache."""
+"""Numbers in one part of an elementwise operation: 32 KB of float32, about an L1 cache."""
 
 
 def thread_count() -> int:
-    """How many threads a parallel loop would get."""
+    """The number of threads that a parallel loop would get."""
     start_layer()
     return int(numba.get_num_threads())
 
@@ -35,8 +35,8 @@ def _type_of_thread_count(context):
 
 @lower_builtin(thread_count)
 def _thread_count(context, builder, signature, arguments):
-    # By its symbol: Numba's own version puts an address into the machine code, which is another one in every process.
-    # It returns a C int; Numba's parallel loops declare it as wider, so the upper half is dropped here
+    # By symbol: Numba's own version puts an address into the machine code, which differs from process to process.
+    # It returns a C int; Numba's parallel loops declare a wider result, so the upper half is dropped here
     intp = context.get_value_type(types.intp)
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(intp, []), "get_num_threads")
     return builder.sext(builder.trunc(builder.call(function, []), ir.IntType(32)), intp)
@@ -44,11 +44,11 @@ def _thread_count(context, builder, signature, arguments):
 
 @part_of_kernels
 def threads_pay(flop: int) -> bool:
-    """True if the work is worth the start of a parallel region."""
+    """True if the work is large enough for a parallel region."""
     return flop >= LEAST_FLOP and thread_count() > 1
 
 
 @part_of_kernels
 def parts_of(size: int) -> int:
-    """How many parts a vector of that size is cut into."""
+    """The number of parts into which a vector of that size is divided."""
     return (size + PART - 1) // PART

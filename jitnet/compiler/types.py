@@ -1,11 +1,11 @@
-"""The types that kernel arguments are annotated with; Numba ignores them, readers should not."""
+"""The types that annotate kernel arguments. Numba ignores them; they are for readers."""
 
 from typing import Any
 
 from numpy.typing import NDArray
 
 Matrix = NDArray[Any]
-"""Two dimensions, C order; one sample (or one unit) a row."""
+"""Two dimensions, C order; one sample (or one unit) per row."""
 
 Vector = NDArray[Any]
 """One dimension, contiguous."""

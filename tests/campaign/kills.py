@@ -185,7 +185,7 @@ class Cache(Job):
 
     def check(self, folder, before, gently):
         for file in folder.rglob("*.kernel"):
-            if kept_files.kept(file) is None:
+            if kept_files.read_cached(file) is None:
                 raise TrialError(f"{file.name} is torn")
 
     def finish(self, folder):

@@ -1,1 +1,1 @@
-"""How a loop becomes a kernel of the GPU. `device` alone imports `numba.cuda`."""
+"""How a loop becomes a GPU kernel. Only `device` imports `numba.cuda`."""

@@ -1,8 +1,8 @@
-"""Kernels compiled for the GPU, kept between processes beside those of the CPU (`cache.py`, which says why).
+"""The cache of GPU kernels, in the same folder as that of CPU kernels (`cache.py` explains why jitnet has its own).
 
-What decides the machine code is in the name of the file: all sources, versions, the launch, the GPU's capability,
-Numba's settings. Only Numba's own packages know how a compiled kernel is taken apart and put together again; should
-they change that, kernels are compiled anew in each process, as if nothing had been kept.
+The name of a file is a hash of everything that determines the machine code: all sources, versions, the launch, the
+GPU's compute capability, Numba's settings. Numba's packages take a compiled kernel apart and rebuild it; if an update
+changes that, every process compiles its kernels, as if there were no cache.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from numba.cuda.cudadrv.driver import ObjectCode
 from numba.cuda.dispatcher import _Kernel
 
 from ..cache import COMPILER, KERNELS, hash_of_sources, kernels_folder, settings
-from ..cache_folder import is_kept, keep, kept, packed, unpacked
+from ..cache_folder import is_cached, packed, read_cached, unpacked, write_cached
 from .device import cuda
 
 PACKAGES = (
     "numba-cuda", "cuda-bindings", "cuda-core", "nvidia-nvvm", "nvidia-nvjitlink",  # of CUDA 13
     "nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12",
 )  # fmt: skip
-"""What compiles, assembles and takes apart."""
+"""The packages that compile, assemble and serialize kernels."""
 
 
 def _version(package: str) -> str | None:
@@ -39,7 +39,7 @@ SOURCES = hash_of_sources([COMPILER / "cuda", KERNELS / "cuda"], [_version(packa
 
 
 class GpuCache(_Cache):
-    """The cache of one launch, in the form that Numba asks for. `launch` names it: body, threads and bounds."""
+    """The cache of one launch, with the interface that Numba expects. `launch` is its key: body, threads and bounds."""
 
     def __init__(self, launch: tuple[Any, ...]) -> None:
         self._launch = launch
@@ -49,20 +49,20 @@ class GpuCache(_Cache):
         return str(kernels_folder())
 
     def enable(self) -> None:
-        """It always is."""
+        """It is always enabled."""
 
     def disable(self) -> None:
-        """It never is."""
+        """It cannot be disabled."""
 
     def flush(self) -> None:
-        """Old files go with their folder."""
+        """Old files are removed with their folder."""
 
     def holds(self, signature: Any) -> bool:
-        """True if there is a file to load."""
-        return is_kept(self._path(signature))
+        """True if the file of this signature exists."""
+        return is_cached(self._path(signature))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        content = unpacked(kept(self._path(sig)))
+        content = unpacked(read_cached(self._path(sig)))
         if content is None:
             return None
         target_context.refresh()
@@ -74,8 +74,8 @@ class GpuCache(_Cache):
                 **about["kernel"], signature=typing.signature(types.none, *arguments), call_helper=None,
                 codelibrary=CUDACodeLibrary._rebuild(**library),
             )  # fmt: skip
-            kernel.bind()  # to the GPU, as a kernel is that was compiled: in the middle of a graph it is too late
-        except Exception:  # of another making of Numba's: whatever is wrong with it, there is a way without
+            kernel.bind()  # load it onto the GPU now: that is not possible while a graph is captured
+        except Exception:  # another version of Numba: whatever fails, the kernel can be compiled instead
             return None
         return kernel
 
@@ -84,12 +84,12 @@ class GpuCache(_Cache):
             kernel = data._reduce_states()
             library = kernel.pop("codelibrary")._reduce_states()
             ((capability, cubin),) = library.pop("cubin_cache").items()
-            del kernel["signature"], kernel["call_helper"]  # known from the call; used by debug code alone
-            library |= {"llvm_strs": [], "ptx_cache": {}, "linkerinfo_cache": {}}  # what the cubin was made from
+            del kernel["signature"], kernel["call_helper"]  # known from the call; used only by debug code
+            library |= {"llvm_strs": [], "ptx_cache": {}, "linkerinfo_cache": {}}  # its sources
             payload = packed({"kernel": kernel, "library": library, "capability": capability}, cubin.code)
-        except Exception:  # likewise
+        except Exception:  # as above
             return
-        keep(self._path(sig), payload)
+        write_cached(self._path(sig), payload)
 
     def _path(self, signature: Any) -> Path:
         capability = cuda.get_current_device().compute_capability

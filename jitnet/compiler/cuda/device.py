@@ -1,8 +1,8 @@
-"""The GPU: the only file that imports `cuda`, and what is different where there is no GPU but Numba's simulator.
+"""The GPU: the only file that imports `cuda`, with the differences between a GPU and Numba's simulator.
 
 Numba's simulator (NUMBA_ENABLE_CUDASIM=1) runs kernels as Python threads, so that they can be tested on any machine.
-What it cannot do is switched here, by `SIMULATED`: it knows no alignment and no warps, and a block of more than some 64
-threads takes for ever, so tiles are small there.
+`SIMULATED` selects what the simulator cannot do: it has no alignment and no warps, and a block of more than about 64
+threads takes too long, so tiles are small there.
 """
 
 import functools
@@ -15,73 +15,73 @@ import numba
 import numpy as np
 from numba import int64, uint32
 
-if importlib.util.find_spec("numba_cuda") is None:  # what Numba itself still carries under that name is an old copy
+if importlib.util.find_spec("numba_cuda") is None:  # Numba's built-in numba.cuda is an old copy
     raise ImportError("the package numba-cuda is missing: pip install 'jitnet[cuda]'")
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # NumPy's, for a timedelta that numba-cuda makes on import
+    warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, for a timedelta in numba-cuda
     from numba import cuda as cuda
     from numba.cuda.core import config
 
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 
-if not SIMULATED and not hasattr(np, "row_stack"):  # NumPy 2.5 dropped it, and numba-cuda 0.30 overloads it on import
-    vars(np)["row_stack"] = np.vstack  # a name that type checkers know or not, by NumPy's version
+if not SIMULATED and not hasattr(np, "row_stack"):  # NumPy 2.5 removed it, and numba-cuda 0.30 overloads it
+    vars(np)["row_stack"] = np.vstack  # vars(): type checkers know this name or not, depending on NumPy's version
     try:
         import numba.cuda.np.arrayobj
     finally:
         del vars(np)["row_stack"]
 
-config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small network fills no GPU, and its user need not hear of it at each launch
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small network does not fill a GPU, and each launch would warn
 
 if SIMULATED:
-    from . import simulator  # noqa: F401  makes it quick
+    from . import simulator  # noqa: F401  makes the simulator faster
 
 ALIGNMENT = None if SIMULATED else 16
-"""Of shared memory, in bytes: then four floats can be moved at once."""
+"""Alignment of shared memory in bytes, for float4 loads and stores."""
 
 WARP = 32
-"""Threads that run in step, and whose loads are served together."""
+"""Threads that execute together, and whose memory accesses are combined."""
 
 device: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True, lineinfo=True)
-"""For helpers that kernels call: each is inlined, with its constants, so that loops over them can be unrolled."""
+"""For helpers that kernels call: each is inlined with its constants, so that loops can be unrolled."""
 
 
 @device
 def unsigned(i):
-    """i, which is not negative and fits into 32 bits. The compiler has to be told: an index that might be negative is
-    looked at, each time, since in Python it would count from the end."""
+    """i, which is not negative and fits into 32 bits. Otherwise the compiler tests each index, because a negative index
+    counts from the end in Python."""
     return int64(uint32(i))
 
 
 @device
 def thread():
-    """The number of this thread in its block."""
+    """The index of this thread in its block."""
     return unsigned(cuda.threadIdx.x)
 
 
 @device
 def block():
-    """The number of this block."""
+    """The index of this block."""
     return unsigned(cuda.blockIdx.x)
 
 
 def name() -> str:
-    """What the GPU calls itself."""
+    """The name of the GPU."""
     if SIMULATED:
         return "Numba's simulator"
-    found = cuda.get_current_device().name  # bytes from NVIDIA's bindings of the driver, text from cuda-core
+    found = cuda.get_current_device().name  # bytes from the driver bindings, str from cuda-core
     return found.decode() if isinstance(found, bytes) else str(found)
 
 
 @functools.cache
 def stream() -> Any:
-    """Where all work of this process queues up: kernels and copies run in the order in which they were asked for."""
+    """The CUDA stream of this process: its kernels and copies run in the order of the calls."""
     return cuda.stream()
 
 
 def transposed(A: Any) -> Any:
-    """The transpose of a matrix on the GPU as a view; Numba's own `.T` would start a kernel that copies it."""
+    """The transpose of a matrix on the GPU as a view; Numba's own `.T` would launch a kernel that copies it."""
     if isinstance(A, np.ndarray) or SIMULATED:
         return A.T
     from numba.cuda.cudadrv.devicearray import DeviceNDArray
@@ -90,28 +90,28 @@ def transposed(A: Any) -> Any:
 
 
 def free_memory() -> float:
-    """Bytes that can still be had on the GPU."""
+    """Free memory of the GPU in bytes."""
     return float(cuda.current_context().get_memory_info().free)
 
 
 OLDEST = {"12": (5, 0), "13": (7, 5)}
-"""Version of CUDA -> compute capability of the oldest GPUs that it knows."""
+"""Version of CUDA -> compute capability of the oldest GPUs that it supports."""
 
 
 def obstacle() -> str | None:
-    """Why nothing can be calculated on a GPU here, and how to fix it; None if something can."""
+    """Why the GPU cannot be used, and how to fix it; None if it can."""
     if SIMULATED:
         return None
     from cuda.bindings import driver
 
     try:
         (status,) = driver.cuInit(0)
-    except RuntimeError:  # which is how it says that there is no such library
+    except RuntimeError:  # there is no driver library
         return "there is no NVIDIA driver: install the one for your GPU, https://www.nvidia.com/drivers"
     if status in (driver.CUresult.CUDA_ERROR_NO_DEVICE, driver.CUresult.CUDA_ERROR_INVALID_DEVICE):
-        return "the driver finds no NVIDIA gpu: plug one in, or see what hides it (CUDA_VISIBLE_DEVICES, a container)"
+        return "the driver finds no NVIDIA GPU: install one, or check what hides it (CUDA_VISIBLE_DEVICES, a container)"
     if status != driver.CUresult.CUDA_SUCCESS:
-        return f"the NVIDIA driver does not start ({status.name}): install it anew, https://www.nvidia.com/drivers"
+        return f"the NVIDIA driver does not start ({status.name}): reinstall it, https://www.nvidia.com/drivers"
     toolkit = importlib.metadata.version("cuda-bindings")
     found = unsuitable(toolkit, driver.cuDriverGetVersion()[1], _capability(driver))
     if found is None and not cuda.nvvm.is_available():
@@ -126,24 +126,24 @@ def _capability(driver: Any) -> tuple[int, int]:
     return major, minor
 
 
-def unsuitable(toolkit: str, speaks: int, capability: tuple[int, int]) -> str | None:
-    """Why gpu, driver and the installed version of CUDA do not go together, and which extra would.
+def unsuitable(toolkit: str, supports: int, capability: tuple[int, int]) -> str | None:
+    """Why GPU, driver and the installed version of CUDA do not work together, and which extra does.
 
     toolkit     version of the installed packages, such as "13.0.1"
-    speaks      newest version of CUDA that the driver knows, such as 12040 for 12.4
+    supports    newest version of CUDA that the driver supports, such as 12040 for 12.4
     capability  of the GPU, such as (9, 0)
     """
     major = toolkit.split(".")[0]
     of_gpu = f"the GPU has compute capability {capability[0]}.{capability[1]}"
     if capability < OLDEST["12"]:
-        return f"{of_gpu}, and CUDA 12, the oldest that numba-cuda works with, begins at 5.0: it needs a newer GPU"
+        return f"{of_gpu}, but CUDA 12, the oldest that numba-cuda supports, needs 5.0: use a newer GPU"
     if capability < OLDEST.get(major, (0, 0)):
-        return f"{of_gpu}, and the installed CUDA {major} begins at 7.5: pip install 'jitnet[cuda12]'"
-    if speaks // 1000 < 12:
-        return f"the driver knows CUDA {speaks // 1000}, and numba-cuda needs 12 or 13: update the driver"
-    if speaks // 1000 < int(major):
+        return f"{of_gpu}, but the installed CUDA {major} needs 7.5: pip install 'jitnet[cuda12]'"
+    if supports // 1000 < 12:
+        return f"the driver supports CUDA {supports // 1000}, but numba-cuda needs 12 or 13: update the driver"
+    if supports // 1000 < int(major):
         return (
-            f"the driver knows CUDA {speaks // 1000}.{speaks % 1000 // 10}, and the installed packages are of CUDA "
-            f"{major}: update the driver, or pip install 'jitnet[cuda12]'"
+            f"the driver supports CUDA {supports // 1000}.{supports % 1000 // 10}, but the installed packages are for "
+            f"CUDA {major}: update the driver, or pip install 'jitnet[cuda12]'"
         )
     return None

@@ -1,4 +1,4 @@
-"""Launches that are made again and again, in one go."""
+"""Launches that are recorded once and repeated as a CUDA graph."""
 
 import warnings
 from typing import Any
@@ -8,18 +8,18 @@ from .registry import Call
 
 
 class Replay:
-    """Makes launches that were noted down, each time it is called.
+    """Recorded launches; each call repeats them.
 
-    They are captured in a CUDA graph: to launch one after the other takes Python some 10 µs for each, which is more
-    than many of them run; a graph is launched once for all of them. The simulator, which has none, takes the list.
+    They are captured in a CUDA graph: in Python, each single launch takes about 10 µs, longer than many kernels run,
+    and a graph is one launch for all of them. The simulator has no graphs and launches one kernel after the other.
     """
 
     def __init__(self, calls: list[Call]) -> None:
-        self._calls = calls  # which keeps the arrays alive, too: a graph knows their addresses only
+        self._calls = calls  # also keeps the arrays alive: a graph stores only their addresses
         self._graph: Any = None
         if not SIMULATED:
             for launch, _, arguments in calls:
-                launch.compile_for(arguments)  # nothing may be loaded while a graph is captured
+                launch.compile_for(arguments)  # a kernel cannot be loaded while a graph is captured
             self._capture()
 
     def _capture(self) -> None:
@@ -34,7 +34,7 @@ class Replay:
                 launch.start(blocks, arguments, builder)
             self._graph = builder.end_building().complete()
             self._queue = Stream.from_handle(int(stream()))
-        except Exception as error:  # an old driver; without a graph it is slower, and that is all
+        except Exception as error:  # an old driver; single launches are only slower
             self._graph = None
             warnings.warn(f"CUDA graphs do not work here ({error}); kernels are launched one by one", stacklevel=2)
 

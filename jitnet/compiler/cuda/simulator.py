@@ -1,4 +1,4 @@
-"""Numba's simulator for GPUs, made quick and without its race. `device` imports this where there is no GPU."""
+"""Numba's CUDA simulator, made faster and without its race. `device` imports this when the simulator is on."""
 
 import sys
 from typing import Any
@@ -7,13 +7,13 @@ import numpy as np
 from numba.cuda.np.numpy_support import as_dtype
 from numba.cuda.simulator.kernelapi import FakeCUDAShared
 
-sys.setswitchinterval(1e-4)  # it waits for threads by asking again and again; the usual 5 ms are long for that
+sys.setswitchinterval(1e-4)  # the simulator polls its threads, and the default of 5 ms is long for that
 
 
 def shared_array(self: Any, shape: Any, dtype: Any, alignment: int | None = None) -> Any:
-    """The array of this line of the kernel, the same for all threads, whoever comes first.
+    """The shared array of this line of the kernel, one for all threads.
 
-    Its own version looks for the array and then makes it, and another thread may do so in between.
+    Numba's version looks the array up and then creates it, and another thread can do the same in between.
     """
     caller = sys._getframe(1)
     key = caller.f_code.co_filename, caller.f_lineno

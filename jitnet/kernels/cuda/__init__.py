@@ -1,12 +1,14 @@
-"""The same operations on the GPU, under the same names: kernels that say what one thread does, compiled by Numba.
+"""The same operations on the GPU, under the same names: each kernel describes one thread and is compiled by Numba.
 
-A GPU runs a kernel as blocks of threads. Threads of a block share a small, fast memory and can wait for one another
-(`syncthreads`); 32 of them, a warp, run in step. Global memory is large and far: what counts is how often a number is
-read from it, and whether neighbours in a warp read neighbours in memory, which costs them one trip together.
+A GPU runs a kernel as blocks of threads. The threads of a block share a small, fast memory and can wait for one another
+(`syncthreads`); 32 of them, a warp, execute together. Global memory is large and slow. Two things matter: how often a
+kernel reads each number from it, and whether the threads of a warp read neighboring addresses, which takes one memory
+access for all of them.
 
-    LADDERS["matmul"]["shared"](X, W, Z)     as on the CPU; arrays of NumPy are copied to the GPU and back
+    LADDERS["matmul"]["shared"](X, W, Z)     as on the CPU; NumPy arrays are copied to the GPU and back
 
-All in float32. The letters are those of `jitnet.kernels`. Importing this needs the package numba-cuda, and no GPU.
+All kernels are in float32. The letters are those of `jitnet.kernels`. The import needs the package numba-cuda, but no
+GPU.
 """
 
 from ...compiler.cuda.registry import LADDERS

@@ -1,7 +1,7 @@
-"""The activations that work on each number alone: what is registered for the CPU, and the same formulas in products.
+"""The elementwise activations: those that are registered for the CPU, and the same formulas for the products.
 
-The formulas and their edges are the same: NaN stays NaN, and nothing overflows. e^x is CUDA's own, within 2 units in
-the last place.
+The formulas and their edge cases are the same: NaN stays NaN, and nothing overflows. e^x is CUDA's own, within 2 units
+in the last place.
 """
 
 import math
@@ -39,8 +39,8 @@ def activated(f, z):
 
 @device
 def slope(f, a):
-    """f'(z) for one number, from a = f(z): a − a² for sigmoid, 1 − a² for tanh. Values are chosen, no way branches."""
-    square = a * a if f == SIGMOID or f == TANH else float32(0)  # noqa: SIM109  `in` would become a loop that can fail
+    """f'(z) for one number, from a = f(z): a − a² for sigmoid, 1 − a² for tanh. No branches."""
+    square = a * a if f == SIGMOID or f == TANH else float32(0)  # noqa: SIM109  `in` becomes a loop that can raise
     base = a if f == SIGMOID else float32(1)
     if f == RELU and not a > 0:
         base = float32(0)

@@ -1,7 +1,8 @@
-"""Kernels of a recorded step: what changes from one step to the next, they look up on the GPU.
+"""The kernels of a recorded step that read from GPU memory what changes from one step to the next.
 
-A training step is recorded once, as a list of launches, and then repeated; so no launch can be told how far training
-has come. The GPU keeps that itself, in `clock`: three whole numbers, that `tick` moves on at the end of each step.
+A training step is recorded once, as a list of launches with fixed arguments, and then repeated. The GPU therefore
+stores the progress of the training itself, in `clock`: three integers that `tick` increments at the end of each
+step.
 """
 
 from ...compiler.cuda.device import block, cuda, thread
@@ -14,11 +15,11 @@ from .optimizers import adam_at
 from .rows import THREADS, one_block_a_row
 
 IN_ORDER, IN_EPOCH, STEP = range(3)
-"""clock[...]: samples seen of those that `order` names, samples seen in this epoch, steps made in this epoch."""
+"""clock[...]: position in `order`, samples seen in this epoch, steps of this epoch."""
 
 
 def gather_next(X: Matrix, Y: Matrix, order: Vector, clock: Vector, X_batch: Matrix, Y_batch: Matrix) -> None:
-    """`gather`, from where the clock says."""
+    """`gather`, from the position of the clock."""
     i = block()
     copy_sample(X, Y, order[clock[IN_ORDER] + i], X_batch, Y_batch, i)
 
@@ -26,7 +27,7 @@ def gather_next(X: Matrix, Y: Matrix, order: Vector, clock: Vector, X_batch: Mat
 def adam_next(
     grad, lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, corrections, clock, mean, square, theta
 ):  # fmt: skip
-    """`adam`, with the corrections of the step that the clock says: corrections (steps, 2)."""
+    """`adam`, with the corrections of the current step of the clock: corrections (steps, 2)."""
     i = cuda.grid(1)
     if i < theta.size:
         adam_at(
@@ -36,16 +37,16 @@ def adam_next(
 
 
 def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -> None:
-    """Keep the losses of this batch with those of the epoch, and move the clock on. One block.
+    """Append the losses of this batch to those of the epoch, and advance the clock. One block.
 
-    `portion` is how many samples are on the GPU at a time: after so many, `order` begins anew.
+    `portion` is the number of samples that are on the GPU at a time; after these, `order` starts again.
     """
     start, m = clock[IN_EPOCH], losses.size
     i = thread()
     while i < m:
         losses_of_epoch[start + i] = losses[i]
         i += THREADS
-    cuda.syncthreads()  # everyone has read the clock
+    cuda.syncthreads()  # all threads have read the clock
     if thread() == 0:
         seen = clock[IN_ORDER] + m
         clock[IN_ORDER] = seen if seen < portion else 0
@@ -60,4 +61,4 @@ ADAM_NEXT = Launch(
 TICK = Launch(tick, [VECTOR, INT, INTS, VECTOR], THREADS, lambda *arguments: 1)
 
 RECORDED = {"gather": [GATHER_NEXT, TICK], "adam": [ADAM_NEXT]}
-"""Operation -> what does it in a recorded step."""
+"""Operation -> its launches in a recorded step."""

@@ -1,11 +1,11 @@
-"""The formulas of a layer on the GPU: what follows a product is done before its sums leave their registers.
+"""The formulas of a layer on the GPU; bias, activation and derivative are applied to the sums in registers.
 
     layer        A     = f(X·W + b)
     delta        delta = (delta_next·W_nextᵀ) ⊙ f'(Z)
     gradients    dW    = Xᵀ·delta,    db = Σ_rows delta
     descend      W     ← W − lr·Xᵀ·delta,    b ← b − lr·Σ_rows delta
 
-The products are those of `pipelined.py`; column sums are a launch of their own.
+The products are those of `pipelined.py`; the column sums are a separate launch.
 """
 
 from typing import Any
@@ -25,8 +25,9 @@ from .warptile import WarpTile
 def for_each_row(tile: WarpTile, step: Any) -> Any:
     """rows(given, i, j, sums): step(given, i, j, first, sums) for each row of C of which a thread has numbers.
 
-    C[i, j] is the first of them, sums[first] what the thread has there; further quads of the row are 32 columns apart.
-    The rows are halved down to one, and there is no loop: the compiler would leave it, and with it the sums in memory.
+    C[i, j] is the first of them, and sums[first] is its sum; further float4 of the row are 32 columns apart. The rows
+    are halved recursively instead of in a loop, which the compiler would not unroll; the sums would then be in local
+    memory.
     """
 
     def rows_from(start: int, count: int) -> Any:
@@ -81,7 +82,7 @@ LAYER = ThreeSizes(layer_with, [MATRIX, MATRIX, VECTOR, INT, MATRIX])
 
 @rung("layer", "pipelined", *LAYER.launches)
 def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """X·W by pipelined tiles; bias and activation are applied in registers: saves writing Z and reading it again."""
+    """X·W by pipelined tiles; bias and activation are applied in registers: saves storing Z and loading it again."""
     LAYER(X, W, b, f, A)
 
 
@@ -118,17 +119,17 @@ DELTA = ThreeSizes(delta_with, [MATRIX, TRANSPOSED, MATRIX, INT, MATRIX])
 
 @rung("delta", "pipelined", *DELTA.launches)
 def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """delta_next·W_nextᵀ by pipelined tiles, times f' in registers: saves writing delta and reading it again."""
+    """delta_next·W_nextᵀ by pipelined tiles, times f' in registers: saves storing delta and loading it again."""
     DELTA(delta_next, transposed(W_next), A, f, delta)
 
 
 COLUMNS, LANES = (4, 4) if SIMULATED else (32, 8)
-"""Columns that a block sums, and threads that share a column."""
+"""Columns per block, and threads per column."""
 
 
 @device
 def column_sum(delta, j, parts):
-    """Σ_rows delta[:, j], for the first thread of a column; always in the same order, so always the same bits."""
+    """Σ_rows delta[:, j], for the first thread of a column, in a fixed order: the bits are always the same."""
     column, lane = thread() % COLUMNS, thread() // COLUMNS
     total = float32(0)
     if j < delta.shape[1]:
@@ -145,7 +146,7 @@ def column_sum(delta, j, parts):
 
 
 def column_sums(delta: Matrix, db: Vector) -> None:
-    """db = Σ_rows delta. Reads each number once, 32 side by side; writes one a column."""
+    """db = Σ_rows delta. Reads each number once, 32 neighbors at a time; writes one number per column."""
     parts = cuda.shared.array((LANES, COLUMNS), float32)
     j = block() * COLUMNS + thread() % COLUMNS
     total = column_sum(delta, j, parts)
@@ -154,7 +155,7 @@ def column_sums(delta: Matrix, db: Vector) -> None:
 
 
 def descend_bias(delta: Matrix, lr: float, weight_decay: float, b: Vector) -> None:
-    """b ← b − lr·(Σ_rows delta + weight_decay·b). Like `column_sums`, and the step is taken at once."""
+    """b ← b − lr·(Σ_rows delta + weight_decay·b). Like `column_sums`, with the update in the same kernel."""
     parts = cuda.shared.array((LANES, COLUMNS), float32)
     j = block() * COLUMNS + thread() % COLUMNS
     total = column_sum(delta, j, parts)
@@ -172,7 +173,7 @@ DESCEND_BIAS = Launch(descend_bias, [MATRIX, FLOAT, FLOAT, VECTOR], COLUMNS * LA
 
 @rung("gradients", "pipelined", *PIPELINED["matmul_tn"].launches, COLUMN_SUMS, writes=2)
 def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Xᵀ·delta by pipelined tiles, which read X by columns where it lies; then the sums of the columns of delta."""
+    """Xᵀ·delta by pipelined tiles, which read X through a transposed view; then the column sums of delta."""
     PIPELINED["matmul_tn"](transposed(X), delta, dW)
     COLUMN_SUMS(delta, db)
 
@@ -210,6 +211,6 @@ DESCEND = ThreeSizes(descend_with, [TRANSPOSED, MATRIX, FLOAT, FLOAT, MATRIX])
 
 @rung("descend", "pipelined", *DESCEND.launches, DESCEND_BIAS, writes=2)
 def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Gradient and step in one: saves writing dW and reading it again. W is read once and written once."""
+    """Gradient and update in one kernel: saves storing dW and loading it again. Reads and writes W once."""
     DESCEND(transposed(X), delta, lr, weight_decay, W)
     DESCEND_BIAS(delta, lr, weight_decay, b)

@@ -1,4 +1,4 @@
-"""Kernels in which each thread has one number of its own, and rungs made of them."""
+"""Elementwise kernels, one thread per number, and the decorator for their rungs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ THREADS = 32 if SIMULATED else 256
 
 
 def one_thread_each(*arguments: Any) -> int:
-    """Blocks for as many threads as the last argument has numbers."""
+    """The number of blocks for one thread per number of the last argument."""
     return -(-int(arguments[-1].size) // THREADS)
 
 
 def element_rung(operation: str, vectors: int) -> Callable[[Kernel], Kernel]:
-    """Register a kernel over so many vectors as rung `elements` of an operation over as many matrices, taken flat."""
+    """Register a kernel over vectors as rung `elements` of an operation over as many matrices, which are flattened."""
 
     def register(body: Kernel) -> Kernel:
         launch = Launch(body, [VECTOR] * vectors, THREADS, one_thread_each)

@@ -1,4 +1,4 @@
-"""Mini-batches on the GPU: rows picked out of the data in shuffled order, one block a sample."""
+"""Mini-batches on the GPU: rows of the data in shuffled order, one block per sample."""
 
 from ...compiler.cuda.device import block, device, thread
 from ...compiler.cuda.registry import INT, INTS, MATRIX, Launch, rung
@@ -28,5 +28,5 @@ GATHER = Launch(gather_rows, [MATRIX, MATRIX, INTS, INT, MATRIX, MATRIX], THREAD
 
 @rung("gather", "rows", GATHER, writes=2)
 def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
-    """One block a sample, whose threads read side by side. Reads each number once and writes it once."""
+    """One block per sample; its threads read neighboring numbers. Reads and writes each number once."""
     GATHER(X, Y, order, start, X_batch, Y_batch)

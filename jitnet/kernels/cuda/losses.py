@@ -1,4 +1,4 @@
-"""The losses on the GPU, one number a sample, and delta where it begins: one block a sample, formulas as before."""
+"""The losses on the GPU, one number per sample, with delta of the output layer: one block per sample."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .rows import THREADS, block_max, block_sum, one_block_a_row
 
 
 def loss_rung(operation: str, types: list[str]) -> Callable[[Kernel], Kernel]:
-    """Register a kernel with one block a row as rung `rows`."""
+    """Register a kernel with one block per row as rung `rows`."""
 
     def register(body: Kernel) -> Kernel:
         launch = Launch(body, types, THREADS, one_block_a_row)
@@ -61,7 +61,7 @@ def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vecto
 
 @loss_rung("cross_entropy", [MATRIX, MATRIX, MATRIX, FLOAT, MATRIX, VECTOR])
 def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
-    """Σ_j Y·((Z_c − Z) − log A_c), and delta = scale·(A − Y). c is the class of the largest Z, and so of the largest A.
+    """Σ_j Y·((Z_c − Z) − log A_c), and delta = scale·(A − Y). c is the class of the largest Z and A.
 
     Reads Z and A twice, Y once, and writes delta once.
     """

@@ -1,8 +1,7 @@
-"""The three products of training on the GPU, from the kernel that says what is meant to the one that is fast.
+"""The three products of training on the GPU, from the plain kernel to the fast one.
 
-A GPU has arithmetic to spare; what it lacks is time to fetch numbers. So every rung computes the same sums, in the
-same order, and saves trips to memory: first to the GPU's own, then to the memory that a block shares. The figures in
-the comments are those for X·W.
+A GPU has arithmetic to spare and waits for memory. Every rung computes the same sums in the same order, and saves
+memory accesses: first to global memory, then to shared memory. The figures in the comments are for X·W.
 
     C = A·B, C (m, n), A (m, k), B (k, n), float32. A thread keeps its sums in registers to the end.
 """
@@ -17,7 +16,7 @@ from ...compiler.cuda.float4 import load4
 from ...compiler.cuda.registry import MATRIX, TRANSPOSED, Kernel, Launch, rung
 from ...compiler.types import Matrix
 from .pipelined import ThreeSizes
-from .tiles import copy_quads, copy_tile, corner, number_of_tiles
+from .tiles import copy_float4, copy_tile, corner, number_of_tiles
 from .warptile import TILE, WarpTile
 
 PRODUCTS = {
@@ -25,13 +24,13 @@ PRODUCTS = {
     "matmul_tn": ([TRANSPOSED, MATRIX, MATRIX], lambda X, delta: (transposed(X), delta)),
     "matmul_nt": ([MATRIX, TRANSPOSED, MATRIX], lambda delta, W: (delta, transposed(W))),
 }
-"""Product of training -> the types of its factors, and how they are viewed as A and B."""
+"""Product -> the types of its factors, and their views as A and B."""
 
 
 def product_rung(
     name: str, threads: int, height: int, width: int, min_blocks_per_sm: int = 1, **special: Any
 ) -> Callable[[Kernel], Kernel]:
-    """Register a kernel for C = A·B, with blocks that compute so large a tile, as a rung of all three products."""
+    """Register a kernel for C = A·B, with one block per tile of height × width, as a rung of all three products."""
 
     def register(body: Kernel) -> Kernel:
         for operation, (types, _) in PRODUCTS.items():
@@ -53,15 +52,15 @@ def _register(operation: str, name: str, launch: Kernel, *launches: Launch, doc:
 
 
 SIDE = 4 if SIMULATED else 32
-"""Rows and columns of a tile of C whose threads compute one number each."""
+"""Rows and columns of a tile of C with one thread per number."""
 
 
 @product_rung("naive", SIDE * SIDE, SIDE, SIDE, min_blocks_per_sm=2)
 def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
-    """One thread for each number of C; neighbours in a warp have neighbouring rows.
+    """One thread per number of C; neighboring threads of a warp have neighboring rows.
 
-    Reads     each number of A n times and each of B m times, from global memory. The 32 loads that a warp makes of A at
-              a time lie a row apart: 32 trips, each for 32 bytes of which 4 are used
+    Reads     each number of A n times and each of B m times, from global memory. The 32 addresses that a warp loads
+              from A at a time are in different rows: 32 memory transactions of 32 bytes, of which 4 are used
     """
     i0, j0 = corner(C, SIDE, SIDE)
     i, j = i0 + thread() % SIDE, j0 + thread() // SIDE
@@ -76,10 +75,10 @@ def naive(A: Matrix, B: Matrix, C: Matrix) -> None:
 
 @product_rung("coalesced", SIDE * SIDE, SIDE, SIDE, min_blocks_per_sm=2)
 def coalesced(A: Matrix, B: Matrix, C: Matrix) -> None:
-    """Like the rung above, but neighbours in a warp have neighbouring columns.
+    """Like the rung above, but neighboring threads of a warp have neighboring columns.
 
-    Reads     as often as before, but the 32 loads of B lie side by side, in one trip of 128 bytes, and those of A are
-              one number for all: saves the trips for bytes that nobody used
+    Reads     as often as before, but the 32 addresses of B are adjacent (4 memory transactions), and all threads load
+              the same number of A (1 transaction): saves the transactions for bytes that are not used
     """
     i0, j0 = corner(C, SIDE, SIDE)
     i, j = i0 + thread() // SIDE, j0 + thread() % SIDE
@@ -93,15 +92,15 @@ def coalesced(A: Matrix, B: Matrix, C: Matrix) -> None:
 
 
 PADDED = SIDE + 1
-"""A column of a tile in shared memory then lies in 32 different banks, and is written in one go."""
+"""The numbers of a column are then in 32 different banks of shared memory, and are stored without conflicts."""
 
 
 @product_rung("shared", SIDE * SIDE, SIDE, SIDE, min_blocks_per_sm=2)
 def shared(A: Matrix, B: Matrix, C: Matrix) -> None:
-    """Like the rung above, but the block first copies tiles of A and B, 32 × 32, into memory that it shares.
+    """Like the rung above, but the block first copies tiles of A and B, 32 × 32, into shared memory.
 
-    Reads     each number of A n/32 times and each of B m/32 times from global memory: saves 31 of 32 trips. Each
-              multiply-add now reads two numbers of shared memory, and that is what it waits for
+    Reads     each number of A n/32 times and each of B m/32 times from global memory: saves 31 of 32 loads. Each
+              multiply-add now loads two numbers from shared memory, which limits the speed
     """
     As = cuda.shared.array((SIDE, PADDED), float32)
     Bs = cuda.shared.array((SIDE, PADDED), float32)
@@ -117,14 +116,14 @@ def shared(A: Matrix, B: Matrix, C: Matrix) -> None:
         while k < SIDE:
             total += As[i, k] * Bs[k, j]
             k += 1
-        cuda.syncthreads()  # nobody needs them any more
+        cuda.syncthreads()  # all threads have read the tiles
         k0 += SIDE
     if i0 + i < C.shape[0] and j0 + j < C.shape[1]:
         C[i0 + i, j0 + j] = total
 
 
 ROWS = 4 if SIMULATED else 8
-"""Numbers of C, one below the other, that a thread of `blocktile_1d` computes."""
+"""Numbers in a column of C that a thread of `blocktile_1d` computes."""
 EDGE = 8 if SIMULATED else 64
 EDGE_PADDED = EDGE + 4
 
@@ -133,9 +132,9 @@ EDGE_PADDED = EDGE + 4
 def blocktile_1d(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but a thread computes 8 numbers of a column, and the tile of C is 64 × 64.
 
-    Reads     each number of A n/64 times and each of B m/64 times from global memory: saves half of the trips. A number
-              of Bs is read once for 8 multiply-adds: 9 reads of shared memory for 8 of them, not 16. A's tile is laid
-              down transposed, so that the 8 numbers lie side by side
+    Reads     each number of A n/64 times and each of B m/64 times from global memory: saves half of the loads. A number
+              of Bs is loaded once for 8 multiply-adds: 9 loads from shared memory per 8 multiply-adds, not 16. The tile
+              of A is stored transposed, so that the 8 numbers are adjacent
     """
     As = cuda.shared.array((ROWS, EDGE_PADDED), float32)
     Bs = cuda.shared.array((ROWS, EDGE_PADDED), float32)
@@ -163,14 +162,14 @@ def blocktile_1d(A: Matrix, B: Matrix, C: Matrix) -> None:
 
 
 BLOCK = 32 if SIMULATED else 128
-"""Rows and columns of the tile of C from here on."""
+"""Rows and columns of the tile of C in the rungs below."""
 BLOCK_PADDED = BLOCK + 4
 DEPTH = 8
-"""Terms of the sums for which the factors are in shared memory at a time."""
+"""Depth of a tile: the number of terms of each sum that are in shared memory at a time."""
 PATCH = 4 if SIMULATED else 8
 """Rows and columns of C that one thread computes."""
 SUMS = PATCH * PATCH
-QUADS = PATCH // 4
+VECTORS = PATCH // 4
 THREADS = (BLOCK // PATCH) ** 2
 
 
@@ -178,8 +177,8 @@ THREADS = (BLOCK // PATCH) ** 2
 def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
     """Like the rung above, but a thread computes a patch of 8 × 8, and the tile of C is 128 × 128.
 
-    Reads     each number of A n/128 times and each of B m/128 times from global memory: saves half of the trips again.
-              16 reads of shared memory serve 64 multiply-adds: a quarter for each, not one and an eighth
+    Reads     each number of A n/128 times and each of B m/128 times from global memory: saves half of the loads again.
+              64 multiply-adds need 16 loads from shared memory: 0.25 per multiply-add, not 1.125
     """
     As = cuda.shared.array((DEPTH, BLOCK_PADDED), float32)
     Bs = cuda.shared.array((DEPTH, BLOCK_PADDED), float32)
@@ -210,10 +209,10 @@ def blocktile_2d(A: Matrix, B: Matrix, C: Matrix) -> None:
 
 @product_rung("vectorized", THREADS, BLOCK, BLOCK, min_blocks_per_sm=2)
 def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
-    """Like the rung above, but four numbers at a time: loads of 128 bits, where the rows of A and B allow it.
+    """Like the rung above, but with float4 loads of 128 bits, where the rows of A and B are aligned.
 
-    Reads     as many bytes as before, by a quarter of the instructions: saves three of four addresses to compute and
-              loads to wait for, of global and of shared memory
+    Reads     as many bytes as before, with a quarter of the instructions: saves three of four load instructions and
+              address computations, for global and for shared memory
     """
     As = cuda.shared.array((DEPTH, BLOCK_PADDED), float32, alignment=ALIGNMENT)
     Bs = cuda.shared.array((DEPTH, BLOCK_PADDED), float32, alignment=ALIGNMENT)
@@ -226,12 +225,12 @@ def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
     i, j = thread() // (BLOCK // PATCH) * PATCH, thread() % (BLOCK // PATCH) * PATCH
     k0 = 0
     while k0 < A.shape[1]:
-        copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
-        copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
+        copy_float4(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
+        copy_float4(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
         k = 0
         while k < DEPTH:
-            for q in range(QUADS):
+            for q in range(VECTORS):
                 a[4 * q], a[4 * q + 1], a[4 * q + 2], a[4 * q + 3] = load4(As, k, i + 4 * q)
                 b[4 * q], b[4 * q + 1], b[4 * q + 2], b[4 * q + 3] = load4(Bs, k, j + 4 * q)
             for r in range(PATCH):
@@ -247,7 +246,7 @@ def vectorized(A: Matrix, B: Matrix, C: Matrix) -> None:
 
 
 def by_tile(tile: WarpTile) -> Kernel:
-    """The kernel of a product, with that tile."""
+    """The kernel of a product with this tile."""
     height, width, count, sum_up = tile.height, tile.width, tile.sums, tile.sum_up
     place, put_sums = tile.place, tile.put_sums
 
@@ -261,16 +260,16 @@ def by_tile(tile: WarpTile) -> Kernel:
     return product
 
 
-WARPTILE_DOC = """Like the rung above, but the block's tile is cut up by warps (`warptile.py`), and 16 terms deep.
+WARPTILE_DOC = """Like the rung above, but the block divides a tile of 16 terms among its warps (`warptile.py`).
 
-    Reads     from global memory as often as before. In shared memory a warp's loads no longer collide, and all its
-              lanes use all of what one load brings: saves waiting for one another
+    Reads     from global memory as often as before. The loads of a warp from shared memory have no bank conflicts, and
+              its lanes use every loaded byte: saves the waiting for conflicting loads
     """
 
 PIPELINED_DOC = """Like the rung above, but the next tile is loaded while this one is multiplied (`pipelined.py`).
 
-    Reads     from global memory as often as before, and nobody waits for it. With 8 × 16 numbers a thread, 24 reads of
-              shared memory serve 128 multiply-adds: saves a quarter of them. Smaller outputs get smaller tiles
+    Reads     from global memory as often as before, without waiting for it. With 8 × 16 numbers per thread, 128
+              multiply-adds need 24 loads from shared memory: saves a quarter of them. Smaller outputs use smaller tiles
     """
 
 for operation, (types, _) in PRODUCTS.items():
@@ -278,7 +277,7 @@ for operation, (types, _) in PRODUCTS.items():
     _register(operation, "warptile", launch, launch, doc=WARPTILE_DOC)
 
 PIPELINED = {operation: ThreeSizes(by_tile, types) for operation, (types, _) in PRODUCTS.items()}
-"""The best product, for each of the three."""
+"""Product -> its best rung."""
 
 for operation, sizes in PIPELINED.items():
     _register(operation, "pipelined", sizes, *sizes.launches, doc=PIPELINED_DOC)

@@ -1,4 +1,4 @@
-"""One step against the slope on the GPU: one thread a parameter. Formulas as for the CPU."""
+"""One gradient step on the GPU: one thread per parameter. The formulas are those of the CPU."""
 
 import math
 

@@ -1,15 +1,15 @@
-"""The tiles of the top rung: memory answers while the tile before is multiplied, and there are three sizes.
+"""The tiles of the top rung, in three sizes: the next tile is loaded while the current one is multiplied.
 
-A block that copies a tile, waits, multiplies and copies the next leaves its arithmetic idle while memory answers. Here
-shared memory has room for two tiles of each factor. While one is multiplied, the next is on its way into registers; it
-is stored into the other place, and one barrier serves both. With registers to spare, a thread computes 8 × 16 numbers,
-so shared memory is asked for 24 numbers per 128 multiply-adds. Lanes stand in pairs, rows apart, so that the 8 lanes
-that shared memory serves together want two quads of A and four of B, and none of them twice.
+A block that loads a tile, waits, multiplies and loads the next tile leaves its arithmetic units idle while it waits.
+Here shared memory has two buffers for the tiles of each factor. While one tile is multiplied, the next is loaded into
+registers and then stored into the other buffer, so one barrier per tile is enough. Registers remain for 8 × 16 sums per
+thread, so 128 multiply-adds need 24 numbers from shared memory. The lanes of a warp are arranged in pairs of rows, so
+that the 8 lanes whose accesses are combined need two float4 of A and four of B, each of them once.
 
-LARGE reads each number least often, MEDIUM makes enough blocks of a middling product, and SMALL (`split_tile`) enough
-of a small one: there the sum over k is cut into parts, since a sum of 784 terms one after the other takes a block
-longer than all the rest. So SMALL rounds differently from the others; which one is taken depends on the size of the
-output alone, so the bits are the same from run to run.
+LARGE reads each number least often. MEDIUM gives enough blocks for medium outputs, and SMALL (`split_tile`) for small
+ones, where the sum over k is divided among groups of threads, because a block would spend most of its time on one sum
+of 784 terms. SMALL therefore rounds differently. The size of the output alone decides which tile is used, so the bits
+are the same from run to run.
 """
 
 import functools
@@ -19,67 +19,67 @@ from typing import Any
 from numba import float32
 
 from ...compiler.cuda.device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread, unsigned
-from ...compiler.cuda.float4 import by_rows, in_quads, load4, store4
+from ...compiler.cuda.float4 import by_rows, is_float4_aligned, load4, store4
 from ...compiler.cuda.registry import Kernel, Launch
-from .tiles import copy_quads, number_of_tiles, place_of_quad, put, quad_of
+from .tiles import copy_float4, float4_position, number_of_tiles, padded_load4, put
 from .warptile import WarpTile, add_term_of, put_sums_of
 
 MANY = 100
-"""Tiles of a size from which on it is taken: enough blocks for the multiprocessors of a large GPU (132 on an H200)."""
+"""The number of tiles from which a size is used: blocks for most multiprocessors of a large GPU (132 on an H200)."""
 
 NOWHERE = 1 << 30
-"""A row beyond every matrix: what is put there is not written."""
+"""A row outside of every matrix: `put` stores nothing there."""
 
 
 def copies(rows: int, columns: int, threads: int) -> tuple[int, Any, Any]:
-    """How a block copies tiles of that size: numbers that each thread holds meanwhile, `fetch` and `lay`.
+    """How a block copies tiles of this size: the number of registers per thread, `load` and `store`.
 
-    fetch(A, r0, c0, held)    held = the thread's part of the tile of A that begins at A[r0, c0], 0 beyond the edge
-    lay(A, held, tile, at)    that part into shared memory, from row `at` of it on
+    load(A, r0, c0, held)     held = the thread's part of the tile that starts at A[r0, c0]; 0 outside of A
+    store(A, held, tile, at)  stores this part into shared memory, from row `at` of `tile` on
     """
-    quads = rows * columns // threads // 4
+    count = rows * columns // threads // 4
 
     @device
-    def fetch(A, r0, c0, held):
+    def load(A, r0, c0, held):
         inside = r0 + rows <= A.shape[0] and c0 + columns <= A.shape[1]
-        if inside and in_quads(A):
-            for s in range(quads):
-                r, c = place_of_quad(A, rows, columns, s * threads + thread())
+        if inside and is_float4_aligned(A):
+            for s in range(count):
+                r, c = float4_position(A, rows, columns, s * threads + thread())
                 held[4 * s], held[4 * s + 1], held[4 * s + 2], held[4 * s + 3] = load4(A, r0 + r, c0 + c)
         elif inside:
-            for s in range(quads):
-                r, c = place_of_quad(A, rows, columns, s * threads + thread())
+            for s in range(count):
+                r, c = float4_position(A, rows, columns, s * threads + thread())
                 i, j = unsigned(r0 + r), unsigned(c0 + c)
                 for n in range(4):
                     held[4 * s + n] = A[i, j + n] if by_rows(A) else A[i + n, j]
         else:
-            for s in range(quads):
-                r, c = place_of_quad(A, rows, columns, s * threads + thread())
-                held[4 * s], held[4 * s + 1], held[4 * s + 2], held[4 * s + 3] = quad_of(A, r0 + r, c0 + c)
+            for s in range(count):
+                r, c = float4_position(A, rows, columns, s * threads + thread())
+                held[4 * s], held[4 * s + 1], held[4 * s + 2], held[4 * s + 3] = padded_load4(A, r0 + r, c0 + c)
 
     @device
-    def lay(A, held, tile, at):
-        for s in range(quads):
-            r, c = place_of_quad(A, rows, columns, s * threads + thread())
+    def store(A, held, tile, at):
+        for s in range(count):
+            r, c = float4_position(A, rows, columns, s * threads + thread())
             for n in range(4):
                 if by_rows(A):
                     tile[at + r, c + n] = held[4 * s + n]
                 else:
                     tile[at + r + n, c] = held[4 * s + n]
 
-    return 4 * quads, fetch, lay
+    return 4 * count, load, store
 
 
 def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) -> WarpTile:
-    """A tile by warps, as in `warptile.py`, but with two places for each factor."""
+    """A tile divided among warps, as in `warptile.py`, but with two buffers for each factor."""
     warps_across = width // (32 * across)
     threads = height // (16 * down) * warps_across * WARP
     places, padded_height, padded_width = 2 * depth, height + 4, width + 4
     count = 16 * down * across
     n_a, n_b = 4 * down, 4 * across
     add_term, put_sums = add_term_of(down, across), put_sums_of(down, across)
-    held_a, fetch_a, lay_a = copies(depth, height, threads)
-    held_b, fetch_b, lay_b = copies(depth, width, threads)
+    held_a, load_a, store_a = copies(depth, height, threads)
+    held_b, load_b, store_b = copies(depth, width, threads)
 
     @device
     def place(i0, j0):
@@ -99,19 +99,19 @@ def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) 
         for s in range(count):
             sums[s] = float32(0)
         i, j = place(0, 0)
-        fetch_a(A.T, 0, i0, of_a)
-        fetch_b(B, 0, j0, of_b)
-        lay_a(A.T, of_a, As, 0)
-        lay_b(B, of_b, Bs, 0)
+        load_a(A.T, 0, i0, of_a)
+        load_b(B, 0, j0, of_b)
+        store_a(A.T, of_a, As, 0)
+        store_b(B, of_b, Bs, 0)
         cuda.syncthreads()
         k0 = at = 0
         while k0 < A.shape[1]:
             k0 += depth
             if k0 < A.shape[1]:
-                fetch_a(A.T, k0, i0, of_a)
-                fetch_b(B, k0, j0, of_b)
+                load_a(A.T, k0, i0, of_a)
+                load_b(B, k0, j0, of_b)
             k = at
-            while k < at + depth:  # eight terms at a time, by hand: the compiler leaves a loop as large as this alone
+            while k < at + depth:  # eight terms, unrolled by hand: the loop is too large for the compiler to unroll
                 add_term(As, Bs, k, i, j, a, b, sums)
                 add_term(As, Bs, k + 1, i, j, a, b, sums)
                 add_term(As, Bs, k + 2, i, j, a, b, sums)
@@ -122,19 +122,19 @@ def pipelined_tile(height: int, width: int, depth: int, down: int, across: int) 
                 add_term(As, Bs, k + 7, i, j, a, b, sums)
                 k += 8
             at = depth - at
-            lay_a(A.T, of_a, As, at)
-            lay_b(B, of_b, Bs, at)
+            store_a(A.T, of_a, As, at)
+            store_b(B, of_b, Bs, at)
             cuda.syncthreads()
 
     return WarpTile(height, width, threads, down, across, count, sum_up, place, put_sums)
 
 
 def split_tile(side: int, groups: int, share: int) -> WarpTile:
-    """A square tile whose sum over k is cut into parts: of each groups·share terms, a group of threads adds `share`.
+    """A square tile whose sums over k are split: of each groups·share terms, one group of threads adds `share`.
 
-    Each group has sums for the whole tile. In the end they are added up, the second half of the groups to the first,
-    then the second quarter, and so on, always in the same order; the first group has them, and what comes after is
-    done by it alone.
+    Each group has sums for the whole tile. At the end the sums of the second half of the groups are added to those of
+    the first half, then those of the second quarter, and so on, always in the same order. The first group has the
+    result and stores it.
     """
     across = side // 4
     group_threads = across * across
@@ -148,13 +148,13 @@ def split_tile(side: int, groups: int, share: int) -> WarpTile:
 
     @device
     def add_up(tiles, group, i, j, sums):
-        """Sums of all groups to the first; `tiles` has room for a tile of each group of half of them."""
+        """Add the sums of all groups to those of the first; `tiles` has room for the tiles of half of the groups."""
         half = groups // 2
         while half > 0:
             if half <= group and group < 2 * half:
                 for r in range(4):
-                    quad = sums[4 * r], sums[4 * r + 1], sums[4 * r + 2], sums[4 * r + 3]
-                    store4(tiles, (group - half) * side + i + r, j, quad)
+                    four = sums[4 * r], sums[4 * r + 1], sums[4 * r + 2], sums[4 * r + 3]
+                    store4(tiles, (group - half) * side + i + r, j, four)
             cuda.syncthreads()
             if group < half:
                 for r in range(4):
@@ -176,8 +176,8 @@ def split_tile(side: int, groups: int, share: int) -> WarpTile:
         i, j = t // across * 4, t % across * 4
         k0 = 0
         while k0 < A.shape[1]:
-            copy_quads(A.T, k0, i0, depth, side, As, threads)
-            copy_quads(B, k0, j0, depth, side, Bs, threads)
+            copy_float4(A.T, k0, i0, depth, side, As, threads)
+            copy_float4(B, k0, j0, depth, side, Bs, threads)
             cuda.syncthreads()
             for k in range(share):
                 a0, a1, a2, a3 = load4(As, group * share + k, i)
@@ -217,7 +217,7 @@ else:
 
 
 class ThreeSizes:
-    """A kernel for each size of tile; the last argument, which is what it writes, decides."""
+    """A kernel for each size of tile; the shape of the last argument, its output, decides which one is launched."""
 
     def __init__(self, kernel_with: Callable[[WarpTile], Kernel], types: list[str]) -> None:
         self.launches = [self._launch(kernel_with, types, tile) for tile in (LARGE, MEDIUM, SMALL)]

@@ -1,4 +1,4 @@
-"""What kernels share that give each row, one sample, to one block: its threads add up together, always in one order."""
+"""What kernels with one block per row share: sum and maximum over the threads of a block, in a fixed order."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ THREADS = 4 if SIMULATED else 128
 
 
 def one_block_a_row(*arguments: Any) -> int:
-    """Blocks for as many rows as the last argument has."""
+    """The number of blocks for one block per row of the last argument."""
     return int(arguments[-1].shape[0])
 
 
 @device
 def block_sum(value, parts):
-    """The sum over the threads of the block: neighbours halve their number until one is left."""
+    """The sum over the threads of the block: a tree reduction in shared memory."""
     t = thread()
     parts[t] = value
     cuda.syncthreads()
@@ -25,13 +25,13 @@ def block_sum(value, parts):
         cuda.syncthreads()
         half //= 2
     total = parts[0]
-    cuda.syncthreads()  # everyone has read it before `parts` is used again
+    cuda.syncthreads()  # all threads have read it before `parts` is used again
     return total
 
 
 @device
 def block_max(value, parts):
-    """The largest over the threads of the block; NaN counts as small."""
+    """The maximum over the threads of the block; the values must not be NaN."""
     t = thread()
     parts[t] = value
     cuda.syncthreads()

@@ -1,4 +1,4 @@
-"""Softmax on the GPU, beside its derivative: one block a sample."""
+"""Softmax on the GPU, next to its derivative: one block per sample."""
 
 import math
 
@@ -39,7 +39,7 @@ SOFTMAX = Launch(softmax_rows, [MATRIX, MATRIX], THREADS, one_block_a_row)
 
 @rung("softmax", "rows", SOFTMAX)
 def softmax(Z: Matrix, A: Matrix) -> None:
-    """One block a row, which finds the largest number and the sum together. Reads Z twice and writes A twice."""
+    """One block per row; its threads compute the maximum and the sum together. Reads Z twice and writes A twice."""
     SOFTMAX(Z, A)
 
 

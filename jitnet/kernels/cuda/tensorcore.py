@@ -1,12 +1,11 @@
-"""A product by the GPU's units for matrices: other arithmetic, and so a rung of its own that no backend trains with.
+"""A product on tensor cores. The arithmetic is not float32, so this is a rung of its own that no backend trains with.
 
-The units multiply TF32: float32 with 10 bits behind the point instead of 23, rounded before the product; sums are
-float32. A result is off by some thousandth of its terms, where the other rungs are off by some ten-millionth. A warp
-gives one such instruction 16 × 8 numbers of A and 8 × 8 of B, spread over its lanes, and gets 16 × 8 sums (PTX ISA,
-"mma.m16n8k8").
+Tensor cores multiply TF32 numbers: float32 with 10 bits of mantissa instead of 23, rounded before the product; the sums
+are float32. The relative error of a term is about 1e-3, and about 1e-7 in the other rungs. For one instruction, the
+lanes of a warp provide 16 × 8 numbers of A and 8 × 8 of B, and receive 16 × 8 sums (PTX ISA, "mma.m16n8k8").
 
-The simulator runs no warp as one. There the lanes give their numbers to one another in shared memory, in the order that
-the definition of the instruction says.
+The simulator has no warps. There the lanes exchange their numbers in shared memory, in the order that the PTX ISA
+defines.
 """
 
 import numpy as np
@@ -16,10 +15,10 @@ from numba import float32, int32
 from ...compiler.cuda.device import ALIGNMENT, SIMULATED, WARP, cuda, thread
 from ...compiler.types import Matrix
 from .matmul import product_rung
-from .tiles import copy_quads, corner
+from .tiles import copy_float4, corner
 
 TF32 = 2.0**-10
-"""Spacing of the numbers that are multiplied, relative to them."""
+"""Relative spacing of the numbers that are multiplied."""
 
 if SIMULATED:
 
@@ -28,7 +27,7 @@ if SIMULATED:
         return ((np.float32(x).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.int32)
 
     def multiply_add(a, b, c):
-        """c + a·b for a warp: a are 4 of this lane's numbers, b 2, c 4. Lane 4g + t has A[g, t] first, and B[t, g]."""
+        """c + a·b for a warp; each lane has 4, 2 and 4 of their numbers. Lane 4g + t has A[g, t] and B[t, g] first."""
         given = cuda.shared.array((THREADS, 6), int32)
         first, lane = cuda.threadIdx.x // WARP * WARP, cuda.threadIdx.x % WARP
         given[first + lane] = [*a, *b]
@@ -67,26 +66,26 @@ else:
                 "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$0, $1, $2, $3};"
             )
             asm = ir.InlineAsm(function, assembly, "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3", side_effect=True)
-            sums = builder.call(asm, numbers, attrs=("convergent",))  # not to be moved to where only some lanes come
+            sums = builder.call(asm, numbers, attrs=("convergent",))  # it must not move into a branch
             parts = [builder.extract_value(sums, l) for l in range(4)]
             return context.make_tuple(builder, signature.return_type, parts)
 
-        quad = types.UniTuple(types.float32, 4)
-        return quad(types.UniTuple(types.int32, 4), types.UniTuple(types.int32, 2), quad), code
+        four = types.UniTuple(types.float32, 4)
+        return four(types.UniTuple(types.int32, 4), types.UniTuple(types.int32, 2), four), code
 
 
 BLOCK, DEPTH, THREADS = 64, 16, 4 * WARP
 PADDED = BLOCK + 8
-"""A row further on is 8 banks further: the 4 × 8 numbers that a warp loads lie in 32 different banks."""
+"""Consecutive rows are shifted by 8 banks: the 4 × 8 numbers that a warp loads are in 32 different banks."""
 SUMS = 32
 
 
 @product_rung("tensorcore", THREADS, BLOCK, BLOCK, min_blocks_per_sm=3, eps=TF32, capability=(8, 0))
 def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
-    """Like `warptile`, but in TF32 by matrix units: four warps, each 32 × 32 numbers of C. NOT float32 arithmetic.
+    """Like `warptile`, but in TF32 on tensor cores: four warps, each 32 × 32 numbers of C. NOT float32 arithmetic.
 
-    Reads     each number of A n/64 times and each of B m/64 times from global memory; one instruction of a warp does
-              1024 multiply-adds, not 32: what is left to wait for is memory
+    Reads     each number of A n/64 times and each of B m/64 times from global memory. One instruction of a warp does
+              1024 multiply-adds, not 32, so memory limits the speed
     """
     As = cuda.shared.array((DEPTH, PADDED), float32, alignment=ALIGNMENT)
     Bs = cuda.shared.array((DEPTH, PADDED), float32, alignment=ALIGNMENT)
@@ -100,8 +99,8 @@ def tensorcore(A: Matrix, B: Matrix, C: Matrix) -> None:
     i, j = warp // 2 * 32, warp % 2 * 32
     k0 = 0
     while k0 < A.shape[1]:
-        copy_quads(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
-        copy_quads(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
+        copy_float4(A.T, k0, i0, DEPTH, BLOCK, As, THREADS)
+        copy_float4(B, k0, j0, DEPTH, BLOCK, Bs, THREADS)
         cuda.syncthreads()
         k = 0
         while k < DEPTH:

@@ -1,8 +1,8 @@
-"""The tile by warps: the sums of a block, laid out so that the threads of a warp are served together.
+"""The tile by warps: the sums of a block, arranged so that the loads of a warp have no bank conflicts.
 
-The 32 threads of a warp are served by shared memory together. Here they stand 4 × 8, and each computes squares of 4 × 4
-numbers, `down` × `across` of them, 16 rows and 32 columns apart: one load of a quad of B for every lane is then 128
-bytes in a row, and one of A four quads that eight lanes share, so no lane waits for another.
+Shared memory serves the 32 threads of a warp together. Here they are arranged 4 × 8, and each computes down × across
+squares of 4 × 4 numbers, 16 rows and 32 columns apart. A float4 load of B by all lanes then reads 128 adjacent bytes,
+and one of A reads four float4, each for eight lanes, so no lane waits for another.
 """
 
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from numba import float32
 
 from ...compiler.cuda.device import ALIGNMENT, SIMULATED, WARP, cuda, device, thread
 from ...compiler.cuda.float4 import load4
-from .tiles import copy_quads, put
+from .tiles import copy_float4, put
 
 
 class WarpTile(NamedTuple):
-    """A size of tile, and what kernels need of it."""
+    """A tile: its size and its device functions."""
 
     height: int
     width: int
@@ -23,17 +23,17 @@ class WarpTile(NamedTuple):
     down: int
     across: int
     sums: int
-    """Numbers that a thread computes."""
+    """The number of sums of a thread."""
     sum_up: Any
-    """sum_up(A, B, i0, j0, sums): the sums of this thread over all k, square by square."""
+    """sum_up(A, B, i0, j0, sums): computes the sums of this thread over all k, square by square."""
     place: Any
-    """place(i0, j0): row and column of C of its first square; the others are 16 rows and 32 columns apart."""
+    """place(i0, j0): row and column of its first square in C; the others are 16 rows and 32 columns apart."""
     put_sums: Any
-    """put_sums(C, i, j, sums): write the sums of this thread to where they belong in C; i and j are its place."""
+    """put_sums(C, i, j, sums): stores the sums of this thread into C; i and j are its place."""
 
 
 def add_term_of(down: int, across: int) -> Any:
-    """add_term(As, Bs, k, i, j, a, b, sums): a term of each sum of a thread, whose squares begin at row i, column j."""
+    """add_term(As, Bs, k, i, j, a, b, sums): adds term k to each sum of the thread with place i, j."""
     n_a, n_b = 4 * down, 4 * across
 
     @device
@@ -50,7 +50,7 @@ def add_term_of(down: int, across: int) -> Any:
 
 
 def put_sums_of(down: int, across: int) -> Any:
-    """`put_sums` of a `WarpTile`: write the sums of a thread to where they belong in C."""
+    """`put_sums` of a `WarpTile`."""
 
     @device
     def put_sums(C, i, j, sums):
@@ -89,8 +89,8 @@ def warp_tile(height: int, width: int, depth: int, down: int, across: int) -> Wa
         i, j = place(0, 0)
         k0 = 0
         while k0 < A.shape[1]:
-            copy_quads(A.T, k0, i0, depth, height, As, threads)
-            copy_quads(B, k0, j0, depth, width, Bs, threads)
+            copy_float4(A.T, k0, i0, depth, height, As, threads)
+            copy_float4(B, k0, j0, depth, width, Bs, threads)
             cuda.syncthreads()
             k = 0
             while k < depth:  # four terms at a time, by hand: the compiler leaves a loop as large as this alone
