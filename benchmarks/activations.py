@@ -1,11 +1,11 @@
-"""sigmoid, tanh and softmax: polynomials in a vectorised loop against NumPy, PyTorch and JAX.
+"""sigmoid, tanh and softmax: vectorized polynomials compared with NumPy, PyTorch and JAX.
 
 python benchmarks/activations.py [--threads 2]
 """
 
-import contest
+import common
 
-given = contest.arguments(__doc__ or "")
+given = common.arguments(__doc__ or "")
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
@@ -62,15 +62,15 @@ def main():
                 row_name = f"{name} {shape[0]}x{shape[1]} {dtype}"
                 if given.only not in row_name:
                     continue
-                contest.say(row_name)
-                times = contest.in_turn(candidates(name, shape, dtype), given.rounds)
+                common.say(row_name)
+                times = common.in_turn(candidates(name, shape, dtype), given.rounds)
                 best = min((seconds, who) for who, seconds in times.items() if who != "jitnet")
                 rows.append(
                     {"operation": row_name}
                     | {f"{who} ns": f"{1e9 * seconds / np.prod(shape):.3f}" for who, seconds in times.items()}
                     | {"× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})"}
                 )
-    contest.publish("activations", given, list(rows[0]), rows)
+    common.publish("activations", given, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The default number of threads beside one thread and all of them: alone, and while other processes use the cores.
+"""The default number of threads compared with one thread and all: alone, and while other processes use the cores.
 
     python benchmarks/busy.py
 
-The script makes the load itself: one busy process per core, then two. The default must be about as fast as the better
-of the two others when alone, and take at most 1.3 times as long as one thread under load. Each candidate is a process
-of its own, which forgets before each turn what it has learned about threads. It takes some three minutes.
+The script creates the load itself: one busy process per core, then two. The default should be about as fast as the
+better of the two others on an idle machine, and take at most 1.3 times as long as one thread under load. Each candidate
+runs in a process of its own, which resets the measured choice of threads before each repetition. The script takes about
+three minutes.
 """
 
 import argparse
@@ -17,16 +18,16 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import contest
+import common
 
 CANDIDATES = {"1 thread": 1, "all threads": os.cpu_count(), "default": None}
 
 BUSY = [sys.executable, "-c", "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"]
-"""Computes as long as this process lives."""
+"""Keeps a core busy until this process ends."""
 
 
 def workloads():
-    """Name -> a call that takes the number of threads and returns the seconds that count."""
+    """Name -> a function of the number of threads that returns its time in seconds."""
     import numpy as np
 
     import jitnet
@@ -68,7 +69,7 @@ def workloads():
 
 
 def candidate(name):
-    """Answer each workload's name with the seconds that it took."""
+    """Read names of workloads, and print the time of each."""
     from jitnet.backend import thread_choice
 
     calls = workloads()
@@ -82,8 +83,8 @@ def candidate(name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each candidate (default: 5)")
-    parser.add_argument("--out", type=Path, default=contest.RESULTS, help="folder for the JSON and the Markdown")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each candidate (default: 5)")
+    parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for the JSON and the Markdown")
     parser.add_argument("--candidate", choices=CANDIDATES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.candidate:
@@ -96,7 +97,7 @@ def main():
     with disturbance.Watch() as watch:
         time.sleep(2)
     was_quiet = "yes" if not watch.reasons else f"no: {', and '.join(watch.reasons)}"
-    contest.say(f"machine quiet before: {was_quiet}")
+    common.say(f"machine quiet before: {was_quiet}")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = {
         name: subprocess.Popen([sys.executable, __file__, "--candidate", name], **pipes) for name in CANDIDATES
@@ -107,17 +108,17 @@ def main():
         for busy in (0, cores, 2 * cores):
             load += [subprocess.Popen(BUSY) for _ in range(busy - len(load))]
             for name in names:
-                contest.say(f"{name}, {busy} busy processes")
+                common.say(f"{name}, {busy} busy processes")
                 rows.append({"what": name, "busy processes": busy, **turns(processes, name, given.rounds)})
     finally:
         for process in (*processes.values(), *load):
             process.kill()
-    about = contest.machine(cores) | {"quiet before": was_quiet}
-    contest.write(given.out / "busy", about, list(rows[0]), rows)
+    about = common.machine(cores) | {"quiet before": was_quiet}
+    common.write(given.out / "busy", about, list(rows[0]), rows)
 
 
 def turns(processes, name, rounds):
-    """The medians of the candidates, which work in turn, and their ratios."""
+    """The medians of the candidates, which run alternately, and their ratios."""
     seconds = {who: [] for who in processes}
     for _ in range(rounds):
         for who, process in processes.items():

@@ -1,14 +1,14 @@
-"""An epoch of training, everything included, and prediction: `fit` and `predict` against the libraries' own.
+"""A complete epoch of training, and prediction: `fit` and `predict` compared with other libraries.
 
     python benchmarks/epochs.py [--threads 2]
 
-60 000 random samples of 784 numbers, 784-128-10, batch 64, SGD: shuffled, gathered, learned from, the loss kept. JAX
-runs the epoch as one compiled scan over the batches; PyTorch and scikit-learn as their users write it.
+60 000 random samples of 784 numbers, 784-128-10, batch 64, SGD, with shuffling, gathering and the recorded loss. JAX
+runs the epoch as one compiled scan over the batches; PyTorch and scikit-learn run it in their usual way.
 """
 
-import contest
+import common
 
-given = contest.arguments(__doc__ or "")
+given = common.arguments(__doc__ or "")
 
 import time  # noqa: E402
 import warnings  # noqa: E402
@@ -112,7 +112,7 @@ def main():
     makers = {"jitnet": of_jitnet, "JAX, scan": of_jax, "PyTorch": of_torch, "scikit-learn": of_sklearn}
     everyone = {}
     for name, make in makers.items():
-        contest.say(name)
+        common.say(name)
         everyone[name] = make(X, y)
         everyone[name][0]()
     rounds = 5
@@ -125,8 +125,8 @@ def main():
     rows = []
     measured = {"epoch, s": {name: float(np.median(times)) for name, times in epochs.items()}}
     for label, part in (("predict 1 row, s", X[:1]), ("predict 10 000 rows, s", X[:10_000])):
-        contest.say(label)
-        measured[label] = contest.in_turn(
+        common.say(label)
+        measured[label] = common.in_turn(
             {name: (lambda predict=predict, part=part: predict(part)) for name, (_, predict) in everyone.items()},
             given.rounds,
         )
@@ -137,7 +137,7 @@ def main():
             | {who: f"{seconds:.3g}" for who, seconds in times.items()}
             | {"× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})"}
         )
-    contest.publish("epochs", given, list(rows[0]), rows)
+    common.publish("epochs", given, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

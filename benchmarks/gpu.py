@@ -1,11 +1,11 @@
-"""On a GPU: every rung of the product against cuBLAS, and epochs of training against PyTorch and JAX.
+"""On a GPU: every rung of the product compared with cuBLAS, and epochs of training compared with PyTorch and JAX.
 
     python benchmarks/gpu.py [--sizes 1024,4097x2049x1023] [--rounds 9] [--only products|training|epoch] [--out FOLDER]
 
-It runs unattended: a missing peer (PyTorch, which brings cuBLAS, or JAX) is left out of the tables. Products are
-checked against float64 before they are timed in turn. Networks begin with the same weights, and the table says how far
-apart they are after the first epoch. The median counts. The tables are written anew after each row, so a run that is
-stopped keeps what it measured.
+It runs unattended: a missing library (PyTorch, which includes cuBLAS, or JAX) is left out of the tables. Products are
+checked against float64 before they are timed alternately. Networks start with the same weights, and the table shows the
+differences after the first epoch. Times are medians. The tables are rewritten after each row, so an interrupted run
+keeps its results.
 """
 
 import argparse
@@ -25,37 +25,37 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # from a clone, too, where jitnet is not installed
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for a clone in which jitnet is not installed
 
 import jitnet
 from jitnet.backend import cuda
 from jitnet.lab.timing import in_turn, time_of
 
 EPOCH = 100
-"""Batches in an epoch."""
+"""Batches per epoch."""
 
 IN_A_ROW = 20
-"""The most products launched before a wait: Python launches the next while the GPU computes the one before."""
+"""The maximum number of products in the stream before a wait, so that launches overlap with the computation."""
 
 TURN = 0.02
-"""Seconds of one turn of a product, at least one call."""
+"""Seconds per repetition of a product, at least one call."""
 
 PATIENCE = 0.5
-"""Seconds of one product; a rung that needs more is left out at this size."""
+"""Time limit in seconds for one product; slower rungs are left out at this size."""
 
 DEVICE = "cuda"
-"""What PyTorch calls the GPU."""
+"""The device name in PyTorch."""
 
 CASES = [
     ("784-128-10", 64, "sigmoid", "mse"), ("784-128-10", 64, "relu", "cross_entropy"),
     ("784-512-512-10", 128, "relu", "cross_entropy"), ("784-2048-2048-10", 1024, "relu", "cross_entropy"),
     ("4096-4096-4096-10", 4096, "relu", "cross_entropy"), ("64-32-10", 32, "sigmoid", "mse"),
 ]  # fmt: skip
-"""Networks, samples of a batch, activation and loss."""
+"""Network, batch size, activation and loss."""
 LARGEST = 2**30
-"""Bytes of samples: an epoch of large ones has fewer batches."""
+"""Limit of the samples in bytes: an epoch of large samples has fewer batches."""
 SAMPLES = 60_000
-"""Of the epoch that is timed as a whole."""
+"""Samples of the epoch that is timed as a whole."""
 PEERS = ("torch", "torch compiled", "torch graph", "jax")
 OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
 
@@ -65,20 +65,20 @@ def arguments():
     parser.add_argument(
         "--sizes", default="1024,2048,4096,8192,4097x2049x1023", help="of products (default %(default)s)"
     )
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each candidate (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="repetitions of each candidate (default %(default)s)")
     parser.add_argument("--only", default="", help="products, training or epoch")
     parser.add_argument("--rungs", default="", help="of products, only these; cuBLAS always takes part")
     parser.add_argument(
         "--peers", default=",".join(PEERS), help="of networks (default %(default)s); PyTorch takes long to compile"
     )
-    parser.add_argument("--cases", default="", help="only networks whose name holds this text")
+    parser.add_argument("--cases", default="", help="only networks whose name contains this text")
     parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     return parser.parse_args()
 
 
 def peer(name):
-    """PyTorch or JAX, if it is here and sees a GPU."""
+    """PyTorch or JAX, if it is installed and finds a GPU."""
     if importlib.util.find_spec(name) is None:
         return None
     if name == "torch":
@@ -129,7 +129,7 @@ def product(given, size, operation):
     calls, in_a_row = {}, {}
 
     def take(name, eps, once, result):
-        """Check a product, and give it turns of a length that suits it."""
+        """Check a product, and choose the number of calls per repetition."""
         once()
         bound = eps * (k + 2) * magnitude
         if not (np.abs(result()[chosen] - expected) <= bound).all():
@@ -181,7 +181,7 @@ def product(given, size, operation):
 
 
 def some_rows(operation, left, right):
-    """Some rows of the product in float64: which, their values, and the sums of the terms' magnitudes."""
+    """Some rows of the product in float64: their indices, their values, and the sums of the terms' magnitudes."""
     m = left.shape[operation == "matmul_tn"]
     chosen = np.random.default_rng(1).integers(0, m, 16)
     a = (left[:, chosen].T if operation == "matmul_tn" else left[chosen]).astype(np.float64)
@@ -190,7 +190,7 @@ def some_rows(operation, left, right):
 
 
 def training(given):
-    """Microseconds for a step: an epoch, in shuffled order, with data and parameters on the GPU, by its batches."""
+    """Microseconds per step: the time of an epoch in shuffled order, with all data on the GPU, over its batches."""
     for (widths, m, f, loss), (name, optimizer) in itertools.product(CASES, OPTIMIZERS.items()):
         what = f"{widths}, batch {m}, {f} + {loss}, {name}"
         if given.cases not in what:
@@ -207,9 +207,9 @@ def epoch(given):
 
 
 def compared(given, widths, m, f, loss, optimizer, samples, parts):
-    """A row of the table: microseconds of an epoch for each library, divided by `parts`, and how far weights are apart.
+    """A row of the table: microseconds of an epoch for each library, divided by `parts`, and differences of weights.
 
-    Batches are all of one size, which some peers ask for.
+    All batches have the same size, because some libraries require it.
     """
     say(f"{widths}, batch {m}, {f} + {loss}, {type(optimizer).__name__}, {samples} samples")
     sizes = [int(n) for n in widths.split("-")]
@@ -240,7 +240,7 @@ def compared(given, widths, m, f, loss, optimizer, samples, parts):
 
 
 def of_jitnet(net, X, y, m, loss, optimizer, rounds):
-    """Seconds for an epoch, and W of each layer after the first; as for the others."""
+    """Seconds per epoch, and W of each layer after the first epoch; so do the functions for the other libraries."""
     options = {"batch_size": m, "optimizer": optimizer, "loss": loss, "backend": "cuda", "shuffle": False}
     net.fit(X, y, epochs=1, **options)
     weights = [layer.W.copy() for layer in net.layers]
@@ -248,7 +248,7 @@ def of_jitnet(net, X, y, m, loss, optimizer, rounds):
 
 
 def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
-    """`how`: eager, compiled, or graph: a whole step is captured, and replayed on batches copied into its place."""
+    """`how`: eager, compiled, or graph: a whole step is captured and replayed on batches that are copied in place."""
     activation = {"relu": torch.relu, "sigmoid": torch.sigmoid}[f]
     X, y = torch.from_numpy(X).to(DEVICE), torch.from_numpy(y).to(DEVICE)
     parameters = [torch.tensor(p, device=DEVICE, requires_grad=True) for pair in start for p in pair]
@@ -267,7 +267,7 @@ def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
         return torch.nn.functional.cross_entropy(x, labels)
 
     if how == "compiled":
-        torch._dynamo.reset()  # what it learned of the case before
+        torch._dynamo.reset()  # clear the compilations of the case before
     forward, times = torch.compile(loss_of) if how == "compiled" else loss_of, []
 
     def step(*batch):
@@ -291,7 +291,7 @@ def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
 
 
 def captured(torch, step, places, parameters, steps):
-    """A step as a CUDA graph, as PyTorch's manual has it: some steps in a stream of their own, then the capture."""
+    """A step as a CUDA graph, as in PyTorch's manual: some steps in another stream, then the capture."""
     before = [p.detach().clone() for p in parameters]
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
@@ -302,7 +302,7 @@ def captured(torch, step, places, parameters, steps):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         value = step(*places)
-    with torch.no_grad():  # as if nothing had been learned yet
+    with torch.no_grad():  # restore the initial weights
         for p, was in zip(parameters, before, strict=True):
             p.copy_(was)
         for kept in (number for state in steps.state.values() for number in state.values()):
@@ -348,7 +348,7 @@ def of_jax(jax, X, y, start, m, f, loss, optimizer, rounds):
         parameters = jax.tree.map(lambda p, g: p - optimizer.lr * g, parameters, grad)
         return (parameters, mean, square, t), value
 
-    epoch = jax.jit(lambda state: jax.lax.scan(one_step, state, jnp.arange(0, len(X), m)))  # all of it in one call
+    epoch = jax.jit(lambda state: jax.lax.scan(one_step, state, jnp.arange(0, len(X), m)))  # an epoch in one call
     parameters = [tuple(map(jnp.asarray, pair)) for pair in start]
     zeros = jax.tree.map(jnp.zeros_like, parameters)
     state, times = (parameters, zeros, zeros, jnp.float32(0)), []
@@ -381,7 +381,7 @@ def say(text):
 
 def main():
     given = arguments()
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take all memory of the GPU
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # otherwise JAX allocates all memory of the GPU
     missing = cuda.obstacle()
     if missing:
         sys.exit(f"nothing to measure: {missing}")

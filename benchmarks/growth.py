@@ -1,12 +1,12 @@
-"""How the cost of a training step grows with the width of the network and with the batch, beside the peers: a picture.
+"""The time of a training step against the width of the network and the batch size, for all libraries, as a plot.
 
     python benchmarks/growth.py [--threads 2]
 
 Width: w-w-10 at batch 64, w from 32 to 4096. Batch: 256-256-10, m from 1 to 4096. relu, softmax, cross-entropy, SGD.
 """
 
-import steps  # which reads the options
-from steps import contest, given
+import steps  # reads the options
+from steps import common, given
 
 import jitnet
 
@@ -17,16 +17,16 @@ PEERS = ("jitnet", "NumPy", "PyTorch", "JAX")
 
 def measure(width: int, m: int) -> dict[str, float]:
     everyone = steps.candidates(f"{width}-{width}-10", m, "relu", "cross_entropy", jitnet.SGD(1e-4), compiled=False)
-    return contest.in_turn({who: everyone[who][0] for who in PEERS}, max(3, given.rounds // 3), seconds=0.01)
+    return common.in_turn({who: everyone[who][0] for who in PEERS}, max(3, given.rounds // 3), seconds=0.01)
 
 
 def main() -> None:
     series = {"width": {}, "batch": {}}
     for width in WIDTHS:
-        contest.say(f"width {width}")
+        common.say(f"width {width}")
         series["width"][width] = measure(width, 64)
     for m in BATCHES:
-        contest.say(f"batch {m}")
+        common.say(f"batch {m}")
         series["batch"][m] = measure(256, m)
     rows = []
     for kind, points in series.items():
@@ -37,7 +37,7 @@ def main() -> None:
                 | {f"{who} µs": f"{1e6 * seconds:.4g}" for who, seconds in times.items()}
                 | {"× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})"}
             )
-    contest.publish("growth", given, list(rows[0]), rows)
+    common.publish("growth", given, list(rows[0]), rows)
     draw(series)
 
 

@@ -1,14 +1,14 @@
-"""The three products: the register tile against the peak of this machine, NumPy's BLAS and PyTorch's.
+"""The three products: the register tile compared with the peak of this machine and the BLAS of NumPy and PyTorch.
 
     python benchmarks/products.py [--threads 2] [--only 512x512x512]
 
-The shape m×k×n is read as (m, k)·(k, n). NumPy is measured as it is installed and, where OpenBLAS allows it, at the
-core type that OPENBLAS_CORETYPE names: set that variable and compare two runs.
+A shape m×k×n means (m, k)·(k, n). NumPy is measured as installed. Where OpenBLAS allows it, OPENBLAS_CORETYPE selects
+another kernel: set that variable and compare two runs.
 """
 
-import contest
+import common
 
-given = contest.arguments(__doc__ or "")
+given = common.arguments(__doc__ or "")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -84,9 +84,9 @@ def main():
         name = f"{kind} {'x'.join(map(str, shape))} {dtype}"
         if given.only not in name:
             continue
-        contest.say(name)
-        probe, probe_flop = contest.peak_probe(dtype, given.threads)
-        times = contest.in_turn({"peak": probe, **candidates(dtype, kind, shape)}, given.rounds)
+        common.say(name)
+        probe, probe_flop = common.peak_probe(dtype, given.threads)
+        times = common.in_turn({"peak": probe, **candidates(dtype, kind, shape)}, given.rounds)
         flop = 2 * np.prod(shape)
         peak = probe_flop / times["peak"]
         share = {who: flop / seconds / peak for who, seconds in times.items() if who != "peak"}
@@ -96,7 +96,7 @@ def main():
             "× NumPy": f"{times['NumPy'] / times['jitnet']:.2f}",
             "× PyTorch": f"{times['PyTorch'] / times['jitnet']:.2f}",
         })  # fmt: skip
-    contest.publish("products", given, list(rows[0]), rows)
+    common.publish("products", given, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""One training step, the batch at hand: jitnet against NumPy, PyTorch (eager and compiled) and JAX.
+"""One training step on a batch in memory: jitnet, NumPy, PyTorch (eager and compiled) and JAX.
 
     python benchmarks/steps.py [--threads 2] [--only 64-32-10]
 
-All candidates begin with the same weights and are checked to agree after three steps. Each is written as its
-library does it best: outputs written in place, nothing allocated where that can be helped, arrays donated, whole steps
-compiled. The limit is the arithmetic of the products at the peak of this machine, as measured in the same run.
+All candidates start with the same weights, and must agree after three steps. Each uses its library in the fastest way:
+in-place outputs, few allocations, donated arrays, whole compiled steps. "µs at peak" is the time of the products'
+arithmetic at the peak of this machine, which is measured in the same run.
 """
 
 import itertools
 
-import contest
+import common
 
-given = contest.arguments(__doc__ or "")
+given = common.arguments(__doc__ or "")
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
@@ -221,14 +221,14 @@ def of_jax(X, Y, start, f, loss, lr, adam):
 
 
 def main():
-    probe, probe_flop = contest.peak_probe(np.float32, given.threads)
+    probe, probe_flop = common.peak_probe(np.float32, given.threads)
     rows = []
     for widths, m, f, loss in CASES:
         for name, optimizer in OPTIMIZERS.items():
             row_name = f"{widths}, batch {m}, {f} + {loss}, {name}"
             if given.only not in row_name:
                 continue
-            contest.say(row_name)
+            common.say(row_name)
             everyone = candidates(widths, m, f, loss, optimizer)
             for _ in range(3):
                 for step, _ in everyone.values():
@@ -238,7 +238,7 @@ def main():
                 for ours, theirs in zip(reference, weights(), strict=True):
                     for a, b in zip(ours, theirs, strict=True):
                         np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-4, err_msg=candidate)
-            times = contest.in_turn({"peak": probe, **{k: v[0] for k, v in everyone.items()}}, given.rounds)
+            times = common.in_turn({"peak": probe, **{k: v[0] for k, v in everyone.items()}}, given.rounds)
             sizes = [int(n) for n in widths.split("-")]
             products = [2 * m * a * b for a, b in itertools.pairwise(sizes)]
             flop = 3 * sum(products) - products[0]
@@ -249,11 +249,11 @@ def main():
                 | {f"{candidate} µs": f"{1e6 * seconds:.1f}" for candidate, seconds in times.items()}
                 | {
                     "× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})",
-                    "limit µs": f"{1e6 * limit:.1f}",
-                    "share of limit": f"{limit / times['jitnet']:.2f}",
+                    "µs at peak": f"{1e6 * limit:.1f}",
+                    "fraction of peak": f"{limit / times['jitnet']:.2f}",
                 }
             )
-    contest.publish("steps", given, list(rows[0]), rows)
+    common.publish("steps", given, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

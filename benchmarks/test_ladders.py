@@ -2,9 +2,9 @@
 
     pytest benchmarks/ -k "matmul and 64x784x128"
 
-Checked against NumPy first, then warmed up, then timed. Groups are operation, sizes and dtype; `extra_info` has the
-GFLOP/s of the products. Compare two commits with --benchmark-save and --benchmark-compare. The interpreted rung runs at
-the smallest size only, where it takes milliseconds and not minutes.
+Each rung is checked against NumPy, warmed up, and then timed. Groups are operation, sizes and dtype; `extra_info` has
+the GFLOP/s of the products. Compare two commits with --benchmark-save and --benchmark-compare. The interpreted rung
+runs only at the smallest size, where it takes milliseconds instead of minutes.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def test_rung(benchmark, operation, rung, size):
     kernel(*checked.arguments)
     checked.check()
     arguments = oracle.case(operation, size, "float32").arguments
-    with np.errstate(all="ignore"):  # repeated updates run away, which costs no time
+    with np.errstate(all="ignore"):  # repeated updates diverge, which costs no time
         benchmark(kernel, *arguments)
     if operation in PRODUCTS and benchmark.stats:
         benchmark.extra_info["gflops"] = 2e-9 * np.prod(size) / benchmark.stats.stats.median

@@ -1,9 +1,9 @@
 """Lesson 1. One weight: how can a number learn?
 
-The smallest network there is: one input x, one weight w, one output o = x·w. It is to give y. It starts out wrong,
-and the slope of its error tells it which way to go. Everything that comes later is this, many times over.
+The smallest network has one input x, one weight w and one output o = x·w, which should be y. The first w is wrong, and
+the derivative of the loss shows the direction in which to change it. All later lessons repeat this many times over.
 
-Lines that begin with `# >` are what the lesson prints. Try to work each one out before you run it.
+Lines that begin with `# >` show what the lesson prints. Try to work each one out before you run it.
 """
 
 # %%
@@ -17,7 +17,7 @@ x, y = np.array([[2.0]]), np.array([[3.0]])  # one sample, one number wide
 
 
 def at(w):
-    """Loss and slope, for this weight."""
+    """The loss and its derivative for this weight."""
     net.layers[0].W = [[w]]
     loss, grads = net.gradients(x, y, loss="mse")
     return loss, grads[0].dW[0, 0]
@@ -29,27 +29,27 @@ def at(w):
 # otherwise.
 # > o = 1, error = -2, loss = 4
 w = 0.5
-loss, slope = at(w)
+loss, gradient = at(w)
 o = net.forward(x)[0, 0]
 print(f"o = {o:g}, error = {o - 3:g}, loss = {loss:g}")
 
-# %% The slope
-# Which way must w go? Try: move it by h, see by how much the loss changes, and divide by h. The smaller h is, the
-# closer this comes to the slope of L where we stand, which the chain rule gives without trying: the square gives
-# twice the error, and x·w gives x, so ∂L/∂w = 2·(x·w − y)·x = 2·(−2)·2 = −8.
+# %% The derivative
+# In which direction must w change? Change it by h, measure the change of the loss, and divide by h. The smaller h is,
+# the closer the quotient is to the derivative of L. The chain rule gives it exactly: the square gives twice the error,
+# and x·w gives x, so ∂L/∂w = 2·(x·w − y)·x = 2·(−2)·2 = −8.
 # > h = 1     change / h = -4
 # > h = 0.1   change / h = -7.6
 # > h = 0.01  change / h = -7.96
-# > slope = -8
+# > derivative = -8
 for h in (1, 0.1, 0.01):
     print(f"h = {h:<5g} change / h = {(at(w + h)[0] - loss) / h:.4g}")
-print(f"slope = {slope:g}")
+print(f"derivative = {gradient:g}")
 
-# %% A step against the slope
-# The slope is negative: the loss falls when w grows. So go against the slope, by a small part of it, lr = 0.1, the
-# learning rate: w becomes 0.5 − 0.1·(−8) = 1.3. Then look again, and go again. Each step leaves 1 − 2·lr·x² = 0.2
-# of the error: −2, −0.4, −0.08, ... The steps get shorter by themselves, because the slope does. The goal is w = 1.5,
-# where x·w is 3.
+# %% A gradient step
+# The derivative is negative: the loss falls when w grows. A gradient step subtracts a small part of the derivative from
+# w. That part is the learning rate, lr = 0.1: w becomes 0.5 − 0.1·(−8) = 1.3. Then repeat. Each step leaves
+# 1 − 2·lr·x² = 0.2 of the error: −2, −0.4, −0.08, ... The steps become shorter, because the derivative becomes
+# smaller. The goal is w = 1.5, where x·w is 3.
 # > step 0: w = 0.5     loss = 4
 # > step 1: w = 1.3     loss = 0.16
 # > step 2: w = 1.46    loss = 0.0064
@@ -57,20 +57,20 @@ print(f"slope = {slope:g}")
 # > step 4: w = 1.4984  loss = 1.024e-05
 lr, path = 0.1, [w]
 for step in range(5):
-    loss, slope = at(path[-1])
+    loss, gradient = at(path[-1])
     print(f"step {step}: w = {path[-1]:<7.5g} loss = {loss:.4g}")
-    path.append(path[-1] - lr * slope)
+    path.append(path[-1] - lr * gradient)
 
 # %% The same, by the library
-# `fit` does just this: forward, slope, step. Four times over, it arrives at the same weight.
+# `fit` does the same: forward, derivative, step. After four epochs, the weight is the same.
 # > fit: w = 1.4984
 net.layers[0].W = [[0.5]]
 net.fit(x, y, epochs=4, batch_size=1, optimizer=jitnet.SGD(0.1), loss="mse")
 print(f"fit: w = {net.layers[0].W[0, 0]:.5g}")
 
 # %% The picture
-# The loss of every w is a valley, and the steps walk down into it. The dashed line has the slope −8 of the first step.
-figure = new_figure(6.4, 4.2, "A step goes against the slope; where the slope is less, the step is shorter")
+# The loss as a function of w is a valley, and the steps lead down into it. The dashed line has the slope −8.
+figure = new_figure(6.4, 4.2, "A gradient step leads downhill; where the loss is less steep, the step is shorter")
 axis = figure.subplots()
 weights = np.linspace(0.2, 2.8, 100)
 axis.plot(weights, [at(w)[0] for w in weights], color=BLUE, label="loss (x·w − y)²")
@@ -87,14 +87,14 @@ save(figure, "01_one_weight")
 
 # %% Exercises
 # 1. Which learning rate reaches w = 1.5 in one step?
-# 2. Which one makes w jump from 0.5 to 2.5 and back, for ever? Where does a step with lr = 0.3 lead?
-# 3. What is the slope at w = 2.5, and which way does a step from there go?
+# 2. Which one makes w jump from 0.5 to 2.5 and back, forever? Where does a step with lr = 0.3 lead?
+# 3. What is the derivative at w = 2.5, and in which direction does a step from there lead?
 
 # %% Answers
 if ANSWERS:
-    w, slope = 0.5, at(0.5)[1]
-    print(f"answer 1: 1 − 2·lr·x² = 0, so lr = 0.125: w = {w - 0.125 * slope:g}")
-    there = w - 0.25 * slope
+    w, gradient = 0.5, at(0.5)[1]
+    print(f"answer 1: 1 − 2·lr·x² = 0, so lr = 0.125: w = {w - 0.125 * gradient:g}")
+    there = w - 0.25 * gradient
     print(f"answer 2: 1 − 2·lr·x² = −1, so lr = 0.25: w = {there:g}, then w = {there - 0.25 * at(there)[1]:g}, ...")
-    print(f"          lr = 0.3 leads to w = {w - 0.3 * slope:g}, farther from 1.5 than before")
-    print(f"answer 3: slope = {at(2.5)[1]:g}: the loss rises to the right, so the step goes left")
+    print(f"          lr = 0.3 leads to w = {w - 0.3 * gradient:g}, farther from 1.5 than before")
+    print(f"answer 3: derivative = {at(2.5)[1]:g}: the loss rises to the right, so the step leads to the left")

@@ -1,10 +1,10 @@
 """Lesson 2. A vector, a matrix, and their Jacobians: what does backpropagation save?
 
-A layer takes n inputs x to z outputs xᵀW + b. Each output j has its own share of the loss, ℓ_j. How does every share
-depend on every parameter? That is a great many derivatives: the Jacobian. Learning needs only their sums over the
-outputs, and backpropagation finds the sums without finding the parts.
+A layer maps n inputs x to z outputs xᵀW + b. Each output j has its own share of the loss, ℓ_j. The derivatives of every
+share by every parameter are the Jacobian, a large array. Training needs only their sums over the outputs, and
+backpropagation computes these sums without the Jacobian.
 
-Lines that begin with `# >` are what the lesson prints.
+Lines that begin with `# >` show what the lesson prints.
 """
 
 # %%
@@ -33,9 +33,9 @@ print(f"outputs {outputs}, errors {errors}")
 print(f"shares of the loss {errors**2 / 2}, loss {(errors**2 / 2).sum()}")
 
 # %% The Jacobian by the bias
-# J[i,j] = ∂ℓ_j/∂b_i: row i says what bias i does to each share. The derivative of ½·error² is the error, and bias i
-# moves output i alone, so J has the errors on its diagonal and zeros elsewhere. Added up over the outputs j, along
-# each row, that is db, the gradient of the loss by the bias.
+# J[i,j] = ∂ℓ_j/∂b_i: row i is the effect of bias i on each share. The derivative of ½·error² is the error, and bias i
+# changes output i alone, so J has the errors on its diagonal and zeros elsewhere. The sum over the outputs j, along
+# each row, is db, the gradient of the loss by the bias.
 # > bias Jacobian (2, 2), row by row: [2. 0.] [ 0. -1.]
 # > db = [ 2. -1.]
 J_b = jitnet.calculus.bias_jacobian(x, W, b, y, loss="mse")
@@ -44,8 +44,8 @@ print(f"db = {J_b.sum(axis=1)}")
 
 # %% The Jacobian by the weights
 # There are n·z weights and z outputs, so this is a block of n × z × z numbers: J[k,i,j] = ∂ℓ_j/∂W[k,i]. Weight W[k,i]
-# carries x_k to output i and nowhere else, so the slice of output j has one column that is not zero: x times the
-# error of j. Added up over j, the columns lie side by side: dW.
+# carries x_k to output i and nowhere else, so the slice of output j has one nonzero column: x times the
+# error of j. The sum over j has these columns side by side: dW.
 # > weight Jacobian (3, 2, 2): 12 numbers, 6 of them zero
 # > dW, row by row: [ 2. -1.] [ 4. -2.] [ 6. -3.]
 J_W = jitnet.calculus.weight_jacobian(x, W, b, y, loss="mse")
@@ -53,9 +53,9 @@ print(f"weight Jacobian {J_W.shape}: {J_W.size} numbers, {(J_W == 0).sum()} of t
 print("dW, row by row:", *J_W.sum(axis=2))
 
 # %% Backpropagation
-# What is left after the sum is x_k times delta_i, for each k and i, where delta is what db is here: how the loss
-# depends on each output. A column times a row, an outer product, dW = x·deltaᵀ: that is all that backpropagation
-# computes. The library agrees to the last digit:
+# The sum is x_k times delta_i, for each k and i, where delta, the derivative of the loss by each output, equals db
+# here. This is a column times a row, the outer product dW = x·deltaᵀ, and backpropagation computes nothing else. The
+# library agrees to the last digit:
 # > backpropagation: delta = [ 2. -1.], the same dW: True, the same db: True
 net = jitnet.Network(jitnet.Dense(3, 2), dtype="float64")
 net.layers[0].W, net.layers[0].b = W, b
@@ -63,7 +63,7 @@ _, (grads,) = net.gradients(x.reshape(1, 3), y.reshape(1, 2), loss="mse")
 same = [np.array_equal(grads.dW, J_W.sum(axis=2)), np.array_equal(grads.db, J_b.sum(axis=1))]
 print(f"backpropagation: delta = {grads.delta[0]}, the same dW: {same[0]}, the same db: {same[1]}")
 
-# %% What that saves
+# %% What backpropagation saves
 # The Jacobian has z times as many numbers as dW: with n = z, memory grows like n³ instead of n². Double n, and the
 # Jacobian needs 8 times the memory, dW 4 times. Time follows (less closely while the arrays are so small that the
 # call itself takes longest): at n = 256 the outer product is hundreds of times as fast, or thousands.
@@ -116,7 +116,7 @@ for axis, what, values in zip(below.subplots(1, 2), ("time in µs", "memory in M
 save(figure, "02_jacobians")
 
 # %% Exercises
-# 1. How many numbers has the weight Jacobian of a layer with n = 784 and z = 128, and how many has dW?
+# 1. How many numbers does the weight Jacobian of a layer with n = 784 and z = 128 have, and how many does dW have?
 # 2. After softmax every output depends on every z. How many zeros are left in the Jacobian of x, W, b and y above?
 # 3. Does the sum of its slices still equal what backpropagation computes?
 

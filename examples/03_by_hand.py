@@ -1,10 +1,10 @@
 """Lesson 3. A network by hand: does the library do what the formulas say?
 
-One input, one hidden neuron, one output neuron, a sigmoid in each. Every number of the way forward and back is worked
-out on paper first, and then by jitnet. The parameters are chosen so that all of them come out as short decimal
-fractions that a computer holds exactly: the two must agree to the last digit, and do.
+One input, one hidden neuron, one output neuron, a sigmoid in each. We compute every number of the forward and backward
+pass on paper first, and then with jitnet. The parameters are chosen so that all numbers are short decimal fractions
+that floating point represents exactly: both results must agree to the last digit.
 
-Lines that begin with `# >` are what the lesson prints.
+Lines that begin with `# >` show what the lesson prints.
 """
 
 # %%
@@ -22,17 +22,17 @@ hidden, output = net.layers
 hidden.W, hidden.b, output.W, output.b = [[w1]], [b1], [[w2]], [b2]
 
 # %% Forward, on paper
-# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 bring z to 0 twice. The loss
-# is half the squared error: then its slope is the error itself, without a 2.
+# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 make z 0 twice. The loss
+# is half the squared error: its derivative is then the error itself, without a 2.
 #     z1 = x·w1 + b1 = 2·0.5 − 1 = 0        a1 = σ(0) = 0.5
 #     z2 = a1·w2 + b2 = 0.5·3 − 1.5 = 0     a2 = σ(0) = 0.5
 #     L = ½(a2 − y)² = ½(0.5 − 1)² = 0.125
 a1 = a2 = 0.5
 L = 0.125
 
-# %% Back, on paper
-# delta is ∂L/∂z. The slope of the sigmoid is a(1 − a), here 0.5·0.5 = 0.25 for both neurons. A weight multiplies what
-# comes in, so its slope is that times delta; a bias multiplies 1.
+# %% Backward, on paper
+# delta is ∂L/∂z. The derivative of the sigmoid is a(1 − a), here 0.5·0.5 = 0.25 for both neurons. A weight multiplies
+# an input, so its derivative is that input times delta; a bias multiplies 1.
 #     delta2 = (a2 − y) · a2(1 − a2) = −0.5·0.25 = −0.125            from the loss, through the sigmoid
 #     delta1 = delta2·w2 · a1(1 − a1) = −0.125·3·0.25 = −0.09375     back along w2, through the sigmoid
 #     dw2 = a1·delta2 = −0.0625      db2 = delta2 = −0.125
@@ -42,8 +42,8 @@ dw2, db2, dw1, db1 = -0.0625, -0.125, -0.1875, -0.09375
 on_paper = [L, a1, a2, delta2, delta1, dw2, db2, dw1, db1]
 
 # %% The same by jitnet
-# Each backend computes with other loops: interpreted, compiled, in vector registers, and NumPy's own. All give the
-# nine numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
+# Each backend computes with other loops: interpreted, compiled, vectorized, and NumPy's own. All give the same nine
+# numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
 # > paper    0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375
 # > python   0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
 # > njit     0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
@@ -60,19 +60,21 @@ for backend in ("python", "njit", "fast", "numpy"):
     computed = [float(number) for number in computed]
     print(f"{backend:8}", *computed, "equal:", computed == on_paper)
 
-# %% A third way: trying out
-# The slopes can be had without any chain rule: move one parameter a little, both ways, and see what the loss does.
-# > by trying out: dw2 = -0.0625, db2 = -0.125, dw1 = -0.1875, db1 = -0.09375
+# %% A third way: finite differences
+# The derivatives can be computed without the chain rule: change one parameter a little, up and down, and compare the
+# losses.
+# > finite differences: dw2 = -0.0625, db2 = -0.125, dw1 = -0.1875, db1 = -0.09375
 tried = jitnet.calculus.numerical_gradient(
     lambda theta: net.evaluate([[x]], [[y]], loss="half_squared_error")["loss"], net.theta
 )
 net.grad[:] = tried  # the layers' dW and db are views of this vector
-slopes = {"dw2": output.dW[0, 0], "db2": output.db[0], "dw1": hidden.dW[0, 0], "db1": hidden.db[0]}
-print("by trying out:", ", ".join(f"{name} = {slope:.9g}" for name, slope in slopes.items()))
+derivatives = {"dw2": output.dW[0, 0], "db2": output.db[0], "dw1": hidden.dW[0, 0], "db1": hidden.db[0]}
+print("finite differences:", ", ".join(f"{name} = {derivative:.9g}" for name, derivative in derivatives.items()))
 
 # %% A step
-# With the learning rate 1, every parameter loses its slope. If the loss were a plane, it would fall by the sum of the
-# squared slopes, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.0635, from 0.125 to 0.0615. It is curved, and ends above.
+# With the learning rate 1, a step subtracts from every parameter its derivative. If the loss were linear, it would fall
+# by the sum of the squared derivatives, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.0635, from 0.125 to 0.0615. The loss
+# is curved, so the result is larger.
 # > after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375
 # > loss 0.0705 instead of 0.125
 net.fit([[x]], [[y]], epochs=1, batch_size=1, optimizer=jitnet.SGD(1.0), loss="half_squared_error")
@@ -81,31 +83,31 @@ after = net.evaluate([[x]], [[y]], loss="half_squared_error")["loss"]
 print(f"loss {after:.4f} instead of {L}")
 
 # %% The picture
-# Above the arrows the values, on their way forward; below them the slopes of L by each value, on their way back.
-figure = new_figure(10, 2.8, "Values go forward (above), and the slopes of L by each of them come back (below)")
+# Above the arrows: the values of the forward pass. Below them: the derivatives of L of the backward pass.
+figure = new_figure(10, 2.8, "Values go forward (above), and the derivatives of L by each of them go backward (below)")
 axis = figure.subplots()
 boxes = [("x", "2", ""), ("z1", "0", "delta1 =\n−0.09375"), ("a1", "0.5", "−0.375"), ("z2", "0", "delta2 =\n−0.125"),
          ("a2", "0.5", "−0.5"), ("L", "0.125", "1")]  # fmt: skip
 links = ["· w1 + b1", "σ", "· w2 + b2", "σ", "½(a2 − y)²"]
 back = ["dw1 = −0.1875\ndb1 = −0.09375", "· 0.25", "· w2\ndw2 = −0.0625\ndb2 = −0.125", "· 0.25", "· (a2 − y)"]
 places = np.cumsum([0, 2.2, 1.3, 2.2, 1.3, 1.7])
-for place, (name, value, slope) in zip(places, boxes, strict=True):
+for place, (name, value, derivative) in zip(places, boxes, strict=True):
     axis.text(place, 0, name, ha="center", va="center", bbox={"boxstyle": "circle,pad=0.4", "fc": "white"})
     axis.text(place, 0.3, value, ha="center", color=BLUE)
-    axis.text(place, -0.3, slope, ha="center", va="top", color=ORANGE)
-for start, stop, forward, slope in zip(places[:-1], places[1:], links, back, strict=True):
+    axis.text(place, -0.3, derivative, ha="center", va="top", color=ORANGE)
+for start, stop, forward, derivative in zip(places[:-1], places[1:], links, back, strict=True):
     for height, tail, head, color in ((0.09, start + 0.3, stop - 0.3, BLUE), (-0.09, stop - 0.3, start + 0.3, ORANGE)):
         axis.annotate("", (head, height), (tail, height), arrowprops={"arrowstyle": "->", "color": color})
     axis.text((start + stop) / 2, 0.15, forward, ha="center", fontsize=9, color=BLUE)
-    axis.text((start + stop) / 2, -0.15, slope, ha="center", va="top", fontsize=9, color=ORANGE)
+    axis.text((start + stop) / 2, -0.15, derivative, ha="center", va="top", fontsize=9, color=ORANGE)
 axis.set(xlim=(-0.5, places[-1] + 0.5), ylim=(-0.75, 0.5))
 axis.axis("off")
 save(figure, "03_by_hand")
 
 # %% Exercises
 # 1. With the target y = 0 instead of 1, what are L and delta2?
-# 2. With w2 = 0, which of the four slopes become 0? (b2 = 0, so that z2 stays 0.)
-# 3. Why can w1 not learn anything from a sample with x = 0?
+# 2. With w2 = 0, which of the four derivatives become 0? (b2 = 0, so that z2 stays 0.)
+# 3. Why does w1 learn nothing from a sample with x = 0?
 
 # %% Answers
 if ANSWERS:
@@ -114,7 +116,7 @@ if ANSWERS:
     print(f"answer 1: L = {loss}, delta2 = {grads[1].delta[0, 0]}")
     output.W, output.b = [[0.0]], [0.0]
     _, grads = net.gradients([[x]], [[y]], loss="half_squared_error")
-    print(f"answer 2: dw1 = {abs(grads[0].dW[0, 0])}, db1 = {abs(grads[0].db[0])}: no slope comes back along w2 = 0;")
+    print(f"answer 2: dw1 = {abs(grads[0].dW[0, 0])}, db1 = {abs(grads[0].db[0])}: nothing passes back through w2 = 0;")
     print(f"          dw2 = {grads[1].dW[0, 0]}, db2 = {grads[1].db[0]} stay")
     output.W = [[w2]]
     _, grads = net.gradients([[0.0]], [[y]], loss="half_squared_error")

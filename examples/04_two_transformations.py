@@ -1,10 +1,10 @@
 """Lesson 4. Two transformations: how can S-curves add up to any curve?
 
-The network is s = σ(x·W1 + b1), y = s·W2 + b2: a matrix, a bend, and a second matrix. It learns the sine, and we take
-it apart to see what each hidden unit does for it. Then σ, whose values lie in (0, 1), gives its place to tanh, whose
-values lie in (−1, 1): what changes, and what does not?
+The network is s = σ(x·W1 + b1), y = s·W2 + b2: a matrix, a nonlinear function, and a second matrix. It learns the
+sine, and we look at the contribution of each hidden unit. Then tanh, with values in (−1, 1), replaces σ, with values in
+(0, 1): what changes, and what does not?
 
-Lines that begin with `# >` are what the lesson prints.
+Lines that begin with `# >` show what the lesson prints.
 """
 
 # %%
@@ -16,7 +16,7 @@ from jitnet import Dense, Network
 
 x = np.linspace(-np.pi, np.pi, 64).reshape(64, 1)
 y = np.sin(x)
-adam = jitnet.Adam(0.03)  # a rule for steps against the slope, quicker than the plain one; lesson 7 has more of it
+adam = jitnet.Adam(0.03)  # an optimizer that is faster than plain gradient steps; see lesson 7
 
 
 def learn(hidden, output="identity", units=3, seed=7, optimizer=adam):
@@ -27,18 +27,18 @@ def learn(hidden, output="identity", units=3, seed=7, optimizer=adam):
 
 
 # %% Learning the sine
-# From −π to π the sine falls, rises and falls. A sigmoid has one slope, so three hidden units should do. That makes
-# 3 + 3 numbers for the first layer and 3 + 1 for the second. The error that is left, the root of the loss, is below
-# 0.03, where the sine itself goes up to 1.
+# From −π to π the sine falls, rises and falls. A sigmoid only rises or only falls, so three hidden units should
+# do. They have 3 + 3 parameters in the first layer and 3 + 1 in the second. The remaining error, the root of the loss,
+# is below 0.03; the sine itself goes up to 1.
 # > <Network 1-3-1 (sigmoid, identity), 10 parameters, float64>
 net, loss = learn("sigmoid")
 print(net)
-print(f"error left: {np.sqrt(loss):.3f}")
+print(f"remaining error: {np.sqrt(loss):.3f}")
 
 # %% What the hidden units do
 # Each unit is a ramp from 0 to 1, or from 1 to 0 if its weight is negative: it is steep around one place, where
-# x·W1 + b1 = 0, and flat elsewhere. W2 says how high each ramp is in the sum. None reaches 0 or 1: the range of σ is
-# open. And one unit alone can only rise or only fall; it takes three to do all of it.
+# x·W1 + b1 = 0, and flat elsewhere. W2 is the height of each ramp in the sum. No unit reaches 0 or 1: the range of σ is
+# open. One unit alone can only rise or only fall, so the sine takes three.
 # > all values of the hidden units lie between 0 and 1: True
 first, second = net.layers
 s = jitnet.sigmoid(jitnet.matmul(x, first.W) + first.b)
@@ -51,8 +51,8 @@ for j in range(3):
 print(f"all values of the hidden units lie between 0 and 1: {s.min() > 0 and s.max() < 1}")
 
 # %% σ and tanh are one curve
-# tanh is σ stretched: σ(z) = ½ + ½·tanh(z/2). So a network with tanh can do the same: halve W1, b1 and W2, and let
-# the second bias take the ½ of each unit. What the two can learn is the same. How they learn it is not.
+# tanh is σ stretched: σ(z) = ½ + ½·tanh(z/2). A network with tanh can therefore compute the same function: halve W1, b1
+# and W2, and add the ½ of each unit to the second bias. Both can learn the same functions, but not equally fast.
 # > largest difference to the same network with tanh: below 1e-12: True
 other = Network(Dense(1, 3, "tanh"), Dense(3, 1), dtype="float64")
 other.layers[0].W, other.layers[0].b = first.W / 2, first.b / 2
@@ -60,28 +60,29 @@ other.layers[1].W, other.layers[1].b = second.W / 2, second.b + second.W.sum() /
 difference = np.abs(other.forward(x) - net.forward(x)).max()
 print(f"largest difference to the same network with tanh: below 1e-12: {difference < 1e-12}")
 
-# %% What changes: the way there
-# Near z = 0 the slope of tanh is 1, that of σ only ¼, so less of delta comes back through σ. And the values of σ have
-# the mean ½, not 0, so whatever changes W2 lifts or lowers the whole curve. Eight networks of each kind go 1000 plain
-# steps with one learning rate. Each with tanh gets farther than the one with σ that began with the same numbers.
-# > tanh gets farther than sigmoid with 8 of 8 seeds
+# %% What changes: the speed of training
+# Near z = 0 the derivative of tanh is 1, that of σ only ¼, so less of delta passes back through σ. The values of σ have
+# the mean ½, not 0, so every change of W2 also lifts or lowers the whole curve. Eight networks of each kind train for
+# 1000 plain gradient steps with the same learning rate. Each network with tanh reaches a smaller loss than the network
+# with σ that started with the same weights.
+# > tanh reaches a smaller loss than sigmoid with 8 of 8 seeds
 reached = {
     hidden: [learn(hidden, units=4, seed=seed, optimizer=jitnet.SGD(0.1))[1] for seed in range(8)]
     for hidden in ("sigmoid", "tanh")
 }
 print("loss after 1000 steps:", *(f"{hidden} {np.mean(losses):.4f}" for hidden, losses in reached.items()))
 farther = sum(t < s for s, t in zip(reached["sigmoid"], reached["tanh"], strict=True))
-print(f"tanh gets farther than sigmoid with {farther} of 8 seeds")
+print(f"tanh reaches a smaller loss than sigmoid with {farther} of 8 seeds")
 
-# %% What changes: what an output can be
-# In the last layer the range decides. No σ gives less than 0, so on the negative half of the sine it can at best stay
+# %% What changes: the range of the output
+# In the last layer the range matters. σ is never below 0, so on the negative half of the sine it can at best stay
 # near 0, which leaves the mean of min(y, 0)² as the loss, about ¼. tanh reaches both halves.
-# > the least loss that is possible with values in (0, 1): 0.246
+# > the smallest possible loss with values in (0, 1): 0.246
 # > a sigmoid at the output stays above it: True
 # > a tanh at the output goes below it: True
 least = np.mean(np.minimum(y, 0) ** 2)
 with_sigmoid, with_tanh = learn("tanh", "sigmoid")[1], learn("tanh", "tanh")[1]
-print(f"the least loss that is possible with values in (0, 1): {least:.3f}")
+print(f"the smallest possible loss with values in (0, 1): {least:.3f}")
 print(f"loss with sigmoid at the output: {with_sigmoid:.3f}; with tanh: {with_tanh:.3f}")
 print(f"a sigmoid at the output stays above it: {with_sigmoid > least}")
 print(f"a tanh at the output goes below it: {with_tanh < least}")
@@ -105,9 +106,9 @@ for axis in (left, middle, right):
 save(figure, "04_two_transformations")
 
 # %% Exercises
-# 1. Take the σ away (activation "identity"): what is the best that two matrices, one after the other, can do here?
+# 1. Remove the σ (activation "identity"): what is the best that two matrices, one after the other, can do here?
 # 2. How small is the error with one hidden unit, two, and three?
-# 3. At which z is the slope of σ largest, and how large? And of tanh?
+# 3. At which z is the derivative of σ largest, and how large is it? And of tanh?
 
 # %% Answers
 if ANSWERS:
@@ -118,5 +119,5 @@ if ANSWERS:
     errors = [np.sqrt(min(learn("sigmoid", units=n, seed=seed)[1] for seed in range(8))) for n in (1, 2, 3)]
     print("answer 2: best of eight seeds:", ", ".join(f"{error:.3f}" for error in errors))
     z = np.linspace(-4, 4, 801)
-    slopes = [np.gradient(f(z), z) for f in (jitnet.sigmoid, jitnet.tanh)]
-    print("answer 3:", " and ".join(f"{slope.max():.2f} at z = {abs(z[slope.argmax()]):.0f}" for slope in slopes))
+    derivatives = [np.gradient(f(z), z) for f in (jitnet.sigmoid, jitnet.tanh)]
+    print("answer 3:", " and ".join(f"{d.max():.2f} at z = {abs(z[d.argmax()]):.0f}" for d in derivatives))

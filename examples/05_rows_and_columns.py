@@ -1,10 +1,10 @@
-"""Lesson 5. Rows, columns, batches: which way round is a matrix, and what does a product cost?
+"""Lesson 5. Rows, columns, batches: what is a row, what is a column, and what does a product cost?
 
-Some books write Z = W·X + b, with a sample in each column; jitnet writes Z = X·W + b, with a sample in each row. It is
-one and the same computation. We do it both ways, get shapes wrong on purpose, put many samples into one product, and
-predict how long a product takes.
+Some books write Z = W·X + b, with a sample in each column; jitnet writes Z = X·W + b, with a sample in each row. They
+compute the same. We do it both ways, use wrong shapes on purpose, put many samples into one product, and predict the
+time of a product.
 
-Lines that begin with `# >` are what the lesson prints.
+Lines that begin with `# >` show what the lesson prints.
 """
 
 # %%
@@ -21,7 +21,7 @@ W = np.array([[1.0, 0, 2], [0, 1, -1]])  # 2 inputs, 3 units
 b = np.array([10.0, 20, 30])
 
 # %% Rows
-# Each row of X meets each column of W: Z[i,j] = Σ_k X[i,k]·W[k,j] + b[j]. Sample 0 is (1, 2). Unit 0 takes
+# Each row of X is multiplied by each column of W: Z[i,j] = Σ_k X[i,k]·W[k,j] + b[j]. Sample 0 is (1, 2). Unit 0 takes
 # 1·1 + 2·0 and adds 10, unit 1 takes 1·0 + 2·1 and adds 20, unit 2 takes 1·2 + 2·(−1) and adds 30.
 # > X (4, 2) times W (2, 3) gives Z (4, 3)
 # > sample 0: [11. 22. 30.]
@@ -32,8 +32,8 @@ print(f"sample 0: {Z[0]}")
 print(f"sample 3: {Z[3]}")
 
 # %% Columns
-# Turn every matrix over, and the product turns over with it and changes its order: (X·W)ᵀ = Wᵀ·Xᵀ. What such a book
-# calls X is our Xᵀ, and its W is our Wᵀ. Its b is a column, to be added to each column.
+# The transpose of a product is the product of the transposes in reverse order: (X·W)ᵀ = Wᵀ·Xᵀ. What such a book calls
+# X is our Xᵀ, and its W is our Wᵀ. Its b is a column, which is added to each column.
 # > W (3, 2) times X (2, 4) gives Z (3, 4)
 # > sample 0: [11. 22. 30.]
 # > the same numbers: True
@@ -43,11 +43,11 @@ print(f"sample 0: {columns[:, 0]}")
 print(f"the same numbers: {np.array_equal(columns.T, Z)}")
 
 # %% Shapes that do not fit
-# The two inner numbers must be equal, because that is what the sum runs over: (4, 2) times (2, 3) fits, and (2, 3)
-# times (4, 2) does not. An error names both shapes; find the two numbers that should be equal, and you see what has
-# to be turned over. A single sample is a matrix too, of one row.
+# The two inner numbers must be equal, because the sum runs over them: (4, 2) times (2, 3) fits, and (2, 3) times (4, 2)
+# does not. An error names both shapes; the two numbers that should be equal show which matrix to transpose. A single
+# sample is a matrix with one row.
 # > A has shape (2, 3) and B (4, 2), but A·B needs (m, n) and (n, p): columns of A = rows of B
-# > X has shape (2,), but the first layer takes in (m, 2): one sample a row; for one sample write X.reshape(1, 2)
+# > X has shape (2,), but the first layer needs (m, 2): one sample per row; for one sample write X.reshape(1, 2)
 net = jitnet.Network(jitnet.Dense(2, 3), seed=0)
 for attempt in (lambda: jitnet.matmul(W, X), lambda: net.forward([1, 2])):
     try:
@@ -56,9 +56,9 @@ for attempt in (lambda: jitnet.matmul(W, X), lambda: net.forward([1, 2])):
         print(error)
 
 # %% Batches
-# The rows of a batch know nothing of each other: each comes out as it does alone, to the last bit. But together they
-# are cheaper, because a weight that has been fetched from memory serves several of them: 64 samples at once take less
-# time each than one alone.
+# The rows of a batch are independent: each result is the same as for a batch of one row, to the last bit. Together
+# they are cheaper, because a weight that is loaded from memory is used for several of them: 64 samples at once take
+# less time each than one alone.
 # > row by row the same bits as in a batch: True
 rng = np.random.default_rng(0)
 
@@ -81,9 +81,9 @@ print("µs for each sample:", *(f"{time:.3g}" for time in per_sample))
 
 # %% What a product costs
 # Z has m·p numbers, and each is a sum of n terms: m·n·p multiplications and as many additions, 2·m·n·p FLOP, floating
-# point operations. So the time should double with m, with n and with p, and be 8 times as long if all three double. We
-# measure 64 × 64 × 64 and predict the others from it. (The best of several turns counts: other programs use this
-# machine too.) Expect to be right within a factor of 2: memory is not equally near for all sizes.
+# point operations. The time should double with m, with n and with p, and be 8 times as long if all three double. We
+# measure 64 × 64 × 64 and predict the others from it. (The best of several repetitions counts: other programs use this
+# machine too.) Expect to be right within a factor of 2: larger matrices are in slower memory.
 # > 512 x 512 x 512: 268435456 FLOP, 512 times those of 64 x 64 x 64
 shapes = [(64, 64, 64), (256, 64, 64), (64, 512, 64), (64, 64, 1024), (256, 256, 256), (100, 784, 128), (512, 512, 512)]
 calls = {}
@@ -116,9 +116,9 @@ axis.legend(title="m × n × p", fontsize=9)
 save(figure, "05_rows_and_columns")
 
 # %% Exercises
-# 1. A layer takes 784 inputs to 128 units, in a batch of 64. Which shapes have X, W and Z, and how many FLOP is X·W?
-# 2. W is square, and by mistake you multiply by Wᵀ. Who tells you?
-# 3. With samples in columns, somebody adds b without making it a column. When is that an error, and when is it worse?
+# 1. A layer has 784 inputs and 128 units, a batch 64 samples. What are the shapes of X, W and Z, and the FLOP of X·W?
+# 2. W is square, and by mistake you multiply by Wᵀ. Is there an error message?
+# 3. With samples in columns, you add b without making it a column. When is that an error, and when is it worse?
 
 # %% Answers
 if ANSWERS:
@@ -126,7 +126,7 @@ if ANSWERS:
     Z = net.forward(random_matrix(64, 784))
     print(f"answer 1: X (64, 784), W {net.layers[0].W.shape}, Z {Z.shape}: {2 * 64 * 784 * 128} FLOP")
     square = np.array([[0.0, 1], [2, 3]])
-    print(f"answer 2: nobody; the shapes fit. Only the numbers differ: {jitnet.matmul(X, square)[0]}", end=" ")
+    print(f"answer 2: no; the shapes fit. Only the numbers differ: {jitnet.matmul(X, square)[0]}", end=" ")
     print(f"is not {jitnet.matmul(X, square.T)[0]}")
     try:
         columns + b

@@ -1,10 +1,10 @@
-"""Lesson 6. Depth: what becomes of a slope on its way back through many layers?
+"""Lesson 6. Depth: what happens to a gradient on its way back through many layers?
 
-The chain rule makes a product of matrices out of a chain of layers. We write it down once in full, see why it pays to
-begin at the end, and then follow delta through twenty layers: it fades, holds or grows, by a factor for each layer
-that can be predicted from the activation and from how the weights begin.
+The chain rule turns a chain of layers into a product of matrices. We write it down once in full, see why it is cheaper
+to start at the end, and then follow delta through twenty layers: it shrinks, stays or grows by a factor per layer that
+can be predicted from the activation and the initialization of the weights.
 
-Lines that begin with `# >` are what the lesson prints.
+Lines that begin with `# >` show what the lesson prints.
 """
 
 # %%
@@ -17,11 +17,11 @@ from jitnet import Dense, Network, matmul
 rng = np.random.default_rng(0)
 
 # %% The chain rule is a product of matrices
-# In one layer, a = f(x·W + b). Input k changes z_j by W[k,j], and z_j changes a_j by f'(z_j): as a matrix, that is W·D,
-# with the slopes f' on the diagonal of D. Through three layers: W1·D1·W2·D2·W3·D3. Trying out, by moving each input
-# a little, says the same.
+# In one layer, a = f(x·W + b). Input k changes z_j by W[k,j], and z_j changes a_j by f'(z_j): as a matrix, this is W·D,
+# with the derivatives f' on the diagonal of D. Through three layers: W1·D1·W2·D2·W3·D3. Finite differences, which
+# change each input a little, give the same.
 # > 3 inputs, 2 outputs: a Jacobian (3, 2)
-# > the product agrees with trying out: True
+# > the product agrees with finite differences: True
 net = Network(Dense(3, 4, "tanh"), Dense(4, 5, "tanh"), Dense(5, 2, "tanh"), seed=0, dtype="float64")
 x, y = rng.standard_normal((1, 3)), np.array([[1.0, 0.0]])
 activations, jacobian = [x], np.eye(3)
@@ -31,12 +31,12 @@ for layer in net.layers:
 print(f"3 inputs, 2 outputs: a Jacobian {jacobian.shape}")
 outputs = [lambda x: net.forward(x)[0, 0], lambda x: net.forward(x)[0, 1]]
 tried = [jitnet.calculus.numerical_gradient(output, x)[0] for output in outputs]
-print(f"the product agrees with trying out: {np.allclose(jacobian.T, tried, rtol=0, atol=1e-10)}")
+print(f"the product agrees with finite differences: {np.allclose(jacobian.T, tried, rtol=0, atol=1e-10)}")
 
-# %% Begin at the end
+# %% Start at the end
 # The loss is one number, so its derivative by the last activations is one row, a − y. Multiply that row by D3, W3ᵀ, D2,
-# W2ᵀ, ... and it stays one row all the way: delta. A row times a matrix is n² multiplications. Begin at the input, and
-# it is a matrix times a matrix, n³, for each layer. Backpropagation is the chain rule, multiplied from the right end.
+# W2ᵀ, ... and it stays one row: delta. A row times a matrix takes n² multiplications. From the input on, each layer
+# would be a matrix times a matrix, n³. Backpropagation is the chain rule, multiplied from the cheap end.
 # > delta of the library is this row, layer by layer: True True True
 # > 20 layers of 100: 19000000 multiplications from the input, 190000 from the loss
 _, grads = net.gradients(x, y, loss="half_squared_error")
@@ -49,13 +49,13 @@ print("delta of the library is this row, layer by layer:", *agrees)
 print(f"20 layers of 100: {19 * 100**3} multiplications from the input, {19 * 100**2} from the loss")
 
 # %% One factor for each layer
-# Each layer multiplies the size of delta by about √(n · variance of W · mean of f'²). How weights begin, their init,
-# sets n · variance: 1 with glorot, for layers of equal width, and 2 with he. And f'² is
-#     at most 1/16 for sigmoid, whose slope is at most ¼         glorot: a factor below √(1·1/16) = 0.25
+# Each layer multiplies the size of delta by about √(n · variance of W · mean of f'²). The initialization sets
+# n · variance: 1 with glorot, for layers of equal width, and 2 with he. And f'² is
+#     at most 1/16 for sigmoid, whose derivative is at most ¼    glorot: a factor below √(1·1/16) = 0.25
 #     nearly 1 for tanh, while its input is small                glorot: a factor a little below 1
 #     1 for one half of the numbers with relu, 0 for the other   glorot: √(1·½) = 0.71; he: √(2·½) = 1
-# Nineteen layers from the last to the first turn 0.25 into 0.25¹⁹ = 4·10⁻¹²: the first layers of a deep network of
-# sigmoids are told next to nothing. That is what a vanishing gradient is.
+# From the last layer to the first, nineteen factors of 0.25 make 0.25¹⁹ = 4·10⁻¹²: almost nothing reaches the first
+# layers of a deep network of sigmoids. This is the vanishing gradient.
 # > sigmoid, glorot: 0.23 for each layer, 1e-12 after nineteen
 # > tanh, glorot: 0.92 for each layer, 0.2 after nineteen
 # > relu, glorot: 0.71 for each layer, 0.001 after nineteen
@@ -70,9 +70,9 @@ for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "glorot"), (
     left = size[0] / size[-1]
     print(f"{f}, {init}: {left ** (1 / 19):.2f} for each layer, {left:.1g} after nineteen")
 
-# %% And what it does to learning
-# Twelve layers learn to read digits, 20 times through all of them. With sigmoid the network does no better than
-# guessing, one digit in ten. With tanh, and with relu and he, it reads more than 8 of 10.
+# %% The effect on training
+# Networks of twelve layers learn to classify digits in 20 epochs. With sigmoid the network is no better than guessing,
+# one digit in ten. With tanh, and with relu and he, more than 8 of 10 are right.
 train, test = jitnet.data.split(*jitnet.data.digits(), test=0.2, seed=0)
 for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "he")):
     widths = [64] + [32] * 11
@@ -82,7 +82,7 @@ for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "he")):
     print(f"12 layers, {f}, {init}: {net.evaluate(*test)['accuracy']:.0%} of the digits right")
 
 # %% The picture
-figure = new_figure(7, 4.4, "On its way back, delta changes by about the same factor in every layer")
+figure = new_figure(7, 4.4, "In the backward pass, delta changes by about the same factor in every layer")
 axis = figure.subplots()
 for (name, size), color, marker in zip(sizes.items(), (BLUE, GREEN, ORANGE, PURPLE), "osv^", strict=True):
     axis.semilogy(range(1, 21), size, color=color, marker=marker, label=name)

@@ -1,10 +1,10 @@
-"""Lesson 7. Training for real: how well does a network read, and how does it get there?
+"""Lesson 7. Training for real: how well does a network read digits, and how does training improve it?
 
-A network learns handwritten digits of 8 × 8 pixels, once with each of three rules for a step. Then we look closely at
-what it gets wrong. At last a smaller network learns to tell the three arms of a spiral apart, and we watch the borders
-between them form.
+A network learns to classify handwritten digits of 8 × 8 pixels, once with each of three optimizers. Then we look at its
+mistakes. At the end, a smaller network learns to separate the three arms of a spiral, and we watch the decision
+boundaries form.
 
-Lines that begin with `# >` are what the lesson prints.
+Lines that begin with `# >` show what the lesson prints.
 """
 
 # %%
@@ -14,24 +14,24 @@ from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save
 import jitnet
 from jitnet import Dense, Network
 
-X, y = jitnet.data.digits()  # one digit a row: 64 pixels from 0 (paper) to 1 (ink); and which digit it is
+X, y = jitnet.data.digits()  # one digit per row: 64 pixels from 0 (paper) to 1 (ink), and the label
 train, test = jitnet.data.split(X, y, test=0.2, seed=0)
 
 # %% Before training
-# Of the 1797 digits, a fifth is put aside: the network is judged by what it has never seen. Softmax turns ten outputs
-# into ten probabilities, and the loss is −log of the one it gives to the right digit: cross-entropy. Who knows nothing
-# gives 1/10 to each, which is a loss of −log(1/10) = 2.303.
-# > 1438 digits to learn from, 359 to judge by
-# > knowing nothing: loss 2.303
-print(f"{len(train[0])} digits to learn from, {len(test[0])} to judge by")
+# Of the 1797 digits, a fifth are test samples, which the network never sees during training. Softmax turns ten outputs
+# into ten probabilities, and the loss is the negative log-likelihood of the right digit: cross-entropy. An untrained
+# network that gives 1/10 to each digit has a loss of −log(1/10) = 2.303.
+# > 1438 training samples, 359 test samples
+# > equal probabilities: loss 2.303
+print(f"{len(train[0])} training samples, {len(test[0])} test samples")
 ignorant = Network(Dense(64, 10, "softmax", init="zeros"))
-print(f"knowing nothing: loss {ignorant.evaluate(*test)['loss']:.3f}")
+print(f"equal probabilities: loss {ignorant.evaluate(*test)['loss']:.3f}")
 
-# %% Three rules for a step
-# SGD goes against the slope of each batch. Momentum keeps nine tenths of its last step and adds the new one: where
-# the slopes agree, that adds up to ten times the step. Adam divides the step of each parameter by the usual size of its
-# slope, so that all of them move at a like pace. An epoch is once through the data. After five of them, momentum and
-# Adam are ahead of SGD here. That is no law: exercise 1 shows how much depends on the learning rate.
+# %% Three optimizers
+# SGD makes one gradient step per batch. Momentum adds the new gradient to nine tenths of its last step: where the
+# gradients agree, the step becomes ten times as long. Adam divides the step of each parameter by the usual size of its
+# gradient, so that all parameters change at a similar rate. An epoch is one pass through the data. After five epochs,
+# momentum and Adam are ahead of SGD here. This is not always so: exercise 1 shows the effect of the learning rate.
 rules = {"SGD(0.1)": jitnet.SGD(0.1), "Momentum(0.1)": jitnet.Momentum(0.1), "Adam(0.003)": jitnet.Adam(0.003)}
 
 
@@ -47,8 +47,8 @@ for name, optimizer in rules.items():
     print(f"loss with {name}: {after[0]:.3f} after 1 epoch, {after[4]:.3f} after 5, {after[19]:.4f} after 20")
 
 # %% What it gets wrong
-# More than 9 of 10 digits are read right. The confusions say which digit was taken for which: row by row the digit that
-# it is, column by column the one that was read. What is right stands on the diagonal.
+# More than 9 of 10 digits are classified correctly. The confusion matrix shows the mistakes: its rows are the true
+# digits, its columns the predicted ones. Correct predictions are on the diagonal.
 net = nets["Momentum(0.1)"]
 probabilities, read = net.forward(test[0]), net.predict(test[0])
 confusions = np.zeros((10, 10), int)
@@ -56,15 +56,15 @@ np.add.at(confusions, (test[1], read), 1)
 print(f"right: {np.trace(confusions)} of {confusions.sum()}, accuracy {net.evaluate(*test)['accuracy']:.3f}")
 
 # %% The worst mistakes
-# Worst is what costs the most: a wrong answer given with confidence, so that little is left for the right one.
+# The worst mistakes have the largest loss: a wrong answer with high confidence leaves little for the right one.
 given = probabilities[np.arange(len(read)), test[1]]
 worst = np.argsort(given)[:6]
 for i in worst[:3]:
     print(f"a {test[1][i]} read as {read[i]}: gave the right answer {given[i]:.4f}, loss {-np.log(given[i]):.2f}")
 
-# %% A spiral, and the borders between its arms
-# Two coordinates, three arms: no straight line parts them. With 32 hidden units of tanh, the first borders are nearly
-# straight, and less than three quarters of the points are right; in the end all but a few are.
+# %% A spiral, and its decision boundaries
+# Two coordinates, three arms: no straight line separates them. With 32 hidden tanh units, the first boundaries are
+# nearly straight, and less than three quarters of the points are right; in the end almost all are.
 rng = np.random.default_rng(0)
 t, arm = rng.uniform(0.1, 1, 300), np.arange(300) % 3
 angle = 5 * t + 2 * np.pi / 3 * arm + rng.normal(0, 0.1, 300)
@@ -108,7 +108,7 @@ for axis, i in zip(right.subplots(2, 3).flat, worst, strict=True):
     axis.set(xticks=[], yticks=[])
 save(figure, "07_digits")
 
-figure = new_figure(12, 3, "The borders between three arms of a spiral, as they form")
+figure = new_figure(12, 3, "The decision boundaries between three arms of a spiral, as they form")
 side = np.linspace(-1.1, 1.1, 200)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 for axis, (epoch, theta) in zip(figure.subplots(1, 5), kept.items(), strict=True):
@@ -124,8 +124,8 @@ save(figure, "07_spiral")
 
 # %% Exercises
 # 1. Give SGD a learning rate of 0.5. Is it still behind Adam(0.003)?
-# 2. How many numbers does each rule remember from step to step, for each parameter?
-# 3. How many of the digits does the best straight classifier read, a network with no hidden layer?
+# 2. How many numbers does each optimizer keep from step to step, for each parameter?
+# 3. How many digits does the best linear classifier, a network without a hidden layer, get right?
 
 # %% Answers
 if ANSWERS:

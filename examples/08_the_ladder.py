@@ -1,10 +1,10 @@
 """Lesson 8. Climbing the ladder: why is one loop ten thousand times as fast as another?
 
-The product Z = X·W, computed by five loops of jitnet/kernels/matmul.py. Each has one idea more than the one before.
-All do the same multiplications, so what an idea is worth can be predicted from three numbers of your machine: how fast
-its clock ticks, how fast its nearest cache gives, and how much it can multiply at most. Then we measure.
+The product Z = X·W, computed by five loops of jitnet/kernels/matmul.py. Each adds one idea to the one before. All do
+the same multiplications, so the effect of an idea can be predicted from three numbers of your machine: the clock, the
+bandwidth of the L1 cache, and the peak of multiply-adds. Then we measure.
 
-Lines that begin with `# >` are what the lesson prints; the times are those of your machine, on one thread.
+Lines that begin with `# >` show what the lesson prints; the times are those of your machine, on one thread.
 """
 
 # %%
@@ -13,8 +13,8 @@ from _course import ANSWERS, BLUE, ORANGE, new_figure, save, say
 import jitnet
 from jitnet.lab import ladder, machine
 
-# %% The limits of this machine
-# Measured once, by loops that do nothing else, and kept for the next time (`jitnet machine` shows all of them).
+# %% The peaks of this machine
+# They are measured once, by loops that do nothing else, and saved (`jitnet machine` shows all of them).
 limits = machine.limits()
 clock = limits["clock"] or 3e9  # it can be measured on some processors only; 3 GHz is a fair guess for the others
 cache = limits["bandwidth"]["L1"]["1"]["copy"]
@@ -25,15 +25,15 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 # A multiply-add is two floating point operations, 2 FLOP; so each prediction is 2 over the time of a multiply-add.
 #
 # python     The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
-# njit       The same loop, compiled. No interpreter, but each addition waits for the one before, since all go into
-#            the same sum: 3 or 4 ticks of the clock, as processors go. We say 4.
-# reordered  k outside, j inside. The additions go into different sums and need not wait; and as the numbers are
-#            neighbours in memory, a vector instruction takes 4, 8 or 16 of them at once. Now the way to memory counts:
-#            z[j] read, w[j] read, z[j] written, 12 bytes.
+# njit       The same loop, compiled. No interpreter, but each addition waits for the one before, because all go into
+#            the same sum: 3 or 4 clock cycles on today's processors. We take 4.
+# reordered  k outside, j inside. The additions go into different sums and need not wait; and the numbers are adjacent
+#            in memory, so a vector instruction processes 4, 8 or 16 at once. Now the memory accesses limit the speed:
+#            z[j] is read, w[j] is read, z[j] is written, 12 bytes.
 # blocked    Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
-#            multiply-adds: 3 bytes for each. The cache could give for more than the peak; so the peak is the limit.
-# tile       The sums stay in registers, inside the processor, until they are complete. Hardly anything is left but
-#            multiply-adds: the peak again, and this time without the traffic that keeps a loop below it.
+#            multiply-adds: 3 bytes for each. The cache is fast enough for more than the peak, so the peak is the limit.
+# tile       The sums stay in registers until they are complete. Almost nothing remains but multiply-adds: the peak
+#            again, and this time without the memory accesses that keep a loop below it.
 predicted = {
     "python": 2 / 200e-9,
     "njit": 2 / (4 / clock),
@@ -43,9 +43,9 @@ predicted = {
 }
 
 # %% Measured
-# `measure` first checks that a loop is right, against float64, and only then times it, in turn with the others. (It
-# takes some ten seconds, and a few more the first time.) The first two gains are tens and hundreds; the last is a small
-# one. A prediction within a factor of 2 is a good one: it means that we have seen what limits the loop.
+# `measure` first compares a loop with float64, and then times it, alternating with the others. (This takes about ten
+# seconds, and a few more the first time.) The first two gains are factors of tens and hundreds; the last gain is small.
+# A prediction within a factor of 2 is good: it means that we know what limits the loop.
 # > all five are right: True
 result = ladder.measure("matmul", 240, threads=1)
 rungs = {rung["name"]: rung for rung in result["rungs"] if rung["name"] in predicted}
@@ -83,8 +83,8 @@ save(figure, "08_the_ladder")
 # %% Exercises
 # 1. Read four_rows in jitnet/kernels/matmul.py. How many multiply-adds are in its inner loop, for how many numbers that
 #    are read and written?
-# 2. X, W and Z have 240² numbers each. How often is each number of W used? So how many bytes must one read for each
-#    multiply-add, at the very least, if everything is read from memory once?
+# 2. X, W and Z have 240² numbers each. How often is each number of W used? How many bytes per multiply-add must be read
+#    at least, if everything is read from memory once?
 # 3. Why do the additions of njit not fill vectors, four or sixteen at a time? The compiler may not reorder a sum. Show
 #    with three numbers of float32 that the order matters.
 

@@ -1,10 +1,10 @@
-"""Lesson 9. Why did it not vectorise? Six small loops, six reasons, and a fix of one line for each.
+"""Lesson 9. Why did it not vectorize? Six small loops, six reasons, and a one-line fix for each.
 
-A vector unit does the same to many numbers in one instruction: 4, 8 or 16 of float32. The compiler uses it whenever it
-can prove that the result stays the same, bit for bit. Where it cannot, it says why, and takes one number at a time.
-The loops are in _loops.py, each above the one that is fixed: have it open beside this lesson.
+A vector unit applies one instruction to many numbers: 4, 8 or 16 of float32. The compiler uses it whenever it can prove
+that the result stays the same, bit for bit. Otherwise it reports the reason, and processes one number at a time. The
+loops are in _loops.py, each above its fixed version: keep that file open next to this lesson.
 
-Lines that begin with `# >` are what the lesson prints; words and times are those of your compiler and machine.
+Lines that begin with `# >` show what the lesson prints; words and times are those of your compiler and machine.
 """
 
 # %%
@@ -21,21 +21,21 @@ from jitnet.lab.timing import in_turn
 
 # %% Six reasons
 # total     A sum has an order. Sixteen sums side by side, added up at the end, round differently from one.
-#           Cure: allow another order, fastmath={"reassoc", ...}.
-# roots     An exception ends the loop at its first bad number, and no later number may be touched then.
-#           Cure: choose a value instead, a if c else b, and look for NaN afterwards.
-# inverse   An exception that nobody wrote: Python raises one where it divides by 0, so a plain njit does, too.
-#           Cure: error_model="numpy", in which 1/0 is infinity.
-# growth    A call of math.exp takes one number at a time.
-#           Cure: a function made of +, −, × and ÷ only, such as the polynomial of jitnet/kernels/exponential.py.
+#           Fix: allow another order, fastmath={"reassoc", ...}.
+# roots     An exception ends the loop at its first bad number, and no later number may be written.
+#           Fix: select a value instead, a if c else b, and test for NaN afterwards.
+# inverse   An implicit exception: Python raises one for a division by 0, so a plain njit does, too.
+#           Fix: error_model="numpy", in which 1/0 is infinity.
+# growth    A call of math.exp computes one number at a time.
+#           Fix: a function made of +, −, × and ÷ only, such as the polynomial of jitnet/kernels/exponential.py.
 # doubled   x[i // 2]: the index is calculated. It could be negative, and then Python counts from the end.
-#           Cure: let the loop's own variable be the index: y[2i] = y[2i+1] = x[i].
-# smooth    A chain: each turn reads what the turn before has written. That is the one reason that may be final.
-#           Cure, if the old neighbour was meant: read from x, and write to y. It gives other numbers, the right ones.
+#           Fix: use the loop variable itself as the index: y[2i] = y[2i+1] = x[i].
+# smooth    A chain: each iteration reads what the iteration before has written. Only this reason can be final.
+#           Fix, if the old neighbor was meant: read from x, and write to y. The results differ, and are then right.
 names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
 
 # %% What the compiler says
-# `explain` compiles a function, listens to the compiler and reads the machine code. (On the command line:
+# `explain` compiles a function, and reads the compiler's remarks and the machine code. (On the command line:
 # jitnet explain examples/_loops.py:total --types "float32[::1], float32[::1]" shows source and instructions.)
 # > whole vectors before: 0 of 6
 # > whole vectors after: 6 of 6
@@ -53,9 +53,9 @@ try:
 except jitnet.Error as error:  # explain reads the instructions of x86-64 only; the rest of the lesson runs anywhere
     print(error)
 
-# %% What it is worth
-# 4096 numbers lie in the nearest cache, so it is the arithmetic that counts. Each fix makes a loop several times as
-# fast, and five of them change no result beyond rounding.
+# %% The gain
+# 4096 numbers fit into the L1 cache, so arithmetic limits the speed. Each fix makes a loop several times as fast, and
+# five of them change no result beyond rounding.
 # > the same numbers within rounding: total roots inverse growth doubled
 x = np.random.default_rng(0).uniform(0.5, 1.5, 4096).astype(np.float32)
 results = {name: np.zeros_like(x) for name in both}
@@ -64,7 +64,7 @@ with watched() as watch:
 time = {name: timing[name].best * 1e9 / x.size for name in both}
 for name in names:
     before, after = time[name], time[name + "_fixed"]
-    print(f"{name}: {before:.3g} ns a number, fixed {after:.3g}: {before / after:.1f} times as fast")
+    print(f"{name}: {before:.3g} ns per number, fixed {after:.3g}: {before / after:.1f} times as fast")
 same = [name for name in names if np.allclose(results[name], results[name + "_fixed"], rtol=1e-5)]
 print("the same numbers within rounding:", *same)
 
@@ -87,9 +87,9 @@ figure.legend(loc="outside lower center", ncols=2)
 save(figure, "09_why_not_vectors")
 
 # %% Exercises
-# 1. total and total_fixed add up the same numbers in two orders. Which sum is nearer to that of float64?
+# 1. total and total_fixed add the same numbers in two orders. Which sum is closer to that of float64?
 # 2. For which x do smooth and smooth_fixed agree?
-# 3. roots_fixed raises nothing. Which line, after the call, finds out whether x held a negative number?
+# 3. roots_fixed raises nothing. Which line, after the call, tests whether x had a negative number?
 
 # %% Answers
 if ANSWERS:

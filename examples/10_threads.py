@@ -1,9 +1,9 @@
 """Lesson 10. Threads: when are two cores twice as fast, and when are they wrong?
 
-`prange` gives the rounds of a loop to several threads. We see what gains by that and what does not, watch threads lose
-numbers because they write to one place, and find out how jitnet gives the same bits at any number of threads.
+`prange` distributes the iterations of a loop over threads. We see which loops gain and which do not, watch threads lose
+counts because they write to the same element, and see how jitnet gives the same bits with any number of threads.
 
-Lines that begin with `# >` are what the lesson prints; the times are those of your machine.
+Lines that begin with `# >` show what the lesson prints; the times are those of your machine.
 """
 
 # %%
@@ -25,11 +25,11 @@ print(f"threads: {most}" + (", so nothing below can be gained or lost" if most =
 # %% What scales
 # Rows of Z = X·W do not depend on one another, so each thread takes some. Starting a parallel loop and waiting for the
 # slowest thread takes microseconds. A product that takes longer than that gains nearly as many times as there are
-# cores. One that is over in a microsecond loses: threads make it slower. jitnet's best rung asks first whether there
-# is enough work. And a loop that only reads and writes memory, such as relu for large matrices, gains as much as memory
-# can give to several cores at once, which is less than the number of cores if there are many. All this holds while the
-# cores are free: if other programs keep them busy, the threads wait for one another, and every gain can turn into a
-# loss. Then close what you can, and run this cell again.
+# cores. One that takes a microsecond loses: threads make it slower. jitnet's best rung first tests whether there is
+# enough work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the
+# memory bandwidth, which is less than the number of cores if there are many. All this holds while the cores are idle:
+# if other programs keep them busy, the threads wait for one another, and every gain can turn into a loss. In that case
+# close other programs, and run this cell again.
 
 
 def matrix(rows, columns):
@@ -64,10 +64,10 @@ conclusion = f"{most} threads instead of one" + ("" if watch.reasons else f": {m
 print(conclusion)
 
 # %% A race
-# How often does each digit occur among forty million? Every round adds 1 to one of ten counters, and to add is to read,
-# to increase and to write back. If two threads read the same old value, one of the two additions is lost, and nobody
-# is told: no error, no warning, only a count that is too small, and another one each time. Now and then it may even be
-# right, and that is the worst of it. One thread always counts right; several try five times.
+# How often does each digit occur among forty million? Every iteration adds 1 to one of ten counters: it reads,
+# increments and writes back. If two threads read the same old value, one of the two additions is lost without an error
+# or a warning. The count is too small, and differs from run to run. Sometimes it is even right, which makes such a bug
+# hard to find. One thread always counts correctly; several threads try five times.
 # > 1 thread counts 40000000 of 40000000
 
 
@@ -89,8 +89,8 @@ with threads(1):
 print("several threads count", *(counted(count, digits, 10) for _ in range(5)))
 
 # %% The fix
-# Every round of the parallel loop gets counters of its own, and somebody adds them up afterwards. It is the rule for
-# all kernels of jitnet: a parallel loop runs over the elements of the output, each written by one thread only.
+# Every iteration of the parallel loop has counters of its own, and a serial loop adds them up afterwards. All kernels
+# of jitnet follow this rule: a parallel loop runs over the elements of the output, and one thread writes each of them.
 # > counters of their own: 40000000 of 40000000
 
 
@@ -105,9 +105,9 @@ def count_by_parts(digits, counters):
 print(f"counters of their own: {counted(count_by_parts, digits, (100, 10))} of {digits.size}")
 
 # %% The same bits
-# A sum of floating point numbers depends on its order. Who gives each thread a piece of the sum, and adds the pieces
-# up, gets other digits with another number of threads. In jitnet each sum has one order, whoever adds it up, and
-# training gives the same bits.
+# A sum of floating point numbers depends on its order. If each thread adds a part of the sum, the digits change with
+# the number of threads. In jitnet each sum has one order, whichever thread computes it, and training gives the same
+# bits.
 # > a sum in one piece equals the sum of its halves: False
 # > trained with 1 thread and with several: the same bits: True
 values = matrix(2, 500_000)
@@ -127,7 +127,7 @@ bars = axis.barh(list(gain), list(gain.values()), color=BLUE)
 axis.bar_label(
     bars, [f"{factor:.2f}" for factor in gain.values()], padding=4, bbox={"fc": "white", "ec": "none", "pad": 1}
 )
-axis.axvline(1, color="black", label="nothing gained")
+axis.axvline(1, color="black", label="no gain")
 axis.axvline(most, color="black", linestyle="--", label="as many times as threads")
 axis.set(xlabel="times as fast as one thread", xlim=(0, 1.15 * max(most, *gain.values())))
 axis.invert_yaxis()
@@ -135,10 +135,10 @@ figure.legend(loc="outside lower center", ncols=2)
 save(figure, "10_threads")
 
 # %% Exercises
-# 1. A parallel loop costs 5 µs to start. How long must work take on one thread, so that two threads halve it to within
-#    a tenth, that is, to 0.55 of its time?
+# 1. A parallel loop costs 5 µs to start. How long must the work take on one thread, so that two threads need 0.55 of
+#    the time?
 # 2. Add up 1, −1 and 10⁻²⁰ from the left, and then from the right. Which order is right?
-# 3. How many FLOP must a kernel of jitnet have to do before it uses threads? Find the number in kernels/threads.py.
+# 3. From how many FLOP on does a kernel of jitnet use threads? Find the number in compiler/threads.py.
 
 # %% Answers
 if ANSWERS:

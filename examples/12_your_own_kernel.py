@@ -1,10 +1,10 @@
 """Lesson 12. Your own kernel: is it right, and how fast is it?
 
-Now it is your turn. We write a loop for X·W with an idea of our own, say beforehand what the idea should be worth, and
-hand it to the lab, which tries it on awkward shapes, compares it with float64, and ranks it among the rungs of
-jitnet. The first version looks right, and is not.
+Now it is your turn. We write a loop for X·W with a new idea, predict its speed, and pass it to the lab, which tests it
+on unusual shapes, compares it with float64, and ranks it among the rungs of jitnet. The first version looks right, but
+is not.
 
-Lines that begin with `# >` are what the lesson prints; the times are those of your machine, on one thread.
+Lines that begin with `# >` show what the lesson prints; the times are those of your machine, on one thread.
 """
 
 # %%
@@ -16,12 +16,12 @@ from jitnet.lab import ladder, machine
 compiled = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet compiles its own
 
 # %% The idea
-# For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the nearest
-# cache, L1. (Lesson 8.) Of these, w[j] came there from farther away, since W, with 240 × 240 numbers, is larger than
-# most L1 caches: 4 bytes from there. Both streams flow at once, so the slower one is the limit.
+# For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the L1
+# cache. (Lesson 8.) Of these, w[j] comes from a larger cache first, because W, with 240 × 240 numbers, is larger than
+# most L1 caches: 4 bytes from there. Both transfers overlap, so the slower one is the limit.
 #
-# Take four k at once, and z[j] is read and written once for four of them: z[j], four w[j], z[j] again, six numbers for
-# four multiply-adds, or 6 bytes for each. That halves the traffic of L1. It saves nothing of the other stream.
+# With four k at once, z[j] is read and written once for four of them: z[j], four w[j], z[j] again, six numbers for four
+# multiply-adds, or 6 bytes for each. This halves the accesses to L1, and saves none of the others.
 limits = machine.limits()
 level = next((name for name, size in limits["caches"].items() if size >= 4 * 240**2), "memory")
 near, far = limits["bandwidth"]["L1"]["1"]["copy"], limits["bandwidth"][level]["1"]["read"]
@@ -33,7 +33,7 @@ def predicted(near_bytes, far_bytes):
 
 
 expected = {"reordered": predicted(12, 4), "four_k": predicted(6, 4), "blocked": predicted(3, 1)}
-print(f"W lies in {level}, which gives {far / 1e9:.0f} GB/s; L1 moves {near / 1e9:.0f} GB/s")
+print(f"W is in {level}, with {far / 1e9:.0f} GB/s; L1 has {near / 1e9:.0f} GB/s")
 
 
 @compiled
@@ -51,8 +51,8 @@ def first_try(X, W, Z):
 
 # %% Right for many sizes
 # A kernel has the arguments of a rung: inputs first, outputs last; it writes Z and returns nothing. Ours is right for
-# 240 × 240 × 240. But what if the number of inputs is no multiple of 4? Then k + 3 runs over the end. Compiled loops do
-# not check that: they read what lies behind. The lab has arrays with guards around them, and shapes with odd numbers.
+# 240 × 240 × 240. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not
+# check this: they read whatever follows. The lab tests on arrays between guards, with unusual shapes.
 # > first_try is right: False
 result = ladder.compare("matmul", {"first_try": first_try}, size=64, threads=1)
 mine = result["rungs"][-1]
@@ -61,7 +61,7 @@ print(f"what is wrong: {mine['fault']}")
 
 
 # %% Fixed
-# As many fours as there are, and then the rest, one by one. It is a second loop, and the price of every block.
+# Blocks of four, and then the remaining k one by one. Every blocked loop needs such a second loop.
 # > four_k is right: True
 @compiled
 def four_k(X, W, Z):
@@ -86,8 +86,8 @@ print(f"four_k is right: {result['rungs'][-1]['checked']}")
 speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 
 # %% Its place on the ladder
-# The prediction puts it between reordered and blocked, or beside one of them: blocked takes four rows too, so that each
-# number of W that comes from afar serves four of them. (From a terminal, with the kernel in mine.py:
+# The prediction is between reordered and blocked, or equal to one of them: blocked also takes four rows, so it uses
+# each number of W that it loads for four of them. (From a terminal, with the kernel in mine.py:
 # jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1.)
 for name, gflops in expected.items():
     print(f"{name:9} predicted {gflops:5.1f} GFLOP/s, measured {speed[name]:5.1f}")
@@ -97,7 +97,7 @@ if not result["disturbed"]:
     print("from slow to fast, predicted and measured:", *map(" ≤ ".join, order), sep="\n    ")
 
 # %% The picture
-figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: a kernel of our own among the rungs")
+figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: our own kernel among the rungs")
 axis = figure.subplots()
 names = ["python", "njit", "reordered", "four_k", "blocked", "tile"]
 bars = axis.barh(names, [speed[name] for name in names], color=BLUE, label="measured")
@@ -112,7 +112,7 @@ save(figure, "12_your_own_kernel")
 # %% Exercises
 # 1. What do you predict for eight k at once?
 # 2. And for four rows at once, with one k?
-# 3. Somebody writes a kernel that returns X @ W. What does the lab say?
+# 3. What does the lab say about a kernel that returns X @ W?
 
 
 # %% Answers

@@ -1,8 +1,8 @@
-"""What all lessons share: where their pictures go, and whether the answers to the exercises are run.
+"""What all lessons share: the folder for their plots, and whether the answers to the exercises are run.
 
     python examples/01_one_weight.py [--out FOLDER] [--answers]
 
-In a notebook there are no options: pictures appear below their cell, and the cell of the answers runs when you run it.
+A notebook has no options: plots appear below their cell, and the answers run when you run their cell.
 """
 
 import argparse
@@ -18,7 +18,7 @@ IN_A_NOTEBOOK = "ipykernel" in sys.modules
 
 
 def stop(message: str) -> None:
-    """End here, with one line that says why and what to do."""
+    """Exit with one line that gives the reason and the fix."""
     print(message, file=sys.stderr)
     sys.exit(2)
 
@@ -32,7 +32,7 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args([] if IN_A_NOTEBOOK else None)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.out).close()  # better told now than after the work is done
+        tempfile.TemporaryFile(dir=options.out).close()  # fail now, not after the work is done
     except OSError as error:
         stop(f"pictures cannot be written into {options.out}: {error.strerror}; name another folder with --out")
     return options
@@ -41,16 +41,16 @@ def _options() -> argparse.Namespace:
 if importlib.util.find_spec("matplotlib") is None:
     stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
 if not IN_A_NOTEBOOK:
-    sys.stdout.reconfigure(encoding="utf-8")  # the formulas need more signs than some terminals begin with
+    sys.stdout.reconfigure(encoding="utf-8")  # the formulas need more characters than some terminals have by default
 OPTIONS = _options()
 ANSWERS = OPTIONS.answers or IN_A_NOTEBOOK
 
 
 @contextlib.contextmanager
 def watched(threads: int = 1) -> Iterator[Any]:
-    """Times are measured inside: says afterwards what disturbed them. `reasons` of what it yields is empty if nothing.
+    """Watches a measurement, and prints afterwards what disturbed it; `reasons` lists that too.
 
-    threads     how many cores the measurement needs
+    threads     the number of cores that the measurement needs
     """
     from jitnet import disturbance
 
@@ -68,16 +68,16 @@ def say(reasons: list[str]) -> None:
 
 
 def effect(factor: float) -> str:
-    """What a factor of speed says, if it is far enough from 1 to say anything."""
+    """The effect of a speedup in words."""
     return "gains" if factor > 1.1 else "loses" if factor < 0.9 else "stays about the same"
 
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-"""Colours that people with any kind of colour vision can tell apart; lines differ in style or marker as well."""
+"""Colors for every kind of color vision; lines also differ in style or marker."""
 
 
 def new_figure(width: float, height: float, title: str) -> Any:
-    """A figure of so many inches that needs no display; one sentence above it says what it shows."""
+    """A figure of this size in inches that needs no display, with one sentence as its title."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -86,7 +86,7 @@ def new_figure(width: float, height: float, title: str) -> Any:
 
 
 def save(figure: Any, name: str) -> None:
-    """Write the picture into the folder that `--out` names, and show it if this is a notebook."""
+    """Save the plot in the folder of `--out`, and show it in a notebook."""
     path = OPTIONS.out / f"{name}.png"
     figure.savefig(path, dpi=110)
     print(f"picture: {path}")

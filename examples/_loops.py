@@ -1,4 +1,4 @@
-"""The loops of lesson 9: six that do not become vectors, each above the one that is fixed.
+"""The loops of lesson 9: six that are not vectorized, each above its fixed version.
 
 x and y are vectors of float32 with the same number of elements; a function writes y and returns nothing.
 """
@@ -9,7 +9,7 @@ import numba
 
 from jitnet.kernels.exponential import exponential
 
-loop = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet compiles its own
+loop = numba.njit(fastmath={"contract"}, error_model="numpy")  # the options of jitnet's own kernels
 plain = numba.njit
 reordering = numba.njit(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
 

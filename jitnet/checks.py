@@ -1,4 +1,4 @@
-"""Every complaint about shape, dtype and values: what was wrong, what was expected, how to fix it."""
+"""Every error message about shape, dtype and values: what was wrong, what was expected, how to fix it."""
 
 import contextlib
 import difflib
@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Error(ValueError):
-    """Something that the caller can fix; the message says how.
+    """An error that the caller can fix; the message says how.
 
-    Messages quote names and cells of files, which can hold anything. Characters that a terminal would interpret are
-    escaped, and a message that is too long loses its middle.
+    Messages quote names and cells of files, which can contain anything. Control characters are escaped, and long
+    messages are shortened in the middle.
     """
 
     def __init__(self, message: str) -> None:
@@ -30,13 +30,13 @@ class NotFiniteError(Error):
 
 
 LONGEST = 300
-"""At most this many characters of a value or of another message are quoted: either may come out of a file."""
+"""The maximum number of characters that are quoted from a value or from another message."""
 
 
 def reason(error: BaseException) -> str:
-    """What an exception says, in one line; its name where it says nothing. Of a long explanation, the beginning."""
+    """The message of an exception in one line, shortened; its name if the message is empty."""
     text = str(getattr(error, "strerror", None) or error)
-    if not isinstance(error, Error):  # an Error is short enough, and ends with what was expected
+    if not isinstance(error, Error):  # an Error is short, and its end says what was expected
         text = " ".join(text[:LONGEST].split())
     if isinstance(error, KeyError):
         return f"{text} is missing"
@@ -44,13 +44,13 @@ def reason(error: BaseException) -> str:
 
 
 def described(error: BaseException) -> str:
-    """An exception in one line, with its name; of a long explanation, the beginning."""
+    """The name and message of an exception in one line, shortened."""
     name, text = type(error).__name__, " ".join(str(error)[:LONGEST].split()).rstrip(".")
     return f"{name}: {text}" if text else name
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, as far as it fits into a message."""
+    """The repr of a value, shortened."""
     try:
         text = repr(value)
     except ValueError:  # of an integer with more digits than Python writes
@@ -59,14 +59,14 @@ def shown(value: object) -> str:
 
 
 def some(names: Sequence[str], most: int = 40) -> str:
-    """Names as far as they fit into a message."""
+    """A list of names, shortened."""
     first = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:most]]
     return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 @contextlib.contextmanager
 def fits_into_memory(path: str | Path) -> Iterator[None]:
-    """If there is too little memory to read the file at `path`, the error says how large the file is.
+    """If memory does not suffice to read the file at `path`, the error says how large the file is.
 
     Errors    ValueError in place of MemoryError
     """
@@ -75,13 +75,13 @@ def fits_into_memory(path: str | Path) -> Iterator[None]:
     except MemoryError as error:
         size = os.path.getsize(path) / 2**20
         raise Error(
-            f"{path} ({size:.1f} MiB) needs more memory than there is: {reason(error)}; take a part of it, or a "
-            "machine with more memory"
+            f"{path} ({size:.1f} MiB) needs more memory than available: {reason(error)}; use a part of it, "
+            "or a machine with more memory"
         ) from None
 
 
 def one_of(what: str, name: object, known: Iterable[str]) -> str:
-    """`name`, if it is one of the known ones."""
+    """`name`, if it is one of the known names."""
     names = list(known)
     if isinstance(name, str) and name in names:
         return name
@@ -131,21 +131,21 @@ def number(
 
 
 def text(what: str, value: object) -> str:
-    """A text that can be written anywhere: JSON can also spell halves of surrogate pairs, which UTF-8 does not have."""
+    """A valid Unicode string. JSON can also contain halves of surrogate pairs, which UTF-8 cannot encode."""
     if isinstance(value, str) and value.encode(errors="ignore").decode() == value:
         return value
-    raise Error(f"{what} is {shown(value)}, but must be a text")
+    raise Error(f"{what} is {shown(value)}, but must be a string")
 
 
 def listed(what: str, value: object, length: int | None = None) -> list[Any]:
-    """A list, of this length if one is given."""
+    """A list, of this length if it is given."""
     if not isinstance(value, list) or length not in (None, len(value)):
         raise Error(f"{what} is {shown(value)}, but must be a list" + (f" of {length}" if length is not None else ""))
     return value
 
 
 def fields(what: str, value: object, names: Collection[str] | None = None) -> dict[str, Any]:
-    """What JSON calls an object, with these names and no others if they are given."""
+    """A JSON object, with exactly these names if they are given."""
     if not isinstance(value, dict) or (names is not None and value.keys() != set(names)):
         raise Error(f"{what} is {shown(value)}, but must have {', '.join(names) if names else 'names and values'}")
     return value
@@ -160,13 +160,13 @@ def dtype_of(name: object) -> np.dtype[Any]:
 
 
 def chain(widths: Sequence[tuple[int, int]]) -> None:
-    """Each layer takes in what the one before puts out."""
+    """The input width of each layer is the output width of the layer before."""
     if not widths:
         raise Error("a network needs at least one layer, as in Network(Dense(64, 10, 'softmax'))")
     for l, ((_, n_out), (n_in, _)) in enumerate(pairwise(widths)):
         if n_out != n_in:
             raise Error(
-                f"layers do not chain: layer {l} puts out {n_out} numbers, but layer {l + 1} takes in {n_in}; "
+                f"layers do not chain: layer {l} has {n_out} outputs, but layer {l + 1} has {n_in} inputs; "
                 "make the two equal"
             )
 
@@ -186,7 +186,7 @@ def finite(what: str, array: NDArray[Any]) -> None:
     if array.dtype.kind != "f":
         return
     with np.errstate(all="ignore"):
-        if np.isfinite(array.sum()):  # one pass: NaN and infinity survive every sum. It may overflow without them
+        if np.isfinite(array.sum()):  # one pass: NaN and infinity survive every sum; a finite array can overflow
             return
     if not np.isfinite(array).all():
         where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
@@ -198,14 +198,14 @@ TOO_LARGE = "X, Y or the weights are too large; scale the inputs"
 
 
 def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
-    """Complain of the first sample whose `what` is not finite; `start` is the number of the first of them."""
+    """Raise for the first sample whose `what` is not finite; `start` is the index of results[0]."""
     if not np.isfinite(results).all():
         where = tuple(np.argwhere(~np.isfinite(results))[0])
         raise NotFiniteError(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
 
 
 def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """In the kernels' layout: C order, aligned, writable. The data itself if it is so already, else a copy."""
+    """In the kernels' layout: C order, aligned, writable. Copies only if necessary."""
     return np.require(array, dtype, ["C", "A", "W"])
 
 
@@ -222,7 +222,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     array = _numeric("X", X)
     if array.ndim != 2 or array.shape[1] != n_in:
         hint = f"; for one sample write X.reshape(1, {n_in})" if array.shape == (n_in,) else ""
-        raise Error(f"X has shape {array.shape}, but the first layer takes in (m, {n_in}): one sample a row{hint}")
+        raise Error(f"X has shape {array.shape}, but the first layer needs (m, {n_in}): one sample per row{hint}")
     if array.shape[0] == 0:
         raise Error("X is empty: it has no rows")
     finite("X", array)
@@ -230,7 +230,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Y as (m, n_out), finite, in range for the loss. Labels (m,) become rows with a 1 in the label's place."""
+    """Y as (m, n_out), finite, in range for the loss. Labels (m,) are converted to one-hot rows."""
     array = _numeric("Y", Y)
     if array.ndim == 1 and array.shape == (m,) and n_out == 1:
         array = array.reshape(m, 1)
@@ -238,7 +238,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype:
         array = one_hot(array, n_out)
     if array.shape != (m, n_out):
         labels = f" or labels ({m},)" if n_out > 1 or activation == "sigmoid" else ""
-        raise Error(f"Y has shape {array.shape}, but X and the last layer ask for ({m}, {n_out}){labels}")
+        raise Error(f"Y has shape {array.shape}, but X and the last layer need ({m}, {n_out}){labels}")
     finite("Y", array)
     if loss in ("cross_entropy", "binary_cross_entropy") and (array.min() < 0 or array.max() > 1):
         raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss} needs probabilities from 0 to 1")
@@ -249,7 +249,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype:
 
 
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
-    """(m,) whole numbers from 0 to classes − 1 -> (m, classes) zeros with a 1 in the label's place."""
+    """(m,) integers from 0 to classes − 1 -> (m, classes) one-hot rows."""
     finite("Y", labels)
     whole_labels = labels.astype(np.int64)
     wrong = (whole_labels != labels) | (whole_labels < 0) | (whole_labels >= classes)
@@ -264,7 +264,7 @@ def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
 
 
 def factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Two matrices that can be multiplied, in one dtype, each in the layout of the kernels or the transpose of one."""
+    """Two matrices that can be multiplied, of one dtype, each in the kernels' layout or a transpose of it."""
     a, b = _numeric("A", A), _numeric("B", B)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise Error(f"A has shape {a.shape} and B {b.shape}, but A·B needs (m, n) and (n, p): columns of A = rows of B")
@@ -280,7 +280,7 @@ def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def rows(Z: ArrayLike) -> NDArray[Any]:
-    """Z of any shape as a matrix, its last axis in rows; float32 or float64."""
+    """Z of any shape as a matrix; its rows are the last axis. float32 or float64."""
     array = _numeric("Z", Z)
     if array.dtype not in (np.float32, np.float64):
         raise Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")

@@ -1,12 +1,13 @@
-"""Whether something disturbed a measurement, and the one sentence in which every command reports it.
+"""Whether other load disturbed a measurement, and the one sentence in which every command reports it.
 
     with disturbance.Watch(threads=2) as watch:
-        ...                                        # what is measured
+        ...                                        # the measurement
     watch.reasons                                  # ["other processes used 1.4 of 2 cores"], or []
     disturbance.sentence(watch.reasons)            # "Other processes used 1.4 of 2 cores, so ...", or ""
 
-Linux counts the time that each core was busy (/proc/stat), and the time of this process; the difference was used by
-others. Elsewhere there are the load average and the context switches. What a system does not count gives no reason.
+Linux counts the busy time of each core (/proc/stat) and the time of this process; other processes used the difference.
+Elsewhere there are the load average and the context switches. A counter that the system does not have gives no
+reason.
 """
 
 import contextlib
@@ -21,23 +22,23 @@ from typing import Any
 from . import granted
 
 SHORTEST = 0.25
-"""Seconds. The clock of /proc/stat ticks a hundred times a second, so a shorter time says too little."""
+"""Seconds. /proc/stat counts in hundredths of a second, so shorter measurements are too uncertain."""
 
 SLACK = 0.25, 0.05
-"""What others may use: a quarter of a core, or a twentieth of all cores, whichever is more."""
+"""The load that others may cause: a quarter of a core, or a twentieth of all cores, whichever is more."""
 
 SWITCHES = 50
 """Involuntary context switches a second, for each thread: a scheduler that shares a core switches every few ms."""
 
 SPREAD = 0.25
-"""Half of what lies between the quartiles of a timing, as a share of its median; the median over all timings."""
+"""Half of the interquartile range of a timing, as a fraction of its median; the median over all timings."""
 
 ABOVE = 1.05
-"""A rate may exceed a measured limit by so much: both have errors. More than that, and the limit is wrong."""
+"""The factor by which a rate may exceed a measured peak, as both have errors. Above it, the peak is wrong."""
 
 
 def sentence(reasons: Iterable[str]) -> str:
-    """What disturbed a measurement and what follows from it; empty if nothing did."""
+    """What disturbed a measurement, and the consequence; empty if nothing did."""
     text = ", and ".join(reasons)
     if not text:
         return ""
@@ -55,12 +56,12 @@ def of_timings(timings: Iterable[Any]) -> list[str]:
 
 
 HELPERS: set[int] = set()
-"""Processes whose work is part of what is measured, as long as they run; once they have ended, `os.times` counts it."""
+"""Running child processes that belong to the measurement; `os.times` counts those that have ended."""
 
 
 @dataclass(frozen=True)
 class _Counters:
-    """What is counted since the start of the machine or of this process; None where a system does not count it."""
+    """Counters since the start of the machine or of this process; None where a system has no such counter."""
 
     time: float
     own: float
@@ -73,9 +74,9 @@ class _Counters:
 
 
 class Watch:
-    """Notices what disturbs the measurement inside its `with`.
+    """Records what disturbs the measurement inside its `with`.
 
-    threads     how many cores the measurement uses at most; None for all. Others may use the rest.
+    threads     the number of cores that the measurement uses at most; None for all. Others may use the rest.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -85,7 +86,7 @@ class Watch:
         self._looked: float | None = time.monotonic()
 
     def begin(self) -> "Watch":
-        """Watch from now on; who asks only for `news` needs no `with`."""
+        """Start watching; for `news` alone, no `with` is needed."""
         self._before = _counters(self.cores)
         return self
 
@@ -96,7 +97,7 @@ class Watch:
         self.reasons = self.so_far()
 
     def news(self) -> str:
-        """The sentence, as soon as there is one, and once; looks every two seconds, so it can be asked often."""
+        """The sentence, once, as soon as there is a disturbance. It checks every two seconds; more calls are cheap."""
         if self._looked is None or time.monotonic() - self._looked < 2:
             return ""
         self._looked = time.monotonic()
@@ -106,12 +107,12 @@ class Watch:
         return text
 
     def so_far(self) -> list[str]:
-        """What has disturbed it up to now."""
+        """What has disturbed the measurement until now."""
         return reasons(self._before, _counters(self.cores), len(self.cores), self.needed)
 
 
 def reasons(before: Any, after: Any, cores: int, needed: int) -> list[str]:
-    """What disturbed a measurement on `needed` of so many cores, in words, from the counters around it."""
+    """What disturbed a measurement on `needed` of `cores` cores, from the counters before and after it."""
 
     def grown(name: str) -> float:
         start, end = getattr(before, name), getattr(after, name)
@@ -122,7 +123,7 @@ def reasons(before: Any, after: Any, cores: int, needed: int) -> list[str]:
         return []
     slack = max(SLACK[0], SLACK[1] * cores)
     found = []
-    tick = 0.01 * cores  # each core's time is rounded
+    tick = 0.01 * cores  # the time of each core is rounded
     others = max(0.0, grown("busy") - grown("own") - tick) / seconds if after.busy is not None else 0.0
     if others > cores - needed + slack:
         found.append(f"other processes used {min(others, cores):.1f} of {cores} core{'s' * (cores > 1)}")
@@ -152,7 +153,7 @@ def _counters(cores: list[int]) -> _Counters:
 
 
 def _of_helpers() -> float:
-    """Seconds that the helpers which run now have used."""
+    """Processor time of the running helpers."""
     used = 0.0
     for helper in HELPERS:
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -162,7 +163,7 @@ def _of_helpers() -> float:
 
 
 def _of_cores(cores: list[int]) -> tuple[float | None, float | None]:
-    """Seconds that these cores were busy, and that the host had other work for them."""
+    """Seconds that these cores were busy, and that the host used them otherwise (steal time)."""
     try:
         lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
         ticks = os.sysconf("SC_CLK_TCK")
@@ -176,7 +177,7 @@ def _of_cores(cores: list[int]) -> tuple[float | None, float | None]:
 
 
 def _switches() -> float | None:
-    """How often a thread of this process had to leave its core."""
+    """The number of involuntary context switches of this process."""
     try:
         import resource
     except ImportError:  # Windows
@@ -197,13 +198,13 @@ def _throttled(counters: Path) -> float | None:
         counts = dict(line.split() for line in counters.read_text().splitlines())
         if "throttled_usec" in counts:
             return int(counts["throttled_usec"]) / 1e6
-        if "throttled_time" in counts:  # as version 1 of control groups has it
+        if "throttled_time" in counts:  # in version 1 of control groups
             return int(counts["throttled_time"]) / 1e9
     return None
 
 
 def _hot(cores: list[int]) -> float | None:
-    """How often these cores were slowed down because of their temperature."""
+    """The number of times that these cores were throttled because of their temperature."""
     with contextlib.suppress(OSError, ValueError):
         folder = Path("/sys/devices/system/cpu")
         return float(

@@ -1,4 +1,4 @@
-"""What the system grants this process: cores that it may run on, and the control groups that limit it further."""
+"""The resources of this process: the cores it can run on, and the control groups that limit it further."""
 
 import os
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def cores() -> list[int]:
-    """The numbers of the cores that this process may run on: fewer than there are, where `taskset` says so."""
+    """The numbers of the cores that this process can run on; `taskset` reduces them."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def control_groups(controller: str) -> Iterator[Path]:
-    """Folders of Linux's control groups of this process for "cpu" or "memory": its own one, then those around it.
+    """The folders of this process's control groups for "cpu" or "memory" (Linux): its own first, then the parents.
 
-    Limits of any of them hold. Where nothing is known of them, and on other systems, there are none.
+    The limits of each of them apply. On other systems, and where the groups are unknown, there are none.
     """
     try:
         groups = [line.split(":", 2) for line in MEMBERSHIP.read_text(encoding="utf-8").splitlines()]

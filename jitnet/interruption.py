@@ -1,8 +1,8 @@
-"""^C on the command line: one line or nothing, and status 130, whenever it comes. SIGTERM and SIGHUP do the same.
+"""^C on the command line: at most one line of output, and exit status 130, at any time. SIGTERM and SIGHUP work alike.
 
-Importing Numba takes a second, and a KeyboardInterrupt in the middle of it is a long traceback. So before a command
-runs, and after it, SIGINT ends the process, as it ends any program; while it runs, SIGINT is a KeyboardInterrupt, which
-commands answer. A program that imports jitnet keeps SIGINT as it has it.
+Importing Numba takes a second, and a KeyboardInterrupt during the import prints a long traceback. Before and after a
+command runs, SIGINT therefore ends the process, as in any program; while it runs, SIGINT raises KeyboardInterrupt,
+which commands handle. A program that imports jitnet keeps its own handler of SIGINT.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ from types import FrameType
 from typing import Any
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Signals that ask a process to end: of kill, timeout, a scheduler, a shutdown, a terminal that is closed."""
+"""Signals that ask a process to end: from kill, timeout, a scheduler, a shutdown, a closed terminal."""
 
 
 def _is_the_command() -> bool:
-    """True in the process of `jitnet ...` or `python -m jitnet ...`; the latter is called -m while it is imported."""
-    name = sys.argv[0] if getattr(sys, "argv", None) else ""  # a program that embeds Python may have none
+    """True in the process of `jitnet ...` or `python -m jitnet ...`; the latter has the name -m during the import."""
+    name = sys.argv[0] if getattr(sys, "argv", None) else ""  # a program that embeds Python can have no argv
     by_name = os.path.splitext(os.path.basename(name))[0] == "jitnet"
     words = sys.orig_argv
     return by_name or (name == "-m" and ("-mjitnet" in words or ("-m", "jitnet") in pairwise(words)))
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    """KeyboardInterrupt, but not within a callback of LLVM's, where it would be printed and dropped: a moment later."""
+    """Raise KeyboardInterrupt; within a callback of LLVM, which would print and drop it, raise it a moment later."""
     caller = frame
     while caller is not None:
         if caller.f_code.co_name.startswith("_raw_object_cache_") and hasattr(signal, "setitimer"):
@@ -40,15 +40,15 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def raised() -> Iterator[list[int]]:
-    """While a command runs, SIGINT is a KeyboardInterrupt, and SIGTERM and SIGHUP do what SIGINT does.
+    """While a command runs, SIGINT raises KeyboardInterrupt, and SIGTERM and SIGHUP do the same as SIGINT.
 
-    Yields a list that gets the numbers of the latter as they come. Only the first counts, since timeout(1) sends two.
+    Yields a list that collects the numbers of SIGTERM and SIGHUP. Only the first counts, because timeout(1) sends two.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
     def as_sigint(number: int, frame: FrameType | None) -> None:
-        heard.append(number)
-        if len(heard) > 1:
+        received.append(number)
+        if len(received) > 1:
             return
         answer = signal.getsignal(signal.SIGINT)
         if not callable(answer):  # ignored, as in a job that a shell started in the background
@@ -65,7 +65,7 @@ def raised() -> Iterator[list[int]]:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):  # under nohup; None is a handler written in C
                 before[number] = signal.signal(number, as_sigint)
     try:
-        yield heard
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

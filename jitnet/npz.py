@@ -1,8 +1,9 @@
-"""Reading .npz archives that may be damaged or forged: every size is checked before memory is taken.
+"""Reading .npz archives that may be damaged or forged: every size is checked before memory is allocated.
 
-Limits    A member is stored or deflated, as NumPy writes it, and deflate shrinks nothing to less than 1/1032. Together,
-          members take no more bytes than the file has. So a small file holds little, whatever its directory says.
-          Only the members that a caller asks for are read. A large array in a large file needs memory for itself alone.
+Limits    A member is stored or deflated, as NumPy writes it, and deflate compresses nothing to less than 1/1032. The
+          members together take at most as many bytes as the file has. A small file therefore holds little, whatever its
+          directory says. Only the members that a caller asks for are read, and a large array needs memory only for
+          itself.
 """
 
 import contextlib
@@ -20,30 +21,30 @@ from numpy.typing import NDArray
 from . import checks
 
 DENSEST = 1032
-"""Bytes that one byte of deflated data stands for at most: 258 for every two bits."""
+"""The highest compression ratio of deflate: 258 bytes for every two bits."""
 HEADER = 1 << 14
-"""Bytes to look for an array's header in. NumPy itself refuses headers of more than 10 000 characters."""
+"""Bytes to read for the header of an array. NumPy rejects headers of more than 10 000 characters."""
 PORTION = 1 << 20
 """Bytes to decompress at a time."""
 
 
 @contextlib.contextmanager
 def opened(path: str | Path, what: str) -> Iterator["Archive"]:
-    """The archive at `path`, which should be a `what`.
+    """Open the archive at `path`; `what` describes the expected file in messages.
 
-    Errors    FileNotFoundError, IsADirectoryError, PermissionError; ValueError that names the file and the reason
+    Errors    FileNotFoundError, IsADirectoryError, PermissionError; ValueError with the file and the reason
     """
     try:
         with checks.fits_into_memory(path), zipfile.ZipFile(path) as archive:
             yield Archive(archive, os.path.getsize(path))
     except (checks.Error, FileNotFoundError, IsADirectoryError, PermissionError):
         raise
-    except Exception as error:  # a damaged archive can fail in any way that its reader can
+    except Exception as error:  # a damaged archive can cause any exception in its reader
         raise checks.Error(f"{path} is not a readable {what}: {checks.reason(error)}") from None
 
 
 class Archive:
-    """The members of an archive. Its methods raise whatever a damaged file leads to; `opened` makes it one sentence."""
+    """The members of an archive. Damaged files raise any exception; `opened` turns it into one sentence."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive = archive
@@ -54,11 +55,11 @@ class Archive:
 
     @property
     def names(self) -> list[str]:
-        """The arrays that it holds."""
+        """The names of the arrays."""
         return [name.removesuffix(".npy") for name in self._members if name.endswith(".npy")]
 
     def content(self, name: str, most: int) -> bytes | None:
-        """A member as it is, of at most `most` bytes; None where there is none of that name."""
+        """The bytes of a member, at most `most`; None if it does not exist."""
         if name not in self._members:
             return None
         size = self._members[name].file_size
@@ -73,14 +74,14 @@ class Archive:
         return shape, dtype
 
     def array(self, name: str, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
-        """An array, converted to `dtype` while it is read if one is given."""
+        """An array; if `dtype` is given, it is converted while it is read."""
         shape, stored, fortran, start = self._header(name)
-        count, at_once = math.prod(shape), max(1, PORTION // stored.itemsize)
+        count, chunk = math.prod(shape), max(1, PORTION // stored.itemsize)
         flat = np.empty(count, dtype or stored)
         with self._open(f"{name}.npy") as member, np.errstate(all="ignore"):
             member.read(start)
-            for first in range(0, count, at_once):
-                wanted = min(at_once, count - first)
+            for first in range(0, count, chunk):
+                wanted = min(chunk, count - first)
                 portion = member.read(wanted * stored.itemsize)
                 if len(portion) < wanted * stored.itemsize:
                     present = first * stored.itemsize + len(portion)
@@ -91,7 +92,7 @@ class Archive:
         return flat.reshape(shape, order="F" if fortran else "C")
 
     def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool, int]:
-        """Shape, dtype, whether columns come first, and where the values begin; the size agrees with all of it."""
+        """Shape, dtype, Fortran order, and offset of the values; checked against the size of the member."""
         name = f"{name}.npy"
         with self._open(name) as member:
             head = io.BytesIO(member.read(HEADER))
@@ -99,9 +100,9 @@ class Archive:
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(head)
         if dtype.hasobject:
-            raise ValueError(f"{name} holds Python objects, which are not read from files; save plain arrays")
+            raise ValueError(f"{name} holds Python objects, which are not loaded; save plain arrays")
         if dtype.kind == "V" or dtype.itemsize == 0:
-            raise ValueError(f"{name} holds {dtype}, but numbers or texts are expected")
+            raise ValueError(f"{name} holds {dtype}, but numbers or strings are expected")
         declared, present = math.prod(shape) * dtype.itemsize, self._members[name].file_size - head.tell()
         if declared != present:
             raise ValueError(f"{name} declares {shape} {dtype}, {declared} bytes, but holds {present} bytes")
@@ -118,6 +119,6 @@ class Archive:
 
 
 def _is_beyond_unicode(texts: NDArray[np.str_]) -> bool:
-    """True if an array of texts holds what no text can: half a surrogate pair, or a number above 10FFFF."""
+    """True if an array of strings holds invalid characters: half a surrogate pair, or a code above 10FFFF."""
     codes = texts.view(np.dtype(np.uint32).newbyteorder(texts.dtype.byteorder))
     return bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())

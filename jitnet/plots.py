@@ -1,4 +1,4 @@
-"""Pictures of a training run. Needs matplotlib, which the extra `cli` brings."""
+"""The plot of a training run. It needs matplotlib, which is in the extra `cli`."""
 
 import importlib.util
 from pathlib import Path
@@ -8,19 +8,19 @@ from . import checks, storage
 from .training import History
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
-"""Of files that pictures are drawn into."""
+"""File formats of plots."""
 
 
 def check_drawing(path: str | Path) -> None:
-    """Find out now, and not after the work is done, that no picture can be drawn, or none into this file."""
+    """Check before the work starts that plots can be drawn, and that the file name fits."""
     if importlib.util.find_spec("matplotlib") is None:
         raise checks.Error("drawing needs matplotlib: pip install 'jitnet[cli]'")
     if Path(path).suffix.lower() not in ENDINGS:
-        raise checks.Error(f"no picture can be drawn into {path}; its name must end in {', '.join(ENDINGS)}")
+        raise checks.Error(f"no plot can be written to {path}; its name must end in {', '.join(ENDINGS)}")
 
 
 def write(figure: Any, path: str | Path) -> None:
-    """Write a figure of matplotlib, in the format that the ending of the file names; the file is replaced whole."""
+    """Write a matplotlib figure atomically, in the format of the file's suffix."""
     check_drawing(path)
     with storage.replacing(path) as file:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=150)
@@ -34,18 +34,18 @@ def draw_history(history: History, path: str | Path, title: str) -> None:
     epochs = range(1, history.epochs + 1)
     points = 3 if history.epochs <= 60 else 0
     training = {"color": "#0072b2", "marker": "o", "markersize": points, "label": "training"}
-    held_out = {"color": "#d55e00", "marker": "s", "markersize": points, "label": "held out", "linestyle": "--"}
+    validation = {"color": "#d55e00", "marker": "s", "markersize": points, "label": "validation", "linestyle": "--"}
     panels = 2 if history.validation_accuracy else 1
     figure = Figure(figsize=(4.8 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     axes[0].plot(epochs, history.loss, **training)
     if history.validation_loss:
-        axes[0].plot(epochs, history.validation_loss, **held_out)
+        axes[0].plot(epochs, history.validation_loss, **validation)
         axes[0].legend()
     axes[0].set(title="Loss", ylabel="mean loss per sample", ylim=(0, None))
     if panels == 2:
-        axes[1].plot(epochs, history.validation_accuracy, **held_out)
-        axes[1].set(title="Accuracy", ylabel="share of held-out samples right")
+        axes[1].plot(epochs, history.validation_accuracy, **validation)
+        axes[1].set(title="Accuracy", ylabel="fraction of validation samples")
         axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
         axes[1].legend(loc="lower right")
     for axis in axes:
@@ -56,7 +56,7 @@ def draw_history(history: History, path: str | Path, title: str) -> None:
             late = history.best_epoch > history.epochs / 2
             axis.axvline(history.best_epoch, color="grey", linestyle=":")
             axis.annotate(
-                "weights kept", (history.best_epoch, 0.5), xycoords=("data", "axes fraction"), fontsize=8,
+                "best weights", (history.best_epoch, 0.5), xycoords=("data", "axes fraction"), fontsize=8,
                 xytext=(-3 if late else 3, 0), textcoords="offset points", ha="right" if late else "left",
             )  # fmt: skip
     figure.suptitle(title, parse_math=False)

@@ -1,7 +1,7 @@
-"""What people see while they wait: compiling, then epochs; or measurements.
+"""Progress output: compiling, then epochs; or measurements.
 
-`Progress` itself shows nothing and is what to inherit from; `Lines` prints plain lines and no control characters;
-`Bars` draws with rich, where that is installed and standard error is a terminal.
+`Progress` shows nothing and is the base class; `Lines` prints plain lines without control characters; `Bars` draws
+progress bars with rich, if it is installed and standard error is a terminal.
 """
 
 import contextlib
@@ -13,30 +13,30 @@ from collections.abc import Callable
 from typing import Any, cast
 
 SECONDS_A_KERNEL = 1.0
-"""What compiling one takes, about."""
+"""The approximate time to compile a kernel."""
 
 Report = Callable[[int, int, str], object]
-"""Hears (measurements done, all of them, what comes next), as `Progress.measuring` does."""
+"""A callback (done, total, next measurement), like `Progress.measuring`."""
 
 
 def stage(name: str, report: Report | None) -> Report | None:
-    """The same listener, for one stage of several: it hears the name before what comes next, `"timing: njit"`."""
+    """The same callback for one stage of several; it prefixes the name of the stage, as in `"timing: njit"`."""
     if report is None:
         return None
     return lambda done, total, what: report(done, total, f"{name}: {what}" if what else "")
 
 
 def _parts(what: str) -> tuple[str, str]:
-    """The stage, and what comes next in it."""
+    """The stage, and its next step."""
     name, _, step = what.rpartition(": ")
     return name or "measuring", step
 
 
 class Progress:
-    """Receives news of a training run; shows nothing."""
+    """Receives the events of a run; shows nothing."""
 
     expected = ""
-    """About how long it will take; said when the first measurement begins, once it is certain that it can begin."""
+    """An estimate of the run time, shown at the first measurement, when it is certain that the run can start."""
 
     def __enter__(self) -> "Progress":
         return self
@@ -45,36 +45,36 @@ class Progress:
         pass
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
-        """`done` of `total` kernels are compiled, `kernel` comes next. Not called when all were in the cache."""
+        """`done` of `total` kernels are compiled, `kernel` is next. Not called if all are in the cache."""
 
     def measuring(self, done: int, total: int, what: str) -> None:
-        """`done` of `total` measurements are made, `what` comes next; before it may stand the name of a stage."""
+        """`done` of `total` measurements are complete, `what` is next, with the name of a stage if there are stages."""
 
     def training(self, done: int, epochs: int) -> None:
-        """Epochs begin; `done` of them lie behind, where a run is resumed."""
+        """Epochs begin; `done` of them are complete if a run is resumed."""
 
     def batch(self, done: int, total: int) -> None:
-        """`done` of the `total` samples of this epoch were seen."""
+        """`done` of the `total` samples of this epoch are processed."""
 
     def epoch(self, history: Any, epochs: int) -> None:
         """An epoch is complete."""
 
     def note(self, text: str) -> None:
-        """Something that a user should know while the work goes on."""
+        """A message for the user during the run."""
 
 
 def on_standard_error(intro: str = "") -> Progress:
-    """Bars on a terminal with rich, lines elsewhere; `intro` is what to say when the work begins."""
+    """Bars on a terminal with rich, lines elsewhere; `intro` is shown when the work begins."""
     if sys.stderr.isatty() and importlib.util.find_spec("rich"):
         return Bars(intro)
     return Lines(intro)
 
 
 def say(text: str) -> None:
-    """A line on standard error. That nobody listens there any more is no reason to stop working."""
+    """Print a line on standard error. A closed standard error does not stop the work."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:  # a pipe that was closed, a terminal that is gone, a disk that is full
+    except OSError:  # a closed pipe or terminal, a full disk
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
@@ -89,7 +89,7 @@ def summary(history: Any, epochs: int) -> str:
 
 
 class Lines(Progress):
-    """Plain lines on standard error: some ten for a training run, more when epochs are slow."""
+    """Plain lines on standard error: about ten for a training run, more if epochs are slow."""
 
     def __init__(self, intro: str = "") -> None:
         self._intro = intro
@@ -140,8 +140,8 @@ class Lines(Progress):
         self._latest = time.monotonic()
 
 
-class _Unheard:
-    """A stream whose reader may be gone, as that of `say` may: a closed terminal must not end the training."""
+class _Tolerant:
+    """A stream that ignores errors, as `say` does: a closed terminal must not end the training."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -168,7 +168,7 @@ class Bars(Progress):
         from rich.progress import Progress as RichProgress
 
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-        stream = cast(Any, _Unheard(sys.stderr))
+        stream = cast(Any, _Tolerant(sys.stderr))
         self._bars = RichProgress(*columns, console=Console(file=stream), refresh_per_second=10)
         self._intro = intro
         self._compiling: Any = None

@@ -1,4 +1,4 @@
-"""Files that several tests of the command line read, written once; and what begins before the first test."""
+"""Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def pytest_sessionfinish(session):
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """Measurements in this process are taken for undisturbed, however busy the machine is."""
+    """Measurements in this process count as undisturbed, however busy the machine is."""
     monkeypatch.setattr(disturbance, "reasons", lambda *_: [])
     monkeypatch.setattr(disturbance, "of_timings", lambda timings: [])
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """A CSV with names for labels and columns on very different scales."""
+    """A CSV with labels that are names, and columns on very different scales."""
     path = tmp_path_factory.mktemp("table") / "fruit.csv"
     rng = np.random.default_rng(0)
     rows = ["weight,species,redness"]

@@ -1,4 +1,4 @@
-"""What `test_cuda_cache.py` runs in processes of its own: compiles a kernel of the GPU, but loads it into none.
+"""The script that `test_cuda_cache.py` runs in separate processes: it compiles a GPU kernel, but does not load it.
 
 python cuda_cache.py 9.0 [large] [broken] [newer]     prints whether it was compiled, and a hash of its machine code
 """

@@ -1,4 +1,4 @@
-"""What `test_cuda_simulator.py` runs in the simulator: every rung of every operation, on tiny odd shapes."""
+"""The script that `test_cuda_simulator.py` runs in the simulator: every rung of every operation, on tiny odd shapes."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
 def test_rows_of_a_larger_matrix(operation):
-    """Matrices that lie somewhere in memory: quads where they start at a multiple of four numbers, else one by one."""
+    """Matrices at arbitrary addresses: float4 loads where they are aligned, single loads elsewhere."""
     for start in (1, 4):
         for rung in (rung for name, rung in RUNGS if name == operation):
             kernel = LADDERS[operation][rung]

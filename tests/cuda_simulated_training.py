@@ -1,4 +1,4 @@
-"""What `test_cuda_simulator.py` runs in the simulator: training, and everything else a network does, on the GPU."""
+"""The script that `test_cuda_simulator.py` runs in the simulator: training and all other uses of a network."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Kernels as users write them, right ones and wrong ones, to be put into a file: what `test_custom_kernel.py` tries."""
+"""Users' kernels, right and wrong ones, which `test_custom_kernel.py` writes into a file."""
 
 KERNELS = '''
 import ctypes, os, sys, time

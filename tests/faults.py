@@ -1,7 +1,7 @@
-"""Small loops that show what stops a compiler, each beside its fix. `tests/test_explain.py` asks `explain` about them.
+"""Small loops that prevent optimizations, each next to its fix. `tests/test_explain.py` runs `explain` on them.
 
-NAME_fault has the fault, NAME_fixed has not. FAULTS says what they are compiled for, which verdict tells, and a word of
-its answer or evidence.
+NAME_fault has the bug, NAME_fixed does not. FAULTS lists their argument types, the verdict that reports the bug, and a
+word of its answer or evidence.
 """
 
 import math
@@ -39,7 +39,7 @@ contract = njit(fastmath={"contract"}, error_model="numpy")
 
 @contract
 def wrap_fault(A, x, k):
-    """x[j - k] with a k that may be large: Python counts a negative index from the end, so each is asked its sign."""
+    """x[j - k] with a k that can be large: Python counts a negative index from the end, so each index is tested."""
     for i in range(A.shape[0]):
         row = A[i]
         for j in range(row.size):
@@ -56,7 +56,7 @@ def wrap_fixed(A, x, k):
 
 @contract
 def alias_fault(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
-    """Sixteen arrays are written, two are read: to ask of every pair whether it overlaps is more than LLVM does."""
+    """Sixteen arrays are written, two are read: LLVM does not test so many pairs for overlap."""
     for t in range(a.size):
         c[t], d[t], e[t], f[t] = a[t] + b[t], a[t] - b[t], a[t] * b[t], -a[t]
         g[t], h[t], i[t], j[t] = b[t] - a[t], b[t] * b[t], a[t] * a[t], -b[t]
@@ -78,7 +78,7 @@ def alias_fixed(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
 
 @contract
 def order_fault(x):
-    """A sum is added up in the order that is written; lanes would add it in another."""
+    """A sum is added in the order in which it is written; lanes would add it in another order."""
     total = np.float32(0)
     for i in range(x.size):
         total += x[i]
@@ -95,7 +95,7 @@ def order_fixed(x):
 
 @contract
 def stride_fault(A, y):
-    """Down a column: each number is a row away from the last."""
+    """Down a column: consecutive numbers are one row apart."""
     for i in range(A.shape[0]):
         y[i] = A[i, 0] * A[i, 0]
 
@@ -178,7 +178,7 @@ def float64_fixed(x, start):
 
 @njit(fastmath={"contract"})
 def zero_fault(x, y):
-    """Python raises ZeroDivisionError, so each divisor is asked whether it is 0."""
+    """Python raises ZeroDivisionError, so each divisor is compared with 0."""
     for i in range(x.size):
         y[i] = y[i] / x[i]
 
@@ -191,7 +191,7 @@ def zero_fixed(x, y):
 
 @contract
 def remainder_fault(x, n):
-    """A division of whole numbers takes ten times as long as a multiplication, and has no vector instruction."""
+    """An integer division takes ten times as long as a multiplication, and has no vector instruction."""
     for i in range(x.size):
         x[i] = x[i] // n
 
@@ -204,7 +204,7 @@ def remainder_fixed(x, n):
 
 @contract
 def leaves_fault(x, limit):
-    """The loop may end at any number, so the next ones must not be touched."""
+    """The loop can end at any number, so the next ones must not be read."""
     total = np.float32(0)
     for i in range(x.size):
         if x[i] > limit:
@@ -221,7 +221,7 @@ def leaves_fixed(x, limit):
 
 @contract
 def memory_fault(x, y, total):
-    """The sum lives in an array: it is fetched and stored at every turn, for y might be the same memory."""
+    """The sum is in an array: it is loaded and stored in every iteration, because y could overlap it."""
     for i in range(x.size):
         total[0] += x[i]
         y[i] = x[i]
@@ -238,7 +238,7 @@ def memory_fixed(x, y, total):
 
 @contract
 def reciprocal_fault(x, n):
-    """A division takes as long as ten multiplications, and this one is always by the same number."""
+    """A division takes as long as ten multiplications, and this divisor is constant."""
     for i in range(x.size):
         x[i] = x[i] / n
 
@@ -252,7 +252,7 @@ def reciprocal_fixed(x, n):
 
 @contract
 def trips_fault(A, B, C):
-    """C[i, j] is fetched and stored again for every k, and B[k, j] for every i."""
+    """C[i, j] is loaded and stored for every k, and B[k, j] is loaded for every i."""
     for i in range(A.shape[0]):
         for k in range(A.shape[1]):
             a, b, c = A[i, k], B[k], C[i]
@@ -298,7 +298,7 @@ def spill_fixed(A, B, C):
 
 @contract
 def recurrence_fault(x, y):
-    """Each number needs the one before."""
+    """Each number depends on the one before."""
     for i in range(1, x.size):
         y[i] = y[i - 1] * x[i]
 
@@ -311,7 +311,7 @@ def recurrence_fixed(x, y):
 
 @contract
 def scatter_fault(x, order, y):
-    """order may name a place twice, and negative ones."""
+    """order can contain an index twice, and negative indices."""
     for i in range(order.size):
         y[order[i]] += x[i]
 
@@ -324,7 +324,7 @@ def scatter_fixed(x, order, y):
 
 @contract
 def counting_fault(x, order):
-    """How often it turns, nobody knows before."""
+    """The number of iterations is unknown in advance."""
     i = order[0]
     while i > 0:
         x[i] += np.float32(1)

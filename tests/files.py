@@ -19,7 +19,7 @@ def idx_bytes(array, code=0x08):
 
 
 def write_mnist(folder, train=20, test=10, compress=True):
-    """The four files of MNIST, small."""
+    """The four files of MNIST, with a few samples."""
     rng = np.random.default_rng(0)
     folder.mkdir(exist_ok=True)
     for part, n in (("train", train), ("t10k", test)):

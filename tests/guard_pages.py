@@ -1,8 +1,8 @@
-"""Runs every compiled rung on arrays that begin, or end, where memory does: one number further ends the process.
+"""Runs every compiled rung on arrays at the start or end of a mapped page: an access outside of them ends the process.
 
     python tests/guard_pages.py float32 [WORD ...]        operations with such a word in their names; all by default
 
-Prints what it is about to run, so that the last line names what touched memory beside an array, and "whole" at the end.
+Prints each rung before it runs, so that the last line names the one that accessed other memory, and "whole" at the end.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ SHAPES = [
 
 
 def placed(array, at_the_end):
-    """A copy of an array, its last byte before a page that nobody may touch, or its first byte behind one."""
+    """A copy of an array; its last byte is before a protected page, or its first byte after one."""
     room = max(-(-array.nbytes // PAGE), 1) * PAGE
     memory = mmap.mmap(-1, room + 2 * PAGE)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -1,4 +1,4 @@
-"""Compiled code is kept between processes, and no kernel ever loads the code of another."""
+"""Compiled code is cached between processes, and no kernel loads the code of another."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ for rung in sys.argv[1:]:
 
 
 def test_other_options_make_another_file(tmp_path):
-    """fastmath is not in Numba's own key; here it decides the file's name. So do Numba's settings."""
+    """fastmath is not in Numba's own key; in jitnet's it is, and so are Numba's settings."""
     (tmp_path / "mine.py").write_text(
         "import sys\nimport numpy as np\nfrom jitnet.compiler import jit\n"
         "if 'strict' in sys.argv:\n    jit.OPTIONS['fastmath'] = False\n"
@@ -87,7 +87,7 @@ def first(x):
 
 
 def test_what_decides_the_name_of_a_file(tmp_path, monkeypatch):
-    """Whatever can change the machine code changes the name, and nothing else does."""
+    """Everything that can change the machine code changes the name, and nothing else does."""
     codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64", "skylake"))
     signature = "(float32[::1],)"
 
@@ -149,7 +149,7 @@ def test_types_of_linked_helpers_travel_as_text():
 
 
 def test_what_cannot_be_told_apart_is_not_kept(tmp_path):
-    """Typed at a prompt, or made by a factory: bytecode alone does not say what a function does."""
+    """Typed at a prompt, or made by a factory: the bytecode alone does not define a function."""
     code = """
 import sys, numpy as np
 from jitnet.compiler import jit
@@ -222,7 +222,7 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
 
 
 def test_what_another_user_wrote_is_not_run(tmp_path):
-    """A warm cache that is given away: compiled without it, and it stays as it is."""
+    """A warm cache that another user now owns: jitnet compiles without it, and does not change it."""
     if os.geteuid():
         pytest.skip("only root can give files to another user")
     cache = tmp_path / "cache"
@@ -246,7 +246,7 @@ class Bomb:
 
 
 def test_a_pickle_is_not_run(tmp_path, monkeypatch):
-    """One with the right checksum, in place of a kernel: of whatever version it is, it is no kernel of ours."""
+    """A pickle with the right checksum in place of a kernel: it is not loaded."""
     monkeypatch.setenv("BOMB", str(tmp_path / "bang"))
     folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache")}
     assert run(SUMS, **folder).stdout.strip() == "0"
@@ -261,7 +261,7 @@ def test_a_pickle_is_not_run(tmp_path, monkeypatch):
 
 
 def test_what_returns_objects_is_not_kept(tmp_path):
-    """A file holds numbers, names and machine code: what else a function needs, it would be without."""
+    """A file contains only numbers, names and machine code; a function that needs other objects is not cached."""
     (tmp_path / "mine.py").write_text(
         "import numpy as np\nfrom jitnet.compiler import jit\n"
         "def total(x):\n    return x.sum()\n"
@@ -289,7 +289,7 @@ def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
 
 
 def test_a_loaded_helper_finds_its_environment(tmp_path):
-    """Through which it hands numbers to Python: here, to be printed."""
+    """Code that passes numbers to Python, here to print them."""
     (tmp_path / "mine.py").write_text(
         "import numpy as np\nfrom jitnet.compiler import jit\n"
         "@jit.part_of_kernels\ndef show(v):\n    print(v)\n"
@@ -403,7 +403,7 @@ def test_the_folder_follows_the_platform(monkeypatch):
 
 
 def test_cache_by_hand(tmp_path, monkeypatch):
-    """The parts of the interface that Numba calls, and flush."""
+    """The interface that Numba calls, and flush."""
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
 
     def twice(x):

@@ -1,4 +1,4 @@
-"""Machine code is taken only from where this user alone can have put it, and a file is written whole or not at all."""
+"""Machine code is loaded only from files that no other user can have written, and files are written atomically."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files
 
 @pytest.fixture
 def path(tmp_path):
-    """Where a kernel is kept, in a cache folder that is there already."""
+    """The path of a kernel, in an existing cache folder."""
     cache_folder._warn_once.cache_clear()
     cache_folder._sweep_out_temporaries.cache_clear()
     path = tmp_path / "cache" / f"kernels-{'a' * 32}" / f"relu-{'b' * 32}.kernel"
@@ -32,7 +32,7 @@ def path(tmp_path):
 
 
 def said(function, *arguments):
-    """What a function returns, and its warnings."""
+    """The result of a function, and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = function(*arguments)
@@ -40,7 +40,7 @@ def said(function, *arguments):
 
 
 def check_refused(path, *texts):
-    """Neither read nor written, and one warning says why, where and how to fix it."""
+    """The file is neither read nor written, and one warning says why, where and how to fix it."""
     before = path.read_bytes()
     result, (warning,) = said(cache_folder.read_cached, path)
     assert result is None
@@ -87,7 +87,7 @@ def test_the_fix_holds_in_every_working_folder(path, monkeypatch):
 
 
 def test_a_folder_that_all_share_stays_as_it_is(path):
-    """JITNET_CACHE_DIR=/tmp: others need that mode."""
+    """JITNET_CACHE_DIR=/tmp: other users need its mode."""
     path.parent.parent.chmod(0o1777)
     check_refused(path, "mode 1777", "set JITNET_CACHE_DIR to a folder of your own")
 
@@ -123,7 +123,7 @@ def test_a_file_that_others_can_write_to_is_none(path):
 
 
 def test_links(path):
-    """To a folder of one's own they are as good as it is; a file is no link."""
+    """Links to the user's own folders are allowed; a file must not be a link."""
     aside = path.parents[2] / "aside"
     path.parent.parent.rename(aside)
     path.parent.parent.symlink_to(aside)
@@ -141,7 +141,7 @@ def test_links(path):
 
 @as_root
 def test_links_of_another_user(path):
-    """They would lead where that user likes, now here and then there."""
+    """Their owner could change their targets at any time."""
     aside = path.parents[2] / "aside"
     path.parent.parent.rename(aside)
     link = path.parent.parent
@@ -156,7 +156,7 @@ def test_links_of_another_user(path):
 
 
 def test_nobody_at_home(monkeypatch):
-    """Then the folder has the user's number in its name: one without would belong to whoever makes it first."""
+    """The folder then has the user's number in its name: another name would belong to the first user who creates it."""
 
     def no_home(self):
         raise RuntimeError("Could not determine home directory.")
@@ -197,7 +197,7 @@ def test_packed_and_unpacked():
 
 
 def full(path, size=1 << 20):
-    """Keep a megabyte where only a few bytes fit."""
+    """Write a megabyte where only a few bytes fit."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -207,7 +207,7 @@ def full(path, size=1 << 20):
 
 
 def test_a_full_disk(path):
-    """A part of a file is removed, what was there before stays, and it is said once."""
+    """A partial file is removed, the old file stays, and there is one warning."""
     other = path.with_name(f"tanh-{'b' * 32}.kernel")
     _, (warning,) = full(path)
     assert "cannot save compiled kernels" in warning
@@ -229,7 +229,7 @@ def test_interrupted_while_writing(path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_made(path):
-    """A file lies where the folder should be."""
+    """There is a file in place of the folder."""
     below = path / "kernels" / "x.kernel"
     assert said(cache_folder.read_cached, below) == (None, [])
     _, (warning,) = said(cache_folder.write_cached, below, CODE)
@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_made(path):
 @as_root
 @pytest.mark.parametrize("level", [0, 1])
 def test_a_folder_that_can_only_be_read(path, level):
-    """What is there is loaded; what cannot be added is said once. Root may write anywhere, so another user tries."""
+    """Existing files are loaded; files that cannot be added cause one warning. Not as root, who can write anywhere."""
     code = """
 import os, sys, warnings
 from pathlib import Path
@@ -267,7 +267,7 @@ for name in "xy":
 
 
 def test_what_killed_processes_left_is_swept_out(path):
-    """After an hour, and of our own names only."""
+    """After an hour, and only files with jitnet's names."""
     now = time.time()
     left, young = (path.with_suffix(f".{letter * 32}.tmp") for letter in "cd")
     others = [path.with_name(name) for name in ("notes.tmp", f"relu.{'c' * 32}.tmp", f"{left.name}.txt", "x.kernel")]
@@ -283,7 +283,7 @@ def test_what_killed_processes_left_is_swept_out(path):
 
 
 def test_old_folders_are_swept_out(tmp_path):
-    """After a month without a new file, ours only, and of them only what was put there."""
+    """After a month without a new file; only jitnet's folders, and in them only jitnet's files."""
     now, day = time.time(), 86400
     ages = {"a": 31, "b": 29, "c": 400, "d": 400}
     folders = {letter: tmp_path / f"kernels-{letter * 32}" for letter in ages}

@@ -1,4 +1,4 @@
-"""The long trials in tests/campaign, in short: that they run, find nothing wrong, and would say so if there was."""
+"""Short runs of the long tests in tests/campaign: they run, find no error, and would report one."""
 
 import os
 import re
@@ -13,7 +13,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "waitid"), reason="forks process
 
 
 def campaign(script, *arguments, status=0, count=None):
-    """Run a script as anyone would; its summary."""
+    """Run a script; returns its summary."""
     words = [*arguments, *(["--count", str(count)] if count else [])]
     result = subprocess.run(
         [sys.executable, CAMPAIGN / f"{script}.py", *map(str, words)], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Checkpoints: a run that was stopped, however, goes on to the same bits."""
+"""Checkpoints: a run that was stopped in any way resumes with the same bits."""
 
 import copy
 import subprocess
@@ -70,7 +70,7 @@ def test_a_finished_early_stop_stays_finished(tmp_path):
 
 
 def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(tmp_path):
-    """A real process, really killed (SIGKILL), again and again, until it gets to the end."""
+    """A real process, killed by SIGKILL again and again until it finishes."""
     script = tmp_path / "run.py"
     script.write_text(
         "import sys, time, numpy as np, jitnet, os\n"
@@ -182,7 +182,7 @@ def test_nothing_is_changed_by_a_call_that_is_refused(tmp_path):
 
 
 def test_checkpoints_are_written_when_they_are_due(tmp_path):
-    """Every third epoch and after the last, and at no other time."""
+    """Every third epoch and after the last one, and never else."""
     path, seen = tmp_path / "c", []
 
     class Looking(jitnet.Progress):

@@ -1,4 +1,4 @@
-"""Bad input: one clear error each, which says what was wrong, what was expected and how to fix it."""
+"""Bad input: one clear error that says what was wrong, what was expected and how to fix it."""
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ def huge():
 
 
 BAD_X = [
-    (np.ones((4, 2)), r"X has shape \(4, 2\), but the first layer takes in \(m, 3\)"),
+    (np.ones((4, 2)), r"X has shape \(4, 2\), but the first layer needs \(m, 3\)"),
     (np.ones(3), r"X\.reshape\(1, 3\)"),
-    (np.ones((2, 3, 1)), "one sample a row"),
+    (np.ones((2, 3, 1)), "one sample per row"),
     (np.ones((0, 3)), "X is empty"),
     ([], r"X has shape \(0,\)"),
     (np.array([[1, 2, np.nan]] * 4), r"X\[0, 2\] is nan"),
@@ -53,7 +53,7 @@ BAD_Y = [
     ("softmax", 2, None, [0, 1, 0, -1], r"label Y\[3\] is -1"),
     ("softmax", 2, None, [0, 1, 0, 0.5], r"label Y\[3\] is 0.5"),
     ("softmax", 2, None, [0, 1, 0, np.nan], r"Y\[3\] is nan"),
-    ("softmax", 2, None, [0, 1, 0], r"Y has shape \(3,\), but X and the last layer ask for \(4, 2\) or labels \(4,\)"),
+    ("softmax", 2, None, [0, 1, 0], r"Y has shape \(3,\), but X and the last layer need \(4, 2\) or labels \(4,\)"),
     ("softmax", 2, None, np.ones((4, 3)), r"Y has shape \(4, 3\)"),
     ("softmax", 2, None, np.ones((4, 2)), "row 0 of Y adds up to 2"),
     ("softmax", 2, None, np.array([[1, 0], [1, 0], [0.2, 0.3], [0, 1]]), r"row 2 of Y adds up to 0\.5"),
@@ -61,7 +61,7 @@ BAD_Y = [
     ("softmax", 2, None, ["a", "b", "a", "b"], "Y holds <U1 values, but must hold real numbers"),
     ("sigmoid", 1, None, [0, 1, 0, 2], "probabilities from 0 to 1"),
     ("sigmoid", 3, None, np.full((4, 3), np.inf), r"Y\[0, 0\] is inf"),
-    ("identity", 1, "mse", [[1.0, 2.0]] * 4, r"ask for \(4, 1\)"),
+    ("identity", 1, "mse", [[1.0, 2.0]] * 4, r"need \(4, 1\)"),
     ("identity", 1, "mse", [1, 2, 3, np.inf], r"Y\[3, 0\] is inf"),
     ("identity", 2, "mse", np.ones((4, 1)), r"Y has shape \(4, 1\)"),
 ]
@@ -78,7 +78,7 @@ def test_bad_Y(last, n_out, loss, bad, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Network(Dense(64, 32), Dense(30, 10)), "layer 0 puts out 32 numbers, but layer 1 takes in 30"),
+        (lambda: Network(Dense(64, 32), Dense(30, 10)), "layer 0 has 32 outputs, but layer 1 has 30 inputs"),
         (lambda: Network(), "at least one layer"),
         (lambda: Network("relu"), "'relu' is no layer; write Dense"),
         (lambda: Network(Dense(2, 2), seed=-1), "seed is -1"),
@@ -228,7 +228,7 @@ def test_values_in_messages():
 @pytest.mark.parametrize("position", [0, 1500])
 @pytest.mark.parametrize("activation", ["softmax", "identity"])
 def test_results_that_are_not_finite_are_no_results(activation, position):
-    """One sample is too large for float32, at the start or among many. Only `forward` shows what comes out."""
+    """One sample is too large for float32, at the start or among many. Only `forward` returns the result."""
     net = jitnet.Network(jitnet.Dense(3, 2), jitnet.Dense(2, 2, activation), seed=0)
     net.layers[0].W, net.layers[1].W = np.full((3, 2), 2), np.eye(2)
     X, Y = np.zeros((1501, 3), "float32"), np.tile([0.0, 1.0], (1501, 1))
@@ -271,7 +271,7 @@ def test_what_a_file_says_stays_within_one_printable_line(tmp_path):
         jitnet.data.read_table(file)
     file.write_text("a,y\n" + "1" * 100_000 + "x,0\n")
     with pytest.raises(
-        jitnet.Error, match=r"line 2, column 'a': '111+\.\.\. is no finite number.*leave the row or the column out"
+        jitnet.Error, match=r"line 2, column 'a': '111+\.\.\. is not a finite number.*leave the row or the column out"
     ) as caught:
         jitnet.data.read_table(file, "y")
     assert len(str(caught.value)) < 1200

@@ -153,7 +153,7 @@ def test_resume_gives_the_same_model(tmp_path):
 
 
 def test_ctrl_c_saves_what_was_learned(tmp_path):
-    """A real process on a real terminal's terms: SIGINT in the middle of a long training."""
+    """A real process: SIGINT in the middle of a long training."""
     model = tmp_path / "m.npz"
     process = subprocess.Popen(
         [*JITNET, "train", "digits", "--epochs", "1000000", "--save", model, "--plot", tmp_path / "p.png"],
@@ -172,7 +172,7 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
 
 
 def test_ctrl_c_before_training(tmp_path):
-    """While the program waits for its data, here from a pipe that nobody feeds."""
+    """While the program waits for its data, here from a pipe without a writer."""
     fifo = tmp_path / "data.csv"
     os.mkfifo(fifo)
     command = [*JITNET, "train", fifo, "--target", "y"]
@@ -249,7 +249,7 @@ def test_help_and_version():
 
 
 def test_warmup_compiles_everything_once():
-    """Backend numpy first, which needs no minute; then fast, from what the other tests have compiled or anew."""
+    """Backend numpy first, which is quick; then fast, from the cache or compiled."""
     nothing = jitnet_command("warmup", "--backend", "numpy")
     assert nothing.stdout == "backend numpy compiles nothing\n"
     first = jitnet_command("warmup", "--quiet")

@@ -1,4 +1,4 @@
-"""What a user can fix is one line on standard error and exit status 2."""
+"""Errors that a user can fix are one line on standard error, with exit status 2."""
 
 import os
 import re
@@ -44,9 +44,9 @@ BAD = [
     (["train", "digits", "--save", "/dev/null"], "is no regular file"),
     (["train", "digits", "--checkpoint", "good.csv"], "good.csv would be replaced by a checkpoint, but"),
     (["train", "digits", "--hidden", "10000000000,10000000000"], "not enough memory"),
-    (["train", "good.csv", "--target", "y", "--labels", "x"], "labels in a file of their own go with IDX pictures"),
+    (["train", "good.csv", "--target", "y", "--labels", "x"], "a separate file of labels belongs to IDX images"),
     (["train", "digits", "--weight-decay", "1e60"], "1e+60 is inf in float32"),
-    (["predict", "model.npz", "good.csv", "--labels", "x"], "labels in a file of their own go with IDX pictures"),
+    (["predict", "model.npz", "good.csv", "--labels", "x"], "a separate file of labels belongs to IDX images"),
     (["predict", "model.npz", "good.csv", "--out", "good.csv"], "good.csv is both data and out"),
     (["train", "digits", "--save", "none/m.npz"], "there is no folder"),
     (["train", "digits", "--save", "/proc/m.npz"], "cannot write /proc/m.npz"),
@@ -71,12 +71,12 @@ BAD = [
     (["train", "good.csv"], "which column of good.csv to learn with --target NAME; columns: a, b, y"),
     (["train", "good.csv", "--target", "z"], "unknown target column"),
     (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
-    (["train", "text.csv", "--target", "y"], "line 2, column 'b': 'two' is no finite number"),
+    (["train", "text.csv", "--target", "y"], "line 2, column 'b': 'two' is not a finite number"),
     (["train", "one.csv", "--target", "y"], "only one class, '5'"),
     (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),
-    (["train", "labels-idx1-ubyte"], "labels, it seems"),
-    (["train", "cut-idx3-ubyte"], "cut short"),
-    (["train", "digits", "--plot", "loss.txt"], "no picture can be drawn into loss.txt; its name must end in .png"),
+    (["train", "labels-idx1-ubyte"], "these seem to be labels"),
+    (["train", "cut-idx3-ubyte"], "truncated"),
+    (["train", "digits", "--plot", "loss.txt"], "no plot can be written to loss.txt; its name must end in .png"),
 ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ BAD = [
     ("arguments", "message"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, bad_files, monkeypatch, capsys):
-    """In this process, so that all of them take seconds; the next test runs some of them for real."""
+    """In this process, so that all of them take seconds; the next test runs some of them as real commands."""
     monkeypatch.chdir(bad_files)
     before = sorted(path.name for path in bad_files.iterdir())
     with np.errstate(all="ignore"):

@@ -18,7 +18,7 @@ COSTS = {"missing": 1, "ready": 0.9, "first": 0.2, "fault": None, "call": 0.01}
 
 
 def answers(monkeypatch, interpreted=0.5, **changes):
-    """Processes that answer at once: an interpreted one, then by turns one that compiles and some that load."""
+    """Simulated processes: an interpreted one, then alternately one that compiles and some that load."""
     asked = []
 
     def ask(function, *arguments, environment):
@@ -36,7 +36,7 @@ def answers(monkeypatch, interpreted=0.5, **changes):
 @pytest.mark.parametrize("ready", [0, 0.4, 7.3])
 @pytest.mark.parametrize("first", [0.01, 0.2, 0.5])
 def test_break_even(ready, first, interpreted):
-    """The first call at which what was spent is no more, in exact fractions; and at none before it."""
+    """The first call at which the total cost is not higher, in exact fractions; and no earlier call."""
     call = Fraction("0.01")
     ready, first, interpreted = (Fraction(str(number)) for number in (ready, first, interpreted))
 
@@ -106,7 +106,7 @@ def test_a_process_that_finds_kernels_says_so(tmp_path):
 
 
 def test_what_the_processes_are_asked(monkeypatch):
-    """Each rung has a folder of its own, which the first process finds empty and the others do not."""
+    """Each rung has a cache folder of its own, which is empty for the first process only."""
     asked = answers(monkeypatch)
     found = compile_cost.account("matmul_nt", "8x4x2")
     rungs = [name for name, kernel in LADDERS["matmul_nt"].items() if hasattr(kernel, "py_func")]
@@ -168,7 +168,7 @@ def test_a_wrong_rung_is_told(monkeypatch):
         (["relu", "--size", "3x4"], "size is '3x4', but must be"), (["relu", "--size", "0"], "size is '0'"),
         (["fast", "--size", "99999x99999x1"], "is too large"), (["relu", "--dtype", "int8"], "unknown dtype 'int8'"),
         (["relu", "--plot", "nowhere/cost.png"], "nowhere"),
-        (["relu", "--plot", "cost.doc"], "no picture can be drawn into cost.doc"),
+        (["relu", "--plot", "cost.doc"], "no plot can be written to cost.doc"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(arguments, message, capsys):

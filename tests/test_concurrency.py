@@ -1,4 +1,4 @@
-"""Processes and Python threads at once. Each case is a process of its own, since what goes wrong hangs or aborts."""
+"""Concurrent processes and Python threads. Each case runs in a process of its own, because bugs hang or abort it."""
 
 import contextlib
 import copy
@@ -50,7 +50,7 @@ def in_threads(job, count=4):
 
 
 def run(code, *arguments, seconds=900, **environment):
-    """Standard output of a process that runs WORK and then this code; whatever it starts ends in time, or with it."""
+    """The standard output of a process that runs WORK and then this code; its children end with it."""
     command = [sys.executable, *(() if code is None else ("-c", WORK + code)), *arguments]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds, check=False, env={**os.environ, **environment}
@@ -181,7 +181,7 @@ print(watch.refused)
 
 
 def test_a_network_is_used_while_it_is_trained():
-    """What others compute does not reach the training; and a second training is refused."""
+    """Computations in other threads do not affect the training; and a second training is an error."""
     assert run(USED_IN_TRAINING).startswith("this network is in training already")
 
 
@@ -237,7 +237,7 @@ print([answer for answer in answers if isinstance(answer, BaseException)])
 
 
 def test_threads_with_small_stacks():
-    """As musl makes them: 128 KB. OpenMP's own threads as well."""
+    """The stack size of musl: 128 KB. Also for OpenMP's threads."""
     assert run(SMALL_STACKS, OMP_STACKSIZE="128k", NUMBA_NUM_THREADS="2") == "[]"
 
 
@@ -279,7 +279,7 @@ WRONG_SETTINGS = [
 
 @pytest.mark.parametrize(("name", "value"), WRONG_SETTINGS)
 def test_a_wrong_setting_of_numba_is_one_line(name, value):
-    """On the command line, and as an error of the library; not while it is imported."""
+    """On the command line, and as an error of the library; not during the import."""
     code = """
 from jitnet.cli import main
 try:

@@ -1,4 +1,4 @@
-"""^C while the command line starts: status 130 and no traceback. Programs that import jitnet keep SIGINT as it is."""
+"""^C while the command line starts: status 130, no traceback. Programs that import jitnet keep their SIGINT handler."""
 
 import ctypes
 import os
@@ -54,7 +54,7 @@ def start(tmp_path):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
 def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
-    """Python prints what is raised there and goes on, so the interrupt would be lost."""
+    """Python prints an exception there and continues, so the interrupt would be lost."""
     done = []
 
     def _raw_object_cache_notify():
@@ -82,7 +82,7 @@ def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
 @pytest.mark.parametrize("way", ["script", "module"])
 @pytest.mark.parametrize("delay", DELAYS)
 def test_ctrl_c_while_it_starts(start, way, delay):
-    """As a shell sees it, a process that SIGINT ended has status 130, like one that says so itself."""
+    """To a shell, a process that SIGINT ended has status 130, like one that exits with 130."""
     process = start(way, "train", "digits", "--epochs", "1000000", "--quiet")
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
@@ -96,7 +96,7 @@ def test_ctrl_c_while_it_starts(start, way, delay):
 
 @pytest.mark.parametrize("way", ["script", "module"])
 def test_sigint_that_is_ignored_stays_ignored(start, way):
-    """As a shell starts what runs in the background."""
+    """As a shell starts background jobs."""
     process = start(way, "--version", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
@@ -120,7 +120,7 @@ def test_programs_keep_sigint_as_they_have_it(start, tmp_path):
 
 
 def test_a_command_that_runs_is_interrupted_and_then_ends_at_once():
-    """KeyboardInterrupt within, the end of the process before and after."""
+    """KeyboardInterrupt inside, the end of the process before and after."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt), interruption.raised():

@@ -1,4 +1,4 @@
-"""Kernels for the GPU are compiled once per machine: no GPU is needed to compile, to keep and to load them."""
+"""GPU kernels are compiled once per machine. No GPU is needed to compile, cache and load them."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 @pytest.fixture
 def process(tmp_path):
-    """Compile or load in a process of its own; the words that it prints."""
+    """Compile or load in a separate process; returns its output, in words."""
 
     def run(*arguments, **environment):
         result = subprocess.run(

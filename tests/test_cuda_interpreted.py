@@ -1,7 +1,7 @@
-"""Every kernel for the GPU as it is compiled for one, run by the interpreter of PTX: the true tiles, alignment, warps.
+"""Every GPU kernel, compiled and run by the PTX interpreter: full tiles, alignment, warps.
 
-The interpreter stops at whatever a kernel must not do (memory outside of its arrays, a number that is not where its
-size asks for, shared memory without a barrier), so each test here asks for that, too.
+The interpreter stops at every error of a kernel (accesses outside of its arrays, misaligned accesses, shared memory
+without a barrier), so each test here also tests for these.
 """
 
 import importlib.util
@@ -52,7 +52,7 @@ SIZES = {"large": 0, "medium": 1, "small": 2}
 
 
 def force(monkeypatch, size):
-    """Take tiles of this size, however small the output is."""
+    """Use tiles of this size, however small the output is."""
     monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[SIZES[size]](*arguments))
 
 
@@ -77,7 +77,7 @@ def test_the_size_of_the_output_decides_on_the_tile():
 
 @pytest.mark.parametrize("operation", PRODUCTS)
 def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
-    """Just not whole, in matrices that lie in quads: the next number, or the next four, are not there."""
+    """Incomplete tiles in aligned matrices: the next number, or the next four, do not exist."""
     for shape in [(124, 31, 124), (31, 124, 124)]:
         for name in ("vectorized", "warptile", "tensorcore"):
             check(operation, name, shape)
@@ -87,7 +87,7 @@ def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
 
 
 def test_older_cards_too():
-    """The compiler is asked for other instructions, and finds other ways."""
+    """The compiler then generates other instructions and branches."""
     for operation in PRODUCTS:
         for name in ("vectorized", "warptile", "pipelined", "tensorcore"):
             check(operation, name, (33, 20, 36), capability=(8, 0))
@@ -95,7 +95,7 @@ def test_older_cards_too():
 
 @pytest.mark.parametrize("operation", [*BY_TILE, "softmax", "cross_entropy"])
 def test_blocks_may_run_in_any_order(operation):
-    """On a GPU they do; were one to need what another writes, the order would show."""
+    """Blocks run in any order on a GPU; if one needed the output of another, the order would matter."""
     for name in LADDERS[operation]:
         results = []
         for order in (None, lambda blocks: reversed(range(blocks))):
@@ -107,7 +107,7 @@ def test_blocks_may_run_in_any_order(operation):
 
 @pytest.mark.parametrize("operation", PRODUCTS)
 def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
-    """All are fused multiply-adds in the order of k, but for the small tile, which cuts the sum into parts."""
+    """All tiles use fused multiply-adds in the order of k, except the small tile, which splits the sum."""
     results = set()
     for size in ("large", "medium"):
         force(monkeypatch, size)
@@ -120,7 +120,7 @@ def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
 
 @pytest.mark.parametrize("k", [1, 7, 8, 9, 127, 128, 129, 300])
 def test_the_parts_of_a_sum_that_is_cut(k):
-    """Groups of threads that have terms, a part of them, and none."""
+    """Groups of threads with all of their terms, a part of them, and none."""
     check("matmul", "pipelined", (17, k, 16))
 
 
@@ -134,7 +134,7 @@ def test_matrix_units_calculate_in_tf32(operation):
 @pytest.mark.parametrize("operation", PRODUCTS)
 @pytest.mark.parametrize("start", [1, 4], ids=["unaligned", "aligned"])
 def test_rows_of_a_larger_matrix(operation, start):
-    """Matrices that lie somewhere in memory: quads where they start at a multiple of four numbers, else one by one."""
+    """Matrices at arbitrary addresses: float4 loads where they are aligned, single loads elsewhere."""
     for rung in LADDERS[operation].values():
         case = oracle.case(operation, (5, 8, 12), "float32")
         memories = [np.full(matrix.size + 8, 42, np.float32) for matrix in case.arguments]
@@ -165,7 +165,7 @@ def launched(launch, *arguments, **how):
 
 
 def test_the_clock_of_a_recorded_step():
-    """Two batches of an epoch, of 3 and of 2 samples: what is gathered, what is kept, and where the clock is then."""
+    """Two batches of an epoch, of 3 and of 2 samples: the gathered samples, the losses, and the clock afterwards."""
     rng = np.random.default_rng(0)
     X, Y = rng.random((5, 200), np.float32), rng.random((5, 3), np.float32)
     order, ticks, kept = np.array([4, 2, 0, 3, 1]), np.zeros(3, np.int64), np.full(5, np.nan, np.float32)
@@ -181,7 +181,7 @@ def test_the_clock_of_a_recorded_step():
 
 
 def test_the_clock_is_read_by_all_before_it_moves_on():
-    """More losses than threads, and a warp that is through before the next begins."""
+    """More losses than threads, and a warp that finishes before the next one starts."""
     losses, ticks, kept = np.arange(300, dtype=np.float32), np.array([0, 7, 0]), np.full(310, np.nan, np.float32)
     launched(clock.TICK, losses, 300, ticks, kept, apart=True)
     np.testing.assert_array_equal(kept[7:307], losses)
@@ -200,14 +200,14 @@ def test_adam_of_a_recorded_step():
 
 
 class OnCard(np.ndarray):
-    """Memory of the GPU, which is NumPy's."""
+    """GPU memory, simulated by NumPy arrays."""
 
     def copy_to_device(self, source, stream=None):
         self[...] = source
 
 
 class Interpreted(cuda.GpuBackend):
-    """The backend of the GPU, but for the GPU."""
+    """The GPU backend without a GPU."""
 
     def __init__(self):
         self.name = "cuda"
@@ -231,7 +231,7 @@ class Interpreted(cuda.GpuBackend):
 
 
 def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
-    """`warmup` leaves nothing to compile for training; what is loaded is not counted as compiled."""
+    """After `warmup`, training compiles nothing; loaded kernels do not count as compiled."""
     compiled, told = [], []
     monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
     monkeypatch.setattr(Launch, "is_compiled", False)
@@ -261,7 +261,7 @@ def note_or_run(rung, *arguments):
 
 
 def test_launches_of_another_thread_are_not_recorded():
-    """A network can be used while another is trained, and its launches belong to no step of that."""
+    """A network can be used while another is trained; its launches are not recorded in a step of the other."""
     with recording() as calls:
         thread = threading.Thread(target=lambda: calls.append(registry._recorder.get()))
         thread.start()
@@ -313,7 +313,7 @@ def test_training_equals_the_cpus_and_itself(optimizer):
 
 @pytest.mark.usefixtures("interpreted")
 def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
-    """On a GPU with room for some of what is wanted: what is brought never exceeds it."""
+    """On a GPU with limited memory: the copied data never exceed it."""
     X, y = spiral()
     X_judged, y_judged = np.resize(X, (8192, X.shape[1])), np.resize(y, 8192)
     net = make(widths=(2, 3, 3))

@@ -1,6 +1,6 @@
-"""The PTX of every kernel for the GPU, generated without a GPU or a driver: is it what the kernel claims to be?
+"""The PTX of every GPU kernel, generated without a GPU or a driver: does it have the properties that the kernel claims?
 
-What the simulator cannot run (`SIMULATED` in kernels/cuda/device.py: alignment, warps) is covered here alone.
+Only these tests cover what the simulator cannot run (`SIMULATED` in compiler/cuda/device.py: alignment, warps).
 """
 
 import importlib.util
@@ -37,7 +37,7 @@ HAS_ASSEMBLER = has_assembler()
 
 
 def check_machine_code(code, launch):
-    """The blocks that the launch asks for fit into the registers of a multiprocessor, and what they lack is little."""
+    """The blocks of `min_blocks_per_sm` fit into the registers of a multiprocessor, with few spills."""
     threads, min_blocks_per_sm = launch.bounds
     assert -(-code.registers // 8) * 8 * threads * min_blocks_per_sm <= 65536
     assert code.spilled == 0

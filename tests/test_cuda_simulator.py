@@ -1,4 +1,4 @@
-"""The kernels for the GPU in Numba's simulator: in a process of its own, as it decides what `cuda` is once for all."""
+"""The GPU kernels in Numba's simulator: in a process of its own, because `cuda` is chosen once per process."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ HAS_PACKAGE = importlib.util.find_spec("numba_cuda") is not None
 
 
 class Simulation:
-    """The tests of the simulator, which take minutes: they begin with all others (conftest.py), on another core."""
+    """The tests of the simulator, which take minutes: they start with all others (conftest.py), on another core."""
 
     def __init__(self):
         unwatched = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # ten times as fast
@@ -25,7 +25,7 @@ class Simulation:
         )  # fmt: skip
 
     def result(self):
-        """Exit status, and what was printed."""
+        """Exit status and output."""
         status = self._process.wait()
         self._output.seek(0)
         return status, self._output.read()

@@ -1,4 +1,4 @@
-"""A kernel of the user's own on the ladder: what is wrong with it is told, and what is right is ranked."""
+"""A user's kernel on the ladder: errors are reported, and correct kernels are ranked."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def ladder_command(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def told(folder):
-    """One real command with all of them, but those that hang."""
+    """One real command with all kernels except those that hang."""
     files = {"other_types": "typed.py"}
     own = [f"--with={files.get(name, 'mine.py')}:{name}" for name in [*FAULTS, *RIGHT]]
     return ladder_command(folder, *own, "--json", "--quiet", "--patience", "300")
@@ -140,7 +140,7 @@ def test_who_hangs_is_ended(folder, tmp_path):
 
 
 def test_what_is_wrong_is_told_at_once(folder, monkeypatch):
-    """Before the next one is tried, or timed; and once."""
+    """Before the next kernel is tested or timed, and only once."""
     monkeypatch.chdir(folder)
     own, heard = {name: f"mine.py:{name}" for name in ("raises", "late")}, []
     found = ladder.compare(
@@ -163,7 +163,7 @@ def test_compiling_does_not_count(folder):
 
 
 def runs(pid):
-    """Whether a process is there, and no zombie that nobody has asked for."""
+    """Whether a process exists and is not a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -172,7 +172,7 @@ def runs(pid):
 
 
 def killed_with_its_child(command, number, folder):
-    """Start a command whose child writes its number into a file, and end it by a signal; the child has to end too."""
+    """Start a command whose child writes its process id into a file, and end it by a signal; the child must end too."""
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     pid = folder / "pid"
     while not (pid.exists() and pid.read_text().endswith("\n")):
@@ -194,7 +194,7 @@ WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.w
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_the_trial_ends_with_the_command(name, status, tmp_path):
-    """Also where the function never lets go of the interpreter."""
+    """Also if the function never releases the interpreter."""
     (tmp_path / "endless.py").write_text(
         WRITES_ITS_NUMBER
         + "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
@@ -358,7 +358,7 @@ def test_outputs_that_are_inputs_too():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
-    """A process in a session of its own, which is not ended with the trial, keeps the pipe open."""
+    """A process in a session of its own is not ended with the trial, and keeps the pipe open."""
     (tmp_path / "leaves.py").write_text(
         "import os, time\nleft = []\n"
         "def f(X, W, Z):\n    Z[...] = X @ W\n    if not left:\n        left.append(os.fork())\n"

@@ -1,4 +1,4 @@
-"""Every field of every file, with every kind of wrong value: one clear error, or something that works. Nothing else."""
+"""Every field of every file, with every kind of wrong value: one clear error, or a valid result."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ NASTY = (
 
 
 def changed(content, path, value):
-    """A copy of nested dictionaries and lists with one value replaced, or taken out."""
+    """A copy of nested dictionaries and lists with one value replaced or removed."""
     copy = json.loads(json.dumps(content))
     inner = copy
     for name in path[:-1]:
@@ -45,7 +45,7 @@ def about(path):
 
 
 def is_clear(message, path):
-    """One line of a decent length that names the file."""
+    """One short line that names the file."""
     return str(path) in message and "\n" not in message and len(message) < 1000 and not message.endswith((":", ": "))
 
 
@@ -107,7 +107,7 @@ RECIPE = {
 @pytest.mark.parametrize("task", RECIPE)
 @pytest.mark.parametrize("field", RECIPE["regression"])
 def test_fields_of_a_recipe(tmp_path, capsys, task, field):
-    """The command predict: a model with a damaged recipe is refused, or answers for every row."""
+    """The command predict: a model with a damaged recipe is an error, or gives a prediction for every row."""
     path, data, out = tmp_path / "m.npz", tmp_path / "data.csv", tmp_path / "answers"
     data.write_text("a,b,y\n1,2,u\n3,4,v\n" if task == "classification" else "a,b,y\n1,2,3\n3,4,5\n")
     net = Network(Dense(2, 2, "softmax") if task == "classification" else Dense(2, 1), seed=0)
@@ -128,7 +128,7 @@ def test_fields_of_a_recipe(tmp_path, capsys, task, field):
 
 
 def test_classes_and_layers_fit_together(tmp_path, capsys):
-    """Whatever the classes are, there is one for each output."""
+    """There must be one class per output."""
     (tmp_path / "data.csv").write_text("a,b\n1,2\n")
     for classes in ([], ["a"], ["a", "b", "c"], ["a", "a"], "ab", 7, {"0": 1}):
         net = Network(Dense(2, 2, "softmax"), seed=0)
@@ -187,7 +187,7 @@ def test_fields_of_a_checkpoint(checkpoint, tmp_path, field):
 
 
 def test_lengths_and_counts_of_a_checkpoint(checkpoint, tmp_path):
-    """Lists that are all longer or shorter, with a step that goes with it or not."""
+    """Lists that are all longer or shorter, with or without a matching step."""
     path = tmp_path / "d"
     good = about(checkpoint)
     for change, message in (
@@ -213,7 +213,7 @@ def test_lengths_and_counts_of_a_checkpoint(checkpoint, tmp_path):
 
 @pytest.mark.parametrize("name", ["theta", "memory0", "memory1", "best_theta"])
 def test_arrays_of_a_checkpoint(checkpoint, tmp_path, name):
-    """All are looked at before the first one is put in place."""
+    """All arrays are validated before the first one is used."""
     path = tmp_path / "d"
     said, arrays = storage.read(checkpoint, "checkpoint")
     size = arrays["theta"].size

@@ -1,4 +1,4 @@
-"""The digits on board, splits, and recipes from a table to X and Y."""
+"""The bundled digits, splits, and recipes from a table to X and Y."""
 
 from importlib import resources
 
@@ -107,7 +107,7 @@ def test_bad_recipes(X, y, task, message):
 
 def test_recipe_meets_what_it_does_not_know():
     recipe = Recipe.learn(table_of(np.eye(3), ["a", "b", "a"]), np.arange(3), None)
-    with pytest.raises(jitnet.Error, match="class 'z' is none that the model learned: a, b"):
+    with pytest.raises(jitnet.Error, match="class 'z' is not one that the model learned: a, b"):
         recipe.Y(table_of(np.eye(3), ["a", "z", "a"]))
     with pytest.raises(jitnet.Error, match="has 2 columns besides the target, but the model needs 3"):
         recipe.X(table_of(np.ones((3, 2)), ["a", "b", "a"]))
@@ -120,7 +120,7 @@ def test_recipe_meets_what_it_does_not_know():
         numbers.Y(table_of(np.eye(3), ["a", "b", "a"]))
     assert numbers.score(table_of(np.eye(3), ["a", "b", "a"]), [1, 2, 3]) == {}
     assert numbers.score(without, [1, 2, 3]) == {}
-    with pytest.raises(jitnet.Error, match="answer for row 2 is no number"):
+    with pytest.raises(jitnet.Error, match="answer for row 2 is not finite"):
         numbers.answers(np.array([[1.0], [np.nan]]))
 
 
@@ -138,7 +138,7 @@ def test_damaged_recipes():
 
 
 def test_numbers_that_are_too_large():
-    with pytest.raises(jitnet.Error, match="column '0' are too large to be standardised"):
+    with pytest.raises(jitnet.Error, match="column '0' are too large to be standardized"):
         Recipe.learn(table_of([[1e200], [-1e200], [3e200]], [0, 1, 0]), np.arange(3), None)
     recipe = Recipe.learn(table_of([[1], [2], [3]], ["a", "b", "a"]), np.arange(3), None)
     with pytest.raises(jitnet.Error, match=r"row 2, column '0': 1e\+300 is too far from what was learned"):

@@ -1,4 +1,4 @@
-"""Load is noticed, and said in one sentence: with real load, and with counters and figures that are made up."""
+"""Load is detected and reported in one sentence: with real load, and with simulated counters and figures."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ SENTENCE = "so times and shares are too uncertain to compare; run it again when 
 
 @contextlib.contextmanager
 def load():
-    """Other processes keep all cores busy."""
+    """Other processes use all cores."""
     cores = len(os.sched_getaffinity(0))
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores + 1)]
     try:
@@ -170,7 +170,7 @@ def test_the_doctor_looks_at_the_load(monkeypatch):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counted in /proc")
 def test_the_work_of_helpers_is_no_disturbance():
-    """A kernel that is timed in a process of its own is what is measured."""
+    """The load of a kernel in its own process belongs to the measurement."""
     helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         before = disturbance._of_helpers()

@@ -1,4 +1,4 @@
-"""The doctor: real processes in damaged surroundings, what it finds there, and that what it prescribes fixes it."""
+"""The doctor: real processes in damaged environments, the problems that it finds, and the fixes that it suggests."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def by_name(items):
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    """Nothing of the settings under which the tests run."""
+    """The environment without the settings of the test run."""
     for name in [*settings.SETTINGS, *settings.OF_THREADS, *settings.NARROWING]:
         monkeypatch.delenv(name, raising=False)
 
@@ -47,7 +47,7 @@ def test_a_healthy_machine(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="for a shell and AVX2 or better")
 def test_what_it_prescribes_mends_it(tmp_path):
-    """Three damages at once, since they are independent; then its commands are given to the shell as they stand."""
+    """Three independent problems at once; then the shell runs the suggested commands."""
     file = tmp_path / "file"
     file.write_text("where a folder should be")
     damage = {
@@ -183,7 +183,7 @@ def test_the_cache_folder(tmp_path, monkeypatch):
 
 
 def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
-    """Then a temporary one is what helps, if that can be written."""
+    """The fix is then a temporary folder, if it is writable."""
     (tmp_path / "file").write_text("")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(settings, "usual_cache_folder", lambda: tmp_path / "file" / "jitnet")
@@ -224,7 +224,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
 
 def metadata(folder, name, version, *lines):
-    """As pip leaves it: a package of that version, which need not be there."""
+    """The metadata of a package of that version, which need not exist."""
     about = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     about.mkdir(parents=True)
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(f"{line}\n" for line in lines)
@@ -336,7 +336,7 @@ int cuDeviceGetAttribute(int *x, int what, int d) { *x = what == 75 ? 9 : d; ret
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="a driver is built with a C compiler")
 def test_a_gpu(tmp_path, monkeypatch):
-    """A library in the driver's place, asked in a real process; and gpus that the bus tells of."""
+    """A library in place of the driver, in a real process; and GPUs that the bus lists."""
     source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
     source.write_text(FAKE_DRIVER)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))

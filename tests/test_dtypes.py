@@ -1,4 +1,4 @@
-"""No float64 hides in a float32 network: not in an array, not in a signature, not in the machine code."""
+"""A float32 network uses no float64: not in arrays, signatures or machine code."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ COMPILED = [
 
 @pytest.mark.parametrize(("operation", "kernel"), COMPILED)
 def test_no_float64_arithmetic_in_float32_code(operation, kernel):
-    """LLVM's own view: the only doubles are numbers on their way in from Python, which become floats at once."""
+    """In LLVM's code, the only doubles are arguments from Python, which are converted to floats at once."""
     options = {**OPTIONS, **{name: kernel.targetoptions[name] for name in ("parallel", "_nrt")}}
     fresh = numba.njit(**options)(kernel.py_func)  # what comes from the cache has no listing
     compile_for(fresh, signature_for(SIGNATURES[operation], np.dtype("float32")))

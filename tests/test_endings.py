@@ -1,4 +1,4 @@
-"""How a training of the command line ends: disks that are full, signals, terminals that are gone. Nothing is lost."""
+"""How training on the command line ends: full disks, signals, closed terminals. No result is lost."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ENDLESS = [*JITNET, "train", "digits", "--hidden", "8", "--epochs", "1000000", "
 
 
 def with_files_up_to(size, command, folder, **environment):
-    """Run a command that can write no file of more bytes, as on a disk that is full."""
+    """Run a command with a limit on file sizes, like a full disk."""
     code = (
         f"import resource, sys, os; resource.setrlimit(resource.RLIMIT_FSIZE, ({size},) * 2); "
         "os.execv(sys.argv[1], sys.argv[1:])"
@@ -34,7 +34,7 @@ def with_files_up_to(size, command, folder, **environment):
 
 @pytest.fixture
 def full(tmp_path):
-    """A folder on a small disk of its own, and how to fill that."""
+    """A folder on a small disk of its own, and a function that fills it."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
@@ -157,7 +157,7 @@ def test_the_model_is_saved_whoever_listens(stream, tmp_path):
 
 
 def started(folder, *more, **options):
-    """A training without end, in its second epoch at least."""
+    """An endless training, at least in its second epoch."""
     process = subprocess.Popen([*ENDLESS, "--checkpoint", "c", *more], cwd=folder, **options)
     while not (folder / "c").exists():
         assert process.poll() is None
@@ -185,7 +185,7 @@ def test_signals_end_the_training_and_keep_what_was_learned(name, tmp_path):
 
 
 def test_a_job_in_the_background_ends_by_sigterm_and_not_by_ctrl_c(tmp_path):
-    """As a shell starts it with &, where ^C is for others."""
+    """As a shell starts it with &, where ^C goes to other processes."""
     process = started(tmp_path, "--quiet", stderr=subprocess.PIPE, text=True,
                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))  # fmt: skip
     process.send_signal(signal.SIGINT)

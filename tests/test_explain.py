@@ -1,4 +1,4 @@
-"""What `jitnet explain` says of every kernel, and of small loops that were built to have one fault each."""
+"""The output of `jitnet explain` for every kernel, and for small loops with one bug each."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def registry():
 
 @pytest.fixture(scope="module")
 def loops():
-    """Every fault and every fix."""
+    """Every bug and every fix."""
     requests = [
         {"target": f"{faults.__file__}:{name}_{kind}", "types": types}
         for name, (types, *_) in faults.FAULTS.items()
@@ -126,7 +126,7 @@ def test_lines_and_columns(registry, rung):
 
 
 def test_each_instruction_stands_beside_its_line(tmp_path):
-    """Four statements, each with an instruction that only it can have become."""
+    """Four statements, each with an instruction that only it can produce."""
     file = tmp_path / "mine.py"
     file.write_text("""import math
 import numpy as np

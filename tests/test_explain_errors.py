@@ -1,4 +1,4 @@
-"""What `jitnet explain` says where there is nothing to explain: one line on what is missing or wrong."""
+"""The errors of `jitnet explain`: one line that says what is missing or wrong."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def mine(tmp_path_factory):
 
 
 def test_errors_of_functions(mine):
-    """Asked in one process, since each takes a second to start."""
+    """In one process, because each takes a second to start."""
     cases = [
         ("mine.py:fin", {"types": "float32[::1]"}, "unknown function of .*known: .*did you mean 'fine'"),
         ("mine.py:LENGTH", {}, "LENGTH in .*mine.py is an int, but must be a function"),

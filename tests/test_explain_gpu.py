@@ -1,6 +1,6 @@
-"""What `jitnet explain --backend cuda` says of every kernel for the GPU, and of some that were built to have a fault.
+"""The output of `jitnet explain --backend cuda` for every GPU kernel, and for some kernels with a bug.
 
-No GPU is needed: kernels are compiled for it, and their code is read.
+No GPU is needed: kernels are compiled, and their code is read.
 """
 
 import importlib.util
@@ -123,7 +123,7 @@ LADDERS_OF = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items
     ],
 )
 def test_loads_of_a_product(registry, rung, capability, turns, fused, from_global, from_shared):
-    """By hand, for one term of the sums (eight of tensorcore), and how many the compiler unrolled."""
+    """Counted by hand for one term of the sums (eight for tensorcore), and the unroll factor."""
     found = registry[f"matmul.{rung}", capability]
     counts = found["counts"]
     assert counts["multiply_adds"] == turns * fused
@@ -144,7 +144,7 @@ def test_loads_of_a_product(registry, rung, capability, turns, fused, from_globa
 
 
 def lines_of(found, name):
-    """The source of every instruction of that name."""
+    """The source line of every instruction of that name."""
     return {listing.line_of(i["file"], i["line"]).strip() for i in found["instructions"] if i["text"].startswith(name)}
 
 
@@ -172,7 +172,7 @@ def test_what_is_known_of_single_rungs(registry):
 
 
 def test_trips_to_memory_are_counted():
-    """Threads of `naive` read two numbers for each multiply-add, and are sent 33 bytes; of `coalesced` 5."""
+    """Threads of `naive` read two numbers per multiply-add, which transfer 33 bytes; those of `coalesced` 5."""
     naive, coalesced = (
         verdict(explaining.explain(f"matmul.{rung}"), "trips to memory") for rung in ("naive", "coalesced")
     )

@@ -1,4 +1,4 @@
-"""jitnet.matmul and the activations as functions: any shape, layout and alignment."""
+"""jitnet.matmul and the activation functions: any shape, layout and alignment."""
 
 import numpy as np
 import pytest

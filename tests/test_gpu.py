@@ -1,4 +1,4 @@
-"""The backend `cuda` where it cannot work, which one line says and how to fix it; and, with a GPU, on it."""
+"""The backend `cuda` where it cannot work: one line says why and how to fix it. With a GPU, also on the GPU."""
 
 import importlib.util
 import re
@@ -57,7 +57,7 @@ def test_without_a_driver_or_a_gpu(monkeypatch):
         ("13.5.0", 13010, (7, 5), None),
         ("12.9.1", 12040, (5, 0), None),
         ("12.9.1", 13000, (12, 0), None),
-        ("13.0.1", 13000, (6, 1), r"capability 6.1, and .* CUDA 13 needs 7.5: pip install 'jitnet\[cuda12\]'"),
+        ("13.0.1", 13000, (6, 1), r"capability 6.1, but .* CUDA 13 needs 7.5: pip install 'jitnet\[cuda12\]'"),
         ("13.0.1", 12040, (9, 0), r"the driver supports CUDA 12.4, but .* CUDA 13: .*pip install 'jitnet\[cuda12\]'"),
         ("12.9.1", 12040, (3, 5), "capability 3.5, .* needs 5.0: use a newer GPU"),
         ("12.9.1", 11080, (8, 0), "the driver supports CUDA 11, but numba-cuda needs 12 or 13: update the driver"),

@@ -1,4 +1,4 @@
-"""What kernels for the GPU ask of memory: counted by the interpreter, and equal to what they say of themselves."""
+"""The memory accesses of GPU kernels: counted by the interpreter, and equal to the figures in their docstrings."""
 
 import importlib.util
 import json
@@ -55,7 +55,7 @@ def products():
 
 
 def test_what_rungs_say_of_their_reads(products):
-    """The docstrings: reads of each number, trips, and reads of shared memory for each multiply-add."""
+    """The docstrings: reads of each number, memory transactions, and loads from shared memory per multiply-add."""
     found = {rung["name"]: rung for rung in products["matmul"]}
     sides = {"naive": 1, "coalesced": 1, "shared": 32, "blocktile_1d": 64}
     sides |= dict.fromkeys(("blocktile_2d", "vectorized", "warptile", "pipelined"), 128)
@@ -91,13 +91,13 @@ def test_what_is_no_product_is_counted_for_each_number_written():
 
 
 def test_launches_of_a_rung_count_by_all_of_their_blocks():
-    """64 rows: the product reads 2 numbers for 128 multiply-adds, the sums of columns delta once, for 1280 of them."""
+    """64 rows: the product reads 2 numbers per 128 multiply-adds, the column sums read delta once per 1280."""
     (found,) = traffic.ladder("gradients")["rungs"]
     assert found["numbers"] == 2 / 128 + 1 / 1280
 
 
 def test_only_the_terms_of_a_product_are_its_multiply_adds():
-    """An activation is made of such instructions, too."""
+    """An activation also consists of such instructions."""
     (found,) = traffic.ladder("layer")["rungs"]
     assert found["numbers"] == pytest.approx(2 / 128 + 128 / 64 / 128)  # each number of a column asks for its bias
 

@@ -25,7 +25,7 @@ def draw(hidden, activation, bias, seed):
 
 
 def tells_nothing(net, X):
-    """relu has no derivative at 0, so near there is nothing to compare with; and where all is negative, all is 0."""
+    """relu has no derivative at 0, so values near 0 cannot be compared; where all are negative, all gradients are 0."""
     work = net.workspace(len(X))
     net.pass_forward(backend.get("fast"), X, work)
     relus, A = [], X

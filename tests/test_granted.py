@@ -1,4 +1,4 @@
-"""What the system grants this process: limits of its own control group hold, and of all those around it."""
+"""The resources of this process: the limits of its control group and of all parent groups apply."""
 
 import os
 
@@ -13,7 +13,7 @@ from jitnet.lab.checkup import hardware
 
 @pytest.fixture
 def grant(tmp_path, monkeypatch):
-    """Makes control groups: lines of /proc/self/cgroup, or None for no such file, and files below the root."""
+    """Creates control groups: lines of /proc/self/cgroup, or None for no such file, and files below the root."""
 
     def made(groups, files):
         for name, text in files.items():
@@ -79,7 +79,7 @@ def test_memory_that_control_groups_grant(grant, groups, files):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")
 def test_who_pins_itself_later_has_fewer_cpus(grant):
-    """A worker of a pool may do so after its first call."""
+    """A worker of a pool can do so after its first call."""
     before = granted.cores()
     assert thread_choice.cpus() == len(before)
     try:
@@ -94,7 +94,7 @@ def test_who_pins_itself_later_has_fewer_cpus(grant):
 @pytest.mark.skipif(len(granted.cores()) < 2, reason="needs two cores")
 @pytest.mark.parametrize(("more", "state"), [(-0.5, "ok"), (0.5, "ok"), (-1, "note")])
 def test_the_doctor_counts_cores_as_training_does(grant, monkeypatch, more, state):
-    """Half a core is worth a thread."""
+    """Half a core counts as one thread."""
     count = len(granted.cores())
     grant("0::/own", {"own/cpu.max": f"{int(100 * (count + more))} 100"})
     found = {"compiled": True, "layer": "omp", "count": count, "seen": count}

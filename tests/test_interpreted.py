@@ -1,7 +1,7 @@
-"""Every kernel's body as plain Python: the compiler sees what a reader sees, and here every index is checked.
+"""Every kernel's body as plain Python, where every index is checked.
 
-Vectors of two numbers, tiles of a few rows and parts of a few numbers bring every remainder and every seam within
-reach of tiny shapes. All arrays lie between guards, and whatever a kernel has not written is NaN.
+With vectors of two numbers, tiles of a few rows and parts of a few numbers, tiny shapes cover every remainder and every
+edge. All arrays are between guards, and elements that a kernel does not write are NaN.
 """
 
 import numba
@@ -23,7 +23,7 @@ GUARD = 64
 
 
 def shapes_of(operation, count=40):
-    """Zero, one, and around the edges of tiles and panels, in many mixtures; the same ones every time."""
+    """Zero, one, and sizes around the edges of tiles and panels, in many combinations; always the same ones."""
     rng = np.random.default_rng(len(operation))
     if operation in PRODUCTS:
         return [tuple(int(x) for x in rng.choice([0, 1, 2, 3, 5, 6, 7, 8, 9, 11, 13, 17, 22], 3)) for _ in range(count)]
@@ -32,7 +32,7 @@ def shapes_of(operation, count=40):
 
 
 def between_guards(array, guard):
-    """A copy that lies in the middle of more memory, and that memory."""
+    """A copy in the middle of a larger array, and that array."""
     memory = np.full(array.size + 2 * GUARD, guard, array.dtype)
     inside = memory[GUARD : GUARD + array.size].reshape(array.shape)
     inside[...] = array
@@ -40,7 +40,7 @@ def between_guards(array, guard):
 
 
 def check(body, case, why):
-    """Run it between guards: right, and nothing written but the outputs."""
+    """Run it between guards: the result is right, and only the outputs are written."""
     inputs = case.arguments[: -len(case.expected)]
     before = [np.copy(argument) for argument in inputs]
     kept = []
@@ -64,7 +64,7 @@ def not_initialised(size, like):
 
 
 class Heap:
-    """Memory that has to be given back, and may have run out."""
+    """Memory that must be freed, and can run out."""
 
     def __init__(self):
         self.taken, self.is_full = [], False
@@ -79,7 +79,7 @@ class Heap:
 
 @pytest.fixture
 def small(monkeypatch):
-    """Short vectors, low and shallow tiles, small parts."""
+    """Short vectors, small tiles, small parts."""
     monkeypatch.setattr(intrinsics, "VECTOR_BYTES", 16)
     for module in (elementwise, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
@@ -97,7 +97,7 @@ def small(monkeypatch):
 
 
 def take(monkeypatch, count):
-    """From here on so many threads; with more than one, every loop is worth them."""
+    """Set the number of threads; with more than one, every loop uses them."""
     monkeypatch.setattr(threads, "LEAST_FLOP", 0 if count > 1 else 1_000_000)
     for module in (threads, register_tile):
         monkeypatch.setattr(module, "thread_count", lambda: count)
@@ -118,7 +118,7 @@ def test_body(operation, body, small, monkeypatch):
 
 @pytest.mark.parametrize(("operation", "body"), [p for p in BODIES if p.values[0] in ("layer", "gradients", "descend")])
 def test_body_without_a_bias(operation, body, small):
-    """An empty b: the matrix comes out as with a b of zeros."""
+    """An empty b gives the same matrix as a b of zeros."""
     for shape in [(3, 4, 5), (5, 7, 8), (6, 13, 3)]:
         case, other = (oracle.case(operation, shape, "float64") for _ in range(2))
         b = 2 if operation == "layer" else -1
@@ -176,7 +176,7 @@ def test_softmax_to_the_last_place(n, small):
 
 @pytest.mark.parametrize("f", activations.CODES.values(), ids=activations.CODES)
 def test_activation_of_any_block(f):
-    """Part of the rows and part of the columns: these numbers, and no others."""
+    """Part of the rows and part of the columns: only these numbers are written."""
     m, n = 4, 6
     rng = np.random.default_rng(f)
     Z, A, D = rng.standard_normal((m, n)), rng.uniform(0.1, 0.9, (m, n)) * rng.choice([-1, 1], (m, n)), np.ones((m, n))
@@ -199,7 +199,7 @@ def test_activation_of_any_block(f):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 16, 31])
 def test_softmax_finds_the_largest_anywhere(n, small):
-    """Far above the others it takes all; equal ones share; NaN in any place makes its row NaN, and no other."""
+    """One large score takes all; equal scores share; NaN anywhere makes its row NaN, and no other row."""
     body = LADDERS["softmax"]["polynomial"]
     rows = np.full((n, n), -500.0)
     np.fill_diagonal(rows, 1000.0)
@@ -235,14 +235,14 @@ def test_when_threads_pay(monkeypatch):
     ],
 )  # fmt: skip
 def test_vector_units(features, machine, unit, monkeypatch):
-    """(bytes in a register, registers) of each kind of processor."""
+    """(bytes in a register, number of registers) for each kind of processor."""
     monkeypatch.setattr(intrinsics.numba.config, "CPU_FEATURES", features)
     monkeypatch.setattr(intrinsics.platform, "machine", lambda: machine)
     assert intrinsics._vector_unit() == unit
 
 
 def test_how_work_is_cut(small, monkeypatch):
-    """One thread takes all columns; several share the panels, if they can equally, or else the rows."""
+    """One thread takes all columns; several threads share the panels if they divide equally, otherwise the rows."""
     width = register_tile.VECTORS * 2  # of a panel; MOST_ROWS is 10
     for count, m, n, shape, parts in (
         (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (10, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (10, 1), 0),

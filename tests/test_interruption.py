@@ -1,4 +1,4 @@
-"""^C and divergence: what was learned is kept, and what was spoiled is put back."""
+"""^C and divergence: the last good weights are kept or restored."""
 
 import math
 import signal
@@ -41,7 +41,7 @@ def test_ctrl_c_between_epochs_leaves_a_checkpoint_of_the_whole_epoch(tmp_path):
 
 
 def test_ctrl_c_within_an_epoch_leaves_the_checkpoint_before(tmp_path):
-    """What is in the middle of an epoch could not be resumed to the same bits."""
+    """The state in the middle of an epoch could not be resumed with the same bits."""
     options = {"epochs": 3, "batch_size": 10, "checkpoint": tmp_path / "c"}
     history = make().fit(*spiral(97), progress=At(press_ctrl_c, batch=12), **options)
     assert (history.stopped, history.epochs) == ("interrupted", 1)
@@ -129,7 +129,7 @@ def test_divergence_stops_and_restores(backend):
 
 
 def test_divergence_after_good_epochs_keeps_their_weights():
-    """Learning goes well for 3 epochs; then somebody spoils a weight."""
+    """Training succeeds for 3 epochs; then a weight becomes NaN."""
     X, y = spiral()
     net, twin = make(), make()
 
@@ -161,7 +161,7 @@ def test_interruption_of_a_spoiled_epoch_restores_the_epoch_before():
 
 @pytest.mark.parametrize("early_stopping", [None, 2])
 def test_validation_that_is_not_finite_stops_and_restores(early_stopping):
-    """Early stopping would take NaN for no progress, and end as if all were well."""
+    """Early stopping would take NaN for a lack of progress, and end without an error."""
     X, y = spiral()
     far = X[:9].astype("float32")
     far[5] = 3e38
@@ -188,7 +188,7 @@ def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
 
 
 def test_only_results_that_are_not_finite_diverge(monkeypatch):
-    """A GPU without room for the validation samples asks for something else than a lower learning rate."""
+    """A GPU without memory for the validation samples is another error than divergence."""
 
     def measure(*_):
         raise jitnet.Error("the GPU has no room")

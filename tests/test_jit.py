@@ -1,4 +1,4 @@
-"""How a loop is compiled shows in its machine code; the registry has each body under each compiler."""
+"""The compiler options show in the machine code, and the registry has each body under each compiler."""
 
 import re
 
@@ -13,7 +13,7 @@ from jitnet.kernels import LADDERS, SIGNATURES
 
 
 def divide(x):
-    """A kernel that could raise, wait for the interpreter, and count references."""
+    """A kernel that could raise, hold the GIL, and count references."""
     x[0] = x[1] / x[2] + x[3] * x[4]
 
 

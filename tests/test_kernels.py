@@ -1,4 +1,4 @@
-"""Every rung of every operation against the float64 oracle, in both dtypes and on ugly shapes."""
+"""Every rung of every operation against the float64 oracle, in both dtypes and on unusual shapes."""
 
 import math
 import os
@@ -121,7 +121,7 @@ def test_derivative_may_write_over_its_input(operation):
 
 @pytest.mark.parametrize("operation", ACTIVATIONS)
 def test_nothing_is_written_beside_the_output(operation):
-    """Guard bands: the output is a block of rows in the middle of a larger array."""
+    """Guard bands: the output is in the middle of a larger array."""
     for rung, kernel in LADDERS[operation].items():
         memory = np.full((9, 7), 42.0, np.float32)
         Z = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
@@ -160,7 +160,7 @@ def test_the_oracle_itself_sees_a_fault():
 @pytest.mark.skipif(os.name != "posix", reason="mprotect is a call of POSIX systems")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nothing_beside_the_arrays_is_touched(dtype):
-    """Not even read: pages that belong to nobody lie before the first byte of each array, or behind the last."""
+    """Nothing else is even read: protected pages are before the first byte of each array, or after the last."""
     command = [sys.executable, Path(__file__).with_name("guard_pages.py"), dtype]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.stdout.endswith("\nwhole\n"), result.stdout[-200:] + result.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""The ladder: every rung is checked, timed and compared, and a wrong one is told."""
+"""The ladder: every rung is checked, timed and compared, and wrong ones are reported."""
 
 import importlib.util
 import json
@@ -181,8 +181,8 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
         (["matmul", "--dtype", "int8"], "dtype"),
         (["matmul", "--threads", "999"], "threads is 999"),
         (["matmul", "--plot", "nowhere/ladder.png"], "nowhere"),
-        (["matmul", "--plot", "a.xyz"], "no picture can be drawn into a.xyz; its name must end in .png, .svg, .pdf"),
-        (["matmul", "--plot", "png"], "no picture can be drawn into png"),
+        (["matmul", "--plot", "a.xyz"], "no plot can be written to a.xyz; its name must end in .png, .svg, .pdf"),
+        (["matmul", "--plot", "png"], "no plot can be written to png"),
     ],
 )
 def test_errors_are_one_line(arguments, message):
@@ -198,7 +198,7 @@ def test_training_does_not_import_the_lab():
 
 
 def made_up(operation, names, on_gpu=False, **changes):
-    """A result with figures as long as they may be."""
+    """A result with figures of maximum length."""
     shape = [100_000, 100, 1000]
     rungs = [
         {"name": name, "own": False, "idea": "", "checked": True, "shape": shape if name != "python" else [64, 64, 64],

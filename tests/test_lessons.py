@@ -1,7 +1,7 @@
-"""The course in examples/: every lesson runs, prints what its text promises, and draws its picture.
+"""The course in examples/: every lesson runs, prints the promised output, and draws its plot.
 
-A line that begins with `# >` in a lesson is a promise, to the letter. What depends on the machine is a relation in
-the text, and is held to it here with a wide margin. Numbers worked out by hand are worked out again, in NumPy.
+A line that begins with `# >` in a lesson is exact output. Figures that depend on the machine are relations, tested
+here with a wide margin. Numbers that the lesson computes by hand are computed again in NumPy.
 """
 
 import functools
@@ -37,7 +37,7 @@ def run(lesson, *arguments, cwd=None, **environment):
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory):
-    """What a lesson prints, answers included, and the folder with its pictures. Each runs once."""
+    """The output of a lesson with its answers, and the folder with its plots. Each lesson runs once."""
 
     @functools.cache
     def result_of(number):
@@ -106,7 +106,7 @@ def test_without_a_word_pictures_go_to_a_folder_beside_the_current_one(tmp_path)
 
 
 def test_a_notebook_needs_no_options(tmp_path):
-    """A notebook's kernel has a command line of its own; pictures and answers appear where they are asked for."""
+    """A notebook's kernel has a command line of its own; plots and answers appear in their cells."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, types\n"
         "ipython = types.ModuleType('IPython')\n"
@@ -148,7 +148,7 @@ def test_01_one_weight(lesson):
     assert first.endswith("lr = 0.125: w = 1.5")
     assert "w = 2.5, then w = 0.5" in second
     assert "w = 2.9" in second
-    assert third.startswith("slope = 8:")
+    assert third.startswith("derivative = 8:")
 
 
 def test_02_jacobians(lesson):
@@ -191,7 +191,7 @@ def test_03_by_hand(lesson):
 
 def test_04_two_transformations(lesson):
     printed, _ = lesson(4)
-    assert numbers(printed, "^error left")[0][0] < 0.03
+    assert numbers(printed, "^remaining error")[0][0] < 0.03
     ((sigmoid, tanh),) = [pair[1:] for pair in numbers(printed, "^loss after 1000")]
     assert tanh < sigmoid
     x = np.linspace(-np.pi, np.pi, 64)
@@ -242,7 +242,7 @@ def test_06_depth(lesson):
 
 def test_07_training(lesson):
     printed, folder = lesson(7)
-    assert f"knowing nothing: loss {np.log(10):.3f}" in printed
+    assert f"equal probabilities: loss {np.log(10):.3f}" in printed
     sgd, momentum, adam = (line[-5:] for line in numbers(printed, "^loss with"))
     assert max(momentum[3], adam[3]) < sgd[3]
     ((right, of, accuracy),) = numbers(printed, "^right: ")
@@ -315,8 +315,8 @@ def test_11_the_gpu(lesson):
     for *_, predicted, counted, _ in lines:
         assert counted == predicted
     assert [line[-1] for line in lines[:3]] == [33, 5, 0.25]
-    trips = [line[0] for line in numbers(printed, "trips to shared")]
-    assert trips == sorted(set(trips), reverse=True)
+    accesses = [line[0] for line in numbers(printed, "accesses to shared")]
+    assert accesses == sorted(set(accesses), reverse=True)
     first, second, third = answers(printed)
     assert numbers(first, "GFLOP")[0][-2:] == [round(3000 / 33 * 2), 3000 / 5 * 2]
     assert second.endswith(f": {60_000 / 3_000 * 8 / 2:g}")
@@ -334,7 +334,7 @@ def test_the_gpu_lesson_says_what_it_needs(tmp_path):
 def test_12_your_own_kernel(lesson):
     printed, _ = lesson(12)
     assert re.search("what is wrong: .* wrong, first at ", printed)
-    ((*_, far, _, near),) = numbers(printed, "^W lies in")
+    ((*_, far, _, near),) = numbers(printed, "^W is in")
     expected = {"reordered": (12, 4), "four_k": (6, 4), "blocked": (3, 1)}
     for name, (near_bytes, far_bytes) in expected.items():
         predicted, measured = numbers(printed, f"^{name} +predicted")[0]
@@ -372,7 +372,7 @@ machine.limits = lambda *_, **__: dict(
 
 
 def made_up(tmp_path, number, factor, reasons=()):
-    """What a lesson prints if its measurements are these."""
+    """The output of a lesson for simulated measurements."""
     (tmp_path / "sitecustomize.py").write_text(MADE_UP.format(factor=factor, reasons=list(reasons)))
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     (file,) = FOLDER.glob(f"{number:02}_*.py")

@@ -1,4 +1,4 @@
-"""Small files that hold, or claim, far more than they take: refused before the memory is taken, or read in part."""
+"""Small files that contain or declare far more than their size: rejected before memory is allocated, or partly read."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ def header(shape, dtype="<f4"):
 
 
 def add(path, name, zeros, head=b"", mode="a"):
-    """A member of so many MiB of zeros, which take a thousandth of that."""
+    """A member of `size` MiB of zeros, compressed to a thousandth of that."""
     with zipfile.ZipFile(path, mode, zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as member:
         member.write(head)
         for _ in range(zeros):
@@ -37,7 +37,7 @@ def add(path, name, zeros, head=b"", mode="a"):
 
 
 class Memory:
-    """How much memory Python takes meanwhile, at the most."""
+    """The peak memory of Python during the block."""
 
     def __enter__(self):
         tracemalloc.start()
@@ -56,7 +56,7 @@ def model(tmp_path):
 
 
 def refused(read, path, message, most=4 * MIB):
-    """It is refused in one sentence that names the file, and takes little memory."""
+    """The file is rejected in one sentence that names it, with little memory."""
     with Memory() as memory, pytest.raises(jitnet.Error, match=message) as caught:
         read(path)
     assert str(path) in str(caught.value)
@@ -91,7 +91,7 @@ def test_members_that_nobody_asks_for_are_not_read(model, tmp_path):
 
 
 def test_an_array_of_another_shape_is_not_read(model, tmp_path):
-    """Its header says so."""
+    """The size in its header."""
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(tmp_path / "n.npz", "w") as new:
         for name in ("about.json", "b0.npy"):
             new.writestr(name, old.read(name))
@@ -103,7 +103,7 @@ def test_an_array_of_another_shape_is_not_read(model, tmp_path):
 
 
 def test_headers_have_a_limit(tmp_path):
-    """An array's header of 64 MiB, as its first bytes say."""
+    """An array's header that declares 64 MiB."""
     path = tmp_path / "d.npz"
     add(path, "X.npy", 64, b"\x93NUMPY\2\0" + struct.pack("<I", 64 * MIB), mode="w")
     refused(lambda path: read_table(path, features=["1"]), path, "not a readable .npz file: EOF: reading array header")
@@ -143,7 +143,7 @@ def test_directories_that_lie_about_sizes(tmp_path):
 
 
 def test_a_member_that_ends_early(tmp_path):
-    """Deflated, so that its size says little: the array is filled as far as there is something."""
+    """Deflated, so its size does not limit the array: it is filled as far as there is data."""
     path, shape = tmp_path / "d.npz", (1000, 1000)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("X.npy", header(shape, "|u1") + bytes(999_000))
@@ -155,7 +155,7 @@ def test_a_member_that_ends_early(tmp_path):
 
 
 def test_large_arrays_are_read_in_portions(tmp_path):
-    """As float64 at once, in either order, and with nothing beside them."""
+    """Converted to float64 while reading, in either order, without a second copy."""
     X = np.arange(700_000, dtype=np.int16).reshape(7, 100, 1000)
     for save in (np.savez, np.savez_compressed):
         for array in (X, np.asfortranarray(X)):
@@ -172,17 +172,17 @@ def test_large_arrays_are_read_in_portions(tmp_path):
 def test_gzipped_pictures(tmp_path):
     path = tmp_path / "x-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(bytes(64 * MIB)))
-    refused(read_idx, path, "is no IDX file: it begins with 00 00 00 00")
+    refused(read_idx, path, "is not an IDX file: it begins with 00 00 00 00")
     small = idx_bytes(np.zeros((2, 3, 4), np.uint8))
     path.write_bytes(gzip.compress(small + bytes(64 * MIB)))
     refused(read_idx, path, r"too long: shape \(2, 3, 4\) needs 40 bytes, but it has more")
     huge = b"\0\0\x08\3" + struct.pack(">3I", 2**31, 1, 1)
     path.write_bytes(gzip.compress(huge + bytes(100)))
-    refused(read_idx, path, r"cut short: shape .* needs 2147483664 bytes, but it has \d+ at most")
+    refused(read_idx, path, r"truncated: shape .* needs 2147483664 bytes, but it has \d+ at most")
     path.write_bytes(gzip.compress(small[:-2]))
-    refused(read_idx, path, r"cut short: .* needs 40 bytes, but it has 38")
+    refused(read_idx, path, r"truncated: .* needs 40 bytes, but it has 38")
     path.write_bytes(huge + bytes(100))
-    refused(read_idx, path, "cut short: .* but it has 116")
+    refused(read_idx, path, "truncated: .* but it has 116")
 
 
 def test_a_checksum_is_compared(tmp_path):
@@ -214,20 +214,20 @@ def test_an_honest_file_that_does_not_fit_into_memory(tmp_path):
     add(path, "y.npy", 1, header((MIB,), "|u1"), mode="w")
     add(path, "X.npy", 40, header((MIB, 40), "|u1"))
     result = subprocess.run([sys.executable, "-c", CONFINED, path], capture_output=True, text=True, timeout=120)
-    assert "d.npz (0.0 MiB) needs more memory than there is: Unable to allocate 320. MiB" in result.stdout
+    assert "d.npz (0.0 MiB) needs more memory than available: Unable to allocate 320. MiB" in result.stdout
 
 
 def test_memory_that_is_missing_is_one_sentence(tmp_path):
     path = tmp_path / "data.csv"
     path.write_bytes(bytes(3 * MIB))
     for error, reason in ((MemoryError(), "MemoryError"), (MemoryError("Unable to allocate"), "Unable to allocate")):
-        message = rf"data.csv \(3.0 MiB\) needs more memory than there is: {reason}; take"
+        message = rf"data.csv \(3.0 MiB\) needs more memory than available: {reason}; use"
         with pytest.raises(jitnet.Error, match=message), checks.fits_into_memory(path):
             raise error
 
 
 def test_a_long_cell_costs_one_look_at_each_character():
-    """In 10 000 digits and a letter, a backtracking search took 50 million steps: 4 s."""
+    """For 10 000 digits and a letter, a backtracking search took 50 million steps: 4 s."""
     for text in (
         "1" * 100_000 + "x",
         "." + "1" * 100_000 + "x",
@@ -241,7 +241,7 @@ def test_a_long_cell_costs_one_look_at_each_character():
 
 
 def test_one_long_cell_does_not_lengthen_the_others(tmp_path):
-    """20 000 rows and a class of 100 000 characters: as an array of texts they would take 8 GB."""
+    """20 000 rows and a class name of 100 000 characters: an array of strings would take 8 GB."""
     path = csv(tmp_path, "a,y\n" + "1,b\n2,c\n" * 10_000 + f"3,{'d' * 100_000}\n")
     with Memory() as memory:
         table = read_table(path, "y")
@@ -251,7 +251,7 @@ def test_one_long_cell_does_not_lengthen_the_others(tmp_path):
 
 
 def test_many_columns_are_looked_up_and_not_searched(tmp_path):
-    """30 000 columns: searching each among all took 450 million comparisons for each purpose."""
+    """30 000 columns: a linear search for each took 450 million comparisons."""
     names = [f"c{i}" for i in range(30_000)]
     path = csv(tmp_path, ",".join([*names, "y"]) + "\n" + ",".join(["1"] * 30_001) + "\n")
     for features in (None, names[::-1]):
@@ -305,7 +305,7 @@ def test_what_comes_out_of_a_target_is_cut_in_messages(tmp_path):
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("code", [0x10FFFF, 0x110000, 0xFFFFFFFF, 0xD7FF, 0xD800, 0xDFFF, 0xE000])
 def test_texts_of_an_npz_file_are_unicode(tmp_path, code, order):
-    """NumPy keeps a character in 32 bits, of which not every number is one; Python fails at such a text."""
+    """NumPy stores a character in 32 bits, and not every number is a character; Python fails at such a string."""
     path = tmp_path / "d.npz"
     y = np.array([ord("a"), code, ord("b"), ord("a")], f"{order}u4").view(f"{order}U1")
     np.savez(path, X=np.eye(4), y=y)

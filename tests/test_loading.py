@@ -1,4 +1,4 @@
-"""Functions of a user's own are found and loaded, and files that lie about lead no process of the lab astray."""
+"""Users' functions are found and loaded, and files in the current folder shadow no modules in the lab's processes."""
 
 import sys
 
@@ -36,7 +36,7 @@ def test_a_package_of_another_place_is_not_taken_for_it(folder):
 
 
 def test_a_file_with_the_name_of_a_module_of_python(folder):
-    """It is the user's own to us, and Python's own stays what it is to all others."""
+    """jitnet loads the user's module, and Python's module stays unchanged for all others."""
     (folder / "random.py").write_text("def f(x):\n    return x + 1\n")
     assert loading.load("random.py:f")(1) == 2
     assert sys.modules["random"].__file__ != str(folder / "random.py")

@@ -1,4 +1,4 @@
-"""The limits of this machine: probes that compute what they say, figures that hold together, a file that is kept."""
+"""The peaks of this machine: correct probes, consistent figures, a saved file."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from jitnet.lab import machine, probes, timing
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """The command line, from nothing."""
+    """The command line with an empty cache."""
     folder = tmp_path_factory.mktemp("cache")
     result = jitnet_command("machine", "--json", JITNET_CACHE_DIR=str(folder))
     assert "measuring 1/" in result.stderr
@@ -86,7 +86,7 @@ def test_the_table_of_a_large_machine_fits_a_terminal():
 
 
 def changed(*path, rate):
-    """Limits as they could be, but one."""
+    """Plausible peaks, except one."""
     found = json.loads(json.dumps(speeds(2e11)))
     found["peak"]["float64"] = {"1": 0.5e11, "2": 1e11}
     place = found
@@ -109,7 +109,7 @@ def changed(*path, rate):
     ],
 )
 def test_contradictions(path, rate, told, tmp_path, monkeypatch, quiet):
-    """They are named, not kept, and not believed where they were kept."""
+    """They are reported, not saved, and not used from a saved file."""
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     found = changed(*path, rate=rate)
     assert set(told) <= set(machine.contradictions(found))
@@ -137,7 +137,7 @@ def test_a_load_that_left_no_mark_is_told_too(tmp_path, monkeypatch):
 
 
 def test_a_turn_that_a_slow_call_planned_is_planned_anew():
-    """The first call waits for others; the speed is that of the calls, not of one short turn."""
+    """The first call waits for others; the speed is that of all calls, not of one short round."""
     calls = []
 
     def call(times):
@@ -246,7 +246,7 @@ def test_the_chain_of_the_clock(steps):
 
 
 def test_contestants_have_their_turns():
-    """Everyone is called in every round, who is slow in fewer, but three times at least."""
+    """Every candidate is called in every round, slow ones in fewer rounds, but at least three times."""
     calls, heard = [], []
     candidates = {"quick": lambda: calls.append("quick"), "slow": lambda: [calls.append("slow"), sum(range(300_000))]}
     times = timing.in_turn(candidates, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))

@@ -33,7 +33,7 @@ def take_step(net, grads, lr=1.0):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_one_weight(backend):
-    """o = x·w = 2·3 = 6, (o − y)² = (6 − 5)² = 1, its slope 2(o − y)·x = 4, and w − slope = −1."""
+    """o = x·w = 2·3 = 6, (o − y)² = (6 − 5)² = 1, its derivative 2(o − y)·x = 4, and w − 4 = −1."""
     net = network(Dense(1, 1, bias=False), weights=[[[3.0]]])
     assert net.forward([[2.0]], backend=backend) == 6
     loss, grads = net.gradients([[2.0]], [[5.0]], loss="mse", backend=backend)
@@ -236,7 +236,7 @@ def test_losses_by_hand(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_optimizers_by_hand(backend):
-    """Two steps down the slope of ½(w·1 − 0)², whose gradient is w, from w = 1."""
+    """Two gradient steps on ½(w·1 − 0)², whose gradient is w, from w = 1."""
 
     def after_two_steps(optimizer):
         net = network(Dense(1, 1, bias=False), weights=[[[1.0]]])

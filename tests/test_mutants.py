@@ -1,4 +1,4 @@
-"""The search for faults that no test sees, on a few faults: which are seen, and which are not."""
+"""Mutation testing on a few mutants: which are killed, and which survive."""
 
 import json
 import os
@@ -37,7 +37,7 @@ print(json.dumps(verdicts))
 
 
 def test_what_is_seen_and_what_is_not():
-    """A sign, a number that is left out, and a change of speed alone."""
+    """A sign, a missing number, and a change of speed alone."""
     command = [sys.executable, "-c", FEW]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CAMPAIGN), str(CAMPAIGN.parents[1])])}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

@@ -1,4 +1,4 @@
-"""What importing costs, and what it brings."""
+"""What `import jitnet` costs, and which modules it loads."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import jitnet
 
 
 def test_import_needs_numba_and_numpy_only():
-    """Numba itself looks at SciPy where it is installed; jitnet adds nothing but the standard library to that."""
+    """Numba itself imports SciPy where it is installed; jitnet adds only the standard library."""
 
     def modules(name):
         code = f"import sys, {name}; print(*{{name.partition('.')[0] for name in sys.modules}})"

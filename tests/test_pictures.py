@@ -33,12 +33,12 @@ def test_bad_idx(tmp_path):
     path = tmp_path / "x-idx3-ubyte"
     good = idx_bytes(np.zeros((2, 3, 4), np.uint8))
     for content, message in (
-        (b"", "is no IDX file: it begins with nothing"), (b"\x89PNG....", "begins with 89 50 4e 47"),
-        (b"\0\0\x07" + good[3:], "is no IDX file"), (b"\0\0\x08\0", "is no IDX file"),
+        (b"", "is not an IDX file: it begins with nothing"), (b"\x89PNG....", "begins with 89 50 4e 47"),
+        (b"\0\0\x07" + good[3:], "is not an IDX file"), (b"\0\0\x08\0", "is not an IDX file"),
         (good[:9], "its header needs 16 bytes"), (good + b"x", "too long: .* but it has 41"),
-        (good[:-1], r"cut short: shape \(2, 3, 4\) needs 40 bytes, but it has 39"),
+        (good[:-1], r"truncated: shape \(2, 3, 4\) needs 40 bytes, but it has 39"),
         (gzip.compress(good)[:-5], "damaged gzip"), (b"\x1f\x8bnonsense", "damaged gzip"),
-        (good[:4] + b"\xff" * 12 + good[16:], "cut short"), (good[:4] + b"\0" * 4 + b"\xff" * 8, "impossible shape"),
+        (good[:4] + b"\xff" * 12 + good[16:], "truncated"), (good[:4] + b"\0" * 4 + b"\xff" * 8, "impossible shape"),
         (b"\0\0\x08\x64" + b"\0" * 400, "impossible shape"),
     ):  # fmt: skip
         path.write_bytes(content)
@@ -68,7 +68,7 @@ def test_mnist_with_files_that_do_not_fit(tmp_path):
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
-    """A real server on this machine that plays the mirror; the checksums are those of the small files."""
+    """A real local server acts as the mirror; the checksums are those of the small files."""
     folder = write_mnist(tmp_path / "served")
     requests = []
 
@@ -119,7 +119,7 @@ def test_a_data_folder_at_home(tmp_path, mirror, monkeypatch):
 
 
 def test_without_a_data_folder_files_are_kept_in_the_cache(tmp_path, mirror, monkeypatch):
-    """Which is made for this user alone, since machine code will lie there too."""
+    """It is created for this user alone, because it will also contain machine code."""
     monkeypatch.delenv("JITNET_DATA_DIR")
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "cache"))
     mnist()
@@ -137,7 +137,7 @@ def test_a_wrong_checksum_is_refused(tmp_path, mirror):
 
 
 class Trickster(http.server.BaseHTTPRequestHandler):
-    """Answers as its folder asks: byte by byte, without end, not at all, or by what is no HTTP."""
+    """A server that answers byte by byte, without end, not at all, or not in HTTP."""
 
     def do_GET(self):
         manner = self.path.split("/")[1]
@@ -238,17 +238,17 @@ def test_pictures_find_their_labels(tmp_path):
     other.write_bytes(idx_bytes(np.ones(20, np.uint8)))
     assert set(read_table(folder / "train-images-idx3-ubyte.gz", labels=other).y) == {1}
     assert read_table(folder / "train-images-idx3-ubyte.gz", features=["1"]).y is None
-    with pytest.raises(jitnet.Error, match="labels, it seems"):
+    with pytest.raises(jitnet.Error, match="these seem to be labels"):
         read_table(folder / "train-labels-idx1-ubyte.gz")
     other.write_bytes(idx_bytes(np.ones(20, ">f4"), 0x0D))
-    with pytest.raises(jitnet.Error, match="must be whole numbers"):
+    with pytest.raises(jitnet.Error, match="must be integers"):
         read_table(folder / "train-images-idx3-ubyte.gz", labels=other)
-    with pytest.raises(jitnet.Error, match="labels in a file of their own go with IDX"):
+    with pytest.raises(jitnet.Error, match="a separate file of labels belongs to IDX"):
         read_table(csv(tmp_path, "a,y\n1,2\n"), "y", labels=other)
-    with pytest.raises(jitnet.Error, match="a target is named for a CSV file"):
+    with pytest.raises(jitnet.Error, match="a target is named only for a CSV file"):
         read_table(folder / "train-images-idx3-ubyte.gz", "label")
     (folder / "none-idx3").write_bytes(idx_bytes(np.ones((0, 2, 2), np.uint8)))
-    with pytest.raises(jitnet.Error, match="there are no pictures"):
+    with pytest.raises(jitnet.Error, match="there are no images"):
         read_table(folder / "none-idx3", features=["1"])
     (folder / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(jitnet.Error, match="--labels FILE"):

@@ -1,4 +1,4 @@
-"""What people see while they wait: on a terminal, with rich and without, and where nobody looks."""
+"""Progress output: on a terminal, with rich and without, and without a reader."""
 
 import os
 import pty
@@ -99,7 +99,7 @@ def test_slow_work_is_reported_in_between(monkeypatch, capsys):
 
 
 def test_stages_have_names(capsys):
-    """Each says at once that it begins, and numbers what is in it."""
+    """Each stage is reported at once, and numbers its measurements."""
     lines = progress.Lines()
     lines.measuring(0, 2, "clock")
     for name in ("checking", "timing"):

@@ -1,4 +1,4 @@
-"""The interpreter of PTX itself: what instructions mean, by hand, and that it sees what a kernel must not do."""
+"""The PTX interpreter itself: hand-worked results of instructions, and detection of errors in kernels."""
 
 import importlib.util
 import math
@@ -51,7 +51,7 @@ def test_every_thread_writes_its_number():
 
 
 def test_ways_part_and_meet_again():
-    """Threads below 10 go round a loop as often as their number says, the others not at all."""
+    """Threads below 10 execute a loop as often as their index, the others not at all."""
     numbers, entered = run("""
 	mov.f32 	%f2, 0f00000000;
 	setp.ge.s32 	%p1, %r1, 10;
@@ -175,7 +175,7 @@ def test_views_of_an_array_lie_where_they_lie_in_it():
 
 
 def test_matrices_are_multiplied_by_whole_warps():
-    """Where one warp goes another way, the others multiply; where a warp is torn, that is a fault."""
+    """One warp can branch while the others multiply; a divergent warp is an error."""
     product = (
         "@%p1 mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f2, %f3, %f4, %f5}, {%r5, %r5, %r5, %r5}, "
         "{%r5, %r5}, {%f1, %f1, %f1, %f1};\n@%p1 st.global.f32 [%rd3], %f2;"
@@ -243,7 +243,7 @@ def test_what_an_instruction_means(opcode, operands, expected):
 
 @pytest.mark.parametrize(("kind", "width"), [("b32", 32), ("b64", 64)])
 def test_bits_are_inserted_at_a_place_of_their_own_in_each_thread(kind, width):
-    """All bits of 64 beside a few: float64 holds no such mask."""
+    """Nearly all bits of 64 are set: float64 cannot represent such a mask."""
     ones, u = 2**width - 1, meaning(("bfi", kind)).result
     a, b = np.array([ones, 0, 0b1011, ones, 5, 5], u), np.array([0, ones, 0, 0, 7, 0], u)
     first, count = np.array([[0, 0, 8, width - 3, 2, 256], [width, width - 1, 3, 9, 0, 3]], np.uint32)
@@ -264,7 +264,7 @@ def test_rounding_to_tf32(x, bits):
 
 
 def test_product_of_matrices_by_two_warps():
-    """Which lane has which number is what the definition of the instruction says, written out."""
+    """The assignment of numbers to lanes, as the PTX ISA defines it."""
     rng = np.random.default_rng(0)
     A, B, C = (rng.integers(-9, 9, shape).astype(F) for shape in ((2, 16, 8), (2, 8, 8), (2, 16, 8)))
     lanes = [(lane // 4, lane % 4) for lane in range(32)]
@@ -283,7 +283,7 @@ def test_product_of_matrices_by_two_warps():
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
 @pytest.mark.parametrize("operation", ["matmul", "layer", "delta", "descend"])
 def test_a_kernel_without_one_of_its_barriers(operation):
-    """Each barrier of the products is needed, and each that is missing is found."""
+    """Each barrier of the products is needed, and each missing one is found."""
     from jitnet.compiler.cuda.registry import recording
     from jitnet.kernels.cuda import LADDERS
     from jitnet.lab import oracle

@@ -1,4 +1,4 @@
-"""What the README promises is run as it stands there."""
+"""The commands and the code of the README run as printed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The report: one page that holds everything, in a real browser, read and used."""
+"""The report: one self-contained page, in a real browser."""
 
 import importlib.util
 import json
@@ -39,7 +39,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, page_file):
-    """The page, opened from disk; whatever it asks for or complains of is noted."""
+    """The page, opened from disk; its requests and errors are recorded."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.complaints, page.requests = [], []
@@ -226,7 +226,7 @@ def test_what_a_loop_is_said_to_wait_for_agrees_with_its_speed(page_file, share,
 
 
 def undisturbed(found):
-    """The same as if the machine had been quiet."""
+    """The same as on an idle machine."""
     found = json.loads(json.dumps(found))
     calm = {"disturbed": False, "disturbed_by": []}
     found["machine"] |= calm

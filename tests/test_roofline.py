@@ -1,4 +1,4 @@
-"""The roofline: lines and points in the right places, and labels that do not touch."""
+"""The roofline: lines and points in the right places, and labels that do not overlap."""
 
 from itertools import pairwise
 

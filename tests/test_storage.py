@@ -1,4 +1,4 @@
-"""Files: replaced whole or not at all, and believed only after they were checked."""
+"""Files: written atomically, and used only after validation."""
 
 import copy
 import io
@@ -40,7 +40,7 @@ def test_round_trip(tmp_path, dtype, bias):
 
 
 def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
-    """The file is in its place by then."""
+    """The file is already in its place."""
     sync = os.fsync
 
     def refuses_folders(number):
@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
 
 
 def test_copies_are_whole():
-    """A copy's W is a view of the copy's theta, and of nobody else's."""
+    """A copy's W is a view of the copy's own theta."""
     net = make()
     for again in (copy.deepcopy(net), copy.copy(net), pickle.loads(pickle.dumps(net))):
         assert again.theta.tobytes() == net.theta.tobytes()
@@ -212,7 +212,7 @@ def test_files_that_are_no_models(tmp_path):
 
 
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
-    """Real processes that save again and again, really killed (SIGKILL) at random moments."""
+    """Real processes that save again and again, killed by SIGKILL at random moments."""
     code = (
         "import sys, jitnet\n"
         "nets = [jitnet.Network(jitnet.Dense(200, 300), seed=s) for s in (1, 2)]\n"
@@ -261,7 +261,7 @@ def test_permissions_are_kept(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_a_temporary_file_has_no_more_readers_than_the_file(tmp_path):
-    """From its first moment on; and a new file has what the umask leaves."""
+    """From the start; and a new file has the mode of the umask."""
     path, before = tmp_path / "m.npz", os.umask(0o022)
     try:
         for mode, expected in ((None, 0o644), (0o600, 0o600), (0o640, 0o640), (0o664, 0o644)):
@@ -314,7 +314,7 @@ assert jitnet.load(path).theta.tobytes() == small.theta.tobytes()
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX limits the size of files")
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
-    """In a process whose files may have 100 000 bytes."""
+    """In a process that limits files to 100 000 bytes."""
     path = tmp_path / "m.npz"
     result = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
@@ -324,13 +324,13 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_name_that_is_too_long_is_noticed_before_the_work(tmp_path):
-    """Its temporary file would have a longer one."""
+    """The name of its temporary file would be longer."""
     with pytest.raises(jitnet.Error, match=r"cannot write .*nnn"):
         storage.check_writable(tmp_path / ("n" * 250))
 
 
 def test_numpy_numbers_can_be_saved(tmp_path):
-    """y.max() + 1 is no Python integer."""
+    """y.max() + 1 is not a Python integer."""
     net = Network(Dense(np.int64(2), np.int32(3), "softmax", bias=np.bool_(True)), seed=np.int64(3))
     options = {"batch_size": np.int64(2), "optimizer": jitnet.SGD(np.float32(0.5)), "epochs": np.int16(1)}
     net.fit(np.ones((3, 2)), [0, 1, 2], checkpoint=tmp_path / "c", **options)

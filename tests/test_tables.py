@@ -72,7 +72,7 @@ def test_csv_target_types(tmp_path, cells, task, classes):
 
 
 def test_csv_targets_that_are_no_classes(tmp_path):
-    """A typing error in a column of numbers must not make a class of every number."""
+    """A typing error in a column of numbers must not turn every number into a class."""
     with pytest.raises(jitnet.Error, match=r"has 40 values in 40 rows, such as 'l0': too many for classes"):
         learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)])
     with pytest.raises(jitnet.Error, match="holds 'l0', which regression cannot learn"):
@@ -99,13 +99,13 @@ def test_csv_to_predict_may_have_blank_targets(tmp_path):
     [
         ("a,b,y\n1,2,0\n3,4\n", "y", r"data.csv, line 3 has 2 cells, but there are 3 columns"),
         ("a,b,y\n1,2,0\n3,4,1,9\n", "y", "line 3 has 4 cells"),
-        ("a,b,y\n1,2,0\nx,4,1\n", "y", r"line 3, column 'a': 'x' is no finite number"),
-        ("a,b,y\n1,,0\n", "y", r"line 2, column 'b': an empty cell is no finite number"),
-        ("a,b,y\n1,nan,0\n", "y", "'nan' is no finite number"),
-        ("a,b,y\n1,inf,0\n", "y", "'inf' is no finite number"),
+        ("a,b,y\n1,2,0\nx,4,1\n", "y", r"line 3, column 'a': 'x' is not a finite number"),
+        ("a,b,y\n1,,0\n", "y", r"line 2, column 'b': an empty cell is not a finite number"),
+        ("a,b,y\n1,nan,0\n", "y", "'nan' is not a finite number"),
+        ("a,b,y\n1,inf,0\n", "y", "'inf' is not a finite number"),
         ("a,b,y\n1,2,0\n1,2,\n", "y", "line 3: the target 'y' is missing"),
-        ("a,b,y\n1,2,nan\n", "y", "the target 'y' is missing; it says 'nan'"),
-        ("a,b,y\n1_000,2,0\n", "y", "'1_000' is no finite number"),
+        ("a,b,y\n1,2,nan\n", "y", "the target 'y' is missing \\(cell 'nan'\\)"),
+        ("a,b,y\n1_000,2,0\n", "y", "'1_000' is not a finite number"),
         ("a,b,label\n1,2,0\n", "lable", "unknown target column of .*data.csv 'lable'; known: a, b, label .*'label'"),
         ("a,b,y\n1,2,0\n", None, "which column of .* to learn with --target NAME; columns: a, b, y"),
         ("a,a,y\n1,2,0\n", "y", "two columns called 'a'"),
@@ -122,13 +122,13 @@ def test_bad_csv(tmp_path, text, target, message):
 
 
 def test_csv_must_be_utf8(tmp_path):
-    with pytest.raises(jitnet.Error, match="no text in UTF-8"):
+    with pytest.raises(jitnet.Error, match="is not UTF-8 text"):
         read_table(csv(tmp_path, "größe,y\n1,2\n", encoding="latin-1"), "y")
     assert read_table(csv(tmp_path, "größe,y\n1,2\n"), "y").features == ["größe"]
 
 
 def test_csv_to_predict(tmp_path):
-    """Columns by name and in any order; the target may be missing; without a header by number."""
+    """Columns by name and in any order, without a header by number; the target is optional."""
     options = {"target": "y", "features": ["a", "b"]}
     table = read_table(csv(tmp_path, "b,extra,a\n2,hello,1\n4,world,3\n"), **options)
     np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
@@ -174,8 +174,8 @@ def test_npz(tmp_path):
         ({"X": np.ones((0, 5)), "y": []}, "at least one"),
         ({"X": np.ones(2), "y": np.ones(2)}, r"X in .* is \(2,\)"),
         ({"X": np.array([["a"]]), "y": np.ones(1)}, "must be numbers"),
-        ({"X": np.ones((2, 2)), "y": np.ones(3)}, r"y in .* is \(3,\) float64, but must be numbers or texts \(2,\)"),
-        ({"X": np.ones((2, 2)), "y": np.ones((2, 2))}, "numbers or texts"),
+        ({"X": np.ones((2, 2)), "y": np.ones(3)}, r"y in .* is \(3,\) float64, but must be numbers or strings \(2,\)"),
+        ({"X": np.ones((2, 2)), "y": np.ones((2, 2))}, "numbers or strings"),
         ({"X": np.ones((2, 2)), "y": np.array([{}, 1])}, "Python objects"),
     ],
 )

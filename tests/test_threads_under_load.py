@@ -1,4 +1,4 @@
-"""The default number of threads: as fast as one thread where others use the cores, and as all where nobody does."""
+"""The default number of threads: as fast as one thread on busy cores, and as all threads on idle cores."""
 
 import json
 import os
@@ -51,7 +51,7 @@ BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"  #
 
 @pytest.fixture
 def load():
-    """Two processes a core that do nothing but compute."""
+    """Two busy processes per core."""
     said_by(COMPARED.replace("range(5)", "range(1)"))  # compiles
     processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2 * (os.cpu_count() or 1))]
     yield
@@ -72,20 +72,20 @@ def said_by(code, **environment):
 @SEVERAL
 @pytest.mark.parametrize("environment", [{}, {"GOMP_SPINCOUNT": "300000"}], ids=["as it is", "OpenMP looks on for ms"])
 def test_default_is_no_slower_than_one_thread_under_load(load, environment):
-    """It was 10 to 100 times as slow. benchmarks/busy.py measures what it costs now; here a slow day must pass."""
+    """All threads were 10 to 100 times as slow. benchmarks/busy.py measures the present cost; this bound is wide."""
     ratios = said_by(COMPARED, **environment)
     assert all(ratio < 3 for ratio in ratios.values()), ratios
 
 
 class Clock:
-    """Time that passes only in `work`, whose seconds for a unit of work depend on the number of threads."""
+    """A simulated clock that advances only in `work`; the time per unit of work depends on the number of threads."""
 
     def __init__(self, monkeypatch):
         self.now = 100.0
         monkeypatch.setattr(thread_choice.time, "perf_counter", lambda: self.now)
 
     def work(self, choice, seconds_of, pieces):
-        """Seconds that so many pieces of work took, and how many of them each number of threads had."""
+        """The time of `count` pieces of work, and the pieces per number of threads."""
         start, had = self.now, {1: 0, 4: 0}
         for _ in range(pieces):
             had[choice.threads] += 1
@@ -130,7 +130,7 @@ def test_choice_follows_the_load(monkeypatch):
 
 
 def test_rare_long_waits_count_by_their_mean(monkeypatch):
-    """Nine turns of ten are quicker with all threads, and the tenth waits for a core: one thread is faster."""
+    """Nine of ten slices are quicker with all threads, and the tenth waits for a core: one thread is faster."""
     clock, choice = Clock(monkeypatch), Choice(4)
     start, pieces = clock.now, 20_000
     for piece in range(pieces):

@@ -1,4 +1,4 @@
-"""The register tile where it is most likely to be wrong: at its edges, at its seams, on another vector unit."""
+"""The register tile where errors are likely: at its edges, between tiles, on another vector unit."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ DTYPES = ["float32", "float64"]
 
 
 def products(A, B):
-    """The same product by the tiles of all three ladders, outputs poisoned and between guard bands."""
+    """The same product by the tiles of all three ladders; outputs start as NaN, between guard bands."""
     m, n = A.shape[0], B.shape[1]
     turned = np.ascontiguousarray
     for operation, left, right in (("matmul", A, B), ("matmul_tn", turned(A.T), B), ("matmul_nt", A, turned(B.T))):
@@ -102,7 +102,7 @@ def test_nan_and_infinity_stay_where_they_belong():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_twins_in_python_do_the_same(dtype):
-    """What a kernel gets from LLVM and what it gets interpreted."""
+    """The result of a helper compiled and interpreted."""
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -129,7 +129,7 @@ def test_the_twins_in_python_do_the_same(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_memory_of_the_heap_and_its_twins(dtype):
-    """As much as was asked for, and everything is given back."""
+    """The requested size is allocated, and everything is freed."""
     import numba
     from numba.core.runtime import _nrt_python, rtsys
 
@@ -197,7 +197,7 @@ def test_strips_are_twins_too(vectors, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_part_of_a_square_is_turned_over(dtype):
-    """Any number of rows and columns, compiled and interpreted: right, zeros behind, and nothing else touched."""
+    """Any number of rows and columns, compiled and interpreted: the numbers, then zeros; nothing else is written."""
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -224,7 +224,7 @@ def test_part_of_a_square_is_turned_over(dtype):
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
 @pytest.mark.parametrize("features", ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", "+sse4.2,+popcnt"])
 def test_other_vector_units(features, tmp_path):
-    """The same tests in a process that may use no more than AVX2, and no more than SSE."""
+    """The same tests in a process limited to AVX2, and to SSE."""
     if "avx2" in features and VECTOR_BYTES < 32:
         pytest.skip("this machine has no AVX2")
     environment = {
@@ -243,7 +243,7 @@ def test_other_vector_units(features, tmp_path):
 
 
 def test_a_step_allocates_nothing():
-    """Neither Numba's runtime nor Python holds more after a hundred steps than before."""
+    """Neither Numba's runtime nor Python has more memory after a hundred steps than before."""
     import itertools
     import tracemalloc
 

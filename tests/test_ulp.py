@@ -1,4 +1,4 @@
-"""e^x, sigmoid, tanh and softmax of the top rungs: at most two units in the last place, wherever a float can lie."""
+"""e^x, sigmoid, tanh and softmax of the top rungs: at most two units in the last place, over all floats."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def error_in_ulp(got, exact, dtype):
 @pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("operation", EXACT)
 def test_float32_over_all_bit_patterns(operation, rung):
-    """Every 4001st of the 2³² patterns, so all exponents, both signs, subnormal numbers, infinities and NaNs."""
+    """Every 4001st of the 2³² bit patterns: all exponents, both signs, subnormal numbers, infinities and NaNs."""
     Z = np.arange(0, 2**32, 4001, dtype=np.uint64).astype(np.uint32).view(np.float32).reshape(1, -1)
     A = np.empty_like(Z)
     LADDERS[operation][rung](Z, A)

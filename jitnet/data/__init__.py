@@ -1,8 +1,8 @@
-"""Data to learn from: digits on board, MNIST by download, and your own CSV, NPZ and IDX files.
+"""Data sets: the bundled digits, MNIST by download, and your own CSV, NPZ and IDX files.
 
-digits()                     1797 handwritten digits, 8×8 pixels, always at hand
-mnist(), fashion_mnist()     70 000 pictures of 28×28 pixels, downloaded once
-split(X, y, test=0.2)        a part to learn from and a part to be judged by
+digits()                     1797 handwritten digits, 8×8 pixels, bundled with jitnet
+mnist(), fashion_mnist()     70 000 images of 28×28 pixels, downloaded once
+split(X, y, test=0.2)        training samples and test samples
 read_table(path, target)     a CSV, NPZ or IDX file
 """
 

@@ -1,7 +1,7 @@
-"""MNIST and Fashion-MNIST: downloaded once, checked, and kept.
+"""MNIST and Fashion-MNIST: downloaded once, verified by checksum, and saved.
 
-The files go to `cache_folder()/data`, or to $JITNET_DATA_DIR. Nothing is downloaded that lies there already, or where
-`path=` points to.
+The files go to `cache_folder()/data`, or to $JITNET_DATA_DIR. Files that exist there, or in the folder of `path=`, are
+not downloaded.
 """
 
 import hashlib
@@ -18,18 +18,18 @@ from .idx import images_and_labels, read_idx
 from .split import Pair
 
 TIMEOUT = 600
-"""Seconds that the download of one file may take in all; then the mirror is given up."""
+"""Time limit in seconds for the download of one file; then the next mirror is tried."""
 SILENCE = 20
-"""Seconds without a byte after which a mirror is given up."""
+"""Seconds without data after which the next mirror is tried."""
 NEWS = 5
-"""Seconds between the lines that say how much has come."""
+"""Seconds between progress messages."""
 LIMIT = 64 * 2**20
-"""Bytes that one file may have. The largest published one has 26 million."""
+"""The maximum size of a file in bytes. The largest published one has 26 million."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set is published, and how its files are known."""
+    """The mirrors of a data set, and the checksums of its files."""
 
     name: str
     mirrors: tuple[str, ...]
@@ -63,7 +63,7 @@ FASHION_MNIST = Source(
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
-    "md5",  # as its publisher gives them; they guard against damage, not against malice
+    "md5",  # as published; it detects damage, not manipulation
     dict(zip(FILES, (
         "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "25c81989df183df01b3e8a0aad5dffbe",
@@ -74,24 +74,24 @@ FASHION_MNIST = Source(
 
 
 def mnist(path: str | Path | None = None) -> tuple[Pair, Pair]:
-    """Handwritten digits: 60 000 to learn from, 10 000 to be judged by.
+    """Handwritten digits: 60 000 training samples, 10 000 test samples.
 
     Shapes    ((X, y), (X, y)) with X (n, 784), y (n,)
     Dtype     X float32 from 0 to 1; y int64 from 0 to 9
-    path      folder in which the four files lie already, gzipped or not; None downloads what is missing
-    Errors    FileNotFoundError if `path` lacks a file; ValueError if a file is damaged, or could not be downloaded
+    path      folder that contains the four files, gzipped or not; None downloads missing files
+    Errors    FileNotFoundError if `path` lacks a file; ValueError if a file is damaged or cannot be downloaded
     Source    http://yann.lecun.com/exdb/mnist/
     """
     return _load(MNIST, path)
 
 
 def fashion_mnist(path: str | Path | None = None) -> tuple[Pair, Pair]:
-    """Pictures of ten kinds of clothes, in the form of `mnist`. https://github.com/zalandoresearch/fashion-mnist"""
+    """Images of ten kinds of clothes, in the format of `mnist`. https://github.com/zalandoresearch/fashion-mnist"""
     return _load(FASHION_MNIST, path)
 
 
 def _load(source: Source, path: str | Path | None) -> tuple[Pair, Pair]:
-    files = [_fetch(source, name) if path is None else _find(Path(path), name) for name in source.files]
+    files = [_download(source, name) if path is None else _find(Path(path), name) for name in source.files]
     arrays = [read_idx(file) for file in files]
     return (
         images_and_labels(arrays[0], arrays[1], f"{files[0]} and {files[1]}"),
@@ -106,8 +106,8 @@ def _find(folder: Path, name: str) -> Path:
     raise FileNotFoundError(f"{folder} has neither {name} nor {name.removesuffix('.gz')}")
 
 
-def _fetch(source: Source, name: str) -> Path:
-    """The file in the data folder; downloaded first if it is not there or not whole."""
+def _download(source: Source, name: str) -> Path:
+    """The file in the data folder; it is downloaded if it is missing or damaged."""
     chosen = os.environ.get("JITNET_DATA_DIR")
     folder = (Path(os.path.expanduser(chosen)) if chosen else cache_folder() / "data") / source.name
     file = folder / name
@@ -132,20 +132,20 @@ def _fetch(source: Source, name: str) -> Path:
                 target.write(content)
         except (OSError, checks.Error) as error:
             raise checks.Error(
-                f"cannot keep {file}: {checks.reason(error)}; set JITNET_DATA_DIR to a writable folder"
+                f"cannot save {file}: {checks.reason(error)}; set JITNET_DATA_DIR to a writable folder"
             ) from None
         return file
     raise checks.Error(
-        f"could not download {name} of {source.name} ({'; '.join(failures)}); connect to the network, or fetch the "
-        f"four files elsewhere and put them into {folder}, or say where they are with path=FOLDER (--path FOLDER)"
+        f"could not download {name} of {source.name} ({'; '.join(failures)}); connect to the network, or download "
+        f"the four files elsewhere and put them into {folder}, or into any folder with path=FOLDER (--path FOLDER)"
     )
 
 
 class Download:
-    """A file on its way, received by a thread of its own, so that the time limit holds whatever the other side does.
+    """A download in a thread of its own, so that the time limit holds whatever the server does.
 
-    A socket's time limit begins anew with each byte, so a server that drips could keep us for as long as it likes. The
-    thread that is given up ends with the next byte, or after `SILENCE`; it does not keep the program from ending.
+    A socket's timeout restarts with each byte, so a slow server could make a download last forever. An abandoned thread
+    ends with the next byte, or after `SILENCE`; it does not keep the program from exiting.
     """
 
     def __init__(self, address: str) -> None:
@@ -156,9 +156,9 @@ class Download:
         self._thread = threading.Thread(target=self._receive, daemon=True)
 
     def wait(self) -> bytes:
-        """The content, once it is there; meanwhile, some lines say how much.
+        """Wait for the content, and report the progress.
 
-        Errors    ValueError with the reason why it did not come
+        Errors    ValueError with the reason of the failure
         """
         self._thread.start()
         while self._thread.is_alive():
@@ -167,7 +167,7 @@ class Download:
                 self._check()
                 progress.say(f"{len(self._content) / 1e6:.1f} MB so far")
         if self._failure is not None:
-            why = getattr(self._failure, "reason", self._failure)  # of a URLError, which says little itself
+            why = getattr(self._failure, "reason", self._failure)  # URLError has its reason in an attribute
             raise checks.Error(checks.reason(why) if isinstance(why, Exception) else str(why))
         return bytes(self._content)
 
@@ -178,7 +178,7 @@ class Download:
             raise checks.Error(f"{len(self._content)} bytes in {TIMEOUT} s, still incomplete")
 
     def _receive(self) -> None:
-        import urllib.request  # brings the whole of ssl with it, which nobody else needs
+        import urllib.request  # imports ssl, which nothing else needs
 
         try:
             with urllib.request.urlopen(self._address, timeout=min(SILENCE, TIMEOUT)) as response:

@@ -1,7 +1,7 @@
-"""IDX, the format that MNIST is published in.
+"""IDX, the file format of MNIST.
 
-Two zero bytes, one byte for the type, one for the number of dimensions, each dimension as a big-endian 32-bit number,
-and then the values, the last dimension fastest. http://yann.lecun.com/exdb/mnist/ describes it.
+Two zero bytes, one byte for the type, one for the number of dimensions, each dimension as a big-endian 32-bit integer,
+and then the values in C order. http://yann.lecun.com/exdb/mnist/ describes the format.
 """
 
 import gzip
@@ -21,7 +21,7 @@ TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">
 
 
 def is_idx(path: str | Path) -> bool:
-    """True if the name looks like one of an IDX file: ...-idx3-ubyte, .idx, gzipped or not."""
+    """True if the file name looks like IDX: ...-idx3-ubyte, .idx, gzipped or not."""
     name = Path(path).name.removesuffix(".gz")
     return name.endswith((".idx", "-ubyte")) or "-idx" in name
 
@@ -29,12 +29,12 @@ def is_idx(path: str | Path) -> bool:
 def read_idx(path: str | Path) -> NDArray[Any]:
     """Read an IDX file, raw or gzipped.
 
-    Shapes    as the file says, for example (60000, 28, 28)
-    Dtype     as the file says, in this machine's byte order
-    Limits    no more is decompressed than the header asks for, and one byte; and the header may ask for no more than a
-              file of this size can hold
-    Errors    FileNotFoundError; ValueError if the file is no IDX, cut short or too long, or needs more memory than
-              there is
+    Shapes    as in the file, for example (60000, 28, 28)
+    Dtype     as in the file, in native byte order
+    Limits    decompresses the size in the header and one byte more; the size in the header is limited to what a file of
+              this size can hold
+    Errors    FileNotFoundError; ValueError if the file is not IDX, is truncated or too long, or needs more memory than
+              is available
     """
     with checks.fits_into_memory(path), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -46,27 +46,27 @@ def read_idx(path: str | Path) -> NDArray[Any]:
             with gzip.open(file) as content:
                 return _read(content, path, DENSEST * size, " at most, given its size")
         except (EOFError, OSError, zlib.error) as error:
-            raise checks.Error(f"{path} is a damaged gzip file: {checks.reason(error)}; fetch it again") from None
+            raise checks.Error(f"{path} is a damaged gzip file: {checks.reason(error)}; download it again") from None
 
 
 def _read(file: Any, path: str | Path, size: int, at_most: str) -> NDArray[Any]:
-    """The array in a file open for reading, which has `size` bytes, or no more than that."""
+    """The array in an open file of `size` bytes, or of at most `size` bytes."""
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or head[3] == 0:
         raise checks.Error(
-            f"{path} is no IDX file: it begins with {head.hex(' ') or 'nothing'}, but an IDX file begins with "
+            f"{path} is not an IDX file: it begins with {head.hex(' ') or 'nothing'}, but an IDX file begins with "
             "00 00, a type (08 for bytes) and the number of dimensions"
         )
     dtype, dimensions = np.dtype(TYPES[head[2]]), head[3]
     start = 4 + 4 * dimensions
     head += file.read(start - 4)
     if len(head) < start:
-        raise checks.Error(f"{path} is cut short: its header needs {start} bytes, but it has {len(head)}")
+        raise checks.Error(f"{path} is truncated: its header needs {start} bytes, but it has {len(head)}")
     shape = tuple(int(n) for n in np.frombuffer(head, ">u4", dimensions, 4))
     needed = math.prod(shape) * dtype.itemsize
     wanted = f"shape {shape} needs {start + needed} bytes, but it has"
     if start + needed > size:
-        raise checks.Error(f"{path} is cut short: {wanted} {size}{at_most}")
+        raise checks.Error(f"{path} is truncated: {wanted} {size}{at_most}")
     try:
         array = np.empty(shape, dtype)
     except ValueError as error:  # more dimensions, or empty ones larger, than NumPy has room for
@@ -75,7 +75,7 @@ def _read(file: Any, path: str | Path, size: int, at_most: str) -> NDArray[Any]:
     while filled < needed:
         portion = file.readinto(content[filled : filled + PORTION])
         if not portion:
-            raise checks.Error(f"{path} is cut short: {wanted} {start + filled}")
+            raise checks.Error(f"{path} is truncated: {wanted} {start + filled}")
         filled += portion
     if file.read(1):
         raise checks.Error(f"{path} is too long: {wanted} {'more' if at_most else size}")
@@ -85,20 +85,20 @@ def _read(file: Any, path: str | Path, size: int, at_most: str) -> NDArray[Any]:
 def images_and_labels(
     images: NDArray[Any], labels: NDArray[Any], names: str
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Pictures (n, ...) of bytes as rows from 0 to 1, beside their labels."""
+    """Images (n, ...) as rows of numbers from 0 to 1, and their labels."""
     if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels):
         raise checks.Error(
-            f"{names} hold {images.shape} and {labels.shape}, but must be pictures (n, ...) and labels (n,)"
+            f"{names} hold {images.shape} and {labels.shape}, but must be images (n, ...) and labels (n,)"
         )
     if labels.dtype.kind not in "iu":
-        raise checks.Error(f"{names}: the labels are {labels.dtype}, but must be whole numbers")
+        raise checks.Error(f"{names}: the labels are {labels.dtype}, but must be integers")
     return scaled(images, names), labels.astype(np.int64)
 
 
 def scaled(images: NDArray[Any], names: str) -> NDArray[np.float32]:
-    """Bytes from 0 to 255 as numbers from 0 to 1, one picture a row; other types keep their values."""
+    """Bytes from 0 to 255 as numbers from 0 to 1, one image per row; other types keep their values."""
     if images.size == 0:
-        raise checks.Error(f"{names}: there are no pictures, the shape is {images.shape}")
+        raise checks.Error(f"{names}: there are no images, the shape is {images.shape}")
     rows = images.reshape(len(images), -1).astype(np.float32)
     if images.dtype == np.uint8:
         rows /= np.float32(255)

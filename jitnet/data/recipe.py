@@ -1,4 +1,4 @@
-"""From the rows of a table to X and Y, and from the output back to words: learned once, kept with the model."""
+"""Preprocessing, saved with the model: from a table to X and Y, and from the output back to class names or values."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from ..checks import shown
 from .table import Table, is_number
 
 KINDS = ("csv", "npz", "pictures")
-"""What a table was read from."""
+"""The kinds of files."""
 TASKS = ("classification", "regression")
 
 FEW = 20
-"""Whole numbers of at most this many different values, each twice or more on average, are taken for classes."""
+"""Integers with at most this many distinct values, each twice or more on average, are taken for classes."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a table is prepared: standardised columns, numbered classes.
+    """How a table is preprocessed: standardized columns, numbered classes.
 
-    X = (columns − mean) / scale, with one common scale for the pixels of pictures. Classes are numbered in sorted
-    order; a regression's target is standardised like a column. All of it is learned from the training part alone.
+    X = (columns − mean) / scale, with one common scale for the pixels of images. Classes are numbered in sorted order;
+    the target of a regression is standardized like a column. Mean and scale come from the training samples alone.
     """
 
     kind: str
@@ -40,10 +40,10 @@ class Recipe:
 
     @classmethod
     def learn(cls, table: Table, train: NDArray[np.int64], task: str | None) -> "Recipe":
-        """Learn the recipe from the rows `train`; only the names of the classes are taken from all rows.
+        """Learn the recipe from the rows `train`; only the class names are taken from all rows.
 
-        Errors    ValueError for numbers that are not finite, an unknown task, a target of one class only, or of text
-                  where numbers are asked for
+        Errors    ValueError for numbers that are not finite, an unknown task, a target with one class only, or a
+                  regression target that is text
         """
         if table.y is None:
             raise checks.Error("the table has no target")
@@ -64,7 +64,7 @@ class Recipe:
         else:
             target_mean, target_scale = _mean_and_scale(values[train])
         mean, scale = _mean_and_scale(table.X[train])
-        if table.kind == "pictures":  # one scale for all: a pixel that is nearly always 0 must not be blown up
+        if table.kind == "pictures":  # one scale for all, or pixels that are nearly always 0 would become very large
             scale = np.full(len(mean), _mean_and_scale(table.X[train].ravel())[1])
         for name, *extent in [
             *zip(table.features, mean, scale, strict=True),
@@ -72,7 +72,7 @@ class Recipe:
         ]:
             if not np.isfinite(extent).all():
                 raise checks.Error(
-                    f"the numbers of column {shown(name)} are too large to be standardised; divide them first"
+                    f"the numbers of column {shown(name)} are too large to be standardized; divide them first"
                 )
         return cls(
             table.kind, task, table.features, table.target, mean.tolist(), scale.tolist(),
@@ -81,7 +81,7 @@ class Recipe:
 
     @classmethod
     def from_plain(cls, content: Any) -> "Recipe":
-        """From what a model file says, checked."""
+        """From the content of a model file, which is validated."""
         try:
             recipe = cls(**checks.fields("it", content, [field.name for field in fields(cls)]))
             checks.one_of("kind", recipe.kind, KINDS)
@@ -103,18 +103,18 @@ class Recipe:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 
     def plain(self) -> dict[str, Any]:
-        """As it goes into a model file."""
+        """The content for a model file."""
         return asdict(self)
 
     @property
     def width(self) -> int:
-        """Outputs that a network for this task needs."""
+        """The number of outputs that a network needs for this task."""
         return len(self.classes) if self.classes else 1
 
     def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
-        """The columns, standardised.
+        """The standardized columns.
 
-        Errors    ValueError if the table does not look like what the recipe was learned from
+        Errors    ValueError if the table does not match the one that the recipe was learned from
         """
         if table.X.shape[1] != len(self.features):
             raise checks.Error(
@@ -127,7 +127,7 @@ class Recipe:
                 f"the model learned from {self.kind}, the file holds {table.kind}: IDX pictures become numbers from 0 "
                 "to 1, and those of other files are taken as they are; give a file of the same kind"
             )
-        own = table.X.dtype  # of pictures float32, of which there may be many
+        own = table.X.dtype  # float32 for images, which can be many
         with np.errstate(all="ignore"):
             standard = np.asarray((table.X - np.array(self.mean, own)) / np.array(self.scale, own), dtype)
         if not np.isfinite(standard).all():
@@ -138,7 +138,7 @@ class Recipe:
         return standard
 
     def Y(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
-        """The target as the network is to learn it: class numbers (n,), or standardised numbers (n, 1)."""
+        """The target of the network: class numbers (n,), or standardized values (n, 1)."""
         if table.y is None:
             raise checks.Error("the table has no target")
         if self.classes is None:
@@ -149,24 +149,24 @@ class Recipe:
         number = {name: i for i, name in enumerate(self.classes)}
         unknown = next((str(name) for name in table.y if str(name) not in number), None)
         if unknown is not None:
-            raise checks.Error(f"class {shown(unknown)} is none that the model learned: {checks.some(self.classes)}")
+            raise checks.Error(f"class {shown(unknown)} is not one that the model learned: {checks.some(self.classes)}")
         return np.array([number[str(name)] for name in table.y], np.int64)
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
-        """The network's output (n, width) in the words or numbers of the original target."""
+        """The network's output (n, width) as class names or values of the original target."""
         if self.classes is None:
             with np.errstate(all="ignore"):
                 A = A[:, :1].astype(np.float64) * self.target_scale + self.target_mean
         if not np.isfinite(A).all():
             raise checks.Error(
-                f"the answer for row {np.argwhere(~np.isfinite(A))[0, 0] + 1} is no number: its columns are too large"
+                f"the answer for row {np.argwhere(~np.isfinite(A))[0, 0] + 1} is not finite: its columns are too large"
             )
         if self.classes is None:
             return [float(a) for a in A[:, 0]]
         return [self.classes[j] for j in A.argmax(axis=1)]
 
     def score(self, table: Table, answers: Sequence[Any]) -> dict[str, float]:
-        """How good the answers are: {"accuracy": ...} or {"rmse": ...}, or nothing where the table has no target."""
+        """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""
         if table.y is None:
             return {}
         if self.classes is not None:
@@ -177,7 +177,7 @@ class Recipe:
 
 
 def _names_of(what: str, value: Any, least: int) -> list[str]:
-    """A list of at least so many texts, none of them twice."""
+    """A list of at least `least` distinct strings."""
     names = checks.listed(what, value)
     for name in names:
         checks.text(f"one of {what}", name)
@@ -187,14 +187,14 @@ def _names_of(what: str, value: Any, least: int) -> list[str]:
 
 
 def _numbers(y: NDArray[Any]) -> NDArray[np.float64] | None:
-    """The target as numbers, if that is what it is."""
+    """The target as numbers, or None if it is text."""
     if y.dtype.kind in "UO" and not all(is_number(cell) for cell in y):
         return None
     return y.astype(np.float64)
 
 
 def _names(y: NDArray[Any], values: NDArray[np.float64] | None) -> list[str]:
-    """The different values as they are written, in the order of numbers or of the alphabet."""
+    """The distinct values as strings, in numerical or alphabetical order."""
     names = [str(name) for name in np.unique(y)]
     return names if values is None else sorted(names, key=lambda name: (float(name), name))
 

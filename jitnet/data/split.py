@@ -1,4 +1,4 @@
-"""A part to learn from, and a part held out."""
+"""Training samples and test samples."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 def split(X: ArrayLike, y: ArrayLike, test: float = 0.2, seed: int = 0) -> tuple[Pair, Pair]:
-    """Shuffle the samples and hold some of them out.
+    """Shuffle the samples and hold out some of them for testing.
 
-    Shapes    X (n, ...), y (n, ...) -> (X, y) to train with and (X, y) to test with
-    test      share of the samples to hold out, above 0 and below 1; at least one is left on either side
+    Shapes    X (n, ...), y (n, ...) -> (X, y) for training, (X, y) for testing
+    test      fraction of test samples, above 0 and below 1; each part has at least one sample
     seed      the same seed gives the same split
     Errors    ValueError if X and y differ in length, or there are fewer than two samples
     """

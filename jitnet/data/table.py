@@ -1,4 +1,4 @@
-"""Tables to learn from: CSV, NPZ with X and y, IDX pictures with their labels."""
+"""Tables: CSV files, NPZ files with X and y, IDX images with their labels."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ from .idx import images_and_labels, is_idx, read_idx, scaled
 
 @dataclass
 class Table:
-    """Numbers to learn from, and what is to be learned."""
+    """Features and target."""
 
     X: NDArray[Any]
     """(n, n_in) floating-point numbers."""
     y: NDArray[Any] | None
-    """(n,) the cells of a CSV as they stand there, or an array's numbers or texts; None if there is no target."""
+    """(n,) the cells of a CSV as strings, or the numbers or strings of an array; None if there is no target."""
     features: list[str]
     """Names of the columns of X."""
     target: str
@@ -34,7 +34,7 @@ class Table:
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""Each text matches in one way at most, so that a long one which does not is given up in linear time."""
+"""Each string matches in at most one way, so that a long string that does not match takes linear time."""
 MISSING = ("", "?", "na", "n/a", "nan", "null")
 
 
@@ -45,19 +45,19 @@ def read_table(
     labels: str | Path | None = None,
     features: list[str] | None = None,
 ) -> Table:
-    """Read a file by its kind.
+    """Read a CSV, NPZ or IDX file.
 
     CSV   separated by comma, semicolon or tab; the first row is a header if it has the target's name or no cell that
           is a number, otherwise the columns are called 1, 2, 3, ...; `target` names the column to learn; all others
           must be numbers
     NPZ   arrays X (n, ...) and y (n,)
-    IDX   pictures; the labels are in the file `labels`, or in the one that MNIST's way of naming points to
-    features   given, the file is to be predicted: these columns are picked, and `target` is read where it is there
+    IDX   images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
+    features   for predictions: the columns to read; `target` is then optional
 
-    Limits    none but the memory: a table becomes float64, pictures float32, whatever their size. An NPZ or gzipped
-              file that declares more than it can hold is refused before memory is taken; see `jitnet.npz`
-    Errors    FileNotFoundError; ValueError that names file, line and column of what is wrong, or says how much memory
-              is needed where that is too little
+    Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
+              the file can hold is rejected before memory is allocated; see `jitnet.npz`
+    Errors    FileNotFoundError; ValueError with the file, line and column of the error, or with the memory that is
+              needed
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {path}")
@@ -68,9 +68,9 @@ def read_table(
 def _read_table(path: str | Path, target: str | None, labels: str | Path | None, features: list[str] | None) -> Table:
     kind = "npz" if Path(path).suffix == ".npz" else "pictures" if is_idx(path) else "csv"
     if labels is not None and kind != "pictures":
-        raise checks.Error(f"labels in a file of their own go with IDX pictures, not with {path}")
+        raise checks.Error(f"a separate file of labels belongs to IDX images, not to {path}")
     if target is not None and kind != "csv" and features is None:
-        raise checks.Error(f"a target is named for a CSV file; that of {path} is y, or the labels beside the pictures")
+        raise checks.Error(f"a target is named only for a CSV file; that of {path} is y, or the labels of the images")
     if kind == "npz":
         return _read_npz(path, needs_target=features is None)
     if kind == "pictures":
@@ -88,7 +88,7 @@ def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tu
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise checks.Error(f"{path} is no text in UTF-8 (byte {error.start}); save it as CSV in UTF-8") from None
+        raise checks.Error(f"{path} is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
     first_line = re.sub('"[^"]*"', "", text.lstrip("\n\r")).partition("\n")[0]
     separator = max(",;\t", key=first_line.count)
     try:
@@ -119,7 +119,7 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
     if twice is not None:
         raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
     if features is not None:
-        if not has_header and len(names) == len(features):  # the target's column is not there: count anew
+        if not has_header and len(names) == len(features):  # no target column, so numbers shift
             names = features
         there = set(names)
         missing = [name for name in features if name not in there]
@@ -129,7 +129,7 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
         chosen = features
     else:
         if target is None:
-            raise checks.Error(f"say which column of {path} to learn with --target NAME; columns: {checks.some(names)}")
+            raise checks.Error(f"name the column of {path} to learn with --target NAME; columns: {checks.some(names)}")
         checks.one_of(f"target column of {path}", target, names)
         chosen = [name for name in names if name != target]
         if not chosen:
@@ -146,10 +146,10 @@ def _read_csv(path: str | Path, target: str | None, features: list[str] | None) 
         blank = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
         if blank is not None and features is None:
             raise checks.Error(
-                f"{path}, line {rows[blank][0]}: the target {shown(target)} is missing; it says {shown(cells[blank])}"
+                f"{path}, line {rows[blank][0]}: the target {shown(target)} is missing (cell {shown(cells[blank])})"
             )
-        # As objects: in an array of texts each would take as much memory as the longest
-        y = np.array(cells, object) if blank is None else None  # to be predicted, a file need not know all answers
+        # As objects: in an array of strings each would take as much memory as the longest
+        y = np.array(cells, object) if blank is None else None  # a file for predictions can lack some answers
     return Table(X, y, chosen, target or "", "csv")
 
 
@@ -158,7 +158,7 @@ def _number(cell: str, path: str | Path, line: int, name: str) -> float:
     if not math.isfinite(value):
         what = f"{shown(cell)} is" if cell else "an empty cell is"
         raise checks.Error(
-            f"{path}, line {line}, column {shown(name)}: {what} no finite number, and every column but the target "
+            f"{path}, line {line}, column {shown(name)}: {what} not a finite number, and every column but the target "
             "needs one; turn it into a number, or leave the row or the column out"
         )
     return value
@@ -173,14 +173,14 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
         shape, dtype = archive.form("X")
         if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
             raise checks.Error(
-                f"X in {path} is {shape} {dtype}, but must be numbers (n, ...), one sample a row, at least one"
+                f"X in {path} is {shape} {dtype}, but must be numbers (n, ...), one sample per row, at least one"
             )
         y = None
         if "y" in names:
             its_shape, its_dtype = archive.form("y")
             if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubU":
                 raise checks.Error(
-                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or texts ({shape[0]},)"
+                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
                 )
             y = archive.array("y", np.dtype(np.int64) if its_dtype.kind == "b" else None).ravel()
         X = archive.array("X", np.dtype(np.float64))
@@ -191,7 +191,7 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
 def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:
     images = read_idx(path)
     if images.ndim < 2:
-        raise checks.Error(f"{path} holds {images.shape}: labels, it seems; give the file with the pictures")
+        raise checks.Error(f"{path} holds {images.shape}: these seem to be labels; give the file with the images")
     X, y = scaled(images, str(path)), None
     if needs_target:
         beside = Path(labels) if labels else _labels_beside(Path(path))
@@ -204,4 +204,4 @@ def _labels_beside(path: Path) -> Path:
     for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
         if candidate != path.name and (path.parent / candidate).exists():
             return path.parent / candidate
-    raise checks.Error(f"no labels found beside {path}; say where they are with --labels FILE")
+    raise checks.Error(f"no labels found next to {path}; name their file with --labels FILE")

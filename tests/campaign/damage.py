@@ -1,6 +1,6 @@
-"""What can be wrong with a file: bytes, the members of an archive, the header of an array, a field of JSON, a cell.
+"""Ways to damage a file: bytes, the members of an archive, the header of an array, a field of JSON, a cell.
 
-Each function takes a random generator and what is right, and returns something that is probably wrong.
+Each function takes a random generator and valid content, and returns content that is probably invalid.
 """
 
 import copy

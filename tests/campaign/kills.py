@@ -1,4 +1,4 @@
-"""Training, predicting, drawing and compiling, killed at random moments: nothing may be torn, lost or left behind.
+"""Training, predicting, plotting and compiling, killed at random moments: no partial, lost or leftover files.
 
     python tests/campaign/kills.py [--count 840] [--seed 0] [--minutes 5] [--case NUMBER]
 

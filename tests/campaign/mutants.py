@@ -1,4 +1,4 @@
-"""Do the tests see faults? Puts small ones into the engine, one at a time, and runs the tests that concern the file.
+"""Mutation testing: changes the code in one small way at a time, and runs the tests of the changed file.
 
     python tests/campaign/mutants.py [--count 300] [--seed 0] [--only FILE] [--list] [--jobs N] [--out FILE.jsonl]
 

@@ -1,4 +1,4 @@
-"""Small faults to put into Python source: an operator turned over, a number off by one, a statement that is missing.
+"""Mutations of Python source: an inverted operator, a number off by one, a missing statement.
 
 `mutants(file)` reads a file with `ast` and lists every fault it knows. Each is a replacement of a few characters, so
 all lines stay where they are. What says something to people or to the compiler, and nothing about results, is left

@@ -1,4 +1,4 @@
-"""What the scripts here share: numbered cases drawn from a seed, progress, a verdict, and processes that are forked.
+"""What these scripts share: numbered cases drawn from a seed, progress output, a summary, and forked processes.
 
 A case is decided by (seed, number) alone, so `--case NUMBER` repeats one that failed. This module is imported before
 NumPy and Numba: unless the environment says otherwise, they get one thread, because a process with threads cannot be
