@@ -164,7 +164,7 @@ def test_a_wrong_rung_is_told(monkeypatch):
     ("arguments", "message"),
     [
         (["matmull"], "(did you mean 'matmul'?)"), (["fsat"], "(did you mean 'fast'?)"),
-        (["numpy"], "backend 'numpy' compiles nothing, so there is nothing to account for; take njit, parallel, fast"),
+        (["numpy"], "backend 'numpy' compiles nothing, so there is no compile cost; take njit, parallel, fast"),
         (["relu", "--size", "3x4"], "size is '3x4', but must be"), (["relu", "--size", "0"], "size is '0'"),
         (["fast", "--size", "99999x99999x1"], "is too large"), (["relu", "--dtype", "int8"], "unknown dtype 'int8'"),
         (["relu", "--plot", "nowhere/cost.png"], "nowhere"),
