@@ -32,7 +32,7 @@ import numpy as np
 import jitnet
 from jitnet import cli, storage
 from jitnet.compiler import jit
-from jitnet.compiler.cache_folder import keep
+from jitnet.compiler.cache_folder import write_cached
 from jitnet.data import Recipe, read_idx, read_table
 from jitnet.kernels import LADDERS
 from jitnet.lab import machine
@@ -245,7 +245,7 @@ class Kernel(Kind):
 
     def mutated(self, rng, content):
         if rng.random() < 0.1:
-            keep(self.path, choose(rng, damage.planted(self.marker)))
+            write_cached(self.path, choose(rng, damage.planted(self.marker)))
             return self.path.read_bytes()
         changed = damage.in_bytes(rng, content)
         return changed if changed != content else b""

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 import jitnet
 from jitnet import backend, cli, storage
-from jitnet.compiler import cache_folder as kept_files
+from jitnet.compiler import cache_folder
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUSES = {
@@ -178,14 +178,14 @@ class Cache(Job):
         super().complete()
         self.names = sorted(file.name for file in (self.place / "complete-Cache").rglob("*.kernel"))
         if len(self.names) < len(self.operations):
-            raise TrialError(f"only these kernels were kept: {self.names}")
+            raise TrialError(f"only these kernels were cached: {self.names}")
 
     def prepare(self, folder):
         return {}
 
     def check(self, folder, before, gently):
         for file in folder.rglob("*.kernel"):
-            if kept_files.read_cached(file) is None:
+            if cache_folder.read_cached(file) is None:
                 raise TrialError(f"{file.name} is torn")
 
     def finish(self, folder):
