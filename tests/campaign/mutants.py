@@ -48,6 +48,9 @@ QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
 TRAINING = ["tests/test_gradients.py", "tests/test_training.py"]
 TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/activations.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
+    "jitnet/kernels/elementwise.py": [
+        *loops("identity or sigmoid or tanh or relu"), [KERNELS, "-k", "equals and (sigmoid or tanh) and not parallel"],
+    ],
     "jitnet/kernels/gather.py": loops("gather"),
     "jitnet/kernels/exponential.py": [
         *loops("exp or exponential or sigmoid or tanh or softmax"),
