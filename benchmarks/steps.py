@@ -20,7 +20,8 @@ import torch  # noqa: E402
 
 import jitnet  # noqa: E402
 from jitnet import backend, losses  # noqa: E402
-from jitnet.step import Step, operations  # noqa: E402
+from jitnet.compiler.threads import thread_count  # noqa: E402
+from jitnet.step import Step, needed  # noqa: E402
 
 CASES = [
     ("784-128-10", 64, "sigmoid", "mse"),
@@ -56,8 +57,8 @@ def candidates(widths, m, f, loss, optimizer, compiled=True):
 
 def of_jitnet(net, X, Y, loss, optimizer):
     run, which = backend.get("fast"), losses.get(loss, net.layers[-1].activation)
-    run.compile(operations(net, run, which, optimizer), net.dtype)
-    one_step = Step(net, run, len(X), which, optimizer)
+    run.prepare(needed(net, run, len(X), which, optimizer), net.dtype)
+    one_step = Step(net, run, len(X), which, optimizer, threads=thread_count())
     one_step.work.X[...], one_step.work.Y[...] = X, Y
     memory, t = optimizer.start(net.theta), itertools.count(1)
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import backend as backends
 from . import checks
+from .compiler.registry import Call
 
 
 def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
@@ -18,19 +19,17 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
     """
     left, right = checks.factors(A, B)
-    chosen = backends.get(backend, left.dtype)
-    run = chosen.kernels
+    run = backends.get(backend, left.dtype)
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
         return matmul(right.T, left.T, backend).T  # A·B = (Bᵀ·Aᵀ)ᵀ
     C = np.empty((left.shape[0], right.shape[1]), left.dtype)
-    flop = 2 * left.size * right.shape[1]
-    with chosen.spread(flop, "matmul", left.dtype, flop.bit_length()):
-        if not left.flags.c_contiguous:
-            run["matmul_tn"](left.T, right, C)
-        elif not right.flags.c_contiguous:
-            run["matmul_nt"](left, right.T, C)
-        else:
-            run["matmul"](left, right, C)
+    if not left.flags.c_contiguous:
+        call = Call("matmul_tn", (left.T, right, C))
+    elif not right.flags.c_contiguous:
+        call = Call("matmul_nt", (left, right.T, C))
+    else:
+        call = Call("matmul", (left, right, C))
+    run.run([call], "matmul", left.dtype)
     return C
 
 
@@ -58,6 +57,5 @@ def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[A
     rows = checks.rows(Z)
     A = np.empty_like(rows)
     run = backends.get(backend, rows.dtype)
-    with run.spread(40 * rows.size, operation, rows.dtype, rows.size.bit_length()):
-        run.kernels[operation](rows, A)
+    run.run([Call(operation, (rows, A))], operation, rows.dtype)
     return A.reshape(np.shape(Z))

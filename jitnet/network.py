@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import backend as backends
-from . import checks, losses, storage, training
+from . import checks, formulas, losses, storage, training
 from .backend import Backend
 from .compiler.memory import aligned, whole_lines
+from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
-from .kernels.activations import CODES
 from .layers import INITS, Dense
 from .losses import Loss
-from .step import Memory, Pass, Workspace, flop_of_a_step
+from .step import Memory, Pass, Workspace
 
 IDLE = 2
 """Twins that a network keeps for the next calls, each with gradients and work space of its own."""
@@ -163,52 +163,50 @@ class Network:
 
     # The four formulas, forward and back.
 
-    def pass_forward(self, run: Backend, X: Matrix, work: Workspace, keep_Z: bool = False) -> Matrix:
+    def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False) -> list[Call]:
         """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; work.Z gets the last Z if asked to keep it."""
-        A, last = X, len(self.layers) - 1
+        calls, last = [], len(self.layers) - 1
         for l, (W, b, f, _, _) in enumerate(self._passes):
-            A_next = work.A[l]
-            run.forward(A, W, b, f, work.Z if keep_Z and l == last else A_next, A_next)
-            A = A_next
-        return A
+            A_before, A = work.A[l - 1] if l > 0 else X, work.A[l]
+            calls += formulas.forward(A_before, W, b, f, work.Z if keep_Z and l == last else A, A)
+        return calls
 
-    def pass_output(self, run: Backend, Y: Matrix, loss: Loss, work: Workspace) -> None:
+    def pass_output(self, Y: Matrix, loss: Loss, work: Workspace) -> list[Call]:
         """delta^L = ∂L/∂A^L ⊙ f'(Z^L), and the loss of each sample."""
         scale = self.dtype.type(loss.scale(work.m, self.layers[-1].n_out))
         f = self.layers[-1].activation
-        run.output(loss, scale, work.Z, work.A[-1], Y, f, work.delta[-1], work.losses)
+        return formulas.output(loss, scale, work.Z, work.A[-1], Y, f, work.delta[-1], work.losses)
 
-    def pass_back(self, run: Backend, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> None:
+    def pass_back(self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> list[Call]:
         """From delta at the output, layer by layer: delta one layer back, and the gradients.
 
         With `descent`, a learning rate and a weight decay, the parameters take their step at once, and the gradients
         are not kept.
         """
+        calls = []
         for l in range(len(self.layers) - 1, -1, -1):
             W, b, _, dW, db = self._passes[l]
             A_before = work.A[l - 1] if l > 0 else X
             if l > 0:
-                run.propagate(work.delta[l], W, A_before, self._passes[l - 1].f, work.delta[l - 1])
+                calls += formulas.propagate(work.delta[l], W, A_before, self._passes[l - 1].f, work.delta[l - 1])
             if descent:
                 lr, weight_decay = map(self.dtype.type, descent)
-                run.descend(A_before, work.delta[l], lr, weight_decay, W, b)
+                calls += formulas.descend(A_before, work.delta[l], lr, weight_decay, W, b)
             else:
-                run.gradients(A_before, work.delta[l], dW, db)
+                calls += formulas.gradients(A_before, work.delta[l], dW, db)
+        return calls
 
-    def operations(self, loss: Loss | None = None) -> list[str]:
-        """The kernels that a pass forward needs and, given a loss, those of the pass back."""
-        activations = [layer.activation for layer in self.layers]
-        needed = ["layer", activations[-1], *(f for f in activations if f not in CODES)]
-        if loss:
-            needed += [loss.name, "gradients"]
-            differentiated = activations[:-1] if loss.reads_Z else activations
-            needed += [f"{f}_derivative" for f in differentiated if f not in CODES]
-            needed += ["delta"] if len(self.layers) > 1 else []
-        return list(dict.fromkeys(needed))
+    def needed(self, m: int, loss: Loss | None = None) -> list[Call]:
+        """The calls that `forward`, or given a loss `evaluate`, makes for m samples: what is to be compiled for it."""
+        calls = []
+        for rows in {min(m, ROWS_AT_ONCE), m % ROWS_AT_ONCE} - {0}:
+            work = Workspace(self.layers, rows, self.dtype, np.empty)
+            calls += self.pass_forward(work.X, work, loss is not None and loss.reads_Z)
+            calls += self.pass_output(work.Y, loss, work) if loss else []
+        return calls
 
-    def _spread(self, run: Backend, passes: str, m: int) -> Any:
-        """For `with`: passes over m samples, on as many threads as suit them now."""
-        return run.spread(flop_of_a_step(self, m), passes, self.theta.size, self.dtype, m.bit_length())
+    def _run(self, run: Backend, passes: str, calls: list[Call]) -> None:
+        run.run(calls, passes, self.theta.size, self.dtype)
 
     def workspace(self, m: int) -> Workspace:
         """Memory for m samples, made the first time that m comes along; the four latest are kept."""
@@ -238,8 +236,8 @@ class Network:
     def _forward(self, X: Matrix, run: Backend) -> Matrix:
         output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
         for rows, work in self._portions(len(X)):
-            with self._spread(run, "forward", work.m):
-                output[rows] = run.to_host(self.pass_forward(run, run.to_device(X[rows]), work))
+            self._run(run, "forward", self.pass_forward(run.to_device(X[rows]), work))
+            output[rows] = run.to_host(work.A[-1])
         return output
 
     def _portions(self, m: int) -> "Iterator[tuple[slice, Workspace]]":
@@ -296,13 +294,12 @@ class Network:
         net = self.on(run)
         total, right = 0.0, 0
         for rows, work in net._portions(len(X)):
-            with self._spread(run, "measure", work.m):
-                A = net.pass_forward(run, run.to_device(X[rows]), work, loss.reads_Z)
-                net.pass_output(run, run.to_device(Y[rows]), loss, work)
+            forward = net.pass_forward(run.to_device(X[rows]), work, loss.reads_Z)
+            net._run(run, "measure", forward + net.pass_output(run.to_device(Y[rows]), loss, work))
             of_samples = run.to_host(work.losses)
             checks.finite_results("loss", of_samples, rows.start)
             total += float(of_samples.sum(dtype=np.float64))
-            right += int((self._labels(run.to_host(A)) == self._labels(Y[rows])).sum()) if classes else 0
+            right += int((self._labels(run.to_host(work.A[-1])) == self._labels(Y[rows])).sum()) if classes else 0
         result = {"loss": total / len(X)}
         return {**result, "accuracy": right / len(X)} if classes else result
 
@@ -325,10 +322,11 @@ class Network:
         with self._twin() as twin:
             net = twin.on(run)
             there = run.to_device(inputs)
-            with self._spread(run, "gradients", work.m):
-                net.pass_forward(run, there, work, which.reads_Z)
-                net.pass_output(run, run.to_device(wanted), which, work)
-                net.pass_back(run, there, work)
+            net._run(run, "gradients", [
+                *net.pass_forward(there, work, which.reads_Z),
+                *net.pass_output(run.to_device(wanted), which, work),
+                *net.pass_back(there, work),
+            ])  # fmt: skip
             if net is not twin:
                 twin.grad[...] = run.to_host(net.grad)
             self.grad[...] = twin.grad

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import DESCENDING, Backend
-from .backend.thread_choice import used
+from .backend import DESCENDING, Backend, thread_choice
 from .compiler.memory import aligned
+from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
@@ -45,42 +45,42 @@ def descent(run: Backend, optimizer: Optimizer) -> tuple[float, float] | None:
     return optimizer.descent if run.name in DESCENDING else None
 
 
-def operations(net: Any, run: Backend, loss: Loss, optimizer: Optimizer) -> list[str]:
-    """The kernels that a step needs."""
-    needed = net.operations(loss)
-    if descent(run, optimizer):
-        return ["descend" if name == "gradients" else name for name in needed]
-    return [*needed, optimizer.kernel]
+def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None) -> list[Call]:
+    """The calls of the three passes over the batch in work.X and work.Y."""
+    return [
+        *net.pass_forward(work.X, work, loss.reads_Z),
+        *net.pass_output(work.Y, loss, work),
+        *net.pass_back(work.X, work, descends),
+    ]
 
 
-def recorded(net: Any, run: Backend, work: Any, loss: Loss, descends: tuple[float, float] | None) -> list[Any]:
-    """The calls of the three passes over the batch in work.X and work.Y, noted down and not made.
-
-    The arrays of a network and of its work space stay where they are from batch to batch, so they can be repeated.
-    """
-
-    def passes(run: Backend) -> None:
-        net.pass_forward(run, work.X, work, loss.reads_Z)
-        net.pass_output(run, work.Y, loss, work)
-        net.pass_back(run, work.X, work, descends)
-
-    return run.recorded(net.dtype, passes)
+def _gathering(work: Any) -> Call:
+    """Of the right types and sizes; the data and the order come with each epoch."""
+    return Call("gather", (work.X, work.Y, np.empty(0, np.int64), 0, work.X, work.Y))
 
 
-def flop_of_a_step(net: Any, m: int) -> int:
-    """About how many FLOP a step of m samples takes; an upper limit for each of its kernels."""
-    parameters, n_out = int(net.theta.size), sum(int(layer.n_out) for layer in net.layers)
-    return (6 * m + 20) * parameters + 40 * m * n_out
+def _update(net: Any, optimizer: Optimizer) -> Call:
+    """Of the right types and sizes; its memory and its numbers come with each step."""
+    return Call(optimizer.kernel, (net.grad, *optimizer.numbers(1), *[net.grad for _ in optimizer.memory], net.theta))
+
+
+def needed(net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> list[Call]:
+    """The calls of a step of m samples, on arrays that nobody fills: what is to be compiled for it."""
+    work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer)
+    update = [] if descends else [_update(net, optimizer)]
+    return [_gathering(work), *passes(net, work, loss, descends), *update]
 
 
 class Step:
-    """One training step for batches of m samples: recorded once, then repeated with no Python between the kernels."""
+    """One training step for batches of m samples: bound once, then repeated with no Python between the kernels."""
 
-    def __init__(self, net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> None:
+    def __init__(self, net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1) -> None:
         descends = descent(run, optimizer)
         self.work = net.workspace(m)
-        self._calls = recorded(net, run, self.work, loss, descends)
-        self._update = None if descends else run.direct(optimizer.kernel, net.dtype)
+        self._calls = run.bound(passes(net, self.work, loss, descends), net.dtype, threads)
+        self.gather = run.bound([_gathering(self.work)], net.dtype, threads)[0][0]
+        update = [] if descends else run.bound([_update(net, optimizer)], net.dtype, threads)
+        self._update = update[0][0] if update else None
         self._optimizer, self._net = optimizer, net
 
     def __call__(self, t: int, memory: list[Vector]) -> Vector:
@@ -104,8 +104,7 @@ class Epoch:
 
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
-        self._gather = plan.run.direct("gather", plan.net.dtype)
-        self._steps: dict[int, Step] = {}
+        self._steps: dict[tuple[int, bool], Step] = {}
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C cut it short."""
@@ -116,8 +115,8 @@ class Epoch:
         with self._spread(m) as turns:
             for start in range(0, n, m):
                 seen = min(start + m, n)
-                step = self._step(seen - start)
-                self._gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
+                step = self._step(seen - start, thread_choice.now(turns))
+                step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
                 state.step += 1
                 losses[start:seen] = step(state.step, state.memory)
                 if turns is not None:
@@ -125,21 +124,24 @@ class Epoch:
                 show.batch(seen, n)
                 if interrupt.asked and seen < n:
                     break
-        state.history.threads = used(turns)
+        state.history.threads = thread_choice.used(turns)
         if seen < n:
             return None
         return float(losses.mean(dtype=np.float64))
 
     def _spread(self, m: int) -> Any:
-        net, run = self._plan.net, self._plan.run
-        kind = ("step", net.theta.size, m, net.dtype, self._plan.optimizer.kernel)
-        return run.spread(flop_of_a_step(net, m), *kind, is_repeated=True)
+        """For `with`: steps of m samples. They are compared by the time that a sample takes."""
+        net, plan = self._plan.net, self._plan
+        calls = needed(net, plan.run, m, plan.loss, plan.optimizer)
+        return plan.run.spread(calls, "step", net.theta.size, m, net.dtype, plan.optimizer.kernel, is_repeated=True)
 
-    def _step(self, m: int) -> Step:
+    def _step(self, m: int, threads: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""
-        if m not in self._steps:
-            self._steps[m] = Step(self._plan.net, self._plan.run, m, self._plan.loss, self._plan.optimizer)
-        return self._steps[m]
+        key = m, threads > 1
+        if key not in self._steps:
+            plan = self._plan
+            self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads)
+        return self._steps[key]
 
     def settle(self) -> None:
         """See to it that the optimizer's memory in `state` is up to date, as it always is here."""

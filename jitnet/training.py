@@ -20,10 +20,11 @@ from . import backend as backends
 from . import checkpoint as checkpoints
 from . import checks, disturbance, losses, optimizers, progress, storage
 from .backend import Backend
+from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
-from .step import Epoch, operations
+from .step import Epoch, needed
 
 
 class Trainable(Protocol):
@@ -39,10 +40,10 @@ class Trainable(Protocol):
     def on(self, run: Backend) -> Any: ...
     def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
     def workspace(self, m: int) -> Any: ...
-    def operations(self, loss: Loss | None = None) -> list[str]: ...
-    def pass_forward(self, run: Backend, X: Matrix, work: Any, keep_Z: bool = False) -> Matrix: ...
-    def pass_output(self, run: Backend, Y: Matrix, loss: Loss, work: Any) -> None: ...
-    def pass_back(self, run: Backend, X: Matrix, work: Any) -> None: ...
+    def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
+    def pass_forward(self, X: Matrix, work: Any, keep_Z: bool = False) -> list[Call]: ...
+    def pass_output(self, Y: Matrix, loss: Loss, work: Any) -> list[Call]: ...
+    def pass_back(self, X: Matrix, work: Any) -> list[Call]: ...
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
     def classifies(self, Y: ArrayLike) -> bool: ...
@@ -230,10 +231,13 @@ def fit(
             plan.seed = secrets.randbits(32)
         net.loss = plan.loss.name
         show = _display(progress)
+        steps = _steps(plan)
+        if threads is None and backend in backends.THREADED and not plan.run.pay_for_threads(steps):
+            threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
         with backends.threads(threads), np.errstate(all="ignore"), show:
             began = time.perf_counter()
-            needed = operations(net, plan.run, plan.loss, plan.optimizer)
-            plan.run.compile(["gather", *needed], net.dtype, show.compiling)
+            validation_too = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
+            plan.run.prepare(steps + validation_too, net.dtype, show.compiling)
             history = state.history
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
@@ -281,6 +285,14 @@ def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: 
         net.seed if seed is None else checks.whole("seed", seed, least=0),
         early_stopping,
     )  # fmt: skip
+
+
+def _steps(plan: Plan) -> list[Call]:
+    """The calls of a step for a whole batch, and of one for the rest of the samples."""
+    n, calls = len(plan.X), []
+    for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:
+        calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer)
+    return calls
 
 
 def _epochs(plan: Plan, state: State) -> Epochs:

@@ -5,6 +5,8 @@ import pytest
 
 import jitnet
 from jitnet import Adam, Dense, Momentum, Network, backend, checks
+from jitnet.compiler.registry import Call
+from jitnet.lab import oracle
 
 X, Y = np.ones((4, 3)), np.array([0, 1, 0, 1])
 
@@ -191,8 +193,27 @@ def test_backends_are_listed():
     assert jitnet.backends()[:5] == ["python", "njit", "parallel", "fast", "numpy"]
     assert set(jitnet.backends()[5:]) <= {"cuda"}
     assert backend.get("fast") is backend.get("fast")
-    fast = backend.get("fast").kernels
-    assert fast["matmul"] is jitnet.kernels.LADDERS["matmul"]["tile_parallel"]
+
+
+def test_a_call_gets_threads_if_it_is_worth_them():
+    """Two million FLOP are: below, starting threads takes as long as they save."""
+    fast, ladder, parallel = backend.get("fast"), jitnet.kernels.LADDERS["matmul"], backend.get("parallel")
+    large, small = (Call("matmul", (np.ones((m, 100)), np.ones((100, 100)), np.ones((m, 100)))) for m in (100, 99))
+    assert (large.flop, small.flop) == (2_000_000, 1_980_000)
+    assert fast.kernel(large, 2) is ladder["tile_parallel"]
+    assert fast.kernel(large, 1) is fast.kernel(small, 2) is fast.kernel(small, 1) is ladder["tile"]
+    assert parallel.kernel(small, 1) is parallel.kernel(large, 2) is ladder["parallel"]
+    assert fast.pay_for_threads([small, large])
+    assert not fast.pay_for_threads([small, small])
+    assert parallel.pay_for_threads([small])
+    assert not backend.get("njit").pay_for_threads([large])
+
+
+@pytest.mark.parametrize("operation", sorted(jitnet.kernels.LADDERS))
+def test_every_operation_counts_its_flop(operation):
+    """At least one for each number that it writes last."""
+    case = oracle.case(operation, (5, 3, 7), "float32")
+    assert Call(operation, tuple(case.arguments)).flop >= case.arguments[-1].size
 
 
 def test_an_exception_that_says_nothing_has_a_name():

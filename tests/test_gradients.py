@@ -27,7 +27,7 @@ def draw(hidden, activation, bias, seed):
 def tells_nothing(net, X):
     """relu has no derivative at 0, so values near 0 cannot be compared; where all are negative, all gradients are 0."""
     work = net.workspace(len(X))
-    net.pass_forward(backend.get("fast"), X, work)
+    backend.get("fast").run(net.pass_forward(X, work))
     relus, A = [], X
     for layer, A_next in zip(net.layers, work.A, strict=True):
         relus += [A @ layer.W + (0 if layer.b is None else layer.b)] if layer.activation == "relu" else []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numba
+import numpy as np
 import pytest
 
 import jitnet
@@ -13,6 +14,7 @@ from jitnet import backend, cli
 from jitnet.backend import thread_choice
 from jitnet.backend.thread_choice import Choice, Turns
 from jitnet.compiler.parallel_for import WAITING
+from jitnet.compiler.registry import Call
 
 SEVERAL = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 
@@ -170,11 +172,57 @@ def test_a_number_that_is_given_is_used():
 
     X, y = jitnet.data.digits()
     assert (seen(1), seen(2)) == (1, 2)
+    small, large = (Call("relu", (np.empty((n, 1000)), np.empty((n, 1000)))) for n in (10, 10_000))
     with backend.threads(2):
-        assert backend.get("fast").spread(10**8, "test") is thread_choice.NOTHING
-    assert isinstance(backend.get("fast").spread(10**8, "test"), Turns)
-    assert backend.get("fast").spread(10**5, "test") is thread_choice.NOTHING
-    assert backend.get("njit").spread(10**8, "test") is thread_choice.NOTHING
+        assert backend.get("fast").spread([large], "test") is thread_choice.NOTHING
+    assert isinstance(backend.get("fast").spread([small, large], "test"), Turns)
+    assert backend.get("fast").spread([small, small], "test") is thread_choice.NOTHING
+    assert backend.get("njit").spread([large], "test") is thread_choice.NOTHING
+
+
+@SEVERAL
+def test_what_threads_are_possible():
+    both = {1, min(numba.get_num_threads(), thread_choice.cpus())}
+    assert set(thread_choice.possible()) == both
+    for given in both:
+        with backend.threads(given):
+            assert thread_choice.possible() == (given,)
+            assert thread_choice.now(None) == thread_choice.used(None) == given
+    assert thread_choice.now(None) == 1
+    with Turns(None, 1, 2, 0) as turns:
+        assert thread_choice.now(turns) == 2
+
+
+COMPILED = """
+import json, sys
+import numpy as np
+import jitnet
+from jitnet.kernels import LADDERS
+X, y = np.random.default_rng(0).random((300, 64)), np.arange(300) % 10
+net = jitnet.Network(jitnet.Dense(64, 128, "relu"), jitnet.Dense(128, 10, "softmax"), seed=0)
+threads = json.loads(sys.argv[1])
+history = net.fit(X, y, epochs=1, batch_size=int(sys.argv[2]), validation=(X, y), threads=threads, backend=sys.argv[3])
+kernels = [name for ladder in LADDERS.values() for name, one in ladder.items() if getattr(one, "overloads", None)]
+print(json.dumps([sorted(set(kernels)), history.threads]))
+"""
+
+
+@SEVERAL
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (["null", "32", "fast"], {1: "ahead njit polynomial tile"}),  # validation alone would be worth threads
+        (["1", "300", "fast"], {1: "ahead njit polynomial tile"}),
+        (["2", "300", "fast"], {2: "ahead njit polynomial tile tile_parallel"}),
+        (["null", "300", "fast"], {n: "ahead njit polynomial tile tile_parallel" for n in (1, 2)}),
+        (["1", "32", "parallel"], {1: "parallel"}),
+    ],
+    ids=" ".join,
+)
+def test_threaded_kernels_are_compiled_where_they_may_run(asked, expected):
+    result = subprocess.run([sys.executable, "-c", COMPILED, *asked], capture_output=True, text=True, check=True)
+    kernels, threads = json.loads(result.stdout)
+    assert " ".join(kernels) == expected[threads]
 
 
 @SEVERAL

@@ -251,12 +251,12 @@ def test_a_step_allocates_nothing():
 
     import jitnet
     from jitnet import backend, losses
-    from jitnet.step import Step, operations
+    from jitnet.step import Step, needed
 
     layers = jitnet.Dense(70, 33, "relu"), jitnet.Dense(33, 20, "tanh", bias=False), jitnet.Dense(20, 10, "softmax")
     net = jitnet.Network(*layers, seed=0)
     run, loss, optimizer = backend.get("fast"), losses.get(None, "softmax"), jitnet.Adam()
-    run.compile(operations(net, run, loss, optimizer), net.dtype)
+    run.prepare(needed(net, run, 37, loss, optimizer), net.dtype)
     step = Step(net, run, 37, loss, optimizer)
     step.work.X[...], step.work.Y[...] = 0.5, 0.1
     memory = optimizer.start(net.theta)

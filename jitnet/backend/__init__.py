@@ -1,15 +1,11 @@
-"""A backend is a choice of one rung per operation, and the four formulas written with them.
+"""A backend is a choice of one rung per operation.
 
-    forward      A^l     = f(A^{l-1}·W^l + b^l)
-    output       delta^L = ∂L/∂A^L ⊙ f'(Z^L)
-    propagate    delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l)
-    gradients    dW^l    = (A^{l-1})ᵀ·delta^l,     db^l = Σ_rows delta^l
-
-Only this file chooses a rung. (It is called backend and not backends because `jitnet.backends()` is a function.)
+It is given calls, which name an operation and its arguments, and makes them with its kernels: at once, or bound to
+machine code in a list that is repeated for every batch. Here it is decided whether a call gets threads. (It is called
+backend and not backends because `jitnet.backends()` is a function.)
 """
 
 import contextlib
-import copy
 import functools
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
@@ -22,22 +18,20 @@ from ..compiler import environment
 from ..compiler.jit import Kernel, compile_for, entry_point, is_compiled, needs_compiling, signature_for
 from ..compiler.memory import aligned
 from ..compiler.parallel_for import can_have_threads, start_layer
+from ..compiler.registry import Call
 from ..compiler.threads import LEAST_FLOP, thread_count
-from ..compiler.types import Matrix, Vector
 from ..kernels import LADDERS, SIGNATURES
-from ..kernels.activations import CODES, IDENTITY
-from ..losses import Loss
 from . import thread_choice
 
 Report = Callable[[int, int, str], None]
 """Called with (done, total, name of the kernel) while kernels are compiled."""
 
-Call = tuple[Kernel, tuple[Any, ...]]
+Bound = tuple[Kernel, tuple[Any, ...]]
 """A kernel and its arguments."""
 
 
-BEST = ("tile_parallel", "polynomial_parallel", "wide_parallel", "ahead_parallel", "njit")
-"""Rungs in the order in which `fast` prefers them; the parallel ones use threads only where that pays."""
+BEST = ("tile", "polynomial", "wide", "ahead", "njit")
+"""Rungs in the order in which `fast` prefers them; where threads pay, it takes the threaded twin."""
 
 CHOICES: dict[str, Callable[[str], Kernel]] = {
     "python": lambda operation: LADDERS[operation]["python"],
@@ -100,24 +94,25 @@ def get(name: str, dtype: np.dtype[Any] | None = None) -> "Backend":
     return run
 
 
-class Recording(dict[str, Kernel]):
-    """Operation -> what notes down a call of it; made when it is asked for, since a network needs but a few."""
-
-    def __init__(self, make: Callable[[str], Kernel]) -> None:
-        self._make = make
-
-    def __missing__(self, operation: str) -> Kernel:
-        return self._make(operation)
+def _twins(kernels: dict[str, Kernel]) -> dict[str, Kernel]:
+    """The threaded twins of these kernels; a loop that only moves a batch's numbers has none."""
+    twins = {}
+    for operation, kernel in kernels.items():
+        rung = next(name for name, other in LADDERS[operation].items() if other is kernel)
+        if f"{rung}_parallel" in LADDERS[operation]:
+            twins[operation] = LADDERS[operation][f"{rung}_parallel"]
+    return twins
 
 
 class Backend:
-    """One rung per operation, chosen by name, and the four formulas in terms of them."""
+    """One rung per operation, chosen by name."""
 
     dtypes: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.kernels: dict[str, Kernel] = {operation: CHOICES[name](operation) for operation in LADDERS}
+        self.threaded: dict[str, Kernel] = _twins(self.kernels) if name == "fast" else {}
 
     memory = staticmethod(aligned)
     """memory(shape, dtype): zeros where this backend calculates."""
@@ -130,83 +125,65 @@ class Backend:
         """And back: an array of NumPy with what is in an array of the backend."""
         return array
 
-    def forward(self, X: Matrix, W: Matrix, b: Vector, f: str, Z: Matrix, A: Matrix) -> None:
-        """A = f(X·W + b). Z keeps the pre-activation, unless it is A."""
-        run = self.kernels
-        if Z is A and f in CODES:
-            run["layer"](X, W, b, CODES[f], A)
-        else:
-            run["layer"](X, W, b, IDENTITY, Z)
-            run[f](Z, A)
+    def kernel(self, call: Call, threads: int) -> Kernel:
+        """The rung for this call: the threaded twin, if there are threads and the work is worth starting them."""
+        twin = self.threaded.get(call.operation)
+        return twin if twin and threads > 1 and call.flop >= LEAST_FLOP else self.kernels[call.operation]
 
-    def output(
-        self, loss: Loss, scale: Any, Z: Matrix, A: Matrix, Y: Matrix, f: str, delta: Matrix, losses: Vector
-    ) -> None:
-        """delta = ∂L/∂A ⊙ f'(Z), and the loss of each sample."""
-        run = self.kernels
-        if loss.reads_Z:
-            run[loss.name](Z, A, Y, scale, delta, losses)
-        elif f in CODES:
-            run[loss.name](A, Y, scale, CODES[f], delta, losses)
-        else:
-            run[loss.name](A, Y, scale, IDENTITY, delta, losses)
-            run[f + "_derivative"](A, delta, delta)
+    def run(self, calls: list[Call], *kind: Hashable) -> None:
+        """Make these calls now, on as many threads as suit work of this kind, unless the user has said how many."""
+        with self.spread(calls, *kind) as turns:
+            threads = thread_choice.now(turns)
+            for call in calls:
+                self.kernel(call, threads)(*call.arguments)
 
-    def propagate(self, delta_next: Matrix, W_next: Matrix, A: Matrix, f: str, delta: Matrix) -> None:
-        """delta = (delta_next·W_nextᵀ) ⊙ f'(Z)."""
-        run = self.kernels
-        if f in CODES:
-            run["delta"](delta_next, W_next, A, CODES[f], delta)
-        else:  # softmax mixes the units of a sample
-            run["delta"](delta_next, W_next, A, IDENTITY, delta)
-            run[f + "_derivative"](A, delta, delta)
+    def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
+        """The kernel and the arguments of each call, to be repeated.
 
-    def gradients(self, X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-        """dW = Xᵀ·delta, db = Σ_rows delta."""
-        self.kernels["gradients"](X, delta, dW, db)
-
-    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, W: Matrix, b: Vector) -> None:
-        """W ← W − lr·(Xᵀ·delta + weight_decay·W), b ← b − lr·(Σ_rows delta + weight_decay·b)."""
-        self.kernels["descend"](X, delta, lr, weight_decay, W, b)
-
-    def recorded(self, dtype: np.dtype[Any], passes: "Callable[[Backend], object]") -> list[Call]:
-        """The calls that `passes` makes of a backend, as (kernel, arguments), without making them.
-
-        Arrays stay where they are from batch to batch, so what is recorded once can be repeated for every batch, and
-        no Python runs between the kernels but the loop over the list. A compiled kernel is taken without the
-        dispatcher that would look at the types of its arguments every time.
+        Arrays stay where they are from batch to batch, so what is bound once can be repeated for every batch, and no
+        Python runs between the kernels but the loop over the list. A compiled kernel is taken without the dispatcher
+        that would look at the types of its arguments every time.
         """
-        calls: list[Call] = []
+        return [
+            (entry_point(self.kernel(call, threads), signature_for(SIGNATURES[call.operation], dtype)), call.arguments)
+            for call in calls
+        ]
 
-        def record(kernel: Kernel, *arguments: Any) -> None:
-            calls.append((kernel, arguments))
-
-        recorder = copy.copy(self)
-        recorder.kernels = Recording(lambda operation: functools.partial(record, self.direct(operation, dtype)))
-        passes(recorder)
-        return calls
-
-    def direct(self, operation: str, dtype: np.dtype[Any]) -> Kernel:
-        """The machine code of a kernel for this dtype, if it is compiled; it takes arguments of just these types."""
-        return entry_point(self.kernels[operation], signature_for(SIGNATURES[operation], dtype))
-
-    def spread(self, flop: int, *kind: Hashable, is_repeated: bool = False) -> Any:
-        """For `with`: work of so many FLOP, on as many threads as suit it now, unless the user has said how many.
+    def spread(self, calls: list[Call], *kind: Hashable, is_repeated: bool = False) -> Any:
+        """For `with`: these calls, on as many threads as suit them now, unless the user has said how many.
 
         `kind` names work that takes about the same time for each FLOP, so that its calls can be compared. It gives
         `Turns`, or None where there is nothing to choose. Work that is repeated is tried on one thread at any size.
         """
-        least = 0 if self.name == "parallel" else LEAST_FLOP  # `fast` asks the same before it starts a parallel loop
-        if self.name not in THREADED or flop < least:
+        if not self.pay_for_threads(calls):
             return thread_choice.NOTHING
-        return thread_choice.turns(flop, (self.name, *kind), is_repeated)
+        flop = sum(call.flop for call in calls)
+        return thread_choice.turns(flop, (self.name, *kind, flop.bit_length()), is_repeated)
+
+    def pay_for_threads(self, calls: list[Call]) -> bool:
+        """True if one of these calls is worth more than one thread."""
+        if self.name == "fast":
+            return any(self.kernel(call, 2) is not self.kernels[call.operation] for call in calls)
+        return self.name in THREADED
+
+    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
+        """Compile what these calls will need, on one thread or on as many as they may get, or load it from the cache.
+
+        Returns how many kernels were not in the cache.
+        """
+        counts = thread_choice.possible() if self.name in THREADED else (1,)
+        kernels = {(call.operation, self.kernel(call, threads)): None for threads in counts for call in calls}
+        return self._compile(list(kernels), dtype, report)
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        """Compile these operations, or load them from the cache, so that nothing has to stop for it later.
+        """The same for calls of any size."""
+        return self._compile(
+            [(name, ladder[name]) for ladder in (self.kernels, self.threaded) for name in operations if name in ladder],
+            dtype, report,
+        )  # fmt: skip
 
-        Returns how many of them were not in the cache.
-        """
-        wanted = [(name, self.kernels[name], signature_for(SIGNATURES[name], dtype)) for name in operations]
+    def _compile(self, kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
+        wanted = [(name, kernel, signature_for(SIGNATURES[name], dtype)) for name, kernel in kernels]
         missing = [needs_compiling(kernel, signature) for _, kernel, signature in wanted]
         done, total = 0, sum(missing)
         for (operation, kernel, signature), is_missing in zip(wanted, missing, strict=True):
@@ -221,7 +198,8 @@ class Backend:
     @property
     def compiles(self) -> int:
         """How many kernels there are to compile, for all operations and dtypes."""
-        return len(self.dtypes) * sum(is_compiled(kernel) for kernel in self.kernels.values())
+        kernels = [*self.kernels.values(), *self.threaded.values()]
+        return len(self.dtypes) * sum(map(is_compiled, kernels))
 
 
 def check_threads(count: int | None, name: str) -> None:

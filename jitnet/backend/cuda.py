@@ -3,12 +3,13 @@
 import contextlib
 import importlib.util
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .. import checks
+from ..compiler.registry import Call
 from . import Backend, Report
 
 BEST = ("pipelined", "rows", "elements")
@@ -28,6 +29,7 @@ class GpuBackend(Backend):
     """The GPU: kernels of `kernels/cuda`, arrays in its memory."""
 
     dtypes = (np.dtype(np.float32),)
+    threaded = {}  # noqa: RUF012
 
     def __init__(self) -> None:
         missing = obstacle()
@@ -56,15 +58,16 @@ class GpuBackend(Backend):
         stream().synchronize()
         return copy
 
-    def recorded(self, dtype: np.dtype[Any], passes: Callable[[Backend], object]) -> list[Any]:
+    def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
+        """The launches that the calls come to."""
         from ..compiler.cuda.registry import recording
 
-        with recording() as calls:
-            passes(self)
-        return calls
+        with recording() as launches:
+            self.run(calls)
+        return launches
 
-    def direct(self, operation: str, dtype: np.dtype[Any]) -> Any:
-        return self.kernels[operation]
+    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
+        return self.compile(dict.fromkeys(call.operation for call in calls), dtype, report)
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
         launches = {launch: name for name in operations for launch in self._launches(name)}

@@ -15,7 +15,7 @@ from ..compiler.cuda.graph import Replay
 from ..compiler.cuda.registry import recording
 from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
 from ..network import ROWS_AT_ONCE
-from ..step import descent, order_of, recorded
+from ..step import descent, order_of, passes
 from .cuda import free_memory, in_words
 
 SHARE = 0.9
@@ -135,12 +135,12 @@ class GpuEpoch:
             descends = descent(plan.run, plan.optimizer)
             with recording() as first:
                 GATHER_NEXT(*samples, self._clock, work.X, work.Y)
-            passes = recorded(net, plan.run, work, plan.loss, descends)
+            launches = plan.run.bound(passes(net, work, plan.loss, descends), net.dtype)
             with recording() as last:
                 if not descends:
                     self._update()
                 TICK(work.losses, self._data.rows, self._clock, self._losses)
-            self._replays[key] = Replay([*first, *passes, *last])
+            self._replays[key] = Replay([*first, *launches, *last])
         return self._replays[key]
 
     def _update(self) -> None:

@@ -185,7 +185,23 @@ def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> "Turns | 
     before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work
     most = min(before, cpus())
     chosen = _choice(most, *kind) if most > 1 and (is_repeated or flop < LONG_FLOP) else None
-    return NOTHING if chosen is None and most == before else Turns(chosen, before, most, 0 if is_repeated else flop)
+    return NOTHING if most == before == 1 else Turns(chosen, before, most, 0 if is_repeated else flop)
+
+
+def now(turns: Turns | None) -> int:
+    """How many threads the work that comes next gets: what is chosen or given, or one where nothing is to choose."""
+    if turns is not None:
+        return turns.threads
+    return thread_count() if given.get() else 1
+
+
+def possible() -> tuple[int, ...]:
+    """The numbers of threads that work may get."""
+    if given.get():
+        return (thread_count(),)
+    if config.DISABLE_JIT or not can_have_threads():
+        return (1,)
+    return tuple({1, min(thread_count(), cpus())})
 
 
 @functools.lru_cache(256)
@@ -200,7 +216,5 @@ def forget() -> None:
 
 
 def used(turns: Turns | None) -> int:
-    """How many threads work got: what was chosen or given, or one where there was nothing to choose."""
-    if turns is not None:
-        return turns.best
-    return thread_count() if given.get() else 1
+    """How many threads repeated work got last: what was faster so far, if there was a choice."""
+    return now(None) if turns is None else turns.best

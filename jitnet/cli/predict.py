@@ -40,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
         table = test or train
     else:
         table = data.read_table(options.data, recipe.target, labels=options.labels, features=recipe.features)
+    X = recipe.X(table, net.dtype)
     with shown(options) as show:
-        backend.compile(net.operations(), net.dtype, show.compiling)
-    answers = recipe.answers(net.forward(recipe.X(table, net.dtype), options.backend))
+        backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
+    answers = recipe.answers(net.forward(X, options.backend))
     result: dict[str, Any] = {"model": options.model, "data": options.data, "predictions": answers}
     result.update(recipe.score(table, answers))
     lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)

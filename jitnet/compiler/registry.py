@@ -5,6 +5,9 @@ All rungs of an operation take the same arguments, inputs first and outputs last
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from .jit import Kernel, compiled
 
@@ -13,9 +16,28 @@ LADDERS: dict[str, dict[str, Kernel]] = {}
 SIGNATURES: dict[str, str] = {}
 """Operation -> types of its arguments, in Numba's notation, with T for the dtype."""
 
+FLOP: dict[str, Callable[..., int]] = {}
+"""Operation -> about how many FLOP a call with these arguments takes: what decides whether threads pay."""
 
-def operation(signature: str) -> Callable[[Kernel], Kernel]:
-    """Register an operation by its first body, under three compilers.
+
+class Call(NamedTuple):
+    """An operation and what it is called with; which rung makes the call is for a backend to say."""
+
+    operation: str
+    arguments: tuple[Any, ...]
+
+    @property
+    def flop(self) -> int:
+        return FLOP[self.operation](*self.arguments)
+
+
+def one_for_each_number(*arguments: Any) -> int:
+    """What is counted for an operation that does not say how many FLOP it takes."""
+    return sum(argument.size for argument in arguments if isinstance(argument, np.ndarray))
+
+
+def operation(signature: str, flop: Callable[..., int] = one_for_each_number) -> Callable[[Kernel], Kernel]:
+    """Register an operation by its first body, under three compilers; `flop` counts what a call takes.
 
     `python`    the body, interpreted
     `njit`      the same body, compiled
@@ -24,6 +46,7 @@ def operation(signature: str) -> Callable[[Kernel], Kernel]:
 
     def register(body: Kernel) -> Kernel:
         SIGNATURES[body.__name__] = signature
+        FLOP[body.__name__] = flop
         LADDERS[body.__name__] = {
             "python": body,
             "njit": compiled(body),

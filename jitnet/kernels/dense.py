@@ -23,7 +23,7 @@ from .activations import IDENTITY, activate, activated, slope, times_slope
 from .register_tile import number_of_parts, part_of, product, shape_of_a_part
 
 
-@operation("T[:,::1], T[:,::1], T[::1], int64, T[:,::1]")
+@operation("T[:,::1], T[:,::1], T[::1], int64, T[:,::1]", flop=lambda X, W, b, f, A: 2 * X.size * W.shape[1])
 def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """A layer forward.
 
@@ -68,7 +68,10 @@ def layer_tile(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
             part_of_layer(strided, W, b, f, A, shape, t)
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1], int64, T[:,::1]")
+@operation(
+    "T[:,::1], T[:,::1], T[:,::1], int64, T[:,::1]",
+    flop=lambda delta_next, W_next, *rest: 2 * delta_next.shape[0] * W_next.size,
+)
 def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     """delta one layer back.
 
@@ -116,7 +119,7 @@ def delta_tile(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Mat
             part_of_delta(strided, W_next, A, f, delta, shape, t)
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1], T[::1]")
+@operation("T[:,::1], T[:,::1], T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
 def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Gradients of the loss by a layer's parameters.
 
@@ -176,7 +179,7 @@ def gradients_tile(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
             part_of_gradients(strided, delta, dW, db, shape, t)
 
 
-@operation("T[:,::1], T[:,::1], T, T, T[:,::1], T[::1]")
+@operation("T[:,::1], T[:,::1], T, T, T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
 def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
     """A step of gradient descent for a layer; its gradients, `gradients` above, are never written to memory.
 

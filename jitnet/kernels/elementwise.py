@@ -78,14 +78,18 @@ def activation(name: str, fast: Function | None = None, init: str = "glorot") ->
     return lambda f: Activation(name, f, fast, init)
 
 
+def flop(Z: Matrix, *others: Matrix) -> int:
+    """Of an exponential and what goes with it."""
+    return 32 * Z.size
+
+
 def register_activation(entry: Activation) -> None:
     """The operations `name` and `name_derivative`, each with all its rungs."""
     name, name_of_slope = entry.name, f"{entry.name}_derivative"
     if name not in LADDERS:
-        operation("T[:,::1], T[:,::1]")(named(loop_forward(scalar(entry.f, {})), name, entry.f))
-        operation("T[:,::1], T[:,::1], T[:,::1]")(
-            named(loop_back(scalar(entry.slope, {})), name_of_slope, entry.slope)
-        )  # fmt: skip
+        forward, back = loop_forward(scalar(entry.f, {})), loop_back(scalar(entry.slope, {}))
+        operation("T[:,::1], T[:,::1]", flop)(named(forward, name, entry.f))
+        operation("T[:,::1], T[:,::1], T[:,::1]", flop)(named(back, name_of_slope, entry.slope))
     if calls(entry.f, FAST) or entry in FAST:
         body = fast_forward(name, FAST.get(entry) or scalar(entry.f, FAST))
         rung(name, "polynomial")(named(body, f"{name}_polynomial", entry.f))
@@ -95,14 +99,14 @@ def register_activation(entry: Activation) -> None:
     f, slope = on_arrays(entry.f), on_arrays(entry.slope)
     ON_ARRAYS[entry] = ON_ARRAYS[entry.f] = f
 
-    def forward(Z: Matrix, A: Matrix) -> None:
+    def numpy_forward(Z: Matrix, A: Matrix) -> None:
         A[...] = f(Z)
 
-    def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
+    def numpy_back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
         np.multiply(dA, slope(S), out=delta)
 
-    baseline(name)(forward)
-    baseline(name_of_slope)(back)
+    baseline(name)(numpy_forward)
+    baseline(name_of_slope)(numpy_back)
 
 
 def named(body: Kernel, name: str, f: Function) -> Kernel:

@@ -16,7 +16,10 @@ AHEAD = 4
 """Rows that are asked for before they are needed: while one is copied, memory has time to answer for that many."""
 
 
-@operation("T[:,::1], T[:,::1], int64[::1], int64, T[:,::1], T[:,::1]")
+@operation(
+    "T[:,::1], T[:,::1], int64[::1], int64, T[:,::1], T[:,::1]",
+    flop=lambda X, Y, order, start, X_batch, Y_batch: 4 * X_batch.size,
+)
 def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
     """Copy the samples of a batch next to each other.
 

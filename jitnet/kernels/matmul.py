@@ -15,7 +15,7 @@ from ..compiler.types import Matrix
 from .register_tile import number_of_parts, part_of, product, shape_of_a_part
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1]")
+@operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, W, Z: 2 * X.size * W.shape[1])
 def matmul(X: Matrix, W: Matrix, Z: Matrix) -> None:
     """Product of a mini-batch and the weights.
 
@@ -131,7 +131,7 @@ def matmul_tile(X: Matrix, W: Matrix, Z: Matrix) -> None:
             part_of_product(strided, W, False, Z, shape, t)
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1]")
+@operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, delta, dW: 2 * X.size * delta.shape[1])
 def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     """Gradient of the loss by the weights. tn: the left factor is read transposed, the right one as it is.
 
@@ -196,7 +196,7 @@ def matmul_tn_tile(X: Matrix, delta: Matrix, dW: Matrix) -> None:
             part_of_product(strided, delta, False, dW, shape, t)
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1]")
+@operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda delta, W, dX: 2 * delta.shape[0] * W.size)
 def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     """Gradient of the loss by a layer's input. nt: the left factor is read as it is, the right one transposed.
 

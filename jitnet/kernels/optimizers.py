@@ -14,7 +14,7 @@ from ..compiler.threads import PART, parts_of, threads_pay
 from ..compiler.types import Vector
 
 
-@operation("T[::1], T, T, T[::1]")
+@operation("T[::1], T, T, T[::1]", flop=lambda grad, *rest: 4 * grad.size)
 def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     """Stochastic gradient descent.
 
@@ -86,7 +86,7 @@ def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
         theta[i] -= lr * (g + beta * v)
 
 
-@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]")
+@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]", flop=lambda grad, *rest: 20 * grad.size)
 def adam(
     grad: Vector,
     lr: float,

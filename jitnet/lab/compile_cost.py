@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import backend, checks, disturbance, losses, step
 from ..compiler.jit import compile_for, is_compiled, needs_compiling, signature_for
+from ..compiler.registry import Call
 from ..compiler.threads import thread_count
 from ..kernels import LADDERS, SIGNATURES
 from ..network import Network
@@ -29,7 +30,7 @@ from .benchmark import candidates, training
 from .benchmark.training import CLASSES
 from .formatting import count, duration, row, wrapped
 from .oracle import Shape
-from .timing import Call, in_turn, manageable, time_of
+from .timing import in_turn, manageable, time_of
 from .worker import NoAnswerError, ask
 
 WARM = 3
@@ -108,11 +109,14 @@ def account(
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons,
     }  # fmt: skip
     if kind == "operation":
-        return result | {"best": _rung_of(what, backend.get("fast").kernels[what])}
+        return result | {
+            "best": _rung_of(backend.get("fast"), [Call(what, tuple(oracle.case(what, shape, number).arguments))])
+        }
     empty, warm = accounts[what]
+    run, calls = backend.get(what), _calls_of_step(what, shape, number.name)
     return result | {"best": what, "kernels": [
         {
-            "operation": name, "rung": _rung_of(name, backend.get(what).kernels[name]), "compile_seconds": seconds,
+            "operation": name, "rung": _rung_of(run, calls[name]), "compile_seconds": seconds,
             "load_seconds": statistics.median(run["parts"][name] for run in warm),
         }
         for name, seconds in empty["parts"].items()
@@ -126,7 +130,7 @@ def _check_compiled(what: str) -> None:
         raise checks.Error(f"backend {what!r} compiles nothing, so there is no compile cost; take {', '.join(able)}")
 
 
-def _interpreted(what: str, shape: Shape, dtype: np.dtype[Any]) -> Call:
+def _interpreted(what: str, shape: Shape, dtype: np.dtype[Any]) -> Callable[[], object]:
     """A call of the interpreted loop, or an interpreted training step."""
     if what in LADDERS:
         return candidates.prepared(what, "python", dtype, shape)[0]
@@ -153,8 +157,20 @@ def _row(name: str, empty: dict[str, Any], warm: list[dict[str, Any]], interpret
     }  # fmt: skip
 
 
-def _rung_of(operation: str, kernel: Callable[..., None]) -> str:
-    return next(name for name, rung in LADDERS[operation].items() if rung is kernel)
+def _rung_of(run: backend.Backend, calls: list[Call]) -> str:
+    """The rung that a backend takes for the largest of these calls of one operation, on all threads."""
+    largest = max(calls, key=lambda call: call.flop)
+    kernel = run.kernel(largest, thread_count())
+    return next(name for name, rung in LADDERS[largest.operation].items() if rung is kernel)
+
+
+def _calls_of_step(name: str, shape: Shape, dtype: str) -> dict[str, list[Call]]:
+    """The calls of a training step, by operation."""
+    net, loss, optimizer = training.network(shape, dtype)
+    calls: dict[str, list[Call]] = {}
+    for call in step.needed(net, backend.get(name), shape[0], loss, optimizer):
+        calls.setdefault(call.operation, []).append(call)
+    return calls
 
 
 def costs_of_rung(operation: str, rung: str, shape: Shape, dtype: str) -> dict[str, Any]:
@@ -174,9 +190,9 @@ def costs_of_step(name: str, shape: Shape, dtype: str) -> dict[str, Any]:
     """The same for a training step by a backend, and the seconds for each of its kernels; for a fresh process."""
     run, (net, loss, optimizer), m = backend.get(name), training.network(shape, dtype), shape[0]
     parts, missing = {}, 0
-    for operation in ["gather", *step.operations(net, run, loss, optimizer)]:
+    for operation, calls in _calls_of_step(name, shape, dtype).items():
         began = time.perf_counter()
-        missing += run.compile([operation], net.dtype)
+        missing += run.prepare(calls, net.dtype)
         parts[operation] = time.perf_counter() - began
     began = time.perf_counter()
     call = _step(run, net, loss, optimizer, m)
@@ -189,20 +205,20 @@ def costs_of_step(name: str, shape: Shape, dtype: str) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _steady(call: Call) -> float:
+def _steady(call: Callable[[], object]) -> float:
     return in_turn({"call": call}, most=1.0)["call"].seconds
 
 
-def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD, m: int) -> Call:
+def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD, m: int) -> Callable[[], object]:
     """Gather a batch and make one training step, as `fit` does."""
-    one, gather = step.Step(net, run, m, loss, optimizer), run.direct("gather", net.dtype)
+    one = step.Step(net, run, m, loss, optimizer, thread_count())
     rng = np.random.default_rng(0)
     X = rng.standard_normal((4 * m, net.layers[0].n_in)).astype(net.dtype)
     Y = checks.one_hot(np.arange(4 * m) % CLASSES, CLASSES).astype(net.dtype)
     order, memory = rng.permutation(4 * m), optimizer.start(net.theta)
 
     def call() -> None:
-        gather(X, Y, order, 0, one.work.X, one.work.Y)
+        one.gather(X, Y, order, 0, one.work.X, one.work.Y)
         one(1, memory)
 
     return call

@@ -8,15 +8,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from ... import backend, losses
+from ...compiler.threads import thread_count
 from ...layers import Dense
 from ...losses import Loss
 from ...network import Network
 from ...optimizers import SGD
-from ...step import Step, operations
+from ...step import Step, needed
 from ..oracle import Case, Shape, sigmoid, softmax
 
 CLASSES = 10
@@ -51,26 +51,13 @@ def prepare(rung: str, shape: Shape, dtype: np.dtype[Any]) -> tuple[Callable[[],
     m, n_in, n_out = shape
     net, loss, optimizer = network(shape, dtype.name)
     run = backend.get(rung.removesuffix("_parallel"))
-    run.compile(operations(net, run, loss, optimizer), net.dtype)
-    step = Step(net, run, m, loss, optimizer)
+    run.prepare(needed(net, run, m, loss, optimizer), net.dtype)
+    step = Step(net, run, m, loss, optimizer, thread_count() if rung == "fast_parallel" else 1)
     rng = np.random.default_rng((m, n_in, n_out))
     step.work.X[...] = rng.standard_normal((m, n_in))
     step.work.Y[...] = np.eye(CLASSES)[rng.integers(0, CLASSES, m)]
     case = _case(net, step.work.X, step.work.Y)
-    call = functools.partial(step, 1, optimizer.start(net.theta))
-    return (_on_one_thread(call) if rung == "fast" else call), case
-
-
-def _on_one_thread(call: Callable[[], object]) -> Callable[[], object]:
-    def alone() -> None:
-        count = numba.get_num_threads()
-        numba.set_num_threads(1)
-        try:
-            call()
-        finally:
-            numba.set_num_threads(count)
-
-    return alone
+    return functools.partial(step, 1, optimizer.start(net.theta)), case
 
 
 def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Case:

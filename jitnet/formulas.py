@@ -1,0 +1,55 @@
+"""The four formulas, written with operations: what a layer asks of whichever backend calculates.
+
+    forward      A^l     = f(A^{l-1}·W^l + b^l)
+    output       delta^L = ∂L/∂A^L ⊙ f'(Z^L)
+    propagate    delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l)
+    gradients    dW^l    = (A^{l-1})ᵀ·delta^l,     db^l = Σ_rows delta^l
+
+Each gives a list of calls and makes none of them. A backend makes them at once, or binds each to its kernel, to be
+repeated for every batch.
+"""
+
+from typing import Any
+
+from .compiler.registry import Call
+from .compiler.types import Matrix, Vector
+from .kernels.activations import CODES, IDENTITY
+from .losses import Loss
+
+
+def forward(X: Matrix, W: Matrix, b: Vector, f: str, Z: Matrix, A: Matrix) -> list[Call]:
+    """A = f(X·W + b). Z keeps the pre-activation, unless it is A."""
+    if Z is A and f in CODES:
+        return [Call("layer", (X, W, b, CODES[f], A))]
+    return [Call("layer", (X, W, b, IDENTITY, Z)), Call(f, (Z, A))]
+
+
+def output(
+    loss: Loss, scale: Any, Z: Matrix, A: Matrix, Y: Matrix, f: str, delta: Matrix, losses: Vector
+) -> list[Call]:
+    """delta = ∂L/∂A ⊙ f'(Z), and the loss of each sample."""
+    if loss.reads_Z:
+        return [Call(loss.name, (Z, A, Y, scale, delta, losses))]
+    if f in CODES:
+        return [Call(loss.name, (A, Y, scale, CODES[f], delta, losses))]
+    return [Call(loss.name, (A, Y, scale, IDENTITY, delta, losses)), Call(f + "_derivative", (A, delta, delta))]
+
+
+def propagate(delta_next: Matrix, W_next: Matrix, A: Matrix, f: str, delta: Matrix) -> list[Call]:
+    """delta = (delta_next·W_nextᵀ) ⊙ f'(Z)."""
+    if f in CODES:
+        return [Call("delta", (delta_next, W_next, A, CODES[f], delta))]
+    return [  # softmax mixes the units of a sample
+        Call("delta", (delta_next, W_next, A, IDENTITY, delta)),
+        Call(f + "_derivative", (A, delta, delta)),
+    ]
+
+
+def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> list[Call]:
+    """dW = Xᵀ·delta, db = Σ_rows delta."""
+    return [Call("gradients", (X, delta, dW, db))]
+
+
+def descend(X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, W: Matrix, b: Vector) -> list[Call]:
+    """W ← W − lr·(Xᵀ·delta + weight_decay·W), b ← b − lr·(Σ_rows delta + weight_decay·b)."""
+    return [Call("descend", (X, delta, lr, weight_decay, W, b))]
