@@ -294,8 +294,8 @@ class Network:
         net = self.on(run)
         total, right = 0.0, 0
         for rows, work in net._portions(len(X)):
-            forward = net.pass_forward(run.to_device(X[rows]), work, loss.reads_Z)
-            net._run(run, "measure", forward + net.pass_output(run.to_device(Y[rows]), loss, work))
+            net._run(run, "forward", net.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # X goes, Y comes
+            net._run(run, "output", net.pass_output(run.to_device(Y[rows]), loss, work))
             of_samples = run.to_host(work.losses)
             checks.finite_results("loss", of_samples, rows.start)
             total += float(of_samples.sum(dtype=np.float64))
