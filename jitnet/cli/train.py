@@ -133,14 +133,15 @@ def run(options: argparse.Namespace) -> int:
             unwritten.append(str(error))
     for problem in filter(None, unwritten[1:]):  # the first was reported when it happened
         progress.say(f"jitnet: {' '.join(problem.split())}")
-    threads = history.threads if options.backend in backends.THREADED else options.threads  # one was enough, or best
+    with backends.threads(history.threads if options.backend in backends.THREADED else None):  # one may be enough
+        scores = _score(net, parts, options.backend)
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
         "network": net.widths, "parameters": net.parameters,
         "samples": {"train": len(parts.train[0]), "test": len(parts.test[0])},
         "epochs": history.epochs, "stopped": history.stopped,
         "train_loss": history.loss[-1] if history.loss else None,
-        **_score(net, parts, options.backend, threads), "threads": history.threads,
+        **scores, "threads": history.threads,
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
         "total_seconds": time.perf_counter() - began,
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
@@ -184,15 +185,12 @@ def _widths(text: str) -> list[int]:
         raise checks.Error(f"--hidden is {text!r}, but must be widths such as 64,32, or none") from None
 
 
-def _score(net: Network, parts: Samples, backend: str, threads: int | None) -> dict[str, float]:
+def _score(net: Network, parts: Samples, backend: str) -> dict[str, float]:
     """Loss and accuracy, or error, on the test samples."""
     X, Y = parts.test
-    with backends.threads(threads):
-        measured = net.evaluate(X, Y, backend=backend)
-        outputs = net.forward(X, backend)
-    result = {f"test_{name}": value for name, value in measured.items()}
+    result = {f"test_{name}": value for name, value in net.evaluate(X, Y, backend=backend).items()}
     if parts.recipe.classes is None:  # the loss is of standardized numbers: give the error in the target's own unit
-        wrong = outputs[:, 0].astype(np.float64) - Y[:, 0]
+        wrong = net.forward(X, backend)[:, 0].astype(np.float64) - Y[:, 0]
         result["test_rmse"] = math.sqrt(np.mean(wrong**2)) * parts.recipe.target_scale
         spread = float(np.var(Y))
         result["test_r2"] = 1 - float(np.mean(wrong**2)) / spread if spread > 0 else math.nan
