@@ -13,6 +13,6 @@ def jitnet_command(*arguments, status=0, **environment):
         [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**inherited, **environment}, check=False
     )
     assert result.returncode == status, (result.stdout, result.stderr)
-    assert "\x1b" not in result.stdout + result.stderr  # no control characters where nobody looks at a terminal
+    assert "\x1b" not in result.stdout + result.stderr  # no control characters without a terminal
     assert "Traceback" not in result.stderr
     return result

@@ -125,7 +125,7 @@ def test_the_ladder_of_the_gpu():
     assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
 
 
-def test_a_wrong_rung_of_the_gpu_is_told(monkeypatch):
+def test_a_wrong_rung_of_the_gpu_is_reported(monkeypatch):
     def wrong(Z, A):
         A.copy_to_device(Z)
 

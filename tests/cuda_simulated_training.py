@@ -98,7 +98,7 @@ def test_little_travels_and_few_launches_are_made(monkeypatch):
     assert launches == [11] * 4
 
 
-def test_bad_input_is_told_in_one_line(monkeypatch):
+def test_bad_input_is_one_line(monkeypatch):
     wide = Network(Dense(2, 3, "softmax"), seed=0, dtype="float64")
     for call in (wide.forward, lambda X, backend: wide.fit(X, Y, backend=backend), jitnet.sigmoid):
         with pytest.raises(jitnet.Error, match="'cuda' calculates in float32, not in float64; use that, or another"):
@@ -122,7 +122,7 @@ def test_bad_input_is_told_in_one_line(monkeypatch):
         train(SGD(0.5), threads=2)
 
 
-def test_no_room_on_the_gpu_is_told(monkeypatch):
+def test_no_memory_on_the_gpu_is_reported(monkeypatch):
     from numba.cuda.cudadrv.driver import CudaAPIError
 
     def full(array, stream):

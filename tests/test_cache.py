@@ -148,7 +148,7 @@ def test_types_of_linked_helpers_travel_as_text():
         linking._described(numba.types.UniTuple(numba.int64, 2))
 
 
-def test_what_cannot_be_told_apart_is_not_kept(tmp_path):
+def test_ambiguous_functions_are_not_cached(tmp_path):
     """Typed at a prompt, or made by a factory: the bytecode alone does not define a function."""
     code = """
 import sys, numpy as np

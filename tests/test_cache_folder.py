@@ -155,7 +155,7 @@ def test_links_of_another_user(path):
     check_refused(path, f"{link} belongs to another user")
 
 
-def test_nobody_at_home(monkeypatch):
+def test_a_user_without_a_home_folder(monkeypatch):
     """The folder then has the user's number in its name: another name would belong to the first user who creates it."""
 
     def no_home(self):

@@ -109,7 +109,7 @@ def test_bad_input_in_real_processes(arguments, message, bad_files):
 
 
 def test_diverging_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
-    """Three good epochs, then a weight is spoiled: the model of epoch 3 is written, and the error says so."""
+    """After three good epochs a weight becomes NaN: the model of epoch 3 is saved, and the error says so."""
 
     class Spoil(progress.Progress):
         def __init__(self, intro):

@@ -140,13 +140,13 @@ def test_a_size_that_the_interpreter_cannot_finish(monkeypatch):
         ({"missing": 1}, "was not kept in .*, so loading it cannot be measured; set TMPDIR"),
     ],
 )
-def test_what_cannot_be_right_is_told(changes, message, monkeypatch):
+def test_impossible_measurements_are_reported(changes, message, monkeypatch):
     answers(monkeypatch, **changes)
     with pytest.raises(jitnet.Error, match=message):
         compile_cost.account("relu", 4)
 
 
-def test_a_process_that_dies_is_told(monkeypatch):
+def test_a_process_that_dies_is_reported(monkeypatch):
     def dies(*_, **__):
         raise NoAnswerError("the process was ended by SIGKILL")
 
@@ -155,7 +155,7 @@ def test_a_process_that_dies_is_told(monkeypatch):
         compile_cost.account("relu", 4)
 
 
-def test_a_wrong_rung_is_told(monkeypatch):
+def test_a_wrong_rung_is_reported(monkeypatch):
     monkeypatch.setitem(LADDERS["relu"], "njit", lambda Z, A: A.fill(1))
     assert "wrong, first at" in compile_cost.costs_of_rung("relu", "njit", (3, 3, 3), "float32")["fault"]
 

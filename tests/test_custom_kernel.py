@@ -88,7 +88,7 @@ def rungs(told):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_wrong_is_told(name, told, rungs):
+def test_errors_are_reported(name, told, rungs):
     assert set(rungs[name]) == {"name", "own", "checked", "fault"}
     assert (rungs[name]["own"], rungs[name]["checked"]) == (True, False)
     assert re.match(FAULTS[name], rungs[name]["fault"]), rungs[name]["fault"]
@@ -103,7 +103,7 @@ def test_the_rest_of_the_ladder_is_shown(told, rungs):
     assert all(rungs[name]["checked"] and not rungs[name]["own"] for name in LADDERS["matmul"])
 
 
-def test_who_is_right_is_ranked(told, rungs):
+def test_right_kernels_are_ranked(told, rungs):
     timed = [rung for rung in rungs.values() if rung["checked"]]
     assert sorted(rung["rank"] for rung in timed) == list(range(1, len(timed) + 1))
     by_speed = sorted(timed, key=lambda rung: rung["gflops"])
@@ -126,7 +126,7 @@ def test_who_is_right_is_ranked(told, rungs):
     assert all(fault in text for fault in ladder.faults(json.loads(told.stdout)))
 
 
-def test_who_hangs_is_ended(folder, tmp_path):
+def test_a_hanging_kernel_is_ended(folder, tmp_path):
     picture = tmp_path / "ladder.png"
     hanging = [f"--with=mine.py:{name}" for name in ("hangs", "hangs_compiled")]
     result = ladder_command(folder, *hanging, "--quiet", "--patience", "2", "--plot", picture)
@@ -139,7 +139,7 @@ def test_who_hangs_is_ended(folder, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_wrong_is_told_at_once(folder, monkeypatch):
+def test_errors_are_reported_at_once(folder, monkeypatch):
     """Before the next kernel is tested or timed, and only once."""
     monkeypatch.chdir(folder)
     own, heard = {name: f"mine.py:{name}" for name in ("raises", "late")}, []
@@ -316,7 +316,7 @@ except ValueError as error:
     assert unsent.endswith("write it into a file and give 'file.py:function'")
 
 
-def test_without_scipy_it_is_told(monkeypatch):
+def test_a_missing_scipy_is_reported(monkeypatch):
     """Numba calls SciPy's BLAS for a product of matrices."""
 
     @njit
@@ -380,7 +380,7 @@ def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
     assert not tried.listener.is_alive()
 
 
-def test_who_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
+def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
     (tmp_path / "closes.py").write_text(
         "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
     )

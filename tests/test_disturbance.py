@@ -62,7 +62,7 @@ def after(**grown):
         ({"switches": 300.0}, 1, ["the system took a core from this process 150 times a second"]),
         ({"switches": 150.0}, 2, []),
         ({"time": 0.1, "busy": 9.0}, 2, []),  # too short to tell
-        ({"own": 9.0}, 2, []),  # a child that ended has brought its time along
+        ({"own": 9.0}, 2, []),  # the time of an ended child is included
     ],
 )
 def test_what_the_counters_say(grown, needed, expected):
@@ -101,7 +101,7 @@ def test_a_real_load_is_noticed_and_own_work_is_not():
     alone = disturbance.Watch(1)
     with alone:
         work(0.6)
-    if alone.reasons:  # somebody else is at work here; then that is what it has to say
+    if alone.reasons:  # other processes are busy; then it must report them
         assert (
             "other processes" in alone.reasons[0] or "the host" in alone.reasons[0] or "the system" in alone.reasons[0]
         )
@@ -154,7 +154,7 @@ for show in (False, Lines()):
 
 
 @pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
-def test_training_reads_no_counters_where_nobody_hears_of_them():
+def test_training_reads_no_counters_without_a_display():
     answer = subprocess.run([sys.executable, "-c", UNWATCHED], capture_output=True, text=True, check=True, timeout=60)
     assert answer.stdout.split() == ["False", "True"]
 

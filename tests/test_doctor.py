@@ -46,7 +46,7 @@ def test_a_healthy_machine(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="for a shell and AVX2 or better")
-def test_what_it_prescribes_mends_it(tmp_path):
+def test_its_fixes_work(tmp_path):
     """Three independent problems at once; then the shell runs the suggested commands."""
     file = tmp_path / "file"
     file.write_text("where a folder should be")

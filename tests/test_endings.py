@@ -141,7 +141,7 @@ def test_answers_that_cannot_be_written_leave_the_old_ones(bad_files, tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_the_model_is_saved_whoever_listens(stream, tmp_path):
+def test_the_model_is_saved_without_a_reader(stream, tmp_path):
     with open("/dev/full", "w") as full:
         other = {"stdout": "stderr", "stderr": "stdout"}[stream]
         result = subprocess.run(

@@ -117,7 +117,7 @@ def test_errors_that_only_the_process_knows(mine):
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_without_scipy_it_is_told(mine, tmp_path):
+def test_a_missing_scipy_is_reported(mine, tmp_path):
     """Numba calls SciPy's BLAS for a product of matrices."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")
     result = jitnet_command(
@@ -130,13 +130,13 @@ def test_without_scipy_it_is_told(mine, tmp_path):
     )
 
 
-def test_other_machines_are_told(monkeypatch):
+def test_other_machines_are_reported(monkeypatch):
     monkeypatch.setattr(explain.platform, "machine", lambda: "aarch64")
     with pytest.raises(jitnet.Error, match=r"x86-64 \(SSE, AVX2, AVX-512\), but this machine is aarch64"):
         explain.explain("matmul.tile")
 
 
-def test_a_process_that_dies_is_told(mine):
+def test_a_process_that_dies_is_reported(mine):
     (mine / "dies.py").write_text("import os\nos._exit(3)\n")
     with pytest.raises(jitnet.Error, match=r"compiling .*dies.py:f ended with status 3"):
         explain.explain(f"{mine}/dies.py:f", types="float32[::1]")

@@ -531,7 +531,7 @@ def test_a_capability_belongs_to_a_gpu(capsys):
     assert "give --backend cuda too" in capsys.readouterr().err
 
 
-def test_what_is_missing_is_told_in_one_line(monkeypatch):
+def test_missing_packages_are_one_line(monkeypatch):
     monkeypatch.setattr(explaining.cuda.nvvm, "is_available", lambda: False)
     with pytest.raises(jitnet.Error, match=r"the compiler for the GPU is missing: pip install 'jitnet\[cuda\]'"):
         explaining.explain("matmul.naive")

@@ -18,7 +18,7 @@ from jitnet.lab import oracle
 with_package = pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
 
 
-def test_nobody_imports_cuda_who_does_not_ask_for_it():
+def test_cuda_is_imported_only_on_demand():
     code = "import sys, jitnet.cli; jitnet.cli.parser(); sys.exit('numba_cuda' in sys.modules or 'cuda' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

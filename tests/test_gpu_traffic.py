@@ -18,7 +18,7 @@ from jitnet.lab.gpu.ptx_interpreter import Access
 LANES = np.arange(32)
 
 
-def trips(addresses, size=4):
+def transactions(addresses, size=4):
     access = Access(None, np.asarray(addresses), size, LANES[: len(addresses)])
     return traffic.sectors(access), traffic.bank_trips(access)
 
@@ -33,15 +33,15 @@ def trips(addresses, size=4):
         (128 * LANES, 4, 32, 32),  # a column of a matrix with rows of 32 numbers
         (132 * LANES, 4, 32, 1),  # the same with one more in each row
         (0 * LANES + 64, 4, 1, 1),  # all want the same
-        (16 * LANES, 16, 16, 4),  # quads side by side: a trip for each quarter
-        (16 * (LANES % 8), 16, 4, 4),  # each quarter wants the same eight quads
-        (512 * LANES, 16, 32, 32),  # each quad in the same four banks
+        (16 * LANES, 16, 16, 4),  # adjacent float4: one transaction per quarter of a warp
+        (16 * (LANES % 8), 16, 4, 4),  # each quarter reads the same eight float4
+        (512 * LANES, 16, 32, 32),  # each float4 in the same four banks
         (8 * LANES, 8, 8, 2),
         ([64], 4, 1, 1),
     ],
 )
 def test_trips_by_hand(addresses, size, sectors, banks):
-    assert trips(addresses, size) == (sectors, banks)
+    assert transactions(addresses, size) == (sectors, banks)
 
 
 def test_warps_are_served_apart():
@@ -68,7 +68,7 @@ def test_what_rungs_say_of_their_reads(products):
     by_shared = "shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile", "pipelined"
     waits = [found[name]["shared"] for name in by_shared]
     assert waits == sorted(waits, reverse=True)
-    assert found["warptile"]["shared"] == 16 / 64  # 4 loads of 4 trips for 64 multiply-adds: none collides
+    assert found["warptile"]["shared"] == 16 / 64  # 4 loads of 4 transactions per 64 multiply-adds: no bank conflicts
     assert found["pipelined"]["shared"] == 24 / 128
 
 
@@ -99,7 +99,7 @@ def test_launches_of_a_rung_count_by_all_of_their_blocks():
 def test_only_the_terms_of_a_product_are_its_multiply_adds():
     """An activation also consists of such instructions."""
     (found,) = traffic.ladder("layer")["rungs"]
-    assert found["numbers"] == pytest.approx(2 / 128 + 128 / 64 / 128)  # each number of a column asks for its bias
+    assert found["numbers"] == pytest.approx(2 / 128 + 128 / 64 / 128)  # each number of a column loads its bias
 
 
 def test_a_rung_that_there_is_not():
@@ -125,7 +125,7 @@ def test_what_does_not_go_with_it(wrong):
 
 
 @pytest.mark.skipif(cuda.obstacle() is None, reason="there is a GPU")
-def test_who_has_no_gpu_is_told_of_it():
+def test_counting_needs_no_gpu():
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", status=2)
     assert result.stderr.endswith("or count what the rungs ask of memory, without a GPU: --count\n")
 

@@ -78,7 +78,7 @@ def test_memory_that_control_groups_grant(grant, groups, files):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")
-def test_who_pins_itself_later_has_fewer_cpus(grant):
+def test_pinning_later_leaves_fewer_cpus(grant):
     """A worker of a pool can do so after its first call."""
     before = granted.cores()
     assert thread_choice.cpus() == len(before)

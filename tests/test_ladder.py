@@ -110,7 +110,7 @@ def test_a_new_rung_needs_to_be_registered_and_nothing_else(limits, monkeypatch)
     assert (rung["name"], rung["idea"]) == ("einsum", "Like the rung above, but by Einstein's convention")
 
 
-def test_who_is_slow_gets_a_smaller_size(limits, monkeypatch):
+def test_slow_rungs_get_a_smaller_size(limits, monkeypatch):
     monkeypatch.setattr(ladder, "PATIENCE", 0.01)
     found = ladder.measure("matmul", 96)
     shapes = {rung["name"]: rung["shape"] for rung in found["rungs"]}
@@ -119,7 +119,7 @@ def test_who_is_slow_gets_a_smaller_size(limits, monkeypatch):
     assert f"python ({'x'.join(map(str, shapes['python']))}) " in ladder.as_text(found)
 
 
-def test_a_wrong_rung_is_told(limits, monkeypatch):
+def test_a_wrong_rung_is_reported(limits, monkeypatch):
     def wrong(X, W, Z):
         Z[...] = X @ W
         Z[-1, -1] += 1
@@ -129,7 +129,7 @@ def test_a_wrong_rung_is_told(limits, monkeypatch):
         ladder.measure("matmul", 8)
 
 
-def test_limits_that_mean_little_are_told(limits, monkeypatch):
+def test_uncertain_peaks_are_reported(limits, monkeypatch):
     assert "uncertain" not in ladder.as_text(ladder.measure("relu", 8))
     why = ["float64 was faster than float32"]
     monkeypatch.setattr(ladder.machine, "limits", lambda report: LIMITS | {"disturbed": True, "disturbed_by": why})

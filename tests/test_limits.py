@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_not_written(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_members_that_nobody_asks_for_are_not_read(model, tmp_path):
+def test_unneeded_members_are_not_read(model, tmp_path):
     add(model, "more.npy", 64, header((16 * MIB,)))
     with Memory() as memory:
         jitnet.load(model)

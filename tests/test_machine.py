@@ -126,7 +126,7 @@ def test_contradictions(path, rate, told, tmp_path, monkeypatch, quiet):
     assert (machine.limits()["clock"] == 1e9) == bool(told)
 
 
-def test_a_load_that_left_no_mark_is_told_too(tmp_path, monkeypatch):
+def test_load_without_contradictions_is_reported_too(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=None))
     monkeypatch.setattr(machine.disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])

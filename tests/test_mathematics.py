@@ -249,7 +249,7 @@ def test_optimizers_by_hand(backend):
     assert after_two_steps(jitnet.Momentum(0.5, beta=0.5)) == 0
     # velocity 1, w 1 − ½(1 + ½) = ¼; velocity ½ + ¼ = ¾, w ¼ − ½(¼ + ⅜) = −1/16
     assert after_two_steps(jitnet.Momentum(0.5, beta=0.5, nesterov=True)) == -1 / 16
-    # first step: mean/correction = g and √(square/correction) = |g|, so w moves by lr whatever the slope: 1 → 0.9;
+    # first step: mean/correction = g and √(square/correction) = |g|, so w moves by lr for any gradient: 1 → 0.9;
     # second: mean = (0.09·1 + 0.1·0.9)/0.19 ... worked out below with fractions
     mean = (0.9 * 0.1 * 1 + 0.1 * 0.9) / (1 - 0.9**2)
     square = (0.999 * 0.001 * 1 + 0.001 * 0.81) / (1 - 0.999**2)

@@ -84,7 +84,7 @@ def mirror(tmp_path, monkeypatch):
     thread.start()
     checksums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in download.FILES}
     address = f"http://127.0.0.1:{server.server_address[1]}/"
-    dead = "http://127.0.0.1:9/"  # nobody listens there
+    dead = "http://127.0.0.1:9/"  # no server listens there
     monkeypatch.setattr(download, "MNIST", download.Source("mnist", (dead, address), "sha256", checksums))
     monkeypatch.setenv("JITNET_DATA_DIR", str(tmp_path / "kept"))
     monkeypatch.delenv("http_proxy", raising=False)
@@ -105,7 +105,7 @@ def test_mnist_is_downloaded_once_from_the_mirror_that_answers(tmp_path, mirror,
     assert len(requests) == 4
     kept = tmp_path / "kept" / "mnist"
     assert sorted(file.name for file in kept.iterdir()) == sorted(download.FILES)
-    (kept / download.FILES[0]).write_bytes(b"damaged")  # noticed, and fetched again
+    (kept / download.FILES[0]).write_bytes(b"damaged")  # detected, and downloaded again
     mnist()
     assert len(requests) == 5
 
@@ -129,7 +129,7 @@ def test_without_a_data_folder_files_are_kept_in_the_cache(tmp_path, mirror, mon
 
 def test_a_wrong_checksum_is_refused(tmp_path, mirror):
     folder, _ = mirror
-    (folder / download.FILES[1]).write_bytes(b"somebody else's bytes")
+    (folder / download.FILES[1]).write_bytes(b"other bytes")
     with pytest.raises(jitnet.Error, match="21 bytes with the wrong checksum") as caught:
         mnist()
     assert not (tmp_path / "kept" / "mnist" / download.FILES[1]).exists()
@@ -153,7 +153,7 @@ class Trickster(http.server.BaseHTTPRequestHandler):
                     self.wfile.flush()
                 if manner == "nonsense":
                     break
-        except OSError:  # nobody listens any more
+        except OSError:  # the client is gone
             pass
 
     def log_message(self, *_):

@@ -53,7 +53,7 @@ def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
     assert len(result.stdout.splitlines()) == 20
 
 
-def test_nobody_listens_to_the_progress(tmp_path):
+def test_progress_into_a_closed_pipe(tmp_path):
     """Standard error into a closed pipe: the work goes on, and the model is saved."""
     command = f"'{sys.executable}' -m jitnet train digits --epochs 30 --save m.npz 2> >(head -1 >/dev/null) >out"
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
@@ -113,7 +113,7 @@ def test_stages_have_names(capsys):
     assert progress.stage("timing", None) is None
 
 
-def test_bars_draw_what_they_are_told(monkeypatch):
+def test_bars_draw_all_events(monkeypatch):
     pytest.importorskip("rich")
     bars = progress.Bars()
     history = jitnet.History(loss=[0.5], validation_loss=[0.25], validation_accuracy=[0.75], seconds=[1.0])

@@ -186,7 +186,7 @@ def test_names_and_texts_are_not_taken_for_markup(page_file):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
 
 
-def test_limits_that_mean_little_are_told(page_file):
+def test_uncertain_peaks_are_reported(page_file):
     found = undisturbed(page_file[1])
     text = report.as_html(found)
     assert "too uncertain" not in text
@@ -240,7 +240,7 @@ def undisturbed(found):
     return found
 
 
-def test_where_machine_code_cannot_be_read_the_rest_is_told(monkeypatch):
+def test_the_report_without_machine_code(monkeypatch):
     monkeypatch.setattr(report.explain.platform, "machine", lambda: "aarch64")
     for what in ("ladder.measure", "compile_cost.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})

@@ -182,7 +182,7 @@ def test_threads_are_put_back():
     assert numba.get_num_threads() == before
 
 
-def test_what_a_display_is_told():
+def test_the_events_of_a_display():
     heard = []
 
     class Listener(Progress):

@@ -2,10 +2,10 @@
 
     python tests/campaign/configurations.py [--count 54] [--seed 0] [--minutes 5] [--case NUMBER]
 
-A case is one process with a threading layer and a number of threads of its own, in which the backends njit, parallel
-and fast train several networks in float32 and float64: six configurations. The networks have odd widths, some of them
-large enough for threads to pay; each is trained with each optimizer, at once and resumed from a checkpoint. Wrong are:
-bits that depend on the process, on the number of threads or on resuming; backends that differ by more than rounding.
+A case is one process with its own threading layer and number of threads, in which the backends njit, parallel and fast
+train several networks in float32 and float64: six configurations. The networks have odd widths, some of them large
+enough for threads; each is trained with each optimizer, in one run and resumed from a checkpoint. Errors are: bits that
+depend on the process, on the number of threads or on resuming; backends that differ by more than rounding.
 """
 
 import importlib

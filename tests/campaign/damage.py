@@ -164,7 +164,7 @@ def npy_header(text, version=(1, 0)):
 
 
 def in_archive(rng, content, marker, bombs=True):
-    """Members that are changed, swapped, missing, doubled, renamed or planted; sizes that lie; bombs."""
+    """Members that are changed, swapped, missing, doubled, renamed or planted; wrong sizes; decompression bombs."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
     i, j = (int(k) for k in rng.integers(0, len(members), 2))
@@ -234,7 +234,7 @@ def deflated(content, zeros=0):
 
 
 def bomb(rng, members, i):
-    """One of the members, or a new one that nobody needs, unpacks to more than a gigabyte."""
+    """One of the members, or a new one, decompresses to more than a gigabyte."""
     if rng.random() < 0.3:
         rows = npy_header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({BOMB << 20},)}}\n")
         members.append(("x.npy", rows))

@@ -3,9 +3,9 @@
     python tests/campaign/fuzz.py [--count 137000] [--seed 0] [--minutes 5] [--case NUMBER] [--kind model]
 
 Models, checkpoints, data (NPZ, CSV, IDX, gzipped too), measurements of a machine and compiled kernels are changed
-(damage.py) and read in a process that may take 2 GiB more than it has. Wrong are: an exception that is not
-documented, an error without a message or of several lines, a crash, more than 5 s of CPU or 1 GiB of memory, code
-that is executed, parameters other than the file's, and a network that was changed by a file that was refused.
+(damage.py) and read in a process with a limit of 2 GiB more memory. Errors are: an undocumented exception, a message
+that is empty or has several lines, a crash, more than 5 s of CPU or 1 GiB of memory, executed code, parameters that
+differ from the file's, and a network that is changed by a rejected file.
 """
 
 import abc
@@ -233,7 +233,7 @@ class Machine(Kind):
 
 
 class Kernel(Kind):
-    """A file of compiled code: once it is changed it must not be used; nor may a pickle that is kept as code is."""
+    """A file of compiled code: it must not be used after a change; nor may a pickle in its place."""
 
     file = "kernel"
 

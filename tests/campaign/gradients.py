@@ -2,16 +2,16 @@
 
     python tests/campaign/gradients.py [--count 22500] [--seed 0] [--minutes 5] [--case NUMBER]
 
-A case is one network in float64: its widths (1 to 33, odd ones), activations and biases are drawn, and 1 to 4 layers
-and each activation × loss come round in turn. Each parameter's derivative is taken from losses alone:
+A case is one network in float64: its widths (1 to 33, odd ones), activations and biases are random, and the cases
+cycle through 1 to 4 layers and each activation × loss. The derivative by each parameter is computed from losses alone:
 
-    D(h)   = (L(θ + h) − L(θ − h)) / 2h            wrong by  c₂·h² + c₄·h⁴ + c₆·h⁶ + ...
-    R₄(h)  = (4·D(h) − D(2h)) / 3                  wrong by  c₄'·h⁴ + ...
-    R₆(h)  = (16·R₄(h) − R₄(2h)) / 15              wrong by  c₆'·h⁶ + ...
+    D(h)   = (L(θ + h) − L(θ − h)) / 2h            error     c₂·h² + c₄·h⁴ + c₆·h⁶ + ...
+    R₄(h)  = (4·D(h) − D(2h)) / 3                  error     c₄'·h⁴ + ...
+    R₆(h)  = (16·R₄(h) − R₄(2h)) / 15              error     c₆'·h⁶ + ...
 
-and must agree with `gradients` of every backend of the CPU within a bound that follows from them: |R₆(h) − R₄(h)|,
-which is the error of the less exact one, and rounding. A loss is a mean of sums of `terms` products, so L is off by
-some terms·ε·(|L| + 1), and R₆ adds up six of them with weights that come to 1.7/h.
+and must agree with `gradients` of every CPU backend within a bound: |R₆(h) − R₄(h)|, the error of the less accurate
+one, plus rounding. A loss is a mean of sums of `terms` products, so the error of L is about terms·ε·(|L| + 1), and R₆
+adds six of them with weights that sum to 1.7/h.
 """
 
 import sys

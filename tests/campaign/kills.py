@@ -3,11 +3,11 @@
     python tests/campaign/kills.py [--count 840] [--seed 0] [--minutes 5] [--case NUMBER]
 
 Each case starts a real process that writes files, in half of the cases over older ones, and sends it SIGKILL, SIGTERM
-or SIGINT: at any moment, or shortly after the n-th change in its folder. Then every file must be absent, the complete
-old one or the complete new one; the work, taken up again, must give the bits of a run that was not killed, with no
-temporary file left; and no process may survive. A process is forked from this one, which has imported all it needs,
-so a case takes a tenth of a second; those that draw or compile take longer. The seed decides what is done and when it
-is killed; what the process has come to by then depends on the machine.
+or SIGINT: at a random moment, or shortly after the n-th change in its folder. Every file must then be absent, the
+complete old one or the complete new one. The resumed work must give the same bits as an uninterrupted run, without
+temporary files, and no process may survive. Processes are forked from this one, which has imported everything, so a
+case takes a tenth of a second; plotting and compiling take longer. The seed decides the work and the time of the kill;
+the progress of the process by then depends on the machine.
 """
 
 import abc
@@ -81,7 +81,7 @@ class Job(abc.ABC):
         return {name: self.content(folder / name) for name in self.files}
 
     def check(self, folder, before, gently):
-        """After the kill. `gently`: ^C and SIGTERM may keep what was learned so far, which can be anything whole."""
+        """After the kill. `gently`: ^C and SIGTERM can save the current weights in any complete file."""
         for name in self.files:
             if (folder / name).exists():
                 found = self.content(folder / name)

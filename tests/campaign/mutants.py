@@ -2,10 +2,10 @@
 
     python tests/campaign/mutants.py [--count 300] [--seed 0] [--only FILE] [--list] [--jobs N] [--out FILE.jsonl]
 
-Each fault goes into a copy of the checkout. Loops are first run as plain Python, which takes a second; what only
-the compiler sees is compiled into an empty folder. A fault is killed if a test fails, or takes several times as long
-as without the fault. Faults that change no result stand in equivalent.txt, each with the reason. With --out, a later
-call goes on where this one ended, and tries again what had survived. Ends with status 1 below 95 %.
+Each mutant is a copy of the checkout with one change. Loops first run as plain Python, which takes a second; compiled
+code uses an empty cache folder. A mutant is killed if a test fails, or takes several times as long as without the
+change. Mutants that change no result are in equivalent.txt, each with the reason. With --out, a later call continues,
+and retries the survivors. The exit status is 1 if fewer than 95 % are killed.
 """
 
 import argparse
@@ -90,7 +90,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
     "jitnet/training.py": [
         ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
-        ["tests/test_training.py", "-k", "early or seed or told or accuracy or put_back"],
+        ["tests/test_training.py", "-k", "early or seed or display or accuracy or put_back"],
     ],
     "jitnet/granted.py": [["tests/test_granted.py"]],
     "jitnet/backend/thread_choice.py": [["tests/test_granted.py"], ["tests/test_threads_under_load.py"]],
@@ -109,10 +109,10 @@ ALWAYS = [
     ("jitnet/compiler/cache_folder.py", "days * DAY", "days + DAY"),
     ("jitnet/kernels/gather.py", "masked_load(source", "load(source"),
 ]
-"""Faults that once survived: file, what stands there, what takes its place. They are in every sample."""
+"""Mutants that once survived: file, old text, new text. They are in every sample."""
 
 OTHERS = {"__init__", "__main__", "cli", "commands", "disturbance", "environment", "interruption", "legend", "plots"}
-"""Files beside the engine: the command line, pictures, names."""
+"""Files outside of the engine: the command line, plots, names."""
 
 
 def forgotten() -> list[str]:

@@ -1,8 +1,8 @@
 """Mutations of Python source: an inverted operator, a number off by one, a missing statement.
 
-`mutants(file)` reads a file with `ast` and lists every fault it knows. Each is a replacement of a few characters, so
-all lines stay where they are. What says something to people or to the compiler, and nothing about results, is left
-out: docstrings, annotations, the texts of errors, decorators, hints such as `prefetch`.
+`mutants(file)` parses a file with `ast` and lists every mutation. Each replaces a few characters, and line numbers do
+not change. Code that does not affect results is left out: docstrings, annotations, error messages, decorators, hints
+such as `prefetch`.
 """
 
 import ast
@@ -71,7 +71,7 @@ class _Finder(ast.NodeVisitor):
         return self.source[start:end].decode()
 
     def put(self, start: int, end: int, text: str) -> None:
-        """Note down a mutant; what is cut out keeps its line ends, so that no line moves."""
+        """Record a mutant; removed text keeps its line ends, so that no line moves."""
         text += "\n" * (self.source[start:end].count(b"\n") - text.count("\n"))
         line = self.source.count(b"\n", 0, start)
         tail = self.source.find(b"\n", end)

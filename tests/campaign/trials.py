@@ -1,8 +1,7 @@
 """What these scripts share: numbered cases drawn from a seed, progress output, a summary, and forked processes.
 
-A case is decided by (seed, number) alone, so `--case NUMBER` repeats one that failed. This module is imported before
-NumPy and Numba: unless the environment says otherwise, they get one thread, because a process with threads cannot be
-forked safely.
+A case depends on (seed, number) alone, so `--case NUMBER` repeats a failed one. This module is imported before NumPy
+and Numba: unless the environment sets it, they use one thread, because a process with threads cannot be forked safely.
 """
 
 import argparse
