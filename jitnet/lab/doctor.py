@@ -1,7 +1,6 @@
-"""What is the matter with this machine? Everything that jitnet rests on, looked at or tried, and what fixes it.
+"""Everything that jitnet needs, checked or tried on this machine, with the command that fixes each problem.
 
-An examination that could abort, such as starting threads, is made in a process of its own; one that fails becomes an
-item that says so. Nothing here raises.
+A check that raises an exception becomes an item that says so.
 """
 
 import shutil
@@ -12,24 +11,23 @@ from typing import Any
 
 from .. import checks
 from ..progress import Report
+from .checkup import NOTE, WRONG, Item
 from .checkup.hardware import examine_compiler, examine_gpu, examine_load, examine_threads
-from .checkup.items import NOTE, WRONG, Item
-from .checkup.packages import examine_extras, examine_jitnet, examine_needed, examine_python
+from .checkup.packages import examine_extras, examine_needed, examine_python
 from .checkup.settings import examine_cache, examine_settings
 
 EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
-    "python": examine_python, "jitnet": examine_jitnet, "packages": examine_needed, "settings": examine_settings,
-    "compiler": examine_compiler, "threads": examine_threads, "load": examine_load, "cache": examine_cache,
-    "extras": examine_extras, "GPU": examine_gpu,
+    "python": examine_python, "packages": examine_needed, "settings": examine_settings, "compiler": examine_compiler,
+    "threads": examine_threads, "load": examine_load, "cache": examine_cache, "extras": examine_extras,
+    "GPU": examine_gpu,
 }  # fmt: skip
 
 
 def examine(report: Report | None = None) -> dict[str, Any]:
-    """Look at everything.
+    """Make all checks.
 
     Keys: healthy (nothing is wrong), wrong, notes (how many), items: a list of name, state (ok, note or wrong),
-    finding, fix (the command that fixes it, or None). Wrong is what does not work or costs much speed; a note is worth
-    knowing, such as an optional package that is missing.
+    finding, fix (the command that fixes it, or None).
     """
     items: list[Item] = []
     for done, (name, examination) in enumerate(EXAMINATIONS.items()):
@@ -37,7 +35,7 @@ def examine(report: Report | None = None) -> dict[str, Any]:
             report(done, len(EXAMINATIONS), name)
         try:
             items += examination()
-        except Exception as error:  # the patient may suffer from anything, and still wants to hear the rest
+        except Exception as error:  # whatever it is, the other checks still run
             items.append(Item(name, WRONG, f"could not be examined: {checks.described(error)}"))
     if report:
         report(len(EXAMINATIONS), len(EXAMINATIONS), "")
@@ -49,7 +47,7 @@ def examine(report: Report | None = None) -> dict[str, Any]:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same as a table, as wide as the terminal."""
+    """A table as wide as the terminal."""
     names = max(len(item["name"]) for item in found["items"]) + 2
     space = max(40, shutil.get_terminal_size((80, 24)).columns - 7 - names)
     lines = []
@@ -58,7 +56,7 @@ def as_text(found: dict[str, Any]) -> str:
         state = "WRONG" if item["state"] == WRONG else item["state"]
         lines.append(f"{state:7}{item['name']:{names}}{first}")
         lines += [" " * (7 + names) + line for line in more]
-        if item["fix"]:  # in one line, so that it can be copied
+        if item["fix"]:  # on one line, so that it can be copied
             lines.append(" " * (7 + names) + f"→ {item['fix']}")
     wrong, notes = found["wrong"], found["notes"]
     verdict = "Nothing is wrong" if found["healthy"] else f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong"
