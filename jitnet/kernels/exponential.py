@@ -48,6 +48,10 @@ def _g(r: float) -> float:
     return math.fsum(r**k / math.factorial(k + 2) for k in range(24))
 
 
+def _l(t: float) -> float:
+    return math.fsum(t**k / (2 * k + 1) for k in range(24))
+
+
 def _functions(real: Any, integer: Any, degree: int, upper: float, lower: float) -> dict[str, Callable[..., Any]]:
     """The functions below, for one dtype: every constant in them has it."""
     about = np.finfo(real)
@@ -59,6 +63,8 @@ def _functions(real: Any, integer: Any, degree: int, upper: float, lower: float)
     magnitude = integer(np.iinfo(integer).max)  # all bits but the sign
     coefficients = tuple(real(c) for c in _through(_g, -math.log(2) / 2, math.log(2) / 2, degree))
     highest, others = coefficients[0], coefficients[1:]
+    logarithmic = tuple(real(c) for c in _through(_l, 0, 1 / 9, degree))
+    highest_l, others_l = logarithmic[0], logarithmic[1:]
 
     @part_of_kernels
     def split(x):
@@ -120,7 +126,15 @@ def _functions(real: Any, integer: Any, degree: int, upper: float, lower: float)
         y += (((e - y * b) - y * b_lost) + e_lost) * inverse
         return integer((real(y).view(integer) & magnitude) | (real(z).view(integer) & ~magnitude)).view(real)
 
-    return {"exponential": exponential, "decay": decay, "sigmoid_of": sigmoid, "tanh_of": tanh}
+    @part_of_kernels
+    def log1p(e):
+        u = e / (two + e)
+        l = highest_l
+        for c in others_l:
+            l = l * (u * u) + c
+        return two * u * l
+
+    return {"exponential": exponential, "decay": decay, "sigmoid_of": sigmoid, "tanh_of": tanh, "log1p_of": log1p}
 
 
 _BY_DTYPE = {
@@ -155,6 +169,11 @@ def tanh_of(z: Any) -> Any:
     return _BY_DTYPE[z.dtype.name]["tanh_of"](z)
 
 
+def log1p_of(e: Any) -> Any:
+    """log(1 + e) for 0 ≤ e ≤ 1: 2·artanh(u) with u = e/(2 + e) ≤ ⅓, and artanh(u) = u·(1 + u²/3 + u⁴/5 + ...)."""
+    return _BY_DTYPE[e.dtype.name]["log1p_of"](e)
+
+
 @overload(exponential)
 def _exponential(x):
     chosen = _BY_DTYPE[as_dtype(x).name]["exponential"]
@@ -177,6 +196,12 @@ def _sigmoid_of(z):
 def _tanh_of(z):
     chosen = _BY_DTYPE[as_dtype(z).name]["tanh_of"]
     return lambda z: chosen(z)
+
+
+@overload(log1p_of)
+def _log1p_of(e):
+    chosen = _BY_DTYPE[as_dtype(e).name]["log1p_of"]
+    return lambda e: chosen(e)
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 20 * Z.size)
