@@ -29,11 +29,18 @@ from ..compiler.registry import LADDERS, baseline, operation, rung
 from ..compiler.scalar import ON_ARRAYS, calls, on_arrays, scalar
 from ..compiler.threads import PART, parts_of, threads_pay
 from ..compiler.types import Matrix, Vector
-from .exponential import exponential, tanh_of
+from .exponential import exponential, log1p_of, tanh_of
 
 Function = Callable[..., Any]
 
-FAST: dict[Any, Function] = {math.exp: exponential, np.exp: exponential, math.tanh: tanh_of, np.tanh: tanh_of}
+def log1p(e: float) -> float:
+    """log(1 + e) for 0 ≤ e ≤ 1."""
+    return math.log1p(e)
+
+
+FAST: dict[Any, Function] = {
+    math.exp: exponential, np.exp: exponential, math.tanh: tanh_of, np.tanh: tanh_of, log1p: log1p_of
+}  # fmt: skip
 """Function -> what the rung `polynomial` calls in its place: then a loop fills vectors."""
 
 ACTIVATIONS: dict[str, "Activation"] = {}
