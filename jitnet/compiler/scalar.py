@@ -80,13 +80,12 @@ def calls(f: Callable[..., Any], instead: Instead) -> bool:
 def scalar(f: Callable[..., Any], instead: Instead) -> Callable[..., Any]:
     """f as loops call it: compiled, it is the copy for the dtype of its first argument; interpreted, f itself."""
 
+    copies = {number: part_of_kernels(of_dtype(f, number, instead)) for number in (np.float32, np.float64)}
+
     def stand_in(*numbers: Any) -> Any:
         return f(*numbers)
 
-    def copy(*types: Any) -> Callable[..., Any]:
-        return part_of_kernels(of_dtype(f, as_dtype(types[0]).type, instead))
-
-    overload(stand_in, jit_options=OPTIONS, strict=False)(copy)
+    overload(stand_in, jit_options=OPTIONS, strict=False)(lambda *types: copies[as_dtype(types[0]).type])
     return stand_in
 
 
