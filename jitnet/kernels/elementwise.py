@@ -33,6 +33,7 @@ from .exponential import exponential, log1p_of, tanh_of
 
 Function = Callable[..., Any]
 
+
 def log1p(e: float) -> float:
     """log(1 + e) for 0 ≤ e ≤ 1."""
     return math.log1p(e)
@@ -60,8 +61,8 @@ class Activation:
         if fast:
             FAST[f] = FAST[self] = fast
 
-    def __call__(self, z: Any) -> Any:
-        return self.f(z)
+    def __call__(self, z: float) -> float:
+        return self.f(z)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<activation {self.name!r}>"

@@ -179,8 +179,10 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         # in softmax, Z − c is rounded before e^ sees it, which costs |Z − c| roundings
         extra = 2 * np.abs(Z - Z.max(axis=1, keepdims=True, initial=-np.inf)) + n_out if operation == "softmax" else 0
         sizes = [(6 + extra) * np.abs(expected[0])]
-        if operation not in ACTIVATIONS:  # e^Z multiplies what Z lost to rounding by Z
-            sizes = [sizes[0] * (2 + np.abs(Z))]
+        if operation not in ACTIVATIONS:  # f multiplies by f' what Z loses to rounding on the way, and may underflow
+            source = Z if activations.ACTIVATIONS[operation].reads_Z else expected[0]
+            lost = 6 * np.abs(Z * slope_of(operation)(source))
+            sizes = [sizes[0] + lost + 4 * float(np.finfo(dtype).tiny)]
     elif operation.endswith("_derivative"):
         name = operation.removesuffix("_derivative")
         Z, dA = rng.standard_normal((m, n_out)), draw(m, n_out)
