@@ -13,7 +13,7 @@ from typing import Any
 
 from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
-from .kernels.activations import CODES, IDENTITY
+from .kernels.activations import ACTIVATIONS, CODES, IDENTITY
 from .losses import Loss
 
 
@@ -32,17 +32,19 @@ def output(
         return [Call(loss.name, (Z, A, Y, scale, delta, losses))]
     if f in CODES:
         return [Call(loss.name, (A, Y, scale, CODES[f], delta, losses))]
-    return [Call(loss.name, (A, Y, scale, IDENTITY, delta, losses)), Call(f + "_derivative", (A, delta, delta))]
+    return [Call(loss.name, (A, Y, scale, IDENTITY, delta, losses)), derivative(Z, A, f, delta)]
 
 
-def propagate(delta_next: Matrix, W_next: Matrix, A: Matrix, f: str, delta: Matrix) -> list[Call]:
+def propagate(delta_next: Matrix, W_next: Matrix, Z: Matrix, A: Matrix, f: str, delta: Matrix) -> list[Call]:
     """delta = (delta_next·W_nextᵀ) ⊙ f'(Z)."""
     if f in CODES:
         return [Call("delta", (delta_next, W_next, A, CODES[f], delta))]
-    return [  # softmax mixes the units of a sample
-        Call("delta", (delta_next, W_next, A, IDENTITY, delta)),
-        Call(f + "_derivative", (A, delta, delta)),
-    ]
+    return [Call("delta", (delta_next, W_next, A, IDENTITY, delta)), derivative(Z, A, f, delta)]
+
+
+def derivative(Z: Matrix, A: Matrix, f: str, delta: Matrix) -> Call:
+    """delta = delta ⊙ f'(Z), with f' calculated from Z or from A."""
+    return Call(f + "_derivative", (Z if ACTIVATIONS[f].reads_Z else A, delta, delta))
 
 
 def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> list[Call]:

@@ -20,6 +20,7 @@ from .backend import Backend
 from .compiler.memory import aligned, whole_lines
 from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
+from .kernels.activations import ACTIVATIONS
 from .layers import INITS, Dense
 from .losses import Loss
 from .step import Memory, Pass, Workspace
@@ -164,18 +165,22 @@ class Network:
     # The four formulas, forward and back.
 
     def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False) -> list[Call]:
-        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; work.Z gets the last Z if asked to keep it."""
+        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; the last Z is kept if asked for.
+
+        The Z of other layers are kept where f' is calculated from them.
+        """
         calls, last = [], len(self.layers) - 1
         for l, (W, b, f, _, _) in enumerate(self._passes):
             A_before, A = work.A[l - 1] if l > 0 else X, work.A[l]
-            calls += formulas.forward(A_before, W, b, f, work.Z if keep_Z and l == last else A, A)
+            is_kept = ACTIVATIONS[f].reads_Z or (keep_Z and l == last)
+            calls += formulas.forward(A_before, W, b, f, work.Z[l] if is_kept else A, A)
         return calls
 
     def pass_output(self, Y: Matrix, loss: Loss, work: Workspace) -> list[Call]:
         """delta^L = ∂L/∂A^L ⊙ f'(Z^L), and the loss of each sample."""
         scale = self.dtype.type(loss.scale(work.m, self.layers[-1].n_out))
         f = self.layers[-1].activation
-        return formulas.output(loss, scale, work.Z, work.A[-1], Y, f, work.delta[-1], work.losses)
+        return formulas.output(loss, scale, work.Z[-1], work.A[-1], Y, f, work.delta[-1], work.losses)
 
     def pass_back(self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> list[Call]:
         """From delta at the output, layer by layer: delta one layer back, and the gradients.
@@ -188,7 +193,8 @@ class Network:
             W, b, _, dW, db = self._passes[l]
             A_before = work.A[l - 1] if l > 0 else X
             if l > 0:
-                calls += formulas.propagate(work.delta[l], W, A_before, self._passes[l - 1].f, work.delta[l - 1])
+                f, Z = self._passes[l - 1].f, work.Z[l - 1]
+                calls += formulas.propagate(work.delta[l], W, Z, A_before, f, work.delta[l - 1])
             if descent:
                 lr, weight_decay = map(self.dtype.type, descent)
                 calls += formulas.descend(A_before, work.delta[l], lr, weight_decay, W, b)

@@ -10,6 +10,7 @@ from .backend import DESCENDING, Backend, thread_choice
 from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
+from .kernels.activations import ACTIVATIONS
 from .losses import Loss
 from .optimizers import Optimizer
 
@@ -28,13 +29,17 @@ class Pass(NamedTuple):
 
 
 class Workspace:
-    """Memory for the passes over m samples: the batch itself, A and delta of every layer, and Z of the last."""
+    """Memory for the passes over m samples: the batch itself, A and delta of every layer, and the Z that are needed.
+
+    Those are Z of the last layer, for the loss, and of layers where f' is calculated from it. The others have no rows.
+    """
 
     def __init__(self, layers: list[Any], m: int, dtype: np.dtype[Any], memory: Memory = aligned) -> None:
         self.m = m
         self.X = memory((m, layers[0].n_in), dtype)
         self.Y = memory((m, layers[-1].n_out), dtype)
-        self.Z = memory((m, layers[-1].n_out), dtype)  # hidden layers need theirs no longer than a kernel runs
+        is_read = [layer is layers[-1] or ACTIVATIONS[layer.activation].reads_Z for layer in layers]
+        self.Z = [memory((m * is_read[l], layer.n_out), dtype) for l, layer in enumerate(layers)]
         self.A = [memory((m, layer.n_out), dtype) for layer in layers]
         self.delta = [memory((m, layer.n_out), dtype) for layer in layers]
         self.losses = memory(m, dtype)

@@ -13,6 +13,7 @@ from .. import checks
 from ..compiler.cuda.device import cuda, stream
 from ..compiler.cuda.graph import Replay
 from ..compiler.cuda.registry import recording
+from ..kernels.activations import ACTIVATIONS
 from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
 from ..network import ROWS_AT_ONCE
 from ..step import descent, order_of, passes
@@ -167,7 +168,8 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     n, m = len(plan.X), min(plan.batch_size, len(plan.X))
     layers = plan.net.layers
     row = 4 * (layers[0].n_in + layers[-1].n_out)
-    of_sample = row + 4 * (layers[-1].n_out + 2 * sum(layer.n_out for layer in layers) + 1)
+    of_layers = sum(layer.n_out * (2 + ACTIVATIONS[layer.activation].reads_Z) for layer in layers)
+    of_sample = row + 4 * (layers[-1].n_out + of_layers + 1)
     parameters = plan.net.theta.nbytes * (2 + vectors) + sum(judged_at_a_time(plan)) * of_sample
     fixed = parameters + 12 * n + (m + n % m) * of_sample
     free = SHARE * free_memory()

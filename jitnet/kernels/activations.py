@@ -15,7 +15,7 @@ from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation
 from ..compiler.scalar import where
 from ..compiler.types import Matrix
-from .elementwise import ACTIVATIONS, activation, log1p
+from .elementwise import ACTIVATIONS, activation
 from .exponential import sigmoid_of, tanh_of
 
 __all__ = ["ACTIVATIONS", "CODES", "IDENTITY", "activate", "activated", "slope", "times_slope"]
