@@ -7,6 +7,7 @@ One sample x (n,), one layer: z = xᵀW + b, a = f(z), and a loss that is a sum 
     half_squared_error      ½(a_j − y_j)²
     cross_entropy           −y_j log a_j
     binary_cross_entropy    −y_j log a_j − (1 − y_j) log(1 − a_j)
+    others                  (1/z) ℓ(a_j, y_j), in kernels/losses.py
 
 The Jacobian holds the derivative of every ℓ_j by every parameter. Summed over j it is the gradient, which
 backpropagation gets from one outer product, dW = x·deltaᵀ, without ever writing the Jacobian down.
@@ -46,7 +47,8 @@ def bias_jacobian(
         elif which.name == "binary_cross_entropy":  # likewise
             J = np.diag(a - y)
         else:
-            J = da_dz * ((a - y) * (2 / len(y) if which.name == "mse" else 1.0))  # column j times ∂ℓ_j/∂a_j
+            by_a = np.array([which.slope(*pair) for pair in zip(a, y, strict=True)]) if which.slope else a - y
+            J = da_dz * (by_a * which.scale(1, len(y)))  # column j times ∂ℓ_j/∂a_j
     return _finite(J)
 
 

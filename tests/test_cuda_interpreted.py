@@ -43,7 +43,7 @@ def check(operation, name, shape, **how):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
 def test_rung_equals_the_formula(operation, name):
     for shape in SHAPES:
-        if operation not in ("mse", "cross_entropy") or shape[2]:  # a mean, or a probability, over no outputs
+        if shape[2] or (3, 2, 0) in oracle.ugly_shapes(operation):  # over no outputs there is no mean
             check(operation, name, shape)
 
 

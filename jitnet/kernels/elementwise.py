@@ -117,10 +117,11 @@ def register_activation(entry: Activation) -> None:
     baseline(name_of_slope)(numpy_back)
 
 
-def named(body: Kernel, name: str, f: Function) -> Kernel:
-    """A loop under a name of its own, by which machine code is kept and linked."""
-    body.__name__, body.__qualname__ = name, f"{name}_{fingerprint(f)}"
-    body.__doc__ = body.__doc__ and body.__doc__.format(f=(f.__doc__ or "f").splitlines()[0].rstrip("."))
+def named(body: Kernel, name: str, *functions: Function) -> Kernel:
+    """A loop under a name of its own, by which machine code is kept and linked; its docstring names f."""
+    about = (functions[0].__doc__ or functions[0].__name__).splitlines()[0].rstrip(".")
+    body.__name__, body.__qualname__ = name, "_".join([name, *map(fingerprint, functions)])
+    body.__doc__ = body.__doc__ and body.__doc__.format(f=about)
     return body
 
 

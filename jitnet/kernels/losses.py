@@ -10,15 +10,112 @@ constant, which is why a kernel can write both in one go:
     binary_cross_entropy    1/m           delta = ∂L/∂Z: sigmoid's derivative cancels against the logarithm's
 
 The cross-entropies are computed from Z and not from A: log(A) would be −inf as soon as A has rounded to 0.
+
+Other losses are entries at the end: ℓ(a, y) of one output and ∂ℓ/∂a, averaged over outputs and batch.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from numba import prange
 
-from ..compiler.registry import operation
+from ..compiler.jit import Kernel
+from ..compiler.registry import LADDERS, baseline, operation
+from ..compiler.scalar import on_arrays, scalar
 from ..compiler.types import Matrix, Vector
-from .activations import slope
+from .activations import CODES, slope
+from .elementwise import ACTIVATIONS, Function, named
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss: what a network has to know of it, and what it is made of, unless its kernel is written out."""
+
+    name: str
+    """Its name, and that of its kernel."""
+    made_for: str | None = None
+    """The activation of the output layer that it is defined for, or None if it goes with every one."""
+    reads_Z: bool = False
+    """Computed from the pre-activation too, for the sake of accuracy, and differentiated together with the
+    activation: the error A − Y, scaled, is already ∂L/∂Z."""
+    averages_outputs: bool = True
+    """Averaged over the outputs of a sample too."""
+    factor: float = 1.0
+    """The constant in front of A − Y, or of ∂ℓ/∂a, but for the averages."""
+    f: Any = None
+    """ℓ(a, y) of one output."""
+    slope: Any = None
+    """∂ℓ/∂a."""
+
+    @property
+    def goes_with(self) -> tuple[str, ...]:
+        """Activations of the output layer for which it is defined."""
+        return (self.made_for,) if self.made_for else tuple(ACTIVATIONS)
+
+    def scale(self, m: int, n_out: int) -> float:
+        """The constant in front, for a batch of m samples."""
+        return self.factor / (m * n_out) if self.averages_outputs else self.factor / m
+
+
+LOSSES: dict[str, Loss] = {}
+"""All that are registered, in the order in which messages list them."""
+
+
+class LossToBe:
+    """ℓ(a, y), on its way to become a loss."""
+
+    def __init__(self, name: str, f: Function) -> None:
+        self.name, self.f = name, f
+        self.__wrapped__ = f
+
+    def __call__(self, a: float, y: float) -> float:
+        return self.f(a, y)  # type: ignore[no-any-return]
+
+    def derivative(self, slope: Function) -> Loss:
+        """Take this function for ∂ℓ/∂a, and register the loss."""
+        entry = Loss(self.name, f=self.f, slope=slope)
+        register_loss(entry)
+        return entry
+
+
+def loss(name: str) -> Callable[[Function], LossToBe]:
+    """Begin a loss with ℓ(a, y); `derivative` completes it."""
+    return lambda f: LossToBe(name, f)
+
+
+SIGNATURE = "T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]"
+
+
+def register_loss(entry: Loss) -> None:
+    """The operation of that name, with all its rungs."""
+    f, f_slope = entry.f, entry.slope
+    operation(SIGNATURE)(named(loop_loss(scalar(f, {}), scalar(f_slope, {})), entry.name, f, f_slope))
+    of_outputs, slope_of_outputs = on_arrays(f), on_arrays(f_slope)
+
+    def in_numpy(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+        np.divide(of_outputs(A, Y).sum(axis=1), A.dtype.type(A.shape[1]), out=losses)
+        LADDERS[f"{list(CODES)[f]}_derivative"]["numpy"](A, scale * slope_of_outputs(A, Y), delta)
+
+    baseline(entry.name)(in_numpy)
+    LOSSES[entry.name] = entry
+
+
+def loop_loss(of_output: Function, slope_of_output: Function) -> Kernel:
+    def entry(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+        """{f}. Arguments as for `mse`, losses[i] = 1/n_out Σ_j ℓ(A[i,j], Y[i,j]), delta = scale·∂ℓ/∂a·f'(Z)."""
+        m, n_out = A.shape
+        one = A.dtype.type(1)
+        for i in prange(m):
+            total = A.dtype.type(0)
+            for j in range(n_out):
+                total += of_output(A[i, j], Y[i, j])
+                delta[i, j] = scale * slope_of_output(A[i, j], Y[i, j]) * slope(f, A[i, j], one)
+            losses[i] = total / A.dtype.type(n_out)
+
+    return entry
 
 
 @operation("T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]")
@@ -126,3 +223,14 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
             loss += (zero if z < zero else z) - z * Y[i, j] + Z.dtype.type(math.log1p(math.exp(-abs(z))))
             delta[i, j] = scale * (A[i, j] - Y[i, j])
         losses[i] = loss
+
+
+LOSSES |= {
+    each.name: each
+    for each in (
+        Loss("half_squared_error", averages_outputs=False),
+        Loss("mse", factor=2.0),
+        Loss("cross_entropy", made_for="softmax", reads_Z=True, averages_outputs=False),
+        Loss("binary_cross_entropy", made_for="sigmoid", reads_Z=True, averages_outputs=False),
+    )
+}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..kernels import activations
 from ..kernels.activations import CODES
+from ..kernels.losses import LOSSES
 
 Array = NDArray[Any]
 Draw = Callable[..., Array]
@@ -28,7 +29,9 @@ UGLY: list[Shape] = [
 
 def ugly_shapes(operation: str) -> list[Shape]:
     """Those on which the operation has a meaning: over no outputs there is no mean, and no probability."""
-    return [shape for shape in UGLY if shape[2] or operation not in ("mse", "cross_entropy")]
+    loss = LOSSES.get(operation)
+    has_a_mean = loss is not None and (loss.averages_outputs or operation == "cross_entropy")
+    return [shape for shape in UGLY if shape[2] or not has_a_mean]
 
 
 @dataclass
@@ -207,6 +210,14 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
             losses = np.full(m, np.nan)
         expected = [float(scale) * error * SLOPES[name](a), losses]
         sizes = [6 * np.abs(float(scale) * error), (n_out + 6) * losses]
+    elif operation in LOSSES and LOSSES[operation].f:
+        f, scale, entry = sum(shape) % len(CODES), dtype.type(0.37), LOSSES[operation]
+        name = list(CODES)[f]
+        inputs = [f_of(name)(rng.standard_normal((m, n_out))).astype(dtype), draw(m, n_out, scale=2), scale, f]
+        a, y = map(wide, inputs[:2])
+        of_outputs, slopes = (np.vectorize(g, otypes=[np.float64])(a, y) for g in (entry.f, entry.slope))
+        expected = [float(scale) * slopes * slope_of(name)(a), of_outputs.mean(axis=1)]
+        sizes = [12 * np.abs(float(scale)) * (1 + np.abs(a) + np.abs(y)), (n_out + 12) * np.abs(of_outputs).sum(axis=1)]
     elif operation in ("cross_entropy", "binary_cross_entropy"):
         scale = dtype.type(0.37)
         Z = draw(m, n_out, scale=3)

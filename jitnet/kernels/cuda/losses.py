@@ -8,7 +8,9 @@ from numba import float32
 from ...compiler.cuda.device import block, cuda, device, thread
 from ...compiler.cuda.registry import FLOAT, INT, MATRIX, VECTOR, Kernel, Launch, rung
 from ...compiler.types import Matrix, Vector
-from .activations import slope
+from ..elementwise import named
+from ..losses import LOSSES, Loss
+from .activations import on_the_gpu, slope
 from .rows import THREADS, block_max, block_sum, one_block_a_row
 
 
@@ -101,3 +103,30 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
     total = block_sum(total, parts)
     if thread() == 0:
         losses[i] = total
+
+
+def register(entry: Loss) -> None:
+    """The operation of that name: one block a sample, as for `mse`."""
+    of_output, slope_of_output = on_the_gpu(entry.f), on_the_gpu(entry.slope)
+
+    def body(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
+        """The mean over j of ℓ(A, Y), and delta = scale·∂ℓ/∂a·f'. Reads A and Y once and writes delta once."""
+        parts = cuda.shared.array(THREADS, float32)
+        i = block()
+        total = float32(0)
+        j = thread()
+        while j < A.shape[1]:
+            total += of_output(A[i, j], Y[i, j])
+            delta[i, j] = scale * slope_of_output(A[i, j], Y[i, j]) * slope(f, A[i, j])
+            j += THREADS
+        total = block_sum(total, parts)
+        if thread() == 0:
+            losses[i] = total / float32(A.shape[1])
+
+    types = [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR]
+    loss_rung(entry.name, types)(named(body, entry.name, entry.f, entry.slope))
+
+
+for entry in LOSSES.values():
+    if entry.f:
+        register(entry)
