@@ -6,26 +6,23 @@ loop runs next. The names below come in the order in which a reader meets them.
 
 from . import interruption  # noqa: F401  # isort: skip (first: it makes ^C end the command while the rest is imported)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, data, kernels
+from . import calculus, data, kernels, optimizers
 from .backend import backends
 from .checks import Error
 from .functions import matmul, relu, sigmoid, softmax, tanh
 from .layers import Dense
 from .network import Network, load
-from .optimizers import SGD, Adam, Momentum
+from .optimizers import *  # noqa: F403  all that a user can make one of
 from .progress import Progress
 from .training import Diverged, History
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD",
-    "Adam",
     "Dense",
     "Diverged",
     "Error",
     "History",
-    "Momentum",
     "Network",
     "Progress",
     "__version__",
@@ -40,3 +37,4 @@ __all__ = [
     "softmax",
     "tanh",
 ]
+__all__ += optimizers.__all__

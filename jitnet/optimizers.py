@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,15 @@ from . import checks
 from .compiler.jit import Kernel
 from .compiler.memory import aligned
 from .compiler.types import Vector
+from .kernels.optimizers import register_rule
+
+__all__ = ["SGD", "Adam", "Momentum"]
+
+OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {}
+"""All that are registered, in the order in which messages list them."""
+
+USUAL_LR: dict[str, float] = {}
+"""Learning rates that suit most small networks, for those who name an optimizer and no rate."""
 
 
 class Optimizer(ABC):
@@ -21,6 +30,8 @@ class Optimizer(ABC):
     """Name of the operation that makes the step."""
     memory: tuple[str, ...]
     """Names of the vectors it keeps between steps, each as long as theta."""
+    rule: Callable[..., Any] | None = None
+    """The step of one parameter, unless its kernel is written out; see `register_rule`."""
 
     def _settle(self, name: str, **limits: float) -> None:
         """Check one setting, and keep it as a plain float."""
@@ -44,7 +55,11 @@ class Optimizer(ABC):
 
     def step(self, kernel: Kernel, t: int, grad: Vector, state: list[Vector], theta: Vector) -> None:
         """Change theta, in place, by a kernel that is compiled for theta's dtype: its numbers are rounded to that."""
-        kernel(grad, *self.numbers(t), *state, theta)
+        kernel(grad, *self.given(t, theta.dtype), *state, theta)
+
+    def given(self, t: int, dtype: np.dtype[Any]) -> Sequence[Any]:
+        """The numbers of step t as the kernel takes them: one by one, or for a rule in a vector."""
+        return self.numbers(t) if self.rule is None else [np.array(self.numbers(t), dtype)]
 
     @property
     def descent(self) -> tuple[float, float] | None:
@@ -56,6 +71,24 @@ class Optimizer(ABC):
         return {"name": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
 
 
+Class = TypeVar("Class", bound=type[Optimizer])
+
+
+def registered(usual_lr: float) -> Callable[[Class], Class]:
+    """Let users name this optimizer, in small letters; if it has a rule, its loops are made."""
+
+    def register(optimizer: Class) -> Class:
+        name = optimizer.__name__.lower()
+        OPTIMIZERS[name], USUAL_LR[name] = optimizer, usual_lr
+        if optimizer.rule is not None:
+            usual = OPTIMIZERS[name](lr=usual_lr)
+            register_rule(usual.kernel, optimizer.rule, len(usual.numbers(1)), len(usual.memory))
+        return optimizer
+
+    return register
+
+
+@registered(usual_lr=0.1)
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent: theta ← theta − lr·(grad + weight_decay·theta).
@@ -81,6 +114,7 @@ class SGD(Optimizer):
         return self.lr, self.weight_decay
 
 
+@registered(usual_lr=0.05)
 @dataclass(frozen=True)
 class Momentum(Optimizer):
     """Gradient descent with a memory: velocity ← beta·velocity + g, theta ← theta − lr·velocity.
@@ -110,6 +144,7 @@ class Momentum(Optimizer):
         return self.lr, self.beta, self.weight_decay
 
 
+@registered(usual_lr=0.003)
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Steps of a similar size for every parameter: theta ← theta − lr·mean/(√square + epsilon), bias-corrected.
@@ -143,13 +178,6 @@ class Adam(Optimizer):
     def corrections(self, t: Any) -> tuple[Any, Any]:
         """What mean and square are divided by at step t, or at each of several steps, because both began at 0."""
         return 1 - self.beta1**t, 1 - self.beta2**t
-
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
-
-
-USUAL_LR = {"sgd": 0.1, "momentum": 0.05, "adam": 0.003}
-"""Learning rates that suit most small networks, for those who name an optimizer and no rate."""
 
 
 def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:

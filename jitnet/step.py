@@ -66,7 +66,8 @@ def _gathering(work: Any) -> Call:
 
 def _update(net: Any, optimizer: Optimizer) -> Call:
     """Of the right types and sizes; its memory and its numbers come with each step."""
-    return Call(optimizer.kernel, (net.grad, *optimizer.numbers(1), *[net.grad for _ in optimizer.memory], net.theta))
+    numbers, memory = optimizer.given(1, net.dtype), [net.grad for _ in optimizer.memory]
+    return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
 
 def needed(net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> list[Call]:

@@ -193,7 +193,7 @@ def fit(
     Shapes    X (n, n_in), Y (n, n_out), or labels (n,); validation likewise
     epochs            times that every sample is seen; with `resume`, those before count too
     batch_size        samples per update; the last batch of an epoch may be shorter
-    optimizer         "sgd", "momentum", "adam" with their usual rates, or an object such as SGD(0.5)
+    optimizer         "sgd", "momentum", "adam", ... with their usual rates, or an object such as SGD(0.5)
     loss              by name; None takes the one that suits the last layer
     validation        (X, Y) to measure loss and accuracy on after every epoch
     shuffle, seed     permute the samples each epoch; epoch e of seed s has the same order on every run. None takes

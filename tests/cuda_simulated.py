@@ -26,9 +26,8 @@ def check(operation, rung, shape):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
 def test_rung_equals_the_formula(operation, rung):
     for shape in SHAPES:
-        if operation in ("mse", "cross_entropy") and shape[2] == 0:
-            continue  # a mean, or a probability, over no outputs
-        check(operation, rung, shape)
+        if shape[2] or (3, 2, 0) in oracle.ugly_shapes(operation):  # over no outputs there is no mean
+            check(operation, rung, shape)
 
 
 @pytest.mark.parametrize("operation", BY_TILE)

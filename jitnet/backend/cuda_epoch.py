@@ -15,6 +15,7 @@ from ..compiler.cuda.graph import Replay
 from ..compiler.cuda.registry import recording
 from ..kernels.activations import ACTIVATIONS
 from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
+from ..kernels.cuda.optimizers import NEXT
 from ..network import ROWS_AT_ONCE
 from ..step import descent, order_of, passes
 from .cuda import free_memory, in_words
@@ -92,6 +93,8 @@ class GpuEpoch:
         self._clock, self._losses = run.memory(3, np.int64), run.memory(n, np.float32)
         self._batches = -(-n // plan.batch_size)
         self._corrections = run.memory((self._batches, 2), np.float32)
+        count = len(plan.optimizer.numbers(1))
+        self._numbers = run.memory((self._batches, count), np.float32) if plan.optimizer.rule else None
         self._replays: dict[tuple[int, int], Replay] = {}
         for m in {min(plan.batch_size, n), n % plan.batch_size, *judged_at_a_time(plan)} - {0}:
             self._net.workspace(m)
@@ -106,6 +109,9 @@ class GpuEpoch:
             steps = np.arange(state.step + 1, state.step + 1 + self._batches)
             corrections = np.stack(plan.optimizer.corrections(steps), axis=1).astype(np.float32)
             self._corrections.copy_to_device(corrections, stream())
+        if self._numbers is not None:
+            numbers = [plan.optimizer.numbers(state.step + 1 + k) for k in range(self._batches)]
+            self._numbers.copy_to_device(np.array(numbers, np.float32), stream())
         seen = 0
         for samples, rows in self._data.portions(order_of(n, state.history.epochs, plan.seed, plan.shuffle)):
             for start in range(0, rows, m):
@@ -146,6 +152,9 @@ class GpuEpoch:
 
     def _update(self) -> None:
         optimizer, net = self._plan.optimizer, self._net
+        if self._numbers is not None:
+            NEXT[optimizer.kernel](net.grad, self._numbers, self._clock, *self._memory, net.theta)
+            return
         numbers = [np.float32(number) for number in optimizer.numbers(1)]
         if optimizer.kernel == "adam":  # whose last two numbers are others in each step
             ADAM_NEXT(net.grad, *numbers[:-2], self._corrections, self._clock, *self._memory, net.theta)

@@ -1,17 +1,23 @@
 """One step against the slope: every parameter of the network in one loop over one flat vector.
 
 `weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so the gradient it sees is grad + weight_decay·theta.
+
+An optimizer can also be a rule for one parameter, as in jitnet/optimizers.py: the loops for it are at the end.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from numba import prange
 
 from ..compiler.intrinsics import wide, window
-from ..compiler.jit import part_of_kernels
-from ..compiler.registry import operation, rung
+from ..compiler.jit import Kernel, part_of_kernels
+from ..compiler.registry import baseline, operation, rung
+from ..compiler.scalar import on_arrays, scalar
 from ..compiler.threads import PART, parts_of, threads_pay
 from ..compiler.types import Vector
+from .elementwise import Function, named
 
 
 @operation("T[::1], T, T, T[::1]", flop=lambda grad, *rest: 4 * grad.size)
@@ -161,3 +167,104 @@ def adam_wide(
             )  # fmt: skip
     else:
         adam_part(grad, step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink, mean, square, theta)
+
+
+RULES: dict[str, tuple[Function, int, int]] = {}
+"""Operation -> a rule for one parameter, how many numbers it takes, and how many vectors of memory."""
+
+
+def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None:
+    """The operation of that name, with all its rungs, from a rule for one parameter.
+
+    rule      (g, w, *memory, numbers) -> (*memory, w): the gradient, the parameter, what is remembered of it, and the
+              numbers of this step, together in a tuple; what it returns takes the place of memory and parameter
+    """
+    RULES[name] = rule, numbers, vectors
+    loops, fast = {1: (loop_of_one, fast_of_one), 2: (loop_of_two, fast_of_two)}[vectors]
+    one_by_one, as_tuple = scalar(rule, {}), tuple_of(numbers)
+    operation(f"T[::1], T[::1], {'T[::1], ' * vectors}T[::1]", flop=lambda grad, *others: 20 * grad.size)(
+        named(loops(one_by_one, as_tuple), name, rule)
+    )
+    rung(name, "wide")(named(fast(one_by_one, as_tuple), f"{name}_wide", rule))
+    of_arrays = on_arrays(rule)
+
+    def in_numpy(grad: Vector, numbers: Vector, *memory_and_theta: Vector) -> None:
+        *memory, theta = memory_and_theta
+        for vector, values in zip(memory_and_theta, of_arrays(grad, theta, *memory, tuple(numbers)), strict=True):
+            vector[...] = values
+
+    baseline(name)(in_numpy)
+
+
+def tuple_of(count: int, helper: Callable[..., Any] = part_of_kernels) -> Function:
+    """The first so many numbers of a vector as a tuple, which a rule can take apart."""
+    last = count - 1
+    if count == 1:
+        return helper(lambda numbers: (numbers[0],))  # type: ignore[no-any-return]
+    others = tuple_of(last, helper)
+    return helper(lambda numbers: others(numbers) + (numbers[last],))  # type: ignore[no-any-return]  # noqa: RUF005
+
+
+def loop_of_one(rule: Function, as_tuple: Function) -> Kernel:
+    def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
+        """{f}. Shapes grad, memory and theta (n,); writes memory and theta, in place."""
+        given = as_tuple(numbers)
+        for i in prange(theta.size):
+            memory[i], theta[i] = rule(grad[i], theta[i], memory[i], given)
+
+    return step
+
+
+def loop_of_two(rule: Function, as_tuple: Function) -> Kernel:
+    def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
+        """{f}. Shapes grad, first, second and theta (n,); writes first, second and theta, in place."""
+        given = as_tuple(numbers)
+        for i in prange(theta.size):
+            first[i], second[i], theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
+
+    return step
+
+
+def fast_of_one(rule: Function, as_tuple: Function) -> Kernel:
+    @part_of_kernels
+    def part(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
+        wide(theta)
+        given = as_tuple(numbers)
+        for i in range(theta.size):
+            memory[i], theta[i] = rule(grad[i], theta[i], memory[i], given)
+
+    def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
+        """Like the rung above, but with the widest vectors, and threads only where they pay."""
+        n = theta.size
+        if threads_pay(20 * n):
+            for t in prange(parts_of(n)):
+                at, size = t * PART, min(PART, n - t * PART)
+                part(window(grad, at, size), numbers, window(memory, at, size), window(theta, at, size))
+        else:
+            part(grad, numbers, memory, theta)
+
+    return step
+
+
+def fast_of_two(rule: Function, as_tuple: Function) -> Kernel:
+    @part_of_kernels
+    def part(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
+        wide(theta)
+        given = as_tuple(numbers)
+        for i in range(theta.size):
+            first[i], second[i], theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
+
+    def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
+        """Like the rung above, but with the widest vectors, and threads only where they pay."""
+        n = theta.size
+        if threads_pay(20 * n):
+            for t in prange(parts_of(n)):
+                at, size = t * PART, min(PART, n - t * PART)
+                part(
+                    window(grad, at, size), numbers, window(first, at, size), window(second, at, size),
+                    window(theta, at, size),
+                )  # fmt: skip
+        else:
+            part(grad, numbers, first, second, theta)
+
+    return step

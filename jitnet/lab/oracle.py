@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ..kernels import activations
 from ..kernels.activations import CODES
 from ..kernels.losses import LOSSES
+from ..kernels.optimizers import RULES
+from ..optimizers import OPTIMIZERS
 
 Array = NDArray[Any]
 Draw = Callable[..., Array]
@@ -233,6 +235,8 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         inputs = [Z, A, Y, scale]
         expected = [float(scale) * (wide(A) - wide(Y)), terms.sum(axis=1)]
         sizes = [3 * np.abs(float(scale)) * (wide(A) + wide(Y)), (n_out + 8) * size.sum(axis=1)]
+    elif operation in RULES:
+        return _rule_case(operation, n_out * max(n_in, 1), dtype, draw)
     elif operation in ("sgd", "momentum", "nesterov", "adam"):
         return _update_case(operation, n_out * max(n_in, 1), dtype, draw)
     elif operation == "gather":
@@ -277,3 +281,17 @@ def _update_case(operation: str, n: int, dtype: np.dtype[Any], draw: Draw) -> Ca
     bounds = [16 * eps * (scale + np.abs(first)), 16 * eps * (second + g * g), 32 * eps * (scale + np.abs(step) * 10)]
     numbers = [lr, beta, beta2, rest1, rest2, epsilon, decay, c1, c2]
     return Case([grad, *numbers, mean, square, theta], [first, second, theta - step], bounds)
+
+
+def _rule_case(operation: str, n: int, dtype: np.dtype[Any], draw: Draw) -> Case:
+    """A rule for one parameter, interpreted in float64, with the numbers of its third step."""
+    rule, _, vectors = RULES[operation]
+    optimizer = next(o for o in (make(lr=0.1) for make in OPTIMIZERS.values()) if o.kernel == operation)
+    numbers, grad, theta = np.array(optimizer.numbers(3), dtype), draw(n), draw(n)
+    memory = [np.abs(draw(n)) for _ in range(vectors)]
+    given = tuple(map(float, numbers))
+    steps = [rule(*values, given) for values in zip(*(v.tolist() for v in (grad, theta, *memory)), strict=True)]
+    expected = [np.array(column) for column in np.reshape(steps, (n, vectors + 1)).T]
+    scale = 32 * np.finfo(dtype).eps * (1 + np.abs(grad) + np.abs(theta) + sum(memory))
+    bounds = [scale * (1 + np.abs(values)) for values in expected]
+    return Case([grad, numbers, *memory, theta], expected, bounds)

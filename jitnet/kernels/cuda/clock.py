@@ -11,11 +11,11 @@ from ...compiler.types import Matrix, Vector
 from .elements import THREADS as THREADS_OF_ELEMENTS
 from .elements import one_thread_each
 from .gather import copy_sample
-from .optimizers import adam_at
+from .optimizers import NEXT, STEP, adam_at
 from .rows import THREADS, one_block_a_row
 
-IN_ORDER, IN_EPOCH, STEP = range(3)
-"""clock[...]: position in `order`, samples seen in this epoch, steps of this epoch."""
+IN_ORDER, IN_EPOCH = range(2)
+"""clock[...]: position in `order`, samples seen in this epoch; clock[STEP]: steps of this epoch."""
 
 
 def gather_next(X: Matrix, Y: Matrix, order: Vector, clock: Vector, X_batch: Matrix, Y_batch: Matrix) -> None:
@@ -60,5 +60,5 @@ ADAM_NEXT = Launch(
 )
 TICK = Launch(tick, [VECTOR, INT, INTS, VECTOR], THREADS, lambda *arguments: 1)
 
-RECORDED = {"gather": [GATHER_NEXT, TICK], "adam": [ADAM_NEXT]}
+RECORDED = {"gather": [GATHER_NEXT, TICK], "adam": [ADAM_NEXT], **{name: [launch] for name, launch in NEXT.items()}}
 """Operation -> its launches in a recorded step."""

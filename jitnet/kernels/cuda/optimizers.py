@@ -1,11 +1,18 @@
 """One gradient step on the GPU: one thread per parameter. The formulas are those of the CPU."""
 
 import math
+from typing import Any
 
 from ...compiler.cuda.device import cuda, device
-from ...compiler.cuda.registry import FLOAT, VECTOR, Launch, rung
+from ...compiler.cuda.registry import FLOAT, INTS, MATRIX, VECTOR, Kernel, Launch, rung
 from ...compiler.types import Vector
+from ..elementwise import named
+from ..optimizers import RULES, tuple_of
+from .activations import on_the_gpu
 from .elements import THREADS, one_thread_each
+
+STEP = 2
+"""clock[STEP]: steps made in this epoch."""
 
 
 def sgd_step(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
@@ -97,3 +104,62 @@ def adam(
     ADAM(
         grad, lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, correction1, correction2, mean, square, theta
     )  # fmt: skip
+
+
+def steps(name: str) -> tuple[Kernel, Kernel]:
+    """A rule for one parameter as two kernels: with the numbers of a step, and with those of all steps and a clock.
+
+    `clock` is that of `clock.py`, which counts the steps.
+    """
+    rule, count, vectors = RULES[name]
+    at, as_tuple = on_the_gpu(rule), tuple_of(count, device)
+
+    @device
+    def step_of_one(grad, numbers, memory, theta):
+        i = cuda.grid(1)
+        if i < theta.size:
+            memory[i], theta[i] = at(grad[i], theta[i], memory[i], as_tuple(numbers))
+
+    @device
+    def step_of_two(grad, numbers, first, second, theta):
+        i = cuda.grid(1)
+        if i < theta.size:
+            first[i], second[i], theta[i] = at(grad[i], theta[i], first[i], second[i], as_tuple(numbers))
+
+    def one(grad, numbers, memory, theta):
+        step_of_one(grad, numbers, memory, theta)
+
+    def two(grad, numbers, first, second, theta):
+        step_of_two(grad, numbers, first, second, theta)
+
+    def next_of_one(grad, numbers, clock, memory, theta):
+        step_of_one(grad, numbers[clock[STEP]], memory, theta)
+
+    def next_of_two(grad, numbers, clock, first, second, theta):
+        step_of_two(grad, numbers[clock[STEP]], first, second, theta)
+
+    bodies: dict[int, tuple[Kernel, Kernel]] = {1: (one, next_of_one), 2: (two, next_of_two)}
+    now, recorded = bodies[vectors]
+    return named(now, name, rule), named(recorded, f"{name}_next", rule)
+
+
+NEXT: dict[str, Launch] = {}
+"""Operation -> what makes its step where steps are recorded."""
+
+
+def register(name: str) -> None:
+    """The operation of that name. One thread has one parameter, whose vectors it reads once and writes once."""
+    _, _, vectors = RULES[name]
+    now, recorded = steps(name)
+    NEXT[name] = Launch(recorded, [VECTOR, MATRIX, INTS, *[VECTOR] * (vectors + 1)], THREADS, one_thread_each)
+    launch = Launch(now, [VECTOR] * (vectors + 3), THREADS, one_thread_each)
+
+    def run(*arguments: Any) -> None:
+        launch(*arguments)
+
+    run.__doc__ = f"{name}, by the rule for one parameter. Reads each vector once, and writes all but the gradient."
+    rung(name, "elements", launch, writes=vectors + 1)(run)
+
+
+for name in RULES:
+    register(name)
