@@ -14,7 +14,7 @@ from .compiler.memory import aligned
 from .compiler.types import Vector
 from .kernels.optimizers import register_rule
 
-__all__ = ["SGD", "Adam", "Momentum"]
+__all__ = ["SGD", "Adam", "AdamW", "Momentum"]
 
 OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {}
 """All that are registered, in the order in which messages list them."""
@@ -178,6 +178,46 @@ class Adam(Optimizer):
     def corrections(self, t: Any) -> tuple[Any, Any]:
         """What mean and square are divided by at step t, or at each of several steps, because both began at 0."""
         return 1 - self.beta1**t, 1 - self.beta2**t
+
+
+@registered(usual_lr=0.003)
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam, with a weight decay that is no part of the gradient: theta ← theta − lr·weight_decay·theta − Adam's step.
+
+    mean and square are running averages of grad and grad². lr > 0, 0 ≤ beta1, beta2 < 1, epsilon > 0, weight_decay ≥ 0;
+    ValueError otherwise. Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+
+    kernel = "adamw"
+    memory = ("mean", "square")
+
+    def __post_init__(self) -> None:
+        self._settle("lr", above=0)
+        self._settle("beta1", least=0, below=1)
+        self._settle("beta2", least=0, below=1)
+        self._settle("epsilon", above=0)
+        self._settle("weight_decay", least=0)
+
+    def numbers(self, t: int) -> tuple[float, ...]:
+        step, shrink = self.lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
+        return (
+            step, self.lr * self.weight_decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, shrink,
+            self.epsilon,
+        )  # fmt: skip
+
+    @staticmethod
+    def rule(g: float, w: float, mean: float, square: float, numbers: tuple[float, ...]) -> tuple[float, ...]:
+        step, decay, beta1, rest1, beta2, rest2, shrink, epsilon = numbers
+        mean = beta1 * mean + rest1 * g
+        square = beta2 * square + rest2 * (g * g)
+        return mean, square, w - decay * w - step * mean / (math.sqrt(square) * shrink + epsilon)
 
 
 def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:
