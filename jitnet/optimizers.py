@@ -14,7 +14,7 @@ from .compiler.memory import aligned
 from .compiler.types import Vector
 from .kernels.optimizers import register_rule
 
-__all__ = ["SGD", "Adam", "AdamW", "Momentum"]
+__all__ = ["SGD", "Adam", "AdamW", "Momentum", "RMSprop"]
 
 OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {}
 """All that are registered, in the order in which messages list them."""
@@ -218,6 +218,40 @@ class AdamW(Optimizer):
         mean = beta1 * mean + rest1 * g
         square = beta2 * square + rest2 * (g * g)
         return mean, square, w - decay * w - step * mean / (math.sqrt(square) * shrink + epsilon)
+
+
+@registered(usual_lr=0.003)
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Steps of a similar size for every parameter, and no momentum: theta ← theta − lr·g/(√square + epsilon).
+
+    square ← alpha·square + (1 − alpha)·g², g = grad + weight_decay·theta. lr > 0, 0 ≤ alpha < 1, epsilon > 0,
+    weight_decay ≥ 0; ValueError otherwise. Tieleman and Hinton, lecture 6.5 of a course, 2012.
+    """
+
+    lr: float = 0.01
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    kernel = "rmsprop"
+    memory = ("square",)
+
+    def __post_init__(self) -> None:
+        self._settle("lr", above=0)
+        self._settle("alpha", least=0, below=1)
+        self._settle("epsilon", above=0)
+        self._settle("weight_decay", least=0)
+
+    def numbers(self, t: int) -> tuple[float, ...]:
+        return self.lr, self.alpha, 1 - self.alpha, self.epsilon, self.weight_decay
+
+    @staticmethod
+    def rule(g: float, w: float, square: float, numbers: tuple[float, ...]) -> tuple[float, ...]:
+        lr, alpha, rest, epsilon, weight_decay = numbers
+        g = g + weight_decay * w
+        square = alpha * square + rest * (g * g)
+        return square, w - lr * g / (math.sqrt(square) + epsilon)
 
 
 def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:
