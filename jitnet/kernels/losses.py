@@ -24,7 +24,7 @@ from numba import prange
 
 from ..compiler.jit import Kernel
 from ..compiler.registry import LADDERS, baseline, operation
-from ..compiler.scalar import on_arrays, scalar
+from ..compiler.scalar import on_arrays, scalar, where
 from ..compiler.types import Matrix, Vector
 from .activations import CODES, slope
 from .elementwise import ACTIVATIONS, Function, named
@@ -234,3 +234,18 @@ LOSSES |= {
         Loss("binary_cross_entropy", made_for="sigmoid", reads_Z=True, averages_outputs=False),
     )
 }
+
+
+@loss("huber")
+def huber(a: float, y: float) -> float:
+    """Half the squared error, and beyond an error of 1 its absolute value less ½: PyTorch's HuberLoss.
+
+    Huber, Robust Estimation of a Location Parameter, 1964
+    """
+    error = abs(a - y)
+    return where(error < 1, 0.5 * (error * error), error - 0.5)
+
+
+@huber.derivative
+def _(a: float, y: float) -> float:
+    return min(max(a - y, -1), 1)
