@@ -249,3 +249,18 @@ def huber(a: float, y: float) -> float:
 @huber.derivative
 def _(a: float, y: float) -> float:
     return min(max(a - y, -1), 1)
+
+
+@loss("hinge")
+def hinge(a: float, y: float) -> float:
+    """max(0, 1 − a) where y > 0, and max(0, 1 + a) where it is not: for targets of 1 and −1, or 1 and 0.
+
+    Rosasco et al., Are Loss Functions All the Same?, 2004
+    """
+    return max(1 - a * where(y > 0, 1, -1), 0)
+
+
+@hinge.derivative
+def _(a: float, y: float) -> float:
+    sign = where(y > 0, 1, -1)
+    return where(a * sign < 1, -sign, 0)
