@@ -103,6 +103,24 @@ def _(a: float) -> float:
     return 1
 
 
+GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+@activation("gelu", init="he")
+def gelu(z: float) -> float:
+    """z·Φ(z) with Φ, the normal distribution, approximated by a sigmoid: PyTorch's F.gelu(z, approximate="tanh").
+
+    Hendrycks and Gimpel, Gaussian Error Linear Units, 2016
+    """
+    return z * logistic(2 * GELU_SCALE * (z + GELU_CUBIC * (z * z * z)))
+
+
+@gelu.derivative
+def _(z: float) -> float:
+    s = logistic(2 * GELU_SCALE * (z + GELU_CUBIC * (z * z * z)))
+    return s + z * s * (1 - s) * (2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * (z * z)))
+
+
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
 CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
