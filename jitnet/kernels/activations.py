@@ -121,6 +121,21 @@ def _(z: float) -> float:
     return s + z * s * (1 - s) * (2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * (z * z)))
 
 
+@activation("silu", init="he")
+def silu(z: float) -> float:
+    """z times its sigmoid, also called swish.
+
+    Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units for Neural Network Function Approximation, 2017
+    """
+    return z * logistic(z)
+
+
+@silu.derivative
+def _(z: float) -> float:
+    s = logistic(z)
+    return s * (1 + z * (1 - s))
+
+
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
 CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
