@@ -136,6 +136,20 @@ def _(z: float) -> float:
     return s * (1 + z * (1 - s))
 
 
+@activation("leaky_relu", init="he")
+def leaky_relu(z: float) -> float:
+    """z, or a hundredth of it below 0, so that no unit stops learning.
+
+    Maas, Hannun and Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013
+    """
+    return where(z > 0, z, 0.01 * z)
+
+
+@leaky_relu.derivative
+def _(a: float) -> float:  # a has the sign of z
+    return where(a > 0, 1, 0.01)
+
+
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
 CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
