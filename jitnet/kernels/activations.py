@@ -15,7 +15,7 @@ from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation
 from ..compiler.scalar import where
 from ..compiler.types import Matrix
-from .elementwise import ACTIVATIONS, activation
+from .elementwise import ACTIVATIONS, activation, log1p
 from .exponential import sigmoid_of, tanh_of
 
 __all__ = ["ACTIVATIONS", "CODES", "IDENTITY", "activate", "activated", "slope", "times_slope"]
@@ -148,6 +148,20 @@ def leaky_relu(z: float) -> float:
 @leaky_relu.derivative
 def _(a: float) -> float:  # a has the sign of z
     return where(a > 0, 1, 0.01)
+
+
+@activation("softplus")
+def softplus(z: float) -> float:
+    """log(1 + e^z), a relu without a kink; written with e^{−|z|}, which never overflows.
+
+    Dugas et al., Incorporating Second-Order Functional Knowledge for Better Option Pricing, 2001
+    """
+    return max(z, 0) + log1p(math.exp(-abs(z)))
+
+
+@softplus.derivative
+def _(z: float) -> float:
+    return logistic(z)
 
 
 IDENTITY, SIGMOID, TANH, RELU = range(4)
