@@ -7,10 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from jitnet import SGD, Adam, Dense, Momentum, Network
+from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 from jitnet.progress import Progress
 
-OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4)]
+OPTIMIZERS = [
+    SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4), AdamW(0.01),
+    RMSprop(0.01, weight_decay=1e-4),
+]  # fmt: skip
 
 
 def spiral(n=97, seed=0):

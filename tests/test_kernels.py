@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jitnet.kernels import LADDERS, SIGNATURES
+from jitnet.kernels.activations import ACTIVATIONS
 from jitnet.lab import oracle
-from jitnet.losses import ACTIVATIONS
 
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
 

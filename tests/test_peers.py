@@ -5,14 +5,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from jitnet import SGD, Adam, Dense, Momentum, Network
+from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 RUNS = [
     (["sigmoid", "sigmoid"], "mse"), (["relu", "softmax"], "cross_entropy"), (["sigmoid", "softmax"], "cross_entropy"),
     (["tanh", "identity"], "half_squared_error"), (["relu", "sigmoid"], "binary_cross_entropy"),
-    (["relu", "relu", "softmax"], "cross_entropy"),
+    (["relu", "relu", "softmax"], "cross_entropy"), (["gelu", "identity"], "huber"),
+    (["silu", "silu", "identity"], "hinge"), (["leaky_relu", "softmax"], "cross_entropy"),
+    (["softplus", "gelu"], "mse"), (["tanh", "softplus"], "huber"),
 ]  # fmt: skip
 
 OPTIMIZERS = [
@@ -21,7 +23,22 @@ OPTIMIZERS = [
     (Momentum(0.05, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, weight_decay=0.01)),
     (Momentum(0.05, nesterov=True), lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True)),
     (Adam(0.01, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.01)),
+    (AdamW(0.01, weight_decay=0.1), lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1)),
+    (RMSprop(0.01, weight_decay=0.01), lambda p: torch.optim.RMSprop(p, 0.01, weight_decay=0.01)),
 ]
+
+FUNCTIONS = {
+    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z,
+    "gelu": lambda z: torch.nn.functional.gelu(z, approximate="tanh"), "silu": torch.nn.functional.silu,
+    "leaky_relu": lambda z: torch.nn.functional.leaky_relu(z, 0.01), "softplus": torch.nn.functional.softplus,
+}  # fmt: skip
+
+OF_OUTPUTS = {
+    "mse": torch.nn.functional.mse_loss,
+    "half_squared_error": lambda A, Y: 0.5 * ((A - Y) ** 2).sum() / len(Y),
+    "huber": torch.nn.functional.huber_loss,
+    "hinge": lambda A, Y: torch.clamp(1 - A * torch.where(Y > 0, 1.0, -1.0), min=0).mean(),
+}
 
 
 def torch_loss(name, Z, Y):
@@ -40,7 +57,6 @@ def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
         for layer in net.layers
     ]
     optimizer = make_optimizer([tensor for pair in parameters for tensor in pair])
-    functions = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z}
     X, Y = torch.tensor(X), torch.tensor(Y)
     history = []
     for _ in range(steps):
@@ -48,10 +64,10 @@ def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
         A = X
         for (W, b), f in zip(parameters, activations, strict=True):
             Z = A @ W + b
-            A = functions[f](Z) if f != "softmax" else Z
+            A = FUNCTIONS[f](Z) if f != "softmax" else Z
         value = torch_loss(loss, Z, Y)
         if value is None:
-            value = ((A - Y) ** 2).mean() if loss == "mse" else 0.5 * ((A - Y) ** 2).sum() / len(X)
+            value = OF_OUTPUTS[loss](A, Y)
         value.backward()
         optimizer.step()
         history.append(value.item())

@@ -23,7 +23,9 @@ import numpy as np  # isort: skip
 
 from jitnet import Dense, Network
 from jitnet.backend import CHOICES
-from jitnet.losses import ACTIVATIONS, LOSSES
+from jitnet.kernels.activations import ACTIVATIONS
+from jitnet.lab import oracle
+from jitnet.losses import LOSSES
 
 WIDTHS = (1, 2, 3, 5, 7, 9, 13, 17, 19, 33)
 PAIRS = [(activation, loss.name) for loss in LOSSES.values() for activation in loss.goes_with]
@@ -36,7 +38,7 @@ def draw(number, rng):
     activation, loss = PAIRS[number % len(PAIRS)]
     while True:
         widths = [int(choose(rng, WIDTHS)) for _ in range(2 + number % 4)]
-        hidden = [str(choose(rng, ACTIVATIONS)) for _ in widths[2:]]
+        hidden = [str(choose(rng, list(ACTIVATIONS))) for _ in widths[2:]]
         layers = [
             Dense(n_in, n_out, f, bias=bool(rng.random() < 0.7))
             for n_in, n_out, f in zip(widths, widths[1:], [*hidden, activation], strict=False)
@@ -48,27 +50,21 @@ def draw(number, rng):
         m = int(choose(rng, (1, 2, 3, 5, 7)))
         X = rng.standard_normal((m, widths[0]))
         Y = rng.dirichlet(np.ones(widths[-1]), m) if widths[-1] > 1 or activation == "softmax" else rng.random((m, 1))
-        if not near_a_kink(net, X):
+        if loss == "hinge":
+            Y = np.where(Y.mean() < Y, 1.0, -1.0)
+        if not near_a_kink(net, X, Y, loss):
             return net, X, Y, loss
 
 
-def near_a_kink(net, X):
-    """relu has no derivative at 0: Z must stay on its side of 0 for all steps that are taken."""
+def near_a_kink(net, X, Y, loss):
+    """relu has no derivative at 0: Z must stay on its side of 0 for all steps that are taken; and hinge none at 1."""
     A = X
     for layer in net.layers:
         Z = A @ layer.W + (0 if layer.b is None else layer.b)
-        if layer.activation == "relu" and np.abs(Z).min() < 20 * H:
+        if layer.activation in ("relu", "leaky_relu") and np.abs(Z).min() < 20 * H:
             return True
-        A = activated(layer.activation, Z)
-    return False
-
-
-def activated(f, Z):
-    if f == "softmax":
-        e = np.exp(Z - Z.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
-    known = {"sigmoid": lambda: 1 / (1 + np.exp(-Z)), "tanh": lambda: np.tanh(Z), "relu": lambda: np.maximum(Z, 0)}
-    return known.get(f, lambda: Z)()
+        A = oracle.f_of(layer.activation)(Z)
+    return loss == "hinge" and np.abs(1 - A * Y).min() < 20 * H
 
 
 def differentiate(function, theta, h=H):
