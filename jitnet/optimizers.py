@@ -81,7 +81,7 @@ def registered(usual_lr: float) -> Callable[[Class], Class]:
         name = optimizer.__name__.lower()
         OPTIMIZERS[name], USUAL_LR[name] = optimizer, usual_lr
         if optimizer.rule is not None:
-            usual = OPTIMIZERS[name](lr=usual_lr)
+            optimizer.rule.__doc__, usual = optimizer.__doc__, OPTIMIZERS[name](lr=usual_lr)
             register_rule(usual.kernel, optimizer.rule, len(usual.numbers(1)), len(usual.memory))
         return optimizer
 

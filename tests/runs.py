@@ -11,8 +11,8 @@ from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 from jitnet.progress import Progress
 
 OPTIMIZERS = [
-    SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4), AdamW(0.01),
-    RMSprop(0.01, weight_decay=1e-4),
+    SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4),
+    AdamW(0.01), RMSprop(0.01, weight_decay=1e-4),
 ]  # fmt: skip
 
 

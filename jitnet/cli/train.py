@@ -15,6 +15,7 @@ from .. import backend as backends
 from .. import checks, disturbance, optimizers, plots, progress
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense
+from ..losses import LOSSES
 from ..network import Network
 from ..training import Diverged, History, Interrupt
 from . import samples
@@ -49,9 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("training")
     how.add_argument("--epochs", type=int, default=30, metavar="N", help="passes over the samples (default 30)")
     how.add_argument("--batch-size", type=int, default=32, metavar="N", help="samples per update (default 32)")
-    how.add_argument("--optimizer", default="adam", metavar="NAME", help="sgd, momentum or adam (default)")
+    names = ", ".join(optimizers.OPTIMIZERS)
+    how.add_argument("--optimizer", default="adam", metavar="NAME", help=f"{names} (default adam)")
+    usual = ", ".join(f"{name} {lr:g}" for name, lr in optimizers.USUAL_LR.items())
+    how.add_argument("--lr", type=float, metavar="X", help=f"learning rate (default: {usual})")
     how.add_argument(
-        "--lr", type=float, metavar="X", help="learning rate (default: sgd 0.1, momentum 0.05, adam 0.003)"
+        "--loss", metavar="NAME", help=f"{', '.join(LOSSES)} (default: cross_entropy for classes, else mse)"
     )
     how.add_argument("--weight-decay", type=float, default=3e-4, metavar="X", help="L2 weight decay (default 0.0003)")
     patience = "stop after N epochs without progress on a fifth of the training samples, set aside for validation"
@@ -81,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     optimizer = optimizers.get(options.optimizer, **settings)
     hidden = _widths(options.hidden)
     activation = checks.one_of("activation", options.activation, ACTIVATIONS)
+    if options.loss is not None:
+        checks.one_of("loss", options.loss, LOSSES)
     check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
     if options.resume and options.checkpoint is None:
         raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
@@ -108,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
         with watch:
             history = net.fit(
                 *parts.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer,
+                loss=options.loss,
                 backend=options.backend, validation=parts.validation, threads=options.threads,
                 early_stopping=options.early_stopping, checkpoint=options.checkpoint,
                 checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every,
