@@ -120,7 +120,7 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: net().fit(X, Y, epochs=0), "epochs is 0"),
         (lambda: net().fit(X, Y, batch_size=0), "batch_size is 0, but must be a whole number, at least 1"),
         (lambda: net().fit(X, Y, batch_size=-3), "batch_size is -3"),
-        (lambda: net().fit(X, Y, optimizer="adm"), "unknown optimizer 'adm'; known: sgd, momentum, adam .*'adam'"),
+        (lambda: net().fit(X, Y, optimizer="adm"), "unknown optimizer 'adm'; known: sgd, momentum, adam.*'adam'"),
         (lambda: net().fit(X, Y, optimizer=Adam), r"the optimizer is a class; write Adam\(...\)"),
         (lambda: net().fit(X, Y, loss="crossentropy"), "unknown loss .*did you mean 'cross_entropy'"),
         (lambda: net().fit(X, Y, backend="fats"), "unknown backend 'fats'; known: .*did you mean 'fast'"),
