@@ -23,13 +23,10 @@ from .compiler.types import Matrix, Vector
 from .kernels.activations import ACTIVATIONS
 from .layers import INITS, Dense
 from .losses import Loss
-from .step import Memory, Pass, Workspace
+from .step import ROWS_AT_ONCE, Memory, Pass, Workspace
 
 IDLE = 2
 """Twins that a network keeps for the next calls, each with gradients and work space of its own."""
-
-ROWS_AT_ONCE = 1024
-"""forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
 
 
 class Gradient(NamedTuple):
@@ -139,7 +136,7 @@ class Network:
 
     def on(self, run: Backend) -> "Network":
         """This network where `run` calculates: itself, or its twin on the GPU with its parameters of now."""
-        if run.memory is aligned:
+        if not run.is_remote:
             return self
         if self._elsewhere is None:
             there = self._with_views_of_its_own()

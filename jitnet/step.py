@@ -1,12 +1,11 @@
 """From a batch to an epoch: the memory of the passes, a step recorded as a list of calls, and all steps in turn."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import DESCENDING, Backend, thread_choice
 from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
@@ -14,8 +13,19 @@ from .kernels.activations import ACTIVATIONS
 from .losses import Loss
 from .optimizers import Optimizer
 
+ROWS_AT_ONCE = 1024
+"""forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
+
 Memory = Callable[[Any, np.dtype[Any]], Any]
 """(shape, dtype) -> zeros, where a backend calculates."""
+
+
+class Runner(Protocol):
+    """What a step needs of a backend."""
+
+    @property
+    def descends(self) -> bool: ...
+    def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]: ...
 
 
 class Pass(NamedTuple):
@@ -45,9 +55,9 @@ class Workspace:
         self.losses = memory(m, dtype)
 
 
-def descent(run: Backend, optimizer: Optimizer) -> tuple[float, float] | None:
+def descent(run: Runner, optimizer: Optimizer) -> tuple[float, float] | None:
     """lr and weight decay, if this backend takes the steps of this optimizer along with the gradients."""
-    return optimizer.descent if run.name in DESCENDING else None
+    return optimizer.descent if run.descends else None
 
 
 def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None) -> list[Call]:
@@ -70,7 +80,7 @@ def _update(net: Any, optimizer: Optimizer) -> Call:
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
 
-def needed(net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> list[Call]:
+def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer) -> list[Call]:
     """The calls of a step of m samples, on arrays that nobody fills: what is to be compiled for it."""
     work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer)
     update = [] if descends else [_update(net, optimizer)]
@@ -80,7 +90,7 @@ def needed(net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer) -> 
 class Step:
     """One training step for batches of m samples: bound once, then repeated with no Python between the kernels."""
 
-    def __init__(self, net: Any, run: Backend, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1) -> None:
+    def __init__(self, net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1) -> None:
         descends = descent(run, optimizer)
         self.work = net.workspace(m)
         self._calls = run.bound(passes(net, self.work, loss, descends), net.dtype, threads)
@@ -121,16 +131,15 @@ class Epoch:
         with self._spread(m) as turns:
             for start in range(0, n, m):
                 seen = min(start + m, n)
-                step = self._step(seen - start, thread_choice.now(turns))
+                step = self._step(seen - start, turns.threads)
                 step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
                 state.step += 1
                 losses[start:seen] = step(state.step, state.memory)
-                if turns is not None:
-                    turns.done(seen - start)
+                turns.done(seen - start)
                 show.batch(seen, n)
                 if interrupt.asked and seen < n:
                     break
-        state.history.threads = thread_choice.used(turns)
+        state.history.threads = turns.best
         if seen < n:
             return None
         return float(losses.mean(dtype=np.float64))

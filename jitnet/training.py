@@ -24,7 +24,7 @@ from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
 from .losses import Loss
 from .optimizers import Optimizer
-from .step import Epoch, needed
+from .step import needed
 
 
 class Trainable(Protocol):
@@ -232,7 +232,7 @@ def fit(
         net.loss = plan.loss.name
         show = _display(progress)
         steps = _steps(plan)
-        if threads is None and backend in backends.THREADED and not plan.run.pay_for_threads(steps):
+        if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(steps):
             threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
         with backends.threads(threads), np.errstate(all="ignore"), show:
             began = time.perf_counter()
@@ -241,8 +241,8 @@ def fit(
             history = state.history
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
-            see_every_sample, written = _epochs(plan, state), history.epochs
-            watch = _watch(show, backend)
+            see_every_sample, written = plan.run.epoch(plan, state), history.epochs
+            watch = _watch(show, plan.run)
             with Interrupt() as interrupt:
                 while history.epochs < plan.epochs and not history.stopped:
                     _one_epoch(plan, state, see_every_sample, interrupt, show)
@@ -293,15 +293,6 @@ def _steps(plan: Plan) -> list[Call]:
     for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:
         calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer)
     return calls
-
-
-def _epochs(plan: Plan, state: State) -> Epochs:
-    """How this backend sees every sample."""
-    if plan.run.name == "cuda":
-        from .backend.cuda_epoch import GpuEpoch  # whoever has no GPU needs no numba-cuda
-
-        return GpuEpoch(plan, state)
-    return Epoch(plan, state)
 
 
 def _one_epoch(
@@ -356,11 +347,11 @@ def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> b
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
 
 
-def _watch(show: "progress.Progress", backend: str) -> disturbance.Watch | None:
+def _watch(show: "progress.Progress", run: Backend) -> disturbance.Watch | None:
     """What notices disturbances from now on; None where nobody would hear of them, since it reads many files."""
     if getattr(show.note, "__func__", None) is progress.Progress.note:
         return None
-    return disturbance.Watch(backends.cores_of(backend)).begin()
+    return disturbance.Watch(run.cores()).begin()
 
 
 def _display(wanted: "progress.Progress | bool") -> "progress.Progress":

@@ -84,7 +84,7 @@ def test_little_travels_and_few_launches_are_made(monkeypatch):
     fetch, capture = GpuBackend.to_host, graph.Replay.__init__
     monkeypatch.setattr(GpuBackend, "to_host", lambda run, array: (fetched.append(array.size), fetch(run, array))[1])
     monkeypatch.setattr(
-        "jitnet.backend.cuda._to_gpu", lambda array: (brought.append(array), device.cuda.to_device(array))[1]
+        "jitnet.backend.cuda.to_gpu", lambda array: (brought.append(array), device.cuda.to_device(array))[1]
     )
     monkeypatch.setattr(
         graph.Replay, "__init__", lambda self, calls: (launches.append(len(calls)), capture(self, calls))[1]

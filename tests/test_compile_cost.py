@@ -87,7 +87,7 @@ def test_the_costs_of_a_back_end(monkeypatch):
     ]  # fmt: skip
     (row,) = found["rows"]
     kernels = found["kernels"]
-    names = ["gather", "layer", "softmax", "cross_entropy", "gradients", "delta", "sgd"]
+    names = ["gather", "layer", "softmax", "cross_entropy", "delta", "gradients", "sgd"]
     assert [one["operation"] for one in kernels] == names
     assert {one["rung"] for one in kernels} == {"njit"}
     for key in ("compile_seconds", "load_seconds"):

@@ -209,13 +209,6 @@ class OnCard(np.ndarray):
 class Interpreted(cuda.GpuBackend):
     """The GPU backend without a GPU."""
 
-    def __init__(self):
-        self.name = "cuda"
-        self.kernels = {
-            operation: next(ladder[rung] for rung in cuda.BEST if rung in ladder)
-            for operation, ladder in LADDERS.items()
-        }
-
     @staticmethod
     def memory(shape, dtype):
         return np.zeros(shape, dtype).view(OnCard)
@@ -287,7 +280,7 @@ def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
 def interpreted(monkeypatch):
     """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a GPU."""
     backend._get.cache_clear()
-    monkeypatch.setattr(cuda, "GpuBackend", Interpreted)
+    monkeypatch.setitem(backend.REGISTRY, "cuda", Interpreted)
     monkeypatch.setattr(cuda, "obstacle", lambda: None)
     monkeypatch.setattr(cuda_epoch, "Replay", Replay)
     monkeypatch.setattr(cuda_epoch, "stream", lambda: None)

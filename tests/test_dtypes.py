@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jitnet
-from jitnet.backend import CHOICES
+from jitnet.backend.cpu import ON_CPU
 from jitnet.compiler.jit import OPTIONS, compile_for, is_compiled, signature_for
 from jitnet.kernels import LADDERS, SIGNATURES
 
@@ -33,7 +33,7 @@ def test_no_float64_arithmetic_in_float32_code(operation, kernel):
     assert [line for line in doubles if not on_the_way_in.search(line)] == []
 
 
-@pytest.mark.parametrize("backend", CHOICES)
+@pytest.mark.parametrize("backend", ON_CPU)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_array_of_a_network_has_its_dtype(backend, dtype):
     X = np.random.default_rng(0).standard_normal((7, 5))

@@ -10,7 +10,7 @@ from runs import At, make, overfit, press_ctrl_c, spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, storage
-from jitnet.backend import CHOICES
+from jitnet.backend.cpu import ON_CPU
 from jitnet.cli import train
 from jitnet.progress import Progress
 
@@ -114,7 +114,7 @@ def test_fit_works_outside_the_main_thread():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy and of the interpreted loops, on the way to infinity
-@pytest.mark.parametrize("backend", CHOICES)
+@pytest.mark.parametrize("backend", ON_CPU)
 def test_divergence_stops_and_restores(backend):
     X, y = np.random.default_rng(0).standard_normal((40, 3)), np.zeros((40, 1))
     net = Network(Dense(3, 4, "relu"), Dense(4, 1), seed=0)

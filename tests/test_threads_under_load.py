@@ -143,7 +143,7 @@ def test_rare_long_waits_count_by_their_mean(monkeypatch):
 
 
 @SEVERAL
-@pytest.mark.parametrize("name", backend.THREADED)
+@pytest.mark.parametrize("name", ["parallel", "fast"])
 def test_bits_stay_the_same_while_the_number_of_threads_changes(monkeypatch, name):
     def weights(threads):
         net = jitnet.Network(jitnet.Dense(64, 300, "tanh"), jitnet.Dense(300, 10, "softmax"), seed=0)
@@ -172,12 +172,13 @@ def test_a_number_that_is_given_is_used():
 
     X, y = jitnet.data.digits()
     assert (seen(1), seen(2)) == (1, 2)
-    small, large = (Call("relu", (np.empty((n, 1000)), np.empty((n, 1000)))) for n in (10, 10_000))
+    small, large = (Call("sigmoid", (np.empty((n, 1000)), np.empty((n, 1000)))) for n in (10, 10_000))
     with backend.threads(2):
-        assert backend.get("fast").spread([large], "test") is thread_choice.NOTHING
-    assert isinstance(backend.get("fast").spread([small, large], "test"), Turns)
-    assert backend.get("fast").spread([small, small], "test") is thread_choice.NOTHING
-    assert backend.get("njit").spread([large], "test") is thread_choice.NOTHING
+        turns = backend.get("fast").spread([large], "test")
+        assert (turns.threads, turns._choice) == (2, None)
+    assert backend.get("fast").spread([small, large], "test")._choice
+    assert backend.get("fast").spread([small, small], "test") is thread_choice.ONE
+    assert backend.get("njit").spread([large], "test") is thread_choice.ONE
 
 
 @SEVERAL
@@ -187,10 +188,8 @@ def test_what_threads_are_possible():
     for given in both:
         with backend.threads(given):
             assert thread_choice.possible() == (given,)
-            assert thread_choice.now(None) == thread_choice.used(None) == given
-    assert thread_choice.now(None) == 1
-    with Turns(None, 1, 2, 0) as turns:
-        assert thread_choice.now(turns) == 2
+            with thread_choice.turns(10**8, ("test",), False) as turns:
+                assert turns.threads == turns.best == given
 
 
 COMPILED = """

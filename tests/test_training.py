@@ -6,12 +6,12 @@ import pytest
 from runs import OPTIMIZERS, make, overfit, spiral
 
 from jitnet import SGD, Adam, Dense, Network
-from jitnet.backend import CHOICES
+from jitnet.backend.cpu import ON_CPU
 from jitnet.progress import Progress
 from jitnet.step import order_of
 
 
-@pytest.mark.parametrize("backend", CHOICES)
+@pytest.mark.parametrize("backend", ON_CPU)
 def test_learns(backend):
     X, y = spiral()
     net = make()

@@ -1,16 +1,14 @@
 """The backend `cuda`: the best rungs for the GPU, and memory there. What is missing is said in one line."""
 
-import contextlib
 import importlib.util
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from .. import checks
 from ..compiler.registry import Call
-from . import Backend, Report
+from .base import Backend, Report, register
+from .cuda_memory import to_gpu
 
 BEST = ("pipelined", "rows", "elements")
 """Rungs of the GPU that the backend takes. `tensorcore` is faster, and calculates with fewer digits."""
@@ -25,29 +23,32 @@ def obstacle() -> str | None:
     return device.obstacle()
 
 
+@register
 class GpuBackend(Backend):
     """The GPU: kernels of `kernels/cuda`, arrays in its memory."""
 
+    name = "cuda"
     dtypes = (np.dtype(np.float32),)
-    threaded = {}  # noqa: RUF012
+    descends = True
+    is_remote = True
 
     def __init__(self) -> None:
-        missing = obstacle()
-        if missing:
-            raise checks.Error(f"backend 'cuda' does not work here: {missing}")
         from ..kernels.cuda import LADDERS
 
-        self.name = "cuda"
         self.kernels = {
             operation: next(ladder[rung] for rung in BEST if rung in ladder) for operation, ladder in LADDERS.items()
         }
 
     @staticmethod
+    def obstacle() -> str | None:
+        return obstacle()
+
+    @staticmethod
     def memory(shape: Any, dtype: Any) -> Any:
-        return _to_gpu(np.zeros(shape, dtype))
+        return to_gpu(np.zeros(shape, dtype))
 
     def to_device(self, array: Any) -> Any:
-        return _to_gpu(array) if isinstance(array, np.ndarray) else array
+        return to_gpu(array) if isinstance(array, np.ndarray) else array
 
     def to_host(self, array: Any) -> Any:
         if isinstance(array, np.ndarray):
@@ -65,9 +66,6 @@ class GpuBackend(Backend):
         with recording() as launches:
             self.run(calls)
         return launches
-
-    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        return self.compile(dict.fromkeys(call.operation for call in calls), dtype, report)
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
         launches = {launch: name for name in operations for launch in self._launches(name)}
@@ -93,40 +91,7 @@ class GpuBackend(Backend):
 
         return [*self.kernels[operation].launches, *RECORDED.get(operation, [])]  # type: ignore[attr-defined]
 
+    def epoch(self, plan: Any, state: Any) -> Any:
+        from .cuda_epoch import GpuEpoch
 
-def _to_gpu(array: Any) -> Any:
-    from ..compiler.cuda.device import cuda, stream
-
-    with _room_for(array.nbytes):
-        return cuda.to_device(array, stream())
-
-
-@contextlib.contextmanager
-def _room_for(size: int) -> Iterator[None]:
-    """Turns the driver's word for "no memory" into ours."""
-    from numba.cuda.cudadrv.driver import CudaAPIError
-
-    try:
-        yield
-    except CudaAPIError as error:
-        if "OUT_OF_MEMORY" not in str(error):
-            raise
-        raise checks.Error(
-            f"the GPU has no room for {in_words(size)}: {in_words(free_memory())} are free; "
-            "take fewer samples at a time, or another backend"
-        ) from None
-
-
-def free_memory() -> float:
-    """Bytes that can still be had on the GPU."""
-    from ..compiler.cuda import device
-
-    return device.free_memory()
-
-
-def in_words(size: float) -> str:
-    """Bytes for people: 1.5 GB."""
-    for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}" if math.isfinite(size) else f"any number of {unit}"
-    return f"{size:.0f} bytes"
+        return GpuEpoch(plan, state)

@@ -16,9 +16,8 @@ from ..compiler.cuda.registry import recording
 from ..kernels.activations import ACTIVATIONS
 from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
 from ..kernels.cuda.optimizers import NEXT
-from ..network import ROWS_AT_ONCE
-from ..step import descent, order_of, passes
-from .cuda import free_memory, in_words
+from ..step import ROWS_AT_ONCE, descent, order_of, passes
+from .cuda_memory import free_memory, in_words
 
 SHARE = 0.9
 """Of the free memory that is counted on; drivers take some for themselves."""

@@ -5,7 +5,6 @@ and may take many times as long as with one thread. Only trying tells, and load 
 they do the work. No bit of any result changes: results do not depend on the number of threads.
 """
 
-import contextlib
 import contextvars
 import functools
 import math
@@ -157,7 +156,7 @@ class Turns:
     def done(self, work: int) -> None:
         """Note that this much more work was done."""
         self._work += work
-        if time.perf_counter() >= self._until:
+        if self._choice is not None and time.perf_counter() >= self._until:
             self._note()
             self._begin(self.threads)
 
@@ -173,26 +172,19 @@ class Turns:
             parallel._set_num_threads(self._before)
 
 
-NOTHING = contextlib.nullcontext()
-"""What stands for `Turns` where the number of threads makes no difference, or is given."""
+ONE = Turns(None, 1, 1, 0)
+"""One thread, where more make no difference."""
 
 
-def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> "Turns | contextlib.nullcontext[None]":
+def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> Turns:
     """`Turns` for work of that kind and size; see `Backend.spread`."""
-    if given.get() or config.DISABLE_JIT or not can_have_threads():
-        return NOTHING
+    if config.DISABLE_JIT or not can_have_threads():
+        return ONE
     start_layer()
     before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work
-    most = min(before, cpus())
-    chosen = _choice(most, *kind) if most > 1 and (is_repeated or flop < LONG_FLOP) else None
-    return NOTHING if most == before == 1 else Turns(chosen, before, most, 0 if is_repeated else flop)
-
-
-def now(turns: Turns | None) -> int:
-    """How many threads the work that comes next gets: what is chosen or given, or one where nothing is to choose."""
-    if turns is not None:
-        return turns.threads
-    return thread_count() if given.get() else 1
+    most = before if given.get() else min(before, cpus())
+    is_open = most > 1 and not given.get() and (is_repeated or flop < LONG_FLOP)
+    return Turns(_choice(most, *kind) if is_open else None, before, most, 0 if is_repeated else flop)
 
 
 def possible() -> tuple[int, ...]:
@@ -213,8 +205,3 @@ def _choice(most: int, *kind: Hashable) -> Choice:
 def forget() -> None:
     """Choose anew from now on, as a new process would."""
     _choice.cache_clear()
-
-
-def used(turns: Turns | None) -> int:
-    """How many threads repeated work got last: what was faster so far, if there was a choice."""
-    return now(None) if turns is None else turns.best

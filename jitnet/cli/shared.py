@@ -18,7 +18,9 @@ NAMED = ("digits", "mnist", "fashion_mnist")
 
 
 def backend_option(group: Any) -> None:
-    group.add_argument("--backend", default="fast", metavar="NAME", help=f"{', '.join(backend.NAMES)} (default fast)")
+    group.add_argument(
+        "--backend", default="fast", metavar="NAME", help=f"{', '.join(backend.REGISTRY)} (default fast)"
+    )
 
 
 def dtype_option(group: Any, text: str = "float32 (default) or float64") -> None:

@@ -80,7 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
-    backends.get(options.backend)
+    backend = backends.get(options.backend)
     settings = {"weight_decay": options.weight_decay, **({} if options.lr is None else {"lr": options.lr})}
     optimizer = optimizers.get(options.optimizer, **settings)
     hidden = _widths(options.hidden)
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         f"{len(recipe.features)} columns, {what}\n{net!r}, backend {options.backend}"
     )
     show = shown(options, intro)
-    watch = disturbance.Watch(backends.cores_of(options.backend, options.threads))
+    watch = disturbance.Watch(backend.cores(options.threads))
     try:
         with watch:
             history = net.fit(
@@ -140,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
             unwritten.append(str(error))
     for problem in filter(None, unwritten[1:]):  # the first was reported when it happened
         progress.say(f"jitnet: {' '.join(problem.split())}")
-    with backends.threads(history.threads if options.backend in backends.THREADED else None):  # one may be enough
+    with backends.threads(history.threads if backend.uses_threads else None):  # one may be enough
         scores = _score(net, parts, options.backend)
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
@@ -220,7 +220,7 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         text += f"\ninterrupted after {result['epochs']} epochs"
     if result["disturbed"]:
         text += f"\n{disturbance.sentence(result['disturbed_by'])}"
-        text += " Until then, --threads 1 may be faster." if result["backend"] in backends.THREADED else ""
+        text += " Until then, --threads 1 may be faster." if backends.get(result["backend"]).uses_threads else ""
     if result["save"]:
         example = result["data"] if result["data"] in NAMED else "FILE"
         text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} {example}"

@@ -1,6 +1,6 @@
 """About how long a command takes: how much there is to do, times what one of it usually takes on an idle machine."""
 
-from ..backend import NAMES
+from ..backend import REGISTRY
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from . import machine
@@ -34,7 +34,7 @@ def of_ladder(operation: str, own: int = 0, on_gpu: bool = False) -> float:
 
 def of_compile_cost(what: str, warm: int) -> float:
     """Seconds to measure compile cost, where `warm` processes load each rung."""
-    if what in NAMES:
+    if what in REGISTRY:
         return PROCESS_OF_STEP * (2 + warm)
     return PROCESS * (1 + len(_compiled(what)) * (1 + warm))
 

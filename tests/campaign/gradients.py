@@ -22,7 +22,7 @@ from trials import TrialError, choose
 import numpy as np  # isort: skip
 
 from jitnet import Dense, Network
-from jitnet.backend import CHOICES
+from jitnet.backend.cpu import ON_CPU
 from jitnet.kernels.activations import ACTIVATIONS
 from jitnet.lab import oracle
 from jitnet.losses import LOSSES
@@ -87,7 +87,7 @@ def differentiate(function, theta, h=H):
 class Gradients:
     """The trial, and the worst relative error that it has seen."""
 
-    def __init__(self, backends=tuple(CHOICES)):
+    def __init__(self, backends=ON_CPU):
         self.backends = backends
         self.worst, self.tightest = 0.0, 0.0
 

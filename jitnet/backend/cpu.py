@@ -1,0 +1,148 @@
+"""The backends of the CPU: which rung of each ladder they take, and when a call gets threads."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import checks
+from ..compiler import environment
+from ..compiler.jit import Kernel, compile_for, entry_point, is_compiled, needs_compiling, signature_for
+from ..compiler.parallel_for import start_layer
+from ..compiler.registry import Call
+from ..compiler.threads import LEAST_FLOP, thread_count
+from ..kernels import LADDERS, SIGNATURES
+from . import thread_choice
+from .base import Backend, Report, register
+
+
+def start() -> None:
+    """Make sure that compiled loops can run: a setting of Numba's that prevents it becomes an error here."""
+    for name, what in environment.FAULTS.items():
+        raise checks.Error(f"{name} {what}; unset {name}")
+    try:
+        start_layer()
+    except ValueError as error:
+        raise checks.Error(str(error)) from None
+
+
+class CpuBackend(Backend):
+    """Rungs of `kernels.LADDERS`, on NumPy's arrays."""
+
+    rungs: ClassVar[tuple[str, ...]]
+    """In the order of preference; every ladder has the last."""
+
+    def __init__(self) -> None:
+        rungs = {operation: next(rung for rung in self.rungs if rung in LADDERS[operation]) for operation in LADDERS}
+        self.kernels = {operation: LADDERS[operation][rung] for operation, rung in rungs.items()}
+        twins = {operation: LADDERS[operation].get(f"{rung}_parallel") for operation, rung in rungs.items()}
+        self.threaded = {operation: twin for operation, twin in twins.items() if twin and self.uses_threads}
+        if any(map(is_compiled, self.kernels.values())):
+            start()
+
+    def cores(self, threads: int | None = None) -> int | None:
+        return (threads or thread_count()) if self.uses_threads else 1
+
+    def kernel(self, call: Call, threads: int) -> Kernel:
+        """The rung for this call: the threaded twin, if there are threads and the work is worth starting them."""
+        twin = self.threaded.get(call.operation) if threads > 1 else None
+        return twin if twin and call.flop >= LEAST_FLOP else self.kernels[call.operation]
+
+    def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
+        """The kernel and the arguments of each call, to be repeated.
+
+        Arrays stay where they are from batch to batch, so what is bound once can be repeated for every batch, and no
+        Python runs between the kernels but the loop over the list. A compiled kernel is taken without the dispatcher
+        that would look at the types of its arguments every time.
+        """
+        return [
+            (entry_point(self.kernel(call, threads), signature_for(SIGNATURES[call.operation], dtype)), call.arguments)
+            for call in calls
+        ]
+
+    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
+        """Compile what these calls will need, on one thread or on as many as they may get, or load it from the cache.
+
+        Returns how many kernels were not in the cache.
+        """
+        counts = thread_choice.possible() if self.uses_threads else (1,)
+        kernels = {(call.operation, self.kernel(call, threads)): None for threads in counts for call in calls}
+        return _compile(list(kernels), dtype, report)
+
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
+        chosen = [
+            (name, rungs[name]) for rungs in (self.kernels, self.threaded) for name in operations if name in rungs
+        ]
+        return _compile(chosen, dtype, report)
+
+    @property
+    def compiles(self) -> int:
+        kernels = [*self.kernels.values(), *self.threaded.values()]
+        return len(self.dtypes) * sum(map(is_compiled, kernels))
+
+
+def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
+    wanted = [(name, kernel, signature_for(SIGNATURES[name], dtype)) for name, kernel in kernels]
+    missing = [needs_compiling(kernel, signature) for _, kernel, signature in wanted]
+    done, total = 0, sum(missing)
+    for (operation, kernel, signature), is_missing in zip(wanted, missing, strict=True):
+        if is_missing and report:
+            report(done, total, operation)
+        compile_for(kernel, signature)
+        done += is_missing
+    if total and report:
+        report(total, total, "")
+    return total
+
+
+@register
+class Python(CpuBackend):
+    """The loops, interpreted."""
+
+    name = "python"
+    rungs = ("python",)
+
+
+@register
+class Njit(CpuBackend):
+    """The same loops, compiled."""
+
+    name = "njit"
+    rungs = ("njit",)
+
+
+@register
+class Parallel(CpuBackend):
+    """The same loops, spread over the threads, however small the work."""
+
+    name = "parallel"
+    rungs = ("parallel",)
+    uses_threads = True
+
+
+@register
+class Fast(CpuBackend):
+    """The best rung of each operation; its threaded twin where threads pay."""
+
+    name = "fast"
+    rungs = ("tile", "polynomial", "wide", "ahead", "njit")
+    uses_threads = True
+    descends = True
+
+    def pay_for_threads(self, calls: list[Call]) -> bool:
+        return any(self.kernel(call, 2) is not self.kernels[call.operation] for call in calls)
+
+
+@register
+class Numpy(CpuBackend):
+    """NumPy and its BLAS, the baseline."""
+
+    name = "numpy"
+    rungs = ("numpy",)
+
+    def cores(self, threads: int | None = None) -> int | None:
+        return None
+
+
+ON_CPU = tuple(backend.name for backend in (Python, Njit, Parallel, Fast, Numpy))
+"""Their names; these work on every machine."""

@@ -1,0 +1,47 @@
+"""Memory of the GPU: how much is free, and one line where there is no room."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from .. import checks
+
+
+def to_gpu(array: Any) -> Any:
+    """A copy of an array on the GPU."""
+    from ..compiler.cuda.device import cuda, stream
+
+    with _room_for(array.nbytes):
+        return cuda.to_device(array, stream())
+
+
+@contextlib.contextmanager
+def _room_for(size: int) -> Iterator[None]:
+    """Turns the driver's word for "no memory" into ours."""
+    from numba.cuda.cudadrv.driver import CudaAPIError
+
+    try:
+        yield
+    except CudaAPIError as error:
+        if "OUT_OF_MEMORY" not in str(error):
+            raise
+        raise checks.Error(
+            f"the GPU has no room for {in_words(size)}: {in_words(free_memory())} are free; "
+            "take fewer samples at a time, or another backend"
+        ) from None
+
+
+def free_memory() -> float:
+    """Bytes that can still be had on the GPU."""
+    from ..compiler.cuda import device
+
+    return device.free_memory()
+
+
+def in_words(size: float) -> str:
+    """Bytes for people: 1.5 GB."""
+    for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}" if math.isfinite(size) else f"any number of {unit}"
+    return f"{size:.0f} bytes"
