@@ -1,5 +1,6 @@
 """Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
+import compiled_once
 import numpy as np
 import pytest
 from files import idx_bytes
@@ -8,17 +9,55 @@ from test_cuda_simulator import HAS_PACKAGE, Simulation
 import jitnet
 from jitnet import cli, disturbance
 
+GROUPS = {
+    "gpu": ("test_explain_gpu", "test_cuda_interpreted", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_traffic"),
+}
+"""Files whose tests run in one process: they read the same PTX, made of the same helpers, compiled once a process."""
+
+FIRST = ("test_cuda_simulator", "gpu", "test_explain", "test_report", "test_tile", "test_custom_kernel", "test_lessons")
+"""Groups that take longest, so that no process is left alone with one at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """`pytest -n auto` hands whole files to its processes, the longest first, unless it is told otherwise."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    if getattr(config.option, "dist", "no") != "loadgroup":
+        return
+    group_of = {file: group for group, files in GROUPS.items() for file in files}
+    order = {group: place for place, group in enumerate(FIRST)}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of.get(item.path.stem, item.path.stem)))
+    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], len(order)))
+
 
 def pytest_collection_finish(session):
     asked = any(item.name == "test_everything_in_the_simulator" for item in session.items)
     alone = not hasattr(session.config, "workerinput")  # of pytest-xdist, whose workers share the files anyway
     if asked and alone and HAS_PACKAGE and not session.config.option.collectonly:
-        session.config.stash["simulation"] = Simulation()
+        session.config.stash["simulation"] = Simulation(session.config)
 
 
 def pytest_sessionfinish(session):
     if "simulation" in session.config.stash:
         session.config.stash["simulation"].stop()
+
+
+@pytest.fixture(scope="module")
+def ptx_once(request):
+    with compiled_once.ptx(request.config):
+        yield
+
+
+@pytest.fixture(scope="module")
+def explanations_once(request):
+    with compiled_once.explanations(request.config):
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The script that `test_cuda_cache.py` runs in separate processes: it compiles a GPU kernel, but does not load it.
 
-python cuda_cache.py 9.0 [large] [broken] [newer]     prints whether it was compiled, and a hash of its machine code
+python cuda_cache.py 9.0 [small] [large] [broken] [newer]
+
+It prints whether the kernel was compiled, and a hash of its machine code. `small` and `large` are tiles of a product.
 """
 
 import hashlib
@@ -38,7 +40,8 @@ def bind(self):
 
 if "broken" in sys.argv:  # another version of Numba's
     cache._Kernel._rebuild = None
-launch = LADDERS["layer"]["pipelined"].launches[0 if "large" in sys.argv else 2]
+large, _, small = LADDERS["matmul"]["pipelined"].launches
+launch = small if "small" in sys.argv else large if "large" in sys.argv else LADDERS["relu"]["elements"].launches[0]
 with (
     mock.patch.object(dispatcher, "get_current_device", return_value=gpu),
     mock.patch.object(cache.cuda, "get_current_device", return_value=gpu),

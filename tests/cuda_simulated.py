@@ -11,6 +11,7 @@ from jitnet.lab import ladder, oracle
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (8, 12, 4), (33, 5, 6)]
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung != "tensorcore"]
+slow = pytest.mark.slow  # every rung runs in the interpreter of PTX as well (test_cuda_interpreted.py)
 BY_TILE = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
 
 
@@ -22,6 +23,7 @@ def check(operation, rung, shape):
     return case
 
 
+@slow
 @pytest.mark.parametrize(("operation", "rung"), RUNGS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
 def test_rung_equals_the_formula(operation, rung):
@@ -30,6 +32,7 @@ def test_rung_equals_the_formula(operation, rung):
             check(operation, rung, shape)
 
 
+@slow
 @pytest.mark.parametrize("operation", BY_TILE)
 @pytest.mark.parametrize("size", [0, 1])
 def test_larger_tiles_too(operation, size, monkeypatch):
@@ -38,6 +41,7 @@ def test_larger_tiles_too(operation, size, monkeypatch):
         check(operation, "pipelined", shape)
 
 
+@slow
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
 def test_tensor_cores(operation):
     """Block of 128 threads, and a warp that exchanges its numbers: slow here, so one shape for each product."""
@@ -58,6 +62,7 @@ def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
     assert len(results) == 1
 
 
+@slow
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
 def test_rows_of_a_larger_matrix(operation):
     """Matrices at arbitrary addresses: float4 loads where they are aligned, single loads elsewhere."""

@@ -27,13 +27,18 @@ def process(tmp_path):
     return run
 
 
+def test_a_function_with_two_tiles(process):
+    small, large = process("9.0", "small"), process("9.0", "large")
+    assert (small[0], large[0]) == ("compiled", "compiled")
+    assert process("9.0", "small") == ["loaded", *small[1:]]
+
+
 def test_compiled_once_then_loaded(process, tmp_path):
     how, name, code = process("9.0")
     assert how == "compiled"
     assert process("9.0") == ["loaded", name, code]
-    (file,) = tmp_path.glob("kernels-*/gpu-layer-*.kernel")
+    (file,) = tmp_path.glob("kernels-*/gpu-*.kernel")
     assert process("8.0")[0] == "compiled"  # another GPU
-    assert process("9.0", "large")[0] == "compiled"  # the same function, with another tile
     assert process("9.0", "newer")[0] == "compiled"  # another compiler
     assert process("9.0", NUMBA_OPT="2")[0] == "compiled"  # other settings
     assert process("9.0", "broken")[0] == "compiled"  # Numba takes kernels apart in another way

@@ -28,6 +28,8 @@ from jitnet.lab.gpu.running import program_of, run
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (33, 64, 130), (127, 17, 129)]
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt")
 BY_TILE = (*PRODUCTS, "layer", "delta", "gradients", "descend")
+pytestmark = pytest.mark.usefixtures("ptx_once")
+
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
 
 

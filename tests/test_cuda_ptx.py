@@ -18,6 +18,8 @@ from jitnet.kernels.cuda.tensorcore import TF32
 from jitnet.lab.gpu.compiling import assembled, has_assembler, ptx_of
 from jitnet.lab.gpu.flow import Flow
 
+pytestmark = pytest.mark.usefixtures("ptx_once")
+
 BY_NAME = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items() for name, rung in ladder.items()}
 LAUNCHES = {launch: name for name, rung in reversed(BY_NAME.items()) for launch in rung.launches}
 LAUNCHES |= {launch: f"clock.{launch.name}" for launch in (clock.GATHER_NEXT, clock.ADAM_NEXT, clock.TICK)}
@@ -36,6 +38,11 @@ FLOAT4 = ("vectorized", "warptile", "pipelined")
 HAS_ASSEMBLER = has_assembler()
 
 
+def is_slow(rung, cc):
+    """Of a second GPU one product is enough, but for `pytest -m ""`: its compiler is the same."""
+    return cc != (9, 0) and not rung.startswith("matmul.")
+
+
 def check_machine_code(code, launch):
     """The blocks of `min_blocks_per_sm` fit into the registers of a multiprocessor, with few spills."""
     threads, min_blocks_per_sm = launch.bounds
@@ -45,7 +52,7 @@ def check_machine_code(code, launch):
 
 @pytest.mark.skipif(not HAS_ASSEMBLER, reason="pip install 'jitnet[cuda]' for nvJitLink, which assembles PTX")
 def test_machine_code_was_looked_at_too():
-    code = assembled(ptx_of(BY_NAME["matmul.warptile"].launches[0], (9, 0)), (9, 0))
+    code = assembled(ptx_of(BY_NAME["matmul.warptile"].launches[0], (9, 0), lines=True), (9, 0))
     assert 80 < code.registers <= 128  # 64 sums, and two blocks fit
     assert code.size > 1000
 
@@ -54,10 +61,15 @@ def count(pattern, text):
     return len(re.findall(pattern, text))
 
 
-@pytest.mark.parametrize("cc", [(8, 0), (9, 0)], ids=["8.0", "9.0"])
-@pytest.mark.parametrize("launch", LAUNCHES, ids=IDS)
+@pytest.mark.parametrize(
+    ("launch", "cc"),
+    [
+        pytest.param(launch, cc, id=f"{label}-{cc[0]}.{cc[1]}", marks=pytest.mark.slow if is_slow(name, cc) else ())
+        for (launch, name), label in zip(LAUNCHES.items(), IDS, strict=True) for cc in ((8, 0), (9, 0))
+    ],
+)  # fmt: skip
 def test_kernel_is_what_it_claims(launch, cc):
-    text = ptx_of(launch, cc)
+    text = ptx_of(launch, cc, lines=True)  # which others read too; lines change no instruction
     operation, rung = LAUNCHES[launch].split(".")
     assert re.search(r"^\.target (\w+)", text, re.MULTILINE)[1] == {(8, 0): "sm_80", (9, 0): "sm_90a"}[cc]
     assert "local_depot" not in text, "numbers that should be in registers are in memory"

@@ -16,11 +16,11 @@ HAS_PACKAGE = importlib.util.find_spec("numba_cuda") is not None
 class Simulation:
     """The tests of the simulator, which take minutes: they start with all others (conftest.py), on another core."""
 
-    def __init__(self):
+    def __init__(self, config):
         unwatched = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # ten times as fast
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  until `stop`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SIMULATED],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", config.option.markexpr, *SIMULATED],
             env={**unwatched, "NUMBA_ENABLE_CUDASIM": "1"}, stdout=self._output, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -38,7 +38,7 @@ class Simulation:
 
 @pytest.mark.skipif(not HAS_PACKAGE, reason="pip install 'jitnet[cuda]' to run these")
 def test_everything_in_the_simulator(request):
-    simulation = request.config.stash.get("simulation", None) or Simulation()
+    simulation = request.config.stash.get("simulation", None) or Simulation(request.config)
     status, printed = simulation.result()
     simulation.stop()
     print(printed)

@@ -18,6 +18,13 @@ from jitnet.lab.machine_code.x86 import understood
 
 RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
 COMPILED = [rung for rung in RUNGS if not rung.endswith((".python", ".numpy"))]
+THREADED = ("matmul.parallel", "matmul.tile_parallel", "adam.parallel", "adam.wide_parallel")
+"""Threaded twins that stand for all others, which only `pytest -m ""` compiles: their loops are the same."""
+
+EACH = [
+    pytest.param(rung, marks=pytest.mark.slow if rung.endswith("parallel") and rung not in THREADED else ())
+    for rung in COMPILED
+]
 PRODUCTS = ("layer", "delta", "gradients", "descend", "matmul", "matmul_tn", "matmul_nt")
 IN_ORDER = (*PRODUCTS, "half_squared_error", "mse", "cross_entropy")
 """Operations whose first loop adds up a sum, in the order in which it is written."""
@@ -29,10 +36,20 @@ def verdict(found, name):
     return next(v for v in found["verdicts"] if v["name"] == name)
 
 
+class Registry(dict):
+    """Rung -> what is said of it, found when it is asked for."""
+
+    def __missing__(self, rung):
+        self[rung] = explain.explain(rung)
+        return self[rung]
+
+
 @pytest.fixture(scope="module")
-def registry():
-    """Every compiled rung, explained in one process."""
-    return {found["target"]: found for found in explain.explain_all({"target": rung} for rung in COMPILED)}
+def registry(request, explanations_once):
+    """All rungs that tests of this run ask for one by one, explained in one process."""
+    calls = [item.callspec for item in request.session.items if hasattr(item, "callspec") and item.path == request.path]
+    rungs = dict.fromkeys(call.params["rung"] for call in calls if "rung" in call.params)
+    return Registry({found["target"]: found for found in explain.explain_all({"target": rung} for rung in rungs)})
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +73,7 @@ def test_a_fault_is_found_and_its_cure_is_clean(loops, name):
     assert all(verdict(fixed, v["name"])["good"] is not False for v in bad), fixed["verdicts"]
 
 
-@pytest.mark.parametrize("rung", COMPILED)
+@pytest.mark.parametrize("rung", EACH)
 def test_every_kernel_of_the_registry(registry, rung):
     found = registry[rung]
     operation, name = rung.split(".")
@@ -110,7 +127,7 @@ def test_what_is_known_of_single_rungs(registry):
     assert registry["adam.parallel"]["loop"]["source"] == "for i in prange(theta.size):"
 
 
-@pytest.mark.parametrize("rung", COMPILED)
+@pytest.mark.parametrize("rung", EACH)
 def test_lines_and_columns(registry, rung):
     found = registry[rung]
     assert json.loads(json.dumps(found)) == found

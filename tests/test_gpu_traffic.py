@@ -15,6 +15,8 @@ from jitnet.backend import cuda
 from jitnet.lab.gpu import traffic
 from jitnet.lab.gpu.ptx_interpreter import Access
 
+pytestmark = pytest.mark.usefixtures("ptx_once")
+
 LANES = np.arange(32)
 
 
@@ -50,7 +52,7 @@ def test_warps_are_served_apart():
 
 
 @pytest.fixture(scope="module")
-def products():
+def products(ptx_once):
     return {name: traffic.ladder(name)["rungs"] for name in ("matmul", "matmul_tn")}
 
 

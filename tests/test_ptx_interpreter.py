@@ -282,6 +282,7 @@ def test_product_of_matrices_by_two_warps():
 
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
 @pytest.mark.parametrize("operation", ["matmul", "layer", "delta", "descend"])
+@pytest.mark.usefixtures("ptx_once")
 def test_a_kernel_without_one_of_its_barriers(operation):
     """Each barrier of the products is needed, and each missing one is found."""
     from jitnet.compiler.cuda.registry import recording
@@ -295,7 +296,7 @@ def test_a_kernel_without_one_of_its_barriers(operation):
         with recording() as calls:
             rung.body(*case.arguments)
         launch, blocks, arguments = calls[0]
-        text = ptx_of(launch, (9, 0))
+        text = ptx_of(launch, (9, 0), lines=True)
         pieces = text.split("bar.sync")
         for missing in range(1, len(pieces)):
             kept = [piece if n != missing else piece.partition(";")[2] for n, piece in enumerate(pieces)]

@@ -1,13 +1,17 @@
 """The report: one self-contained page, in a real browser."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import re
 import shutil
 
 import pytest
 from command import jitnet_command
+from test_compile_cost import answers
 
+from jitnet import cli
 from jitnet.kernels import LADDERS
 from jitnet.lab import report
 from jitnet.lab.benchmark import training
@@ -17,11 +21,29 @@ COMPILED = [name for name in LADDERS["matmul_tn"] if name not in ("python", "num
 
 
 @pytest.fixture(scope="module")
-def page_file(tmp_path_factory):
+def page_file(tmp_path_factory, request, explanations_once):
+    """A page on two chapters; the costs of compiling, which take minutes to measure, are invented."""
+    if importlib.util.find_spec("numba_cuda"):
+        request.getfixturevalue("ptx_once")
     path = tmp_path_factory.mktemp("report") / "report.html"
-    result = jitnet_command("report", "matmul_tn", "train", "--size", "48", "--out", path, "--json", "--quiet")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        answers(patch, parts={"gather": 0.1, "layer": 0.2})
+        command = ["report", "matmul_tn", "train", "--size", "48", "--out", str(path), "--json", "--quiet"]
+        assert cli.main(command) == 0
+    return path, json.loads(printed.getvalue())
+
+
+@pytest.mark.slow
+def test_nothing_is_invented(tmp_path):
+    """The whole command, in a process of its own, on an operation that compiles quickly."""
+    path = tmp_path / "report.html"
+    result = jitnet_command("report", "relu", "--size", "8", "--out", path, "--json", "--quiet")
     assert result.stderr == ""
-    return path, json.loads(result.stdout)
+    (chapter,) = json.loads(result.stdout)["chapters"]
+    assert [row["name"] for row in chapter["ledger"]["rows"]] == ["njit", "parallel"]
+    assert all(row["compile_seconds"] > row["load_seconds"] > 0 for row in chapter["ledger"]["rows"])
+    text = path.read_text()
+    assert all(f'id="relu-{part}"' in text for part in ("njit", "parallel", "ledger", "roofline"))
 
 
 @pytest.fixture(scope="module")

@@ -222,14 +222,17 @@ def test_part_of_a_square_is_turned_over(dtype):
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
-@pytest.mark.parametrize("features", ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", "+sse4.2,+popcnt"])
-def test_other_vector_units(features, tmp_path):
+@pytest.mark.parametrize(
+    "features",
+    ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", pytest.param("+sse4.2,+popcnt", marks=pytest.mark.slow)],
+)
+def test_other_vector_units(features):
     """The same tests in a process limited to AVX2, and to SSE."""
     if "avx2" in features and VECTOR_BYTES < 32:
         pytest.skip("this machine has no AVX2")
     environment = {
         **os.environ, "NUMBA_CPU_NAME": "haswell" if "avx2" in features else "nehalem",
-        "NUMBA_CPU_FEATURES": features, "JITNET_CACHE_DIR": str(tmp_path),
+        "NUMBA_CPU_FEATURES": features,
     }  # fmt: skip
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this is that process")

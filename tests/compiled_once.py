@@ -1,0 +1,86 @@
+"""What compilers say of jitnet's own kernels, kept in pytest's cache (.pytest_cache) for other tests and later runs.
+
+PTX and explanations take minutes to make and seconds to look at. An entry names what it was made from: every source of
+jitnet, every installed package, the processor, Numba's settings. If one of these changes, it is made anew.
+`pytest --cache-clear` forgets all entries.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+from unittest import mock
+
+import llvmlite.binding
+
+import jitnet
+
+
+@functools.cache
+def made_from():
+    """A hash of all that decides what a compiler makes of a kernel."""
+    folder = Path(jitnet.__file__).parent
+    parts = [
+        sys.version, str(folder), llvmlite.binding.get_host_cpu_name(), str(llvmlite.binding.get_host_cpu_features()),
+        sorted(f"{package.name} {package.version}" for package in importlib.metadata.distributions()),
+        sorted(setting for setting in os.environ.items() if setting[0].startswith("NUMBA_")),
+        *((str(file.relative_to(folder)), file.read_bytes()) for file in sorted(folder.rglob("*.py"))),
+    ]  # fmt: skip
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def known(config, name):
+    """What was remembered under this name, or None."""
+    cache = getattr(config, "cache", None)  # there is none under -p no:cacheprovider
+    entry = cache and cache.get(f"jitnet/{name}", None)
+    return entry["result"] if entry and entry["made_from"] == made_from() else None
+
+
+def remember(config, name, result):
+    if cache := getattr(config, "cache", None):
+        cache.set(f"jitnet/{name}", {"made_from": made_from(), "result": result})
+    return result
+
+
+@contextlib.contextmanager
+def ptx(config):
+    """Within it, the PTX of each launch of jitnet's is generated once."""
+    from jitnet.lab.gpu import compiling
+
+    generate = compiling.cuda.compile
+
+    def compile_once(body, signature, **options):
+        if not body.__module__.startswith("jitnet."):
+            return generate(body, signature, **options)
+        key = body.__module__, body.__qualname__, signature, sorted(options.items())
+        name = f"ptx/{body.__name__}-{hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()}"
+        text = known(config, name)
+        return text or remember(config, name, generate(body, signature, **options)[0]), None
+
+    with mock.patch.object(compiling.cuda, "compile", compile_once):
+        yield
+
+
+@contextlib.contextmanager
+def explanations(config):
+    """Within it, each rung's machine code is generated once, if it is asked for without options."""
+    from jitnet.lab import explain
+
+    generate = explain.answers
+
+    def answers_once(requests, report=None):
+        names = [
+            "explain/" + ("" if ":" in request["target"] else f"{request['target']}-{request['dtype']}")
+            for request in requests
+        ]
+        answers = [known(config, name) if not name.endswith("/") else None for name in names]
+        missing = [n for n, answer in enumerate(answers) if answer is None]
+        for n, answer in zip(missing, generate([requests[n] for n in missing], report) if missing else (), strict=True):
+            answers[n] = answer if names[n].endswith("/") or "error" in answer else remember(config, names[n], answer)
+        return answers
+
+    with mock.patch.object(explain, "answers", answers_once):
+        yield
