@@ -61,7 +61,7 @@ class Registry(dict):
 
     def __missing__(self, key):
         with pytest.MonkeyPatch.context() as patch:
-            if key[1] != "9.0":
+            if key[1] != "9.0" or not key[0].startswith(("matmul.", "layer.", "softmax.", "adam.")):
                 patch.setattr(disassembly, "disassembler", lambda: None)  # which takes half a second each time
             self[key] = explaining.explain(*key, counted=False)
         return self[key]
