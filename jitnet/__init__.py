@@ -9,6 +9,7 @@ from .compiler import environment  # noqa: F401  # isort: skip (before Numba is 
 from . import calculus, data, kernels, optimizers
 from .backend import backends
 from .checks import Error
+from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
 from .layers import Dense
 from .network import Network, load
@@ -26,11 +27,13 @@ __all__ = [
     "Network",
     "Progress",
     "__version__",
+    "activation",
     "backends",
     "calculus",
     "data",
     "kernels",
     "load",
+    "loss",
     "matmul",
     "relu",
     "sigmoid",

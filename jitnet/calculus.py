@@ -20,13 +20,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks, losses
-from .kernels.activations import ACTIVATIONS
+from .kernels.activations import ACTIVATIONS, ActivationName
+from .kernels.elementwise import Activation
+from .losses import Loss, LossName
 
 Array = NDArray[np.float64]
 
 
 def bias_jacobian(
-    x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike, activation: str = "identity", loss: str = "mse"
+    x: ArrayLike,
+    W: ArrayLike,
+    b: ArrayLike,
+    y: ArrayLike,
+    activation: ActivationName | Activation = "identity",
+    loss: LossName | Loss = "mse",
 ) -> Array:
     """Derivative of each output's share of the loss by each bias.
 
@@ -38,7 +45,8 @@ def bias_jacobian(
     Source    the chain rule, written out
     """
     x, W, b, y = _layer(x, W, b, y)
-    f = checks.one_of("activation", activation, ACTIVATIONS)
+    name = activation.name if isinstance(activation, Activation) else activation
+    f = checks.one_of("activation", name, ACTIVATIONS)
     which = losses.get(loss, f)
     with np.errstate(all="ignore"):  # overflow is reported below
         a, da_dz = _activation(x @ W + b, f)
@@ -53,7 +61,12 @@ def bias_jacobian(
 
 
 def weight_jacobian(
-    x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike, activation: str = "identity", loss: str = "mse"
+    x: ArrayLike,
+    W: ArrayLike,
+    b: ArrayLike,
+    y: ArrayLike,
+    activation: ActivationName | Activation = "identity",
+    loss: LossName | Loss = "mse",
 ) -> Array:
     """Derivative of each output's share of the loss by each weight.
 

@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 from . import backend as backends
 from . import checks
 from .compiler.registry import Call
+from .compiler.types import BackendName
 
 
-def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """Matrix product.
 
     Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
@@ -33,22 +34,22 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: str = "fast") -> NDArray[Any]:
     return C
 
 
-def sigmoid(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+def sigmoid(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """1/(1 + e^{−Z}), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("sigmoid", Z, backend)
 
 
-def tanh(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+def tanh(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """Hyperbolic tangent, element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("tanh", Z, backend)
 
 
-def relu(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+def relu(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """max(Z, 0), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("relu", Z, backend)
 
 
-def softmax(Z: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+def softmax(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """e^Z / Σ e^Z along the last axis; Z float32 or float64 of any shape and layout; a NaN makes its row NaN."""
     return _element_by_element("softmax", Z, backend)
 

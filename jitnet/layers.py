@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import checks
 from .compiler.types import Matrix, Vector
-from .kernels.activations import ACTIVATIONS
+from .kernels.activations import ACTIVATIONS, ActivationName
+from .kernels.elementwise import Activation
 
 INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
@@ -20,12 +21,22 @@ INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
 """How W begins. glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b begins at 0."""
 
 
+class NameOfActivation:
+    """The field `activation` of a layer: set to a name or to what `@jitnet.activation` made, it is a name."""
+
+    def __get__(self, layer: Any, owner: Any) -> str:
+        return "identity" if layer is None else str(vars(layer)["activation"])
+
+    def __set__(self, layer: Any, value: ActivationName | Activation) -> None:
+        vars(layer)["activation"] = value.name if isinstance(value, Activation) else value
+
+
 @dataclass
 class Dense:
     """One layer: A = f(X·W + b).
 
     Shapes    X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
-    f         one of ACTIVATIONS
+    f         one of ACTIVATIONS; or one of yours, see `jitnet.activation`
     init      "glorot", "he" or "zeros"
     Errors    ValueError for widths below 1 and unknown names
 
@@ -34,7 +45,7 @@ class Dense:
 
     n_in: int
     n_out: int
-    activation: str = "identity"
+    activation: NameOfActivation = NameOfActivation()
     bias: bool = True
     init: str = "glorot"
     _views: "tuple[Matrix, Vector | None, Matrix, Vector | None] | None" = field(
@@ -45,7 +56,7 @@ class Dense:
         self.n_in = checks.whole("n_in of Dense", self.n_in, least=1)
         self.n_out = checks.whole("n_out of Dense", self.n_out, least=1)
         self.bias = checks.flag("bias of Dense", self.bias)
-        checks.one_of("activation", self.activation, ACTIVATIONS)
+        checks.one_of("activation", vars(self)["activation"], ACTIVATIONS)
         checks.one_of("init", self.init, INITS)
 
     def _view(self, position: int) -> Any:

@@ -4,15 +4,16 @@ Each is averaged over the batch.
 """
 
 from . import checks
-from .kernels.losses import LOSSES, Loss
+from .kernels.losses import LOSSES, Loss, LossName
 
-__all__ = ["LOSSES", "Loss", "get"]
+__all__ = ["LOSSES", "Loss", "LossName", "get"]
 
 
-def get(name: str | None, activation: str) -> Loss:
-    """The loss of that name, checked against the output layer's activation; None means the one that suits it."""
+def get(name: str | Loss | None, activation: str) -> Loss:
+    """The loss, by name or itself, checked against the output layer's activation; None means the one that suits it."""
     if name is None:
         name = next((loss.name for loss in LOSSES.values() if loss.made_for == activation), "mse")
+    name = name.name if isinstance(name, Loss) else name
     loss = LOSSES[checks.one_of("loss", name, LOSSES)]
     if activation not in loss.goes_with:
         suitable = [other.name for other in LOSSES.values() if activation in other.goes_with]

@@ -19,10 +19,10 @@ from . import checks, formulas, losses, storage, training
 from .backend import Backend
 from .compiler.memory import aligned, whole_lines
 from .compiler.registry import Call
-from .compiler.types import Matrix, Vector
+from .compiler.types import BackendName, DtypeName, Matrix, Vector
 from .kernels.activations import ACTIVATIONS
 from .layers import INITS, Dense
-from .losses import Loss
+from .losses import Loss, LossName
 from .step import ROWS_AT_ONCE, Memory, Pass, Workspace
 
 IDLE = 2
@@ -51,7 +51,9 @@ class Network:
     from parameters that are being changed.
     """
 
-    def __init__(self, *layers: Dense, seed: int | None = None, dtype: str = "float32") -> None:
+    def __init__(
+        self, *layers: Dense, seed: int | None = None, dtype: DtypeName | np.dtype[Any] | type[Any] = "float32"
+    ) -> None:
         for layer in layers:
             if not isinstance(layer, Dense):
                 raise checks.Error(f"{layer!r} is no layer; write Dense(n_in, n_out, activation)")
@@ -221,7 +223,7 @@ class Network:
 
     # For users.
 
-    def forward(self, X: ArrayLike, backend: str = "fast") -> Matrix:
+    def forward(self, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
         """Activations of the last layer.
 
         Formula   A^l = f(A^{l-1}·W^l + b^l), A^0 = X
@@ -248,7 +250,7 @@ class Network:
             stop = min(start + ROWS_AT_ONCE, m)
             yield slice(start, stop), self.workspace(stop - start)
 
-    def predict(self, X: ArrayLike, backend: str = "fast") -> NDArray[Any]:
+    def predict(self, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
         """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out).
 
         Errors    ValueError as for `forward`, and if an output is not finite
@@ -271,7 +273,7 @@ class Network:
             return (A[:, 0] > 0.5).astype(np.int64)
         return np.asarray(A.argmax(axis=1), np.int64)
 
-    def _loss(self, name: str | None) -> Loss:
+    def _loss(self, name: str | Loss | None) -> Loss:
         return losses.get(name or self.loss, self.layers[-1].activation)
 
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix:
@@ -279,7 +281,9 @@ class Network:
         last = self.layers[-1]
         return checks.targets(Y, m, last.n_out, last.activation, loss.name, self.dtype)
 
-    def evaluate(self, X: ArrayLike, Y: ArrayLike, loss: str | None = None, backend: str = "fast") -> dict[str, float]:
+    def evaluate(
+        self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
+    ) -> dict[str, float]:
         """How well the network does: {"loss": ...} and, for classes, "accuracy", the share it gets right.
 
         Shapes    X (m, n_in), Y (m, n_out), or labels (m,)
@@ -307,7 +311,7 @@ class Network:
         return {**result, "accuracy": right / len(X)} if classes else result
 
     def gradients(
-        self, X: ArrayLike, Y: ArrayLike, loss: str | None = None, backend: str = "fast"
+        self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
     ) -> tuple[float, list[Gradient]]:
         """The loss of one batch and its gradient by every parameter, by backpropagation.
 
@@ -358,7 +362,7 @@ def load(path: str | Path) -> Network:
     model = storage.read_model(path)
     try:
         with checks.fits_into_memory(path):
-            net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=model.dtype)
+            net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=np.dtype(model.dtype))
     except (checks.Error, TypeError) as error:
         raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None
     for l, layer in enumerate(net.layers):

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .compiler.types import Vector
 from .kernels.optimizers import register_rule
 
 __all__ = ["SGD", "Adam", "AdamW", "Momentum", "RMSprop"]
+
+OptimizerName = Literal["sgd", "momentum", "adam", "adamw", "rmsprop"]
+"""The names for type checkers."""
 
 OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {}
 """All that are registered, in the order in which messages list them."""

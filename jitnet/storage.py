@@ -13,7 +13,7 @@ import stat
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -219,13 +219,24 @@ def read_model(path: str | Path) -> Model:
             shapes: dict[str, tuple[int, ...]] = {}
             for l, layer in enumerate(layers):
                 checks.fields(f"layer {l}", layer, FIELDS)
-                checks.one_of("activation", layer["activation"], ACTIVATIONS)
+                _check_that_it_is_known("activation", layer["activation"], ACTIVATIONS)
                 shapes[f"W{l}"] = tuple(checks.whole(name, layer[name], least=1) for name in ("n_in", "n_out"))
                 if checks.flag("bias", layer["bias"]):
                     shapes[f"b{l}"] = shapes[f"W{l}"][1:]
             if layers and about["loss"] is not None:
+                _check_that_it_is_known("loss", about["loss"], losses.LOSSES)
                 losses.get(about["loss"], layers[-1]["activation"])
             arrays = arrays_of(archive, shapes, dtype)
             return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
         except (checks.Error, KeyError) as error:
             raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None
+
+
+def _check_that_it_is_known(what: str, name: Any, known: Iterable[str]) -> None:
+    """Names that no one registered may be those of a user, in a file that has not been imported."""
+    try:
+        checks.one_of(what, name, known)
+    except checks.Error as error:
+        raise checks.Error(
+            f"{error}; one of yours is known once the file with its @jitnet.{what} is imported"
+        ) from None

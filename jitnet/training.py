@@ -21,9 +21,9 @@ from . import checkpoint as checkpoints
 from . import checks, disturbance, losses, optimizers, progress, storage
 from .backend import Backend
 from .compiler.registry import Call
-from .compiler.types import Matrix, Vector
-from .losses import Loss
-from .optimizers import Optimizer
+from .compiler.types import BackendName, Matrix, Vector
+from .losses import Loss, LossName
+from .optimizers import Optimizer, OptimizerName
 from .step import needed
 
 
@@ -174,9 +174,9 @@ def fit(
     *,
     epochs: int = 30,
     batch_size: int = 32,
-    optimizer: str | Optimizer = "sgd",
-    loss: str | None = None,
-    backend: str = "fast",
+    optimizer: OptimizerName | Optimizer = "sgd",
+    loss: LossName | Loss | None = None,
+    backend: BackendName = "fast",
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     shuffle: bool = True,
     seed: int | None = None,

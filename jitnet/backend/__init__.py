@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from .. import checks
+from ..compiler import registry
 from ..compiler.parallel_for import can_have_threads
 from ..compiler.threads import thread_count
 from . import thread_choice
@@ -38,8 +39,11 @@ def backends() -> list[str]:
 
 
 def get(name: str, dtype: np.dtype[Any] | None = None) -> Backend:
-    """The backend of that name, the same object every time; with a dtype, only if it can calculate in that."""
-    run = _get(checks.one_of("backend", name, REGISTRY))
+    """The backend of that name, the same object every time; with a dtype, only if it can calculate in that.
+
+    Once a user has registered an operation, it is a new object, which knows that.
+    """
+    run = _get(checks.one_of("backend", name, REGISTRY), registry.changes)
     if dtype is not None and dtype not in run.dtypes:
         able = " or ".join(map(str, run.dtypes))
         raise checks.Error(f"backend {name!r} calculates in {able}, not in {dtype}; use that, or another backend")
@@ -47,7 +51,7 @@ def get(name: str, dtype: np.dtype[Any] | None = None) -> Backend:
 
 
 @functools.cache
-def _get(name: str) -> Backend:
+def _get(name: str, changes: int) -> Backend:
     missing = REGISTRY[name].obstacle()
     if missing:
         raise checks.Error(f"backend {name!r} does not work here: {missing}")

@@ -33,7 +33,9 @@ class GpuBackend(Backend):
     is_remote = True
 
     def __init__(self) -> None:
-        from ..kernels.cuda import LADDERS
+        from ..kernels.cuda import LADDERS, complete
+
+        complete()
 
         self.kernels = {
             operation: next(ladder[rung] for rung in BEST if rung in ladder) for operation, ladder in LADDERS.items()

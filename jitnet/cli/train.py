@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import backend as backends
 from .. import checks, disturbance, optimizers, plots, progress
+from ..compiler.types import BackendName
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense
 from ..losses import LOSSES
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     settings = {"weight_decay": options.weight_decay, **({} if options.lr is None else {"lr": options.lr})}
     optimizer = optimizers.get(options.optimizer, **settings)
     hidden = _widths(options.hidden)
-    activation = checks.one_of("activation", options.activation, ACTIVATIONS)
+    activation = ACTIVATIONS[checks.one_of("activation", options.activation, ACTIVATIONS)]
     if options.loss is not None:
         checks.one_of("loss", options.loss, LOSSES)
     check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
@@ -95,10 +96,9 @@ def run(options: argparse.Namespace) -> int:
 
     parts = samples.read(options)
     recipe = parts.recipe
-    init = ACTIVATIONS[activation].init
     widths = [len(recipe.features), *hidden]
     net = Network(
-        *(Dense(n_in, n_out, activation, init=init) for n_in, n_out in pairwise(widths)),
+        *(Dense(n_in, n_out, activation, init=activation.init) for n_in, n_out in pairwise(widths)),
         Dense(widths[-1], recipe.width, "softmax" if recipe.classes else "identity"),
         seed=options.seed, dtype=options.dtype,
     )  # fmt: skip
@@ -192,7 +192,7 @@ def _widths(text: str) -> list[int]:
         raise checks.Error(f"--hidden is {text!r}, but must be widths such as 64,32, or none") from None
 
 
-def _score(net: Network, parts: Samples, backend: str) -> dict[str, float]:
+def _score(net: Network, parts: Samples, backend: BackendName) -> dict[str, float]:
     """Loss and accuracy, or error, on the test samples."""
     X, Y = parts.test
     result = {f"test_{name}": value for name, value in net.evaluate(X, Y, backend=backend).items()}

@@ -36,6 +36,10 @@ def one_for_each_number(*arguments: Any) -> int:
     return sum(argument.size for argument in arguments if isinstance(argument, np.ndarray))
 
 
+changes = 0
+"""How many operations were registered so far: who has chosen rungs can see whether there are more."""
+
+
 def operation(signature: str, flop: Callable[..., int] = one_for_each_number) -> Callable[[Kernel], Kernel]:
     """Register an operation by its first body, under three compilers; `flop` counts what a call takes.
 
@@ -45,6 +49,8 @@ def operation(signature: str, flop: Callable[..., int] = one_for_each_number) ->
     """
 
     def register(body: Kernel) -> Kernel:
+        global changes
+        changes += 1
         SIGNATURES[body.__name__] = signature
         FLOP[body.__name__] = flop
         LADDERS[body.__name__] = {

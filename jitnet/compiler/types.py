@@ -1,6 +1,6 @@
 """The types that annotate kernel arguments. Numba ignores them; they are for readers."""
 
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -9,3 +9,7 @@ Matrix = NDArray[Any]
 
 Vector = NDArray[Any]
 """One dimension, contiguous."""
+
+DtypeName = Literal["float32", "float64"]
+BackendName = Literal["python", "njit", "parallel", "fast", "numpy", "cuda"]
+"""The names for type checkers."""

@@ -6,7 +6,7 @@ f' in the place of sigmoid's: `elementwise.py` makes them, and with e^x from `ex
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from numba import prange
 
@@ -18,7 +18,12 @@ from ..compiler.types import Matrix
 from .elementwise import ACTIVATIONS, activation, log1p
 from .exponential import sigmoid_of, tanh_of
 
-__all__ = ["ACTIVATIONS", "CODES", "IDENTITY", "activate", "activated", "slope", "times_slope"]
+ActivationName = Literal[
+    "sigmoid", "tanh", "relu", "identity", "gelu", "silu", "leaky_relu", "softplus", "softmax"
+]  # fmt: skip
+"""The names for type checkers."""
+
+__all__ = ["ACTIVATIONS", "CODES", "IDENTITY", "ActivationName", "activate", "activated", "slope", "times_slope"]
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 32 * Z.size)

@@ -153,7 +153,7 @@ def fast_forward(name: str, f: Function) -> Kernel:
         for j in range(z.size):
             a[j] = f(z[j])
 
-    all_of = linked(named(part, f"{name}_all", f))
+    all_of = linked(named(part, f"{name}_all_{fingerprint(f)}", f))
 
     def forward(Z: Matrix, A: Matrix) -> None:
         """Like the rung above, but e^x is a polynomial times a power of two: the loop fills vectors."""
@@ -173,7 +173,7 @@ def fast_back(name: str, slope: Function) -> Kernel:
         for j in range(s.size):
             delta[j] = da[j] * slope(s[j])
 
-    all_of = linked(named(part, f"{name}_all", slope))
+    all_of = linked(named(part, f"{name}_all_{fingerprint(slope)}", slope))
 
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
         """Like the rung above, but e^x is a polynomial times a power of two: the loop fills vectors."""

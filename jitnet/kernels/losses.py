@@ -17,7 +17,7 @@ Other losses are entries at the end: ℓ(a, y) of one output and ∂ℓ/∂a, av
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numba import prange
@@ -30,7 +30,7 @@ from .activations import CODES, slope
 from .elementwise import ACTIVATIONS, Function, named
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Loss:
     """A loss: what a network has to know of it, and what it is made of, unless its kernel is written out."""
 
@@ -59,31 +59,26 @@ class Loss:
         """The constant in front, for a batch of m samples."""
         return self.factor / (m * n_out) if self.averages_outputs else self.factor / m
 
+    def __call__(self, a: float, y: float) -> float:
+        return self.f(a, y)  # type: ignore[no-any-return]
+
+    def derivative(self, slope: Function) -> "Loss":
+        """Take this function for ∂ℓ/∂a, and register the loss."""
+        self.slope = slope
+        register_loss(self)
+        return self
+
+
+LossName = Literal["half_squared_error", "mse", "cross_entropy", "binary_cross_entropy", "huber", "hinge"]
+"""The names for type checkers."""
 
 LOSSES: dict[str, Loss] = {}
 """All that are registered, in the order in which messages list them."""
 
 
-class LossToBe:
-    """ℓ(a, y), on its way to become a loss."""
-
-    def __init__(self, name: str, f: Function) -> None:
-        self.name, self.f = name, f
-        self.__wrapped__ = f
-
-    def __call__(self, a: float, y: float) -> float:
-        return self.f(a, y)  # type: ignore[no-any-return]
-
-    def derivative(self, slope: Function) -> Loss:
-        """Take this function for ∂ℓ/∂a, and register the loss."""
-        entry = Loss(self.name, f=self.f, slope=slope)
-        register_loss(entry)
-        return entry
-
-
-def loss(name: str) -> Callable[[Function], LossToBe]:
+def loss(name: str) -> Callable[[Function], Loss]:
     """Begin a loss with ℓ(a, y); `derivative` completes it."""
-    return lambda f: LossToBe(name, f)
+    return lambda f: Loss(name, f=f)
 
 
 SIGNATURE = "T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]"

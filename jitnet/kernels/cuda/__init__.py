@@ -15,5 +15,12 @@ from ...compiler.cuda.registry import LADDERS
 from . import activations, clock, dense, gather, losses, matmul, optimizers, softmax, tensorcore
 
 __all__ = [
-    "LADDERS", "activations", "clock", "dense", "gather", "losses", "matmul", "optimizers", "softmax", "tensorcore",
+    "LADDERS", "activations", "clock", "complete", "dense", "gather", "losses", "matmul", "optimizers",
+    "softmax", "tensorcore",
 ]  # fmt: skip
+
+
+def complete() -> None:
+    """Register for the GPU what was registered for the CPU since."""
+    activations.complete()
+    losses.complete()

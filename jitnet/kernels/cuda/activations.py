@@ -85,6 +85,15 @@ def register(entry: Activation) -> None:
     element_rung(f"{entry.name}_derivative", 3)(named(back, f"{entry.name}_derivative", entry.slope))
 
 
-for entry in ACTIVATIONS.values():
-    if entry.name != "softmax":  # which mixes the units of a sample
-        register(entry)
+DONE: dict[str, Activation] = {}
+
+
+def complete() -> None:
+    """Register what is registered for the CPU, but softmax, which mixes the units of a sample."""
+    for entry in ACTIVATIONS.values():
+        if entry.name != "softmax" and DONE.get(entry.name) is not entry:
+            register(entry)
+            DONE[entry.name] = entry
+
+
+complete()

@@ -42,7 +42,7 @@ def flop(shape: Shape) -> float:
 def network(shape: Shape, dtype: str) -> tuple[Network, Loss, SGD]:
     """What is trained, for which loss and by which optimizer."""
     _, n_in, n_out = shape
-    net = Network(Dense(n_in, n_out, "sigmoid"), Dense(n_out, CLASSES, "softmax"), seed=0, dtype=dtype)
+    net = Network(Dense(n_in, n_out, "sigmoid"), Dense(n_out, CLASSES, "softmax"), seed=0, dtype=np.dtype(dtype))
     return net, losses.get("cross_entropy", "softmax"), SGD(LR)
 
 
