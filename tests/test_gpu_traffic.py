@@ -129,7 +129,7 @@ def test_what_does_not_go_with_it(wrong):
 @pytest.mark.skipif(cuda.obstacle() is None, reason="there is a GPU")
 def test_counting_needs_no_gpu():
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", status=2)
-    assert result.stderr.endswith("or count what the rungs ask of memory, without a GPU: --count\n")
+    assert result.stderr.endswith("or count memory transactions per multiply-add, without a GPU: --count\n")
 
 
 def test_the_simulator_compiles_nothing(monkeypatch):
