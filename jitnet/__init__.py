@@ -1,10 +1,10 @@
 """jitnet: a neural network you can read, running at the speed of the hardware.
 
-Every number comes out of a loop that somebody wrote by hand; Numba compiles that loop; plain Python decides which
-loop runs next. The names below come in the order in which a reader meets them.
+Every operation is a loop written by hand; Numba compiles it, and plain Python decides which loop runs next. The names
+below are in the order in which a reader meets them.
 """
 
-from . import interruption  # noqa: F401  # isort: skip (first: it makes ^C end the command while the rest is imported)
+from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
 from . import calculus, data, kernels, optimizers
 from .backend import backends

@@ -1,4 +1,4 @@
-"""Derivatives the slow, certain way: whole Jacobians, and finite differences. For study and for checking.
+"""Derivatives computed in a slow and certain way: full Jacobians and finite differences, for study and for tests.
 
 One sample x (n,), one layer: z = xᵀW + b, a = f(z), and a loss that is a sum over the outputs, L = Σ_j ℓ_j:
 
@@ -9,8 +9,8 @@ One sample x (n,), one layer: z = xᵀW + b, a = f(z), and a loss that is a sum 
     binary_cross_entropy    −y_j log a_j − (1 − y_j) log(1 − a_j)
     others                  (1/z) ℓ(a_j, y_j), in kernels/losses.py
 
-The Jacobian holds the derivative of every ℓ_j by every parameter. Summed over j it is the gradient, which
-backpropagation gets from one outer product, dW = x·deltaᵀ, without ever writing the Jacobian down.
+The Jacobian contains the derivative of every ℓ_j by every parameter. Its sum over j is the gradient, which
+backpropagation computes as one outer product, dW = x·deltaᵀ, without the Jacobian.
 """
 
 from collections.abc import Callable
@@ -50,9 +50,9 @@ def bias_jacobian(
     which = losses.get(loss, f)
     with np.errstate(all="ignore"):  # overflow is reported below
         a, da_dz = _activation(x @ W + b, f)
-        if which.name == "cross_entropy":  # cancelled by hand: dividing by an a_j that has rounded to 0 would not do
+        if which.name == "cross_entropy":  # simplified by hand: a_j can round to 0, so it must not be a divisor
             J = y * (a[:, None] - np.eye(len(y)))
-        elif which.name == "binary_cross_entropy":  # likewise
+        elif which.name == "binary_cross_entropy":  # as above
             J = np.diag(a - y)
         else:
             by_a = np.array([which.slope(*pair) for pair in zip(a, y, strict=True)]) if which.slope else a - y
@@ -82,12 +82,12 @@ def weight_jacobian(
 
 
 def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float64], h: float = 1e-4) -> Array:
-    """Gradient of a function of many numbers by central differences, one number at a time.
+    """Gradient of a function by central differences, one element of theta at a time.
 
     Formula   g_i = (f(θ−2h e_i) − 8 f(θ−h e_i) + 8 f(θ+h e_i) − f(θ+2h e_i)) / 12h, with an error of order h⁴
     Shapes    theta of any shape -> g of the same shape
-    Dtype     theta float64; in float32 the differences would drown in rounding
-    Writes    theta, and puts every number back to the bit, so that theta may be `net.theta` itself
+    Dtype     theta float64; in float32 rounding would dominate the differences
+    Writes    theta, and restores every element exactly, so that theta can be `net.theta` itself
     Cost      4 calls per number
     Errors    ValueError if theta is not float64, or the function is not finite there
     Source    Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, 1988

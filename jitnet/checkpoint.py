@@ -1,4 +1,4 @@
-"""A training run on disk: kept between epochs, and restored only after everything was checked.
+"""A training run on disk: saved between epochs, and restored only after validation.
 
 `plan` and `state` are those of `training`.
 """
@@ -13,11 +13,11 @@ from . import checks, storage
 RECORDED = (
     "loss", "validation_loss", "validation_accuracy", "seconds", "compile_seconds", "best_epoch", "stopped",
 )  # fmt: skip
-"""What is kept of the history."""
+"""The saved fields of the history."""
 
 
 def keep(path: str | Path, state: Any, plan: Any) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint atomically."""
     arrays = {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
     if state.best_theta is not None:
         arrays["best_theta"] = state.best_theta
@@ -30,7 +30,7 @@ def keep(path: str | Path, state: Any, plan: Any) -> None:
 
 
 def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
-    """Write a checkpoint, or warn once and go on: a full disk must not cost the training.
+    """Write a checkpoint, or warn once and continue: a full disk must not end the training.
 
     written     the epoch of this run's latest checkpoint, 0 if there is none
 
@@ -43,16 +43,16 @@ def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
         if not history.checkpoint_error:
             left = f"the checkpoint of epoch {written} is still there" if written else "this run has no checkpoint yet"
             history.checkpoint_error = f"{error}; {left}"
-            warnings.warn(f"{history.checkpoint_error}; training goes on", stacklevel=3)
+            warnings.warn(f"{history.checkpoint_error}; training continues", stacklevel=3)
         return written
     history.checkpoint_error = ""
     return int(history.epochs)
 
 
 def restore(path: str | Path, state: Any, plan: Any) -> None:
-    """Put the state of a checkpoint in place, and its seed where the plan has none.
+    """Restore the state of a checkpoint, and its seed if the plan has none.
 
-    Errors    FileNotFoundError; ValueError if the file is damaged or belongs to another run: then nothing is changed
+    Errors    FileNotFoundError; ValueError if the file is damaged or belongs to another run; nothing is changed then
     """
     different: list[str] = []
     with storage.reading(path, "checkpoint") as (about, archive):
@@ -75,7 +75,7 @@ def restore(path: str | Path, state: Any, plan: Any) -> None:
         raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
     if history.epochs > plan.epochs:
         raise checks.Error(
-            f"checkpoint {path} has {history.epochs} epochs already, more than epochs={plan.epochs}; ask for more"
+            f"checkpoint {path} has {history.epochs} epochs already, more than epochs={plan.epochs}; increase epochs"
         )
     for i, vector in enumerate([state.theta, *state.memory]):
         vector[...] = arrays[names[i]]
@@ -91,7 +91,7 @@ def _difference(name: str, before: Any, now: Any) -> str:
 
 
 def _recorded(content: Any, plan: Any) -> dict[str, Any]:
-    """The history that a checkpoint holds: each number checked, and every list as long as that of the losses."""
+    """The history of a checkpoint: each number is validated, and every list is as long as that of the losses."""
     history = checks.fields("history", content, RECORDED)
     epochs = len(checks.listed("loss", history["loss"]))
     validated = 0 if plan.held_out is None else epochs
@@ -110,7 +110,7 @@ def _recorded(content: Any, plan: Any) -> dict[str, Any]:
 
 
 def _check_counts(about: dict[str, Any], history: Any, plan: Any) -> None:
-    """What follows from the number of epochs, and from the best of them."""
+    """Check the fields that follow from the number of epochs and the best epoch."""
     batches = -(-len(plan.X) // plan.batch_size)
     best, waited = history.best_epoch, history.epochs - (history.best_epoch or 0)
     is_over = plan.early_stopping is not None and waited >= plan.early_stopping

@@ -1,12 +1,12 @@
-"""The four formulas, written with operations: what a layer asks of whichever backend calculates.
+"""The four formulas, as calls of operations, for every backend.
 
     forward      A^l     = f(A^{l-1}·W^l + b^l)
     output       delta^L = ∂L/∂A^L ⊙ f'(Z^L)
     propagate    delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l)
     gradients    dW^l    = (A^{l-1})ᵀ·delta^l,     db^l = Σ_rows delta^l
 
-Each gives a list of calls and makes none of them. A backend makes them at once, or binds each to its kernel, to be
-repeated for every batch.
+Each function returns a list of calls without executing them. A backend executes them, or binds each to its kernel and
+repeats it for every batch.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Single operations for use on any array: shape, layout and alignment are seen to, then the fast kernel runs."""
+"""Single operations for any array: inputs are validated and converted if necessary, then the fast kernel runs."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
     """Matrix product.
 
     Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
-    Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, zero sizes too; transposes are not copied
+    Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, and zero sizes; transposes are not copied
     Dtype     float32 or float64, both equal
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
     """

@@ -18,7 +18,7 @@ INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "he": lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out)) * math.sqrt(2 / n_in),
     "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
 }
-"""How W begins. glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b begins at 0."""
+"""Initial W: glorot (Glorot and Bengio, 2010) suits sigmoid and tanh, he (He et al., 2015) relu. b starts at 0."""
 
 
 class NameOfActivation:
@@ -61,7 +61,7 @@ class Dense:
 
     def _view(self, position: int) -> Any:
         if self._views is None:
-            raise checks.Error("this Dense has no parameters yet: a Network gives them to its own copy, net.layers[l]")
+            raise checks.Error("this Dense has no parameters yet: they belong to the copy in a Network, net.layers[l]")
         return self._views[position]
 
     @property
@@ -81,17 +81,17 @@ class Dense:
     @b.setter
     def b(self, values: ArrayLike) -> None:
         if self.b is None:
-            raise checks.Error("this layer has no bias: it was made with bias=False")
+            raise checks.Error("this layer has no bias: it was created with bias=False")
         self._assign("b", self.b, values)
 
     @property
     def dW(self) -> Matrix:
-        """∂L/∂W of the batch that `gradients` saw last (n_in, n_out)."""
+        """∂L/∂W of the last batch in `gradients` (n_in, n_out)."""
         return self._view(2)  # type: ignore[no-any-return]
 
     @property
     def db(self) -> Vector | None:
-        """∂L/∂b of the batch that `gradients` saw last (n_out,), or None with bias=False."""
+        """∂L/∂b of the last batch in `gradients` (n_out,), or None with bias=False."""
         return self._view(3)  # type: ignore[no-any-return]
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""The network that layers chain up to: parameters, the pass forward, the gradients.
+"""A network is a chain of layers: parameters, forward pass, gradients.
 
 All parameters are views of one flat vector `theta`, and all gradients of a second one, `grad`; each W and b starts
-on a cache line. What a pass computes on the way lives in a `Workspace`, made once per batch size.
+on a cache line. Intermediate results are in a `Workspace`, which is created once per batch size.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from .losses import Loss, LossName
 from .step import ROWS_AT_ONCE, Memory, Pass, Workspace
 
 IDLE = 2
-"""Twins that a network keeps for the next calls, each with gradients and work space of its own."""
+"""Number of idle twins that a network keeps, each with gradients and work space of its own."""
 
 
 class Gradient(NamedTuple):
-    """What the pass back leaves at one layer."""
+    """The gradients of one layer."""
 
     dW: Matrix
     db: Vector | None
@@ -44,11 +44,11 @@ class Network:
 
     Shapes    X (m, n_in of the first layer); output (m, n_out of the last)
     Dtype     "float32" or "float64", for parameters and everything computed with them
-    seed      decides the first parameters, and the order of samples in `fit`; None draws one
-    Errors    ValueError for layers that do not chain, unknown names, and input that does not fit
+    seed      of the initial parameters and the order of samples in `fit`; None draws one
+    Errors    ValueError for layers that do not chain, unknown names, and invalid input
 
-    Several threads can use one network at once, but only one of them can `fit` it; what others compute meanwhile comes
-    from parameters that are being changed.
+    Several threads can use one network at once, but only one of them can `fit` it; the results of the others then come
+    from parameters that are changing.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Network:
     ) -> None:
         for layer in layers:
             if not isinstance(layer, Dense):
-                raise checks.Error(f"{layer!r} is no layer; write Dense(n_in, n_out, activation)")
+                raise checks.Error(f"{layer!r} is not a layer; write Dense(n_in, n_out, activation)")
         checks.chain([(layer.n_in, layer.n_out) for layer in layers])
         self.dtype = checks.dtype_of(dtype)
         self.seed = None if seed is None else checks.whole("seed", seed, least=0)
-        self.loss: str | None = None  # the one it was last trained with
-        self.recipe: Any = None  # how rows of a file become X, where the command line trained it
+        self.loss: str | None = None  # the loss that it was last trained with
+        self.recipe: Any = None  # the preprocessing, if the command line trained it
         self.layers = [replace(layer) for layer in layers]
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
@@ -92,7 +92,7 @@ class Network:
             start += room_W[l] + room_b[l]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: what the views are made of, and not the views, which would come apart."""
+        """For copy and pickle: theta without its views, which would become separate arrays."""
         made_anew = ("grad", "_workspaces", "_passes", "_memory", "_elsewhere", "_twins", "_fitting")
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": [replace(layer) for layer in self.layers]}
@@ -104,9 +104,9 @@ class Network:
 
     @contextlib.contextmanager
     def _twin(self) -> "Iterator[Network]":
-        """A network of the same parameters, with work space and gradients that one thread has for itself meanwhile."""
+        """A network with the same parameters, and work space and gradients for the calling thread alone."""
         try:
-            twin = self._twins.pop()  # at once, without a lock that a forked child would find closed
+            twin = self._twins.pop()  # atomic, without a lock that could stay locked in a forked child
         except IndexError:
             twin = self._with_views_of_its_own()
             twin._lay_out(theta=self.theta)
@@ -117,7 +117,7 @@ class Network:
                 self._twins.append(twin)
 
     def _with_views_of_its_own(self) -> "Network":
-        """A copy that shares theta, and that `_lay_out` is to give what its layers view."""
+        """A copy that shares theta; `_lay_out` then creates the views of its layers."""
         other: Network = object.__new__(type(self))
         vars(other).update(vars(self), layers=[replace(layer) for layer in self.layers])
         vars(other).update(_workspaces={}, _elsewhere=None, _twins=[])
@@ -125,7 +125,7 @@ class Network:
 
     @contextlib.contextmanager
     def in_training(self) -> "Iterator[Network]":
-        """A twin to train, which changes the parameters of this network too, while no other thread can."""
+        """A twin to train, which shares the parameters of this network; only one thread at a time can have it."""
         if not self._fitting.acquire(blocking=False):
             raise checks.Error(
                 "this network is in training already, by another call of fit; wait for its end, or fit another network"
@@ -142,7 +142,7 @@ class Network:
             return self
         if self._elsewhere is None:
             there = self._with_views_of_its_own()
-            there._lay_out(run.memory)  # which may find no room
+            there._lay_out(run.memory)  # can run out of memory
             self._elsewhere = there
         self._elsewhere.theta.copy_to_device(self.theta)
         return self._elsewhere
@@ -158,15 +158,15 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """How many numbers there are to learn."""
+        """The number of parameters."""
         return sum(layer.W.size + (0 if layer.b is None else layer.b.size) for layer in self.layers)
 
     # The four formulas, forward and back.
 
     def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False) -> list[Call]:
-        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; the last Z is kept if asked for.
+        """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; the last Z is stored if keep_Z is True.
 
-        The Z of other layers are kept where f' is calculated from them.
+        The Z of other layers are stored where f' is computed from them.
         """
         calls, last = [], len(self.layers) - 1
         for l, (W, b, f, _, _) in enumerate(self._passes):
@@ -184,8 +184,8 @@ class Network:
     def pass_back(self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> list[Call]:
         """From delta at the output, layer by layer: delta one layer back, and the gradients.
 
-        With `descent`, a learning rate and a weight decay, the parameters take their step at once, and the gradients
-        are not kept.
+        With `descent`, a learning rate and a weight decay, the parameters are updated at once, and the gradients are
+        not stored.
         """
         calls = []
         for l in range(len(self.layers) - 1, -1, -1):
@@ -214,7 +214,7 @@ class Network:
         run.run(calls, passes, self.theta.size, self.dtype)
 
     def workspace(self, m: int) -> Workspace:
-        """Memory for m samples, made the first time that m comes along; the four latest are kept."""
+        """Memory for m samples, created at the first use; the four latest sizes are kept."""
         if m not in self._workspaces:
             if len(self._workspaces) == 4:
                 del self._workspaces[next(iter(self._workspaces))]
@@ -228,10 +228,10 @@ class Network:
 
         Formula   A^l = f(A^{l-1}·W^l + b^l), A^0 = X
         Shapes    X (m, n_in) -> (m, n_out)
-        Errors    ValueError if X does not fit, is empty or holds NaN or infinity
+        Errors    ValueError if X does not fit, is empty or contains NaN or infinity
 
-        The result is what the formula gives, infinity and NaN too where X is too large for the dtype; `predict`,
-        `evaluate` and `gradients` refuse those.
+        The result can contain infinity and NaN if X is too large for the dtype; in `predict`, `evaluate` and
+        `gradients` these are errors.
         """
         run = backends.get(backend, self.dtype)
         inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
@@ -257,16 +257,16 @@ class Network:
         """
         A = self.forward(X, backend)
         checks.finite_results("output", A)
-        return self._labels(A) if self._speaks_of_classes() else A
+        return self._labels(A) if self._is_classifier() else A
 
-    def _speaks_of_classes(self) -> bool:
+    def _is_classifier(self) -> bool:
         """Softmax, or one sigmoid for yes and no."""
         last = self.layers[-1]
         return last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
 
     def classifies(self, Y: ArrayLike) -> bool:
-        """True if it makes sense to count right answers: the network speaks of classes, or Y does, as labels (m,)."""
-        return self._speaks_of_classes() or (np.ndim(Y) == 1 and self.layers[-1].n_out > 1)
+        """True if accuracy is defined: the network is a classifier, or Y has labels (m,)."""
+        return self._is_classifier() or (np.ndim(Y) == 1 and self.layers[-1].n_out > 1)
 
     def _labels(self, A: Matrix) -> NDArray[np.int64]:
         if self.layers[-1].n_out == 1:
@@ -277,17 +277,17 @@ class Network:
         return losses.get(name or self.loss, self.layers[-1].activation)
 
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix:
-        """Y, or labels, as the matrix (m, n_out) that the kernels work with."""
+        """Y, or labels, as the matrix (m, n_out) for the kernels."""
         last = self.layers[-1]
         return checks.targets(Y, m, last.n_out, last.activation, loss.name, self.dtype)
 
     def evaluate(
         self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
     ) -> dict[str, float]:
-        """How well the network does: {"loss": ...} and, for classes, "accuracy", the share it gets right.
+        """The loss and, for classifiers, the accuracy: {"loss": ..., "accuracy": ...}.
 
         Shapes    X (m, n_in), Y (m, n_out), or labels (m,)
-        loss      the one it was trained with, or the one that suits the last layer
+        loss      None selects the one of the training, or the one that suits the last layer
         Errors    as for `gradients`, and if the loss of a sample is not finite
         """
         which = self._loss(loss)
@@ -297,7 +297,7 @@ class Network:
             return twin.measure(backends.get(backend, self.dtype), inputs, wanted, which, self.classifies(Y))
 
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]:
-        """`evaluate` for arrays that have been checked."""
+        """`evaluate` for validated arrays."""
         net = self.on(run)
         total, right = 0.0, 0
         for rows, work in net._portions(len(X)):
@@ -318,8 +318,8 @@ class Network:
         Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),
                   dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l
         Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer dW (n_in, n_out), db (n_out,) or
-                  None, delta (m, n_out); copies, yours to keep
-        Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not go together;
+                  None, delta (m, n_out), as copies
+        Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not match;
                   or if the loss of a sample, or a gradient, is not finite
         """
         run, which = backends.get(backend, self.dtype), self._loss(loss)
@@ -350,21 +350,21 @@ class Network:
     fit = training.fit
 
     def save(self, path: str | Path) -> None:
-        """Write the network to an .npz file, whole or not at all."""
+        """Write the network to an .npz file, atomically."""
         storage.save(path, self)
 
 
 def load(path: str | Path) -> Network:
     """Read a network that `Network.save` or `jitnet train --save` wrote.
 
-    Errors    FileNotFoundError; ValueError if the file is damaged, cut short, forged or from a newer version
+    Errors    FileNotFoundError; ValueError if the file is damaged, truncated, forged or from a newer version
     """
     model = storage.read_model(path)
     try:
         with checks.fits_into_memory(path):
             net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=np.dtype(model.dtype))
     except (checks.Error, TypeError) as error:
-        raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None
+        raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
     for l, layer in enumerate(net.layers):
         layer.W = model.arrays[f"W{l}"]
         if layer.b is not None:

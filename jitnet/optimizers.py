@@ -27,7 +27,7 @@ USUAL_LR: dict[str, float] = {}
 
 
 class Optimizer(ABC):
-    """A rule for one step against the slope. The settings are here; the memory between steps is in `state`."""
+    """A rule for one gradient step. The settings are here; the memory between steps is in `state`."""
 
     kernel: str
     """Name of the operation that makes the step."""

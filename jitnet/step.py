@@ -1,4 +1,4 @@
-"""From a batch to an epoch: the memory of the passes, a step recorded as a list of calls, and all steps in turn."""
+"""From a batch to an epoch: the work space, a step recorded as a list of calls, and the loop over all steps."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 1024
 """forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
 
 Memory = Callable[[Any, np.dtype[Any]], Any]
-"""(shape, dtype) -> zeros, where a backend calculates."""
+"""(shape, dtype) -> zeros in the memory of a backend."""
 
 
 class Runner(Protocol):
@@ -29,7 +29,7 @@ class Runner(Protocol):
 
 
 class Pass(NamedTuple):
-    """What the kernels take from a layer. Without a bias, b and db are empty vectors."""
+    """The arguments that kernels take from a layer. Without a bias, b and db are empty vectors."""
 
     W: Matrix
     b: Vector
@@ -70,12 +70,12 @@ def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None
 
 
 def _gathering(work: Any) -> Call:
-    """Of the right types and sizes; the data and the order come with each epoch."""
+    """With the right types and sizes; the data and the order come with each epoch."""
     return Call("gather", (work.X, work.Y, np.empty(0, np.int64), 0, work.X, work.Y))
 
 
 def _update(net: Any, optimizer: Optimizer) -> Call:
-    """Of the right types and sizes; its memory and its numbers come with each step."""
+    """With the right types and sizes; its memory and its numbers come with each step."""
     numbers, memory = optimizer.given(1, net.dtype), [net.grad for _ in optimizer.memory]
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
@@ -88,7 +88,7 @@ def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer) -> l
 
 
 class Step:
-    """One training step for batches of m samples: bound once, then repeated with no Python between the kernels."""
+    """One training step for batches of m samples: bound once, then repeated without Python between the kernels."""
 
     def __init__(self, net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1) -> None:
         descends = descent(run, optimizer)
@@ -100,7 +100,7 @@ class Step:
         self._optimizer, self._net = optimizer, net
 
     def __call__(self, t: int, memory: list[Vector]) -> Vector:
-        """Learn from the batch in work.X and work.Y as step t = 1, 2, ...; the loss of each sample."""
+        """Train on the batch in work.X and work.Y as step t = 1, 2, ...; returns the loss of each sample."""
         for kernel, arguments in self._calls:
             kernel(*arguments)
         if self._update:
@@ -109,26 +109,26 @@ class Step:
 
 
 def order_of(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.int64]:
-    """The samples in the order of this epoch. It depends on seed and epoch alone, so a resumed run needs no more."""
+    """The order of the samples in this epoch. It depends on seed and epoch alone, so a run can be resumed."""
     if not shuffle:
         return np.arange(n, dtype=np.int64)
     return np.random.default_rng((seed or 0, epoch)).permutation(n)
 
 
 class Epoch:
-    """Sees every sample once, each time it is called. `plan` and `state` are those of `training`."""
+    """Each call trains on every sample once. `plan` and `state` are those of `training`."""
 
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
         self._steps: dict[tuple[int, bool], Step] = {}
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
-        """The mean loss over the samples, or None if ^C cut it short."""
+        """The mean loss over the samples, or None if ^C interrupted the epoch."""
         plan, state = self._plan, self._state
         n, m = len(plan.X), min(plan.batch_size, len(plan.X))
         order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
         losses = np.empty(n, plan.net.dtype)
-        with self._spread(m) as turns:
+        with self._spread(m) as slices:
             for start in range(0, n, m):
                 seen = min(start + m, n)
                 step = self._step(seen - start, turns.threads)
@@ -145,13 +145,13 @@ class Epoch:
         return float(losses.mean(dtype=np.float64))
 
     def _spread(self, m: int) -> Any:
-        """For `with`: steps of m samples. They are compared by the time that a sample takes."""
+        """For `with`: steps of m samples. They are compared by the time per sample."""
         net, plan = self._plan.net, self._plan
         calls = needed(net, plan.run, m, plan.loss, plan.optimizer)
         return plan.run.spread(calls, "step", net.theta.size, m, net.dtype, plan.optimizer.kernel, is_repeated=True)
 
     def _step(self, m: int, threads: int) -> Step:
-        """The step for a batch of m samples; the last batch of an epoch may be shorter than the others."""
+        """The step for a batch of m samples; the last batch of an epoch can be smaller than the others."""
         key = m, threads > 1
         if key not in self._steps:
             plan = self._plan
@@ -159,4 +159,4 @@ class Epoch:
         return self._steps[key]
 
     def settle(self) -> None:
-        """See to it that the optimizer's memory in `state` is up to date, as it always is here."""
+        """Bring the optimizer's memory in `state` up to date; on the CPU it always is."""

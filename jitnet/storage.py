@@ -1,4 +1,4 @@
-"""Save and load. A file is replaced whole or not at all, and what is read is believed only after it was checked.
+"""Save and load. Files are written atomically, and their content is validated before it is used.
 
 A model is a plain .npz archive: W0, b0, W1, ... as arrays, and what they mean in `about.json`. NumPy's own loader
 reads it too.
@@ -25,17 +25,17 @@ from . import checks, losses, npz
 from .kernels.activations import ACTIVATIONS
 
 VERSION = 1
-"""Of the file format; a reader refuses files from the future."""
+"""Version of the file format; newer files are rejected."""
 
 ABOUT_LIMIT = 16 * 2**20
-"""Bytes that about.json may have. A checkpoint of 150 000 epochs, or a model of 200 000 columns, stays below it."""
+"""Maximum size of about.json: more than a checkpoint of 150 000 epochs, or a model of 200 000 columns, needs."""
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[IO[bytes]]:
-    """Write a file so that a kill at any moment leaves the old one or the new one.
+    """Write a file atomically: after a kill at any moment, there is the old file or the new one.
 
-    The bytes go to a temporary file beside it, reach the disk, and only then take the old file's place in one step.
+    The bytes go to a temporary file in the same folder, which is synced and then renamed.
     Whatever stops the writing, the temporary file is removed; what a kill has left behind is swept out by the first
     writer that comes an hour later. The new file has the permissions of the old one, and so has the temporary file.
 
@@ -70,32 +70,32 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def _temporary(target: Path) -> Path:
-    """A new name each time, so that two processes that write the same file do not write into one another."""
+    """A new name each time, so that two processes that write the same file do not overwrite each other's data."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _created(temporary: Path, target: Path) -> IO[bytes]:
-    """The temporary file, open for writing, and from its first moment for no more readers than `target` has."""
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666  # less the umask, as for any file
+    """The temporary file, open for writing, with the permissions of `target` from the start."""
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666  # minus the umask, as for any file
     return open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 def _target(path: str | Path) -> Path:
-    """The file to replace: of a link, what it points to; no folder and no device."""
+    """The file to replace: for a link, its target; not a folder or a device."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise checks.Error(f"cannot write {path}: it is a folder; name a file")
     if not target.parent.is_dir():
-        raise checks.Error(f"cannot write {path}: there is no folder {target.parent}; make it first")
+        raise checks.Error(f"cannot write {path}: there is no folder {target.parent}; create it first")
     if target.exists() and not target.is_file():
-        raise checks.Error(f"cannot write {path}: it is no regular file")
+        raise checks.Error(f"cannot write {path}: it is not a regular file")
     if target.exists() and not os.access(target, os.W_OK):
         raise checks.Error(f"cannot write {path}: the file there is read-only")
     return target
 
 
 def check_writable(path: str | Path, kind: str | None = None) -> None:
-    """Find out now, and not after the work is done, that a file cannot be written.
+    """Check before the work starts that a file can be written.
 
     kind     refuse to replace a file that is something else than a jitnet `kind`
     """
@@ -115,12 +115,12 @@ def check_writable(path: str | Path, kind: str | None = None) -> None:
 
 
 def plain(value: Any) -> Any:
-    """As it looks after a round trip through JSON: tuples become lists."""
+    """The value after a round trip through JSON: tuples become lists."""
     return json.loads(json.dumps(value))
 
 
 def write(path: str | Path, kind: str, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays and what they mean, atomically and durably."""
+    """Write arrays and their metadata, atomically and durably."""
     header = json.dumps({"format": f"jitnet {kind}", "version": VERSION, **about}, indent=1).encode()
     if len(header) > ABOUT_LIMIT:
         raise checks.Error(
@@ -136,19 +136,19 @@ def write(path: str | Path, kind: str, about: dict[str, Any], arrays: dict[str, 
 
 @contextlib.contextmanager
 def reading(path: str | Path, kind: str) -> Iterator[tuple[dict[str, Any], npz.Archive]]:
-    """What a jitnet file says about itself, and the archive to read its arrays from.
+    """The metadata of a jitnet file, and the archive with its arrays.
 
-    Limits    `ABOUT_LIMIT` for what it says; those of `npz` for the arrays
+    Limits    `ABOUT_LIMIT` for the metadata; those of `npz` for the arrays
     Errors    FileNotFoundError; ValueError if it is no readable `kind`
     """
     with npz.opened(path, f"jitnet {kind}") as archive:
         content = archive.content("about.json", ABOUT_LIMIT)
         if content is None:
-            raise checks.Error(f"{path} is no jitnet {kind}: it has no about.json")
+            raise checks.Error(f"{path} is not a jitnet {kind}: it has no about.json")
         about = json.loads(content)
         found = about.get("format") if isinstance(about, dict) else None
         if found != f"jitnet {kind}":
-            raise checks.Error(f"{path} is no jitnet {kind}, but {checks.shown(found)}")
+            raise checks.Error(f"{path} is not a jitnet {kind}, but {checks.shown(found)}")
         version = about.get("version")
         if type(version) is not int or not 1 <= version <= VERSION:
             raise checks.Error(
@@ -159,13 +159,13 @@ def reading(path: str | Path, kind: str) -> Iterator[tuple[dict[str, Any], npz.A
 
 
 def read(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """All that `write` wrote."""
+    """All arrays that `write` wrote."""
     with reading(path, kind) as (about, archive):
         return about, {name: archive.array(name) for name in archive.names}
 
 
 def arrays_of(archive: npz.Archive, forms: dict[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
-    """The arrays with these names, if each has the shape that is asked for, and finite numbers of this dtype."""
+    """The arrays with these names, if each has the expected shape and finite numbers of this dtype."""
     for name, shape in forms.items():
         found = archive.form(name) if name in archive.names else None
         if found != (shape, dtype):
@@ -179,12 +179,12 @@ def arrays_of(archive: npz.Archive, forms: dict[str, tuple[int, ...]], dtype: np
 
 
 FIELDS = ("n_in", "n_out", "activation", "bias", "init")
-"""What is stored of a layer."""
+"""The fields of a layer in a file."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """The content of a model file, checked."""
+    """The validated content of a model file."""
 
     layers: list[dict[str, Any]]
     dtype: str
@@ -212,7 +212,7 @@ def save(path: str | Path, net: Any) -> None:
 
 
 def read_model(path: str | Path) -> Model:
-    """Read a model file and make sure that what it says about itself is what it holds."""
+    """Read a model file, and compare its metadata with its arrays."""
     with reading(path, "model") as (about, archive):
         try:
             dtype, layers = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
@@ -229,14 +229,14 @@ def read_model(path: str | Path) -> Model:
             arrays = arrays_of(archive, shapes, dtype)
             return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
         except (checks.Error, KeyError) as error:
-            raise checks.Error(f"{path} is no valid jitnet model: {checks.reason(error)}") from None
+            raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
 
 
 def _check_that_it_is_known(what: str, name: Any, known: Iterable[str]) -> None:
-    """Names that no one registered may be those of a user, in a file that has not been imported."""
+    """An unknown name can be a user's, from a file that has not been imported."""
     try:
         checks.one_of(what, name, known)
     except checks.Error as error:
         raise checks.Error(
-            f"{error}; one of yours is known once the file with its @jitnet.{what} is imported"
+            f"{error}; for your own {what}, first import the file that defines it with @jitnet.{what}"
         ) from None

@@ -1,4 +1,4 @@
-"""Mini-batches, epochs, history, early stopping, checkpoints: what happens around the four formulas."""
+"""The training loop around the four formulas: mini-batches, epochs, history, early stopping, checkpoints."""
 
 import contextlib
 import functools
@@ -28,7 +28,7 @@ from .step import needed
 
 
 class Trainable(Protocol):
-    """What training needs of a network."""
+    """The interface of a network for training."""
 
     theta: Vector
     grad: Vector
@@ -50,7 +50,7 @@ class Trainable(Protocol):
 
 
 class Epochs(Protocol):
-    """Sees every sample once, each time it is called: `step.Epoch`, or the like for a GPU."""
+    """Each call trains on every sample once: `step.Epoch`, or its equivalent for a GPU."""
 
     def __call__(self, interrupt: Any, show: Any) -> float | None: ...
     def settle(self) -> None: ...
@@ -58,43 +58,43 @@ class Epochs(Protocol):
 
 @dataclass
 class History:
-    """What happened, one number an epoch."""
+    """The course of a training run, one number per epoch."""
 
     loss: list[float] = field(default_factory=list)
-    """Mean loss over the samples of the epoch, each at the weights that its batch found."""
+    """Mean loss over the samples of the epoch, each with the weights at its batch."""
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     compile_seconds: float = 0.0
-    """Time spent on compiling, or on loading what was compiled before."""
+    """Time for compiling kernels, or for loading them from the cache."""
     best_epoch: int | None = None
-    """With early stopping: the epoch, counted from 1, whose weights the network has now."""
+    """With early stopping: the epoch (from 1) whose weights were restored."""
     threads: int = 1
-    """Threads that the last training steps ran on; by default one or all, whichever is faster."""
+    """The number of threads of the last steps; by default one or all, whichever is faster."""
     stopped: str = ""
     """Why training ended before the last epoch: "", "early" or "interrupted"."""
     checkpoint_error: str = ""
-    """Why the latest checkpoint could not be written, and which one is still there; "" if it was written."""
+    """Why the latest checkpoint could not be written, and which one remains; "" if it was written."""
 
     @property
     def epochs(self) -> int:
-        """Epochs that were completed."""
+        """The number of completed epochs."""
         return len(self.loss)
 
 
 class Diverged(checks.Error):
-    """The loss or the weights stopped being finite numbers; the network has its last good weights back."""
+    """The loss or the weights are not finite; the last good weights of the network have been restored."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
 
-    def __reduce__(self) -> tuple[Any, ...]:  # without it, pickle would call it with the message alone
+    def __reduce__(self) -> tuple[Any, ...]:  # otherwise pickle would call it with the message alone
         return type(self), (str(self), self.history), vars(self)
 
 
 class Interrupt:
-    """Makes ^C wait for the end of a mini-batch, so that no update is left half done. A second ^C does not wait.
+    """Delays ^C to the end of a mini-batch, so that no update is incomplete. A second ^C is immediate.
 
     Other signals belong to the program. A handler that should end the training as ^C does calls the handler of SIGINT.
     """
@@ -122,7 +122,7 @@ class Interrupt:
 
 @dataclass
 class State:
-    """Everything that the next epoch depends on: what a checkpoint has to hold."""
+    """Everything that the next epoch depends on, which is the content of a checkpoint."""
 
     theta: Vector
     memory: list[Vector]
@@ -134,7 +134,7 @@ class State:
 
 @dataclass
 class Plan:
-    """What is to be done: the options of `fit`, checked, and the data in the layout of the kernels."""
+    """The validated options of `fit`, and the data in the layout of the kernels."""
 
     net: Trainable
     run: Backend
@@ -152,12 +152,12 @@ class Plan:
 
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
-        """Enough about the data to notice when a run is resumed with other data."""
+        """Shapes and checksums of the data, to detect that a run is resumed with other data."""
         arrays = (self.run.to_host(array) for array in (self.X, self.Y, *(self.held_out or ())))
         return [[list(array.shape), zlib.crc32(array)] for array in arrays]
 
     def settings(self) -> dict[str, Any]:
-        """What has to be the same for a run to be resumed, in the form that JSON keeps."""
+        """The settings that must be the same to resume a run, in the form of JSON."""
         layers = [(layer.n_in, layer.n_out, layer.activation, layer.bias) for layer in self.net.layers]
         settings: dict[str, Any] = storage.plain({
             "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
@@ -187,31 +187,31 @@ def fit(
     resume: bool = False,
     progress: "progress.Progress | bool" = False,
 ) -> History:
-    """Learn from X and Y by mini-batches, and keep a history.
+    """Train on X and Y by mini-batches; returns the history.
 
     Formula   for each batch: the four formulas, then theta ← optimizer(theta, grad)
     Shapes    X (n, n_in), Y (n, n_out), or labels (n,); validation likewise
-    epochs            times that every sample is seen; with `resume`, those before count too
-    batch_size        samples per update; the last batch of an epoch may be shorter
-    optimizer         "sgd", "momentum", "adam", ... with their usual rates, or an object such as SGD(0.5)
-    loss              by name; None takes the one that suits the last layer
+    epochs            passes over all samples; with `resume`, the earlier ones count too
+    batch_size        samples per update; the last batch of an epoch can be smaller
+    optimizer         "sgd", "momentum", "adam", ... with their default rates, or an object such as SGD(0.5)
+    loss              its name; None selects the one that suits the last layer
     validation        (X, Y) to measure loss and accuracy on after every epoch
-    shuffle, seed     permute the samples each epoch; epoch e of seed s has the same order on every run. None takes
-                      the network's seed
-    threads           how many the backends "parallel" and "fast" use; None takes one or all, whichever is faster
-                      at the time. It never changes a bit of the result
+    shuffle, seed     permute the samples in each epoch; epoch e of seed s has the same order in every run. None
+                      uses the network's seed
+    threads           number of threads of the backends "parallel" and "fast"; None uses one or all, whichever is
+                      faster at the time. It never changes a bit of the result
     early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights
-    checkpoint        file to keep the state in, every `checkpoint_every` epochs; replaced whole or not at all
-                      One that cannot be written is a warning and history.checkpoint_error; training goes on
-    resume            continue from that file, to the same bits as a run that was never interrupted
-    progress          True shows compiling and epochs on standard error; or an object of your own
+    checkpoint        file for the state, written atomically every `checkpoint_every` epochs. If it cannot be written,
+                      there is a warning and history.checkpoint_error, and training continues
+    resume            continue from that file; the result has the same bits as an uninterrupted run
+    progress          True shows compiling and epochs on standard error; or your own Progress object
 
-    ^C ends the training after the batch at hand and keeps what was learned; while kernels are still being compiled,
-    nothing was, and it is an ordinary KeyboardInterrupt.
+    ^C ends the training after the current batch and keeps the weights; while kernels are compiled, it is an ordinary
+    KeyboardInterrupt.
 
-    Errors    ValueError for input that does not fit, before anything is changed; `Diverged`, a ValueError, when the
-              loss, that of the validation or the weights stop being finite: the network then has the weights of its
-              last good epoch
+    Errors    ValueError for invalid input, before anything is changed; `Diverged`, a ValueError, if the loss, the
+              validation loss or the weights are not finite: the network then has the weights of its last good
+              epoch
     """
     plan = _plan(
         net, X, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
@@ -259,7 +259,7 @@ def fit(
 
 
 def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:
-    """Check everything before anything is changed."""
+    """Validate everything before anything is changed."""
     run = backends.get(options["backend"], net.dtype)
     layers = net.layers
     loss = losses.get(options["loss"], layers[-1].activation)
@@ -275,7 +275,7 @@ def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: 
     if early_stopping is not None:
         early_stopping = checks.whole("early_stopping", early_stopping, least=1)
         if held_out is None:
-            raise checks.Error("early_stopping needs validation=(X, Y): without it nothing tells when to stop")
+            raise checks.Error("early_stopping needs validation=(X, Y): the validation loss decides when to stop")
     return Plan(
         net, run, inputs, net.targets(Y, len(inputs), loss), held_out, net.classifies(judged), loss,
         optimizers.get(options["optimizer"]),
@@ -298,7 +298,7 @@ def _steps(plan: Plan) -> list[Call]:
 def _one_epoch(
     plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt, show: "progress.Progress"
 ) -> None:
-    """See every sample once, then measure; the history says how it went, and whether to stop."""
+    """Train on every sample once, then validate; the result is in the history."""
     history = state.history
     began, good = time.perf_counter(), state.theta.copy()
     mean = see_every_sample(interrupt, show)
@@ -342,7 +342,7 @@ def _note_best(state: State, patience: int) -> None:
 
 
 def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> bool:
-    """After every so many epochs and after the last one; not if ^C ended an epoch before its last batch."""
+    """After every `every` epochs and after the last one; not if ^C ended an epoch before its last batch."""
     is_last = history.epochs == plan.epochs or history.stopped == "early" or interrupt.asked
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
 

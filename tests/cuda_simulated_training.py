@@ -101,7 +101,7 @@ def test_little_travels_and_few_launches_are_made(monkeypatch):
 def test_bad_input_is_one_line(monkeypatch):
     wide = Network(Dense(2, 3, "softmax"), seed=0, dtype="float64")
     for call in (wide.forward, lambda X, backend: wide.fit(X, Y, backend=backend), jitnet.sigmoid):
-        with pytest.raises(jitnet.Error, match="'cuda' calculates in float32, not in float64; use that, or another"):
+        with pytest.raises(jitnet.Error, match="'cuda' computes in float32, not in float64; use that dtype"):
             call(X, backend="cuda")
     for empty in (np.empty((0, 2)), np.empty((3, 0))):
         with pytest.raises(jitnet.Error, match="X"):
@@ -131,7 +131,7 @@ def test_no_memory_on_the_gpu_is_reported(monkeypatch):
     run = backend.get("cuda")
     with monkeypatch.context() as patch:
         patch.setattr(device.cuda, "to_device", full)
-        with pytest.raises(jitnet.Error, match=r"the GPU has no room for 4 KB: .* free; take fewer samples at a time"):
+        with pytest.raises(jitnet.Error, match=r"the GPU has no memory for 4 KB: .* free; take fewer samples"):
             run.to_device(np.zeros(1024, np.float32))
     assert run.to_host(run.to_device(np.ones(3, np.float32))).tolist() == [1, 1, 1]
 

@@ -35,7 +35,7 @@ def test_resuming_gives_the_same_bits(tmp_path, optimizer, seed):
 
 def test_fewer_epochs_than_there_are_is_an_error(tmp_path):
     make().fit(*spiral(), epochs=3, checkpoint=tmp_path / "c")
-    with pytest.raises(ValueError, match="has 3 epochs already, more than epochs=2; ask for more"):
+    with pytest.raises(ValueError, match="has 3 epochs already, more than epochs=2; increase epochs"):
         make().fit(*spiral(), epochs=2, checkpoint=tmp_path / "c", resume=True)
 
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_replaces_nothing_else(tmp_path):
         make().fit(X, y, checkpoint=path)
     assert path.read_text() == "precious"
     make().save(tmp_path / "m.npz")
-    with pytest.raises(ValueError, match="is no jitnet checkpoint, but 'jitnet model'"):
+    with pytest.raises(ValueError, match="is not a jitnet checkpoint, but 'jitnet model'"):
         make().fit(X, y, checkpoint=tmp_path / "m.npz")
 
 

@@ -41,7 +41,7 @@ BAD = [
     (["train", "digits", "--checkpoint-every", "2"], "--checkpoint-every needs --checkpoint FILE"),
     (["train", "digits", "--save", "same", "--plot", "same"], "same is both save and plot; name another file"),
     (["train", "good.csv", "--target", "y", "--save", "good.csv"], "good.csv is both data and save"),
-    (["train", "digits", "--save", "/dev/null"], "is no regular file"),
+    (["train", "digits", "--save", "/dev/null"], "is not a regular file"),
     (["train", "digits", "--checkpoint", "good.csv"], "good.csv would be replaced by a checkpoint, but"),
     (["train", "digits", "--hidden", "10000000000,10000000000"], "not enough memory"),
     (["train", "good.csv", "--target", "y", "--labels", "x"], "a separate file of labels belongs to IDX images"),

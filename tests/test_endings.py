@@ -60,7 +60,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(full, tmp_path):
     command = [*TRAIN, "--quiet", "--json", "--checkpoint", "small/c", "--save", "m.npz"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     why = "cannot write small/c: No space left on device; this run has no checkpoint yet"
-    assert (result.returncode, result.stderr) == (1, f"jitnet: {why}; training goes on\n")
+    assert (result.returncode, result.stderr) == (1, f"jitnet: {why}; training continues\n")
     found = json.loads(result.stdout)
     assert (found["epochs"], found["save"], found["unwritten"]) == (3, "m.npz", [why])
     assert jitnet.load(tmp_path / "m.npz").widths == "64-8-10"
@@ -85,7 +85,7 @@ def test_the_last_good_checkpoint_is_named_and_there(full):
         history = net.fit(X, y, epochs=4, checkpoint=path, progress=Filling())
     why = f"cannot write {path}: No space left on device; the checkpoint of epoch 2 is still there"
     said = [str(warning.message) for warning in caught if "cannot write" in str(warning.message)]
-    assert said == [f"{why}; training goes on"]  # once
+    assert said == [f"{why}; training continues"]  # once
     assert (history.epochs, history.checkpoint_error, history.stopped) == (4, why, "")
     about, _ = storage.read(path, "checkpoint")
     assert len(about["history"]["loss"]) == 2
@@ -123,7 +123,7 @@ def test_where_nothing_can_be_written_that_is_said(tmp_path):
     assert "test accuracy" in result.stdout
     assert "model in" not in result.stdout
     assert result.stderr.splitlines() == [
-        "jitnet: cannot write c: File too large; this run has no checkpoint yet; training goes on",
+        "jitnet: cannot write c: File too large; this run has no checkpoint yet; training continues",
         f"jitnet: cannot write m.npz: File too large; {place} cannot be written either, so the model is lost",
     ]
     assert os.listdir(tmp_path) == []

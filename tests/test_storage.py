@@ -150,9 +150,12 @@ def forgeries(content):
         "no array": ({"W0.npy": b"nonsense"}, "magic string"),
         "future": ({"about.json": said(version=2)}, "reads up to 1; update jitnet"),
         "no version": ({"about.json": said(version="x")}, "format version 'x'"),
-        "other kind": ({"about.json": said(format="jitnet checkpoint")}, "is no jitnet model, but 'jitnet checkpoint'"),
+        "other kind": (
+            {"about.json": said(format="jitnet checkpoint")},
+            "not a jitnet model, but 'jitnet checkpoint'",
+        ),
         "no JSON": ({"about.json": b"{"}, "not a readable"),
-        "a list": ({"about.json": b"[]"}, "is no jitnet model"),
+        "a list": ({"about.json": b"[]"}, "is not a jitnet model"),
         "nothing about it": ({"about.json": None}, "no about.json"),
         "activation": ({"about.json": first_layer(activation="rellu")}, "did you mean 'relu'"),
         "layer": ({"about.json": said(layers=[{}])}, "not a valid|no valid"),
@@ -200,7 +203,7 @@ def test_the_reason_is_said_or_the_name_of_the_error(saved, tmp_path, monkeypatc
 
 def test_files_that_are_no_models(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(ValueError, match="is no jitnet model"):
+    with pytest.raises(ValueError, match="is not a jitnet model"):
         jitnet.load(tmp_path / "other.npz")
     (tmp_path / "empty").write_bytes(b"")
     with pytest.raises(ValueError, match="not a readable jitnet model"):
@@ -297,7 +300,7 @@ path = sys.argv[1]
 small, large = Network(Dense(2, 2, "softmax"), seed=1), Network(Dense(300, 300), seed=1)
 small.save(path)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-warnings.simplefilter("ignore")  # of a checkpoint that cannot be written; training goes on
+warnings.simplefilter("ignore")  # of a checkpoint that cannot be written; training continues
 
 def data(path):
     with storage.replacing(path) as file:
@@ -354,7 +357,7 @@ def test_where_nothing_can_be_written(tmp_path):
         (tmp_path / "none" / "m.npz", "there is no folder"),
         (tmp_path, "is a folder"),
         ("/proc/m.npz", "cannot write /proc/m.npz"),
-        ("/dev/null", "is no regular file"),
+        ("/dev/null", "is not a regular file"),
     ):
         with pytest.raises(ValueError, match=message):
             storage.check_writable(path)

@@ -12,7 +12,7 @@ import pytest
 import jitnet
 from jitnet import backend, cli
 from jitnet.backend import thread_choice
-from jitnet.backend.thread_choice import Choice, Turns
+from jitnet.backend.thread_choice import Choice, Slices
 from jitnet.compiler.parallel_for import WAITING
 from jitnet.compiler.registry import Call
 
@@ -158,7 +158,7 @@ def test_bits_stay_the_same_while_the_number_of_threads_changes(monkeypatch, nam
         choice._now = choice._one if choice._now is choice._all else choice._all
 
     one = weights(1)
-    monkeypatch.setattr(thread_choice, "TURN", 0.0)
+    monkeypatch.setattr(thread_choice, "SLICE", 0.0)
     monkeypatch.setattr(Choice, "note", change_every_time)
     assert (weights(None) == one).all()
     assert used == {1, thread_choice.cpus()}
@@ -229,7 +229,7 @@ def test_number_of_threads_is_as_before_after_an_error():
     before = numba.get_num_threads()
     chosen = Choice(before)
     chosen._now = chosen._one
-    with pytest.raises(ZeroDivisionError), Turns(chosen, before, before, 1):
+    with pytest.raises(ZeroDivisionError), Slices(chosen, before, before, 1):
         numba.get_num_threads() // (numba.get_num_threads() - 1)
     assert numba.get_num_threads() == before
 

@@ -31,7 +31,7 @@ __all__ = [
 def backends() -> list[str]:
     """Names of the backends that work on this machine.
 
-    `python` interprets the loops, `njit` compiles the same loops, `parallel` spreads them over the threads, `fast`
+    `python` interprets the loops, `njit` compiles the same loops, `parallel` distributes them over threads, `fast`
     is the best rung of each operation and the default, `numpy` is NumPy and its BLAS, the baseline. `cuda` is the
     GPU, in float32, if there is one and numba-cuda is installed.
     """
@@ -46,7 +46,7 @@ def get(name: str, dtype: np.dtype[Any] | None = None) -> Backend:
     run = _get(checks.one_of("backend", name, REGISTRY), registry.changes)
     if dtype is not None and dtype not in run.dtypes:
         able = " or ".join(map(str, run.dtypes))
-        raise checks.Error(f"backend {name!r} calculates in {able}, not in {dtype}; use that, or another backend")
+        raise checks.Error(f"backend {name!r} computes in {able}, not in {dtype}; use that dtype, or another backend")
     return run
 
 
@@ -59,7 +59,7 @@ def _get(name: str, changes: int) -> Backend:
 
 
 def check_threads(count: int | None, name: str) -> None:
-    """Complain if that backend cannot use that many threads in this process."""
+    """Raise an error if this backend cannot use this number of threads in this process."""
     if count is None:
         return
     most = numba.config.NUMBA_NUM_THREADS
@@ -77,7 +77,7 @@ def check_threads(count: int | None, name: str) -> None:
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Let kernels use this many threads for a while; None leaves the number to be chosen."""
+    """Kernels use this many threads inside the `with`; None leaves the choice to `thread_choice`."""
     if count is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""The backend `cuda`: the best rungs for the GPU, and memory there. What is missing is said in one line."""
+"""The backend `cuda`: the best GPU rungs, and GPU memory. If something is missing, one line says what."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from .base import Backend, Report, register
 from .cuda_memory import to_gpu
 
 BEST = ("pipelined", "rows", "elements")
-"""Rungs of the GPU that the backend takes. `tensorcore` is faster, and calculates with fewer digits."""
+"""The GPU rungs that the backend uses. `tensorcore` is faster, but less accurate."""
 
 
 def obstacle() -> str | None:
-    """What keeps the backend from working here, the package, the driver or the GPU, and how to get it; else None."""
+    """Why the backend does not work here (package, driver or GPU), and how to fix it; None if it works."""
     if importlib.util.find_spec("numba_cuda") is None:
         return "the package numba-cuda is missing: pip install 'jitnet[cuda]', or 'jitnet[cuda12]' for an older driver"
     from ..compiler.cuda import device
@@ -25,7 +25,7 @@ def obstacle() -> str | None:
 
 @register
 class GpuBackend(Backend):
-    """The GPU: kernels of `kernels/cuda`, arrays in its memory."""
+    """The GPU: kernels of `kernels/cuda`, arrays in GPU memory."""
 
     name = "cuda"
     dtypes = (np.dtype(np.float32),)
@@ -88,7 +88,7 @@ class GpuBackend(Backend):
         return len({launch for name in self.kernels for launch in self._launches(name)})
 
     def _launches(self, operation: str) -> list[Any]:
-        """Of its rung, and those that stand for it in a recorded step."""
+        """The launches of its rung, and those that replace it in a recorded step."""
         from ..kernels.cuda.clock import RECORDED
 
         return [*self.kernels[operation].launches, *RECORDED.get(operation, [])]  # type: ignore[attr-defined]

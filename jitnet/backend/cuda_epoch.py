@@ -1,4 +1,4 @@
-"""One pass over all samples on the GPU: parameters, batches and losses stay there from the first epoch to the last.
+"""An epoch on the GPU: parameters, batches and losses stay in GPU memory from the first epoch to the last.
 
 Only three things travel: the order of the samples to the GPU, their losses back, and the parameters back, once an
 epoch each. Data that the GPU cannot hold travel too, in portions, while it calculates with the portion before.
@@ -20,10 +20,10 @@ from ..step import ROWS_AT_ONCE, descent, order_of, passes
 from .cuda_memory import free_memory, in_words
 
 SHARE = 0.9
-"""Of the free memory that is counted on; drivers take some for themselves."""
+"""The usable fraction of the free memory; the driver needs some."""
 
 PORTION = 64 * 2**20
-"""Bytes of data that travel at a time, if not all of them fit."""
+"""Bytes of data per copy, if not all of them fit."""
 
 
 class Samples(NamedTuple):
@@ -49,7 +49,7 @@ class Resident:
 
 
 class Streamed:
-    """Portions of so many rows. The CPU gathers one in pinned memory, and it is copied while the one before is used."""
+    """Portions of `rows` rows. The CPU gathers one in pinned memory, and it is copied while the one before is used."""
 
     def __init__(self, plan: Any, rows: int) -> None:
         self.rows, self._plan = rows, plan
@@ -58,7 +58,7 @@ class Streamed:
         self._copies = cuda.stream()
 
     def _slot(self, order: Any) -> tuple[Samples, list[Any], Any, Any]:
-        """Samples on the GPU, their source in pinned memory, and two events: they were copied, they were used."""
+        """Samples on the GPU, their source in pinned memory, and two events: copied, and used."""
         shapes = [(self.rows, data.shape[1]) for data in (self._plan.X, self._plan.Y)]
         X, Y = (self._plan.run.memory(shape, np.float32) for shape in shapes)
         pinned = [cuda.pinned_array(shape, np.float32) for shape in shapes]
@@ -68,8 +68,8 @@ class Streamed:
         for number, start in enumerate(range(0, len(order), self.rows)):
             samples, pinned, copied, used = self._slots[number % 2]
             chosen = order[start : start + self.rows]
-            copied.synchronize()  # what was copied from here last is on the GPU
-            used.wait(self._copies)  # and the GPU needs it no more
+            copied.synchronize()  # the last copy from here is complete
+            used.wait(self._copies)  # and the GPU no longer needs it
             for data, here, there in zip((self._plan.X, self._plan.Y), pinned, samples[:2], strict=True):
                 np.take(data, chosen, axis=0, out=here[: len(chosen)], mode="clip")  # "raise" would copy twice
                 there[: len(chosen)].copy_to_device(here[: len(chosen)], self._copies)
@@ -80,7 +80,7 @@ class Streamed:
 
 
 class GpuEpoch:
-    """Sees every sample once, each time it is called, like `step.Epoch`, but on the GPU."""
+    """Like `step.Epoch`, on the GPU: each call trains on every sample once."""
 
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
@@ -97,7 +97,7 @@ class GpuEpoch:
         self._replays: dict[tuple[int, int], Replay] = {}
         for m in {min(plan.batch_size, n), n % plan.batch_size, *judged_at_a_time(plan)} - {0}:
             self._net.workspace(m)
-        if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():  # of what nothing else needs
+        if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():
             plan.held_out = run.to_device(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
@@ -155,23 +155,23 @@ class GpuEpoch:
             NEXT[optimizer.kernel](net.grad, self._numbers, self._clock, *self._memory, net.theta)
             return
         numbers = [np.float32(number) for number in optimizer.numbers(1)]
-        if optimizer.kernel == "adam":  # whose last two numbers are others in each step
+        if optimizer.kernel == "adam":  # its last two numbers change in each step
             ADAM_NEXT(net.grad, *numbers[:-2], self._corrections, self._clock, *self._memory, net.theta)
         else:
             self._plan.run.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
 
 
 def judged_at_a_time(plan: Any) -> set[int]:
-    """Of how many samples the portions are that training is judged by."""
+    """The number of validation samples per portion."""
     judged = 0 if plan.held_out is None else len(plan.held_out[0])
     return {min(judged, ROWS_AT_ONCE), judged % ROWS_AT_ONCE}
 
 
 def rows_at_a_time(plan: Any, vectors: int) -> int:
-    """How many samples the GPU holds at a time, beside all that a training step needs: all of them, if it can.
+    """The number of samples on the GPU at a time, in addition to the memory of a training step: all if possible.
 
-    vectors   how many vectors, as long as theta, the optimizer keeps
-    Errors    checks.Error if there is no room for two portions of a single batch
+    vectors   number of vectors of the optimizer, each as long as theta
+    Errors    checks.Error if there is no memory for two portions of one batch
     """
     n, m = len(plan.X), min(plan.batch_size, len(plan.X))
     layers = plan.net.layers

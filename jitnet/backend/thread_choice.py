@@ -1,8 +1,8 @@
-"""How many threads, if the user did not say: one, or all that this process may use, whichever is faster now.
+"""The default number of threads: one, or all that this process can use, whichever is faster now.
 
-All are faster on cores that are free. On cores that other processes use, a loop waits for the thread that got none,
-and may take many times as long as with one thread. Only trying tells, and load comes and goes, so both are timed while
-they do the work. No bit of any result changes: results do not depend on the number of threads.
+All threads are faster on idle cores. On cores that other processes use, a loop waits for the thread without a core, and
+can take many times as long as with one thread. The load changes, so both numbers are timed while they do the work.
+Results do not depend on the number of threads.
 """
 
 import contextvars
@@ -20,30 +20,30 @@ from .. import granted
 from ..compiler.parallel_for import can_have_threads, start_layer
 from ..compiler.threads import thread_count
 
-TURN = 0.002
-"""Seconds of work, at least, before one number of threads is compared with the other."""
+SLICE = 0.002
+"""Minimum seconds of work before the two numbers of threads are compared."""
 
 TRIALS = 64
-"""The slower number is tried again after this many times as long as its turn took: trials cost 1/64 of the time."""
+"""The slower number is tried again after this many times the length of its slice: trials cost 1/64 of the time."""
 
 MEMORY = 0.1
-"""Seconds of work whose mean is compared. Older measurements are forgotten."""
+"""Seconds of work in the compared mean. Older measurements decay."""
 
 LONG_FLOP = 2_000_000_000
-"""A single call of this size is not tried on one thread: it takes longer than the scheduler keeps a thread waiting."""
+"""A single call of this size is not tried on one thread: it takes longer than the scheduler delays a thread."""
 
 given = contextvars.ContextVar("given", default=False)
-"""True where the user has said how many threads."""
+"""True if the user has set the number of threads."""
 
 
 def cpus() -> int:
-    """How many CPUs this process may keep busy: those it may run on, and what its control group grants."""
+    """The number of CPUs of this process: its affinity, limited by its control groups."""
     return max(1, math.ceil(min(len(granted.cores()), quota())))
 
 
 @functools.cache
 def quota() -> float:
-    """CPUs that Linux grants to the control groups of this process, as `docker run --cpus` sets it, or infinity."""
+    """The CPU limit of the control groups of this process (Linux), as set by `docker run --cpus`, or infinity."""
     return min(map(_granted_by, granted.control_groups("cpu")), default=math.inf)
 
 
@@ -60,34 +60,34 @@ def _granted_by(folder: Path) -> float:
 
 @dataclass
 class Way:
-    """One number of threads, and what was measured with it."""
+    """A number of threads, and its measurements."""
 
     threads: int
     seconds: float = 0.0
     work: float = 0.0
     last: float = -math.inf
-    """When its last turn ended."""
+    """When its last slice ended."""
     again: float = -math.inf
-    """When it may be tried next."""
+    """The earliest time of its next trial."""
 
     def note(self, now: float, seconds: float, work: float) -> None:
-        """A turn that just ended; the longer it was, the less of what was known stays."""
+        """Add a slice; the longer it was, the less weight the older measurements keep."""
         is_recent = now - seconds - self.last < MEMORY
         stays = max(0.0, 1 - seconds / MEMORY) if is_recent else 0.0
         self.seconds, self.work, self.last = stays * self.seconds + seconds, stays * self.work + work, now
 
     @property
     def pace(self) -> float:
-        """Seconds for a unit of work; infinite as long as it was not tried."""
+        """Seconds per unit of work; infinite before the first trial."""
         return self.seconds / self.work if self.work else math.inf
 
 
 class Choice:
     """One thread or all, for one kind of work. It begins with all, then tries one.
 
-    A way that proves slower gives its place to the other and waits `TRIALS` times as long as its turn took. One thread
-    is safe, and can be gone back to at any time. Several Python threads may share a choice without a lock: they can
-    spoil one another's measurement, which costs a turn and changes no result.
+    The slower number waits for `TRIALS` times the length of its slice, while the other is used. One thread is safe, and
+    can be selected at any time. Several Python threads can share a choice without a lock: they can disturb each other's
+    measurement, which costs a slice and changes no result.
     """
 
     def __init__(self, most: int) -> None:
@@ -97,21 +97,21 @@ class Choice:
 
     @property
     def threads(self) -> int:
-        """For the work that comes next."""
+        """The number of threads for the next work."""
         return self._now.threads
 
     @property
     def best(self) -> int:
-        """What was faster so far."""
+        """The faster number so far."""
         return min(self._all, self._one, key=lambda way: way.pace).threads
 
     def note(self, threads: int, seconds: float, work: float) -> None:
-        """What some work took with so many threads. It counts for the turn under way, which may end here."""
-        if threads != self._now.threads:  # another Python thread has ended the turn meanwhile
+        """Add the time of some work with this number of threads to the current slice, which can end here."""
+        if threads != self._now.threads:  # another Python thread has ended the slice
             return
         self._seconds += seconds
         self._work += work
-        if self._seconds >= TURN:
+        if self._seconds >= SLICE:
             self._decide(time.perf_counter())
             self._seconds, self._work = 0.0, 0.0
 
@@ -125,10 +125,10 @@ class Choice:
             self._now = other
 
 
-class Turns:
-    """For `with`: sets the number of Numba's threads as a choice says, and times what they do.
+class Slices:
+    """For `with`: sets Numba's number of threads by a choice, and times the work.
 
-    Work that is done in many steps calls `done` after each; otherwise it counts as one piece.
+    Work in several steps calls `done` after each; otherwise it counts as one piece.
     """
 
     __slots__ = ("_before", "_began", "_choice", "_until", "_work", "threads")
@@ -141,7 +141,7 @@ class Turns:
         """The number of threads that was faster so far."""
         return self.threads if self._choice is None else self._choice.best
 
-    def __enter__(self) -> "Turns":
+    def __enter__(self) -> "Slices":
         self._begin(self._before)
         return self
 
@@ -151,10 +151,10 @@ class Turns:
         if self.threads != threads:
             parallel._set_num_threads(self.threads)
         self._began = time.perf_counter()
-        self._until = self._began + TURN
+        self._until = self._began + SLICE
 
     def done(self, work: int) -> None:
-        """Note that this much more work was done."""
+        """Record that this much more work was done."""
         self._work += work
         if self._choice is not None and time.perf_counter() >= self._until:
             self._note()
@@ -188,7 +188,7 @@ def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> Turns:
 
 
 def possible() -> tuple[int, ...]:
-    """The numbers of threads that work may get."""
+    """The possible numbers of threads."""
     if given.get():
         return (thread_count(),)
     if config.DISABLE_JIT or not can_have_threads():
@@ -198,10 +198,10 @@ def possible() -> tuple[int, ...]:
 
 @functools.lru_cache(256)
 def _choice(most: int, *kind: Hashable) -> Choice:
-    """What is known about this kind of work in this process."""
+    """The choice for this kind of work in this process."""
     return Choice(most)
 
 
 def forget() -> None:
-    """Choose anew from now on, as a new process would."""
+    """Forget all measurements, like a new process."""
     _choice.cache_clear()
