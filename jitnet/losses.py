@@ -1,4 +1,4 @@
-"""The losses that a user names, and which activation each goes with. Their kernels are in kernels/losses.py.
+"""The losses by name, and the activations that they are defined for. Their kernels are in kernels/losses.py.
 
 Each is averaged over the batch.
 """

@@ -20,28 +20,28 @@ OptimizerName = Literal["sgd", "momentum", "adam", "adamw", "rmsprop"]
 """The names for type checkers."""
 
 OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {}
-"""All that are registered, in the order in which messages list them."""
+"""All registered optimizers, in the order of messages."""
 
 USUAL_LR: dict[str, float] = {}
-"""Learning rates that suit most small networks, for those who name an optimizer and no rate."""
+"""Default learning rates, which suit most small networks."""
 
 
 class Optimizer(ABC):
     """A rule for one gradient step. The settings are here; the memory between steps is in `state`."""
 
     kernel: str
-    """Name of the operation that makes the step."""
+    """Name of the operation of a step."""
     memory: tuple[str, ...]
-    """Names of the vectors it keeps between steps, each as long as theta."""
+    """Names of the state vectors, each as long as theta."""
     rule: Callable[..., Any] | None = None
     """The step of one parameter, unless its kernel is written out; see `register_rule`."""
 
     def _settle(self, name: str, **limits: float) -> None:
-        """Check one setting, and keep it as a plain float."""
+        """Validate one setting, and store it as a float."""
         object.__setattr__(self, name, checks.number(name, getattr(self, name), **limits))
 
     def start(self, theta: Vector) -> list[Vector]:
-        """Fresh memory, all zeros.
+        """New state, all zeros.
 
         Errors    ValueError if a setting becomes 0 or infinity in theta's dtype
         """
@@ -57,7 +57,7 @@ class Optimizer(ABC):
         """The kernel's numbers at step t = 1, 2, ..., between its gradient and its vectors."""
 
     def step(self, kernel: Kernel, t: int, grad: Vector, state: list[Vector], theta: Vector) -> None:
-        """Change theta, in place, by a kernel that is compiled for theta's dtype: its numbers are rounded to that."""
+        """Update theta in place, by a kernel for theta's dtype; its numbers are rounded to that dtype."""
         kernel(grad, *self.given(t, theta.dtype), *state, theta)
 
     def given(self, t: int, dtype: np.dtype[Any]) -> Sequence[Any]:
@@ -66,11 +66,11 @@ class Optimizer(ABC):
 
     @property
     def descent(self) -> tuple[float, float] | None:
-        """lr and weight_decay, if the gradient is all that the step needs: then it can be taken as soon as that is."""
+        """lr and weight_decay, if the step needs only the gradient: it can then be fused with the gradient."""
         return None
 
     def settings(self) -> dict[str, Any]:
-        """Name and settings, to be written to a file or shown."""
+        """Name and settings, for files and messages."""
         return {"name": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
 
 
@@ -78,7 +78,7 @@ Class = TypeVar("Class", bound=type[Optimizer])
 
 
 def registered(usual_lr: float) -> Callable[[Class], Class]:
-    """Let users name this optimizer, in small letters; if it has a rule, its loops are made."""
+    """Register an optimizer under its name in lower case; if it has a rule, create its loops."""
 
     def register(optimizer: Class) -> Class:
         name = optimizer.__name__.lower()
@@ -120,7 +120,7 @@ class SGD(Optimizer):
 @registered(usual_lr=0.05)
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """Gradient descent with a memory: velocity ← beta·velocity + g, theta ← theta − lr·velocity.
+    """Gradient descent with momentum: velocity ← beta·velocity + g, theta ← theta − lr·velocity.
 
     With `nesterov` the step is lr·(g + beta·velocity). g = grad + weight_decay·theta. lr > 0, 0 ≤ beta < 1,
     weight_decay ≥ 0; ValueError otherwise.
@@ -179,14 +179,14 @@ class Adam(Optimizer):
         )  # fmt: skip
 
     def corrections(self, t: Any) -> tuple[Any, Any]:
-        """What mean and square are divided by at step t, or at each of several steps, because both began at 0."""
+        """The bias corrections of mean and square, which start at 0, for step t or for several steps."""
         return 1 - self.beta1**t, 1 - self.beta2**t
 
 
 @registered(usual_lr=0.003)
 @dataclass(frozen=True)
 class AdamW(Optimizer):
-    """Adam, with a weight decay that is no part of the gradient: theta ← theta − lr·weight_decay·theta − Adam's step.
+    """Adam, with a weight decay that is not part of the gradient: theta ← theta − lr·weight_decay·theta − Adam's step.
 
     mean and square are running averages of grad and grad². lr > 0, 0 ≤ beta1, beta2 < 1, epsilon > 0, weight_decay ≥ 0;
     ValueError otherwise. Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
@@ -258,7 +258,7 @@ class RMSprop(Optimizer):
 
 
 def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:
-    """An optimizer from its name and settings; an object stays as it is."""
+    """An optimizer by its name and settings; an optimizer object is returned unchanged."""
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, type):

@@ -84,7 +84,7 @@ def small(monkeypatch):
     for module in (elementwise, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
     monkeypatch.setattr(softmax, "NARROW_BYTES", 96)
-    monkeypatch.setattr(softmax, "STRIP_BYTES", 4 * 16)
+    monkeypatch.setattr(softmax, "BLOCK_BYTES", 4 * 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialised)
     monkeypatch.setattr(register_tile, "stack_array", not_initialised)
     for name, value in {"DEPTH": 6, "MOST_ROWS": 10, "MANY_ROWS": 13, "FAR": 80}.items():

@@ -1,6 +1,6 @@
-"""What a function computes, as text: its instructions, its numbers, and those of all functions that it calls.
+"""A fingerprint of a function: its instructions, its constants, and those of all functions that it calls.
 
-Machine code that is kept under a hash of that is found again in the next process, and not after an edit.
+The cache key contains its hash, so machine code is found in the next process, but not after an edit.
 """
 
 import builtins
@@ -20,10 +20,10 @@ def fingerprint(f: Any) -> str:
 
 
 def described(value: Any, within: tuple[Any, ...] = ()) -> str:
-    """A text that is the same in each process, unless it tells where an object lies (`is_lasting`)."""
-    value = getattr(value, "py_func", getattr(value, "__wrapped__", value))  # as the compiler was given it
+    """A text that is the same in each process, unless it contains the address of an object (`is_lasting`)."""
+    value = getattr(value, "py_func", getattr(value, "__wrapped__", value))  # the original function
     if isinstance(value, FunctionType):
-        is_ours = Path(value.__code__.co_filename).is_relative_to(SOURCES)  # all of that is part of every hash
+        is_ours = Path(value.__code__.co_filename).is_relative_to(SOURCES)  # its source is part of every hash
         if value in within or (is_ours and not value.__closure__):
             return value.__module__ + "." + value.__qualname__
         inner = [described(other, (*within, value)) for other in values(value)]
@@ -49,7 +49,7 @@ def globals_of(code: CodeType) -> list[str]:
 
 
 def attributes_of(code: CodeType) -> list[str]:
-    """What it takes from objects, as `exp` from `math`."""
+    """The attributes that a function reads, such as `exp` of `math`."""
     return _named(code, ("LOAD_ATTR", "LOAD_METHOD"))
 
 
@@ -60,7 +60,7 @@ def _named(code: CodeType, instructions: tuple[str, ...]) -> list[str]:
 
 
 def values(f: Any) -> list[Any]:
-    """What f names: globals, what it takes from a module, what it closes over."""
+    """The objects that f uses: globals, attributes of modules, closure variables."""
     known = {**vars(builtins), **f.__globals__}
     found = [known[name] for name in globals_of(f.__code__) if name in known]
     modules, attributes = [value for value in found if isinstance(value, ModuleType)], attributes_of(f.__code__)

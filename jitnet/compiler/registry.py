@@ -17,11 +17,11 @@ SIGNATURES: dict[str, str] = {}
 """Operation -> types of its arguments, in Numba's notation, with T for the dtype."""
 
 FLOP: dict[str, Callable[..., int]] = {}
-"""Operation -> about how many FLOP a call with these arguments takes: what decides whether threads pay."""
+"""Operation -> approximate FLOP of a call with these arguments, which decides whether it uses threads."""
 
 
 class Call(NamedTuple):
-    """An operation and what it is called with; which rung makes the call is for a backend to say."""
+    """An operation and its arguments; a backend chooses the rung."""
 
     operation: str
     arguments: tuple[Any, ...]
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 
 def one_for_each_number(*arguments: Any) -> int:
-    """What is counted for an operation that does not say how many FLOP it takes."""
+    """The default FLOP count of an operation."""
     return sum(argument.size for argument in arguments if isinstance(argument, np.ndarray))
 
 
@@ -41,11 +41,11 @@ changes = 0
 
 
 def operation(signature: str, flop: Callable[..., int] = one_for_each_number) -> Callable[[Kernel], Kernel]:
-    """Register an operation by its first body, under three compilers; `flop` counts what a call takes.
+    """Register an operation by its first body, under three compilers; `flop` counts the FLOP of a call.
 
     `python`    the body, interpreted
     `njit`      the same body, compiled
-    `parallel`  the same body, compiled with its `prange` loop spread over the threads
+    `parallel`  the same body, compiled with its `prange` loop on several threads
     """
 
     def register(body: Kernel) -> Kernel:
@@ -75,7 +75,7 @@ def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], 
 
 
 def baseline(ladder: str) -> Callable[[Kernel], Kernel]:
-    """Register NumPy's own way beside the ladder, as rung `numpy`: something to measure against."""
+    """Register the NumPy baseline of a ladder, as rung `numpy`."""
 
     def register(body: Kernel) -> Kernel:
         LADDERS[ladder]["numpy"] = body

@@ -1,8 +1,8 @@
-"""Functions of one number, or a few, that loops are made of: an activation, a loss.
+"""Functions of one number, or a few, that loops apply to every element: an activation, a loss.
 
 Such a function is written once, in plain Python, `1 / (1 + math.exp(-z))`, and copied for each use. A copy for float32
-has its numbers in float32, since float32 · 0.5 would be calculated in float64, and half as many numbers fill a vector.
-A copy can also call other functions than the original: a polynomial in place of `math.exp`, NumPy's on whole arrays.
+has float32 constants, because float32 · 0.5 would be computed in float64, with half as many numbers per vector. A copy
+can also call other functions than the original: a polynomial in place of `math.exp`, NumPy's on whole arrays.
 """
 
 import builtins
@@ -24,7 +24,7 @@ Instead = Mapping[Any, Callable[..., Any]]
 
 
 def where(condition: bool, yes: float, no: float) -> float:
-    """yes if the condition holds, else no: as an expression that can stand for a whole array too."""
+    """yes if the condition holds, else no: as an expression that also works on whole arrays."""
     return yes if condition else no
 
 
@@ -35,7 +35,7 @@ ON_ARRAYS: dict[Any, Callable[..., Any]] = {
     where: np.where, max: np.maximum, min: np.minimum,
     **{getattr(math, f): getattr(np, f) for f in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh")},
 }  # fmt: skip
-"""What NumPy calculates for arrays."""
+"""Function -> its NumPy equivalent for arrays."""
 
 
 def of_dtype(
@@ -100,7 +100,7 @@ def on_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
         of_arrays, of_numbers = copies(arrays[0].dtype.type)
         try:
             return of_arrays(*arrays)
-        except (TypeError, ValueError):  # an array is neither true nor false, and math wants a number
+        except (TypeError, ValueError):  # an array has no truth value, and math needs a number
             return of_numbers(*arrays)
 
     return apply
@@ -111,5 +111,5 @@ def _is_one_of(value: Any, functions: Instead) -> bool:
 
 
 def _is_a_helper(value: Any) -> bool:
-    """A function of the user's own, and not one of ours, which the loops call already."""
+    """True for a user's function; jitnet's own helpers can be called already."""
     return isinstance(value, FunctionType) and not value.__module__.startswith(("numba", "numpy", f"{__package__}"))

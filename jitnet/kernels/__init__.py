@@ -1,4 +1,4 @@
-"""Every loop that jitnet computes with, written by hand. One file is one operation; its rungs run top to bottom.
+"""Every loop that jitnet computes with, written by hand. One file per operation, with its rungs from top to bottom.
 
 The legend, for code, formulas and plots alike:
 
@@ -21,7 +21,7 @@ The legend, for code, formulas and plots alike:
 from ..compiler.registry import LADDERS, SIGNATURES
 from . import activations, dense, elementwise, exponential, gather, losses, matmul, optimizers, softmax
 
-from . import numpy_baseline  # isort: skip (last: it stands beside ladders that the others register)
+from . import numpy_baseline  # isort: skip (last: the other modules register the ladders)
 
 __all__ = [
     "LADDERS", "SIGNATURES", "activations", "dense", "elementwise", "exponential", "gather", "losses", "matmul",

@@ -1,8 +1,8 @@
-"""The activations that work on each number alone, each beside its derivative, to be checked against it by eye.
+"""The elementwise activations, each next to its derivative.
 
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z = dA ⊙ f'(Z), and
-`delta` may be `dA` itself. The loops of sigmoid stand here in full. Those of the others are the same, with their f and
-f' in the place of sigmoid's: `elementwise.py` makes them, and with e^x from `exponential.py` the rung `polynomial`.
+`delta` may be `dA` itself. The loops of sigmoid are written out here. Those of the others are the same with another f
+and f': `elementwise.py` creates them, and the rung `polynomial` with e^x from `exponential.py`.
 """
 
 import math
@@ -74,7 +74,7 @@ def _(a: float) -> float:
 
 @activation("tanh", fast=tanh_of)
 def tanh(z: float) -> float:
-    """The hyperbolic tangent, with range (−1, 1): a sigmoid stretched about the origin."""
+    """The hyperbolic tangent, with range (−1, 1): a stretched sigmoid around the origin."""
     return math.tanh(z)
 
 
@@ -85,7 +85,7 @@ def _(a: float) -> float:
 
 @activation("relu", init="he")
 def relu(z: float) -> float:
-    """max(z, 0), asked as "is z < 0?" so that NaN, of which nothing is true, stays NaN.
+    """max(z, 0), with the test z < 0, so that NaN, for which every comparison is false, stays NaN.
 
     Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, 2010
     """
@@ -99,7 +99,7 @@ def _(a: float) -> float:  # 0 at the kink
 
 @activation("identity")
 def identity(z: float) -> float:
-    """No activation: the layer stays linear."""
+    """No activation: the layer is linear."""
     return z
 
 
@@ -143,7 +143,7 @@ def _(z: float) -> float:
 
 @activation("leaky_relu", init="he")
 def leaky_relu(z: float) -> float:
-    """z, or a hundredth of it below 0, so that no unit stops learning.
+    """z, or z/100 below 0, so that every unit has a gradient.
 
     Maas, Hannun and Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013
     """
@@ -172,8 +172,8 @@ def _(z: float) -> float:
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
 CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
-"""The activations that the kernels in `dense.py` apply to a product while it is in the cache, as they are told of them.
-The others are a kernel of their own, after the product's."""
+"""Activation -> its number in `dense.py`, for those that are applied to a product while it is in the cache. The others
+are separate kernels after the product."""
 
 
 @part_of_kernels
@@ -190,10 +190,10 @@ def activated(f: int, z: Any) -> Any:
 
 @linked
 def activate(f: int, A: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
-    """A[i0:i1, j0:j1] ← f of itself; asked once which f, and then loops that fill vectors."""
+    """A[i0:i1, j0:j1] ← f of itself; one branch on f, then vectorized loops."""
     wide(A)
     n, zero = A.shape[1], A.dtype.type(0)
-    if j1 - j0 == n:  # whole rows are one long row
+    if j1 - j0 == n:  # whole rows are contiguous
         i1, j1 = min(i0 + 1, i1), (i1 - i0) * n
     for i in range(i0, i1):
         a = window(A, i * n + j0, j1 - j0)

@@ -1,4 +1,4 @@
-"""Operations on each number alone, made of a function of one number: all of their rungs follow from it.
+"""Elementwise operations: all of their rungs follow from a function of one number.
 
     @activation("tanh", fast=tanh_of)
     def hyperbolic_tangent(z):
@@ -8,10 +8,10 @@
     def _(a):
         return 1 - a * a
 
-That is all there is to an activation. The name of the derivative's parameter says what f' is calculated from: `a`, the
-activation, or `z`, the pre-activation, which a network then keeps. The operations `tanh` and `tanh_derivative` are
-registered with it, with loops like those of `sigmoid` in activations.py, which stand there in full; the GPU takes the
-same two functions (`cuda/activations.py`).
+An activation needs nothing else. The name of the derivative's parameter is the input of f': `a`, the activation, or
+`z`, the pre-activation, which a network then stores. This registers the operations `tanh` and `tanh_derivative`, with
+loops like those of `sigmoid`, which are written out in activations.py. The GPU uses the same two functions
+(`cuda/activations.py`).
 """
 
 import inspect
@@ -42,14 +42,14 @@ def log1p(e: float) -> float:
 FAST: dict[Any, Function] = {
     math.exp: exponential, np.exp: exponential, math.tanh: tanh_of, np.tanh: tanh_of, log1p: log1p_of
 }  # fmt: skip
-"""Function -> what the rung `polynomial` calls in its place: then a loop fills vectors."""
+"""Function -> its replacement in the rung `polynomial`, with which loops are vectorized."""
 
 ACTIVATIONS: dict[str, "Activation"] = {}
-"""All that are registered, in the order in which messages list them."""
+"""All registered activations, in the order of messages."""
 
 
 class Activation:
-    """An activation: f, f', and what a layer has to know of it."""
+    """An activation: f, f', and what a layer needs to know."""
 
     def __init__(self, name: str, f: Function, fast: Function | None = None, init: str = "glorot") -> None:
         self.name, self.f, self.init = name, f, init
@@ -57,7 +57,7 @@ class Activation:
         self.slope: Function
         """f'."""
         self.reads_Z = False
-        """f' is calculated from Z, and not from A = f(Z)."""
+        """True if f' is computed from Z, not from A = f(Z)."""
         if fast:
             FAST[f] = FAST[self] = fast
 
@@ -68,7 +68,7 @@ class Activation:
         return f"<activation {self.name!r}>"
 
     def derivative(self, slope: Function) -> "Activation":
-        """Take this function for f', and register both."""
+        """Set f', and register both functions."""
         self.slope = slope
         (argument,) = inspect.signature(slope).parameters
         self.reads_Z = argument == "z"
@@ -78,7 +78,7 @@ class Activation:
 
 
 def activation(name: str, fast: Function | None = None, init: str = "glorot") -> Callable[[Function], Activation]:
-    """Begin an activation with f; `derivative` completes it.
+    """Define an activation by f; `derivative` completes it.
 
     fast      calculates f without a call into the mathematics library, if exchanging e^x (`FAST`) is not enough
     init      how the weights of a layer with it begin best
@@ -87,7 +87,7 @@ def activation(name: str, fast: Function | None = None, init: str = "glorot") ->
 
 
 def flop(Z: Matrix, *others: Matrix) -> int:
-    """Of an exponential and what goes with it."""
+    """FLOP of an exponential and the arithmetic around it."""
     return 32 * Z.size
 
 
@@ -118,7 +118,7 @@ def register_activation(entry: Activation) -> None:
 
 
 def named(body: Kernel, name: str, *functions: Function) -> Kernel:
-    """A loop under a name of its own, by which machine code is kept and linked; its docstring names f."""
+    """A loop with a unique name, for the cache and for linking; its docstring names f."""
     about = (functions[0].__doc__ or functions[0].__name__).splitlines()[0].rstrip(".")
     body.__name__, body.__qualname__ = name, "_".join([name, *map(fingerprint, functions)])
     body.__doc__ = body.__doc__ and body.__doc__.format(f=about)
@@ -138,7 +138,7 @@ def loop_forward(f: Function) -> Kernel:
 
 def loop_back(slope: Function) -> Kernel:
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
-        """delta = dA ⊙ f'. S is A or Z, whichever f' is calculated from; shapes (m, n) each; delta may be dA."""
+        """delta = dA ⊙ f'. S is A or Z, the input of f'; shapes (m, n) each; delta may be dA."""
         m, n = S.shape
         for i in prange(m):
             for j in range(n):
@@ -156,7 +156,7 @@ def fast_forward(name: str, f: Function) -> Kernel:
     all_of = linked(named(part, f"{name}_all_{fingerprint(f)}", f))
 
     def forward(Z: Matrix, A: Matrix) -> None:
-        """Like the rung above, but e^x is a polynomial times a power of two: the loop fills vectors."""
+        """Like the rung above, but e^x is a polynomial times a power of two: the loop is vectorized."""
         if threads_pay(32 * Z.size):
             for t in prange(parts_of(Z.size)):
                 size = min(PART, Z.size - t * PART)
@@ -176,7 +176,7 @@ def fast_back(name: str, slope: Function) -> Kernel:
     all_of = linked(named(part, f"{name}_all_{fingerprint(slope)}", slope))
 
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
-        """Like the rung above, but e^x is a polynomial times a power of two: the loop fills vectors."""
+        """Like the rung above, but e^x is a polynomial times a power of two: the loop is vectorized."""
         if threads_pay(32 * S.size):
             for t in prange(parts_of(S.size)):
                 at, size = t * PART, min(PART, S.size - t * PART)

@@ -1,25 +1,25 @@
-"""e^x, sigmoid and tanh out of multiplications and additions, so that the loop around them fills whole vectors.
+"""e^x, sigmoid and tanh from multiplications and additions, so that loops over them are vectorized.
 
 `math.exp` is a call into the mathematics library, one number at a time, and a loop with a call in it stays scalar.
-The way around it is old (Cody and Waite, 1980). Any x is a multiple of ln 2 and a small rest,
+The method is old (Cody and Waite, 1980). Any x is a multiple of ln 2 plus a small remainder,
 
-    x = n·ln 2 + r,    n a whole number,  |r| ≤ h = ½ ln 2 ≈ 0.35,      so      e^x = 2ⁿ·e^r
+    x = n·ln 2 + r,    n an integer,  |r| ≤ h = ½ ln 2 ≈ 0.35,      so      e^x = 2ⁿ·e^r
 
-*n without a conversion.* Adding 1.5·2²³ to a float32 leaves no room for a fraction: the sum is rounded to a whole
-number, which stands in its lowest bits, and taking 1.5·2²³ off again gives n as a float.
+*n without a conversion.* Adding 1.5·2²³ to a float32 leaves no bits for a fraction: the sum is rounded to an integer
+in its lowest bits, and subtracting 1.5·2²³ again gives n as a float.
 
-*r without cancellation.* ln 2 is cut in two; n times the upper part is exact, because that has few bits.
+*r without cancellation.* ln 2 is split in two parts; n times the upper part is exact, because it has few bits.
 
 *e^r* = 1 + (r + r²·g(r)), where g is a polynomial through the points of 1/2! + r/3! + r²/4! + ... at the zeros of a
-Chebyshev polynomial, which spreads the error evenly: of degree 4 it is off by at most h⁵/(7!·2⁴) = 6·10⁻⁸, and e^r by
-h² of that, a tenth of an ULP of float32. Taylor's series needs a term more. float64 takes degree 9.
+Chebyshev polynomial, which spreads the error evenly: for degree 4 its error is at most h⁵/(7!·2⁴) = 6·10⁻⁸, and that
+of e^r is h² times that, a tenth of an ULP of float32. Taylor's series needs one more term. float64 uses degree 9.
 
-*2ⁿ* is made by writing n + 127 (n + 1023) into the bits of the exponent. Where the result can leave the range of
-those bits, at infinity and among the subnormal numbers, it is multiplied in two steps.
+*2ⁿ* is built from n + 127 (n + 1023) in the exponent bits. Where the result can leave the range of these bits, near
+infinity and among the subnormal numbers, it is multiplied in two steps.
 
-x is cut off where the result is 0 or infinite anyway. The comparisons are put so that NaN, of which nothing is true,
-passes. Measured against longer arithmetic over the whole range, in units of the last place: e^x 1.2, sigmoid 1.6,
-tanh 2.0 at most.
+x is clamped where the result is 0 or infinite. The comparisons are written so that NaN, for which every comparison is
+false, passes. Maximum errors over the whole range, compared with arithmetic of higher precision, in units of the last
+place: e^x 1.2, sigmoid 1.6, tanh 2.0.
 """
 
 import math
@@ -149,7 +149,7 @@ def exponential(x: Any) -> Any:
 
 
 def decay(x: Any, low: Any) -> Any:
-    """e^(x + low) for x ≤ 0; low is what x lost to rounding, or 0."""
+    """e^(x + low) for x ≤ 0; low is the rounding error of x, or 0."""
     return _BY_DTYPE[x.dtype.name]["decay"](x, low)
 
 
@@ -162,7 +162,7 @@ def sigmoid_of(z: Any) -> Any:
 
 
 def tanh_of(z: Any) -> Any:
-    """∓e/(e + 2) with e = e^{−2|z|} − 1 = 2ⁿ(e^r − 1) + (2ⁿ − 1), which keeps all its digits near 0.
+    """∓e/(e + 2) with e = e^{−2|z|} − 1 = 2ⁿ(e^r − 1) + (2ⁿ − 1), which is accurate near 0.
 
     The quotient is corrected as in `sigmoid_of`; the sign is z's, bit for bit, so that −0 stays −0.
     """
@@ -232,7 +232,7 @@ def exp_all(z: Vector, a: Vector) -> None:
 
 @rung("exp", "polynomial")
 def exp_polynomial(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but e^x is a polynomial times a power of two; the loop fills vectors, no call is left."""
+    """Like the rung above, but e^x is a polynomial times a power of two; the loop is vectorized and calls nothing."""
     if threads_pay(20 * Z.size):
         for t in prange(parts_of(Z.size)):
             size = min(PART, Z.size - t * PART)

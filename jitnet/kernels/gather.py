@@ -1,4 +1,4 @@
-"""Mini-batches: rows picked out of the data in shuffled order."""
+"""Mini-batches: rows of the data in shuffled order."""
 
 from numba import prange
 
@@ -13,7 +13,7 @@ VECTORS = 4
 """Registers that are copied at a time."""
 
 AHEAD = 4
-"""Rows that are asked for before they are needed: while one is copied, memory has time to answer for that many."""
+"""Prefetch distance in rows."""
 
 
 @operation(
@@ -21,7 +21,7 @@ AHEAD = 4
     flop=lambda X, Y, order, start, X_batch, Y_batch: 4 * X_batch.size,
 )
 def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
-    """Copy the samples of a batch next to each other.
+    """Copy the samples of a batch into contiguous memory.
 
     Formula   X_batch[i,k] = X[order[start + i],k], Y_batch[i,j] = Y[order[start + i],j]
     Shapes    X (n, n_in), Y (n, n_out), order (n,) with numbers from 0 to n − 1, X_batch (m, n_in), Y_batch
@@ -30,7 +30,7 @@ def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_b
     Writes    X_batch and Y_batch, which must not overlap an input
     Parallel  over i
     Cost      one read and one write per number
-    Errors    none here: the caller makes `order` itself
+    Errors    none here: the caller creates `order`
     Source    the definition
     """
     m, n_in = X_batch.shape
@@ -46,7 +46,7 @@ def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_b
 
 @part_of_kernels
 def copy_row(source: Matrix, order: Vector, at: int, target: Matrix, i: int) -> None:
-    """target[i] = source[order[at]], and memory is told of source[order[at + AHEAD]]."""
+    """target[i] = source[order[at]], with a prefetch of source[order[at + AHEAD]]."""
     n = source.shape[1]
     whole = n - n % (VECTORS * lanes(source))
     here, there = order[at] * n, i * n
@@ -61,7 +61,7 @@ def copy_row(source: Matrix, order: Vector, at: int, target: Matrix, i: int) -> 
 
 @rung("gather", "ahead")
 def gather_ahead(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
-    """Like the rung above, but asks for rows before their turn; saves waiting for memory at the head of each row."""
+    """Like the rung above, but prefetches rows; saves waiting for memory at the start of each row."""
     m = X_batch.shape[0]
     if threads_pay(4 * X_batch.size):
         for i in prange(m):

@@ -1,6 +1,6 @@
-"""The losses, one number a sample, and delta where it begins: at the output.
+"""The losses, one number per sample, with delta of the output layer.
 
-Each loss is averaged over the batch by whoever asked for it. The derivative of each is the error A − Y times a
+The caller averages each loss over the batch. The derivative of each is the error A − Y times a
 constant, which is why a kernel can write both in one go:
 
     loss                    scale         scale·(A − Y) is
@@ -32,19 +32,19 @@ from .elementwise import ACTIVATIONS, Function, named
 
 @dataclass(eq=False)
 class Loss:
-    """A loss: what a network has to know of it, and what it is made of, unless its kernel is written out."""
+    """A loss: what a network needs to know, and its functions unless its kernel is written out."""
 
     name: str
     """Its name, and that of its kernel."""
     made_for: str | None = None
-    """The activation of the output layer that it is defined for, or None if it goes with every one."""
+    """The required activation of the output layer, or None for any."""
     reads_Z: bool = False
-    """Computed from the pre-activation too, for the sake of accuracy, and differentiated together with the
-    activation: the error A − Y, scaled, is already ∂L/∂Z."""
+    """True if it is also computed from the pre-activation, which is more accurate, and differentiated together with the
+    activation: the scaled error A − Y is already ∂L/∂Z."""
     averages_outputs: bool = True
-    """Averaged over the outputs of a sample too."""
+    """True if it is also averaged over the outputs of a sample."""
     factor: float = 1.0
-    """The constant in front of A − Y, or of ∂ℓ/∂a, but for the averages."""
+    """The constant factor of A − Y, or of ∂ℓ/∂a, without the averages."""
     f: Any = None
     """ℓ(a, y) of one output."""
     slope: Any = None
@@ -56,7 +56,7 @@ class Loss:
         return (self.made_for,) if self.made_for else tuple(ACTIVATIONS)
 
     def scale(self, m: int, n_out: int) -> float:
-        """The constant in front, for a batch of m samples."""
+        """The constant factor for a batch of m samples."""
         return self.factor / (m * n_out) if self.averages_outputs else self.factor / m
 
     def __call__(self, a: float, y: float) -> float:
@@ -73,7 +73,7 @@ LossName = Literal["half_squared_error", "mse", "cross_entropy", "binary_cross_e
 """The names for type checkers."""
 
 LOSSES: dict[str, Loss] = {}
-"""All that are registered, in the order in which messages list them."""
+"""All registered losses, in the order of messages."""
 
 
 def loss(name: str) -> Callable[[Function], Loss]:
@@ -124,8 +124,8 @@ def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix
     Dtype     float32 or float64, all equal
     Writes    delta and losses
     Parallel  over i
-    Cost      some 6 FLOP per number
-    Errors    none here: checks.py has spoken before
+    Cost      about 6 FLOP per number
+    Errors    none: inputs are validated by the caller
     Source    the textbook definition
     """
     m, n_out = A.shape
@@ -150,8 +150,8 @@ def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vecto
     Dtype     float32 or float64, all equal
     Writes    delta and losses
     Parallel  over i
-    Cost      some 6 FLOP per number
-    Errors    none here: checks.py has spoken before
+    Cost      about 6 FLOP per number
+    Errors    none: inputs are validated by the caller
     Source    the textbook definition
     """
     m, n_out = A.shape
@@ -167,7 +167,7 @@ def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vecto
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T, T[:,::1], T[::1]")
 def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
-    """Surprise of the true class under A = softmax(Z).
+    """Negative log-likelihood of the true class for A = softmax(Z).
 
     Formula   losses[i] = −Σ_j Y[i,j]·log A[i,j] = Σ_j Y[i,j]·((Z[i,c] − Z[i,j]) − log A[i,c]), where c is the class
               with the largest Z: A[i,c] ≥ 1/n_out, so no logarithm meets 0, and softmax's sum is not needed again
@@ -176,8 +176,8 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
     Dtype     float32 or float64, all equal
     Writes    delta and losses
     Parallel  over i
-    Cost      some 5 FLOP per number, one logarithm per sample
-    Errors    none here: checks.py has spoken before
+    Cost      about 5 FLOP per number, one logarithm per sample
+    Errors    none: inputs are validated by the caller
     Source    the logarithm of the softmax, seen from its largest term
     """
     m, n_out = Z.shape
@@ -196,7 +196,7 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T, T[:,::1], T[::1]")
 def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
-    """Surprise of yes-or-no answers under A = sigmoid(Z), summed over the outputs.
+    """Negative log-likelihood of binary targets for A = sigmoid(Z), summed over the outputs.
 
     Formula   losses[i] = −Σ_j (Y log A + (1 − Y) log(1 − A))
                         = Σ_j (max(Z, 0) − Z·Y + log(1 + e^{−|Z|})), in which nothing overflows
@@ -206,7 +206,7 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
     Writes    delta and losses
     Parallel  over i
     Cost      one exponential, one logarithm per number
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    put A = 1/(1 + e^{−Z}) into the first line, and treat both signs of Z
     """
     m, n_out = Z.shape
@@ -233,7 +233,7 @@ LOSSES |= {
 
 @loss("huber")
 def huber(a: float, y: float) -> float:
-    """Half the squared error, and beyond an error of 1 its absolute value less ½: PyTorch's HuberLoss.
+    """Half the squared error, or its absolute value minus ½ above 1: PyTorch's HuberLoss.
 
     Huber, Robust Estimation of a Location Parameter, 1964
     """

@@ -1,6 +1,6 @@
-"""The same operations in NumPy: no rungs to climb, but the baseline beside each ladder.
+"""The same operations in NumPy: the baseline of each ladder.
 
-NumPy hands the products to BLAS; everything else is its own compiled loops.
+NumPy calls BLAS for the products; everything else is its own compiled loops.
 """
 
 from typing import Any
@@ -153,5 +153,5 @@ def adam(
 @baseline("gather")
 def gather(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
     rows = order[start : start + len(X_batch)]
-    np.take(X, rows, axis=0, out=X_batch, mode="clip")  # the other modes go by way of a buffer
+    np.take(X, rows, axis=0, out=X_batch, mode="clip")  # the other modes use a buffer
     np.take(Y, rows, axis=0, out=Y_batch, mode="clip")

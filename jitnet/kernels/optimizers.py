@@ -1,6 +1,6 @@
-"""One step against the slope: every parameter of the network in one loop over one flat vector.
+"""One gradient step: all parameters of the network in one loop over one flat vector.
 
-`weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so the gradient it sees is grad + weight_decay·theta.
+`weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so its gradient is grad + weight_decay·theta.
 
 An optimizer can also be a rule for one parameter, as in jitnet/optimizers.py: the loops for it are at the end.
 """
@@ -31,7 +31,7 @@ def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     Writes    theta, in place
     Parallel  over the parameters
     Cost      4 FLOP per parameter
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    Robbins and Monro, A Stochastic Approximation Method, 1951
     """
     for i in prange(theta.size):
@@ -47,7 +47,7 @@ def sgd_part(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 
 @rung("sgd", "wide")
 def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
-    """Like the rung above, but with the widest vectors, and threads only where they pay."""
+    """Like the rung above, but with the widest vectors, and threads only for large networks."""
     n = theta.size
     if threads_pay(4 * n):
         for t in prange(parts_of(n)):
@@ -59,7 +59,7 @@ def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 
 @operation("T[::1], T, T, T, T[::1], T[::1]")
 def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
-    """Gradient descent with a memory of the way it was going.
+    """Gradient descent with a running sum of past steps.
 
     Formula   g = grad + weight_decay·theta
               velocity ← beta·velocity + g
@@ -69,7 +69,7 @@ def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
     Writes    velocity and theta, in place
     Parallel  over the parameters
     Cost      6 FLOP per parameter
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    Polyak, Some methods of speeding up the convergence of iteration methods, 1964
     """
     for i in prange(theta.size):
@@ -108,7 +108,7 @@ def adam(
     square: Vector,
     theta: Vector,
 ) -> None:
-    """Steps of a similar size for every parameter, whatever the size of its gradient.
+    """Steps of a similar size for every parameter, independent of the size of its gradient.
 
     Formula   g = grad + weight_decay·theta
               mean ← beta1·mean + rest1·g
@@ -122,7 +122,7 @@ def adam(
     Writes    mean, square and theta, in place
     Parallel  over the parameters
     Cost      one square root, three divisions per parameter
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015
     """
     for i in prange(theta.size):
@@ -154,7 +154,7 @@ def adam_wide(
     grad: Vector, lr: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
     weight_decay: float, correction1: float, correction2: float, mean: Vector, square: Vector, theta: Vector,
 ) -> None:  # fmt: skip
-    """Like the rung above, but divides once and not three times: both corrections become factors outside the loop."""
+    """Like the rung above, but with one division instead of three: both corrections are factors outside the loop."""
     step = lr / correction1
     shrink = theta.dtype.type(1) / theta.dtype.type(math.sqrt(correction2))
     n = theta.size
@@ -197,7 +197,7 @@ def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None
 
 
 def tuple_of(count: int, helper: Callable[..., Any] = part_of_kernels) -> Function:
-    """The first so many numbers of a vector as a tuple, which a rule can take apart."""
+    """The first `count` numbers of a vector as a tuple."""
     last = count - 1
     if count == 1:
         return helper(lambda numbers: (numbers[0],))  # type: ignore[no-any-return]
@@ -234,7 +234,7 @@ def fast_of_one(rule: Function, as_tuple: Function) -> Kernel:
             memory[i], theta[i] = rule(grad[i], theta[i], memory[i], given)
 
     def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors, and threads only where they pay."""
+        """Like the rung above, but with the widest vectors, and threads only for large networks."""
         n = theta.size
         if threads_pay(20 * n):
             for t in prange(parts_of(n)):
@@ -255,7 +255,7 @@ def fast_of_two(rule: Function, as_tuple: Function) -> Kernel:
             first[i], second[i], theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
 
     def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors, and threads only where they pay."""
+        """Like the rung above, but with the widest vectors, and threads only for large networks."""
         n = theta.size
         if threads_pay(20 * n):
             for t in prange(parts_of(n)):

@@ -1,7 +1,7 @@
-"""Softmax, which mixes the units of a sample, beside its derivative.
+"""Softmax, which depends on all units of a sample, next to its derivative.
 
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z, which may be `dA`
-itself. The rung `polynomial` stands at the end: the same formula with e^x from `exponential.py`.
+itself. The rung `polynomial` is at the end: the same formula with e^x from `exponential.py`.
 """
 
 import math
@@ -17,15 +17,15 @@ from ..compiler.types import Matrix, Vector
 from .elementwise import ACTIVATIONS, Activation
 from .exponential import decay
 
-STRIP_BYTES = 4 * VECTOR_BYTES
+BLOCK_BYTES = 4 * VECTOR_BYTES
 
 NARROW_BYTES = 4096
-"""Numbers of narrow rows that softmax takes at a time."""
+"""Numbers of narrow rows that softmax processes at a time."""
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 40 * Z.size)
 def softmax(Z: Matrix, A: Matrix) -> None:
-    """Probabilities out of scores: positive, each row adding up to 1.
+    """Probabilities from scores: positive, and each row adds up to 1.
 
     Formula   A[i,j] = e^{Z[i,j] − c_i} / Σ_l e^{Z[i,l] − c_i} with c_i = max_l Z[i,l]; c cancels, and with it no
               exponential exceeds 1
@@ -56,7 +56,7 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
     """∂A[j]/∂Z[l] = A[j](1{j=l} − A[l]), so delta[j] = A[j](dA[j] − Σ_l dA[l]·A[l]). Shapes (m, n); delta may be dA."""
     m, n = A.shape
     for i in prange(m):
-        mean = A.dtype.type(0)  # of dA, weighted by the probabilities
+        mean = A.dtype.type(0)  # of dA, weighted with the probabilities
         for l in range(n):
             mean += dA[i, l] * A[i, l]
         for j in range(n):
@@ -65,16 +65,16 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
 
 @part_of_kernels
 def difference(z: Any, c: Any) -> Any:
-    """z − c, and what it lost to rounding."""
+    """z − c, and its rounding error."""
     x = z - c
-    back = z - x  # c as it was taken off
+    back = z - x  # c as it was subtracted
     low = (z - (x + back)) + (back - c)
-    return x, low if low == low else c - c  # an infinite difference lost nothing
+    return x, low if low == low else c - c  # an infinite difference has no rounding error
 
 
 @part_of_kernels
 def exact_sum(a: Any, b: Any, lost: Any) -> Any:
-    """a + b, and lost plus what that sum lost to rounding (Knuth's TwoSum)."""
+    """a + b, and lost plus the rounding error of that sum (Knuth's TwoSum)."""
     total = a + b
     b_seen = total - a
     return total, lost + ((a - (total - b_seen)) + (b - b_seen))
@@ -82,27 +82,27 @@ def exact_sum(a: Any, b: Any, lost: Any) -> Any:
 
 @linked
 def softmax_of_row(z: Vector, a: Vector) -> None:
-    """Softmax within 2 ULP: what z − c and the sum lose to rounding is kept and put back.
+    """Softmax within 2 ULP: the rounding errors of z − c and of the sum are computed and corrected.
 
-    The largest number and the sum are taken over strips of four vectors first: one variable cannot fill a vector, and
-    a shorter strip is unrolled before it is vectorised.
+    Maximum and sum are first computed per lane, over blocks of four SIMD vectors: a scalar variable would not be
+    vectorized, and a loop over a shorter block is unrolled before it is vectorized.
     """
     wide(z)
-    strip, n = 4 * lanes(z), z.size
+    block, n = 4 * lanes(z), z.size
     zero = z.dtype.type(0)
-    whole = n - n % strip
+    whole = n - n % block
     c, s, lost = z.dtype.type(-math.inf), zero, zero
-    largest, total = stack_array(STRIP_BYTES, z), stack_array(STRIP_BYTES, z)
-    total_lost = stack_array(STRIP_BYTES, z)
+    largest, total = stack_array(BLOCK_BYTES, z), stack_array(BLOCK_BYTES, z)
+    total_lost = stack_array(BLOCK_BYTES, z)
     if whole > 0:
-        for l in range(strip):
+        for l in range(block):
             largest[l], total[l], total_lost[l] = z[l], zero, zero
-        for j in range(strip, whole, strip):
-            x = window(z, j, strip)
-            for l in range(strip):
+        for j in range(block, whole, block):
+            x = window(z, j, block)
+            for l in range(block):
                 largest[l] = x[l] if x[l] > largest[l] else largest[l]
-        half = strip // 2
-        while half > 0:  # the upper half of the strip onto the lower, until one number is left
+        half = block // 2
+        while half > 0:  # combine the upper half of the block with the lower, until one number is left
             for l in range(half):
                 largest[l] = largest[half + l] if largest[half + l] > largest[l] else largest[l]
             half //= 2
@@ -113,11 +113,11 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
         x, low = difference(z[j], c)
         a[j] = decay(x, low)
     if whole > 0:
-        for j in range(0, whole, strip):
-            e = window(a, j, strip)
-            for l in range(strip):
+        for j in range(0, whole, block):
+            e = window(a, j, block)
+            for l in range(block):
                 total[l], total_lost[l] = exact_sum(total[l], e[l], total_lost[l])
-        half = strip // 2
+        half = block // 2
         while half > 0:
             for l in range(half):
                 total[l], total_lost[l] = exact_sum(total[l], total[half + l], total_lost[l] + total_lost[half + l])
@@ -130,7 +130,7 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
 
 @part_of_kernels
 def divide(a: Vector, s: Any, lost: Any) -> None:
-    """a ← a/(s + lost), and what the division leaves over is divided once more."""
+    """a ← a/(s + lost), with a correction by the remainder of the division."""
     total = s + lost
     lost -= total - s
     inverse = a.dtype.type(1) / total
@@ -141,7 +141,7 @@ def divide(a: Vector, s: Any, lost: Any) -> None:
 
 @linked
 def softmax_of_narrow_rows(z: Vector, a: Vector, n: int) -> None:
-    """The same for rows of n numbers, too few to fill a strip: the exponentials of all rows go through one loop."""
+    """The same for rows of n numbers, shorter than a block: one loop computes the exponentials of all rows."""
     wide(z)
     low, zero = stack_array(NARROW_BYTES, z), z.dtype.type(0)
     for start in range(0, z.size, max(n, 1)):
@@ -173,7 +173,7 @@ def softmax_of_rows(Z: Matrix, A: Matrix, i: int, rows: int) -> None:
 
 @rung("softmax", "polynomial")
 def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but e^x is a polynomial times a power of two; maximum and sum go by vectors."""
+    """Like the rung above, but e^x is a polynomial times a power of two; maximum and sum are vectorized."""
     m, n = Z.shape
     rows = NARROW_BYTES // Z.itemsize // max(n, 1) if n < 4 * lanes(Z) else 1
     if threads_pay(40 * Z.size):

@@ -66,7 +66,7 @@ def on_the_gpu(f: Any) -> Any:
 
 
 def register(entry: Activation) -> None:
-    """The operations `name` and `name_derivative`: one thread a number. Each number is read once and written once."""
+    """The operations `name` and `name_derivative`: one thread per number, which is read once and written once."""
     f, f_slope = on_the_gpu(entry.f), on_the_gpu(entry.slope)
 
     def forward(z: Vector, a: Vector) -> None:

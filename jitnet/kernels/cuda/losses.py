@@ -106,7 +106,7 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
 
 
 def register(entry: Loss) -> None:
-    """The operation of that name: one block a sample, as for `mse`."""
+    """The operation of that name: one block per sample, as for `mse`."""
     of_output, slope_of_output = on_the_gpu(entry.f), on_the_gpu(entry.slope)
 
     def body(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:

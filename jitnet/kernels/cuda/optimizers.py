@@ -144,11 +144,11 @@ def steps(name: str) -> tuple[Kernel, Kernel]:
 
 
 NEXT: dict[str, Launch] = {}
-"""Operation -> what makes its step where steps are recorded."""
+"""Operation -> its launch in a recorded step."""
 
 
 def register(name: str) -> None:
-    """The operation of that name. One thread has one parameter, whose vectors it reads once and writes once."""
+    """The operation of that name. One thread per parameter, which reads and writes each of its numbers once."""
     _, _, vectors = RULES[name]
     now, recorded = steps(name)
     NEXT[name] = Launch(recorded, [VECTOR, MATRIX, INTS, *[VECTOR] * (vectors + 1)], THREADS, one_thread_each)
