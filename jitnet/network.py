@@ -137,7 +137,7 @@ class Network:
             self._fitting.release()
 
     def on(self, run: Backend) -> "Network":
-        """This network where `run` calculates: itself, or its twin on the GPU with its parameters of now."""
+        """This network in the memory of `run`: itself, or its twin on the GPU with the current parameters."""
         if not run.is_remote:
             return self
         if self._elsewhere is None:
@@ -182,7 +182,7 @@ class Network:
         return formulas.output(loss, scale, work.Z[-1], work.A[-1], Y, f, work.delta[-1], work.losses)
 
     def pass_back(self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> list[Call]:
-        """From delta at the output, layer by layer: delta one layer back, and the gradients.
+        """From delta at the output, layer by layer: delta of the layer before, and the gradients.
 
         With `descent`, a learning rate and a weight decay, the parameters are updated at once, and the gradients are
         not stored.
@@ -202,7 +202,7 @@ class Network:
         return calls
 
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]:
-        """The calls that `forward`, or given a loss `evaluate`, makes for m samples: what is to be compiled for it."""
+        """The calls that `forward`, or given a loss `evaluate`, makes for m samples, to compile its kernels."""
         calls = []
         for rows in {min(m, ROWS_AT_ONCE), m % ROWS_AT_ONCE} - {0}:
             work = Workspace(self.layers, rows, self.dtype, np.empty)
@@ -260,7 +260,7 @@ class Network:
         return self._labels(A) if self._is_classifier() else A
 
     def _is_classifier(self) -> bool:
-        """Softmax, or one sigmoid for yes and no."""
+        """True for softmax, or one sigmoid."""
         last = self.layers[-1]
         return last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
 

@@ -56,7 +56,7 @@ class Workspace:
 
 
 def descent(run: Runner, optimizer: Optimizer) -> tuple[float, float] | None:
-    """lr and weight decay, if this backend takes the steps of this optimizer along with the gradients."""
+    """lr and weight decay, if this backend fuses the update of this optimizer with the gradients."""
     return optimizer.descent if run.descends else None
 
 
@@ -81,7 +81,7 @@ def _update(net: Any, optimizer: Optimizer) -> Call:
 
 
 def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer) -> list[Call]:
-    """The calls of a step of m samples, on arrays that nobody fills: what is to be compiled for it."""
+    """The calls of a step of m samples on empty arrays: the kernels to compile."""
     work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer)
     update = [] if descends else [_update(net, optimizer)]
     return [_gathering(work), *passes(net, work, loss, descends), *update]
@@ -131,15 +131,15 @@ class Epoch:
         with self._spread(m) as slices:
             for start in range(0, n, m):
                 seen = min(start + m, n)
-                step = self._step(seen - start, turns.threads)
+                step = self._step(seen - start, slices.threads)
                 step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
                 state.step += 1
                 losses[start:seen] = step(state.step, state.memory)
-                turns.done(seen - start)
+                slices.done(seen - start)
                 show.batch(seen, n)
                 if interrupt.asked and seen < n:
                     break
-        state.history.threads = turns.best
+        state.history.threads = slices.best
         if seen < n:
             return None
         return float(losses.mean(dtype=np.float64))

@@ -348,7 +348,7 @@ def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> b
 
 
 def _watch(show: "progress.Progress", run: Backend) -> disturbance.Watch | None:
-    """What notices disturbances from now on; None where nobody would hear of them, since it reads many files."""
+    """A watch for disturbances, or None if `show` would not display them, because it reads many files."""
     if getattr(show.note, "__func__", None) is progress.Progress.note:
         return None
     return disturbance.Watch(run.cores()).begin()

@@ -174,8 +174,8 @@ def test_a_number_that_is_given_is_used():
     assert (seen(1), seen(2)) == (1, 2)
     small, large = (Call("sigmoid", (np.empty((n, 1000)), np.empty((n, 1000)))) for n in (10, 10_000))
     with backend.threads(2):
-        turns = backend.get("fast").spread([large], "test")
-        assert (turns.threads, turns._choice) == (2, None)
+        slices = backend.get("fast").spread([large], "test")
+        assert (slices.threads, slices._choice) == (2, None)
     assert backend.get("fast").spread([small, large], "test")._choice
     assert backend.get("fast").spread([small, small], "test") is thread_choice.ONE
     assert backend.get("njit").spread([large], "test") is thread_choice.ONE
@@ -188,8 +188,8 @@ def test_what_threads_are_possible():
     for given in both:
         with backend.threads(given):
             assert thread_choice.possible() == (given,)
-            with thread_choice.turns(10**8, ("test",), False) as turns:
-                assert turns.threads == turns.best == given
+            with thread_choice.slices(10**8, ("test",), False) as slices:
+                assert slices.threads == slices.best == given
 
 
 COMPILED = """

@@ -1,8 +1,8 @@
 """A backend is a choice of one rung per operation.
 
-It is given calls, which name an operation and its arguments, and makes them with its kernels: at once, or bound to
-machine code in a list that is repeated for every batch. Each says what others must know of it, and registers itself.
-(The package is called backend and not backends because `jitnet.backends()` is a function.)
+It executes calls (an operation and its arguments) with its kernels: at once, or bound to machine code in a list that is
+repeated for every batch. Each backend declares its properties, and registers itself. (The package is called backend,
+not backends, because `jitnet.backends()` is a function.)
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from ..compiler.parallel_for import can_have_threads
 from ..compiler.threads import thread_count
 from . import thread_choice
 from .base import REGISTRY, Backend, Report
-from .cpu import start  # which registers the backends of the CPU
+from .cpu import start  # registers the CPU backends
 
 from . import cuda  # isort: skip (registers itself, and is listed last)
 

@@ -1,4 +1,4 @@
-"""What a backend is: one kernel per operation, and what others must know of it; and the registry of all of them."""
+"""The interface of a backend, one kernel per operation and its properties, and the registry of all backends."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, ClassVar, TypeVar
@@ -16,72 +16,72 @@ Report = Callable[[int, int, str], None]
 
 
 class Backend:
-    """One kernel per operation. A subclass says what is different about it; `register` makes it known by its name."""
+    """One kernel per operation. Subclasses override the differences; `register` adds them by name."""
 
     name: ClassVar[str]
     dtypes: ClassVar[tuple[np.dtype[Any], ...]] = (np.dtype(np.float32), np.dtype(np.float64))
     uses_threads: ClassVar[bool] = False
-    """It can use more than one of Numba's threads."""
+    """True if it can use more than one of Numba's threads."""
     descends: ClassVar[bool] = False
-    """It takes a step of SGD within the gradient's product, where others write the gradient down first."""
+    """True if it fuses the update of SGD with the product of the gradient."""
     is_remote: ClassVar[bool] = False
-    """Its arrays are elsewhere: `memory` makes them, `to_device` and `to_host` copy."""
+    """True if its arrays are not NumPy arrays: `memory` creates them, `to_device` and `to_host` copy."""
 
     kernels: dict[str, Kernel]
 
     memory = staticmethod(aligned)
-    """memory(shape, dtype): zeros where this backend calculates."""
+    """memory(shape, dtype): zeros in the memory of this backend."""
 
     @staticmethod
     def obstacle() -> str | None:
-        """What keeps it from working on this machine, and how to fix it; else None."""
+        """Why it does not work on this machine, and how to fix it; None if it works."""
         return None
 
     def to_device(self, array: Any) -> Any:
-        """An array of NumPy where this backend calculates: itself, unless that is elsewhere."""
+        """A NumPy array in the memory of this backend; on the CPU the array itself."""
         return array
 
     def to_host(self, array: Any) -> Any:
-        """And back: an array of NumPy with what is in an array of the backend."""
+        """A NumPy array with the content of an array of this backend."""
         return array
 
     def cores(self, threads: int | None = None) -> int | None:
-        """How many cores it uses at most, with so many threads, or as many as kernels use now; None for all."""
+        """The maximum number of cores, with this number of threads or the current one; None for all."""
         return 1
 
     def kernel(self, call: Call, threads: int) -> Kernel:
-        """What makes this call, if there are so many threads."""
+        """The kernel of this call for this number of threads."""
         return self.kernels[call.operation]
 
     def run(self, calls: list[Call], *kind: Hashable) -> None:
-        """Make these calls now, on as many threads as suit work of this kind, unless the user has said how many."""
-        with self.spread(calls, *kind) as turns:
+        """Execute these calls, with the best number of threads for this kind of work unless the user has set it."""
+        with self.spread(calls, *kind) as slices:
             for call in calls:
-                self.kernel(call, turns.threads)(*call.arguments)
+                self.kernel(call, slices.threads)(*call.arguments)
 
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
-        """The calls as they are repeated for every batch: the kernel and the arguments of each."""
+        """The kernel and the arguments of each call, to be repeated for every batch."""
         raise NotImplementedError
 
-    def spread(self, calls: list[Call], *kind: Hashable, is_repeated: bool = False) -> thread_choice.Turns:
-        """For `with`: these calls, on as many threads as suit them now, unless the user has said how many.
+    def spread(self, calls: list[Call], *kind: Hashable, is_repeated: bool = False) -> thread_choice.Slices:
+        """For `with`: these calls run with the best number of threads at present, unless the user has set it.
 
-        `kind` names work that takes about the same time for each FLOP, so that its calls can be compared. Work that is
-        repeated is tried on one thread at any size.
+        `kind` identifies work with about the same time per FLOP, so that its calls can be compared. Repeated work is
+        tried on one thread at any size.
         """
         if not self.pay_for_threads(calls):
             return thread_choice.ONE
         flop = sum(call.flop for call in calls)
-        return thread_choice.turns(flop, (self.name, *kind, flop.bit_length()), is_repeated)
+        return thread_choice.slices(flop, (self.name, *kind, flop.bit_length()), is_repeated)
 
     def pay_for_threads(self, calls: list[Call]) -> bool:
-        """True if one of these calls is worth more than one thread."""
+        """True if one of these calls is large enough for more than one thread."""
         return self.uses_threads
 
     def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        """Compile what these calls will need, or load it from the cache, so that nothing has to stop for it later.
+        """Compile the kernels of these calls in advance, or load them from the cache.
 
-        Returns how many kernels were not in the cache.
+        Returns the number of kernels that were not in the cache.
         """
         return self.compile(dict.fromkeys(call.operation for call in calls), dtype, report)
 
@@ -91,21 +91,21 @@ class Backend:
 
     @property
     def compiles(self) -> int:
-        """How many kernels there are to compile, for all operations and dtypes."""
+        """The number of kernels to compile, for all operations and dtypes."""
         raise NotImplementedError
 
     def epoch(self, plan: Any, state: Any) -> Any:
-        """What sees every sample once, each time it is called."""
+        """A function that trains on every sample once per call."""
         return step.Epoch(plan, state)
 
 
 REGISTRY: dict[str, type[Backend]] = {}
-"""Name -> backend, in the order in which they are listed."""
+"""Name -> backend, in the order of messages."""
 
 Registered = TypeVar("Registered", bound=type[Backend])
 
 
 def register(backend: Registered) -> Registered:
-    """Make a backend known by its name."""
+    """Register a backend under its name."""
     REGISTRY[backend.name] = backend
     return backend

@@ -1,4 +1,4 @@
-"""The backends of the CPU: which rung of each ladder they take, and when a call gets threads."""
+"""The CPU backends: the rung that each uses per operation, and the choice between serial and threaded kernels."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from .base import Backend, Report, register
 
 
 def start() -> None:
-    """Make sure that compiled loops can run: a setting of Numba's that prevents it becomes an error here."""
+    """Raise an error for a Numba setting that prevents compiled loops from running."""
     for name, what in environment.FAULTS.items():
         raise checks.Error(f"{name} {what}; unset {name}")
     try:
@@ -27,10 +27,10 @@ def start() -> None:
 
 
 class CpuBackend(Backend):
-    """Rungs of `kernels.LADDERS`, on NumPy's arrays."""
+    """Rungs of `kernels.LADDERS`, on NumPy arrays."""
 
     rungs: ClassVar[tuple[str, ...]]
-    """In the order of preference; every ladder has the last."""
+    """In order of preference; every ladder has the last one."""
 
     def __init__(self) -> None:
         rungs = {operation: next(rung for rung in self.rungs if rung in LADDERS[operation]) for operation in LADDERS}
@@ -44,16 +44,15 @@ class CpuBackend(Backend):
         return (threads or thread_count()) if self.uses_threads else 1
 
     def kernel(self, call: Call, threads: int) -> Kernel:
-        """The rung for this call: the threaded twin, if there are threads and the work is worth starting them."""
+        """The rung for this call: the threaded twin, if there are threads and the work is large enough."""
         twin = self.threaded.get(call.operation) if threads > 1 else None
         return twin if twin and call.flop >= LEAST_FLOP else self.kernels[call.operation]
 
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
         """The kernel and the arguments of each call, to be repeated.
 
-        Arrays stay where they are from batch to batch, so what is bound once can be repeated for every batch, and no
-        Python runs between the kernels but the loop over the list. A compiled kernel is taken without the dispatcher
-        that would look at the types of its arguments every time.
+        Arrays never move, so the bound calls can be repeated for every batch in one loop over the list. Compiled
+        kernels are called without the dispatcher, which would check the types of their arguments every time.
         """
         return [
             (entry_point(self.kernel(call, threads), signature_for(SIGNATURES[call.operation], dtype)), call.arguments)
@@ -61,9 +60,9 @@ class CpuBackend(Backend):
         ]
 
     def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        """Compile what these calls will need, on one thread or on as many as they may get, or load it from the cache.
+        """Compile the kernels of these calls, for every possible number of threads, or load them from the cache.
 
-        Returns how many kernels were not in the cache.
+        Returns the number of kernels that were not in the cache.
         """
         counts = thread_choice.possible() if self.uses_threads else (1,)
         kernels = {(call.operation, self.kernel(call, threads)): None for threads in counts for call in calls}
@@ -113,7 +112,7 @@ class Njit(CpuBackend):
 
 @register
 class Parallel(CpuBackend):
-    """The same loops, spread over the threads, however small the work."""
+    """The same loops on all threads, however small the work."""
 
     name = "parallel"
     rungs = ("parallel",)
@@ -122,7 +121,7 @@ class Parallel(CpuBackend):
 
 @register
 class Fast(CpuBackend):
-    """The best rung of each operation; its threaded twin where threads pay."""
+    """The best rung of each operation; its threaded twin for large work."""
 
     name = "fast"
     rungs = ("tile", "polynomial", "wide", "ahead", "njit")
@@ -145,4 +144,4 @@ class Numpy(CpuBackend):
 
 
 ON_CPU = tuple(backend.name for backend in (Python, Njit, Parallel, Fast, Numpy))
-"""Their names; these work on every machine."""
+"""The backends that work on every machine."""

@@ -62,7 +62,7 @@ class GpuBackend(Backend):
         return copy
 
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
-        """The launches that the calls come to."""
+        """The launches of these calls."""
         from ..compiler.cuda.registry import recording
 
         with recording() as launches:

@@ -1,4 +1,4 @@
-"""Memory of the GPU: how much is free, and one line where there is no room."""
+"""GPU memory: copies, free memory, and one line if it does not suffice."""
 
 import contextlib
 import math
@@ -18,7 +18,7 @@ def to_gpu(array: Any) -> Any:
 
 @contextlib.contextmanager
 def _room_for(size: int) -> Iterator[None]:
-    """Turns the driver's word for "no memory" into ours."""
+    """Turn the driver's out-of-memory error into a clear one."""
     from numba.cuda.cudadrv.driver import CudaAPIError
 
     try:
@@ -27,20 +27,20 @@ def _room_for(size: int) -> Iterator[None]:
         if "OUT_OF_MEMORY" not in str(error):
             raise
         raise checks.Error(
-            f"the GPU has no room for {in_words(size)}: {in_words(free_memory())} are free; "
+            f"the GPU has no memory for {in_words(size)}: {in_words(free_memory())} are free; "
             "take fewer samples at a time, or another backend"
         ) from None
 
 
 def free_memory() -> float:
-    """Bytes that can still be had on the GPU."""
+    """Free GPU memory in bytes."""
     from ..compiler.cuda import device
 
     return device.free_memory()
 
 
 def in_words(size: float) -> str:
-    """Bytes for people: 1.5 GB."""
+    """A number of bytes in words: 1.5 GB."""
     for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}" if math.isfinite(size) else f"any number of {unit}"

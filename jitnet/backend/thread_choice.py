@@ -172,19 +172,19 @@ class Slices:
             parallel._set_num_threads(self._before)
 
 
-ONE = Turns(None, 1, 1, 0)
-"""One thread, where more make no difference."""
+ONE = Slices(None, 1, 1, 0)
+"""One thread, if more make no difference."""
 
 
-def turns(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> Turns:
-    """`Turns` for work of that kind and size; see `Backend.spread`."""
+def slices(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> Slices:
+    """`Slices` for work of that kind and size; see `Backend.spread`."""
     if config.DISABLE_JIT or not can_have_threads():
         return ONE
     start_layer()
     before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work
     most = before if given.get() else min(before, cpus())
     is_open = most > 1 and not given.get() and (is_repeated or flop < LONG_FLOP)
-    return Turns(_choice(most, *kind) if is_open else None, before, most, 0 if is_repeated else flop)
+    return Slices(_choice(most, *kind) if is_open else None, before, most, 0 if is_repeated else flop)
 
 
 def possible() -> tuple[int, ...]:
