@@ -39,9 +39,9 @@ def backends() -> list[str]:
 
 
 def get(name: str, dtype: np.dtype[Any] | None = None) -> Backend:
-    """The backend of that name, the same object every time; with a dtype, only if it can calculate in that.
+    """The backend of that name; with a dtype, an error if the backend does not support it.
 
-    Once a user has registered an operation, it is a new object, which knows that.
+    It is the same object every time, until a user registers an operation.
     """
     run = _get(checks.one_of("backend", name, REGISTRY), registry.changes)
     if dtype is not None and dtype not in run.dtypes:

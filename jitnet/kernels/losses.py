@@ -63,7 +63,7 @@ class Loss:
         return self.f(a, y)  # type: ignore[no-any-return]
 
     def derivative(self, slope: Function) -> "Loss":
-        """Take this function for ∂ℓ/∂a, and register the loss."""
+        """Set ∂ℓ/∂a, and register the loss."""
         self.slope = slope
         register_loss(self)
         return self
@@ -77,7 +77,7 @@ LOSSES: dict[str, Loss] = {}
 
 
 def loss(name: str) -> Callable[[Function], Loss]:
-    """Begin a loss with ℓ(a, y); `derivative` completes it."""
+    """Define a loss by ℓ(a, y); `derivative` completes it."""
     return lambda f: Loss(name, f=f)
 
 

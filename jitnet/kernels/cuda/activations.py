@@ -89,7 +89,7 @@ DONE: dict[str, Activation] = {}
 
 
 def complete() -> None:
-    """Register what is registered for the CPU, but softmax, which mixes the units of a sample."""
+    """Register the activations of the CPU, except softmax, which depends on all units of a sample."""
     for entry in ACTIVATIONS.values():
         if entry.name != "softmax" and DONE.get(entry.name) is not entry:
             register(entry)
