@@ -24,7 +24,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet.compiler.cuda import device  # noqa: E402
 from jitnet.kernels.cuda import LADDERS, matmul, pipelined  # noqa: E402
-from jitnet.lab.gpu import running, traffic  # noqa: E402
+from jitnet.lab.gpu import running, transactions  # noqa: E402
 from jitnet.lab.timing import in_turn  # noqa: E402
 
 if device.SIMULATED:
@@ -79,7 +79,7 @@ print(f"all eight are right: {all(right)}")
 # > pipelined: 0.015625 reads for each multiply-add predicted, 0.015625 counted; 0.0625 bytes transferred
 counted = {}
 for name in sides:
-    found = counted[name] = traffic.each("matmul", traffic.count("matmul", name))
+    found = counted[name] = transactions.each("matmul", transactions.count("matmul", name))
     print(f"{name}: {predicted[name]:g} reads for each multiply-add predicted, {found['numbers']:g} counted; "
           f"{found['bytes']:g} bytes transferred", flush=True)  # fmt: skip
 

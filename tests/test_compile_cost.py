@@ -13,7 +13,7 @@ from jitnet.kernels import LADDERS
 from jitnet.lab import compile_cost, plots
 from jitnet.lab.worker import NoAnswerError
 
-COSTS = {"missing": 1, "ready": 0.9, "first": 0.2, "fault": None, "call": 0.01}
+COSTS = {"missing": 1, "ready": 0.9, "first": 0.2, "error": None, "call": 0.01}
 """What a process would answer."""
 
 
@@ -102,7 +102,7 @@ def test_a_process_that_finds_kernels_says_so(tmp_path):
                    environment={"JITNET_CACHE_DIR": str(tmp_path)}) for _ in range(2)
     ]  # fmt: skip
     assert [found["missing"] for found in costs] == [1, 0]
-    assert costs[0]["fault"] is None
+    assert costs[0]["error"] is None
 
 
 def test_what_the_processes_are_asked(monkeypatch):
@@ -135,7 +135,7 @@ def test_a_size_that_the_interpreter_cannot_finish(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fault": "1 of 4 wrong"}, "njit, empty cache is wrong: 1 of 4 wrong"),
+        ({"error": "1 of 4 wrong"}, "njit, empty cache is wrong: 1 of 4 wrong"),
         ({"missing": 0}, "was not kept in .*, so loading it cannot be measured; set TMPDIR"),
         ({"missing": 1}, "was not kept in .*, so loading it cannot be measured; set TMPDIR"),
     ],
@@ -157,7 +157,7 @@ def test_a_process_that_dies_is_reported(monkeypatch):
 
 def test_a_wrong_rung_is_reported(monkeypatch):
     monkeypatch.setitem(LADDERS["relu"], "njit", lambda Z, A: A.fill(1))
-    assert "wrong, first at" in compile_cost.costs_of_rung("relu", "njit", (3, 3, 3), "float32")["fault"]
+    assert "wrong, first at" in compile_cost.costs_of_rung("relu", "njit", (3, 3, 3), "float32")["error"]
 
 
 @pytest.mark.parametrize(

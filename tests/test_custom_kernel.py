@@ -89,9 +89,9 @@ def rungs(told):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_errors_are_reported(name, told, rungs):
-    assert set(rungs[name]) == {"name", "own", "checked", "fault"}
-    assert (rungs[name]["own"], rungs[name]["checked"]) == (True, False)
-    assert re.match(FAULTS[name], rungs[name]["fault"]), rungs[name]["fault"]
+    assert set(rungs[name]) == {"name", "custom", "checked", "error"}
+    assert (rungs[name]["custom"], rungs[name]["checked"]) == (True, False)
+    assert re.match(FAULTS[name], rungs[name]["error"]), rungs[name]["error"]
     assert f"jitnet: {name} {rungs[name]['fault']}" in told.stderr.splitlines()
 
 
@@ -100,7 +100,7 @@ def test_the_rest_of_the_ladder_is_shown(told, rungs):
     assert sum(line.startswith("jitnet: ") for line in told.stderr.splitlines()) == len(FAULTS)
     assert "Traceback" not in told.stderr
     assert list(rungs) == [*LADDERS["matmul"], *FAULTS, *RIGHT]
-    assert all(rungs[name]["checked"] and not rungs[name]["own"] for name in LADDERS["matmul"])
+    assert all(rungs[name]["checked"] and not rungs[name]["custom"] for name in LADDERS["matmul"])
 
 
 def test_right_kernels_are_ranked(told, rungs):
@@ -123,7 +123,7 @@ def test_right_kernels_are_ranked(told, rungs):
     assert sentence in text
     assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
     assert any(re.fullmatch("raises +not timed: it failed the check", line) for line in lines)
-    assert all(fault in text for fault in ladder.faults(json.loads(told.stdout)))
+    assert all(fault in text for fault in ladder.errors(json.loads(told.stdout)))
 
 
 def test_a_hanging_kernel_is_ended(folder, tmp_path):
@@ -146,14 +146,14 @@ def test_errors_are_reported_at_once(folder, monkeypatch):
     found = ladder.compare(
         "matmul", own, 24, threads=1, report=lambda done, total, what: heard.append(what), tell=heard.append
     )
-    raises, late = map(heard.index, ladder.faults(found))
+    raises, late = map(heard.index, ladder.errors(found))
     second, third = (
         heard.index("checking: late, importing mine.py:late"),
         heard.index("checking: matmul.python against float64"),
     )
     assert raises < second < third < late
     assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # the others begin again
-    assert all(heard.count(fault) == 1 for fault in ladder.faults(found))
+    assert all(heard.count(fault) == 1 for fault in ladder.errors(found))
 
 
 def test_compiling_does_not_count(folder):
@@ -294,8 +294,8 @@ def wrong(Z, A):
     A[:] = Z
 
 found = ladder.compare("relu", {"closure": blocked_by(5), "main": main, "wrong": wrong}, 8, dtype="float64", threads=1)
-print([rung["checked"] for rung in found["rungs"] if rung["own"]])
-print(ladder.faults(found)[0].split(":")[0])
+print([rung["checked"] for rung in found["rungs"] if rung["custom"]])
+print(ladder.errors(found)[0].split(":")[0])
 lock = threading.Lock()
 def locked(Z, A):
     with lock:
@@ -311,7 +311,7 @@ except ValueError as error:
     assert checked == "[True, True, False]"
     assert fault == "wrong is wrong"
     assert unsent.startswith(
-        "locked cannot be sent to the process that tries it (TypeError: cannot pickle '_thread.lock'"
+        "locked cannot be sent to the process that tests it (TypeError: cannot pickle '_thread.lock'"
     )
     assert unsent.endswith("write it into a file and give 'file.py:function'")
 
@@ -341,7 +341,7 @@ def test_names_have_to_be_new():
 @pytest.mark.parametrize("operation", LADDERS)
 def test_the_judge_lets_our_own_pass(operation):
     for shape in [(5, 4, 3), (1, 1, 1)]:
-        assert judge.fault(LADDERS[operation]["numpy"], operation, shape, np.dtype("float32")) is None
+        assert judge.error_of(LADDERS[operation]["numpy"], operation, shape, np.dtype("float32")) is None
 
 
 def test_outputs_that_are_inputs_too():
@@ -352,8 +352,8 @@ def test_outputs_that_are_inputs_too():
         return theta - lr * (grad + decay * theta)
 
     dtype = np.dtype("float64")
-    assert "writes nothing into theta" in judge.fault(renames, "sgd", (2, 3, 5), dtype)
-    assert "returns its result, but must write it into theta" in judge.fault(returns, "sgd", (2, 3, 5), dtype)
+    assert "writes nothing into theta" in judge.error_of(renames, "sgd", (2, 3, 5), dtype)
+    assert "returns its result, but must write it into theta" in judge.error_of(returns, "sgd", (2, 3, 5), dtype)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -369,7 +369,7 @@ def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(sandbox, "ENDING", 1.0)
     with sandbox.Trial("f", "leaves.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
         tried.examine(0.01, lambda doing: None)
-        assert tried.fault is None
+        assert tried.error is None
         began = time.monotonic()
     try:
         assert time.monotonic() - began < 20
@@ -388,4 +388,4 @@ def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatc
     monkeypatch.setattr(sandbox, "ENDING", 1.0)
     with sandbox.Trial("f", "closes.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
         tried.examine(0.01, lambda doing: None)
-    assert tried.fault.startswith("closes files that it has not opened, given X (2, 3)")
+    assert tried.error.startswith("closes files that it has not opened, given X (2, 3)")

@@ -78,22 +78,22 @@ def test_every_kernel_of_the_registry(registry, rung):
     found = registry[rung]
     operation, name = rung.split(".")
     plain = name.removesuffix("_parallel")
-    vectorised, calls = verdict(found, "vectorised"), verdict(found, "calls")
+    vectorized, calls = verdict(found, "vectorized"), verdict(found, "calls")
     assert found["loop"]["source"].startswith("for ")
     assert verdict(found, "checks")["good"]
     assert verdict(found, "numbers")["good"] is not False
     if plain in ("njit", "parallel") and operation in CALLING:
-        assert vectorised["good"] is False
+        assert vectorized["good"] is False
         assert CALLING[operation] in calls["answer"]
         return
     assert calls["good"] is not False
     if plain in ("njit", "parallel") and operation in IN_ORDER:
-        assert vectorised["answer"].startswith("no")
-        assert "in the order in which it is written" in vectorised["evidence"]
+        assert vectorized["answer"].startswith("no")
+        assert "in the order in which it is written" in vectorized["evidence"]
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "accumulators")["answer"] == "in registers: 1"
     else:
-        assert vectorised["good"], vectorised
+        assert vectorized["good"], vectorized
         width = verdict(found, "vector width")
         asks = plain in ("tile", "polynomial", "wide")  # for others LLVM takes 256 bits on Intel's servers
         assert width["good"] is not False or ("256 bits" in width["answer"] and not asks), found["verdicts"]
@@ -111,7 +111,7 @@ def test_every_kernel_of_the_registry(registry, rung):
 def test_vectors_of_the_host(registry):
     register = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[VECTOR_BYTES]
     for rung in ("matmul.tile", "matmul.tile_parallel", "sigmoid.polynomial", "sgd.wide", "adam.wide_parallel"):
-        assert f"{VECTOR_BYTES // 4} float32 at a time" in verdict(registry[rung], "vectorised")["answer"]
+        assert f"{VECTOR_BYTES // 4} float32 at a time" in verdict(registry[rung], "vectorized")["answer"]
         assert f"{8 * VECTOR_BYTES} bits" in verdict(registry[rung], "vector width")["answer"]
         assert any(register in instruction["text"] for instruction in registry[rung]["instructions"])
 
@@ -120,7 +120,7 @@ def test_what_is_known_of_single_rungs(registry):
     assert "2 of them by the same number" in verdict(registry["adam.njit"], "divisions")["answer"]
     assert "the loop over k" in verdict(registry["matmul.reordered"], "accumulators")["evidence"]
     assert "far apart" in verdict(registry["matmul.njit"], "loads and stores")["evidence"]
-    assert verdict(registry["identity.njit"], "vectorised")["answer"] == "yes: it moves whole vectors"
+    assert verdict(registry["identity.njit"], "vectorized")["answer"] == "yes: it moves whole vectors"
     assert registry["matmul.tile"]["loop"]["file"].endswith("tile.py")
     assert registry["matmul.tile_parallel"]["options"]["parallel"]
     assert registry["matmul.njit"]["remarks"] != []
@@ -189,7 +189,7 @@ def grows(n):
     )
     assert declared["signature"] == "float64[::1]"
     assert verdict(declared, "divisions")["good"] is False
-    assert verdict(expression, "vectorised")["good"]
+    assert verdict(expression, "vectorized")["good"]
     assert expression["loop"]["line"] == 10
     assert {instruction["line"] for instruction in expression["instructions"]} <= {0, 10}
     assert "NRT_" in verdict(grows, "calls")["answer"]
@@ -253,8 +253,8 @@ def test_instructions_are_understood(text, kind, lanes, loads, stores, reads, wr
 
 def test_the_command_line(tmp_path):
     result = jitnet_command("explain", "matmul.reordered")
-    assert "measuring 1/1: what Numba makes of matmul.reordered" in result.stderr
-    assert "✓ vectorised        yes" in result.stdout
+    assert "measuring 1/1: compiling matmul.reordered" in result.stderr
+    assert "✓ vectorized        yes" in result.stdout
     assert "z[j] += x * w[j]" in result.stdout
     file = tmp_path / "mine.py"
     file.write_text("print('imported')\ndef scale(x, a):\n    for i in range(x.size):\n        x[i] = a * x[i] + a\n")

@@ -173,7 +173,7 @@ def test_what_is_known_of_single_rungs(registry):
     assert lines_of(naive, "fma.rn.f32") == lines_of(naive, "ld.global.f32") == {"total += A[i, k] * B[k, j]"}
     assert naive["loop"]["source"] == "while k < A.shape[1]:"
     assert [launch["name"] for launch in registry["gradients.pipelined", "9.0"]["launches"]][-1] == "column_sums"
-    assert verdict(registry["softmax.rows", "9.0"], "branches")["answer"] == "some threads go around more often"
+    assert verdict(registry["softmax.rows", "9.0"], "branches")["answer"] == "some threads run more iterations"
     assert verdict(registry["matmul.warptile", "9.0"], "barriers")["evidence"].startswith("2 in the kernel")
     assert registry["sigmoid.elements", "9.0"]["loop"]["depth"] == 0
     assert "There is no loop" in explaining.as_text(registry["sigmoid.elements", "9.0"])
@@ -181,17 +181,17 @@ def test_what_is_known_of_single_rungs(registry):
     assert "Left out: " in explaining.as_text(registry["matmul.tensorcore", "9.0"])
 
 
-def test_trips_to_memory_are_counted():
+def test_memory_transactions_are_counted():
     """Threads of `naive` read two numbers per multiply-add, which transfer 33 bytes; those of `coalesced` 5."""
     naive, coalesced = (
-        verdict(explaining.explain(f"matmul.{rung}"), "trips to memory") for rung in ("naive", "coalesced")
+        verdict(explaining.explain(f"matmul.{rung}"), "memory transactions") for rung in ("naive", "coalesced")
     )
     assert (naive["good"], coalesced["good"]) == (False, True)
-    assert naive["answer"] == "33 bytes are sent for each multiply-add"
-    assert coalesced["answer"] == "5 bytes are sent for each multiply-add"
+    assert naive["answer"] == "33 bytes are transferred per multiply-add"
+    assert coalesced["answer"] == "5 bytes are transferred per multiply-add"
     assert "its threads read 8 bytes" in naive["evidence"]
     assert "`coalesced`" in naive["fix"]
-    assert verdict(explaining.explain("sigmoid.elements"), "trips to memory")["good"]
+    assert verdict(explaining.explain("sigmoid.elements"), "memory transactions")["good"]
 
 
 @with_disassembler
@@ -213,7 +213,7 @@ def test_without_a_disassembler_or_an_assembler(monkeypatch):
     found = explaining.explain("matmul.shared")
     assert found["machine_code"] is None
     assert "of the PTX" in verdict(found, "instructions")["evidence"]
-    assert "The machine code too is shown with nvdisasm: pip install" in explaining.as_text(found)
+    assert "To see the machine code too, install nvdisasm: pip install" in explaining.as_text(found)
     monkeypatch.setattr(explaining, "has_assembler", lambda: False)
     found = explaining.explain("matmul.shared")
     assert found["launches"][0]["registers"] is None
@@ -302,12 +302,12 @@ def test_a_fault_is_found_and_its_cure_is_clean(fault, fixed, name, says, fix):
 
 @with_disassembler
 def test_sums_that_find_no_register_are_found():
-    tight = Launch(by_tile(warptile.TILE), [MATRIX] * 3, 256, len, at_once=4)  # 64 registers for 64 sums
+    tight = Launch(by_tile(warptile.TILE), [MATRIX] * 3, 256, len, min_blocks_per_sm=4)  # 64 registers for 64 sums
     found = explaining.Compiled(tight, (9, 0), True).explained()
     registers = verdict(found, "registers")
     assert registers["good"] is False
     assert registers["answer"].startswith("spilled: ")
-    assert "at_once" in registers["fix"]
+    assert "min_blocks_per_sm" in registers["fix"]
     assert found["summary"].startswith("What to change first: registers")
 
 
@@ -501,8 +501,8 @@ def test_machine_code_is_understood():
 
 def test_the_command_line():
     result = jitnet_command("explain", "matmul.naive", "--backend", "cuda")
-    assert "measuring 1/2: what Numba makes of matmul.naive for the GPU" in result.stderr
-    assert "✗ reuse             0.5 multiply-adds for each number fetched" in result.stdout
+    assert "measuring 1/2: compiling matmul.naive for the GPU" in result.stderr
+    assert "✗ reuse             0.5 multiply-adds per loaded number" in result.stdout
     assert "total += A[i, k] * B[k, j]" in result.stdout
     result = jitnet_command("explain", "relu.elements", "--backend", "cuda", "--capability", "8.0", "--json", "--quiet")
     assert result.stderr == ""

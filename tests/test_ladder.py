@@ -141,7 +141,7 @@ def test_a_rung_above_the_limit_proves_the_limit_wrong(limits, monkeypatch):
     monkeypatch.setattr(
         ladder.machine, "limits", lambda report: LIMITS | {"bandwidth": dict.fromkeys(("L1", "L2", "memory"), slow)}
     )
-    shares_are_withheld(ladder.measure("relu", 8), "was faster than the limit that was measured (jitnet machine")
+    shares_are_withheld(ladder.measure("relu", 8), "was faster than the measured peak (jitnet machine")
 
 
 def test_disturbed_timings_are_compared_with_no_limit(limits, monkeypatch):
@@ -157,7 +157,7 @@ def shares_are_withheld(found, sentence):
     assert sentence in " ".join(lines)
     assert max(map(len, lines)) <= 80
     head, *rows = lines[2 : 3 + len(found["rungs"])]
-    assert [row[head.index("of limit") : len(head) - len(" of NumPy")].strip() for row in rows] == ["–"] * len(rows)
+    assert [row[head.index("of peak") : len(head) - len(" vs NumPy")].strip() for row in rows] == ["–"] * len(rows)
 
 
 def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
@@ -201,7 +201,8 @@ def made_up(operation, names, on_gpu=False, **changes):
     """A result with figures of maximum length."""
     shape = [100_000, 100, 1000]
     rungs = [
-        {"name": name, "own": False, "idea": "", "checked": True, "shape": shape if name != "python" else [64, 64, 64],
+        {"name": name, "custom": False, "idea": "", "checked": True,
+         "shape": shape if name != "python" else [64, 64, 64],
          "seconds": 0.0001234, "low": 1e-5, "high": 3e-4, "gflops": 0.00012345, "bytes": 1e6, "intensity": 9.0,
          "speedup": 123456.7 if name != "numpy" else 98765.4, "gain": 1829.05, "share_of_peak": None,
          "share_of_numpy": 123.456, "rank": 1}
@@ -238,8 +239,8 @@ def test_the_ladder_of_the_gpu_fits_too():
 def test_a_disturbed_picture_has_no_roof_and_says_why(tmp_path):
     plots.draw_ladder(made_up("matmul", LADDERS["matmul"]), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
-    assert "Limits of this machine" not in text
-    assert "of limit" not in text
+    assert "Machine peaks" not in text
+    assert "of peak" not in text
 
 
 def test_a_step_that_fails_leaves_the_number_of_threads():

@@ -317,7 +317,7 @@ def test_09_why_not_vectors(lesson):
         assert after < before
         assert gain == pytest.approx(before / after, rel=0.05)
     if X86:
-        assert len(re.findall("LLVM: |calls a turn", printed)) == 6
+        assert len(re.findall("LLVM: |calls per iteration", printed)) == 6
     first, second, third = answers(printed)
     one_sum, many = numbers(first, "errors")[0]
     assert many < one_sum < 1e-5

@@ -49,7 +49,7 @@ def test_what_is_kept_is_believed_and_measured_again_on_demand(tmp_path, monkeyp
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(2e11))
     first = machine.limits()
     assert first["disturbed"] is False
-    assert "jitnet machine --again measures anew" in machine.as_text(first)
+    assert "jitnet machine --again measures again" in machine.as_text(first)
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(1.9e11))
     assert machine.limits() == first
     assert machine.limits(again=True)["peak"]["float32"]["2"] == 1.9e11
@@ -101,8 +101,8 @@ def changed(*path, rate):
     [
         (("peak", "float64", "1"), 0.52e11, []),
         (("peak", "float64", "1"), 1.06e11, ["multiply-adds of float64 were faster than those of float32"]),
-        (("bandwidth", "L1", "2", "copy"), 0.0, ["one of the rates is next to nothing", "memory was faster than L1"]),
-        (("bandwidth", "L1", "2", "write"), float("nan"), ["one of the rates is next to nothing"]),
+        (("bandwidth", "L1", "2", "copy"), 0.0, ["one of the rates is close to zero", "memory was faster than L1"]),
+        (("bandwidth", "L1", "2", "write"), float("nan"), ["one of the rates is close to zero"]),
         (("bandwidth", "L1", "2", "read"), 0.5e11, ["more threads were slower than one at reading from L1"]),
         (("bandwidth", "memory", "1", "copy"), 1.2e11, ["memory was faster than L1"]),
         (("bandwidth", "memory", "1", "copy"), 1.05e11, []),
@@ -136,7 +136,7 @@ def test_load_without_contradictions_is_reported_too(tmp_path, monkeypatch):
     assert "Other processes used 1.4 of 2 cores, so" in machine.as_text(found)
 
 
-def test_a_turn_that_a_slow_call_planned_is_planned_anew():
+def test_a_run_that_a_slow_call_planned_is_planned_again():
     """The first call waits for others; the speed is that of all calls, not of one short round."""
     calls = []
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jitnet.lab.gpu.arithmetic import matrix_product, meaning
-from jitnet.lab.gpu.memory import Fault, GlobalMemory
+from jitnet.lab.gpu.memory import GlobalMemory, KernelError
 from jitnet.lab.gpu.program import Program
 from jitnet.lab.gpu.ptx_interpreter import execute
 
@@ -97,7 +97,7 @@ def test_threads_exchange_numbers_through_shared_memory():
             "thread 1 of block 1: writes a number that another thread writes, too",
         ),
         ("ld.shared.v2.f32 {%f2, %f3}, [%rd6];", "thread 1 of block 0: reads an address that is no multiple of 8"),
-        ("ld.shared.f32 %f2, [%rd6];", "thread 0 of block 0: reads shared memory that nobody has written"),
+        ("ld.shared.f32 %f2, [%rd6];", "thread 0 of block 0: reads shared memory that was never written"),
         ("st.shared.f32 [tile], %f1;", "writes shared memory that another thread uses, with no barrier in between"),
         (
             "st.shared.f32 [%rd6], %f1;\nld.shared.f32 %f2, [tile];",
@@ -114,11 +114,11 @@ def test_threads_exchange_numbers_through_shared_memory():
         ),
         (
             "setp.gt.s32 %p1, %r1, 3;\n@%p1 bra $L__BB0_9;\nbar.sync 0;\n$L__BB0_9:",
-            "a barrier that some threads of block 0 do not come to",
+            "a barrier that some threads of block 0 do not reach",
         ),
         (
             "setp.gt.s32 %p1, %r1, 3;\n@%p1 bra $L__BB0_9;\nbar.sync 0;\nret;\n$L__BB0_9:\nbar.sync 0;",
-            "a barrier that some threads of block 0 do not come to",
+            "a barrier that some threads of block 0 do not reach",
         ),
         (
             "setp.gt.s32 %p1, %r1, 3;\n@%p1 mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f2, %f3, %f4, %f5}, "
@@ -128,7 +128,7 @@ def test_threads_exchange_numbers_through_shared_memory():
     ],
 )  # fmt: skip
 def test_what_a_kernel_must_not_do(body, message):
-    with pytest.raises(Fault) as told:
+    with pytest.raises(KernelError) as told:
         run(body)
     assert message in str(told.value)
 
@@ -160,7 +160,7 @@ def test_blocks_run_in_the_order_that_is_asked_for():
 def test_after_a_fault_arrays_are_as_they_were():
     numbers = np.zeros(70, np.float32)
     body = "st.global.f32 [%rd3], 0f3F800000;\nsetp.eq.s32 %p1, %r2, 1;\n@%p1 st.global.f32 [%rd3+4], %f1;\nret;\n}"
-    with pytest.raises(Fault, match="block 1"):
+    with pytest.raises(KernelError, match="block 1"):
         execute(Program(ENTRY + body), 2, 35, [numbers], order=[0, 1])
     assert not numbers.any()
 
@@ -182,7 +182,7 @@ def test_matrices_are_multiplied_by_whole_warps():
     )
     numbers, _ = run(f"setp.ge.s32 %p1, %r1, 32;\n{product}", 64, 64, 1)
     np.testing.assert_array_equal(numbers, np.where(np.arange(64) < 32, np.nan, np.arange(64)))
-    with pytest.raises(Fault, match="thread 32 of block 0: only a part of a warp multiplies matrices"):
+    with pytest.raises(KernelError, match="thread 32 of block 0: only a part of a warp multiplies matrices"):
         run(f"setp.ge.s32 %p1, %r1, 33;\n{product}", 64, 64, 1)
 
 
@@ -301,7 +301,7 @@ def test_a_kernel_without_one_of_its_barriers(operation):
         for missing in range(1, len(pieces)):
             kept = [piece if n != missing else piece.partition(";")[2] for n, piece in enumerate(pieces)]
             broken = "".join(piece if n == 0 or n == missing else "bar.sync" + piece for n, piece in enumerate(kept))
-            with pytest.raises(Fault, match="no barrier in between"):
+            with pytest.raises(KernelError, match="no barrier in between"):
                 execute(Program(broken), blocks, launch.threads, arguments)
             seen += 1
     assert seen >= 2

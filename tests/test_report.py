@@ -107,7 +107,7 @@ def test_the_gpu(page, page_file):
     for name, row in zip(gpu["explanations"], section.locator("tbody tr:first-child").all(), strict=True):
         counts = gpu["explanations"][name]["counts"]
         assert f"{counts['per_load']:.3g}" in row.inner_text().split("\t")
-    assert "reuse: 0.5 multiply-adds for each number fetched" in section.locator("tbody").first.inner_text()
+    assert "reuse: 0.5 multiply-adds per loaded number" in section.locator("tbody").first.inner_text()
     assert section.locator("tbody").nth(-2).locator(".bad").count() == 0  # pipelined
     if gpu["obstacle"]:
         assert f"Not yet measured on a GPU: {gpu['obstacle']}." in section.inner_text()
@@ -254,7 +254,7 @@ def undisturbed(found):
     found["machine"] |= calm
     roof = {"name": "multiply-adds", "threads": 1, "x": [1.0, 100.0], "y": [1e12, 1e12]}
     for chapter in found["chapters"]:
-        points = [{"name": rung["name"], "own": False, "x": 10.0, "y": 1e9} for rung in chapter["ladder"]["rungs"]]
+        points = [{"name": rung["name"], "custom": False, "x": 10.0, "y": 1e9} for rung in chapter["ladder"]["rungs"]]
         chapter["ladder"] |= calm | {"roofline": {"x": "FLOP", "y": "FLOP/s", "roofs": [roof], "points": points}}
         chapter["compile_cost"] |= calm
         for rung in chapter["ladder"]["rungs"]:

@@ -7,7 +7,7 @@ import pytest
 from jitnet.lab.plots import apart
 from jitnet.lab.roofline import roofline
 
-TIMED = {"own": False, "checked": True}
+TIMED = {"custom": False, "checked": True}
 RATES = {"L1": 4e11, "L2": 2e11, "memory": 5e10}
 LIMITS = {
     "caches": {"L1": 1 << 15, "L2": 1 << 20},
@@ -25,7 +25,7 @@ def test_a_slope_meets_the_peak_where_both_limits_are_equal():
     found = roofline(
         {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 2, "rungs": [rung]}, LIMITS
     )
-    assert found["points"] == [{"name": "tile", "own": False, "x": 8.0, "y": 90e9}]
+    assert found["points"] == [{"name": "tile", "custom": False, "x": 8.0, "y": 90e9}]
     assert [(roof["name"], roof["threads"]) for roof in found["roofs"]] == [
         ("L1", 2), ("L2", 2), ("memory", 2), ("multiply-adds", 1), ("multiply-adds", 2)
     ]  # fmt: skip
@@ -41,7 +41,7 @@ def test_a_slope_meets_the_peak_where_both_limits_are_equal():
 def test_bytes_have_stairs_over_the_size_of_the_data():
     rung = TIMED | {"name": "njit", "gbytes": 3.0, "bytes": 2 << 20, "intensity": 1.0}
     found = roofline({"unit": "GB/s", "dtype": "float32", "limit_kind": "copy", "threads": 1, "rungs": [rung]}, LIMITS)
-    assert found["points"] == [{"name": "njit", "own": False, "x": 2 << 20, "y": 3e9}]
+    assert found["points"] == [{"name": "njit", "custom": False, "x": 2 << 20, "y": 3e9}]
     assert [(roof["name"], roof["y"][0]) for roof in found["roofs"]] == [
         ("L1", 5e10), ("L2", 2.5e10), ("memory", 6.25e9)
     ]  # fmt: skip

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         plots.draw_ladder(result, options.plot)
     say_where(options)
     print(json.dumps(result) if options.json else ladder.as_text(result, _at_the_same_place()))
-    return 2 if ladder.faults(result) else 0
+    return 2 if ladder.errors(result) else 0
 
 
 def _on_gpu(options: argparse.Namespace) -> bool:
@@ -92,11 +92,11 @@ def _measured_on_gpu(options: argparse.Namespace, show: progress.Progress) -> di
 def _count(options: argparse.Namespace) -> int:
     if not _on_gpu(options) or options.plot is not None or options.size != "512":
         raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
-    traffic = gpu_instrument("traffic")
-    rungs = len(traffic.LADDERS.get(options.operation, ()))
+    transactions = gpu_instrument("transactions")
+    rungs = len(transactions.LADDERS.get(options.operation, ()))
     with measuring(options, estimate.said(estimate.of_count(options.operation, rungs))) as show:
-        result = traffic.ladder(options.operation, report=show.measuring)
-    print(json.dumps(result) if options.json else traffic.as_text(result))
+        result = transactions.ladder(options.operation, report=show.measuring)
+    print(json.dumps(result) if options.json else transactions.as_text(result))
     return 0
 
 

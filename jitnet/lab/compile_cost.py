@@ -83,8 +83,8 @@ def account(
             found = ask(measure, *arguments, shape, number.name, environment={"JITNET_CACHE_DIR": folder})
         except NoAnswerError as error:
             raise checks.Error(f"{name} could not be measured: {error}; jitnet doctor looks for the reason") from None
-        if found["fault"]:
-            raise checks.Error(f"{name} is wrong: {found['fault']}")
+        if found["error"]:
+            raise checks.Error(f"{name} is wrong: {found['error']}")
         return found  # type: ignore[no-any-return]
 
     with np.errstate(all="ignore"):
@@ -182,8 +182,8 @@ def costs_of_rung(operation: str, rung: str, shape: Shape, dtype: str) -> dict[s
     call = functools.partial(kernel, *case.arguments)
     with np.errstate(all="ignore"):  # repeated updates run away, which costs no time
         first = time_of(call, 1)
-        fault = case.fault()
-        return {"missing": int(missing), "ready": ready, "first": first, "fault": fault, "call": _steady(call)}
+        error = case.fault()
+        return {"missing": int(missing), "ready": ready, "first": first, "error": error, "call": _steady(call)}
 
 
 def costs_of_step(name: str, shape: Shape, dtype: str) -> dict[str, Any]:
@@ -199,9 +199,9 @@ def costs_of_step(name: str, shape: Shape, dtype: str) -> dict[str, Any]:
     ready = sum(parts.values()) + time.perf_counter() - began
     with np.errstate(all="ignore"):
         first = time_of(call, 1)
-        fault = None if np.isfinite(net.theta).all() else "the weights stop being finite"
+        error = None if np.isfinite(net.theta).all() else "the weights stop being finite"
         return {
-            "missing": missing, "ready": ready, "first": first, "fault": fault, "call": _steady(call), "parts": parts
+            "missing": missing, "ready": ready, "first": first, "error": error, "call": _steady(call), "parts": parts
         }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""About how long a command takes: how much there is to do, times what one of it usually takes on an idle machine."""
+"""Estimates of how long a command takes: the number of measurements, times the usual time of one on an idle machine."""
 
 from ..backend import REGISTRY
 from ..compiler.jit import is_compiled
@@ -8,28 +8,28 @@ from .benchmark import training
 from .benchmark.candidates import PRODUCTS
 
 RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
-"""Seconds to check and time a rung, to try a kernel in a process of its own, and to measure the limits."""
+"""Seconds to check and time a rung, to test a custom kernel in its process, and to measure the machine peaks."""
 
 COUNTED, WORTH_SAYING = 3.0, 5.0
-"""Seconds to count what a kernel for the GPU that is no product asks of memory; below so many, nobody is told."""
+"""Seconds to count the memory transactions of a GPU kernel that is no product; and the shortest estimate to show."""
 
 PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
 """Seconds of a process that measures the compile cost of a rung, or of a step; to explain a rung, or one of the GPU."""
 
 
 def said(seconds: float) -> str:
-    """The estimate in words; none where it is over before they are read."""
+    """The estimate in words; empty for a short time."""
     if seconds < WORTH_SAYING:
         return ""
     about = f"{round(seconds / 5) * 5} s" if seconds < 90 else f"{seconds / 60:.0f} min"
     return f"this takes about {about} on an idle machine (an estimate)"
 
 
-def of_ladder(operation: str, own: int = 0, on_gpu: bool = False) -> float:
-    """Seconds of a ladder, with so many kernels of a user's own."""
+def of_ladder(operation: str, custom: int = 0, on_gpu: bool = False) -> float:
+    """Seconds of a ladder, with so many custom kernels."""
     rungs = len(_rungs(operation))
     limits = 0 if on_gpu or machine.kept() else LIMITS
-    return RUNG * rungs + (RUNG + TRIAL) * own + limits
+    return RUNG * rungs + (RUNG + TRIAL) * custom + limits
 
 
 def of_compile_cost(what: str, warm: int) -> float:
@@ -40,12 +40,12 @@ def of_compile_cost(what: str, warm: int) -> float:
 
 
 def of_count(operation: str, rungs: int) -> float:
-    """Seconds to count what so many rungs of the GPU ask of memory; a product takes as long as to explain it."""
+    """Seconds to count the transactions of so many rungs of the GPU; a product takes as long as its explanation."""
     return (ON_GPU if operation in PRODUCTS else COUNTED) * rungs
 
 
 def of_report(operations: list[str], warm: int, with_gpu: int) -> float:
-    """Seconds of a report, with so many rungs of the GPU to explain."""
+    """Seconds of a report that explains so many rungs of the GPU."""
     ladders = sum(of_ladder(operation) for operation in operations)
     costs = sum(of_compile_cost("fast" if operation == "train" else operation, warm) for operation in operations)
     return ladders + costs + sum(EXPLAINED * len(_compiled(one)) for one in operations) + ON_GPU * with_gpu

@@ -1,11 +1,11 @@
-"""What the compiler made of a loop: the source of the hottest one beside its machine code, and verdicts in plain words.
+"""Explain a compiled function: the source of its hottest loop beside the machine code, with verdicts in plain words.
 
     from jitnet.lab import explain
     found = explain.explain("matmul.tile")
     print(explain.as_text(found))
 
-Nothing is run and nothing is timed. The function is compiled in a process of its own (`compiling.py`), its machine
-code is read (`assembly.py`, `x86.py`), the loop that costs most is chosen (`hottest.py`) and judged (`verdicts.py`).
+Nothing is run and nothing is timed. The function is compiled in a separate process (`compiling.py`), its machine code
+is parsed (`assembly.py`, `x86.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`).
 """
 
 import contextlib
@@ -46,32 +46,32 @@ def explain(
     """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
 
     dtype       float32 or float64, for a rung or an operation
-    arguments   for a function of your own: Python for example arguments, with the names of NumPy: `"ones(9), 3"`
+    arguments   for your own function: example arguments in Python, with the names of NumPy: `"ones(9), 3"`
     types       or their types in Numba's notation: `"float32[:,::1], int64"`
-    operation   or the operation of `LADDERS` whose arguments it takes, as a rung does: `"matmul"`
-    options     what `numba.njit` is to be given in place of what the function says: `"fastmath=True"`. A function
-                that says nothing is compiled under the options of jitnet's kernels.
+    operation   or the operation of `LADDERS` whose arguments it takes: `"matmul"`
+    options     options of `numba.njit` in place of those of the function: `"fastmath=True"`. A function without a
+                decorator is compiled with the options of jitnet's kernels.
 
-    Keys of the result, which is made of dicts, lists, texts and numbers alone:
+    Keys of the result, which contains only dicts, lists, texts and numbers:
 
     target, name, signature, options, file, line    of the function
-    cpu, numba, vector_unit    what it was compiled for; name, bits and registers of the vector unit
+    cpu, numba, vector_unit    the target of the compilation; name, bits and registers of the vector unit
     loop            file, line, last (its last line), function, source (of its first line), depth
     sources         a list of functions that are part of the loop: file, function, first (line), lines
-    instructions    of the loop: text, comment (LLVM's, or what is called), file, line ("" and 0 where it has none)
+    instructions    of the loop: text, comment (LLVM's, or the called function), file, line ("" and 0 if unknown)
     verdicts        name, answer, good (True, False, or None for neither), evidence, fix
     summary         in one sentence
-    limit           arithmetic or memory, by the instructions; None where something is to be fixed first
-    remarks         what LLVM said of this loop
+    limit           arithmetic or memory, by the instructions; None if there is something to fix first
+    remarks         LLVM's remarks on this loop
 
-    Raises `jitnet.Error`, in one line, where something is missing or wrong.
+    Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
     request = _request(target, dtype, arguments, types, options, operation)
     return next(iter(explain_all([request], report)))
 
 
 def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
-    """Explain several, in one process: requests are the arguments of `explain`, as dicts."""
+    """Explain several functions in one process; requests are the arguments of `explain`, as dicts."""
     asked = [_request(**request) for request in requests]
     found = []
     for request, answer in zip(asked, answers(asked, report), strict=True):
@@ -82,7 +82,7 @@ def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None
 
 
 def is_readable() -> bool:
-    """True if this machine has the instructions that are understood here."""
+    """True if `explain` can parse the instructions of this machine."""
     return platform.machine().lower() in ("x86_64", "amd64")
 
 
@@ -94,7 +94,7 @@ def _request(
     options: str | None = None,
     operation: str | None = None,
 ) -> dict[str, Any]:
-    """What the child process is asked, after all that can be told without it."""
+    """The request for the child process, after the checks that need no compilation."""
     if not is_readable():
         raise checks.Error(
             f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
@@ -103,14 +103,14 @@ def _request(
     if ":" in target:
         check_name(target)
         if [arguments, types, operation].count(None) < 2:
-            raise checks.Error("give example arguments, types or an operation, not two of them")
+            raise checks.Error("give one of example arguments, types and an operation, not two")
         if operation is not None:
             checks.one_of("operation", operation, LADDERS)
     else:
         _check_rung(target)
         if (arguments, types, options, operation) != (None, None, None, None):
             raise checks.Error(
-                f"{target} has arguments and options of its own; they can be given for file.py:function only"
+                f"{target} has its own arguments and options; they can be given for file.py:function only"
             )
     return {
         "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
@@ -129,11 +129,11 @@ def _check_rung(target: str) -> None:
         )
     if not is_compiled(ladder[checks.one_of(f"rung of {operation}", rung, ladder)]):
         how = "NumPy's own code" if rung == "numpy" else "interpreted by Python"
-        raise checks.Error(f"{target} is {how}, and no loop that Numba compiles; try {operation}.njit")
+        raise checks.Error(f"{target} is {how}, not compiled by Numba; try {operation}.njit")
 
 
 def answers(requests: list[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
-    """What the child process answers: assembly and remarks for each request, or {"error": ...}."""
+    """The answers of the child process: assembly and remarks for each request, or {"error": ...}."""
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryFile() as errors:
@@ -145,12 +145,12 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
         assert child.stdout is not None
         with child:
             try:
-                with contextlib.suppress(BrokenPipeError):  # that it has ended shows below
+                with contextlib.suppress(BrokenPipeError):  # the child has ended: see below
                     child.stdin.write(json.dumps(requests) + "\n")
-                    child.stdin.flush()  # and open it stays, for the child ends with us
+                    child.stdin.flush()  # it stays open: the child ends when it is closed
                 for request in requests:
                     if report:
-                        report(len(found), len(requests), f"what Numba makes of {request['target']}")
+                        report(len(found), len(requests), f"compiling {request['target']}")
                     line = child.stdout.readline()
                     if not line:
                         break
@@ -160,7 +160,7 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
                 raise
         if len(found) < len(requests):
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            said = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["without a message"]
             raise checks.Error(
                 f"compiling {requests[len(found)]['target']} ended with status {child.returncode}: {said[0]}"
             )
@@ -174,9 +174,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
     functions = [function for text in answer["assembly"] for function in functions_of(text, files)]
     found = candidates(functions, answer["links"])
     if not found:
-        raise checks.Error(
-            f"there is no loop in the machine code of {target}: it has none, or LLVM unrolled it or found a way without"
-        )
+        raise checks.Error(f"there is no loop in the machine code of {target}: the source has none, or LLVM removed it")
     loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
     kinds = answer["signature"].replace("[", " [")
     facts = Facts(
@@ -211,14 +209,14 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(instruction: Instruction) -> Place:
-    """The innermost place in a function that is not Numba's; where all are Numba's, the innermost."""
+    """The innermost place outside of Numba; if all are in Numba, the innermost."""
     ours = [place for place in instruction.places if not place[0].startswith(_NUMBA)]
     named = [place for place in ours if sources.function_around(*place)[0]]  # array expressions claim to be on line 1
     return (named or ours or list(instruction.places) or [("", 0)])[-1]
 
 
 def _limit(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
-    """What such instructions wait for, if nothing else is wrong."""
+    """What limits the loop if there is nothing to fix."""
     traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
     return "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
 
@@ -233,8 +231,8 @@ def as_text(found: dict[str, Any]) -> str:
                  f"{unit['registers']} vector registers of {unit['bits']} bits"),
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
         *judged(found), "",
-        *beside(found["instructions"], loop, f"one turn of the loop: {len(found['instructions'])} instructions"),
-        *wrapped("The target of an instruction stands last; what is in brackets is an address in memory."),
+        *beside(found["instructions"], loop, f"one iteration: {len(found['instructions'])} instructions"),
+        *wrapped("The last operand of an instruction is its target; parentheses mean an address in memory."),
         KEY,
     ])  # fmt: skip
 

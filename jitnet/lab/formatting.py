@@ -1,4 +1,4 @@
-"""How the instruments say numbers, so that all say them alike."""
+"""How the instruments format numbers and text."""
 
 import textwrap
 from collections.abc import Iterable
@@ -7,43 +7,43 @@ SPEEDS = {"GFLOP/s": "gflops", "GB/s": "gbytes"}
 """Unit of a speed -> its key in the result of a ladder."""
 
 WIDTH = 80
-"""Columns of a terminal, which every table fits."""
+"""Columns of a terminal; every table fits."""
 
 
 def wrapped(*sentences: str) -> list[str]:
-    """Each sentence as lines that fit a terminal; empty ones are left out."""
+    """Each sentence as lines that fit a terminal, without empty ones."""
     return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)]
 
 
 def row(name: str, cells: Iterable[str], widths: Iterable[int], column: int) -> list[str]:
-    """A row of a table: a name, and each cell at the right of its column. A longer name has a line of its own."""
+    """A row of a table: a name, and each cell at the right of its column. A long name gets a line of its own."""
     figures = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()
     if len(name) <= column or not figures:
         return [f"{name:{column}}{figures}".rstrip()]
     return [*textwrap.wrap(name, WIDTH, break_on_hyphens=False), " " * column + figures]
 
 
-def count(number: int, what: str) -> str:
+def count(number: int, what: str, several: str = "") -> str:
     """`1 thread`, `2 threads`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {what if number == 1 else several or f'{what}s'}"
 
 
 def nothing_to_fix(limit: str, reached: float | None = None) -> str:
-    """The summary of a loop whose instructions are as they should be: what limits it, if a measurement agrees.
+    """The summary of a loop with nothing to fix: its limit, and whether the measurement confirms it.
 
     limit       "arithmetic" or "memory", by its instructions
-    reached     the share of that limit that was measured; None if nothing was
+    reached     the measured fraction of that limit; None if it was not measured
     """
     text = "Its instructions show nothing to fix"
     if reached is None:
-        return f"{text}; by them, {limit} should be the limit."
+        return f"{text}; {limit} should be the limit."
     if reached >= REACHED:
         return f"{text}, and {limit} is the limit."
-    return f"{text}, but something outside of this loop keeps it from the limit, which is {limit}."
+    return f"{text}; its limit is {limit}, but something outside of the loop slows it down."
 
 
 REACHED = 0.8
-"""A loop that reaches this share of a limit is held back by nothing else worth naming."""
+"""A loop that reaches this fraction of a limit is limited by it."""
 
 
 def kilobytes(size: int) -> str:
@@ -52,7 +52,7 @@ def kilobytes(size: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Four figures and the unit that suits them: `1.234 ms`."""
+    """Four digits and a unit: `1.234 ms`."""
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.4g} {unit}"
@@ -60,10 +60,10 @@ def duration(seconds: float) -> str:
 
 
 def share(part: float | None) -> str:
-    """Of a limit: `12.3%`, or a dash where it is not known."""
+    """A fraction of a peak: `12.3%`, or a dash if it is unknown."""
     return "–" if part is None else f"{part:.1%}"
 
 
 def spread(low: float, middle: float, high: float) -> str:
-    """Half of what lies between the quartiles, as a share of the median: `±3%`."""
+    """Half of the interquartile range, as a fraction of the median: `±3%`."""
     return f"±{(high - low) / middle / 2:.0%}"

@@ -1,7 +1,7 @@
-"""Every rung of an operation on the same data: checked against the oracle first, then timed in turn.
+"""Every rung of an operation on the same data: first checked against the oracle, then timed in turn.
 
-A rung is compared with the naive loop, with the rung above, with NumPy, and with the limit of this machine: the peak
-of multiply-adds for products, the bandwidth of the cache that holds the data for all else.
+A rung is compared with the interpreted loop, with the previous rung, with NumPy, and with the peak of this machine:
+multiply-adds for products, the bandwidth of the cache that holds the data for other operations.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from ..compiler.threads import thread_count
 from ..progress import Report, stage
 from . import formatting, loading, machine, roofline
 from .benchmark import candidates, gpu, sandbox
-from .benchmark.candidates import PRODUCTS, Candidate, known, nobody, rungs_of
-from .loading import Own
+from .benchmark.candidates import PRODUCTS, Candidate, ignore, known, rungs_of
+from .loading import Custom
 from .oracle import Shape
-from .timing import ContestantError, Timing, blas_threads, in_turn
+from .timing import CandidateError, Timing, blas_threads, in_turn
 
 PATIENCE = 0.5
-"""Seconds that one call may take. A rung that would need more gets a smaller size, and says so."""
+"""Seconds that one call may take. A slower rung gets a smaller size, and the table shows it."""
 
 
 def shape_of(size: str | int) -> Shape:
@@ -40,32 +40,32 @@ def measure(
     operation: str, size: str | int = 512, dtype: str = "float32", threads: int | None = None,
     report: Report | None = None, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Check and time every rung of an operation, against these limits of the machine, or those of `machine.limits`.
+    """Check and time every rung of an operation; the machine peaks are `limits`, or those of `machine.limits`.
 
-    Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (what `share_of_peak` is a share of),
-    numpy_threads, cpu, disturbed (True if times or limits mean little), disturbed_by (the reasons, in words), roofline
-    (of `roofline.roofline`; None if disturbed), rungs: a list of name, own (False), idea, shape, checked, seconds, low,
-    high (quartiles), gflops or gbytes, speedup (over the interpreted loop), gain (over the rung it improves on: a
-    threaded one over the same on one thread), share_of_peak (None if disturbed), share_of_numpy, rank (by speed; 1 is
+    Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (the peak that `share_of_peak` is a fraction
+    of), numpy_threads, cpu, disturbed (True if times or peaks are unreliable), disturbed_by (the reasons), roofline (of
+    `roofline.roofline`; None if disturbed), rungs: a list of name, custom (False), idea, shape, checked, seconds, low,
+    high (quartiles), gflops or gbytes, speedup (vs the interpreted loop), gain (vs the rung that it improves on; for a
+    threaded rung, vs the same on one thread), share_of_peak (None if disturbed), share_of_numpy, rank (by speed; 1 is
     the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
 
 def compare(
-    operation: str, own: Mapping[str, Own], size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    patience: float = sandbox.PATIENCE, report: Report | None = None, limits: dict[str, Any] | None = None,
-    tell: Callable[[str], object] = nobody,
+    operation: str, custom: Mapping[str, Custom], size: str | int = 512, dtype: str = "float32",
+    threads: int | None = None, patience: float = sandbox.PATIENCE, report: Report | None = None,
+    limits: dict[str, Any] | None = None, tell: Callable[[str], object] = ignore,
 ) -> dict[str, Any]:  # fmt: skip
-    """Check and time kernels of your own among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
+    """Check and time custom kernels among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
     A kernel is any callable with the arguments of a rung, (inputs..., outputs), or the name of one, "file.py:function"
-    or "module:function". It is tried and timed in a process of its own, where a call may take `patience` seconds,
-    compilation apart, and which may use the memory and write the files that `trial` says.
+    or "module:function". It is tested and timed in a separate process, where a call may take `patience` seconds
+    without compilation; `sandbox` limits its memory and the files that it writes.
 
-    The result is that of `measure`, with an entry for each of yours at the end, where `own` is True. One that fails the
-    trial is not timed: it has name, own, checked (False) and fault, what is wrong in words; `tell` hears it at once, in
-    a sentence. One that cannot be loaded, or sent to the process that tries it, is a `checks.Error`.
+    The result is that of `measure`, with an entry for each custom kernel at the end, where `custom` is True. A kernel
+    that fails the test is not timed: it has name, custom, checked (False) and error, a sentence that `tell` also gets
+    at once. A kernel that cannot be loaded, or sent to the other process, is a `checks.Error`.
     """
     operation = known(operation)
     machine.check_compiling()
@@ -73,34 +73,34 @@ def compare(
     shape = shape_of(size)
     backend.check_threads(threads, "fast")
     checks.number("patience", patience, above=0, below=1e6)
-    _check_own(operation, own)
+    _check_custom(operation, custom)
     count = threads or thread_count()
     ladder = rungs_of(operation)
     found: dict[str, Candidate] = {}
-    # repeated updates run away, which costs no time
+    # repeated updates diverge, which costs no time
     with (
         backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"),
         contextlib.ExitStack() as trials,
     ):  # fmt: skip
-        for done, name in enumerate([*own, *ladder]):  # yours first: that one cannot be loaded is told at once
-            say = functools.partial(stage("checking", report) or nobody, done, len(own) + len(ladder))
-            if name in own:
-                found[name] = candidates.yours(
-                    name, own[name], operation, shape, kind, count, patience, PATIENCE, say, trials
+        for done, name in enumerate([*custom, *ladder]):  # custom ones first: one that cannot be loaded fails at once
+            say = functools.partial(stage("checking", report) or ignore, done, len(custom) + len(ladder))
+            if name in custom:
+                found[name] = candidates.custom(
+                    name, custom[name], operation, shape, kind, count, patience, PATIENCE, say, trials
                 )
-                if found[name].fault:
-                    tell(f"{name} {found[name].fault}")
+                if found[name].error:
+                    tell(f"{name} {found[name].error}")
             else:
                 say(f"{operation}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
                 found[name] = candidates.rung(operation, name, shape, kind, used, PATIENCE)
         times, disturbed_by = _times(found, count, report, tell)
-    limits = limits or machine.limits(report=stage("limits of this machine", report))
+    limits = limits or machine.limits(report=stage("machine peaks", report))
     disturbed_by = disturbed_by or limits["disturbed_by"]
-    rungs = _compared([*ladder, *own], found, times, limits, kind, operation in PRODUCTS)
+    rungs = _compared([*ladder, *custom], found, times, limits, kind, operation in PRODUCTS)
     above = max(rungs, key=lambda rung: rung.get("share_of_peak") or 0.0)
     if not disturbed_by and above.get("share_of_peak", 0.0) > disturbance.ABOVE:
-        disturbed_by = [f"{above['name']} was faster than the limit that was measured (jitnet machine --again)"]
+        disturbed_by = [f"{above['name']} was faster than the measured peak (jitnet machine --again)"]
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
         "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
@@ -115,8 +115,8 @@ def compare(
 def measure_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
     """Check and time every rung of an operation on the GPU, in float32.
 
-    The result is that of `measure`, where speedup is over the first rung, and what belongs to the processor is None:
-    threads, numpy_threads, limit, roofline, and each share_of_peak and share_of_numpy. cpu is the name of the GPU.
+    The result is that of `measure`, where speedup is vs the first rung. These keys are None: threads, numpy_threads,
+    limit, roofline, share_of_peak and share_of_numpy. cpu is the name of the GPU.
     """
     operation = known(operation)
     ladder = rungs_of(operation, on_gpu=True)
@@ -124,7 +124,7 @@ def measure_gpu(operation: str, size: str | int = 512, report: Report | None = N
     found: dict[str, Candidate] = {}
     with np.errstate(all="ignore"):
         for done, name in enumerate(ladder):
-            say = functools.partial(stage("checking", report) or nobody, done, len(ladder))
+            say = functools.partial(stage("checking", report) or ignore, done, len(ladder))
             say(f"{operation}.{name} against float64")
             found[name] = candidates.rung_of_gpu(operation, name, shape, PATIENCE)
         times, disturbed_by = _times(found, 1, report)
@@ -138,13 +138,14 @@ def measure_gpu(operation: str, size: str | int = 512, report: Report | None = N
     }  # fmt: skip
 
 
-def _check_own(operation: str, own: Mapping[str, Own]) -> None:
-    """Complain of what can be seen before anything is run."""
-    if not isinstance(own, Mapping):
-        raise checks.Error(f"own is {own!r}, but must be a dict of names and functions: {{'mine': my_{operation}}}")
-    if own and operation == "train":
+def _check_custom(operation: str, custom: Mapping[str, Custom]) -> None:
+    """Raise the errors that need no run."""
+    if not isinstance(custom, Mapping):
+        wanted = f"a dict of names and functions: {{'mine': my_{operation}}}"
+        raise checks.Error(f"custom is {custom!r}, but must be {wanted}")
+    if custom and operation == "train":
         raise checks.Error("the rungs of train are backends; try yours with an operation, such as matmul")
-    for name, function in own.items():
+    for name, function in custom.items():
         if name in rungs_of(operation):
             raise checks.Error(f"{operation} has a rung {name!r} already; give yours another name")
         if isinstance(function, str):
@@ -156,42 +157,42 @@ def _check_own(operation: str, own: Mapping[str, Own]) -> None:
 
 
 def _times(
-    found: dict[str, Candidate], threads: int, report: Report | None, tell: Callable[[str], object] = nobody
+    found: dict[str, Candidate], threads: int, report: Report | None, tell: Callable[[str], object] = ignore
 ) -> tuple[dict[str, Timing], list[str]]:
-    """Timings of all, and what disturbed them. If one of yours fails even now, the others begin again."""
+    """Timings of all, and what disturbed them. If a custom kernel fails now, the others begin again."""
     while True:
-        calls = {name: who.call for name, who in found.items() if not who.fault}
+        calls = {name: who.call for name, who in found.items() if not who.error}
         try:
             with disturbance.Watch(threads) as watch:
                 times = in_turn(calls, most=1.0, report=stage("timing", report))
             return times, watch.reasons or disturbance.of_timings(times.values())
-        except ContestantError as failure:
-            if not found[failure.name].own:
+        except CandidateError as failure:
+            if not found[failure.name].custom:
                 raise
-            found[failure.name].fault = str(failure.__cause__)
-            tell(f"{failure.name} {found[failure.name].fault}")
+            found[failure.name].error = str(failure.__cause__)
+            tell(f"{failure.name} {found[failure.name].error}")
 
 
 def _compared(
     names: list[str], found: dict[str, Candidate], times: dict[str, Timing], limits: dict[str, Any] | None,
     dtype: np.dtype[Any], is_product: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What is said of each rung, in this order. Where there is nothing to compare with, that is None."""
+    """The entry of each rung, in this order; None where there is nothing to compare with."""
     rates = {name: found[name].work / times[name].seconds for name in times}
     key = formatting.SPEEDS["GFLOP/s" if is_product else "GB/s"]
     rungs: list[dict[str, Any]] = []
     first = serial = names[0]
     for name in names:
         who = found[name]
-        if who.fault:
-            rungs.append({"name": name, "own": True, "checked": False, "fault": who.fault})
+        if who.error:
+            rungs.append({"name": name, "custom": True, "checked": False, "error": who.error})
             continue
-        below = None if name in (first, "numpy") or who.own else serial
+        below = None if name in (first, "numpy") or who.custom else serial
         limit = None
         if limits and not limits["disturbed"]:
             limit = _limit(limits, dtype, who, is_product)
         rungs.append({
-            "name": name, "own": who.own, "idea": who.idea, "shape": list(who.shape), "checked": True,
+            "name": name, "custom": who.custom, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
             key: rates[name] / 1e9, "bytes": who.moves, "intensity": who.work / who.moves,
             "speedup": rates[name] / rates[first],
@@ -206,7 +207,7 @@ def _compared(
 
 
 def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate, is_product: bool) -> float:
-    """What this machine can do at most."""
+    """The peak of this machine for a candidate."""
     if is_product:
         return machine.for_threads(limits["peak"][dtype.name], who.threads)
     level = machine.level_of(limits["caches"], who.moves, who.threads)
@@ -215,33 +216,33 @@ def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate, is_prod
 
 def _name_of_limit(limits: dict[str, Any], who: Candidate, is_product: bool) -> str:
     if is_product:
-        return "peak of multiply-adds"
+        return "peak rate of multiply-adds"
     doing = {"copy": "copying", "read": "reading"}[who.kind]
-    return f"speed of {doing} in {machine.level_of(limits['caches'], who.moves, who.threads)}"
+    return f"peak bandwidth of {doing} in {machine.level_of(limits['caches'], who.moves, who.threads)}"
 
 
 NAME = 20
-COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "last": 7, "limit": 9, "numpy": 9}
-"""Widths of the table: the names, and the figures of a rung."""
+COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "previous": 8, "peak": 8, "numpy": 9}
+"""Widths of the table, in all 80: the name of a rung, and its figures."""
 
 
 def as_text(result: dict[str, Any], told: bool = False) -> str:
-    """The ladder as a table for a terminal of 80 columns; without the faults of yours, if they were shown already."""
+    """The ladder as a table for a terminal of 80 columns; without the errors of custom kernels, if they were shown."""
     first, widths = result["rungs"][0]["name"], list(COLUMNS.values())
     on_processor = result["limit"] is not None
-    head = ["time", "spread", result["unit"], f"× {first}" if len(first) < 8 else "× first", "× last"]
+    head = ["time", "spread", result["unit"], f"vs {first}" if len(first) < 8 else "vs first", "vs prev"]
     lines = [
         *formatting.wrapped(subject(result)), "",
-        *formatting.row("rung", [*head, *(["of limit", "of NumPy"] if on_processor else [])], widths, NAME),
+        *formatting.row("rung", [*head, *(["of peak", "vs NumPy"] if on_processor else [])], widths, NAME),
     ]  # fmt: skip
     for rung in result["rungs"]:
         size = "x".join(map(str, rung.get("shape", result["shape"])))
         name = rung["name"] + ("" if rung.get("shape", result["shape"]) == result["shape"] else f" ({size})")
         cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
         lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
-    yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["own"] and rung["checked"]]
-    lines += [""] * any(rung["own"] for rung in result["rungs"])
-    lines += [*formatting.wrapped(*yours, *([] if told else faults(result))), ""]
+    yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["custom"] and rung["checked"]]
+    lines += [""] * any(rung["custom"] for rung in result["rungs"])
+    lines += [*formatting.wrapped(*yours, *([] if told else errors(result))), ""]
     return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
 
 
@@ -259,10 +260,10 @@ def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
 
 def _footnotes(result: dict[str, Any]) -> list[str]:
     if result["limit"] is None:
-        return ["Each was checked against float64 first, and timed until it had finished. × last: over the rung above."]
-    notes = ["Each was checked against float64 first. × last: over the last rung that runs on one thread."]
+        return ["Each was checked against float64 first, and timed until it had finished. vs prev: vs the rung above."]
+    notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
     if not result["disturbed"]:
-        notes.append(f"The limit is the {result['limit']}, with as many threads, and their caches, as a rung uses.")
+        notes.append(f"of peak: fraction of the {result['limit']}, for the threads, and their caches, of a rung.")
     if result["numpy_threads"] != result["threads"]:
         notes.append(f"NumPy used {result['numpy_threads']} threads; to limit it too: pip install 'jitnet[cli]'")
     return notes
@@ -276,7 +277,7 @@ def subject(result: dict[str, Any]) -> str:
 
 
 def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
-    """Where one of yours stands: against the next slower, the next faster, and the fastest of all."""
+    """The place of a custom kernel: compared with the next slower, the next faster, and the fastest rung."""
     order = sorted((other for other in rungs if other["checked"]), key=lambda other: other["speedup"])
     at = order.index(rung)
     below = [f"{rung['speedup'] / other['speedup']:.3g}× over {other['name']}" for other in order[:at][-1:]]
@@ -286,6 +287,6 @@ def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
     return f"{rung['name']} is rung {at + 1} of {len(order)}: {', '.join([*best, *below, *above])}"
 
 
-def faults(result: dict[str, Any]) -> list[str]:
-    """A sentence on each of yours that is not timed, because something is wrong with it."""
-    return [f"{rung['name']} {rung['fault']}" for rung in result["rungs"] if not rung["checked"]]
+def errors(result: dict[str, Any]) -> list[str]:
+    """A sentence for each custom kernel that is not timed, because it has an error."""
+    return [f"{rung['name']} {rung['error']}" for rung in result["rungs"] if not rung["checked"]]

@@ -1,4 +1,4 @@
-"""How an explanation is shown on a terminal: verdicts, and the source beside what it became."""
+"""Explanations on a terminal: verdicts, and the source beside the machine code."""
 
 import shutil
 import textwrap
@@ -13,16 +13,16 @@ WIDTH = min(100, max(formatting.WIDTH, shutil.get_terminal_size((100, 24)).colum
 NAME = 20
 SOURCE = WIDTH * 4 // 5 - 30
 LEAST = 24
-"""Columns of the text: all (100, or as many as a narrower terminal has), the name of a verdict, the source beside the
-machine code, and what is left of a line of it beside a long instruction. The source is cut first."""
+"""Columns: of the whole text (100, or fewer on a narrower terminal), of the name of a verdict, of the source beside the
+machine code, and the fewest that a long instruction leaves to the source."""
 
-KEY = "✓ as it should be   ✗ to be fixed   · may have to be so"
+KEY = "✓ good   ✗ to fix   · neither: it may have to be so"
 
 _PACKAGE = Path(__file__).parents[2]
 
 
 def short(file: str) -> str:
-    """The name of a file as seen from here, or from the package."""
+    """The name of a file relative to the working folder, or to the package."""
     for folder in (Path.cwd(), _PACKAGE):
         if Path(file).is_relative_to(folder):
             return str(Path(file).relative_to(folder))
@@ -35,7 +35,7 @@ def line_of(file: str, line: int) -> str:
 
 
 def functions_around(places: list[Place]) -> list[dict[str, Any]]:
-    """The functions that hold these lines, in the order in which they are met: file, function, first, lines."""
+    """The functions that contain these lines, in this order: file, function, first, lines."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for file, line in places:
         if file:
@@ -46,7 +46,7 @@ def functions_around(places: list[Place]) -> list[dict[str, Any]]:
 
 
 def wrapped(text: str, head: str = "") -> list[str]:
-    """Lines behind a head that stands in a column of its own, if there is one."""
+    """Lines of text, behind a head in its own column if there is one."""
     indent = NAME if head else 0
     return textwrap.wrap(
         text, WIDTH, initial_indent=f"{head:{indent}}" if indent else "", subsequent_indent=" " * indent,
@@ -71,9 +71,9 @@ def judged(found: dict[str, Any]) -> list[str]:
 
 
 def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str, run: int = 0) -> list[str]:
-    """Source on the left, where it changes; what it became on the right, in the order of the machine.
+    """The source on the left, the instructions made of it on the right, in their order.
 
-    run     how many instructions in a row that do the same for one line are shown; the others are counted. 0: all
+    run     how many equal instructions in a row for one line are shown; the others are counted. 0: all
     """
     lines = [_abreast("line  source", title), "─" * WIDTH]
     header = line_of(loop["file"], loop["line"])
@@ -106,7 +106,7 @@ def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str,
 
 
 def _abreast(left: str, right: str, more: str = "") -> str:
-    """A line of two columns; the right one takes from the left one where that is enough to be shown whole."""
+    """A line of two columns; a long right one takes space from the left one."""
     room = WIDTH - 2 - len(right)
     source = min(SOURCE, room) if room >= LEAST else SOURCE
     return f"{_cut(left, source):{source}}  {_cut(right + more, WIDTH - source - 2)}".rstrip()

@@ -1,7 +1,7 @@
-"""A function of the user's own: found by the name of its file or module, and loaded.
+"""Load a user's function by name: `file.py:function` or `module:function`.
 
-`file.py:function` or `module:function`. The file or module is executed, as any import does it; a file in a package is
-imported as a part of it, so it can say `from .other import ...`.
+The file or module is executed, as by any import. A file in a package is imported as part of it, so that its relative
+imports work.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from typing import Any
 from .. import checks
 
 Function = Callable[..., object]
-Own = Function | str
+Custom = Function | str
 """The function itself, or the name of one."""
 
 
@@ -30,14 +30,14 @@ def check_name(text: str) -> tuple[str, str]:
     return place, name
 
 
-def load(own: Own) -> Function:
-    """The function, or that of a name; its file or module is executed then, as any import does it."""
-    if not isinstance(own, str):
-        return own
-    place, name = check_name(own)
+def load(custom: Custom) -> Function:
+    """The function, or the one of that name, whose file or module is then executed."""
+    if not isinstance(custom, str):
+        return custom
+    place, name = check_name(custom)
     file = os.path.realpath(place) if _is_file(place) else None
     folder = str(_folder_of(Path(file))) if file else os.getcwd()
-    if folder not in sys.path:  # as Python does it with a script
+    if folder not in sys.path:  # as Python does for a script
         sys.path.insert(0, folder)
     try:
         module = _module_of(Path(file)) if file else importlib.import_module(place)
@@ -70,7 +70,7 @@ def _is_file(place: str) -> bool:
 
 
 def _folder_of(file: Path) -> Path:
-    """Where it is imported from: its folder, or the one that holds its package."""
+    """The folder that it is imported from: its own, or the one that holds its package."""
     folder = file.parent
     while (folder / "__init__.py").exists():
         folder = folder.parent
@@ -84,7 +84,7 @@ def _module_of(file: Path) -> Any:
         if os.path.realpath(module.__file__ or "") != str(file):
             raise ImportError(f"{module.__name__} is {module.__file__} already; rename the package")
         return module
-    name = f"own_{file.stem}"  # no name that something else could be imported by
+    name = f"custom_{file.stem}"  # a name that nothing else is imported by
     specification = importlib.util.spec_from_file_location(name, file)
     assert specification is not None
     assert specification.loader is not None
@@ -95,7 +95,7 @@ def _module_of(file: Path) -> Any:
 
 
 def raised(error: BaseException, file: str) -> str:
-    """`raises ValueError: what it says (file.py, line 3)`, as far as the line is in this file."""
+    """`raises ValueError: message (file.py, line 3)`; the line if it is in this file."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if os.path.realpath(frame.filename) == os.path.realpath(file)]
     text = one_line(str(error))
@@ -104,14 +104,14 @@ def raised(error: BaseException, file: str) -> str:
 
 
 def not_compiled(error: BaseException) -> str:
-    """Why Numba did not compile it, if that is no error of Numba's own kind."""
+    """Why Numba did not compile a function, if the exception is not one of Numba's."""
     if isinstance(error, ImportError) and "scipy" in str(error):
         return "for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
     return checks.described(error)
 
 
 def one_line(text: str, most: int = 300) -> str:
-    """Of a long explanation, the beginning."""
+    """The beginning of a long text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most]} ..."
 

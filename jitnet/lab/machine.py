@@ -1,11 +1,11 @@
-"""The limits of this machine, measured by kernels that do one thing: multiply-adds in registers, or moving memory.
+"""The machine peaks (compute and bandwidth), measured by kernels that do nothing else.
 
     peak        FLOP/s of fused multiply-adds, per dtype and number of threads
     bandwidth   bytes/s of reading, writing and copying, from each cache and from memory
     clock       Hz, by a chain of instructions whose latency is known; x86-64 only
 
-A measurement takes a few seconds and is kept in the cache folder, until the processor, the vector unit or Numba is
-another one.
+A measurement takes a few seconds and is kept in the cache folder, until the processor, the vector unit or Numba
+changes.
 """
 
 import datetime
@@ -32,13 +32,13 @@ from . import formatting
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
 from .timing import time_of
 
-TURN = 0.01
-"""Seconds that one measurement lasts; the best of TURNS counts, because a limit is what is reached undisturbed."""
+RUN = 0.01
+"""Seconds of one run; the best of RUNS counts, because a peak is the undisturbed speed."""
 
-TURNS = 9
+RUNS = 9
 
 SLOWEST = 1e8
-"""FLOP/s or bytes/s. No machine that runs Numba is so slow, so a lower rate is a wrong measurement."""
+"""FLOP/s or bytes/s. No machine that runs Numba is slower, so a lower rate is a wrong measurement."""
 
 CYCLES_OF_A_STEP = 4
 
@@ -46,18 +46,18 @@ OF_A_CORE = ("L1", "L2")
 """Caches that cores do not share."""
 
 LESS = 0.9
-"""Limits that should be equal or ordered may differ by a tenth; more, and one of them was disturbed."""
+"""Rates that should be equal or ordered may differ by a tenth; if they differ more, one was disturbed."""
 
 
 def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
-    """The limits of this machine: those on file, or, if there are none or `again`, measured now.
+    """The machine peaks: those on file, or, without a file or with `again`, measured now.
 
     Keys: cpu, cores, vector_bits, clock (Hz, or None), multiply_adds_per_cycle (vectors, or None), caches (bytes of
     each level), peak (dtype -> threads -> FLOP/s), bandwidth (level -> threads -> read, write, copy in bytes/s),
-    measured (date), disturbed (True if others used the cores meanwhile, or the figures contradict one another; then
-    they are not kept), disturbed_by (the reasons, in words). Numbers of threads are text, as in JSON.
+    measured (date), disturbed (True if other processes used the cores, or the rates contradict one another; then they
+    are not kept), disturbed_by (the reasons). Numbers of threads are text, as in JSON.
 
-    Errors    ValueError where Numba is told to compile nothing
+    Errors    ValueError if NUMBA_DISABLE_JIT is set
     """
     check_compiling()
     if not again and (on_file := kept()):
@@ -67,25 +67,25 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     found["disturbed_by"] = watch.reasons or contradictions(found)
     found["disturbed"] = bool(found["disturbed_by"])
     if found["disturbed"]:
-        return found  # good for now, and not worth keeping
+        return found  # used once, but not kept
     try:
         make_cache_folder()
         with storage.replacing(_file()) as target:
             target.write(json.dumps(found, indent=1).encode())
     except (OSError, checks.Error):
-        pass  # a cache that cannot be written costs time and nothing else
+        pass  # without a cache, it is measured again
     return found
 
 
 def kept() -> dict[str, Any] | None:
-    """The limits on file, if they hold for this machine and contradict nothing."""
+    """The peaks on file, if they are for this machine and do not contradict one another."""
     about = _identity() | {"disturbed": False, "disturbed_by": []}
     try:
         found: dict[str, Any] = json.loads(_file().read_text(encoding="utf-8"))
         good = {key: found.get(key) for key in about} == about and _is_whole(found) and not contradictions(found)
         return found if good else None
     except (OSError, ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError):
-        return None  # not there, cut short or of another form: it can be measured again
+        return None  # missing, cut short or in another format: measure again
 
 
 def _file() -> Path:
@@ -93,13 +93,13 @@ def _file() -> Path:
 
 
 def check_compiling() -> None:
-    """The lab measures and reads what Numba compiles: the speed of the interpreter is no limit of a machine."""
+    """Raise if NUMBA_DISABLE_JIT is set: the instruments measure compiled loops."""
     if numba.config.DISABLE_JIT:
         raise checks.Error("NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it")
 
 
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """The name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -109,7 +109,7 @@ def cpu_name() -> str:
 
 
 def _identity() -> dict[str, Any]:
-    """What a measurement holds for."""
+    """The machine and settings that a measurement is for."""
     return {
         "cpu": cpu_name(), "cores": os.cpu_count(), "most_threads": numba.config.NUMBA_NUM_THREADS,
         "vector_bits": 8 * VECTOR_BYTES, "numba": numba.__version__, "settings": [list(item) for item in settings()],
@@ -155,9 +155,9 @@ def _measure(report: Report | None) -> dict[str, Any]:
 
 
 def _is_whole(found: dict[str, Any]) -> bool:
-    """Whether a file has every figure of a measurement; `contradictions` looks at the rates themselves.
+    """Whether a file is complete; `contradictions` checks the rates.
 
-    Errors    many, for a file of another form
+    Errors    many, for a file in another format
     """
     peak, levels = found["peak"], found["bandwidth"]
     counts = set(peak["float32"])
@@ -177,7 +177,7 @@ def _is_whole(found: dict[str, Any]) -> bool:
 
 
 def contradictions(found: dict[str, Any]) -> list[str]:
-    """What cannot be true of any machine in these limits, in words: then something disturbed the measurement."""
+    """Contradictions between the rates, as sentences: something disturbed the measurement."""
     single, double = found["peak"]["float32"], found["peak"]["float64"]
     levels = found["bandwidth"]
     reading = {count: rates["read"] for count, rates in levels["L1"].items()}
@@ -186,13 +186,13 @@ def contradictions(found: dict[str, Any]) -> list[str]:
     every = [rate for by in (single, double, *moves) for rate in by.values()]
     told = []
     if not all(math.isfinite(rate) and rate >= SLOWEST for rate in every):
-        told.append("one of the rates is next to nothing")
+        told.append("one of the rates is close to zero")
     if any(double[count] > disturbance.ABOVE * single[count] for count in single):
         told.append("multiply-adds of float64 were faster than those of float32")
     for name, by_count in apart.items():
         if any(rate < LESS * by_count["1"] for rate in by_count.values()):
             told.append(f"more threads were slower than one at {name}")
-    for near, far in pairwise(level for level in levels if level != "L3"):  # which may hold what is called memory
+    for near, far in pairwise(level for level in levels if level != "L3"):  # the working set of memory may fit into it
         if any(
             LESS * levels[far][count][kind] > rates[kind] for count, rates in levels[near].items() for kind in rates
         ):
@@ -205,13 +205,13 @@ def _counts_of_threads(most: int) -> list[int]:
 
 
 def for_threads(by_count: dict[str, float], threads: int) -> float:
-    """A limit for any number of threads: between two that were measured, in proportion."""
+    """A peak for any number of threads, interpolated between the measured ones."""
     counts = sorted(map(int, by_count))
     return float(np.interp(threads, counts, [by_count[str(count)] for count in counts]))
 
 
 def level_of(caches: dict[str, int], size: float, threads: int = 1) -> str:
-    """The smallest cache that holds so many bytes, or "memory". Each thread has an L1 and an L2 of its own."""
+    """The smallest cache that holds so many bytes, or "memory". Each thread has its own L1 and L2."""
     return next((level for level, room in rooms(caches, threads).items() if size <= room), "memory")
 
 
@@ -221,16 +221,16 @@ def rooms(caches: dict[str, int], threads: int) -> dict[str, int]:
 
 
 def _best(call: Callable[[int], Any], work: float) -> float:
-    """Work per second: `call(times)` does it so many times over.
+    """Work per second: `call(times)` repeats it so many times.
 
-    A turn that is much shorter than intended was planned from a call that had to wait, so it is planned again.
+    If a run is much shorter than planned, the call that it was planned from was disturbed; then it is planned again.
     """
     call(1)
     once = time_of(lambda: call(1), 1)
     while True:
-        times = max(1, math.ceil(TURN / max(once, 1e-8)))
-        best = min(time_of(lambda: call(times), 1) for _ in range(TURNS))  # noqa: B023
-        if best > TURN / 4:
+        times = max(1, math.ceil(RUN / max(once, 1e-8)))
+        best = min(time_of(lambda: call(times), 1) for _ in range(RUNS))  # noqa: B023
+        if best > RUN / 4:
             return work * times / best
         once = best / times
 
@@ -243,17 +243,17 @@ def _clock() -> float | None:
 
 
 def _peak(dtype: str, count: int) -> float:
-    x, rounds = start_values(dtype), 10_000
+    x, iterations = start_values(dtype), 10_000
     out = aligned((count, 1024 // np.dtype(dtype).itemsize), dtype)  # rows a kilobyte apart: no line is shared
-    return _best(lambda times: MULTIPLY_ADDS(x, out, rounds * times), flop_of_multiply_adds(out, rounds))
+    return _best(lambda times: MULTIPLY_ADDS(x, out, iterations * times), flop_of_multiply_adds(out, iterations))
 
 
 def _bandwidth(size: int, count: int) -> dict[str, float]:
     """Bytes per second of each kind of move, for all threads together; each has `size` bytes of its own."""
     memory = aligned((count, 4), np.float32)
-    whole = 2 * STRIP * lanes(memory) * 2  # what the kernels take at a time, in both halves
+    whole = 2 * STRIP * lanes(memory) * 2  # what the kernels process at a time, in both halves
     memory = aligned((count, max(1, size // 4 // whole) * whole), np.float32)
-    memory[...] = 1  # every page is there
+    memory[...] = 1  # touch every page
     return {
         name: _best(lambda times, move=move: move(memory, times), memory.nbytes)  # type: ignore[misc]
         for name, move in MOVES.items()
@@ -261,7 +261,7 @@ def _bandwidth(size: int, count: int) -> dict[str, float]:
 
 
 def cache_sizes() -> dict[str, int]:
-    """Bytes of each cache that holds data, as Linux tells them; elsewhere what most processors have at least."""
+    """Bytes of each data cache, as Linux reports them; elsewhere a size that most processors have at least."""
     sizes = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         try:
@@ -269,19 +269,19 @@ def cache_sizes() -> dict[str, int]:
             if kind != "Instruction":
                 sizes[f"L{level}"] = int(size[:-1]) << {"K": 10, "M": 20}[size[-1]]
         except (OSError, ValueError, KeyError, IndexError):
-            continue  # a virtual machine may not say
+            continue  # a virtual machine may not report it
     return sizes
 
 
 def _working_sets(caches: dict[str, int]) -> dict[str, tuple[int, bool]]:
-    """Level -> bytes that lie in it and in none before, and whether the threads share them."""
+    """Level -> bytes that fit into it but not into the smaller ones, and whether the threads share them."""
     last = max(caches.values())
     sets = {level: (min(size // 2, 16 << 20), level not in OF_A_CORE) for level, size in caches.items()}
     return sets | {"memory": (min(max(4 * last, 64 << 20), 256 << 20), True)}
 
 
 def rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """Each limit as a row of a table: its name, and a figure for each number of threads."""
+    """The rows of the table: a name, and a figure for each number of threads."""
     for dtype, by_count in found["peak"].items():
         yield f"multiply-adds, {dtype}, GFLOP/s", [f"{rate / 1e9:.1f}" for rate in by_count.values()]
     for level, by_count in found["bandwidth"].items():
@@ -292,23 +292,24 @@ def rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 
 NAME, COLUMNS = 32, 5
-"""Columns of the text that names take, and numbers of threads beside one another."""
+"""Columns of the name, and numbers of threads side by side."""
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same for a terminal of 80 columns."""
+    """A table for a terminal of 80 columns."""
     counts = list(found["peak"]["float32"])
     lines = formatting.wrapped(f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits")
     if found["clock"]:
         lines.append(
-            f"clock {found['clock'] / 1e9:.2f} GHz, {found['multiply_adds_per_cycle']:.2f} vector multiply-adds a cycle"
+            f"clock {found['clock'] / 1e9:.2f} GHz, "
+            f"{found['multiply_adds_per_cycle']:.2f} vector multiply-adds per cycle"
         )
     lines.append("")
-    for first in range(0, len(counts), COLUMNS):  # of a large machine, several tables below one another
+    for first in range(0, len(counts), COLUMNS):  # several tables on a machine with many cores
         for name, cells in [("threads", counts), *rows(found)]:
             lines += formatting.row(name, cells[first : first + COLUMNS], [9] * COLUMNS, NAME)
         lines.append("")
-    said = f"measured {found['measured']}; jitnet machine --again measures anew"
+    said = f"measured {found['measured']}; jitnet machine --again measures again"
     if found["disturbed"]:
-        said = disturbance.sentence(found["disturbed_by"]) + " Nothing was kept: jitnet machine measures anew."
+        said = disturbance.sentence(found["disturbed_by"]) + " Nothing was kept: jitnet machine measures again."
     return "\n".join([*lines, *formatting.wrapped(said)])

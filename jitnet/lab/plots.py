@@ -1,4 +1,4 @@
-"""Pictures of what was measured. Needs matplotlib, which the extra `cli` brings."""
+"""Plots of the measurements. They need matplotlib, which the extra `cli` installs."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,7 @@ from .formatting import SPEEDS, duration
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
-    """The speed of each rung as a bar, beside the roofline of this machine; your own kernels are hatched."""
+    """The speed of each rung as a bar, beside the roofline of this machine; custom kernels are hatched."""
     from matplotlib.figure import Figure
 
     panels = 2 if result["roofline"] else 1
@@ -27,7 +27,7 @@ def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
 
 
 def _note(figure: Any, result: dict[str, Any]) -> None:
-    """Below a picture, what disturbed the measurement."""
+    """A note below a plot: what disturbed the measurement."""
     if result["disturbed"]:
         figure.supxlabel(disturbance.sentence(result["disturbed_by"]), fontsize=8, wrap=True)
 
@@ -36,14 +36,14 @@ def _bars(axis: Any, result: dict[str, Any]) -> None:
     key = SPEEDS[result["unit"]]
     rungs = [rung for rung in result["rungs"] if rung["checked"]]
     speeds = [rung[key] for rung in rungs]
-    colors = [_color(rung["name"], rung["own"]) for rung in rungs]
-    hatches = ["//" if rung["own"] else "" for rung in rungs]
+    colors = [_color(rung["name"], rung["custom"]) for rung in rungs]
+    hatches = ["//" if rung["custom"] else "" for rung in rungs]
     bars = axis.barh(
         [rung["name"].replace("$", r"\$") for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white"
     )
     labels = [
-        f" {speed:.3g}  (× {rung['speedup']:,.0f}"
-        + (f", {rung['share_of_peak']:.0%} of limit)" if rung["share_of_peak"] is not None else ")")
+        f" {speed:.3g}  ({rung['speedup']:,.0f}×"
+        + (f", {rung['share_of_peak']:.0%} of peak)" if rung["share_of_peak"] is not None else ")")
         for rung, speed in zip(rungs, speeds, strict=True)
     ]
     axis.bar_label(bars, labels, fontsize=8)
@@ -54,17 +54,17 @@ def _bars(axis: Any, result: dict[str, Any]) -> None:
 
 
 def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
-    """Lines for what the machine can do, points for what the rungs do, their names at the right."""
+    """Lines for the peaks of the machine, points for the rungs, with their names at the right."""
     from matplotlib.transforms import blended_transform_factory
 
-    axis.set(xscale="log", yscale="log", xlabel=roofline["x"], ylabel=roofline["y"], title="Limits of this machine")
+    axis.set(xscale="log", yscale="log", xlabel=roofline["x"], ylabel=roofline["y"], title="Machine peaks")
     most = max(roof["threads"] for roof in roofline["roofs"])
     for roof in roofline["roofs"]:
         axis.plot(roof["x"], roof["y"], color="#555555", linestyle="--" if roof["threads"] > 1 else "-", linewidth=1.2)
     points = roofline["points"]
     for point in points:
-        marker = "D" if point["own"] else "s" if point["name"] == "numpy" else "o"
-        axis.plot(point["x"], point["y"], marker, color=_color(point["name"], point["own"]))
+        marker = "D" if point["custom"] else "s" if point["name"] == "numpy" else "o"
+        axis.plot(point["x"], point["y"], marker, color=_color(point["name"], point["custom"]))
     low, high = (math.log10(limit) for limit in axis.get_ylim())
 
     def height(y: float) -> float:
@@ -87,14 +87,14 @@ def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
         axis.legend(loc="lower left", fontsize=8)
 
 
-def _color(name: str, own: bool) -> str:
-    return "#009e73" if own else "#d55e00" if name == "numpy" else "#0072b2"
+def _color(name: str, custom: bool) -> str:
+    return "#009e73" if custom else "#d55e00" if name == "numpy" else "#0072b2"
 
 
 def apart(places: list[float], gap: float) -> list[float]:
-    """Where labels can stand near these places without touching: each pushed on by the ones before, then centred."""
+    """Places for labels near these places, none overlapping: each is pushed on by the ones before, then centered."""
     order = sorted(range(len(places)), key=lambda i: places[i])
-    groups: list[list[int]] = []  # labels that touch share what they are pushed by
+    groups: list[list[int]] = []  # labels that touch move together
 
     def start(group: list[int]) -> float:
         return sum(places[i] - gap * n for n, i in enumerate(group)) / len(group)

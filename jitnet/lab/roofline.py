@@ -1,12 +1,12 @@
-"""The roofline: how fast a loop could run here at most, from what it does with each byte.
+"""The roofline: an upper bound of the speed of a loop on this machine.
 
-A loop that does many multiply-adds with a byte is held up by the units that do them, one that does few by the memory
-that brings it. With rate R(level) of bytes/s from a cache and peak P of FLOP/s,
+A loop with many multiply-adds per byte is limited by arithmetic, one with few by memory. With rate R(level) of bytes/s
+from a cache and peak P of FLOP/s,
 
     limit(level) = min(P, intensity · R(level)),    intensity = FLOP / bytes that have to be moved at least
 
-Operations that count in bytes have no intensity worth the name. Their limit is the bandwidth of the smallest cache
-that holds their data, a flight of stairs over the size of the data.
+Operations that are measured in bytes/s are limited by the bandwidth of the smallest cache that holds their data, which
+falls in steps as the data grow.
 
 Source: S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual performance model for multicore
 architectures", Communications of the ACM 52 (2009).
@@ -22,16 +22,16 @@ Roof = dict[str, Any]
 
 
 def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
-    """The limits of this machine as lines, and the rungs of a ladder as points below them.
+    """The machine peaks as lines, and the rungs of a ladder as points below them.
 
     Keys: x, y (labels with units), roofs (name, threads, x, y), points (name, own, x, y). x is FLOP/byte for products,
-    and bytes for all else; y is FLOP/s or bytes/s.
+    and bytes for other operations; y is FLOP/s or bytes/s.
     """
     is_product = result["unit"] == "GFLOP/s"
     key = SPEEDS[result["unit"]]
     points = [
         {
-            "name": rung["name"], "own": rung["own"],
+            "name": rung["name"], "custom": rung["custom"],
             "x": rung["intensity"] if is_product else rung["bytes"], "y": rung[key] * 1e9,
         }
         for rung in result["rungs"] if rung["checked"]
@@ -41,13 +41,13 @@ def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     kind = result["limit_kind"]
     roofs = _slopes(limits, result["dtype"], counts, xs) if is_product else _stairs(limits, counts, xs, kind)
     return {
-        "x": "FLOP for each byte that has to be moved" if is_product else "bytes of data",
+        "x": "FLOP per byte moved" if is_product else "bytes of data",
         "y": "FLOP/s" if is_product else "bytes/s", "roofs": roofs, "points": points,
     }  # fmt: skip
 
 
 def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[float]) -> list[Roof]:
-    """For each number of threads the peak, and for the highest the slope of each cache up to it."""
+    """For each number of threads the compute peak; for the highest, also the line of each cache up to it."""
     peaks = limits["peak"][dtype]
     most = for_threads(peaks, counts[-1])
     rates = {level: moving(limits, level, "read", counts[-1]) for level in limits["bandwidth"]}
@@ -65,7 +65,7 @@ def _slopes(limits: dict[str, Any], dtype: str, counts: list[int], xs: list[floa
 
 
 def _stairs(limits: dict[str, Any], counts: list[int], xs: list[float], kind: str) -> list[Roof]:
-    """For each cache the speed of copying or reading, over the sizes of data that lie in it and in none before."""
+    """For each cache the bandwidth of copying or reading, over the data sizes that fit into it but no smaller one."""
     roofs = []
     for count in counts:
         sizes = list(accumulate(rooms(limits["caches"], count).values(), max))
@@ -78,5 +78,5 @@ def _stairs(limits: dict[str, Any], counts: list[int], xs: list[float], kind: st
 
 
 def moving(limits: dict[str, Any], level: str, kind: str, threads: int) -> float:
-    """Bytes/s of a cache."""
+    """The bandwidth of a cache in bytes/s."""
     return for_threads({count: rates[kind] for count, rates in limits["bandwidth"][level].items()}, threads)

@@ -1,7 +1,7 @@
-"""Timing: candidates have their turns one after the other, so that a noisy minute strikes all of them.
+"""Timing: the candidates run in turn, so that noise affects all of them alike.
 
-Machines are noisy: a neighbour, the clock frequency, a scheduler. In every round each candidate has its turn, for
-about the same short time; what counts is the median over the rounds, and the quartiles say how far to trust it.
+Machines are noisy: other processes, the clock frequency, the scheduler. In every round each candidate runs for about
+the same short time. The result is the median over the rounds; the quartiles show how reliable it is.
 """
 
 import contextlib
@@ -23,16 +23,16 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A call that another process makes and times: `turn(calls)` gives the seconds for one of so many in a row."""
+    """A call that another process makes and times: `seconds_of(calls)` is the time of one of so many in a row."""
 
-    turn: Callable[[int], float]
+    seconds_of: Callable[[int], float]
 
     def __call__(self) -> None:
-        self.turn(1)
+        self.seconds_of(1)
 
 
-class ContestantError(Exception):
-    """A candidate raised an exception, the cause of this one."""
+class CandidateError(Exception):
+    """A candidate raised an exception, which is the cause of this one."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -56,15 +56,15 @@ def in_turn(
     most: float = 2.0,
     report: Callable[[int, int, str], object] | None = None,
 ) -> dict[str, Timing]:
-    """Time everyone. A turn is as many calls as fit in `seconds`, at least one.
+    """Time all candidates. In a round, each makes as many calls as fit in `seconds`, at least one.
 
-    Who needs more than `most` seconds for all rounds has fewer turns, but at least three, spread over the run.
-    `report` hears (rounds done, rounds, candidate). `ContestantError` tells who raised an exception.
+    A candidate that needs more than `most` seconds for all rounds runs in fewer of them, at least in three.
+    `report` hears (rounds done, rounds, candidate). `CandidateError` names a candidate that raised an exception.
     """
     calls, every = {}, {}
     for name, call in candidates.items():
         with _blaming(name):
-            call()  # what happens once, happens here: pages, caches, compilation
+            call()  # warm up: pages, caches, compilation
             once = max(time_of(call, 1), 1e-7)
         calls[name] = max(1, int(seconds / once))
         turns = max(3, min(rounds, math.floor(min(most / (calls[name] * once), rounds))))
@@ -76,7 +76,7 @@ def in_turn(
                 if report:
                     report(turn, rounds, name)
                 with _blaming(name):
-                    call()  # whoever comes after another has caches to fill, and threads to wake
+                    call()  # fills the caches and wakes the threads again after another candidate
                     times[name].append(time_of(call, calls[name]))
     if report:
         report(rounds, rounds, "")
@@ -85,7 +85,7 @@ def in_turn(
 
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[int]:
-    """Hold NumPy's BLAS to as many threads; yields how many it will use, which without threadpoolctl are all."""
+    """Limit NumPy's BLAS to so many threads; yields how many it will use: all, without threadpoolctl."""
     if importlib.util.find_spec("threadpoolctl") is None:
         yield numba.config.NUMBA_DEFAULT_NUM_THREADS
         return
@@ -100,23 +100,23 @@ def _blaming(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ContestantError(name) from error
+        raise CandidateError(name) from error
 
 
 def manageable(call_for: Callable[[Shape], Call], shape: Shape, most: float) -> Shape:
-    """The shape, or its half, its quarter, ...: the largest that takes `most` seconds a call, going by the one below.
+    """The shape, or its half, quarter, ...: the largest at which a call takes at most `most` seconds.
 
-    `call_for(shape)` is asked for each of them in turn, the smallest first.
+    The time is extrapolated from the next smaller shape. `call_for(shape)` gives the call for each, smallest first.
     """
     shapes = [shape]
     while max(shapes[-1]) > 16:
         m, n_in, n_out = shapes[-1]
         shapes.append(((m + 1) // 2, (n_in + 1) // 2, (n_out + 1) // 2))
     shapes.reverse()
-    call_for(shapes[0])()  # compiled, if it has to be
+    call_for(shapes[0])()  # compile it
     for smaller, larger in pairwise(shapes):
         call = call_for(smaller)
-        seconds = min(time_of(call, 1), time_of(call, 1))  # one alone may meet a disturbance
+        seconds = min(time_of(call, 1), time_of(call, 1))  # a single one may be disturbed
         if seconds * math.prod(larger) / math.prod(smaller) > most:
             return smaller
     return shape
@@ -125,7 +125,7 @@ def manageable(call_for: Callable[[Shape], Call], shape: Shape, most: float) -> 
 def time_of(call: Call, calls: int) -> float:
     """Seconds for one of so many calls in a row."""
     if isinstance(call, Elsewhere):
-        return call.turn(calls)
+        return call.seconds_of(calls)
     start = time.perf_counter()
     for _ in range(calls):
         call()

@@ -1,4 +1,4 @@
-"""Asking a fresh Python process: it has compiled nothing yet, has an environment of its own, and may even abort."""
+"""Call a function in a fresh Python process: it has compiled nothing, has its own environment, and may abort."""
 
 import ctypes
 import importlib
@@ -15,9 +15,9 @@ from typing import Any
 from .. import checks
 
 MARK = "jitnet-answer:"
-"""What the answer's line begins with: Numba's settings can make it print to standard output too."""
+"""The line of the answer begins with this: some settings make Numba print to standard output too."""
 
-# with -m or a plain -c the working folder would come first, and a file json.py in it would be taken for Python's own
+# with -m or a plain -c the working folder would come first, and a file json.py in it would hide Python's
 CODE = (
     "import sys; sys.path[:] = eval(sys.argv.pop(1)); from jitnet.lab.worker import end_with; end_with({parent}); "
     "from {module} import main; main()"
@@ -29,17 +29,17 @@ PR_SET_PDEATHSIG = 1
 
 
 class NoAnswerError(Exception):
-    """The process could not answer; the message is why, in one line."""
+    """The process did not answer; the message is the reason, in one line."""
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """What starts a fresh process that calls main() of a module; it finds modules as here, and ends with this one."""
+    """The command of a fresh process that calls main() of a module, with this sys.path, and ends with this process."""
     code = CODE.format(module=module, parent=os.getpid())
     return [sys.executable, "-c", code, repr([str(place) for place in sys.path]), *arguments]
 
 
 def end_with(parent: int) -> None:
-    """From now on this process ends when the one that started it has ended, whatever ended that: SIGKILL too."""
+    """From now on this process ends when its parent ends, even by SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != parent:  # it has ended already
@@ -57,12 +57,12 @@ def _watch(parent: int) -> None:
 def ask(
     function: Callable[..., Any], *arguments: Any, environment: dict[str, str] | None = None, seconds: float = 600
 ) -> Any:
-    """What the function of a module answers to these arguments in a fresh process; both travel as JSON.
+    """Call a function of a module in a fresh process; arguments and result travel as JSON.
 
-    environment     variables that are set there, beside those of this process
-    seconds         how long to wait; generous, because a machine may be busy
+    environment     environment variables to set there
+    seconds         time limit; generous, because a machine may be busy
 
-    Errors    NoAnswerError, if it raises, aborts or does not come to an end
+    Errors    NoAnswerError if it raises, aborts or does not end
     """
     question = json.dumps([function.__module__, function.__qualname__, *arguments])
     try:
@@ -82,11 +82,11 @@ def ask(
 
 
 def main() -> None:
-    """Answer the question on the command line: the other end of `ask`."""
+    """The process that `ask` starts: call the function on the command line and print its result."""
     module, name, *arguments = json.loads(sys.argv[1])
     try:
         reply = {"answer": getattr(importlib.import_module(module), name)(*arguments)}
-    except Exception as error:  # whatever it is, the one who asked wants to know
+    except Exception as error:  # `ask` raises it again
         reply = {"error": checks.described(error)}
     print("\n" + MARK + json.dumps(reply), flush=True)
 

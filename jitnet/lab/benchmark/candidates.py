@@ -1,6 +1,6 @@
-"""Who takes part in a ladder: the rungs of an operation and kernels of a user's own, each checked before it is timed.
+"""The candidates of a ladder: the rungs of an operation and custom kernels, each checked before it is timed.
 
-A candidate that needs too long for the size that was asked for gets a smaller one.
+A candidate that is too slow for the requested size gets a smaller one.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import numpy as np
 from ... import checks
 from ...kernels import LADDERS
 from .. import oracle
-from ..loading import Own
+from ..loading import Custom
 from ..oracle import Case, Shape
 from ..timing import Elsewhere, manageable
 from . import gpu, judge, sandbox, training
@@ -26,26 +26,26 @@ PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "
 ALSO_CALLED = {"update": "sgd"}
 
 
-def nobody(*_: object) -> None:
-    """Who listens where nobody does."""
+def ignore(*_: object) -> None:
+    """The listener where there is none."""
 
 
 @dataclass
 class Candidate:
-    """A kernel at the size that it is timed at, or what is wrong with it."""
+    """A kernel at the size that it is timed at, or its error."""
 
     shape: Shape
-    own: bool = False
+    custom: bool = False
     threads: int = 1
     idea: str = ""
     work: float = 0.0
     """FLOP, or bytes."""
     moves: float = 0.0
-    """Bytes that have to be read and written at least."""
+    """Bytes that must at least be read and written."""
     kind: str = "copy"
-    """How they move: "read" where hardly anything is written."""
-    call: Callable[[], object] = nobody
-    fault: str | None = None
+    """How they move: "read" if hardly anything is written, else "copy"."""
+    call: Callable[[], object] = ignore
+    error: str | None = None
 
 
 def known(operation: str) -> str:
@@ -61,47 +61,47 @@ def rungs_of(operation: str, on_gpu: bool = False) -> list[str]:
 
 
 def rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads: int, most: float) -> Candidate:
-    """A rung of ours, at a size that it does in `most` seconds. That one is wrong is an error."""
+    """A rung, at a size that takes at most `most` seconds. A wrong rung is a `checks.Error`."""
     call_for = functools.partial(prepared, operation, name, dtype)
     shape = manageable(lambda shape: call_for(shape)[0], shape, most)
     call, case = call_for(shape)
     if operation == "train":
         call()
-        fault = case.fault()
+        error = case.fault()
     else:
-        fault = judge.fault(LADDERS[operation][name], operation, shape, dtype)
-    if fault:
-        raise checks.Error(f"{operation}.{name} {fault}")
+        error = judge.error_of(LADDERS[operation][name], operation, shape, dtype)
+    if error:
+        raise checks.Error(f"{operation}.{name} {error}")
     return _measured(operation, shape, case, Candidate(shape, False, threads, _idea(operation, name), call=call))
 
 
 def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candidate:
-    """A rung of the GPU, at a size that it does in `most` seconds. That one is wrong is an error."""
+    """A rung of the GPU, at a size that takes at most `most` seconds. A wrong rung is a `checks.Error`."""
     shape = manageable(lambda shape: gpu.prepare(operation, name, shape)[0], shape, most)
     call, case = gpu.prepare(operation, name, shape)
     who = _measured(operation, shape, case, Candidate(shape, idea=gpu.idea(operation, name), call=call))
     call()
-    fault = case.fault()
-    if fault:
-        raise checks.Error(f"{operation}.{name} of the GPU is wrong: {fault}")
+    error = case.fault()
+    if error:
+        raise checks.Error(f"{operation}.{name} of the GPU is wrong: {error}")
     return who
 
 
-def yours(
-    name: str, own: Own, operation: str, shape: Shape, dtype: np.dtype[Any], threads: int, patience: float, most: float,
-    report: Callable[[str], object], trials: contextlib.ExitStack,
+def custom(
+    name: str, kernel: Custom, operation: str, shape: Shape, dtype: np.dtype[Any], threads: int, patience: float,
+    most: float, report: Callable[[str], object], trials: contextlib.ExitStack,
 ) -> Candidate:  # fmt: skip
-    """A function of a user's own: examined, and later timed, in a process of its own, which ends with `trials`."""
-    tried = trials.enter_context(sandbox.Trial(name, own, operation, shape, dtype, threads, patience))
+    """A custom kernel: tested, and later timed, in a separate process, which ends with `trials`."""
+    tried = trials.enter_context(sandbox.Trial(name, kernel, operation, shape, dtype, threads, patience))
     tried.examine(most, report)
-    if tried.fault:
-        return Candidate(tried.shape, True, fault=tried.fault)
-    who = Candidate(tried.shape, True, tried.threads, tried.idea, call=Elsewhere(tried.turn))
+    if tried.error:
+        return Candidate(tried.shape, True, error=tried.error)
+    who = Candidate(tried.shape, True, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
     return _measured(operation, tried.shape, oracle.case(operation, tried.shape, dtype), who)
 
 
 def prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
-    """A call of a rung on data of that shape, and what it has to come to."""
+    """A call of a rung on data of that shape, and the expected result."""
     if operation == "train":
         return training.prepare(name, shape, dtype)
     case = judge.placed(oracle.case(operation, shape, dtype))
@@ -109,7 +109,7 @@ def prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> t
 
 
 def _measured(operation: str, shape: Shape, case: Case, who: Candidate) -> Candidate:
-    """The same, with its work. What is both read and written moves twice."""
+    """The candidate with its work. An array that is both read and written moves twice."""
     arrays = [argument for argument in case.arguments if isinstance(argument, np.ndarray)]
     updated = [output for output in case.outputs if not np.isnan(output).any()]
     who.moves = float(sum(array.nbytes for array in [*arrays, *updated]))
@@ -122,15 +122,15 @@ def _measured(operation: str, shape: Shape, case: Case, who: Candidate) -> Candi
 
 
 def _idea(operation: str, name: str) -> str:
-    """What a rung does differently, in its own words."""
+    """The idea of a rung: the first sentence of its docstring."""
     if operation == "train":
         return training.RUNGS[name]
     base = name.removesuffix("_parallel")
     common = {
         "python": "the formula as a loop, interpreted", "njit": "the same loop, compiled",
-        "parallel": "the same, spread over the threads", "numpy": "NumPy's own way, the baseline",
+        "parallel": "the same, divided among the threads", "numpy": "NumPy, the baseline",
     }  # fmt: skip
     if name in common:
         return common[name]
     text = " ".join((LADDERS[operation][base].__doc__ or base).split(".")[0].split())
-    return f"{base}, spread over the threads" if base != name else text
+    return f"{base}, divided among the threads" if base != name else text

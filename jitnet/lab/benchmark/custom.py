@@ -1,7 +1,7 @@
-"""A kernel of the user's own: in words, what it cannot be called with, and what it raises.
+"""A custom kernel: its signature, its threads, and its exceptions as sentences.
 
 It is any callable with the arguments of a rung, `(inputs..., outputs)`, on NumPy arrays: plain Python, or compiled by
-Numba in any way. It comes as the function itself, or as the name of one, `file.py:function` or `module:function`.
+Numba in any way.
 """
 
 import inspect
@@ -18,10 +18,10 @@ from ..loading import Function, not_compiled, raised
 
 
 def misfit(function: Function, name: str, parameters: list[str], outputs: list[str]) -> str | None:
-    """What is wrong with the number of its parameters, or None."""
+    """The error if its parameters do not fit the call, or None."""
     try:
         signature = inspect.signature(_body(function))
-    except (TypeError, ValueError):  # of something that does not tell
+    except (TypeError, ValueError):  # it has no signature, as some built-in functions
         return None
     try:
         signature.bind(*parameters)
@@ -32,20 +32,20 @@ def misfit(function: Function, name: str, parameters: list[str], outputs: list[s
 
 
 def threads_of(function: Function, most: int) -> int:
-    """How many threads it may use: only of what Numba compiled is it known that it is but one."""
+    """How many threads it may use. Only for Numba functions is it known that they use one."""
     options = getattr(function, "targetoptions", None)
     return 1 if isinstance(options, dict) and not options.get("parallel") else most
 
 
 def idea_of(function: Function) -> str:
-    """The first sentence of its docstring, or where it stands."""
+    """The first sentence of its docstring, or its file."""
     file = _file_of(function)
     text = " ".join((_body(function).__doc__ or "").split(".")[0].split()) if file else ""  # not that of its class
     return text or (f"yours, from {os.path.basename(file)}" if file else "yours")
 
 
 def in_words(error: BaseException, function: Function, arguments: list[Any], when: str) -> str:
-    """What a call raised: an exception, and when; or Numba's reason for not compiling it, in one line."""
+    """An exception of a call, or Numba's reason for not compiling it, in one line."""
     text = str(error)
     if isinstance(error, TypeError) and text.startswith("No matching definition for argument type"):
         takes = " or ".join(map(_types, getattr(function, "signatures", ())))
@@ -64,14 +64,14 @@ def _types(types: Iterable[Any]) -> str:
 
 
 def _line_in(text: str, file: str) -> str:
-    """The line of this file that a message of Numba's names, which writes paths relative to where it runs."""
+    """The line of this file that is named in a message of Numba, whose paths are relative to the working folder."""
     name = os.path.basename(file)
     lines = [line for path, line in re.findall(r'File "([^"]+)", line (\d+)', text) if os.path.basename(path) == name]
     return f" ({name}, line {lines[0]})" if lines else ""
 
 
 def _essence(text: str) -> str:
-    """The reason in a message of Numba's, which begins with where in the compiler it was, and goes on for long."""
+    """The reason in a long message of Numba, which begins with a place in the compiler."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failed in ")]
     reason = lines[0] if lines else text
     if reason.endswith("found for signature:"):

@@ -1,7 +1,7 @@
-"""The rungs of the GPU: the same operations, their arrays in its memory, and each call waited for.
+"""The rungs of the GPU: the same operations with arrays in GPU memory; each call waits until the GPU is done.
 
-A call is timed from the launch until the GPU has done it, so the time holds what starting a kernel costs. There is no
-naive loop in Python and no NumPy there; the first rung is what the others are compared with.
+A call is timed from the launch to the end, so the time includes the launch. There is no Python loop and no NumPy here;
+the others are compared with the first rung.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from ..oracle import Case, Shape
 
 
 @dataclass
-class CaseOnCard(Case):
-    """A case whose outputs are fetched when it is asked what is wrong with them."""
+class CaseOnGpu(Case):
+    """A case whose outputs are copied to the host before they are checked."""
 
     placed: list[Any]
-    """Its arguments, in the memory of the GPU."""
+    """Its arguments in GPU memory."""
 
     def fault(self) -> str | None:
         for output, there in zip(self.outputs, self.placed[-len(self.outputs) :], strict=True):
@@ -29,15 +29,15 @@ class CaseOnCard(Case):
 
 
 def ladder_of(operation: str) -> dict[str, Any]:
-    """Rung -> kernel. That there is no GPU, or no such operation on it, is an error in one line."""
-    backend.get("cuda")  # which says what is missing
+    """Rung -> kernel. Without a GPU, or such an operation on it, an error in one line."""
+    backend.get("cuda")  # raises if something is missing
     from ...kernels.cuda import LADDERS
 
     return LADDERS[checks.one_of("operation of the GPU", operation, LADDERS)]
 
 
 def prepare(operation: str, name: str, shape: Shape) -> tuple[Callable[[], object], Case]:
-    """A call of a rung on data of that shape, and what it has to come to."""
+    """A call of a rung on data of that shape, and the expected result."""
     from ...compiler.cuda.device import stream
 
     rung, case = ladder_of(operation)[name], oracle.case(operation, shape, np.float32)
@@ -47,17 +47,17 @@ def prepare(operation: str, name: str, shape: Shape) -> tuple[Callable[[], objec
         rung(*placed)
         stream().synchronize()
 
-    case.allow(rung.eps)  # other arithmetic has other roundings
-    return call, CaseOnCard(case.arguments, case.expected, case.bounds, placed)
+    case.allow(rung.eps)  # other arithmetic rounds differently
+    return call, CaseOnGpu(case.arguments, case.expected, case.bounds, placed)
 
 
 def idea(operation: str, name: str) -> str:
-    """What a rung does differently, in its own words."""
+    """The idea of a rung: the first sentence of its docstring."""
     return " ".join((ladder_of(operation)[name].__doc__ or name).split(".")[0].split())
 
 
 def name() -> str:
-    """What the GPU calls itself."""
+    """The name of the GPU."""
     from ...compiler.cuda import device
 
     return device.name()

@@ -1,9 +1,9 @@
-"""The judge of a kernel: one call on poisoned and guarded arrays, and in words what is wrong with what it did.
+"""The correctness test of a kernel: one call on guarded arrays, and a sentence that describes the error.
 
-A kernel has to write its outputs and nothing else. So the outputs hold NaN before the call, each array lies between
-guards that have to stay as they are, and the inputs have to be the same afterwards. The guards are NaN as numbers: what
-is read there by mistake shows in the result. What is added there does not, since NaN + x is the same NaN: so who seems
-to be right is called once more, with guards that are numbers.
+A kernel must write its outputs and nothing else. The outputs hold NaN before the call, each array lies between guards
+that must not change, and the inputs must be the same afterwards. The guards are NaN, so that a kernel that reads there
+gives a wrong result. Adding there would not show, since NaN + x is the same NaN: a kernel that passes is called again
+with guards that are numbers.
 """
 
 import functools
@@ -29,12 +29,12 @@ FINITE = 0x3F
 
 
 def names_of(operation: str) -> list[str]:
-    """What the arguments of an operation are called, inputs first and outputs last."""
+    """The names of the arguments of an operation, inputs first and outputs last."""
     return list(inspect.signature(LADDERS[operation]["python"]).parameters)
 
 
 def outputs_of(operation: str) -> list[str]:
-    """What its outputs are called."""
+    """The names of its outputs."""
     return names_of(operation)[-len(oracle.case(operation, (1, 1, 1), "float32").expected) :]
 
 
@@ -44,8 +44,8 @@ def given(operation: str, case: oracle.Case) -> str:
     return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
 
 
-def fault(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]) -> str | None:
-    """What is wrong with a kernel on this shape, or None. What it raises passes through."""
+def error_of(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]) -> str | None:
+    """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
     case = oracle.case(operation, shape, dtype)
     call = _Call(kernel, case)
     found = call.beside(names_of(operation))
@@ -58,7 +58,7 @@ def fault(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dt
 
 
 def placed(case: oracle.Case) -> oracle.Case:
-    """The same with arrays that begin on a cache line, as those of a network do: otherwise chance favors a rung."""
+    """The same with arrays that begin on a cache line, as those of a network do, so that alignment favors no rung."""
     for position, argument in enumerate(case.arguments):
         if isinstance(argument, np.ndarray):
             case.arguments[position] = aligned(argument.shape, argument.dtype)
@@ -67,7 +67,7 @@ def placed(case: oracle.Case) -> oracle.Case:
 
 
 class _Call:
-    """A call on guarded arrays, which take the place of the case's own."""
+    """A call on guarded arrays, which replace those of the case."""
 
     def __init__(
         self, kernel: Callable[..., object], case: oracle.Case, start: float = np.nan, guard: int = UNTOUCHED
@@ -99,7 +99,7 @@ class _Call:
         return not any(self.changed.values())
 
     def beside(self, names: list[str]) -> str | None:
-        """What it wrote that is no output."""
+        """The error if it wrote outside of its outputs."""
         for position, memory in self.memories.items():
             name, size = names[position], self.case.arguments[position].itemsize
             for guard, where in ((memory[:GUARD], "before the start"), (memory[-GUARD:], "past the end")):
@@ -111,12 +111,12 @@ class _Call:
         return None
 
     def within(self, outputs: list[str], with_zeros: Callable[[], "_Call"]) -> str:
-        """What is wrong with outputs that are wrong."""
+        """The error of wrong outputs."""
         into, first = " and ".join(outputs), outputs[0]
         if self.idle and self.result is not None:
             return f"returns its result, but must write it into {into}: {first}[...] = the result"
         untouched = sum(map(_untouched, self.case.outputs))
-        # or they are NaN that was calculated from NaN: then they are something else where 0 was
+        # or it calculated NaN from NaN; then it gives something else from 0
         second = with_zeros() if untouched else self
         if second.case.fault() is None:
             return f"is right only if {into} is 0 before: begin with {first}[...] = 0"

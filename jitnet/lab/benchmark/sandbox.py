@@ -1,11 +1,11 @@
-"""A user's kernel in a process of its own: does it end, stay in its arrays, is it right, and how long does a call take?
+"""A custom kernel in a separate process: does it end, stay in its arrays, compute the right result, and how fast?
 
-A function may hang, end the interpreter, write anywhere, or ask for all memory there is. So it never runs in the
-process that shows the ladder: a child tries it on ugly shapes and then at the size that is to be timed, and makes its
-calls when it is its turn. The parent watches the clock: the child writes a line of JSON before everything that it does,
-what it is, and how long it may take. Time in which Numba compiles has a limit of its own.
+A kernel may hang, end the interpreter, write anywhere, or allocate all memory, so it never runs in the process that
+shows the ladder. A child process tests it on odd shapes, then at the size to be timed, and makes the timed calls when
+the parent asks for them. Before each step the child writes a line of JSON: what it does, and how long that may take.
+The parent ends a child that takes longer. Compilation has its own time limit.
 
-This protects from mistakes, not from malice: what this user may read, change and send, the function may too.
+This protects from mistakes, not from malice: the kernel can read, change and send whatever the user can.
 """
 
 import contextlib
@@ -42,28 +42,28 @@ COMPILING = 600.0
 """Seconds that the child may take to start, and Numba to compile."""
 
 MEMORY = 0.75
-"""Share of this machine's memory that the function may use."""
+"""Fraction of the memory of this machine that the kernel may use."""
 
 ENDING = 5.0
 """Seconds that the child, and the pipe that it writes to, may take to end."""
 
 FILE = 100 * 2**20
-"""The largest file that the function may write, in bytes; those of Numba's cache are far smaller."""
+"""The largest file that the kernel may write, in bytes; those of Numba's cache are far smaller."""
 
 
-class FaultError(Exception):
-    """What is wrong with a kernel, in words."""
+class KernelError(Exception):
+    """The error of a kernel, as a sentence."""
 
 
 class Trial:
-    """A function in a process of its own, from the `with` to its end.
+    """A kernel in a separate process, as long as the `with` block lasts.
 
-    After `examine`, shape is the size at which a call is short enough, fault is what is wrong, or None, threads is how
-    many it may use, and idea is what it says of itself. Then `turn` times it.
+    After `examine`, shape is the size at which a call is short enough, error is its error or None, threads is how many
+    it may use, and idea is the first sentence of its docstring. Then `seconds_of` times it.
     """
 
     def __init__(
-        self, name: str, function: loading.Own, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
+        self, name: str, function: loading.Custom, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
         threads: int, patience: float,
     ) -> None:  # fmt: skip
         self.name = name
@@ -72,13 +72,13 @@ class Trial:
             "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience,
         }  # fmt: skip
         self.shape, self.threads, self.idea = shape, 1, ""
-        self.fault: str | None = None
+        self.error: str | None = None
         self.doing, self.loaded, self.is_over = "starting", False, False
         self.report: Callable[[str], object] = lambda doing: None
 
     def __enter__(self) -> "Trial":
         self.errors = tempfile.TemporaryFile()
-        # in a process group of its own, ^C is for the parent to hear, and what the function starts can be ended with it
+        # in its own process group: only the parent gets ^C, and processes that the kernel starts can be ended with it
         self.child = subprocess.Popen(
             command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
         )
@@ -95,7 +95,7 @@ class Trial:
             self.child.stdin.close()
         if not self.is_over:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(timeout=ENDING)  # it may have something to put in order
+                self.child.wait(timeout=ENDING)  # it may have to clean up
         if os.name == "posix":
             with contextlib.suppress(OSError):
                 os.killpg(self.child.pid, signal.SIGKILL)
@@ -103,45 +103,41 @@ class Trial:
             self.child.kill()
         self.child.wait()
         disturbance.HELPERS.discard(self.child.pid)
-        self.listener.join(timeout=ENDING)  # longer, if what left the process group keeps the pipe open
+        self.listener.join(timeout=ENDING)  # a process that left the group may keep the pipe open
         self.errors.close()
 
     def examine(self, most: float, report: Callable[[str], object]) -> None:
-        """Find out what is wrong, and the size at which a call takes `most` seconds, but the one asked for at most.
+        """Test the kernel, and find the largest size up to the requested one at which a call takes `most` seconds.
 
-        `report` hears what is being done. That a function cannot be loaded is a `checks.Error`.
+        `report` hears each step. A kernel that cannot be loaded is a `checks.Error`.
         """
         self.report = report
         try:
             found = self._answer(pickle.dumps(self.job | {"most": most}), COMPILING)
-        except FaultError as error:
+        except KernelError as error:
             if not self.loaded:
                 raise checks.Error(f"{self.name} {error}") from None
-            self.fault = str(error)
+            self.error = str(error)
             return
-        if "error" in found:
-            raise checks.Error(found["error"])
+        if "not_loaded" in found:
+            raise checks.Error(found["not_loaded"])
         m, n_in, n_out = found["shape"]
-        self.shape, self.fault, self.threads, self.idea = (
-            (m, n_in, n_out),
-            found["fault"],
-            found["threads"],
-            found["idea"],
-        )
+        self.shape, self.error = (m, n_in, n_out), found["error"]
+        self.threads, self.idea = found["threads"], found["idea"]
         self.report = lambda doing: None
 
-    def turn(self, calls: int) -> float:
-        """Seconds for one of so many calls in a row. `FaultError` says what went wrong."""
+    def seconds_of(self, calls: int) -> float:
+        """Seconds for one of so many calls in a row. Raises `KernelError`."""
         found = self._answer(f"{calls}\n".encode(), PATIENCE)
-        if "fault" in found:
-            raise FaultError(found["fault"])
+        if "error" in found:
+            raise KernelError(found["error"])
         return float(found["seconds"])
 
     def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
-        """What the child says to a question, after all that it says of what it is doing."""
+        """The answer of the child to a question; before it come lines about its steps."""
         assert self.child.stdin is not None
-        # Does not block: a child reads the job before it runs anything of the user's, and a pipe has room for a number
-        with contextlib.suppress(OSError):  # that it has ended shows below
+        # does not block: the child reads the job before it runs the kernel, and a pipe has room for a number
+        with contextlib.suppress(OSError):  # the child has ended: see below
             self.child.stdin.write(question)
             self.child.stdin.flush()
         while True:
@@ -149,10 +145,10 @@ class Trial:
                 line = self.lines.get(timeout=limit)
             except queue.Empty:
                 self.is_over = True
-                raise FaultError(f"hangs: no end after {limit:g} seconds, {self.doing}") from None
+                raise KernelError(f"hangs: no end after {limit:g} seconds, {self.doing}") from None
             if not line:
                 self.is_over = True
-                raise FaultError(f"{_end_of(self.child, self.errors)}, {self.doing}")
+                raise KernelError(f"{_end_of(self.child, self.errors)}, {self.doing}")
             news: dict[str, Any] = json.loads(line)
             if "doing" not in news:
                 return news
@@ -165,7 +161,7 @@ def _packed(name: str, function: loading.Function) -> bytes:
         return serialize.dumps(function)  # type: ignore[no-any-return]
     except Exception as error:
         raise checks.Error(
-            f"{name} cannot be sent to the process that tries it ({checks.described(error)}); "
+            f"{name} cannot be sent to the process that tests it ({checks.described(error)}); "
             "write it into a file and give 'file.py:function'"
         ) from None
 
@@ -178,7 +174,7 @@ def _forward(stream: IO[bytes], lines: "queue.Queue[bytes]") -> None:
 
 
 def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
-    """How a child ended before it was done."""
+    """How a child ended too early."""
     try:
         status = child.wait(timeout=ENDING)
     except subprocess.TimeoutExpired:
@@ -192,7 +188,7 @@ def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
 
 
 class _Child:
-    """Carries out a job, and tells the parent about it."""
+    """Does the job in the child process, and reports each step to the parent."""
 
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
@@ -204,7 +200,7 @@ class _Child:
         print(json.dumps(news), file=self.channel, flush=True)
 
     def begin(self, doing: str, limit: float) -> None:
-        # should there be no parent any more to end this
+        # if the parent is gone, which would end it
         faulthandler.dump_traceback_later(limit + 60, exit=True, file=self.nowhere)
         self.tell(doing=doing, limit=limit, loaded=self.loaded)
 
@@ -217,7 +213,7 @@ class _Child:
         self.tell(**news)
 
     def compiling(self, more: int) -> None:
-        """Numba begins to compile (1), or is done (−1): one kernel within another, at times."""
+        """Numba begins to compile (1) or has finished (−1); compilations can be nested."""
         self.compilations += more
         if self.compilations == 0:
             self.work(self.doing)
@@ -231,10 +227,10 @@ class _Child:
         try:
             kernel = serialize.loads(function) if isinstance(function, bytes) else loading.load(function)
         except checks.Error as error:
-            self.tell(error=str(error))
+            self.tell(not_loaded=str(error))
             return
         except Exception as error:
-            self.tell(error=f"{name} cannot be loaded in the process that tries it ({checks.described(error)})")
+            self.tell(not_loaded=f"{name} cannot be loaded in the process that tests it ({checks.described(error)})")
             return
         self.loaded = True
         case = oracle.case(operation, (1, 1, 1), dtype)
@@ -245,36 +241,36 @@ class _Child:
             self.work(judge.given(operation, case))
             return functools.partial(kernel, *case.arguments)
 
-        def fault(shape: oracle.Shape) -> str | None:
+        def error_at(shape: oracle.Shape) -> str | None:
             call_for(shape)
-            return judge.fault(kernel, operation, shape, dtype)
+            return judge.error_of(kernel, operation, shape, dtype)
 
         shape = self.job["shape"]
         found = custom.misfit(kernel, name, judge.names_of(operation), judge.outputs_of(operation))
         try:
-            found = found or next(filter(None, map(fault, oracle.ugly_shapes(operation))), None)
+            found = found or next(filter(None, map(error_at, oracle.ugly_shapes(operation))), None)
             if not found:
                 shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
-                found = fault(shape)
+                found = error_at(shape)
         except BaseException as error:  # sys.exit too
             found = self.in_words(error, kernel, case, judge.given(operation, case))
         used = custom.threads_of(kernel, numba.get_num_threads())
-        self.answer(fault=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
+        self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
         if not found:
-            self.take_turns(kernel, judge.placed(oracle.case(operation, shape, dtype)))
+            self.answer_timings(kernel, judge.placed(oracle.case(operation, shape, dtype)))
 
-    def take_turns(self, kernel: loading.Function, case: oracle.Case) -> None:
-        """Time as many calls as the parent asks for, again and again, until it asks no more."""
+    def answer_timings(self, kernel: loading.Function, case: oracle.Case) -> None:
+        """Time as many calls as the parent asks for, until it closes the pipe."""
         call = functools.partial(kernel, *case.arguments)
         for line in sys.stdin.buffer:
             self.work("while it was timed")
             try:
                 self.answer(seconds=time_of(call, int(line)))
             except BaseException as error:
-                self.answer(fault=self.in_words(error, kernel, case, "while it was timed"))
+                self.answer(error=self.in_words(error, kernel, case, "while it was timed"))
 
     def in_words(self, error: BaseException, kernel: loading.Function, case: oracle.Case, when: str) -> str:
-        """What a call raised, and the limit that it has met."""
+        """An exception of a call as a sentence, with the limit that it exceeded."""
         text = custom.in_words(error, kernel, case.arguments, when)
         if isinstance(error, MemoryError) and self.memory:
             return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
@@ -284,7 +280,7 @@ class _Child:
 
 
 class _Listener(event.Listener):  # type: ignore[misc]
-    """Passes on when Numba begins to compile, and when it is done."""
+    """Reports when Numba begins to compile and when it has finished."""
 
     def __init__(self, compiling: Callable[[int], None]) -> None:
         self.compiling = compiling
@@ -297,13 +293,13 @@ class _Listener(event.Listener):  # type: ignore[misc]
 
 
 def _limited() -> int:
-    """Limit the memory and the files of this process; the bytes of memory that are left to it, 0 if without limit."""
+    """Limit the memory and the files of this process; returns the bytes of memory left to it, 0 without a limit."""
     with contextlib.suppress(ImportError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no file with the whole memory where it crashes
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump
         _lower(resource.RLIMIT_FSIZE, FILE)
-        with contextlib.suppress(OSError):  # only Linux says how many addresses are in use, and keeps to this limit
+        with contextlib.suppress(OSError):  # only Linux has this file, and enforces the limit
             in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
             room = int(MEMORY * _memory())
             _lower(resource.RLIMIT_AS, in_use + room)
@@ -320,7 +316,7 @@ def _lower(limit: int, value: int) -> None:
 
 
 def _memory() -> int:
-    """Bytes of memory that this machine has, or that the control groups of this process grant."""
+    """Bytes of memory of this machine, or of the control groups of this process."""
     found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for folder in granted.control_groups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -330,7 +326,7 @@ def _memory() -> int:
 
 
 def main() -> None:
-    """The child. Job and turns come by standard input, news leave by standard output, where nothing else is printed."""
+    """The child process: requests on standard input, answers on standard output, where nothing else may print."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = pickle.load(sys.stdin.buffer)

@@ -24,12 +24,12 @@ LR = 0.125
 """Exact in float32, so that the oracle takes the same step."""
 
 RUNGS = {
-    "python": "the loops, interpreted, one kernel after the other",
+    "python": "the loops, interpreted",
     "njit": "the same loops, compiled",
-    "parallel": "the same, spread over the threads",
-    "fast": "the best rung of each operation, with products that take the step on their way out",
-    "fast_parallel": "the same, with threads where they pay",
-    "numpy": "NumPy's own way, the baseline",
+    "parallel": "the same, divided among the threads",
+    "fast": "the best rung of each operation, with the update fused into the products",
+    "fast_parallel": "the same, with threads where they are faster",
+    "numpy": "NumPy, the baseline",
 }
 
 
@@ -40,14 +40,14 @@ def flop(shape: Shape) -> float:
 
 
 def network(shape: Shape, dtype: str) -> tuple[Network, Loss, SGD]:
-    """What is trained, for which loss and by which optimizer."""
+    """The network, its loss and its optimizer."""
     _, n_in, n_out = shape
     net = Network(Dense(n_in, n_out, "sigmoid"), Dense(n_out, CLASSES, "softmax"), seed=0, dtype=np.dtype(dtype))
     return net, losses.get("cross_entropy", "softmax"), SGD(LR)
 
 
 def prepare(rung: str, shape: Shape, dtype: np.dtype[Any]) -> tuple[Callable[[], object], Case]:
-    """A call that makes one step, and what has to be in the parameters after the first."""
+    """A call that makes one step, and the expected parameters after the first."""
     m, n_in, n_out = shape
     net, loss, optimizer = network(shape, dtype.name)
     run = backend.get(rung.removesuffix("_parallel"))
@@ -61,7 +61,7 @@ def prepare(rung: str, shape: Shape, dtype: np.dtype[Any]) -> tuple[Callable[[],
 
 
 def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Case:
-    """W and b of both layers after one step, and how far rounding may carry them."""
+    """W and b of both layers after one step, and bounds on their rounding errors."""
     m, eps = len(X), np.finfo(X.dtype).eps
     parameters = [array for layer in net.layers for array in (layer.W, layer.b) if array is not None]
     W1, b1, W2, b2 = (array.astype(np.float64) for array in parameters)
@@ -70,7 +70,7 @@ def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Cas
     a2 = softmax(a1 @ W2 + b2)
     delta2 = (a2 - Y) / m
     delta1 = (delta2 @ W2.T) * a1 * (1 - a1)
-    # each number of a sum may be off by the roundings of the sums that it came from
+    # the terms of a sum carry the rounding errors of the sums that they came from
     off1 = eps * (len(W1) + 8) * (np.abs(x) @ np.abs(W1) + np.abs(b1))
     off2 = eps * (len(W2) + 8) * (a1 @ np.abs(W2) + np.abs(b2)) + (off1 / 4) @ np.abs(W2)
     off_delta2 = (off2.max(axis=1, keepdims=True) * 2 * a2 + 4 * eps) / m

@@ -1,12 +1,12 @@
-"""What the compiler made of a kernel for the GPU: source beside PTX and machine code, and verdicts in plain words.
+"""Explain a GPU kernel: its source beside PTX and machine code, with verdicts in plain words.
 
     from jitnet.lab.gpu import explaining
     found = explaining.explain("matmul.warptile")
     print(explaining.as_text(found))
 
-Neither a GPU nor a driver is needed: kernels are compiled for a compute capability (`compiling.py`), their code is
-read (`flow.py`, `disassembly.py`), the loop that costs most is chosen (`hottest.py`) and judged (`judging.py`), what a
-multiprocessor holds of it is calculated (`occupancy.py`), and what it asks of memory is counted (`traffic.py`).
+This needs no GPU and no driver: kernels are compiled for a compute capability (`compiling.py`), their code is parsed
+(`flow.py`, `disassembly.py`), the hottest loop is found (`hottest.py`) and judged (`judging.py`), the occupancy is
+computed (`occupancy.py`), and memory transactions are counted (`transactions.py`).
 """
 
 import importlib.metadata
@@ -23,7 +23,7 @@ from ..formatting import count
 from ..listing import KEY, WIDTH, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
 from ..machine_code.verdicts import summary
-from . import traffic
+from . import transactions
 from .compiling import HOW_TO_GET, assembled, has_assembler, ptx_of
 from .disassembly import HOW_TO_GET as HOW_TO_DISASSEMBLE
 from .disassembly import disassembled
@@ -36,12 +36,12 @@ from .program import shared_variables
 from .running import CAPABILITY
 
 TABLE = (
-    "threads and bytes of shared memory of a block; registers and spilled bytes of a thread; bytes of code; blocks and "
-    "warps that a multiprocessor holds at a time"
+    "threads and bytes of shared memory per block; registers and spilled bytes per thread; bytes of code; resident "
+    "blocks and warps per multiprocessor"
 )
 
 RUN = 4
-"""Instructions in a row that do the same for one line are shown so often, and then counted."""
+"""So many equal instructions in a row for one line are shown; the others are counted."""
 
 
 def explain(
@@ -49,14 +49,14 @@ def explain(
 ) -> dict[str, Any]:
     """Explain a rung of the GPU, `operation.rung` of `jitnet.kernels.cuda.LADDERS`, for a compute capability.
 
-    A rung may have several launches: the same kernel with a small and a large tile, and one that finishes what the
-    first began. Figures are given for each; the loop, its code and the verdicts are those of the launch whose hottest
-    loop calculates most, which is the large tile of a product. What it asks of memory is `counted`, if you wish: that
-    takes the interpreter a second or some (`traffic.py`).
+    A rung may have several launches: the same kernel with a small and a large tile, and one that finishes the work of
+    the first. Figures are given for each; the loop, its code and the verdicts are those of the launch whose hottest
+    loop computes most, which is the large tile of a product. With `counted`, the interpreter also counts memory
+    transactions, which takes seconds (`transactions.py`).
 
-    Keys of the result, which is made of dicts, lists, texts and numbers alone:
+    Keys of the result, which contains only dicts, lists, texts and numbers:
 
-    target, idea (what the rung does, in its own words), capability, compiler
+    target, idea (the docstring of the rung), capability, compiler
     launches        a list of name, signature, main (True for the one that is explained), threads (of a block), shared
                     (bytes of a block), and, None without an assembler: registers (of a thread), spilled, reloaded
                     (bytes of a thread), size (bytes of instructions), blocks and warps (that a multiprocessor holds at
@@ -64,12 +64,12 @@ def explain(
     loop            file, line, last (its last line), function, source (of its first line), depth (0: the kernel has no
                     loop, and all of it is shown), left_out (instructions on ways that are not the usual one,
                     and of loops inside it)
-    counts          of one turn: multiply_adds, loads (global and shared), per_load (multiply-adds for a load; None
-                    without any), sums (chains that do not wait for one another)
+    counts          of one iteration: multiply_adds, loads (global and shared), per_load (multiply-adds per load; None
+                    without loads), sums (independent chains)
     sources         a list of functions that are part of the loop: file, function, first (line), lines
     instructions    of its PTX: text, file, line ("" and 0 where it has none)
     machine_code    the same of the machine code; None where nvdisasm is missing
-    counted         what `traffic.each` says of the rung, or None
+    counted         the result of `transactions.each`, or None
     verdicts        name, answer, good (True, False, or None for neither), evidence, fix
     summary         in one sentence
 
@@ -82,11 +82,11 @@ def explain(
     steps = len(rung.launches) + counted
     for launch in rung.launches:
         if report:
-            report(len(compiled), steps, f"what Numba makes of {target} for the GPU")
+            report(len(compiled), steps, f"compiling {target} for the GPU")
         compiled.append(Compiled(launch, cc, operation in PRODUCTS))
     if report and counted:
-        report(steps - 1, steps, f"what {target} asks of memory")
-    asked = traffic.each(operation, traffic.count(operation, name, cc)) if counted else None
+        report(steps - 1, steps, f"memory transactions of {target}")
+    asked = transactions.each(operation, transactions.count(operation, name, cc)) if counted else None
     if report:
         report(steps, steps, "")
     main = max(compiled, key=lambda launch: launch.loop.work)
@@ -99,7 +99,7 @@ def explain(
 
 
 def obstacle() -> str | None:
-    """Why nothing can be compiled for a GPU here, and how to fix it; None if it can."""
+    """Why no kernel can be compiled for a GPU here, and the fix; None if it can."""
     if SIMULATED:
         return "NUMBA_ENABLE_CUDASIM is set, so nothing is compiled for a GPU; unset it"
     if not cuda.nvvm.is_available():
@@ -108,20 +108,20 @@ def obstacle() -> str | None:
 
 
 def _known() -> list[tuple[int, int]]:
-    """The compute capabilities that the installed CUDA compiles for, and whose multiprocessors are known."""
+    """The compute capabilities that the installed CUDA compiles for and `GPUS` describes."""
     from numba.cuda.cudadrv.nvrtc import get_supported_ccs
 
     return [cc for cc in GPUS if cc in get_supported_ccs()]
 
 
 def at_hand() -> tuple[int, int]:
-    """The compute capability of the GPU that is here, or the usual one if that is not known."""
+    """The compute capability of the GPU of this machine, or the default if it is unknown."""
     major, minor = cuda.get_current_device().compute_capability
     return (major, minor) if (major, minor) in _known() else CAPABILITY
 
 
 def checked_capability(capability: str | tuple[int, int]) -> tuple[int, int]:
-    """A compute capability that is known; all else is an error in one line."""
+    """A known compute capability; anything else is an error in one line."""
     if missing := obstacle():
         raise checks.Error(missing)
     known = {f"{major}.{minor}": (major, minor) for major, minor in _known()}
@@ -174,7 +174,7 @@ class Compiled:
         }  # fmt: skip
 
     def explained(self, counted: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What is said of the main launch of a rung."""
+        """The explanation of the main launch of a rung."""
         graph = disassembled(self.code.cubin) if self.code else None
         machine = hottest(graph) if graph else None
         facts = Facts(self.flow, self.text, self.loop, machine, self.code, self.resident, self.cc, self.is_product,
@@ -200,7 +200,7 @@ class Compiled:
 
 
 def _shown(instructions: list[Instruction]) -> list[dict[str, Any]]:
-    """Instructions with single spaces, and parameters by their number alone, not by the kernel's name as well."""
+    """Instructions with single spaces, and parameters without the name of the kernel."""
     return [
         {"text": re.sub(r"_Z\w+_param_", "param_", " ".join(text.split())), "file": place[0], "line": place[1]}
         for text, place in instructions
@@ -208,7 +208,7 @@ def _shown(instructions: list[Instruction]) -> list[dict[str, Any]]:
 
 
 def _limit(facts: Facts) -> str | None:
-    """What such instructions wait for, if nothing else is wrong; of matrix units too little is seen."""
+    """What limits the loop if there is nothing to fix; None for matrix units."""
     if facts.matrix:
         return None
     return "arithmetic" if facts.is_product and facts.multiply_adds else "memory"
@@ -222,29 +222,29 @@ def as_text(found: dict[str, Any]) -> str:
         *wrapped(f"{found['target']} on a GPU of compute capability {found['capability']}, compiled by "
                  f"{found['compiler']}"),
         *wrapped(found["idea"]), "", *_table(found["launches"]), "",
-        *wrapped(f"Hottest loop: {place}" if loop["depth"] else f"There is no loop; each thread goes through all of "
+        *wrapped(f"Hottest loop: {place}" if loop["depth"] else f"There is no loop; each thread runs "
                  f"{loop['function']} once"), "",
         *judged(found), "",
         *beside(ptx, loop, _title("PTX", ptx, loop), RUN),
     ]  # fmt: skip
     if loop["left_out"]:
-        lines += wrapped(f"Left out: {loop['left_out']} instructions on other ways through the loop, for edges and for "
-                         "addresses that are not multiples of 16 bytes, and of loops inside it")  # fmt: skip
+        lines += wrapped(f"Left out: {loop['left_out']} instructions on other paths through the loop, for edges and "
+                         "unaligned addresses, and of inner loops")  # fmt: skip
     if machine:
         lines += ["", *beside(machine, loop, _title("machine code", machine, loop), RUN)]
     else:
-        lines += wrapped(f"The machine code too is shown with nvdisasm: {HOW_TO_DISASSEMBLE}")
-    lines += wrapped("The target of an instruction stands first; what is in brackets is an address in memory.")
+        lines += wrapped(f"To see the machine code too, install nvdisasm: {HOW_TO_DISASSEMBLE}")
+    lines += wrapped("The first operand of an instruction is its target; brackets mean an address in memory.")
     return "\n".join([*lines, KEY])
 
 
 def _title(what: str, instructions: list[dict[str, Any]], loop: dict[str, Any]) -> str:
-    return f"{what}, {'one turn' if loop['depth'] else 'one thread'}: {count(len(instructions), 'instruction')}"
+    return f"{what}, {'one iteration' if loop['depth'] else 'one thread'}: {count(len(instructions), 'instruction')}"
 
 
 def _table(launches: list[dict[str, Any]]) -> list[str]:
-    """The figures of each launch; the one that is explained is marked. What limits it has a line of its own where the
-    terminal is too narrow, and so has a long name."""
+    """The figures of each launch; the one that is explained is marked. A long name gets its own line, and so does the
+    limit on a narrow terminal."""
     rows = []
     for launch in launches:
         known = launch["registers"] is not None

@@ -1,8 +1,8 @@
-"""The memory of a GPU, for the interpreter of PTX: numbers, and for each word who may use it and who did.
+"""The memory of a GPU for the PTX interpreter: its words, and which threads have used each of them.
 
-What hardware does not tell, or tells by ending the process, is a `Fault` here: an address outside of every array, one
-that is no multiple of the size of what is moved, a word of shared memory that nobody wrote, or that another thread
-wrote without a barrier in between.
+Errors that hardware does not report, or reports by ending the process, are a `KernelError` here: an address outside of
+all arrays, a misaligned address, a word of shared memory that was never written, or that another thread wrote without
+a barrier in between.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 WORD = 4
-"""Bytes. Nothing smaller is moved."""
+"""Bytes of the smallest load or store."""
 
 FIRST, APART = 1 << 32, 256
-"""An address below which there is nothing, and a factor of the addresses at which arrays begin."""
+"""The first address of an array, and the alignment of arrays."""
 
 Array = np.ndarray[Any, Any]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -21,8 +21,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 NOBODY, SEVERAL = -1, -2
 
 
-class Fault(Exception):  # noqa: N818  it is the kernel's
-    """What a thread must not do; `lane` is the first that did it."""
+class KernelError(Exception):
+    """An error of a kernel; `lane` is the first thread that made it."""
 
     def __init__(self, what: str, lane: int = 0) -> None:
         super().__init__(what)
@@ -30,7 +30,7 @@ class Fault(Exception):  # noqa: N818  it is the kernel's
 
 
 class Memory:
-    """Words, and the lanes that use them. A lane is a thread, counted through all blocks that run at a time."""
+    """Words, and the lanes that use them. A lane is a thread, numbered through all blocks that run together."""
 
     def __init__(self, words: int) -> None:
         self.words = np.zeros(words, np.uint32)
@@ -44,8 +44,7 @@ class Memory:
 
 
 class GlobalMemory(Memory):
-    """The arrays of the arguments. Each lies at a multiple of 256 bytes, as the GPU's own do; views of one array lie
-    where they lie in that."""
+    """The arrays of the arguments. Each begins at a multiple of 256 bytes, as on the GPU; views lie in their array."""
 
     def __init__(self, arrays: list[Array]) -> None:
         self._arrays, self._firsts = arrays, []
@@ -65,35 +64,35 @@ class GlobalMemory(Memory):
             _seen_as(self._allowed, array, first)[...] = True
 
     def address(self, array: Array) -> int:
-        """Where the GPU finds it."""
+        """Its address on the GPU."""
         number = next(number for number, other in enumerate(self._arrays) if other is array)
         return FIRST + WORD * self._firsts[number]
 
     def copy_back(self) -> None:
-        """What kernels wrote, into the arrays."""
+        """Copy what kernels wrote into the arrays."""
         for array, first in zip(self._arrays, self._firsts, strict=True):
             array[...] = np.ascontiguousarray(_seen_as(self.words, array, first)).view(array.dtype)[..., 0]
 
     def first_words(self, addresses: Ints, words: int, lanes: Ints, writes: bool) -> Ints:
-        """The index of the first word of each lane, if each may move that many there."""
+        """The index of the first word of each lane, if each may load or store so many words there."""
         _check_alignment(addresses, words, lanes)
         first = (addresses - FIRST) // WORD
         outside = (first < 0) | (first + words > len(self.words))
         wrong = outside | ~self._allowed[np.where(outside, 0, first)[:, None] + np.arange(words)].all(axis=1)
         if wrong.any():
-            raise _fault("memory outside of all arrays", lanes, wrong)
+            raise _error("memory outside of all arrays", lanes, wrong)
         if writes:
             at, who = first[:, None] + np.arange(words), lanes[:, None]
             before = self._writers[at]
             self._writers[at] = who
             wrong = ((before != NOBODY) & (before != who) | (self._writers[at] != who)).any(axis=1)
             if wrong.any():
-                raise _fault("a number that another thread writes, too", lanes, wrong)
+                raise _error("a number that another thread writes, too", lanes, wrong)
         return first
 
 
 class SharedMemory(Memory):
-    """What the threads of a block share: `words` for each block that runs at a time."""
+    """The memory that the threads of a block share: `words` for each block that runs."""
 
     def __init__(self, blocks: int, words: int, threads: int) -> None:
         super().__init__(blocks * words)
@@ -103,17 +102,17 @@ class SharedMemory(Memory):
         self._readers = self._writers.copy()
 
     def barrier(self) -> None:
-        """What the threads did is done: all blocks come to a barrier together, or are gone."""
+        """Forget who used which word: all blocks reach a barrier together, or have ended."""
         for users in (self._writers, self._readers):
             users[:] = NOBODY
 
     def first_words(self, addresses: Ints, words: int, lanes: Ints, writes: bool) -> Ints:
-        """The index of the first word of each lane, if each may move that many there."""
+        """The index of the first word of each lane, if each may load or store so many words there."""
         _check_alignment(addresses, words, lanes)
         first = addresses // WORD
         outside = (first < 0) | (first + words > self._of_block)
         if outside.any():
-            raise _fault(f"shared memory outside of its {WORD * self._of_block} bytes", lanes, outside)
+            raise _error(f"shared memory outside of its {WORD * self._of_block} bytes", lanes, outside)
         first = first + lanes // self._threads * self._of_block
         at, who = first[:, None] + np.arange(words), lanes[:, None]
         writers, readers = self._writers[at], self._readers[at]
@@ -126,24 +125,24 @@ class SharedMemory(Memory):
         else:
             known = self._known[at].all(axis=1)
             if not known.all():
-                raise _fault("shared memory that nobody has written", lanes, ~known)
+                raise _error("shared memory that was never written", lanes, ~known)
             self._readers[at] = who
             several = (self._readers[at] != who) | (readers != NOBODY) & (readers != who)
             self._readers[at[several]] = SEVERAL
         if strange.any():
             what = "shared memory that another thread uses, with no barrier in between"
-            raise _fault(what, lanes, strange.any(axis=1))
+            raise _error(what, lanes, strange.any(axis=1))
         return first
 
 
-def _fault(what: str, lanes: Ints, wrong: Any) -> Fault:
-    return Fault(what, int(lanes[int(np.argmax(wrong))]))
+def _error(what: str, lanes: Ints, wrong: Any) -> KernelError:
+    return KernelError(what, int(lanes[int(np.argmax(wrong))]))
 
 
 def _check_alignment(addresses: Ints, words: int, lanes: Ints) -> None:
     wrong = addresses % (WORD * words) != 0
     if wrong.any():
-        raise _fault(f"an address that is no multiple of {WORD * words}", lanes, wrong)
+        raise _error(f"an address that is no multiple of {WORD * words}", lanes, wrong)
 
 
 def _whole(array: Array) -> Array:
@@ -154,6 +153,6 @@ def _whole(array: Array) -> Array:
 
 
 def _seen_as(table: Array, array: Array, first: int) -> Array:
-    """A table with an entry for each word, in the shape of that array, and one axis more for the words of a number."""
+    """A table with an entry per word, viewed in the shape of that array, plus one axis for the words of a number."""
     strides = (*(stride // WORD * table.itemsize for stride in array.strides), table.itemsize)
     return np.lib.stride_tricks.as_strided(table[first:], (*array.shape, array.itemsize // WORD), strides)

@@ -1,10 +1,10 @@
-"""PTX run without a GPU: all threads of some blocks side by side, each register an array with a number for every one.
+"""A PTX interpreter: runs all threads of some blocks together; each register is an array with a number per thread.
 
-    executing.execute(Program(compiling.ptx_of(launch, (9, 0))), blocks, threads, arguments)
+    ptx_interpreter.execute(Program(compiling.ptx_of(launch, (9, 0))), blocks, threads, arguments)
 
-Threads that have come to different places run in turns, those that are furthest behind first, until they meet again;
-who is at a barrier waits for the rest of the block. That is how a GPU runs the threads of a warp; warps and whole
-blocks it runs in any order, and no kernel may depend on that (`order`, `apart`).
+Threads that are at different instructions run one group at a time, the one furthest behind first, until they meet
+again. A thread at a barrier waits for the rest of its block. This is how a GPU runs the threads of a warp. It runs
+warps and blocks in any order, and no kernel may depend on the order (`order`, `apart`).
 """
 
 from collections.abc import Callable, Iterable
@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arithmetic import TYPES, Values, matrix_product, meaning
-from .memory import WORD, Fault, GlobalMemory, Ints, SharedMemory
+from .memory import WORD, GlobalMemory, Ints, KernelError, SharedMemory
 from .occupancy import WARP
 from .program import Program, Step
 
 LANES = 8192
-"""Threads that run side by side, if there are so many: as many blocks as make that."""
+"""Threads that run together, if there are so many."""
 
 
 class Access(NamedTuple):
-    """What some threads ask of memory by one instruction."""
+    """A load or store of one instruction by some threads."""
 
     step: Step
     addresses: Ints
@@ -40,12 +40,12 @@ def execute(
 ) -> Ints:  # fmt: skip
     """Run a kernel on NumPy arrays and numbers, which it takes as `Launch` declares them.
 
-    watch   is told of each access to global and shared memory
-    order   of the blocks, one after the other; without it many run side by side
-    apart   each warp goes as far as it can before the next one goes; without it they, too, run side by side
+    watch   hears each access to global and shared memory
+    order   the order of the blocks, one after the other; without it many run together
+    apart   each warp runs as far as it can before the next one; without it they run together
 
-    Returns how often each block of the program was entered by a warp. Raises `Fault` for what a kernel must not do, and
-    the arrays are then as they were.
+    Returns how often each block of the program was entered by a warp. Raises `KernelError`; the arrays are then
+    unchanged.
     """
     arguments = list(arguments)
     memory = GlobalMemory([argument for argument in arguments if isinstance(argument, np.ndarray)])
@@ -64,7 +64,7 @@ def execute(
 
 
 def _values(program: Program, arguments: list[Any], memory: GlobalMemory) -> dict[str, Any]:
-    """What each parameter of the entry is: of an array Numba passes seven and more."""
+    """The value of each parameter of the entry. For an array, Numba passes seven or more."""
     flat: list[Any] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -78,7 +78,7 @@ def _values(program: Program, arguments: list[Any], memory: GlobalMemory) -> dic
 
 
 class _Group:
-    """Blocks that run side by side. A lane is one of their threads."""
+    """Blocks that run together. A lane is one of their threads."""
 
     def __init__(
         self, program: Program, blocks: range, threads: int, values: dict[str, Any], memory: GlobalMemory,
@@ -116,11 +116,12 @@ class _Group:
                 return self.entered
 
     def _pass_barrier(self) -> None:
-        """Everybody waits, or is gone. A barrier that some threads of a block have not come to is never passed."""
+        """All threads wait or have ended. A barrier that some threads of a block do not reach is an error."""
         waits, at = self.waits.reshape(self.blocks, -1), self.at.reshape(self.blocks, -1)
         missing = waits.any(axis=1) & ~(waits.all(axis=1) & (at == at[:, :1]).all(axis=1))
         if missing.any():
-            raise Fault(f"a barrier that some threads of block {self._block(int(np.argmax(missing)))} do not come to")
+            block = self._block(int(np.argmax(missing)))
+            raise KernelError(f"a barrier that some threads of block {block} do not reach")
         self.shared.barrier()
         self.waits[:] = False
 
@@ -138,11 +139,11 @@ class _Group:
                 active = runs & (~holds if step.guard[0] == "!" else holds)
             try:
                 self._execute(step, active)
-            except Fault as fault:
+            except KernelError as fault:
                 lane = fault.lane + self.first
                 text, (file, line) = step.instruction
                 where = f" ({file}, line {line})" if file else ""
-                raise Fault(
+                raise KernelError(
                     f"thread {lane % self.threads} of block {lane // self.threads}: {fault}: {text}{where}"
                 ) from None
             except KeyError as unknown:
@@ -203,8 +204,8 @@ class _Group:
         shift = 0 if space == "shared" else self.first
         try:
             first = memory.first_words(addresses, words, lanes + shift, writes=name == "st")
-        except Fault as fault:
-            raise Fault(f"{'reads' if name == 'ld' else 'writes'} {fault}", fault.lane - shift) from None
+        except KernelError as fault:
+            raise KernelError(f"{'reads' if name == 'ld' else 'writes'} {fault}", fault.lane - shift) from None
         if self.watch is not None:
             self.watch(Access(step, addresses, WORD * words, lanes))
         if name == "ld":
@@ -218,12 +219,12 @@ class _Group:
     def _multiply_matrices(self, operands: tuple[str, ...], active: Values | None) -> None:
         what = "only a part of a warp multiplies matrices"
         if self.threads % WARP:  # the last warp of a block is none
-            raise Fault(what, int(self.threads // WARP * WARP))
+            raise KernelError(what, int(self.threads // WARP * WARP))
         if active is not None:
             warps = active.reshape(-1, WARP)
             torn = warps.any(axis=1) & ~warps.all(axis=1)
             if torn.any():
-                raise Fault(what, int(np.argmax(torn)) * WARP)
+                raise KernelError(what, int(np.argmax(torn)) * WARP)
         names = [operand.strip("{}").replace(" ", "").split(",") for operand in operands]
         a, b, c = ([self.registers[name].reshape(-1, WARP) for name in group] for group in names[1:])
         for name, sums in zip(names[0], matrix_product(a, b, c), strict=True):

@@ -1,4 +1,4 @@
-"""A rung of the GPU run without one: its kernels are compiled for a GPU, and the interpreter executes what came out.
+"""Run a rung of the GPU without a GPU: compile its kernels to PTX, and interpret that.
 
 running.run(LADDERS["matmul"]["warptile"], A, B, C)
 """
@@ -13,12 +13,12 @@ from .program import Program
 from .ptx_interpreter import execute
 
 CAPABILITY = 9, 0
-"""Compute capability to compile for, unless another is asked for."""
+"""The default compute capability to compile for."""
 
 
 @functools.cache
 def program_of(launch: Launch, capability: tuple[int, int] = CAPABILITY) -> Program:
-    """What the compiler makes of a kernel, read."""
+    """A compiled kernel."""
     return Program(compiling.ptx_of(launch, capability, lines=True))
 
 
@@ -28,9 +28,9 @@ def run(
 ) -> None:  # fmt: skip
     """Call a rung with NumPy arrays and numbers, like one of the CPU.
 
-    order   of the blocks of a launch, from their number; without it many run side by side
+    order   gives the order of the blocks of a launch from their number; without it many run together
 
-    Raises `memory.Fault` for what a kernel must not do.
+    Raises `memory.KernelError`.
     """
     with recording() as calls:
         rung.body(*arguments)

@@ -1,10 +1,9 @@
-"""Why LLVM left a loop as it is: its remarks, in plain words, with what to change.
+"""Why LLVM did not vectorize a loop: its remarks in plain words, with a fix.
 
     remark: matmul.py:37:1: loop not vectorized: cannot prove it is safe to reorder floating-point operations
     remark: matmul.py:36:1: loop not vectorized
 
-LLVM tries several times, and on several copies of a loop. What it says of copies that are vectorised already is left
-out here.
+LLVM tries several times, and on several copies of a loop. Remarks on copies that are vectorized already are left out.
 """
 
 import re
@@ -25,26 +24,26 @@ class Reason:
     fix: str
 
 
-_VIEW = "take a view of the row first (row = A[i]), and let the loop's own variable be the index"
+_VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
 _REASONS = (
     (
         "reorder floating-point",
-        "a sum is added up in the order in which it is written; lanes side by side would add it in another, which "
-        "rounds differently",
+        "a sum is added up in the order in which it is written; the lanes of a vector would add it in another order, "
+        "which rounds differently",
         'make the loop over elements the inner one, so that each sum has a lane of its own; or allow another order: '
         'fastmath={"contract", "reassoc", "nsz"}',
     ),
     (
         "call instruction",
-        "there is a call in the loop, and it takes one number at a time",
+        "there is a call in the loop, which computes one number at a time",
         "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop",
     ),
     (
         "early exit|control flow|could not determine number of loop iterations|multiple exits",
-        "the loop may end before its last turn (break, return, an exception or a while), or it branches, so a whole "
-        "vector of turns cannot be taken at once",
-        "let every turn do its work and choose between values (a if c else b); error_model=\"numpy\" and no "
-        "boundscheck take away the exceptions",
+        "the loop may end before its last iteration (break, return, an exception or a while), or it branches, so the "
+        "iterations of a whole vector cannot run at once",
+        "let every iteration do the work, and select a value (a if c else b); error_model=\"numpy\" and no "
+        "boundscheck remove the exceptions",
     ),
     (
         "cannot identify array bounds",
@@ -54,59 +53,58 @@ _REASONS = (
     ),
     (
         "unsafe dependent memory|could not determine.*dependence|backward dependence",
-        "a turn may read what an earlier one wrote, as far as LLVM can tell",
-        "if it does, the loop is a chain and has to stay one; if not, say so: " + _VIEW + ", and write into "
-        "an array of its own",
+        "an iteration may read what an earlier one wrote, as far as LLVM can tell",
+        "if it does, the loop cannot be vectorized; if not: " + _VIEW + ", and write into a separate array",
     ),
     (
         "loop invariant address",
-        "the same element of an array is written at every turn, and other arrays may overlap it",
-        "keep it in a local variable, and store it behind the loop",
+        "every iteration writes the same element of an array, and other arrays may overlap it",
+        "keep it in a local variable, and store it after the loop",
     ),
     (
         "memory checks|runtime pointer checks|memory conflicts|cannot check memory dependencies",
-        "the arrays may overlap, and there are too many of them to be checked in pairs",
-        "cut the loop in several, each with fewer arrays, or work on rows of one array",
+        "the arrays may overlap, and there are too many to check each pair",
+        "split the loop into several, each with fewer arrays, or work on rows of one array",
     ),
     (
         "identified as reduction",
-        "a value goes from turn to turn in a way that is no plain sum, product, minimum or maximum",
-        "give each lane a value of its own: let the loop run over elements, or keep several partial results",
+        "a value is carried from one iteration to the next, but not as a plain sum, product, minimum or maximum",
+        "give each lane its own value: loop over elements, or keep several partial results",
     ),
     (
         "not beneficial",
-        "LLVM expects to gain nothing: numbers would have to be gathered one by one from places far apart",
+        "LLVM expects no gain: numbers would have to be loaded one by one from places far apart",
         "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first",
     ),
     (
         "induction variable|could not determine",
-        "LLVM does not see how the loop counts",
-        "use for i in range(n), with whole numbers",
+        "LLVM does not recognize the loop counter",
+        "use for i in range(n), with integers",
     ),
     (
         "instruction cannot be vectorized|return type cannot|Store instruction|type",
-        "there is something in the loop that has no form for vectors",
-        "look at the instructions: conversions, divisions of whole numbers and tuples are usual suspects",
+        "something in the loop has no vector form",
+        "look at the instructions: conversions, integer divisions and tuples are usual suspects",
     ),
 )  # fmt: skip
 _SAYS_NOTHING = ("already been vectorized", "interleaving", "loop not vectorized$")
 
 
 def reasons(remarks: str, place: Place) -> list[Reason]:
-    """What LLVM said against vectors for the loop that begins there, the most telling first."""
+    """Why LLVM did not vectorize the loop that begins there, the most informative reason first."""
     said = [text for text in about(remarks, place) if not re.search("|".join(_SAYS_NOTHING), text)]
     found = [reason for text in said if (reason := _explained(text)) is not None]
     return sorted(found, key=lambda reason: [words for _, words, _ in _REASONS].index(reason.words))
 
 
 def success(remarks: str, place: Place) -> str | None:
-    """LLVM's own word that it vectorised the loop that begins there."""
+    """The remark that LLVM vectorized the loop that begins there, or None."""
     made = [text for text in about(remarks, place) if _MADE.search(text)]
     return made[-1] if made else None
 
 
 def about(remarks: str, place: Place) -> list[str]:
-    """What LLVM said of that loop: of its lines, but those of loops inside. Each thing once."""
+    """The remarks on that loop, without those on inner loops; each once."""
     found = []
     for text in remarks.splitlines():
         remark = _REMARK.match(text)

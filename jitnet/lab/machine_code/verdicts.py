@@ -1,7 +1,7 @@
-"""What the machine code of a loop says about its speed, in plain words: nine questions, each with evidence and a fix.
+"""Nine verdicts on the machine code of a loop, each with evidence and a fix.
 
-A verdict is good, bad, or neither: what is neither may be as it has to be. Everything is counted in the instructions
-of one turn of the machine's loop, which may stand for many turns of the loop in the sources.
+A verdict is good, bad, or neither, if the loop may have to be so. All counts are instructions in one iteration of the
+compiled loop, which may do the work of many iterations of the source loop.
 """
 
 import re
@@ -30,7 +30,7 @@ class Verdict:
 
 @dataclass
 class Facts:
-    """What is counted once and asked several times."""
+    """Counts that several verdicts use."""
 
     loop: Candidate
     remarks: str
@@ -39,7 +39,7 @@ class Facts:
     """Of the widest vector register that the machine has."""
     registers: int
     float32_only: bool
-    """True if arrays of float32 go in and none of float64."""
+    """True if there are arrays of float32 and none of float64."""
 
     def __post_init__(self) -> None:
         self.operations = [operation for _, operation in self.loop.operations]
@@ -54,7 +54,7 @@ class Facts:
 
 
 def summary(verdicts: list[dict[str, Any]], limit: str | None) -> dict[str, Any]:
-    """Verdicts in one sentence, and what limits the loop if nothing is to be fixed first."""
+    """The verdicts in one sentence, and the limit of the loop if there is nothing to fix first."""
     bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["fix"]]
     if bad:
         return {"summary": f"What to change first: {bad[0]['name']} ({bad[0]['answer']}).", "limit": None}
@@ -63,46 +63,50 @@ def summary(verdicts: list[dict[str, Any]], limit: str | None) -> dict[str, Any]
 
 def verdicts(facts: Facts) -> list[dict[str, Any]]:
     """name, answer, good (True, False, None), evidence, fix (empty where there is nothing to fix)."""
-    asked = (vectorised, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
+    asked = (vectorized, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
     return [asdict(ask(facts)) for ask in asked]
 
 
-def vectorised(facts: Facts) -> Verdict:
-    """Does one instruction calculate several numbers?"""
+def vectorized(facts: Facts) -> Verdict:
+    """Does one instruction compute several numbers?"""
     why = reasons(facts.remarks, facts.loop.place)
     llvm = success(facts.remarks, facts.loop.place)
     cheap = [symbol for _, symbol in facts.loop.calls if (symbol or "").startswith(CHEAP)]
     if facts.loop.heavy_calls and (facts.packed or facts.moved):
         rest = count(len(facts.packed), "instruction")
         return Verdict(
-            "vectorised", "in part: the calls take one number at a time", False,
-            f"{count(facts.loop.heavy_calls, 'call')} a turn, and beside them {rest} of arithmetic on whole vectors",
-            CALL_CURE,
+            "vectorized", "in part: the calls take one number at a time", False,
+            f"{count(facts.loop.heavy_calls, 'call')} per iteration, and {rest} of arithmetic on whole vectors",
+            CALL_FIX,
         )  # fmt: skip
     if facts.packed:
         share = f"{len(facts.packed)} of {len(facts.arithmetic)} instructions of arithmetic work on whole vectors"
-        said = f"; LLVM: {llvm}" if llvm else "; the vectors stand in the source, or LLVM packed unrolled turns"
+        said = f"; LLVM: {llvm}" if llvm else "; the source uses vectors, or LLVM vectorized unrolled iterations"
         kind, _ = Counter((_type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
-        return Verdict("vectorised", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
+        return Verdict("vectorized", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
     if not facts.arithmetic and (facts.moved or cheap):
-        how = f"by a call of {cheap[0]}" if cheap else f"{len(facts.moved)} loads and stores of whole vectors a turn"
-        return Verdict("vectorised", "yes: it moves whole vectors", True, how)
+        how = (
+            f"by a call of {cheap[0]}"
+            if cheap
+            else f"{len(facts.moved)} loads and stores of whole vectors per iteration"
+        )
+        return Verdict("vectorized", "yes: it moves whole vectors", True, how)
     if llvm and facts.loop.far_apart:
         return Verdict(
-            "vectorised", "no: one number at a time", False,
-            "LLVM made vectors for numbers that lie side by side alone, and here they may be far apart", FAR_CURE,
+            "vectorized", "no: one number at a time", False,
+            "LLVM vectorized only the case of contiguous numbers, and here they may be far apart", FAR_FIX,
         )  # fmt: skip
     if not why:
-        fix = CALL_CURE if facts.loop.heavy_calls else ""
-        return Verdict("vectorised", "no: one number at a time", False, "LLVM gives no reason", fix)
+        fix = CALL_FIX if facts.loop.heavy_calls else ""
+        return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason", fix)
     return Verdict(
-        "vectorised", "no: one number at a time", False, f"LLVM: {why[0].said}. That is: {why[0].words}", why[0].fix
+        "vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}. This means: {why[0].words}", why[0].fix
     )  # fmt: skip
 
 
-FAR_CURE = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
-CALL_CURE = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
+FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
+CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 
 
 def width(facts: Facts) -> Verdict:
@@ -117,12 +121,12 @@ def width(facts: Facts) -> Verdict:
         return Verdict("vector width", what, False, "no instruction works on a whole vector")
     if any("gather" in o.name or "scatter" in o.name for o in facts.operations):
         wide = f"{used} bits ({REGISTERS[used]}) of {facts.bits}"
-        return Verdict("vector width", wide, None, "numbers are gathered by addresses, which take twice the room")
+        return Verdict("vector width", wide, None, "a gather needs an address for each number, of twice its size")
     if used >= facts.bits:
-        return Verdict("vector width", wide, True, f"{used // 8} bytes to an instruction")
+        return Verdict("vector width", wide, True, f"{used // 8} bytes per instruction")
     return Verdict(
         "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
-        "LLVM takes narrower vectors where it thinks that wide ones slow the clock, or where loops are short",
+        "LLVM takes narrower vectors if it expects wide ones to lower the clock, or the loop to be short",
         "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
         "-prefer-256-bit",
     )  # fmt: skip
@@ -133,7 +137,7 @@ def _type_of(operation: Operation) -> str:
 
 
 def _unfused(operations: list[Operation]) -> int:
-    """Products that the next addition takes, in two instructions where one would do."""
+    """Products that are added next, in two instructions in place of one."""
     product: dict[str, int] = {}
     pairs = set()
     for operation in operations:
@@ -150,28 +154,28 @@ def multiply_adds(facts: Facts) -> Verdict:
     allowed = fast is True or "contract" in fast or "fast" in fast
     if facts.unfused and not allowed:
         return Verdict(
-            "multiply-adds", f"not fused: {count(facts.unfused, 'product')} and then as many sums", False,
-            "rounding twice is what the source says, and LLVM keeps to it", 'allow one rounding: fastmath={"contract"}',
+            "multiply-adds", f"not fused: {count(facts.unfused, 'product')} and as many sums", False,
+            "the source rounds twice, and LLVM keeps to it", 'allow one rounding: fastmath={"contract"}',
         )  # fmt: skip
     if facts.fused:
         kinds = ", ".join(sorted({o.name for o in facts.fused}))
-        note = f"; {count(facts.unfused, 'product')} more that a sum takes is needed by itself" if facts.unfused else ""
-        return Verdict("multiply-adds", f"fused: {len(facts.fused)} a turn", True, kinds + note)
+        note = f"; {count(facts.unfused, 'product')} more is also needed unfused" if facts.unfused else ""
+        return Verdict("multiply-adds", f"fused: {len(facts.fused)} per iteration", True, kinds + note)
     if facts.unfused:
-        return Verdict(
-            "multiply-adds", f"not fused: {count(facts.unfused, 'product')}", None, "needed by themselves as well"
-        )
+        return Verdict("multiply-adds", f"not fused: {count(facts.unfused, 'product')}", None, "also needed unfused")
     return Verdict(
         "multiply-adds", "there are none", None, f"{count(len(facts.arithmetic), 'instruction')} of arithmetic"
     )
 
 
 def traffic(facts: Facts) -> Verdict:
-    """How often does the loop go to memory for what it calculates?"""
+    """How many loads and stores does the loop make per operation?"""
     of = facts.fused or facts.arithmetic
     evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), 'instruction')} of "
     if not of:
-        return Verdict("loads and stores", f"{facts.loads} and {facts.stores} a turn", None, "there is no arithmetic")
+        return Verdict(
+            "loads and stores", f"{facts.loads} and {facts.stores} per iteration", None, "there is no arithmetic"
+        )
     what = "multiply-add" if facts.fused else "operation"
     evidence += "multiply-add" if facts.fused else "arithmetic"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
@@ -180,60 +184,62 @@ def traffic(facts: Facts) -> Verdict:
     ):
         return Verdict(
             "loads and stores", answer, False,
-            evidence + "; numbers are fetched one by one from places far apart", FAR_CURE,
+            evidence + "; numbers are loaded one by one from places far apart", FAR_FIX,
         )  # fmt: skip
     if facts.loads <= len(of) and facts.stores <= len(of) / 2:
         return Verdict(
-            "loads and stores", answer, True, evidence + "; most cores make two loads and two of those at once"
+            "loads and stores", answer, True, evidence + "; most cores do two loads and two of those per cycle"
         )
     if facts.came_back or sources.depth(*facts.loop.place) > 2:
         return Verdict(
-            "loads and stores", answer, False, evidence + ": memory sets the pace, not arithmetic",
-            "use what is fetched several times: take several rows and columns at once (`blocked`, `tile` do)",
+            "loads and stores", answer, False, evidence + ": memory is the limit, not arithmetic",
+            "reuse each loaded number: process several rows and columns at once (as `blocked` and `tile` do)",
         )  # fmt: skip
-    return Verdict("loads and stores", answer, None, evidence + ": by these, memory is the limit")
+    return Verdict("loads and stores", answer, None, evidence + ": memory is the limit")
 
 
 def accumulators(facts: Facts) -> Verdict:
-    """Where do values live that go from turn to turn?"""
+    """Where are the values that one iteration passes to the next?"""
     carried = _carried(facts)
     spills = [
         i for i, o in facts.loop.operations if "Spill" in i.comment or ("Reload" in i.comment and o.is_arithmetic)
     ]
     spills = [i for i in spills if not re.match(r"[48]-byte", i.comment) or "%xmm" in i.text]
-    back = _sums_in_memory(facts)
+    stack, back = count(len(spills), "stack access", "stack accesses"), _sums_in_memory(facts)
     if spills and facts.loop.heavy_calls:
         return Verdict(
             "accumulators", "spilled around the calls", False,
-            f"{count(len(spills), 'trip')} to the stack, for a call may use any register",
+            f"{stack}, since a call may use any register",
         ) if carried else Verdict(
-            "accumulators", "none: no value goes from turn to turn", None, "the calls push numbers onto the stack"
+            "accumulators", "none: no value is carried to the next iteration", None, "the calls use the stack"
         )  # fmt: skip
     if back:
-        also = f"; besides, {count(len(spills), 'trip')} to the stack" if spills else ""
-        over = f"; the loop over {facts.came_back} comes back to them" if facts.came_back else ", at the same place"
+        also = f"; and {stack}" if spills else ""
+        over = f"; the loop over {facts.came_back} returns to them" if facts.came_back else ", at the same address"
         return Verdict(
-            "accumulators", f"in memory: {back} fetched and stored a turn", False,
+            "accumulators", f"in memory: {back} loaded and stored per iteration", False,
             "load, add, store" + over + also,
-            "keep each sum in a local variable or a tile of them in registers, and store it behind the loop",
+            "keep each sum in a local variable, or a tile of sums in registers, and store it after the loop",
         )  # fmt: skip
     if spills:
         return Verdict(
-            "accumulators", f"spilled: {count(len(spills), 'trip')} to the stack a turn", False,
+            "accumulators", f"spilled: {stack} per iteration", False,
             f"the machine has {facts.registers} vector registers, and the loop needs more",
             "fewer sums at a time: a smaller tile, or several loops",
         )  # fmt: skip
     if not carried:
-        return Verdict("accumulators", "none: no value goes from turn to turn", None, "each turn stands by itself")
+        return Verdict(
+            "accumulators", "none: no value is carried to the next iteration", None, "iterations are independent"
+        )
     chain = sum(bool(o.writes & carried) or bool(o.reads & carried) for o in facts.arithmetic) // len(carried)
-    steps = f"; each takes {chain} steps a turn, one after the other" if chain > 1 and len(carried) < 8 else ""
+    steps = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
     if len(carried) == 1 and chain > 1:
-        steps = "; it takes its steps one after the other, and an addition lasts some 4 cycles"
-    return Verdict("accumulators", f"in registers: {len(carried)}", True, f"no trip to the stack{steps}")
+        steps = "; its steps depend on one another, and an addition takes about 4 cycles"
+    return Verdict("accumulators", f"in registers: {len(carried)}", True, f"the loop does not use the stack{steps}")
 
 
 def _carried(facts: Facts) -> set[str]:
-    """Vector registers that arithmetic reads before the turn has written them, and then writes."""
+    """Vector registers that an iteration reads before it writes them by arithmetic."""
     written: set[str] = set()
     exposed: set[str] = set()
     for operation in facts.operations:
@@ -243,7 +249,7 @@ def _carried(facts: Facts) -> set[str]:
 
 
 def _sums_in_memory(facts: Facts) -> int:
-    """Places that are loaded, added to and stored; all turns the same, or again for each turn of an outer loop."""
+    """Addresses that are loaded, added to and stored: constant, or the same in each iteration of an outer loop."""
     loaded = {o.memory for o in facts.operations if o.loads}
     stored = {o.memory for o in facts.operations if o.stores and not o.on_stack}
     changing = set[str]().union(*(o.writes for o in facts.operations))
@@ -255,48 +261,47 @@ def _sums_in_memory(facts: Facts) -> int:
 
 
 def checks(facts: Facts) -> Verdict:
-    """Does the loop ask, at every turn, whether an index or a divisor is allowed?"""
-    wraps = sum(_asks_for_sign(o) for o in facts.operations)
+    """Does every iteration check an index or a divisor?"""
+    wraps = sum(_tests_sign(o) for o in facts.operations)
     exits = _ways_out(facts)
     first, last = sources.lines_of_loop(*facts.loop.place)
     if exits and sources.leaves(*facts.loop.place):
         return Verdict(
-            "checks", f"{count(exits, 'way')} out of the loop before its end", False,
+            "checks", f"{count(exits, 'early exit')} from the loop", False,
             "the source says break, return or raise",
-            "let every turn do its work and choose between values: a if c else b",
+            "let every iteration do the work, and select a value: a if c else b",
         )  # fmt: skip
     if exits and facts.options.get("boundscheck"):
         return Verdict(
-            "checks", f"bounds: {count(exits, 'comparison')} a turn", False,
-            "boundscheck=True compares each index with the size of the array", "leave boundscheck out once it runs",
+            "checks", f"bounds: {count(exits, 'comparison')} per iteration", False,
+            "boundscheck=True compares each index with the size of the array",
+            "remove boundscheck once the function works",
         )  # fmt: skip
     code = " ".join(line.partition("#")[0] for line in sources.text_of(facts.loop.place[0])[first - 1 : last])
     if exits and facts.options.get("error_model", "python") == "python" and re.search(r"[/%]", code):
         return Verdict(
-            "checks", f"zero: {count(exits, 'comparison')} a turn", False,
-            "a division by 0 raises ZeroDivisionError, as in Python", 'take infinity instead: error_model="numpy"',
+            "checks", f"zero: {count(exits, 'comparison')} per iteration", False,
+            "a division by 0 raises ZeroDivisionError, as in Python", 'allow infinity instead: error_model="numpy"',
         )  # fmt: skip
     if wraps:
         return Verdict(
-            "checks", f"wrap-around: {wraps} a turn", False,
-            "an index may be negative, and then Python counts from the end",
-            "take a view first (row = A[k]; part = x[k:]) and let the loop's own variable be the index; an index that "
+            "checks", f"wrap-around: {wraps} per iteration", False,
+            "an index may be negative, which in Python counts from the end",
+            "take a view first (row = A[k]; part = x[k:]) and use the loop variable as the index; an index that "
             "is never negative can be unsigned: np.uint64(k)",
         )  # fmt: skip
     if exits:
-        return Verdict(
-            "checks", f"{count(exits, 'way')} out of the loop before its end", None, "more than one jump leads out"
-        )
-    return Verdict("checks", "none", True, "no index is compared, no sign is asked for")
+        return Verdict("checks", f"{count(exits, 'early exit')} from the loop", None, "more than one jump leads out")
+    return Verdict("checks", "none", True, "no index is compared, no sign is tested")
 
 
-def _asks_for_sign(operation: Operation) -> bool:
+def _tests_sign(operation: Operation) -> bool:
     shifts = operation.name in ("sarq", "vpsraq") and operation.operands[:1] == ("$63",)
     return shifts or operation.name.startswith(("cmovs", "cmovns"))
 
 
 def _ways_out(facts: Facts) -> int:
-    """Jumps out of the loop, but the one that ends it."""
+    """Jumps out of the loop, except the one that ends it."""
     labels = {f".L{block.label}" for block in facts.loop.loop.blocks if block.label}
     jumps = [o for o in facts.operations if o.kind == "jump" and o.name != "jmp"]
     out = sum(o.operands[-1] not in labels for o in jumps)
@@ -305,33 +310,34 @@ def _ways_out(facts: Facts) -> int:
 
 
 def calls(facts: Facts) -> Verdict:
-    """Does the loop leave for other code?"""
+    """Does the loop call other code?"""
     if not facts.loop.calls:
         return Verdict("calls", "none", True, "no call instruction")
     names = Counter(plain_name(symbol) if symbol else "an address in a register" for _, symbol in facts.loop.calls)
     listed = ", ".join(f"{times} × {name}" for name, times in names.items())
     if not facts.loop.heavy_calls:
-        return Verdict("calls", f"{listed} a turn", None, "it moves or clears memory, as fast as that goes")
+        return Verdict("calls", f"{listed} per iteration", None, "it copies or clears memory, at full speed")
     if any(name.startswith("NRT_") for name in names):
         return Verdict(
-            "calls", f"{listed} a turn", False, "memory is allocated, or references to it are counted",
-            "allocate arrays of their full size before the loop, and fill them in it",
+            "calls", f"{listed} per iteration", False, "memory is allocated, or references are counted",
+            "allocate arrays of full size before the loop, and fill them in it",
         )  # fmt: skip
     return Verdict(
-        "calls", f"{listed} a turn", False, "a call takes one number, and all registers are saved around it", CALL_CURE
+        "calls", f"{listed} per iteration", False, "a call computes one number, and saves all registers", CALL_FIX
     )
 
 
 def numbers(facts: Facts) -> Verdict:
-    """Is float32 kept, or widened to float64 and rounded back?"""
+    """Does float32 stay float32, or is it converted to float64 and back?"""
     between = sum(re.match(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)", o.name) is not None for o in facts.operations)
     whole = sum(re.match(r"v?cvt(u?si2s|u?dq2p|u?qq2p)", o.name) is not None for o in facts.operations)
     kinds = Counter(_type_of(o) for o in facts.arithmetic if o.element)
     listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "none"
     if between and facts.float32_only:
         return Verdict(
-            "numbers", f"float64 creeps in: {count(between, 'conversion')} a turn", False, f"arithmetic: {listed}",
-            "give constants and starting values the type of the data: np.float32(0.1), x.dtype.type(0)",
+            "numbers", f"mixed with float64: {count(between, 'conversion')} per iteration", False,
+            f"arithmetic: {listed}",
+            "give constants and initial values the type of the data: np.float32(0.1), x.dtype.type(0)",
         )  # fmt: skip
     answer = kinds.most_common(1)[0][0] if kinds else "in the calls" if facts.loop.heavy_calls else "only moved"
     if whole:
@@ -344,7 +350,7 @@ def numbers(facts: Facts) -> Verdict:
 
 
 def divisions(facts: Facts) -> Verdict:
-    """Divisions and roots take some ten times as long as multiplications."""
+    """Divisions and roots: they take about ten times as long as multiplications."""
     whole = [o for o in facts.operations if o.kind == "divide" and not o.is_float]
     slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
     changing = set[str]().union(*(o.writes for o in facts.operations))
@@ -354,18 +360,18 @@ def divisions(facts: Facts) -> Verdict:
     ]  # fmt: skip
     if whole:
         return Verdict(
-            "divisions", f"{len(whole)} of whole numbers a turn", False,
-            "idiv takes 10 to 20 cycles, and there is none for vectors",
-            "count with an addition, or divide by a power of two (x >> 3, x & 7), or calculate with floats",
+            "divisions", f"{len(whole)} of integers per iteration", False,
+            "idiv takes 10 to 20 cycles, and has no vector form",
+            "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats",
         )  # fmt: skip
     if same:
         return Verdict(
-            "divisions", f"{len(slow)} a turn, {len(same)} of them by the same number", False,
-            "a division takes as long as some ten multiplications",
-            "multiply by the reciprocal, calculated before the loop (rounding differs in the last place)",
+            "divisions", f"{len(slow)} per iteration, {len(same)} of them by the same number", False,
+            "a division takes as long as about ten multiplications",
+            "multiply by the reciprocal, computed before the loop (rounding differs in the last place)",
         )  # fmt: skip
     if slow:
         roots = sum("sqrt" in o.name for o in slow)
         what = [count(len(slow) - roots, "division")] * (len(slow) > roots) + [count(roots, "root")] * (roots > 0)
-        return Verdict("divisions", f"{' and '.join(what)} a turn", None, "by another number at each turn")
+        return Verdict("divisions", f"{' and '.join(what)} per iteration", None, "by another number in each iteration")
     return Verdict("divisions", "none", True, "no division, no root")

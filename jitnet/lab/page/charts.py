@@ -1,4 +1,4 @@
-"""Where the lines, points and labels of a roofline stand in the picture that the report draws."""
+"""The coordinates of lines, points and labels of the roofline that the report draws."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ..plots import apart
 
 WIDTH, HEIGHT = 800, 520
-LEFT, RIGHT, TOP, BOTTOM = 70, 575, 34, 460  # the frame; names of rungs stand at its right
+LEFT, RIGHT, TOP, BOTTOM = 70, 575, 34, 460  # the frame; the names of rungs are at its right
 GAP = 23.0
 """Between two labels."""
 
@@ -14,7 +14,7 @@ PREFIXES = ["", "k", "M", "G", "T", "P"]
 
 
 def roofline_places(roofline: dict[str, Any]) -> dict[str, Any]:
-    """Everything that page/roofline.svg puts somewhere, in its coordinates; both axes are logarithmic."""
+    """All coordinates that page/roofline.svg needs; both axes are logarithmic."""
     points, roofs = roofline["points"], roofline["roofs"]
     x = Scale([*(point["x"] for point in points), *(at for roof in roofs for at in roof["x"])], LEFT, RIGHT)
     y = Scale([*(point["y"] / 2 for point in points), *(2 * at for roof in roofs for at in roof["y"])], BOTTOM, TOP)
@@ -25,7 +25,7 @@ def roofline_places(roofline: dict[str, Any]) -> dict[str, Any]:
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM,
         "xlabel": roofline["x"], "ylabel": roofline["y"], "xticks": x.ticks(), "yticks": y.ticks(),
-        "label": "Limits of this machine as lines, speed of each rung as a point: " + ", ".join(
+        "label": "Machine peaks as lines, speed of each rung as a point: " + ", ".join(
             f"{point['name']} {short(point['y'])} {roofline['y']}" for point in points
         ),
         "roofs": [

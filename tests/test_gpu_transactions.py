@@ -12,7 +12,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from jitnet import Error
 from jitnet.backend import cuda
-from jitnet.lab.gpu import traffic
+from jitnet.lab.gpu import transactions
 from jitnet.lab.gpu.ptx_interpreter import Access
 
 pytestmark = pytest.mark.usefixtures("ptx_once")
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.usefixtures("ptx_once")
 LANES = np.arange(32)
 
 
-def transactions(addresses, size=4):
+def counted(addresses, size=4):
     access = Access(None, np.asarray(addresses), size, LANES[: len(addresses)])
-    return traffic.sectors(access), traffic.bank_trips(access)
+    return transactions.sectors(access), transactions.bank_transactions(access)
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,18 @@ def transactions(addresses, size=4):
         ([64], 4, 1, 1),
     ],
 )
-def test_trips_by_hand(addresses, size, sectors, banks):
-    assert transactions(addresses, size) == (sectors, banks)
+def test_transactions_by_hand(addresses, size, sectors, banks):
+    assert counted(addresses, size) == (sectors, banks)
 
 
 def test_warps_are_served_apart():
     access = Access(None, np.zeros(64, np.int64), 4, np.arange(64))
-    assert (traffic.sectors(access), traffic.bank_trips(access)) == (2, 2)
+    assert (transactions.sectors(access), transactions.bank_transactions(access)) == (2, 2)
 
 
 @pytest.fixture(scope="module")
 def products(ptx_once):
-    return {name: traffic.ladder(name)["rungs"] for name in ("matmul", "matmul_tn")}
+    return {name: transactions.ladder(name)["rungs"] for name in ("matmul", "matmul_tn")}
 
 
 def test_what_rungs_say_of_their_reads(products):
@@ -84,36 +84,36 @@ def test_each_rung_wastes_fewer_instructions_than_the_last(products):
 
 
 def test_what_is_no_product_is_counted_for_each_number_written():
-    (found,) = traffic.ladder("sigmoid")["rungs"]
+    (found,) = transactions.ladder("sigmoid")["rungs"]
     assert (found["numbers"], found["bytes"], found["shared"]) == (1, 4, 0)
-    assert traffic.ladder("update")["operation"] == "sgd"
-    (found,) = traffic.ladder("update")["rungs"]
+    assert transactions.ladder("update")["operation"] == "sgd"
+    (found,) = transactions.ladder("update")["rungs"]
     assert found["numbers"] == 2
-    assert traffic.count("softmax", "rows").written_numbers == 2 * 1024 * 1024  # shared memory is not written to
+    assert transactions.count("softmax", "rows").written_numbers == 2 * 1024 * 1024  # shared memory is not written to
 
 
 def test_launches_of_a_rung_count_by_all_of_their_blocks():
     """64 rows: the product reads 2 numbers per 128 multiply-adds, the column sums read delta once per 1280."""
-    (found,) = traffic.ladder("gradients")["rungs"]
+    (found,) = transactions.ladder("gradients")["rungs"]
     assert found["numbers"] == 2 / 128 + 1 / 1280
 
 
 def test_only_the_terms_of_a_product_are_its_multiply_adds():
     """An activation also consists of such instructions."""
-    (found,) = traffic.ladder("layer")["rungs"]
+    (found,) = transactions.ladder("layer")["rungs"]
     assert found["numbers"] == pytest.approx(2 / 128 + 128 / 64 / 128)  # each number of a column loads its bias
 
 
-def test_a_rung_that_there_is_not():
+def test_an_unknown_rung():
     with pytest.raises(Error, match="unknown rung of matmul on the GPU 'nosuch'"):
-        traffic.count("matmul", "nosuch")
+        transactions.count("matmul", "nosuch")
 
 
 def test_the_command_line():
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count")
     assert result.stderr == "measuring 1/1: counting softmax.rows\n"
     said = " ".join(result.stdout.split())  # however wide the terminal is
-    assert "softmax on the GPU, compiled for 9.0: for each number written, counted, not timed" in said
+    assert "softmax on the GPU, compiled for 9.0: memory transactions per number written, counted, not timed" in said
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", "--json")
     assert [rung["name"] for rung in json.loads(result.stdout)["rungs"]] == ["rows"]
 

@@ -1,9 +1,9 @@
-"""What a kernel asks of memory, counted while the interpreter runs it: no time, but what a GPU would wait for.
+"""Memory transactions of a GPU kernel, counted while the interpreter runs it.
 
-A warp's loads and stores are served together. From global memory they get sectors of 32 bytes, each of which is a trip,
-whether one thread wants of it or eight. Shared memory has 32 banks, and word w lies in bank w mod 32; a trip brings one
-word of each bank to whoever wants it, for up to 32 words: a warp that loads four words a thread makes four trips at
-least, one for each quarter of it.
+The loads and stores of a warp are served together. Global memory transfers sectors of 32 bytes, each in one
+transaction, whether one thread needs it or eight. Shared memory has 32 banks, and word w is in bank w mod 32; a
+transaction delivers one word of each bank to all threads that need it. A warp that loads four words per thread needs at
+least four transactions, one for each quarter of its threads.
 
 Source    CUDA C++ Programming Guide, "Compute Capability 5.x: Global Memory, Shared Memory", which later ones refer to
 """
@@ -27,36 +27,36 @@ from .ptx_interpreter import Access, execute
 from .running import CAPABILITY, program_of
 
 SECTOR = 32
-"""Bytes that global memory sends at a time."""
+"""Bytes of a transaction of global memory."""
 
 BLOCKS = 4
-"""Of a launch, that are run, and stand for all of its blocks: what one does for a number, another does too."""
+"""Blocks of a launch that are run; the counts are scaled to all of its blocks."""
 
 
-class Traffic(NamedTuple):
-    """What all warps of a rung do. Numbers are float32."""
+class Transactions(NamedTuple):
+    """The counts of a rung, summed over all warps. Numbers are float32."""
 
     multiply_adds: float
     """Terms of the sums of a product."""
     instructions: float
-    """That warps issue, of any kind: each takes a slot of its own."""
+    """Instructions of any kind that warps issue."""
     useful: float
-    """Of these, fused multiply-adds and products of matrices."""
+    """Fused multiply-adds and matrix products among them."""
     global_numbers: float
-    """Read by threads."""
-    global_trips: float
-    """Sectors that are read."""
-    shared_trips: float
+    """Numbers that threads read from global memory."""
+    global_transactions: float
+    """Sectors read from global memory."""
+    shared_transactions: float
     written_numbers: float
-    """To global memory."""
+    """Numbers that threads write to global memory."""
 
 
 class _Counter:
-    """Told of each access, keeps numbers and trips."""
+    """Hears each access, and counts numbers and transactions."""
 
     def __init__(self) -> None:
         self.numbers = {"global": 0, "shared": 0, "written": 0}
-        self.trips = {"global": 0, "shared": 0, "written": 0}
+        self.transactions = {"global": 0, "shared": 0, "written": 0}
 
     def __call__(self, access: Access) -> None:
         name, space = access.step.opcode[:2]
@@ -65,16 +65,16 @@ class _Counter:
                 return
             space = "written"
         self.numbers[space] += access.size // WORD * len(access.lanes)
-        self.trips[space] += bank_trips(access) if space == "shared" else sectors(access)
+        self.transactions[space] += bank_transactions(access) if space == "shared" else sectors(access)
 
 
 def sectors(access: Access) -> int:
-    """Sectors that the warps of an access touch, each counted once a warp."""
+    """Sectors that the warps of an access touch, each counted once per warp."""
     return len(_distinct(access.lanes // WARP, access.addresses // SECTOR))
 
 
-def bank_trips(access: Access) -> int:
-    """Trips to shared memory: as many as the most wanted bank has words that are wanted, for each part of a warp."""
+def bank_transactions(access: Access) -> int:
+    """Transactions of shared memory: for each part of a warp, the number of words in the bank that serves most."""
     words = access.size // WORD
     part = np.repeat(access.lanes * words // WARP, words)
     word = (access.addresses[:, None] // WORD + np.arange(words)).ravel()
@@ -93,7 +93,7 @@ def _is_useful(step: Step) -> bool:
 
 
 def shape_of(operation: str) -> Shape:
-    """Large enough for every tile, and few terms to add up: what follows each other term is the same."""
+    """A shape larger than every tile, with few terms per sum, since each term does the same."""
     if operation not in PRODUCTS:
         return 1024, 1, 1024
     terms = {"matmul": 1, "layer": 1, "matmul_nt": 2, "delta": 2}.get(operation, 0)
@@ -101,43 +101,43 @@ def shape_of(operation: str) -> Shape:
     return m, n_in, n_out
 
 
-def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -> Traffic:
-    """Run a few blocks of each kernel of a rung of the GPU on random data, and count.
+def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -> Transactions:
+    """Run a few blocks of each kernel of a rung on random data, and count.
 
-    Results are not looked at: most of them are not there. Raises `jitnet.Error` for a rung that there is not.
+    The results are incomplete and not checked. Raises `jitnet.Error` for an unknown rung.
     """
     ladder = LADDERS[checks.one_of("operation of the GPU", operation, LADDERS)]
     rung, shape = ladder[checks.one_of(f"rung of {operation} on the GPU", name, ladder)], shape_of(operation)
     arguments = [
-        np.array(argument) if isinstance(argument, np.ndarray) else argument  # each where the GPU would put it
+        np.array(argument) if isinstance(argument, np.ndarray) else argument  # each aligned as on the GPU
         for argument in oracle.case(operation, shape, np.float32).arguments
     ]
     with recording() as calls:
         rung.body(*arguments)
-    total = np.zeros(len(Traffic._fields) - 1)
+    total = np.zeros(len(Transactions._fields) - 1)
     for launch, blocks, given in calls:
         program, counter, some = program_of(launch, capability), _Counter(), min(blocks, BLOCKS)
         entered = execute(program, some, launch.threads, given, counter)
         done = [(times, step) for times, block in zip(entered, program.blocks, strict=True) for step in block]
         instructions = sum(times for times, _ in done)
         useful = sum(times for times, step in done if _is_useful(step))
-        numbers, trips = counter.numbers, counter.trips
+        numbers, trips = counter.numbers, counter.transactions
         asked = [instructions, useful, numbers["global"], trips["global"], trips["shared"], numbers["written"]]
         total += np.array(asked) * (blocks / some)
-    return Traffic(math.prod(shape), *total.tolist())
+    return Transactions(math.prod(shape), *total.tolist())
 
 
-def each(operation: str, found: Traffic) -> dict[str, Any]:
-    """Of a product, for each multiply-add; of all else, for each number that is written.
+def each(operation: str, found: Transactions) -> dict[str, Any]:
+    """The counts per multiply-add of a product; for other operations, per number written.
 
-    Keys: numbers (read from global memory), bytes (that had to be brought for them), shared (trips to shared memory for
-    a warp of such), instructions (a warp of such), and useful (the share of multiply-adds among the instructions; None
-    with matrix units, where one stands for many).
+    Keys: numbers (read from global memory), bytes (transferred for them), shared (transactions of shared memory per
+    warp of multiply-adds), instructions (per warp of multiply-adds), useful (the fraction of multiply-adds among the
+    instructions; None with matrix units, where one does many).
     """
     what = found.multiply_adds if operation in PRODUCTS else found.written_numbers
     return {
-        "numbers": found.global_numbers / what, "bytes": SECTOR * found.global_trips / what,
-        "shared": WARP * found.shared_trips / what, "instructions": WARP * found.instructions / what,
+        "numbers": found.global_numbers / what, "bytes": SECTOR * found.global_transactions / what,
+        "shared": WARP * found.shared_transactions / what, "instructions": WARP * found.instructions / what,
         "useful": None if found.multiply_adds > WARP * found.useful else found.useful / found.instructions,
     }  # fmt: skip
 
@@ -145,7 +145,7 @@ def each(operation: str, found: Traffic) -> dict[str, Any]:
 def ladder(
     operation: str, capability: tuple[int, int] = CAPABILITY, report: progress.Report | None = None
 ) -> dict[str, Any]:
-    """What every rung of an operation asks of memory, counted; neither a GPU nor a driver is needed.
+    """Count the memory transactions of every rung of an operation; this needs no GPU and no driver.
 
     Keys: operation, capability, each ("multiply-add" or "number written"), rungs: name, and those of `each`.
     """
@@ -168,7 +168,7 @@ def as_text(found: dict[str, Any]) -> str:
     """For a terminal."""
     what = f"{found['operation']} on the GPU, compiled for {found['capability']}"
     lines = [
-        *wrapped(f"{what}: for each {found['each']}, counted, not timed"), "",
+        *wrapped(f"{what}: memory transactions per {found['each']}, counted, not timed"), "",
         f"{'rung':14}{'reads':>9}{'bytes':>9}{'shared':>9}{'instructions':>14}{'useful':>9}",
     ]  # fmt: skip
     for rung in found["rungs"]:
@@ -178,10 +178,10 @@ def as_text(found: dict[str, Any]) -> str:
         )
     return "\n".join([
         *lines, "",
-        "reads         numbers that threads read from global memory, the GPU's own",
-        "bytes         that are brought for them, 32 at a time, shared by a warp",
-        "shared        trips to the memory of a block that a warp waits for, with a",
-        "              number for each of its threads",
-        "instructions  that a warp issues; useful are those that multiply and add. Each",
-        "              takes a slot, so no rung reaches a larger share of the GPU's peak",
+        "reads         numbers that threads read from global memory",
+        "bytes         transferred for them, in transactions of 32, which a warp shares",
+        "shared        transactions of shared memory, per warp",
+        "instructions  issued per warp",
+        "useful        fraction of multiply-adds among them: an upper bound of the fraction",
+        "              of peak, since a warp issues one instruction at a time",
     ])  # fmt: skip
