@@ -28,7 +28,7 @@ near, far = limits["bandwidth"]["L1"]["1"]["copy"], limits["bandwidth"][level]["
 
 
 def predicted(near_bytes, far_bytes):
-    """GFLOP/s, if a multiply-add moves so many bytes from or to L1, and so many from where W lies."""
+    """GFLOP/s, if a multiply-add moves near_bytes from or to L1, and far_bytes from the cache of W."""
     return min(2 / max(near_bytes / near, far_bytes / far), limits["peak"]["float32"]["1"]) / 1e9
 
 
@@ -65,7 +65,7 @@ print(f"what is wrong: {mine['fault']}")
 # > four_k is right: True
 @compiled
 def four_k(X, W, Z):
-    """Like reordered, but four k at once; saves three of four trips of z to memory."""
+    """Like reordered, but four k at once; saves three of four loads and stores of z."""
     n = X.shape[1]
     for i in range(X.shape[0]):
         z = Z[i]

@@ -10,9 +10,9 @@
 
     jitnet.Dense(64, 32, mish)
 
-The derivative is compared with finite differences of the function before anything is registered. What is written with
-`math.exp` and `math.tanh` gets loops that fill vectors. A saved model knows the name of its activation, and can be
-loaded where a function of that name is registered.
+The derivative is compared with finite differences of the function before anything is registered. Loops over functions
+with `math.exp` and `math.tanh` are vectorized. A saved model contains the name of its activation, and can be loaded
+where a function of that name is registered.
 """
 
 import functools
@@ -26,16 +26,16 @@ from .kernels.elementwise import ACTIVATIONS, Activation, Function
 from .kernels.losses import LOSSES, Loss
 
 POINTS = (-4.183, -2.718, -1.414, -0.577, -0.1357, 0.1973, 0.6931, 1.2345, 2.2361, 3.6056)
-"""Where derivatives are compared: no number at which somebody puts a kink."""
+"""The numbers at which derivatives are compared; functions rarely have a kink there."""
 
 H, TOLERANCE = 1e-3, 1e-6
 
 
 class CustomActivation(Activation):
-    """An activation of a user's, which `derivative` completes."""
+    """A user's activation; `derivative` completes it."""
 
     def derivative(self, slope: Function) -> Activation:
-        """Take this function for f', after comparing both; its parameter is z, or a for one calculated from f(z)."""
+        """Set f', after comparing both; its parameter is z, or a if f' is computed from a = f(z)."""
         names = list(inspect.signature(slope).parameters)
         if names not in (["z"], ["a"]):
             raise checks.Error(
@@ -50,10 +50,10 @@ class CustomActivation(Activation):
 
 
 class CustomLoss(Loss):
-    """A loss of a user's, which `derivative` completes."""
+    """A user's loss; `derivative` completes it."""
 
     def derivative(self, slope: Function) -> Loss:
-        """Take this function of (a, y) for ∂ℓ/∂a, after comparing both."""
+        """Set ∂ℓ/∂a, a function of (a, y), after comparing both."""
         for y in (-1.0, 0.0, 1.0, 0.3567):
             for a in POINTS:
                 of_a = functools.partial(lambda y, a: self.f(a, y), y)
@@ -63,7 +63,7 @@ class CustomLoss(Loss):
 
 
 def activation(f: Function) -> CustomActivation:
-    """A decorator that begins an activation with f(z), a function of one number; `@f.derivative` completes it.
+    """A decorator that defines an activation by f(z), a function of one number; `@f.derivative` completes it.
 
     Errors    ValueError for a name that jitnet uses, and from `derivative` where f' is not what f's differences are
     """
@@ -71,7 +71,7 @@ def activation(f: Function) -> CustomActivation:
 
 
 def loss(f: Function) -> CustomLoss:
-    """A decorator that begins a loss with ℓ(a, y), for one output; `@f.derivative`, ∂ℓ/∂a, completes it.
+    """A decorator that defines a loss by ℓ(a, y), for one output; `@f.derivative`, ∂ℓ/∂a, completes it.
 
     It is averaged over outputs and batch.
 
@@ -81,7 +81,7 @@ def loss(f: Function) -> CustomLoss:
 
 
 MADE: set[str] = set()
-"""Names that users gave, which may be given again."""
+"""Names of users' functions, which can be replaced."""
 
 
 def _name_of(what: str, f: Function, parameters: list[str]) -> str:
@@ -94,7 +94,7 @@ def _name_of(what: str, f: Function, parameters: list[str]) -> str:
 
 
 def _free(name: str, is_the_same_kind: bool) -> None:
-    """Make way for a function that takes the place of an earlier one, as in a notebook."""
+    """Remove an earlier function of this name, as in a notebook."""
     if name in MADE and not is_the_same_kind:
         raise checks.Error(f"{name!r} is registered as something else already; give the function another name")
     for operation in (name, f"{name}_derivative"):

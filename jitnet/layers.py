@@ -22,7 +22,7 @@ INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
 
 
 class NameOfActivation:
-    """The field `activation` of a layer: set to a name or to what `@jitnet.activation` made, it is a name."""
+    """The field `activation` of a layer: a name, or an object of `@jitnet.activation`, which is stored as its name."""
 
     def __get__(self, layer: Any, owner: Any) -> str:
         return "identity" if layer is None else str(vars(layer)["activation"])

@@ -202,7 +202,7 @@ def _sweep_out_temporaries(folder: Path) -> None:
 
 
 def _sweep_out_old_folders(current: Path, days: int = 30) -> None:
-    """Remove what other versions of the kernels left beside `current` and nobody has added to for a month."""
+    """Remove the folders of other versions of the kernels that have been unchanged for a month."""
     folders: list[Path] = []
     with contextlib.suppress(OSError):  # a folder that can be written may not be listed
         folders = list(current.parent.iterdir())

@@ -37,7 +37,7 @@ def one_for_each_number(*arguments: Any) -> int:
 
 
 changes = 0
-"""How many operations were registered so far: who has chosen rungs can see whether there are more."""
+"""The number of registered operations; backends compare it to detect new ones."""
 
 
 def operation(signature: str, flop: Callable[..., int] = one_for_each_number) -> Callable[[Kernel], Kernel]:
