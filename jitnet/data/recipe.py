@@ -124,8 +124,8 @@ class Recipe:
             table.kind == "pictures" or np.abs(table.X).max() > 1
         ):  # fmt: skip
             raise checks.Error(
-                f"the model learned from {self.kind}, the file holds {table.kind}: IDX images are scaled to numbers from "
-                "0 to 1, and numbers of other files are not; give a file of the same kind"
+                f"the model learned from {self.kind}, the file holds {table.kind}: IDX images are scaled to numbers "
+                "from 0 to 1, and numbers of other files are not; give a file of the same kind"
             )
         own = table.X.dtype  # float32 for images, which can be many
         with np.errstate(all="ignore"):
