@@ -59,7 +59,7 @@ BAD = [
     (["trian", "digits"], "unknown command 'trian'; known: train, predict, warmup, ladder, "),
     (["trian"], "doctor (did you mean 'train'?) (try jitnet --help)"),
     ([], "the following arguments are required: COMMAND"),
-    (["train", "digits", "--colour", "red"], "unrecognized arguments: --colour red"),
+    (["train", "digits", "--color", "red"], "unrecognized arguments: --color red"),
     (["predict", "none.npz", "none.csv"], "none.npz: No such file or directory"),
     (["predict", "bad.npz", "good.csv"], "bad.npz is not a readable jitnet model"),
     (["predict", "library.npz", "good.csv"], "saved without a recipe"),

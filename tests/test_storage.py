@@ -164,7 +164,7 @@ def forgeries(content):
         "dtype": ({"about.json": said(dtype="int8")}, "unknown dtype"),
         "widths": ({"about.json": first_layer(n_in=3)}, r"W0 should be \(3, 2\)"),
         "text width": ({"about.json": first_layer(n_out="2")}, "n_out is .2., but must be a whole number"),
-        "extra field": ({"about.json": first_layer(colour="red")}, "colour"),
+        "extra field": ({"about.json": first_layer(color="red")}, "color"),
         "seed": ({"about.json": said(seed="x")}, "seed is 'x'"),
         "init": ({"about.json": first_layer(init="x")}, "unknown init"),
         "chain": (

@@ -136,7 +136,7 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
         chapters=chapters, machine=limits, limits=list(machine.rows(limits)), counts=list(limits["peak"]["float32"]),
         date=found["date"], command=command, disturbed=disturbance.sentence(limits["disturbed_by"]),
         versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
-        style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colours=Markup(_colours()),
+        style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colors=Markup(_colors()),
         script=Markup((PAGE / "page.js").read_text(encoding="utf-8")),
     )  # fmt: skip
 
@@ -219,8 +219,8 @@ def _kind(name: str) -> str:
     return "numpy" if name == "numpy" else "threaded" if name.endswith("parallel") else "serial"
 
 
-def _colours() -> str:
-    """Colours of words in code, for light paper and for dark."""
+def _colors() -> str:
+    """Colors of words in code, for light paper and for dark."""
     from pygments.formatters import HtmlFormatter
 
     light, dark = (

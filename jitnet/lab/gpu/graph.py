@@ -28,14 +28,14 @@ class Graph:
                 self.before[other].append(b)
         self.reached = self.around([0], self.next)
 
-    def around(self, start: Iterable[int], neighbours: list[list[int]], without: Iterable[int] = ()) -> set[int]:
-        """All blocks that are reached from these by going to neighbours, but not into or through those `without`."""
+    def around(self, start: Iterable[int], neighbors: list[list[int]], without: Iterable[int] = ()) -> set[int]:
+        """All blocks that are reached from these by going to neighbors, but not into or through those `without`."""
         seen, todo, barred = set[int](), list(start), set(without)
         while todo:
             block = todo.pop()
             if block not in seen and block not in barred:
                 seen.add(block)
-                todo += neighbours[block] if block < self.end else []
+                todo += neighbors[block] if block < self.end else []
         return seen
 
     def dominators(self) -> list[set[int]]:
@@ -90,13 +90,13 @@ class Graph:
         return order
 
 
-def _settled(found: list[set[int]], neighbours: list[list[int]], order: list[int]) -> list[set[int]]:
-    """Each block together with what all of its neighbours have in common, until nothing changes."""
+def _settled(found: list[set[int]], neighbors: list[list[int]], order: list[int]) -> list[set[int]]:
+    """Each block together with what all of its neighbors have in common, until nothing changes."""
     changed = True
     while changed:
         changed = False
         for b in order:
-            new = {b} | set.intersection(*(found[n] for n in neighbours[b]))
+            new = {b} | set.intersection(*(found[n] for n in neighbors[b]))
             changed |= new != found[b]
             found[b] = new
     return found
