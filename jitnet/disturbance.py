@@ -43,7 +43,7 @@ def sentence(reasons: Iterable[str]) -> str:
     if not text:
         return ""
     return (
-        f"{text[0].upper()}{text[1:]}, so times and shares are too uncertain to compare; "
+        f"{text[0].upper()}{text[1:]}, so times and ratios are too uncertain to compare; "
         "run it again when the machine is idle."
     )
 

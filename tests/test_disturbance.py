@@ -21,7 +21,7 @@ from jitnet.lab.timing import Timing
 
 COUNTED = Path("/proc/stat").exists()
 BEFORE = disturbance._Counters(100.0, 5.0, 50.0, 1.0, 10.0, 0.0, 0.0, 0.5)
-SENTENCE = "so times and shares are too uncertain to compare; run it again when the machine is idle."
+SENTENCE = "so times and ratios are too uncertain to compare; run it again when the machine is idle."
 
 
 @contextlib.contextmanager

@@ -133,7 +133,7 @@ def test_uncertain_peaks_are_reported(limits, monkeypatch):
     assert "uncertain" not in ladder.as_text(ladder.measure("relu", 8))
     why = ["float64 was faster than float32"]
     monkeypatch.setattr(ladder.machine, "limits", lambda report: LIMITS | {"disturbed": True, "disturbed_by": why})
-    shares_are_withheld(ladder.measure("relu", 8), "Float64 was faster than float32, so times and shares are")
+    shares_are_withheld(ladder.measure("relu", 8), "Float64 was faster than float32, so times and ratios are")
 
 
 def test_a_rung_above_the_limit_proves_the_limit_wrong(limits, monkeypatch):

@@ -409,7 +409,7 @@ def test_what_lesson_10_concludes_follows_from_its_measurements(tmp_path, factor
 
 def test_lesson_10_concludes_nothing_on_a_busy_machine(tmp_path):
     printed = made_up(tmp_path, 10, 0.07, ["other processes used 1.4 of 2 cores"])
-    assert "Other processes used 1.4 of 2 cores, so times and shares are too uncertain to compare" in printed
+    assert "Other processes used 1.4 of 2 cores, so times and ratios are too uncertain to compare" in printed
     assert "\n2 threads instead of one\n" in printed
 
 

@@ -222,7 +222,7 @@ def test_uncertain_peaks_are_reported(page_file):
         for rung in chapter["ladder"]["rungs"]:
             rung["share_of_peak"] = None
     text = report.as_html(found)
-    assert text.count("Other processes used 1.4 of 2 cores, so times and shares are too uncertain") == 5
+    assert text.count("Other processes used 1.4 of 2 cores, so times and ratios are too uncertain") == 5
     assert "of the limit" not in text
     assert "<figure" not in text
     assert max(float(width) for width in re.findall(r"width:([\d.]+)%", text)) <= 100
