@@ -46,7 +46,7 @@ try:
     found = explain.explain_all([{"target": f"{here}:{name}", "types": types} for name in both])
     verdict = {name: found["verdicts"][0] for name, found in zip(both, found, strict=True)}
     for name in names:
-        print(f"{name}: {verdict[name]['answer']}", f"    {verdict[name]['evidence'].split('. This means')[0]}", sep="\n")
+        print(f"{name}: {verdict[name]['answer']}", f"    {verdict[name]['evidence'].split('. This')[0]}", sep="\n")
         print(f"    fixed: {verdict[name + '_fixed']['answer']}")
     print("whole vectors before:", sum(verdict[name]["answer"].startswith("yes") for name in names), "of 6")
     print("whole vectors after:", sum(verdict[name]["answer"].startswith("yes") for name in both[6:]), "of 6")
