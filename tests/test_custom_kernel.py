@@ -92,7 +92,7 @@ def test_errors_are_reported(name, told, rungs):
     assert set(rungs[name]) == {"name", "custom", "checked", "error"}
     assert (rungs[name]["custom"], rungs[name]["checked"]) == (True, False)
     assert re.match(FAULTS[name], rungs[name]["error"]), rungs[name]["error"]
-    assert f"jitnet: {name} {rungs[name]['fault']}" in told.stderr.splitlines()
+    assert f"jitnet: {name} {rungs[name]['error']}" in told.stderr.splitlines()
 
 
 def test_the_rest_of_the_ladder_is_shown(told, rungs):
