@@ -166,12 +166,12 @@ class Network:
     def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False) -> list[Call]:
         """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; the last Z is stored if keep_Z is True.
 
-        The Z of other layers are stored where f' is computed from them.
+        The Z of other layers are stored where their activation needs them.
         """
         calls, last = [], len(self.layers) - 1
         for l, (W, b, f, _, _) in enumerate(self._passes):
             A_before, A = work.A[l - 1] if l > 0 else X, work.A[l]
-            is_kept = ACTIVATIONS[f].reads_Z or (keep_Z and l == last)
+            is_kept = ACTIVATIONS[f].keeps_Z or (keep_Z and l == last)
             calls += formulas.forward(A_before, W, b, f, work.Z[l] if is_kept else A, A)
         return calls
 

@@ -41,14 +41,14 @@ class Pass(NamedTuple):
 class Workspace:
     """Memory for the passes over m samples: the batch itself, A and delta of every layer, and the Z that are needed.
 
-    Those are Z of the last layer, for the loss, and of layers where f' is calculated from it. The others have no rows.
+    Those are Z of the last layer, for the loss, and of layers whose activation keeps it. The others have no rows.
     """
 
     def __init__(self, layers: list[Any], m: int, dtype: np.dtype[Any], memory: Memory = aligned) -> None:
         self.m = m
         self.X = memory((m, layers[0].n_in), dtype)
         self.Y = memory((m, layers[-1].n_out), dtype)
-        is_read = [layer is layers[-1] or ACTIVATIONS[layer.activation].reads_Z for layer in layers]
+        is_read = [layer is layers[-1] or ACTIVATIONS[layer.activation].keeps_Z for layer in layers]
         self.Z = [memory((m * is_read[l], layer.n_out), dtype) for l, layer in enumerate(layers)]
         self.A = [memory((m, layer.n_out), dtype) for layer in layers]
         self.delta = [memory((m, layer.n_out), dtype) for layer in layers]

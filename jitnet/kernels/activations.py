@@ -15,7 +15,7 @@ from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation
 from ..compiler.scalar import where
 from ..compiler.types import Matrix
-from .elementwise import ACTIVATIONS, activation, log1p
+from .elementwise import ACTIVATIONS, FUSED, activation, log1p
 from .exponential import sigmoid_of, tanh_of
 
 ActivationName = Literal[
@@ -171,9 +171,8 @@ def _(z: float) -> float:
 
 IDENTITY, SIGMOID, TANH, RELU = range(4)
 
-CODES = {"identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
-"""Activation -> its number in `dense.py`, for those that are applied to a product while it is in the cache. The others
-are separate kernels after the product."""
+CODES = dict(zip(FUSED, (IDENTITY, SIGMOID, TANH, RELU), strict=True))
+"""Fused activation -> its number in `dense.py`."""
 
 
 @part_of_kernels

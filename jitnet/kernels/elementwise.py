@@ -44,6 +44,10 @@ FAST: dict[Any, Function] = {
 }  # fmt: skip
 """Function -> its replacement in the rung `polynomial`, with which loops are vectorized."""
 
+FUSED = ("identity", "sigmoid", "tanh", "relu")
+"""The activations that the kernels in `dense.py` apply to a product while it is in the cache. The others are
+separate kernels after the product."""
+
 ACTIVATIONS: dict[str, "Activation"] = {}
 """All registered activations, in the order of messages."""
 
@@ -60,6 +64,11 @@ class Activation:
         """True if f' is computed from Z, not from A = f(Z)."""
         if fast:
             FAST[f] = FAST[self] = fast
+
+    @property
+    def keeps_Z(self) -> bool:
+        """A network keeps Z: f' needs it, or f's loop fills vectors only if it does not write where it reads."""
+        return self.reads_Z or (hasattr(self, "slope") and self.name not in FUSED)
 
     def __call__(self, z: float) -> float:
         return self.f(z)  # type: ignore[no-any-return]
@@ -98,12 +107,13 @@ def register_activation(entry: Activation) -> None:
         forward, back = loop_forward(scalar(entry.f, {})), loop_back(scalar(entry.slope, {}))
         operation("T[:,::1], T[:,::1]", flop)(named(forward, name, entry.f))
         operation("T[:,::1], T[:,::1], T[:,::1]", flop)(named(back, name_of_slope, entry.slope))
-    if calls(entry.f, FAST) or entry in FAST:
-        body = fast_forward(name, FAST.get(entry) or scalar(entry.f, FAST))
-        rung(name, "polynomial")(named(body, f"{name}_polynomial", entry.f))
-    if calls(entry.slope, FAST):
-        body = fast_back(name_of_slope, scalar(entry.slope, FAST))
-        rung(name_of_slope, "polynomial")(named(body, f"{name_of_slope}_polynomial", entry.slope))
+    for operation_name, f, loops in ((name, entry.f, fast_forward), (name_of_slope, entry.slope, fast_back)):
+        has_e = calls(f, FAST) or f in FAST
+        if has_e or name not in FUSED:
+            body = loops(operation_name, FAST.get(f) or scalar(f, FAST))
+            how = "e^x is a polynomial times a power of two" if has_e else "in parts, with the widest vectors"
+            rung_name = "polynomial" if has_e else "wide"
+            rung(operation_name, rung_name)(named(body, f"{operation_name}_{rung_name}", f, how=how))
     f, slope = on_arrays(entry.f), on_arrays(entry.slope)
     ON_ARRAYS[entry] = ON_ARRAYS[entry.f] = f
 
@@ -117,11 +127,11 @@ def register_activation(entry: Activation) -> None:
     baseline(name_of_slope)(numpy_back)
 
 
-def named(body: Kernel, name: str, *functions: Function) -> Kernel:
+def named(body: Kernel, name: str, *functions: Function, how: str = "") -> Kernel:
     """A loop with a unique name, for the cache and for linking; its docstring names f."""
     about = (functions[0].__doc__ or functions[0].__name__).splitlines()[0].rstrip(".")
     body.__name__, body.__qualname__ = name, "_".join([name, *map(fingerprint, functions)])
-    body.__doc__ = body.__doc__ and body.__doc__.format(f=about)
+    body.__doc__ = body.__doc__ and body.__doc__.format(f=about, how=how)
     return body
 
 
@@ -156,7 +166,7 @@ def fast_forward(name: str, f: Function) -> Kernel:
     all_of = linked(named(part, f"{name}_all_{fingerprint(f)}", f))
 
     def forward(Z: Matrix, A: Matrix) -> None:
-        """Like the rung above, but e^x is a polynomial times a power of two: the loop is vectorized."""
+        """Like the rung above, but {how}: the loop is vectorized."""
         if threads_pay(32 * Z.size):
             for t in prange(parts_of(Z.size)):
                 size = min(PART, Z.size - t * PART)
@@ -170,13 +180,16 @@ def fast_forward(name: str, f: Function) -> Kernel:
 def fast_back(name: str, slope: Function) -> Kernel:
     def part(s: Vector, da: Vector, delta: Vector) -> None:
         wide(s)
-        for j in range(s.size):
-            delta[j] = da[j] * slope(s[j])
+        if da.ctypes.data != delta.ctypes.data:
+            for j in range(s.size):
+                delta[j] = da[j]
+        for j in range(s.size):  # two arrays only: where dA is delta, a loop over three would not be vectorized
+            delta[j] = delta[j] * slope(s[j])
 
     all_of = linked(named(part, f"{name}_all_{fingerprint(slope)}", slope))
 
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
-        """Like the rung above, but e^x is a polynomial times a power of two: the loop is vectorized."""
+        """Like the rung above, but {how}: the loop is vectorized."""
         if threads_pay(32 * S.size):
             for t in prange(parts_of(S.size)):
                 at, size = t * PART, min(PART, S.size - t * PART)
