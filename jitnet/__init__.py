@@ -11,7 +11,7 @@ from .backend import backends
 from .checks import Error
 from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
-from .layers import Dense
+from .layers import Dense, Dropout
 from .network import Network, load
 from .optimizers import *  # noqa: F403  all that a user can make one of
 from .progress import Progress
@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Dense",
     "Diverged",
+    "Dropout",
     "Error",
     "History",
     "Network",

@@ -1,14 +1,20 @@
-"""Layers: the shapes, names and initial weights that a user gives, and views of a network's parameters."""
+"""Layers: what a network asks of one, and the kinds that there are.
+
+A layer says how wide it is and which parameters it has, and gives its formulas as lists of calls. The network owns the
+parameters, one flat vector, and hands each layer views of them; what a pass leaves behind is in a `Workspace`.
+"""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import checks
+from . import checks, formulas
+from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
 from .kernels.activations import ACTIVATIONS, ActivationName
 from .kernels.elementwise import Activation
@@ -31,8 +37,129 @@ class NameOfActivation:
         vars(layer)["activation"] = value.name if isinstance(value, Activation) else value
 
 
+class Gradient(NamedTuple):
+    """What the pass back leaves at one layer: ∂L/∂W, ∂L/∂b and ∂L/∂Z; None where there is nothing of the kind."""
+
+    dW: Any
+    db: Any
+    delta: Any
+
+
+class Spot(NamedTuple):
+    """A layer's place in a network, and its memory for the passes over one batch."""
+
+    l: int
+    clock: Vector
+    """The seed of the training, and the number of the step."""
+    kept: Any
+    """`keeps` numbers for each sample, from the pass forward to the pass back."""
+
+
+class Layer(ABC):
+    """What a network asks of a layer. A kind is a dataclass; `kind` makes it known.
+
+    X is what comes in, A what goes out; delta is ∂L/∂A ⊙ f'(Z) with the layer's own activation.
+    """
+
+    n_in: int
+    n_out: int
+    activation: str = "identity"
+    """f, by which what goes out was made last, as the layer above differentiates it too."""
+    stored: ClassVar[tuple[str, ...]]
+    """The settings that make a layer anew."""
+    only_in_training: ClassVar[bool] = False
+    """Prediction and evaluation leave it out."""
+    keeps: ClassVar[int] = 0
+
+    _values: tuple[Any, ...] = ()
+    _grads: tuple[Any, ...] = ()
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The parameters by name, in their order in theta; one that there is not has no elements."""
+        return {}
+
+    @property
+    def label(self) -> str:
+        """What stands for it in the name of a network."""
+        return self.activation
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What must be the same for a training to be resumed."""
+        return tuple(self.settings().values())
+
+    def placed(self, width: int) -> "Layer":
+        """A copy without parameters, for a network in which so many numbers come in."""
+        return replace(self)  # type: ignore[type-var]
+
+    def begin(self, rng: np.random.Generator) -> None:  # noqa: B027 (without parameters there is nothing to do)
+        """Set the first values of the parameters."""
+
+    @abstractmethod
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
+        """A from X. Z keeps the pre-activation, unless it is A."""
+
+    @abstractmethod
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
+        """delta_before = ∂L/∂X ⊙ f'(Z), where X = f(Z) is what the layer before gave."""
+
+    @abstractmethod
+    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
+        """The gradients by the parameters, into grad."""
+
+    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, spot: Spot) -> list[Call]:
+        """A step of gradient descent for the parameters."""
+        pairs = zip(self._grads, self._values, strict=True)
+        steps = [Call("sgd", (grad, lr, weight_decay, value)) for grad, value in pairs]
+        return [*self.gradients(X, delta, spot), *steps]
+
+    @abstractmethod
+    def gradient(self, delta: Any) -> Any:
+        """Copies of its gradients, for users."""
+
+    def settings(self) -> dict[str, Any]:
+        """What makes it anew, to be written to a file."""
+        return {"kind": type(self).__name__, **{name: getattr(self, name) for name in self.stored}}
+
+    def _view(self, views: tuple[Any, ...], position: int) -> Any:
+        if not views:
+            kind = type(self).__name__
+            raise checks.Error(
+                f"this {kind} has no parameters yet: they belong to the copy in a Network, net.layers[l]"
+            )
+        return views[position]
+
+    @staticmethod
+    def _assign(name: str, target: NDArray[Any], values: ArrayLike) -> None:
+        if np.shape(values) != target.shape:
+            raise checks.Error(f"{name} has shape {target.shape}, but was given {np.shape(values)}")
+        target[...] = values  # a view of theta stays a view of theta
+
+
+KINDS: dict[str, type[Layer]] = {}
+"""Name -> kind of layer, as files name it."""
+
+
+def kind(layer: type[Any]) -> type[Any]:
+    """Make a kind of layer known by its name."""
+    KINDS[layer.__name__] = layer
+    return layer
+
+
+def from_settings(what: str, content: Any) -> Layer:
+    """The layer that a file describes; without a kind it is a Dense, as all were once.
+
+    Errors    ValueError if it describes none
+    """
+    settings = dict(checks.fields(what, content))
+    chosen = KINDS[checks.one_of(f"kind of {what}", settings.pop("kind", "Dense"), KINDS)]
+    return chosen(**checks.fields(what, settings, chosen.stored))
+
+
+@kind
 @dataclass
-class Dense:
+class Dense(Layer):
     """One layer: A = f(X·W + b).
 
     Shapes    X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
@@ -48,9 +175,8 @@ class Dense:
     activation: NameOfActivation = NameOfActivation()
     bias: bool = True
     init: str = "glorot"
-    _views: "tuple[Matrix, Vector | None, Matrix, Vector | None] | None" = field(
-        default=None, init=False, repr=False, compare=False
-    )
+
+    stored = ("n_in", "n_out", "activation", "bias", "init")
 
     def __post_init__(self) -> None:
         self.n_in = checks.whole("n_in of Dense", self.n_in, least=1)
@@ -59,15 +185,42 @@ class Dense:
         checks.one_of("activation", vars(self)["activation"], ACTIVATIONS)
         checks.one_of("init", self.init, INITS)
 
-    def _view(self, position: int) -> Any:
-        if self._views is None:
-            raise checks.Error("this Dense has no parameters yet: they belong to the copy in a Network, net.layers[l]")
-        return self._views[position]
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.n_in, self.n_out), "b": (self.n_out if self.bias else 0,)}
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return self.n_in, self.n_out, self.activation, self.bias
+
+    def begin(self, rng: np.random.Generator) -> None:
+        self.W = INITS[self.init](rng, self.n_in, self.n_out)
+
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.stored}  # as older versions read it
+
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
+        W, b = self._values
+        return formulas.forward(X, W, b, self.activation, Z, A)
+
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
+        return formulas.propagate(delta, self._values[0], Z, X, f, delta_before)
+
+    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
+        dW, db = self._grads
+        return formulas.gradients(X, delta, dW, db)
+
+    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, spot: Spot) -> list[Call]:
+        W, b = self._values
+        return formulas.descend(X, delta, lr, weight_decay, W, b)
+
+    def gradient(self, delta: Any) -> Gradient:
+        return Gradient(self.dW.copy(), None if self.db is None else self.db.copy(), delta)
 
     @property
     def W(self) -> Matrix:
         """Weights (n_in, n_out)."""
-        return self._view(0)  # type: ignore[no-any-return]
+        return self._view(self._values, 0)  # type: ignore[no-any-return]
 
     @W.setter
     def W(self, values: ArrayLike) -> None:
@@ -76,7 +229,8 @@ class Dense:
     @property
     def b(self) -> Vector | None:
         """Bias (n_out,), or None with bias=False."""
-        return self._view(1)  # type: ignore[no-any-return]
+        b = self._view(self._values, 1)
+        return b if self.bias else None
 
     @b.setter
     def b(self, values: ArrayLike) -> None:
@@ -87,18 +241,62 @@ class Dense:
     @property
     def dW(self) -> Matrix:
         """∂L/∂W of the last batch in `gradients` (n_in, n_out)."""
-        return self._view(2)  # type: ignore[no-any-return]
+        return self._view(self._grads, 0)  # type: ignore[no-any-return]
 
     @property
     def db(self) -> Vector | None:
         """∂L/∂b of the last batch in `gradients` (n_out,), or None with bias=False."""
-        return self._view(3)  # type: ignore[no-any-return]
+        return self._view(self._grads, 1) if self.bias else None
 
-    @staticmethod
-    def _assign(name: str, target: NDArray[Any], values: ArrayLike) -> None:
-        if np.shape(values) != target.shape:
-            raise checks.Error(f"{name} has shape {target.shape}, but was given {np.shape(values)}")
-        target[...] = values  # a view of theta stays a view of theta
+
+@kind
+@dataclass
+class Dropout(Layer):
+    """In training, each number is left out with probability `rate`, and the others are divided by 1 − rate.
+
+    Shapes    X (m, n), A (m, n), as wide as what comes before
+    rate      from 0 to below 1
+    Errors    ValueError for other rates, and as the last layer
+
+    Only `fit` leaves numbers out; forward, predict, evaluate and gradients pass by this layer. Which they are follows
+    from the seed of the training, the step, the layer and their place: the same with any number of threads, and in a
+    resumed run.
+    """
+
+    rate: float
+    n_in: int = field(default=0, repr=False, kw_only=True)
+    """The width, which the network knows."""
+
+    stored = ("rate",)
+    only_in_training = True
+
+    def __post_init__(self) -> None:
+        self.rate = checks.number("rate of Dropout", self.rate, least=0, below=1)
+
+    @property
+    def n_out(self) -> int:  # type: ignore[override]
+        return self.n_in
+
+    @property
+    def label(self) -> str:
+        return f"dropout {self.rate:g}"
+
+    def placed(self, width: int) -> "Dropout":
+        return Dropout(self.rate, n_in=width)
+
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
+        threshold, scale = round((1 - self.rate) * 2**32), X.dtype.type(1 / (1 - self.rate))
+        return [Call("dropout", (X, threshold, scale, spot.l, spot.clock, A))]
+
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
+        calls = self.forward(delta, delta_before, delta_before, spot)  # what was left out has no influence
+        return calls if f == "identity" else [*calls, formulas.derivative(Z, X, f, delta_before)]
+
+    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
+        return []
+
+    def gradient(self, delta: Any) -> Gradient:
+        return Gradient(None, None, None)
 
 
 Dense.__doc__ = str(Dense.__doc__).replace("ACTIVATIONS", ", ".join(f'"{name}"' for name in ACTIVATIONS))

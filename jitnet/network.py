@@ -5,11 +5,13 @@ on a cache line. Intermediate results are in a `Workspace`, which is created onc
 """
 
 import contextlib
+import itertools
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,22 +21,14 @@ from . import checks, formulas, losses, storage, training
 from .backend import Backend
 from .compiler.memory import aligned, whole_lines
 from .compiler.registry import Call
-from .compiler.types import BackendName, DtypeName, Matrix, Vector
+from .compiler.types import BackendName, DtypeName, Matrix
 from .kernels.activations import ACTIVATIONS
-from .layers import INITS, Dense
+from .layers import Dense, Gradient, Layer
 from .losses import Loss, LossName
-from .step import ROWS_AT_ONCE, Memory, Pass, Workspace
+from .step import ROWS_AT_ONCE, Memory, Workspace
 
 IDLE = 2
 """Number of idle twins that a network keeps, each with gradients and work space of its own."""
-
-
-class Gradient(NamedTuple):
-    """The gradients of one layer."""
-
-    dW: Matrix
-    db: Vector | None
-    delta: Matrix
 
 
 class Network:
@@ -52,17 +46,16 @@ class Network:
     """
 
     def __init__(
-        self, *layers: Dense, seed: int | None = None, dtype: DtypeName | np.dtype[Any] | type[Any] = "float32"
+        self, *layers: Layer, seed: int | None = None, dtype: DtypeName | np.dtype[Any] | type[Any] = "float32"
     ) -> None:
         for layer in layers:
-            if not isinstance(layer, Dense):
+            if not isinstance(layer, Layer):
                 raise checks.Error(f"{layer!r} is not a layer; write Dense(n_in, n_out, activation)")
-        checks.chain([(layer.n_in, layer.n_out) for layer in layers])
+        self.layers = _chained(layers)
         self.dtype = checks.dtype_of(dtype)
         self.seed = None if seed is None else checks.whole("seed", seed, least=0)
         self.loss: str | None = None  # the loss that it was last trained with
         self.recipe: Any = None  # the preprocessing, if the command line trained it
-        self.layers = [replace(layer) for layer in layers]
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
         self._twins: list[Network] = []
@@ -70,30 +63,24 @@ class Network:
         self._lay_out()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
-            layer.W = INITS[layer.init](rng, layer.n_in, layer.n_out)
+            layer.begin(rng)
 
     def _lay_out(self, memory: Memory = aligned, theta: Any = None) -> None:
         """Allocate grad and, unless it is given, theta, and give each layer its views of both."""
         self._memory = memory
-        room_W = [whole_lines(layer.n_in * layer.n_out, self.dtype) for layer in self.layers]
-        room_b = [whole_lines(layer.n_out, self.dtype) if layer.bias else 0 for layer in self.layers]
-        self.theta = memory(sum(room_W) + sum(room_b), self.dtype) if theta is None else theta
+        rooms = [whole_lines(math.prod(shape), self.dtype) for layer in self.layers for shape in layer.shapes.values()]
+        self.theta = memory(sum(rooms), self.dtype) if theta is None else theta
         self.grad = memory(self.theta.size, self.dtype)
-        start = 0
-        self._passes: list[Pass] = []
-        for l, layer in enumerate(self.layers):
-            views: list[Any] = []
-            for flat in (self.theta, self.grad):
-                W = flat[start : start + layer.n_in * layer.n_out].reshape(layer.n_in, layer.n_out)
-                b = flat[start + room_W[l] :][: layer.n_out if layer.bias else 0]
-                views += [W, b]
-            self._passes.append(Pass(views[0], views[1], layer.activation, views[2], views[3]))
-            layer._views = tuple(views) if layer.bias else (views[0], None, views[2], None)
-            start += room_W[l] + room_b[l]
+        starts = iter(itertools.accumulate(rooms, initial=0))
+        for layer in self.layers:
+            places = [(next(starts), shape) for shape in layer.shapes.values()]
+            layer._values, layer._grads = (
+                tuple(_view(flat, start, shape) for start, shape in places) for flat in (self.theta, self.grad)
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: theta without its views, which would become separate arrays."""
-        made_anew = ("grad", "_workspaces", "_passes", "_memory", "_elsewhere", "_twins", "_fitting")
+        made_anew = ("grad", "_workspaces", "_memory", "_elsewhere", "_twins", "_fitting")
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": [replace(layer) for layer in self.layers]}
 
@@ -148,31 +135,37 @@ class Network:
         return self._elsewhere
 
     def __repr__(self) -> str:
-        activations = ", ".join(layer.activation for layer in self.layers)
-        return f"<Network {self.widths} ({activations}), {self.parameters:,} parameters, {self.dtype}>"
+        labels = ", ".join(layer.label for layer in self.layers)
+        return f"<Network {self.widths} ({labels}), {self.parameters:,} parameters, {self.dtype}>"
 
     @property
     def widths(self) -> str:
         """Input, hidden layers and output, as in "64-32-10"."""
-        return "-".join(str(n) for n in [self.layers[0].n_in, *(layer.n_out for layer in self.layers)])
+        outputs = (layer.n_out for layer in self.layers if isinstance(layer, Dense))
+        return "-".join(str(n) for n in [self.layers[0].n_in, *outputs])
 
     @property
     def parameters(self) -> int:
         """The number of parameters."""
-        return sum(layer.W.size + (0 if layer.b is None else layer.b.size) for layer in self.layers)
+        return sum(math.prod(shape) for layer in self.layers for shape in layer.shapes.values())
 
     # The four formulas, forward and back.
 
-    def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False) -> list[Call]:
+    def _active(self, training: bool) -> list[int]:
+        """The layers that take part."""
+        return [l for l, layer in enumerate(self.layers) if training or not layer.only_in_training]
+
+    def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False, training: bool = False) -> list[Call]:
         """A^l = f(A^{l-1}·W^l + b^l), from A^0 = X to the output; the last Z is stored if keep_Z is True.
 
         The Z of other layers are stored where their activation needs them.
         """
-        calls, last = [], len(self.layers) - 1
-        for l, (W, b, f, _, _) in enumerate(self._passes):
-            A_before, A = work.A[l - 1] if l > 0 else X, work.A[l]
-            is_kept = ACTIVATIONS[f].keeps_Z or (keep_Z and l == last)
-            calls += formulas.forward(A_before, W, b, f, work.Z[l] if is_kept else A, A)
+        calls, A_before, last = [], X, len(self.layers) - 1
+        for l in self._active(training):
+            layer, A = self.layers[l], work.A[l]
+            is_kept = ACTIVATIONS[layer.activation].keeps_Z or (keep_Z and l == last)
+            calls += layer.forward(A_before, work.Z[l] if is_kept else A, A, work.spots[l])
+            A_before = A
         return calls
 
     def pass_output(self, Y: Matrix, loss: Loss, work: Workspace) -> list[Call]:
@@ -181,24 +174,26 @@ class Network:
         f = self.layers[-1].activation
         return formulas.output(loss, scale, work.Z[-1], work.A[-1], Y, f, work.delta[-1], work.losses)
 
-    def pass_back(self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None) -> list[Call]:
+    def pass_back(
+        self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None, training: bool = False
+    ) -> list[Call]:
         """From delta at the output, layer by layer: delta of the layer before, and the gradients.
 
         With `descent`, a learning rate and a weight decay, the parameters are updated at once, and the gradients are
         not stored.
         """
-        calls = []
-        for l in range(len(self.layers) - 1, -1, -1):
-            W, b, _, dW, db = self._passes[l]
-            A_before = work.A[l - 1] if l > 0 else X
-            if l > 0:
-                f, Z = self._passes[l - 1].f, work.Z[l - 1]
-                calls += formulas.propagate(work.delta[l], W, Z, A_before, f, work.delta[l - 1])
+        calls, active = [], self._active(training)
+        for l, before in zip(reversed(active), [*reversed(active[:-1]), None], strict=True):
+            layer, spot, delta = self.layers[l], work.spots[l], work.delta[l]
+            A_before = X if before is None else work.A[before]
+            if before is not None:
+                f, Z = self.layers[before].activation, work.Z[before]
+                calls += layer.propagate(delta, Z, A_before, f, work.delta[before], spot)
             if descent:
                 lr, weight_decay = map(self.dtype.type, descent)
-                calls += formulas.descend(A_before, work.delta[l], lr, weight_decay, W, b)
+                calls += layer.descend(A_before, delta, lr, weight_decay, spot)
             else:
-                calls += formulas.gradients(A_before, work.delta[l], dW, db)
+                calls += layer.gradients(A_before, delta, spot)
         return calls
 
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]:
@@ -262,7 +257,7 @@ class Network:
     def _is_classifier(self) -> bool:
         """True for softmax, or one sigmoid."""
         last = self.layers[-1]
-        return last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
+        return bool(last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1))
 
     def classifies(self, Y: ArrayLike) -> bool:
         """True if accuracy is defined: the network is a classifier, or Y has labels (m,)."""
@@ -342,7 +337,7 @@ class Network:
             if not np.isfinite(twin.grad).all():
                 raise checks.Error(f"the gradient is not finite in {self.dtype}: {checks.TOO_LARGE}")
             grads = [
-                Gradient(layer.dW.copy(), None if layer.db is None else layer.db.copy(), run.to_host(delta))
+                layer.gradient(None if layer.only_in_training else run.to_host(delta))
                 for layer, delta in zip(twin.layers, work.delta, strict=True)
             ]
         return float(of_samples.mean(dtype=np.float64)), grads
@@ -354,6 +349,24 @@ class Network:
         storage.save(path, self)
 
 
+def _view(flat: Any, start: int, shape: tuple[int, ...]) -> Any:
+    part = flat[start : start + math.prod(shape)]
+    return part if len(shape) == 1 else part.reshape(*shape)
+
+
+def _chained(layers: tuple[Layer, ...]) -> list[Any]:
+    """Copies of the layers, each as wide as the layer before it leaves the samples."""
+    if layers and not isinstance(layers[-1], Dense):
+        raise checks.Error(f"the last layer is {layers[-1]!r}, but must be a Dense, as in Dense(64, 10, 'softmax')")
+    width = next((layer.n_in for layer in layers if isinstance(layer, Dense)), 0)
+    chained = []
+    for layer in layers:
+        chained.append(layer.placed(width))
+        width = chained[-1].n_out
+    checks.chain([(layer.n_in, layer.n_out) for layer in chained])
+    return chained
+
+
 def load(path: str | Path) -> Network:
     """Read a network that `Network.save` or `jitnet train --save` wrote.
 
@@ -362,13 +375,13 @@ def load(path: str | Path) -> Network:
     model = storage.read_model(path)
     try:
         with checks.fits_into_memory(path):
-            net = Network(*(Dense(**layer) for layer in model.layers), seed=model.seed, dtype=np.dtype(model.dtype))
+            net = Network(*model.layers, seed=model.seed, dtype=np.dtype(model.dtype))
     except (checks.Error, TypeError) as error:
         raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
     for l, layer in enumerate(net.layers):
-        layer.W = model.arrays[f"W{l}"]
-        if layer.b is not None:
-            layer.b = model.arrays[f"b{l}"]
+        for name, value in zip(layer.shapes, layer._values, strict=True):
+            if value.size:
+                value[...] = model.arrays[f"{name}{l}"]
     net.loss = model.loss
     net.recipe = model.recipe
     return net

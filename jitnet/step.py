@@ -1,15 +1,16 @@
 """From a batch to an epoch: the work space, a step recorded as a list of calls, and the loop over all steps."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiler.memory import aligned
 from .compiler.registry import Call
-from .compiler.types import Matrix, Vector
+from .compiler.types import Vector
 from .kernels.activations import ACTIVATIONS
+from .layers import Spot
 from .losses import Loss
 from .optimizers import Optimizer
 
@@ -28,16 +29,6 @@ class Runner(Protocol):
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]: ...
 
 
-class Pass(NamedTuple):
-    """The arguments that kernels take from a layer. Without a bias, b and db are empty vectors."""
-
-    W: Matrix
-    b: Vector
-    f: str
-    dW: Matrix
-    db: Vector
-
-
 class Workspace:
     """Memory for the passes over m samples: the batch itself, A and delta of every layer, and the Z that are needed.
 
@@ -53,6 +44,11 @@ class Workspace:
         self.A = [memory((m, layer.n_out), dtype) for layer in layers]
         self.delta = [memory((m, layer.n_out), dtype) for layer in layers]
         self.losses = memory(m, dtype)
+        self.clock = aligned(2, np.int64)
+        self.spots = [
+            Spot(l, self.clock, memory((m, layer.keeps), dtype) if layer.keeps else None)
+            for l, layer in enumerate(layers)
+        ]
 
 
 def descent(run: Runner, optimizer: Optimizer) -> tuple[float, float] | None:
@@ -63,9 +59,9 @@ def descent(run: Runner, optimizer: Optimizer) -> tuple[float, float] | None:
 def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None) -> list[Call]:
     """The calls of the three passes over the batch in work.X and work.Y."""
     return [
-        *net.pass_forward(work.X, work, loss.reads_Z),
+        *net.pass_forward(work.X, work, loss.reads_Z, training=True),
         *net.pass_output(work.Y, loss, work),
-        *net.pass_back(work.X, work, descends),
+        *net.pass_back(work.X, work, descends, training=True),
     ]
 
 
@@ -88,9 +84,14 @@ def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer) -> l
 
 
 class Step:
-    """One training step for batches of m samples: bound once, then repeated without Python between the kernels."""
+    """One training step for batches of m samples: bound once, then repeated without Python between the kernels.
 
-    def __init__(self, net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1) -> None:
+    What a layer draws at random is decided by `seed` and the number of the step, so a resumed run draws the same.
+    """
+
+    def __init__(
+        self, net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1, seed: int = 0
+    ) -> None:
         descends = descent(run, optimizer)
         self.work = net.workspace(m)
         self._calls = run.bound(passes(net, self.work, loss, descends), net.dtype, threads)
@@ -98,9 +99,13 @@ class Step:
         update = [] if descends else run.bound([_update(net, optimizer)], net.dtype, threads)
         self._update = update[0][0] if update else None
         self._optimizer, self._net = optimizer, net
+        self.work.clock[0] = seed % 2**63
+        self._draws = any(layer.only_in_training for layer in net.layers)
 
     def __call__(self, t: int, memory: list[Vector]) -> Vector:
         """Train on the batch in work.X and work.Y as step t = 1, 2, ...; returns the loss of each sample."""
+        if self._draws:
+            self.work.clock[1] = t
         for kernel, arguments in self._calls:
             kernel(*arguments)
         if self._update:
@@ -155,7 +160,7 @@ class Epoch:
         key = m, threads > 1
         if key not in self._steps:
             plan = self._plan
-            self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads)
+            self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed)
         return self._steps[key]
 
     def settle(self) -> None:

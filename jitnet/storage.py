@@ -7,6 +7,7 @@ reads it too.
 import contextlib
 import glob
 import json
+import math
 import os
 import shutil
 import stat
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from . import checks, losses, npz
 from .kernels.activations import ACTIVATIONS
+from .layers import Layer, from_settings
 
 VERSION = 1
 """Version of the file format; newer files are rejected."""
@@ -178,15 +180,11 @@ def arrays_of(archive: npz.Archive, forms: dict[str, tuple[int, ...]], dtype: np
     return arrays
 
 
-FIELDS = ("n_in", "n_out", "activation", "bias", "init")
-"""The fields of a layer in a file."""
-
-
 @dataclass(frozen=True)
 class Model:
     """The validated content of a model file."""
 
-    layers: list[dict[str, Any]]
+    layers: list[Layer]
     dtype: str
     seed: int | None
     loss: str | None
@@ -196,16 +194,11 @@ class Model:
 
 def save(path: str | Path, net: Any) -> None:
     """Write a network; see `Network.save`."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for l, layer in enumerate(net.layers):
-        arrays[f"W{l}"] = layer.W
-        if layer.b is not None:
-            arrays[f"b{l}"] = layer.b
+        arrays |= {f"{name}{l}": value for name, value in zip(layer.shapes, layer._values, strict=True) if value.size}
     about = {
-        "layers": [
-            {name: getattr(layer, name) for name in FIELDS}
-            for layer in net.layers
-        ],
+        "layers": [layer.settings() for layer in net.layers],
         "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe,
     }  # fmt: skip
     write(path, "model", about, arrays)
@@ -215,17 +208,16 @@ def read_model(path: str | Path) -> Model:
     """Read a model file, and compare its metadata with its arrays."""
     with reading(path, "model") as (about, archive):
         try:
-            dtype, layers = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
-            shapes: dict[str, tuple[int, ...]] = {}
-            for l, layer in enumerate(layers):
-                checks.fields(f"layer {l}", layer, FIELDS)
-                _check_that_it_is_known("activation", layer["activation"], ACTIVATIONS)
-                shapes[f"W{l}"] = tuple(checks.whole(name, layer[name], least=1) for name in ("n_in", "n_out"))
-                if checks.flag("bias", layer["bias"]):
-                    shapes[f"b{l}"] = shapes[f"W{l}"][1:]
+            dtype, listed = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
+            for l, settings in enumerate(listed):
+                if "activation" in checks.fields(f"layer {l}", settings):
+                    _check_that_it_is_known("activation", settings["activation"], ACTIVATIONS)
+            layers = [from_settings(f"layer {l}", settings) for l, settings in enumerate(listed)]
+            shapes = {f"{name}{l}": shape for l, layer in enumerate(layers) for name, shape in layer.shapes.items()}
+            shapes = {name: shape for name, shape in shapes.items() if math.prod(shape)}
             if layers and about["loss"] is not None:
                 _check_that_it_is_known("loss", about["loss"], losses.LOSSES)
-                losses.get(about["loss"], layers[-1]["activation"])
+                losses.get(about["loss"], layers[-1].activation)
             arrays = arrays_of(archive, shapes, dtype)
             return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
         except (checks.Error, KeyError) as error:

@@ -158,7 +158,7 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """The settings that must be the same to resume a run, in the form of JSON."""
-        layers = [(layer.n_in, layer.n_out, layer.activation, layer.bias) for layer in self.net.layers]
+        layers = [layer.identity for layer in self.net.layers]
         settings: dict[str, Any] = storage.plain({
             "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
             "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,

@@ -15,7 +15,7 @@ from runs import OPTIMIZERS, make, spiral
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
-from jitnet import Error, backend
+from jitnet import Dense, Dropout, Error, Network, backend
 from jitnet.backend import cuda, cuda_epoch
 from jitnet.compiler.cuda import registry
 from jitnet.compiler.cuda.registry import Launch, Rung, recording
@@ -276,6 +276,18 @@ def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
         with pytest.raises(Error, match="no room"):
             net.forward(X, backend="cuda")
     np.testing.assert_allclose(net.forward(X, backend="cuda"), net.forward(X), atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_layers_that_only_the_cpu_has():
+    """One line, before anything is changed; without training, dropout is not there."""
+    net = Network(Dense(2, 4, "tanh"), Dropout(0.2), Dense(4, 3, "softmax"), seed=0)
+    X, y = spiral()
+    before = net.theta.copy()
+    with pytest.raises(Error, match=r"backend 'cuda' has no kernel for dropout, .* it has those of Dense"):
+        net.fit(X, y, backend="cuda")
+    np.testing.assert_array_equal(net.theta, before)
+    np.testing.assert_allclose(net.forward(X[:7], backend="cuda"), net.forward(X[:7]), atol=1e-5)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def model(tmp_path_factory):
         ("layers", 0),
         ("layers", 1),
     ]
-    + [("layers", l, name) for l in (0, 1) for name in storage.FIELDS],
+    + [("layers", l, name) for l in (0, 1) for name in Dense.stored],
     ids=str,
 )
 def test_fields_of_a_model(model, tmp_path, field):

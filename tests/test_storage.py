@@ -163,8 +163,12 @@ def forgeries(content):
         "loss": ({"about.json": said(loss="msee")}, "did you mean 'mse'"),
         "dtype": ({"about.json": said(dtype="int8")}, "unknown dtype"),
         "widths": ({"about.json": first_layer(n_in=3)}, r"W0 should be \(3, 2\)"),
-        "text width": ({"about.json": first_layer(n_out="2")}, "n_out is .2., but must be a whole number"),
+        "text width": ({"about.json": first_layer(n_out="2")}, "n_out of Dense is .2., but must be a whole number"),
         "extra field": ({"about.json": first_layer(color="red")}, "color"),
+        "kind": ({"about.json": first_layer(kind="Densse")}, "unknown kind of layer 0 .*did you mean 'Dense'"),
+        "no kind": ({"about.json": first_layer(kind=[])}, "unknown kind of layer 0"),
+        "other layer": ({"about.json": first_layer(kind="Dropout")}, "must have rate"),
+        "last layer": ({"about.json": said(layers=[{"kind": "Dropout", "rate": 0.5}])}, "'Dense'|must be a Dense"),
         "seed": ({"about.json": said(seed="x")}, "seed is 'x'"),
         "init": ({"about.json": first_layer(init="x")}, "unknown init"),
         "chain": (

@@ -15,7 +15,7 @@ from .. import backend as backends
 from .. import checks, disturbance, optimizers, plots, progress
 from ..compiler.types import BackendName
 from ..kernels.activations import ACTIVATIONS
-from ..layers import Dense
+from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
 from ..network import Network
 from ..training import Diverged, History, Interrupt
@@ -46,6 +46,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     net.add_argument(
         "--activation", default="relu", metavar="NAME",
         help=f"of the hidden layers: {', '.join(ACTIVATIONS)} (default relu)",
+    )  # fmt: skip
+    net.add_argument(
+        "--dropout", type=float, default=0.0, metavar="RATE",
+        help="of each hidden layer, leave this part out in training (default 0)",
     )  # fmt: skip
     dtype_option(net)
     how = parser.add_argument_group("training")
@@ -84,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
     backend = backends.get(options.backend)
     settings = {"weight_decay": options.weight_decay, **({} if options.lr is None else {"lr": options.lr})}
     optimizer = optimizers.get(options.optimizer, **settings)
+    checks.number("--dropout", options.dropout, least=0, below=1)
     hidden = _widths(options.hidden)
     activation = ACTIVATIONS[checks.one_of("activation", options.activation, ACTIVATIONS)]
     if options.loss is not None:
@@ -97,8 +102,12 @@ def run(options: argparse.Namespace) -> int:
     parts = samples.read(options)
     recipe = parts.recipe
     widths = [len(recipe.features), *hidden]
+    layers: list[Layer] = []
+    for n_in, n_out in pairwise(widths):
+        layers.append(Dense(n_in, n_out, activation, init=activation.init))
+        layers += [Dropout(options.dropout)] if options.dropout else []
     net = Network(
-        *(Dense(n_in, n_out, activation, init=activation.init) for n_in, n_out in pairwise(widths)),
+        *layers,
         Dense(widths[-1], recipe.width, "softmax" if recipe.classes else "identity"),
         seed=options.seed, dtype=options.dtype,
     )  # fmt: skip

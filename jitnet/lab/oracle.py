@@ -239,6 +239,11 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         return _rule_case(operation, n_out * max(n_in, 1), dtype, draw)
     elif operation in ("sgd", "momentum", "nesterov", "adam"):
         return _update_case(operation, n_out * max(n_in, 1), dtype, draw)
+    elif operation == "dropout":
+        X, threshold, scale, layer, clock = draw(m, n_out), 3 * 2**30, dtype.type(1 / 0.75), 1, np.array([2**40 + 7, 3])
+        inputs = [X, threshold, scale, layer, clock]
+        expected = [wide(X) * float(scale) * _stays(m * n_out, clock, layer, threshold).reshape(m, n_out)]
+        sizes = [np.abs(expected[0])]
     elif operation == "gather":
         order = rng.integers(0, m, m + 3) if m else np.zeros(3, np.int64)
         inputs = [draw(m, n_in), draw(m, n_out), order, 2]
@@ -253,6 +258,19 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
             output.fill(np.nan)
     eps = np.finfo(dtype).eps
     return Case([*inputs, *outputs], expected, [eps * size for size in sizes])
+
+
+def _stays(count: int, clock: Array, layer: int, threshold: int) -> Array:
+    """Which of so many numbers dropout keeps, by whole numbers of Python's, that have no size."""
+
+    def mixed(x: int) -> int:
+        for _ in range(2):
+            x = (x ^ x >> 16) * 73244475 % 2**32
+        return x ^ x >> 16
+
+    seed, step = map(int, clock)
+    key = mixed(mixed(mixed(mixed(seed % 2**32) ^ seed // 2**32) ^ step) ^ layer)
+    return np.array([mixed(key ^ mixed(place)) < threshold for place in range(count)], bool)
 
 
 def _update_case(operation: str, n: int, dtype: np.dtype[Any], draw: Draw) -> Case:

@@ -1,0 +1,195 @@
+"""Layers other than Dense: their gradients, what training draws at random, and what files keep of them."""
+
+import copy
+import itertools
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from test_gradients import relative_error
+
+import jitnet
+from jitnet import Dense, Dropout, Network, backend, calculus, cli, losses
+from jitnet.backend.cpu import ON_CPU
+from jitnet.lab.oracle import _stays
+from jitnet.step import passes
+
+
+def make(*between, hidden="tanh", dtype="float64", seed=0):
+    return Network(
+        Dense(5, 7, hidden), *between, Dense(7, 6, "sigmoid"), Dense(6, 3, "softmax"), seed=seed, dtype=dtype
+    )
+
+
+def batch(m=9):
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((m, 5)), np.eye(3)[rng.integers(0, 3, m)]
+
+
+class Training:
+    """The passes of one training step, on a batch, and its loss at the parameters of now."""
+
+    def __init__(self, net, name="fast", step=4):
+        self.net, self.run = net, backend.get(name)
+        X, Y = batch()
+        self.work = net.workspace(len(X))
+        self.work.X[...], self.work.Y[...], self.work.clock[...] = X, Y, (7, step)
+        self.calls = passes(net, self.work, losses.get("cross_entropy", "softmax"), None)
+
+    def loss(self, _=None):
+        self.run.run(self.calls)
+        return float(self.work.losses.mean())
+
+
+NETWORKS = {
+    "dropout": lambda: make(Dropout(0.3)),
+    "dropout behind relu, twice": lambda: make(Dropout(0.3), Dropout(0.1), hidden="relu", seed=3),
+    "dropout behind softmax": lambda: make(Dropout(0.3), hidden="softmax"),
+    "dropout behind an f' of Z": lambda: make(Dropout(0.3), hidden="gelu"),
+    "dropout first": lambda: Network(Dropout(0.2), Dense(5, 3, "softmax"), seed=0, dtype="float64"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_by_finite_differences(name):
+    """Every parameter, with the numbers that this step leaves out."""
+    net = NETWORKS[name]()
+    training = Training(net)
+    training.loss()
+    found = net.grad.copy()
+    checked = 0
+    for layer in net.layers:
+        for value, grad in zip(layer._values, layer._grads, strict=True):
+            wanted = calculus.numerical_gradient(training.loss, value)
+            training.loss()
+            assert relative_error(wanted, grad) <= 1e-7
+            checked += value.size
+    assert checked == net.parameters
+    assert np.array_equal(found, net.grad)
+
+
+@pytest.mark.parametrize("name", ON_CPU)
+def test_a_step_of_descent_is_that_of_the_gradient(name):
+    """Fused with the product, or not."""
+    ends = []
+    for descends in (None, (0.5, 0.01)):
+        net = NETWORKS["dropout"]()
+        training = Training(net, name)
+        training.calls = passes(net, training.work, losses.get("cross_entropy", "softmax"), descends)
+        training.loss()
+        ends.append(net.theta.copy() if descends else net.theta - 0.5 * (net.grad + 0.01 * net.theta))
+    np.testing.assert_allclose(*ends, rtol=1e-12, atol=1e-14)
+
+
+def test_what_is_left_out():
+    """As often as asked, elsewhere in each step, layer and training; the others grow, so that the mean stays."""
+    ones = np.ones((200, 300), np.float32)
+    masks = []
+    for seed, step, layer in [(7, 1, 0), (7, 2, 0), (7, 1, 1), (8, 1, 0), (7 + 2**32, 1, 0)]:
+        A, clock = np.empty_like(ones), np.array([seed, step])
+        backend.get("fast").run(Dropout(0.2, n_in=300).forward(ones, A, A, jitnet.layers.Spot(layer, clock, None)))
+        assert set(np.unique(A)) == {0, np.float32(1.25)}
+        assert abs((A == 0).mean() - 0.2) < 5 * 0.4 / ones.size**0.5
+        assert np.array_equal(A.ravel() != 0, _stays(A.size, clock, layer, round(0.8 * 2**32)))
+        for axis in (0, 1):  # no row and no column is left out more than others
+            share = (A == 0).mean(axis=axis)
+            assert np.abs(share - 0.2).max() < 6 * 0.4 / A.shape[axis] ** 0.5
+        masks.append((A == 0).ravel())
+    for one, other in itertools.combinations(masks, 2):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 5 / ones.size**0.5
+
+
+@pytest.mark.parametrize("name", ON_CPU)
+def test_only_training_leaves_out(name):
+    X, Y = batch()
+    with_it, without = make(Dropout(0.5)), make()
+    np.testing.assert_array_equal(with_it.forward(X, name), without.forward(X, name))
+    assert with_it.evaluate(X, Y, backend=name) == without.evaluate(X, Y, backend=name)
+    (loss, grads), (expected, wanted) = with_it.gradients(X, Y, backend=name), without.gradients(X, Y, backend=name)
+    assert loss == expected
+    assert grads.pop(1) == (None, None, None)
+    for grad, other in zip(grads, wanted, strict=True):
+        np.testing.assert_array_equal(grad.dW, other.dW)
+    assert with_it.fit(X, Y, epochs=1, backend=name).loss != without.fit(X, Y, epochs=1, backend=name).loss
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_same_bits_whatever_the_threads_and_after_a_resume(tmp_path, optimizer):
+    X, y = jitnet.data.digits()
+
+    def trained(epochs=4, **options):
+        net = Network(Dense(64, 256, "relu"), Dropout(0.2), Dense(256, 10, "softmax"), seed=0)
+        net.fit(X, y, epochs=epochs, batch_size=256, optimizer=optimizer, **options)
+        return net.theta
+
+    whole = trained()
+    for threads in (1, 2):
+        np.testing.assert_array_equal(trained(threads=threads), whole)
+    file = tmp_path / "run.npz"
+    trained(epochs=2, checkpoint=file)
+    np.testing.assert_array_equal(trained(checkpoint=file, resume=True), whole)
+    assert not np.array_equal(trained(seed=1), whole)
+
+
+def test_a_checkpoint_belongs_to_its_rate(tmp_path):
+    X, Y = batch()
+    make(Dropout(0.2)).fit(X, Y, epochs=1, checkpoint=tmp_path / "run.npz")
+    with pytest.raises(jitnet.Error, match=r"belongs to another run: layers was .*0\.2.*, is .*0\.3"):
+        make(Dropout(0.3)).fit(X, Y, epochs=2, checkpoint=tmp_path / "run.npz", resume=True)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_files_copies_and_pickles(tmp_path, name):
+    net = NETWORKS[name]()
+    net.fit(*batch(), epochs=1)
+    net.save(tmp_path / "net.npz")
+    X, _ = batch()
+    for other in (jitnet.load(tmp_path / "net.npz"), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert repr(other) == repr(net)
+        assert other.layers == net.layers
+        np.testing.assert_array_equal(other.forward(X), net.forward(X))
+
+
+def test_a_dense_is_stored_as_ever(tmp_path):
+    """Older versions read the models that have no other layers, and models of theirs have no kind."""
+    make().save(tmp_path / "net.npz")
+    about = json.loads(zipfile.ZipFile(tmp_path / "net.npz").read("about.json"))
+    assert about["layers"][0] == {"n_in": 5, "n_out": 7, "activation": "tanh", "bias": True, "init": "glorot"}
+
+
+def test_names():
+    net = make(Dropout(0.25))
+    assert repr(net) == "<Network 5-7-6-3 (tanh, dropout 0.25, sigmoid, softmax), 111 parameters, float64>"
+    assert net.widths == "5-7-6-3"
+    assert repr(net.layers[1]) == "Dropout(rate=0.25)"
+    assert (net.layers[1].n_in, net.layers[1].n_out) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Dropout(1), "rate of Dropout is 1"),
+        (lambda: Dropout(-0.1), r"rate of Dropout is -0\.1"),
+        (lambda: Dropout("often"), "rate of Dropout"),
+        (lambda: Network(Dense(5, 3), Dropout(0.2)), "the last layer is Dropout.*must be a Dense"),
+        (lambda: Network(Dropout(0.2)), "the last layer is Dropout.*must be a Dense"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(jitnet.Error, match=message):
+        call()
+
+
+def test_dropout_on_the_command_line(tmp_path, capsys):
+    model = tmp_path / "net.npz"
+    asked = ["train", "digits", "--epochs", "1", "--hidden", "16,8", "--quiet", "--json", "--save", str(model)]
+    losses_of = []
+    for rate in ([], ["--dropout", "0"], ["--dropout", "0.5"]):
+        assert cli.main([*asked, *rate]) == 0
+        losses_of.append(json.loads(capsys.readouterr().out)["train_loss"])
+    assert losses_of[0] == losses_of[1] != losses_of[2]
+    assert [layer.label for layer in jitnet.load(model).layers] == ["relu", "dropout 0.5"] * 2 + ["softmax"]
+    assert cli.main([*asked, "--dropout", "1"]) == 2
+    assert "--dropout is 1" in capsys.readouterr().err
