@@ -64,6 +64,70 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
 
 
 @part_of_kernels
+def largest_of(z: Vector) -> Any:
+    """The maximum, first per lane over blocks of four SIMD vectors: a scalar variable would not be vectorized, and a
+    loop over a shorter block is unrolled before it is vectorized."""
+    block, n = 4 * lanes(z), z.size
+    whole = n - n % block
+    c, largest = z.dtype.type(-math.inf), stack_array(BLOCK_BYTES, z)
+    if whole > 0:
+        for l in range(block):
+            largest[l] = z[l]
+        for j in range(block, whole, block):
+            x = window(z, j, block)
+            for l in range(block):
+                largest[l] = x[l] if x[l] > largest[l] else largest[l]
+        half = block // 2
+        while half > 0:  # combine the upper half of the block with the lower, until one number is left
+            for l in range(half):
+                largest[l] = largest[half + l] if largest[half + l] > largest[l] else largest[l]
+            half //= 2
+        c = largest[0]
+    for j in range(whole, n):
+        c = z[j] if z[j] > c else c
+    return c
+
+
+@part_of_kernels
+def sum_of(e: Vector) -> Any:
+    """The sum, first per lane, as in `largest_of`."""
+    block, n = 4 * lanes(e), e.size
+    whole = n - n % block
+    s, total = e.dtype.type(0), stack_array(BLOCK_BYTES, e)
+    if whole > 0:
+        for l in range(block):
+            total[l] = e[l]
+        for j in range(block, whole, block):
+            x = window(e, j, block)
+            for l in range(block):
+                total[l] += x[l]
+        half = block // 2
+        while half > 0:
+            for l in range(half):
+                total[l] += total[half + l]
+            half //= 2
+        s = total[0]
+    for j in range(whole, n):
+        s += e[j]
+    return s
+
+
+@rung("softmax", "lanes")
+def softmax_lanes(Z: Matrix, A: Matrix) -> None:
+    """Like the rung above, but maximum and sum are computed per SIMD lane; saves a chain of waiting additions."""
+    m, n = Z.shape
+    wide(Z)
+    for i in prange(m):
+        z, a = window(Z, i * n, n), window(A, i * n, n)
+        c = largest_of(z)
+        for j in range(n):
+            a[j] = math.exp(z[j] - c)
+        total = sum_of(a)
+        for j in range(n):
+            a[j] /= total
+
+
+@part_of_kernels
 def difference(z: Any, c: Any) -> Any:
     """z − c, and its rounding error."""
     x = z - c
@@ -80,43 +144,21 @@ def exact_sum(a: Any, b: Any, lost: Any) -> Any:
     return total, lost + ((a - (total - b_seen)) + (b - b_seen))
 
 
-@linked
-def softmax_of_row(z: Vector, a: Vector) -> None:
-    """Softmax within 2 ULP: the rounding errors of z − c and of the sum are computed and corrected.
-
-    Maximum and sum are first computed per lane, over blocks of four SIMD vectors: a scalar variable would not be
-    vectorized, and a loop over a shorter block is unrolled before it is vectorized.
-    """
-    wide(z)
-    block, n = 4 * lanes(z), z.size
-    zero = z.dtype.type(0)
+@part_of_kernels
+def exact_sum_of(e: Vector) -> Any:
+    """The sum and its rounding error, first per lane, as in `largest_of`."""
+    block, n = 4 * lanes(e), e.size
+    zero = e.dtype.type(0)
     whole = n - n % block
-    c, s, lost = z.dtype.type(-math.inf), zero, zero
-    largest, total = stack_array(BLOCK_BYTES, z), stack_array(BLOCK_BYTES, z)
-    total_lost = stack_array(BLOCK_BYTES, z)
+    s, lost = zero, zero
+    total, total_lost = stack_array(BLOCK_BYTES, e), stack_array(BLOCK_BYTES, e)
     if whole > 0:
         for l in range(block):
-            largest[l], total[l], total_lost[l] = z[l], zero, zero
-        for j in range(block, whole, block):
-            x = window(z, j, block)
-            for l in range(block):
-                largest[l] = x[l] if x[l] > largest[l] else largest[l]
-        half = block // 2
-        while half > 0:  # combine the upper half of the block with the lower, until one number is left
-            for l in range(half):
-                largest[l] = largest[half + l] if largest[half + l] > largest[l] else largest[l]
-            half //= 2
-        c = largest[0]
-    for j in range(whole, n):
-        c = z[j] if z[j] > c else c
-    for j in range(n):
-        x, low = difference(z[j], c)
-        a[j] = decay(x, low)
-    if whole > 0:
+            total[l], total_lost[l] = zero, zero
         for j in range(0, whole, block):
-            e = window(a, j, block)
+            x = window(e, j, block)
             for l in range(block):
-                total[l], total_lost[l] = exact_sum(total[l], e[l], total_lost[l])
+                total[l], total_lost[l] = exact_sum(total[l], x[l], total_lost[l])
         half = block // 2
         while half > 0:
             for l in range(half):
@@ -124,8 +166,8 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
             half //= 2
         s, lost = total[0], total_lost[0]
     for j in range(whole, n):
-        s, lost = exact_sum(s, a[j], lost)
-    divide(a, s, lost)
+        s, lost = exact_sum(s, e[j], lost)
+    return s, lost
 
 
 @part_of_kernels
@@ -137,6 +179,34 @@ def divide(a: Vector, s: Any, lost: Any) -> None:
     for j in range(a.size):
         y = a[j] * inverse
         a[j] = y + ((a[j] - y * total) - y * lost) * inverse
+
+
+@rung("softmax", "compensated")
+def softmax_compensated(Z: Matrix, A: Matrix) -> None:
+    """Like the rung above, but with the rounding errors of z − c, sum and division; gains digits in wide rows."""
+    m, n = Z.shape
+    wide(Z)
+    for i in prange(m):
+        z, a = window(Z, i * n, n), window(A, i * n, n)
+        c = largest_of(z)
+        for j in range(n):
+            x, low = difference(z[j], c)
+            e = Z.dtype.type(math.exp(x))
+            a[j] = e + e * low  # e^(x + low), since low is small
+        s, lost = exact_sum_of(a)
+        divide(a, s, lost)
+
+
+@linked
+def softmax_of_row(z: Vector, a: Vector) -> None:
+    """Softmax within 2 ULP."""
+    wide(z)
+    c = largest_of(z)
+    for j in range(z.size):
+        x, low = difference(z[j], c)
+        a[j] = decay(x, low)
+    s, lost = exact_sum_of(a)
+    divide(a, s, lost)
 
 
 @linked
@@ -173,7 +243,7 @@ def softmax_of_rows(Z: Matrix, A: Matrix, i: int, rows: int) -> None:
 
 @rung("softmax", "polynomial")
 def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but e^x is a polynomial times a power of two; maximum and sum are vectorized."""
+    """Like the rung above, but e^x is a polynomial times a power of two; saves a call for each number."""
     m, n = Z.shape
     rows = NARROW_BYTES // Z.itemsize // max(n, 1) if n < 4 * lanes(Z) else 1
     if threads_pay(40 * Z.size):
