@@ -1,7 +1,7 @@
-"""Layers: what a network asks of one, and the kinds that there are.
+"""Layers: their interface to a network, and the kinds of layers.
 
-A layer says how wide it is and which parameters it has, and gives its formulas as lists of calls. The network owns the
-parameters, one flat vector, and hands each layer views of them; what a pass leaves behind is in a `Workspace`.
+A layer defines its width, its parameters, and its formulas as lists of calls. The network owns the parameters, one flat
+vector, and gives each layer views of it; the results of a pass are in a `Workspace`.
 """
 
 import math
@@ -38,7 +38,7 @@ class NameOfActivation:
 
 
 class Gradient(NamedTuple):
-    """What the pass back leaves at one layer: ∂L/∂W, ∂L/∂b and ∂L/∂Z; None where there is nothing of the kind."""
+    """The gradients of one layer: ∂L/∂W, ∂L/∂b and ∂L/∂Z; None if the layer does not have them."""
 
     dW: Any
     db: Any
@@ -50,25 +50,25 @@ class Spot(NamedTuple):
 
     l: int
     clock: Vector
-    """The seed of the training, and the number of the step."""
+    """The seed of the training, and the index of the step."""
     kept: Any
-    """`keeps` numbers for each sample, from the pass forward to the pass back."""
+    """`keeps` numbers per sample, stored from the forward pass to the backward pass."""
 
 
 class Layer(ABC):
-    """What a network asks of a layer. A kind is a dataclass; `kind` makes it known.
+    """The interface of a layer. A kind of layer is a dataclass, which `kind` registers.
 
-    X is what comes in, A what goes out; delta is ∂L/∂A ⊙ f'(Z) with the layer's own activation.
+    X is the input, A the output; delta is ∂L/∂A ⊙ f'(Z) with the layer's own activation.
     """
 
     n_in: int
     n_out: int
     activation: str = "identity"
-    """f, by which what goes out was made last, as the layer above differentiates it too."""
+    """f, the last function of the output; the next layer differentiates it too."""
     stored: ClassVar[tuple[str, ...]]
-    """The settings that make a layer anew."""
+    """The settings in files."""
     only_in_training: ClassVar[bool] = False
-    """Prediction and evaluation leave it out."""
+    """True if prediction and evaluation skip the layer."""
     keeps: ClassVar[int] = 0
 
     _values: tuple[Any, ...] = ()
@@ -76,40 +76,40 @@ class Layer(ABC):
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The parameters by name, in their order in theta; one that there is not has no elements."""
+        """The shapes of the parameters by name, in their order in theta; a missing one has no elements."""
         return {}
 
     @property
     def label(self) -> str:
-        """What stands for it in the name of a network."""
+        """Its name in the description of a network."""
         return self.activation
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """What must be the same for a training to be resumed."""
+        """The settings that must be the same to resume a run."""
         return tuple(self.settings().values())
 
     def placed(self, width: int) -> "Layer":
-        """A copy without parameters, for a network in which so many numbers come in."""
+        """A copy without parameters, for an input of this width."""
         return replace(self)  # type: ignore[type-var]
 
     def begin(self, rng: np.random.Generator) -> None:  # noqa: B027 (without parameters there is nothing to do)
-        """Set the first values of the parameters."""
+        """Set the initial values of the parameters."""
 
     @abstractmethod
     def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
-        """A from X. Z keeps the pre-activation, unless it is A."""
+        """A from X. Z stores the pre-activation, unless it is A."""
 
     @abstractmethod
     def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
-        """delta_before = ∂L/∂X ⊙ f'(Z), where X = f(Z) is what the layer before gave."""
+        """delta_before = ∂L/∂X ⊙ f'(Z), where X = f(Z) is the output of the layer before."""
 
     @abstractmethod
     def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
         """The gradients by the parameters, into grad."""
 
     def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, spot: Spot) -> list[Call]:
-        """A step of gradient descent for the parameters."""
+        """A gradient step for the parameters."""
         pairs = zip(self._grads, self._values, strict=True)
         steps = [Call("sgd", (grad, lr, weight_decay, value)) for grad, value in pairs]
         return [*self.gradients(X, delta, spot), *steps]
@@ -119,7 +119,7 @@ class Layer(ABC):
         """Copies of its gradients, for users."""
 
     def settings(self) -> dict[str, Any]:
-        """What makes it anew, to be written to a file."""
+        """The settings for a file."""
         return {"kind": type(self).__name__, **{name: getattr(self, name) for name in self.stored}}
 
     def _view(self, views: tuple[Any, ...], position: int) -> Any:
@@ -138,19 +138,19 @@ class Layer(ABC):
 
 
 KINDS: dict[str, type[Layer]] = {}
-"""Name -> kind of layer, as files name it."""
+"""Name in files -> kind of layer."""
 
 
 def kind(layer: type[Any]) -> type[Any]:
-    """Make a kind of layer known by its name."""
+    """Register a kind of layer by its name."""
     KINDS[layer.__name__] = layer
     return layer
 
 
 def from_settings(what: str, content: Any) -> Layer:
-    """The layer that a file describes; without a kind it is a Dense, as all were once.
+    """The layer that a file describes; without a kind it is a Dense, as in older files.
 
-    Errors    ValueError if it describes none
+    Errors    ValueError if the description is not valid
     """
     settings = dict(checks.fields(what, content))
     chosen = KINDS[checks.one_of(f"kind of {what}", settings.pop("kind", "Dense"), KINDS)]
@@ -197,7 +197,7 @@ class Dense(Layer):
         self.W = INITS[self.init](rng, self.n_in, self.n_out)
 
     def settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.stored}  # as older versions read it
+        return {name: getattr(self, name) for name in self.stored}  # the format of older versions
 
     def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
         W, b = self._values
@@ -252,7 +252,7 @@ class Dense(Layer):
 @kind
 @dataclass
 class Dropout(Layer):
-    """In training, each number is left out with probability `rate`, and the others are divided by 1 − rate.
+    """In training, each number is set to 0 with probability `rate`, and the others are divided by 1 − rate.
 
     Shapes    X (m, n), A (m, n), as wide as what comes before
     rate      from 0 to below 1
@@ -265,7 +265,7 @@ class Dropout(Layer):
 
     rate: float
     n_in: int = field(default=0, repr=False, kw_only=True)
-    """The width, which the network knows."""
+    """The width, which the network sets."""
 
     stored = ("rate",)
     only_in_training = True
@@ -289,7 +289,7 @@ class Dropout(Layer):
         return [Call("dropout", (X, threshold, scale, spot.l, spot.clock, A))]
 
     def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
-        calls = self.forward(delta, delta_before, delta_before, spot)  # what was left out has no influence
+        calls = self.forward(delta, delta_before, delta_before, spot)  # numbers that were set to 0 have no gradient
         return calls if f == "identity" else [*calls, formulas.derivative(Z, X, f, delta_before)]
 
     def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:

@@ -152,7 +152,7 @@ class Network:
     # The four formulas, forward and back.
 
     def _active(self, training: bool) -> list[int]:
-        """The layers that take part."""
+        """The layers of this pass."""
         return [l for l, layer in enumerate(self.layers) if training or not layer.only_in_training]
 
     def pass_forward(self, X: Matrix, work: Workspace, keep_Z: bool = False, training: bool = False) -> list[Call]:
@@ -355,7 +355,7 @@ def _view(flat: Any, start: int, shape: tuple[int, ...]) -> Any:
 
 
 def _chained(layers: tuple[Layer, ...]) -> list[Any]:
-    """Copies of the layers, each as wide as the layer before it leaves the samples."""
+    """Copies of the layers, each for the output width of the layer before."""
     if layers and not isinstance(layers[-1], Dense):
         raise checks.Error(f"the last layer is {layers[-1]!r}, but must be a Dense, as in Dense(64, 10, 'softmax')")
     width = next((layer.n_in for layer in layers if isinstance(layer, Dense)), 0)

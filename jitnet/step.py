@@ -32,7 +32,7 @@ class Runner(Protocol):
 class Workspace:
     """Memory for the passes over m samples: the batch itself, A and delta of every layer, and the Z that are needed.
 
-    Those are Z of the last layer, for the loss, and of layers whose activation keeps it. The others have no rows.
+    Z is stored for the last layer, for the loss, and for layers whose activation needs it. The others have no rows.
     """
 
     def __init__(self, layers: list[Any], m: int, dtype: np.dtype[Any], memory: Memory = aligned) -> None:
@@ -86,7 +86,7 @@ def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer) -> l
 class Step:
     """One training step for batches of m samples: bound once, then repeated without Python between the kernels.
 
-    What a layer draws at random is decided by `seed` and the number of the step, so a resumed run draws the same.
+    Random numbers of a layer depend on `seed` and the index of the step, so a resumed run has the same.
     """
 
     def __init__(

@@ -284,7 +284,7 @@ def test_layers_that_only_the_cpu_has():
     net = Network(Dense(2, 4, "tanh"), Dropout(0.2), Dense(4, 3, "softmax"), seed=0)
     X, y = spiral()
     before = net.theta.copy()
-    with pytest.raises(Error, match=r"backend 'cuda' has no kernel for dropout, .* it has those of Dense"):
+    with pytest.raises(Error, match=r"backend 'cuda' has no kernel for dropout, .* it supports only Dense"):
         net.fit(X, y, backend="cuda")
     np.testing.assert_array_equal(net.theta, before)
     np.testing.assert_allclose(net.forward(X[:7], backend="cuda"), net.forward(X[:7]), atol=1e-5)

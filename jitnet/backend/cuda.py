@@ -49,8 +49,8 @@ class GpuBackend(Backend):
     def kernel(self, call: Call, threads: int) -> Any:
         if call.operation not in self.kernels:
             raise checks.Error(
-                f"backend 'cuda' has no kernel for {call.operation}, which a layer of this network needs; it has those "
-                "of Dense; take another backend"
+                f"backend 'cuda' has no kernel for {call.operation}, which a layer of this network needs; it supports "
+                "only Dense; use another backend"
             )
         return self.kernels[call.operation]
 

@@ -1,8 +1,8 @@
-"""Dropout: in training, each number of a layer is left out with a given probability, anew in every step.
+"""Dropout: in training, each number of a layer is set to 0 with a given probability, independently in every step.
 
-Whether one is left out is decided by a hash of its place, of the layer, of the step and of the seed. Nothing is drawn
-one after the other and nothing is kept, so the pass back leaves out the same numbers as the pass forward, at any number
-of threads, and a resumed run those of the run that was interrupted.
+A hash of the index, the layer, the step and the seed decides. There is no sequential random generator and no stored
+mask, so the backward pass drops the same numbers as the forward pass, with any number of threads, and a resumed run
+those of the uninterrupted run.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from ..compiler.threads import PART, parts_of
 from ..compiler.types import Matrix, Vector
 
 WORD = 0xFFFFFFFF
-"""The 32 bits that a hash has. It is calculated in 64, of which no product of two hashes' factors overflows."""
+"""Mask of the 32 bits of a hash, which is computed in 64-bit integers without overflow."""
 
 
 @part_of_kernels
 def mixed(x: int) -> int:
-    """Another number of 32 bits for each: a change of any bit changes about half of the others."""
+    """A bijective hash of 32 bits: a change of any bit changes about half of the others."""
     x = ((x ^ (x >> 16)) * 0x45D9F3B) & WORD
     x = ((x ^ (x >> 16)) * 0x45D9F3B) & WORD
     return x ^ (x >> 16)
@@ -37,16 +37,16 @@ def key_of(clock: Vector, layer: int) -> int:
 
 @operation("T[:,::1], int64, T, int64, int64[::1], T[:,::1]", flop=lambda X, *others: 16 * X.size)
 def dropout(X: Matrix, threshold: int, scale: float, layer: int, clock: Vector, A: Matrix) -> None:
-    """Numbers that are left out become 0; the others grow, so that the expected value stays what it was.
+    """Dropped numbers become 0; the others are scaled, so that the expected value is unchanged.
 
     Formula   A[i,j] = scale·X[i,j] if hash(seed, step, layer, i·n + j) < threshold, else 0, where threshold/2³² is the
-              probability to stay and scale its inverse. Backward it is the same: ∂L/∂X from ∂L/∂A
+              probability to stay and scale its inverse. The backward pass is the same: ∂L/∂X from ∂L/∂A
     Shapes    X (m, n), threshold, scale and layer numbers, clock (2,): seed and step, A (m, n); rows contiguous
     Dtype     float32 or float64, scale included; the others int64
     Writes    A, which may be X
     Parallel  over i
-    Cost      two hashes, some 16 operations, per number
-    Errors    none here: inputs are validated by the caller
+    Cost      two hashes, about 16 operations, per number
+    Errors    none: inputs are validated by the caller
     Source    Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014; inverted, so
               that prediction needs no factor. The hash: Mueller, an integer hash by multiplication and shifts
     """
@@ -69,7 +69,7 @@ def dropout_part(x: Vector, at: int, key: int, threshold: int, scale: float, a: 
 
 @rung("dropout", "wide")
 def dropout_wide(X: Matrix, threshold: int, scale: float, layer: int, clock: Vector, A: Matrix) -> None:
-    """Like the rung above, but all rows are one long row, taken with the widest vectors."""
+    """Like the rung above, but over all rows as one vector, with the widest SIMD vectors."""
     key = key_of(clock, layer)
     for t in prange(parts_of(X.size)):
         at, size = t * PART, min(PART, X.size - t * PART)

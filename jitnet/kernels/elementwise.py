@@ -67,7 +67,7 @@ class Activation:
 
     @property
     def keeps_Z(self) -> bool:
-        """A network keeps Z: f' needs it, or f's loop fills vectors only if it does not write where it reads."""
+        """True if a network stores Z: f' needs it, or the loop of f is vectorized only if A is not Z."""
         return self.reads_Z or (hasattr(self, "slope") and self.name not in FUSED)
 
     def __call__(self, z: float) -> float:
@@ -183,7 +183,7 @@ def fast_back(name: str, slope: Function) -> Kernel:
         if da.ctypes.data != delta.ctypes.data:
             for j in range(s.size):
                 delta[j] = da[j]
-        for j in range(s.size):  # two arrays only: where dA is delta, a loop over three would not be vectorized
+        for j in range(s.size):  # two arrays: if dA is delta, a loop over three would not be vectorized
             delta[j] = delta[j] * slope(s[j])
 
     all_of = linked(named(part, f"{name}_all_{fingerprint(slope)}", slope))

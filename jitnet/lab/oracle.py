@@ -261,7 +261,7 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
 
 
 def _stays(count: int, clock: Array, layer: int, threshold: int) -> Array:
-    """Which of so many numbers dropout keeps, by whole numbers of Python's, that have no size."""
+    """The numbers that dropout keeps, computed with Python integers, which do not overflow."""
 
     def mixed(x: int) -> int:
         for _ in range(2):
