@@ -57,7 +57,7 @@ def first_try(X, W, Z):
 result = ladder.compare("matmul", {"first_try": first_try}, size=64, threads=1)
 mine = result["rungs"][-1]
 print(f"first_try is right: {mine['checked']}")
-print(f"what is wrong: {mine['fault']}")
+print(f"what is wrong: {mine['error']}")
 
 
 # %% Fixed
@@ -124,4 +124,4 @@ if ANSWERS:
     print(f"answer 1: 10 numbers for 8 multiply-adds, 5 bytes, and 4 from W: {predicted(5, 4):.1f} GFLOP/s")
     print(f"answer 2: 9 numbers for 4 multiply-adds, 9 bytes, and 1 from W: {predicted(9, 1):.1f} GFLOP/s")
     wrong = ladder.compare("matmul", {"returns": returns}, size=16, threads=1)["rungs"][-1]
-    print(f"answer 3: {wrong['fault']}")
+    print(f"answer 3: {wrong['error']}")

@@ -95,7 +95,7 @@ def test_every_kernel_of_the_registry(registry, rung, capability):
             assert listed[place] == sources.text_of(place[0])[place[1] - 1]
     assert sum(instruction["line"] > 0 for instruction in found["instructions"]) > 0.9 * len(found["instructions"])
     if name in ("warptile", "pipelined"):
-        assert found["summary"] == "Its instructions show nothing to fix; by them, arithmetic should be the limit."
+        assert found["summary"] == "Its instructions show nothing to fix; arithmetic should be the limit."
     assert sum(launch["main"] for launch in found["launches"]) == 1
     text = explaining.as_text(found)
     assert max(map(len, text.splitlines())) <= listing.WIDTH

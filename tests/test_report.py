@@ -40,10 +40,10 @@ def test_nothing_is_invented(tmp_path):
     result = jitnet_command("report", "relu", "--size", "8", "--out", path, "--json", "--quiet")
     assert result.stderr == ""
     (chapter,) = json.loads(result.stdout)["chapters"]
-    assert [row["name"] for row in chapter["ledger"]["rows"]] == ["njit", "parallel"]
-    assert all(row["compile_seconds"] > row["load_seconds"] > 0 for row in chapter["ledger"]["rows"])
+    assert [row["name"] for row in chapter["compile_cost"]["rows"]] == ["njit", "parallel"]
+    assert all(row["compile_seconds"] > row["load_seconds"] > 0 for row in chapter["compile_cost"]["rows"])
     text = path.read_text()
-    assert all(f'id="relu-{part}"' in text for part in ("njit", "parallel", "ledger", "roofline"))
+    assert all(f'id="relu-{part}"' in text for part in ("njit", "parallel", "compile-cost", "roofline"))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_uncertain_peaks_are_reported(page_file):
     text = report.as_html(found)
     assert "too uncertain" not in text
     assert text.count("<figure") == 2
-    assert "50.0% of the limit" in text
+    assert "50.0% of peak" in text
     why = ["other processes used 1.4 of 2 cores"]
     found["machine"] |= {"disturbed": True, "disturbed_by": why}
     for chapter in found["chapters"]:
@@ -223,7 +223,7 @@ def test_uncertain_peaks_are_reported(page_file):
             rung["share_of_peak"] = None
     text = report.as_html(found)
     assert text.count("Other processes used 1.4 of 2 cores, so times and ratios are too uncertain") == 5
-    assert "of the limit" not in text
+    assert "% of peak" not in text
     assert "<figure" not in text
     assert max(float(width) for width in re.findall(r"width:([\d.]+)%", text)) <= 100
 
@@ -233,7 +233,7 @@ def test_uncertain_peaks_are_reported(page_file):
     [
         (0.267, "arithmetic", "Its instructions show nothing to fix, but something outside of this loop keeps it from"),
         (0.95, "arithmetic", "Its instructions show nothing to fix, and arithmetic is the limit."),
-        (0.95, "memory", "Its instructions show nothing to fix; by them, memory should be the limit."),
+        (0.95, "memory", "Its instructions show nothing to fix; memory should be the limit."),
     ],
 )
 def test_what_a_loop_is_said_to_wait_for_agrees_with_its_speed(page_file, share, limit, sentence):
