@@ -231,7 +231,11 @@ def test_uncertain_peaks_are_reported(page_file):
 @pytest.mark.parametrize(
     ("share", "limit", "sentence"),
     [
-        (0.267, "arithmetic", "Its instructions show nothing to fix, but something outside of this loop keeps it from"),
+        (
+            0.267,
+            "arithmetic",
+            "Its instructions show nothing to fix; its limit is arithmetic, but something outside of",
+        ),
         (0.95, "arithmetic", "Its instructions show nothing to fix, and arithmetic is the limit."),
         (0.95, "memory", "Its instructions show nothing to fix; memory should be the limit."),
     ],

@@ -1,7 +1,6 @@
-"""Everything that the lab found, on one page: a file that opens from disk and asks nothing of a network.
+"""The results of the lab as one HTML file, which loads nothing from the network.
 
-The page is made from the templates in page/ by Jinja2, and code is coloured by Pygments. Both come with the extra
-`lab`.
+Jinja2 renders the templates in page/, and Pygments highlights code. The extra `lab` installs both.
 """
 
 import datetime
@@ -32,7 +31,7 @@ NOT_COMPILED = ("python", "numpy")
 
 
 def check_report() -> None:
-    """Find out now, and not after the measurements, that no page can be made."""
+    """Raise before the measurements if the packages for the page are missing."""
     missing = [name for name in ("jinja2", "pygments") if importlib.util.find_spec(name) is None]
     if missing:
         raise checks.Error(f"a report needs {' and '.join(missing)}: pip install 'jitnet[lab]'")
@@ -42,17 +41,17 @@ def investigate(
     operations: Sequence[str] = ("matmul",), size: str | int = 512, dtype: str = "float32", threads: int | None = None,
     report: Report | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """All that the page shows, as one JSON object.
+    """The content of the page, as one JSON object.
 
-    Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> what `explain.explain` says
-    of it; there are none for a training step, and on machines that it cannot read), compile_cost (of
+    Keys: machine, chapters: a list of ladder (of `ladder.measure`), explanations (rung -> the result of
+    `explain.explain`; none for a training step, and on machines that it does not support), compile_cost (of
     `compile_cost.account`), gpu (of `on_gpu`); versions, date.
     """
     wanted = dict.fromkeys(known(operation) for operation in operations)  # each once
-    ladder.shape_of(size)  # what is wrong is told before anything is measured
+    ladder.shape_of(size)  # errors come before the measurements
     checks.dtype_of(dtype)
     backend.check_threads(threads, "fast")
-    limits = machine.limits(report=stage("limits of this machine", report))
+    limits = machine.limits(report=stage("machine peaks", report))
     chapters = []
     for operation in wanted:
         in_chapter = stage(operation, report)
@@ -75,10 +74,10 @@ def investigate(
 
 
 def on_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any] | None:
-    """What is known of an operation on the GPU; None if it has no kernels there, or nothing compiles them.
+    """An operation on the GPU; None if it has no GPU kernels, or they cannot be compiled.
 
-    Keys: explanations (rung -> what `gpu.explaining.explain` says of it, for the GPU at hand or else for 9.0), ladder
-    (of `ladder.measure_gpu`; None where there is no GPU), obstacle (why there is none, or None).
+    Keys: explanations (rung -> the result of `gpu.explaining.explain`, for the GPU of this machine or else for 9.0),
+    ladder (of `ladder.measure_gpu`; None without a GPU), obstacle (why there is no GPU, or None).
     """
     if importlib.util.find_spec("numba_cuda") is None:
         return None
@@ -102,7 +101,7 @@ def on_gpu(operation: str, size: str | int = 512, report: Report | None = None) 
 
 
 def rungs_on_gpu(operations: Sequence[str]) -> int:
-    """How many rungs of the GPU a report on these operations explains."""
+    """The number of GPU rungs that a report on these operations explains."""
     if importlib.util.find_spec("numba_cuda") is None:
         return 0
     from ..kernels.cuda import LADDERS as KERNELS
@@ -111,14 +110,14 @@ def rungs_on_gpu(operations: Sequence[str]) -> int:
 
 
 def write(found: dict[str, Any], path: str | Path, command: str = "jitnet report") -> None:
-    """The page, replaced whole or not at all."""
+    """Write the page atomically."""
     text = as_html(found, command)
     with storage.replacing(path) as file:
         file.write(text.encode())
 
 
 def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
-    """The page. Nothing in it comes from elsewhere: style, script and pictures are part of it."""
+    """The page, with style, script and plots inline."""
     import jinja2
     from markupsafe import Markup
 
@@ -142,12 +141,12 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
 
 
 def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
-    """One operation in words and widths of bars."""
+    """One operation as the templates need it: texts and widths of bars."""
     result, costs = chapter["ladder"], chapter["compile_cost"]
     operation, threads = result["operation"], result["threads"]
     key = SPEEDS[result["unit"]]
     rates = [rung[key] for rung in result["rungs"]]
-    floor = min(rates) / 2  # so that the slowest has a bar too
+    floor = min(rates) / 2  # so that the slowest rung has a bar too
     limit = max([*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"] if rung["share_of_peak"])])
     rungs = []
     for rung in result["rungs"]:
@@ -180,7 +179,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
 def _gpu(found: dict[str, Any]) -> dict[str, Any]:
     """The rungs of the GPU as rows of a table, with their speed if there was a GPU."""
     measured = found["ladder"]
-    names = ["registers", "spilled", "shared", "warps", "limited by", "multiply-adds a load", "bytes sent", "useful"]
+    names = ["registers", "spilled", "shared", "warps", "limited by", "multiply-adds per load", "bytes", "useful"]
     if measured:
         names += [measured["unit"], "time"]
     rungs = {rung["name"]: rung for rung in measured["rungs"]} if measured else {}
@@ -237,7 +236,7 @@ def _lexer(language: str) -> Any:
 
 
 def _coloured(lines: list[str], language: str) -> list[Any]:
-    """Each line as markup. A text in triple quotes goes over several lines, so all are coloured at once."""
+    """Each line as markup. All are highlighted at once, since strings may span lines."""
     from markupsafe import Markup
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
@@ -248,13 +247,13 @@ def _coloured(lines: list[str], language: str) -> list[Any]:
 
 
 def _reached(result: dict[str, Any], rung: dict[str, Any]) -> dict[str, float]:
-    """What limits a loop -> the share of it that the rung reached; empty where that is not known."""
+    """Limit of a loop -> the fraction of it that the rung reached; empty if unknown."""
     limit = "arithmetic" if result["unit"] == "GFLOP/s" else "memory"
     return {} if rung["share_of_peak"] is None else {limit: rung["share_of_peak"]}
 
 
 def _explained(prefix: str, found: dict[str, Any], reached: dict[str, float]) -> dict[str, Any]:
-    """Source and instructions, line by line; what belongs together carries the same `at`."""
+    """Source and instructions, line by line; lines that belong together have the same `at`."""
     files = {listing["file"]: n for n, listing in enumerate(found["sources"])}
     made = {(instruction["file"], instruction["line"]) for instruction in found["instructions"]}
 

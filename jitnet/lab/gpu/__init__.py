@@ -1,1 +1,1 @@
-"""Kernels for the GPU, read without a GPU: how they are compiled, and what their code says."""
+"""Tools for GPU kernels that need no GPU: compiler, PTX interpreter, memory transactions, occupancy, verdicts."""

@@ -1,9 +1,9 @@
-"""What the arithmetic of PTX means, in NumPy: for all threads at once (PTX ISA, "Instructions").
+"""The arithmetic of PTX in NumPy, for all threads at once (PTX ISA, "Instructions").
 
-`meaning(opcode)` is a function of operands, with the types of these and of the result. Roundings are those of the
-hardware, but for four: `fma` to nearest is rounded to float64 before float32, which shows in one case of some 500
-million; what PTX calls approximate, and the sums of matrix units, are more exact here; and a `mul` and an `add` may
-become one `fma` when PTX is assembled.
+`meaning(opcode)` gives a function of operands, with the types of the operands and of the result. Results are rounded as
+by the hardware, with four exceptions: `fma` to nearest rounds to float64 and then to float32, which differs in one case
+of about 500 million; approximate instructions, and the sums of matrix units, are more exact here; and the assembler may
+fuse a `mul` and an `add`.
 """
 
 import functools
@@ -24,9 +24,9 @@ TYPES: dict[str, Any] = {
 class Meaning(NamedTuple):
     function: Callable[..., Values]
     operands: tuple[Any, ...]
-    """Their types."""
+    """The types of the operands."""
     result: Any
-    """And its own."""
+    """The type of the result."""
 
 
 def _fma(a: Values, b: Values, c: Values) -> Values:
@@ -34,7 +34,7 @@ def _fma(a: Values, b: Values, c: Values) -> Values:
 
 
 def _sum(a: Values, b: Values) -> Values:
-    """a + b in float64, with an odd last bit if anything was cut off: so it can still be rounded up, down or to 0."""
+    """a + b in float64, with an odd last bit if it is inexact, so that it can still be rounded in any direction."""
     total = np.add(a, b, dtype=np.float64)
     of_b = total - a
     lost = (a - (total - of_b)) + (b - of_b)
@@ -53,17 +53,17 @@ def _towards_zero(exact: Values) -> Values:
 
 
 def _flushed(x: Values) -> Values:
-    """Numbers too small to be normal are 0, as `.ftz` asks for."""
+    """Subnormal numbers become 0, as by `.ftz`."""
     return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), x)
 
 
 def _tf32(x: Values) -> Values:
-    """Rounded to 10 bits behind the point, halves away from zero; still the bits of a float32."""
+    """Rounded to 10 fraction bits, halves away from zero, in the format of float32."""
     return (x.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
 
 
 def _shift(direction: Callable[..., Values]) -> Callable[[Values, Values], Values]:
-    """Shifts beyond the width leave nothing, or the sign."""
+    """Shifts by more than the width give 0, or the sign."""
 
     def shift(a: Values, amount: Values) -> Values:
         last = 8 * a.dtype.itemsize - 1
@@ -75,7 +75,7 @@ def _shift(direction: Callable[..., Values]) -> Callable[[Values, Values], Value
 
 
 def _inserted(a: Values, b: Values, first: Values, count: Values) -> Values:
-    """b with its `count` bits from `first` on replaced by the lowest of a; what reaches beyond b is dropped."""
+    """b with its `count` bits from bit `first` replaced by the lowest of a; bits beyond b are dropped."""
     width = 8 * b.dtype.itemsize
     pairs = np.broadcast(first, count)
     masks = [((1 << int(c) % 256) - 1) << int(f) % 256 & (1 << width) - 1 for f, c in pairs]
@@ -91,7 +91,7 @@ ORDERED: dict[str, Callable[[Any, Any], Any]] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
     "ne": lambda a, b: (a < b) | (a > b),
 }  # fmt: skip
-"""Comparisons, none of which holds for NaN; with a "u" at their end, all of them do."""
+"""Comparisons. All are false for NaN; with a "u" at their end, all are true for NaN."""
 
 OPPOSITE = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
 UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
@@ -103,12 +103,12 @@ PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mov": (1, np.asarray), "fma": (3, _fma), "rcp": (1, np.reciprocal), "ex2": (1, np.exp2),
     "copysign": (2, lambda a, b: np.copysign(b, a)), "rem": (2, np.fmod), "mad": (3, lambda a, b, c: a * b + c),
 }  # fmt: skip
-"""Opcode -> number of operands and function, where all of them and the result have one type."""
+"""Opcode -> number of operands and function, if operands and result have one type."""
 
 
 @functools.cache
 def meaning(opcode: tuple[str, ...]) -> Meaning:
-    """What an opcode does. Raises KeyError if it is not one that kernels here are made of."""
+    """The meaning of an opcode. Raises KeyError for one that no kernel here uses."""
     name, *how, kind = opcode
     of = TYPES[kind]
     if name == "setp" and len(how) == 1:
@@ -167,8 +167,8 @@ def matrix_product(a: list[Values], b: list[Values], c: list[Values]) -> list[Va
     """mma.m16n8k8 of whole warps: D = A·B + C, TF32 times TF32 in float32 (PTX ISA, "mma.m16n8k8").
 
     a, b and c are 4, 2 and 4 registers, each (warps, 32). Lane 4g + t has A[g, t], A[g + 8, t], A[g, t + 4] and
-    A[g + 8, t + 4]; B[t, g] and B[t + 4, g]; C[g, 2t], C[g, 2t + 1], C[g + 8, 2t] and C[g + 8, 2t + 1]. What is behind
-    the tenth bit of a factor is not looked at.
+    A[g + 8, t + 4]; B[t, g] and B[t + 4, g]; C[g, 2t], C[g, 2t + 1], C[g + 8, 2t] and C[g + 8, 2t + 1]. Fraction
+    bits of a factor after the tenth are ignored.
     """
     numbers = [(x & np.uint32(0xFFFFE000)).view(np.float32).reshape(-1, 8, 4) for x in (*a, *b)]
     A = np.block([[numbers[0], numbers[2]], [numbers[1], numbers[3]]])

@@ -1,4 +1,4 @@
-"""What the compiler makes of a kernel for the GPU, PTX and machine code: that needs neither a GPU nor a driver."""
+"""Compile GPU kernels to PTX and machine code. This needs no GPU and no driver."""
 
 import functools
 import importlib.util
@@ -16,20 +16,20 @@ from ...compiler.cuda.registry import Launch
 
 @contextmanager
 def pretended(cc: tuple[int, int]) -> Iterator[None]:
-    """A GPU of that compute capability, as far as Numba asks for one before it compiles what kernels call."""
+    """Pretend to have a GPU of that compute capability: Numba asks for one when it compiles device functions."""
     gpu = types.SimpleNamespace(compute_capability=cc)
     with mock.patch("numba.cuda.dispatcher.get_current_device", return_value=gpu):
         yield
 
 
 def target_of(cc: tuple[int, int]) -> tuple[int, int] | tuple[int, int, str]:
-    """What numba-cuda compiles for on a GPU of that compute capability: from 9.0 on, for just this one (`sm_90a`)."""
+    """The target of numba-cuda for that compute capability; from 9.0 on, it is architecture-specific (`sm_90a`)."""
     return (*cc, "a") if cc >= (9, 0) else cc
 
 
 @functools.cache
 def ptx_of(launch: Launch, cc: tuple[int, int], lines: bool = False) -> str:
-    """The PTX of a kernel for that compute capability, such as (9, 0). With `lines` it says which line made what."""
+    """The PTX of a kernel for that compute capability, such as (9, 0); with `lines`, it has line numbers."""
     with pretended(cc):
         code, _ = cuda.compile(
             launch.body, launch.signature, cc=target_of(cc), device=False, abi="numba", output="ptx",
@@ -39,22 +39,22 @@ def ptx_of(launch: Launch, cc: tuple[int, int], lines: bool = False) -> str:
 
 
 class MachineCode(NamedTuple):
-    """What the assembler made of PTX."""
+    """A kernel that the assembler made of PTX."""
 
     registers: int
-    """That a thread needs."""
+    """Registers per thread."""
     spilled: int
-    """Bytes of a thread that found no register, and are stored in memory when they are made."""
+    """Bytes per thread that are stored in memory for lack of registers."""
     reloaded: int
-    """Bytes of a thread that are loaded again where they are needed."""
+    """Bytes per thread that are loaded back."""
     stack: int
-    """Bytes of a thread's own memory: arrays that are in no register, and what is spilled."""
+    """Bytes of local memory per thread: arrays that are not in registers, and spilled values."""
     shared: int
-    """Bytes of shared memory that a block takes, with what the system keeps there."""
+    """Bytes of shared memory per block, including those of the system."""
     size: int
     """Bytes of the kernel's instructions."""
     cubin: bytes
-    """The whole, as a GPU loads it."""
+    """The file that a GPU loads."""
 
 
 HOW_TO_GET = "pip install 'jitnet[cuda]'"
@@ -70,13 +70,13 @@ def _is_loadable() -> bool:
 
     try:
         nvjitlink.version()
-    except Exception:  # the bindings have an error of their own for each thing that can be missing
+    except Exception:  # the bindings have a different exception for each missing part
         return False
     return True
 
 
 def assembled(text: str, cc: tuple[int, int]) -> MachineCode:
-    """PTX turned into machine code for that compute capability, by the assembler of the CUDA packages (nvJitLink)."""
+    """Assemble PTX for that compute capability with nvJitLink, which comes with the CUDA packages."""
     from cuda.bindings import nvjitlink
 
     options = [

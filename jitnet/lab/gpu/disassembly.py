@@ -1,4 +1,4 @@
-"""Machine code of the GPU (SASS), read with nvdisasm where it is installed. It has no other public form."""
+"""Machine code of the GPU (SASS), disassembled by nvdisasm if it is installed."""
 
 import functools
 import re
@@ -19,14 +19,14 @@ _LABEL = re.compile(r"(\.L_\w+):")
 
 @functools.cache
 def disassembler() -> str | None:
-    """Where nvdisasm is: on the PATH, or among the CUDA packages of Python."""
+    """The path of nvdisasm: on the PATH, or in a CUDA package of Python; None without it."""
     found = shutil.which("nvdisasm")
     packages = (Path(place) / "nvidia" for place in sys.path)
     return found or next((str(file) for place in packages for file in place.glob("*/bin/nvdisasm*")), None)
 
 
 def disassembled(cubin: bytes) -> Graph | None:
-    """The instructions of the kernel in it; None without a disassembler, or if it cannot read this."""
+    """The instructions of the kernel; None without a disassembler, or if it cannot read the file."""
     program = disassembler()
     if program is None:
         return None
@@ -38,7 +38,7 @@ def disassembled(cubin: bytes) -> Graph | None:
 
 
 def graph_of(text: str) -> Graph:
-    """The kernel among the functions that nvdisasm prints; the others are CUDA's own that it calls, for divisions."""
+    """The kernel in the output of nvdisasm, whose other functions are those of CUDA for divisions."""
     functions = re.split(r"^\s*\.section\s+\.text\.", text, flags=re.MULTILINE)[1:]
     (kernel,) = (function for function in functions if not function.startswith("__cuda"))
     blocks: list[list[Instruction]] = [[]]
@@ -62,6 +62,6 @@ def _successors(b: int, blocks: list[list[Instruction]], labels: dict[str, int])
     jump = re.search(r"\bBRA\b.*`\((\.L_\w+)\)", last)
     if not jump and not re.search(r"\b(EXIT|RET)\b", last):
         return [b + 1]
-    # a predicate before the name leaves another way, and so does one among the operands, or the question for a part
+    # a predicate before the name makes a branch conditional, and so does one among the operands, or BRA.DIV
     conditional = last.startswith("@") or re.search(r"BRA\S* !?U?P\d|BRA\.DIV", last)
     return [labels[jump[1]] if jump else len(blocks)] + ([b + 1] if conditional else [])

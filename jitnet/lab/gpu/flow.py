@@ -1,4 +1,4 @@
-"""The ways through a kernel's PTX: which depend on the thread, and the barriers that some threads miss."""
+"""Control flow of PTX: branches that depend on the thread, and barriers that some threads miss."""
 
 import functools
 import re
@@ -9,10 +9,11 @@ from .program import blocks_of
 
 
 class Flow(Graph):
-    """The blocks of a kernel's PTX. If it was compiled with lines, its instructions have places.
+    """The blocks of the PTX of a kernel. If it was compiled with line numbers, its instructions have places.
 
-    A register depends on the thread if it is made from a thread's index, from something loaded from an address that
-    does, or from shared memory, or is written where only some threads come. A barrier there makes the others wait.
+    A register depends on the thread if it is computed from the index of the thread, from a number at an address that
+    depends on the thread, or from shared memory, or if only some threads write it. A barrier that only some threads
+    reach makes them wait forever.
     """
 
     def __init__(self, text: str) -> None:
@@ -24,14 +25,14 @@ class Flow(Graph):
 
     @functools.cached_property
     def parting(self) -> dict[int, set[int]]:
-        """Blocks that end with a branch which the threads of a warp may take differently -> the blocks that some miss.
+        """Block that ends with a divergent branch -> the blocks that some threads miss.
 
-        What is made between such a branch and the place where its ways meet depends on the thread from there on.
+        A register written between such a branch and the point where its paths meet depends on the thread from then on.
         """
         return self._parting(lambda region: self._written(region) & self._read(set(range(self.end)) - region))
 
     def _parting(self, changed: Callable[[set[int]], set[str]]) -> dict[int, set[int]]:
-        """`changed` says which registers depend on the thread because some threads miss these blocks."""
+        """`changed` gives the registers that depend on the thread because some threads miss these blocks."""
         found: dict[int, set[int]] = {}
         depends: set[str] = set()
         before = -1
@@ -54,7 +55,7 @@ class Flow(Graph):
         return {register for b in blocks for _, read in self._moved[b] for register in read}
 
     def barriers_that_some_threads_miss(self) -> list[Instruction]:
-        """Found with all that is written in blocks that some threads miss taken to depend on the thread."""
+        """Barriers that may be missed, if every register written in blocks that some threads miss depends on them."""
         missed = set[int]().union(*self._parting(self._written).values())
         return [i for b in sorted(missed) for i in self.blocks[b] if i.text.startswith(("bar.", "barrier"))]
 
@@ -70,7 +71,7 @@ def _successors(b: int, blocks: list[list[Instruction]], labels: dict[str, int])
 
 
 def _registers(line: str) -> tuple[set[str], set[str]]:
-    """What an instruction writes, and what it reads."""
+    """The registers that an instruction writes, and those that it reads."""
     guard = re.match(r"@!?(%\w+)\s+", line)
     words = line[guard.end() if guard else 0 :].split(None, 1)
     if len(words) < 2 or re.match(r"st\.|bra|bar|ret|red", words[0]):

@@ -1,24 +1,24 @@
-"""Code as blocks of instructions, and which can follow which: loops, and what every way leads through."""
+"""A control-flow graph: blocks of instructions, dominators and loops."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 Place = tuple[str, int]
-"""File and line; ("", 0) where the compiler names none."""
+"""File and line; ("", 0) if the compiler gives none."""
 
 
 Worth = tuple[int, ...]
-"""Of some instructions: what comes first counts first, and each is added up."""
+"""The value of some instructions: tuples are added, and compared from the first number on."""
 
 
 class Instruction(NamedTuple):
     text: str
     place: Place
-    """The innermost, where functions were inlined."""
+    """The innermost place, if functions were inlined."""
 
 
 class Graph:
-    """Blocks of instructions, and for each the blocks that can follow; `end` follows those that return."""
+    """Blocks of instructions, and the successors of each; `end` is the successor of those that return."""
 
     def __init__(self, blocks: list[list[Instruction]], following: list[list[int]]) -> None:
         self.blocks, self.next, self.end = blocks, following, len(blocks)
@@ -39,17 +39,17 @@ class Graph:
         return seen
 
     def dominators(self) -> list[set[int]]:
-        """For each block, those that every way to it leads through, itself included."""
+        """The dominators of each block, itself included."""
         found = [{0}, *(set(range(self.end)) for _ in range(1, self.end))]
         return _settled(found, self.before, [b for b in range(1, self.end) if b in self.reached])
 
     def postdominators(self) -> list[set[int]]:
-        """For each block, those that every way from it to the end leads through, itself included."""
+        """The postdominators of each block, itself included."""
         found = [*(set(range(self.end + 1)) for _ in range(self.end)), {self.end}]
         return _settled(found, self.next, list(reversed(range(self.end))))
 
     def loops(self) -> dict[int, set[int]]:
-        """Header -> the blocks of its loop: those from which one of its jumps back is reached without the header."""
+        """Header -> the blocks of its loop: those that reach one of its back edges without passing the header."""
         found: dict[int, set[int]] = {}
         dominators = self.dominators()
         for b in sorted(self.reached - {self.end}):
@@ -60,9 +60,9 @@ class Graph:
         return found
 
     def best_way(self, blocks: set[int], start: int, worth: Callable[[list[Instruction]], Worth]) -> list[int]:
-        """The way from `start` through these blocks, each at most once, whose blocks are worth most together.
+        """The path from `start` through these blocks, each at most once, with the highest total worth.
 
-        It ends where it would go back to `start`, or leave the blocks for good.
+        It ends before it would return to `start` or leave the blocks.
         """
         best: dict[int, tuple[Worth, list[int]]] = {}
         for b in self._last_first(blocks, start):
@@ -70,13 +70,13 @@ class Graph:
             further = [best[n] for n in self.next[b] if n in best and n != start]
             if start in self.next[b] or (not further and any(n not in blocks for n in self.next[b])):
                 further = [((0,) * len(value), [])]
-            if further:  # or else it only goes around in a loop inside
+            if further:  # otherwise it only leads into an inner loop
                 most, way = max(further, key=lambda found: found[0])
                 best[b] = tuple(x + y for x, y in zip(value, most, strict=True)), [b, *way]
         return best[start][1] if start in best else [start]
 
     def _last_first(self, blocks: set[int], start: int) -> list[int]:
-        """The blocks in an order in which each comes after all that can follow it, jumps back left out."""
+        """The blocks in postorder: each comes after its successors, without back edges."""
         seen, order = set[int](), list[int]()
         todo = [(start, False)]
         while todo:
@@ -91,7 +91,7 @@ class Graph:
 
 
 def _settled(found: list[set[int]], neighbors: list[list[int]], order: list[int]) -> list[set[int]]:
-    """Each block together with what all of its neighbors have in common, until nothing changes."""
+    """Each block together with the intersection of its neighbors, until nothing changes."""
     changed = True
     while changed:
         changed = False

@@ -1,7 +1,7 @@
-"""The loop of a kernel that costs most, in PTX or in machine code, and what its instructions move and calculate.
+"""The hottest loop of a kernel, in PTX or in machine code, and the memory accesses and arithmetic of its instructions.
 
-A kernel asks at every step whether it is still inside its matrix, so a loop has many ways through it. What is shown and
-counted is the usual one: that which fetches most from memory, in the fewest loads. Others are for the edges.
+A kernel checks the bounds of its matrix, so there are many paths through a loop. The one that is shown and counted is
+the usual path: it loads most bytes, in the fewest loads. The others are for the edges.
 """
 
 import re
@@ -11,8 +11,8 @@ from ..machine_code import sources
 from .graph import Graph, Instruction, Place
 from .occupancy import WARP
 
-TURNS = 10
-"""How often a loop goes around for each turn of the one around it, as far as choosing goes."""
+ITERATIONS = 10
+"""Assumed number of iterations of a loop, to compare loops of different depth."""
 
 _PTX = re.compile(r"(?:@\S+\s+)?(ld|st)\.(?:\w+\.)*?(global|shared|local)\.(?:\w+\.)*?(?:v(\d)\.)?[bfsu](\d+)\b")
 _SASS = re.compile(r"(?:@\S+ )?(LD|ST)([GSL])\b((?:\.\w+)*)")
@@ -29,9 +29,9 @@ class Access(NamedTuple):
 
     loads: bool
     space: str
-    """global, shared, or local: what is global memory but a thread's own."""
+    """global, shared or local."""
     bytes: int
-    """Of one lane."""
+    """Bytes per thread."""
 
 
 def access(text: str) -> Access | None:
@@ -46,7 +46,7 @@ def access(text: str) -> Access | None:
 
 
 def multiply_adds(text: str) -> int:
-    """How many of one lane: 1 if it is one, and of a matrix instruction its share of what the warp does."""
+    """Multiply-adds per thread: 1 for a fused one; for a matrix instruction, those of the warp divided by 32."""
     if found := _MATRIX.match(text):
         m, n, k = (int(part) for part in found.groups() if part)
         return m * n * k // WARP
@@ -54,27 +54,27 @@ def multiply_adds(text: str) -> int:
 
 
 def is_arithmetic(text: str) -> bool:
-    """True if it calculates with floats."""
+    """True for arithmetic on floats."""
     return _ARITHMETIC.match(text) is not None
 
 
 class Loop(NamedTuple):
-    """A loop without those inside it, or a kernel that has none."""
+    """A loop without its inner loops, or a whole kernel without loops."""
 
     depth: int
-    """How many loops it lies in, itself counted; 0 for a kernel without."""
+    """Nesting depth; 0 for a kernel without loops."""
     way: list[int]
-    """The blocks of the usual way through it."""
+    """The blocks of the usual path."""
     instructions: list[Instruction]
-    """Of the usual way."""
+    """The instructions of the usual path."""
     left_out: int
-    """Instructions on its other ways, and of loops inside it."""
+    """Number of instructions on other paths and of inner loops."""
     around: list[Instruction]
-    """The usual way of the loop around it, without the loop itself."""
+    """The instructions on the usual path of the outer loop, without this loop."""
 
     @property
     def place(self) -> Place:
-        """The line of the `for`: the jump back is made of it."""
+        """The line of the `for`, which the back edge belongs to."""
         lines = [place for _, place in self.instructions if place[1] and sources.is_loop(*place)]
         if lines or not self.depth:
             return (lines or [place for _, place in self.instructions if place[1]] or [("", 0)])[-1]
@@ -92,7 +92,7 @@ class Loop(NamedTuple):
     @property
     def work(self) -> float:
         arithmetic = sum(is_arithmetic(text) for text, _ in self.instructions)
-        return (self.multiply_adds + 0.1 * arithmetic + 0.001 * len(self.instructions)) * float(TURNS**self.depth)
+        return (self.multiply_adds + 0.1 * arithmetic + 0.001 * len(self.instructions)) * float(ITERATIONS**self.depth)
 
     def loads(self, space: str) -> list[int]:
         """The bytes of each load."""
@@ -101,7 +101,7 @@ class Loop(NamedTuple):
 
     @property
     def sums(self) -> int:
-        """Chains of multiply-adds that do not wait for one another: what each adds to is not made by another."""
+        """Independent chains of multiply-adds: the sums that no other multiply-add of the path has written."""
         made: set[str] = set()
         chains = 0
         for text, _ in self.instructions:
@@ -113,7 +113,7 @@ class Loop(NamedTuple):
 
 
 def hottest(graph: Graph) -> Loop:
-    """The loop that calculates most, without those inside it, each of which counts for more; or else the whole."""
+    """The loop that computes most, without its inner loops; the whole kernel if it has no loop."""
     loops = graph.loops()
     found = [_loop(graph, loops, header) for header in loops]
     if not found:
@@ -144,6 +144,6 @@ def _count(graph: Graph, blocks: set[int]) -> int:
 
 
 def _worth(block: list[Instruction]) -> tuple[int, ...]:
-    """More bytes from memory, then fewer loads for them, then more arithmetic, then fewer instructions."""
+    """More bytes loaded, then fewer loads, then more arithmetic, then fewer instructions."""
     loads = [a.bytes for text, _ in block if (a := access(text)) and a.loads and a.space == "global"]
     return sum(loads), -len(loads), sum(is_arithmetic(text) for text, _ in block), -len(block)

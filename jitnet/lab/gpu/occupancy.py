@@ -1,38 +1,38 @@
-"""How many blocks a multiprocessor can hold at a time, and what limits it.
+"""Occupancy: how many blocks a multiprocessor can hold at a time, and what limits it.
 
-A multiprocessor switches to another warp whenever one waits, so it wants many; their registers and shared memory are
-all there at once. Source: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability" and
-"Arithmetic Instructions"; how registers and shared memory are rounded is in CUDA's own calculation, cuda_occupancy.h.
+A multiprocessor switches to another warp whenever one waits, so it needs many; it holds the registers and shared memory
+of all of them. Source: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability" and
+"Arithmetic Instructions"; how registers and shared memory are rounded is in cuda_occupancy.h of CUDA.
 """
 
 from typing import NamedTuple
 
 WARP = 32
 REGISTERS = 65536
-"""Of a multiprocessor, 32 bits each."""
+"""Registers of a multiprocessor, 32 bits each."""
 
 PARTS = 4
-"""Of a multiprocessor. A warp belongs to one, with its registers, and each part starts one instruction a cycle."""
+"""Parts of a multiprocessor. A warp and its registers belong to one; each part issues one instruction per cycle."""
 
 STEP = 256
-"""Registers are given to a warp by so many, which is 8 for each thread."""
+"""Registers are allocated to a warp in multiples of this, which is 8 per thread."""
 
 LATENCY = 4
 """Cycles that a multiply-add takes, from compute capability 7.0 on."""
 
 BANKS = 32
-"""Numbers of 4 bytes that shared memory hands out in a cycle."""
+"""Words of 4 bytes that shared memory delivers per cycle."""
 
 
 class Gpu(NamedTuple):
-    """What a multiprocessor of one compute capability has."""
+    """A multiprocessor of one compute capability."""
 
     threads: int
     blocks: int
     shared: int
-    """Bytes of shared memory, of which the system takes 1 KB for each block from 8.0 on."""
+    """Bytes of shared memory; from 8.0 on, the system takes 1 KB per block."""
     multiply_adds: int
-    """float32, in a cycle."""
+    """float32 multiply-adds per cycle."""
 
 
 GPUS = {
@@ -46,7 +46,7 @@ GPUS = {
     (11, 0): Gpu(1536, 24, 228 << 10, 128),
     (12, 0): Gpu(1536, 24, 100 << 10, 128),
 }
-"""Compute capability -> what a multiprocessor has."""
+"""Compute capability -> multiprocessor."""
 
 
 class Resident(NamedTuple):
@@ -55,14 +55,13 @@ class Resident(NamedTuple):
     blocks: int
     warps: int
     most_warps: int
-    """That it could hold."""
+    """The warps that it could hold at most."""
     limits: str
-    """What stands in the way of one more block."""
+    """The resource that limits the number of blocks."""
 
 
 def resident(cc: tuple[int, int], threads: int, registers: int, shared: int) -> Resident:
-    """For blocks of so many threads, each with so many registers, and so many bytes of shared memory with the
-    system's."""
+    """For blocks with so many threads, registers per thread and bytes of shared memory, including the system's."""
     gpu = GPUS[cc]
     warps = -(-threads // WARP)
     step = 256 if cc < (8, 0) else 128  # of shared memory

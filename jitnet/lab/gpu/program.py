@@ -1,7 +1,7 @@
-"""PTX read into instructions: the assembly language for which kernels of the GPU are compiled, before registers.
+"""A PTX parser. PTX is the assembly language that GPU kernels are compiled to before registers are allocated.
 
-PTX has a register for every number, and as many as it likes. Its text is cut into blocks, which are entered at their
-first instruction only and left after their last.
+PTX has an unlimited number of registers. Its text is split into basic blocks, which are entered only at the first
+instruction and left only after the last.
 """
 
 import re
@@ -12,7 +12,7 @@ import numpy as np
 from .graph import Instruction, Place
 
 REGISTERS = {".pred": np.bool_, ".f32": np.float32, ".b32": np.uint32, ".b64": np.uint64, ".f64": np.float64}
-"""Kind of a register -> what it holds."""
+"""Kind of a register -> its dtype."""
 
 JUMPS = "bra", "ret"
 
@@ -22,10 +22,10 @@ _INSTRUCTION = re.compile(r"(?:@(!?%\w+)\s+)?([a-z][\w.:]*)\s*([^;]*);?")
 
 
 def blocks_of(text: str, ends: tuple[str, ...] = JUMPS) -> tuple[list[list[Instruction]], dict[str, int]]:
-    """The blocks of the kernel in a text of PTX, and for each label the number of the block that begins there.
+    """The blocks of the kernel in a PTX text, and label -> number of the block that begins there.
 
-    A block ends before a label and after an instruction whose opcode is one of `ends`. If the kernel was compiled with
-    lines, its instructions have places.
+    A block ends before a label and after an instruction whose opcode is in `ends`. If the kernel was compiled with line
+    numbers, its instructions have places.
     """
     files = dict(_FILE.findall(text))
     blocks: list[list[Instruction]] = [[]]
@@ -35,7 +35,7 @@ def blocks_of(text: str, ends: tuple[str, ...] = JUMPS) -> tuple[list[list[Instr
     for line in (line.partition("//")[0].strip() for line in text[start : text.index("\n}", start)].splitlines()):
         label, found = re.fullmatch(r"(\$L\w+):", line), _INSTRUCTION.fullmatch(line)
         if label:
-            if blocks[-1] or len(blocks) - 1 in labels.values():  # a loop may begin where one around it does
+            if blocks[-1] or len(blocks) - 1 in labels.values():  # an inner loop may begin where the outer one does
                 blocks.append([])
             labels[label[1]] = len(blocks) - 1
         elif where := _PLACE.match(line):
@@ -53,14 +53,14 @@ class Step(NamedTuple):
     opcode: tuple[str, ...]
     operands: tuple[str, ...]
     guard: str
-    """The predicate that a thread needs to run it, "" for none; the opposite of it after a "!"."""
+    """The predicate that must hold, "" for none; after a "!", the predicate that must not hold."""
     instruction: Instruction
 
 
 class Program:
     """One kernel: `blocks` of steps, `labels`, `parameters`, kinds of `registers`, addresses of `shared` arrays.
 
-    A barrier ends a block, too: threads wait there, and go on with the next.
+    A barrier ends a block too: threads wait there, and continue with the next.
     """
 
     def __init__(self, text: str) -> None:
@@ -83,7 +83,7 @@ def _step(instruction: Instruction) -> Step:
 
 
 def shared_variables(text: str) -> tuple[dict[str, int], int]:
-    """Variables in the memory that a block shares -> where they lie there; and the bytes of all."""
+    """Variable in shared memory -> its address there; and the bytes of all."""
     found, end = {}, 0
     for align, name, size in re.findall(r"\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\]", text):
         end = -(-end // int(align)) * int(align)

@@ -1,14 +1,14 @@
-"""Machine code as LLVM prints it, read into functions, loops and instructions, each with its place in the sources.
+"""A parser for the assembly that LLVM prints: functions, loops and instructions, each with its place in the sources.
 
-LLVM is asked for its own comments. They say which block belongs to which loop, how deep, what was spilled from a
-register, and through which calls a line was inlined:
+The assembly contains the comments of LLVM: which loop a block belongs to, its depth, spilled registers, and the calls
+through which a line was inlined:
 
     .LBB0_6:                    #   Parent Loop BB0_4 Depth=1
                                 # =>  This Inner Loop Header: Depth=2
         .loc    2 67 1          # exponential.py:67:1 @[ activations.py:219:1 ]
         vaddps  %zmm3, %zmm4, %zmm4
 
-A line of 0 means that the instruction belongs to no line in particular.
+Line 0 means that the instruction belongs to no line.
 """
 
 import re
@@ -33,7 +33,7 @@ class Instruction:
     text: str
     comment: str
     places: tuple[Place, ...]
-    """Where it comes from, outermost first: the line of a call that was inlined stands before the line inside."""
+    """Its places, outermost first: the line of an inlined call comes before the line inside the function."""
 
     @property
     def name(self) -> str:
@@ -47,7 +47,7 @@ class Block:
     """Label of the innermost loop that it belongs to."""
     depth: int = 0
     innermost: bool = False
-    """True for the header of a loop without loops inside."""
+    """True for the header of a loop without inner loops."""
     instructions: list[Instruction] = field(default_factory=list)
 
 
@@ -72,9 +72,9 @@ class Loop:
 
 
 def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
-    """The functions, without the wrappers that Numba adds for callers from Python and C.
+    """The functions, without the wrappers that Numba adds for callers in Python and C.
 
-    `names` says where files are that LLVM's comments call by their last part only; what is learned is added.
+    `names`: file name -> path, since LLVM's comments have file names only; paths found here are added.
     """
     functions: list[Function] = []
     files: dict[str, str] = {}
@@ -127,7 +127,7 @@ def _places(file: str, line: int, comment: str, names: dict[str, str]) -> tuple[
 
 
 def loops_of(function: Function) -> list[Loop]:
-    """The loops that have no loops inside."""
+    """The loops without inner loops."""
     return [
         Loop(function, head.header, head.depth, [block for block in function.blocks if block.header == head.header])
         for head in function.blocks

@@ -1,12 +1,11 @@
-"""Compile functions as they are always compiled, but listen: the main() of a process of its own.
+"""Compile functions as usual, and record line numbers and LLVM's remarks: the main() of a separate process.
 
-LLVM says why it left a loop alone only if it was told to before anything was compiled, and Numba keeps no assembly
-of what it took from a cache. So `explain` starts this program, which reads requests from standard input (a list of
-target, dtype, arguments, types, options, operation, in JSON) and prints for each of them a line of JSON:
-assembly and remarks, or what is wrong with it.
+LLVM gives remarks only if an option is set before the first compilation, and Numba has no assembly of code from a
+cache. `explain` therefore starts this program. It reads requests from standard input (a list of target, dtype,
+arguments, types, options, operation, in JSON) and prints a line of JSON for each: assembly and remarks, or an error.
 
-Line numbers are asked for with `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds,
-and gives each variable a place in memory. Like this the instructions are the same, one for one.
+Line numbers come from `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds, and keeps
+each variable in memory. Here the instructions are the same, one for one.
 """
 
 import functools
@@ -50,7 +49,7 @@ _OPTIONS = sorted(
 
 
 def with_lines() -> None:
-    """From now on machine code carries line numbers, and comes from no cache."""
+    """From now on machine code has line numbers, and no cache is used."""
     usual = CPUTargetOptions.finalize
 
     def finalize(self: Any, flags: Any, options: Any) -> None:
@@ -68,7 +67,7 @@ def with_lines() -> None:
 
 
 def _with_file(compile_ir: Any) -> Any:
-    """What Numba writes around the body of a prange loop has lines of its own; only those of the body are kept."""
+    """Drop the line numbers of the code that Numba adds around the body of a prange loop."""
 
     def compile_with_file(typing: Any, target: Any, function: Any, *rest: Any, **options: Any) -> Any:
         statements = [statement for block in function.blocks.values() for statement in block.body]
@@ -83,7 +82,7 @@ def _with_file(compile_ir: Any) -> Any:
 
 
 def _builder_with_place(block: Any) -> Any:
-    """LLVM drops the lines of what is inlined into a function without any, such as Numba's wrapper of a prange loop."""
+    """LLVM drops the lines of code inlined into a function without any, such as Numba's wrapper of a prange loop."""
     info = DIBuilder(block.module, "<wrapper>", cpu_target.target_context, directives_only=True)
     info.mark_subprogram(block.function, block.function.name, (), (), 0)
     info.finalize()
@@ -93,12 +92,12 @@ def _builder_with_place(block: Any) -> Any:
 
 
 class Listener:
-    """Catches what LLVM says on standard error; also what it said when a linked helper was compiled."""
+    """Records LLVM's remarks on standard error, also those on linked helpers."""
 
     def __init__(self) -> None:
         for kind in ("", "-missed", "-analysis"):
             llvmlite.binding.set_option("", f"-pass-remarks{kind}=loop-vectorize")
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as the process runs
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process runs
         os.dup2(self.file.fileno(), 2)
         self.helpers: dict[str, str] = {}
         link = linking._link
@@ -120,7 +119,7 @@ class Listener:
 
 
 def compiled(request: Request, listener: Listener) -> dict[str, Any]:
-    """Assembly, remarks and what else is to be known about one target."""
+    """Assembly, remarks and other properties of one target."""
     start = listener.position()
     dispatcher, types = _kernel(request) if ":" not in request["target"] else _function_of_user(request)
     body = dispatcher.py_func
@@ -208,7 +207,7 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
-    """What the function is to be compiled for: what it was asked with, or what its decorator declares."""
+    """The argument types to compile for: those of the request, or those that its decorator declares."""
     parameters = inspect.signature(function.py_func)
     declared = list(function.overloads)
     if request["types"] is not None:
@@ -221,7 +220,7 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
         return declared[0] if declared else ()
     else:
         raise checks.Error(
-            f"{name}{parameters} needs to know what it is compiled for: give arguments such as "
+            f"{name}{parameters} needs argument types: give arguments such as "
             "'ones(1000, float32), 3', types such as 'float32[:,::1], int64', or an operation such as matmul"
         )
     try:
@@ -244,14 +243,14 @@ def _stated(options: str) -> dict[str, Any]:
     try:
         stated: dict[str, Any] = eval(f"dict({options})", {})
         for name in stated:
-            if name not in _OPTIONS:  # those with an underscore are not for everybody
+            if name not in _OPTIONS:  # those with an underscore are private
                 checks.one_of("option of numba.njit", name, [known for known in _OPTIONS if known[0] != "_"])
         numba.njit(**stated)(lambda: None).compile(())
     except checks.Error:
         raise
     except Exception as error:
         raise checks.Error(
-            f"the options {options!r} are not what numba.njit takes: {checks.described(error)}; "
+            f"the options {options!r} are not valid for numba.njit: {checks.described(error)}; "
             "write them such as 'fastmath=True, parallel=True'"
         ) from None
     return stated
@@ -282,7 +281,7 @@ def _parsed(types: str) -> tuple[Any, ...]:
 
 
 def _in_one_line(error: Exception) -> str:
-    """What is wrong and where, out of the page that Numba writes about it."""
+    """The error and its place, from a long message of Numba."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in text.splitlines()]
     said = [line for line in lines if line and not line.startswith(("Failed in", "During:", "There are", "-", "File "))]
@@ -294,7 +293,7 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _end_with(asker: IO[str], answered: threading.Event) -> None:
-    """A file that hangs while it is imported has to end when the one who asked is gone."""
+    """End this process when the parent is gone, even while a user's file hangs on import."""
     asker.read()
     if not answered.is_set():
         os._exit(1)
@@ -307,16 +306,16 @@ def main() -> None:
     sys.stdin = open(os.devnull)  # noqa: SIM115  a user's file may ask for something
     with_lines()
     way_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a user's file prints is no part of the answer
+    os.dup2(2, 1)  # output of a user's file is not part of the answer
     listener = Listener()
     for number, request in enumerate(requests, 1):
         try:
             answer = compiled(request, listener)
         except checks.Error as error:
             answer = {"error": " ".join(str(error).split())}
-        except Exception as error:  # of Numba or LLVM; they are told like the others, in one line
+        except Exception as error:  # of Numba or LLVM: also one line
             answer = {"error": f"{request['target']}: {checks.described(error)}"}
         if number == len(requests):
-            answered.set()  # before the one who asked can hear it and go
+            answered.set()  # before the parent reads it and ends
         way_out.write(json.dumps(answer) + "\n")
         way_out.flush()

@@ -1,12 +1,12 @@
-"""Which loop a function spends its time in, as far as the machine code tells.
+"""The hottest loop of a function, estimated from its machine code.
 
-Nothing is run, so this is an estimate. The compiler makes several versions of a loop: the main one for whole vectors,
-others for the rest, and slow ones for arrays that overlap. They share a line in the source.
+The compiler makes several versions of a loop: the main one for whole vectors, others for the remainder, and slow ones
+for arrays that overlap. They share a line in the source.
 
-*Among lines* the one with most work counts: operations for one number, where a call or a whole-number division counts
-as 10, times 12 for each loop around it; a loop that is called from a loop counts as lying in it.
-*Among versions of a line* it is the one that gets most arithmetic out of an instruction: where arrays are long, time
-is spent there.
+*Among lines*, the hottest has most work: operations per number, where a call or an integer division counts as 10, times
+12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop.
+*Among versions of a line*, it is the one with most arithmetic per instruction: with long arrays, the time is spent
+there.
 """
 
 import re
@@ -18,8 +18,8 @@ from . import sources
 from .assembly import Function, Instruction, Loop, Place, loops_of
 from .x86 import Operation, registers_in, understood
 
-TURNS = 12
-"""Turns that a loop is taken to have, for the sake of comparison."""
+ITERATIONS = 12
+"""Assumed number of iterations of a loop, to compare loops of different depth."""
 
 CALL = 10
 
@@ -29,17 +29,17 @@ CHEAP = ("memset", "memcpy", "memmove")
 
 @dataclass
 class Candidate:
-    """An innermost loop, and what is known of it."""
+    """An innermost loop and its properties."""
 
     loop: Loop
     place: Place
     """File and line of the `for` or `while` in the sources."""
     depth: int
-    """How many loops it lies in, itself counted, in the functions that call it too."""
+    """Nesting depth, including the loops of calling functions."""
     calls: list[tuple[Instruction, str | None]]
-    """Calls in it, with the symbol of what is called, where it is known."""
+    """Calls in it, with the symbol of the called function if it is known."""
     heavy_calls: int
-    """Calls that work, and whose machine code is somewhere else."""
+    """Number of calls to functions whose machine code is elsewhere, without those in CHEAP."""
 
     @cached_property
     def operations(self) -> list[tuple[Instruction, Operation]]:
@@ -47,18 +47,18 @@ class Candidate:
 
     @property
     def arithmetic(self) -> list[Operation]:
-        """Arithmetic on floats and vectors; in a loop without any, that on whole numbers."""
+        """Arithmetic on floats and vectors; in a loop without any, on integers."""
         all_of_it = [operation for _, operation in self.operations if operation.is_arithmetic]
         return [o for o in all_of_it if o.is_float or o.kind == "divide"] or all_of_it
 
     @property
     def slow(self) -> int:
-        """Calls, and divisions of whole numbers."""
+        """Number of calls and integer divisions."""
         return self.heavy_calls + sum(o.kind == "divide" and not o.is_float for o in self.arithmetic)
 
     @property
     def numbers(self) -> int:
-        """How many a turn takes from the array that it takes most from: how many turns of the source it stands for."""
+        """Numbers that an iteration takes from the array it uses most: the source iterations that it stands for."""
         taken: dict[str, int] = defaultdict(int)
         for _, operation in self.operations:
             if operation.memory and not operation.on_stack and not operation.is_constant:
@@ -68,13 +68,13 @@ class Candidate:
 
     @property
     def work(self) -> float:
-        """For one number, as if each were calculated alone."""
+        """Work per source iteration."""
         done = sum(o.lanes for o in self.arithmetic if not (o.kind == "divide" and not o.is_float)) + CALL * self.slow
         return (done + 0.001 * len(self.operations)) / self.numbers
 
     @property
     def far_apart(self) -> bool:
-        """True if an address moves on by a step that only the run knows, or numbers are gathered by address."""
+        """True if an address advances by a step known only at run time, or numbers are gathered."""
         changed = set[str]().union(*(o.writes for _, o in self.operations if o.name != "addq"))
         used = set[str]().union(*(registers_in(o.memory) for _, o in self.operations if o.memory))
         steps = (o for _, o in self.operations if o.name == "addq" and o.operands[0].startswith("%"))
@@ -83,10 +83,10 @@ class Candidate:
 
     @property
     def yield_(self) -> tuple[bool, bool, float, int]:
-        """Numbers calculated, or else moved, for each instruction; then, the fewer masks the better.
+        """Numbers computed (or moved) per instruction; then, fewer masks are better.
 
-        A version without the calls and divisions of the others is for special arguments, such as a divisor of -1, and
-        so is one without any arithmetic on floats.
+        A version without the calls, divisions or float arithmetic of the others is for special arguments, such as a
+        divisor of -1.
         """
         done: float = sum(o.lanes * (2 if o.kind == "fma" else 1) for o in self.arithmetic)
         done = done or sum(o.bits or 64 for _, o in self.operations if o.loads or o.stores) / 64
@@ -95,13 +95,13 @@ class Candidate:
 
 
 def moves_vectors(operation: Operation) -> bool:
-    """True for a load or store of a whole vector, and arithmetic on whole vectors."""
+    """True for a load or store of a whole vector, or arithmetic on one."""
     scalar = operation.kind == "move" and operation.name.endswith(("ss", "sd", "movd", "movq"))
     return operation.bits >= 128 and not scalar and (operation.kind in ("move", "convert", "") or operation.lanes > 1)
 
 
 def candidates(functions: list[Function], links: dict[str, str]) -> list[Candidate]:
-    """All innermost loops. `links` says which function stands behind the symbol of a linked helper."""
+    """All innermost loops. `links`: symbol of a linked helper -> its function."""
     calls = {function.symbol: _calls_in(function, links) for function in functions}
     outside = _depth_outside(functions, calls)
     found = []
@@ -115,27 +115,27 @@ def candidates(functions: list[Function], links: dict[str, str]) -> list[Candida
 
 
 def hottest(found: list[Candidate], strided: bool = False) -> Candidate:
-    """The loop that is explained.
+    """The hottest loop.
 
-    Where an array is `strided`, or the loop moves down a column, a version without far steps is for the special case
-    that the numbers happen to lie side by side.
+    If an array is `strided`, or the loop moves down a column, a version without strides is for the special case of
+    contiguous numbers.
     """
     versions: dict[Place, list[Candidate]] = defaultdict(list)
-    for candidate in [c for c in found if c.place[0]] or found:  # Numba's own loops have no place
+    for candidate in [c for c in found if c.place[0]] or found:  # loops that Numba adds have no place
         versions[candidate.place].append(candidate)
     best = []
     for place, loops in versions.items():
         far = [candidate for candidate in loops if candidate.far_apart]
         usual = far if far and (strided or sources.walks_columns(*place)) else loops
         best.append(max(usual, key=lambda candidate: candidate.yield_))
-    return max(best, key=lambda b: b.work * TURNS ** max(candidate.depth for candidate in versions[b.place]))
+    return max(best, key=lambda b: b.work * ITERATIONS ** max(candidate.depth for candidate in versions[b.place]))
 
 
 def place_of(loop: Loop) -> Place:
     """The line of the `for`, in the innermost function that all instructions of the loop belong to.
 
-    The jump back says it. Loops over prange have none of their own; the innermost one in the sources around all
-    instructions is theirs.
+    It is the line of the back edge. For a loop over prange, it is that of the innermost source loop around all
+    instructions.
     """
     chains = [instruction.places for instruction in loop.instructions if instruction.places]
     if not chains:
@@ -157,7 +157,7 @@ _SYMBOL = re.compile(r"^(?:movabsq|movq|leaq) \$?\"?([A-Za-z_.][^\s(,\"@]*)\"?(?
 
 
 def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instruction, str | None, int]]:
-    """Calls, symbols and how deep they stand. Addresses are followed through registers and places on the stack."""
+    """Calls, their symbols and nesting depth. Addresses are followed through registers and the stack."""
     known: dict[str, str] = {}
     loaded: dict[str, str] = {}
     found: list[tuple[Instruction, str, int]] = []
@@ -187,8 +187,8 @@ def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instructi
 def _depth_outside(
     functions: list[Function], calls: dict[str, list[tuple[Instruction, str | None, int]]]
 ) -> dict[str, int]:
-    """How many loops of the sources each function is called from within."""
-    # the loop of Numba's wrapper, which hands a thread its share, is not in the sources
+    """The number of source loops around the calls of each function."""
+    # the loop of Numba's wrapper, which runs the share of a thread, is not in the sources
     outside = {function.symbol: -1 if function.symbol.startswith("__gufunc__") else 0 for function in functions}
     for _ in functions:  # as often as a chain of calls can be long
         for caller, called in calls.items():

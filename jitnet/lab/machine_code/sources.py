@@ -1,4 +1,4 @@
-"""What the sources say of a loop: where it begins and ends, which loops it lies in, and what it comes back to."""
+"""Loops in Python sources: their lines, their nesting, and the elements that outer loops return to."""
 
 import ast
 import functools
@@ -20,7 +20,7 @@ def text_of(file: str) -> tuple[str, ...]:
 
 @functools.cache
 def _statements(file: str) -> tuple[list[Loop], list[Function]]:
-    """Loops and functions, what stands outside before what stands inside."""
+    """Loops and functions, outer ones before inner ones."""
     try:
         tree = ast.parse("\n".join(text_of(file)))
     except SyntaxError:
@@ -57,7 +57,7 @@ def _nest(file: str, line: int) -> list[Loop]:
 
 
 def depth(file: str, line: int) -> int:
-    """How many loops of one function the loop on that line lies in, itself counted."""
+    """The nesting depth of the loop on that line within its function."""
     return len(_nest(file, line))
 
 
@@ -76,15 +76,15 @@ def function_around(file: str, line: int) -> tuple[str, int, int]:
 
 
 def leaves(file: str, line: int) -> bool:
-    """True if the loop on that line has a way out of its own: break, return or raise."""
+    """True if the loop on that line has an early exit: break, return or raise."""
     nest = _nest(file, line)
     return bool(nest) and any(isinstance(node, (ast.Break, ast.Return, ast.Raise)) for node in ast.walk(nest[-1]))
 
 
 def comes_back(file: str, line: int) -> str | None:
-    """The variable of a loop around this one that comes back to the same elements of what is written; or None.
+    """The variable of an outer loop that writes the same elements again in each iteration; or None.
 
-    In `for k: for j: z[j] += x[k]*w[k, j]`, z[j] does not depend on k: the loop over k comes back to all of z.
+    In `for k: for j: z[j] += x[k]*w[k, j]`, z[j] does not depend on k: the loop over k returns to all of z.
     """
     nest = _nest(file, line)
     if len(nest) < 2:
@@ -123,7 +123,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _sources_of_names(function: ast.AST) -> dict[str, set[str]]:
-    """Which names each name is calculated from."""
+    """Name -> the names that it is computed from."""
     sources: dict[str, set[str]] = {}
     for node in ast.walk(function):
         if isinstance(node, ast.Assign):

@@ -1,6 +1,6 @@
-"""What an x86-64 instruction does, as far as a loop's speed depends on it: SSE, AVX2 and AVX-512 in AT&T's spelling.
+"""x86-64 instructions, as far as the speed of a loop depends on them: SSE, AVX2 and AVX-512 in AT&T syntax.
 
-In this spelling the target stands last: `vfmadd231ps (%rax), %zmm1, %zmm2` adds mem·zmm1 to zmm2.
+In this syntax the last operand is the target: `vfmadd231ps (%rax), %zmm1, %zmm2` adds mem·zmm1 to zmm2.
 """
 
 import functools
@@ -27,28 +27,28 @@ _REGISTER = re.compile(
 _BYTES = {"b": 1, "w": 2, "d": 4, "q": 8}
 _ONLY_READS = ("cmp", "test", "ucomi", "comi", "vucomi", "vcomi", "vptest", "ptest", "bt", "vtestp", "prefetch", "push")
 _TARGET_IS_NEW = ("mov", "lea", "set", "pop", "cvt", "sqrt", "pmov", "pshufd", "broadcast", "pabs", "rcp", "rsqrt")
-"""Instructions with two operands that write their target without having read it; others change it."""
+"""Instructions with two operands that write their target without reading it; others modify it."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One instruction, understood."""
+    """One parsed instruction."""
 
     name: str
     operands: tuple[str, ...]
     kind: str
-    """fma, multiply, add (or subtract), divide, other (arithmetic), convert, move, jump, call, or "" for all else."""
+    """fma, multiply, add (or subtract), divide, other (arithmetic), convert, move, jump, call, or "" for others."""
     element: int
     """Bytes of a number, for arithmetic on floats or vectors; else 0."""
     is_float: bool
     lanes: int
-    """Numbers in one go; 1 for scalars."""
+    """Numbers per instruction; 1 for scalars."""
     bits: int
     """Of the widest vector register in the operands."""
     loads: bool
     stores: bool
     memory: str
-    """The operand that is memory, without its mask, or ""."""
+    """The memory operand, without its mask, or ""."""
     reads: frozenset[str]
     writes: frozenset[str]
 
@@ -66,7 +66,7 @@ class Operation:
 
     @property
     def is_constant(self) -> bool:
-        """True if it reads a number that the compiler has laid down beside the code."""
+        """True if it reads a constant that the compiler stored with the code."""
         return "(%rip)" in self.memory or ".LCPI" in self.memory
 
 
@@ -80,7 +80,7 @@ def registers_in(operand: str) -> frozenset[str]:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    """Operands, separated by the commas that stand outside brackets."""
+    """Operands, split at the commas outside of brackets."""
     parts, depth, part = [], 0, ""
     for character in text:
         depth += (character in "({") - (character in ")}")
@@ -94,7 +94,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=65536)
 def understood(text: str) -> Operation:
-    """Read one instruction, such as `vaddps %zmm0, %zmm1, %zmm1`."""
+    """Parse one instruction, such as `vaddps %zmm0, %zmm1, %zmm1`."""
     name, _, rest = text.partition(" ")
     while name in ("rep", "lock", "rex64", "notrack", "{evex}", "{vex}"):
         name, _, rest = rest.partition(" ")
@@ -129,12 +129,12 @@ def understood(text: str) -> Operation:
 
 
 def _clears(name: str, operands: tuple[str, ...]) -> bool:
-    """x ^ x and x − x are 0, whatever x was."""
+    """x ^ x and x − x are 0 for any x."""
     return re.match(r"v?p?xor|xor|v?psub|sub", name) is not None and len(set(operands)) == 1 and len(operands) > 1
 
 
 def _kind(name: str) -> tuple[str, int, bool, bool]:
-    """(kind, bytes of a number, is it a float, several in one go?)"""
+    """(kind, bytes of a number, is it a float, is it a vector?)"""
     if m := _FMA.match(name):
         return "fma", 4 if m[4] == "s" else 8, True, m[3] == "p"
     if m := _FLOAT.match(name):
