@@ -199,10 +199,18 @@ def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None
 def tuple_of(count: int, helper: Callable[..., Any] = part_of_kernels) -> Function:
     """The first `count` numbers of a vector as a tuple."""
     last = count - 1
+
+    def the_first(numbers: Vector) -> Any:
+        return (numbers[0],)
+
     if count == 1:
-        return helper(lambda numbers: (numbers[0],))  # type: ignore[no-any-return]
+        return helper(the_first)  # type: ignore[no-any-return]
     others = tuple_of(last, helper)
-    return helper(lambda numbers: others(numbers) + (numbers[last],))  # type: ignore[no-any-return]  # noqa: RUF005
+
+    def all_of_them(numbers: Vector) -> Any:
+        return others(numbers) + (numbers[last],)  # noqa: RUF005  which Numba does not know
+
+    return helper(all_of_them)  # type: ignore[no-any-return]
 
 
 def loop_of_one(rule: Function, as_tuple: Function) -> Kernel:
