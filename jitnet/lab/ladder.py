@@ -226,7 +226,7 @@ COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "previous": 8, "peak
 """Widths of the table, in all 80: the name of a rung, and its figures."""
 
 
-def as_text(result: dict[str, Any], told: bool = False) -> str:
+def as_text(result: dict[str, Any], shown: bool = False) -> str:
     """The ladder as a table for a terminal of 80 columns; without the errors of custom kernels, if they were shown."""
     first, widths = result["rungs"][0]["name"], list(COLUMNS.values())
     on_processor = result["limit"] is not None
@@ -242,7 +242,7 @@ def as_text(result: dict[str, Any], told: bool = False) -> str:
         lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
     yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["custom"] and rung["checked"]]
     lines += [""] * any(rung["custom"] for rung in result["rungs"])
-    lines += [*formatting.wrapped(*yours, *([] if told else errors(result))), ""]
+    lines += [*formatting.wrapped(*yours, *([] if shown else errors(result))), ""]
     return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
 
 

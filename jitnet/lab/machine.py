@@ -184,20 +184,20 @@ def contradictions(found: dict[str, Any]) -> list[str]:
     apart = {"multiply-adds of float32": single, "multiply-adds of float64": double, "reading from L1": reading}
     moves = [rates for by_count in levels.values() for rates in by_count.values()]
     every = [rate for by in (single, double, *moves) for rate in by.values()]
-    told = []
+    reasons = []
     if not all(math.isfinite(rate) and rate >= SLOWEST for rate in every):
-        told.append("one of the rates is close to zero")
+        reasons.append("one of the rates is close to zero")
     if any(double[count] > disturbance.ABOVE * single[count] for count in single):
-        told.append("multiply-adds of float64 were faster than those of float32")
+        reasons.append("multiply-adds of float64 were faster than those of float32")
     for name, by_count in apart.items():
         if any(rate < LESS * by_count["1"] for rate in by_count.values()):
-            told.append(f"more threads were slower than one at {name}")
+            reasons.append(f"more threads were slower than one at {name}")
     for near, far in pairwise(level for level in levels if level != "L3"):  # the working set of memory may fit into it
         if any(
             LESS * levels[far][count][kind] > rates[kind] for count, rates in levels[near].items() for kind in rates
         ):
-            told.append(f"{far} was faster than {near}")
-    return told
+            reasons.append(f"{far} was faster than {near}")
+    return reasons
 
 
 def _counts_of_threads(most: int) -> list[int]:

@@ -67,14 +67,14 @@ def in_turn(
             call()  # warm up: pages, caches, compilation
             once = max(time_of(call, 1), 1e-7)
         calls[name] = max(1, int(seconds / once))
-        turns = max(3, min(rounds, math.floor(min(most / (calls[name] * once), rounds))))
-        every[name] = max(1, rounds // turns)
+        runs = max(3, min(rounds, math.floor(min(most / (calls[name] * once), rounds))))
+        every[name] = max(1, rounds // runs)
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(rounds):
+    for done in range(rounds):
         for name, call in candidates.items():
-            if turn % every[name] == 0:
+            if done % every[name] == 0:
                 if report:
-                    report(turn, rounds, name)
+                    report(done, rounds, name)
                 with _blaming(name):
                     call()  # fills the caches and wakes the threads again after another candidate
                     times[name].append(time_of(call, calls[name]))

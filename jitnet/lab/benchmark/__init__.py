@@ -1,1 +1,1 @@
-"""Who takes part in a ladder, and whether they may."""
+"""The candidates of a ladder, their correctness tests, and the sandbox of custom kernels."""

@@ -95,11 +95,11 @@ def assembled(text: str, cc: tuple[int, int]) -> MachineCode:
         nvjitlink.get_linked_cubin(handle, cubin)
     finally:
         nvjitlink.destroy(handle)
-    told = log.decode()
+    log_text = log.decode()
 
     def figure(pattern: str) -> int:
-        found = re.search(pattern, told)
-        assert found, told
+        found = re.search(pattern, log_text)
+        assert found, log_text
         return int(found[1])
 
     return MachineCode(

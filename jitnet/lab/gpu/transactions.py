@@ -121,9 +121,9 @@ def count(operation: str, name: str, capability: tuple[int, int] = CAPABILITY) -
         done = [(times, step) for times, block in zip(entered, program.blocks, strict=True) for step in block]
         instructions = sum(times for times, _ in done)
         useful = sum(times for times, step in done if _is_useful(step))
-        numbers, trips = counter.numbers, counter.transactions
-        asked = [instructions, useful, numbers["global"], trips["global"], trips["shared"], numbers["written"]]
-        total += np.array(asked) * (blocks / some)
+        numbers, served = counter.numbers, counter.transactions
+        counts = [instructions, useful, numbers["global"], served["global"], served["shared"], numbers["written"]]
+        total += np.array(counts) * (blocks / some)
     return Transactions(math.prod(shape), *total.tolist())
 
 
