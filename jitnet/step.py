@@ -22,7 +22,7 @@ Memory = Callable[[Any, np.dtype[Any]], Any]
 
 
 class Runner(Protocol):
-    """What a step needs of a backend."""
+    """The interface of a backend for a step."""
 
     @property
     def descends(self) -> bool: ...
