@@ -68,7 +68,7 @@ BAD = [
     (["predict", "model.npz", "good.csv", "--out", "none/x"], "there is no folder"),
     (["predict", "model.npz", "good.csv", "--backend", "gpu"], "unknown backend 'gpu'"),
     (["predict", "mixed.npz", "good.csv"], "its recipe does not fit its layers"),
-    (["train", "good.csv"], "which column of good.csv to learn with --target NAME; columns: a, b, y"),
+    (["train", "good.csv"], "name the column of good.csv to learn with --target NAME; columns: a, b, y"),
     (["train", "good.csv", "--target", "z"], "unknown target column"),
     (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
     (["train", "text.csv", "--target", "y"], "line 2, column 'b': 'two' is not a finite number"),
