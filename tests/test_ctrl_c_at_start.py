@@ -79,8 +79,13 @@ def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("way", ["script", "module"])
-@pytest.mark.parametrize("delay", DELAYS)
+@pytest.mark.parametrize(
+    ("delay", "way"),
+    [
+        pytest.param(delay, way, marks=pytest.mark.slow if (n + m) % 2 else ())  # usually each delay in one way
+        for n, delay in enumerate(DELAYS) for m, way in enumerate(("script", "module"))
+    ],
+)  # fmt: skip
 def test_ctrl_c_while_it_starts(start, way, delay):
     """To a shell, a process that SIGINT ended has status 130, like one that exits with 130."""
     process = start(way, "train", "digits", "--epochs", "1000000", "--quiet")
