@@ -126,13 +126,12 @@ def test_right_kernels_are_ranked(told, rungs):
     assert max(map(len, lines)) <= 80
     text = " ".join(lines)
     rank = rungs["right"]["rank"]
-    slower, faster = by_speed[rank - 2], by_speed[rank]
-    share = rungs["right"]["gflops"] / faster["gflops"]
-    over = rungs["right"]["gflops"] / slower["gflops"]
-    sentence = (
-        f"right is rung {rank} of {len(timed)}: {over:.3g}× over {slower['name']}, {share:.2g} of {faster['name']}"
-    )
-    assert sentence in text
+    over = f"{rungs['right']['gflops'] / by_speed[rank - 2]['gflops']:.3g}× over {by_speed[rank - 2]['name']}"
+    if rank < len(timed):
+        over += f", {rungs['right']['gflops'] / by_speed[rank]['gflops']:.2g} of {by_speed[rank]['name']}"
+    else:  # on a busy machine it may be
+        over = f"the fastest, {over}"
+    assert f"right is rung {rank} of {len(timed)}: {over}" in text
     assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
     assert any(re.fullmatch("raises +not timed: it failed the check", line) for line in lines)
     assert all(fault in text for fault in ladder.errors(json.loads(told.stdout)))
