@@ -11,7 +11,7 @@ from .backend import backends
 from .checks import Error
 from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
-from .layers import Dense, Dropout
+from .layers import Dense, Dropout, LayerNorm
 from .network import Network, load
 from .optimizers import *  # noqa: F403  all that a user can make one of
 from .progress import Progress
@@ -25,6 +25,7 @@ __all__ = [
     "Dropout",
     "Error",
     "History",
+    "LayerNorm",
     "Network",
     "Progress",
     "__version__",

@@ -11,7 +11,7 @@ import pytest
 from test_gradients import relative_error
 
 import jitnet
-from jitnet import Dense, Dropout, Network, backend, calculus, cli, losses
+from jitnet import Dense, Dropout, LayerNorm, Network, backend, calculus, cli, losses
 from jitnet.backend.cpu import ON_CPU
 from jitnet.lab.oracle import _stays
 from jitnet.step import passes
@@ -48,6 +48,10 @@ NETWORKS = {
     "dropout behind relu, twice": lambda: make(Dropout(0.3), Dropout(0.1), hidden="relu", seed=3),
     "dropout behind softmax": lambda: make(Dropout(0.3), hidden="softmax"),
     "dropout behind an f' of Z": lambda: make(Dropout(0.3), hidden="gelu"),
+    "layer norm": lambda: make(LayerNorm(7)),
+    "layer norm behind relu": lambda: make(LayerNorm(7, 1e-3), hidden="relu", seed=3),
+    "layer norm behind an f' of Z, and dropout": lambda: make(LayerNorm(7), Dropout(0.3), hidden="gelu"),
+    "layer norm first": lambda: Network(LayerNorm(5), Dense(5, 3, "softmax"), seed=0, dtype="float64"),
     "dropout first": lambda: Network(Dropout(0.2), Dense(5, 3, "softmax"), seed=0, dtype="float64"),
 }
 
@@ -71,11 +75,12 @@ def test_training_by_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", ON_CPU)
-def test_a_step_of_descent_is_that_of_the_gradient(name):
+@pytest.mark.parametrize("which", ["dropout", "layer norm"])
+def test_a_step_of_descent_is_that_of_the_gradient(name, which):
     """Fused with the product, or not."""
     ends = []
     for descends in (None, (0.5, 0.01)):
-        net = NETWORKS["dropout"]()
+        net = NETWORKS[which]()
         training = Training(net, name)
         training.calls = passes(net, training.work, losses.get("cross_entropy", "softmax"), descends)
         training.loss()
@@ -171,6 +176,11 @@ def test_names():
     ("call", "message"),
     [
         (lambda: Dropout(1), "rate of Dropout is 1"),
+        (lambda: LayerNorm(0), "n of LayerNorm is 0"),
+        (lambda: LayerNorm(3, 0), "epsilon of LayerNorm is 0"),
+        (lambda: Network(Dense(5, 3), LayerNorm(4), Dense(4, 2)), "layers do not chain: layer 0 has 3 outputs"),
+        (lambda: Network(Dense(5, 3), LayerNorm(3)), "the last layer is LayerNorm.*must be a Dense"),
+        (lambda: LayerNorm(3).gamma, "this LayerNorm has no parameters yet"),
         (lambda: Dropout(-0.1), r"rate of Dropout is -0\.1"),
         (lambda: Dropout("often"), "rate of Dropout"),
         (lambda: Network(Dense(5, 3), Dropout(0.2)), "the last layer is Dropout.*must be a Dense"),
@@ -193,3 +203,43 @@ def test_dropout_on_the_command_line(tmp_path, capsys):
     assert [layer.label for layer in jitnet.load(model).layers] == ["relu", "dropout 0.5"] * 2 + ["softmax"]
     assert cli.main([*asked, "--dropout", "1"]) == 2
     assert "--dropout is 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ON_CPU)
+def test_layer_norm_is_that_of_pytorch(name):
+    torch = pytest.importorskip("torch")
+    net = make(LayerNorm(7, 1e-3))
+    rng = np.random.default_rng(2)
+    net.layers[1].gamma, net.layers[1].beta = rng.standard_normal((2, 7))
+    X, Y = batch()
+    first, norm, second, last = (
+        torch.nn.Linear(5, 7),
+        torch.nn.LayerNorm(7, 1e-3),
+        torch.nn.Linear(7, 6),
+        torch.nn.Linear(6, 3),
+    )
+    model = torch.nn.Sequential(first, torch.nn.Tanh(), norm, second, torch.nn.Sigmoid(), last).double()
+    with torch.no_grad():
+        for layer, module in zip(net.layers, (first, norm, second, last), strict=True):
+            for value, parameter in zip(layer._values, module.parameters(), strict=True):
+                parameter.copy_(torch.tensor(value.T.copy()))
+    loss = torch.nn.functional.cross_entropy(model(torch.tensor(X)), torch.tensor(Y))
+    loss.backward()
+    found, grads = net.gradients(X, Y, backend=name)
+    assert found == pytest.approx(loss.item(), rel=1e-12)
+    for grad, module in zip(grads, (first, norm, second, last), strict=True):
+        for mine, parameter in zip(grad[:2], module.parameters(), strict=True):
+            np.testing.assert_allclose(mine, parameter.grad.numpy().T, rtol=1e-9, atol=1e-12)
+
+
+def test_layer_norm_trains_to_the_same_bits():
+    """With any number of threads, each loop large enough for several."""
+    X, y = np.random.default_rng(0).random((600, 400)), np.arange(600) % 10
+    ends = []
+    for threads in (1, 2):
+        layers = Dense(400, 500, "relu"), LayerNorm(500), Dense(500, 10, "softmax")
+        net = Network(*layers, seed=0)
+        net.fit(X, y, epochs=1, batch_size=600, optimizer="adam", threads=threads)
+        ends.append(net.theta)
+        assert (net.layers[1].gamma != 1).any()
+    np.testing.assert_array_equal(*ends)

@@ -19,11 +19,23 @@ The legend, for code, formulas and plots alike:
 """
 
 from ..compiler.registry import LADDERS, SIGNATURES
-from . import activations, dense, dropout, elementwise, exponential, gather, losses, matmul, optimizers, softmax
+from . import (
+    activations,
+    dense,
+    dropout,
+    elementwise,
+    exponential,
+    gather,
+    layer_norm,
+    losses,
+    matmul,
+    optimizers,
+    softmax,
+)
 
 from . import numpy_baseline  # isort: skip (last: the other modules register the ladders)
 
 __all__ = [
-    "LADDERS", "SIGNATURES", "activations", "dense", "dropout", "elementwise", "exponential", "gather", "losses",
-    "matmul", "numpy_baseline", "optimizers", "softmax",
+    "LADDERS", "SIGNATURES", "activations", "dense", "dropout", "elementwise", "exponential", "gather", "layer_norm",
+    "losses", "matmul", "numpy_baseline", "optimizers", "softmax",
 ]  # fmt: skip

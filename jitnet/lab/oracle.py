@@ -244,6 +244,8 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         inputs = [X, threshold, scale, layer, clock]
         expected = [wide(X) * float(scale) * _stays(m * n_out, clock, layer, threshold).reshape(m, n_out)]
         sizes = [np.abs(expected[0])]
+    elif operation.startswith("layer_norm"):
+        return _layer_norm_case(operation, m, n_out, dtype, draw)
     elif operation == "gather":
         order = rng.integers(0, m, m + 3) if m else np.zeros(3, np.int64)
         inputs = [draw(m, n_in), draw(m, n_out), order, 2]
@@ -258,6 +260,32 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
             output.fill(np.nan)
     eps = np.finfo(dtype).eps
     return Case([*inputs, *outputs], expected, [eps * size for size in sizes])
+
+
+def _layer_norm_case(operation: str, m: int, n: int, dtype: np.dtype[Any], draw: Draw) -> Case:
+    X, gamma, beta, epsilon, dA = draw(m, n), draw(n), draw(n), dtype.type(0.01), draw(m, n)
+    x, g = X.astype(np.float64), dA.astype(np.float64) * gamma
+    mean = x.sum(axis=1) / max(n, 1)
+    inverse = 1 / np.sqrt(((x - mean[:, None]) ** 2).sum(axis=1) / max(n, 1) + float(epsilon))
+    kept = np.stack([mean, inverse], axis=1)
+    eps = (n + m + 8) * np.finfo(dtype).eps
+    if operation == "layer_norm":
+        normal = (x - mean[:, None]) * inverse[:, None]
+        largest = np.abs(x).max(axis=1, initial=1) * (1 + inverse)
+        bounds = [eps * np.stack([largest, inverse * (1 + largest**2)], axis=1)]
+        bounds.append(eps * (np.abs(gamma) * (1 + np.abs(normal)) * (1 + largest[:, None] ** 2) + np.abs(beta)))
+        outputs = [np.full_like(X, np.nan, shape=shape) for shape in ((m, 2), (m, n))]
+        return Case([X, gamma, beta, epsilon, *outputs], [kept, gamma * normal + beta], bounds)
+    kept = kept.astype(dtype)
+    normal = (x - kept[:, :1]) * kept[:, 1:].astype(np.float64)
+    if operation == "layer_norm_back":
+        total, along = (a.sum(axis=1, keepdims=True) / max(n, 1) for a in (g, g * normal))
+        size = np.abs(g) + np.abs(g).sum(axis=1, keepdims=True) * (1 + np.abs(normal)) * (1 + np.abs(normal))
+        expected = kept[:, 1:] * (g - total - normal * along)
+        return Case([X, gamma, kept, dA, np.full_like(X, np.nan)], [expected], [eps * np.abs(kept[:, 1:]) * size])
+    sums = [(dA * normal).sum(axis=0), dA.sum(axis=0, dtype=np.float64)]
+    sizes = [(np.abs(dA) * (1 + np.abs(normal)) * (1 + np.abs(x))).sum(axis=0), np.abs(dA).sum(axis=0)]
+    return Case([X, kept, dA, *(np.full_like(gamma, np.nan) for _ in sums)], sums, [2 * eps * size for size in sizes])
 
 
 def _stays(count: int, clock: Array, layer: int, threshold: int) -> Array:
