@@ -96,7 +96,7 @@ def test_a_saved_model_names_it(registered, tmp_path):
     net.save(tmp_path / "net.npz")
     np.testing.assert_array_equal(jitnet.load(tmp_path / "net.npz").forward(X), net.forward(X))
     ACTIVATIONS.pop("my_swish")
-    with pytest.raises(jitnet.Error, match=r"unknown activation 'my_swish'.*first import the file .* @jitnet\.activation"):
+    with pytest.raises(jitnet.Error, match=r"unknown activation 'my_swish'.*first import .* @jitnet\.activation"):
         jitnet.load(tmp_path / "net.npz")
 
 
