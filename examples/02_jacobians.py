@@ -72,7 +72,7 @@ print(f"backpropagation: delta = {grads.delta[0]}, the same dW: {same[0]}, the s
 # > n = z =  64: memory 2.10 MB, 64 times that of dW
 # > n = z = 128: memory 16.78 MB, 128 times that of dW
 # > n = z = 256: memory 134.22 MB, 256 times that of dW
-outer_product = jitnet.kernels.LADDERS["matmul_tn"]["tile"]  # Xᵀ·delta; with one sample it is x·deltaᵀ
+outer_product = jitnet.kernels.LADDERS["matmul_tn"]["packed"]  # Xᵀ·delta; with one sample it is x·deltaᵀ
 
 
 def sum_of_slices(x, W, b, y):

@@ -67,7 +67,7 @@ def random_matrix(rows, columns):
     return rng.standard_normal((rows, columns)).astype(np.float32)
 
 
-product = jitnet.kernels.LADDERS["matmul"]["tile"]  # the loop behind jitnet.matmul: inputs, then the output
+product = jitnet.kernels.LADDERS["matmul"]["packed"]  # the loop behind jitnet.matmul: inputs, then the output
 batch, weights = random_matrix(256, 784), random_matrix(784, 128)
 alone = np.concatenate([jitnet.matmul(row.reshape(1, 784), weights) for row in batch])
 print(f"row by row the same bits as in a batch: {np.array_equal(alone, jitnet.matmul(batch, weights))}")

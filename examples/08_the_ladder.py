@@ -32,14 +32,14 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 #            z[j] is read, w[j] is read, z[j] is written, 12 bytes.
 # blocked    Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
 #            multiply-adds: 3 bytes for each. The cache is fast enough for more than the peak, so the peak is the limit.
-# tile       The sums stay in registers until they are complete. Almost nothing remains but multiply-adds: the peak
+# packed     The sums stay in registers until they are complete. Almost nothing remains but multiply-adds: the peak
 #            again, and this time without the memory accesses that keep a loop below it.
 predicted = {
     "python": 2 / 200e-9,
     "njit": 2 / (4 / clock),
     "reordered": min(2 / (12 / cache), peak),
     "blocked": min(2 / (3 / cache), peak),
-    "tile": peak,
+    "packed": peak,
 }
 
 # %% Measured
@@ -61,7 +61,7 @@ for name, rate in predicted.items():
         )
     print()
     below = name
-print(f"from python to tile: {rungs['tile']['speedup']:.0f} times as fast")
+print(f"from python to packed: {rungs['packed']['speedup']:.0f} times as fast")
 say(result["disturbed_by"])
 
 # %% The picture

@@ -25,8 +25,8 @@ print(f"threads: {most}" + (", so nothing below can be gained or lost" if most =
 # %% What scales
 # Rows of Z = X·W do not depend on one another, so each thread takes some. Starting a parallel loop and waiting for the
 # slowest thread takes microseconds. A product that takes longer than that gains nearly as many times as there are
-# cores. One that takes a microsecond loses: threads make it slower. jitnet's best rung first tests whether there is
-# enough work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the
+# cores. One that takes a microsecond loses: threads make it slower. So jitnet uses them only where there is enough
+# work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the
 # memory bandwidth, which is less than the number of cores if there are many. All this holds while the cores are idle:
 # if other programs keep them busy, the threads wait for one another, and every gain can turn into a loss. In that case
 # close other programs, and run this cell again.
@@ -41,9 +41,9 @@ def product(rung, n):
 
 
 work = {
-    "long product, 512³": product("tile_parallel", 512),
+    "long product, 512³": product("packed_parallel", 512),
     "short product, 16³": product("blocked_parallel", 16),
-    "short product, that asks first": product("tile_parallel", 16),
+    "short product, by jitnet.matmul": partial(jitnet.matmul, matrix(16, 16), matrix(16, 16)),
     "relu, 3000 × 3000": partial(LADDERS["relu"]["parallel"], matrix(3000, 3000), matrix(3000, 3000)),
 }
 

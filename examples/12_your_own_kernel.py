@@ -99,7 +99,7 @@ if not result["disturbed"]:
 # %% The picture
 figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: our own kernel among the rungs")
 axis = figure.subplots()
-names = ["python", "njit", "reordered", "four_k", "blocked", "tile"]
+names = ["python", "njit", "reordered", "four_k", "blocked", "packed"]
 bars = axis.barh(names, [speed[name] for name in names], color=BLUE, label="measured")
 bars[3].set(facecolor=GREEN, edgecolor="black", linewidth=2)
 axis.bar_label(bars, [f"{speed[name]:.3g} GFLOP/s" for name in names], label_type="center", color="white")

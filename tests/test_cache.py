@@ -332,7 +332,7 @@ def test_linked_helpers_are_there_in_a_later_process(tmp_path):
 import numpy as np
 from jitnet.kernels import LADDERS
 X = np.ones((7, 5), np.float32)
-for rung in ("tile", "tile_parallel"):
+for rung in ("packed", "packed_parallel"):
     Z = np.empty((7, 7), np.float32)
     kernel = LADDERS["matmul"][rung]
     kernel(X, X.T.copy(), Z)

@@ -200,8 +200,8 @@ def test_a_call_gets_threads_if_it_is_worth_them():
     fast, ladder, parallel = backend.get("fast"), jitnet.kernels.LADDERS["matmul"], backend.get("parallel")
     large, small = (Call("matmul", (np.ones((m, 100)), np.ones((100, 100)), np.ones((m, 100)))) for m in (100, 99))
     assert (large.flop, small.flop) == (2_000_000, 1_980_000)
-    assert fast.kernel(large, 2) is ladder["tile_parallel"]
-    assert fast.kernel(large, 1) is fast.kernel(small, 2) is fast.kernel(small, 1) is ladder["tile"]
+    assert fast.kernel(large, 2) is ladder["packed_parallel"]
+    assert fast.kernel(large, 1) is fast.kernel(small, 2) is fast.kernel(small, 1) is ladder["packed"]
     assert parallel.kernel(small, 1) is parallel.kernel(large, 2) is ladder["parallel"]
     assert fast.pay_for_threads([small, large])
     assert not fast.pay_for_threads([small, small])

@@ -114,7 +114,7 @@ def test_what_the_processes_are_asked(monkeypatch):
     assert [arguments[1] for _, arguments, _ in asked] == expected
     assert {arguments[2:] for _, arguments, _ in asked} == {((8, 4, 2), "float32")}
     assert len({folder for _, _, folder in asked}) == 1 + len(rungs)
-    assert found["best"] == "tile"  # so small a product gets no threads
+    assert found["best"] == "packed"  # so small a product gets no threads
     assert backend.get("fast").kernels["matmul_nt"] is LADDERS["matmul_nt"][found["best"]]
     row = found["rows"][0]
     assert (row["compile_seconds"], row["load_seconds"], row["call_seconds"]) == (0.9, pytest.approx(0.2), 0.01)

@@ -145,7 +145,7 @@ def test_a_hanging_kernel_is_ended(folder, tmp_path):
     assert [re.sub(r"given.*", "", line) for line in result.stderr.splitlines()] == [
         f"jitnet: {name} hangs: no end after 2 seconds, " for name in ("hangs", "hangs_compiled")
     ]
-    assert "tile_parallel" in result.stdout
+    assert "packed_parallel" in result.stdout
     assert result.stdout.count("hangs: no end after 2 seconds") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -343,8 +343,8 @@ def test_a_missing_scipy_is_reported(monkeypatch):
 
 
 def test_names_have_to_be_new():
-    with pytest.raises(jitnet.Error, match="matmul has a rung 'tile' already; give yours another name"):
-        ladder.compare("matmul", {"tile": np.matmul}, 8)
+    with pytest.raises(jitnet.Error, match="matmul has a rung 'packed' already; give yours another name"):
+        ladder.compare("matmul", {"packed": np.matmul}, 8)
     with pytest.raises(jitnet.Error, match=r"but must be a dict of names and functions: {'mine': my_matmul}"):
         ladder.compare("matmul", np.matmul, 8)
 

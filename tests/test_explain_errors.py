@@ -83,20 +83,20 @@ def test_errors_of_functions(mine):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["matmull.tile"], "did you mean 'matmul'?"),
-        (["matmul.tyle"], "did you mean 'tile'?"),
-        (["matmul"], "which rung of matmul? Write matmul.tile_parallel, or one of python, njit"),
+        (["matmull.packed"], "did you mean 'matmul'?"),
+        (["matmul.packt"], "did you mean 'packed'?"),
+        (["matmul"], "which rung of matmul? Write matmul.packed_parallel, or one of python, njit"),
         (["matmul.python"], "matmul.python is interpreted by Python, not compiled by Numba; try matmul.njit"),
         (["matmul.numpy"], "NumPy's own code"),
-        (["matmul.tile", "--dtype", "half"], "dtype"),
-        (["matmul.tile", "--args", "3"], "its own arguments and options"),
+        (["matmul.packed", "--dtype", "half"], "dtype"),
+        (["matmul.packed", "--args", "3"], "its own arguments and options"),
         (["none.py:f"], "there is no file none.py"),
         (["none.py"], "which function of none.py? Write none.py:function"),
         ([":f"], "names no function"),
         (["a:f", "--args", "3", "--types", "int64"], "one of example arguments, types and an operation, not two"),
         (["a:f", "--as", "matmul", "--types", "int64"], "one of example arguments, types and an operation, not two"),
         (["a:f", "--as", "matmull"], "unknown operation 'matmull'"),
-        (["matmul.tile", "--as", "matmul"], "its own arguments and options"),
+        (["matmul.packed", "--as", "matmul"], "its own arguments and options"),
     ],
 )
 def test_errors_of_names(arguments, message, capsys):
@@ -133,7 +133,7 @@ def test_a_missing_scipy_is_reported(mine, tmp_path):
 def test_other_machines_are_reported(monkeypatch):
     monkeypatch.setattr(explain.platform, "machine", lambda: "aarch64")
     with pytest.raises(jitnet.Error, match=r"x86-64 \(SSE, AVX2, AVX-512\), but this machine is aarch64"):
-        explain.explain("matmul.tile")
+        explain.explain("matmul.packed")
 
 
 def test_a_process_that_dies_is_reported(mine):

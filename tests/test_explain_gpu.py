@@ -514,7 +514,7 @@ def test_the_command_line():
     [
         (["matmull.naive"], "did you mean 'matmul'?"),
         (["matmul.naiv"], "did you mean 'naive'?"),
-        (["matmul.tile"], "unknown rung of matmul on the GPU 'tile'; known: naive, coalesced"),
+        (["matmul.packed"], "unknown rung of matmul on the GPU 'packed'; known: naive, coalesced"),
         (["matmul"], "which rung of matmul? Write matmul.naive, or one of naive, coalesced"),
         (["relu"], "which rung of relu? Write relu.elements"),
         (["mine.py:f"], "a kernel of your own cannot be explained for the GPU"),
@@ -537,7 +537,7 @@ def test_errors_are_one_line(arguments, message, capsys):
 
 
 def test_a_capability_belongs_to_a_gpu(capsys):
-    assert jitnet.cli.main(["explain", "matmul.tile", "--capability", "9.0", "--quiet"]) == 2
+    assert jitnet.cli.main(["explain", "matmul.packed", "--capability", "9.0", "--quiet"]) == 2
     assert "give --backend cuda too" in capsys.readouterr().err
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jitnet.compiler import intrinsics, threads
+from jitnet.compiler.jit import compiled
 from jitnet.kernels import LADDERS, activations, elementwise, exponential, optimizers, register_tile, softmax
 from jitnet.lab import oracle
 
@@ -97,10 +98,8 @@ def small(monkeypatch):
 
 
 def take(monkeypatch, count):
-    """Set the number of threads; with more than one, every loop uses them."""
-    monkeypatch.setattr(threads, "LEAST_FLOP", 0 if count > 1 else 1_000_000)
-    for module in (threads, register_tile):
-        monkeypatch.setattr(module, "thread_count", lambda: count)
+    """From here on so many threads."""
+    monkeypatch.setattr(threads, "thread_count", lambda: count)
 
 
 @pytest.mark.parametrize(("operation", "body"), BODIES)
@@ -215,13 +214,19 @@ def test_softmax_finds_the_largest_anywhere(n, small):
     np.testing.assert_allclose(A, 1 / n, rtol=1e-15)
 
 
-def test_when_threads_pay(monkeypatch):
-    assert threads.thread_count() == numba.get_num_threads()
-    monkeypatch.setattr(threads, "thread_count", lambda: 2)
-    assert threads.threads_pay(threads.LEAST_FLOP) is True
-    assert threads.threads_pay(threads.LEAST_FLOP - 1) is False
-    monkeypatch.setattr(threads, "thread_count", lambda: 1)
-    assert threads.threads_pay(10 * threads.LEAST_FLOP) is False
+def test_threads_of_a_loop():
+    """A kernel that is compiled without threads partitions its work for one, whatever Numba could use."""
+    assert threads.thread_count() == threads.loop_threads() == numba.get_num_threads()
+
+    def body(out):
+        for i in numba.prange(out.size):
+            out[i] = 0
+        out[0] = threads.loop_threads()
+
+    for parallel, expected in ((False, 1), (True, numba.get_num_threads())):
+        out = np.empty(1, np.int64)
+        compiled(body, parallel=parallel)(out)
+        assert out[0] == (numba.get_num_threads() if numba.config.DISABLE_JIT else expected)
     sizes = [0, 1, threads.PART, threads.PART + 1, 3 * threads.PART]
     assert [threads.parts_of(size) for size in sizes] == [0, 1, 1, 2, 3]
 
@@ -241,7 +246,7 @@ def test_vector_units(features, machine, unit, monkeypatch):
     assert intrinsics._vector_unit() == unit
 
 
-def test_how_work_is_cut(small, monkeypatch):
+def test_how_work_is_cut(small):
     """One thread takes all columns; several threads share the panels if they divide equally, otherwise the rows."""
     width = register_tile.VECTORS * 2  # of a panel; MOST_ROWS is 10
     for count, m, n, shape, parts in (
@@ -249,9 +254,8 @@ def test_how_work_is_cut(small, monkeypatch):
         (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (5, 3), 2),
         (2, 20, 3 * width, (10, 3 * width), 2), (3, 7, 3 * width, (10, width), 3), (3, 0, 5, (1, 5), 1),
     ):  # fmt: skip
-        take(monkeypatch, count)
         C = np.empty((m, n))
-        got = register_tile.shape_of_a_part(C, 0)
+        got = register_tile.shape_of_a_part(C, count)
         assert (got, register_tile.number_of_parts(C, got)) == (shape, parts), (count, m, n)
         seen = np.zeros((m, n), int)
         for t in range(parts):

@@ -34,7 +34,19 @@ def test_every_operation_has_the_common_rungs():
         assert ladder["njit"].py_func is ladder["parallel"].py_func is ladder["python"]
         for rung, kernel in ladder.items():
             assert kernel.__doc__ or rung == "numpy", (operation, rung)
-    assert list(LADDERS["matmul"])[:5] == ["python", "njit", "parallel", "reordered", "reordered_parallel"]
+
+
+@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend"])
+def test_products_and_formulas_have_the_same_ladder(operation):
+    """From one end to the other, and each rung says what it saves."""
+    ladder = LADDERS[operation]
+    climbing = ["unrolled", "reordered", "blocked", "tiled", "packed", *([] if "matmul" in operation else ["fused"])]
+    both = [name for rung in climbing for name in (rung, f"{rung}_parallel")]
+    assert list(ladder) == ["python", "njit", "parallel", *both, "numpy"]
+    for name in climbing:
+        idea = " ".join(ladder[name].__doc__.split())
+        assert idea.startswith("Like the rung above, but "), name
+        assert "; saves " in idea, name
 
 
 def rungs_of(operation):

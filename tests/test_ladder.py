@@ -114,7 +114,7 @@ def test_slow_rungs_get_a_smaller_size(limits, monkeypatch):
     monkeypatch.setattr(ladder, "PATIENCE", 0.01)
     found = ladder.measure("matmul", 96)
     shapes = {rung["name"]: rung["shape"] for rung in found["rungs"]}
-    assert shapes["tile"] == [96, 96, 96]
+    assert shapes["packed"] == [96, 96, 96]
     assert max(shapes["python"]) < 96
     assert f"python ({'x'.join(map(str, shapes['python']))}) " in ladder.as_text(found)
 

@@ -375,7 +375,7 @@ def in_turn(calls, **_):
     return {{name: Timing(seconds, seconds, seconds, seconds) for name in calls}}
 jitnet.lab.timing.in_turn = in_turn
 from jitnet.lab import ladder, machine
-speeds = dict(python=0.01, njit=1.0, reordered=20.0, four_k=20.0 * factor, blocked=60.0, tile=100.0)
+speeds = dict(python=0.01, njit=1.0, reordered=20.0, four_k=20.0 * factor, blocked=60.0, packed=100.0)
 def compare(operation, own, size, threads):
     rungs = [dict(name=name, gflops=speed, checked=True, fault="wrong") for name, speed in speeds.items()]
     (mine,) = own

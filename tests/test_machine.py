@@ -224,7 +224,7 @@ def test_multiply_adds_are_all_done(multiply_adds, dtype):
 @pytest.mark.parametrize("write", [probes.write, probes.MOVES["write"]])
 @pytest.mark.parametrize("read", [probes.read, probes.MOVES["read"]])
 def test_every_number_is_moved(read, write, copy):
-    count = 2 * probes.STRIP * lanes(np.empty(1, np.float32))
+    count = 2 * probes.VECTORS * lanes(np.empty(1, np.float32))
     memory = np.random.default_rng(0).standard_normal((2, 2 * count)).astype(np.float32)
     first = memory[:, :count].copy()
     copy(memory, 2)

@@ -24,10 +24,10 @@ def tools():
 FEW = """
 import json, sys
 import mutants
-mutants.TESTS = {"jitnet/kernels/optimizers.py": [["tests/test_interpreted.py", "-k", "sgd"]]}
-changes = [("(grad[i] + weight", "(grad[i] - weight"), ("range(theta", "range(theta.size - 1"), ("(4 * n)", "(5 * n)")]
-found = mutants.mutants(mutants.ROOT, "jitnet/kernels/optimizers.py")
-few = [m for m in found if m.function in ("sgd", "sgd_wide") for a, b in changes if a in m.before and b in m.after]
+mutants.TESTS = {"jitnet/kernels/gather.py": [["tests/test_interpreted.py", "-k", "gather"]]}
+changes = [("load(source, here + k", "load(source, here - k"), ("range(m", "range(m - 1"), ("- 1)] * n", "- 1)] + n")]
+found = mutants.mutants(mutants.ROOT, "jitnet/kernels/gather.py")
+few = [m for m in found if m.function in ("gather", "copy_row") for a, b in changes if a in m.before and b in m.after]
 with mutants.copies(2) as (untouched, copy):
     limits = mutants.Limits(untouched)
     trials = [mutants.Trial(mutant, limits) for mutant in few]
@@ -37,15 +37,15 @@ print(json.dumps(verdicts))
 
 
 def test_what_is_seen_and_what_is_not():
-    """A sign, a missing number, and a change of speed alone."""
+    """A sign, a missing row, and a change of speed alone."""
     command = [sys.executable, "-c", FEW]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CAMPAIGN), str(CAMPAIGN.parents[1])])}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, result.stderr
     by = json.loads(result.stdout.splitlines()[-1])
     assert len(by) == 3
-    assert by.pop("if threads_pay(5 * n):") == "survived"
-    assert all(test.startswith("FAILED tests/test_interpreted.py::test_body[sgd") for test in by.values()), by
+    assert by.pop("next_one = order[min(at + AHEAD, order.size - 1)] + n") == "survived"
+    assert all(test.startswith("FAILED tests/test_interpreted.py::test_body[gather") for test in by.values()), by
 
 
 def test_the_same_sample_every_time(tools):

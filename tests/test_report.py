@@ -74,7 +74,7 @@ def page(browser, page_file):
 
 
 def lit(page, side):
-    return page.locator(f"#matmul_tn-tile .{side} .lit")
+    return page.locator(f"#matmul_tn-packed .{side} .lit")
 
 
 def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
@@ -135,13 +135,13 @@ def test_a_ladder_measured_on_a_gpu(page_file):
 
 
 def test_pointing_at_a_line_lights_its_instructions_and_back(page):
-    line = page.locator("#matmul_tn-tile .source .hot").nth(1)
+    line = page.locator("#matmul_tn-packed .source .hot").nth(1)
     line.hover()
     at = line.get_attribute("data-at")
     assert lit(page, "source").count() == 1
     instructions = lit(page, "assembly")
-    assert instructions.count() == page.locator(f"#matmul_tn-tile .assembly [data-at='{at}']").count() > 0
-    instruction = page.locator("#matmul_tn-tile .assembly .hot").first
+    assert instructions.count() == page.locator(f"#matmul_tn-packed .assembly [data-at='{at}']").count() > 0
+    instruction = page.locator("#matmul_tn-packed .assembly .hot").first
     instruction.hover()
     at = instruction.get_attribute("data-at")
     assert [part.get_attribute("data-at") for part in lit(page, "source").all()] == [at]
@@ -150,7 +150,7 @@ def test_pointing_at_a_line_lights_its_instructions_and_back(page):
 
 
 def test_the_keyboard_does_the_same(page):
-    first = page.locator("#matmul_tn-tile .source .hot").first
+    first = page.locator("#matmul_tn-packed .source .hot").first
     first.focus()
     assert lit(page, "assembly").count() > 0
     before = lit(page, "source").get_attribute("data-at")
@@ -193,7 +193,7 @@ def test_everything_is_printed(browser, page_file, tmp_path):
     page = browser.new_page()
     page.goto(page_file[0].as_uri())
     page.emulate_media(media="print")
-    side = page.locator("#matmul_tn-tile .source")
+    side = page.locator("#matmul_tn-packed .source")
     assert side.evaluate(
         "(side) => side.scrollHeight <= side.clientHeight + 1"
     )  # nothing is hidden behind a scroll bar

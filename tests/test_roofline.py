@@ -21,11 +21,11 @@ LIMITS = {
 
 
 def test_a_slope_meets_the_peak_where_both_limits_are_equal():
-    rung = TIMED | {"name": "tile", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
+    rung = TIMED | {"name": "packed", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
     found = roofline(
         {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 2, "rungs": [rung]}, LIMITS
     )
-    assert found["points"] == [{"name": "tile", "custom": False, "x": 8.0, "y": 90e9}]
+    assert found["points"] == [{"name": "packed", "custom": False, "x": 8.0, "y": 90e9}]
     assert [(roof["name"], roof["threads"]) for roof in found["roofs"]] == [
         ("L1", 2), ("L2", 2), ("memory", 2), ("multiply-adds", 1), ("multiply-adds", 2)
     ]  # fmt: skip
@@ -50,7 +50,7 @@ def test_bytes_have_stairs_over_the_size_of_the_data():
 
 
 def test_between_two_numbers_of_threads_limits_grow_in_proportion():
-    rung = TIMED | {"name": "tile", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
+    rung = TIMED | {"name": "packed", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
     found = roofline(
         {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 3, "rungs": [rung]}, LIMITS
     )

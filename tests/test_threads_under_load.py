@@ -210,10 +210,10 @@ print(json.dumps([sorted(set(kernels)), history.threads]))
 @pytest.mark.parametrize(
     ("threads", "m", "name", "used"),
     [
-        ("null", "32", "fast", "ahead njit polynomial tile"),  # validation alone would be worth threads
-        ("1", "300", "fast", "ahead njit polynomial tile"),
-        ("2", "300", "fast", "ahead njit polynomial tile tile_parallel"),
-        ("null", "300", "fast", "ahead njit polynomial tile tile_parallel"),
+        ("null", "32", "fast", "ahead fused njit polynomial"),  # validation alone would be worth threads
+        ("1", "300", "fast", "ahead fused njit polynomial"),
+        ("2", "300", "fast", "ahead fused fused_parallel njit polynomial"),
+        ("null", "300", "fast", "ahead fused fused_parallel njit polynomial"),
         ("1", "32", "parallel", "parallel"),
     ],
 )

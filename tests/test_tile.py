@@ -31,7 +31,7 @@ def products(A, B):
     m, n = A.shape[0], B.shape[1]
     turned = np.ascontiguousarray
     for operation, left, right in (("matmul", A, B), ("matmul_tn", turned(A.T), B), ("matmul_nt", A, turned(B.T))):
-        for rung in ("tile", "tile_parallel"):
+        for rung in ("packed", "packed_parallel"):
             memory = np.full((m + 2) * n + 64, 42, A.dtype)
             C = memory[n : (m + 1) * n].reshape(m, n)
             C.fill(np.nan)
@@ -164,7 +164,7 @@ def test_memory_of_the_heap_and_its_twins(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("vectors", [1, 2, 3, 4])
 def test_strips_are_twins_too(vectors, dtype):
-    """All that strips can do, with counts below none and above all, compiled and interpreted."""
+    """All that SIMD vectors can do, with counts below none and above all, compiled and interpreted."""
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -236,7 +236,7 @@ def test_other_vector_units(features):
     }  # fmt: skip
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this is that process")
-    wanted = "edge or seams or twins or square or descend or (equals and (tile or polynomial))"
+    wanted = "edge or seams or twins or square or descend or (equals and (tiled or packed or fused or polynomial))"
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
         capture_output=True, text=True, env=environment, check=False,

@@ -124,7 +124,7 @@ class Fast(CpuBackend):
     """The best rung of each operation; its threaded twin for large work."""
 
     name = "fast"
-    rungs = ("tile", "polynomial", "wide", "ahead", "njit")
+    rungs = ("fused", "packed", "polynomial", "wide", "ahead", "njit")
     uses_threads = True
     descends = True
 

@@ -10,7 +10,7 @@ from .shared import dtype_option, gpu_instrument, measuring, output_options
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "target", help="operation.rung such as matmul.tile, or a function of yours: file.py:function, module:function"
+        "target", help="operation.rung such as matmul.packed, or a function of yours: file.py:function, module:function"
     )
     dtype_option(parser, "of a rung, or with --as: float32 (default) or float64")
     parser.add_argument(

@@ -1,20 +1,20 @@
-"""Strips: numbers side by side that are held in vector registers, and calculated with as one.
+"""SIMD vectors: adjacent numbers that are held in vector registers, and calculated with as one value.
 
-    load(array, start, vectors)                the numbers from element start on, as many as fill that many registers
-    masked_load(array, start, vectors, count)    the first `count` of them, and zeros; behind them nothing is read
-    store(strip, array, start)                 back to memory
-    masked_store(strip, array, start, count)     only the first `count`; behind them nothing is written
-    broadcast(x, array, vectors)                  x in every place
-    prefetch(array, start, vectors)            says that they will be wanted soon
-    transpose_square, transpose_part           lanes × lanes numbers turned over, inside the registers
-    a + b, a - b, a * b, x * a                 place by place; with * and +, fused multiply-adds
+    load(array, start, vectors)                  the numbers from element start on that fill so many registers
+    masked_load(array, start, vectors, count)    the first `count` of them, and zeros; nothing is read behind them
+    store(simd, array, start)                    back to memory
+    masked_store(simd, array, start, count)      only the first `count`; nothing is written behind them
+    broadcast(x, array, vectors)                 x in every lane
+    prefetch(array, start, vectors)              these numbers will be needed soon
+    transpose_square, transpose_part             lanes × lanes numbers, transposed inside the registers
+    a + b, a - b, a * b, x * a                   lane by lane; with * and +, fused multiply-adds
 
-Interpreted, a strip is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
-register. So a sum of products that is kept in a strip is in registers, whatever the optimiser makes of the loops
-around it: no pass has to discover it first. `vectors` is a constant to the compiler; arrays are contiguous and are
+Interpreted, such a value is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
+register. A sum of products held in one is therefore in registers, whatever the optimizer makes of the loops around it:
+no pass has to discover it first. `vectors` is a constant to the compiler; arrays are contiguous, and elements are
 counted through all their dimensions.
 
-Reading and writing a part is one instruction with AVX-512 and AVX2 (`MASKS`), and number by number elsewhere.
+A masked load or store is one instruction with AVX-512 and AVX2 (`MASKS`), and number by number elsewhere.
 """
 
 import operator
@@ -32,7 +32,7 @@ from .memory import LINE
 from .types import Vector
 
 MASKS = VECTOR_BYTES > 16
-"""True if the vector unit can leave out places when it reads and writes."""
+"""True if the vector unit can leave out lanes when it loads and stores."""
 
 
 def load(array: Any, start: int, vectors: int) -> Vector:
@@ -40,20 +40,20 @@ def load(array: Any, start: int, vectors: int) -> Vector:
 
 
 def masked_load(array: Any, start: int, vectors: int, count: int) -> Vector:
-    strip = np.zeros(vectors * lanes(array), array.dtype)
-    count = max(0, min(count, strip.size))
-    strip[:count] = window(array, start, count) if count else 0
-    return strip
+    simd = np.zeros(vectors * lanes(array), array.dtype)
+    count = max(0, min(count, simd.size))
+    simd[:count] = window(array, start, count) if count else 0
+    return simd
 
 
-def store(strip: Vector, array: Any, start: int) -> None:
-    window(array, start, strip.size)[:] = strip
+def store(simd: Vector, array: Any, start: int) -> None:
+    window(array, start, simd.size)[:] = simd
 
 
-def masked_store(strip: Vector, array: Any, start: int, count: int) -> None:
-    count = max(0, min(count, strip.size))
+def masked_store(simd: Vector, array: Any, start: int, count: int) -> None:
+    count = max(0, min(count, simd.size))
     if count:
-        window(array, start, count)[:] = strip[:count]
+        window(array, start, count)[:] = simd[:count]
 
 
 def broadcast(x: Any, array: Any, vectors: int) -> Vector:
@@ -64,25 +64,25 @@ def prefetch(array: Any, start: int, vectors: int) -> None:
     """Nothing, but the cache begins to fetch these numbers, if there are any."""
 
 
-class Strip(types.Type):
-    """What the compiler calls a strip: so many registers full of numbers of that dtype."""
+class SimdVectors(types.Type):
+    """The compiler's type of such a value: so many registers full of numbers of that dtype."""
 
     def __init__(self, dtype: Any, vectors: int) -> None:
         self.dtype, self.vectors = dtype, vectors
         self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
-        super().__init__(name=f"Strip({dtype}, {vectors})")
+        super().__init__(name=f"SimdVectors({dtype}, {vectors})")
 
 
-@register_model(Strip)
+@register_model(SimdVectors)
 class _Model(models.PrimitiveModel):
-    def __init__(self, manager, strip):
-        number = manager.lookup(strip.dtype).get_value_type()
-        super().__init__(manager, strip, ir.ArrayType(ir.VectorType(number, strip.lanes), strip.vectors))
+    def __init__(self, manager, simd):
+        number = manager.lookup(simd.dtype).get_value_type()
+        super().__init__(manager, simd, ir.ArrayType(ir.VectorType(number, simd.lanes), simd.vectors))
 
 
-def _strip_of(array: Any, vectors: Any) -> Any:
+def _simd_of(array: Any, vectors: Any) -> Any:
     is_constant = isinstance(array, types.Array) and isinstance(vectors, types.IntegerLiteral)
-    return Strip(array.dtype, vectors.literal_value) if is_constant else None
+    return SimdVectors(array.dtype, vectors.literal_value) if is_constant else None
 
 
 def _typed(function, result):
@@ -99,43 +99,43 @@ def _typed(function, result):
     infer_global(function)(Template)
 
 
-_typed(load, lambda array, start, vectors: _strip_of(array, vectors))
-_typed(masked_load, lambda array, start, vectors, count: _strip_of(array, vectors))
-_typed(store, lambda strip, array, start: types.none if isinstance(strip, Strip) else None)
-_typed(masked_store, lambda strip, array, start, count: types.none if isinstance(strip, Strip) else None)
-_typed(prefetch, lambda array, start, vectors: types.none if _strip_of(array, vectors) else None)
-_typed(broadcast, lambda x, array, vectors: _strip_of(array, vectors))
+_typed(load, lambda array, start, vectors: _simd_of(array, vectors))
+_typed(masked_load, lambda array, start, vectors, count: _simd_of(array, vectors))
+_typed(store, lambda simd, array, start: types.none if isinstance(simd, SimdVectors) else None)
+_typed(masked_store, lambda simd, array, start, count: types.none if isinstance(simd, SimdVectors) else None)
+_typed(prefetch, lambda array, start, vectors: types.none if _simd_of(array, vectors) else None)
+_typed(broadcast, lambda x, array, vectors: _simd_of(array, vectors))
 
 
-def _registers(builder, strip):
-    return [builder.extract_value(strip, r) for r in range(strip.type.count)]
+def _registers(builder, simd):
+    return [builder.extract_value(simd, r) for r in range(simd.type.count)]
 
 
 def _joined(builder, registers):
-    strip = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
+    simd = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
     for r, register in enumerate(registers):
-        strip = builder.insert_value(strip, register, r)
-    return strip
+        simd = builder.insert_value(simd, register, r)
+    return simd
 
 
-def _places(context, builder, array_type, array, start, strip):
-    """Address in memory of each register of a strip, and the alignment that it is sure to have."""
+def _places(context, builder, array_type, array, start, simd):
+    """The address of each register of a value, and the alignment that is certain."""
     widen(builder.function)
     memory = context.make_array(array_type)(context, builder, array)
-    step = strip.element.count
-    starts = [builder.add(start, ir.Constant(start.type, r * step)) for r in range(strip.count)]
+    step = simd.element.count
+    starts = [builder.add(start, ir.Constant(start.type, r * step)) for r in range(simd.count)]
     addresses = [builder.gep(memory.data, [at], inbounds=True) for at in starts]
     align = ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
-    return [builder.bitcast(address, strip.element.as_pointer()) for address in addresses], align
+    return [builder.bitcast(address, simd.element.as_pointer()) for address in addresses], align
 
 
-def _masks(builder, strip, count):
-    """For each register of a strip, the mask that lets through what belongs to the first `count` numbers."""
-    places = ir.VectorType(ir.IntType(32), strip.element.count)
-    most = ir.Constant(count.type, strip.count * places.count)
+def _masks(builder, simd, count):
+    """For each register of a value, the mask that keeps what belongs to the first `count` numbers."""
+    places = ir.VectorType(ir.IntType(32), simd.element.count)
+    most = ir.Constant(count.type, simd.count * places.count)
     at_most = builder.select(builder.icmp_signed("<", count, most), count, most)
     limit = _everywhere(builder, builder.trunc(at_most, places.element), places)
-    numbered = [list(range(r * places.count, (r + 1) * places.count)) for r in range(strip.count)]
+    numbered = [list(range(r * places.count, (r + 1) * places.count)) for r in range(simd.count)]
     return [builder.icmp_signed("<", ir.Constant(places, numbers), limit) for numbers in numbered]
 
 
@@ -155,40 +155,40 @@ def _masked(builder, name, register, result, arguments):
 
 @lower_builtin(load, types.Array, types.Integer, types.Integer)
 def _load(context, builder, signature, arguments):
-    strip = context.get_value_type(signature.return_type)
+    simd = context.get_value_type(signature.return_type)
     array, start, _ = arguments
-    addresses, align = _places(context, builder, signature.args[0], array, start, strip)
+    addresses, align = _places(context, builder, signature.args[0], array, start, simd)
     return _joined(builder, [builder.load(address, align=align.constant) for address in addresses])
 
 
 @lower_builtin(masked_load, types.Array, types.Integer, types.Integer, types.Integer)
 def _masked_load(context, builder, signature, arguments):
-    strip, array_type = context.get_value_type(signature.return_type), signature.args[0]
+    simd, array_type = context.get_value_type(signature.return_type), signature.args[0]
     array, start, _, count = arguments
-    addresses, align = _places(context, builder, array_type, array, start, strip)
-    nothing = ir.Constant(strip.element, None)
+    addresses, align = _places(context, builder, array_type, array, start, simd)
+    nothing = ir.Constant(simd.element, None)
     loads = [
-        _masked(builder, "load", strip.element, strip.element, [address, align, mask, nothing])
-        for address, mask in zip(addresses, _masks(builder, strip, count), strict=True)
+        _masked(builder, "load", simd.element, simd.element, [address, align, mask, nothing])
+        for address, mask in zip(addresses, _masks(builder, simd, count), strict=True)
     ]
     return _joined(builder, loads)
 
 
-@lower_builtin(store, Strip, types.Array, types.Integer)
+@lower_builtin(store, SimdVectors, types.Array, types.Integer)
 def _store(context, builder, signature, arguments):
-    strip, array, start = arguments
-    addresses, align = _places(context, builder, signature.args[1], array, start, strip.type)
-    for register, address in zip(_registers(builder, strip), addresses, strict=True):
+    simd, array, start = arguments
+    addresses, align = _places(context, builder, signature.args[1], array, start, simd.type)
+    for register, address in zip(_registers(builder, simd), addresses, strict=True):
         builder.store(register, address, align=align.constant)
     return context.get_dummy_value()
 
 
-@lower_builtin(masked_store, Strip, types.Array, types.Integer, types.Integer)
+@lower_builtin(masked_store, SimdVectors, types.Array, types.Integer, types.Integer)
 def _masked_store(context, builder, signature, arguments):
-    strip, array, start, count = arguments
+    simd, array, start, count = arguments
     array_type = signature.args[1]
-    addresses, align = _places(context, builder, array_type, array, start, strip.type)
-    registers, masks = _registers(builder, strip), _masks(builder, strip.type, count)
+    addresses, align = _places(context, builder, array_type, array, start, simd.type)
+    registers, masks = _registers(builder, simd), _masks(builder, simd.type, count)
     for register, address, mask in zip(registers, addresses, masks, strict=True):
         _masked(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
     return context.get_dummy_value()
@@ -212,32 +212,32 @@ def _prefetch(context, builder, signature, arguments):
 @lower_builtin(broadcast, types.Float, types.Array, types.Integer)
 def _broadcast(context, builder, signature, arguments):
     widen(builder.function)
-    strip = context.get_value_type(signature.return_type)
-    return _joined(builder, [_everywhere(builder, arguments[0], strip.element)] * strip.count)
+    simd = context.get_value_type(signature.return_type)
+    return _joined(builder, [_everywhere(builder, arguments[0], simd.element)] * simd.count)
 
 
 def _arithmetic(function, instruction):
-    """a ∘ b for two strips, or for a number and a strip."""
+    """a ∘ b for two values, or for a number and a value."""
 
     class Template(AbstractTemplate):
         key = function
 
         def generic(self, arguments, keywords):
-            strips = [a for a in arguments if isinstance(a, Strip)]
-            fits = strips and all(a in (strips[0], strips[0].dtype) for a in arguments)
-            return signature(strips[0], *arguments) if fits else None
+            found = [a for a in arguments if isinstance(a, SimdVectors)]
+            fits = found and all(a in (found[0], found[0].dtype) for a in arguments)
+            return signature(found[0], *arguments) if fits else None
 
     infer_global(function)(Template)
 
     def lower(context, builder, signature, arguments):
-        strip = context.get_value_type(signature.return_type)
+        simd = context.get_value_type(signature.return_type)
         a, b = (
-            _registers(builder, x) if x.type == strip else [_everywhere(builder, x, strip.element)] * strip.count
+            _registers(builder, x) if x.type == simd else [_everywhere(builder, x, simd.element)] * simd.count
             for x in arguments
         )
         return _joined(builder, [getattr(builder, instruction)(*pair) for pair in zip(a, b, strict=True)])
 
-    for kinds in ((Strip, Strip), (types.Float, Strip), (Strip, types.Float)):
+    for kinds in ((SimdVectors, SimdVectors), (types.Float, SimdVectors), (SimdVectors, types.Float)):
         lower_builtin(function, *kinds)(lower)
 
 
@@ -249,9 +249,9 @@ _arithmetic(operator.mul, "fmul")
 def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
     """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
 
-    A loop can only move single numbers here, since either the reads or the writes jump. In registers it takes
-    log₂(lanes) rounds like the riffles of a pack of cards: the first half of the rows is interleaved with the second,
-    and as often as the number of rows can be halved, that leaves every number in the place of its mirror image.
+    A loop can only move single numbers here, since either the loads or the stores jump. In registers it takes
+    log₂(lanes) rounds: each interleaves the first half of the rows with the second. After as many rounds as the number
+    of rows can be halved, every number is in the place of its mirror image.
     """
     n = lanes(source)
     transpose_part(source, start, stride, n, n, target, to, step)
@@ -284,8 +284,8 @@ def _row_places(context, builder, array_type, array, start, stride):
 
 def _interleaved(builder, rows):
     n = len(rows)
-    riffle = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
-    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (riffle[:n], riffle[n:]))
+    interleaved = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
+    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (interleaved[:n], interleaved[n:]))
     for _ in range(n.bit_length() - 1):
         pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
         rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]

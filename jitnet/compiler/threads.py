@@ -1,14 +1,15 @@
 """When a loop uses more than one thread, and how it is partitioned.
 
-Starting a parallel region costs a microsecond or two, so small work stays on one thread: a kernel calls `threads_pay`
-and runs the same loop with `range` or with `prange`. The partition never changes the order of a sum, so it changes no
-bit of any result.
+Each rung is compiled twice from the same body: without threads, where `prange` is `range`, and as `<rung>_parallel`. A
+backend chooses by the FLOP of a call, since starting a parallel region costs a microsecond or two. The partition never
+changes the order of a sum, so it changes no bit of any result.
 """
 
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.targetconfig import ConfigStack
 from numba.extending import lower_builtin, type_callable
 
 from .jit import part_of_kernels
@@ -27,25 +28,26 @@ def thread_count() -> int:
     return int(numba.get_num_threads())
 
 
-@type_callable(thread_count)
-def _type_of_thread_count(context):
+def loop_threads() -> int:
+    """The number of threads that a `prange` loop of the calling kernel gets: 1 if it was compiled without threads."""
+    return thread_count()
+
+
+@type_callable(loop_threads)
+def _type_of_loop_threads(context):
     start_layer()  # which defines the symbol
     return lambda: types.intp
 
 
-@lower_builtin(thread_count)
-def _thread_count(context, builder, signature, arguments):
+@lower_builtin(loop_threads)
+def _loop_threads(context, builder, signature, arguments):
+    intp = context.get_value_type(types.intp)
+    if not ConfigStack().top().auto_parallel.enabled:
+        return intp(1)
     # By symbol: Numba's own version puts an address into the machine code, which differs from process to process.
     # It returns a C int; Numba's parallel loops declare a wider result, so the upper half is dropped here
-    intp = context.get_value_type(types.intp)
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(intp, []), "get_num_threads")
     return builder.sext(builder.trunc(builder.call(function, []), ir.IntType(32)), intp)
-
-
-@part_of_kernels
-def threads_pay(flop: int) -> bool:
-    """True if the work is large enough for a parallel region."""
-    return flop >= LEAST_FLOP and thread_count() > 1
 
 
 @part_of_kernels

@@ -26,6 +26,7 @@ from . import (
     elementwise,
     exponential,
     gather,
+    gradients,
     layer_norm,
     losses,
     matmul,
@@ -36,6 +37,6 @@ from . import (
 from . import numpy_baseline  # isort: skip (last: the other modules register the ladders)
 
 __all__ = [
-    "LADDERS", "SIGNATURES", "activations", "dense", "dropout", "elementwise", "exponential", "gather", "layer_norm",
-    "losses", "matmul", "numpy_baseline", "optimizers", "softmax",
+    "LADDERS", "SIGNATURES", "activations", "dense", "dropout", "elementwise", "exponential", "gather", "gradients",
+    "layer_norm", "losses", "matmul", "numpy_baseline", "optimizers", "softmax",
 ]  # fmt: skip

@@ -1,26 +1,36 @@
-"""The formulas of a layer, each as one kernel: what follows a product is done while its result is still in the cache.
+"""A layer forward and back: a product, and f or f' of each number after it.
 
     layer        A     = f(X·W + b)
     delta        delta = (delta_next·W_nextᵀ) ⊙ f'(Z)
-    gradients    dW    = Xᵀ·delta,    db = Σ_rows delta
-    descend      W     ← W − lr·Xᵀ·delta,    b ← b − lr·Σ_rows delta: gradients and update in one
 
-f is one of the activations that work on each number alone, by its number in `activation.CODES`. b and db may be
-empty: then the layer has no bias. A backend trains with these; the bare products stand in `matmul.py`.
+f is one of the activations that work on each number alone, by its number in `activation.CODES`. b may be empty: then
+the layer has no bias. A backend trains with these and with `gradients.py`.
+
+The rungs are those of the products, by the same helpers (`matmul.py`); up to `packed`, b and f follow in a pass
+of their own. On top stands `fused`: what follows the product is done while its result is in registers and caches.
 """
 
-from typing import Any
-
+import numpy as np
 from numba import prange
 
-from ..compiler.intrinsics import lanes, window
+from ..compiler.intrinsics import window
 from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
-from ..compiler.simd import broadcast, masked_load, masked_store
-from ..compiler.threads import threads_pay
+from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
 from .activations import IDENTITY, activate, activated, slope, times_slope
-from .register_tile import number_of_parts, part_of, product, shape_of_a_part
+from .matmul import four_dots, four_rows, four_sums, one_row, packed_part, transpose
+from .register_tile import (
+    PLAIN,
+    ROWS,
+    WITH_BIAS,
+    edge,
+    five_rows,
+    number_of_parts,
+    part_of,
+    product,
+    shape_of_a_part,
+)
 
 
 @operation("T[:,::1], T[:,::1], T[::1], int64, T[:,::1]", flop=lambda X, W, b, f, A: 2 * X.size * W.shape[1])
@@ -47,25 +57,69 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 
 @part_of_kernels
-def part_of_layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, shape: tuple[int, int], t: int) -> None:
-    i0, i1, j0, j1 = part_of(A, shape, t)
-    product(X, W, False, b, A.dtype.type(0), A, i0, i1, j0, j1)
-    if f != IDENTITY:
-        activate(f, A, i0, i1, j0, j1)
+def bias_and_activation(b: Vector, f: int, A: Matrix) -> None:
+    """A ← f(A + b): a pass over A of its own."""
+    for i in range(A.shape[0]):
+        a = A[i]
+        for j in range(b.size):
+            a[j] += b[j]
+    activate(f, A, 0, A.shape[0], 0, A.shape[1])
 
 
-@rung("layer", "tile")
-def layer_tile(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but with the register tile, whose sums begin with b, and f by polynomials."""
-    flop = 2 * X.size * W.shape[1]
-    shape = shape_of_a_part(A, flop)
+@rung("layer", "unrolled")
+def layer_unrolled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    """Like the rung above, but four sums at a time, b and f after them; saves three of four waits, and jumps in W."""
+    for i in prange(X.shape[0]):
+        four_sums(X, W, A, i)
+    bias_and_activation(b, f, A)
+
+
+@rung("layer", "reordered")
+def layer_reordered(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    """Like the rung above, but k outside j; saves the jumps: walking along rows fills SIMD vectors."""
+    for i in prange(X.shape[0]):
+        one_row(X, W, A, i)
+    bias_and_activation(b, f, A)
+
+
+@rung("layer", "blocked")
+def layer_blocked(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    """Like the rung above, but in blocks of four rows by four k; saves three of four loads of W and A."""
+    for block in prange((X.shape[0] + 3) // 4):
+        four_rows(X, W, A, 4 * block)
+    bias_and_activation(b, f, A)
+
+
+@rung("layer", "tiled")
+def layer_tiled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    """Like the rung above, but a tile of sums stays in registers for all of k; saves loading and storing them."""
+    for block in prange(X.shape[0] // ROWS):
+        five_rows(X, W, A, ROWS * block)
+    for i in prange(X.shape[0]):
+        edge(X, W, A, i)
+    bias_and_activation(b, f, A)
+
+
+@rung("layer", "packed")
+def layer_packed(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    """Like the rung above, but W is packed into panels where that pays; saves loads across pages, slow edges."""
+    shape = shape_of_a_part(A, loop_threads())
     strided = X[:, ::1]
-    if threads_pay(flop):
-        for t in prange(number_of_parts(A, shape)):
-            part_of_layer(strided, W, b, f, A, shape, t)
-    else:
-        for t in range(number_of_parts(A, shape)):
-            part_of_layer(strided, W, b, f, A, shape, t)
+    for t in prange(number_of_parts(A, shape)):
+        packed_part(strided, W, False, A, shape, t)
+    bias_and_activation(b, f, A)
+
+
+@rung("layer", "fused")
+def layer_fused(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
+    """Like the rung above, but the sums begin with b, and f follows each part at once; saves loading A again."""
+    shape = shape_of_a_part(A, loop_threads())
+    strided = X[:, ::1]
+    for t in prange(number_of_parts(A, shape)):
+        i0, i1, j0, j1 = part_of(A, shape, t)
+        product(strided, W, False, WITH_BIAS if b.size > 0 else PLAIN, b, A.dtype.type(0), A, i0, i1, j0, j1)
+        if f != IDENTITY:
+            activate(f, A, i0, i1, j0, j1)
 
 
 @operation(
@@ -95,146 +149,66 @@ def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) 
             delta[i, k] = total * slope(f, A[i, k], one)
 
 
-@part_of_kernels
-def part_of_delta(
-    delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix, shape: tuple[int, int], t: int
-) -> None:
-    i0, i1, j0, j1 = part_of(delta, shape, t)
-    product(delta_next, W_next, True, window(A, 0, 0), delta.dtype.type(0), delta, i0, i1, j0, j1)
-    if f != IDENTITY:
-        times_slope(f, A, delta, i0, i1, j0, j1)
+@rung("delta", "unrolled")
+def delta_unrolled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    """Like the rung above, but four sums at a time, f' after them; saves three of four waits."""
+    for i in prange(delta.shape[0]):
+        four_dots(delta_next, W_next, delta, i)
+    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
-@rung("delta", "tile")
-def delta_tile(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """Like the rung above, but with the register tile; W_nextᵀ is laid out panel by panel, turned over in registers."""
-    flop = 2 * delta_next.shape[0] * W_next.size
-    shape = shape_of_a_part(delta, flop)
+@rung("delta", "reordered", allocates=True)
+def delta_reordered(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    """Like the rung above, but W_nextᵀ is written out once; saves single numbers: its rows fill SIMD vectors."""
+    Wt = np.empty((W_next.shape[1], W_next.shape[0]), W_next.dtype)
+    for j in prange(W_next.shape[1]):
+        transpose(W_next, Wt, j)
+    for i in prange(delta.shape[0]):
+        one_row(delta_next, Wt, delta, i)
+    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+
+
+@rung("delta", "blocked", allocates=True)
+def delta_blocked(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    """Like the rung above, but in blocks of four rows by four j; saves three of four loads of both."""
+    Wt = np.empty((W_next.shape[1], W_next.shape[0]), W_next.dtype)
+    for j in prange(W_next.shape[1]):
+        transpose(W_next, Wt, j)
+    for block in prange((delta.shape[0] + 3) // 4):
+        four_rows(delta_next, Wt, delta, 4 * block)
+    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+
+
+@rung("delta", "tiled", allocates=True)
+def delta_tiled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    """Like the rung above, but a tile of sums stays in registers for all of j; saves loading and storing them."""
+    Wt = np.empty((W_next.shape[1], W_next.shape[0]), W_next.dtype)
+    for j in prange(W_next.shape[1]):
+        transpose(W_next, Wt, j)
+    for block in prange(delta.shape[0] // ROWS):
+        five_rows(delta_next, Wt, delta, ROWS * block)
+    for i in prange(delta.shape[0]):
+        edge(delta_next, Wt, delta, i)
+    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+
+
+@rung("delta", "packed")
+def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    """Like the rung above, but W_next is turned over by panels, in registers; saves writing all of W_nextᵀ."""
+    shape = shape_of_a_part(delta, loop_threads())
     strided = delta_next[:, ::1]
-    if threads_pay(flop):
-        for t in prange(number_of_parts(delta, shape)):
-            part_of_delta(strided, W_next, A, f, delta, shape, t)
-    else:
-        for t in range(number_of_parts(delta, shape)):
-            part_of_delta(strided, W_next, A, f, delta, shape, t)
+    for t in prange(number_of_parts(delta, shape)):
+        packed_part(strided, W_next, True, delta, shape, t)
+    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
-def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Gradients of the loss by a layer's parameters.
-
-    Formula   dW[k,j] = Σ_i X[i,k]·delta[i,j],    db[j] = Σ_i delta[i,j]
-    Shapes    X (m, n_in), delta (m, n_out), dW (n_in, n_out), db (n_out,) or (0,); rows contiguous
-    Dtype     float32 or float64, all equal
-    Writes    dW and db, which must not overlap an input
-    Parallel  over k, and over j for db; never over the sum, so that any number of threads gives the same bits
-    Cost      2·m·n_in·n_out + m·n_out FLOP
-    Errors    none here: checks.py has spoken before
-    Source    the last of the four formulas
-    """
-    m, n_in = X.shape
-    n_out = delta.shape[1]
-    for k in prange(n_in):
-        for j in range(n_out):
-            total = dW.dtype.type(0)
-            for i in range(m):
-                total += X[i, k] * delta[i, j]
-            dW[k, j] = total
-    for j in prange(db.size):
-        total = dW.dtype.type(0)
-        for i in range(m):
-            total += delta[i, j]
-        db[j] = total
-
-
-@part_of_kernels
-def column_sums(delta: Matrix, j: int, count: int) -> Any:
-    """Σ_rows delta[:, j : j+count], a strip."""
-    total = broadcast(delta.dtype.type(0), delta, 1)
-    for i in range(delta.shape[0]):
-        total = total + masked_load(delta, i * delta.shape[1] + j, 1, count)
-    return total
-
-
-@part_of_kernels
-def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: tuple[int, int], t: int) -> None:
-    k0, k1, j0, j1 = part_of(dW, shape, t)
-    product(Xt, delta, False, window(db, 0, 0), dW.dtype.type(0), dW, k0, k1, j0, j1)
-    if k0 == 0 and db.size > 0:
-        for j in range(j0, j1, lanes(db)):
-            masked_store(column_sums(delta, j, j1 - j), db, j, j1 - j)
-
-
-@rung("gradients", "tile")
-def gradients_tile(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but with the register tile, which reads X by columns as it is; db is summed by rows."""
-    flop = 2 * X.size * delta.shape[1]
-    shape = shape_of_a_part(dW, flop)
-    strided = X.T[:, ::1]
-    if threads_pay(flop):
-        for t in prange(number_of_parts(dW, shape)):
-            part_of_gradients(strided, delta, dW, db, shape, t)
-    else:
-        for t in range(number_of_parts(dW, shape)):
-            part_of_gradients(strided, delta, dW, db, shape, t)
-
-
-@operation("T[:,::1], T[:,::1], T, T, T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
-def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """A step of gradient descent for a layer; its gradients, `gradients` above, are never written to memory.
-
-    Formula   W[k,j] ← W[k,j] − lr·(Σ_i X[i,k]·delta[i,j] + weight_decay·W[k,j])
-              b[j] ← b[j] − lr·(Σ_i delta[i,j] + weight_decay·b[j])
-    Shapes    X (m, n_in), delta (m, n_out), W (n_in, n_out), b (n_out,) or (0,); rows contiguous
-    Dtype     float32 or float64, all equal, numbers included; lr is not 0
-    Writes    W and b, in place, which must not overlap an input
-    Parallel  over k, and over j for b; never over the sum, so that any number of threads gives the same bits
-    Cost      2·m·n_in·n_out + m·n_out FLOP
-    Errors    none here: checks.py has spoken before
-    Source    the last of the four formulas, and `sgd` in optimizers.py
-    """
-    m, n_in = X.shape
-    n_out = delta.shape[1]
-    for k in prange(n_in):
-        for j in range(n_out):
-            total = W.dtype.type(0)
-            for i in range(m):
-                total += X[i, k] * delta[i, j]
-            W[k, j] -= lr * (total + weight_decay * W[k, j])
-    for j in prange(b.size):
-        total = W.dtype.type(0)
-        for i in range(m):
-            total += delta[i, j]
-        b[j] -= lr * (total + weight_decay * b[j])
-
-
-@part_of_kernels
-def part_of_descend(
-    Xt: Matrix, delta: Matrix, lr: float, keep: float, W: Matrix, b: Vector, shape: tuple[int, int], t: int
-) -> None:
-    k0, k1, j0, j1 = part_of(W, shape, t)
-    if keep != 1:
-        for k in range(k0, k1):
-            w = window(W, k * W.shape[1] + j0, j1 - j0)
-            for j in range(w.size):
-                w[j] = w[j] * keep
-    product(Xt, delta, False, window(b, 0, 0), lr, W, k0, k1, j0, j1)
-    if k0 == 0 and b.size > 0:
-        for j in range(j0, j1, lanes(b)):
-            old = masked_load(b, j, 1, j1 - j)
-            masked_store(keep * old - lr * column_sums(delta, j, j1 - j), b, j, j1 - j)
-
-
-@rung("descend", "tile")
-def descend_tile(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but with the register tile, which subtracts its sums from W on its way out."""
-    flop = 2 * X.size * delta.shape[1]
-    shape = shape_of_a_part(W, flop)
-    keep = W.dtype.type(1) - lr * weight_decay
-    strided = X.T[:, ::1]
-    if threads_pay(flop):
-        for t in prange(number_of_parts(W, shape)):
-            part_of_descend(strided, delta, lr, keep, W, b, shape, t)
-    else:
-        for t in range(number_of_parts(W, shape)):
-            part_of_descend(strided, delta, lr, keep, W, b, shape, t)
+@rung("delta", "fused")
+def delta_fused(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
+    """Like the rung above, but f' follows each part at once; saves loading delta again for it."""
+    shape = shape_of_a_part(delta, loop_threads())
+    strided = delta_next[:, ::1]
+    for t in prange(number_of_parts(delta, shape)):
+        i0, i1, j0, j1 = part_of(delta, shape, t)
+        product(strided, W_next, True, PLAIN, window(A, 0, 0), delta.dtype.type(0), delta, i0, i1, j0, j1)
+        if f != IDENTITY:
+            times_slope(f, A, delta, i0, i1, j0, j1)

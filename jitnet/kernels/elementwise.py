@@ -27,7 +27,7 @@ from ..compiler.intrinsics import wide, window
 from ..compiler.jit import Kernel, linked
 from ..compiler.registry import LADDERS, baseline, operation, rung
 from ..compiler.scalar import ON_ARRAYS, calls, on_arrays, scalar
-from ..compiler.threads import PART, parts_of, threads_pay
+from ..compiler.threads import PART, parts_of
 from ..compiler.types import Matrix, Vector
 from .exponential import exponential, log1p_of, tanh_of
 
@@ -167,12 +167,9 @@ def fast_forward(name: str, f: Function) -> Kernel:
 
     def forward(Z: Matrix, A: Matrix) -> None:
         """Like the rung above, but {how}: the loop is vectorized."""
-        if threads_pay(32 * Z.size):
-            for t in prange(parts_of(Z.size)):
-                size = min(PART, Z.size - t * PART)
-                all_of(window(Z, t * PART, size), window(A, t * PART, size))
-        else:
-            all_of(window(Z, 0, Z.size), window(A, 0, Z.size))
+        for t in prange(parts_of(Z.size)):
+            size = min(PART, Z.size - t * PART)
+            all_of(window(Z, t * PART, size), window(A, t * PART, size))
 
     return forward
 
@@ -190,11 +187,8 @@ def fast_back(name: str, slope: Function) -> Kernel:
 
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
         """Like the rung above, but {how}: the loop is vectorized."""
-        if threads_pay(32 * S.size):
-            for t in prange(parts_of(S.size)):
-                at, size = t * PART, min(PART, S.size - t * PART)
-                all_of(window(S, at, size), window(dA, at, size), window(delta, at, size))
-        else:
-            all_of(window(S, 0, S.size), window(dA, 0, S.size), window(delta, 0, S.size))
+        for t in prange(parts_of(S.size)):
+            at, size = t * PART, min(PART, S.size - t * PART)
+            all_of(window(S, at, size), window(dA, at, size), window(delta, at, size))
 
     return back

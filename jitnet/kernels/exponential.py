@@ -34,7 +34,7 @@ from numba.np.numpy_support import as_dtype
 from ..compiler.intrinsics import wide, window
 from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation, rung
-from ..compiler.threads import PART, parts_of, threads_pay
+from ..compiler.threads import PART, parts_of
 from ..compiler.types import Matrix, Vector
 
 
@@ -233,9 +233,6 @@ def exp_all(z: Vector, a: Vector) -> None:
 @rung("exp", "polynomial")
 def exp_polynomial(Z: Matrix, A: Matrix) -> None:
     """Like the rung above, but e^x is a polynomial times a power of two; the loop is vectorized and calls nothing."""
-    if threads_pay(20 * Z.size):
-        for t in prange(parts_of(Z.size)):
-            size = min(PART, Z.size - t * PART)
-            exp_all(window(Z, t * PART, size), window(A, t * PART, size))
-    else:
-        exp_all(window(Z, 0, Z.size), window(A, 0, Z.size))
+    for t in prange(parts_of(Z.size)):
+        size = min(PART, Z.size - t * PART)
+        exp_all(window(Z, t * PART, size), window(A, t * PART, size))

@@ -6,7 +6,6 @@ from ..compiler.intrinsics import lanes
 from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
 from ..compiler.simd import load, masked_load, masked_store, prefetch, store
-from ..compiler.threads import threads_pay
 from ..compiler.types import Matrix, Vector
 
 VECTORS = 4
@@ -63,11 +62,6 @@ def copy_row(source: Matrix, order: Vector, at: int, target: Matrix, i: int) -> 
 def gather_ahead(X: Matrix, Y: Matrix, order: Vector, start: int, X_batch: Matrix, Y_batch: Matrix) -> None:
     """Like the rung above, but prefetches rows; saves waiting for memory at the start of each row."""
     m = X_batch.shape[0]
-    if threads_pay(4 * X_batch.size):
-        for i in prange(m):
-            copy_row(X, order, start + i, X_batch, i)
-            copy_row(Y, order, start + i, Y_batch, i)
-    else:
-        for i in range(m):
-            copy_row(X, order, start + i, X_batch, i)
-            copy_row(Y, order, start + i, Y_batch, i)
+    for i in prange(m):
+        copy_row(X, order, start + i, X_batch, i)
+        copy_row(Y, order, start + i, Y_batch, i)

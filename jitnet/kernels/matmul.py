@@ -1,7 +1,15 @@
 """The three products of training: X·W going forward, delta·Wᵀ and Xᵀ·delta going back.
 
-They are one product read three ways. The loops of a ladder differ in the order in which they walk through
-memory, and that order is worth more than everything else the compiler can do.
+They are one product read three ways. The loops of a ladder differ in how often, and in which order, they walk through
+memory, and that is worth more than everything else the compiler can do. Each rung is one idea more than the rung above:
+
+    unrolled    four sums at a time, which do not wait for one another
+    reordered   whole rows at a time, in the order in which they lie in memory: the loop fills SIMD vectors
+    blocked     four rows by four terms of the sums, so that each number loaded is used four times
+    tiled       a tile of sums that stays in registers until they are complete (`register_tile.py`)
+    packed      the rows that the tile reads, copied next to each other, and tiles of any size
+
+Helpers take A·B with A as it lies or transposed, since only single numbers of it are read, so they serve all three.
 """
 
 import numpy as np
@@ -10,9 +18,9 @@ from numba import prange
 from ..compiler.intrinsics import window
 from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
-from ..compiler.threads import threads_pay
+from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix
-from .register_tile import number_of_parts, part_of, product, shape_of_a_part
+from .register_tile import PLAIN, ROWS, edge, five_rows, number_of_parts, part_of, product, shape_of_a_part
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, W, Z: 2 * X.size * W.shape[1])
@@ -38,9 +46,36 @@ def matmul(X: Matrix, W: Matrix, Z: Matrix) -> None:
             Z[i, j] = total
 
 
+@part_of_kernels
+def four_sums(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """C[i] = A[i]·B, four numbers of C at a time."""
+    n = C.shape[1]
+    for j in range(0, n - n % 4, 4):
+        s0 = s1 = s2 = s3 = C.dtype.type(0)
+        for k in range(A.shape[1]):
+            a, b = A[i, k], B[k]
+            s0 += a * b[j]
+            s1 += a * b[j + 1]
+            s2 += a * b[j + 2]
+            s3 += a * b[j + 3]
+        C[i, j], C[i, j + 1], C[i, j + 2], C[i, j + 3] = s0, s1, s2, s3
+    for j in range(n - n % 4, n):
+        total = C.dtype.type(0)
+        for k in range(A.shape[1]):
+            total += A[i, k] * B[k, j]
+        C[i, j] = total
+
+
+@rung("matmul", "unrolled")
+def matmul_unrolled(X: Matrix, W: Matrix, Z: Matrix) -> None:
+    """Like the rung above, but four sums at a time; saves three of four waits for the last addition, and jumps in W."""
+    for i in prange(X.shape[0]):
+        four_sums(X, W, Z, i)
+
+
 @rung("matmul", "reordered")
 def matmul_reordered(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but k outside j; the inner loop now walks along rows and fills whole vectors."""
+    """Like the rung above, but k outside j; saves the jumps: walking along rows fills SIMD vectors."""
     m, n_in = X.shape
     n_out = W.shape[1]
     for i in prange(m):
@@ -54,11 +89,25 @@ def matmul_reordered(X: Matrix, W: Matrix, Z: Matrix) -> None:
 
 
 @part_of_kernels
-def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
-    """C[i:i+4] = A[i:i+4]·B, four terms of the sum at a time: each number loaded is used four times.
+def one_row(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """C[i] = A[i]·B, k outside j, as in `reordered`."""
+    c = C[i]
+    for j in range(C.shape[1]):
+        c[j] = C.dtype.type(0)
+    for k in range(A.shape[1]):
+        a = A[i, k]
+        b = B[k]
+        for j in range(C.shape[1]):
+            c[j] += a * b[j]
 
-    A may be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
-    """
+
+@part_of_kernels
+def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """C[i:i+4] = A[i:i+4]·B, four terms of the sum at a time: each number loaded is used four times."""
+    if i + 4 > C.shape[0]:  # one to three rows are left
+        for r in range(i, C.shape[0]):
+            one_row(A, B, C, r)
+        return
     n = A.shape[1]
     c0, c1, c2, c3 = C[i], C[i + 1], C[i + 2], C[i + 3]
     for j in range(C.shape[1]):
@@ -86,49 +135,35 @@ def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
             c3[j] += a3 * x
 
 
-@part_of_kernels
-def one_row(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
-    """C[i] = A[i]·B: the one to three rows that fill no block of four."""
-    c = C[i]
-    for j in range(C.shape[1]):
-        c[j] = C.dtype.type(0)
-    for k in range(A.shape[1]):
-        a = A[i, k]
-        b = B[k]
-        for j in range(C.shape[1]):
-            c[j] += a * b[j]
-
-
 @rung("matmul", "blocked")
 def matmul_blocked(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but in blocks of four rows by four k; saves three of four trips to memory for W and Z."""
-    m = X.shape[0]
-    for block in prange((m + 3) // 4):
-        if 4 * block + 4 <= m:
-            four_rows(X, W, Z, 4 * block)
-        else:
-            for i in range(4 * block, m):
-                one_row(X, W, Z, i)
+    """Like the rung above, but in blocks of four rows by four k; saves three of four loads of W and Z."""
+    for block in prange((X.shape[0] + 3) // 4):
+        four_rows(X, W, Z, 4 * block)
+
+
+@rung("matmul", "tiled")
+def matmul_tiled(X: Matrix, W: Matrix, Z: Matrix) -> None:
+    """Like the rung above, but a tile of sums stays in registers for all of k; saves loading and storing them."""
+    for block in prange(X.shape[0] // ROWS):
+        five_rows(X, W, Z, ROWS * block)
+    for i in prange(X.shape[0]):
+        edge(X, W, Z, i)
 
 
 @part_of_kernels
-def part_of_product(A: Matrix, B: Matrix, transposed: bool, C: Matrix, shape: tuple[int, int], t: int) -> None:
+def packed_part(A: Matrix, B: Matrix, transposed: bool, C: Matrix, shape: tuple[int, int], t: int) -> None:
     i0, i1, j0, j1 = part_of(C, shape, t)
-    product(A, B, transposed, window(C, 0, 0), C.dtype.type(0), C, i0, i1, j0, j1)
+    product(A, B, transposed, PLAIN, window(C, 0, 0), C.dtype.type(0), C, i0, i1, j0, j1)
 
 
-@rung("matmul", "tile")
-def matmul_tile(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but a tile of sums stays in registers for all of k; saves their trips to memory."""
-    flop = 2 * X.size * W.shape[1]
-    shape = shape_of_a_part(Z, flop)
+@rung("matmul", "packed")
+def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
+    """Like the rung above, but W is packed into panels where that pays; saves loads across pages, slow edges."""
+    shape = shape_of_a_part(Z, loop_threads())
     strided = X[:, ::1]  # typed like a transpose, so that one compiled tile serves all three products
-    if threads_pay(flop):
-        for t in prange(number_of_parts(Z, shape)):
-            part_of_product(strided, W, False, Z, shape, t)
-    else:
-        for t in range(number_of_parts(Z, shape)):
-            part_of_product(strided, W, False, Z, shape, t)
+    for t in prange(number_of_parts(Z, shape)):
+        packed_part(strided, W, False, Z, shape, t)
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, delta, dW: 2 * X.size * delta.shape[1])
@@ -154,9 +189,17 @@ def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
             dW[k, j] = total
 
 
+@rung("matmul_tn", "unrolled")
+def matmul_tn_unrolled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
+    """Like the rung above, but four sums at a time; saves three of four waits, and jumps in X and delta."""
+    Xt = X.T  # a view: nothing is moved
+    for k in prange(X.shape[1]):
+        four_sums(Xt, delta, dW, k)
+
+
 @rung("matmul_tn", "reordered")
 def matmul_tn_reordered(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but i outside j; the inner loop now walks along rows and fills whole vectors."""
+    """Like the rung above, but i outside j; saves the jumps: walking along rows fills SIMD vectors."""
     m, n_in = X.shape
     n_out = delta.shape[1]
     for k in prange(n_in):
@@ -171,29 +214,29 @@ def matmul_tn_reordered(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "blocked")
 def matmul_tn_blocked(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but in blocks of four rows by four samples; saves three of four trips for delta and dW."""
-    n_in = X.shape[1]
-    Xt = X.T  # a view: nothing is moved
-    for block in prange((n_in + 3) // 4):
-        if 4 * block + 4 <= n_in:
-            four_rows(Xt, delta, dW, 4 * block)
-        else:
-            for k in range(4 * block, n_in):
-                one_row(Xt, delta, dW, k)
+    """Like the rung above, but in blocks of four rows by four samples; saves three of four loads of delta and dW."""
+    Xt = X.T
+    for block in prange((X.shape[1] + 3) // 4):
+        four_rows(Xt, delta, dW, 4 * block)
 
 
-@rung("matmul_tn", "tile")
-def matmul_tn_tile(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but with the register tile; the numbers of X are read by columns, where they lie."""
-    flop = 2 * X.size * delta.shape[1]
-    shape = shape_of_a_part(dW, flop)
+@rung("matmul_tn", "tiled")
+def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
+    """Like the rung above, but a tile of sums stays in registers for all samples; saves loading and storing them."""
+    Xt = X.T
+    for block in prange(X.shape[1] // ROWS):
+        five_rows(Xt, delta, dW, ROWS * block)
+    for k in prange(X.shape[1]):
+        edge(Xt, delta, dW, k)
+
+
+@rung("matmul_tn", "packed")
+def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
+    """Like the rung above, but delta is packed into panels where that pays; saves loads across pages, slow edges."""
+    shape = shape_of_a_part(dW, loop_threads())
     strided = X.T[:, ::1]
-    if threads_pay(flop):
-        for t in prange(number_of_parts(dW, shape)):
-            part_of_product(strided, delta, False, dW, shape, t)
-    else:
-        for t in range(number_of_parts(dW, shape)):
-            part_of_product(strided, delta, False, dW, shape, t)
+    for t in prange(number_of_parts(dW, shape)):
+        packed_part(strided, delta, False, dW, shape, t)
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda delta, W, dX: 2 * delta.shape[0] * W.size)
@@ -219,32 +262,76 @@ def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
             dX[i, k] = total
 
 
+@part_of_kernels
+def four_dots(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """C[i] = A[i]·Bᵀ, four numbers of C at a time."""
+    n, a = C.shape[1], A[i]
+    for k in range(0, n - n % 4, 4):
+        b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
+        s0 = s1 = s2 = s3 = C.dtype.type(0)
+        for j in range(a.size):
+            s0 += a[j] * b0[j]
+            s1 += a[j] * b1[j]
+            s2 += a[j] * b2[j]
+            s3 += a[j] * b3[j]
+        C[i, k], C[i, k + 1], C[i, k + 2], C[i, k + 3] = s0, s1, s2, s3
+    for k in range(n - n % 4, n):
+        total = C.dtype.type(0)
+        for j in range(a.size):
+            total += a[j] * B[k, j]
+        C[i, k] = total
+
+
+@rung("matmul_nt", "unrolled")
+def matmul_nt_unrolled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
+    """Like the rung above, but four sums at a time; saves three of four waits for the last addition."""
+    for i in prange(delta.shape[0]):
+        four_dots(delta, W, dX, i)
+
+
+@part_of_kernels
+def transpose(B: Matrix, Bt: Matrix, j: int) -> None:
+    """Bt[j] = B[:, j]: a row of the transpose."""
+    for k in range(B.shape[0]):
+        Bt[j, k] = B[k, j]
+
+
+@rung("matmul_nt", "reordered", allocates=True)
+def matmul_nt_reordered(delta: Matrix, W: Matrix, dX: Matrix) -> None:
+    """Like the rung above, but Wᵀ is written out once, and then its rows are added up, which fills SIMD vectors."""
+    Wt = np.empty((W.shape[1], W.shape[0]), W.dtype)
+    for j in prange(W.shape[1]):
+        transpose(W, Wt, j)
+    for i in prange(delta.shape[0]):
+        one_row(delta, Wt, dX, i)
+
+
 @rung("matmul_nt", "blocked", allocates=True)
 def matmul_nt_blocked(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but Wᵀ is written out once, and then rows are added up in blocks of four by four."""
-    m = delta.shape[0]
-    n_in, n_out = W.shape
-    Wt = np.empty((n_out, n_in), W.dtype)
-    for j in prange(n_out):
-        for k in range(n_in):
-            Wt[j, k] = W[k, j]
-    for block in prange((m + 3) // 4):
-        if 4 * block + 4 <= m:
-            four_rows(delta, Wt, dX, 4 * block)
-        else:
-            for i in range(4 * block, m):
-                one_row(delta, Wt, dX, i)
+    """Like the rung above, but in blocks of four rows by four j; saves three of four loads of Wᵀ and dX."""
+    Wt = np.empty((W.shape[1], W.shape[0]), W.dtype)
+    for j in prange(W.shape[1]):
+        transpose(W, Wt, j)
+    for block in prange((delta.shape[0] + 3) // 4):
+        four_rows(delta, Wt, dX, 4 * block)
 
 
-@rung("matmul_nt", "tile")
-def matmul_nt_tile(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but with the register tile; Wᵀ is laid out panel by panel, turned over in registers."""
-    flop = 2 * delta.shape[0] * W.size
-    shape = shape_of_a_part(dX, flop)
+@rung("matmul_nt", "tiled", allocates=True)
+def matmul_nt_tiled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
+    """Like the rung above, but a tile of sums stays in registers for all of j; saves loading and storing them."""
+    Wt = np.empty((W.shape[1], W.shape[0]), W.dtype)
+    for j in prange(W.shape[1]):
+        transpose(W, Wt, j)
+    for block in prange(delta.shape[0] // ROWS):
+        five_rows(delta, Wt, dX, ROWS * block)
+    for i in prange(delta.shape[0]):
+        edge(delta, Wt, dX, i)
+
+
+@rung("matmul_nt", "packed")
+def matmul_nt_packed(delta: Matrix, W: Matrix, dX: Matrix) -> None:
+    """Like the rung above, but W is turned over panel by panel, in registers; saves writing Wᵀ number by number."""
+    shape = shape_of_a_part(dX, loop_threads())
     strided = delta[:, ::1]
-    if threads_pay(flop):
-        for t in prange(number_of_parts(dX, shape)):
-            part_of_product(strided, W, True, dX, shape, t)
-    else:
-        for t in range(number_of_parts(dX, shape)):
-            part_of_product(strided, W, True, dX, shape, t)
+    for t in prange(number_of_parts(dX, shape)):
+        packed_part(strided, W, True, dX, shape, t)

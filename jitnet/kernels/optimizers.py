@@ -15,7 +15,7 @@ from ..compiler.intrinsics import wide, window
 from ..compiler.jit import Kernel, part_of_kernels
 from ..compiler.registry import baseline, operation, rung
 from ..compiler.scalar import on_arrays, scalar
-from ..compiler.threads import PART, parts_of, threads_pay
+from ..compiler.threads import PART, parts_of
 from ..compiler.types import Vector
 from .elementwise import Function, named
 
@@ -47,14 +47,11 @@ def sgd_part(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 
 @rung("sgd", "wide")
 def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
-    """Like the rung above, but with the widest vectors, and threads only for large networks."""
+    """Like the rung above, but with the widest vectors that the machine has."""
     n = theta.size
-    if threads_pay(4 * n):
-        for t in prange(parts_of(n)):
-            at, size = t * PART, min(PART, n - t * PART)
-            sgd_part(window(grad, at, size), lr, weight_decay, window(theta, at, size))
-    else:
-        sgd_part(grad, lr, weight_decay, theta)
+    for t in prange(parts_of(n)):
+        at, size = t * PART, min(PART, n - t * PART)
+        sgd_part(window(grad, at, size), lr, weight_decay, window(theta, at, size))
 
 
 @operation("T[::1], T, T, T, T[::1], T[::1]")
@@ -158,15 +155,12 @@ def adam_wide(
     step = lr / correction1
     shrink = theta.dtype.type(1) / theta.dtype.type(math.sqrt(correction2))
     n = theta.size
-    if threads_pay(20 * n):
-        for t in prange(parts_of(n)):
-            at, size = t * PART, min(PART, n - t * PART)
-            adam_part(
-                window(grad, at, size), step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink,
-                window(mean, at, size), window(square, at, size), window(theta, at, size),
-            )  # fmt: skip
-    else:
-        adam_part(grad, step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink, mean, square, theta)
+    for t in prange(parts_of(n)):
+        at, size = t * PART, min(PART, n - t * PART)
+        adam_part(
+            window(grad, at, size), step, beta1, beta2, rest1, rest2, epsilon, weight_decay, shrink,
+            window(mean, at, size), window(square, at, size), window(theta, at, size),
+        )  # fmt: skip
 
 
 RULES: dict[str, tuple[Function, int, int]] = {}
@@ -242,14 +236,11 @@ def fast_of_one(rule: Function, as_tuple: Function) -> Kernel:
             memory[i], theta[i] = rule(grad[i], theta[i], memory[i], given)
 
     def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors, and threads only for large networks."""
+        """Like the rung above, but with the widest vectors that the machine has."""
         n = theta.size
-        if threads_pay(20 * n):
-            for t in prange(parts_of(n)):
-                at, size = t * PART, min(PART, n - t * PART)
-                part(window(grad, at, size), numbers, window(memory, at, size), window(theta, at, size))
-        else:
-            part(grad, numbers, memory, theta)
+        for t in prange(parts_of(n)):
+            at, size = t * PART, min(PART, n - t * PART)
+            part(window(grad, at, size), numbers, window(memory, at, size), window(theta, at, size))
 
     return step
 
@@ -263,16 +254,13 @@ def fast_of_two(rule: Function, as_tuple: Function) -> Kernel:
             first[i], second[i], theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
 
     def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors, and threads only for large networks."""
+        """Like the rung above, but with the widest vectors that the machine has."""
         n = theta.size
-        if threads_pay(20 * n):
-            for t in prange(parts_of(n)):
-                at, size = t * PART, min(PART, n - t * PART)
-                part(
-                    window(grad, at, size), numbers, window(first, at, size), window(second, at, size),
-                    window(theta, at, size),
-                )  # fmt: skip
-        else:
-            part(grad, numbers, first, second, theta)
+        for t in prange(parts_of(n)):
+            at, size = t * PART, min(PART, n - t * PART)
+            part(
+                window(grad, at, size), numbers, window(first, at, size), window(second, at, size),
+                window(theta, at, size),
+            )  # fmt: skip
 
     return step

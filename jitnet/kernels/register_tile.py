@@ -1,14 +1,17 @@
-"""The register tile: a block of the product whose sums stay in vector registers until they are done.
+"""The register tile: a block of the product whose sums stay in vector registers until they are complete.
 
-A fused multiply-add wants two numbers and a sum. `blocked` fetches and stores a vector of sums for every four of
-them; here a tile of C, 5 rows high and 4 registers wide, is fetched and stored once:
+A fused multiply-add takes two numbers and a sum. `blocked` loads and stores a vector of sums for every four of them;
+here a tile of C, 5 rows high and 4 SIMD vectors wide, is stored once:
 
     C[i : i+5, j : j+64]  in 5 × 4 registers           (float32 and AVX-512; AVX2 has half the registers: 5 × 2)
     for every k:  4 loads of B[k, j : j+64], 5 numbers of A, each copied to all lanes: 9 loads for 20 multiply-adds
 
 Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and the numbers of A must
-fit 32 registers, and 5 × 2 + 2 + 1 is what AVX2's 16 can hold. Each row of the tile is a strip (`strip.py`): a value
-that lives in registers, so the loop over k reads like the formula.
+fit 32 registers, and 5 × 2 + 2 + 1 is what AVX2's 16 can hold. Each row of the tile is held in SIMD vectors
+(`simd.py`), which are values in registers, so the loop over k reads like the formula.
+
+The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then come tiles of any size over panels of B
+(`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
 """
 
 from typing import Any
@@ -26,14 +29,53 @@ from ..compiler.simd import (
     transpose_part,
     transpose_square,
 )
-from ..compiler.threads import thread_count, threads_pay
 from ..compiler.types import Matrix, Vector
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
+
+
+@part_of_kernels
+def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """C[i:i+5] = A[i:i+5]·B, tile by tile: sums of five rows and VECTORS SIMD vectors stay in registers for all k.
+
+    A may be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
+    """
+    n, width = C.shape[1], VECTORS * lanes(C)
+    a0, a1, a2, a3, a4 = A[i], A[i + 1], A[i + 2], A[i + 3], A[i + 4]
+    for j in range(0, n - n % width, width):
+        c0 = c1 = c2 = c3 = c4 = broadcast(C.dtype.type(0), C, VECTORS)
+        for k in range(A.shape[1]):
+            y = load(B, k * n + j, VECTORS)
+            c0 = c0 + a0[k] * y
+            c1 = c1 + a1[k] * y
+            c2 = c2 + a2[k] * y
+            c3 = c3 + a3[k] * y
+            c4 = c4 + a4[k] * y
+        store(c0, C, i * n + j)
+        store(c1, C, (i + 1) * n + j)
+        store(c2, C, (i + 2) * n + j)
+        store(c3, C, (i + 3) * n + j)
+        store(c4, C, (i + 4) * n + j)
+
+
+@part_of_kernels
+def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """Row i of A·B where it fills no tile: sums are loaded and stored for every k, as in `reordered`."""
+    m, n = C.shape
+    j0 = n - n % (VECTORS * lanes(C)) if i < m - m % ROWS else 0
+    c = window(C, i * n + j0, n - j0)
+    for j in range(c.size):
+        c[j] = C.dtype.type(0)
+    for k in range(A.shape[1]):
+        a, b = A[i, k], window(B, k * n + j0, n - j0)
+        for j in range(c.size):
+            c[j] += a * b[j]
+
+
 DEPTH = 1024
-"""Rows of a panel, terms of the sum that are taken at a time. A panel fits the L2 cache, and being so deep it makes the
-copying of B and the trips of the sums to memory a few percent of the work."""
+"""Rows of a panel, terms of the sum that are taken at a time. A panel fits the L2 cache, and being so deep it makes
+copying B, and loading and storing sums that are not complete, a few percent of the work."""
 
 MOST_ROWS = 1024
 """Rows of C in one part: so many rows of A, DEPTH columns of them, stay in the cache for all panels but the first."""
@@ -59,36 +101,33 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
         return load(array, at, vectors) if whole else masked_load(array, at, vectors, count)
 
     @part_of_kernels
-    def write(strip: Any, array: Any, at: int, count: int) -> None:
+    def write(sums: Any, array: Any, at: int, count: int) -> None:
         if whole:
-            store(strip, array, at)
+            store(sums, array, at)
         else:
-            masked_store(strip, array, at, count)
+            masked_store(sums, array, at, count)
 
     @part_of_kernels
     def tiles(
-        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, fresh: bool, b: Vector, lr: float, C: Matrix,
-        j: int, count: int,
+        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, begin: Vector, first: int, adds: bool,
+        descends: bool, lr: float, C: Matrix, j: int, count: int,
     ) -> None:  # fmt: skip
-        """C[i0:i1, j : j+count] = b[j : j+count] + Σ_k A[i0:i1, k]·B[k], five rows at a time.
+        """C[i0:i1, j : j+count] = sums of A[i0:i1]·B, five rows at a time; if it `descends`, C − lr·sums.
 
-        B's row k begins at element start + k·step. Fresh sums begin with b, if it is not empty, others with what C
-        holds. If lr is not 0, C takes a step against the sums: C − lr·sums. Where the rows end, the last one is
-        taken several times: each time it comes to the same.
+        B's row k begins at element start + k·step. The sums of each row begin with the elements of `begin` from
+        `first` on, zeros or a bias; if it `adds`, with what C holds. Where the rows end, the last one is taken several
+        times: each time it comes to the same.
         """
-        n, last = C.shape[1], i1 - 1
-        first = broadcast(C.dtype.type(0), C, vectors)
-        if b.size > 0:
-            first = read(b, j, count)
+        n, last, row = C.shape[1], i1 - 1, read(begin, first, count)
         for i in range(i0, i1, ROWS):
             r1, r2, r3, r4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
             a0, a1, a2, a3, a4 = A[i], A[r1], A[r2], A[r3], A[r4]
             at0, at1, at2, at3, at4 = i * n + j, r1 * n + j, r2 * n + j, r3 * n + j, r4 * n + j
-            c0 = c1 = c2 = c3 = c4 = first
-            if not fresh:
+            c0 = c1 = c2 = c3 = c4 = row
+            if adds:
                 c0, c1, c2 = read(C, at0, count), read(C, at1, count), read(C, at2, count)
                 c3, c4 = read(C, at3, count), read(C, at4, count)
-            if lr != 0:
+            if descends:
                 prefetch(C, at0, vectors)
                 prefetch(C, at1, vectors)
                 prefetch(C, at2, vectors)
@@ -103,7 +142,7 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
                 c3 = c3 + a3[k] * y
                 c4 = c4 + a4[k] * y
                 at += step
-            if lr != 0:
+            if descends:
                 c0 = read(C, at0, count) - lr * c0
                 c1 = read(C, at1, count) - lr * c1
                 c2 = read(C, at2, count) - lr * c2
@@ -119,10 +158,8 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
 
 
 whole_tiles = tiles_of_width(VECTORS, True)
-part_1 = tiles_of_width(1, False)
-part_2 = tiles_of_width(2, False)
-part_3 = tiles_of_width(3, False) if VECTORS > 2 else part_2
-part_4 = tiles_of_width(4, False) if VECTORS > 2 else part_2
+_ragged = {vectors: tiles_of_width(vectors, False) for vectors in range(1, VECTORS + 1)}
+tiles_1, tiles_2, tiles_3, tiles_4 = (_ragged[min(vectors, VECTORS)] for vectors in (1, 2, 3, 4))
 
 
 @part_of_kernels
@@ -151,19 +188,24 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
                 transpose_part(B, source, stride, j1 - j, k1 - k, panel, to, n)
 
 
+PLAIN, WITH_BIAS, DESCENT = range(3)
+"""What a product is for: C = A·B; C = A·B + b; C ← C − lr·A·B."""
+
+
 @linked
 def product(
-    A: Matrix, B: Matrix, transposed: bool, b: Vector, lr: float, C: Matrix, i0: int, i1: int, j0: int, j1: int
-) -> None:
-    """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1] + b[j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
+    A: Matrix, B: Matrix, transposed: bool, purpose: int, b: Vector, lr: float, C: Matrix,
+    i0: int, i1: int, j0: int, j1: int,
+) -> None:  # fmt: skip
+    """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
 
-    A may be strided, because only single numbers of it are read. b may be empty. If lr is not 0, C takes a step
-    against the product instead: C = C − lr·(A·B + b). The terms of each sum are added in the order of k, whatever
-    the tile, so where the work is cut changes no bit of the result.
+    That is PLAIN. WITH_BIAS adds b[j0:j1] to each row, DESCENT subtracts lr times the product from C; only these read
+    b, or lr. A may be strided, because only single numbers of it are read. The terms of each sum are added in the
+    order of k, whatever the tile, so where the work is cut changes no bit of the result.
 
     With few rows, B is read from where it lies. With many it is copied panel by panel, DEPTH rows at a time, outside
     the columns: so that many columns of A are in the cache for all panels but the first. Without memory for a panel
-    they are fewer rows at a time, and a step against the product is taken in as many parts.
+    they are fewer rows at a time, and a step of gradient descent is taken in as many parts.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
     far_apart = B.shape[1] * B.itemsize > FAR
@@ -174,49 +216,54 @@ def product(
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
     panel = heap if heap.size > 0 else stack
-    at_once = min(DEPTH, panel.size // max(widest, 1))
+    rows = min(DEPTH, panel.size // max(widest, 1))
+    zeros = stack_array(ROW_BYTES, C)
+    for j in range(zeros.size):
+        zeros[j] = 0
     k0 = 0
     while k0 == 0 or k0 < depth:
-        k1 = min(k0 + at_once, depth) if packed else depth
+        k1 = min(k0 + rows, depth) if packed else depth
         terms = A[:, k0:k1]
-        fresh = k0 == 0 or lr != 0  # a step is taken for every so many terms
+        adds, descends = k0 > 0 and purpose != DESCENT, purpose == DESCENT
         for j in range(j0, j1, width):
-            columns = min(width, j1 - j)
-            vectors = (columns + v - 1) // v
-            n = vectors * v
+            count = min(width, j1 - j)
+            n = (count + v - 1) // v * v
+            source, start, step = window(B, 0, B.size), k0 * B.shape[1] + j, B.shape[1]
+            if packed:
+                source, start, step = panel, 0, n
             if transposed:
-                pack_transposed(B, k0, k1, j, j + columns, n, panel)
+                pack_transposed(B, k0, k1, j, j + count, n, panel)
             elif packed:
-                pack(B, k0, k1, j, j + columns, n, panel)
-            source, start, step = (panel, 0, n) if packed else (window(B, 0, B.size), k0 * B.shape[1] + j, B.shape[1])
-            if columns == width:
-                whole_tiles(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
-            elif vectors == 1:
-                part_1(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
-            elif vectors == 2:
-                part_2(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
-            elif vectors == 3:
-                part_3(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
+                pack(B, k0, k1, j, j + count, n, panel)
+            begin, first = (b, j) if purpose == WITH_BIAS else (zeros, 0)
+            if count == width:
+                whole_tiles(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+            elif n == v:
+                tiles_1(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+            elif n == 2 * v:
+                tiles_2(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+            elif n == 3 * v:
+                tiles_3(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
             else:
-                part_4(terms, i0, i1, source, start, step, fresh, b, lr, C, j, columns)
+                tiles_4(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
         k0 = max(k1, 1)
     give_back(heap)
 
 
 @part_of_kernels
-def shape_of_a_part(C: Matrix, flop: int) -> tuple[int, int]:
+def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
     """How many rows and columns of C make a part.
 
     One thread takes all columns. Several share the panels, if they can be shared equally, or else the rows. Many rows
     are cut into parts of about the same size.
     """
-    m, n, threads = int(C.shape[0]), int(C.shape[1]), thread_count()
+    m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width
     share, columns = m, n
-    if threads_pay(flop) and panels % threads == 0:
+    if threads > 1 and panels % threads == 0:
         columns = panels // threads * width
-    elif threads_pay(flop):
+    elif threads > 1:
         share = (m + threads - 1) // threads
     pieces = (share + MOST_ROWS - 1) // MOST_ROWS
     rows = (share + pieces - 1) // max(pieces, 1)
@@ -231,7 +278,7 @@ def number_of_parts(C: Matrix, shape: tuple[int, int]) -> int:
 
 @part_of_kernels
 def part_of(C: Matrix, shape: tuple[int, int], t: int) -> tuple[int, int, int, int]:
-    """Rows i0:i1 and columns j0:j1 of the t-th part: downwards first, so that neighbours share columns."""
+    """Rows i0:i1 and columns j0:j1 of the t-th part: downwards first, so that neighbors share columns."""
     m, n = C.shape
     rows, columns = shape
     down = max(1, (m + rows - 1) // rows)

@@ -12,7 +12,6 @@ from numba import prange
 from ..compiler.intrinsics import VECTOR_BYTES, lanes, stack_array, wide, window
 from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation, rung
-from ..compiler.threads import threads_pay
 from ..compiler.types import Matrix, Vector
 from .elementwise import ACTIVATIONS, Activation
 from .exponential import decay
@@ -246,12 +245,8 @@ def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
     """Like the rung above, but e^x is a polynomial times a power of two; saves a call for each number."""
     m, n = Z.shape
     rows = NARROW_BYTES // Z.itemsize // max(n, 1) if n < 4 * lanes(Z) else 1
-    if threads_pay(40 * Z.size):
-        for t in prange((m + rows - 1) // rows):
-            softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
-    else:
-        for t in range((m + rows - 1) // rows):
-            softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
+    for t in prange((m + rows - 1) // rows):
+        softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
 
 
 ACTIVATIONS["softmax"] = Activation("softmax", softmax)

@@ -1,7 +1,7 @@
 """Explain a compiled function: the source of its hottest loop beside the machine code, with verdicts in plain words.
 
     from jitnet.lab import explain
-    found = explain.explain("matmul.tile")
+    found = explain.explain("matmul.packed")
     print(explain.as_text(found))
 
 Nothing is run and nothing is timed. The function is compiled in a separate process (`compiling.py`), its machine code

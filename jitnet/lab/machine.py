@@ -29,7 +29,7 @@ from ..compiler.intrinsics import VECTOR_BYTES, lanes
 from ..compiler.memory import aligned
 from ..progress import Report
 from . import formatting
-from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, STRIP, flop_of_multiply_adds, start_values
+from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, VECTORS, flop_of_multiply_adds, start_values
 from .timing import time_of
 
 RUN = 0.01
@@ -251,7 +251,7 @@ def _peak(dtype: str, count: int) -> float:
 def _bandwidth(size: int, count: int) -> dict[str, float]:
     """Bytes per second of each kind of move, for all threads together; each has `size` bytes of its own."""
     memory = aligned((count, 4), np.float32)
-    whole = 2 * STRIP * lanes(memory) * 2  # what the kernels process at a time, in both halves
+    whole = 2 * VECTORS * lanes(memory) * 2  # what the kernels process at a time, in both halves
     memory = aligned((count, max(1, size // 4 // whole) * whole), np.float32)
     memory[...] = 1  # touch every page
     return {

@@ -17,7 +17,7 @@ from ..compiler.types import Matrix, Vector
 SUMS = 12
 """Sums of the multiply-add probe. Eight keep two units with a latency of 4 busy; AVX2 has sixteen registers."""
 
-STRIP = 4
+VECTORS = 4
 """Registers that the bandwidth probes move at a time."""
 
 
@@ -55,20 +55,20 @@ def dependent_steps(state: Vector, iterations: int) -> None:
 @part_of_kernels
 def read_by_a_thread(memory: Vector, times: int) -> None:
     """Add up all numbers, `times` times, in eight sums, so that only memory is waited for."""
-    step = STRIP * lanes(memory)
-    even = odd = broadcast(memory.dtype.type(0), memory, STRIP)
+    step = VECTORS * lanes(memory)
+    even = odd = broadcast(memory.dtype.type(0), memory, VECTORS)
     for _ in range(times):
         for k in range(0, memory.size, 2 * step):
-            even = even + load(memory, k, STRIP)
-            odd = odd + load(memory, k + step, STRIP)
+            even = even + load(memory, k, VECTORS)
+            odd = odd + load(memory, k + step, VECTORS)
     store(even + odd, memory, 0)
 
 
 @part_of_kernels
 def write_by_a_thread(memory: Vector, times: int) -> None:
     for t in range(times):
-        numbers = broadcast(memory.dtype.type(t), memory, STRIP)
-        for k in range(0, memory.size, STRIP * lanes(memory)):
+        numbers = broadcast(memory.dtype.type(t), memory, VECTORS)
+        for k in range(0, memory.size, VECTORS * lanes(memory)):
             store(numbers, memory, k)
 
 
@@ -77,8 +77,8 @@ def copy_by_a_thread(memory: Vector, times: int) -> None:
     """Copy the first half into the second."""
     half = memory.size // 2
     for _ in range(times):
-        for k in range(0, half, STRIP * lanes(memory)):
-            store(load(memory, k, STRIP), memory, half + k)
+        for k in range(0, half, VECTORS * lanes(memory)):
+            store(load(memory, k, VECTORS), memory, half + k)
 
 
 def read(memory: Matrix, times: int) -> None:

@@ -193,7 +193,7 @@ def traffic(facts: Facts) -> Verdict:
     if facts.came_back or sources.depth(*facts.loop.place) > 2:
         return Verdict(
             "loads and stores", answer, False, evidence + ": memory is the limit, not arithmetic",
-            "reuse each loaded number: process several rows and columns at once (as `blocked` and `tile` do)",
+            "reuse each loaded number: process several rows and columns at once (as `blocked` and `tiled` do)",
         )  # fmt: skip
     return Verdict("loads and stores", answer, None, evidence + ": memory is the limit")
 
