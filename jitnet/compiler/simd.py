@@ -1,18 +1,17 @@
-"""SIMD vectors: adjacent numbers that are held in vector registers, and calculated with as one value.
+"""SIMD vectors: adjacent numbers that are held in vector registers, and used as one value.
 
-    load(array, start, vectors)                  the numbers from element start on that fill so many registers
-    masked_load(array, start, vectors, count)    the first `count` of them, and zeros; nothing is read behind them
+    load(array, start, vectors)                  the numbers from element start on that fill `vectors` registers
+    masked_load(array, start, vectors, count)    the first `count` of them, and zeros; nothing after them is read
     store(simd, array, start)                    back to memory
-    masked_store(simd, array, start, count)      only the first `count`; nothing is written behind them
+    masked_store(simd, array, start, count)      only the first `count`; nothing after them is written
     broadcast(x, array, vectors)                 x in every lane
     prefetch(array, start, vectors)              these numbers will be needed soon
     transpose_square, transpose_part             lanes × lanes numbers, transposed inside the registers
     a + b, a - b, a * b, x * a                   lane by lane; with * and +, fused multiply-adds
 
 Interpreted, such a value is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
-register. A sum of products held in one is therefore in registers, whatever the optimizer makes of the loops around it:
-no pass has to discover it first. `vectors` is a constant to the compiler; arrays are contiguous, and elements are
-counted through all their dimensions.
+register. A sum of products in such a value is therefore in registers, without depending on an optimization of the loops
+around it. `vectors` is a compile-time constant; arrays are contiguous, and indexed as one-dimensional.
 
 A masked load or store is one instruction with AVX-512 and AVX2 (`MASKS`), and number by number elsewhere.
 """
@@ -32,7 +31,7 @@ from .memory import LINE
 from .types import Vector
 
 MASKS = VECTOR_BYTES > 16
-"""True if the vector unit can leave out lanes when it loads and stores."""
+"""True if the vector unit has masked loads and stores."""
 
 
 def load(array: Any, start: int, vectors: int) -> Vector:
@@ -61,11 +60,11 @@ def broadcast(x: Any, array: Any, vectors: int) -> Vector:
 
 
 def prefetch(array: Any, start: int, vectors: int) -> None:
-    """Nothing, but the cache begins to fetch these numbers, if there are any."""
+    """Load these numbers into the cache, if they exist; nothing else happens."""
 
 
 class SimdVectors(types.Type):
-    """The compiler's type of such a value: so many registers full of numbers of that dtype."""
+    """The compiler's type of such a value: `vectors` registers of numbers of that dtype."""
 
     def __init__(self, dtype: Any, vectors: int) -> None:
         self.dtype, self.vectors = dtype, vectors
@@ -119,7 +118,7 @@ def _joined(builder, registers):
 
 
 def _places(context, builder, array_type, array, start, simd):
-    """The address of each register of a value, and the alignment that is certain."""
+    """The address of each register of a value, and the guaranteed alignment."""
     widen(builder.function)
     memory = context.make_array(array_type)(context, builder, array)
     step = simd.element.count
@@ -260,7 +259,7 @@ def transpose_square(source: Any, start: int, stride: int, target: Any, to: int,
 def transpose_part(
     source: Any, start: int, stride: int, rows: int, columns: int, target: Any, to: int, step: int
 ) -> None:
-    """The same for c < columns; from r = rows on, zeros are written. No more is read and written than that."""
+    """The same for c < columns; from r = rows on, zeros are written. Nothing else is read or written."""
     n = lanes(source)
     for c in range(min(columns, n)):
         for r in range(n):
@@ -273,7 +272,7 @@ _typed(transpose_part, lambda source, *others: types.none if isinstance(source, 
 
 
 def _row_places(context, builder, array_type, array, start, stride):
-    """Where as many rows as a register has places begin, what a register is, and the alignment to be sure of."""
+    """The start addresses of one row per lane, the register type, and the guaranteed alignment."""
     number = context.get_value_type(array_type.dtype)
     register = ir.VectorType(number, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
     memory = context.make_array(array_type)(context, builder, array)

@@ -1,10 +1,10 @@
-"""A layer forward and back: a product, and f or f' of each number after it.
+"""A layer, forward and backward: a product, followed by f or f' of each number.
 
     layer        A     = f(X·W + b)
     delta        delta = (delta_next·W_nextᵀ) ⊙ f'(Z)
 
-f is one of the activations that work on each number alone, by its number in `activation.CODES`. b may be empty: then
-the layer has no bias. A backend trains with these and with `gradients.py`.
+f is the number of an elementwise activation in `activations.CODES`. Without a bias, b is empty. A backend trains with
+these and with `gradients.py`.
 
 The rungs are those of the products, by the same helpers (`matmul.py`); up to `packed`, b and f follow in a pass
 of their own. On top stands `fused`: what follows the product is done while its result is in registers and caches.
@@ -43,7 +43,7 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     Writes    A, which must not overlap an input
     Parallel  over i
     Cost      2·m·n_in·n_out FLOP, and f for m·n_out numbers
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the first of the four formulas
     """
     m, n_in = X.shape
@@ -68,7 +68,7 @@ def bias_and_activation(b: Vector, f: int, A: Matrix) -> None:
 
 @rung("layer", "unrolled")
 def layer_unrolled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but four sums at a time, b and f after them; saves three of four waits, and jumps in W."""
+    """Like the rung above, but four sums at a time, then b and f; saves three of four waits, and strided loads of W."""
     for i in prange(X.shape[0]):
         four_sums(X, W, A, i)
     bias_and_activation(b, f, A)
@@ -76,7 +76,7 @@ def layer_unrolled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 @rung("layer", "reordered")
 def layer_reordered(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but k outside j; saves the jumps: walking along rows fills SIMD vectors."""
+    """Like the rung above, but k outside j; saves the strided loads: the loop along rows is vectorized."""
     for i in prange(X.shape[0]):
         one_row(X, W, A, i)
     bias_and_activation(b, f, A)
@@ -102,7 +102,7 @@ def layer_tiled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 @rung("layer", "packed")
 def layer_packed(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but W is packed into panels where that pays; saves loads across pages, slow edges."""
+    """Like the rung above, but W is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(A, loop_threads())
     strided = X[:, ::1]
     for t in prange(number_of_parts(A, shape)):
@@ -112,7 +112,7 @@ def layer_packed(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 @rung("layer", "fused")
 def layer_fused(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but the sums begin with b, and f follows each part at once; saves loading A again."""
+    """Like the rung above, but the sums start with b, and f is applied to each part at once; saves loading A again."""
     shape = shape_of_a_part(A, loop_threads())
     strided = X[:, ::1]
     for t in prange(number_of_parts(A, shape)):
@@ -127,7 +127,7 @@ def layer_fused(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     flop=lambda delta_next, W_next, *rest: 2 * delta_next.shape[0] * W_next.size,
 )
 def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """delta one layer back.
+    """delta of the layer before.
 
     Formula   delta[i,k] = f'(Z[i,k]) · Σ_j delta_next[i,j]·W_next[k,j], with f' taken from A = f(Z)
     Shapes    delta_next (m, n_next), W_next (n, n_next), A (m, n), f a number, delta (m, n); rows contiguous
@@ -135,7 +135,7 @@ def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) 
     Writes    delta, which must not overlap an input
     Parallel  over i
     Cost      2·m·n·n_next FLOP
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the third of the four formulas, the chain rule through the next layer and through f
     """
     m, n_next = delta_next.shape
@@ -159,7 +159,7 @@ def delta_unrolled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta:
 
 @rung("delta", "reordered", allocates=True)
 def delta_reordered(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """Like the rung above, but W_nextᵀ is written out once; saves single numbers: its rows fill SIMD vectors."""
+    """Like the rung above, but W_nextᵀ is copied once; saves scalar loads: the loops over its rows are vectorized."""
     Wt = np.empty((W_next.shape[1], W_next.shape[0]), W_next.dtype)
     for j in prange(W_next.shape[1]):
         transpose(W_next, Wt, j)
@@ -194,7 +194,7 @@ def delta_tiled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Ma
 
 @rung("delta", "packed")
 def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """Like the rung above, but W_next is turned over by panels, in registers; saves writing all of W_nextᵀ."""
+    """Like the rung above, but W_next is transposed by panels, in registers; saves copying all of W_nextᵀ."""
     shape = shape_of_a_part(delta, loop_threads())
     strided = delta_next[:, ::1]
     for t in prange(number_of_parts(delta, shape)):
@@ -204,7 +204,7 @@ def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: M
 
 @rung("delta", "fused")
 def delta_fused(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """Like the rung above, but f' follows each part at once; saves loading delta again for it."""
+    """Like the rung above, but f' is applied to each part at once; saves loading delta again."""
     shape = shape_of_a_part(delta, loop_threads())
     strided = delta_next[:, ::1]
     for t in prange(number_of_parts(delta, shape)):

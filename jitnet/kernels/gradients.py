@@ -3,9 +3,9 @@
     gradients    dW    = Xᵀ·delta,    db = Σ_rows delta
     descend      W     ← W − lr·Xᵀ·delta,    b ← b − lr·Σ_rows delta: gradients and update in one
 
-b and db may be empty: then the layer has no bias. The rungs are those of the products, by the same helpers
+Without a bias, b and db are empty. The rungs are those of the products, by the same helpers
 (`matmul.py`). Up to `packed`, `descend` writes the gradients to memory of its own, and then takes the step. On top
-stands `fused`: what follows the product is done while its result is in registers and caches.
+is `fused`, where the rest is computed while the product is in registers and caches.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     Writes    dW and db, which must not overlap an input
     Parallel  over k, and over j for db; never over the sum, so that any number of threads gives the same bits
     Cost      2·m·n_in·n_out + m·n_out FLOP
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the last of the four formulas
     """
     m, n_in = X.shape
@@ -74,8 +74,8 @@ def sum_rows(delta: Matrix, db: Vector) -> None:
 
 @rung("gradients", "unrolled")
 def gradients_unrolled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but four sums at a time; saves three of four waits, and jumps in X and delta."""
-    Xt = X.T  # a view: nothing is moved
+    """Like the rung above, but four sums at a time; saves three of four waits, and strided loads of X and delta."""
+    Xt = X.T  # a view: nothing is copied
     for k in prange(X.shape[1]):
         four_sums(Xt, delta, dW, k)
     sum_rows(delta, db)
@@ -83,7 +83,7 @@ def gradients_unrolled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None
 
 @rung("gradients", "reordered")
 def gradients_reordered(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but samples outside j; saves the jumps: walking along rows fills SIMD vectors."""
+    """Like the rung above, but samples outside j; saves the strided loads: the loop along rows is vectorized."""
     Xt = X.T
     for k in prange(X.shape[1]):
         one_row(Xt, delta, dW, k)
@@ -112,7 +112,7 @@ def gradients_tiled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 
 @rung("gradients", "packed")
 def gradients_packed(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but delta is packed into panels where that pays; saves loads across pages, slow edges."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(dW, loop_threads())
     strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
@@ -140,7 +140,7 @@ def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: 
 
 @rung("gradients", "fused")
 def gradients_fused(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but db is summed in registers, beside its part of dW; saves loading its sums."""
+    """Like the rung above, but db is summed in registers, next to its part of dW; saves loading its sums."""
     shape = shape_of_a_part(dW, loop_threads())
     strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
@@ -158,7 +158,7 @@ def descend(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix,
     Writes    W and b, in place, which must not overlap an input
     Parallel  over k, and over j for b; never over the sum, so that any number of threads gives the same bits
     Cost      2·m·n_in·n_out + m·n_out FLOP
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the last of the four formulas, and `sgd` in optimizers.py
     """
     m, n_in = X.shape
@@ -185,7 +185,7 @@ def step(g: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
 
 @rung("descend", "unrolled", allocates=True)
 def descend_unrolled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but four sums at a time, subtracted later; saves three of four waits, and jumps."""
+    """Like the rung above, but four sums at a time, subtracted later; saves three of four waits, and strided loads."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     Xt = X.T
     for k in prange(X.shape[1]):
@@ -198,7 +198,7 @@ def descend_unrolled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W
 
 @rung("descend", "reordered", allocates=True)
 def descend_reordered(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but samples outside j; saves the jumps: walking along rows fills SIMD vectors."""
+    """Like the rung above, but samples outside j; saves the strided loads: the loop along rows is vectorized."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     Xt = X.T
     for k in prange(X.shape[1]):
@@ -239,7 +239,7 @@ def descend_tiled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: M
 
 @rung("descend", "packed", allocates=True)
 def descend_packed(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but delta is packed into panels where that pays; saves loads across pages, slow edges."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, slow edges."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     shape = shape_of_a_part(dW, loop_threads())
     strided = X.T[:, ::1]

@@ -1,15 +1,15 @@
-"""The three products of training: X·W going forward, delta·Wᵀ and Xᵀ·delta going back.
+"""The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
-They are one product read three ways. The loops of a ladder differ in how often, and in which order, they walk through
+They are one product with different transposes. The loops of a ladder differ in how often, and in which order, they read
 memory, and that is worth more than everything else the compiler can do. Each rung is one idea more than the rung above:
 
     unrolled    four sums at a time, which do not wait for one another
-    reordered   whole rows at a time, in the order in which they lie in memory: the loop fills SIMD vectors
+    reordered   whole rows at a time, in memory order: the inner loop is vectorized
     blocked     four rows by four terms of the sums, so that each number loaded is used four times
     tiled       a tile of sums that stays in registers until they are complete (`register_tile.py`)
     packed      the rows that the tile reads, copied next to each other, and tiles of any size
 
-Helpers take A·B with A as it lies or transposed, since only single numbers of it are read, so they serve all three.
+Helpers compute A·B with A or a transposed view: they read only single numbers of A, so they serve all three products.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def matmul(X: Matrix, W: Matrix, Z: Matrix) -> None:
     Writes    Z, which must not overlap an input
     Parallel  over i
     Cost      2·m·n_in·n_out FLOP
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the definition of the matrix product
     """
     m, n_in = X.shape
@@ -42,7 +42,7 @@ def matmul(X: Matrix, W: Matrix, Z: Matrix) -> None:
         for j in range(n_out):
             total = Z.dtype.type(0)
             for k in range(n_in):
-                total += X[i, k] * W[k, j]  # W[k, j] jumps a whole row at every step
+                total += X[i, k] * W[k, j]  # W[k, j] moves to the next row at every step
             Z[i, j] = total
 
 
@@ -68,14 +68,14 @@ def four_sums(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 @rung("matmul", "unrolled")
 def matmul_unrolled(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but four sums at a time; saves three of four waits for the last addition, and jumps in W."""
+    """Like the rung above, but four sums at a time; saves three of four waits, and strided loads of W."""
     for i in prange(X.shape[0]):
         four_sums(X, W, Z, i)
 
 
 @rung("matmul", "reordered")
 def matmul_reordered(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but k outside j; saves the jumps: walking along rows fills SIMD vectors."""
+    """Like the rung above, but k outside j; saves the strided loads: the loop along rows is vectorized."""
     m, n_in = X.shape
     n_out = W.shape[1]
     for i in prange(m):
@@ -83,7 +83,7 @@ def matmul_reordered(X: Matrix, W: Matrix, Z: Matrix) -> None:
         z[:] = Z.dtype.type(0)
         for k in range(n_in):
             x = X[i, k]
-            w = W[k]  # a row view: its index has no sign, so LLVM can tell that no element wraps around
+            w = W[k]  # a row view: LLVM can then prove that no index is negative
             for j in range(n_out):
                 z[j] += x * w[j]
 
@@ -104,7 +104,7 @@ def one_row(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 @part_of_kernels
 def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     """C[i:i+4] = A[i:i+4]·B, four terms of the sum at a time: each number loaded is used four times."""
-    if i + 4 > C.shape[0]:  # one to three rows are left
+    if i + 4 > C.shape[0]:  # one to three rows remain
         for r in range(i, C.shape[0]):
             one_row(A, B, C, r)
         return
@@ -118,7 +118,7 @@ def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
         a10, a11, a12, a13 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
         a20, a21, a22, a23 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
         a30, a31, a32, a33 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
-        for j in range(C.shape[1]):  # c + a·x four times over, from the left: four fused multiply-adds
+        for j in range(C.shape[1]):  # from the left: four fused multiply-adds
             x0, x1, x2, x3 = b0[j], b1[j], b2[j], b3[j]
             c0[j] = c0[j] + a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
             c1[j] = c1[j] + a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
@@ -159,9 +159,9 @@ def packed_part(A: Matrix, B: Matrix, transposed: bool, C: Matrix, shape: tuple[
 
 @rung("matmul", "packed")
 def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but W is packed into panels where that pays; saves loads across pages, slow edges."""
+    """Like the rung above, but W is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(Z, loop_threads())
-    strided = X[:, ::1]  # typed like a transpose, so that one compiled tile serves all three products
+    strided = X[:, ::1]  # typed like a transpose, so that one compiled tile serves all products
     for t in prange(number_of_parts(Z, shape)):
         packed_part(strided, W, False, Z, shape, t)
 
@@ -176,7 +176,7 @@ def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     Writes    dW, which must not overlap an input
     Parallel  over k, never over the sum, so that any number of threads gives the same bits
     Cost      2·m·n_in·n_out FLOP
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the chain rule: ∂L/∂W[k,j] = Σ_i ∂L/∂Z[i,j] · ∂Z[i,j]/∂W[k,j]
     """
     m, n_in = X.shape
@@ -191,15 +191,15 @@ def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "unrolled")
 def matmul_tn_unrolled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but four sums at a time; saves three of four waits, and jumps in X and delta."""
-    Xt = X.T  # a view: nothing is moved
+    """Like the rung above, but four sums at a time; saves three of four waits, and strided loads of X and delta."""
+    Xt = X.T  # a view: nothing is copied
     for k in prange(X.shape[1]):
         four_sums(Xt, delta, dW, k)
 
 
 @rung("matmul_tn", "reordered")
 def matmul_tn_reordered(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but i outside j; saves the jumps: walking along rows fills SIMD vectors."""
+    """Like the rung above, but i outside j; saves the strided loads: the loop along rows is vectorized."""
     m, n_in = X.shape
     n_out = delta.shape[1]
     for k in prange(n_in):
@@ -232,7 +232,7 @@ def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "packed")
 def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but delta is packed into panels where that pays; saves loads across pages, slow edges."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(dW, loop_threads())
     strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
@@ -249,7 +249,7 @@ def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     Writes    dX, which must not overlap an input
     Parallel  over i
     Cost      2·m·n_in·n_out FLOP
-    Errors    none here: checks.py has spoken before
+    Errors    none: inputs are validated by the caller
     Source    the chain rule: ∂L/∂X[i,k] = Σ_j ∂L/∂Z[i,j] · ∂Z[i,j]/∂X[i,k]
     """
     m, n_out = delta.shape
@@ -298,7 +298,7 @@ def transpose(B: Matrix, Bt: Matrix, j: int) -> None:
 
 @rung("matmul_nt", "reordered", allocates=True)
 def matmul_nt_reordered(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but Wᵀ is written out once, and then its rows are added up, which fills SIMD vectors."""
+    """Like the rung above, but Wᵀ is copied once, and the loops over its rows are vectorized."""
     Wt = np.empty((W.shape[1], W.shape[0]), W.dtype)
     for j in prange(W.shape[1]):
         transpose(W, Wt, j)
@@ -330,7 +330,7 @@ def matmul_nt_tiled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
 
 @rung("matmul_nt", "packed")
 def matmul_nt_packed(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but W is turned over panel by panel, in registers; saves writing Wᵀ number by number."""
+    """Like the rung above, but W is transposed panel by panel, in registers; saves copying Wᵀ number by number."""
     shape = shape_of_a_part(dX, loop_threads())
     strided = delta[:, ::1]
     for t in prange(number_of_parts(dX, shape)):

@@ -39,7 +39,7 @@ VECTORS = 4 if REGISTERS == 32 else 2
 def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     """C[i:i+5] = A[i:i+5]·B, tile by tile: sums of five rows and VECTORS SIMD vectors stay in registers for all k.
 
-    A may be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
+    A can be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
     """
     n, width = C.shape[1], VECTORS * lanes(C)
     a0, a1, a2, a3, a4 = A[i], A[i + 1], A[i + 2], A[i + 3], A[i + 4]
@@ -61,7 +61,7 @@ def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 @part_of_kernels
 def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
-    """Row i of A·B where it fills no tile: sums are loaded and stored for every k, as in `reordered`."""
+    """Row i of A·B outside of whole tiles: sums are loaded and stored for every k, as in `reordered`."""
     m, n = C.shape
     j0 = n - n % (VECTORS * lanes(C)) if i < m - m % ROWS else 0
     c = window(C, i * n + j0, n - j0)
@@ -74,23 +74,23 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 
 DEPTH = 1024
-"""Rows of a panel, terms of the sum that are taken at a time. A panel fits the L2 cache, and being so deep it makes
-copying B, and loading and storing sums that are not complete, a few percent of the work."""
+"""Rows of a panel: the terms of a sum that are processed at a time. A panel fits into the L2 cache, and is so deep that
+packing B, and loading and storing partial sums, are a few percent of the work."""
 
 MOST_ROWS = 1024
-"""Rows of C in one part: so many rows of A, DEPTH columns of them, stay in the cache for all panels but the first."""
+"""Rows of C in one part: DEPTH columns of that many rows of A stay in the cache for all panels but the first."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
 STACK_BYTES = 8192
-"""The largest panel on the stack; larger ones are taken from the heap, since a thread's stack may have 64 KB in all."""
+"""The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
 MANY_ROWS = 200
-"""From this many rows of C on, copying B into a panel costs less than reading it from where it lies."""
+"""From this many rows of C on, packing B costs less than reading it in place."""
 
 FAR = 6144
-"""Bytes. Rows of B that lie further apart than this, one and a half pages of memory, are copied for few rows of C too:
-each page costs a translation of its address, and rows a power of two apart push each other out of the cache."""
+"""Bytes. If the rows of B are further apart than this, one and a half pages, B is packed for few rows of C too: each
+page needs an address translation, and rows a power of two apart evict each other from the cache."""
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
@@ -164,7 +164,7 @@ tiles_1, tiles_2, tiles_3, tiles_4 = (_ragged[min(vectors, VECTORS)] for vectors
 
 @part_of_kernels
 def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
-    """panel[k − k0] = B[k, j0:j1], filled up with zeros to rows of n: aligned and contiguous."""
+    """panel[k − k0] = B[k, j0:j1], padded with zeros to rows of n: aligned and contiguous."""
     v, stride = lanes(panel), B.shape[1]
     if j1 - j0 == VECTORS * v:
         for k in range(k0, k1):
@@ -177,7 +177,7 @@ def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -
 
 @part_of_kernels
 def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
-    """panel[k − k0] = B[j0:j1, k], filled up with zeros to rows of n: squares, turned over in registers."""
+    """panel[k − k0] = B[j0:j1, k], padded with zeros to rows of n: squares, transposed in registers."""
     v, stride = lanes(panel), B.shape[1]
     for k in range(k0, k1, v):
         for j in range(j0, j1, v):
@@ -189,7 +189,7 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
 
 
 PLAIN, WITH_BIAS, DESCENT = range(3)
-"""What a product is for: C = A·B; C = A·B + b; C ← C − lr·A·B."""
+"""The variants of a product: C = A·B; C = A·B + b; C ← C − lr·A·B."""
 
 
 @linked
@@ -199,18 +199,18 @@ def product(
 ) -> None:  # fmt: skip
     """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
 
-    That is PLAIN. WITH_BIAS adds b[j0:j1] to each row, DESCENT subtracts lr times the product from C; only these read
-    b, or lr. A may be strided, because only single numbers of it are read. The terms of each sum are added in the
-    order of k, whatever the tile, so where the work is cut changes no bit of the result.
+    This is PLAIN. WITH_BIAS adds b[j0:j1] to each row, DESCENT subtracts lr times the product from C; only these read
+    b, or lr. A can be strided, because only single numbers of it are read. The terms of each sum are added in the
+    order of k, whatever the tile, so the partition of the work changes no bit of the result.
 
-    With few rows, B is read from where it lies. With many it is copied panel by panel, DEPTH rows at a time, outside
-    the columns: so that many columns of A are in the cache for all panels but the first. Without memory for a panel
-    they are fewer rows at a time, and a step of gradient descent is taken in as many parts.
+    With few rows, B is read in place. With many it is packed panel by panel, DEPTH rows at a time, in a loop outside
+    the columns: DEPTH columns of A then stay in the cache for all panels but the first. Without memory for a panel,
+    there are fewer rows at a time, and a gradient step is done in as many parts.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
     far_apart = B.shape[1] * B.itemsize > FAR
     packed = transposed or i1 - i0 >= MANY_ROWS or (far_apart and i1 - i0 > 2 * ROWS)
-    packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel has zeros behind its end
+    packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel is padded with zeros
     widest = (min(width, j1 - j0) + v - 1) // v * v
     wanted = min(DEPTH, depth) * widest * C.itemsize if packed else 0
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
@@ -252,10 +252,10 @@ def product(
 
 @part_of_kernels
 def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
-    """How many rows and columns of C make a part.
+    """The number of rows and columns of C in a part.
 
-    One thread takes all columns. Several share the panels, if they can be shared equally, or else the rows. Many rows
-    are cut into parts of about the same size.
+    One thread takes all columns. Several threads share the panels if these divide equally, otherwise the rows. Many
+    rows are divided into parts of about the same size.
     """
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
