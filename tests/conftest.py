@@ -1,5 +1,7 @@
 """Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
+import signal
+
 import compiled_once
 import numpy as np
 import pytest
@@ -8,6 +10,9 @@ from test_cuda_simulator import HAS_PACKAGE, Simulation
 
 import jitnet
 from jitnet import cli, disturbance
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a script; ^C is tested there too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GROUPS = {
     "gpu": ("test_explain_gpu", "test_cuda_interpreted", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_traffic"),
