@@ -15,8 +15,10 @@ import numba
 import numpy as np
 import pytest
 
-from jitnet.compiler import cache, cache_folder, jit, linking
+import jitnet
+from jitnet.compiler import cache, cache_folder, fingerprint, jit, linking
 from jitnet.kernels import LADDERS
+from jitnet.kernels.activations import ACTIVATIONS
 
 
 def run(code, *arguments, **environment):
@@ -133,6 +135,17 @@ def test_the_hash_of_sources(tmp_path):
     others += [cache.hash_of_sources([write(a="x", b="y")], [2]), cache.hash_of_sources([write(a="x", b="z")], [1])]
     assert len({before, *others}) == 7
     assert cache.kernels_folder() == cache_folder.cache_folder() / f"kernels-{cache.SOURCES}"
+
+
+def test_an_edited_rule_of_an_optimizer_has_another_fingerprint():
+    """The folder of `optimizers.py` is not part of the hash of sources, so its functions are."""
+    rule = jitnet.AdamW.rule
+    edited = (lambda *numbers: numbers).__code__.replace(co_filename=rule.__code__.co_filename)
+    other = FunctionType(edited, rule.__globals__, rule.__name__)
+    other.__module__, other.__qualname__ = rule.__module__, rule.__qualname__
+    assert fingerprint.fingerprint(other) != fingerprint.fingerprint(rule)
+    slopes = [entry.slope for entry in ACTIVATIONS.values() if hasattr(entry, "slope")]
+    assert len({fingerprint.fingerprint(slope) for slope in slopes}) == len(slopes) > 6  # though all are named _
 
 
 def test_types_of_linked_helpers_travel_as_text():

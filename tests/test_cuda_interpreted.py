@@ -293,7 +293,7 @@ def test_layers_that_only_the_cpu_has():
 @pytest.fixture
 def interpreted(monkeypatch):
     """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a GPU."""
-    backend._get.cache_clear()
+    backend._latest.clear()
     monkeypatch.setitem(backend.REGISTRY, "cuda", Interpreted)
     monkeypatch.setattr(cuda, "obstacle", lambda: None)
     monkeypatch.setattr(cuda_epoch, "Replay", Replay)
@@ -301,7 +301,7 @@ def interpreted(monkeypatch):
     monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 1e9)
     monkeypatch.setattr(Rung, "__call__", note_or_run)
     yield
-    backend._get.cache_clear()
+    backend._latest.clear()
 
 
 @pytest.mark.usefixtures("interpreted")

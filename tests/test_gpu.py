@@ -25,7 +25,7 @@ def test_cuda_is_imported_only_on_demand():
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
-    backend._get.cache_clear()
+    backend._latest.clear()
     with pytest.raises(jitnet.Error, match=r"the package numba-cuda is missing: pip install 'jitnet\[cuda\]'"):
         make().forward([[1, 2]], backend="cuda")
     assert jitnet.backends() == ["python", "njit", "parallel", "fast", "numpy"]
@@ -38,7 +38,7 @@ def test_without_a_driver_or_a_gpu(monkeypatch):
     def no_library(flags):
         raise RuntimeError("Failure finding libcuda.so")
 
-    backend._get.cache_clear()
+    backend._latest.clear()
     for init, message in (
         (no_library, "there is no NVIDIA driver: install"),
         (lambda flags: (driver.CUresult.CUDA_ERROR_NO_DEVICE,), "the driver finds no NVIDIA GPU"),

@@ -6,7 +6,6 @@ not backends, because `jitnet.backends()` is a function.)
 """
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,19 +42,25 @@ def get(name: str, dtype: np.dtype[Any] | None = None) -> Backend:
 
     It is the same object every time, until a user registers an operation.
     """
-    run = _get(checks.one_of("backend", name, REGISTRY), registry.changes)
+    run = _get(checks.one_of("backend", name, REGISTRY))
     if dtype is not None and dtype not in run.dtypes:
         able = " or ".join(map(str, run.dtypes))
         raise checks.Error(f"backend {name!r} computes in {able}, not in {dtype}; use that dtype, or another backend")
     return run
 
 
-@functools.cache
-def _get(name: str, changes: int) -> Backend:
-    missing = REGISTRY[name].obstacle()
-    if missing:
-        raise checks.Error(f"backend {name!r} does not work here: {missing}")
-    return REGISTRY[name]()
+_latest: dict[str, tuple[int, Backend]] = {}
+"""Name -> the backend, and `registry.changes` when it was made."""
+
+
+def _get(name: str) -> Backend:
+    changes = registry.changes
+    if _latest.get(name, (-1, None))[0] != changes:
+        missing = REGISTRY[name].obstacle()
+        if missing:
+            raise checks.Error(f"backend {name!r} does not work here: {missing}")
+        _latest[name] = changes, REGISTRY[name]()
+    return _latest[name][1]
 
 
 def check_threads(count: int | None, name: str) -> None:

@@ -121,7 +121,7 @@ class Parallel(CpuBackend):
 
 @register
 class Fast(CpuBackend):
-    """The best rung of each operation; its threaded twin for large work."""
+    """The best rung of each operation; for large work its threaded twin, if it has one."""
 
     name = "fast"
     rungs = ("fused", "packed", "polynomial", "wide", "ahead", "njit")

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-SOURCES = Path(__file__).parents[1]
+HASHED = [Path(__file__).parent, Path(__file__).parents[1] / "kernels"]
+"""The folders whose sources are part of every cache key."""
 
 
 def fingerprint(f: Any) -> str:
@@ -23,9 +24,9 @@ def described(value: Any, within: tuple[Any, ...] = ()) -> str:
     """A text that is the same in each process, unless it contains the address of an object (`is_lasting`)."""
     value = getattr(value, "py_func", getattr(value, "__wrapped__", value))  # the original function
     if isinstance(value, FunctionType):
-        is_ours = Path(value.__code__.co_filename).is_relative_to(SOURCES)  # its source is part of every hash
-        if value in within or (is_ours and not value.__closure__):
-            return value.__module__ + "." + value.__qualname__
+        is_hashed = any(Path(value.__code__.co_filename).is_relative_to(folder) for folder in HASHED)
+        if value in within or (is_hashed and not value.__closure__):
+            return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_firstlineno}"
         inner = [described(other, (*within, value)) for other in values(value)]
         return f"{value.__qualname__} {described(value.__code__)} {value.__defaults__} {inner}"
     if isinstance(value, CodeType):

@@ -37,7 +37,12 @@ def one_for_each_number(*arguments: Any) -> int:
 
 
 changes = 0
-"""The number of registered operations; backends compare it to detect new ones."""
+"""The number of registrations; backends compare it to detect new kernels."""
+
+
+def _changed() -> None:
+    global changes
+    changes += 1
 
 
 def operation(signature: str, flop: Callable[..., int] = one_for_each_number) -> Callable[[Kernel], Kernel]:
@@ -49,8 +54,6 @@ def operation(signature: str, flop: Callable[..., int] = one_for_each_number) ->
     """
 
     def register(body: Kernel) -> Kernel:
-        global changes
-        changes += 1
         SIGNATURES[body.__name__] = signature
         FLOP[body.__name__] = flop
         LADDERS[body.__name__] = {
@@ -58,6 +61,7 @@ def operation(signature: str, flop: Callable[..., int] = one_for_each_number) ->
             "njit": compiled(body),
             "parallel": compiled(body, parallel=True),
         }
+        _changed()
         return body
 
     return register
@@ -69,6 +73,7 @@ def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], 
     def register(body: Kernel) -> Kernel:
         LADDERS[ladder][name] = compiled(body, allocates=allocates)
         LADDERS[ladder][f"{name}_parallel"] = compiled(body, parallel=True, allocates=allocates)
+        _changed()
         return body
 
     return register
@@ -79,6 +84,7 @@ def baseline(ladder: str) -> Callable[[Kernel], Kernel]:
 
     def register(body: Kernel) -> Kernel:
         LADDERS[ladder]["numpy"] = body
+        _changed()
         return body
 
     return register
