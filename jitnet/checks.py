@@ -130,6 +130,14 @@ def number(
     return converted
 
 
+def survives(what: str, number: float, dtype: np.dtype[Any]) -> None:
+    """An error if the number becomes 0 or infinity in this dtype."""
+    with np.errstate(all="ignore"):
+        cast = float(dtype.type(number))
+    if (cast == 0) != (number == 0) or not math.isfinite(cast):
+        raise Error(f"{what}: {number:g} is {cast:g} in {dtype}; take a less extreme number")
+
+
 def text(what: str, value: object) -> str:
     """A valid Unicode string. JSON can also contain halves of surrogate pairs, which UTF-8 cannot encode."""
     if isinstance(value, str) and value.encode(errors="ignore").decode() == value:

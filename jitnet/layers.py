@@ -38,7 +38,7 @@ class NameOfActivation:
 
 
 class Gradient(NamedTuple):
-    """The gradients of one layer: ∂L/∂W, ∂L/∂b and ∂L/∂Z; None if the layer does not have them."""
+    """The gradients of one Dense: ∂L/∂W, ∂L/∂b (None with bias=False) and delta = ∂L/∂Z. A Dropout has three None."""
 
     dW: Any
     db: Any
@@ -73,6 +73,19 @@ class Layer(ABC):
 
     _values: tuple[Any, ...] = ()
     _grads: tuple[Any, ...] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Settings can be set before the layer is in a network, parameters after."""
+        is_in_network, kind = "_values" in vars(self), type(self)
+        if name not in ("_values", "_grads") and not isinstance(getattr(kind, name, None), property):
+            if name not in getattr(kind, "__dataclass_fields__", {}):
+                raise checks.Error(f"{kind.__name__} has no {name} to set")
+            if is_in_network:  # its twins have copies, and recorded steps have the numbers
+                raise checks.Error(
+                    f"{name} of {kind.__name__} cannot change once the layer is in a network; make a new Network with "
+                    f"{kind.__name__}({name}=...), and copy the parameters"
+                )
+        super().__setattr__(name, value)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -115,7 +128,7 @@ class Layer(ABC):
         return [*self.gradients(X, delta, spot), *steps]
 
     @abstractmethod
-    def gradient(self, delta: Any) -> Any:
+    def gradient(self, delta: Any) -> "Gradient | NormGradient":
         """Copies of its gradients, for users."""
 
     def settings(self) -> dict[str, Any]:
@@ -258,9 +271,8 @@ class Dropout(Layer):
     rate      from 0 to below 1
     Errors    ValueError for other rates, and as the last layer
 
-    Only `fit` leaves numbers out; forward, predict, evaluate and gradients pass by this layer. Which they are follows
-    from the seed of the training, the step, the layer and their place: the same with any number of threads, and in a
-    resumed run.
+    Only `fit` drops numbers; forward, predict, evaluate and gradients skip this layer. The dropped numbers depend only
+    on the training seed, the step, the layer and the index: the same with any number of threads, and in a resumed run.
     """
 
     rate: float
@@ -300,7 +312,7 @@ class Dropout(Layer):
 
 
 class NormGradient(NamedTuple):
-    """What the pass back leaves at a LayerNorm: ∂L/∂gamma, ∂L/∂beta and ∂L/∂A."""
+    """The gradients of one LayerNorm: ∂L/∂gamma, ∂L/∂beta and delta = ∂L/∂A, with A its output."""
 
     dgamma: Vector
     dbeta: Vector
@@ -310,7 +322,7 @@ class NormGradient(NamedTuple):
 @kind
 @dataclass
 class LayerNorm(Layer):
-    """Each sample is brought to mean 0 and variance 1: A = gamma·(X − mean)/√(variance + epsilon) + beta.
+    """Each sample is normalized to mean 0 and variance 1: A = gamma·(X − mean)/√(variance + epsilon) + beta.
 
     Shapes    X (m, n), gamma (n,), beta (n,), A (m, n)
     epsilon   keeps a sample of equal numbers from dividing by 0
@@ -364,6 +376,7 @@ class LayerNorm(Layer):
         self._assign("beta", self.beta, values)
 
     def begin(self, rng: np.random.Generator) -> None:
+        checks.survives("epsilon of LayerNorm", self.epsilon, self.gamma.dtype)
         self.gamma = np.ones(self.n)
 
     def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:

@@ -23,7 +23,7 @@ from .compiler.memory import aligned, whole_lines
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
 from .kernels.activations import ACTIVATIONS
-from .layers import Dense, Gradient, Layer
+from .layers import Dense, Gradient, Layer, NormGradient
 from .losses import Loss, LossName
 from .step import ROWS_AT_ONCE, Memory, Workspace
 
@@ -82,7 +82,7 @@ class Network:
         """For copy and pickle: theta without its views, which would become separate arrays."""
         made_anew = ("grad", "_workspaces", "_memory", "_elsewhere", "_twins", "_fitting")
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
-        return {**state, "layers": [replace(layer) for layer in self.layers]}
+        return {**state, "layers": tuple(replace(layer) for layer in self.layers)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _workspaces={}, _elsewhere=None, _twins=[], _fitting=threading.Lock())
@@ -106,7 +106,7 @@ class Network:
     def _with_views_of_its_own(self) -> "Network":
         """A copy that shares theta; `_lay_out` then creates the views of its layers."""
         other: Network = object.__new__(type(self))
-        vars(other).update(vars(self), layers=[replace(layer) for layer in self.layers])
+        vars(other).update(vars(self), layers=tuple(replace(layer) for layer in self.layers))
         vars(other).update(_workspaces={}, _elsewhere=None, _twins=[])
         return other
 
@@ -307,13 +307,14 @@ class Network:
 
     def gradients(
         self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
-    ) -> tuple[float, list[Gradient]]:
+    ) -> tuple[float, list[Gradient | NormGradient]]:
         """The loss of one batch and its gradient by every parameter, by backpropagation.
 
         Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),
                   dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l
-        Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer dW (n_in, n_out), db (n_out,) or
-                  None, delta (m, n_out), as copies
+        Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer copies: of a Dense dW (n_in, n_out),
+                  db (n_out,) or None, delta = ∂L/∂Z (m, n_out); of a LayerNorm dgamma (n,), dbeta (n,),
+                  delta = ∂L/∂A (m, n); of a Dropout, which is skipped, three None
         Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not match;
                   or if the loss of a sample, or a gradient, is not finite
         """
@@ -354,7 +355,7 @@ def _view(flat: Any, start: int, shape: tuple[int, ...]) -> Any:
     return part if len(shape) == 1 else part.reshape(*shape)
 
 
-def _chained(layers: tuple[Layer, ...]) -> list[Any]:
+def _chained(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
     """Copies of the layers, each for the output width of the layer before."""
     if layers and not isinstance(layers[-1], Dense):
         raise checks.Error(f"the last layer is {layers[-1]!r}, but must be a Dense, as in Dense(64, 10, 'softmax')")
@@ -364,7 +365,7 @@ def _chained(layers: tuple[Layer, ...]) -> list[Any]:
         chained.append(layer.placed(width))
         width = chained[-1].n_out
     checks.chain([(layer.n_in, layer.n_out) for layer in chained])
-    return chained
+    return tuple(chained)
 
 
 def load(path: str | Path) -> Network:

@@ -46,10 +46,7 @@ class Optimizer(ABC):
         Errors    ValueError if a setting becomes 0 or infinity in theta's dtype
         """
         for number in self.numbers(1):
-            with np.errstate(all="ignore"):
-                cast = float(theta.dtype.type(number))
-            if (cast == 0) != (number == 0) or not math.isfinite(cast):
-                raise checks.Error(f"{self!r}: {number:g} is {cast:g} in {theta.dtype}; take a less extreme number")
+            checks.survives(repr(self), number, theta.dtype)
         return [aligned(theta.size, theta.dtype) for _ in self.memory]
 
     @abstractmethod

@@ -1,6 +1,6 @@
 """From a batch to an epoch: the work space, a step recorded as a list of calls, and the loop over all steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,7 +35,7 @@ class Workspace:
     Z is stored for the last layer, for the loss, and for layers whose activation needs it. The others have no rows.
     """
 
-    def __init__(self, layers: list[Any], m: int, dtype: np.dtype[Any], memory: Memory = aligned) -> None:
+    def __init__(self, layers: Sequence[Any], m: int, dtype: np.dtype[Any], memory: Memory = aligned) -> None:
         self.m = m
         self.X = memory((m, layers[0].n_in), dtype)
         self.Y = memory((m, layers[-1].n_out), dtype)

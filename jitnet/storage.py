@@ -38,8 +38,8 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """Write a file atomically: after a kill at any moment, there is the old file or the new one.
 
     The bytes go to a temporary file in the same folder, which is synced and then renamed.
-    Whatever stops the writing, the temporary file is removed; what a kill has left behind is swept out by the first
-    writer that comes an hour later. The new file has the permissions of the old one, and so has the temporary file.
+    Whatever stops the writing, the temporary file is removed; a later writer removes leftovers that are more than an
+    hour old. The new file has the permissions of the old one, and so has the temporary file.
 
     Errors    ValueError where the file cannot be written, for lack of permission or of space
     """

@@ -31,19 +31,13 @@ class Trainable(Protocol):
     """The interface of a network for training."""
 
     theta: Vector
-    grad: Vector
     layers: Any
     dtype: np.dtype[Any]
     seed: int | None
     loss: str | None
 
-    def on(self, run: Backend) -> Any: ...
     def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
-    def workspace(self, m: int) -> Any: ...
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
-    def pass_forward(self, X: Matrix, work: Any, keep_Z: bool = False) -> list[Call]: ...
-    def pass_output(self, Y: Matrix, loss: Loss, work: Any) -> list[Call]: ...
-    def pass_back(self, X: Matrix, work: Any) -> list[Call]: ...
     def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
     def classifies(self, Y: ArrayLike) -> bool: ...
@@ -222,6 +216,9 @@ def fit(
         raise checks.Error("resume needs checkpoint=PATH: the file to continue from")
     backends.check_threads(threads, backend)
     with net.in_training() as plan.net:
+        steps = _steps(plan)
+        validation_too = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
+        plan.run.check(steps + validation_too)
         state = State(net.theta, plan.optimizer.start(net.theta))
         if checkpoint is not None:
             storage.check_writable(checkpoint, kind="checkpoint")
@@ -231,12 +228,10 @@ def fit(
             plan.seed = secrets.randbits(32)
         net.loss = plan.loss.name
         show = _display(progress)
-        steps = _steps(plan)
         if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(steps):
             threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
         with backends.threads(threads), np.errstate(all="ignore"), show:
             began = time.perf_counter()
-            validation_too = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
             plan.run.prepare(steps + validation_too, net.dtype, show.compiling)
             history = state.history
             history.compile_seconds = time.perf_counter() - began

@@ -63,6 +63,19 @@ def test_every_backend_and_option(backend, tmp_path):
     assert again["train_loss"] == result["train_loss"]
 
 
+@pytest.mark.parametrize("name", jitnet.optimizers.OPTIMIZERS)
+def test_default_weight_decay(name, monkeypatch, capsys):
+    """AdamW has one of its own; the others get 0.0003."""
+
+    def fit(net, *data, optimizer, **options):
+        raise jitnet.Error(repr(optimizer.weight_decay))
+
+    monkeypatch.setattr(jitnet.Network, "fit", fit)
+    for given, expected in ([], 0.01 if name == "adamw" else 3e-4), (["--weight-decay", "0"], 0.0):
+        assert jitnet.cli.main(["train", "digits", "--optimizer", name, *given, "--quiet"]) == 2
+        assert repr(expected) in capsys.readouterr().err.split()[-1]
+
+
 def test_table_with_names(table, tmp_path):
     model = tmp_path / "m.npz"
     result = json.loads(jitnet_command("train", table, "--target", "species", "--save", model, "--json").stdout)

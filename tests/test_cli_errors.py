@@ -23,6 +23,10 @@ BAD = [
     (["train", "digits", "--task", "regresion"], "did you mean 'regression'"),
     (["train", "digits", "--hidden", "64,x"], "--hidden is '64,x', but must be widths such as 64,32, or none"),
     (["train", "digits", "--hidden", "0"], "--hidden is '0'"),
+    (
+        ["train", "digits", "--hidden", "none", "--dropout", "0.5"],
+        "--dropout is 0.5, but --hidden none has no layer for it; omit one",
+    ),
     (["train", "digits", "--epochs", "0"], "epochs is 0"),
     (["train", "digits", "--epochs", "many"], "invalid int value: 'many'"),
     (["train", "digits", "--batch-size", "0"], "batch_size is 0, but must be a whole number, at least 1"),

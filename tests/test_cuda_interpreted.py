@@ -4,6 +4,7 @@ The interpreter stops at every error of a kernel (accesses outside of its arrays
 without a barrier), so each test here also tests for these.
 """
 
+import copy
 import importlib.util
 import threading
 import weakref
@@ -279,14 +280,18 @@ def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_layers_that_only_the_cpu_has():
+def test_layers_that_only_the_cpu_has(tmp_path):
     """One line, before anything is changed; without training, dropout is not there."""
     net = Network(Dense(2, 4, "tanh"), Dropout(0.2), Dense(4, 3, "softmax"), seed=0)
     X, y = spiral()
     before = net.theta.copy()
-    with pytest.raises(Error, match=r"backend 'cuda' has no kernel for dropout, .* it supports only Dense"):
-        net.fit(X, y, backend="cuda")
-    np.testing.assert_array_equal(net.theta, before)
+    file = tmp_path / "run.npz"
+    copy.deepcopy(net).fit(X, y, epochs=1, seed=0, checkpoint=file)
+    for options in ({}, {"seed": 0, "checkpoint": file, "resume": True}):
+        with pytest.raises(Error, match=r"^backend 'cuda' has no kernel for dropout; use another backend$"):
+            net.fit(X, y, epochs=2, backend="cuda", **options)
+        np.testing.assert_array_equal(net.theta, before)
+        assert net.loss is None
     np.testing.assert_allclose(net.forward(X[:7], backend="cuda"), net.forward(X[:7]), atol=1e-5)
 
 

@@ -1,6 +1,7 @@
 """Layers other than Dense: their gradients, what training draws at random, and what files keep of them."""
 
 import copy
+import dataclasses
 import itertools
 import json
 import pickle
@@ -178,6 +179,10 @@ def test_names():
         (lambda: Dropout(1), "rate of Dropout is 1"),
         (lambda: LayerNorm(0), "n of LayerNorm is 0"),
         (lambda: LayerNorm(3, 0), "epsilon of LayerNorm is 0"),
+        (lambda: Network(LayerNorm(4, 1e-50), Dense(4, 2)), "epsilon of LayerNorm: 1e-50 is 0 in float32; take a less"),
+        (lambda: Network(LayerNorm(4, 1e50), Dense(4, 2)), r"epsilon of LayerNorm: 1e\+50 is inf in float32"),
+        (lambda: setattr(Dropout(0.5), "W", 1), "Dropout has no W to set"),
+        (lambda: setattr(make(Dropout(0.5)).layers[1], "W", 1), "Dropout has no W to set"),
         (lambda: Network(Dense(5, 3), LayerNorm(4), Dense(4, 2)), "layers do not chain: layer 0 has 3 outputs"),
         (lambda: Network(Dense(5, 3), LayerNorm(3)), "the last layer is LayerNorm.*must be a Dense"),
         (lambda: LayerNorm(3).gamma, "this LayerNorm has no parameters yet"),
@@ -190,6 +195,37 @@ def test_names():
 def test_errors(call, message):
     with pytest.raises(jitnet.Error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("l", "name", "value"),
+    [(0, "activation", "identity"), (0, "n_out", 7), (0, "bias", False), (1, "rate", 0.0), (1, "rate", 2),
+     (1, "n_in", 7), (2, "epsilon", 1.0), (2, "n", 7)],
+)  # fmt: skip
+def test_settings_cannot_change_in_a_network(l, name, value):
+    """Its twins have copies of them, and would go on with the old ones."""
+    net = make(Dropout(0.5), LayerNorm(7))
+    shown = repr(net), str(net.layers)
+    for again in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        with pytest.raises(
+            jitnet.Error, match=f"^{name} of .* cannot change once the layer is in a network; make a new"
+        ):
+            setattr(again.layers[l], name, value)
+        assert (repr(again), str(again.layers)) == shown
+    with pytest.raises(TypeError, match="item assignment"):
+        net.layers[1] = Dropout(0.0)
+
+
+def test_settings_can_change_before():
+    """They are checked when the layer comes into a network; one of a network can be the start of another."""
+    layer = Dropout(0.5)
+    layer.rate = 0.25
+    net = make(layer)
+    assert net.layers[1].rate == 0.25
+    assert make(dataclasses.replace(net.layers[1], rate=0.125)).layers[1].rate == 0.125
+    layer.rate = 2
+    with pytest.raises(jitnet.Error, match="rate of Dropout is 2"):
+        make(layer)
 
 
 def test_dropout_on_the_command_line(tmp_path, capsys):

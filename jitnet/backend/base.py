@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from .. import step
+from .. import checks, step
 from ..compiler.jit import Kernel
 from ..compiler.memory import aligned
 from ..compiler.registry import Call
@@ -49,6 +49,12 @@ class Backend:
         """The maximum number of cores, with this number of threads or the current one; None for all."""
         return 1
 
+    def check(self, calls: list[Call]) -> None:
+        """Raise an error if it has no kernel for one of these calls."""
+        missing = dict.fromkeys(call.operation for call in calls if call.operation not in self.kernels)
+        if missing:
+            raise checks.Error(f"backend {self.name!r} has no kernel for {', '.join(missing)}; use another backend")
+
     def kernel(self, call: Call, threads: int) -> Kernel:
         """The kernel of this call for this number of threads."""
         return self.kernels[call.operation]
@@ -83,6 +89,7 @@ class Backend:
 
         Returns the number of kernels that were not in the cache.
         """
+        self.check(calls)
         return self.compile(dict.fromkeys(call.operation for call in calls), dtype, report)
 
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:

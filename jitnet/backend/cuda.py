@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
 from ..compiler.registry import Call
 from .base import Backend, Report, register
 from .cuda_memory import to_gpu
@@ -47,17 +46,8 @@ class GpuBackend(Backend):
         return obstacle()
 
     def kernel(self, call: Call, threads: int) -> Any:
-        if call.operation not in self.kernels:
-            raise checks.Error(
-                f"backend 'cuda' has no kernel for {call.operation}, which a layer of this network needs; it supports "
-                "only Dense; use another backend"
-            )
+        self.check([call])
         return self.kernels[call.operation]
-
-    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
-        for call in calls:
-            self.kernel(call, 1)
-        return super().prepare(calls, dtype, report)
 
     @staticmethod
     def memory(shape: Any, dtype: Any) -> Any:

@@ -1,7 +1,7 @@
 """An epoch on the GPU: parameters, batches and losses stay in GPU memory from the first epoch to the last.
 
-Only three things travel: the order of the samples to the GPU, their losses back, and the parameters back, once an
-epoch each. Data that the GPU cannot hold travel too, in portions, while it calculates with the portion before.
+Only three things are copied, once an epoch each: the order of the samples to the GPU, their losses back, and the
+parameters back. Data that the GPU cannot hold are copied too, in portions that overlap with computation.
 """
 
 from collections.abc import Iterator

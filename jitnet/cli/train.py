@@ -62,7 +62,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--loss", metavar="NAME", help=f"{', '.join(LOSSES)} (default: cross_entropy for classes, else mse)"
     )
-    how.add_argument("--weight-decay", type=float, default=3e-4, metavar="X", help="L2 weight decay (default 0.0003)")
+    how.add_argument(
+        "--weight-decay", type=float, metavar="X",
+        help=f"L2 weight decay (default: adamw {_usual_decay('adamw'):g}, others {_usual_decay('sgd'):g})",
+    )  # fmt: skip
     patience = "stop after N epochs without progress on a fifth of the training samples, set aside for validation"
     how.add_argument("--early-stopping", type=int, metavar="N", help=patience)
     how.add_argument(
@@ -86,10 +89,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     backend = backends.get(options.backend)
-    settings = {"weight_decay": options.weight_decay, **({} if options.lr is None else {"lr": options.lr})}
+    checks.one_of("optimizer", options.optimizer, optimizers.OPTIMIZERS)
+    decay = _usual_decay(options.optimizer) if options.weight_decay is None else options.weight_decay
+    settings = {"weight_decay": decay, **({} if options.lr is None else {"lr": options.lr})}
     optimizer = optimizers.get(options.optimizer, **settings)
     checks.number("--dropout", options.dropout, least=0, below=1)
     hidden = _widths(options.hidden)
+    if options.dropout and not hidden:
+        raise checks.Error(f"--dropout is {options.dropout:g}, but --hidden none has no layer for it; omit one")
     activation = ACTIVATIONS[checks.one_of("activation", options.activation, ACTIVATIONS)]
     if options.loss is not None:
         checks.one_of("loss", options.loss, LOSSES)
@@ -190,6 +197,11 @@ def _saved(net: Network, path: str) -> tuple[str | None, str]:
         except checks.Error:
             return None, f"{error}; {instead.parent} cannot be written either, so the model is lost"
         return str(instead), f"{error}; the model is in {instead} instead"
+
+
+def _usual_decay(optimizer: str) -> float:
+    """The default of --weight-decay: the optimizer's own, unless that is 0."""
+    return float(getattr(optimizers.OPTIMIZERS[optimizer], "weight_decay", 0)) or 3e-4
 
 
 def _widths(text: str) -> list[int]:

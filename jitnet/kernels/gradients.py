@@ -1,7 +1,8 @@
 """The gradients of a layer's parameters, alone and with a step of gradient descent.
 
     gradients    dW    = Xᵀ·delta,    db = Σ_rows delta
-    descend      W     ← W − lr·Xᵀ·delta,    b ← b − lr·Σ_rows delta: gradients and update in one
+    descend      W     ← W − lr·(Xᵀ·delta + weight_decay·W),    b ← b − lr·(Σ_rows delta + weight_decay·b):
+                 gradients and update in one
 
 Without a bias, b and db are empty. The rungs are those of the products, by the same helpers
 (`matmul.py`). Up to `packed`, `descend` writes the gradients to memory of its own, and then takes the step. On top

@@ -1,4 +1,4 @@
-"""Layer normalization: each sample is brought to mean 0 and variance 1, then scaled and shifted unit by unit.
+"""Layer normalization: each sample is normalized to mean 0 and variance 1, then scaled and shifted unit by unit.
 
 Forward, A from X; the mean and the inverse of the deviation of each sample are kept. Backward, ∂L/∂X and the gradients
 of gamma and beta from ∂L/∂A.

@@ -119,7 +119,7 @@ def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix
 
     Formula   losses[i] = ½ Σ_j (A[i,j] − Y[i,j])²
               delta[i,j] = scale·(A[i,j] − Y[i,j])·f'(Z[i,j]), with f' taken from A = f(Z)
-    Shapes    A (m, n_out), Y (m, n_out), scale a number, f one of `activation.CODES`, delta (m, n_out), losses (m,);
+    Shapes    A (m, n_out), Y (m, n_out), scale a number, f one of `activations.CODES`, delta (m, n_out), losses (m,);
               rows contiguous
     Dtype     float32 or float64, all equal
     Writes    delta and losses
@@ -145,7 +145,7 @@ def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vecto
 
     Formula   losses[i] = (1/n_out) Σ_j (A[i,j] − Y[i,j])²
               delta[i,j] = scale·(A[i,j] − Y[i,j])·f'(Z[i,j]), with f' taken from A = f(Z)
-    Shapes    A (m, n_out), Y (m, n_out), scale a number, f one of `activation.CODES`, delta (m, n_out), losses (m,);
+    Shapes    A (m, n_out), Y (m, n_out), scale a number, f one of `activations.CODES`, delta (m, n_out), losses (m,);
               rows contiguous
     Dtype     float32 or float64, all equal
     Writes    delta and losses

@@ -164,14 +164,14 @@ def adam_wide(
 
 
 RULES: dict[str, tuple[Function, int, int]] = {}
-"""Operation -> a rule for one parameter, how many numbers it takes, and how many vectors of memory."""
+"""Operation -> a rule for one parameter, the number of its numbers, and the number of state vectors."""
 
 
 def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None:
     """The operation of that name, with all its rungs, from a rule for one parameter.
 
     rule      (g, w, *memory, numbers) -> (*memory, w): the gradient, the parameter, what is remembered of it, and the
-              numbers of this step, together in a tuple; what it returns takes the place of memory and parameter
+              numbers of this step, together in a tuple; it returns the new memory and parameter
     """
     RULES[name] = rule, numbers, vectors
     loops, fast = {1: (loop_of_one, fast_of_one), 2: (loop_of_two, fast_of_two)}[vectors]

@@ -115,8 +115,8 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
         """C[i0:i1, j : j+count] = sums of A[i0:i1]·B, five rows at a time; if it `descends`, C − lr·sums.
 
         B's row k begins at element start + k·step. The sums of each row begin with the elements of `begin` from
-        `first` on, zeros or a bias; if it `adds`, with what C holds. Where the rows end, the last one is taken several
-        times: each time it comes to the same.
+        `first` on, zeros or a bias; if it `adds`, with what C holds. At the bottom edge the last row is
+        computed repeatedly, with the same result.
         """
         n, last, row = C.shape[1], i1 - 1, read(begin, first, count)
         for i in range(i0, i1, ROWS):

@@ -1,4 +1,4 @@
-"""What kernels with one block per row share: sum and maximum over the threads of a block, in a fixed order."""
+"""Block-wide sum and maximum, in a fixed order."""
 
 from typing import Any
 
