@@ -45,7 +45,7 @@ def bias_jacobian(
     Source    the chain rule, written out
     """
     x, W, b, y = _layer(x, W, b, y)
-    name = activation.name if isinstance(activation, Activation) else activation
+    name = checks.name_of("activation", activation, ACTIVATIONS) if isinstance(activation, Activation) else activation
     f = checks.one_of("activation", name, ACTIVATIONS)
     which = losses.get(loss, f)
     with np.errstate(all="ignore"):  # overflow is reported below

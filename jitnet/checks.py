@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,16 @@ def one_of(what: str, name: object, known: Iterable[str]) -> str:
     message = f"unknown {what} {shown(name)}; known: {some(names)}"
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5) if isinstance(name, str) else []
     raise Error(message + (f" (did you mean {shown(near[0])}?)" if near else ""))
+
+
+def name_of(what: str, entry: Any, known: Mapping[str, Any]) -> str:
+    """The name of an activation or a loss, if the name still stands for this one."""
+    name = str(entry.name)
+    if known.get(name) is entry:
+        return name
+    if getattr(entry, "slope", None) is None:
+        raise Error(f"{what} {name!r} has no derivative yet; complete it with @{name}.derivative")
+    raise Error(f"{what} {name!r} was replaced by a later definition of that name; use the later one")
 
 
 def whole(what: str, value: object, least: int) -> int:

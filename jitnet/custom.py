@@ -15,13 +15,16 @@ with `math.exp` and `math.tanh` are vectorized. A saved model contains the name 
 where a function of that name is registered.
 """
 
+import contextlib
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FunctionType
+from typing import Any
 
 from . import checks
-from .compiler.registry import LADDERS
+from .compiler.registry import FLOP, LADDERS, MADE, SIGNATURES
 from .kernels.elementwise import ACTIVATIONS, Activation, Function
 from .kernels.losses import LOSSES, Loss
 
@@ -36,17 +39,19 @@ class CustomActivation(Activation):
 
     def derivative(self, slope: Function) -> Activation:
         """Set f', after comparing both; its parameter is z, or a if f' is computed from a = f(z)."""
+        what = f"activation {self.name!r}"
+        slope = _plain(f"the derivative of {what}", slope)
         names = list(inspect.signature(slope).parameters)
         if names not in (["z"], ["a"]):
             raise checks.Error(
                 f"the derivative of activation {self.name!r} takes ({', '.join(names)}); name its parameter z, or a if "
                 "it is calculated from a = f(z)"
             )
-        for z in POINTS:
-            found = slope(z if names == ["z"] else self.f(z))
-            _compare(f"activation {self.name!r}", f"z = {z}", self.f, z, found)
-        _free(self.name, self.name in ACTIVATIONS)
-        return super().derivative(slope)
+        with _registering(what, self, [self.name, f"{self.name}_derivative"]):
+            for z in POINTS:
+                found = slope(z if names == ["z"] else self.f(z))
+                _compare(what, f"z = {z}", self.f, z, found)
+            return super().derivative(slope)
 
 
 class CustomLoss(Loss):
@@ -54,12 +59,15 @@ class CustomLoss(Loss):
 
     def derivative(self, slope: Function) -> Loss:
         """Set ∂ℓ/∂a, a function of (a, y), after comparing both."""
-        for y in (-1.0, 0.0, 1.0, 0.3567):
-            for a in POINTS:
-                of_a = functools.partial(lambda y, a: self.f(a, y), y)
-                _compare(f"loss {self.name!r}", f"a = {a}, y = {y}", of_a, a, slope(a, y))
-        _free(self.name, self.name in LOSSES)
-        return super().derivative(slope)
+        what = f"loss {self.name!r}"
+        slope = _plain(f"the derivative of {what}", slope)
+        _takes(f"the derivative of {what}", slope, ["a", "y"])
+        with _registering(what, self, [self.name]):
+            for y in (-1.0, 0.0, 1.0, 0.3567):
+                for a in POINTS:
+                    of_a = functools.partial(lambda y, a: self.f(a, y), y)
+                    _compare(what, f"a = {a}, y = {y}", of_a, a, slope(a, y))
+            return super().derivative(slope)
 
 
 def activation(f: Function) -> CustomActivation:
@@ -67,7 +75,10 @@ def activation(f: Function) -> CustomActivation:
 
     Errors    ValueError for a name that jitnet uses, and from `derivative` where f' is not what f's differences are
     """
-    return CustomActivation(_name_of("activation", f, ["z"]), f)
+    f = _plain("an activation", f, is_named=True)
+    what = f"activation {f.__name__!r}"
+    _check_that_free(what, [f.__name__, f"{f.__name__}_derivative"])
+    return CustomActivation(f.__name__, _takes(what, f, ["z"]))
 
 
 def loss(f: Function) -> CustomLoss:
@@ -77,33 +88,62 @@ def loss(f: Function) -> CustomLoss:
 
     Errors    ValueError for a name that jitnet uses, and from `derivative` where ∂ℓ/∂a is not what ℓ's differences are
     """
-    return CustomLoss(_name_of("loss", f, ["a", "y"]), f=f)
+    f = _plain("a loss", f, is_named=True)
+    what = f"loss {f.__name__!r}"
+    _check_that_free(what, [f.__name__])
+    return CustomLoss(f.__name__, f=_takes(what, f, ["a", "y"]))
 
 
-MADE: set[str] = set()
-"""Names of users' functions, which can be replaced."""
+def _plain(what: str, f: Any, is_named: bool = False) -> Function:
+    """The Python function, which is compiled here and not by a decorator of Numba."""
+    f = getattr(f, "py_func", f)
+    if not isinstance(f, FunctionType):
+        raise checks.Error(f"{what} must be a Python function of numbers, written with def, but is {checks.shown(f)}")
+    if is_named and not f.__name__.isidentifier():
+        raise checks.Error(f"{what} needs a name, which a lambda does not have; write it with def")
+    return f
 
 
-def _name_of(what: str, f: Function, parameters: list[str]) -> str:
-    name = f.__name__
-    if not name.isidentifier() or (name in LADDERS and name not in MADE) or name == "cuda":
-        raise checks.Error(f"{what} {name!r}: the name is taken; give the function another one")
+def _takes(what: str, f: Function, parameters: list[str]) -> Function:
     if len(inspect.signature(f).parameters) != len(parameters):
-        raise checks.Error(f"{what} {name!r} must be a function of ({', '.join(parameters)}), numbers")
-    return name
+        raise checks.Error(f"{what} must be a function of ({', '.join(parameters)}), numbers")
+    return f
 
 
-def _free(name: str, is_the_same_kind: bool) -> None:
-    """Remove an earlier function of this name, as in a notebook."""
-    if name in MADE and not is_the_same_kind:
-        raise checks.Error(f"{name!r} is registered as something else already; give the function another name")
-    for operation in (name, f"{name}_derivative"):
-        LADDERS.pop(operation, None)
-    MADE.update((name, f"{name}_derivative"))
+def _check_that_free(what: str, operations: list[str]) -> None:
+    """A function of a user can be replaced, as in a notebook, by one of the same kind."""
+    for operation in operations:
+        is_taken = operation in {*LADDERS, *ACTIVATIONS, *LOSSES, "cuda"}
+        if is_taken and MADE.get(operation) != what:
+            owner = f" by {MADE[operation]}" if operation in MADE else ""
+            raise checks.Error(f"{what}: the name is taken{owner}; give the function another one")
+
+
+@contextlib.contextmanager
+def _registering(what: str, entry: Any, operations: list[str]) -> Iterator[None]:
+    """Compare and register within: if that fails, everything is as before, also an earlier function of this name."""
+    registries: list[dict[str, Any]] = [LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, MADE, vars(entry)]
+    before = [dict(registry) for registry in registries]
+    try:
+        _check_that_free(what, operations)
+        for operation in operations:
+            LADDERS.pop(operation, None)
+            MADE[operation] = what
+        yield
+    except BaseException as error:
+        for registry, content in zip(registries, before, strict=True):
+            registry.clear()
+            registry.update(content)
+        if isinstance(error, RecursionError):
+            raise checks.Error(f"{what}, or a helper of it, calls itself; write it as a loop") from None
+        raise
 
 
 def _compare(what: str, where: str, f: Callable[[float], float], x: float, found: float) -> None:
-    expected = (f(x - 2 * H) - 8 * f(x - H) + 8 * f(x + H) - f(x + 2 * H)) / (12 * H)
+    try:
+        expected = (f(x - 2 * H) - 8 * f(x - H) + 8 * f(x + H) - f(x + 2 * H)) / (12 * H)
+    except (ArithmeticError, ValueError):  # 1 / 0, log(−1)
+        expected = math.nan
     if not math.isfinite(expected):
         raise checks.Error(f"{what} is not finite near {where}")
     if not abs(found - expected) <= TOLERANCE * (1 + abs(expected)):

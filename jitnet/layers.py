@@ -34,7 +34,9 @@ class NameOfActivation:
         return "identity" if layer is None else str(vars(layer)["activation"])
 
     def __set__(self, layer: Any, value: ActivationName | Activation) -> None:
-        vars(layer)["activation"] = value.name if isinstance(value, Activation) else value
+        vars(layer)["activation"] = (
+            checks.name_of("activation", value, ACTIVATIONS) if isinstance(value, Activation) else value
+        )
 
 
 class Gradient(NamedTuple):

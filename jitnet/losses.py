@@ -13,7 +13,7 @@ def get(name: str | Loss | None, activation: str) -> Loss:
     """The loss, by name or itself, checked against the output layer's activation; None means the one that suits it."""
     if name is None:
         name = next((loss.name for loss in LOSSES.values() if loss.made_for == activation), "mse")
-    name = name.name if isinstance(name, Loss) else name
+    name = checks.name_of("loss", name, LOSSES) if isinstance(name, Loss) else name
     loss = LOSSES[checks.one_of("loss", name, LOSSES)]
     if activation not in loss.goes_with:
         suitable = [other.name for other in LOSSES.values() if activation in other.goes_with]

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import textwrap
 
+import numba
 import numpy as np
 import pytest
 
 import jitnet
 from jitnet import Dense, Network, calculus, custom
 from jitnet.backend import REGISTRY
+from jitnet.compiler import scalar
 from jitnet.compiler.registry import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS, ActivationName
 from jitnet.kernels.losses import LOSSES, LossName
@@ -42,6 +44,17 @@ def registered():
         return math.tanh(a - y)
 
     yield my_swish, log_cosh
+    forget()
+
+
+@pytest.fixture
+def forgotten():
+    """What a test registers is forgotten afterwards."""
+    yield
+    forget()
+
+
+def forget():
     for name in custom.MADE:
         ACTIVATIONS.pop(name, None)
         LOSSES.pop(name, None)
@@ -152,9 +165,69 @@ def not_finite():
         return float("inf")
 
 
+def not_written_in_python():
+    jitnet.activation(math.sin).derivative(lambda z: math.cos(z))
+
+
+def a_derivative_not_written_in_python():
+    @jitnet.activation
+    def my_sine(z):
+        return math.sin(z)
+
+    my_sine.derivative(math.cos)
+
+
+def without_a_name():
+    jitnet.activation(lambda z: z)
+
+
+def only_a_name():
+    jitnet.loss("mish")
+
+
+def calls_itself():
+    def power(z, n):
+        return 1.0 if n < 1 else z * power(z, n - 1)
+
+    @jitnet.activation
+    def cubed(z):
+        return power(z, 3)
+
+    @cubed.derivative
+    def _(z):
+        return 3 * z * z
+
+
+def a_derivative_of_one_number():
+    @jitnet.loss
+    def cubed(a, y):
+        return (a - y) ** 3
+
+    @cubed.derivative
+    def _(a):
+        return 3 * a * a
+
+
+def logarithm():
+    @jitnet.activation
+    def my_log(z):
+        return math.log(z)
+
+    @my_log.derivative
+    def _(z):
+        return 1 / z
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (not_written_in_python, "an activation must be a Python function of numbers, written with def, but is <built"),
+        (a_derivative_not_written_in_python, "the derivative of activation 'my_sine' must be a Python function"),
+        (without_a_name, "an activation needs a name, which a lambda does not have; write it with def"),
+        (only_a_name, "a loss must be a Python function of numbers, written with def, but is 'mish'"),
+        (calls_itself, "activation 'cubed', or a helper of it, calls itself; write it as a loop"),
+        (a_derivative_of_one_number, r"the derivative of loss 'cubed' must be a function of \(a, y\)"),
+        (logarithm, "activation 'my_log' is not finite near z = -4.183"),
         (wrong_slope, "the derivative of activation 'cubed' is wrong at z = -4.183: expected 52.49.* found -12.549"),
         (wrong_letter, r"'cubed' takes \(x\); name its parameter z, or a"),
         (wrong_slope_of_a_loss, "the derivative of loss 'cubed' is wrong at a = .* y = -1.0: expected .* found"),
@@ -166,7 +239,196 @@ def not_finite():
 def test_what_is_wrong_is_said_and_not_registered(make, message):
     with pytest.raises(jitnet.Error, match=message):
         make()
-    assert "cubed" not in {*ACTIVATIONS, *LOSSES}
+    assert not {"cubed", "sin", "my_sine", "my_log", "cubed_derivative"} & {
+        *ACTIVATIONS,
+        *LOSSES,
+        *LADDERS,
+        *custom.MADE,
+    }
+
+
+def test_what_fails_leaves_the_earlier_function(registered, monkeypatch):
+    def fails(name):
+        raise RuntimeError("halfway")
+
+    before = trained("my_swish", "mse", "numpy")[3]
+    registries = (LADDERS, ACTIVATIONS, LOSSES, custom.MADE)
+    contents = [dict(registry) for registry in registries]
+
+    @jitnet.activation
+    def my_swish(z):
+        return 0.5 * z
+
+    with pytest.raises(jitnet.Error, match="is wrong at"):
+        my_swish.derivative(lambda z: 0.25)
+    monkeypatch.setattr("jitnet.kernels.elementwise.baseline", fails)
+    with pytest.raises(RuntimeError, match="halfway"):
+        my_swish.derivative(lambda z: 0.5)
+    assert [dict(registry) for registry in registries] == contents
+    assert trained("my_swish", "mse", "numpy")[3] == before
+    with pytest.raises(jitnet.Error, match="activation 'my_swish' has no derivative yet"):
+        Dense(4, 1, my_swish)
+
+
+def test_a_function_that_numba_compiled_is_taken_as_it_was_written(forgotten):
+    @jitnet.activation
+    @numba.njit
+    def doubled(z):
+        return 2 * z
+
+    doubled.derivative(numba.njit(lambda z: 2.0))
+    net = Network(Dense(3, 2, doubled), seed=0)
+    X = np.ones((2, 3), np.float32)
+    np.testing.assert_allclose(net.forward(X, backend="njit"), 2 * (X @ net.layers[0].W), rtol=1e-6)
+
+
+def test_an_object_that_its_name_does_not_stand_for_is_refused(registered):
+    first, first_loss = registered
+
+    @jitnet.activation
+    def my_swish(z):
+        return 0.5 * z
+
+    @jitnet.loss
+    def log_cosh(a, y):
+        return (a - y) * (a - y)
+
+    with pytest.raises(
+        jitnet.Error, match=r"activation 'my_swish' has no derivative yet; complete it with @my_swish\.derivative"
+    ):
+        Dense(4, 1, my_swish)
+    with pytest.raises(jitnet.Error, match=r"loss 'log_cosh' has no derivative yet; complete .* @log_cosh\.derivative"):
+        trained("tanh", log_cosh, "numpy")
+    my_swish.derivative(lambda z: 0.5)
+    log_cosh.derivative(lambda a, y: 2 * (a - y))
+    assert Dense(4, 1, my_swish).activation == "my_swish"
+    with pytest.raises(jitnet.Error, match="activation 'my_swish' was replaced by a later definition"):
+        Dense(4, 1, first)
+    with pytest.raises(jitnet.Error, match="loss 'log_cosh' was replaced by a later definition"):
+        trained("tanh", first_loss, "numpy")
+
+
+def test_a_loss_keeps_its_name_from_the_derivative_of_an_activation(forgotten):
+    @jitnet.loss
+    def zz_derivative(a, y):
+        return (a - y) * (a - y)
+
+    zz_derivative.derivative(lambda a, y: 2 * (a - y))
+    kernels = dict(LADDERS["zz_derivative"])
+
+    def zz(z):
+        return z
+
+    with pytest.raises(jitnet.Error, match="activation 'zz': the name is taken by loss 'zz_derivative'"):
+        jitnet.activation(zz)
+    assert LADDERS["zz_derivative"] == kernels
+
+    @jitnet.loss
+    def free(a, y):
+        return (a - y) * (a - y)
+
+    free.derivative(lambda a, y: 2 * (a - y))
+
+    def free_derivative(a, y):
+        return a - y
+
+    assert jitnet.loss(free_derivative).name == "free_derivative"  # a loss does not own that name
+
+
+C, LAST = (0.5, 2.0, -0.25), 2
+
+
+def polynomial(z):
+    """With every kind of integer: of an index, of a loop, of arithmetic, and one that is all of these."""
+    total = 0
+    k = 0
+    for i in range(1, LAST + 1):
+        total = total + C[i - 1] * z**i
+    while k < LAST:
+        k += 1
+    return 2 * total + C[k] * z + 2 * z
+
+
+def polynomial_derivative(z):
+    total = 2 * C[0] + C[LAST] + 2
+    for i in range(1, 2):
+        total += 4 * i * C[1] * z
+    return total
+
+
+def test_integers_index_and_count(forgotten):
+    jitnet.activation(polynomial).derivative(polynomial_derivative)
+    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+        net = Network(Dense(3, 2, polynomial.__name__), seed=0, dtype=dtype)
+        X, Y = np.array([[0.5, -1.0, 2.0], [1.0, 0.25, -0.5]]), np.ones((2, 2))
+        results = [net.gradients(X, Y, backend=backend)[1][0].dW for backend in ("python", "numpy", "njit", "fast")]
+        expected = np.vectorize(polynomial)(X @ net.layers[0].W.astype(np.float64))
+        for backend, dW in zip(("python", "numpy", "njit", "fast"), results, strict=True):
+            np.testing.assert_allclose(net.forward(X, backend=backend), expected, rtol=tolerance, err_msg=backend)
+            np.testing.assert_allclose(dW, results[0], rtol=tolerance, err_msg=backend)
+
+
+def test_integers_of_arithmetic_are_float32():
+    def f(z):
+        return 2 * C[0] * z + C[1] * z * z + 2 * C[2] * (z + 1)
+
+    def in_a_loop(z):
+        total = 0
+        for k in range(2):
+            total += 2 * C[k] * z
+        return total
+
+    for function in (f, in_a_loop):
+        kernel = numba.njit(scalar.of_dtype(function, np.float32, {}))
+        assert kernel(np.float32(1.5)) == pytest.approx(function(1.5), rel=1e-6)
+        (compiled,) = kernel.overloads.values()
+        assert str(compiled.signature.return_type) == "float32", function
+
+
+def test_what_numba_cannot_compile_is_said_in_one_line(forgotten):
+    @jitnet.activation
+    def sw(z):
+        return z * jitnet.sigmoid(z)
+
+    @sw.derivative
+    def _(z):
+        s = jitnet.sigmoid(z)
+        return s + z * s * (1 - s)
+
+    @jitnet.loss
+    def random(a, y):
+        return (a - y) * (a - y) + 0 * np.random.default_rng(0).standard_normal()
+
+    random.derivative(lambda a, y: 2 * (a - y))
+    for backend in ("njit", "fast"):
+        message = "^activation 'sw' cannot be compiled: [^\n]+; use numbers and functions of math only$"
+        with pytest.raises(jitnet.Error, match=message):
+            trained(sw, "mse", backend)
+        with pytest.raises(jitnet.Error, match=message):
+            Network(Dense(3, 2, sw)).forward(np.ones((2, 3)), backend=backend)
+        with pytest.raises(jitnet.Error, match=r"^loss 'random' cannot be compiled: Unknown attribute 'default_rng'"):
+            trained("tanh", random, backend)
+
+
+def test_interpreted_overflow_is_infinity_as_in_compiled_code(forgotten):
+    @jitnet.activation
+    def my_mish(z):
+        return z * math.tanh(math.log1p(math.exp(z)))
+
+    @my_mish.derivative
+    def _(z):
+        t, e = math.tanh(math.log1p(math.exp(z))), math.exp(-z)
+        return t + z * (1 - t * t) / (1 + e)
+
+    Z = np.array([[800.0, 1.5, -800.0]])
+    results = {}
+    for rung in ("python", "njit"):
+        A, delta = np.empty_like(Z), np.empty_like(Z)
+        LADDERS["my_mish"][rung](Z, A)
+        LADDERS["my_mish_derivative"][rung](Z, np.ones_like(Z), delta)
+        results[rung] = np.concatenate([A, delta])
+    np.testing.assert_allclose(results["python"], results["njit"], rtol=1e-12)
+    np.testing.assert_array_equal(results["python"][0, [0, 2]], [800, 0])
 
 
 SCRIPT = """

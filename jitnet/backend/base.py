@@ -1,5 +1,7 @@
 """The interface of a backend, one kernel per operation and its properties, and the registry of all backends."""
 
+import re
+import traceback
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, ClassVar, TypeVar
 
@@ -8,11 +10,29 @@ import numpy as np
 from .. import checks, step
 from ..compiler.jit import Kernel
 from ..compiler.memory import aligned
-from ..compiler.registry import Call
+from ..compiler.registry import MADE, Call
 from . import thread_choice
 
 Report = Callable[[int, int, str], None]
 """Called with (done, total, name of the kernel) while kernels are compiled."""
+
+
+NOT_USEFUL = re.compile(
+    r"Failed in|\w*Error: Failed|>>>|There are|- Of which|Overload |With argument|Rejected as|No match|During|File "
+    r"|No implementation of function Function\(<function "
+)
+"""How lines of Numba's messages begin that do not say what is wrong with a user's function."""
+
+
+def raise_if_refused(operation: str, error: Exception) -> None:
+    """Raise one clear error if the compiler refused the function of a user."""
+    is_from_compiler = any(frame.name == "compile" for frame in traceback.extract_tb(error.__traceback__))
+    if operation in MADE and is_from_compiler and not isinstance(error, (OSError, MemoryError, checks.Error)):
+        lines = [line.strip() for line in str(error).splitlines()]
+        useful = next((line for line in lines if line and not NOT_USEFUL.match(line)), type(error).__name__)
+        raise checks.Error(
+            f"{MADE[operation]} cannot be compiled: {useful.rstrip('.:')}; use numbers and functions of math only"
+        ) from None
 
 
 class Backend:
@@ -63,7 +83,11 @@ class Backend:
         """Execute these calls, with the best number of threads for this kind of work unless the user has set it."""
         with self.spread(calls, *kind) as slices:
             for call in calls:
-                self.kernel(call, slices.threads)(*call.arguments)
+                try:
+                    self.kernel(call, slices.threads)(*call.arguments)
+                except Exception as error:
+                    raise_if_refused(call.operation, error)
+                    raise
 
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
         """The kernel and the arguments of each call, to be repeated for every batch."""

@@ -13,7 +13,7 @@ from ..compiler.registry import Call
 from ..compiler.threads import LEAST_FLOP, thread_count
 from ..kernels import LADDERS, SIGNATURES
 from . import thread_choice
-from .base import Backend, Report, register
+from .base import Backend, Report, raise_if_refused, register
 
 
 def start() -> None:
@@ -87,7 +87,11 @@ def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Re
     for (operation, kernel, signature), is_missing in zip(wanted, missing, strict=True):
         if is_missing and report:
             report(done, total, operation)
-        compile_for(kernel, signature)
+        try:
+            compile_for(kernel, signature)
+        except Exception as error:
+            raise_if_refused(operation, error)
+            raise
         done += is_missing
     if total and report:
         report(total, total, "")

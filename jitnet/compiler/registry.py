@@ -19,6 +19,9 @@ SIGNATURES: dict[str, str] = {}
 FLOP: dict[str, Callable[..., int]] = {}
 """Operation -> approximate FLOP of a call with these arguments, which decides whether it uses threads."""
 
+MADE: dict[str, str] = {}
+"""Operation of a user's function -> what it belongs to: "activation 'mish'"."""
+
 
 class Call(NamedTuple):
     """An operation and its arguments; a backend chooses the rung."""

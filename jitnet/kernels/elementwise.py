@@ -81,8 +81,8 @@ class Activation:
         self.slope = slope
         (argument,) = inspect.signature(slope).parameters
         self.reads_Z = argument == "z"
-        ACTIVATIONS[self.name] = self
         register_activation(self)
+        ACTIVATIONS[self.name] = self
         return self
 
 
