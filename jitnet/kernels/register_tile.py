@@ -63,7 +63,8 @@ def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     """Row i of A·B outside of whole tiles: sums are loaded and stored for every k, as in `reordered`."""
     m, n = C.shape
-    j0 = n - n % (VECTORS * lanes(C)) if i < m - m % ROWS else 0
+    is_in_tiles = m - i > m % ROWS  # a direct comparison of m with i, an unsigned prange index, would be in float64
+    j0 = n - n % (VECTORS * lanes(C)) if is_in_tiles else 0
     c = window(C, i * n + j0, n - j0)
     for j in range(c.size):
         c[j] = C.dtype.type(0)
