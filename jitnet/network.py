@@ -149,6 +149,14 @@ class Network:
         """The number of parameters."""
         return sum(math.prod(shape) for layer in self.layers for shape in layer.shapes.values())
 
+    def summary(self) -> str:
+        """A table: the output width and the number of parameters of each layer, and the total."""
+        lines = [f"{'layer':<24}{'output':>10}{'parameters':>16}"]
+        for layer in self.layers:
+            name = f"dense {layer.label}" if isinstance(layer, Dense) else layer.label
+            lines.append(f"{name:<24}{layer.n_out:>10,}{sum(map(math.prod, layer.shapes.values())):>16,}")
+        return "\n".join([*lines, f"{f'total, {self.dtype}':<34}{self.parameters:>16,}"])
+
     # The four formulas, forward and back.
 
     def _active(self, training: bool) -> list[int]:

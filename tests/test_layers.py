@@ -173,6 +173,18 @@ def test_names():
     assert (net.layers[1].n_in, net.layers[1].n_out) == (7, 7)
 
 
+def test_summary():
+    net = Network(Dense(5, 1000, "relu"), Dropout(0.25), LayerNorm(1000), Dense(1000, 3, bias=False), seed=0)
+    assert net.summary().splitlines() == [
+        "layer                       output      parameters",
+        "dense relu                   1,000           6,000",
+        "dropout 0.25                 1,000               0",
+        "layer norm                   1,000           2,000",
+        "dense identity                   3           3,000",
+        "total, float32                              11,000",
+    ]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
