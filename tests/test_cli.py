@@ -269,5 +269,5 @@ def test_warmup_compiles_everything_once():
     assert re.fullmatch(r"\d+ kernels compiled in [\d.]+ s, \d+ were there; they are in .+\n", first.stdout)
     again = json.loads(jitnet_command("warmup", "--json", "--quiet").stdout)
     assert again["compiled"] == 0
-    assert again["kernels"] == 2 * len(jitnet.kernels.LADDERS)
+    assert again["kernels"] == jitnet.backend.get("fast").compiles > 2 * len(jitnet.kernels.LADDERS)
     assert again["backend"] == "fast"

@@ -129,7 +129,8 @@ def test_a_size_that_the_interpreter_cannot_finish(monkeypatch):
     assert found["asked"] == [4096] * 3
     assert max(found["shape"]) <= 128
     assert asked[0][1][2] == tuple(found["shape"])
-    assert "a smaller size than 4096x4096x4096, which would keep the interpreter busy" in compile_cost.as_text(found)
+    text = " ".join(compile_cost.as_text(found).split())  # where its lines end depends on the name of the CPU
+    assert "a smaller size than 4096x4096x4096, which would keep the interpreter busy" in text
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,8 @@ def test_kernel_is_what_it_claims(launch, cc):
 
 
 def test_same_operations_as_on_the_cpu():
-    assert set(LADDERS) == set(jitnet.kernels.LADDERS)
+    only_on_the_cpu = {"dropout", "layer_norm", "layer_norm_back", "layer_norm_gradients"}
+    assert set(LADDERS) == set(jitnet.kernels.LADDERS) - only_on_the_cpu
     ladder = ["naive", "coalesced", "shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile", "pipelined"]
     for operation in ("matmul", "matmul_tn", "matmul_nt"):
         assert list(LADDERS[operation]) == [*ladder, "tensorcore"]
