@@ -16,8 +16,6 @@ The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then 
 
 from typing import Any
 
-import numpy as np
-
 from ..compiler.intrinsics import REGISTERS, VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
 from ..compiler.jit import linked, part_of_kernels
 from ..compiler.simd import (
@@ -38,12 +36,11 @@ VECTORS = 4 if REGISTERS == 32 else 2
 
 
 @part_of_kernels
-def five_rows(A: Matrix, B: Matrix, C: Matrix, i: Any) -> None:
+def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     """C[i:i+5] = A[i:i+5]·B, tile by tile: sums of five rows and VECTORS SIMD vectors stay in registers for all k.
 
     A can be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
     """
-    i = np.intp(i)  # `prange` counts in unsigned integers, and Numba makes their products with signed ones floats
     n, width = C.shape[1], VECTORS * lanes(C)
     a0, a1, a2, a3, a4 = A[i], A[i + 1], A[i + 2], A[i + 3], A[i + 4]
     for j in range(0, n - n % width, width):
@@ -63,9 +60,8 @@ def five_rows(A: Matrix, B: Matrix, C: Matrix, i: Any) -> None:
 
 
 @part_of_kernels
-def edge(A: Matrix, B: Matrix, C: Matrix, i: Any) -> None:
+def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     """Row i of A·B outside of whole tiles: sums are loaded and stored for every k, as in `reordered`."""
-    i = np.intp(i)  # as above
     m, n = C.shape
     is_in_tiles = m - i > m % ROWS  # a direct comparison of m with i, an unsigned prange index, would be in float64
     j0 = n - n % (VECTORS * lanes(C)) if is_in_tiles else 0
