@@ -11,8 +11,14 @@ from test_cuda_simulator import HAS_PACKAGE, Simulation
 import jitnet
 from jitnet import cli, disturbance
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a script; ^C is tested there too
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+for (
+    name,
+    handler,
+) in DEFAULTS.items():  # ignored in background jobs and under nohup; tests send them too
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 GROUPS = {
     "gpu": ("test_explain_gpu", "test_cuda_interpreted", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_traffic"),

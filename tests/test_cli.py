@@ -34,7 +34,9 @@ def test_digits_in_words(tmp_path):
     assert f"jitnet predict {model} digits\n" in result.stdout
     predicted = jitnet_command("predict", model, "digits")
     assert len(predicted.stdout.split()) == 1797
-    assert re.fullmatch(r"1797 rows, accuracy 9\d\.\d\d%\n", predicted.stderr)
+    *compiling, last = predicted.stderr.splitlines()  # more rows than a batch may need a threaded kernel
+    assert re.fullmatch(r"1797 rows, accuracy 9\d\.\d\d%", last)
+    assert all("compil" in line for line in compiling)
     assert re.search(r"epoch 12/12  loss \d\.\d{4}  validation loss \d\.\d{4}  accuracy 9\d\.\d%", result.stderr)
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert jitnet.load(model).layers[0].n_in == 64

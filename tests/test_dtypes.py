@@ -47,7 +47,8 @@ def test_every_array_of_a_network_has_its_dtype(backend, dtype):
         arrays = [net.theta, net.grad, net.forward(X), *(part for grad in grads for part in grad)]
         for entry in work:
             arrays += entry if isinstance(entry, list) else [entry]
-        assert {array.dtype.name for array in arrays if isinstance(array, np.ndarray)} == {dtype}
+        names = [array.dtype.name for array in arrays if isinstance(array, np.ndarray)]
+        assert set(names) - {"int64"} == {dtype}  # the clock of a work space counts
 
 
 def test_signatures_compiled_for_float32_are_float32():
