@@ -241,16 +241,3 @@ def test_a_disturbed_picture_has_no_roof_and_says_why(tmp_path):
     text = (tmp_path / "a.svg").read_text()
     assert "Machine peaks" not in text
     assert "of peak" not in text
-
-
-def test_a_step_that_fails_leaves_the_number_of_threads():
-    before, seen = numba.get_num_threads(), []
-
-    def fail():
-        seen.append(numba.get_num_threads())
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        training._on_one_thread(fail)()
-    assert seen == [1]
-    assert numba.get_num_threads() == before

@@ -135,7 +135,7 @@ def test_bars_draw_all_events(monkeypatch):
 
 def test_how_long_it_takes_is_said_once_it_begins(capsys):
     lines = progress.Lines()
-    lines.expected = estimate.said(estimate.of_ledger("relu", 3))
+    lines.expected = estimate.said(estimate.of_compile_cost("relu", 3))
     with lines:
         assert capsys.readouterr().err == ""  # an error that comes now stays one line
         for done in range(3):
@@ -146,7 +146,11 @@ def test_how_long_it_takes_is_said_once_it_begins(capsys):
 
 @pytest.mark.parametrize("operations", [["matmul"], ["relu", "train"], ["nonsense"]])
 def test_every_estimate_is_a_time(operations):
-    seconds = estimate.of_report(operations, 3, 2), estimate.of_ladder(operations[0], 1), estimate.of_ledger("fast", 3)
+    seconds = (
+        estimate.of_report(operations, 3, 2),
+        estimate.of_ladder(operations[0], 1),
+        estimate.of_compile_cost("fast", 3),
+    )
     assert all(0 < one < 3600 for one in seconds)
     assert estimate.said(200).startswith("this takes about 3 min ")
     assert estimate.said(5) == "this takes about 5 s on an idle machine (an estimate)"
