@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, ClassVar, TypeVar
 
@@ -35,7 +36,7 @@ def raise_if_refused(operation: str, error: Exception) -> None:
         ) from None
 
 
-class Backend:
+class Backend(ABC):
     """One kernel per operation. Subclasses override the differences; `register` adds them by name."""
 
     name: ClassVar[str]
@@ -89,9 +90,9 @@ class Backend:
                     raise_if_refused(call.operation, error)
                     raise
 
+    @abstractmethod
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
         """The kernel and the arguments of each call, to be repeated for every batch."""
-        raise NotImplementedError
 
     def spread(self, calls: list[Call], *kind: Hashable, is_repeated: bool = False) -> thread_choice.Slices:
         """For `with`: these calls run with the best number of threads at present, unless the user has set it.
@@ -116,14 +117,14 @@ class Backend:
         self.check(calls)
         return self.compile(dict.fromkeys(call.operation for call in calls), dtype, report)
 
+    @abstractmethod
     def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
         """The same for calls of any size."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def compiles(self) -> int:
         """The number of kernels to compile, for all operations and dtypes."""
-        raise NotImplementedError
 
     def epoch(self, plan: Any, state: Any) -> Any:
         """A function that trains on every sample once per call."""
