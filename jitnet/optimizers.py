@@ -182,34 +182,22 @@ class Adam(Optimizer):
 
 @registered(usual_lr=0.003)
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(Adam):
     """Adam, with a weight decay that is not part of the gradient: theta ← theta − lr·weight_decay·theta − Adam's step.
 
     mean and square are running averages of grad and grad². lr > 0, 0 ≤ beta1, beta2 < 1, epsilon > 0, weight_decay ≥ 0;
     ValueError otherwise. Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
     """
 
-    lr: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
     weight_decay: float = 0.01
 
     kernel = "adamw"
-    memory = ("mean", "square")
-
-    def __post_init__(self) -> None:
-        self._settle("lr", above=0)
-        self._settle("beta1", least=0, below=1)
-        self._settle("beta2", least=0, below=1)
-        self._settle("epsilon", above=0)
-        self._settle("weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
-        step, shrink = self.lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
+        of_mean, of_square = self.corrections(t)
         return (
-            step, self.lr * self.weight_decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, shrink,
-            self.epsilon,
+            self.lr / of_mean, self.lr * self.weight_decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2,
+            1 / math.sqrt(of_square), self.epsilon,
         )  # fmt: skip
 
     @staticmethod
