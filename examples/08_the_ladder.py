@@ -95,7 +95,7 @@ if ANSWERS:
     import numpy as np
 
     text = inspect.getsource(jitnet.kernels.matmul.four_rows)
-    inner = text[text.index("for j in range(C.shape[1]):  # c") : text.index("for k in range(n - n % 4")]
+    inner = text[text.index("for j in range(C.shape[1]):  # from the left") : text.index("for k in range(n - n % 4")]
     print(f"answer 1: {inner.count('*')} multiply-adds; 4 numbers of B and 4 of C are read, 4 of C are written")
     print(f"answer 2: 240 times; {2 * 4 * 240**2 / 240**3:.3f} bytes, of X and W together")
     big, one = np.float32(1e8), np.float32(1)

@@ -17,6 +17,7 @@ from unittest import mock
 import llvmlite.binding
 
 import jitnet
+from jitnet.compiler.fingerprint import described
 
 
 @functools.cache
@@ -55,7 +56,7 @@ def ptx(config):
     def compile_once(body, signature, **options):
         if not body.__module__.startswith("jitnet."):
             return generate(body, signature, **options)
-        key = body.__module__, body.__qualname__, signature, sorted(options.items())
+        key = body.__module__, described(body), signature, sorted(options.items())  # with what a closure contains
         name = f"ptx/{body.__name__}-{hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()}"
         text = known(config, name)
         return text or remember(config, name, generate(body, signature, **options)[0]), None

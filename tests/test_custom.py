@@ -14,7 +14,7 @@ import jitnet
 from jitnet import Dense, Network, calculus, custom
 from jitnet.backend import REGISTRY
 from jitnet.compiler import scalar
-from jitnet.compiler.registry import LADDERS
+from jitnet.compiler.registry import FLOP, LADDERS, SIGNATURES
 from jitnet.kernels.activations import ACTIVATIONS, ActivationName
 from jitnet.kernels.losses import LOSSES, LossName
 from jitnet.optimizers import OPTIMIZERS, OptimizerName
@@ -22,8 +22,21 @@ from jitnet.optimizers import OPTIMIZERS, OptimizerName
 STEEPNESS = 1.3
 
 
+REGISTRIES = (LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, custom.MADE)
+
+
 @pytest.fixture
-def registered():
+def forgotten():
+    """What a test registers is forgotten afterwards."""
+    before = [dict(registry) for registry in REGISTRIES]
+    yield
+    for registry, content in zip(REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(content)
+
+
+@pytest.fixture
+def registered(forgotten):
     """swish, whose f' reads Z, and a loss; forgotten afterwards."""
 
     @jitnet.activation
@@ -43,23 +56,7 @@ def registered():
     def _(a, y):
         return math.tanh(a - y)
 
-    yield my_swish, log_cosh
-    forget()
-
-
-@pytest.fixture
-def forgotten():
-    """What a test registers is forgotten afterwards."""
-    yield
-    forget()
-
-
-def forget():
-    for name in custom.MADE:
-        ACTIVATIONS.pop(name, None)
-        LOSSES.pop(name, None)
-        LADDERS.pop(name, None)
-    custom.MADE.clear()
+    return my_swish, log_cosh
 
 
 def trained(activation, loss, backend, dtype="float64"):
@@ -252,8 +249,7 @@ def test_what_fails_leaves_the_earlier_function(registered, monkeypatch):
         raise RuntimeError("halfway")
 
     before = trained("my_swish", "mse", "numpy")[3]
-    registries = (LADDERS, ACTIVATIONS, LOSSES, custom.MADE)
-    contents = [dict(registry) for registry in registries]
+    contents = [dict(registry) for registry in REGISTRIES]
 
     @jitnet.activation
     def my_swish(z):
@@ -264,7 +260,7 @@ def test_what_fails_leaves_the_earlier_function(registered, monkeypatch):
     monkeypatch.setattr("jitnet.kernels.elementwise.baseline", fails)
     with pytest.raises(RuntimeError, match="halfway"):
         my_swish.derivative(lambda z: 0.5)
-    assert [dict(registry) for registry in registries] == contents
+    assert [dict(registry) for registry in REGISTRIES] == contents
     assert trained("my_swish", "mse", "numpy")[3] == before
     with pytest.raises(jitnet.Error, match="activation 'my_swish' has no derivative yet"):
         Dense(4, 1, my_swish)

@@ -552,7 +552,8 @@ def test_missing_packages_are_one_line(monkeypatch):
 def test_without_the_package(monkeypatch, capsys):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name != "numba_cuda" else None)
-    for module in [name for name in sys.modules if name.startswith(("jitnet.kernels.cuda", "jitnet.lab.gpu"))]:
+    rooms = ("jitnet.compiler.cuda", "jitnet.kernels.cuda", "jitnet.lab.gpu")
+    for module in [name for name in sys.modules if name.startswith(rooms)]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.delattr(jitnet.lab.gpu, "explaining")
     assert jitnet.cli.main(["explain", "matmul.naive", "--backend", "cuda", "--quiet"]) == 2

@@ -377,9 +377,9 @@ jitnet.lab.timing.in_turn = in_turn
 from jitnet.lab import ladder, machine
 speeds = dict(python=0.01, njit=1.0, reordered=20.0, four_k=20.0 * factor, blocked=60.0, packed=100.0)
 def compare(operation, own, size, threads):
-    rungs = [dict(name=name, gflops=speed, checked=True, fault="wrong") for name, speed in speeds.items()]
+    rungs = [dict(name=name, gflops=speed, checked=True) for name, speed in speeds.items()]
     (mine,) = own
-    rungs.append(dict(name=mine, gflops=speeds["four_k"], checked=mine == "four_k", fault="is wrong, first at (0, 0)"))
+    rungs.append(dict(name=mine, gflops=speeds["four_k"], checked=mine == "four_k", error="is wrong, first at (0, 0)"))
     return dict(rungs=rungs, disturbed=bool(reasons), disturbed_by=reasons)
 ladder.compare = compare
 rates = dict.fromkeys(("read", "write", "copy"), 2e11)

@@ -298,7 +298,7 @@ def transpose(B: Matrix, Bt: Matrix, j: int) -> None:
 
 @rung("matmul_nt", "reordered", allocates=True)
 def matmul_nt_reordered(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but Wᵀ is copied once, and the loops over its rows are vectorized."""
+    """Like the rung above, but Wᵀ is copied once, and its rows are read as vectors; saves loads of single numbers."""
     Wt = np.empty((W.shape[1], W.shape[0]), W.dtype)
     for j in prange(W.shape[1]):
         transpose(W, Wt, j)

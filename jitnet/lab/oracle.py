@@ -184,10 +184,11 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         # in softmax, Z − c is rounded before e^ sees it, which costs |Z − c| roundings
         extra = 2 * np.abs(Z - Z.max(axis=1, keepdims=True, initial=-np.inf)) + n_out if operation == "softmax" else 0
         sizes = [(6 + extra) * np.abs(expected[0])]
-        if operation not in ACTIVATIONS:  # f multiplies by f' what Z loses to rounding on the way, and may underflow
+        if operation not in ACTIVATIONS:  # f multiplies by f' what Z loses to rounding on the way
             source = Z if activations.ACTIVATIONS[operation].reads_Z else expected[0]
             lost = 6 * np.abs(Z * slope_of(operation)(source))
-            sizes = [sizes[0] + lost + 4 * float(np.finfo(dtype).tiny)]
+            underflow = 4 * (1 + np.abs(Z)) * float(np.finfo(dtype).tiny)  # of a factor, which Z may multiply
+            sizes = [sizes[0] + lost + underflow]
     elif operation.endswith("_derivative"):
         name = operation.removesuffix("_derivative")
         Z, dA = rng.standard_normal((m, n_out)), draw(m, n_out)

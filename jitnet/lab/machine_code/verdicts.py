@@ -14,7 +14,7 @@ from . import sources
 from .assembly import plain_name
 from .hottest import CHEAP, Candidate, moves_vectors
 from .remarks import reasons, success
-from .x86 import Operation, registers_in
+from .x86 import Operation, registers_in, understood
 
 REGISTERS = {128: "xmm", 256: "ymm", 512: "zmm"}
 
@@ -239,13 +239,33 @@ def accumulators(facts: Facts) -> Verdict:
 
 
 def _carried(facts: Facts) -> set[str]:
-    """Vector registers that an iteration reads before it writes them by arithmetic."""
-    written: set[str] = set()
-    exposed: set[str] = set()
-    for operation in facts.operations:
-        exposed |= operation.reads - written
-        written |= operation.writes
-    return {r for o in facts.arithmetic for r in o.writes if r in exposed and r.startswith("v")}
+    """Vector registers that arithmetic of an iteration writes, and that the next one may read first.
+
+    That is, they are live where an iteration begins: some path from there, through the blocks and jumps of the loop,
+    reads the register before it writes it.
+    """
+    blocks = facts.loop.loop.blocks
+    place = {block.label: n for n, block in enumerate(blocks) if block.label}
+    live: list[set[str]] = [set() for _ in blocks]  # where each block begins
+    changed = True
+    while changed:
+        changed = False
+        for n in reversed(range(len(blocks))):
+            now = live[n + 1] if n + 1 < len(blocks) else set[str]()
+            for instruction in reversed(blocks[n].instructions):
+                operation = understood(instruction.text)
+                if operation.kind == "jump":
+                    target = live[place[label]] if (label := _target(operation)) in place else set[str]()
+                    now = target if operation.name == "jmp" else now | target
+                now = now - operation.writes | operation.reads
+            changed |= now != live[n]
+            live[n] = now
+    return {r for o in facts.arithmetic for r in o.writes if r in live[place[facts.loop.loop.header]] and r[0] == "v"}
+
+
+def _target(jump: Operation) -> str:
+    """The label that it jumps to, as blocks have it: BB0_8 of .LBB0_8."""
+    return jump.operands[0].removeprefix(".L") if jump.operands else ""
 
 
 def _sums_in_memory(facts: Facts) -> int:
