@@ -1,36 +1,13 @@
-"""A float32 network uses no float64: not in arrays, signatures or machine code."""
+"""A float32 network uses no float64: not in arrays or signatures (nor in machine code: test_explain.py)."""
 
-import re
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 
 import jitnet
 from jitnet.backend.cpu import ON_CPU
-from jitnet.compiler.jit import OPTIONS, compile_for, is_compiled, signature_for
-from jitnet.kernels import LADDERS, SIGNATURES
-
-COMPILED = [
-    pytest.param(operation, kernel, id=f"{operation}-{rung}")
-    for operation, ladder in LADDERS.items()
-    for rung, kernel in ladder.items()
-    if is_compiled(kernel)
-]
-
-
-@pytest.mark.parametrize(("operation", "kernel"), COMPILED)
-def test_no_float64_arithmetic_in_float32_code(operation, kernel):
-    """In LLVM's code, the only doubles are arguments from Python, which are converted to floats at once."""
-    options = {**OPTIONS, **{name: kernel.targetoptions[name] for name in ("parallel", "_nrt")}}
-    fresh = numba.njit(**options)(kernel.py_func)  # what comes from the cache has no listing
-    compile_for(fresh, signature_for(SIGNATURES[operation], np.dtype("float32")))
-    (listing,) = fresh.inspect_llvm().values()
-    doubles = [line.strip() for line in listing.splitlines() if re.search(r"\bdouble\b.*=|=.*\bdouble\b", line)]
-    on_the_way_in = re.compile(r"call double @PyFloat_AsDouble|= fptrunc double %\S+ to float")
-    assert [line for line in doubles if not on_the_way_in.search(line)] == []
 
 
 @pytest.mark.parametrize("backend", ON_CPU)

@@ -14,6 +14,7 @@ from jitnet.kernels import LADDERS
 from jitnet.kernels.register_tile import ROWS, VECTORS
 from jitnet.lab import explain, listing
 from jitnet.lab.machine_code import sources
+from jitnet.lab.machine_code.assembly import functions_of
 from jitnet.lab.machine_code.x86 import understood
 
 RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
@@ -55,11 +56,26 @@ class Registry(dict):
 
 
 @pytest.fixture(scope="module")
-def registry(request, explanations_once):
-    """All rungs that tests of this run ask for one by one, explained in one process."""
+def rungs(request):
+    """All rungs that tests of this run ask for one by one."""
     calls = [item.callspec for item in request.session.items if hasattr(item, "callspec") and item.path == request.path]
-    rungs = dict.fromkeys(call.params["rung"] for call in calls if "rung" in call.params)
+    return list(dict.fromkeys(call.params["rung"] for call in calls if "rung" in call.params))
+
+
+@pytest.fixture(scope="module")
+def registry(rungs, explanations_once):
+    """Rung -> what is said of it; all are compiled in one process."""
     return Registry({found["target"]: found for found in explain.explain_all({"target": rung} for rung in rungs)})
+
+
+@pytest.fixture(scope="module")
+def assembly(rungs, registry, explanations_once):
+    """Rung -> its functions in machine code, with the helpers that are linked to it."""
+    answers = explain.answers([explain._request(rung) for rung in rungs])
+    return {
+        rung: [function for text in answer["assembly"] for function in functions_of(text, {})]
+        for rung, answer in zip(rungs, answers, strict=True)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +134,41 @@ def test_every_kernel_of_the_registry(registry, rung):
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "accumulators")["answer"].startswith("in memory")
         assert verdict(found, "loads and stores")["good"] is (plain == "blocked")
+
+
+@pytest.mark.parametrize("rung", EACH)
+def test_float32_code_has_no_float64(assembly, rung):
+    """In no instruction, not only in the hottest loop, and in no function of the C library that it calls."""
+    code = [i.text for function in assembly[rung] for block in function.blocks for i in block.instructions]
+    assert code
+    assert [text for text in code if uses_float64(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_double"),
+    [
+        ("vaddsd %xmm0, %xmm1, %xmm1", True),
+        ("vfmadd231pd (%rax), %ymm1, %ymm2", True),
+        ("vcvtss2sd %xmm0, %xmm0, %xmm0", True),
+        ("vcvttpd2dq %zmm0, %ymm0", True),
+        ("movabsq $exp, %rax", True),
+        ("vaddss %xmm0, %xmm1, %xmm1", False),
+        ("vmovsd (%rax), %xmm0", False),  # 8 bytes: two numbers of float32
+        ("vcvtsi2ssq %rax, %xmm0, %xmm0", False),
+        ("movabsq $expf, %rax", False),
+    ],
+)
+def test_float64_is_recognized(text, is_double):
+    assert uses_float64(text) == is_double
+
+
+def uses_float64(text):
+    operation = understood(text)
+    if operation.kind == "convert":
+        return re.search(r"[sp]d", operation.name) is not None
+    return (operation.is_float and operation.element == 8) or re.search(
+        r"\$(exp|log|tanh|pow)\w*(?<!f), ", text
+    ) is not None
 
 
 def test_vectors_of_the_host(registry):
