@@ -1,6 +1,7 @@
 """Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
 import signal
+from pathlib import Path
 
 import compiled_once
 import numpy as np
@@ -12,10 +13,7 @@ import jitnet
 from jitnet import cli, disturbance
 
 DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
-for (
-    name,
-    handler,
-) in DEFAULTS.items():  # ignored in background jobs and under nohup; tests send them too
+for name, handler in DEFAULTS.items():  # ignored in background jobs and under nohup; tests send them too
     number = getattr(signal, name, None)
     if number is not None and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
@@ -33,18 +31,28 @@ FIRST = ("test_cuda_simulator", "gpu", "test_explain", "test_report", "test_tile
 def pytest_cmdline_main(config):
     """`pytest -n auto` hands whole files to its processes, the longest first, unless it is told otherwise."""
     if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+        config.option.dist, config.option.loadscopereorder = "loadfile", False
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadGroups(LoadFileScheduling):  # --dist=loadgroup of pytest-xdist 3.8 does nothing under pytest 9.2
+        def _split_scope(self, nodeid):
+            return group_of(Path(nodeid.partition("::")[0]))
+
+    return LoadGroups(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(config, items):
-    if getattr(config.option, "dist", "no") != "loadgroup":
-        return
-    group_of = {file: group for group, files in GROUPS.items() for file in files}
-    order = {group: place for place, group in enumerate(FIRST)}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of.get(item.path.stem, item.path.stem)))
-    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], len(order)))
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        order = {group: place for place, group in enumerate(FIRST)}
+        items.sort(key=lambda item: order.get(group_of(item.path), len(order)))
+
+
+def group_of(file):
+    return next((group for group, files in GROUPS.items() if file.stem in files), file.stem)
 
 
 def pytest_collection_finish(session):
