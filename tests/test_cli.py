@@ -256,6 +256,14 @@ def test_json_knows_no_nan(tmp_path):
     assert json.loads(result.stdout)["test_r2"] is None
 
 
+def test_without_a_command_there_is_help(capsys):
+    assert cli.main([]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("usage: jitnet")
+    assert all(command in printed.out for command in cli.COMMANDS)
+    assert printed.err == ""
+
+
 def test_help_and_version():
     assert jitnet_command("--version").stdout == f"jitnet {jitnet.__version__}\n"
     text = jitnet_command("train", "--help").stdout

@@ -62,7 +62,6 @@ BAD = [
     (["train"], "the following arguments are required: data"),
     (["trian", "digits"], "unknown command 'trian'; known: train, predict, warmup, ladder, "),
     (["trian"], "doctor (did you mean 'train'?) (try jitnet --help)"),
-    ([], "the following arguments are required: COMMAND"),
     (["train", "digits", "--color", "red"], "unrecognized arguments: --color red"),
     (["predict", "none.npz", "none.csv"], "none.npz: No such file or directory"),
     (["predict", "bad.npz", "good.csv"], "bad.npz is not a readable jitnet model"),

@@ -66,7 +66,7 @@ def parser() -> Parser:
     """All commands."""
     top = Parser(prog="jitnet", description="A neural network you can read, running at the speed of the hardware.")
     top.add_argument("--version", action="version", version=f"jitnet {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, aliases=ALIASES.get(name, []))
     return top
@@ -95,7 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     """Run a command; turn an error that a user can fix into one line."""
     try:
-        options = parser().parse_args(arguments)
+        top = parser()
+        options = top.parse_args(arguments)
+        if options.command is None:
+            top.print_help()
+            return 0
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             status: int = options.run(options)
