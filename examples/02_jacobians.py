@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 2. A vector, a matrix, and their Jacobians: what does backpropagation save?
+=====================================================================================
 
 A layer maps n inputs x to z outputs xᵀW + b. Each output j has its own share of the loss, ℓ_j. The derivatives of every
 share by every parameter are the Jacobian, a large array. Training needs only their sums over the outputs, and
@@ -11,7 +13,7 @@ Lines that begin with `# >` show what the lesson prints.
 from functools import partial
 
 import numpy as np
-from _course import ANSWERS, BLUE, ORANGE, new_figure, save, watched
+from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, watched
 
 import jitnet
 from jitnet.lab.timing import in_turn
@@ -21,10 +23,15 @@ W = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
 b = np.array([0.0, 1.0])
 y = np.array([2.0, 1.0])
 
-# %% Forward
-# Output j takes column j of W: 1·1 + 2·0 + 3·1 + 0 = 4 and 1·0 + 2·1 + 3·(−1) + 1 = 0. The targets are 2 and 1, so
-# the errors are 2 and −1. The loss is the mean of their squares, (4 + 1)/2 = 2.5, of which output 1 has the share
-# ℓ = ½·2² = 2 and output 2 the share ½·(−1)² = 0.5.
+# %% [markdown]
+# Forward
+# -------
+# Output j takes column j of W: 1·1 + 2·0 + 3·1 + 0 = 4 and 1·0 + 2·1 + 3·(−1) + 1 = 0. The targets are 2 and 1, so the
+# errors are 2 and −1. The loss is the mean of their squares, (4 + 1)/2 = 2.5, of which output 0 has the share ½·2² = 2
+# and output 1 the share ½·(−1)² = 0.5.
+
+# %%
+
 # > outputs [4. 0.], errors [ 2. -1.]
 # > shares of the loss [2.  0.5], loss 2.5
 outputs = jitnet.matmul(x.reshape(1, 3), W)[0] + b
@@ -32,30 +39,82 @@ errors = outputs - y
 print(f"outputs {outputs}, errors {errors}")
 print(f"shares of the loss {errors**2 / 2}, loss {(errors**2 / 2).sum()}")
 
-# %% The Jacobian by the bias
-# J[i,j] = ∂ℓ_j/∂b_i: row i is the effect of bias i on each share. The derivative of ½·error² is the error, and bias i
-# changes output i alone, so J has the errors on its diagonal and zeros elsewhere. The sum over the outputs j, along
-# each row, is db, the gradient of the loss by the bias.
+# %% [markdown]
+# One output: a vector of derivatives
+# -----------------------------------
+# Lesson 1 had one weight and one derivative. Take output 0 alone: it has three weights, 1, 0 and 1, so its share of the
+# loss has three derivatives, one by each weight: a vector, the gradient. Each follows from the chain rule, as in lesson
+# 1: the derivative of ½·error² is the error, and weight k multiplies x_k. So the gradient is the error times x, 2·(1,
+# 2, 3). Finite differences, which change one weight at a time, agree.
+
+# %%
+
+# > gradient of share 0 by its weights: [2. 4. 6.]
+# > by finite differences: [2. 4. 6.]
+
+
+def share(w):
+    """The share of output 0, as a function of its weights."""
+    return (x @ w + b[0] - y[0]) ** 2 / 2
+
+
+print(f"gradient of share 0 by its weights: {errors[0] * x}")
+print(f"by finite differences: {jitnet.calculus.numerical_gradient(share, W[:, 0]).round(6)}")
+
+# %% [markdown]
+# Two outputs: a row for each bias
+# --------------------------------
+# With two outputs, each parameter has two derivatives, one of each share: a row. The rows of all biases, one above the
+# other, are a matrix, the Jacobian: J[i,j] = ∂ℓ_j/∂b_i. Bias i changes output i alone, and it is multiplied by 1, so J
+# has the errors on its diagonal and zeros elsewhere. The sum over the outputs j, along each row, is db, the gradient of
+# the loss by the bias.
+
+# %%
+
 # > bias Jacobian (2, 2), row by row: [2. 0.] [ 0. -1.]
 # > db = [ 2. -1.]
 J_b = jitnet.calculus.bias_jacobian(x, W, b, y, loss="mse")
 print(f"bias Jacobian {J_b.shape}, row by row:", *(J_b + 0.0))  # + 0.0 turns −0 into 0
 print(f"db = {J_b.sum(axis=1)}")
 
-# %% The Jacobian by the weights
-# There are n·z weights and z outputs, so this is a block of n × z × z numbers: J[k,i,j] = ∂ℓ_j/∂W[k,i]. Weight W[k,i]
-# carries x_k to output i and nowhere else, so the slice of output j has one nonzero column: x times the
-# error of j. The sum over j has these columns side by side: dW.
+# %% [markdown]
+# One input: a row for each of its weights
+# ----------------------------------------
+# A weight of input 2 multiplies x_2 = 3, where a bias multiplies 1. So the two weights of this input, W[2,0] and
+# W[2,1], have the rows of the two biases, times 3: one more matrix.
+
+# %%
+
+# > weights of input 2, row by row: [6. 0.] [ 0. -3.]
+print("weights of input 2, row by row:", *(x[2] * J_b + 0.0))
+
+# %% [markdown]
+# All inputs: a stack of matrices
+# -------------------------------
+# Each of the n inputs has such a matrix of z × z numbers. Their stack is the Jacobian by all weights, with three
+# indices: J[k,i,j] = ∂ℓ_j/∂W[k,i] = x_k·∂ℓ_j/∂b_i. Sliced the other way, the numbers of one output j have one column
+# that is not zero: x times the error of j, the vector of the first step. The sum over the outputs j has these columns
+# side by side: dW.
+
+# %%
+
 # > weight Jacobian (3, 2, 2): 12 numbers, 6 of them zero
+# > its matrix for input 2 is the one above: True
 # > dW, row by row: [ 2. -1.] [ 4. -2.] [ 6. -3.]
 J_W = jitnet.calculus.weight_jacobian(x, W, b, y, loss="mse")
 print(f"weight Jacobian {J_W.shape}: {J_W.size} numbers, {(J_W == 0).sum()} of them zero")
+print(f"its matrix for input 2 is the one above: {np.array_equal(J_W[2], x[2] * J_b)}")
 print("dW, row by row:", *J_W.sum(axis=2))
 
-# %% Backpropagation
+# %% [markdown]
+# Backpropagation
+# ---------------
 # The sum is x_k times delta_i, for each k and i, where delta, the derivative of the loss by each output, equals db
 # here. This is a column times a row, the outer product dW = x·deltaᵀ, and backpropagation computes nothing else. The
 # library agrees to the last digit:
+
+# %%
+
 # > backpropagation: delta = [ 2. -1.], the same dW: True, the same db: True
 net = jitnet.Network(jitnet.Dense(3, 2), dtype="float64")
 net.layers[0].W, net.layers[0].b = W, b
@@ -63,10 +122,15 @@ _, (grads,) = net.gradients(x.reshape(1, 3), y.reshape(1, 2), loss="mse")
 same = [np.array_equal(grads.dW, J_W.sum(axis=2)), np.array_equal(grads.db, J_b.sum(axis=1))]
 print(f"backpropagation: delta = {grads.delta[0]}, the same dW: {same[0]}, the same db: {same[1]}")
 
-# %% What backpropagation saves
+# %% [markdown]
+# What backpropagation saves
+# --------------------------
 # The Jacobian has z times as many numbers as dW: with n = z, memory grows like n³ instead of n². Double n, and the
-# Jacobian needs 8 times the memory, dW 4 times. Time follows (less closely while the arrays are so small that the
-# call itself takes longest): at n = 256 the outer product is hundreds of times as fast, or thousands.
+# Jacobian needs 8 times the memory, dW 4 times. Time follows (less closely while the arrays are so small that the call
+# itself takes longest): at n = 256 the outer product is hundreds of times as fast, or thousands.
+
+# %%
+
 # > n = z =  16: memory 0.03 MB, 16 times that of dW
 # > n = z =  32: memory 0.26 MB, 32 times that of dW
 # > n = z =  64: memory 2.10 MB, 64 times that of dW
@@ -91,21 +155,24 @@ with watched():
         print(f"n = z = {n:3}: memory {memory[-1][0]:.2f} MB, {memory[-1][0] / memory[-1][1]:.0f} times that of dW")
         print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
 # Above: slice by slice, the Jacobian of a layer with n = 3 and z = 4, and the sum of the slices. Below: what it costs.
+
+# %%
 figure = new_figure(9, 5.6, "The slices of the Jacobian add up to dW, which one outer product gives at once")
 above, below = figure.subfigures(2, 1, height_ratios=[2, 3])
 weights, target = np.array([[2, 0, 1, -1], [1, 1, -1, 0], [0, 1, 1, 1.0]]), np.array([-2.0, 9, 0, 0])
 J = jitnet.calculus.weight_jacobian(x, weights, np.zeros(4), target, loss="half_squared_error") + 0.0
 panels = [*np.moveaxis(J, 2, 0), J.sum(axis=2)]
-names = [f"output {j + 1}: ∂ℓ{'₁₂₃₄'[j]}/∂W" for j in range(4)] + ["sum: dW = x·deltaᵀ"]
+names = [f"output {j}: ∂ℓ{'₀₁₂₃'[j]}/∂W" for j in range(4)] + ["sum: dW = x·deltaᵀ"]
 for axis, panel, name in zip(above.subplots(1, 5), panels, names, strict=True):
     axis.imshow(panel, cmap="PuOr", vmin=-40, vmax=40)
     for (k, i), value in np.ndenumerate(panel):
         axis.text(i, k, f"{value:g}", ha="center", va="center")
     axis.set_title(name, fontsize=9)
     axis.set(xlabel="unit i", ylabel="input k", xticks=range(4), yticks=range(3))
-    axis.set(xticklabels=range(1, 5), yticklabels=range(1, 4))
 for axis, what, values in zip(below.subplots(1, 2), ("time in µs", "memory in MB"), (times, memory), strict=True):
     axis.loglog(sizes, np.array(values)[:, 0], color=ORANGE, marker="s", linestyle="--", label="Jacobian, then the sum")
     axis.loglog(sizes, np.array(values)[:, 1], color=BLUE, marker="o", label="outer product")
@@ -115,12 +182,30 @@ for axis, what, values in zip(below.subplots(1, 2), ("time in µs", "memory in M
     axis.legend()
 save(figure, "02_jacobians")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. How many numbers does the weight Jacobian of a layer with n = 784 and z = 128 have, and how many does dW have?
 # 2. After softmax every output depends on every z. How many zeros are left in the Jacobian of x, W, b and y above?
 # 3. Does the sum of its slices still equal what backpropagation computes?
+# 4. Write `weight_jacobian(x, W, b, y)`, which returns J as an array of n × z × z numbers, for z outputs of which each
+#    has the share error²/z of the loss. Check it: `python examples/02_jacobians.py --check my_answer.py`.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
+def weight_jacobian(x, W, b, y):
+    errors = x @ W + b - y
+    J = np.zeros((x.size, y.size, y.size))
+    for k in range(x.size):
+        for j in range(y.size):
+            J[k, j, j] = x[k] * 2 * errors[j] / y.size
+    return J
+
+
 if ANSWERS:
     print(f"answer 1: {784 * 128 * 128} and {784 * 128}")
     J = jitnet.calculus.weight_jacobian(x, W, b, [0, 1], "softmax", "half_squared_error")
@@ -129,3 +214,4 @@ if ANSWERS:
     net.layers[0].W, net.layers[0].b = W, b
     _, (grads,) = net.gradients(x.reshape(1, 3), [[0, 1]], loss="half_squared_error")
     print(f"answer 3: yes; the largest difference is {np.abs(J.sum(axis=2) - grads.dW).max():.0e}")
+    print(f"answer 4: {check(weight_jacobian)}")

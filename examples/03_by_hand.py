@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 3. A network by hand: does the library do what the formulas say?
+==========================================================================
 
 One input, one hidden neuron, one output neuron, a sigmoid in each. We compute every number of the forward and backward
 pass on paper first, and then with jitnet. The parameters are chosen so that all numbers are short decimal fractions
@@ -9,7 +11,7 @@ Lines that begin with `# >` show what the lesson prints.
 
 # %%
 import numpy as np
-from _course import ANSWERS, BLUE, ORANGE, new_figure, save
+from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save
 
 import jitnet
 
@@ -21,29 +23,44 @@ net = jitnet.Network(jitnet.Dense(1, 1, "sigmoid"), jitnet.Dense(1, 1, "sigmoid"
 hidden, output = net.layers
 hidden.W, hidden.b, output.W, output.b = [[w1]], [b1], [[w2]], [b2]
 
-# %% Forward, on paper
-# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 make z 0 twice. The loss
-# is half the squared error: its derivative is then the error itself, without a 2.
-#     z1 = x·w1 + b1 = 2·0.5 − 1 = 0        a1 = σ(0) = 0.5
-#     z2 = a1·w2 + b2 = 0.5·3 − 1.5 = 0     a2 = σ(0) = 0.5
-#     L = ½(a2 − y)² = ½(0.5 − 1)² = 0.125
+# %% [markdown]
+# Forward, on paper
+# -----------------
+# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 make z 0 twice. The loss is
+# half the squared error: its derivative is then the error itself, without a 2.
+#
+# - z1 = x·w1 + b1 = 2·0.5 − 1 = 0, and a1 = σ(0) = 0.5
+# - z2 = a1·w2 + b2 = 0.5·3 − 1.5 = 0, and a2 = σ(0) = 0.5
+# - L = ½(a2 − y)² = ½(0.5 − 1)² = 0.125
+
+# %%
 a1 = a2 = 0.5
 L = 0.125
 
-# %% Backward, on paper
+# %% [markdown]
+# Backward, on paper
+# ------------------
 # delta is ∂L/∂z. The derivative of the sigmoid is a(1 − a), here 0.5·0.5 = 0.25 for both neurons. A weight multiplies
 # an input, so its derivative is that input times delta; a bias multiplies 1.
-#     delta2 = (a2 − y) · a2(1 − a2) = −0.5·0.25 = −0.125            from the loss, through the sigmoid
-#     delta1 = delta2·w2 · a1(1 − a1) = −0.125·3·0.25 = −0.09375     back along w2, through the sigmoid
-#     dw2 = a1·delta2 = −0.0625      db2 = delta2 = −0.125
-#     dw1 = x·delta1 = −0.1875       db1 = delta1 = −0.09375
+#
+# - From the loss, through the sigmoid: delta2 = (a2 − y)·a2(1 − a2) = −0.5·0.25 = −0.125
+# - Back along w2, through the sigmoid: delta1 = delta2·w2·a1(1 − a1) = −0.125·3·0.25 = −0.09375
+# - dw2 = a1·delta2 = −0.0625, and db2 = delta2 = −0.125
+# - dw1 = x·delta1 = −0.1875, and db1 = delta1 = −0.09375
+
+# %%
 delta2, delta1 = -0.125, -0.09375
 dw2, db2, dw1, db1 = -0.0625, -0.125, -0.1875, -0.09375
 on_paper = [L, a1, a2, delta2, delta1, dw2, db2, dw1, db1]
 
-# %% The same by jitnet
+# %% [markdown]
+# The same by jitnet
+# ------------------
 # Each backend computes with other loops: interpreted, compiled, vectorized, and NumPy's own. All give the same nine
 # numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
+
+# %%
+
 # > paper    0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375
 # > python   0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
 # > njit     0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
@@ -60,9 +77,14 @@ for backend in ("python", "njit", "fast", "numpy"):
     computed = [float(number) for number in computed]
     print(f"{backend:8}", *computed, "equal:", computed == on_paper)
 
-# %% A third way: finite differences
+# %% [markdown]
+# A third way: finite differences
+# -------------------------------
 # The derivatives can be computed without the chain rule: change one parameter a little, up and down, and compare the
 # losses.
+
+# %%
+
 # > finite differences: dw2 = -0.0625, db2 = -0.125, dw1 = -0.1875, db1 = -0.09375
 tried = jitnet.calculus.numerical_gradient(
     lambda theta: net.evaluate([[x]], [[y]], loss="half_squared_error")["loss"], net.theta
@@ -71,10 +93,15 @@ net.grad[:] = tried  # the layers' dW and db are views of this vector
 derivatives = {"dw2": output.dW[0, 0], "db2": output.db[0], "dw1": hidden.dW[0, 0], "db1": hidden.db[0]}
 print("finite differences:", ", ".join(f"{name} = {derivative:.9g}" for name, derivative in derivatives.items()))
 
-# %% A step
+# %% [markdown]
+# A step
+# ------
 # With the learning rate 1, a step subtracts from every parameter its derivative. If the loss were linear, it would fall
 # by the sum of the squared derivatives, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.0635, from 0.125 to 0.0615. The loss
 # is curved, so the result is larger.
+
+# %%
+
 # > after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375
 # > loss 0.0705 instead of 0.125
 net.fit([[x]], [[y]], epochs=1, batch_size=1, optimizer=jitnet.SGD(1.0), loss="half_squared_error")
@@ -82,8 +109,12 @@ print(f"after a step: w1 = {hidden.W[0, 0]}, b1 = {hidden.b[0]}, w2 = {output.W[
 after = net.evaluate([[x]], [[y]], loss="half_squared_error")["loss"]
 print(f"loss {after:.4f} instead of {L}")
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
 # Above the arrows: the values of the forward pass. Below them: the derivatives of L of the backward pass.
+
+# %%
 figure = new_figure(10, 2.8, "Values go forward (above), and the derivatives of L by each of them go backward (below)")
 axis = figure.subplots()
 boxes = [("x", "2", ""), ("z1", "0", "delta1 =\n−0.09375"), ("a1", "0.5", "−0.375"), ("z2", "0", "delta2 =\n−0.125"),
@@ -104,12 +135,29 @@ axis.set(xlim=(-0.5, places[-1] + 0.5), ylim=(-0.75, 0.5))
 axis.axis("off")
 save(figure, "03_by_hand")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. With the target y = 0 instead of 1, what are L and delta2?
 # 2. With w2 = 0, which of the four derivatives become 0? (b2 = 0, so that z2 stays 0.)
 # 3. Why does w1 learn nothing from a sample with x = 0?
+# 4. Write `gradients(x, y, w1, b1, w2, b2)`, which returns dw1, db1, dw2 and db2 for any numbers. Check it: `python
+#    examples/03_by_hand.py --check my_answer.py`.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
+def gradients(x, y, w1, b1, w2, b2):
+    a1 = 1 / (1 + np.exp(-(x * w1 + b1)))
+    a2 = 1 / (1 + np.exp(-(a1 * w2 + b2)))
+    delta2 = (a2 - y) * a2 * (1 - a2)
+    delta1 = delta2 * w2 * a1 * (1 - a1)
+    return x * delta1, delta1, a1 * delta2, delta2
+
+
 if ANSWERS:
     hidden.W, hidden.b, output.W, output.b = [[w1]], [b1], [[w2]], [b2]
     loss, grads = net.gradients([[x]], [[0.0]], loss="half_squared_error")
@@ -118,6 +166,7 @@ if ANSWERS:
     _, grads = net.gradients([[x]], [[y]], loss="half_squared_error")
     print(f"answer 2: dw1 = {abs(grads[0].dW[0, 0])}, db1 = {abs(grads[0].db[0])}: nothing passes back through w2 = 0;")
     print(f"          dw2 = {grads[1].dW[0, 0]}, db2 = {grads[1].db[0]} stay")
-    output.W = [[w2]]
+    output.W, output.b = [[w2]], [b2]
     _, grads = net.gradients([[0.0]], [[y]], loss="half_squared_error")
     print(f"answer 3: dw1 = x·delta1 = 0·({grads[0].delta[0, 0]:.4f}) = {abs(grads[0].dW[0, 0])}")
+    print(f"answer 4: {check(gradients)}")

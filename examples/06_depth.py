@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 6. Depth: what happens to a gradient on its way back through many layers?
+===================================================================================
 
 The chain rule turns a chain of layers into a product of matrices. We write it down once in full, see why it is cheaper
 to start at the end, and then follow delta through twenty layers: it shrinks, stays or grows by a factor per layer that
@@ -9,17 +11,22 @@ Lines that begin with `# >` show what the lesson prints.
 
 # %%
 import numpy as np
-from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, new_figure, save
+from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, check, new_figure, save
 
 import jitnet
 from jitnet import Dense, Network, matmul
 
 rng = np.random.default_rng(0)
 
-# %% The chain rule is a product of matrices
+# %% [markdown]
+# The chain rule is a product of matrices
+# ---------------------------------------
 # In one layer, a = f(x·W + b). Input k changes z_j by W[k,j], and z_j changes a_j by f'(z_j): as a matrix, this is W·D,
 # with the derivatives f' on the diagonal of D. Through three layers: W1·D1·W2·D2·W3·D3. Finite differences, which
 # change each input a little, give the same.
+
+# %%
+
 # > 3 inputs, 2 outputs: a Jacobian (3, 2)
 # > the product agrees with finite differences: True
 net = Network(Dense(3, 4, "tanh"), Dense(4, 5, "tanh"), Dense(5, 2, "tanh"), seed=0, dtype="float64")
@@ -33,10 +40,15 @@ outputs = [lambda x: net.forward(x)[0, 0], lambda x: net.forward(x)[0, 1]]
 tried = [jitnet.calculus.numerical_gradient(output, x)[0] for output in outputs]
 print(f"the product agrees with finite differences: {np.allclose(jacobian.T, tried, rtol=0, atol=1e-10)}")
 
-# %% Start at the end
+# %% [markdown]
+# Start at the end
+# ----------------
 # The loss is one number, so its derivative by the last activations is one row, a − y. Multiply that row by D3, W3ᵀ, D2,
 # W2ᵀ, ... and it stays one row: delta. A row times a matrix takes n² multiplications. From the input on, each layer
 # would be a matrix times a matrix, n³. Backpropagation is the chain rule, multiplied from the cheap end.
+
+# %%
+
 # > delta of the library is this row, layer by layer: True True True
 # > 20 layers of 100: 19000000 multiplications from the input, 190000 from the loss
 _, grads = net.gradients(x, y, loss="half_squared_error")
@@ -48,14 +60,21 @@ for l in (2, 1, 0):
 print("delta of the library is this row, layer by layer:", *agrees)
 print(f"20 layers of 100: {19 * 100**3} multiplications from the input, {19 * 100**2} from the loss")
 
-# %% One factor for each layer
-# Each layer multiplies the size of delta by about √(n · variance of W · mean of f'²). The initialization sets
-# n · variance: 1 with glorot, for layers of equal width, and 2 with he. And f'² is
-#     at most 1/16 for sigmoid, whose derivative is at most ¼    glorot: a factor below √(1·1/16) = 0.25
-#     nearly 1 for tanh, while its input is small                glorot: a factor a little below 1
-#     1 for one half of the numbers with relu, 0 for the other   glorot: √(1·½) = 0.71; he: √(2·½) = 1
+# %% [markdown]
+# One factor for each layer
+# -------------------------
+# Each layer multiplies the size of delta by about √(n · variance of W · mean of f'²). The initialization sets n ·
+# variance: 1 with glorot, for layers of equal width, and 2 with he. And f'² is
+#
+# - at most 1/16 for sigmoid, whose derivative is at most ¼: with glorot, the factor is below √(1·1/16) = 0.25
+# - nearly 1 for tanh, while its input is small: with glorot, the factor is a little below 1
+# - 1 for one half of the numbers with relu, 0 for the other: with glorot, √(1·½) = 0.71; with he, √(2·½) = 1
+#
 # From the last layer to the first, nineteen factors of 0.25 make 0.25¹⁹ = 4·10⁻¹²: almost nothing reaches the first
 # layers of a deep network of sigmoids. This is the vanishing gradient.
+
+# %%
+
 # > sigmoid, glorot: 0.23 for each layer, 1e-12 after nineteen
 # > tanh, glorot: 0.92 for each layer, 0.2 after nineteen
 # > relu, glorot: 0.71 for each layer, 0.001 after nineteen
@@ -70,9 +89,13 @@ for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "glorot"), (
     left = size[0] / size[-1]
     print(f"{f}, {init}: {left ** (1 / 19):.2f} for each layer, {left:.1g} after nineteen")
 
-# %% The effect on training
+# %% [markdown]
+# The effect on training
+# ----------------------
 # Networks of twelve layers learn to classify digits in 20 epochs. With sigmoid the network is no better than guessing,
 # one digit in ten. With tanh, and with relu and he, more than 8 of 10 are right.
+
+# %%
 train, test = jitnet.data.split(*jitnet.data.digits(), test=0.2, seed=0)
 for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "he")):
     widths = [64] + [32] * 11
@@ -81,7 +104,11 @@ for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "he")):
     net.fit(*train, epochs=20, batch_size=32, optimizer=jitnet.SGD(0.1))
     print(f"12 layers, {f}, {init}: {net.evaluate(*test)['accuracy']:.0%} of the digits right")
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
+
+# %%
 figure = new_figure(7, 4.4, "In the backward pass, delta changes by about the same factor in every layer")
 axis = figure.subplots()
 for (name, size), color, marker in zip(sizes.items(), (BLUE, GREEN, ORANGE, PURPLE), "osv^", strict=True):
@@ -92,12 +119,29 @@ axis.grid(alpha=0.3)
 axis.legend(loc="lower left")
 save(figure, "06_depth")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. Predict the factor for each layer if every W of glorot is halved, in a network without activations.
 # 2. After how many layers of sigmoids is less than a millionth of delta left, if each leaves 0.23 of it?
 # 3. With init="zeros", what is delta in all layers but the last?
+# 4. Write `deltas(weights, activations, y)`, which returns delta of each layer, from the first to the last, for layers
+#    of tanh and the loss half_squared_error. There is one sample: activations are x and the result of each layer, as
+#    rows. Check it: `python examples/06_depth.py --check my_answer.py`.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
+def deltas(weights, activations, y):
+    found = [(activations[-1] - y) * (1 - activations[-1] ** 2)]
+    for l in range(len(weights) - 1, 0, -1):
+        found.insert(0, found[0] @ weights[l].T * (1 - activations[l] ** 2))
+    return found
+
+
 if ANSWERS:
     net = Network(*[Dense(100, 100, "identity") for _ in range(20)], seed=0, dtype="float64")
     for layer in net.layers:
@@ -109,3 +153,4 @@ if ANSWERS:
     net = Network(*[Dense(100, 100, "tanh", init="zeros") for _ in range(3)], dtype="float64")
     _, grads = net.gradients(X, Y, loss="half_squared_error")
     print(f"answer 3: {[float(np.abs(gradient.delta).max()) for gradient in grads[:-1]]}: no delta passes W = 0")
+    print(f"answer 4: {check(deltas)}")

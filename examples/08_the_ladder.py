@@ -1,6 +1,8 @@
+# %% [markdown]
 """Lesson 8. Climbing the ladder: why is one loop ten thousand times as fast as another?
+========================================================================================
 
-The product Z = X·W, computed by five loops of jitnet/kernels/matmul.py. Each adds one idea to the one before. All do
+The product Z = X·W, computed by seven loops of jitnet/kernels/matmul.py. Each adds one idea to the one before. All do
 the same multiplications, so the effect of an idea can be predicted from three numbers of your machine: the clock, the
 bandwidth of the L1 cache, and the peak of multiply-adds. Then we measure.
 
@@ -8,48 +10,70 @@ Lines that begin with `# >` show what the lesson prints; the times are those of 
 """
 
 # %%
-from _course import ANSWERS, BLUE, ORANGE, new_figure, save, say
+import inspect
+
+import numpy as np
+from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, say
 
 import jitnet
 from jitnet.lab import ladder, machine
 
-# %% The peaks of this machine
+# %% [markdown]
+# The peaks of this machine
+# -------------------------
 # They are measured once, by loops that do nothing else, and saved (`jitnet machine` shows all of them).
+
+# %%
 limits = machine.limits()
 clock = limits["clock"] or 3e9  # it can be measured on some processors only; 3 GHz is a fair guess for the others
 cache = limits["bandwidth"]["L1"]["1"]["copy"]
 peak = limits["peak"]["float32"]["1"]
 print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9:.0f} GFLOP/s")
 
-# %% What we expect of each rung
+# %% [markdown]
+# What we expect of each rung
+# ---------------------------
 # A multiply-add is two floating point operations, 2 FLOP; so each prediction is 2 over the time of a multiply-add.
 #
-# python     The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
-# njit       The same loop, compiled. No interpreter, but each addition waits for the one before, because all go into
-#            the same sum: 3 or 4 clock cycles on today's processors. We take 4.
-# reordered  k outside, j inside. The additions go into different sums and need not wait; and the numbers are adjacent
-#            in memory, so a vector instruction processes 4, 8 or 16 at once. Now the memory accesses limit the speed:
-#            z[j] is read, w[j] is read, z[j] is written, 12 bytes.
-# blocked    Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
-#            multiply-adds: 3 bytes for each. The cache is fast enough for more than the peak, so the peak is the limit.
-# packed     The sums stay in registers until they are complete. Almost nothing remains but multiply-adds: the peak
-#            again, and this time without the memory accesses that keep a loop below it.
+# - **python**: The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
+# - **njit**: The same loop, compiled. No interpreter, but each addition waits for the one before, because all go into
+#   the same sum: 3 or 4 clock cycles on today's processors. We take 4.
+# - **unrolled**: Four sums side by side. While one addition waits, the other three start: one multiply-add per cycle.
+# - **reordered**: k outside, j inside. The additions go into different sums and need not wait; and the numbers are
+#   adjacent in memory, so a vector instruction processes 4, 8 or 16 at once. Now the memory accesses limit the speed:
+#   z[j] is read, w[j] is read, z[j] is written, 12 bytes.
+# - **blocked**: Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
+#   multiply-adds: 3 bytes for each. The cache is fast enough for more than the peak, so the peak is the limit.
+# - **tiled**: The sums of five rows stay in registers until they are complete, and only numbers of W and X are read.
+#   Almost nothing remains but multiply-adds: the peak again, and this time without the memory accesses that keep a loop
+#   below it.
+# - **packed**: The same tile, and the columns of W that it reads are copied next to each other, if W is so large that
+#   this saves time. This one is not: the peak once more.
+
+# %%
 predicted = {
     "python": 2 / 200e-9,
     "njit": 2 / (4 / clock),
+    "unrolled": 2 / (1 / clock),
     "reordered": min(2 / (12 / cache), peak),
     "blocked": min(2 / (3 / cache), peak),
+    "tiled": peak,
     "packed": peak,
 }
 
-# %% Measured
+# %% [markdown]
+# Measured
+# --------
 # `measure` first compares a loop with float64, and then times it, alternating with the others. (This takes about ten
-# seconds, and a few more the first time.) The first two gains are factors of tens and hundreds; the last gain is small.
-# A prediction within a factor of 2 is good: it means that we know what limits the loop.
-# > all five are right: True
-result = ladder.measure("matmul", 240, threads=1)
+# seconds, and a few more the first time.) The first gain is a factor of a hundred, and so are the next two together;
+# the last ones are small. A prediction within a factor of 2 is good: it means that we know what limits the loop.
+
+# %%
+
+# > all seven are right: True
+result = ladder.measure("matmul", 240, threads=1, limits=limits)
 rungs = {rung["name"]: rung for rung in result["rungs"] if rung["name"] in predicted}
-print(f"all five are right: {all(rung['checked'] for rung in rungs.values())}")
+print(f"all seven are right: {all(rung['checked'] for rung in rungs.values())}")
 below = None
 for name, rate in predicted.items():
     measured = rungs[name]["gflops"]
@@ -61,16 +85,22 @@ for name, rate in predicted.items():
         )
     print()
     below = name
-print(f"from python to packed: {rungs['packed']['speedup']:.0f} times as fast")
 say(result["disturbed_by"])
+if not result["disturbed"]:
+    print(f"from python to packed: {rungs['packed']['speedup']:.0f} times as fast")
 
-# %% The picture
-figure = new_figure(8, 3.4, "X·W, 240 × 240 × 240, on one thread: one idea a rung, predicted and measured")
+# %% [markdown]
+# The picture
+# -----------
+
+# %%
+figure = new_figure(8, 4.2, "X·W, 240 × 240 × 240, on one thread: one idea a rung, predicted and measured")
 axis = figure.subplots()
 speeds = [rungs[name]["gflops"] for name in predicted]
 bars = axis.barh(list(predicted), speeds, color=BLUE, label="measured")
 axis.bar_label(bars, [f"{speed:.3g} GFLOP/s" for speed in speeds], label_type="center", color="white")
-axis.plot([rate / 1e9 for rate in predicted.values()], range(5), "D", color=ORANGE, label="predicted", markersize=8)
+rates = [rate / 1e9 for rate in predicted.values()]
+axis.plot(rates, list(predicted), "D", color=ORANGE, label="predicted", markersize=8)
 if not result["disturbed"]:
     axis.axvline(peak / 1e9, color="black", linestyle="--", label="peak of this machine")
 axis.set(
@@ -80,23 +110,40 @@ axis.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=3)
 save(figure, "08_the_ladder")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. Read four_rows in jitnet/kernels/matmul.py. How many multiply-adds are in its inner loop, for how many numbers that
 #    are read and written?
 # 2. X, W and Z have 240² numbers each. How often is each number of W used? How many bytes per multiply-add must be read
 #    at least, if everything is read from memory once?
 # 3. Why do the additions of njit not fill vectors, four or sixteen at a time? The compiler may not reorder a sum. Show
 #    with three numbers of float32 that the order matters.
+# 4. Write `two_rows(X, W, Z)`, like reordered, but with two rows of Z at a time, so that each number of W is read once
+#    for both: `w = W[k]` reads a row. One row may remain at the end. Check it: `python examples/08_the_ladder.py
+#    --check my_answer.py`.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
+def two_rows(X, W, Z):
+    Z[:] = 0
+    for i in range(0, X.shape[0], 2):
+        for k in range(X.shape[1]):
+            w = W[k]
+            for row in range(i, min(i + 2, X.shape[0])):
+                for j in range(w.size):
+                    Z[row, j] += X[row, k] * w[j]
+
+
 if ANSWERS:
-    import inspect
-
-    import numpy as np
-
     text = inspect.getsource(jitnet.kernels.matmul.four_rows)
     inner = text[text.index("for j in range(C.shape[1]):  # from the left") : text.index("for k in range(n - n % 4")]
     print(f"answer 1: {inner.count('*')} multiply-adds; 4 numbers of B and 4 of C are read, 4 of C are written")
     print(f"answer 2: 240 times; {2 * 4 * 240**2 / 240**3:.3f} bytes, of X and W together")
     big, one = np.float32(1e8), np.float32(1)
     print(f"answer 3: (1e8 − 1e8) + 1 = {(big - big) + one}, but (1e8 + 1) − 1e8 = {(big + one) - big}")
+    print(f"answer 4: {check(two_rows)}")

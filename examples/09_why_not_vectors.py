@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 9. Why did it not vectorize? Six small loops, six reasons, and a one-line fix for each.
+=================================================================================================
 
 A vector unit applies one instruction to many numbers: 4, 8 or 16 of float32. The compiler uses it whenever it can prove
 that the result stays the same, bit for bit. Otherwise it reports the reason, and processes one number at a time. The
@@ -13,30 +15,39 @@ from pathlib import Path
 
 import _loops
 import numpy as np
-from _course import ANSWERS, BLUE, ORANGE, new_figure, save, watched
+from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, watched
 
 import jitnet
 from jitnet.lab import explain
 from jitnet.lab.timing import in_turn
 
-# %% Six reasons
-# total     A sum has an order. Sixteen sums side by side, added up at the end, round differently from one.
-#           Fix: allow another order, fastmath={"reassoc", ...}.
-# roots     An exception ends the loop at its first bad number, and no later number may be written.
-#           Fix: select a value instead, a if c else b, and test for NaN afterwards.
-# inverse   An implicit exception: Python raises one for a division by 0, so a plain njit does, too.
-#           Fix: error_model="numpy", in which 1/0 is infinity.
-# growth    A call of math.exp computes one number at a time.
-#           Fix: a function made of +, −, × and ÷ only, such as the polynomial of jitnet/kernels/exponential.py.
-# doubled   x[i // 2]: the index is calculated. It could be negative, and then Python counts from the end.
-#           Fix: use the loop variable itself as the index: y[2i] = y[2i+1] = x[i].
-# smooth    A chain: each iteration reads what the iteration before has written. Only this reason can be final.
-#           Fix, if the old neighbor was meant: read from x, and write to y. The results differ, and are then right.
+# %% [markdown]
+# Six reasons
+# -----------
+# - **total**: A sum has an order. Sixteen sums side by side, added up at the end, round differently from one. Fix:
+#   allow another order, `fastmath={"reassoc", ...}`.
+# - **roots**: An exception ends the loop at its first bad number, and no later number may be written. Fix: select a
+#   value instead, `a if c else b`, and test for NaN afterwards.
+# - **inverse**: An implicit exception: Python raises one for a division by 0, so a plain njit does, too. Fix:
+#   `error_model="numpy"`, in which 1/0 is infinity.
+# - **growth**: A call of `math.exp` computes one number at a time. Fix: a function made of +, −, × and ÷ only, such as
+#   the polynomial of jitnet/kernels/exponential.py.
+# - **doubled**: The index of `x[i // 2]` is calculated. It could be negative, and then Python counts from the end. Fix:
+#   use the loop variable itself as the index, `y[2 * i] = y[2 * i + 1] = x[i]`.
+# - **smooth**: A chain: each iteration reads what the iteration before has written. Only this reason can be final. Fix,
+#   if the old neighbor was meant: read from x, and write to y. The results differ, and are then right.
+
+# %%
 names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
 
-# %% What the compiler says
-# `explain` compiles a function, and reads the compiler's remarks and the machine code. (On the command line:
-# jitnet explain examples/_loops.py:total --types "float32[::1], float32[::1]" shows source and instructions.)
+# %% [markdown]
+# What the compiler says
+# ----------------------
+# `explain` compiles a function, and reads the compiler's remarks and the machine code. (On the command line: `jitnet
+# explain examples/_loops.py:total --types "float32[::1], float32[::1]"` shows source and instructions.)
+
+# %%
+
 # > whole vectors before: 0 of 6
 # > whole vectors after: 6 of 6
 here = Path(_loops.__file__)
@@ -53,9 +64,14 @@ try:
 except jitnet.Error as error:  # explain reads the instructions of x86-64 only; the rest of the lesson runs anywhere
     print(error)
 
-# %% The gain
+# %% [markdown]
+# The gain
+# --------
 # 4096 numbers fit into the L1 cache, so arithmetic limits the speed. Each fix makes a loop several times as fast, and
 # five of them change no result beyond rounding.
+
+# %%
+
 # > the same numbers within rounding: total roots inverse growth doubled
 x = np.random.default_rng(0).uniform(0.5, 1.5, 4096).astype(np.float32)
 results = {name: np.zeros_like(x) for name in both}
@@ -68,7 +84,11 @@ for name in names:
 same = [name for name in names if np.allclose(results[name], results[name + "_fixed"], rtol=1e-5)]
 print("the same numbers within rounding:", *same)
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
+
+# %%
 faster = sum(time[name] > 1.1 * time[name + "_fixed"] for name in names)
 title = "One line changed in each of six loops"
 figure = new_figure(8, 3.6, title if watch.reasons else f"{title}: {faster} of them are faster")
@@ -86,12 +106,20 @@ axis.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=2)
 save(figure, "09_why_not_vectors")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. total and total_fixed add the same numbers in two orders. Which sum is closer to that of float64?
 # 2. For which x do smooth and smooth_fixed agree?
 # 3. roots_fixed raises nothing. Which line, after the call, tests whether x had a negative number?
+# 4. Write `sigmoid(x, y)`, compiled and in whole vectors: y[i] = 1/(1 + e⁻ˣ) of x[i]. Check it: `python
+#    examples/09_why_not_vectors.py --check my_answer.py`. The answer is the last function of _loops.py.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+# %%
 if ANSWERS:
     exact = x.sum(dtype=np.float64)
     errors = [abs(results[name][0] - exact) / exact for name in ("total", "total_fixed")]
@@ -103,3 +131,4 @@ if ANSWERS:
     x[7] = -1
     _loops.roots_fixed(x, results["roots"])
     print(f"answer 3: np.isnan(y).any(), which is {np.isnan(results['roots']).any()} if x[7] = -1")
+    print(f"answer 4: {check(_loops.sigmoid)}")

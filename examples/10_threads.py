@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 10. Threads: when are two cores twice as fast, and when are they wrong?
+=================================================================================
 
 `prange` distributes the iterations of a loop over threads. We see which loops gain and which do not, watch threads lose
 counts because they write to the same element, and see how jitnet gives the same bits with any number of threads.
@@ -11,7 +13,7 @@ from functools import partial
 
 import numba
 import numpy as np
-from _course import ANSWERS, BLUE, effect, new_figure, save, watched
+from _course import ANSWERS, BLUE, check, effect, new_figure, save, watched
 
 import jitnet
 from jitnet.backend import threads
@@ -22,14 +24,18 @@ most = numba.get_num_threads()
 rng = np.random.default_rng(0)
 print(f"threads: {most}" + (", so nothing below can be gained or lost" if most == 1 else ""))
 
-# %% What scales
+# %% [markdown]
+# What scales
+# -----------
 # Rows of Z = X·W do not depend on one another, so each thread takes some. Starting a parallel loop and waiting for the
 # slowest thread takes microseconds. A product that takes longer than that gains nearly as many times as there are
 # cores. One that takes a microsecond loses: threads make it slower. So jitnet uses them only where there is enough
-# work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the
-# memory bandwidth, which is less than the number of cores if there are many. All this holds while the cores are idle:
-# if other programs keep them busy, the threads wait for one another, and every gain can turn into a loss. In that case
-# close other programs, and run this cell again.
+# work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the memory
+# bandwidth, which is less than the number of cores if there are many. All this holds while the cores are idle: if other
+# programs keep them busy, the threads wait for one another, and every gain can turn into a loss. In that case close
+# other programs, and run this cell again.
+
+# %%
 
 
 def matrix(rows, columns):
@@ -63,11 +69,16 @@ measured = ", ".join(f"the {name} {effect(gain[name])}" for name in ("long produ
 conclusion = f"{most} threads instead of one" + ("" if watch.reasons else f": {measured}")
 print(conclusion)
 
-# %% A race
+# %% [markdown]
+# A race
+# ------
 # How often does each digit occur among forty million? Every iteration adds 1 to one of ten counters: it reads,
 # increments and writes back. If two threads read the same old value, one of the two additions is lost without an error
 # or a warning. The count is too small, and differs from run to run. Sometimes it is even right, which makes such a bug
 # hard to find. One thread always counts correctly; several threads try five times.
+
+# %%
+
 # > 1 thread counts 40000000 of 40000000
 
 
@@ -88,9 +99,14 @@ with threads(1):
     print(f"1 thread counts {counted(count, digits, 10)} of {digits.size}")
 print("several threads count", *(counted(count, digits, 10) for _ in range(5)))
 
-# %% The fix
+# %% [markdown]
+# The fix
+# -------
 # Every iteration of the parallel loop has counters of its own, and a serial loop adds them up afterwards. All kernels
 # of jitnet follow this rule: a parallel loop runs over the elements of the output, and one thread writes each of them.
+
+# %%
+
 # > counters of their own: 40000000 of 40000000
 
 
@@ -104,10 +120,15 @@ def count_by_parts(digits, counters):
 
 print(f"counters of their own: {counted(count_by_parts, digits, (100, 10))} of {digits.size}")
 
-# %% The same bits
+# %% [markdown]
+# The same bits
+# -------------
 # A sum of floating point numbers depends on its order. If each thread adds a part of the sum, the digits change with
 # the number of threads. In jitnet each sum has one order, whichever thread computes it, and training gives the same
 # bits.
+
+# %%
+
 # > a sum in one piece equals the sum of its halves: False
 # > trained with 1 thread and with several: the same bits: True
 values = matrix(2, 500_000)
@@ -120,7 +141,11 @@ for how_many in (1, most):
     trained.append(net.theta.copy())
 print(f"trained with 1 thread and with several: the same bits: {np.array_equal(*trained)}")
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
+
+# %%
 figure = new_figure(8, 3, conclusion)
 axis = figure.subplots()
 bars = axis.barh(list(gain), list(gain.values()), color=BLUE)
@@ -134,14 +159,29 @@ axis.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=2)
 save(figure, "10_threads")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. A parallel loop costs 5 µs to start. How long must the work take on one thread, so that two threads need 0.55 of
 #    the time?
 # 2. Add up 1, −1 and 10⁻²⁰ from the left, and then from the right. Which order is right?
 # 3. From how many FLOP on does a kernel of jitnet use threads? Find the number in compiler/threads.py.
+# 4. count_by_parts leaves digits out if their number is not a multiple of the number of parts. Write `bounds(size,
+#    parts, part)`, which returns start and stop of a part, 0 ≤ part < parts, so that each number is in one part, and
+#    sizes differ by one at most. Check it: `python examples/10_threads.py --check my_answer.py`.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
+def bounds(size, parts, part):
+    return part * size // parts, (part + 1) * size // parts
+
+
 if ANSWERS:
     print(f"answer 1: t/2 + 5 = 0.55·t, so t = {5 / 0.05:.0f} µs")
     print(f"answer 2: {(1 - 1) + 1e-20}, and {1 + (-1 + 1e-20)}: the first")
     print(f"answer 3: {jitnet.compiler.threads.LEAST_FLOP}")
+    print(f"answer 4: {check(bounds)}")

@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 11. The GPU: what does a GPU with thousands of threads wait for?
+==========================================================================
 
 The product again, by eight loops of jitnet/kernels/cuda/matmul.py, each of which describes one thread. A GPU can
 multiply far faster than its memory can deliver numbers, so each rung saves memory accesses. Their number can be
@@ -12,11 +14,16 @@ Lines that begin with `# >` show what the lesson prints on a machine without a G
 import importlib.util
 
 import numpy as np
-from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save, stop
+from _course import ANSWERS, BLUE, GREEN, ORANGE, check, new_figure, save, stop
 
 from jitnet.backend import cuda
 
-# %% Is there a GPU?
+# %% [markdown]
+# Is there a GPU?
+# ---------------
+
+# %%
+
 # > no GPU: the compiled kernels are interpreted, and their memory accesses are counted
 obstacle = cuda.obstacle()
 if importlib.util.find_spec("numba_cuda") is None:
@@ -32,19 +39,23 @@ if device.SIMULATED:
 without = "no GPU: the compiled kernels are interpreted, and their memory accesses are counted"
 print("a GPU: the kernels are counted, and timed on it" if obstacle is None else without)
 
-# %% What we expect of each rung
+# %% [markdown]
+# What we expect of each rung
+# ---------------------------
 # For each multiply-add a thread needs a number of A and a number of B. Threads run in blocks, and each block computes
 # one tile of C.
 #
-# naive          One thread per number of C. All numbers come from global memory, the GPU's main memory: 2 reads.
-# coalesced      The same 2 reads, but neighboring threads read adjacent numbers, which are loaded together.
-# shared         The block first copies a tile of A and one of B into shared memory, which is small and fast.
-#                There each number is used for a whole row or column of the tile: 2/side reads of global memory.
-# blocktile_1d   Each thread computes 8 numbers of a column, so the tile can be larger with as many threads.
-# blocktile_2d   Each thread computes a patch of 8 × 8, and the tile is larger still.
-# vectorized     The same, but each load reads four numbers (float4).
-# warptile       The same, but the threads of a warp read adjacent numbers of shared memory.
-# pipelined      The same, but the next tile is loaded while this one is multiplied, and a thread computes 8 × 16.
+# - **naive**: One thread per number of C. All numbers come from global memory, the GPU's main memory: 2 reads.
+# - **coalesced**: The same 2 reads, but neighboring threads read adjacent numbers, which are loaded together.
+# - **shared**: The block first copies a tile of A and one of B into shared memory, which is small and fast. There each
+#   number is used for a whole row or column of the tile: 2/side reads of global memory.
+# - **blocktile_1d**: Each thread computes 8 numbers of a column, so the tile can be larger with as many threads.
+# - **blocktile_2d**: Each thread computes a patch of 8 × 8, and the tile is larger still.
+# - **vectorized**: The same, but each load reads four numbers (float4).
+# - **warptile**: The same, but the threads of a warp read adjacent numbers of shared memory.
+# - **pipelined**: The same, but the next tile is loaded while this one is multiplied, and a thread computes 8 × 16.
+
+# %%
 sides = {
     "naive": 1, "coalesced": 1, "shared": matmul.SIDE, "blocktile_1d": matmul.EDGE,
     "blocktile_2d": matmul.BLOCK, "vectorized": matmul.BLOCK, "warptile": matmul.BLOCK,
@@ -52,9 +63,14 @@ sides = {
 }  # fmt: skip
 predicted = {name: 2 / side for name, side in sides.items()}
 
-# %% Are they right?
+# %% [markdown]
+# Are they right?
+# ---------------
 # The interpreter runs all threads of a block in parallel, and stops if one reads outside of an array, or reads what
 # another thread has not written for certain.
+
+# %%
+
 # > all eight are right: True
 print("Testing and counting all of them takes about a minute on an idle machine (an estimate).", flush=True)
 rng = np.random.default_rng(0)
@@ -66,9 +82,14 @@ for name in sides:
     right.append(np.allclose(C, A.astype(float) @ B, atol=1e-4))
 print(f"all eight are right: {all(right)}")
 
-# %% Counted
+# %% [markdown]
+# Counted
+# -------
 # A memory transaction transfers 32 bytes, 8 numbers, even if only one of them is needed. The accesses of 32 threads, a
 # warp, are combined: in naive their numbers of A are in different rows, so 32 bytes are transferred for each of them.
+
+# %%
+
 # > naive: 2 reads for each multiply-add predicted, 2 counted; 33 bytes transferred
 # > coalesced: 2 reads for each multiply-add predicted, 2 counted; 5 bytes transferred
 # > shared: 0.0625 reads for each multiply-add predicted, 0.0625 counted; 0.25 bytes transferred
@@ -83,9 +104,14 @@ for name in sides:
     print(f"{name}: {predicted[name]:g} reads for each multiply-add predicted, {found['numbers']:g} counted; "
           f"{found['bytes']:g} bytes transferred", flush=True)  # fmt: skip
 
-# %% The remaining costs
+# %% [markdown]
+# The remaining costs
+# -------------------
 # The last four differ although their accesses to global memory are the same: a multiply-add also needs its numbers from
 # shared memory, and it is one instruction among others: loads, addresses, comparisons. Each of them takes time.
+
+# %%
+
 # > blocktile_2d: 0.625 accesses to shared memory for each multiply-add of a warp
 # > vectorized: 0.375 accesses to shared memory for each multiply-add of a warp
 # > warptile: 0.25 accesses to shared memory for each multiply-add of a warp
@@ -94,7 +120,12 @@ for name in list(sides)[-4:]:
     print(f"{name}: {counted[name]['shared']:g} accesses to shared memory for each multiply-add of a warp")
 
 
-# %% With a GPU: the speed
+# %% [markdown]
+# With a GPU: the speed
+# ---------------------
+
+
+# %%
 def speed(name, n=2048):
     """GFLOP/s on the GPU, without the copies to it and back."""
     there = [device.cuda.to_device(rng.standard_normal((n, n)).astype(np.float32)) for _ in range(3)]
@@ -111,7 +142,11 @@ speeds = {name: speed(name) for name in sides} if obstacle is None else {}
 for name, gflops in speeds.items():
     print(f"{name}: {gflops:.0f} GFLOP/s")
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
+
+# %%
 figure = new_figure(9, 3.6, "On a GPU, each rung saves memory accesses, until most of the instructions are arithmetic")
 left, right_axis = figure.subplots(1, 2, sharey=True)
 bars = left.barh(list(sides), [found["bytes"] for found in counted.values()], color=BLUE, label="transferred")
@@ -130,12 +165,26 @@ else:
     right_axis.set(xlabel="% of the instructions that multiply and add", xlim=(0, 100))
 save(figure, "11_the_gpu")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. The memory bandwidth of a GPU is 3,000 GB/s. How many GFLOP/s can naive and coalesced reach without a cache?
 # 2. The peak of the GPU is 60,000 GFLOP/s. How large must the side of a tile be, so that memory is no longer the limit?
 # 3. Where do the 33 bytes of naive come from?
+# 4. Write `sectors(addresses)`: the 32 threads of a warp each read a number of float32, 4 bytes, at one of these
+#    addresses. Memory is divided into sectors of 32 bytes, from address 0 on. How many are transferred? Check it:
+#    `python examples/11_the_gpu.py --check my_answer.py`.
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
+def sectors(addresses):
+    return len({address // 32 for address in addresses})
+
+
 if ANSWERS:
     limits = [3000 / counted[name]["bytes"] * 2 for name in ("naive", "coalesced")]
     print(f"answer 1: 2 FLOP for 33 and for 5 bytes: {limits[0]:.0f} and {limits[1]:.0f} GFLOP/s")
@@ -143,3 +192,4 @@ if ANSWERS:
     print(
         f"answer 3: for 32 numbers of A {32 * 32} bytes, for the one of B 32: {(32 * 32 + 32) / 32:g} for each thread"
     )
+    print(f"answer 4: {check(sectors)}")

@@ -1,4 +1,6 @@
+# %% [markdown]
 """Lesson 12. Your own kernel: is it right, and how fast is it?
+===============================================================
 
 Now it is your turn. We write a loop for X·W with a new idea, predict its speed, and pass it to the lab, which tests it
 on unusual shapes, compares it with float64, and ranks it among the rungs of jitnet. The first version looks right, but
@@ -9,19 +11,23 @@ Lines that begin with `# >` show what the lesson prints; the times are those of 
 
 # %%
 import numba
-from _course import ANSWERS, BLUE, GREEN, ORANGE, new_figure, save, say
+from _course import ANSWERS, BLUE, GREEN, ORANGE, check, new_figure, save, say
 
 from jitnet.lab import ladder, machine
 
 compiled = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet compiles its own
 
-# %% The idea
+# %% [markdown]
+# The idea
+# --------
 # For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the L1
 # cache. (Lesson 8.) Of these, w[j] comes from a larger cache first, because W, with 240 × 240 numbers, is larger than
 # most L1 caches: 4 bytes from there. Both transfers overlap, so the slower one is the limit.
 #
 # With four k at once, z[j] is read and written once for four of them: z[j], four w[j], z[j] again, six numbers for four
 # multiply-adds, or 6 bytes for each. This halves the accesses to L1, and saves none of the others.
+
+# %%
 limits = machine.limits()
 level = next((name for name, size in limits["caches"].items() if size >= 4 * 240**2), "memory")
 near, far = limits["bandwidth"]["L1"]["1"]["copy"], limits["bandwidth"][level]["1"]["read"]
@@ -49,19 +55,30 @@ def first_try(X, W, Z):
                 z[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
 
 
-# %% Right for many sizes
+# %% [markdown]
+# Right for many sizes
+# --------------------
 # A kernel has the arguments of a rung: inputs first, outputs last; it writes Z and returns nothing. Ours is right for
-# 240 × 240 × 240. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not
-# check this: they read whatever follows. The lab tests on arrays between guards, with unusual shapes.
+# 240 × 240 × 240. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not check
+# this: they read whatever follows. The lab tests on arrays between guards, with unusual shapes.
+
+# %%
+
 # > first_try is right: False
-result = ladder.compare("matmul", {"first_try": first_try}, size=64, threads=1)
+result = ladder.compare("matmul", {"first_try": first_try}, size=64, threads=1, limits=limits)
 mine = result["rungs"][-1]
 print(f"first_try is right: {mine['checked']}")
 print(f"what is wrong: {mine['error']}")
 
 
-# %% Fixed
+# %% [markdown]
+# Fixed
+# -----
 # Blocks of four, and then the remaining k one by one. Every blocked loop needs such a second loop.
+
+# %%
+
+
 # > four_k is right: True
 @compiled
 def four_k(X, W, Z):
@@ -81,14 +98,18 @@ def four_k(X, W, Z):
                 z[j] += x * w[j]
 
 
-result = ladder.compare("matmul", {"four_k": four_k}, size=240, threads=1)
+result = ladder.compare("matmul", {"four_k": four_k}, size=240, threads=1, limits=limits)
 print(f"four_k is right: {result['rungs'][-1]['checked']}")
 speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 
-# %% Its place on the ladder
+# %% [markdown]
+# Its place on the ladder
+# -----------------------
 # The prediction is between reordered and blocked, or equal to one of them: blocked also takes four rows, so it uses
-# each number of W that it loads for four of them. (From a terminal, with the kernel in mine.py:
-# jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1.)
+# each number of W that it loads for four of them. (From a terminal, with the kernel in mine.py: `jitnet ladder matmul
+# --with mine.py:four_k --size 240 --threads 1`.)
+
+# %%
 for name, gflops in expected.items():
     print(f"{name:9} predicted {gflops:5.1f} GFLOP/s, measured {speed[name]:5.1f}")
 say(result["disturbed_by"])
@@ -96,7 +117,11 @@ if not result["disturbed"]:
     order = [sorted(rates, key=rates.get) for rates in (expected, {name: speed[name] for name in expected})]
     print("from slow to fast, predicted and measured:", *map(" ≤ ".join, order), sep="\n    ")
 
-# %% The picture
+# %% [markdown]
+# The picture
+# -----------
+
+# %%
 figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: our own kernel among the rungs")
 axis = figure.subplots()
 names = ["python", "njit", "reordered", "four_k", "blocked", "packed"]
@@ -109,19 +134,47 @@ axis.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=2)
 save(figure, "12_your_own_kernel")
 
-# %% Exercises
+# %% [markdown]
+# Exercises
+# ---------
 # 1. What do you predict for eight k at once?
 # 2. And for four rows at once, with one k?
 # 3. What does the lab say about a kernel that returns X @ W?
+# 4. Write `eight_k(X, W, Z)`, for any number of inputs. Check it: `python examples/12_your_own_kernel.py --check
+#    my_answer.py`. Then measure it: `jitnet ladder matmul --with my_answer.py:eight_k --size 240 --threads 1`.
 
 
-# %% Answers
+# %% [markdown]
+# Answers
+# -------
+
+
+# %%
 def returns(X, W, Z):
     return X @ W
+
+
+@compiled
+def eight_k(X, W, Z):
+    n = X.shape[1]
+    for i in range(X.shape[0]):
+        z = Z[i]
+        z[:] = 0
+        for k in range(0, n - n % 8, 8):
+            x0, x1, x2, x3 = X[i, k], X[i, k + 1], X[i, k + 2], X[i, k + 3]
+            x4, x5, x6, x7 = X[i, k + 4], X[i, k + 5], X[i, k + 6], X[i, k + 7]
+            w0, w1, w2, w3, w4, w5, w6, w7 = W[k], W[k + 1], W[k + 2], W[k + 3], W[k + 4], W[k + 5], W[k + 6], W[k + 7]
+            for j in range(z.size):
+                first_four = x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+                z[j] += first_four + x4 * w4[j] + x5 * w5[j] + x6 * w6[j] + x7 * w7[j]
+        for k in range(n - n % 8, n):
+            for j in range(z.size):
+                z[j] += X[i, k] * W[k, j]
 
 
 if ANSWERS:
     print(f"answer 1: 10 numbers for 8 multiply-adds, 5 bytes, and 4 from W: {predicted(5, 4):.1f} GFLOP/s")
     print(f"answer 2: 9 numbers for 4 multiply-adds, 9 bytes, and 1 from W: {predicted(9, 1):.1f} GFLOP/s")
-    wrong = ladder.compare("matmul", {"returns": returns}, size=16, threads=1)["rungs"][-1]
-    print(f"answer 3: {wrong['error']}")
+    result = ladder.compare("matmul", {"returns": returns}, size=16, threads=1, limits=limits)
+    print(f"answer 3: {result['rungs'][-1]['error']}")
+    print(f"answer 4: {check(eight_k)}")

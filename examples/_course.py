@@ -1,8 +1,10 @@
-"""What all lessons share: the folder for their plots, and whether the answers to the exercises are run.
+"""What all lessons share: the folder for their plots, the answers to the exercises, and the check of your own answer.
 
     python examples/01_one_weight.py [--out FOLDER] [--answers]
+    python examples/01_one_weight.py --check my_answer.py
 
-A notebook has no options: plots appear below their cell, and the answers run when you run their cell.
+A notebook has no options: plots appear below their cell, the answers run when you run their cell, and `check(step)`
+checks the function that the last exercise asks for.
 """
 
 import argparse
@@ -10,7 +12,7 @@ import contextlib
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("pictures"), metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--answers", action="store_true", help="run the answers to the exercises too")
+    parser.add_argument("--check", metavar="FILE", help="only check your answer to the last exercise, in this file")
     options = parser.parse_args([] if IN_A_NOTEBOOK else None)
+    if options.check:
+        return options
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.out).close()  # fail now, not after the work is done
@@ -38,12 +43,37 @@ def _options() -> argparse.Namespace:
     return options
 
 
+def check(answer: Callable[..., object], name: str | None = None) -> str:
+    """`right: ...` or `wrong: ...`: the check of a function that answers the exercise of its name."""
+    from _exercises import verdict
+
+    return verdict(answer, name or answer.__name__)
+
+
+def _check_file(lesson: int, file: str) -> int:
+    """Print whether the answer in this file is right. Exit status: 0 if it is, 1 if not."""
+    from _exercises import JUDGES
+
+    from jitnet import checks
+    from jitnet.lab import loading
+
+    name = JUDGES[lesson].__name__
+    try:
+        sentence = check(loading.load(f"{file if file.endswith('.py') else file + '.py'}:{name}"), name)
+    except checks.Error as error:
+        stop(str(error))
+    print(sentence)
+    return 0 if sentence.startswith("right") else 1
+
+
 if importlib.util.find_spec("matplotlib") is None:
     stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
-if not IN_A_NOTEBOOK:
-    sys.stdout.reconfigure(encoding="utf-8")  # the formulas need more characters than some terminals have by default
+with contextlib.suppress(AttributeError):  # of a notebook's output, which shows all characters of the formulas
+    sys.stdout.reconfigure(encoding="utf-8")
 OPTIONS = _options()
 ANSWERS = OPTIONS.answers or IN_A_NOTEBOOK
+if OPTIONS.check:
+    sys.exit(_check_file(int(Path(sys.argv[0]).name[:2]), OPTIONS.check))
 
 
 @contextlib.contextmanager

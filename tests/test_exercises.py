@@ -1,0 +1,67 @@
+"""`--check`: a right answer to the last exercise of a lesson is found right, a wrong one wrong, in clear words."""
+
+import ast
+import re
+
+import numpy as np
+import pytest
+from course import FOLDER, LESSONS, lesson_file, run_here
+
+from jitnet.lab import explain
+
+NAMES = "import math\nimport numpy as np\n\n"
+SOLUTIONS = {9: FOLDER / "_loops.py"}
+WRONG = {
+    1: ("np.mean", "np.sum", r"step\(w=.*, x=\[.*\], y=\[.*\], lr=0.1\) is \S+, but should be \S+"),
+    2: ("J[k, j, j]", "J[k, :, j]", r"weight_jacobian\(x=.*\)\[0, 0, 1\] is \S+, but should be 0"),
+    3: ("* w2 *", "*", r"gradients\(x=2.0, y=1.0, .*\)\[0\] is -0.0625, but should be -0.1875"),
+    4: ("[-1]", "[1]", r"the network of bump\(-1, 1\) gives 2 at x = 1.1, but should 0"),
+    5: ("B[k, j]", "B[j, k]", r"matmul\(A=array\(4, 2\), B=.*\) raises IndexError: .* \(answer.py, line \d+\)"),
+    6: (" * (1 - activations[l] ** 2)", "", r"deltas\(weights=2 arrays, .*\)\[0\]\[0, 0\] is \S+, but should be \S+"),
+    7: ("Z = Z - Z.max(axis=1, keepdims=True)", "Z = 1 * Z", r"cross_entropy\(Z=array.*\) is inf, but should be \S+"),
+    8: ("w = W[k]\n            for row in range(i, min(i + 2, X.shape[0])):",
+        "for row in range(i, min(i + 2, X.shape[0])):\n                w = W[k]",
+        "for 2 rows, two_rows reads 70 numbers of W, but should read 35: .*"),
+    9: ("exponential", "math.exp", "sigmoid is right, but is not vectorized: .*"),
+    10: ("size // parts", "(size // parts)", "of 10 numbers in 3 parts, number 9 is in 0 parts, but should be in one"),
+    11: ("// 32 for", "// 64 for", r"sectors\(addresses=\[0, 4, .*\) is 2, but should be 4"),
+    12: ("for k in range(n - n % 8, n):", "for k in range(0):", r"eight_k is wrong: .*, for \(m, n_in, n_out\) = .*"),
+}  # fmt: skip
+"""For each lesson, a change that makes its solution wrong, and what is then said."""
+
+
+@pytest.mark.parametrize("number", WRONG)
+def test_a_wrong_answer_is_found(tmp_path, number):
+    name_of = re.search(r"Write `(\w+)\(", lesson_file(number).read_text(encoding="utf-8"))[1]
+    source = SOLUTIONS.get(number, lesson_file(number)).read_text(encoding="utf-8")
+    (solution,) = (node for node in ast.parse(source).body if getattr(node, "name", "") == name_of)
+    right, (before, after, said) = ast.get_source_segment(source, solution), WRONG[number]
+    assert right.count(before) >= 1
+    (tmp_path / "answer.py").write_text(NAMES + right.replace(before, after) + "\n", encoding="utf-8")
+    if number == 9 and not explain.is_readable():
+        pytest.skip("explain reads the instructions of x86-64")
+    status, printed, _ = run_here(lesson_file(number), "--check", tmp_path / "answer.py")
+    assert re.fullmatch(f"wrong: {said}\n", printed), printed
+    assert status == 1
+
+
+def test_a_right_answer_in_a_file(tmp_path):
+    file = tmp_path / "answer.py"
+    file.write_text("def step(w, x, y, lr):\n    return w - lr * sum(2 * (x * w - y) * x) / len(x)\n")
+    status, printed, _ = run_here(LESSONS[0], "--check", file)
+    assert (status, printed) == (0, "right: step agrees with finite differences of the loss\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "returns nothing; end the function with return"), ("zero", "is 'zero', which is not a number"),
+        (np.zeros(2), r"has the shape \(2,\), but should have \(\)"), (np.nan, "is nan, but should be 1.3"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_result(given, said, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from _exercises import verdict
+
+    call = re.escape("step(w=0.5, x=[2.0], y=[3.0], lr=0.1)")
+    assert re.match(f"wrong: {call} {said}", verdict(lambda w, x, y, lr: given, "step"))
