@@ -1,5 +1,6 @@
 """Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -130,3 +131,17 @@ def bad_files(tmp_path_factory):
     other.recipe = mixed.recipe
     other.save(folder / "mixed.npz")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="pages are tried in a browser: pip install playwright"
+    )
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("pages are tried in a browser, and there is no chromium on the PATH")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

@@ -365,9 +365,9 @@ def test_12_your_own_kernel(lesson):
 
 
 def test_the_map_of_the_course_leads_somewhere():
-    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    course = readme[readme.index("## The course") : readme.index("## Your own data")]
-    for folder, text in ((FOLDER, (FOLDER / "README.md").read_text(encoding="utf-8")), (FOLDER.parent, course)):
+    guide = FOLDER.parent / "docs" / "guide"
+    course = (guide / "course.md").read_text(encoding="utf-8")
+    for folder, text in ((FOLDER, (FOLDER / "README.md").read_text(encoding="utf-8")), (guide, course)):
         rows = re.findall(r"^\| \[(\d+)\. .*$", text, re.MULTILINE)
         assert [int(number) for number in rows] == [int(file.stem[:2]) for file in LESSONS]
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):

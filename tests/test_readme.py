@@ -1,4 +1,4 @@
-"""The commands and the code of the README run as printed."""
+"""The commands, the code, the links and the figures of the README and of the guide in docs/."""
 
 import json
 import re
@@ -11,31 +11,63 @@ import pytest
 import jitnet
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 
 
-def test_the_tour(tmp_path):
-    (tour,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len([line for line in tour.splitlines() if line.strip()]) <= 25
-    result = subprocess.run([sys.executable, "-c", tour], cwd=tmp_path, capture_output=True, text=True, check=False)
+def text_of(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+README = text_of("README.md")
+KERNELS = text_of("docs/guide/kernels.md")
+
+
+def blocks(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_the_code_runs(tmp_path, page):
+    (tmp_path / "page.py").write_text("\n".join(blocks(page)), encoding="utf-8")  # a file: user functions need source
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert float(lines[0].split()[1]) > 0.95
-    assert lines[-1].endswith("(64, 32) (64, 32)")
+    if page.stem == "README":
+        assert float(re.search(r"'accuracy': ([\d.]+)", lines[-1])[1]) > 0.95
+    elif page.stem == "library":
+        assert float(lines[0].split()[1]) > 0.95
+        assert lines[-1].endswith("(64, 32) (64, 32)")
+
+
+def test_code_is_found_and_short():
+    assert {page.stem for page in PAGES if blocks(page)} >= {"README", "library", "your_kernel"}
+    (tour,) = blocks(ROOT / "docs" / "guide" / "library.md")
+    assert len([line for line in tour.splitlines() if line.strip()]) <= 25
+    assert len(README.splitlines()) <= 130
+
+
+def test_the_two_commands():
+    """`.ci/run` takes the second one from here."""
+    commands = re.findall(r"^python3 -m venv \.venv && (.*)$", README, re.MULTILINE)
+    assert [len(re.findall(r"bin/pytest -n auto *$", command)) for command in commands] == [0, 1]
 
 
 def test_links_lead_somewhere():
-    for name in ("README.md", "CONTRIBUTING.md"):
-        text = re.sub(r"```.*?```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-            assert (ROOT / target).exists(), (name, target)
+    pages = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG", "docs/decisions"))]
+    for page in pages:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", text):
+            assert (page.parent / target).exists(), (page.name, target)
 
 
 def test_the_table_of_loops_names_every_kernel_file():
     files = {path.name for path in (ROOT / "jitnet" / "kernels").glob("*.py")}
     for name in files - {"__init__.py", "numpy_baseline.py"}:
-        assert f"kernels/{name}" in README, name
-    house = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        assert f"kernels/{name}" in KERNELS, name
+    house = text_of("CONTRIBUTING.md")
     folders = [ROOT / "jitnet" / name for name in ("", "compiler", "kernels")]
     for name in {path.name for folder in folders for path in folder.glob("*.py")} - {"__main__.py"}:
         assert name in house, name
@@ -43,23 +75,32 @@ def test_the_table_of_loops_names_every_kernel_file():
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
 def test_the_table_names_the_rungs(operation):
-    table = README[README.index("## Where to read") : README.index("## The lab")]
-    (row,) = [line for line in table.splitlines() if f"`{operation}`" in line]
+    (row,) = [line for line in KERNELS.splitlines() if line.startswith("|") and f"`{operation}`" in line]
     rungs = [rung for rung in jitnet.kernels.LADDERS[operation] if not rung.endswith("_parallel") and rung != "numpy"]
     assert row.endswith(f"| {', '.join(rungs)} |")
 
 
 def test_the_figures_are_the_output_of_the_benchmark():
-    table = (ROOT / "benchmarks" / "results" / "steps_1_thread.md").read_text(encoding="utf-8").strip()
-    assert table in README
+    assert text_of("benchmarks/results/steps_1_thread.md").strip() in text_of("docs/guide/speed.md")
+
+
+def test_the_figures_of_the_front_page_are_those_of_the_benchmark():
+    measured = json.loads((RESULTS / "steps_1_thread.json").read_text(encoding="utf-8"))
+    columns = ("step", "jitnet µs", "NumPy µs", "PyTorch µs", "JAX µs", "fraction of peak")
+    lines = {"| " + " | ".join(row[column] for column in columns) + " |" for row in measured["rows"]}
+    table = README[README.index("| step | jitnet | NumPy | PyTorch | JAX | fraction of peak |") :].split("\n\n")[0]
+    rows = table.splitlines()[2:]
+    assert len(rows) >= 3
+    assert set(rows) <= lines
+    assert measured["machine"]["cpu"] in README
 
 
 def test_the_fractions_of_cublas_are_the_output_of_the_benchmark():
-    path = ROOT / "benchmarks" / "results" / "gpu_products_nvidia_h200.json"
+    path = RESULTS / "gpu_products_nvidia_h200.json"
     rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["operation"] == "matmul"]
     sizes = list(dict.fromkeys(row["size"] for row in rows))
     measured = {(row["rung"], row["size"]): row["of cuBLAS"].replace("%", " %") for row in rows}
     rungs = [name for name in dict.fromkeys(row["rung"] for row in rows) if not name.startswith("cuBLAS")]
     for rung in rungs:
         cells = [measured.get((rung, size), "–") for size in sizes]
-        assert f"| {rung} | {' | '.join(cells)} |" in README
+        assert f"| {rung} | {' | '.join(cells)} |" in text_of("docs/guide/gpu.md")

@@ -5,7 +5,6 @@ import importlib.util
 import io
 import json
 import re
-import shutil
 
 import pytest
 from command import jitnet_command
@@ -16,7 +15,6 @@ from jitnet.kernels import LADDERS
 from jitnet.lab import report
 from jitnet.lab.benchmark import training
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COMPILED = [name for name in LADDERS["matmul_tn"] if name not in ("python", "numpy")]
 
 
@@ -46,19 +44,6 @@ def test_nothing_is_invented(tmp_path):
     text = path.read_text()
     assert all(f'id="relu-{part}"' in text for part in ("njit", "parallel", "compile-cost"))
     assert ('id="relu-roofline"' in text) == (chapter["ladder"]["roofline"] is not None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the page is tried in a browser: pip install playwright"
-    )
-    if CHROMIUM is None:
-        pytest.skip("the page is tried in a browser, and there is no chromium on the PATH")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

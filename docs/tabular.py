@@ -1,0 +1,106 @@
+"""Docstrings and the prose of lessons are plain text with two forms of their own: rows and indented lines.
+
+    Formula   Z = X·W + b          a row is a name, at least two spaces, and a text,
+              with X (m, n_in)     which can go on in indented lines
+
+`parts` finds them; `as_rst` writes them for Sphinx's autodoc, `as_markdown` for a page of the course.
+"""
+
+import re
+import textwrap
+from typing import Any, NamedTuple
+
+
+class Part(NamedTuple):
+    kind: str  # text, code or rows
+    lines: list[Any]  # of rows: [name, lines]
+
+
+ROW = re.compile(r"(\S(?:\S| (?! )){0,30}) {2,}(\S.*)")
+
+
+def parts(text: str) -> list[Part]:
+    found: list[Part] = []
+    open_part = False  # a blank line closes a part
+    for line in text.expandtabs().splitlines():
+        last = found[-1] if found and open_part else None
+        row = ROW.fullmatch(line)
+        if not line.strip():
+            open_part = False
+            continue
+        if line.startswith("  ") and last and last.kind == "rows":
+            last.lines[-1][1].append(line.strip())
+        elif line.startswith("  ") and found and found[-1].kind == "code":
+            found[-1].lines.extend([line] if open_part else ["", line])
+        elif line.startswith("    "):
+            found.append(Part("code", [line]))
+        elif row and last and last.kind == "rows":
+            last.lines.append([row[1], [row[2]]])
+        elif row and (last is None or last.lines[-1].endswith(":")):
+            found.append(Part("rows", [[row[1], [row[2]]]]))
+        elif last and last.kind == "text":
+            last.lines.append(line)
+        else:
+            found.append(Part("text", [line]))
+        open_part = True
+    return [_dedented(lines) if kind == "code" else Part(kind, lines) for kind, lines in found]
+
+
+def _dedented(lines: list[str]) -> Part:
+    """Indented lines: code, or rows if each has a name of words and one text."""
+    lines = textwrap.dedent("\n".join(lines)).split("\n")
+    rows = [re.fullmatch(r"([\w., -]*\w) {2,}(\S(?:\S| (?! ))*)", line) for line in lines]
+    if all(rows):
+        return Part("rows", [[row[1].strip(), [row[2]]] for row in rows if row])
+    return Part("code", lines)
+
+
+def as_rst(text: str) -> list[str]:
+    """The docstring in reStructuredText: rows as a definition list, indented lines as a block of code."""
+    out: list[str] = []
+    for kind, lines in parts(text):
+        if kind == "text":
+            out += [_escaped(line) for line in lines]
+        elif kind == "code":
+            out += [f".. code-block:: {_language(lines)}", "", *(f"    {line}" for line in lines)]
+        else:
+            out += [".. rst-class:: rows", ""]
+            for name, texts in lines:
+                # formulas and shapes keep their lines; a sentence flows
+                lines_of_text = [f"| {_escaped(line)}" for line in texts]
+                if name not in ("Formula", "Shapes"):
+                    lines_of_text = [_escaped(line) for line in texts]
+                out += [_escaped(name) if name[:1].isupper() else f"``{name}``", *(f"    {t}" for t in lines_of_text)]
+        out.append("")
+    return out
+
+
+def as_markdown(text: str) -> str:
+    out: list[str] = []
+    for kind, lines in parts(text):
+        if kind == "text":
+            out += lines
+        elif kind == "code":
+            out += [f"```{_language(lines)}", *lines, "```"]
+        else:
+            for name, texts in lines:
+                out += [name if " " in name or not name.isascii() else f"`{name}`", f": {' '.join(texts)}", ""]
+        out.append("")
+    return "\n".join(out)
+
+
+def _escaped(line: str) -> str:
+    """Plain text for reStructuredText; `code` stays code."""
+    pieces = re.split(r"`([^`]+)`", line)
+    for place, piece in enumerate(pieces):
+        pieces[place] = f"``{piece}``" if place % 2 else re.sub(r"([\\*_|`])", r"\\\1", piece)
+    return re.sub(r"``(?=\w)", r"``\\ ", "".join(pieces)) if len(pieces) % 2 == 0 else "".join(pieces)
+
+
+def _language(lines: list[str]) -> str:
+    text = "\n".join(lines)
+    try:
+        compile(text, "", "exec")
+    except SyntaxError:
+        return "text"
+    return "python" if re.search(r"\w\(|^@|^import |^from ", text, re.MULTILINE) else "text"

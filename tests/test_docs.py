@@ -1,0 +1,116 @@
+"""The documentation site: it builds without a warning, shows every public name, and reads well in a browser."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+import jitnet
+
+DOCS = Path(__file__).parent.parent / "docs"
+WIDTHS = ((1280, "light"), (390, "light"), (390, "dark"))
+PAGES = ("index", "guide/kernels", "guide/speed", "api/network", "api/kernels", "course/08_the_ladder")
+
+
+@pytest.fixture(scope="module")
+def tabular():
+    spec = importlib.util.spec_from_file_location("tabular", DOCS / "tabular.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_docstrings_become_lists_and_code(tabular):
+    text = """Product, `A` by B_.
+
+Formula   C = A·B*
+          for all
+Shapes    A (m, k)
+a_name    a sentence
+          that flows
+
+    jitnet.matmul(A, B)
+
+    few     one idea
+    many    another
+
+Not   a row: it begins a text, and
+is one."""
+    rst = "\n".join(tabular.as_rst(text))
+    assert "Product, ``A`` by B\\_." in rst
+    assert (
+        "Formula\n    | C = A·B\\*\n    | for all\nShapes\n    | A (m, k)\n``a_name``\n    a sentence\n    that flows"
+        in rst
+    )
+    assert ".. code-block:: python\n\n    jitnet.matmul(A, B)" in rst
+    markdown = tabular.as_markdown(text)
+    assert "`Shapes`\n: A (m, k)\n" in markdown
+    assert "```python\njitnet.matmul(A, B)\n```" in markdown
+
+
+def test_no_docstring_loses_a_word(tabular):
+    for name in jitnet.__all__:
+        text = getattr(jitnet, name).__doc__ or ""
+        words = [word.strip("`") for line in text.splitlines() for word in line.split()]
+        shown = "\n".join(tabular.as_rst(text)).replace("\\", "").replace("``", "`")
+        assert [word for word in words if word not in shown] == [], name
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The pages; lessons are not executed, but show the output that they promise."""
+    for package in ("sphinx", "myst_nb", "furo"):
+        pytest.importorskip(package, reason="the site is built by pip install 'jitnet[docs]'")
+    out = tmp_path_factory.mktemp("site") / "html"
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-D", "nb_execution_mode=off", str(DOCS), str(out)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+    return out
+
+
+@pytest.mark.slow
+def test_the_reference_has_every_public_name(site):
+    inventory = (site / "objects.inv").read_bytes()
+    names = {line.split()[0] for line in zlib.decompress(inventory.split(b"\n", 4)[4]).decode().splitlines() if line}
+    expected = {f"jitnet.{name}" for name in jitnet.__all__} - {"jitnet.__version__"}
+    expected |= {f"jitnet.data.{name}" for name in jitnet.data.__all__}
+    expected |= {f"jitnet.Network.{name}" for name in ("fit", "predict", "evaluate", "gradients", "save", "summary")}
+    assert expected - names == set()
+
+
+@pytest.mark.slow
+def test_lessons_show_what_they_promise(site):
+    page = (site / "course" / "03_by_hand.html").read_text(encoding="utf-8")
+    assert "after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375" in page
+    assert "# &gt; " not in page
+    assert len(list((site / "course").glob("[0-9]*.html"))) == len(list(DOCS.parent.glob("examples/[0-9]*.py")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_in_a_browser(site, browser, name, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    complaints, requests = [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((site / f"{name}.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    light = page.evaluate(
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every(c => c > 128)"
+    )
+    assert light == (scheme == "light")
+    assert page.locator("img").evaluate_all(
+        "images => images.every(one => one.complete && one.naturalWidth && one.alt)"
+    )
+    context.close()
