@@ -30,8 +30,8 @@ def parts(text: str) -> list[Part]:
             continue
         if line.startswith("  ") and last and last.kind == "rows":
             last.lines[-1][1].append(line.strip())
-        elif line.startswith("  ") and found and found[-1].kind == "code":
-            found[-1].lines.extend([line] if open_part else ["", line])
+        elif line.startswith("  ") and last and last.kind == "code":
+            last.lines.append(line)
         elif line.startswith("    "):
             found.append(Part("code", [line]))
         elif row and last and last.kind == "rows":
@@ -43,16 +43,25 @@ def parts(text: str) -> list[Part]:
         else:
             found.append(Part("text", [line]))
         open_part = True
-    return [_dedented(lines) if kind == "code" else Part(kind, lines) for kind, lines in found]
+    return _settled(found)
 
 
-def _dedented(lines: list[str]) -> Part:
-    """Indented lines: code, or rows if each has a name of words and one text."""
-    lines = textwrap.dedent("\n".join(lines)).split("\n")
-    rows = [re.fullmatch(r"([\w., -]*\w) {2,}(\S(?:\S| (?! ))*)", line) for line in lines]
-    if all(rows):
-        return Part("rows", [[row[1].strip(), [row[2]]] for row in rows if row])
-    return Part("code", lines)
+def _settled(found: list[Part]) -> list[Part]:
+    """Indented lines are rows if each has a name of words and one text; the rest is code, with its blank lines."""
+    settled: list[Part] = []
+    for kind, lines in found:
+        if kind != "code":
+            settled.append(Part(kind, lines))
+            continue
+        rows = [re.fullmatch(r" *([\w., -]*\w) {2,}(\S(?:\S| (?! ))*)", line) for line in lines]
+        if all(rows):
+            settled.append(Part("rows", [[row[1], [row[2]]] for row in rows if row]))
+        elif settled and settled[-1].kind == "code":
+            settled[-1].lines.extend(["", *lines])
+        else:
+            settled.append(Part("code", lines))
+    return [Part(kind, textwrap.dedent("\n".join(lines)).split("\n")) if kind == "code" else Part(kind, lines)
+            for kind, lines in settled]  # fmt: skip
 
 
 def as_rst(text: str) -> list[str]:

@@ -38,8 +38,8 @@ a_name    a sentence
     few     one idea
     many    another
 
-Not   a row: it begins a text, and
-is one."""
+In a text, two
+spaces are  no row."""
     rst = "\n".join(tabular.as_rst(text))
     assert "Product, ``A`` by B\\_." in rst
     assert (
@@ -47,6 +47,8 @@ is one."""
         in rst
     )
     assert ".. code-block:: python\n\n    jitnet.matmul(A, B)" in rst
+    assert "``few``\n    one idea\n``many``" in rst
+    assert rst.endswith("In a text, two\nspaces are  no row.\n")
     markdown = tabular.as_markdown(text)
     assert "`Shapes`\n: A (m, k)\n" in markdown
     assert "```python\njitnet.matmul(A, B)\n```" in markdown
