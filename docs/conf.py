@@ -2,9 +2,6 @@
 
 Lessons are executed, which takes minutes. For work on the prose: `-D nb_execution_mode=off` shows the output that
 they promise, without plots. `sphinx-build -b linkcheck docs docs/_build/links` visits the links to the outside.
-
-MyST-NB shows the lessons, and not sphinx-gallery: it executes them as notebooks, where they show their plots and run
-their answers by themselves, and their prose stays Markdown.
 """
 
 import importlib.util
@@ -36,7 +33,7 @@ autodoc_preserve_defaults = True
 autosummary_generate = False
 maximum_signature_line_length = 80
 
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = []  # dollars and braces in the lessons mean themselves
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True

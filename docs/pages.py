@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 
 import nbformat.v4 as notebook
-from tabular import as_markdown
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -22,7 +21,8 @@ def make() -> None:
     lessons = sorted((ROOT / "examples").glob("[0-9]*.py"))
     made = [write(page_of(path), lesson(path)) for path in lessons]
     course = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
-    tree = "".join(f"{_title(path).partition(':')[0]} <{path.stem}>\n" for path in lessons)
+    names = dict(re.findall(r"^\| \[([^]]+)\]\((\d[^)]+)\.py\)", course, re.MULTILINE))  # of its table
+    tree = "".join(f"{name} <{stem}>\n" for name, stem in names.items())
     course = linked(course, ROOT / "examples", "course/index.md")
     made.append(write("course/index.md", f"{course}\n```{{toctree}}\n:hidden:\n\n{tree}```\n"))
     waiting = [ROOT / "examples" / "README.md", *DOCS.glob("*.md"), *(DOCS / "guide").glob("*.md")]
@@ -70,7 +70,8 @@ def linked(text: str, place: Path, page: str) -> str:
         to = os.path.relpath(to, (DOCS / page).parent)
         return f"{match[1]}{to}{match[3] or ''})"
 
-    return LINK.sub(link, text)
+    pieces = re.split(r"(^```.*?^```)", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(piece if piece.startswith("```") else LINK.sub(link, piece) for piece in pieces)
 
 
 def shown(file: Path) -> str:
@@ -84,33 +85,23 @@ def shown(file: Path) -> str:
     return f"---\norphan: true\n---\n\n# {name}\n\n{fence}{{code-block}} {language}\n:linenos:\n\n{text}\n{fence}\n"
 
 
-def _title(path: Path) -> str:
-    """`3. A network by hand: does the library do what the formulas say?`"""
-    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix('"""Lesson ').rstrip(".")
-
-
 def lesson(path: Path) -> str:
     """A lesson as a notebook in JSON."""
-    head, *cells = re.split(r"^# %%", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    rest = head.strip().strip('"').partition("\n")[2]
-    rest = rest.replace("Lines that begin with `# >` show what the lesson prints", "Below a cell is what it prints")
-    found = [notebook.new_markdown_cell(f"# {_title(path)}\n\n{as_markdown(rest)}")]
-    for cell in cells:
-        title, _, body = cell.partition("\n")
-        title = title.replace("[markdown]", "").strip()
-        comment = re.match(r"(?:#.*\n?)*", body)
-        assert comment
-        said = [line[2:] for line in comment[0].splitlines()]
-        promised = "".join(f"{line[2:]}\n" for line in said if line.startswith("> "))
-        prose = as_markdown("\n".join(line for line in said if not line.startswith("> ")))
-        heading = f"## {title}\n\n" if title and not prose.lstrip().startswith("#") else ""
-        if heading or prose.strip():
-            found.append(notebook.new_markdown_cell(heading + prose))
-        code = body[comment.end() :].strip()
-        if code:
-            found.append(notebook.new_code_cell(code, metadata=_look(title, code)))
-            if promised:
-                found[-1].outputs = [notebook.new_output("stream", name="stdout", text=promised)]
+    found, title = [], ""
+    pieces = re.split(r"^# %%(.*)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    for kind, body in zip(pieces[::2], pieces[1::2], strict=True):
+        if "markdown" in kind:
+            prose = re.sub(r"^# ?", "", body.strip().strip('"'), flags=re.MULTILINE)
+            title = prose.partition("\n")[0]
+            prose = prose.replace("Lines that begin with `# >` show what", "The lines below a cell are what")
+            found.append(notebook.new_markdown_cell(prose))
+            continue
+        lines = body.strip().split("\n")
+        code = "\n".join(line for line in lines if not line.startswith("# > ")).strip()
+        found.append(notebook.new_code_cell(code, metadata=_look(title, code)))
+        promised = "".join(f"{line[4:]}\n" for line in lines if line.startswith("# > "))
+        if promised:
+            found[-1].outputs = [notebook.new_output("stream", name="stdout", text=promised)]
     for number, one in enumerate(found):
         one.id = f"cell-{number}"  # the same in each build
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

@@ -1,9 +1,9 @@
-"""Docstrings and the prose of lessons are plain text with two forms of their own: rows and indented lines.
+"""Docstrings are plain text with two forms of their own: rows, and indented lines, which are code.
 
     Formula   Z = X·W + b          a row is a name, at least two spaces, and a text,
               with X (m, n_in)     which can go on in indented lines
 
-`parts` finds them; `as_rst` writes them for Sphinx's autodoc, `as_markdown` for a page of the course.
+`as_rst` writes them for Sphinx's autodoc.
 """
 
 import re
@@ -82,20 +82,6 @@ def as_rst(text: str) -> list[str]:
                 out += [_escaped(name) if name[:1].isupper() else f"``{name}``", *(f"    {t}" for t in lines_of_text)]
         out.append("")
     return out
-
-
-def as_markdown(text: str) -> str:
-    out: list[str] = []
-    for kind, lines in parts(text):
-        if kind == "text":
-            out += lines
-        elif kind == "code":
-            out += [f"```{_language(lines)}", *lines, "```"]
-        else:
-            for name, texts in lines:
-                out += [name if " " in name or not name.isascii() else f"`{name}`", f": {' '.join(texts)}", ""]
-        out.append("")
-    return "\n".join(out)
 
 
 def _escaped(line: str) -> str:

@@ -49,9 +49,6 @@ spaces are  no row."""
     assert ".. code-block:: python\n\n    jitnet.matmul(A, B)" in rst
     assert "``few``\n    one idea\n``many``" in rst
     assert rst.endswith("In a text, two\nspaces are  no row.\n")
-    markdown = tabular.as_markdown(text)
-    assert "`Shapes`\n: A (m, k)\n" in markdown
-    assert "```python\njitnet.matmul(A, B)\n```" in markdown
 
 
 def test_no_docstring_loses_a_word(tabular):
