@@ -32,7 +32,6 @@ def at(w):
 # be just as bad, so we look at its square: that is the loss, L = (x·w − y)². It is 0 if o = y, and above 0 otherwise.
 
 # %%
-
 # > o = 1, error = -2, loss = 4
 w = 0.5
 loss, gradient = at(w)
@@ -47,7 +46,6 @@ print(f"o = {o:g}, error = {o - 3:g}, loss = {loss:g}")
 # and x·w gives x, so ∂L/∂w = 2·(x·w − y)·x = 2·(−2)·2 = −8.
 
 # %%
-
 # > h = 1     change / h = -4
 # > h = 0.1   change / h = -7.6
 # > h = 0.01  change / h = -7.96
@@ -65,7 +63,6 @@ print(f"derivative = {gradient:g}")
 # w = 1.5, where x·w is 3.
 
 # %%
-
 # > step 0: w = 0.5     loss = 4
 # > step 1: w = 1.3     loss = 0.16
 # > step 2: w = 1.46    loss = 0.0064
@@ -83,7 +80,6 @@ for step in range(5):
 # `fit` does the same: forward, derivative, step. After four epochs, the weight is the same.
 
 # %%
-
 # > fit: w = 1.4984
 net.layers[0].W = [[0.5]]
 net.fit(x, y, epochs=4, batch_size=1, optimizer=jitnet.SGD(0.1), loss="mse")

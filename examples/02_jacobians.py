@@ -31,7 +31,6 @@ y = np.array([2.0, 1.0])
 # and output 1 the share ½·(−1)² = 0.5.
 
 # %%
-
 # > outputs [4. 0.], errors [ 2. -1.]
 # > shares of the loss [2.  0.5], loss 2.5
 outputs = jitnet.matmul(x.reshape(1, 3), W)[0] + b
@@ -48,7 +47,6 @@ print(f"shares of the loss {errors**2 / 2}, loss {(errors**2 / 2).sum()}")
 # 2, 3). Finite differences, which change one weight at a time, agree.
 
 # %%
-
 # > gradient of share 0 by its weights: [2. 4. 6.]
 # > by finite differences: [2. 4. 6.]
 
@@ -70,7 +68,6 @@ print(f"by finite differences: {jitnet.calculus.numerical_gradient(share, W[:, 0
 # the loss by the bias.
 
 # %%
-
 # > bias Jacobian (2, 2), row by row: [2. 0.] [ 0. -1.]
 # > db = [ 2. -1.]
 J_b = jitnet.calculus.bias_jacobian(x, W, b, y, loss="mse")
@@ -84,7 +81,6 @@ print(f"db = {J_b.sum(axis=1)}")
 # W[2,1], have the rows of the two biases, times 3: one more matrix.
 
 # %%
-
 # > weights of input 2, row by row: [6. 0.] [ 0. -3.]
 print("weights of input 2, row by row:", *(x[2] * J_b + 0.0))
 
@@ -97,7 +93,6 @@ print("weights of input 2, row by row:", *(x[2] * J_b + 0.0))
 # side by side: dW.
 
 # %%
-
 # > weight Jacobian (3, 2, 2): 12 numbers, 6 of them zero
 # > its matrix for input 2 is the one above: True
 # > dW, row by row: [ 2. -1.] [ 4. -2.] [ 6. -3.]
@@ -114,7 +109,6 @@ print("dW, row by row:", *J_W.sum(axis=2))
 # library agrees to the last digit:
 
 # %%
-
 # > backpropagation: delta = [ 2. -1.], the same dW: True, the same db: True
 net = jitnet.Network(jitnet.Dense(3, 2), dtype="float64")
 net.layers[0].W, net.layers[0].b = W, b
@@ -130,7 +124,6 @@ print(f"backpropagation: delta = {grads.delta[0]}, the same dW: {same[0]}, the s
 # itself takes longest): at n = 256 the outer product is hundreds of times as fast, or thousands.
 
 # %%
-
 # > n = z =  16: memory 0.03 MB, 16 times that of dW
 # > n = z =  32: memory 0.26 MB, 32 times that of dW
 # > n = z =  64: memory 2.10 MB, 64 times that of dW

@@ -60,7 +60,6 @@ on_paper = [L, a1, a2, delta2, delta1, dw2, db2, dw1, db1]
 # numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
 
 # %%
-
 # > paper    0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375
 # > python   0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
 # > njit     0.125 0.5 0.5 -0.125 -0.09375 -0.0625 -0.125 -0.1875 -0.09375 equal: True
@@ -84,7 +83,6 @@ for backend in ("python", "njit", "fast", "numpy"):
 # losses.
 
 # %%
-
 # > finite differences: dw2 = -0.0625, db2 = -0.125, dw1 = -0.1875, db1 = -0.09375
 tried = jitnet.calculus.numerical_gradient(
     lambda theta: net.evaluate([[x]], [[y]], loss="half_squared_error")["loss"], net.theta
@@ -101,7 +99,6 @@ print("finite differences:", ", ".join(f"{name} = {derivative:.9g}" for name, de
 # is curved, so the result is larger.
 
 # %%
-
 # > after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375
 # > loss 0.0705 instead of 0.125
 net.fit([[x]], [[y]], epochs=1, batch_size=1, optimizer=jitnet.SGD(1.0), loss="half_squared_error")

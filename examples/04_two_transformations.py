@@ -36,7 +36,6 @@ def learn(hidden, output="identity", units=3, seed=7, optimizer=adam):
 # below 0.03; the sine itself goes up to 1.
 
 # %%
-
 # > <Network 1-3-1 (sigmoid, identity), 10 parameters, float64>
 net, loss = learn("sigmoid")
 print(net)
@@ -50,7 +49,6 @@ print(f"remaining error: {np.sqrt(loss):.3f}")
 # One unit alone can only rise or only fall, so the sine takes three.
 
 # %%
-
 # > all values of the hidden units lie between 0 and 1: True
 first, second = net.layers
 s = jitnet.sigmoid(jitnet.matmul(x, first.W) + first.b)
@@ -69,7 +67,6 @@ print(f"all values of the hidden units lie between 0 and 1: {s.min() > 0 and s.m
 # and W2, and add the ½ of each unit to the second bias. Both can learn the same functions, but not equally fast.
 
 # %%
-
 # > largest difference to the same network with tanh: below 1e-12: True
 other = Network(Dense(1, 3, "tanh"), Dense(3, 1), dtype="float64")
 other.layers[0].W, other.layers[0].b = first.W / 2, first.b / 2
@@ -86,7 +83,6 @@ print(f"largest difference to the same network with tanh: below 1e-12: {differen
 # with σ that started with the same weights.
 
 # %%
-
 # > tanh reaches a smaller loss than sigmoid with 8 of 8 seeds
 reached = {
     hidden: [learn(hidden, units=4, seed=seed, optimizer=jitnet.SGD(0.1))[1] for seed in range(8)]
@@ -103,7 +99,6 @@ print(f"tanh reaches a smaller loss than sigmoid with {farther} of 8 seeds")
 # 0, which leaves the mean of min(y, 0)² as the loss, about ¼. tanh reaches both halves.
 
 # %%
-
 # > the smallest possible loss with values in (0, 1): 0.246
 # > a sigmoid at the output stays above it: True
 # > a tanh at the output goes below it: True

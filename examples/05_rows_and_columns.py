@@ -29,7 +29,6 @@ b = np.array([10.0, 20, 30])
 # 1·1 + 2·0 and adds 10, unit 1 takes 1·0 + 2·1 and adds 20, unit 2 takes 1·2 + 2·(−1) and adds 30.
 
 # %%
-
 # > X (4, 2) times W (2, 3) gives Z (4, 3)
 # > sample 0: [11. 22. 30.]
 # > sample 3: [17. 28. 36.]
@@ -45,7 +44,6 @@ print(f"sample 3: {Z[3]}")
 # is our Xᵀ, and its W is our Wᵀ. Its b is a column, which is added to each column.
 
 # %%
-
 # > W (3, 2) times X (2, 4) gives Z (3, 4)
 # > sample 0: [11. 22. 30.]
 # > the same numbers: True
@@ -62,7 +60,6 @@ print(f"the same numbers: {np.array_equal(columns.T, Z)}")
 # sample is a matrix with one row.
 
 # %%
-
 # > A has shape (2, 3) and B (4, 2), but A·B needs (m, n) and (n, p): columns of A = rows of B
 # > X has shape (2,), but the first layer needs (m, 2): one sample per row; for one sample write X.reshape(1, 2)
 net = jitnet.Network(jitnet.Dense(2, 3), seed=0)
@@ -80,7 +77,6 @@ for attempt in (lambda: jitnet.matmul(W, X), lambda: net.forward([1, 2])):
 # time each than one alone.
 
 # %%
-
 # > row by row the same bits as in a batch: True
 rng = np.random.default_rng(0)
 
@@ -110,7 +106,6 @@ print("µs for each sample:", *(f"{time:.3g}" for time in per_sample))
 # machine too.) Expect to be right within a factor of 2: larger matrices are in slower memory.
 
 # %%
-
 # > 512 x 512 x 512: 268435456 FLOP, 512 times those of 64 x 64 x 64
 shapes = [(64, 64, 64), (256, 64, 64), (64, 512, 64), (64, 64, 1024), (256, 256, 256), (100, 784, 128), (512, 512, 512)]
 calls = {}

@@ -26,7 +26,6 @@ rng = np.random.default_rng(0)
 # change each input a little, give the same.
 
 # %%
-
 # > 3 inputs, 2 outputs: a Jacobian (3, 2)
 # > the product agrees with finite differences: True
 net = Network(Dense(3, 4, "tanh"), Dense(4, 5, "tanh"), Dense(5, 2, "tanh"), seed=0, dtype="float64")
@@ -48,7 +47,6 @@ print(f"the product agrees with finite differences: {np.allclose(jacobian.T, tri
 # would be a matrix times a matrix, n³. Backpropagation is the chain rule, multiplied from the cheap end.
 
 # %%
-
 # > delta of the library is this row, layer by layer: True True True
 # > 20 layers of 100: 19000000 multiplications from the input, 190000 from the loss
 _, grads = net.gradients(x, y, loss="half_squared_error")
@@ -74,7 +72,6 @@ print(f"20 layers of 100: {19 * 100**3} multiplications from the input, {19 * 10
 # layers of a deep network of sigmoids. This is the vanishing gradient.
 
 # %%
-
 # > sigmoid, glorot: 0.23 for each layer, 1e-12 after nineteen
 # > tanh, glorot: 0.92 for each layer, 0.2 after nineteen
 # > relu, glorot: 0.71 for each layer, 0.001 after nineteen

@@ -27,7 +27,6 @@ train, test = jitnet.data.split(X, y, test=0.2, seed=0)
 # network that gives 1/10 to each digit has a loss of −log(1/10) = 2.303.
 
 # %%
-
 # > 1438 training samples, 359 test samples
 # > equal probabilities: loss 2.303
 print(f"{len(train[0])} training samples, {len(test[0])} test samples")

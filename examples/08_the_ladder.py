@@ -69,7 +69,6 @@ predicted = {
 # the last ones are small. A prediction within a factor of 2 is good: it means that we know what limits the loop.
 
 # %%
-
 # > all seven are right: True
 result = ladder.measure("matmul", 240, threads=1, limits=limits)
 rungs = {rung["name"]: rung for rung in result["rungs"] if rung["name"] in predicted}

@@ -47,7 +47,6 @@ names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
 # explain examples/_loops.py:total --types "float32[::1], float32[::1]"` shows source and instructions.)
 
 # %%
-
 # > whole vectors before: 0 of 6
 # > whole vectors after: 6 of 6
 here = Path(_loops.__file__)
@@ -71,7 +70,6 @@ except jitnet.Error as error:  # explain reads the instructions of x86-64 only; 
 # five of them change no result beyond rounding.
 
 # %%
-
 # > the same numbers within rounding: total roots inverse growth doubled
 x = np.random.default_rng(0).uniform(0.5, 1.5, 4096).astype(np.float32)
 results = {name: np.zeros_like(x) for name in both}

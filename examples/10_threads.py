@@ -78,7 +78,6 @@ print(conclusion)
 # hard to find. One thread always counts correctly; several threads try five times.
 
 # %%
-
 # > 1 thread counts 40000000 of 40000000
 
 
@@ -106,7 +105,6 @@ print("several threads count", *(counted(count, digits, 10) for _ in range(5)))
 # of jitnet follow this rule: a parallel loop runs over the elements of the output, and one thread writes each of them.
 
 # %%
-
 # > counters of their own: 40000000 of 40000000
 
 
@@ -128,7 +126,6 @@ print(f"counters of their own: {counted(count_by_parts, digits, (100, 10))} of {
 # bits.
 
 # %%
-
 # > a sum in one piece equals the sum of its halves: False
 # > trained with 1 thread and with several: the same bits: True
 values = matrix(2, 500_000)

@@ -23,7 +23,6 @@ from jitnet.backend import cuda
 # ---------------
 
 # %%
-
 # > no GPU: the compiled kernels are interpreted, and their memory accesses are counted
 obstacle = cuda.obstacle()
 if importlib.util.find_spec("numba_cuda") is None:
@@ -70,7 +69,6 @@ predicted = {name: 2 / side for name, side in sides.items()}
 # another thread has not written for certain.
 
 # %%
-
 # > all eight are right: True
 print("Testing and counting all of them takes about a minute on an idle machine (an estimate).", flush=True)
 rng = np.random.default_rng(0)
@@ -89,7 +87,6 @@ print(f"all eight are right: {all(right)}")
 # warp, are combined: in naive their numbers of A are in different rows, so 32 bytes are transferred for each of them.
 
 # %%
-
 # > naive: 2 reads for each multiply-add predicted, 2 counted; 33 bytes transferred
 # > coalesced: 2 reads for each multiply-add predicted, 2 counted; 5 bytes transferred
 # > shared: 0.0625 reads for each multiply-add predicted, 0.0625 counted; 0.25 bytes transferred
@@ -111,7 +108,6 @@ for name in sides:
 # shared memory, and it is one instruction among others: loads, addresses, comparisons. Each of them takes time.
 
 # %%
-
 # > blocktile_2d: 0.625 accesses to shared memory for each multiply-add of a warp
 # > vectorized: 0.375 accesses to shared memory for each multiply-add of a warp
 # > warptile: 0.25 accesses to shared memory for each multiply-add of a warp

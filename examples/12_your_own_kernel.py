@@ -63,7 +63,6 @@ def first_try(X, W, Z):
 # this: they read whatever follows. The lab tests on arrays between guards, with unusual shapes.
 
 # %%
-
 # > first_try is right: False
 result = ladder.compare("matmul", {"first_try": first_try}, size=64, threads=1, limits=limits)
 mine = result["rungs"][-1]

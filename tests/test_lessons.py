@@ -6,7 +6,6 @@ here with a wide margin. Numbers that the lesson computes by hand are computed a
 
 import functools
 import importlib.util
-import itertools
 import os
 import platform
 import re
@@ -91,24 +90,22 @@ def test_a_lesson_has_its_parts(lesson, file):
 
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
-def test_prose_is_markdown_and_restructuredtext(file):
-    """Notebooks read the cells as Markdown, sphinx-gallery as reStructuredText: write what both read alike."""
-    title, line, *_ = file.read_text(encoding="utf-8").split('"""')[1].splitlines()
+def test_prose_is_markdown(file):
+    """Each cell of text has an underlined title; each cell of code begins with its output or with code."""
+    text = file.read_text(encoding="utf-8")
+    title, line, *_ = text.split('"""')[1].splitlines()
     assert line == "=" * len(line)
     assert len(title) <= len(line)
-    cells = re.split(r"^# %%", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[2:]
-    for kind, *lines in (cell.splitlines() for cell in cells):
+    for kind, *lines in (cell.splitlines() for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[2:]):
         if not kind:
-            assert not lines[0].startswith("#"), f"sphinx-gallery takes this comment for prose: {lines[0]}"
+            assert re.match(r"# > |[^#]|$", lines[0]), f"{lines[0]!r} belongs into a cell of text"
             continue
-        prose = [line[2:] for line in lines if line]
         assert kind == " [markdown]"
-        assert prose[1] == "-" * len(prose[0])
-        for before, line in itertools.pairwise(prose[1:]):
-            assert not re.match(r" {4}|[#>|]|\* ", line), f"{line!r} is not the same in both"
-            if re.match(r"- |1\. ", line) and not re.match(r"- | ", before):
-                assert before in ("", prose[1]), f"an empty line is missing above {line!r}"
-        assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose))
+        title, line, *prose = (line[2:] for line in lines if line)
+        assert line == "-" * len(title)
+        for line in prose:
+            assert not re.match(r" {4}|[#>|]|\* ", line), f"{line!r} is no paragraph and no list"
+        assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose)), "a formula has · for a product"
 
 
 def test_a_process_of_its_own_draws_into_pictures_and_shows_no_answers(tmp_path):
