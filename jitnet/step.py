@@ -44,7 +44,7 @@ class Workspace:
         self.A = [memory((m, layer.n_out), dtype) for layer in layers]
         self.delta = [memory((m, layer.n_out), dtype) for layer in layers]
         self.losses = memory(m, dtype)
-        self.clock = aligned(2, np.int64)
+        self.clock = memory(2, np.dtype(np.int64))
         self.spots = [
             Spot(l, self.clock, memory((m, layer.keeps), dtype) if layer.keeps else None)
             for l, layer in enumerate(layers)

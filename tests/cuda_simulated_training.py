@@ -7,7 +7,7 @@ import pytest
 from runs import At, press_ctrl_c, spiral
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Momentum, Network, backend
+from jitnet import SGD, Adam, Dense, Dropout, LayerNorm, Momentum, Network, RMSprop, backend
 from jitnet.backend import cuda_epoch
 from jitnet.backend.cuda import GpuBackend
 from jitnet.compiler.cuda import device, graph
@@ -34,6 +34,25 @@ def test_a_training_run_equals_the_cpus(optimizer):
     np.testing.assert_allclose(history.loss, reference.loss, rtol=1e-5)
     np.testing.assert_allclose(history.validation_loss, reference.validation_loss, rtol=1e-5)
     assert history.validation_accuracy == reference.validation_accuracy
+
+
+def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
+    """The numbers that a step drops are those of the CPU; resumed, and with data in portions, too."""
+
+    def trained(epochs=2, run="cuda", **options):
+        layers = Dense(2, 5, "tanh"), Dropout(0.4), LayerNorm(5, 1e-3), Dense(5, 3, "softmax")
+        return train(RMSprop(0.01), Network(*layers, seed=0), epochs, backend=run, **options)
+
+    net, history = trained()
+    other, reference = trained(run="fast")
+    np.testing.assert_allclose(net.theta, other.theta, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(history.loss, reference.loss, rtol=1e-5)
+    assert net.evaluate(X, Y, backend="cuda") == pytest.approx(other.evaluate(X, Y), rel=1e-4)
+    trained(1, checkpoint=tmp_path / "state")
+    resumed, _ = trained(checkpoint=tmp_path / "state", resume=True)
+    monkeypatch.setattr(cuda_epoch, "rows_at_a_time", lambda plan, vectors: 10)
+    streamed, _ = trained()
+    assert resumed.theta.tobytes() == streamed.theta.tobytes() == net.theta.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,13 @@ from runs import OPTIMIZERS, make, spiral
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
-from jitnet import Dense, Dropout, Error, Network, backend
+import jitnet
+from jitnet import Adam, Dense, Dropout, Error, LayerNorm, Network, backend
 from jitnet.backend import cuda, cuda_epoch
 from jitnet.compiler.cuda import registry
 from jitnet.compiler.cuda.registry import Launch, Rung, recording
 from jitnet.kernels.cuda import LADDERS, clock
+from jitnet.kernels.cuda.optimizers import FROM_MEMORY
 from jitnet.kernels.cuda.pipelined import ThreeSizes
 from jitnet.lab import oracle
 from jitnet.lab.gpu.ptx_interpreter import execute
@@ -168,16 +170,20 @@ def launched(launch, *arguments, **how):
 
 
 def test_the_clock_of_a_recorded_step():
-    """Two batches of an epoch, of 3 and of 2 samples: the gathered samples, the losses, and the clock afterwards."""
+    """Two batches of an epoch, of 3 and of 2 samples: what begin fetches, the losses, and the clock afterwards."""
     rng = np.random.default_rng(0)
-    X, Y = rng.random((5, 200), np.float32), rng.random((5, 3), np.float32)
-    order, ticks, kept = np.array([4, 2, 0, 3, 1]), np.zeros(3, np.int64), np.full(5, np.nan, np.float32)
-    for at, m, clock_then in ((0, 3, [3, 3, 1]), (3, 2, [0, 5, 2])):
+    X, Y, numbers = rng.random((5, 200), np.float32), rng.random((5, 3), np.float32), rng.random((2, 150), np.float32)
+    seed, kept = 2**62 + 5, np.full(5, np.nan, np.float32)
+    order, ticks = np.array([4, 2, 0, 3, 1]), np.array([seed, 7, 0, 0, 0])
+    for at, m, clock_then in ((0, 3, [seed, 8, 1, 3, 3]), (3, 2, [seed, 9, 2, 5, 0])):
         chosen = order[at : at + m]
-        X_batch, Y_batch = np.full((m, 200), np.nan, np.float32), np.full((m, 3), np.nan, np.float32)
-        launched(clock.GATHER_NEXT, X, Y, order, ticks, X_batch, Y_batch)
+        X_batch, Y_batch, row = (np.full(shape, np.nan, np.float32) for shape in ((m, 200), (m, 3), 150))
+        of_step = np.zeros(2, np.int64)
+        launched(clock.BEGIN, X, Y, order, numbers, ticks, row, of_step, X_batch, Y_batch)
         np.testing.assert_array_equal(X_batch, X[chosen])
         np.testing.assert_array_equal(Y_batch, Y[chosen])
+        np.testing.assert_array_equal(row, numbers[at // 3])
+        assert of_step.tolist() == ticks[:2].tolist()
         launched(clock.TICK, chosen.astype(np.float32), 5, ticks, kept)
         assert ticks.tolist() == clock_then
     np.testing.assert_array_equal(kept, order)
@@ -185,21 +191,34 @@ def test_the_clock_of_a_recorded_step():
 
 def test_the_clock_is_read_by_all_before_it_moves_on():
     """More losses than threads, and a warp that finishes before the next one starts."""
-    losses, ticks, kept = np.arange(300, dtype=np.float32), np.array([0, 7, 0]), np.full(310, np.nan, np.float32)
+    losses, ticks, kept = np.arange(300, dtype=np.float32), np.array([3, 1, 0, 7, 0]), np.full(310, np.nan, np.float32)
     launched(clock.TICK, losses, 300, ticks, kept, apart=True)
     np.testing.assert_array_equal(kept[7:307], losses)
     assert np.isnan(kept[[*range(7), 307, 308, 309]]).all()
-    assert ticks.tolist() == [0, 307, 1]
+    assert ticks.tolist() == [3, 2, 1, 307, 0]
 
 
 def test_adam_of_a_recorded_step():
-    case = oracle.case("adam", (5, 3, 7), "float32")
+    case, other = (oracle.case("adam", (5, 3, 7), "float32") for _ in range(2))
     grad, *numbers, mean, square, theta = case.arguments
-    corrections = np.ones((4, 2), np.float32)
-    corrections[2] = numbers[-2:]
-    ticks = np.array([0, 0, 2])
-    launched(clock.ADAM_NEXT, grad, *numbers[:-2], corrections, ticks, mean, square, theta)
+    launched(FROM_MEMORY["adam"], grad, np.array(numbers), mean, square, theta)
     case.check()
+    run(LADDERS["adam"]["elements"], *other.arguments)
+    np.testing.assert_array_equal(case.outputs, other.outputs)
+
+
+def test_dropout_drops_what_it_drops_on_the_cpu():
+    """The same bits: a hash of 63 bits of seed, the step, the layer and the index."""
+    for m, n, clock_of_step in ((33, 65, [2**63 - 1, 2**40]), (1, 4097, [7, 1]), (5, 3, [2**32, 0])):
+        X = np.random.default_rng(m).standard_normal((m, n)).astype(np.float32)
+        given = 3 * 2**30, np.float32(4 / 3), 2, np.array(clock_of_step)
+        ends = [np.empty_like(X) for _ in range(3)]
+        run(LADDERS["dropout"]["elements"], X, *given, ends[0])
+        jitnet.kernels.LADDERS["dropout"]["njit"](X, *given, ends[1])
+        ends[2][...] = X
+        run(LADDERS["dropout"]["elements"], ends[2], *given, ends[2])  # in place, as in the pass back
+        for other in ends[1:]:
+            np.testing.assert_array_equal(ends[0], other)
 
 
 class OnCard(np.ndarray):
@@ -233,7 +252,7 @@ def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
     monkeypatch.setattr(Launch, "is_compiled", False)
     monkeypatch.setattr(Launch, "is_cached", property(lambda launch: launch is clock.TICK))
     count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
-    needed = {clock.GATHER_NEXT, clock.TICK, clock.ADAM_NEXT}
+    needed = {clock.BEGIN, clock.TICK, FROM_MEMORY["adam"]}
     needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
     assert set(compiled) == needed
     assert count == len(needed) - 1
@@ -280,8 +299,9 @@ def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_layers_that_only_the_cpu_has(tmp_path):
+def test_layers_that_only_the_cpu_has(tmp_path, monkeypatch):
     """One line, before anything is changed; without training, dropout is not there."""
+    monkeypatch.delitem(LADDERS, "dropout")
     net = Network(Dense(2, 4, "tanh"), Dropout(0.2), Dense(4, 3, "softmax"), seed=0)
     X, y = spiral()
     before = net.theta.copy()
@@ -321,6 +341,34 @@ def test_training_equals_the_cpus_and_itself(optimizer):
     assert ends[0][0].tobytes() == ends[1][0].tobytes()
     for gpu, cpu in zip(ends[0], ends[2], strict=True):
         np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], Adam(0.01)], ids=repr)
+def test_training_with_dropout_and_layer_norm_equals_the_cpus(optimizer, tmp_path):
+    """The same samples, and the same numbers dropped in each step, resumed or not."""
+    X, y = spiral(53)
+
+    def trained(run_on, epochs=2, **options):
+        layers = Dense(2, 33, "tanh"), LayerNorm(33), Dropout(0.3), Dense(33, 20, "gelu"), Dropout(0.1)
+        net = Network(*layers, Dense(20, 3, "softmax"), seed=3)
+        options = {"batch_size": 20, "optimizer": optimizer, "backend": run_on, "validation": (X, y), **options}
+        history = net.fit(X, y, epochs=epochs, **options)
+        return net, [net.theta.copy(), history.loss, history.validation_loss]
+
+    net, gpu = trained("cuda")
+    for ours, theirs in zip(gpu, trained("fast")[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert (net.layers[1].gamma != 1).all()
+    file = tmp_path / "run.npz"
+    trained("cuda", epochs=1, checkpoint=file)
+    resumed = trained("cuda", checkpoint=file, resume=True)[1]
+    assert [np.array(a).tobytes() for a in resumed] == [np.array(a).tobytes() for a in gpu]
+    (loss, grads), (expected, wanted) = (net.gradients(X, y, backend=run_on) for run_on in ("cuda", "fast"))
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert grads[2] == (None, None, None)
+    for grad, other in zip(grads[1], wanted[1], strict=True):  # of the layer norm
+        np.testing.assert_allclose(grad, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("interpreted")

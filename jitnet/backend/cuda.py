@@ -10,7 +10,7 @@ from ..compiler.registry import Call
 from .base import Backend, Report, register
 from .cuda_memory import to_gpu
 
-BEST = ("pipelined", "rows", "elements")
+BEST = ("pipelined", "rows", "columns", "elements")
 """The GPU rungs that the backend uses. `tensorcore` is faster, but less accurate."""
 
 

@@ -14,8 +14,8 @@ from ..compiler.cuda.device import cuda, stream
 from ..compiler.cuda.graph import Replay
 from ..compiler.cuda.registry import recording
 from ..kernels.activations import ACTIVATIONS
-from ..kernels.cuda.clock import ADAM_NEXT, GATHER_NEXT, TICK
-from ..kernels.cuda.optimizers import NEXT
+from ..kernels.cuda.clock import BEGIN, TICK
+from ..kernels.cuda.optimizers import FROM_MEMORY
 from ..step import ROWS_AT_ONCE, descent, order_of, passes
 from .cuda_memory import free_memory, in_words
 
@@ -89,11 +89,10 @@ class GpuEpoch:
         self._net = plan.net.on(run)
         self._memory = [run.to_device(vector) for vector in state.memory]
         self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
-        self._clock, self._losses = run.memory(3, np.int64), run.memory(n, np.float32)
-        self._batches = -(-n // plan.batch_size)
-        self._corrections = run.memory((self._batches, 2), np.float32)
-        count = len(plan.optimizer.numbers(1))
-        self._numbers = run.memory((self._batches, count), np.float32) if plan.optimizer.rule else None
+        self._clock, self._losses = run.memory(5, np.int64), run.memory(n, np.float32)
+        self._batches, count = -(-n // plan.batch_size), count_of_numbers(plan.optimizer)
+        self._numbers = run.memory((self._batches, count), np.float32)
+        self._numbers_of_step = run.memory(count, np.float32)
         self._replays: dict[tuple[int, int], Replay] = {}
         for m in {min(plan.batch_size, n), n % plan.batch_size, *judged_at_a_time(plan)} - {0}:
             self._net.workspace(m)
@@ -103,12 +102,8 @@ class GpuEpoch:
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         plan, state = self._plan, self._state
         n, m = len(plan.X), plan.batch_size
-        self._clock.copy_to_device(np.zeros(3, np.int64), stream())
-        if plan.optimizer.kernel == "adam":
-            steps = np.arange(state.step + 1, state.step + 1 + self._batches)
-            corrections = np.stack(plan.optimizer.corrections(steps), axis=1).astype(np.float32)
-            self._corrections.copy_to_device(corrections, stream())
-        if self._numbers is not None:
+        self._clock.copy_to_device(np.array([plan.seed % 2**63, state.step + 1, 0, 0, 0]), stream())
+        if plan.optimizer.kernel in FROM_MEMORY:
             numbers = [plan.optimizer.numbers(state.step + 1 + k) for k in range(self._batches)]
             self._numbers.copy_to_device(np.array(numbers, np.float32), stream())
         seen = 0
@@ -140,7 +135,9 @@ class GpuEpoch:
             plan, net, work = self._plan, self._net, self._net.workspace(m)
             descends = descent(plan.run, plan.optimizer)
             with recording() as first:
-                GATHER_NEXT(*samples, self._clock, work.X, work.Y)
+                BEGIN(
+                    *samples, self._numbers, self._clock, self._numbers_of_step, work.clock, work.X, work.Y
+                )  # fmt: skip
             launches = plan.run.bound(passes(net, work, plan.loss, descends), net.dtype)
             with recording() as last:
                 if not descends:
@@ -151,14 +148,16 @@ class GpuEpoch:
 
     def _update(self) -> None:
         optimizer, net = self._plan.optimizer, self._net
-        if self._numbers is not None:
-            NEXT[optimizer.kernel](net.grad, self._numbers, self._clock, *self._memory, net.theta)
-            return
-        numbers = [np.float32(number) for number in optimizer.numbers(1)]
-        if optimizer.kernel == "adam":  # its last two numbers change in each step
-            ADAM_NEXT(net.grad, *numbers[:-2], self._corrections, self._clock, *self._memory, net.theta)
+        if optimizer.kernel in FROM_MEMORY:
+            FROM_MEMORY[optimizer.kernel](net.grad, self._numbers_of_step, *self._memory, net.theta)
         else:
+            numbers = map(np.float32, optimizer.numbers(1))
             self._plan.run.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
+
+
+def count_of_numbers(optimizer: Any) -> int:
+    """The numbers of this optimizer for each step, if they change."""
+    return len(optimizer.numbers(1)) if optimizer.kernel in FROM_MEMORY else 0
 
 
 def judged_at_a_time(plan: Any) -> set[int]:
@@ -176,17 +175,22 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     n, m = len(plan.X), min(plan.batch_size, len(plan.X))
     layers = plan.net.layers
     row = 4 * (layers[0].n_in + layers[-1].n_out)
-    of_layers = sum(layer.n_out * (2 + ACTIVATIONS[layer.activation].keeps_Z) for layer in layers)
+    of_layers = sum(layer.n_out * (2 + ACTIVATIONS[layer.activation].keeps_Z) + layer.keeps for layer in layers)
     of_sample = row + 4 * (layers[-1].n_out + of_layers + 1)
     parameters = plan.net.theta.nbytes * (2 + vectors) + sum(judged_at_a_time(plan)) * of_sample
-    fixed = parameters + 12 * n + (m + n % m) * of_sample
+
+    def fixed(m: int) -> int:
+        """All but the samples, for batches of m."""
+        numbers = 4 * -(-n // m) * count_of_numbers(plan.optimizer)
+        return int(parameters + numbers + 12 * n + (m + n % m) * of_sample)
+
     free = SHARE * free_memory()
-    if fixed + n * (row + 8) <= free:
+    if fixed(m) + n * (row + 8) <= free:
         return n
-    rows: int = min(int((free - fixed) // (2 * (row + 8))), max(m, PORTION // row)) // m * m
+    rows: int = min(int((free - fixed(m)) // (2 * (row + 8))), max(m, PORTION // row)) // m * m
     if rows >= m:
         return rows
-    fitting = int((free - parameters - 12 * n) // (2 * of_sample + 2 * (row + 8)))
-    needed = in_words((fixed + 2 * m * (row + 8)) / SHARE)
+    fitting = next((k for k in range(m - 1, 0, -1) if fixed(k) + 2 * k * (row + 8) <= free), 0)
+    needed = in_words((fixed(m) + 2 * m * (row + 8)) / SHARE)
     fix = f"a batch_size of {fitting} fits" if fitting > 0 else "take a smaller network, or another backend"
     raise checks.Error(f"batch_size {m} needs {needed} on the GPU, where {in_words(free / SHARE)} are free; {fix}")

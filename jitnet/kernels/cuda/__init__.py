@@ -12,11 +12,11 @@ GPU.
 """
 
 from ...compiler.cuda.registry import LADDERS
-from . import activations, clock, dense, gather, losses, matmul, optimizers, softmax, tensorcore
+from . import activations, clock, dense, dropout, gather, layer_norm, losses, matmul, optimizers, softmax, tensorcore
 
 __all__ = [
-    "LADDERS", "activations", "clock", "complete", "dense", "gather", "losses", "matmul", "optimizers",
-    "softmax", "tensorcore",
+    "LADDERS", "activations", "clock", "complete", "dense", "dropout", "gather", "layer_norm", "losses", "matmul",
+    "optimizers", "softmax", "tensorcore",
 ]  # fmt: skip
 
 

@@ -1,39 +1,37 @@
-"""The kernels of a recorded step that read from GPU memory what changes from one step to the next.
+"""The first and the last kernel of a recorded step: they fetch what changes from one step to the next.
 
 A training step is recorded once, as a list of launches with fixed arguments, and then repeated. The GPU therefore
-stores the progress of the training itself, in `clock`: three integers that `tick` increments at the end of each
-step.
+stores the progress of the training itself, in `clock`: five integers. `begin` puts what belongs to the current step
+where the launches between read it: its samples, its seed and index (which dropout hashes), and the numbers of the
+optimizer. `tick` advances the clock.
 """
 
 from ...compiler.cuda.device import block, cuda, thread
-from ...compiler.cuda.registry import FLOAT, INT, INTS, MATRIX, VECTOR, Launch
+from ...compiler.cuda.registry import INT, INTS, MATRIX, VECTOR, Launch
 from ...compiler.types import Matrix, Vector
-from .elements import THREADS as THREADS_OF_ELEMENTS
-from .elements import one_thread_each
 from .gather import copy_sample
-from .optimizers import NEXT, STEP, adam_at
+from .optimizers import FROM_MEMORY
 from .rows import THREADS, one_block_a_row
 
-IN_ORDER, IN_EPOCH = range(2)
-"""clock[...]: position in `order`, samples seen in this epoch; clock[STEP]: steps of this epoch."""
+SEED, STEP, BATCH, IN_EPOCH, IN_ORDER = range(5)
+"""clock[...]: seed and step of the training; batches and samples of this epoch so far; the position in `order`."""
 
 
-def gather_next(X: Matrix, Y: Matrix, order: Vector, clock: Vector, X_batch: Matrix, Y_batch: Matrix) -> None:
-    """`gather`, from the position of the clock."""
+def begin(
+    X: Matrix, Y: Matrix, order: Vector, numbers: Matrix, clock: Vector, numbers_of_step: Vector, clock_of_step: Vector,
+    X_batch: Matrix, Y_batch: Matrix,
+) -> None:  # fmt: skip
+    """`gather`, from the position of the clock; its seed and step; and its row of `numbers`, one row a batch."""
     i = block()
     copy_sample(X, Y, order[clock[IN_ORDER] + i], X_batch, Y_batch, i)
-
-
-def adam_next(
-    grad, lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, corrections, clock, mean, square, theta
-):  # fmt: skip
-    """`adam`, with the corrections of the current step of the clock: corrections (steps, 2)."""
-    i = cuda.grid(1)
-    if i < theta.size:
-        adam_at(
-            i, grad, lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, corrections[clock[STEP], 0],
-            corrections[clock[STEP], 1], mean, square, theta,
-        )  # fmt: skip
+    if i == 0:
+        k = thread()
+        while k < numbers_of_step.size:
+            numbers_of_step[k] = numbers[clock[BATCH], k]
+            k += THREADS
+        if thread() == 0:
+            clock_of_step[0] = clock[SEED]
+            clock_of_step[1] = clock[STEP]
 
 
 def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -> None:
@@ -51,14 +49,12 @@ def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -
         seen = clock[IN_ORDER] + m
         clock[IN_ORDER] = seen if seen < portion else 0
         clock[IN_EPOCH] += m
+        clock[BATCH] += 1
         clock[STEP] += 1
 
 
-GATHER_NEXT = Launch(gather_next, [MATRIX, MATRIX, INTS, INTS, MATRIX, MATRIX], THREADS, one_block_a_row)
-ADAM_NEXT = Launch(
-    adam_next, [VECTOR, *[FLOAT] * 7, MATRIX, INTS, VECTOR, VECTOR, VECTOR], THREADS_OF_ELEMENTS, one_thread_each
-)
+BEGIN = Launch(begin, [MATRIX, MATRIX, INTS, MATRIX, INTS, VECTOR, INTS, MATRIX, MATRIX], THREADS, one_block_a_row)
 TICK = Launch(tick, [VECTOR, INT, INTS, VECTOR], THREADS, lambda *arguments: 1)
 
-RECORDED = {"gather": [GATHER_NEXT, TICK], "adam": [ADAM_NEXT], **{name: [launch] for name, launch in NEXT.items()}}
-"""Operation -> its launches in a recorded step."""
+RECORDED = {"gather": [BEGIN, TICK], **{operation: [launch] for operation, launch in FROM_MEMORY.items()}}
+"""Operation -> the launches that replace it in a recorded step."""

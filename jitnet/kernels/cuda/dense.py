@@ -12,10 +12,11 @@ from typing import Any
 
 from numba import float32
 
-from ...compiler.cuda.device import SIMULATED, block, cuda, device, thread, transposed
+from ...compiler.cuda.device import cuda, device, thread, transposed
 from ...compiler.cuda.registry import FLOAT, INT, MATRIX, TRANSPOSED, VECTOR, Kernel, Launch, rung
 from ...compiler.types import Matrix, Vector
 from .activations import activated, slope
+from .columns import COLUMNS, LANES, THREADS, blocks_of_columns, column, sum_of_lanes
 from .matmul import PIPELINED
 from .pipelined import ThreeSizes
 from .tiles import corner, take
@@ -123,32 +124,22 @@ def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) 
     DELTA(delta_next, transposed(W_next), A, f, delta)
 
 
-COLUMNS, LANES = (4, 4) if SIMULATED else (32, 8)
-"""Columns per block, and threads per column."""
-
-
 @device
 def column_sum(delta, j, parts):
     """Σ_rows delta[:, j], for the first thread of a column, in a fixed order: the bits are always the same."""
-    column, lane = thread() % COLUMNS, thread() // COLUMNS
     total = float32(0)
     if j < delta.shape[1]:
-        i = lane
+        i = thread() // COLUMNS
         while i < delta.shape[0]:
             total += delta[i, j]
             i += LANES
-    parts[lane, column] = total
-    cuda.syncthreads()
-    total = float32(0)
-    for other in range(LANES):
-        total += parts[other, column]
-    return total
+    return sum_of_lanes(total, parts)
 
 
 def column_sums(delta: Matrix, db: Vector) -> None:
     """db = Σ_rows delta. Reads each number once, 32 neighbors at a time; writes one number per column."""
     parts = cuda.shared.array((LANES, COLUMNS), float32)
-    j = block() * COLUMNS + thread() % COLUMNS
+    j = column()
     total = column_sum(delta, j, parts)
     if thread() < COLUMNS and j < db.size:
         db[j] = total
@@ -157,18 +148,14 @@ def column_sums(delta: Matrix, db: Vector) -> None:
 def descend_bias(delta: Matrix, lr: float, weight_decay: float, b: Vector) -> None:
     """b ← b − lr·(Σ_rows delta + weight_decay·b). Like `column_sums`, with the update in the same kernel."""
     parts = cuda.shared.array((LANES, COLUMNS), float32)
-    j = block() * COLUMNS + thread() % COLUMNS
+    j = column()
     total = column_sum(delta, j, parts)
     if thread() < COLUMNS and j < b.size:
         b[j] -= lr * (total + weight_decay * b[j])
 
 
-def _blocks_of_columns(*arguments: Any) -> int:
-    return -(-int(arguments[-1].size) // COLUMNS)
-
-
-COLUMN_SUMS = Launch(column_sums, [MATRIX, VECTOR], COLUMNS * LANES, _blocks_of_columns)
-DESCEND_BIAS = Launch(descend_bias, [MATRIX, FLOAT, FLOAT, VECTOR], COLUMNS * LANES, _blocks_of_columns)
+COLUMN_SUMS = Launch(column_sums, [MATRIX, VECTOR], THREADS, blocks_of_columns)
+DESCEND_BIAS = Launch(descend_bias, [MATRIX, FLOAT, FLOAT, VECTOR], THREADS, blocks_of_columns)
 
 
 @rung("gradients", "pipelined", *PIPELINED["matmul_tn"].launches, COLUMN_SUMS, writes=2)

@@ -1,18 +1,22 @@
-"""One gradient step on the GPU: one thread per parameter. The formulas are those of the CPU."""
+"""One gradient step on the GPU: one thread per parameter. The formulas are those of the CPU.
+
+The arguments of a recorded step are fixed. Where numbers change in each step, a launch takes them as a vector in GPU
+memory, which `clock.begin` fills: see FROM_MEMORY.
+"""
 
 import math
 from typing import Any
 
 from ...compiler.cuda.device import cuda, device
-from ...compiler.cuda.registry import FLOAT, INTS, MATRIX, VECTOR, Kernel, Launch, rung
+from ...compiler.cuda.registry import FLOAT, VECTOR, Kernel, Launch, rung
 from ...compiler.types import Vector
 from ..elementwise import named
 from ..optimizers import RULES, tuple_of
 from .activations import on_the_gpu
 from .elements import THREADS, one_thread_each
 
-STEP = 2
-"""clock[STEP]: steps made in this epoch."""
+FROM_MEMORY: dict[str, Launch] = {}
+"""Operation -> its launch with (grad, numbers, *memory, theta): all numbers of the step are in one vector."""
 
 
 def sgd_step(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
@@ -70,9 +74,8 @@ def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
 
 
 @device
-def adam_at(
-    i, grad, lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, correction1, correction2, mean, square, theta
-):  # fmt: skip
+def adam_at(i, grad, numbers, mean, square, theta):
+    lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, correction1, correction2 = numbers
     g = grad[i] + weight_decay * theta[i]
     first = beta1 * mean[i] + rest1 * g
     second = beta2 * square[i] + rest2 * (g * g)
@@ -86,13 +89,21 @@ def adam_step(
 ):  # fmt: skip
     i = cuda.grid(1)
     if i < theta.size:
-        adam_at(
-            i, grad, lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, correction1, correction2, mean, square,
-            theta,
-        )  # fmt: skip
+        numbers = lr, beta1, beta2, rest1, rest2, epsilon, weight_decay, correction1, correction2
+        adam_at(i, grad, numbers, mean, square, theta)
+
+
+nine_of = tuple_of(9, device)
+
+
+def adam_from_memory(grad, numbers, mean, square, theta):
+    i = cuda.grid(1)
+    if i < theta.size:
+        adam_at(i, grad, nine_of(numbers), mean, square, theta)
 
 
 ADAM = Launch(adam_step, [VECTOR, *[FLOAT] * 9, VECTOR, VECTOR, VECTOR], THREADS, one_thread_each)
+FROM_MEMORY["adam"] = Launch(adam_from_memory, [VECTOR] * 5, THREADS, one_thread_each)
 
 
 @rung("adam", "elements", ADAM, writes=3)
@@ -106,53 +117,29 @@ def adam(
     )  # fmt: skip
 
 
-def steps(name: str) -> tuple[Kernel, Kernel]:
-    """A rule for one parameter as two kernels: with the numbers of a step, and with those of all steps and a clock.
-
-    `clock` is that of `clock.py`, which counts the steps.
-    """
+def step_by_rule(name: str) -> Kernel:
+    """A rule for one parameter as a kernel, whose numbers are a vector."""
     rule, count, vectors = RULES[name]
     at, as_tuple = on_the_gpu(rule), tuple_of(count, device)
 
-    @device
-    def step_of_one(grad, numbers, memory, theta):
+    def one(grad, numbers, memory, theta):
         i = cuda.grid(1)
         if i < theta.size:
             memory[i], theta[i] = at(grad[i], theta[i], memory[i], as_tuple(numbers))
 
-    @device
-    def step_of_two(grad, numbers, first, second, theta):
+    def two(grad, numbers, first, second, theta):
         i = cuda.grid(1)
         if i < theta.size:
             first[i], second[i], theta[i] = at(grad[i], theta[i], first[i], second[i], as_tuple(numbers))
 
-    def one(grad, numbers, memory, theta):
-        step_of_one(grad, numbers, memory, theta)
-
-    def two(grad, numbers, first, second, theta):
-        step_of_two(grad, numbers, first, second, theta)
-
-    def next_of_one(grad, numbers, clock, memory, theta):
-        step_of_one(grad, numbers[clock[STEP]], memory, theta)
-
-    def next_of_two(grad, numbers, clock, first, second, theta):
-        step_of_two(grad, numbers[clock[STEP]], first, second, theta)
-
-    bodies: dict[int, tuple[Kernel, Kernel]] = {1: (one, next_of_one), 2: (two, next_of_two)}
-    now, recorded = bodies[vectors]
-    return named(now, name, rule), named(recorded, f"{name}_next", rule)
-
-
-NEXT: dict[str, Launch] = {}
-"""Operation -> its launch in a recorded step."""
+    bodies: dict[int, Kernel] = {1: one, 2: two}
+    return named(bodies[vectors], name, rule)
 
 
 def register(name: str) -> None:
     """The operation of that name. One thread per parameter, which reads and writes each of its numbers once."""
     _, _, vectors = RULES[name]
-    now, recorded = steps(name)
-    NEXT[name] = Launch(recorded, [VECTOR, MATRIX, INTS, *[VECTOR] * (vectors + 1)], THREADS, one_thread_each)
-    launch = Launch(now, [VECTOR] * (vectors + 3), THREADS, one_thread_each)
+    FROM_MEMORY[name] = launch = Launch(step_by_rule(name), [VECTOR] * (vectors + 3), THREADS, one_thread_each)
 
     def run(*arguments: Any) -> None:
         launch(*arguments)
