@@ -42,9 +42,9 @@ print(f"shares of the loss {errors**2 / 2}, loss {(errors**2 / 2).sum()}")
 # One output: a vector of derivatives
 # -----------------------------------
 # Lesson 1 had one weight and one derivative. Take output 0 alone: it has three weights, 1, 0 and 1, so its share of the
-# loss has three derivatives, one by each weight: a vector, the gradient. Each follows from the chain rule, as in lesson
-# 1: the derivative of ½·error² is the error, and weight k multiplies x_k. So the gradient is the error times x, 2·(1,
-# 2, 3). Finite differences, which change one weight at a time, agree.
+# loss has three derivatives, one by each weight: a vector, the gradient. The chain rule gives each of them: the
+# derivative of ½·error² is the error, and weight k multiplies x_k. So the gradient is the error times x: 2·(1, 2, 3).
+# Finite differences, which change one weight at a time, agree.
 
 # %%
 # > gradient of share 0 by its weights: [2. 4. 6.]

@@ -138,8 +138,8 @@ save(figure, "03_by_hand")
 # 1. With the target y = 0 instead of 1, what are L and delta2?
 # 2. With w2 = 0, which of the four derivatives become 0? (b2 = 0, so that z2 stays 0.)
 # 3. Why does w1 learn nothing from a sample with x = 0?
-# 4. Write `gradients(x, y, w1, b1, w2, b2)`, which returns dw1, db1, dw2 and db2 for any numbers. Check it: `python
-#    examples/03_by_hand.py --check my_answer.py`.
+# 4. Write `gradients(x, y, w1, b1, w2, b2)`, which returns dw1, db1, dw2 and db2 for any numbers. Check it:
+#    `python examples/03_by_hand.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

@@ -157,8 +157,8 @@ save(figure, "07_spiral")
 # 2. How many numbers does each optimizer keep from step to step, for each parameter?
 # 3. How many digits does the best linear classifier, a network without a hidden layer, get right?
 # 4. Write `cross_entropy(Z, labels)`: softmax turns each row of Z into probabilities; return the mean of −log of those
-#    of the labels. It must also be right for outputs as large as 2000, whose exponential is infinite. Check it: `python
-#    examples/07_training.py --check my_answer.py`.
+#    of the labels. It must also be right for outputs as large as 2000, whose exponential is infinite. Check it:
+#    `python examples/07_training.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

@@ -119,8 +119,8 @@ save(figure, "08_the_ladder")
 # 3. Why do the additions of njit not fill vectors, four or sixteen at a time? The compiler may not reorder a sum. Show
 #    with three numbers of float32 that the order matters.
 # 4. Write `two_rows(X, W, Z)`, like reordered, but with two rows of Z at a time, so that each number of W is read once
-#    for both: `w = W[k]` reads a row. One row may remain at the end. Check it: `python examples/08_the_ladder.py
-#    --check my_answer.py`.
+#    for both: `w = W[k]` reads a row. One row may remain at the end. Check it:
+#    `python examples/08_the_ladder.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

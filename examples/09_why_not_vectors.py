@@ -43,8 +43,8 @@ names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
 # %% [markdown]
 # What the compiler says
 # ----------------------
-# `explain` compiles a function, and reads the compiler's remarks and the machine code. (On the command line: `jitnet
-# explain examples/_loops.py:total --types "float32[::1], float32[::1]"` shows source and instructions.)
+# `explain` compiles a function, and reads the compiler's remarks and the machine code. (On the command line:
+# `jitnet explain examples/_loops.py:total --types "float32[::1], float32[::1]"` shows source and instructions.)
 
 # %%
 # > whole vectors before: 0 of 6
@@ -110,8 +110,8 @@ save(figure, "09_why_not_vectors")
 # 1. total and total_fixed add the same numbers in two orders. Which sum is closer to that of float64?
 # 2. For which x do smooth and smooth_fixed agree?
 # 3. roots_fixed raises nothing. Which line, after the call, tests whether x had a negative number?
-# 4. Write `sigmoid(x, y)`, compiled and in whole vectors: y[i] = 1/(1 + e⁻ˣ) of x[i]. Check it: `python
-#    examples/09_why_not_vectors.py --check my_answer.py`. The answer is the last function of _loops.py.
+# 4. Write `sigmoid(x, y)`, compiled and in whole vectors: y[i] = 1/(1 + e⁻ˣ) of x[i]. Check it:
+#    `python examples/09_why_not_vectors.py --check my_answer.py`. The answer is the last function of _loops.py.
 
 # %% [markdown]
 # Answers

@@ -163,9 +163,9 @@ save(figure, "10_threads")
 #    the time?
 # 2. Add up 1, −1 and 10⁻²⁰ from the left, and then from the right. Which order is right?
 # 3. From how many FLOP on does a kernel of jitnet use threads? Find the number in compiler/threads.py.
-# 4. count_by_parts leaves digits out if their number is not a multiple of the number of parts. Write `bounds(size,
-#    parts, part)`, which returns start and stop of a part, 0 ≤ part < parts, so that each number is in one part, and
-#    sizes differ by one at most. Check it: `python examples/10_threads.py --check my_answer.py`.
+# 4. count_by_parts leaves digits out if their number is not a multiple of the number of parts. Write
+#    `bounds(size, parts, part)`, which returns start and stop of a part, 0 ≤ part < parts, so that each number is in
+#    one part, and sizes differ by one at most. Check it: `python examples/10_threads.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

@@ -105,8 +105,8 @@ speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 # Its place on the ladder
 # -----------------------
 # The prediction is between reordered and blocked, or equal to one of them: blocked also takes four rows, so it uses
-# each number of W that it loads for four of them. (From a terminal, with the kernel in mine.py: `jitnet ladder matmul
-# --with mine.py:four_k --size 240 --threads 1`.)
+# each number of W that it loads for four of them. (From a terminal, with the kernel in mine.py:
+# `jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1`.)
 
 # %%
 for name, gflops in expected.items():
@@ -139,8 +139,9 @@ save(figure, "12_your_own_kernel")
 # 1. What do you predict for eight k at once?
 # 2. And for four rows at once, with one k?
 # 3. What does the lab say about a kernel that returns X @ W?
-# 4. Write `eight_k(X, W, Z)`, for any number of inputs. Check it: `python examples/12_your_own_kernel.py --check
-#    my_answer.py`. Then measure it: `jitnet ladder matmul --with my_answer.py:eight_k --size 240 --threads 1`.
+# 4. Write `eight_k(X, W, Z)`, for any number of inputs. Check it:
+#    `python examples/12_your_own_kernel.py --check my_answer.py`. Then measure it:
+#    `jitnet ladder matmul --with my_answer.py:eight_k --size 240 --threads 1`.
 
 
 # %% [markdown]

@@ -44,7 +44,7 @@ def lesson(tmp_path_factory, request):
         if number == 11:
             request.getfixturevalue("ptx_once")
         with pytest.MonkeyPatch.context() as patch:
-            briefly = functools.partial(timing.in_turn, rounds=5, seconds=0.005)
+            briefly = functools.partial(timing.in_turn, rounds=9, seconds=0.003)
             patch.setattr(timing, "in_turn", briefly)
             patch.setattr(ladder, "in_turn", briefly)
             patch.setattr(ladder, "PATIENCE", 0.05)
@@ -105,6 +105,7 @@ def test_prose_is_markdown(file):
         assert line == "-" * len(title)
         for line in prose:
             assert not re.match(r" {4}|[#>|]|\* ", line), f"{line!r} is no paragraph and no list"
+            assert line.count("`") % 2 == 0, f"{line!r} breaks a command that readers copy"
         assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose)), "a formula has · for a product"
 
 
@@ -284,9 +285,9 @@ def test_08_the_ladder(lesson):
     expected = [0.01, clock / 2, 2 * clock, min(cache / 6, peak), min(cache / 1.5, peak), peak, peak]
     assert rates == pytest.approx(expected, rel=0.02)
     measured = [line[1] for line in numbers(printed, "GFLOP/s, measured")]
-    python, njit, unrolled, reordered, _, _, packed = measured
+    python, njit, unrolled, reordered, *top = measured
     assert 10 * python < njit
-    assert max(njit, unrolled) < reordered < packed
+    assert max(njit, unrolled) < reordered < max(top)
     first, second, third, _ = answers(printed)
     assert first.startswith("16 multiply-adds; 4 ")
     assert second.startswith(f"240 times; {8 / 240:.3f} bytes")
