@@ -50,13 +50,11 @@ def bias_jacobian(
     which = losses.get(loss, f)
     with np.errstate(all="ignore"):  # overflow is reported below
         a, da_dz = _activation(x @ W + b, f)
-        if which.name == "cross_entropy":  # simplified by hand: a_j can round to 0, so it must not be a divisor
-            J = y * (a[:, None] - np.eye(len(y)))
-        elif which.name == "binary_cross_entropy":  # as above
-            J = np.diag(a - y)
+        if which.jacobian:
+            J = which.jacobian(a, y)
         else:
-            by_a = np.array([which.slope(*pair) for pair in zip(a, y, strict=True)]) if which.slope else a - y
-            J = da_dz * (by_a * which.scale(1, len(y)))  # column j times ∂ℓ_j/∂a_j
+            by_a = np.array([which.f_prime(*pair) for pair in zip(a, y, strict=True)])
+            J = da_dz * (by_a / len(y) if which.averages_outputs else by_a)  # column j times ∂ℓ_j/∂a_j
     return _finite(J)
 
 
@@ -131,11 +129,11 @@ def _finite(J: Array) -> Array:
 
 def _activation(z: Array, f: str) -> tuple[Array, Array]:
     """a and the matrix ∂a_j/∂z_i."""
-    if f == "softmax":
-        e = np.exp(z - z.max())
-        a = e / e.sum()
-        return a, np.diag(a) - np.outer(a, a)
     activation = ACTIVATIONS[f]
+    if activation.jacobian:  # f of all numbers of a sample, which fills an array
+        a = np.empty((1, len(z)))
+        activation.f(z[None], a)
+        return a[0], activation.jacobian(a[0])
     a = np.array([activation.f(number) for number in z], np.float64)
-    slopes = [activation.slope(number) for number in (z if activation.reads_Z else a)]
-    return a, np.diag(np.array(slopes, np.float64))
+    derivatives = [activation.f_prime(number) for number in (z if activation.reads_Z else a)]
+    return a, np.diag(np.array(derivatives, np.float64))

@@ -95,7 +95,7 @@ def name_of(what: str, entry: Any, known: Mapping[str, Any]) -> str:
     name = str(entry.name)
     if known.get(name) is entry:
         return name
-    if getattr(entry, "slope", None) is None:
+    if getattr(entry, "f_prime", None) is None:
         raise Error(f"{what} {name!r} has no derivative yet; complete it with @{name}.derivative")
     raise Error(f"{what} {name!r} was replaced by a later definition of that name; use the later one")
 
@@ -247,7 +247,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     return _settled_and_finite("X", array, dtype)
 
 
-def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Y as (m, n_out), finite, in range for the loss. Labels (m,) are converted to one-hot rows."""
     array = _numeric("Y", Y)
     if array.ndim == 1 and array.shape == (m,) and n_out == 1:
@@ -255,14 +255,14 @@ def targets(Y: ArrayLike, m: int, n_out: int, activation: str, loss: str, dtype:
     if array.ndim == 1 and array.shape == (m,):
         array = one_hot(array, n_out)
     if array.shape != (m, n_out):
-        labels = f" or labels ({m},)" if n_out > 1 or activation == "sigmoid" else ""
+        labels = f" or labels ({m},)" if n_out > 1 else f" or ({m},)"
         raise Error(f"Y has shape {array.shape}, but X and the last layer need ({m}, {n_out}){labels}")
     finite("Y", array)
-    if loss in ("cross_entropy", "binary_cross_entropy") and (array.min() < 0 or array.max() > 1):
-        raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss} needs probabilities from 0 to 1")
-    if loss == "cross_entropy" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
+    if loss.targets != "numbers" and (array.min() < 0 or array.max() > 1):
+        raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss.name} needs probabilities from 0 to 1")
+    if loss.targets == "distributions" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
         row = int(np.abs(array.sum(axis=1) - 1).argmax())
-        raise Error(f"row {row} of Y adds up to {array[row].sum():g}, but cross_entropy needs rows that add up to 1")
+        raise Error(f"row {row} of Y adds up to {array[row].sum():g}, but {loss.name} needs rows that add up to 1")
     return _settled_and_finite("Y", array, dtype)
 
 

@@ -37,11 +37,11 @@ H, TOLERANCE = 1e-3, 1e-6
 class CustomActivation(Activation):
     """A user's activation; `derivative` completes it."""
 
-    def derivative(self, slope: Function) -> Activation:
+    def derivative(self, f_prime: Function) -> Activation:
         """Set f', after comparing both; its parameter is z, or a if f' is computed from a = f(z)."""
         what = f"activation {self.name!r}"
-        slope = _plain(f"the derivative of {what}", slope)
-        names = list(inspect.signature(slope).parameters)
+        f_prime = _plain(f"the derivative of {what}", f_prime)
+        names = list(inspect.signature(f_prime).parameters)
         if names not in (["z"], ["a"]):
             raise checks.Error(
                 f"the derivative of activation {self.name!r} takes ({', '.join(names)}); name its parameter z, or a if "
@@ -49,25 +49,25 @@ class CustomActivation(Activation):
             )
         with _registering(what, self, [self.name, f"{self.name}_derivative"]):
             for z in POINTS:
-                found = slope(z if names == ["z"] else self.f(z))
+                found = f_prime(z if names == ["z"] else self.f(z))
                 _compare(what, f"z = {z}", self.f, z, found)
-            return super().derivative(slope)
+            return super().derivative(f_prime)
 
 
 class CustomLoss(Loss):
     """A user's loss; `derivative` completes it."""
 
-    def derivative(self, slope: Function) -> Loss:
+    def derivative(self, f_prime: Function) -> Loss:
         """Set ∂ℓ/∂a, a function of (a, y), after comparing both."""
         what = f"loss {self.name!r}"
-        slope = _plain(f"the derivative of {what}", slope)
-        _takes(f"the derivative of {what}", slope, ["a", "y"])
+        f_prime = _plain(f"the derivative of {what}", f_prime)
+        _takes(f"the derivative of {what}", f_prime, ["a", "y"])
         with _registering(what, self, [self.name]):
             for y in (-1.0, 0.0, 1.0, 0.3567):
                 for a in POINTS:
                     of_a = functools.partial(lambda y, a: self.f(a, y), y)
-                    _compare(what, f"a = {a}, y = {y}", of_a, a, slope(a, y))
-            return super().derivative(slope)
+                    _compare(what, f"a = {a}, y = {y}", of_a, a, f_prime(a, y))
+            return super().derivative(f_prime)
 
 
 def activation(f: Function) -> CustomActivation:
@@ -91,7 +91,7 @@ def loss(f: Function) -> CustomLoss:
     f = _plain("a loss", f, is_named=True)
     what = f"loss {f.__name__!r}"
     _check_that_free(what, [f.__name__])
-    return CustomLoss(f.__name__, f=_takes(what, f, ["a", "y"]))
+    return CustomLoss(f.__name__, _takes(what, f, ["a", "y"]))
 
 
 def _plain(what: str, f: Any, is_named: bool = False) -> Function:

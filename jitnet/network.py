@@ -282,7 +282,7 @@ class Network:
     def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix:
         """Y, or labels, as the matrix (m, n_out) for the kernels."""
         last = self.layers[-1]
-        return checks.targets(Y, m, last.n_out, last.activation, loss.name, self.dtype)
+        return checks.targets(Y, m, last.n_out, loss, self.dtype)
 
     def evaluate(
         self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"

@@ -144,8 +144,8 @@ def test_an_edited_rule_of_an_optimizer_has_another_fingerprint():
     other = FunctionType(edited, rule.__globals__, rule.__name__)
     other.__module__, other.__qualname__ = rule.__module__, rule.__qualname__
     assert fingerprint.fingerprint(other) != fingerprint.fingerprint(rule)
-    slopes = [entry.slope for entry in ACTIVATIONS.values() if hasattr(entry, "slope")]
-    assert len({fingerprint.fingerprint(slope) for slope in slopes}) == len(slopes) > 6  # though all are named _
+    derivatives = [entry.f_prime for entry in ACTIVATIONS.values() if hasattr(entry, "f_prime")]
+    assert len({fingerprint.fingerprint(f) for f in derivatives}) == len(derivatives) > 6  # though all are named _
 
 
 def test_types_of_linked_helpers_travel_as_text():

@@ -83,7 +83,7 @@ def test_a_folder_that_others_can_write_to(path, level, mode):
 def test_the_fix_holds_in_every_working_folder(path, monkeypatch):
     monkeypatch.chdir(path.parents[2])
     path.parent.chmod(0o777)
-    assert cache_folder.fault_of(path.parent.relative_to(path.parents[2]))[1] == f"chmod 700 {path.parent}"
+    assert cache_folder.objection_to(path.parent.relative_to(path.parents[2]))[1] == f"chmod 700 {path.parent}"
 
 
 def test_a_folder_that_all_share_stays_as_it_is(path):

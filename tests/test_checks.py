@@ -1,11 +1,14 @@
 """Bad input: one clear error that says what was wrong, what was expected and how to fix it."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 import jitnet
 from jitnet import Adam, Dense, Momentum, Network, backend, checks
 from jitnet.compiler.registry import Call
+from jitnet.kernels.losses import Loss
 from jitnet.lab import oracle
 
 X, Y = np.ones((4, 3)), np.array([0, 1, 0, 1])
@@ -193,6 +196,35 @@ def test_backends_are_listed():
     assert jitnet.backends()[:5] == ["python", "njit", "parallel", "fast", "numpy"]
     assert set(jitnet.backends()[5:]) <= {"cuda"}
     assert backend.get("fast") is backend.get("fast")
+
+
+@pytest.mark.parametrize(
+    ("targets", "Y", "message"),
+    [
+        ("numbers", [[2.0, -1.0]], None), ("probabilities", [[0.2, 0.2]], None),
+        ("probabilities", [[2.0, 0.0]], "Y holds 0 to 2, but my_loss needs probabilities from 0 to 1"),
+        ("distributions", [[0.2, 0.2]], r"row 0 of Y adds up to 0.4, but my_loss needs rows that add up to 1"),
+    ],
+)  # fmt: skip
+def test_a_loss_says_what_its_targets_are(targets, Y, message):
+    loss = Loss("my_loss", lambda a, y: a - y, targets=targets)
+    with pytest.raises(jitnet.Error, match=message) if message else contextlib.nullcontext():
+        jitnet.checks.targets(Y, 1, 2, loss, np.dtype(np.float32))
+
+
+def test_loops_without_a_rung_for_speed_get_threads_too():
+    """Under `fast`, the losses and Momentum are the first loop: with threads, its twin `parallel`, the same bits."""
+    fast = backend.get("fast")
+    for operation in ("mse", "cross_entropy", "binary_cross_entropy", "huber", "momentum", "nesterov"):
+        case, twin = (oracle.case(operation, (1000, 700, 1100), "float32") for _ in range(2))
+        call = Call(operation, tuple(case.arguments))
+        ladder = jitnet.kernels.LADDERS[operation]
+        assert fast.kernel(call, 1) is ladder["njit"]
+        assert fast.kernel(call, 2) is ladder["parallel"]
+        ladder["njit"](*case.arguments)
+        ladder["parallel"](*twin.arguments)
+        for one, two in zip(case.outputs, twin.outputs, strict=True):
+            assert one.tobytes() == two.tobytes(), operation
 
 
 def test_a_call_gets_threads_if_it_is_worth_them():

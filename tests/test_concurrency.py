@@ -303,7 +303,7 @@ def test_the_doctor_lists_settings_with_which_numba_cannot_be_imported():
 from jitnet.lab.checkup.settings import examine_settings
 for item in examine_settings():
     print(item.name, item.state, item.finding)
-print(jitnet.compiler.environment.FAULTS.keys() & os.environ.keys())
+print(jitnet.compiler.environment.REFUSED.keys() & os.environ.keys())
 """
     lines = run("import os\n" + code, NUMBA_NUM_THREADS="0", NUMBA_CPU_FEATURES="avx2").splitlines()
     assert "NUMBA_NUM_THREADS wrong is '0', but must be a whole number, at least 1" in lines

@@ -364,6 +364,42 @@ def test_integers_index_and_count(forgotten):
             np.testing.assert_allclose(dW, results[0], rtol=tolerance, err_msg=backend)
 
 
+def test_an_index_can_depend_on_a_condition(forgotten):
+    """Both integers of `i if condition else j` index; the compared number and other conditions are numbers."""
+
+    def leaky(z):
+        return C[0 if z < 0 else 1] * z
+
+    def shifted(z):
+        return C[(0 if z < 0 else 1 if z < 1 else -1) + 1] * z
+
+    def named(z):
+        i = 0 if z < 0 else 1
+        return (1 if z < 0 else 3) * C[i] * z
+
+    for f in (leaky, shifted, named):
+        for real in (np.float32, np.float64):
+            kernel = numba.njit(scalar.of_dtype(f, real, {}))
+            for z in (-1.5, 0.5, 1.5):
+                assert kernel(real(z)) == f(z)
+            (compiled,) = kernel.overloads.values()
+            assert str(compiled.signature.return_type) == real.__name__, f
+
+    @jitnet.activation
+    def two_pieces(z):
+        return C[0 if z < 0 else 1] * z
+
+    @two_pieces.derivative
+    def _(a):
+        return C[0 if a < 0 else 1]
+
+    X = np.random.default_rng(0).standard_normal((4, 3))
+    net = Network(Dense(3, 2, two_pieces), seed=0, dtype="float64")
+    Z = X @ net.layers[0].W
+    for backend in ("python", "numpy", "njit", "fast"):
+        np.testing.assert_allclose(net.forward(X, backend=backend), np.where(Z < 0, 0.5, 2) * Z, rtol=1e-14)
+
+
 def test_integers_of_arithmetic_are_float32():
     def f(z):
         return 2 * C[0] * z + C[1] * z * z + 2 * C[2] * (z + 1)

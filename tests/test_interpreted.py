@@ -179,9 +179,9 @@ def test_activation_of_any_block(f):
     m, n = 4, 6
     rng = np.random.default_rng(f)
     Z, A, D = rng.standard_normal((m, n)), rng.uniform(0.1, 0.9, (m, n)) * rng.choice([-1, 1], (m, n)), np.ones((m, n))
-    everywhere, slopes = Z.copy(), D.copy()
+    everywhere, derivatives = Z.copy(), D.copy()
     activations.activate(f, everywhere, 0, m, 0, n)
-    activations.times_slope(f, A, slopes, 0, m, 0, n)
+    activations.multiply_by_derivative(f, A, derivatives, 0, m, 0, n)
     for i0, i1 in ((0, 0), (0, 1), (1, 3), (2, 4), (0, 4)):
         for j0, j1 in ((0, 0), (0, 3), (1, 5), (2, 4), (3, 6), (5, 6), (0, 6)):
             block = np.s_[i0:i1, j0:j1]
@@ -190,8 +190,8 @@ def test_activation_of_any_block(f):
             activations.activate(f, some, i0, i1, j0, j1)
             np.testing.assert_array_equal(some, expected, err_msg=str(block))
             some, expected = D.copy(), D.copy()
-            expected[block] = slopes[block]
-            activations.times_slope(f, A, some, i0, i1, j0, j1)
+            expected[block] = derivatives[block]
+            activations.multiply_by_derivative(f, A, some, i0, i1, j0, j1)
             np.testing.assert_array_equal(some, expected, err_msg=str(block))
 
 

@@ -113,6 +113,27 @@ def test_each_entry_of_a_jacobian_is_a_derivative(activation):
         )
 
 
+@pytest.mark.parametrize(("activation", "loss"), PAIRS)
+def test_kernels_of_a_loss_agree_with_its_functions(activation, loss):
+    """ℓ, ∂ℓ/∂a and the simplified Jacobian of each entry, where nothing rounds to 0."""
+    rng, entry = np.random.default_rng(5), LOSSES[loss]
+    x, W, b, y = rng.standard_normal(3), rng.standard_normal((3, 4)), rng.standard_normal(4), rng.dirichlet(np.ones(4))
+    net = network(Dense(3, 4, activation), weights=[W], biases=[b])
+    a = net.forward(x[None])[0]
+    total = sum(entry(*pair) for pair in zip(a, y, strict=True))
+    assert net.evaluate(x[None], y[None], loss=loss)["loss"] == pytest.approx(
+        total / 4 if entry.averages_outputs else total, rel=1e-13
+    )
+    for j in range(4):
+        h = 1e-5
+        by_a = (entry(a[j] + h, y[j]) - entry(a[j] - h, y[j])) / (2 * h)
+        assert entry.f_prime(a[j], y[j]) == pytest.approx(by_a, rel=1e-6, abs=1e-9)
+    if entry.jacobian:
+        da_dz = np.diag(a) - np.outer(a, a) if activation == "softmax" else np.diag(a * (1 - a))
+        by_a = np.array([entry.f_prime(*pair) for pair in zip(a, y, strict=True)])
+        np.testing.assert_allclose(entry.jacobian(a, y), da_dz * by_a, rtol=1e-12, atol=1e-15)
+
+
 def test_jacobians_where_probabilities_round_to_0():
     np.testing.assert_array_equal(
         calculus.bias_jacobian([1.0], [[40.0]], [0.0], [0.0], "sigmoid", "binary_cross_entropy"), [[1.0]]

@@ -18,7 +18,7 @@ from .base import Backend, Report, raise_if_refused, register
 
 def start() -> None:
     """Raise an error for a Numba setting that prevents compiled loops from running."""
-    for name, what in environment.FAULTS.items():
+    for name, what in environment.REFUSED.items():
         raise checks.Error(f"{name} {what}; unset {name}")
     try:
         start_layer()
@@ -35,7 +35,10 @@ class CpuBackend(Backend):
     def __init__(self) -> None:
         rungs = {operation: next(rung for rung in self.rungs if rung in LADDERS[operation]) for operation in LADDERS}
         self.kernels = {operation: LADDERS[operation][rung] for operation, rung in rungs.items()}
-        twins = {operation: LADDERS[operation].get(f"{rung}_parallel") for operation, rung in rungs.items()}
+        twins = {
+            operation: LADDERS[operation].get("parallel" if rung == "njit" else f"{rung}_parallel")
+            for operation, rung in rungs.items()
+        }
         self.threaded = {operation: twin for operation, twin in twins.items() if twin and self.uses_threads}
         if any(map(is_compiled, self.kernels.values())):
             start()

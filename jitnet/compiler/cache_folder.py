@@ -71,7 +71,7 @@ def _make(folder: Path) -> Path:
     return folder
 
 
-def fault_of(folder: Path) -> tuple[str, str] | None:
+def objection_to(folder: Path) -> tuple[str, str] | None:
     """Why a folder in the cache folder is not trusted, and the fix.
 
     None if it is trusted, or if neither of the two folders exists yet.
@@ -104,11 +104,11 @@ def _is_open_to_others(entry: os.stat_result) -> bool:
 
 
 def _is_refused(folder: Path) -> bool:
-    fault = fault_of(folder)
-    if fault:
-        found, fix = fault
+    objection = objection_to(folder)
+    if objection:
+        found, fix = objection
         _warn_once(f"{found}, so compiled kernels are neither loaded from there nor saved there; {fix}")
-    return fault is not None
+    return objection is not None
 
 
 def is_cached(path: Path) -> bool:

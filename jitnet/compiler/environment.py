@@ -16,9 +16,9 @@ ALLOWED = {
 }
 """Variable -> allowed values: a pattern, and a description."""
 
-FAULTS: dict[str, str] = {}
+REFUSED: dict[str, str] = {}
 """Variable -> what is wrong with it."""
 
 for _name, (_pattern, _words) in ALLOWED.items():
     if _name in os.environ and not re.fullmatch(_pattern, os.environ[_name]):
-        FAULTS[_name] = f"is {os.environ.pop(_name)!r}, but must be {_words}"
+        REFUSED[_name] = f"is {os.environ.pop(_name)!r}, but must be {_words}"

@@ -87,13 +87,18 @@ def whole_numbers(code: CodeType) -> tuple[list[int], set[str]]:
     """Offsets of the constants, and names, that are calculated with to index a tuple or to count a loop."""
     steps = list(dis.get_instructions(code))
 
-    def expression(end: int) -> range:
+    def expression(end: int) -> set[int]:
         """The steps that leave the topmost value on the stack before the step `end`."""
         start, depth = end, 0
         while start > 0 and depth < 1:
             start -= 1
             depth += dis.stack_effect(steps[start].opcode, steps[start].arg, jump=False)
-        return range(start, end)
+        found = set(range(start, end))
+        targets = {step.offset for step in steps[start + 1 : end + 1] if step.is_jump_target}
+        for at, step in enumerate(steps[:start]):  # `i if condition else j`: i, which jumps over j
+            if step.opname == "JUMP_FORWARD" and step.argval in targets:
+                found |= expression(at)
+        return found
 
     inside: set[int] = set()
     for at, step in enumerate(steps):

@@ -23,7 +23,10 @@ ActivationName = Literal[
 ]  # fmt: skip
 """The names for type checkers."""
 
-__all__ = ["ACTIVATIONS", "CODES", "IDENTITY", "ActivationName", "activate", "activated", "slope", "times_slope"]
+__all__ = [
+    "ACTIVATIONS", "CODES", "IDENTITY", "ActivationName", "activate", "activated", "multiply_by_derivative",
+    "times_derivative",
+]  # fmt: skip
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 32 * Z.size)
@@ -81,6 +84,20 @@ def tanh(z: float) -> float:
 @tanh.derivative
 def _(a: float) -> float:
     return 1 - a * a
+
+
+@operation("T[:,::1], T[:,::1], T[:,::1]")
+def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    """f' = 1 where A > 0, else 0. Shapes (m, n) each; delta may be dA.
+
+    A choice and not a product, so that delta is 0 where f' is 0: dA·0 would be NaN for an infinite dA, and −0 for a
+    negative one.
+    """
+    m, n = A.shape
+    zero = A.dtype.type(0)
+    for i in prange(m):
+        for j in range(n):
+            delta[i, j] = dA[i, j] if A[i, j] > zero else zero
 
 
 @activation("relu", init="he")
@@ -176,14 +193,14 @@ CODES = dict(zip(FUSED, (IDENTITY, SIGMOID, TANH, RELU), strict=True))
 
 
 @part_of_kernels
-def activated(f: int, z: Any) -> Any:
-    """f(z) for one number."""
+def activated(f: int, z: Any, zero: Any) -> Any:
+    """f(z) for one number; `zero` has its dtype."""
     if f == SIGMOID:
         return sigmoid_of(z)
     if f == TANH:
         return tanh_of(z)
-    if f == RELU:
-        return z - z if z < 0 else z
+    if f == RELU and z < zero:
+        return zero
     return z
 
 
@@ -208,19 +225,19 @@ def activate(f: int, A: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
 
 
 @part_of_kernels
-def slope(f: int, a: Any, one: Any) -> Any:
-    """f'(z) for one number, from a = f(z); `one` has the dtype of a."""
+def times_derivative(d: Any, f: int, a: Any, one: Any) -> Any:
+    """d·f'(z) for one number, with f' taken from a = f(z); `one` has the dtype of a."""
     if f == SIGMOID:
-        return a * (one - a)
+        return d * (a * (one - a))
     if f == TANH:
-        return one - a * a
+        return d * (one - a * a)
     if f == RELU and not a > 0:
         return one - one
-    return one
+    return d
 
 
 @linked
-def times_slope(f: int, A: Matrix, delta: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
+def multiply_by_derivative(f: int, A: Matrix, delta: Matrix, i0: int, i1: int, j0: int, j1: int) -> None:
     """delta[i0:i1, j0:j1] ← delta ⊙ f'(Z), with f' taken from A = f(Z)."""
     wide(A)
     n, zero, one = A.shape[1], A.dtype.type(0), A.dtype.type(1)

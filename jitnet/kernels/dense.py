@@ -18,7 +18,7 @@ from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
-from .activations import IDENTITY, activate, activated, slope, times_slope
+from .activations import IDENTITY, activate, activated, multiply_by_derivative, times_derivative
 from .matmul import four_dots, four_rows, four_sums, one_row, packed_part, transpose
 from .register_tile import (
     PLAIN,
@@ -48,12 +48,13 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """
     m, n_in = X.shape
     n_out = W.shape[1]
+    zero = A.dtype.type(0)
     for i in prange(m):
         for j in range(n_out):
-            total = b[j] if b.size > 0 else A.dtype.type(0)
+            total = b[j] if b.size > 0 else zero
             for k in range(n_in):
                 total += X[i, k] * W[k, j]
-            A[i, j] = activated(f, total)
+            A[i, j] = activated(f, total, zero)
 
 
 @part_of_kernels
@@ -146,7 +147,7 @@ def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) 
             total = delta.dtype.type(0)
             for j in range(n_next):
                 total += delta_next[i, j] * W_next[k, j]
-            delta[i, k] = total * slope(f, A[i, k], one)
+            delta[i, k] = times_derivative(total, f, A[i, k], one)
 
 
 @rung("delta", "unrolled")
@@ -154,7 +155,7 @@ def delta_unrolled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta:
     """Like the rung above, but four sums at a time, f' after them; saves three of four waits."""
     for i in prange(delta.shape[0]):
         four_dots(delta_next, W_next, delta, i)
-    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+    multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
 @rung("delta", "reordered", allocates=True)
@@ -165,7 +166,7 @@ def delta_reordered(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta
         transpose(W_next, Wt, j)
     for i in prange(delta.shape[0]):
         one_row(delta_next, Wt, delta, i)
-    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+    multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
 @rung("delta", "blocked", allocates=True)
@@ -176,7 +177,7 @@ def delta_blocked(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: 
         transpose(W_next, Wt, j)
     for block in prange((delta.shape[0] + 3) // 4):
         four_rows(delta_next, Wt, delta, 4 * block)
-    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+    multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
 @rung("delta", "tiled", allocates=True)
@@ -189,7 +190,7 @@ def delta_tiled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Ma
         five_rows(delta_next, Wt, delta, ROWS * block)
     for i in prange(delta.shape[0]):
         edge(delta_next, Wt, delta, i)
-    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+    multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
 @rung("delta", "packed")
@@ -199,7 +200,7 @@ def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: M
     strided = delta_next[:, ::1]
     for t in prange(number_of_parts(delta, shape)):
         packed_part(strided, W_next, True, delta, shape, t)
-    times_slope(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
+    multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
 @rung("delta", "fused")
@@ -211,4 +212,4 @@ def delta_fused(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Ma
         i0, i1, j0, j1 = part_of(delta, shape, t)
         product(strided, W_next, True, PLAIN, window(A, 0, 0), delta.dtype.type(0), delta, i0, i1, j0, j1)
         if f != IDENTITY:
-            times_slope(f, A, delta, i0, i1, j0, j1)
+            multiply_by_derivative(f, A, delta, i0, i1, j0, j1)

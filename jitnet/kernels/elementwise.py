@@ -55,10 +55,13 @@ ACTIVATIONS: dict[str, "Activation"] = {}
 class Activation:
     """An activation: f, f', and what a layer needs to know."""
 
-    def __init__(self, name: str, f: Function, fast: Function | None = None, init: str = "glorot") -> None:
-        self.name, self.f, self.init = name, f, init
+    def __init__(
+        self, name: str, f: Function, fast: Function | None = None, init: str = "glorot",
+        jacobian: Function | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.f, self.init, self.jacobian = name, f, init, jacobian
         self.__doc__, self.__wrapped__ = f.__doc__, f
-        self.slope: Function
+        self.f_prime: Function
         """f'."""
         self.reads_Z = False
         """True if f' is computed from Z, not from A = f(Z)."""
@@ -68,7 +71,7 @@ class Activation:
     @property
     def keeps_Z(self) -> bool:
         """True if a network stores Z: f' needs it, or the loop of f is vectorized only if A is not Z."""
-        return self.reads_Z or (hasattr(self, "slope") and self.name not in FUSED)
+        return self.reads_Z or (hasattr(self, "f_prime") and self.name not in FUSED)
 
     def __call__(self, z: float) -> float:
         return self.f(z)  # type: ignore[no-any-return]
@@ -76,10 +79,10 @@ class Activation:
     def __repr__(self) -> str:
         return f"<activation {self.name!r}>"
 
-    def derivative(self, slope: Function) -> "Activation":
+    def derivative(self, f_prime: Function) -> "Activation":
         """Set f', and register both functions."""
-        self.slope = slope
-        (argument,) = inspect.signature(slope).parameters
+        self.f_prime = f_prime
+        (argument,) = inspect.signature(f_prime).parameters
         self.reads_Z = argument == "z"
         register_activation(self)
         ACTIVATIONS[self.name] = self
@@ -102,29 +105,30 @@ def flop(Z: Matrix, *others: Matrix) -> int:
 
 def register_activation(entry: Activation) -> None:
     """The operations `name` and `name_derivative`, each with all its rungs."""
-    name, name_of_slope = entry.name, f"{entry.name}_derivative"
+    name, name_of_back = entry.name, f"{entry.name}_derivative"
     if name not in LADDERS:
-        forward, back = loop_forward(scalar(entry.f, {})), loop_back(scalar(entry.slope, {}))
-        operation("T[:,::1], T[:,::1]", flop)(named(forward, name, entry.f))
-        operation("T[:,::1], T[:,::1], T[:,::1]", flop)(named(back, name_of_slope, entry.slope))
-    for operation_name, f, loops in ((name, entry.f, fast_forward), (name_of_slope, entry.slope, fast_back)):
+        operation("T[:,::1], T[:,::1]", flop)(named(loop_forward(scalar(entry.f, {})), name, entry.f))
+    if name_of_back not in LADDERS:
+        back = loop_back(scalar(entry.f_prime, {}))
+        operation("T[:,::1], T[:,::1], T[:,::1]", flop)(named(back, name_of_back, entry.f_prime))
+    for operation_name, f, loops in ((name, entry.f, fast_forward), (name_of_back, entry.f_prime, fast_back)):
         has_e = calls(f, FAST) or f in FAST
         if has_e or name not in FUSED:
             body = loops(operation_name, FAST.get(f) or scalar(f, FAST))
             how = "e^x is a polynomial times a power of two" if has_e else "in parts, with the widest vectors"
             rung_name = "polynomial" if has_e else "wide"
             rung(operation_name, rung_name)(named(body, f"{operation_name}_{rung_name}", f, how=how))
-    f, slope = on_arrays(entry.f), on_arrays(entry.slope)
+    f, f_prime = on_arrays(entry.f), on_arrays(entry.f_prime)
     ON_ARRAYS[entry] = ON_ARRAYS[entry.f] = f
 
     def numpy_forward(Z: Matrix, A: Matrix) -> None:
         A[...] = f(Z)
 
     def numpy_back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
-        np.multiply(dA, slope(S), out=delta)
+        np.multiply(dA, f_prime(S), out=delta)
 
     baseline(name)(numpy_forward)
-    baseline(name_of_slope)(numpy_back)
+    baseline(name_of_back)(numpy_back)
 
 
 def named(body: Kernel, name: str, *functions: Function, how: str = "") -> Kernel:
@@ -146,13 +150,13 @@ def loop_forward(f: Function) -> Kernel:
     return forward
 
 
-def loop_back(slope: Function) -> Kernel:
+def loop_back(f_prime: Function) -> Kernel:
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
         """delta = dA ⊙ f'. S is A or Z, the input of f'; shapes (m, n) each; delta may be dA."""
         m, n = S.shape
         for i in prange(m):
             for j in range(n):
-                delta[i, j] = dA[i, j] * slope(S[i, j])
+                delta[i, j] = dA[i, j] * f_prime(S[i, j])
 
     return back
 
@@ -174,16 +178,16 @@ def fast_forward(name: str, f: Function) -> Kernel:
     return forward
 
 
-def fast_back(name: str, slope: Function) -> Kernel:
+def fast_back(name: str, f_prime: Function) -> Kernel:
     def part(s: Vector, da: Vector, delta: Vector) -> None:
         wide(s)
         if da.ctypes.data != delta.ctypes.data:
             for j in range(s.size):
                 delta[j] = da[j]
         for j in range(s.size):  # two arrays: if dA is delta, a loop over three would not be vectorized
-            delta[j] = delta[j] * slope(s[j])
+            delta[j] = delta[j] * f_prime(s[j])
 
-    all_of = linked(named(part, f"{name}_all_{fingerprint(slope)}", slope))
+    all_of = linked(named(part, f"{name}_all_{fingerprint(f_prime)}", f_prime))
 
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
         """Like the rung above, but {how}: the loop is vectorized."""

@@ -184,6 +184,13 @@ def step(g: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
         theta[j] -= lr * (g[j] + weight_decay * theta[j])
 
 
+@part_of_kernels
+def step_of_bias(delta: Matrix, db: Vector, lr: float, weight_decay: float, b: Vector) -> None:
+    """db = Σ_rows delta, and the step of b."""
+    sum_rows(delta, db)
+    step(db, lr, weight_decay, b)
+
+
 @rung("descend", "unrolled", allocates=True)
 def descend_unrolled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
     """Like the rung above, but four sums at a time, subtracted later; saves three of four waits, and strided loads."""
@@ -191,10 +198,9 @@ def descend_unrolled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W
     Xt = X.T
     for k in prange(X.shape[1]):
         four_sums(Xt, delta, dW, k)
-    sum_rows(delta, db)
     for k in prange(X.shape[1]):
         step(dW[k], lr, weight_decay, W[k])
-    step(db, lr, weight_decay, b)
+    step_of_bias(delta, db, lr, weight_decay, b)
 
 
 @rung("descend", "reordered", allocates=True)
@@ -204,10 +210,9 @@ def descend_reordered(X: Matrix, delta: Matrix, lr: float, weight_decay: float, 
     Xt = X.T
     for k in prange(X.shape[1]):
         one_row(Xt, delta, dW, k)
-    sum_rows(delta, db)
     for k in prange(X.shape[1]):
         step(dW[k], lr, weight_decay, W[k])
-    step(db, lr, weight_decay, b)
+    step_of_bias(delta, db, lr, weight_decay, b)
 
 
 @rung("descend", "blocked", allocates=True)
@@ -217,10 +222,9 @@ def descend_blocked(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W:
     Xt = X.T
     for block in prange((X.shape[1] + 3) // 4):
         four_rows(Xt, delta, dW, 4 * block)
-    sum_rows(delta, db)
     for k in prange(X.shape[1]):
         step(dW[k], lr, weight_decay, W[k])
-    step(db, lr, weight_decay, b)
+    step_of_bias(delta, db, lr, weight_decay, b)
 
 
 @rung("descend", "tiled", allocates=True)
@@ -232,10 +236,9 @@ def descend_tiled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: M
         five_rows(Xt, delta, dW, ROWS * block)
     for k in prange(X.shape[1]):
         edge(Xt, delta, dW, k)
-    sum_rows(delta, db)
     for k in prange(X.shape[1]):
         step(dW[k], lr, weight_decay, W[k])
-    step(db, lr, weight_decay, b)
+    step_of_bias(delta, db, lr, weight_decay, b)
 
 
 @rung("descend", "packed", allocates=True)
@@ -246,10 +249,9 @@ def descend_packed(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: 
     strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
         packed_part(strided, delta, False, dW, shape, t)
-    sum_rows(delta, db)
     for k in prange(X.shape[1]):
         step(dW[k], lr, weight_decay, W[k])
-    step(db, lr, weight_decay, b)
+    step_of_bias(delta, db, lr, weight_decay, b)
 
 
 @part_of_kernels

@@ -26,7 +26,7 @@ from ..compiler.jit import Kernel
 from ..compiler.registry import LADDERS, baseline, operation
 from ..compiler.scalar import on_arrays, scalar, where
 from ..compiler.types import Matrix, Vector
-from .activations import CODES, slope
+from .activations import CODES, times_derivative
 from .elementwise import ACTIVATIONS, Function, named
 
 
@@ -36,6 +36,10 @@ class Loss:
 
     name: str
     """Its name, and that of its kernel."""
+    f: Any
+    """ℓ(a, y) of one output."""
+    f_prime: Any = None
+    """∂ℓ/∂a."""
     made_for: str | None = None
     """The required activation of the output layer, or None for any."""
     reads_Z: bool = False
@@ -44,11 +48,13 @@ class Loss:
     averages_outputs: bool = True
     """True if it is also averaged over the outputs of a sample."""
     factor: float = 1.0
-    """The constant factor of A − Y, or of ∂ℓ/∂a, without the averages."""
-    f: Any = None
-    """ℓ(a, y) of one output."""
-    slope: Any = None
-    """∂ℓ/∂a."""
+    """The constant factor of A − Y, or of ∂ℓ/∂a, in its kernel, without the averages."""
+    targets: Literal["numbers", "probabilities", "distributions"] = "numbers"
+    """What Y may hold: any numbers, numbers from 0 to 1, or these in rows that add up to 1."""
+    jacobian: Callable[[Any, Any], Any] | None = None
+    """(a, y) of one sample -> ∂ℓ[j]/∂z[i], simplified by hand: a[j] can round to 0, and must not be a divisor."""
+    is_written_out: bool = False
+    """True if its kernels are written out, and do not follow from f and f_prime."""
 
     @property
     def goes_with(self) -> tuple[str, ...]:
@@ -62,9 +68,9 @@ class Loss:
     def __call__(self, a: float, y: float) -> float:
         return self.f(a, y)  # type: ignore[no-any-return]
 
-    def derivative(self, slope: Function) -> "Loss":
+    def derivative(self, f_prime: Function) -> "Loss":
         """Set ∂ℓ/∂a, and register the loss."""
-        self.slope = slope
+        self.f_prime = f_prime
         register_loss(self)
         return self
 
@@ -78,7 +84,7 @@ LOSSES: dict[str, Loss] = {}
 
 def loss(name: str) -> Callable[[Function], Loss]:
     """Define a loss by ℓ(a, y); `derivative` completes it."""
-    return lambda f: Loss(name, f=f)
+    return lambda f: Loss(name, f)
 
 
 SIGNATURE = "T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]"
@@ -86,19 +92,19 @@ SIGNATURE = "T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]"
 
 def register_loss(entry: Loss) -> None:
     """The operation of that name, with all its rungs."""
-    f, f_slope = entry.f, entry.slope
-    operation(SIGNATURE)(named(loop_loss(scalar(f, {}), scalar(f_slope, {})), entry.name, f, f_slope))
-    of_outputs, slope_of_outputs = on_arrays(f), on_arrays(f_slope)
+    f, f_prime = entry.f, entry.f_prime
+    operation(SIGNATURE)(named(loop_loss(scalar(f, {}), scalar(f_prime, {})), entry.name, f, f_prime))
+    of_outputs, by_outputs = on_arrays(f), on_arrays(f_prime)
 
     def in_numpy(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
         np.divide(of_outputs(A, Y).sum(axis=1), A.dtype.type(A.shape[1]), out=losses)
-        LADDERS[f"{list(CODES)[f]}_derivative"]["numpy"](A, scale * slope_of_outputs(A, Y), delta)
+        LADDERS[f"{list(CODES)[f]}_derivative"]["numpy"](A, scale * by_outputs(A, Y), delta)
 
     baseline(entry.name)(in_numpy)
     LOSSES[entry.name] = entry
 
 
-def loop_loss(of_output: Function, slope_of_output: Function) -> Kernel:
+def loop_loss(of_output: Function, by_output: Function) -> Kernel:
     def entry(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
         """{f}. Arguments as for `mse`, losses[i] = 1/n_out Σ_j ℓ(A[i,j], Y[i,j]), delta = scale·∂ℓ/∂a·f'(Z)."""
         m, n_out = A.shape
@@ -107,7 +113,7 @@ def loop_loss(of_output: Function, slope_of_output: Function) -> Kernel:
             total = A.dtype.type(0)
             for j in range(n_out):
                 total += of_output(A[i, j], Y[i, j])
-                delta[i, j] = scale * slope_of_output(A[i, j], Y[i, j]) * slope(f, A[i, j], one)
+                delta[i, j] = times_derivative(scale * by_output(A[i, j], Y[i, j]), f, A[i, j], one)
             losses[i] = total / A.dtype.type(n_out)
 
     return entry
@@ -135,7 +141,7 @@ def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix
         for j in range(n_out):
             error = A[i, j] - Y[i, j]
             total += error * error
-            delta[i, j] = scale * error * slope(f, A[i, j], one)
+            delta[i, j] = times_derivative(scale * error, f, A[i, j], one)
         losses[i] = half * total
 
 
@@ -161,7 +167,7 @@ def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vecto
         for j in range(n_out):
             error = A[i, j] - Y[i, j]
             total += error * error
-            delta[i, j] = scale * error * slope(f, A[i, j], one)
+            delta[i, j] = times_derivative(scale * error, f, A[i, j], one)
         losses[i] = total / A.dtype.type(n_out)
 
 
@@ -194,7 +200,7 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
         losses[i] = loss
 
 
-@operation("T[:,::1], T[:,::1], T[:,::1], T, T[:,::1], T[::1]")
+@operation("T[:,::1], T[:,::1], T[:,::1], T, T[:,::1], T[::1]", flop=lambda Z, *rest: 40 * Z.size)
 def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, losses: Vector) -> None:
     """Negative log-likelihood of binary targets for A = sigmoid(Z), summed over the outputs.
 
@@ -223,12 +229,23 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
 LOSSES |= {
     each.name: each
     for each in (
-        Loss("half_squared_error", averages_outputs=False),
-        Loss("mse", factor=2.0),
-        Loss("cross_entropy", made_for="softmax", reads_Z=True, averages_outputs=False),
-        Loss("binary_cross_entropy", made_for="sigmoid", reads_Z=True, averages_outputs=False),
+        Loss(
+            "half_squared_error", lambda a, y: 0.5 * (a - y) * (a - y), lambda a, y: a - y,
+            averages_outputs=False, is_written_out=True,
+        ),
+        Loss("mse", lambda a, y: (a - y) * (a - y), lambda a, y: 2 * (a - y), factor=2.0, is_written_out=True),
+        Loss(
+            "cross_entropy", lambda a, y: -y * math.log(a), lambda a, y: -y / a, made_for="softmax", reads_Z=True,
+            averages_outputs=False, targets="distributions", jacobian=lambda a, y: y * (a[:, None] - np.eye(len(y))),
+            is_written_out=True,
+        ),
+        Loss(
+            "binary_cross_entropy", lambda a, y: -y * math.log(a) - (1 - y) * math.log(1 - a),
+            lambda a, y: (a - y) / (a * (1 - a)), made_for="sigmoid", reads_Z=True, averages_outputs=False,
+            targets="probabilities", jacobian=lambda a, y: np.diag(a - y), is_written_out=True,
+        ),
     )
-}
+}  # fmt: skip
 
 
 @loss("huber")

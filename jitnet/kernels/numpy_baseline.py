@@ -32,6 +32,11 @@ def exp(Z: Matrix, A: Matrix) -> None:
     np.exp(Z, out=A)
 
 
+@baseline("relu_derivative")
+def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
+    delta[...] = np.where(A > 0, dA, A.dtype.type(0))
+
+
 @baseline("softmax")
 def softmax(Z: Matrix, A: Matrix) -> None:
     np.exp(Z - Z.max(axis=1, keepdims=True, initial=-np.inf), out=A)
@@ -44,7 +49,7 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
 
 
 FORWARD = [LADDERS[f]["numpy"] for f in CODES]
-SLOPES = [LADDERS[f"{f}_derivative"]["numpy"] for f in CODES]
+BACK = [LADDERS[f"{f}_derivative"]["numpy"] for f in CODES]
 """By the numbers in `activations.CODES`."""
 
 
@@ -59,7 +64,7 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 @baseline("delta")
 def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     np.matmul(delta_next, W_next.T, out=delta)
-    SLOPES[f](A, delta, delta)
+    BACK[f](A, delta, delta)
 
 
 @baseline("gradients")
@@ -81,7 +86,7 @@ def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix
     error = A - Y
     np.multiply(A.dtype.type(0.5), np.square(error).sum(axis=1), out=losses)
     np.multiply(scale, error, out=error)
-    SLOPES[f](A, error, delta)
+    BACK[f](A, error, delta)
 
 
 @baseline("mse")
@@ -89,7 +94,7 @@ def mse(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vecto
     error = A - Y
     np.divide(np.square(error).sum(axis=1), A.dtype.type(A.shape[1]), out=losses)
     np.multiply(scale, error, out=error)
-    SLOPES[f](A, error, delta)
+    BACK[f](A, error, delta)
 
 
 @baseline("cross_entropy")

@@ -7,6 +7,7 @@ itself. The rung `polynomial` is at the end: the same formula with e^x from `exp
 import math
 from typing import Any
 
+import numpy as np
 from numba import prange
 
 from ..compiler.intrinsics import VECTOR_BYTES, lanes, stack_array, wide, window
@@ -249,4 +250,9 @@ def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
         softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
 
 
-ACTIVATIONS["softmax"] = Activation("softmax", softmax)
+def jacobian(a: Vector) -> Any:
+    """∂a[j]/∂z[l] = a[j](1{j=l} − a[l]) for one sample, from a = softmax(z)."""
+    return np.diag(a) - np.outer(a, a)
+
+
+ACTIVATIONS["softmax"] = Activation("softmax", softmax, jacobian=jacobian)

@@ -28,7 +28,7 @@ def said(seconds: float) -> str:
 def of_ladder(operation: str, custom: int = 0, on_gpu: bool = False) -> float:
     """Seconds of a ladder, with so many custom kernels."""
     rungs = len(_rungs(operation))
-    limits = 0 if on_gpu or machine.kept() else LIMITS
+    limits = 0 if on_gpu or machine.cached() else LIMITS
     return RUNG * rungs + (RUNG + TRIAL) * custom + limits
 
 

@@ -60,7 +60,7 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     Errors    ValueError if NUMBA_DISABLE_JIT is set
     """
     check_compiling()
-    if not again and (on_file := kept()):
+    if not again and (on_file := cached()):
         return on_file
     with disturbance.Watch() as watch:
         found = _identity() | {"disturbed": False, "disturbed_by": []} | _measure(report)
@@ -77,7 +77,7 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     return found
 
 
-def kept() -> dict[str, Any] | None:
+def cached() -> dict[str, Any] | None:
     """The peaks on file, if they are for this machine and do not contradict one another."""
     about = _identity() | {"disturbed": False, "disturbed_by": []}
     try:

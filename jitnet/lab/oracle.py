@@ -88,7 +88,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softmax": softmax,
 }
 
-SLOPES: dict[str, Callable[[Array], Array]] = {  # f' from a = f(z)
+DERIVATIVES: dict[str, Callable[[Array], Array]] = {  # f' from a = f(z)
     "identity": lambda a: np.ones_like(a),
     "sigmoid": lambda a: a * (1 - a),
     "tanh": lambda a: 1 - a * a,
@@ -101,9 +101,9 @@ def f_of(name: str) -> Callable[[Array], Array]:
     return ACTIVATIONS.get(name) or np.vectorize(activations.ACTIVATIONS[name].f, otypes=[np.float64])
 
 
-def slope_of(name: str) -> Callable[[Array], Array]:
+def derivative_of(name: str) -> Callable[[Array], Array]:
     """f' from what it is calculated from, A or Z; finite differences tell whether it is f's."""
-    return SLOPES.get(name) or np.vectorize(activations.ACTIVATIONS[name].slope, otypes=[np.float64])
+    return DERIVATIVES.get(name) or np.vectorize(activations.ACTIVATIONS[name].f_prime, otypes=[np.float64])
 
 
 def log_sum_exp(z: Array) -> Any:
@@ -154,8 +154,8 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         A = ACTIVATIONS[name](rng.standard_normal((m, n_in))).astype(dtype)
         inputs = [draw(m, n_out), draw(n_in, n_out), A, f]
         delta, W = map(wide, inputs[:2])
-        slopes = SLOPES[name](wide(A))
-        expected = [(delta @ W.T) * slopes]
+        derivatives = DERIVATIVES[name](wide(A))
+        expected = [(delta @ W.T) * derivatives]
         sizes = [(n_out + 8) * (np.abs(delta) @ np.abs(W.T))]
     elif operation == "gradients":
         inputs = [draw(m, n_in), draw(m, n_out)]
@@ -186,7 +186,7 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         sizes = [(6 + extra) * np.abs(expected[0])]
         if operation not in ACTIVATIONS:  # f multiplies by f' what Z loses to rounding on the way
             source = Z if activations.ACTIVATIONS[operation].reads_Z else expected[0]
-            lost = 6 * np.abs(Z * slope_of(operation)(source))
+            lost = 6 * np.abs(Z * derivative_of(operation)(source))
             underflow = 4 * (1 + np.abs(Z)) * float(np.finfo(dtype).tiny)  # of a factor, which Z may multiply
             sizes = [sizes[0] + lost + underflow]
     elif operation.endswith("_derivative"):
@@ -199,8 +199,8 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
             expected = [a * (g - mean)]
             sizes = [(n_out + 4) * a * (np.abs(g) + (a * np.abs(g)).sum(axis=1, keepdims=True))]
         else:
-            expected = [g * slope_of(name)(a)]
-            sizes = [(4 if name in SLOPES else 12) * np.abs(g)]
+            expected = [g * derivative_of(name)(a)]
+            sizes = [(4 if name in DERIVATIVES else 12) * np.abs(g)]
     elif operation in ("half_squared_error", "mse"):
         f, scale = sum(shape) % len(CODES), dtype.type(0.37)
         name = list(CODES)[f]
@@ -211,15 +211,15 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         losses = factor * (error**2).sum(axis=1)
         if operation == "mse" and n_out == 0:
             losses = np.full(m, np.nan)
-        expected = [float(scale) * error * SLOPES[name](a), losses]
+        expected = [float(scale) * error * DERIVATIVES[name](a), losses]
         sizes = [6 * np.abs(float(scale) * error), (n_out + 6) * losses]
-    elif operation in LOSSES and LOSSES[operation].f:
+    elif operation in LOSSES and not LOSSES[operation].is_written_out:
         f, scale, entry = sum(shape) % len(CODES), dtype.type(0.37), LOSSES[operation]
         name = list(CODES)[f]
         inputs = [f_of(name)(rng.standard_normal((m, n_out))).astype(dtype), draw(m, n_out, scale=2), scale, f]
         a, y = map(wide, inputs[:2])
-        of_outputs, slopes = (np.vectorize(g, otypes=[np.float64])(a, y) for g in (entry.f, entry.slope))
-        expected = [float(scale) * slopes * slope_of(name)(a), of_outputs.mean(axis=1)]
+        of_outputs, by_a = (np.vectorize(g, otypes=[np.float64])(a, y) for g in (entry.f, entry.f_prime))
+        expected = [float(scale) * by_a * derivative_of(name)(a), of_outputs.mean(axis=1)]
         sizes = [12 * np.abs(float(scale)) * (1 + np.abs(a) + np.abs(y)), (n_out + 12) * np.abs(of_outputs).sum(axis=1)]
     elif operation in ("cross_entropy", "binary_cross_entropy"):
         scale = dtype.type(0.37)

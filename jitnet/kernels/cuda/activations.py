@@ -67,7 +67,7 @@ def on_the_gpu(f: Any) -> Any:
 
 def register(entry: Activation) -> None:
     """The operations `name` and `name_derivative`: one thread per number, which is read once and written once."""
-    f, f_slope = on_the_gpu(entry.f), on_the_gpu(entry.slope)
+    f, f_slope = on_the_gpu(entry.f), on_the_gpu(entry.f_prime)
 
     def forward(z: Vector, a: Vector) -> None:
         """A = f(Z)."""
@@ -82,7 +82,7 @@ def register(entry: Activation) -> None:
             delta[i] = da[i] * f_slope(s[i])
 
     element_rung(entry.name, 2)(named(forward, entry.name, entry.f))
-    element_rung(f"{entry.name}_derivative", 3)(named(back, f"{entry.name}_derivative", entry.slope))
+    element_rung(f"{entry.name}_derivative", 3)(named(back, f"{entry.name}_derivative", entry.f_prime))
 
 
 DONE: dict[str, Activation] = {}

@@ -107,7 +107,7 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
 
 def register(entry: Loss) -> None:
     """The operation of that name: one block per sample, as for `mse`."""
-    of_output, slope_of_output = on_the_gpu(entry.f), on_the_gpu(entry.slope)
+    of_output, slope_of_output = on_the_gpu(entry.f), on_the_gpu(entry.f_prime)
 
     def body(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
         """The mean over j of ℓ(A, Y), and delta = scale·∂ℓ/∂a·f'. Reads A and Y once and writes delta once."""
@@ -124,7 +124,7 @@ def register(entry: Loss) -> None:
             losses[i] = total / float32(A.shape[1])
 
     types = [MATRIX, MATRIX, FLOAT, INT, MATRIX, VECTOR]
-    loss_rung(entry.name, types)(named(body, entry.name, entry.f, entry.slope))
+    loss_rung(entry.name, types)(named(body, entry.name, entry.f, entry.f_prime))
 
 
 DONE: dict[str, Loss] = {}
@@ -133,7 +133,7 @@ DONE: dict[str, Loss] = {}
 def complete() -> None:
     """Register what is registered for the CPU as a function of one output."""
     for entry in LOSSES.values():
-        if entry.f and DONE.get(entry.name) is not entry:
+        if not entry.is_written_out and DONE.get(entry.name) is not entry:
             register(entry)
             DONE[entry.name] = entry
 

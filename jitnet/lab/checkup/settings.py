@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ...compiler.cache import kernels_folder
-from ...compiler.cache_folder import cache_folder, fault_of, temporary_cache_folder, usual_cache_folder
-from ...compiler.environment import FAULTS
+from ...compiler.cache_folder import cache_folder, objection_to, temporary_cache_folder, usual_cache_folder
+from ...compiler.environment import REFUSED
 from . import NOTE, OK, WRONG, Item, export, unset
 
 ENOUGH = 100 << 20
@@ -55,7 +55,7 @@ def fix_of(names: Iterable[str]) -> str | None:
 
 def examine_settings() -> Iterator[Item]:
     """Environment variables that do harm."""
-    items = [Item(name, WRONG, what, unset(name)) for name, what in FAULTS.items()]
+    items = [Item(name, WRONG, what, unset(name)) for name, what in REFUSED.items()]
     for name, (state, does_harm, how) in SETTINGS.items():
         value = os.environ.get(name)
         if value is not None and does_harm(value):
@@ -72,7 +72,7 @@ def examine_settings() -> Iterator[Item]:
 def examine_cache() -> Iterator[Item]:
     """The cache folder: can kernels be kept there, and is there room?"""
     folder, chosen = cache_folder(), os.environ.get("JITNET_CACHE_DIR")
-    refused = fault_of(kernels_folder())
+    refused = objection_to(kernels_folder())
     existing = _existing(kernels_folder())
     if refused or (error := _not_writable(existing)):
         found, fix = refused or (f"{folder} cannot be written ({error})", "")
@@ -120,7 +120,7 @@ def _another_folder() -> str | None:
 
 def _is_good(folder: Path) -> bool:
     existing = _existing(folder)
-    refused = fault_of(folder / kernels_folder().name) or _not_writable(existing)
+    refused = objection_to(folder / kernels_folder().name) or _not_writable(existing)
     return not refused and shutil.disk_usage(existing).free >= ENOUGH
 
 
