@@ -1,4 +1,4 @@
-"""Mutation testing on a few mutants: which are killed, and which survive."""
+"""Mutation testing on a few mutants: which are killed, and which survive; and kernels broken on purpose."""
 
 import json
 import os
@@ -15,9 +15,11 @@ CAMPAIGN = Path(__file__).with_name("campaign")
 def tools():
     sys.path.insert(0, str(CAMPAIGN))
     try:
+        import broken_kernels
         import mutants
     finally:
         sys.path.remove(str(CAMPAIGN))
+    mutants.broken_kernels = broken_kernels
     return mutants
 
 
@@ -62,3 +64,20 @@ def test_equivalent_mutants_are_there(tools):
     """Each entry of the list is a mutant of the sources as they are now."""
     there = {mutant.key for file in tools.TESTS for mutant in tools.mutants(tools.ROOT, file)}
     assert set(tools.equivalent()) <= there, set(tools.equivalent()) - there
+
+
+def test_the_chosen_faults_are_there(tools):
+    """Each is in its file once, and every file of loops has one."""
+    faults = tools.broken_kernels.faults()
+    for fault in faults:
+        assert tools.broken_kernels.broken(fault).count(b"\n") > 0
+    files = {file.name for file in (tools.ROOT / "jitnet/kernels").glob("*.py")} - {"__init__.py"}
+    assert files <= {fault.file for fault in faults}
+    assert sum(fault.file.startswith("cuda/") for fault in faults) >= 10
+
+
+def test_chosen_faults_are_seen():
+    command = [sys.executable, str(CAMPAIGN / "broken_kernels.py"), "--only", "^dropout"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.endswith("\n2 of 2 faults made a test fail\n")

@@ -60,11 +60,11 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/gradients.py": loops("gradients or descend"),
     "jitnet/kernels/dropout.py": loops("dropout"),
     "jitnet/kernels/layer_norm.py": loops("layer_norm"),
-    "jitnet/kernels/losses.py": loops("error or mse or cross_entropy"),
+    "jitnet/kernels/losses.py": loops("error or mse or cross_entropy or huber or hinge"),
     "jitnet/kernels/matmul.py": loops("matmul"),
     "jitnet/kernels/softmax.py": loops("softmax"),
     "jitnet/kernels/register_tile.py": loops("matmul or layer or descend or cut"),
-    "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam"),
+    "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam or rmsprop"),
     "jitnet/kernels/numpy_baseline.py": [[KERNELS, "-k", "numpy"]],
     "jitnet/compiler/threads.py": [
         [BODY, "-k", "sgd or matmul or threads"], ["tests/test_training.py", "-k", "threads"],
