@@ -75,7 +75,8 @@ def restore(path: str | Path, state: Any, plan: Any) -> None:
         raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
     if history.epochs > plan.epochs:
         raise checks.Error(
-            f"checkpoint {path} has {history.epochs} epochs already, more than epochs={plan.epochs}; increase epochs"
+            f"checkpoint {path} has {checks.count(history.epochs, 'epoch')} already, more than epochs={plan.epochs}; "
+            "increase epochs"
         )
     for i, vector in enumerate([state.theta, *state.memory]):
         vector[...] = arrays[names[i]]
@@ -120,9 +121,8 @@ def _check_counts(about: dict[str, Any], history: Any, plan: Any) -> None:
         ("stopped", history.stopped, "early" if is_over else ""),
     ):
         if type(value) is not type(expected) or value != expected:
-            raise checks.Error(
-                f"{name} is {checks.shown(value)}, but must be {expected!r} after {history.epochs} epochs"
-            )
+            epochs = checks.count(history.epochs, "epoch")
+            raise checks.Error(f"{name} is {checks.shown(value)}, but must be {expected!r} after {epochs}")
     best_loss = None if best is None else history.validation_loss[best - 1]
     if about["best_loss"] != best_loss:
         raise checks.Error(f"best_loss is {checks.shown(about['best_loss'])}, but must be {best_loss!r}")

@@ -58,6 +58,11 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def count(number: int, what: str, several: str = "") -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{number} {what if number == 1 else several or f'{what}s'}"
+
+
 def some(names: Sequence[str], most: int = 40) -> str:
     """A list of names, shortened."""
     first = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:most]]

@@ -19,6 +19,10 @@ Report = Callable[[int, int, str], object]
 """A callback (done, total, next measurement), like `Progress.measuring`."""
 
 
+def _kernels(count: int) -> str:
+    return f"{count} kernel{'' if count == 1 else 's'}"
+
+
 def stage(name: str, report: Report | None) -> Report | None:
     """The same callback for one stage of several; it prefixes the name of the stage, as in `"timing: njit"`."""
     if report is None:
@@ -108,9 +112,9 @@ class Lines(Progress):
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if done == 0:
             about = max(5, round(total * SECONDS_A_KERNEL / 5) * 5)
-            self._say(f"compiling {total} kernels, once per machine, in about {about} s if it is idle ...")
+            self._say(f"compiling {_kernels(total)}, once per machine, in about {about} s if it is idle ...")
         elif done == total:
-            self._say(f"compiled {total} kernels")
+            self._say(f"compiled {_kernels(total)}")
         elif time.monotonic() - self._latest > 2:
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
@@ -189,7 +193,7 @@ class Bars(Progress):
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if self._compiling is None:
             self._compiling = self._bars.add_task("", total=total)
-        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {total} kernels"
+        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {_kernels(total)}"
         self._bars.update(self._compiling, total=total, completed=done, description=text)
 
     def measuring(self, done: int, total: int, what: str) -> None:

@@ -8,7 +8,11 @@ from itertools import pairwise
 import numpy as np
 
 from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
+from jitnet.backend import REGISTRY
 from jitnet.progress import Progress
+
+ON_CPU = [name for name, backend in REGISTRY.items() if not backend.is_remote]
+"""The backends that work on every machine."""
 
 OPTIMIZERS = [
     SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4),

@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+from runs import ON_CPU
 
 import jitnet
-from jitnet.backend.cpu import ON_CPU
 
 
 @pytest.mark.parametrize("backend", ON_CPU)

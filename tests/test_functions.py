@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import ON_CPU
 
 import jitnet
-from jitnet.backend.cpu import ON_CPU
 from jitnet.lab import oracle
 
 sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 33])

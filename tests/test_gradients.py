@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from runs import ON_CPU
 from test_mathematics import PAIRS
 
 from jitnet import Dense, Network, backend, calculus
-from jitnet.backend.cpu import ON_CPU
 from jitnet.kernels.activations import ACTIVATIONS
 
 

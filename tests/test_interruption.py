@@ -6,11 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from runs import At, make, overfit, press_ctrl_c, spiral
+from runs import ON_CPU, At, make, overfit, press_ctrl_c, spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, storage
-from jitnet.backend.cpu import ON_CPU
 from jitnet.cli import train
 from jitnet.progress import Progress
 

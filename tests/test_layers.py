@@ -9,11 +9,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from runs import ON_CPU
 from test_gradients import relative_error
 
 import jitnet
 from jitnet import Dense, Dropout, LayerNorm, Network, backend, calculus, cli, losses
-from jitnet.backend.cpu import ON_CPU
 from jitnet.lab.oracle import _stays
 from jitnet.step import passes
 

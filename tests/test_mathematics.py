@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from runs import ON_CPU
 
 import jitnet
 from jitnet import Dense, Network, calculus
-from jitnet.backend.cpu import ON_CPU
 from jitnet.losses import LOSSES
 
-BACKENDS = list(ON_CPU)
+BACKENDS = ON_CPU
 
 
 def network(*layers, weights, biases=None):

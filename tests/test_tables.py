@@ -97,7 +97,7 @@ def test_csv_to_predict_may_have_blank_targets(tmp_path):
 @pytest.mark.parametrize(
     ("text", "target", "message"),
     [
-        ("a,b,y\n1,2,0\n3,4\n", "y", r"data.csv, line 3 has 2 cells, but there are 3 columns"),
+        ("a,b,y\n1,2,0\n3,4\n", "y", r"data.csv, line 3 has 2 cells, but the table has 3 columns"),
         ("a,b,y\n1,2,0\n3,4,1,9\n", "y", "line 3 has 4 cells"),
         ("a,b,y\n1,2,0\nx,4,1\n", "y", r"line 3, column 'a': 'x' is not a finite number"),
         ("a,b,y\n1,,0\n", "y", r"line 2, column 'b': an empty cell is not a finite number"),

@@ -3,10 +3,9 @@
 import numba
 import numpy as np
 import pytest
-from runs import OPTIMIZERS, make, overfit, spiral
+from runs import ON_CPU, OPTIMIZERS, make, overfit, spiral
 
 from jitnet import SGD, Adam, Dense, Network
-from jitnet.backend.cpu import ON_CPU
 from jitnet.progress import Progress
 from jitnet.step import order_of
 

@@ -148,7 +148,3 @@ class Numpy(CpuBackend):
 
     def cores(self, threads: int | None = None) -> int | None:
         return None
-
-
-ON_CPU = tuple(backend.name for backend in (Python, Njit, Parallel, Fast, Numpy))
-"""The backends that work on every machine."""

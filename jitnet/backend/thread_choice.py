@@ -200,8 +200,3 @@ def possible() -> tuple[int, ...]:
 def _choice(most: int, *kind: Hashable) -> Choice:
     """The choice for this kind of work in this process."""
     return Choice(most)
-
-
-def forget() -> None:
-    """Forget all measurements, like a new process."""
-    _choice.cache_clear()

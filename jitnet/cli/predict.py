@@ -57,5 +57,5 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
         found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
-        progress.say(f"{len(answers)} rows{found}")
+        progress.say(f"{checks.count(len(answers), 'row')}{found}")
     return 0

@@ -119,11 +119,14 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed, dtype=options.dtype,
     )  # fmt: skip
     net.recipe = recipe.plain()
-    what = f"{recipe.width} classes" if recipe.classes else f"regression of {recipe.target}"
-    intro = (
-        f"{options.data}: {len(parts.train[0])} training samples, {len(parts.test[0])} test samples, "
-        f"{len(recipe.features)} columns, {what}\n{net!r}, backend {options.backend}"
-    )
+    what = checks.count(recipe.width, "class", "classes") if recipe.classes else f"regression of {recipe.target}"
+    counted: dict[str, Sized] = {
+        "training sample": parts.train[0],
+        "test sample": parts.test[0],
+        "column": recipe.features,
+    }
+    sizes = ", ".join(checks.count(len(values), name) for name, values in counted.items())
+    intro = f"{options.data}: {sizes}, {what}\n{net!r}, backend {options.backend}"
     show = shown(options, intro)
     watch = disturbance.Watch(backend.cores(options.threads))
     try:

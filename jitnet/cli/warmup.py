@@ -5,6 +5,7 @@ import json
 import time
 
 from .. import backend as backends
+from ..checks import count
 from ..compiler.cache_folder import cache_folder
 from ..kernels import LADDERS
 from .shared import backend_option, output_options, shown
@@ -26,7 +27,8 @@ def run(options: argparse.Namespace) -> int:
         about = {"backend": backend.name, "kernels": needed, "compiled": compiled, "seconds": seconds, "cache": folder}
         print(json.dumps(about))
     elif needed:
-        print(f"{compiled} kernels compiled in {seconds:.1f} s, {needed - compiled} were there; they are in {folder}")
+        there = count(needed - compiled, "was", "were")
+        print(f"{count(compiled, 'kernel')} compiled in {seconds:.1f} s, {there} there; they are in {folder}")
     else:
         print(f"backend {backend.name} compiles nothing")
     return 0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, npz
-from ..checks import shown
+from ..checks import count, shown
 from .idx import images_and_labels, is_idx, read_idx, scaled
 
 
@@ -107,7 +107,8 @@ def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tu
         raise checks.Error(f"{path} has a header but no rows")
     for line, row in rows:
         if len(row) != len(names):
-            raise checks.Error(f"{path}, line {line} has {len(row)} cells, but there are {len(names)} columns")
+            cells, columns = count(len(row), "cell"), count(len(names), "column")
+            raise checks.Error(f"{path}, line {line} has {cells}, but the table has {columns}")
     return names, rows, has_header
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numba
 
 from .. import checks
+from ..checks import count
 from ..compiler import intrinsics
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
@@ -231,7 +232,7 @@ def as_text(found: dict[str, Any]) -> str:
                  f"{unit['registers']} vector registers of {unit['bits']} bits"),
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
         *judged(found), "",
-        *beside(found["instructions"], loop, f"one iteration: {len(found['instructions'])} instructions"),
+        *beside(found["instructions"], loop, f"one iteration: {count(len(found['instructions']), 'instruction')}"),
         *wrapped("The last operand of an instruction is its target; parentheses mean an address in memory."),
         KEY,
     ])  # fmt: skip

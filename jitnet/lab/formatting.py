@@ -3,6 +3,8 @@
 import textwrap
 from collections.abc import Iterable
 
+from ..checks import count as count  # the instruments take it from here
+
 SPEEDS = {"GFLOP/s": "gflops", "GB/s": "gbytes"}
 """Unit of a speed -> its key in the result of a ladder."""
 
@@ -21,11 +23,6 @@ def row(name: str, cells: Iterable[str], widths: Iterable[int], column: int) -> 
     if len(name) <= column or not figures:
         return [f"{name:{column}}{figures}".rstrip()]
     return [*textwrap.wrap(name, WIDTH, break_on_hyphens=False), " " * column + figures]
-
-
-def count(number: int, what: str, several: str = "") -> str:
-    """`1 thread`, `2 threads`."""
-    return f"{number} {what if number == 1 else several or f'{what}s'}"
 
 
 def nothing_to_fix(limit: str, reached: float | None = None) -> str:

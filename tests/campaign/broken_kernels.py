@@ -89,7 +89,7 @@ def verdicts(chosen: list[Fault]) -> Iterator[tuple[Fault, str, float]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="PATTERN", default="", help="faults in files whose name matches, such as ^cuda/")
+    parser.add_argument("--only", metavar="PATTERN", default="", help="those in files of this name, such as ^cuda/")
     parser.add_argument("--list", action="store_true", help="list the faults, and run nothing")
     options = parser.parse_args()
     chosen = [fault for fault in faults() if re.search(options.only, fault.file)]

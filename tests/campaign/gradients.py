@@ -22,12 +22,13 @@ from trials import TrialError, choose
 import numpy as np  # isort: skip
 
 from jitnet import Dense, Network
-from jitnet.backend.cpu import ON_CPU
+from jitnet.backend import REGISTRY
 from jitnet.kernels.activations import ACTIVATIONS
 from jitnet.lab import oracle
 from jitnet.losses import LOSSES
 
 WIDTHS = (1, 2, 3, 5, 7, 9, 13, 17, 19, 33)
+ON_CPU = [name for name, backend in REGISTRY.items() if not backend.is_remote]
 PAIRS = [(activation, loss.name) for loss in LOSSES.values() for activation in loss.goes_with]
 H = 5e-4
 EPS = float(np.finfo(np.float64).eps)

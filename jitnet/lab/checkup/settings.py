@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ...checks import count
 from ...compiler.cache import kernels_folder
 from ...compiler.cache_folder import cache_folder, objection_to, temporary_cache_folder, usual_cache_folder
 from ...compiler.environment import REFUSED
@@ -84,7 +85,7 @@ def examine_cache() -> Iterator[Item]:
         yield Item("cache folder", NOTE, found, export("JITNET_CACHE_DIR", folder.absolute()))
     else:
         sizes = [file.stat().st_size for file in kernels_folder().glob("*.kernel")]
-        found = f"{folder}, with {len(sizes)} kernels, {_size(sum(sizes))}"
+        found = f"{folder}, with {count(len(sizes), 'kernel')}, {_size(sum(sizes))}"
         yield Item("cache folder", OK, found + (", by JITNET_CACHE_DIR" if chosen else ""))
     free = shutil.disk_usage(existing).free
     if free < ENOUGH:
@@ -124,8 +125,8 @@ def _is_good(folder: Path) -> bool:
     return not refused and shutil.disk_usage(existing).free >= ENOUGH
 
 
-def _size(count: int) -> str:
+def _size(size: int) -> str:
     for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} bytes"
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return count(size, "byte")

@@ -171,8 +171,8 @@ def instructions(facts: Facts) -> Verdict:
     useful = sum("mma." in text or "HMMA" in text for text, _ in loop.instructions) or loop.multiply_adds
     total = len(loop.instructions)
     memory = sum(access(text) is not None for text, _ in loop.instructions)
-    rest = f"{memory} loads and stores, {total - useful - memory} others"
-    evidence = f"{total} {where}: {useful} multiply-adds, {rest}"
+    rest = f"{count(memory, 'load or store', 'loads and stores')}, {count(total - useful - memory, 'other')}"
+    evidence = f"{total} {where}: {count(useful, 'multiply-add')}, {rest}"
     if not facts.is_product or not useful:
         return Verdict("instructions", f"{total} {facts.unit}", None, evidence)
     share = useful / total
@@ -275,7 +275,7 @@ def barriers(facts: Facts) -> Verdict:
 def branches(facts: Facts) -> Verdict:
     """Do the threads of a warp diverge? Then it runs the branches one after the other."""
     parting = [b for b in facts.loop.way if b in facts.flow.parting]
-    inside = f"{len(facts.loop.instructions)} instructions"
+    inside = count(len(facts.loop.instructions), "instruction")
     if facts.loop.depth and facts.loop.way and facts.loop.way[-1] in parting:
         return Verdict(
             "branches", "some threads run more iterations", None, f"{inside}; a warp runs until its last thread is done"

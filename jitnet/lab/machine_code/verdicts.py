@@ -80,7 +80,8 @@ def vectorized(facts: Facts) -> Verdict:
             CALL_FIX,
         )  # fmt: skip
     if facts.packed:
-        share = f"{len(facts.packed)} of {len(facts.arithmetic)} instructions of arithmetic work on whole vectors"
+        whole = f"{len(facts.packed)} of {count(len(facts.arithmetic), 'instruction')}"
+        share = f"{whole} of arithmetic work on whole vectors"
         said = f"; LLVM: {llvm}" if llvm else "; the source uses vectors, or LLVM vectorized unrolled iterations"
         kind, _ = Counter((_type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
@@ -89,7 +90,7 @@ def vectorized(facts: Facts) -> Verdict:
         how = (
             f"by a call of {cheap[0]}"
             if cheap
-            else f"{len(facts.moved)} loads and stores of whole vectors per iteration"
+            else f"{count(len(facts.moved), 'load or store', 'loads and stores')} of whole vectors per iteration"
         )
         return Verdict("vectorized", "yes: it moves whole vectors", True, how)
     if llvm and facts.loop.far_apart:
