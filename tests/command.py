@@ -16,3 +16,16 @@ def jitnet_command(*arguments, status=0, **environment):
     assert "\x1b" not in result.stdout + result.stderr  # no control characters without a terminal
     assert "Traceback" not in result.stderr
     return result
+
+
+def run(code, *arguments, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env={**os.environ, **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    return result

@@ -7,6 +7,7 @@ from pathlib import Path
 import compiled_once
 import numpy as np
 import pytest
+from custom_functions import forgotten, registered  # noqa: F401  fixtures
 from files import idx_bytes
 from test_cuda_simulator import HAS_PACKAGE, Simulation
 
@@ -20,8 +21,10 @@ for name, handler in DEFAULTS.items():  # ignored in background jobs and under n
         signal.signal(number, handler)
 
 GROUPS = {
-    "gpu": ("test_explain_gpu", "test_cuda_interpreted", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_traffic"),
-}
+    "gpu": (
+        "test_explain_gpu", "test_cuda_interpreted", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_transactions",
+    ),
+}  # fmt: skip
 """Files whose tests run in one process: they read the same PTX, made of the same helpers, compiled once a process."""
 
 FIRST = ("test_cuda_simulator", "gpu", "test_explain", "test_report", "test_tile", "test_custom_kernel", "test_lessons")

@@ -1,11 +1,7 @@
 """Compiled code is cached between processes, and no kernel loads the code of another."""
 
-import hashlib
 import json
-import os
-import pickle
 import shutil
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -14,24 +10,12 @@ from types import FunctionType, SimpleNamespace
 import numba
 import numpy as np
 import pytest
+from command import run
 
 import jitnet
 from jitnet.compiler import cache, cache_folder, fingerprint, jit, linking
 from jitnet.kernels import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
-
-
-def run(code, *arguments, **environment):
-    result = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-        env={**os.environ, **environment},
-    )
-    assert result.returncode == 0, result.stderr
-    return result
 
 
 def test_serial_and_parallel_never_load_each_others_code(tmp_path):
@@ -212,136 +196,6 @@ def test_edited_sources_are_compiled_anew(folder, tmp_path):
     assert run(code, **environment).stdout.split() == ["3.0", "0"]
 
 
-SUMS = """
-import numpy as np
-from jitnet.kernels import LADDERS
-kernel = LADDERS["relu"]["njit"]
-A = np.empty((4, 3), np.float32)
-kernel(np.ones((4, 3), np.float32), A)
-assert (A == 1).all()
-print(sum(kernel.stats.cache_hits.values()))
-"""
-
-
-def test_a_damaged_file_is_compiled_anew(tmp_path):
-    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
-    assert run(SUMS, **folder).stdout.strip() == "0"
-    (file,) = tmp_path.rglob("*.kernel")
-    whole = file.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1
-    for damaged in (b"", whole[:10], whole[:-1], bytes(flipped)):
-        file.write_bytes(damaged)
-        assert run(SUMS, **folder).stdout.strip() == "0"
-        assert run(SUMS, **folder).stdout.strip() == "1"
-
-
-def test_what_another_user_wrote_is_not_run(tmp_path):
-    """A warm cache that another user now owns: jitnet compiles without it, and does not change it."""
-    if os.geteuid():
-        pytest.skip("only root can give files to another user")
-    cache = tmp_path / "cache"
-    folder = {"JITNET_CACHE_DIR": str(cache)}
-    assert run(SUMS, **folder).stdout.strip() == "0"
-    (file,) = cache.rglob("*.kernel")
-    before = file.read_bytes()
-    for place in (file.parent, cache):
-        os.chown(place, 65534, 65534)
-        result = run(SUMS, **folder)
-        assert result.stdout.strip() == "0"
-        said = f"{place} belongs to another user (uid 65534), so compiled kernels are neither loaded from there"
-        assert result.stderr.count(said) == 1
-        assert "set JITNET_CACHE_DIR to a folder of your own" in result.stderr
-    assert list(file.parent.iterdir()) == [file]
-    assert file.read_bytes() == before
-
-
-class Bomb:
-    def __reduce__(self):
-        return os.mkdir, (os.environ["BOMB"],)
-
-
-def test_a_pickle_is_not_run(tmp_path, monkeypatch):
-    """A pickle with the right checksum in place of a kernel: it is not loaded."""
-    monkeypatch.setenv("BOMB", str(tmp_path / "bang"))
-    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache")}
-    assert run(SUMS, **folder).stdout.strip() == "0"
-    (file,) = (tmp_path / "cache").rglob("*.kernel")
-    for payload in (pickle.dumps(Bomb()), pickle.dumps(Bomb(), protocol=0)):
-        file.write_bytes(hashlib.blake2b(payload, digest_size=32).digest() + payload)
-        assert run(SUMS, **folder).stdout.strip() == "0"
-        assert not (tmp_path / "bang").exists()
-        assert run(SUMS, **folder).stdout.strip() == "1"
-    pickle.loads(payload)
-    assert (tmp_path / "bang").exists()
-
-
-def test_what_returns_objects_is_not_kept(tmp_path):
-    """A file contains only numbers, names and machine code; a function that needs other objects is not cached."""
-    (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom jitnet.compiler import jit\n"
-        "def total(x):\n    return x.sum()\n"
-        "total = jit.compiled(total)\nprint(total(np.ones(3)))\n"
-    )
-    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
-    assert [run("import mine", **folder).stdout.strip() for _ in range(2)] == ["3.0", "3.0"]
-    assert list(tmp_path.rglob("*.kernel")) == []
-
-
-def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
-    signature = "(float32[::1],)"
-    kernel = jit.compiled(first)
-    kernel._cache.disable()
-    kernel.compile(signature)
-    (result,) = kernel.overloads.values()
-    kernel._cache.enable()
-    result.environment.consts.append("text")
-    kernel._cache.save_overload(signature, result)
-    assert not kernel._cache.holds(signature, result.codegen)
-    result.environment.consts.pop()
-    kernel._cache.save_overload(signature, result)
-    assert kernel._cache.holds(signature, result.codegen)
-
-
-def test_a_loaded_helper_finds_its_environment(tmp_path):
-    """Code that passes numbers to Python, here to print them."""
-    (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom jitnet.compiler import jit\n"
-        "@jit.part_of_kernels\ndef show(v):\n    print(v)\n"
-        "def kernel(x):\n    show(x[0])\n"
-        "kernel = jit.compiled(kernel)\nkernel(np.ones(1))\nprint(sum(kernel.stats.cache_hits.values()))\n"
-    )
-    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
-    assert [run("import mine", **folder).stdout.split() for _ in range(2)] == [["1.0", "0"], ["1.0", "1"]]
-
-
-def test_a_loaded_kernel_is_as_good_as_a_compiled_one(tmp_path):
-    """Compiled functions can call it, and Numba can say what it is."""
-    code = """
-import numba, numpy as np
-from jitnet.kernels import LADDERS
-X, Z = np.eye(3, dtype=np.float32), np.zeros((3, 3), np.float32)
-kernel = LADDERS["matmul"]["reordered"]
-kernel(X, X, Z)
-@numba.njit
-def caller(X, Z):
-    kernel(X, X, Z)
-Z[:] = 0
-caller(X, Z)
-assert (Z == X).all()
-result = next(iter(kernel.overloads.values()))
-function = result.fndesc
-print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_point.__name__, function.qualname,
-      function.modname, function.mangled_name, function.env_name, function.unique_name, function.args,
-      function.argtypes, function.restype, result.environment.globals["__name__"], sep="\\n")
-"""
-    folder = {"JITNET_CACHE_DIR": str(tmp_path)}
-    compiled, loaded = (run(code, **folder).stdout.splitlines() for _ in range(2))
-    assert (compiled[0], loaded[0]) == ("0", "1")
-    assert compiled[1:] == loaded[1:]
-
-
 def test_linked_helpers_are_there_in_a_later_process(tmp_path):
     """The register tile is compiled once, into a file of its own; kernels from the cache find it by its symbol."""
     code = """
@@ -363,30 +217,6 @@ for rung in ("packed", "packed_parallel"):
     tile.unlink()
     assert run(code, **folder).stdout.split() == ["1", "1"]
     assert tile.exists()
-
-
-def test_several_processes_fill_a_cold_cache_at_once(tmp_path):
-    code = """
-import numpy as np
-from jitnet.kernels import LADDERS
-for dtype in (np.float32, np.float64):
-    X, W, Z = np.ones((3, 4), dtype), np.ones((4, 2), dtype), np.empty((3, 2), dtype)
-    for rung in ("njit", "reordered"):
-        LADDERS["matmul"][rung](X, W, Z)
-        assert (Z == 4).all()
-"""
-    environment = {**os.environ, "JITNET_CACHE_DIR": str(tmp_path)}
-    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
-    assert [process.wait() for process in processes] == [0] * 4
-    assert len(list(tmp_path.rglob("*.kernel"))) == 4
-    assert list(tmp_path.rglob("*.tmp")) == []
-
-
-def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    result = run(SUMS + SUMS, JITNET_CACHE_DIR=str(blocked))
-    assert result.stderr.count("cannot save compiled kernels") == 1
 
 
 def test_interpreted_with_jit_disabled(tmp_path):

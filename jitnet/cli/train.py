@@ -120,12 +120,8 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     net.recipe = recipe.plain()
     what = checks.count(recipe.width, "class", "classes") if recipe.classes else f"regression of {recipe.target}"
-    counted: dict[str, Sized] = {
-        "training sample": parts.train[0],
-        "test sample": parts.test[0],
-        "column": recipe.features,
-    }
-    sizes = ", ".join(checks.count(len(values), name) for name, values in counted.items())
+    counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0]), "column": len(recipe.features)}
+    sizes = ", ".join(checks.count(number, name) for name, number in counts.items())
     intro = f"{options.data}: {sizes}, {what}\n{net!r}, backend {options.backend}"
     show = shown(options, intro)
     watch = disturbance.Watch(backend.cores(options.threads))

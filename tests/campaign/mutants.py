@@ -74,8 +74,10 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/compiler/memory.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
     "jitnet/compiler/registry.py": [["tests/test_jit.py", KERNELS, "-k", "registered or registering or common"]],
     "jitnet/compiler/jit.py": [["tests/test_jit.py"], ["tests/test_cache.py", "-k", "serial or options"]],
-    "jitnet/compiler/cache.py": [["tests/test_cache.py", "-k", f"{ONE_PROCESS} or good"]],
-    "jitnet/compiler/cache_folder.py": [["tests/test_cache_folder.py"], ["tests/test_cache.py", "-k", ONE_PROCESS]],
+    "jitnet/compiler/cache.py": [["tests/test_cache.py", "tests/test_cache_files.py", "-k", f"{ONE_PROCESS} or good"]],
+    "jitnet/compiler/cache_folder.py": [
+        ["tests/test_cache_folder.py"], ["tests/test_cache.py", "tests/test_cache_files.py", "-k", ONE_PROCESS],
+    ],
     "jitnet/compiler/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
     "jitnet/compiler/linking.py": [["tests/test_cache.py", "-k", "linked"]],
     "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
