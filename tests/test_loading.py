@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import jitnet
+from jitnet import checks
 from jitnet.lab import loading, worker
 
 
@@ -45,4 +46,4 @@ def test_a_file_with_the_name_of_a_module_of_python(folder):
 def test_files_of_the_working_folder_are_not_taken_for_those_of_python(folder):
     for name in ("json", "signal", "importlib"):
         (folder / f"{name}.py").write_text("raise SystemError('imported')\n")
-    assert worker.ask(loading.one_line, " a\nb ") == "a b"
+    assert worker.ask(checks.count, 2, "thread") == "2 threads"

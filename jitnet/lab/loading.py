@@ -61,7 +61,7 @@ def load(custom: Custom) -> Function:
         checks.one_of(f"function of {place}", name, known)
     function: Any = getattr(module, name)
     if not callable(function):
-        raise checks.Error(f"{name} in {place} is {_a(type(function).__name__)}, but must be a function")
+        raise checks.Error(f"{name} in {place} is {checks.shown(function)}, but must be a function")
     return function  # type: ignore[no-any-return]
 
 
@@ -98,9 +98,8 @@ def raised(error: BaseException, file: str) -> str:
     """`raises ValueError: message (file.py, line 3)`; the line if it is in this file."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if os.path.realpath(frame.filename) == os.path.realpath(file)]
-    text = one_line(str(error))
     place = f" ({os.path.basename(file)}, line {lines[-1]})" if lines else ""
-    return f"raises {type(error).__name__}" + (f": {text}" if text else "") + place
+    return f"raises {checks.described(error)}{place}"
 
 
 def not_compiled(error: BaseException) -> str:
@@ -108,13 +107,3 @@ def not_compiled(error: BaseException) -> str:
     if isinstance(error, ImportError) and "scipy" in str(error):
         return "for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
     return checks.described(error)
-
-
-def one_line(text: str, most: int = 300) -> str:
-    """The beginning of a long text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]} ..."
-
-
-def _a(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
