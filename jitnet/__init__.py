@@ -11,11 +11,12 @@ from .backend import backends
 from .checks import Error
 from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
+from .history import History
 from .layers import Dense, Dropout, LayerNorm
 from .network import Network, load
 from .optimizers import *  # noqa: F403  all that a user can make one of
 from .progress import Progress
-from .training import Diverged, History
+from .training import Diverged
 
 __version__ = "0.1.0"
 

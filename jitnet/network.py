@@ -5,7 +5,6 @@ on a cache line. Intermediate results are in a `Workspace`, which is created onc
 """
 
 import contextlib
-import itertools
 import math
 import threading
 from collections.abc import Iterator
@@ -17,14 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import backend as backends
-from . import checks, formulas, losses, storage, training
+from . import checks, display, formulas, losses, parameters, single_step, storage, training
+from . import graph as graphs
+from . import state as states
 from .backend import Backend
-from .compiler.memory import aligned, whole_lines
+from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
 from .kernels.activations import ACTIVATIONS
 from .layers import Dense, Gradient, Layer, NormGradient
 from .losses import Loss, LossName
+from .state import State
 from .step import ROWS_AT_ONCE, Memory, Workspace
 
 IDLE = 2
@@ -60,6 +62,8 @@ class Network:
         self._elsewhere: Network | None = None
         self._twins: list[Network] = []
         self._fitting = threading.Lock()
+        self._state: State | None = None  # of the latest training
+        self._recorded: single_step.Recorded | None = None
         self._lay_out()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
@@ -68,24 +72,21 @@ class Network:
     def _lay_out(self, memory: Memory = aligned, theta: Any = None) -> None:
         """Allocate grad and, unless it is given, theta, and give each layer its views of both."""
         self._memory = memory
-        rooms = [whole_lines(math.prod(shape), self.dtype) for layer in self.layers for shape in layer.shapes.values()]
-        self.theta = memory(sum(rooms), self.dtype) if theta is None else theta
+        self.theta = memory(parameters.length(self.layers, self.dtype), self.dtype) if theta is None else theta
         self.grad = memory(self.theta.size, self.dtype)
-        starts = iter(itertools.accumulate(rooms, initial=0))
-        for layer in self.layers:
-            places = [(next(starts), shape) for shape in layer.shapes.values()]
-            layer._values, layer._grads = (
-                tuple(_view(flat, start, shape) for start, shape in places) for flat in (self.theta, self.grad)
-            )
+        values, grads = (parameters.views(self.layers, flat) for flat in (self.theta, self.grad))
+        for l, layer in enumerate(self.layers):
+            layer._values, layer._grads = values[l], grads[l]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: theta without its views, which would become separate arrays."""
-        made_anew = ("grad", "_workspaces", "_memory", "_elsewhere", "_twins", "_fitting")
+        """For copy and pickle: theta, but neither its views, which would become copies, nor the optimizer's state."""
+        made_anew = ("grad", "_workspaces", "_memory", "_elsewhere", "_twins", "_fitting", "_state", "_recorded")
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": tuple(replace(layer) for layer in self.layers)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _workspaces={}, _elsewhere=None, _twins=[], _fitting=threading.Lock())
+        vars(self).update(_state=None, _recorded=None)
         self._lay_out()
         self.theta[...] = state["theta"]
 
@@ -107,7 +108,7 @@ class Network:
         """A copy that shares theta; `_lay_out` then creates the views of its layers."""
         other: Network = object.__new__(type(self))
         vars(other).update(vars(self), layers=tuple(replace(layer) for layer in self.layers))
-        vars(other).update(_workspaces={}, _elsewhere=None, _twins=[])
+        vars(other).update(_workspaces={}, _elsewhere=None, _twins=[], _state=None, _recorded=None)
         return other
 
     @contextlib.contextmanager
@@ -148,14 +149,6 @@ class Network:
     def parameters(self) -> int:
         """The number of parameters."""
         return sum(math.prod(shape) for layer in self.layers for shape in layer.shapes.values())
-
-    def summary(self) -> str:
-        """A table: the output width and the number of parameters of each layer, and the total."""
-        lines = [f"{'layer':<24}{'output':>10}{'parameters':>16}"]
-        for layer in self.layers:
-            name = f"dense {layer.label}" if isinstance(layer, Dense) else layer.label
-            lines.append(f"{name:<24}{layer.n_out:>10,}{sum(map(math.prod, layer.shapes.values())):>16,}")
-        return "\n".join([*lines, f"{f'total, {self.dtype}':<34}{self.parameters:>16,}"])
 
     # The four formulas, forward and back.
 
@@ -352,15 +345,16 @@ class Network:
         return float(of_samples.mean(dtype=np.float64)), grads
 
     fit = training.fit
+    step = single_step.step
+    state_dict = states.state_dict
+    load_state_dict = states.load_state_dict
+    graph = graphs.graph
+    summary = display.summary
+    _repr_html_ = display.network
 
     def save(self, path: str | Path) -> None:
         """Write the network to an .npz file, atomically."""
         storage.save(path, self)
-
-
-def _view(flat: Any, start: int, shape: tuple[int, ...]) -> Any:
-    part = flat[start : start + math.prod(shape)]
-    return part if len(shape) == 1 else part.reshape(*shape)
 
 
 def _chained(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
@@ -387,10 +381,8 @@ def load(path: str | Path) -> Network:
             net = Network(*model.layers, seed=model.seed, dtype=np.dtype(model.dtype))
     except (checks.Error, TypeError) as error:
         raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
-    for l, layer in enumerate(net.layers):
-        for name, value in zip(layer.shapes, layer._values, strict=True):
-            if value.size:
-                value[...] = model.arrays[f"{name}{l}"]
+    for name, value in parameters.named(net.layers, net.theta).items():
+        value[...] = model.arrays[name]
     net.loss = model.loss
     net.recipe = model.recipe
     return net

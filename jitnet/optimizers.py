@@ -36,6 +36,11 @@ class Optimizer(ABC):
     rule: Callable[..., Any] | None = None
     """The step of one parameter, unless its kernel is written out; see `register_rule`."""
 
+    @property
+    def name(self) -> str:
+        """Its name as a string: "adam" of Adam(0.01)."""
+        return type(self).__name__.lower()
+
     def _settle(self, name: str, **limits: float) -> None:
         """Validate one setting, and store it as a float."""
         object.__setattr__(self, name, checks.number(name, getattr(self, name), **limits))
@@ -45,9 +50,13 @@ class Optimizer(ABC):
 
         Errors    ValueError if a setting becomes 0 or infinity in theta's dtype
         """
-        for number in self.numbers(1):
-            checks.survives(repr(self), number, theta.dtype)
+        self.check(theta.dtype)
         return [aligned(theta.size, theta.dtype) for _ in self.memory]
+
+    def check(self, dtype: np.dtype[Any]) -> None:
+        """An error if a setting becomes 0 or infinity in this dtype."""
+        for number in self.numbers(1):
+            checks.survives(repr(self), number, dtype)
 
     @abstractmethod
     def numbers(self, t: int) -> tuple[float, ...]:
@@ -68,7 +77,7 @@ class Optimizer(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Name and settings, for files and messages."""
-        return {"name": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
+        return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
 
 
 Class = TypeVar("Class", bound=type[Optimizer])

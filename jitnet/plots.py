@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from . import checks, storage
-from .training import History
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 """File formats of plots."""
 
 
-def check_drawing(path: str | Path) -> None:
-    """Check before the work starts that plots can be drawn, and that the file name fits."""
+def check_installed() -> None:
+    """Raise an error if matplotlib is missing."""
     if importlib.util.find_spec("matplotlib") is None:
         raise checks.Error("drawing needs matplotlib: pip install 'jitnet[cli]'")
+
+
+def check_drawing(path: str | Path) -> None:
+    """Check before the work starts that plots can be drawn, and that the file name fits."""
+    check_installed()
     if Path(path).suffix.lower() not in ENDINGS:
         raise checks.Error(f"no plot can be written to {path}; its name must end in {', '.join(ENDINGS)}")
 
@@ -26,8 +30,14 @@ def write(figure: Any, path: str | Path) -> None:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
-def draw_history(history: History, path: str | Path, title: str) -> None:
-    """Loss and, for classes, accuracy per epoch."""
+def draw_history(history: Any, path: str | Path, title: str) -> None:
+    """Write the plot of a history."""
+    write(history_figure(history, title), path)
+
+
+def history_figure(history: Any, title: str) -> Any:
+    """Loss and, for classes, accuracy per epoch, as a matplotlib figure."""
+    check_installed()
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -59,5 +69,6 @@ def draw_history(history: History, path: str | Path, title: str) -> None:
                 "best weights", (history.best_epoch, 0.5), xycoords=("data", "axes fraction"), fontsize=8,
                 xytext=(-3 if late else 3, 0), textcoords="offset points", ha="right" if late else "left",
             )  # fmt: skip
-    figure.suptitle(title, parse_math=False)
-    write(figure, path)
+    if title:
+        figure.suptitle(title, parse_math=False)
+    return figure

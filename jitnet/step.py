@@ -98,7 +98,7 @@ class Step:
         self.gather = run.bound([_gathering(self.work)], net.dtype, threads)[0][0]
         update = [] if descends else run.bound([_update(net, optimizer)], net.dtype, threads)
         self._update = update[0][0] if update else None
-        self._optimizer, self._net = optimizer, net
+        self.optimizer, self._net = optimizer, net
         self.work.clock[0] = seed % 2**63
         self._draws = any(layer.only_in_training for layer in net.layers)
 
@@ -109,7 +109,7 @@ class Step:
         for kernel, arguments in self._calls:
             kernel(*arguments)
         if self._update:
-            self._optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
+            self.optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
         return self.work.losses  # type: ignore[no-any-return]
 
 
@@ -126,6 +126,7 @@ class Epoch:
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
         self._steps: dict[tuple[int, bool], Step] = {}
+        self._batch = needed(plan.net, plan.run, min(plan.batch_size, len(plan.X)), plan.loss, plan.optimizer)
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C interrupted the epoch."""
@@ -152,8 +153,8 @@ class Epoch:
     def _spread(self, m: int) -> Any:
         """For `with`: steps of m samples. They are compared by the time per sample."""
         net, plan = self._plan.net, self._plan
-        calls = needed(net, plan.run, m, plan.loss, plan.optimizer)
-        return plan.run.spread(calls, "step", net.theta.size, m, net.dtype, plan.optimizer.kernel, is_repeated=True)
+        kind = "step", net.theta.size, m, net.dtype, plan.optimizer.kernel
+        return plan.run.spread(self._batch, *kind, is_repeated=True)
 
     def _step(self, m: int, threads: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch can be smaller than the others."""
@@ -161,6 +162,7 @@ class Epoch:
         if key not in self._steps:
             plan = self._plan
             self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed)
+        self._steps[key].optimizer = self._plan.optimizer  # its settings can change from one call to the next
         return self._steps[key]
 
     def settle(self) -> None:

@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checks, losses, npz
+from . import checks, losses, npz, parameters
 from .kernels.activations import ACTIVATIONS
 from .layers import Layer, from_settings
 
@@ -194,14 +194,11 @@ class Model:
 
 def save(path: str | Path, net: Any) -> None:
     """Write a network; see `Network.save`."""
-    arrays: dict[str, Any] = {}
-    for l, layer in enumerate(net.layers):
-        arrays |= {f"{name}{l}": value for name, value in zip(layer.shapes, layer._values, strict=True) if value.size}
     about = {
         "layers": [layer.settings() for layer in net.layers],
         "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe,
     }  # fmt: skip
-    write(path, "model", about, arrays)
+    write(path, "model", about, parameters.named(net.layers, net.theta))
 
 
 def read_model(path: str | Path) -> Model:

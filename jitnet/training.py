@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -22,8 +22,10 @@ from . import checks, disturbance, losses, optimizers, progress, storage
 from .backend import Backend
 from .compiler.registry import Call
 from .compiler.types import BackendName, Matrix, Vector
+from .history import History
 from .losses import Loss, LossName
 from .optimizers import Optimizer, OptimizerName
+from .state import State
 from .step import needed
 
 
@@ -35,6 +37,7 @@ class Trainable(Protocol):
     dtype: np.dtype[Any]
     seed: int | None
     loss: str | None
+    _state: State | None
 
     def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
@@ -48,32 +51,6 @@ class Epochs(Protocol):
 
     def __call__(self, interrupt: Any, show: Any) -> float | None: ...
     def settle(self) -> None: ...
-
-
-@dataclass
-class History:
-    """The course of a training run, one number per epoch."""
-
-    loss: list[float] = field(default_factory=list)
-    """Mean loss over the samples of the epoch, each with the weights at its batch."""
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    compile_seconds: float = 0.0
-    """Time for compiling kernels, or for loading them from the cache."""
-    best_epoch: int | None = None
-    """With early stopping: the epoch (from 1) whose weights were restored."""
-    threads: int = 1
-    """The number of threads of the last steps; by default one or all, whichever is faster."""
-    stopped: str = ""
-    """Why training ended before the last epoch: "", "early" or "interrupted"."""
-    checkpoint_error: str = ""
-    """Why the latest checkpoint could not be written, and which one remains; "" if it was written."""
-
-    @property
-    def epochs(self) -> int:
-        """The number of completed epochs."""
-        return len(self.loss)
 
 
 class Diverged(checks.Error):
@@ -112,18 +89,6 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-
-
-@dataclass
-class State:
-    """Everything that the next epoch depends on, which is the content of a checkpoint."""
-
-    theta: Vector
-    memory: list[Vector]
-    step: int = 0
-    history: History = field(default_factory=History)
-    best_loss: float = math.inf
-    best_theta: Vector | None = None
 
 
 @dataclass
@@ -207,7 +172,7 @@ def fit(
               validation loss or the weights are not finite: the network then has the weights of its last good
               epoch
     """
-    plan = _plan(
+    plan = validated(
         net, X, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
         validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping,
     )  # fmt: skip
@@ -216,23 +181,24 @@ def fit(
         raise checks.Error("resume needs checkpoint=PATH: the file to continue from")
     backends.check_threads(threads, backend)
     with net.in_training() as plan.net:
-        steps = _steps(plan)
+        calls = steps(plan)
         validation_too = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
-        plan.run.check(steps + validation_too)
-        state = State(net.theta, plan.optimizer.start(net.theta))
+        plan.run.check(calls + validation_too)
+        state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
         if checkpoint is not None:
             storage.check_writable(checkpoint, kind="checkpoint")
             if resume:
                 checkpoints.restore(checkpoint, state, plan)
         if plan.seed is None:
             plan.seed = secrets.randbits(32)
+        state.seed, net._state = plan.seed % 2**63, None
         net.loss = plan.loss.name
         show = _display(progress)
-        if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(steps):
+        if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(calls):
             threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
         with backends.threads(threads), np.errstate(all="ignore"), show:
             began = time.perf_counter()
-            plan.run.prepare(steps + validation_too, net.dtype, show.compiling)
+            plan.run.prepare(calls + validation_too, net.dtype, show.compiling)
             history = state.history
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
@@ -248,12 +214,15 @@ def fit(
                         history.stopped = "interrupted"
                     if watch and (news := watch.news()):
                         show.note(news)
+        see_every_sample.settle()
         if state.best_theta is not None:
             state.theta[...] = state.best_theta
+        elif history.stopped != "interrupted":  # otherwise the optimizer's vectors can belong to other weights
+            net._state = state
         return history
 
 
-def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:
+def validated(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:
     """Validate everything before anything is changed."""
     run = backends.get(options["backend"], net.dtype)
     layers = net.layers
@@ -282,7 +251,7 @@ def _plan(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: 
     )  # fmt: skip
 
 
-def _steps(plan: Plan) -> list[Call]:
+def steps(plan: Plan) -> list[Call]:
     """The calls of a step for a whole batch, and of one for the rest of the samples."""
     n, calls = len(plan.X), []
     for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:

@@ -80,6 +80,10 @@ class Backend(ABC):
         """The kernel of this call for this number of threads."""
         return self.kernels[call.operation]
 
+    @abstractmethod
+    def ladder(self, operation: str) -> dict[str, Kernel]:
+        """The rungs that this backend chooses from."""
+
     def run(self, calls: list[Call], *kind: Hashable) -> None:
         """Execute these calls, with the best number of threads for this kind of work unless the user has set it."""
         with self.spread(calls, *kind) as slices:

@@ -46,6 +46,9 @@ class CpuBackend(Backend):
     def cores(self, threads: int | None = None) -> int | None:
         return (threads or thread_count()) if self.uses_threads else 1
 
+    def ladder(self, operation: str) -> dict[str, Kernel]:
+        return LADDERS[operation]
+
     def kernel(self, call: Call, threads: int) -> Kernel:
         """The rung for this call: the threaded twin, if there are threads and the work is large enough."""
         twin = self.threaded.get(call.operation) if threads > 1 else None

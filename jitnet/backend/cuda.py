@@ -45,6 +45,11 @@ class GpuBackend(Backend):
     def obstacle() -> str | None:
         return obstacle()
 
+    def ladder(self, operation: str) -> dict[str, Any]:
+        from ..kernels.cuda import LADDERS
+
+        return LADDERS[operation]
+
     def kernel(self, call: Call, threads: int) -> Any:
         self.check([call])
         return self.kernels[call.operation]

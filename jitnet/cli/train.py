@@ -14,11 +14,12 @@ import numpy as np
 from .. import backend as backends
 from .. import checks, disturbance, optimizers, plots, progress
 from ..compiler.types import BackendName
+from ..history import History
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
 from ..network import Network
-from ..training import Diverged, History, Interrupt
+from ..training import Diverged, Interrupt
 from . import samples
 from .samples import Samples
 from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown

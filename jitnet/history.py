@@ -1,0 +1,45 @@
+"""The course of a training run, and how it is shown."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import markup
+
+
+@dataclass
+class History:
+    """The course of a training run, one number per epoch."""
+
+    loss: list[float] = field(default_factory=list)
+    """Mean loss over the samples of the epoch, each with the weights at its batch."""
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    compile_seconds: float = 0.0
+    """Time for compiling kernels, or for loading them from the cache."""
+    best_epoch: int | None = None
+    """With early stopping: the epoch (from 1) whose weights were restored."""
+    threads: int = 1
+    """The number of threads of the last steps; by default one or all, whichever is faster."""
+    stopped: str = ""
+    """Why training ended before the last epoch: "", "early" or "interrupted"."""
+    checkpoint_error: str = ""
+    """Why the latest checkpoint could not be written, and which one remains; "" if it was written."""
+
+    @property
+    def epochs(self) -> int:
+        """The number of completed epochs."""
+        return len(self.loss)
+
+    def plot(self, title: str = "") -> Any:
+        """Loss and, for classes, accuracy per epoch, as a matplotlib figure, which a notebook shows.
+
+        Errors    ValueError if matplotlib is not installed
+        """
+        from . import plots
+
+        return plots.history_figure(self, title)
+
+    def _repr_html_(self) -> str:
+        """The loss as a curve, and the figures of about ten epochs."""
+        return markup.history(self)

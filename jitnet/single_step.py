@@ -1,0 +1,115 @@
+"""A training step on one mini-batch, for loops of one's own: streams, schedules, several machines."""
+
+import math
+import secrets
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import backend as backends
+from . import progress, training
+from .compiler.types import BackendName
+from .losses import Loss, LossName
+from .optimizers import Optimizer, OptimizerName
+from .state import State
+from .step import descent
+
+
+class Recorded(NamedTuple):
+    """The latest step, bound to its kernels: the next one with the same settings repeats it."""
+
+    settings: tuple[Any, ...]
+    plan: training.Plan
+    run: training.Epochs
+
+
+def step(
+    net: Any,
+    X: ArrayLike,
+    Y: ArrayLike,
+    optimizer: OptimizerName | Optimizer = "sgd",
+    *,
+    loss: LossName | Loss | None = None,
+    backend: BackendName = "fast",
+    threads: int | None = None,
+) -> float:
+    """One training step on one mini-batch; returns its mean loss, with the weights before the step.
+
+    Formula   the four formulas, then theta ← optimizer(theta, grad)
+    Shapes    X (m, n_in), Y (m, n_out), or labels (m,); m can change from step to step
+    optimizer         "sgd", "momentum", "adam", ..., or an object such as SGD(0.5). The network keeps its state, the
+                      number of steps and its vectors: the next step continues with it, and so does the first step after
+                      `fit`. Settings such as lr can change; another kind of optimizer starts with a new state, as
+                      `fit` does. `state_dict` has the state; copies and files of `save` do not
+    loss              its name; None selects the one that suits the last layer
+    threads           as in `fit`; it never changes a bit of the result
+
+    The bits are those of `fit` with the same batches. ^C arrives after the step, which is then complete.
+
+    Errors    ValueError for invalid input; `Diverged`, a ValueError, if the loss or the weights are not finite: the
+              weights and the optimizer's state are then those before the step
+
+    >>> import jitnet, numpy as np
+    >>> net = jitnet.Network(jitnet.Dense(1, 1), seed=0)
+    >>> X = np.linspace(-1, 1, 8).reshape(8, 1)
+    >>> for _ in range(100):
+    ...     loss = net.step(X, 3 * X + 1, jitnet.SGD(0.5))
+    >>> print(net.layers[0].W, net.layers[0].b)
+    [[3.]] [1.]
+    """
+    plan = training.validated(
+        net, X, Y, epochs=1, batch_size=1, optimizer=optimizer, loss=loss, backend=backend, validation=None,
+        shuffle=False, seed=None, early_stopping=None,
+    )  # fmt: skip
+    plan.batch_size = len(plan.X)
+    backends.check_threads(threads, backend)
+    with net.in_training() as plan.net, backends.threads(threads), np.errstate(all="ignore"):
+        state = _continued(net, plan)
+        recorded = _recorded(net, plan, state, threads)
+        before = [vector.copy() for vector in (state.theta, *state.memory)]
+        with training.Interrupt() as interrupt:
+            mean = recorded(interrupt, progress.Progress())
+            recorded.settle()
+        assert mean is not None  # an epoch of one batch cannot end early
+        if not (math.isfinite(mean) and np.isfinite(state.theta).all()):
+            for vector, good in zip((state.theta, *state.memory), before, strict=True):
+                vector[...] = good
+            state.step -= 1
+            raise training.Diverged(
+                f"training diverged in step {state.step + 1}: the loss is {mean:g}; the weights before it were "
+                "restored; lower the learning rate, or scale the inputs", state.history,
+            )  # fmt: skip
+        net._state, net.loss = state, plan.loss.name
+    if interrupt.asked:
+        raise KeyboardInterrupt
+    return mean
+
+
+def _continued(net: Any, plan: training.Plan) -> State:
+    """The state of the network, or a new one for the first step and for another kind of optimizer."""
+    state: State | None = net._state
+    if state is None or state.optimizer != plan.optimizer.name:
+        state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
+        state.seed = (secrets.randbits(32) if plan.seed is None else plan.seed) % 2**63
+    plan.seed = state.seed
+    return state
+
+
+def _recorded(net: Any, plan: training.Plan, state: State, threads: int | None) -> training.Epochs:
+    """The step for these settings, compiled if necessary. On a GPU each batch is copied there by a new one."""
+    plan.optimizer.check(net.dtype)
+    settings = plan.net, state, plan.run, len(plan.X), plan.loss, plan.optimizer.kernel, threads
+    latest: Recorded | None = net._recorded
+    is_compiled = latest is not None and latest.settings == settings
+    if latest and is_compiled and not plan.run.is_remote:
+        before, now = (descent(plan.run, optimizer) for optimizer in (latest.plan.optimizer, plan.optimizer))
+        if before == now:  # otherwise lr is part of what is bound
+            latest.plan.X, latest.plan.Y, latest.plan.optimizer = plan.X, plan.Y, plan.optimizer
+            return latest.run
+    if not is_compiled:
+        calls = training.steps(plan)
+        plan.run.check(calls)
+        plan.run.prepare(calls, net.dtype)
+    latest = net._recorded = Recorded(settings, plan, plan.run.epoch(plan, state))
+    return latest.run
