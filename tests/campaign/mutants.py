@@ -93,7 +93,11 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/network.py": [QUICK, ["tests/test_storage.py", *TRAINING]],
     "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
     "jitnet/optimizers.py": [QUICK, ["tests/test_training.py", "-k", "adam or goes_on"]],
+    "jitnet/graph.py": [["tests/test_graph.py"]],
+    "jitnet/parameters.py": [["tests/test_step.py", "-k", "state or names or travels"], QUICK],
     "jitnet/progress.py": [["tests/test_progress.py"]],
+    "jitnet/single_step.py": [["tests/test_step.py"]],
+    "jitnet/state.py": [["tests/test_step.py"]],
     "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
     "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
     "jitnet/training.py": [
@@ -119,7 +123,10 @@ ALWAYS = [
 ]
 """Mutants that once survived: file, old text, new text. They are in every sample."""
 
-OTHERS = {"__init__", "__main__", "cli", "commands", "disturbance", "environment", "interruption", "legend", "plots"}
+OTHERS = {
+    "__init__", "__main__", "cli", "commands", "display", "disturbance", "environment", "graph_svg", "history",
+    "interruption", "legend", "markup", "plots",
+}  # fmt: skip
 """Files outside of the engine: the command line, plots, names."""
 
 
