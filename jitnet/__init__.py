@@ -1,7 +1,27 @@
 """jitnet: a neural network you can read, running at the speed of the hardware.
 
-Every operation is a loop written by hand; Numba compiles it, and plain Python decides which loop runs next. The names
-below are in the order in which a reader meets them.
+Every operation is a loop written by hand; Numba compiles it, and plain Python decides which loop runs next.
+
+    >>> import jitnet
+    >>> X, y = jitnet.data.digits()
+    >>> train, test = jitnet.data.split(X, y, test=0.2, seed=0)
+    >>> net = jitnet.Network(jitnet.Dense(64, 32, "sigmoid"), jitnet.Dense(32, 10, "softmax"), seed=0)
+    >>> history = net.fit(*train, epochs=10, optimizer=jitnet.SGD(0.5), validation=test)
+    >>> history.validation_accuracy[-1] > 0.9
+    True
+
+Build       Network, of Dense, Dropout and LayerNorm; load
+Data        data.digits, data.split, ...
+Train       net.fit or net.step, with SGD, Momentum, Adam, AdamW or RMSprop; History, Progress, Diverged
+Use         net.predict, net.evaluate, net.forward, net.save, net.state_dict
+Look        net.summary, net.graph, net.gradients; calculus: derivatives the slow, certain way
+Loops       kernels.LADDERS: every operation, from the naive loop to the fast one; backends(): which loops run
+One by one  matmul, sigmoid, tanh, relu, softmax, for any array
+Your own    activation, loss: functions of one number, as decorators
+Errors      Error, for everything that the caller can fix, in one sentence
+
+`help` of each name has its formula, shapes and errors. The command line (`jitnet --help`) and `jitnet.lab` measure and
+explain compiled loops.
 """
 
 from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
@@ -44,3 +64,8 @@ __all__ = [
     "tanh",
 ]
 __all__ += optimizers.__all__
+
+
+def __dir__() -> list[str]:
+    """The public names, for tab completion."""
+    return sorted(__all__)

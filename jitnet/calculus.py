@@ -13,6 +13,8 @@ The Jacobian contains the derivative of every ℓ_j by every parameter. Its sum 
 backpropagation computes as one outer product, dW = x·deltaᵀ, without the Jacobian.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +91,10 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
     Cost      4 calls per number
     Errors    ValueError if theta is not float64, or the function is not finite there
     Source    Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, 1988
+
+    >>> import jitnet, numpy as np
+    >>> jitnet.calculus.numerical_gradient(lambda theta: (theta**2).sum(), np.array([1.0, 3.0])).round(6)
+    array([2., 6.])
     """
     if not isinstance(theta, np.ndarray) or theta.dtype != np.float64:
         raise checks.Error("theta must be a float64 array, as in Network(..., dtype='float64').theta")

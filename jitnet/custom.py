@@ -15,6 +15,8 @@ with `math.exp` and `math.tanh` are vectorized. A saved model contains the name 
 where a function of that name is registered.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import inspect

@@ -1,5 +1,7 @@
 """Single operations for any array: inputs are validated and converted if necessary, then the fast kernel runs."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,12 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
     Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, and zero sizes; transposes are not copied
     Dtype     float32 or float64, both equal
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
+
+    >>> import jitnet, numpy as np
+    >>> A = np.arange(6.0).reshape(2, 3)
+    >>> jitnet.matmul(A, A.T)
+    array([[ 5., 14.],
+           [14., 50.]])
     """
     left, right = checks.factors(A, B)
     run = backends.get(backend, left.dtype)

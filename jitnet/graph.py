@@ -3,6 +3,8 @@
 The operations are those that the backend records for the step, with the rung that it chooses; nothing is invented.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple

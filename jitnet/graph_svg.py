@@ -165,8 +165,8 @@ class Drawing:
         """The whole picture; arrows lie behind boxes."""
         arrows = [arrow for i in self.pills for arrow in self._arrows(i)]
         return "\n".join([
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height:.0f}" width="{WIDTH}" '
-            f'style="max-width:100%;height:auto" role="img" aria-label="{escape(self.graph.title)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height:.0f}" '
+            f'style="width:100%;max-width:{WIDTH}px;height:auto" role="img" aria-label="{escape(self.graph.title)}" '
             'font-family="system-ui, sans-serif" font-size="13" text-anchor="middle" fill="#212529">',
             '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
             f'<path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker>',

@@ -1,5 +1,7 @@
 """The course of a training run, and how it is shown."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 

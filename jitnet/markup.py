@@ -7,11 +7,14 @@ from typing import Any
 CELL = "padding:2px 10px;text-align:{};font-variant-numeric:tabular-nums"
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> str:
-    """A table: the first column at the left, the others, figures, at the right."""
+def table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], note: str = "", figures: bool = True
+) -> str:
+    """A table; with `figures` all columns but the first are at the right."""
 
     def line(cells: Sequence[object], tag: str) -> str:
-        styles = [CELL.format("left" if i == 0 else "right") for i in range(len(cells))]
+        styles = [CELL.format("right" if i and figures else "left") for i in range(len(cells))]
+        styles[0] += ";white-space:nowrap"
         marked = (f'<{tag} style="{s}">{escape(str(c))}</{tag}>' for s, c in zip(styles, cells, strict=True))
         return f"<tr>{''.join(marked)}</tr>"
 
@@ -21,6 +24,11 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], n
         f'<table style="border-collapse:collapse"><caption style="text-align:left;padding:4px 10px">{escape(caption)}'
         f"</caption><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>{below}"
     )
+
+
+def folded(title: str, text: str) -> str:
+    """Text of fixed width, which a click unfolds."""
+    return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
 def curve(values: Sequence[float], width: int = 240, height: int = 48) -> str:

@@ -4,6 +4,8 @@ All parameters are views of one flat vector `theta`, and all gradients of a seco
 on a cache line. Intermediate results are in a `Workspace`, which is created once per batch size.
 """
 
+from __future__ import annotations
+
 import contextlib
 import math
 import threading
@@ -36,7 +38,9 @@ IDLE = 2
 class Network:
     """A multilayer perceptron.
 
-        net = Network(Dense(64, 32, "sigmoid"), Dense(32, 10, "softmax"), seed=0, dtype="float32")
+    >>> from jitnet import Dense, Network
+    >>> Network(Dense(64, 32, "sigmoid"), Dense(32, 10, "softmax"), seed=0, dtype="float32")
+    <Network 64-32-10 (sigmoid, softmax), 2,410 parameters, float32>
 
     Shapes    X (m, n_in of the first layer); output (m, n_out of the last)
     Dtype     "float32" or "float64", for parameters and everything computed with them
@@ -91,7 +95,7 @@ class Network:
         self.theta[...] = state["theta"]
 
     @contextlib.contextmanager
-    def _twin(self) -> "Iterator[Network]":
+    def _twin(self) -> Iterator[Network]:
         """A network with the same parameters, and work space and gradients for the calling thread alone."""
         try:
             twin = self._twins.pop()  # atomic, without a lock that could stay locked in a forked child
@@ -104,7 +108,7 @@ class Network:
             if len(self._twins) < IDLE:
                 self._twins.append(twin)
 
-    def _with_views_of_its_own(self) -> "Network":
+    def _with_views_of_its_own(self) -> Network:
         """A copy that shares theta; `_lay_out` then creates the views of its layers."""
         other: Network = object.__new__(type(self))
         vars(other).update(vars(self), layers=tuple(replace(layer) for layer in self.layers))
@@ -112,7 +116,7 @@ class Network:
         return other
 
     @contextlib.contextmanager
-    def in_training(self) -> "Iterator[Network]":
+    def in_training(self) -> Iterator[Network]:
         """A twin to train, which shares the parameters of this network; only one thread at a time can have it."""
         if not self._fitting.acquire(blocking=False):
             raise checks.Error(
@@ -124,7 +128,7 @@ class Network:
         finally:
             self._fitting.release()
 
-    def on(self, run: Backend) -> "Network":
+    def on(self, run: Backend) -> Network:
         """This network in the memory of `run`: itself, or its twin on the GPU with the current parameters."""
         if not run.is_remote:
             return self
@@ -149,6 +153,11 @@ class Network:
     def parameters(self) -> int:
         """The number of parameters."""
         return sum(math.prod(shape) for layer in self.layers for shape in layer.shapes.values())
+
+    def __dir__(self) -> list[str]:
+        """What users call, for tab completion; the rest is for training and backends."""
+        internal = {"classifies", "in_training", "measure", "needed", "on", "targets", "workspace"}
+        return [name for name in super().__dir__() if name not in internal and not name.startswith("pass_")]
 
     # The four formulas, forward and back.
 
@@ -241,7 +250,7 @@ class Network:
             output[rows] = run.to_host(work.A[-1])
         return output
 
-    def _portions(self, m: int) -> "Iterator[tuple[slice, Workspace]]":
+    def _portions(self, m: int) -> Iterator[tuple[slice, Workspace]]:
         for start in range(0, m, ROWS_AT_ONCE):
             stop = min(start + ROWS_AT_ONCE, m)
             yield slice(start, stop), self.workspace(stop - start)

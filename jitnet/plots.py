@@ -1,6 +1,8 @@
 """The plot of a training run. It needs matplotlib, which is in the extra `cli`."""
 
+import functools
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
@@ -71,4 +73,11 @@ def history_figure(history: Any, title: str) -> Any:
             )  # fmt: skip
     if title:
         figure.suptitle(title, parse_math=False)
+    setattr(figure, "_repr_png_", functools.partial(_png, figure))  # noqa: B010  for notebooks: pyplot does not know it
     return figure
+
+
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()

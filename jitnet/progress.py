@@ -1,10 +1,11 @@
 """Progress output: compiling, then epochs; or measurements.
 
 `Progress` shows nothing and is the base class; `Lines` prints plain lines without control characters; `Bars` draws
-progress bars with rich, if it is installed and standard error is a terminal.
+progress bars with rich, if it is installed and standard error is a terminal; `Cell` draws them in a notebook.
 """
 
 import contextlib
+import html
 import importlib.util
 import os
 import sys
@@ -68,7 +69,9 @@ class Progress:
 
 
 def on_standard_error(intro: str = "") -> Progress:
-    """Bars on a terminal with rich, lines elsewhere; `intro` is shown when the work begins."""
+    """Bars in a notebook, and on a terminal with rich; lines elsewhere. `intro` is shown when the work begins."""
+    if in_notebook():
+        return Cell(intro)
     if sys.stderr.isatty() and importlib.util.find_spec("rich"):
         return Bars(intro)
     return Lines(intro)
@@ -219,3 +222,74 @@ class Bars(Progress):
 
     def note(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False)
+
+
+def in_notebook() -> bool:
+    """True if this process is the kernel of a notebook, whose cells show HTML."""
+    ipython = sys.modules.get("IPython")  # a kernel has imported it
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
+class Cell(Progress):
+    """Progress bars below a cell of a notebook, as HTML that is replaced; without other packages."""
+
+    def __init__(self, intro: str = "") -> None:
+        self._notes = [intro] if intro else []
+        self._bars: dict[str, tuple[float, str]] = {}
+        self._epoch = self._epochs = 0
+        self._latest = 0.0
+        self._handle: Any = None
+
+    def compiling(self, done: int, total: int, kernel: str) -> None:
+        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {total} kernels"
+        self._bar("compiling", done / total, text)
+
+    def measuring(self, done: int, total: int, what: str) -> None:
+        if self.expected:
+            self._notes.append(self.expected)
+            self.expected = ""
+        self._bar("measuring", done / total, " ".join(_parts(what)) if what else "measured")
+
+    def training(self, done: int, epochs: int) -> None:
+        self._epoch, self._epochs = done, epochs
+        self._bar("training", done / epochs, f"epoch {done + 1}/{epochs}")
+
+    def batch(self, done: int, total: int) -> None:
+        if time.monotonic() - self._latest > 0.2:
+            self._bar("training", (self._epoch + done / total) / self._epochs, self._bars["training"][1])
+
+    def epoch(self, history: Any, epochs: int) -> None:
+        self._epoch, self._epochs = history.epochs, epochs
+        text = summary(history, epochs)
+        if time.monotonic() - self._latest > 0.2 or history.epochs == epochs:
+            self._bar("training", history.epochs / epochs, text)
+        else:
+            self._bars["training"] = history.epochs / epochs, text
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+        self._show()
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            self._show()
+
+    def _bar(self, stage: str, part: float, text: str) -> None:
+        self._bars[stage] = part, text
+        self._show()
+
+    def _show(self) -> None:
+        from IPython.display import HTML, display
+
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes)
+        bars = "".join(
+            f'<div><progress value="{part:.4f}" style="width:16em;vertical-align:middle"></progress> '
+            f"{html.escape(text)}</div>"
+            for part, text in self._bars.values()
+        )
+        content = HTML(f'<div style="font-variant-numeric:tabular-nums">{notes}{bars}</div>')
+        if self._handle is None:
+            self._handle = display(content, display_id=True)
+        else:
+            self._handle.update(content)
+        self._latest = time.monotonic()

@@ -1,5 +1,7 @@
 """A training step on one mini-batch, for loops of one's own: streams, schedules, several machines."""
 
+from __future__ import annotations
+
 import math
 import secrets
 from typing import Any, NamedTuple
@@ -55,7 +57,7 @@ def step(
     >>> X = np.linspace(-1, 1, 8).reshape(8, 1)
     >>> for _ in range(100):
     ...     loss = net.step(X, 3 * X + 1, jitnet.SGD(0.5))
-    >>> print(net.layers[0].W, net.layers[0].b)
+    >>> print(net.layers[0].W.round(3), net.layers[0].b.round(3))
     [[3.]] [1.]
     """
     plan = training.validated(

@@ -1,5 +1,7 @@
 """What a training has reached: the parameters, the optimizer's vectors, the history. As named arrays it can travel."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

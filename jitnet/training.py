@@ -1,5 +1,7 @@
 """The training loop around the four formulas: mini-batches, epochs, history, early stopping, checkpoints."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import math
@@ -74,7 +76,7 @@ class Interrupt:
         self.asked = False
         self._before: Any = None
 
-    def __enter__(self) -> "Interrupt":
+    def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._note)
         return self
@@ -144,7 +146,7 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
     resume: bool = False,
-    progress: "progress.Progress | bool" = False,
+    progress: progress.Progress | bool = False,
 ) -> History:
     """Train on X and Y by mini-batches; returns the history.
 
@@ -260,7 +262,7 @@ def steps(plan: Plan) -> list[Call]:
 
 
 def _one_epoch(
-    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt, show: "progress.Progress"
+    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt, show: progress.Progress
 ) -> None:
     """Train on every sample once, then validate; the result is in the history."""
     history = state.history
@@ -311,14 +313,14 @@ def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> b
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
 
 
-def _watch(show: "progress.Progress", run: Backend) -> disturbance.Watch | None:
+def _watch(show: progress.Progress, run: Backend) -> disturbance.Watch | None:
     """A watch for disturbances, or None if `show` would not display them, because it reads many files."""
     if getattr(show.note, "__func__", None) is progress.Progress.note:
         return None
     return disturbance.Watch(run.cores()).begin()
 
 
-def _display(wanted: "progress.Progress | bool") -> "progress.Progress":
+def _display(wanted: progress.Progress | bool) -> progress.Progress:
     if isinstance(wanted, bool):
         return progress.on_standard_error() if wanted else progress.Progress()
     return wanted

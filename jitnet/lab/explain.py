@@ -27,7 +27,7 @@ from ..compiler import intrinsics
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from ..progress import Report
-from .listing import KEY, beside, functions_around, judged, line_of, short, wrapped
+from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
 from .machine import check_compiling
 from .machine_code import remarks, sources
@@ -187,7 +187,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
     name, _, _ = sources.function_around(file, line)
     shown = [_shown(instruction) for instruction in loop.loop.instructions]
     called = {id(instruction): plain_name(symbol) for instruction, symbol in loop.calls if symbol}
-    return {
+    return Explanation({
         "target": target,
         **{key: answer[key] for key in ("name", "signature", "options", "file", "line", "cpu", "numba")},
         "vector_unit": {
@@ -206,7 +206,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         ],
         "verdicts": found_verdicts, **summary(found_verdicts, _limit(found_verdicts, loop)),
         "remarks": remarks.about(answer["remarks"], loop.place),
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def _shown(instruction: Instruction) -> Place:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend, checks, disturbance
+from .. import backend, checks, disturbance, markup
 from ..compiler.threads import thread_count
 from ..progress import Report, stage
 from . import formatting, loading, machine, roofline
@@ -109,7 +109,7 @@ def compare(
         "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
         "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
     }  # fmt: skip
-    return result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)}
+    return Ladder(result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)})
 
 
 def measure_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
@@ -129,13 +129,13 @@ def measure_gpu(operation: str, size: str | int = 512, report: Report | None = N
             found[name] = candidates.rung_of_gpu(operation, name, shape, PATIENCE)
         times, disturbed_by = _times(found, 1, report)
     is_product = operation in PRODUCTS
-    return {
+    return Ladder({
         "operation": operation, "shape": list(shape), "dtype": "float32", "threads": None,
         "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": gpu.name(),
         "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
         "roofline": None,
         "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), is_product),
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def _check_custom(operation: str, custom: Mapping[str, Custom]) -> None:
@@ -228,22 +228,42 @@ COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "previous": 8, "peak
 
 def as_text(result: dict[str, Any], shown: bool = False) -> str:
     """The ladder as a table for a terminal of 80 columns; without the errors of custom kernels, if they were shown."""
-    first, widths = result["rungs"][0]["name"], list(COLUMNS.values())
-    on_processor = result["limit"] is not None
-    head = ["time", "spread", result["unit"], f"vs {first}" if len(first) < 8 else "vs first", "vs prev"]
-    lines = [
-        *formatting.wrapped(subject(result)), "",
-        *formatting.row("rung", [*head, *(["of peak", "vs NumPy"] if on_processor else [])], widths, NAME),
-    ]  # fmt: skip
+    widths = list(COLUMNS.values())
+    lines = [*formatting.wrapped(subject(result)), "", *formatting.row("rung", _head(result), widths, NAME)]
     for rung in result["rungs"]:
-        size = "x".join(map(str, rung.get("shape", result["shape"])))
-        name = rung["name"] + ("" if rung.get("shape", result["shape"]) == result["shape"] else f" ({size})")
+        name = _name(rung, result)
         cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
         lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
     yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["custom"] and rung["checked"]]
     lines += [""] * any(rung["custom"] for rung in result["rungs"])
     lines += [*formatting.wrapped(*yours, *([] if shown else errors(result))), ""]
     return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
+
+
+class Ladder(dict[str, Any]):
+    """The result of a measurement: a dict, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        head = _head(self)
+        rows = [
+            [_name(rung, self), *(_cells(rung, self) if rung["checked"] else ["not timed", *[""] * (len(head) - 1)])]
+            for rung in self["rungs"]
+        ]
+        notes = [*errors(self), *_footnotes(self), disturbance.sentence(self["disturbed_by"])]
+        return markup.table(subject(self), ["rung", *head], rows, " ".join(filter(None, notes)))
+
+
+def _head(result: dict[str, Any]) -> list[str]:
+    """The names of the columns with figures."""
+    first = result["rungs"][0]["name"]
+    head = ["time", "spread", result["unit"], f"vs {first}" if len(first) < 8 else "vs first", "vs prev"]
+    return [*head, *(["of peak", "vs NumPy"] if result["limit"] is not None else [])]
+
+
+def _name(rung: dict[str, Any], result: dict[str, Any]) -> str:
+    """The name of a rung, with its size if that is another one."""
+    shape = rung.get("shape", result["shape"])
+    return f"{rung['name']}" + ("" if shape == result["shape"] else f" ({'x'.join(map(str, shape))})")
 
 
 def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:

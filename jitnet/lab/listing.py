@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from .. import markup
 from . import formatting
 from .machine_code import sources
 from .machine_code.assembly import Place
@@ -52,6 +53,23 @@ def wrapped(text: str, head: str = "") -> list[str]:
         text, WIDTH, initial_indent=f"{head:{indent}}" if indent else "", subsequent_indent=" " * indent,
         break_on_hyphens=False,
     )  # fmt: skip
+
+
+class Explanation(dict[str, Any]):
+    """The result of `explain`: a dict, which a notebook shows as its verdicts and the instructions."""
+
+    def _repr_html_(self) -> str:
+        mark = {True: "✓", False: "✗", None: "·"}
+        rows = [
+            [f"{mark[v['good']]} {v['name']}", v["answer"], v["evidence"], v["fix"] if v["good"] is False else ""]
+            for v in self["verdicts"]
+        ]
+        loop = self["loop"]
+        place = f"{short(loop['file'])}, line {loop['line']}, in {loop['function']}"
+        listing = "\n".join(beside(self["instructions"], loop, "instructions"))
+        return markup.table(
+            f"{self['target']}: {self['summary']}", ["", "verdict", "evidence", "fix"], rows, KEY, figures=False
+        ) + markup.folded(f"{len(self['instructions'])} instructions of {place}", listing)
 
 
 def judged(found: dict[str, Any]) -> list[str]:

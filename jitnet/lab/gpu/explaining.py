@@ -20,7 +20,7 @@ from ...kernels.cuda import LADDERS
 from ...progress import Report
 from ..benchmark.candidates import PRODUCTS
 from ..formatting import count
-from ..listing import KEY, WIDTH, beside, functions_around, judged, line_of, short, wrapped
+from ..listing import KEY, WIDTH, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
 from ..machine_code.verdicts import summary
 from . import transactions
@@ -95,7 +95,7 @@ def explain(
         "compiler": f"numba-cuda {importlib.metadata.version('numba-cuda')}",
         "launches": [launch.figures() | {"main": launch is main} for launch in compiled],
     }  # fmt: skip
-    return found | main.explained(asked)
+    return Explanation(found | main.explained(asked))
 
 
 def obstacle() -> str | None:

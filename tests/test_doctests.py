@@ -1,0 +1,42 @@
+"""The examples in docstrings run, and print what they say; help and tab completion show what users call."""
+
+import doctest
+import importlib
+import pydoc
+
+import pytest
+
+import jitnet
+
+MODULES = ["", ".calculus", ".display", ".functions", ".graph", ".network", ".single_step", ".state"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples(module):
+    failed, tried = doctest.testmod(importlib.import_module(f"jitnet{module}"))
+    assert failed == 0
+    assert tried > 0
+
+
+def test_tab_completion_shows_what_users_call():
+    assert set(dir(jitnet)) == set(jitnet.__all__)
+    assert len(jitnet.__all__) == len(set(jitnet.__all__))
+    net = jitnet.Network(jitnet.Dense(2, 2))
+    assert [name for name in dir(net) if name[0] != "_"] == [
+        "dtype", "evaluate", "fit", "forward", "grad", "gradients", "graph", "layers", "load_state_dict", "loss",
+        "parameters", "predict", "recipe", "save", "seed", "state_dict", "step", "summary", "theta", "widths",
+    ]  # fmt: skip
+
+
+def test_the_map_names_everything():
+    text = jitnet.__doc__
+    for name in set(jitnet.__all__) - {"__version__"}:
+        assert name in text, name
+
+
+@pytest.mark.parametrize("name", ["fit", "step", "forward", "gradients", "evaluate", "graph", "load_state_dict"])
+def test_the_first_line_of_help_is_short(name):
+    text = pydoc.plain(pydoc.render_doc(getattr(jitnet.Network, name)))
+    signature = text.splitlines()[2]
+    assert "numpy._typing" not in signature
+    assert len(signature) < 900
