@@ -18,7 +18,7 @@ import tabular  # noqa: E402
 import jitnet  # noqa: E402
 
 project = "jitnet"
-author = "The jitnet developers"
+author = project_copyright = "The jitnet developers"
 release = version = jitnet.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
 exclude_patterns = ["_build"]
@@ -40,6 +40,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_code_prompt_show = "Show the answers"
+nb_code_prompt_hide = "Hide the answers"
 if importlib.util.find_spec("numba_cuda") is None:
     nb_execution_excludepatterns = ["course/11_*"]  # it needs the extra `cuda`
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE.parent / "examples")])
