@@ -9,7 +9,7 @@ import inspect
 import itertools
 import math
 import warnings
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 
 import numpy as np
 
@@ -37,7 +37,8 @@ def verdict(answer, name):
     """`right: ...` or `wrong: ...` in one sentence, for a function that answers the exercise of this name."""
     judges = {judge.__name__: judge for judge in JUDGES.values()}
     try:
-        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):  # the results show what overflows
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # the results show what overflows
             return f"right: {name} agrees with {judges[checks.one_of('exercise', name, judges)](answer)}"
     except Wrong as error:
         return f"wrong: {error}"
@@ -214,7 +215,7 @@ def deltas(answer):
 @exercise(7)
 def cross_entropy(answer):
     def cross_entropy(Z, labels):
-        with localcontext(prec=50, Emin=-999_999, Emax=999_999):
+        with localcontext(Context(prec=50, Emin=-999_999, Emax=999_999)):
             exponentials = [[Decimal(float(z)).exp() for z in row] for row in Z]
             picked = [(sum(row) / row[label]).ln() for row, label in zip(exponentials, labels, strict=True)]
             return float(sum(picked) / len(picked))

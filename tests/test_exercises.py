@@ -32,7 +32,7 @@ WRONG = {
 
 @pytest.mark.parametrize("number", WRONG)
 def test_a_wrong_answer_is_found(tmp_path, number):
-    name_of = re.search(r"Write `(\w+)\(", lesson_file(number).read_text(encoding="utf-8"))[1]
+    name_of = re.search(r"Write[\s#]+`(\w+)\(", lesson_file(number).read_text(encoding="utf-8"))[1]
     source = SOLUTIONS.get(number, lesson_file(number)).read_text(encoding="utf-8")
     (solution,) = (node for node in ast.parse(source).body if getattr(node, "name", "") == name_of)
     right, (before, after, said) = ast.get_source_segment(source, solution), WRONG[number]
