@@ -176,3 +176,23 @@ def test_interruption_and_divergence():
     with pytest.raises(jitnet.Diverged, match="lower the learning rate"):
         wild.fit(X * 1e4, Y[:, None] + 1e6, epochs=9, batch_size=5, optimizer=SGD(1e9), loss="mse", backend="cuda")
     assert np.isfinite(wild.theta).all()
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.5), Adam(0.01)], ids=repr)
+def test_single_steps_have_the_bits_of_fit(optimizer):
+    """The optimizer's state goes from step to step, and to another network; the graph names rungs of the GPU."""
+    net, _ = train(optimizer, shuffle=False)
+    other, third = make(), make()
+    for _ in range(2):
+        losses = [
+            other.step(X[rows], Y[rows], optimizer, backend="cuda") for rows in (slice(5), slice(5, 10), slice(10, 13))
+        ]
+    assert net.theta.tobytes() == other.theta.tobytes()
+    assert np.isfinite(losses).all()
+    third.load_state_dict(other.state_dict())
+    for one in (other, third):
+        one.step(X, Y, optimizer, backend="cuda")
+    assert third.theta.tobytes() == other.theta.tobytes() != net.theta.tobytes()
+    for operation in net.graph(backend="cuda", optimizer=optimizer).operations:
+        assert backend.get("cuda").kernels[operation.operation].__name__
+        assert operation.rung in ("pipelined", "rows", "elements")

@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from runs import ON_CPU
 
 import jitnet
 from jitnet import Adam, Dense, Dropout, LayerNorm, Momentum, Network, backend, graph_svg, losses
-from jitnet.backend.cpu import ON_CPU
 from jitnet.kernels import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 from jitnet.step import Workspace, passes

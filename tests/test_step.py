@@ -6,11 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from runs import OPTIMIZERS, make, overfit, press_ctrl_c, spiral
+from runs import ON_CPU, OPTIMIZERS, make, overfit, press_ctrl_c, spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Diverged, Dropout, LayerNorm, Momentum, Network, RMSprop, training
-from jitnet.backend.cpu import ON_CPU
 from jitnet.calculus import numerical_gradient
 from jitnet.step import order_of
 
