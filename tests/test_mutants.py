@@ -66,18 +66,18 @@ def test_equivalent_mutants_are_there(tools):
     assert set(tools.equivalent()) <= there, set(tools.equivalent()) - there
 
 
-def test_the_chosen_faults_are_there(tools):
+def test_the_chosen_bugs_are_there(tools):
     """Each is in its file once, and every file of loops has one."""
-    faults = tools.broken_kernels.faults()
-    for fault in faults:
-        assert tools.broken_kernels.broken(fault).count(b"\n") > 0
+    bugs = tools.broken_kernels.bugs()
+    for bug in bugs:
+        assert tools.broken_kernels.broken(bug).count(b"\n") > 0
     files = {file.name for file in (tools.ROOT / "jitnet/kernels").glob("*.py")} - {"__init__.py"}
-    assert files <= {fault.file for fault in faults}
-    assert sum(fault.file.startswith("cuda/") for fault in faults) >= 10
+    assert files <= {bug.file for bug in bugs}
+    assert sum(bug.file.startswith("cuda/") for bug in bugs) >= 10
 
 
-def test_chosen_faults_are_seen():
+def test_chosen_bugs_are_seen():
     command = [sys.executable, str(CAMPAIGN / "broken_kernels.py"), "--only", "^dropout"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.endswith("\n2 of 2 faults made a test fail\n")
+    assert result.stdout.endswith("\n2 of 2 bugs made a test fail\n")
