@@ -8,7 +8,7 @@ import pytest
 import jitnet
 from jitnet import Adam, Dense, Momentum, Network, backend, checks
 from jitnet.compiler.registry import Call
-from jitnet.kernels.losses import Loss
+from jitnet.kernels.losses import loss
 from jitnet.lab import oracle
 
 X, Y = np.ones((4, 3)), np.array([0, 1, 0, 1])
@@ -207,9 +207,9 @@ def test_backends_are_listed():
     ],
 )  # fmt: skip
 def test_a_loss_says_what_its_targets_are(targets, Y, message):
-    loss = Loss("my_loss", lambda a, y: a - y, targets=targets)
+    mine = loss("my_loss", targets=targets)(lambda a, y: a - y)
     with pytest.raises(jitnet.Error, match=message) if message else contextlib.nullcontext():
-        jitnet.checks.targets(Y, 1, 2, loss, np.dtype(np.float32))
+        jitnet.checks.targets(Y, 1, 2, mine, np.dtype(np.float32))
 
 
 def test_loops_without_a_rung_for_speed_get_threads_too():

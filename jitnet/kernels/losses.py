@@ -29,6 +29,8 @@ from ..compiler.types import Matrix, Vector
 from .activations import CODES, times_derivative
 from .elementwise import ACTIVATIONS, Function, named
 
+Targets = Literal["numbers", "probabilities", "distributions"]
+
 
 @dataclass(eq=False)
 class Loss:
@@ -49,7 +51,7 @@ class Loss:
     """True if it is also averaged over the outputs of a sample."""
     factor: float = 1.0
     """The constant factor of A − Y, or of ∂ℓ/∂a, in its kernel, without the averages."""
-    targets: Literal["numbers", "probabilities", "distributions"] = "numbers"
+    targets: Targets = "numbers"
     """What Y may hold: any numbers, numbers from 0 to 1, or these in rows that add up to 1."""
     jacobian: Callable[[Any, Any], Any] | None = None
     """(a, y) of one sample -> ∂ℓ[j]/∂z[i], simplified by hand: a[j] can round to 0, and must not be a divisor."""
@@ -82,9 +84,9 @@ LOSSES: dict[str, Loss] = {}
 """All registered losses, in the order of messages."""
 
 
-def loss(name: str) -> Callable[[Function], Loss]:
+def loss(name: str, made_for: str | None = None, targets: Targets = "numbers") -> Callable[[Function], Loss]:
     """Define a loss by ℓ(a, y); `derivative` completes it."""
-    return lambda f: Loss(name, f)
+    return lambda f: Loss(name, f, made_for=made_for, targets=targets)
 
 
 SIGNATURE = "T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]"
