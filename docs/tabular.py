@@ -30,9 +30,9 @@ def parts(text: str) -> list[Part]:
             continue
         if line.startswith("  ") and last and last.kind == "rows":
             last.lines[-1][1].append(line.strip())
-        elif line.startswith("  ") and last and last.kind == "code":
+        elif last and last.kind == "code" and (line.startswith("  ") or last.lines[0].startswith(">>> ")):
             last.lines.append(line)
-        elif line.startswith("    "):
+        elif line.startswith(("    ", ">>> ")):  # an example goes on to the next blank line
             found.append(Part("code", [line]))
         elif row and last and last.kind == "rows":
             last.lines.append([row[1], [row[2]]])
@@ -56,7 +56,7 @@ def _settled(found: list[Part]) -> list[Part]:
         rows = [re.fullmatch(r" *([\w., -]*\w) {2,}(\S(?:\S| (?! ))*)", line) for line in lines]
         if all(rows):
             settled.append(Part("rows", [[row[1], [row[2]]] for row in rows if row]))
-        elif settled and settled[-1].kind == "code":
+        elif settled and settled[-1].kind == "code" and lines[0][0] == settled[-1].lines[0][0]:
             settled[-1].lines.extend(["", *lines])
         else:
             settled.append(Part("code", lines))
@@ -94,6 +94,8 @@ def _escaped(line: str) -> str:
 
 def _language(lines: list[str]) -> str:
     text = "\n".join(lines)
+    if text.startswith(">>> "):
+        return "pycon"
     try:
         compile(text, "", "exec")
     except SyntaxError:

@@ -35,6 +35,9 @@ a_name    a sentence
 
     jitnet.matmul(A, B)
 
+>>> print(A)
+[[1.  2.]]
+
     few     one idea
     many    another
 
@@ -47,6 +50,7 @@ spaces are  no row."""
         in rst
     )
     assert ".. code-block:: python\n\n    jitnet.matmul(A, B)" in rst
+    assert ".. code-block:: pycon\n\n    >>> print(A)\n    [[1.  2.]]\n" in rst
     assert "``few``\n    one idea\n``many``" in rst
     assert rst.endswith("In a text, two\nspaces are  no row.\n")
 
