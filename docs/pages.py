@@ -1,4 +1,4 @@
-"""Pages that are made from files outside of docs/: the lessons, and each file that a page links to.
+"""Pages that are made from files outside of docs/: the lessons, each file that a page links to, and a graph.
 
 A lesson becomes a notebook, `course/NN_topic.ipynb`: its prose as Markdown, its code as cells, and the output that it
 promises (lines `# >`) as their output, until the lesson is executed. A link to another file leads to a page
@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 
 import nbformat.v4 as notebook
+
+import jitnet
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -25,6 +27,8 @@ def make() -> None:
     tree = "".join(f"{name} <{stem}>\n" for name, stem in names.items())
     course = linked(course, ROOT / "examples", "course/index.md")
     made.append(write("course/index.md", f"{course}\n```{{toctree}}\n:hidden:\n\n{tree}```\n"))
+    net = jitnet.Network(jitnet.Dense(64, 32, "relu"), jitnet.Dense(32, 10, "softmax"))
+    made.append(write("files/graph.svg", net.graph(optimizer="sgd").svg()))
     waiting = [ROOT / "examples" / "README.md", *DOCS.glob("*.md"), *(DOCS / "guide").glob("*.md")]
     seen: set[Path] = set()
     while waiting:
