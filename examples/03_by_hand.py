@@ -77,6 +77,24 @@ for backend in ("python", "njit", "fast", "numpy"):
     print(f"{backend:8}", *computed, "equal:", computed == on_paper)
 
 # %% [markdown]
+# Which loops computed it
+# -----------------------
+# The graph of a training step lists its calls in their order: what is computed, by which loop, from what. It counts
+# layers from 0: W0 is our w1. The first two lines are the forward pass, the third is the loss with delta of the output,
+# and the rest is the backward pass. A notebook draws the graph. Compare each line with its formula above.
+
+# %%
+# > A0 = layer.njit(X, W0, b0)
+# > A1 = layer.njit(A0, W1, b1)
+# > delta1, losses = half_squared_error.njit(A1, Y)
+# > delta0 = delta.njit(delta1, W1, A0)
+# > dW1, db1 = gradients.njit(A0, delta1)
+# > dW0, db0 = gradients.njit(X, delta0)
+graph = net.graph(batch_size=1, loss="half_squared_error", backend="njit")
+print(graph)
+graph  # noqa: B018  a notebook draws it
+
+# %% [markdown]
 # A third way: finite differences
 # -------------------------------
 # The derivatives can be computed without the chain rule: change one parameter a little, up and down, and compare the

@@ -8,6 +8,7 @@ import copy
 import inspect
 import itertools
 import math
+import reprlib
 import warnings
 from decimal import Context, Decimal, localcontext
 
@@ -93,7 +94,7 @@ def shown(value):
         return f"array{value.shape}" if value.size > 6 else str(value.tolist())
     if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
         return f"{len(value)} arrays"
-    return loading.one_line(repr(value), 80)
+    return reprlib.repr(value)
 
 
 def drawn(seed=0):
