@@ -26,13 +26,13 @@ explain compiled loops.
 
 from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, data, kernels, optimizers
+from . import calculus, data, kernels, layers, optimizers
 from .backend import backends
 from .checks import Error
 from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
 from .history import History
-from .layers import Dense, Dropout, LayerNorm
+from .layers import *  # noqa: F403  the kinds of layers
 from .network import Network, load
 from .optimizers import *  # noqa: F403  all that a user can make one of
 from .progress import Progress
@@ -41,12 +41,9 @@ from .training import Diverged
 __version__ = "0.1.0"
 
 __all__ = [
-    "Dense",
     "Diverged",
-    "Dropout",
     "Error",
     "History",
-    "LayerNorm",
     "Network",
     "Progress",
     "__version__",
@@ -63,7 +60,7 @@ __all__ = [
     "softmax",
     "tanh",
 ]
-__all__ += optimizers.__all__
+__all__ += layers.__all__ + optimizers.__all__
 
 
 def __dir__() -> list[str]:

@@ -26,7 +26,7 @@ from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
 from .kernels.activations import ACTIVATIONS
-from .layers import Dense, Gradient, Layer, NormGradient
+from .layers import Dense, Layer
 from .losses import Loss, LossName
 from .state import State
 from .step import ROWS_AT_ONCE, Memory, Workspace
@@ -317,7 +317,7 @@ class Network:
 
     def gradients(
         self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
-    ) -> tuple[float, list[Gradient | NormGradient]]:
+    ) -> tuple[float, list[Any]]:
         """The loss of one batch and its gradient by every parameter, by backpropagation.
 
         Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),

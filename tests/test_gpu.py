@@ -11,7 +11,7 @@ from command import jitnet_command
 from runs import OPTIMIZERS, make, spiral
 
 import jitnet
-from jitnet import Adam, Dense, Network, backend
+from jitnet import Adam, Dense, Dropout, LayerNorm, Network, backend
 from jitnet.backend import cuda
 from jitnet.lab import oracle
 
@@ -116,6 +116,27 @@ def test_training_on_the_gpu_equals_the_cpus_and_itself(optimizer):
     assert ends[0][0].tobytes() == ends[1][0].tobytes()
     np.testing.assert_allclose(ends[0][0], ends[2][0], rtol=0, atol=1e-4)
     np.testing.assert_allclose(ends[0][1], ends[2][1], rtol=1e-4)
+
+
+@on_a_gpu
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], Adam(0.01)], ids=repr)
+def test_dropout_and_layer_norm_train_on_the_gpu(optimizer, tmp_path):
+    """Each step of a captured graph drops the numbers that the CPU drops; resumed, too."""
+    X, y = spiral()
+
+    def trained(run, epochs=3, **options):
+        layers = Dense(2, 129, "tanh"), Dropout(0.3), LayerNorm(129), Dense(129, 3, "softmax")
+        net = Network(*layers, seed=3)
+        history = net.fit(X, y, epochs=epochs, batch_size=16, optimizer=optimizer, backend=run, **options)
+        return net.theta, history.loss
+
+    theta, losses = trained("cuda")
+    expected, losses_of_cpu = trained("fast")
+    np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(losses, losses_of_cpu, rtol=1e-4)
+    trained("cuda", epochs=1, checkpoint=tmp_path / "run.npz")
+    again, _ = trained("cuda", checkpoint=tmp_path / "run.npz", resume=True)
+    assert again.tobytes() == theta.tobytes()
 
 
 @on_a_gpu

@@ -14,7 +14,6 @@ from test_gradients import relative_error
 
 import jitnet
 from jitnet import Dense, Dropout, LayerNorm, Network, backend, calculus, cli, losses
-from jitnet.lab.oracle import _stays
 from jitnet.step import passes
 
 
@@ -87,6 +86,19 @@ def test_a_step_of_descent_is_that_of_the_gradient(name, which):
         training.loss()
         ends.append(net.theta.copy() if descends else net.theta - 0.5 * (net.grad + 0.01 * net.theta))
     np.testing.assert_allclose(*ends, rtol=1e-12, atol=1e-14)
+
+
+def _stays(count, clock, layer, threshold):
+    """The numbers that dropout keeps, computed with Python integers, which do not overflow."""
+
+    def mixed(x):
+        for _ in range(2):
+            x = (x ^ x >> 16) * 73244475 % 2**32
+        return x ^ x >> 16
+
+    seed, step = map(int, clock)
+    key = mixed(mixed(mixed(mixed(seed % 2**32) ^ seed // 2**32) ^ step) ^ layer)
+    return np.array([mixed(key ^ mixed(place)) < threshold for place in range(count)], bool)
 
 
 def test_what_is_left_out():

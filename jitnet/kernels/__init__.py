@@ -18,25 +18,16 @@ The legend, for code, formulas and plots alike:
     LADDERS["matmul"]["reordered"](X, W, Z)     a rung is a function: inputs first, outputs last, returns None
 """
 
-from ..compiler.registry import LADDERS, SIGNATURES
-from . import (
-    activations,
-    dense,
-    dropout,
-    elementwise,
-    exponential,
-    gather,
-    gradients,
-    layer_norm,
-    losses,
-    matmul,
-    optimizers,
-    softmax,
-)
+import importlib
+import pkgutil
 
-from . import numpy_baseline  # isort: skip (last: the other modules register the ladders)
+from ..compiler.registry import LADDERS as LADDERS
+from ..compiler.registry import SIGNATURES as SIGNATURES
 
-__all__ = [
-    "LADDERS", "SIGNATURES", "activations", "dense", "dropout", "elementwise", "exponential", "gather", "gradients",
-    "layer_norm", "losses", "matmul", "numpy_baseline", "optimizers", "softmax",
-]  # fmt: skip
+LAST = "numpy_baseline"
+"""It is imported last, because it adds to the ladders of the others."""
+
+FILES = sorted((file.name for file in pkgutil.iter_modules(__path__) if not file.ispkg), key=lambda name: name == LAST)
+
+for file in FILES:  # each registers its operations
+    importlib.import_module(f"{__name__}.{file}")

@@ -5,6 +5,8 @@ mask, so the backward pass drops the same numbers as the forward pass, with any 
 those of the uninterrupted run.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 
@@ -76,7 +78,17 @@ def dropout_wide(X: Matrix, threshold: int, scale: float, layer: int, clock: Vec
         dropout_part(window(X, at, size), at, key, threshold, scale, window(A, at, size))
 
 
+def mixed_numpy(x: Any) -> Any:
+    """The same hash of an array of uint32, whose products keep their lowest 32 bits."""
+    for _ in range(2):
+        x = (x ^ (x >> 16)) * np.uint32(0x45D9F3B)
+    return x ^ (x >> 16)
+
+
 @baseline("dropout")
 def dropout_numpy(X: Matrix, threshold: int, scale: float, layer: int, clock: Vector, A: Matrix) -> None:
-    stays = mixed(key_of(clock, layer) ^ mixed(np.arange(X.size).reshape(X.shape))) < threshold
-    A[...] = np.where(stays, scale * X, X.dtype.type(0))
+    key = np.zeros(1, np.uint32)
+    for word in (clock[0] & WORD, clock[0] >> 32, clock[1] & WORD, layer):
+        key = mixed_numpy(key ^ np.uint32(word))
+    stays = mixed_numpy(key ^ mixed_numpy(np.arange(X.size, dtype=np.uint32))) < threshold
+    A[...] = np.where(stays.reshape(X.shape), scale * X, X.dtype.type(0))

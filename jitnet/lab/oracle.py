@@ -5,6 +5,8 @@ the expected outputs and their bounds. A bound is eps Â· (number of roundings) Â
 added), so it scales with the dtype and the length of the sum. NaN never passes: no comparison with it is true.
 """
 
+import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import activations
+from ..kernels import LADDERS, SIGNATURES, activations
 from ..kernels.activations import CODES
 from ..kernels.losses import LOSSES
 from ..kernels.optimizers import RULES
 from ..optimizers import OPTIMIZERS
+from .rounding import Rounded
 
 Array = NDArray[Any]
 Draw = Callable[..., Array]
@@ -240,20 +243,13 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         return _rule_case(operation, n_out * max(n_in, 1), dtype, draw)
     elif operation in ("sgd", "momentum", "nesterov", "adam"):
         return _update_case(operation, n_out * max(n_in, 1), dtype, draw)
-    elif operation == "dropout":
-        X, threshold, scale, layer, clock = draw(m, n_out), 3 * 2**30, dtype.type(1 / 0.75), 1, np.array([2**40 + 7, 3])
-        inputs = [X, threshold, scale, layer, clock]
-        expected = [wide(X) * float(scale) * _stays(m * n_out, clock, layer, threshold).reshape(m, n_out)]
-        sizes = [np.abs(expected[0])]
-    elif operation.startswith("layer_norm"):
-        return _layer_norm_case(operation, m, n_out, dtype, draw)
     elif operation == "gather":
         order = rng.integers(0, m, m + 3) if m else np.zeros(3, np.int64)
         inputs = [draw(m, n_in), draw(m, n_out), order, 2]
         expected = [wide(data[order[2 : m + 2]]) if m else wide(data) for data in inputs[:2]]
         sizes = [np.zeros_like(e) for e in expected]
     else:
-        raise ValueError(f"the oracle does not know {operation!r}: add its formula here")
+        return case_by_baseline(operation, {"m": m, "n": n_out, "n_in": n_in, "n_out": n_out}, dtype, rng)
 
     outputs = [e.astype(dtype) for e in expected] if starts is None else starts
     if starts is None:
@@ -263,43 +259,52 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
     return Case([*inputs, *outputs], expected, [eps * size for size in sizes])
 
 
-def _layer_norm_case(operation: str, m: int, n: int, dtype: np.dtype[Any], draw: Draw) -> Case:
-    X, gamma, beta, epsilon, dA = draw(m, n), draw(n), draw(n), dtype.type(0.01), draw(m, n)
-    x, g = X.astype(np.float64), dA.astype(np.float64) * gamma
-    mean = x.sum(axis=1) / max(n, 1)
-    inverse = 1 / np.sqrt(((x - mean[:, None]) ** 2).sum(axis=1) / max(n, 1) + float(epsilon))
-    kept = np.stack([mean, inverse], axis=1)
-    eps = (n + m + 8) * np.finfo(dtype).eps
-    if operation == "layer_norm":
-        normal = (x - mean[:, None]) * inverse[:, None]
-        largest = np.abs(x).max(axis=1, initial=1) * (1 + inverse)
-        bounds = [eps * np.stack([largest, inverse * (1 + largest**2)], axis=1)]
-        bounds.append(eps * (np.abs(gamma) * (1 + np.abs(normal)) * (1 + largest[:, None] ** 2) + np.abs(beta)))
-        outputs = [np.full_like(X, np.nan, shape=shape) for shape in ((m, 2), (m, n))]
-        return Case([X, gamma, beta, epsilon, *outputs], [kept, gamma * normal + beta], bounds)
-    kept = kept.astype(dtype)
-    normal = (x - kept[:, :1]) * kept[:, 1:].astype(np.float64)
-    if operation == "layer_norm_back":
-        total, along = (a.sum(axis=1, keepdims=True) / max(n, 1) for a in (g, g * normal))
-        size = np.abs(g) + np.abs(g).sum(axis=1, keepdims=True) * (1 + np.abs(normal)) * (1 + np.abs(normal))
-        expected = kept[:, 1:] * (g - total - normal * along)
-        return Case([X, gamma, kept, dA, np.full_like(X, np.nan)], [expected], [eps * np.abs(kept[:, 1:]) * size])
-    sums = [(dA * normal).sum(axis=0), dA.sum(axis=0, dtype=np.float64)]
-    sizes = [(np.abs(dA) * (1 + np.abs(normal)) * (1 + np.abs(x))).sum(axis=0), np.abs(dA).sum(axis=0)]
-    return Case([X, kept, dA, *(np.full_like(gamma, np.nan) for _ in sums)], sums, [2 * eps * size for size in sizes])
+def case_by_baseline(operation: str, sizes: dict[str, int], dtype: np.dtype[Any], rng: np.random.Generator) -> Case:
+    """What the NumPy baseline gives in float64, for an operation without a formula here, such as that of a layer.
+
+    The docstring of the operation tells the shapes of its arguments, and which it writes: its last ones.
+    """
+    body = LADDERS[operation]["python"]
+    shapes, written = described(body)
+    arguments: list[Any] = []
+    for name, kind in zip(inspect.signature(body).parameters, SIGNATURES[operation].split(", "), strict=True):
+        shape = tuple(sizes[size] if size in sizes else int(size) for size in shapes.get(name, ()))
+        if len(shape) != (kind.count(",") + 1 if "[" in kind else 0):
+            raise ValueError(f"{operation} needs the shape of {name} in its docstring, as in: Shapes    {name} (m, n)")
+        if kind.startswith("int64"):
+            arguments.append(rng.integers(0, 2**62, shape) if shape else int(rng.integers(0, 2**32)))
+        elif shape:
+            arguments.append(rng.standard_normal(shape).astype(dtype))
+        else:
+            arguments.append(dtype.type(abs(0.1 * rng.standard_normal())))
+    outputs = arguments[-len(written) :]
+    for output in outputs:
+        output.fill(np.nan)
+    eps = float(np.finfo(dtype).eps)
+    given = [Rounded(a, eps) if np.asarray(a).dtype == dtype else a for a in arguments]
+    LADDERS[operation]["numpy"](*given)
+    found: list[Any] = given[-len(written) :]
+    bounds = [2 * output.error for output in found]
+    if not all(np.isfinite(bound).all() for bound in bounds):
+        raise ValueError(f"the NumPy baseline of {operation} has no bound for these inputs")
+    return Case(arguments, [output.value for output in found], bounds)
 
 
-def _stays(count: int, clock: Array, layer: int, threshold: int) -> Array:
-    """The numbers that dropout keeps, computed with Python integers, which do not overflow."""
-
-    def mixed(x: int) -> int:
-        for _ in range(2):
-            x = (x ^ x >> 16) * 73244475 % 2**32
-        return x ^ x >> 16
-
-    seed, step = map(int, clock)
-    key = mixed(mixed(mixed(mixed(seed % 2**32) ^ seed // 2**32) ^ step) ^ layer)
-    return np.array([mixed(key ^ mixed(place)) < threshold for place in range(count)], bool)
+def described(body: Callable[..., Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """The shape of each argument, and those that are written, from the docstring of an operation."""
+    parts = re.split(r"^([A-Z][a-z]+) {2,}", inspect.getdoc(body) or "", flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    shapes = {
+        name: re.findall(r"\w+", shape)
+        for names, shape in re.findall(r"((?:\w+, )*\w+) \(([^()]*)\)", sections.get("Shapes", ""))
+        for name in names.split(", ")
+    }
+    names = re.findall(r"\w+", sections.get("Writes", "").partition(", which")[0])
+    parameters = list(inspect.signature(body).parameters)
+    written = [name for name in parameters if name in names]
+    if written != parameters[-len(written) :]:
+        raise ValueError(f"the docstring of {body.__name__} needs its outputs, its last arguments, as in: Writes    Z")
+    return shapes, written
 
 
 def _update_case(operation: str, n: int, dtype: np.dtype[Any], draw: Draw) -> Case:

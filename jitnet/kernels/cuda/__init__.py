@@ -11,13 +11,14 @@ All kernels are in float32. The letters are those of `jitnet.kernels`. The impor
 GPU.
 """
 
-from ...compiler.cuda.registry import LADDERS
-from . import activations, clock, dense, dropout, gather, layer_norm, losses, matmul, optimizers, softmax, tensorcore
+import importlib
+import pkgutil
 
-__all__ = [
-    "LADDERS", "activations", "clock", "complete", "dense", "dropout", "gather", "layer_norm", "losses", "matmul",
-    "optimizers", "softmax", "tensorcore",
-]  # fmt: skip
+from ...compiler.cuda.registry import LADDERS as LADDERS
+from . import activations, losses
+
+for file in pkgutil.iter_modules(__path__):  # each registers its operations
+    importlib.import_module(f"{__name__}.{file.name}")
 
 
 def complete() -> None:
