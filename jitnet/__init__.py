@@ -1,4 +1,4 @@
-"""jitnet: a neural network you can read, running at the speed of the hardware.
+"""A neural network you can read, running at the speed of the hardware.
 
 Every operation is a loop written by hand; Numba compiles it, and plain Python decides which loop runs next.
 
