@@ -184,8 +184,8 @@ class Adam(Optimizer):
             *self.corrections(t),
         )  # fmt: skip
 
-    def corrections(self, t: Any) -> tuple[Any, Any]:
-        """The bias corrections of mean and square, which start at 0, for step t or for several steps."""
+    def corrections(self, t: int) -> tuple[float, float]:
+        """The bias corrections of mean and square, which start at 0, for step t."""
         return 1 - self.beta1**t, 1 - self.beta2**t
 
 
