@@ -22,7 +22,8 @@ for name, handler in DEFAULTS.items():  # ignored in background jobs and under n
 
 GROUPS = {
     "gpu": (
-        "test_explain_gpu", "test_cuda_interpreted", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_transactions",
+        "test_explain_gpu", "test_cuda_interpreted", "test_cuda_edges", "test_cuda_ptx", "test_ptx_interpreter",
+        "test_gpu_transactions",
     ),
 }  # fmt: skip
 """Files whose tests run in one process: they read the same PTX, made of the same helpers, compiled once a process."""

@@ -38,13 +38,14 @@ def activated(f, z):
 
 
 @device
-def slope(f, a):
-    """f'(z) for one number, from a = f(z): a − a² for sigmoid, 1 − a² for tanh. No branches."""
+def times_derivative(d, f, a):
+    """d·f'(z) for one number, from a = f(z), where f' is a − a² for sigmoid, 1 − a² for tanh. No branches."""
     square = a * a if f == SIGMOID or f == TANH else float32(0)  # noqa: SIM109  `in` becomes a loop that can raise
     base = a if f == SIGMOID else float32(1)
+    product = d * (base - square)
     if f == RELU and not a > 0:
-        base = float32(0)
-    return base - square
+        product = float32(0)
+    return product
 
 
 @element_rung("exp", 2)
@@ -67,7 +68,7 @@ def on_the_gpu(f: Any) -> Any:
 
 def register(entry: Activation) -> None:
     """The operations `name` and `name_derivative`: one thread per number, which is read once and written once."""
-    f, f_slope = on_the_gpu(entry.f), on_the_gpu(entry.f_prime)
+    f, f_prime = on_the_gpu(entry.f), on_the_gpu(entry.f_prime)
 
     def forward(z: Vector, a: Vector) -> None:
         """A = f(Z)."""
@@ -79,7 +80,7 @@ def register(entry: Activation) -> None:
         """delta = dA ⊙ f'."""
         i = cuda.grid(1)
         if i < delta.size:
-            delta[i] = da[i] * f_slope(s[i])
+            delta[i] = da[i] * f_prime(s[i])
 
     element_rung(entry.name, 2)(named(forward, entry.name, entry.f))
     element_rung(f"{entry.name}_derivative", 3)(named(back, f"{entry.name}_derivative", entry.f_prime))
@@ -89,11 +90,19 @@ DONE: dict[str, Activation] = {}
 
 
 def complete() -> None:
-    """Register the activations of the CPU, except softmax, which depends on all units of a sample."""
+    """Register the activations of the CPU, except those that depend on all units of a sample."""
     for entry in ACTIVATIONS.values():
-        if entry.name != "softmax" and DONE.get(entry.name) is not entry:
+        if not entry.jacobian and DONE.get(entry.name) is not entry:
             register(entry)
             DONE[entry.name] = entry
 
 
 complete()
+
+
+@element_rung("relu_derivative", 3)
+def relu_derivative(a: Vector, da: Vector, delta: Vector) -> None:
+    """delta = dA where A > 0, else 0: a choice in place of the product, as on the CPU."""
+    i = cuda.grid(1)
+    if i < delta.size:
+        delta[i] = da[i] if a[i] > 0 else float32(0)

@@ -15,7 +15,7 @@ from numba import float32
 from ...compiler.cuda.device import cuda, device, thread, transposed
 from ...compiler.cuda.registry import FLOAT, INT, MATRIX, TRANSPOSED, VECTOR, Kernel, Launch, rung
 from ...compiler.types import Matrix, Vector
-from .activations import activated, slope
+from .activations import activated, times_derivative
 from .columns import COLUMNS, LANES, THREADS, blocks_of_columns, column, sum_of_lanes
 from .matmul import PIPELINED
 from .pipelined import ThreeSizes
@@ -92,24 +92,24 @@ def delta_with(tile: WarpTile) -> Kernel:
     place, put_sums = tile.place, tile.put_sums
 
     @device
-    def times_slope_of_row(given, i, j, first, sums):
+    def differentiate_row(given, i, j, first, sums):
         A, f = given
         for q in range(across):
             s = first + 4 * q
             a0, a1, a2, a3 = take(A, i, j + 32 * q)
-            sums[s] *= slope(f, a0)
-            sums[s + 1] *= slope(f, a1)
-            sums[s + 2] *= slope(f, a2)
-            sums[s + 3] *= slope(f, a3)
+            sums[s] = times_derivative(sums[s], f, a0)
+            sums[s + 1] = times_derivative(sums[s + 1], f, a1)
+            sums[s + 2] = times_derivative(sums[s + 2], f, a2)
+            sums[s + 3] = times_derivative(sums[s + 3], f, a3)
 
-    times_slope = for_each_row(tile, times_slope_of_row)
+    differentiate = for_each_row(tile, differentiate_row)
 
     def delta(delta_next, W_nextT, A, f, delta):
         sums = cuda.local.array(count, float32)
         i0, j0 = corner(delta, height, width)
         sum_up(delta_next, W_nextT, i0, j0, sums)
         i, j = place(i0, j0)
-        times_slope((A, f), i, j, sums)
+        differentiate((A, f), i, j, sums)
         put_sums(delta, i, j, sums)
 
     return delta

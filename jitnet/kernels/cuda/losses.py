@@ -10,7 +10,7 @@ from ...compiler.cuda.registry import FLOAT, INT, MATRIX, VECTOR, Kernel, Launch
 from ...compiler.types import Matrix, Vector
 from ..elementwise import named
 from ..losses import LOSSES, Loss
-from .activations import on_the_gpu, slope
+from .activations import on_the_gpu, times_derivative
 from .rows import THREADS, block_max, block_sum, one_block_a_row
 
 
@@ -40,7 +40,7 @@ def squared_errors(A, Y, scale, f, delta):
     while j < A.shape[1]:
         error = A[i, j] - Y[i, j]
         total += error * error
-        delta[i, j] = scale * error * slope(f, A[i, j])
+        delta[i, j] = times_derivative(scale * error, f, A[i, j])
         j += THREADS
     return block_sum(total, parts)
 
@@ -107,7 +107,7 @@ def binary_cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: M
 
 def register(entry: Loss) -> None:
     """The operation of that name: one block per sample, as for `mse`."""
-    of_output, slope_of_output = on_the_gpu(entry.f), on_the_gpu(entry.f_prime)
+    of_output, by_output = on_the_gpu(entry.f), on_the_gpu(entry.f_prime)
 
     def body(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
         """The mean over j of ℓ(A, Y), and delta = scale·∂ℓ/∂a·f'. Reads A and Y once and writes delta once."""
@@ -117,7 +117,7 @@ def register(entry: Loss) -> None:
         j = thread()
         while j < A.shape[1]:
             total += of_output(A[i, j], Y[i, j])
-            delta[i, j] = scale * slope_of_output(A[i, j], Y[i, j]) * slope(f, A[i, j])
+            delta[i, j] = times_derivative(scale * by_output(A[i, j], Y[i, j]), f, A[i, j])
             j += THREADS
         total = block_sum(total, parts)
         if thread() == 0:
