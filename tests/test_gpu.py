@@ -101,7 +101,7 @@ def test_every_rung_equals_the_formula_on_the_gpu(shape, rungs):
         case = oracle.case(operation, shape, "float32")
         rung(*case.arguments)
         case.allow(rung.eps)
-        assert case.fault() is None, (operation, name, case.fault())
+        assert case.error() is None, (operation, name, case.error())
 
 
 @on_a_gpu

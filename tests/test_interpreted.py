@@ -51,7 +51,7 @@ def check(body, case, why):
             case.arguments[i], memory = between_guards(argument, guard)
             kept.append((memory, guard, argument.size))
     assert body(*case.arguments) is None
-    fault = case.fault()
+    fault = case.error()
     assert fault is None, (why, fault)
     for argument, copy in zip(case.arguments, before, strict=False):
         np.testing.assert_array_equal(argument, copy, err_msg=f"{why}: an input was changed")

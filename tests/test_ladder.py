@@ -80,12 +80,12 @@ def test_a_training_step_has_back_ends_for_rungs(limits):
 @pytest.mark.parametrize("name", training.RUNGS)
 def test_a_training_step_is_right(name, shape, dtype):
     call, case = training.prepare(name, shape, np.dtype(dtype))
-    assert case.fault() is not None or shape == (1, 1, 1)  # before the step the weights are others
+    assert case.error() is not None or shape == (1, 1, 1)  # before the step the weights are others
     call()
-    assert case.fault() is None
+    assert case.error() is None
     case.outputs[0][-1, -1] *= 1 + 100 * np.finfo(dtype).eps
     case.outputs[3][0] += 1e-3
-    assert case.fault() is not None
+    assert case.error() is not None
 
 
 def test_data_begin_on_a_cache_line_and_are_the_oracles():

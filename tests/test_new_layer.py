@@ -124,11 +124,11 @@ def test_the_oracle_judges_its_loops(name):
             for rung in ("python", "njit", "numpy"):
                 case = oracle.case(name, shape, dtype)
                 LADDERS[name][rung](*case.arguments)
-                assert case.fault() is None, (rung, shape)
+                assert case.error() is None, (rung, shape)
     wrong = oracle.case(name, (7, 13, 11), "float32")
     LADDERS[name]["njit"](*wrong.arguments)
     wrong.outputs[0].flat[3] *= 1 + 1e-4
-    assert "1 of" in wrong.fault()
+    assert "1 of" in wrong.error()
 
 
 @pytest.mark.usefixtures("registered")

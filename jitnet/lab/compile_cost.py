@@ -182,7 +182,7 @@ def costs_of_rung(operation: str, rung: str, shape: Shape, dtype: str) -> dict[s
     call = functools.partial(kernel, *case.arguments)
     with np.errstate(all="ignore"):  # repeated updates run away, which costs no time
         first = time_of(call, 1)
-        error = case.fault()
+        error = case.error()
         return {"missing": int(missing), "ready": ready, "first": first, "error": error, "call": _steady(call)}
 
 

@@ -51,7 +51,7 @@ class Case:
     def outputs(self) -> list[Array]:
         return self.arguments[-len(self.expected) :]
 
-    def fault(self) -> str | None:
+    def error(self) -> str | None:
         """What is wrong with the outputs, or None."""
         for got, expected, bound in zip(self.outputs, self.expected, self.bounds, strict=True):
             error = np.abs(got.astype(np.float64) - expected)
@@ -70,8 +70,8 @@ class Case:
         self.bounds = [bound * (eps / float(np.finfo(np.float32).eps)) for bound in self.bounds]
 
     def check(self) -> None:
-        fault = self.fault()
-        assert fault is None, fault
+        error = self.error()
+        assert error is None, error
 
 
 def sigmoid(z: Array) -> Array:

@@ -67,7 +67,7 @@ def rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads:
     call, case = call_for(shape)
     if operation == "train":
         call()
-        error = case.fault()
+        error = case.error()
     else:
         error = judge.error_of(LADDERS[operation][name], operation, shape, dtype)
     if error:
@@ -81,7 +81,7 @@ def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candida
     call, case = gpu.prepare(operation, name, shape)
     who = _measured(operation, shape, case, Candidate(shape, idea=gpu.idea(operation, name), call=call))
     call()
-    error = case.fault()
+    error = case.error()
     if error:
         raise checks.Error(f"{operation}.{name} of the GPU is wrong: {error}")
     return who

@@ -22,10 +22,10 @@ class CaseOnGpu(Case):
     placed: list[Any]
     """Its arguments in GPU memory."""
 
-    def fault(self) -> str | None:
+    def error(self) -> str | None:
         for output, there in zip(self.outputs, self.placed[-len(self.outputs) :], strict=True):
             output[...] = backend.get("cuda").to_host(there)
-        return super().fault()
+        return super().error()
 
 
 def ladder_of(operation: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...checks import count
 from ...compiler.memory import aligned
 from ...kernels import LADDERS
 from .. import oracle
@@ -49,7 +50,7 @@ def error_of(kernel: Callable[..., object], operation: str, shape: oracle.Shape,
     case = oracle.case(operation, shape, dtype)
     call = _Call(kernel, case)
     found = call.beside(names_of(operation))
-    if not found and case.fault():
+    if not found and case.error():
         again = functools.partial(_Call, kernel, oracle.case(operation, shape, dtype), start=0.0)
         found = call.within(outputs_of(operation), again)
     elif not found:
@@ -118,15 +119,15 @@ class _Call:
         untouched = sum(map(_untouched, self.case.outputs))
         # or it calculated NaN from NaN; then it gives something else from 0
         second = with_zeros() if untouched else self
-        if second.case.fault() is None:
+        if second.case.error() is None:
             return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
         if second.idle:
             return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
         if untouched and not any(np.isnan(output).any() for output in second.case.outputs):
-            return f"leaves {untouched} number{'s' * (untouched > 1)} of {into} unwritten: {self.case.fault()}"
+            return f"leaves {count(untouched, 'number')} of {into} unwritten: {self.case.error()}"
         if any(np.isnan(output).any() for output in self.case.outputs):
-            return f"gives NaN, as when it reads outside of its inputs: {self.case.fault()}"
-        return f"is wrong: {self.case.fault()}"
+            return f"gives NaN, as when it reads outside of its inputs: {self.case.error()}"
+        return f"is wrong: {self.case.error()}"
 
 
 def _untouched(array: NDArray[Any]) -> int:

@@ -139,12 +139,12 @@ class _Group:
                 active = runs & (~holds if step.guard[0] == "!" else holds)
             try:
                 self._execute(step, active)
-            except KernelError as fault:
-                lane = fault.lane + self.first
+            except KernelError as error:
+                lane = error.lane + self.first
                 text, (file, line) = step.instruction
                 where = f" ({file}, line {line})" if file else ""
                 raise KernelError(
-                    f"thread {lane % self.threads} of block {lane // self.threads}: {fault}: {text}{where}"
+                    f"thread {lane % self.threads} of block {lane // self.threads}: {error}: {text}{where}"
                 ) from None
             except KeyError as unknown:
                 raise NotImplementedError(f"{step.instruction.text}: no interpretation of {unknown}") from unknown
@@ -204,8 +204,8 @@ class _Group:
         shift = 0 if space == "shared" else self.first
         try:
             first = memory.first_words(addresses, words, lanes + shift, writes=name == "st")
-        except KernelError as fault:
-            raise KernelError(f"{'reads' if name == 'ld' else 'writes'} {fault}", fault.lane - shift) from None
+        except KernelError as error:
+            raise KernelError(f"{'reads' if name == 'ld' else 'writes'} {error}", error.lane - shift) from None
         if self.watch is not None:
             self.watch(Access(step, addresses, WORD * words, lanes))
         if name == "ld":
