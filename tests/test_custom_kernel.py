@@ -85,7 +85,7 @@ def wrong(request):
 
 
 @pytest.fixture(scope="module")
-def told(folder, wrong):
+def reported(folder, wrong):
     """One real command with all kernels except those that hang."""
     files = {"other_types": "typed.py"}
     own = [f"--with={files.get(name, 'mine.py')}:{name}" for name in [*wrong, *RIGHT]]
@@ -93,36 +93,36 @@ def told(folder, wrong):
 
 
 @pytest.fixture(scope="module")
-def rungs(told):
-    return {rung["name"]: rung for rung in json.loads(told.stdout)["rungs"]}
+def rungs(reported):
+    return {rung["name"]: rung for rung in json.loads(reported.stdout)["rungs"]}
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in TWINS else ()) for name in FAULTS]
 )
-def test_errors_are_reported(name, told, rungs):
+def test_errors_are_reported(name, reported, rungs):
     assert set(rungs[name]) == {"name", "custom", "checked", "error"}
     assert (rungs[name]["custom"], rungs[name]["checked"]) == (True, False)
     assert re.match(FAULTS[name], rungs[name]["error"]), rungs[name]["error"]
-    assert f"jitnet: {name} {rungs[name]['error']}" in told.stderr.splitlines()
+    assert f"jitnet: {name} {rungs[name]['error']}" in reported.stderr.splitlines()
 
 
-def test_the_rest_of_the_ladder_is_shown(wrong, told, rungs):
-    assert told.returncode == 2
-    assert sum(line.startswith("jitnet: ") for line in told.stderr.splitlines()) == len(wrong)
-    assert "Traceback" not in told.stderr
+def test_the_rest_of_the_ladder_is_shown(wrong, reported, rungs):
+    assert reported.returncode == 2
+    assert sum(line.startswith("jitnet: ") for line in reported.stderr.splitlines()) == len(wrong)
+    assert "Traceback" not in reported.stderr
     assert list(rungs) == [*LADDERS["matmul"], *wrong, *RIGHT]
     assert all(rungs[name]["checked"] and not rungs[name]["custom"] for name in LADDERS["matmul"])
 
 
-def test_right_kernels_are_ranked(told, rungs):
+def test_right_kernels_are_ranked(reported, rungs):
     timed = [rung for rung in rungs.values() if rung["checked"]]
     assert sorted(rung["rank"] for rung in timed) == list(range(1, len(timed) + 1))
     by_speed = sorted(timed, key=lambda rung: rung["gflops"])
     assert [rung["rank"] for rung in by_speed] == list(range(1, len(timed) + 1))
     assert rungs["right"]["idea"] == "Row by row"
     assert rungs["right_python"]["idea"] == "yours, from mine.py"
-    lines = ladder.as_text(json.loads(told.stdout)).splitlines()
+    lines = ladder.as_text(json.loads(reported.stdout)).splitlines()
     assert max(map(len, lines)) <= 80
     text = " ".join(lines)
     rank = rungs["right"]["rank"]
@@ -134,7 +134,7 @@ def test_right_kernels_are_ranked(told, rungs):
     assert f"right is rung {rank} of {len(timed)}: {over}" in text
     assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
     assert any(re.fullmatch("raises +not timed: it failed the check", line) for line in lines)
-    assert all(fault in text for fault in ladder.errors(json.loads(told.stdout)))
+    assert all(fault in text for fault in ladder.errors(json.loads(reported.stdout)))
 
 
 def test_a_hanging_kernel_is_ended(folder, tmp_path):
@@ -206,10 +206,8 @@ WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.w
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_the_trial_ends_with_the_command(name, status, tmp_path):
     """Also if the function never releases the interpreter."""
-    (tmp_path / "endless.py").write_text(
-        WRITES_ITS_NUMBER
-        + "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
-    )
+    endless = "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
+    (tmp_path / "endless.py").write_text(WRITES_ITS_NUMBER + endless)
     command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
     found, said = killed_with_its_child(command, signal.Signals[name], tmp_path)
     assert found == status, said
@@ -392,9 +390,8 @@ def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
 
 
 def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
-    (tmp_path / "closes.py").write_text(
-        "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
-    )
+    source = "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
+    (tmp_path / "closes.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sandbox, "ENDING", 1.0)
     with sandbox.Trial("f", "closes.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
