@@ -1,6 +1,9 @@
 """The script that `test_cuda_simulator.py` runs in the simulator: training and all other uses of a network."""
 
+import bisect
+import contextlib
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -139,6 +142,26 @@ def test_bad_input_is_one_line(monkeypatch):
         train(SGD(0.5))
     with pytest.raises(jitnet.Error, match="runs on one thread"):
         train(SGD(0.5), threads=2)
+
+
+def test_the_numbers_of_each_step_need_memory(monkeypatch):
+    """RMSprop and Momentum store one vector each, and the numbers of RMSprop are in GPU memory: five for each step."""
+
+    def least(optimizer, batch_size):
+        plan = SimpleNamespace(X=np.empty((1000, 2)), net=make(), held_out=None, batch_size=batch_size)
+        plan.optimizer = optimizer
+
+        def fits(size):
+            monkeypatch.setattr(cuda_epoch, "free_memory", lambda: size / cuda_epoch.SHARE)
+            with contextlib.suppress(jitnet.Error):
+                return cuda_epoch.rows_at_a_time(plan, 1) == 1000
+            return False
+
+        return bisect.bisect(range(1_000_000), False, key=fits)
+
+    for batch_size in (1, 10, 500):
+        more = least(RMSprop(0.01), batch_size) - least(Momentum(0.1), batch_size)
+        assert more == pytest.approx(4 * 5 * 1000 // batch_size, abs=2)
 
 
 def test_no_memory_on_the_gpu_is_reported(monkeypatch):
