@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from runs import ON_CPU, OPTIMIZERS, make, overfit, press_ctrl_c, spiral
+from runs import OPTIMIZERS, make, overfit, press_ctrl_c, spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Diverged, Dropout, LayerNorm, Momentum, Network, RMSprop, training
@@ -34,7 +34,7 @@ def walk(net, optimizer, epochs, *, first=0, batch=10, seed=5, **options):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-@pytest.mark.parametrize("backend", ["python", "numpy", "fast", "parallel"])
+@pytest.mark.parametrize("backend", ["python", "numpy", "fast"])
 def test_steps_have_the_bits_of_fit(backend, optimizer):
     whole, parts = mixed(), mixed()
     history = whole.fit(X, Y, epochs=2, batch_size=10, optimizer=optimizer, backend=backend)
@@ -48,7 +48,7 @@ def test_steps_have_the_bits_of_fit(backend, optimizer):
     assert one.theta.tobytes() == other.theta.tobytes()
 
 
-@pytest.mark.parametrize("backend", ON_CPU)
+@pytest.mark.parametrize("backend", ["numpy", "fast"])
 def test_other_work_between_two_steps_changes_nothing(backend):
     """They share work space with everything else that the network does with as many samples."""
     alone, busy = mixed(), mixed()
@@ -83,7 +83,7 @@ def test_a_schedule_of_learning_rates_against_pytorch(kind, backend):
     options = {"momentum": 0.9} if kind is Momentum else {}
     optimizer = getattr(torch.optim, "SGD" if kind is Momentum else kind.__name__)(theirs, lr=1.0, **options)
     for t in range(40):
-        rows = slice(t, t + 20 + t % 3)
+        rows = slice(t, t + 20 + t // 4 % 2)  # four steps with one size, then four with another
         lr = 0.01 / (1 + t)
         optimizer.param_groups[0]["lr"] = lr
         W0, b0, W1, b1 = theirs
@@ -238,6 +238,7 @@ def test_what_is_no_dict():
         ((X[:, :1], Y), "X has shape"), ((X, Y[:5]), "Y has shape"), ((X * np.nan, Y), "is nan"),
         ((X, Y, "adm"), "unknown optimizer"), ((X, Y, Adam), "the optimizer is a class"),
         ((X[:0], Y[:0]), "X is empty"), ((X, Y, SGD(1e-60)), "1e-60 is 0 in float32"),
+        ((X, Y, Adam(1e-60)), "1e-60 is 0 in float32"),
     ],
 )  # fmt: skip
 def test_bad_input_of_a_step(arguments, message):
