@@ -20,11 +20,17 @@ from jitnet.lab.machine_code.x86 import understood
 RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
 COMPILED = [rung for rung in RUNGS if not rung.endswith((".python", ".numpy"))]
 THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.wide_parallel")
-"""Threaded twins that stand for all others, which only `pytest -m ""` compiles: their loops are the same."""
+"""Threaded twins that stand for all others: their loops are the same functions (test_jit.py)."""
+
+LAST = {
+    f"{operation}.{next(rung for rung in reversed(ladder) if rung != 'numpy')}" for operation, ladder in LADDERS.items()
+}
+"""The last twin of each operation, which trains; only `pytest -m ""` compiles it."""
 
 EACH = [
     pytest.param(rung, marks=pytest.mark.slow if rung.endswith("parallel") and rung not in THREADED else ())
     for rung in COMPILED
+    if not rung.endswith("parallel") or rung in (*THREADED, *LAST)
 ]
 PRODUCTS = ("layer", "delta", "gradients", "descend", "matmul", "matmul_tn", "matmul_nt")
 IN_ORDER = (

@@ -16,8 +16,14 @@ from jitnet.lab import oracle
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("operation", "rung"), RUNGS)
+EACH = [
+    pytest.param(*rung, dtype, marks=pytest.mark.slow if rung[1].endswith("parallel") and dtype == "float64" else ())
+    for rung in RUNGS for dtype in ("float32", "float64")
+]  # fmt: skip
+"""Compiling twins takes longest, and theirs is the same code: in float64 only for `pytest -m ""`."""
+
+
+@pytest.mark.parametrize(("operation", "rung", "dtype"), EACH)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0; the numbers are checked below
 def test_rung_equals_the_formula(operation, rung, dtype):
     kernel = LADDERS[operation][rung]

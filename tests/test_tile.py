@@ -236,7 +236,8 @@ def test_other_vector_units(features):
     }  # fmt: skip
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this is that process")
-    wanted = "edge or seams or twins or square or descend or (equals and (tiled or packed or fused or polynomial))"
+    tiles = "equals and not parallel and (tiled or packed or fused or polynomial)"  # the parallel ones call the same
+    wanted = f"edge or seams or twins or square or {tiles}"
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
         capture_output=True, text=True, env=environment, check=False,
