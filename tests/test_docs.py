@@ -1,7 +1,9 @@
 """The documentation site: it builds without a warning, shows every public name, and reads well in a browser."""
 
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
 import zlib
@@ -91,6 +93,32 @@ def test_lessons_show_what_they_promise(site):
     assert "after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375" in page
     assert "# &gt; " not in page
     assert len(list((site / "course").glob("[0-9]*.html"))) == len(list(DOCS.parent.glob("examples/[0-9]*.py")))
+
+
+@pytest.mark.slow
+def test_a_lesson_runs_as_a_notebook(site, tmp_path):
+    book = tmp_path / "lesson.ipynb"
+    shutil.copy(DOCS / "course" / "03_by_hand.ipynb", book)
+    promised = _outputs(book)
+    paths = os.pathsep.join([str(DOCS.parent), str(DOCS.parent / "examples")])
+    command = [sys.executable, "-c", "from nbclient.cli import main; main()", "--inplace", str(book)]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": paths}
+    )
+    assert result.returncode == 0, result.stderr
+    computed = _outputs(book)
+    assert len(promised) >= 3
+    assert [line for line in promised if line not in computed] == []
+    assert "image/png" in computed
+    assert any(line.startswith("answer 4: right") for line in computed)
+
+
+def _outputs(book):
+    """The lines that the cells of a notebook print, and the kinds of what they show."""
+    cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    printed = "".join("".join(output.get("text", [])) for output in outputs)
+    return [*printed.splitlines(), *(kind for output in outputs for kind in output.get("data", {}))]
 
 
 @pytest.mark.slow
