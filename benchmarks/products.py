@@ -66,7 +66,7 @@ def candidates(dtype, kind, shape):
         else:
             kernel(A, B.T, C)
 
-    kernel = LADDERS[ladder]["packed_parallel"] if ladder else None
+    kernel = LADDERS[ladder]["packed" if given.threads == 1 else "packed_parallel"] if ladder else None
     ours()
     exact = A.astype(np.float64) @ B.astype(np.float64)
     bound = 16 * np.finfo(dtype).eps * (np.abs(A.astype(np.float64)) @ np.abs(B.astype(np.float64)))
