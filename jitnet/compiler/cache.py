@@ -9,6 +9,7 @@ processes could overwrite: a file is written under a temporary name and then ren
 files are trusted.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -66,20 +67,33 @@ class KernelCache(_Cache):  # type: ignore[misc]
     def __init__(self, body: Callable[..., Any], options: dict[str, Any]) -> None:
         self.body = body
         self.options = {name: sorted(value) if isinstance(value, set) else value for name, value in options.items()}
-        self.file = Path(body.__code__.co_filename)
-        closure = described(body) if body.__closure__ else ""
-        self.enabled = is_lasting(closure) and self.file.is_file()
-        self.content = hashlib.blake2b(self.file.read_bytes() + closure.encode()).hexdigest() if self.enabled else ""
+        file = Path(body.__code__.co_filename)
+        self.source = hashlib.blake2b(file.read_bytes()) if file.is_file() else None  # now: see SOURCES
+        self.is_wanted = True
+
+    @functools.cached_property
+    def content(self) -> str:
+        """A hash of the file and of the closure, or "". It is for kernels that run: a closure takes a millisecond."""
+        closure = described(self.body) if self.body.__closure__ else ""
+        if self.source is None or not is_lasting(closure):
+            return ""
+        whole = self.source.copy()
+        whole.update(closure.encode())
+        return whole.hexdigest()
+
+    @property
+    def enabled(self) -> bool:
+        return self.is_wanted and self.content != ""
 
     @property
     def cache_path(self) -> str:
         return str(kernels_folder())
 
     def enable(self) -> None:
-        self.enabled = True
+        self.is_wanted = True
 
     def disable(self) -> None:
-        self.enabled = False
+        self.is_wanted = False
 
     def flush(self) -> None:
         for file in Path(self.cache_path).glob(f"{self.body.__name__}-*.kernel"):

@@ -5,6 +5,7 @@ The cache key contains its hash, so machine code is found in the next process, b
 
 import builtins
 import dis
+import functools
 import hashlib
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -44,11 +45,13 @@ def is_lasting(text: str) -> bool:
     return " at 0x" not in text
 
 
+@functools.cache
 def globals_of(code: CodeType) -> list[str]:
     """The global names that a function reads, and the functions within it."""
     return _named(code, ("LOAD_GLOBAL", "LOAD_NAME"))
 
 
+@functools.cache
 def attributes_of(code: CodeType) -> list[str]:
     """The attributes that a function reads, such as `exp` of `math`."""
     return _named(code, ("LOAD_ATTR", "LOAD_METHOD"))
