@@ -29,94 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from mutations import Mutant, is_sound, mutants
+from suites import TESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 ENOUGH = 0.95
-
-BODY, KERNELS = "tests/test_interpreted.py", "tests/test_kernels.py"
-
-
-def loops(names: str) -> list[list[str]]:
-    """Tests for a file of loops: each as plain Python."""
-    return [[BODY, KERNELS, "-k", f"(interpreted and ({names})) or (edges and python and ({names}))"]]
-
-
-COMPILED = ["tests/test_tile.py", "-k", "twins or square or heap"]
-ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
-QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
-TRAINING = ["tests/test_gradients.py", "tests/test_training.py"]
-TESTS: dict[str, list[list[str]]] = {
-    "jitnet/kernels/activations.py": loops("identity or sigmoid or tanh or relu or layer or delta or error or mse"),
-    "jitnet/kernels/elementwise.py": [
-        *loops("identity or sigmoid or tanh or relu"), [KERNELS, "-k", "equals and (sigmoid or tanh) and not parallel"],
-    ],
-    "jitnet/kernels/gather.py": loops("gather"),
-    "jitnet/kernels/exponential.py": [
-        *loops("exp or exponential or sigmoid or tanh or softmax"),
-        [KERNELS, "-k", "equals and (exp or sigmoid or tanh or softmax) and polynomial and not parallel"],
-    ],
-    "jitnet/kernels/dense.py": loops("layer or delta"),
-    "jitnet/kernels/gradients.py": loops("gradients or descend"),
-    "jitnet/kernels/dropout.py": loops("dropout"),
-    "jitnet/kernels/layer_norm.py": loops("layer_norm"),
-    "jitnet/kernels/losses.py": loops("error or mse or cross_entropy or huber or hinge"),
-    "jitnet/kernels/matmul.py": loops("matmul"),
-    "jitnet/kernels/softmax.py": loops("softmax"),
-    "jitnet/kernels/register_tile.py": loops("matmul or layer or descend or cut"),
-    "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam or rmsprop"),
-    "jitnet/kernels/numpy_baseline.py": [[KERNELS, "-k", "numpy"]],
-    "jitnet/compiler/threads.py": [
-        [BODY, "-k", "sgd or matmul or threads"], ["tests/test_training.py", "-k", "threads"],
-    ],
-    "jitnet/compiler/intrinsics.py": [[BODY, "-k", "matmul or softmax or units"], COMPILED],
-    "jitnet/compiler/simd.py": [[BODY, "-k", "matmul or gather"], COMPILED],
-    "jitnet/compiler/memory.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
-    "jitnet/compiler/registry.py": [["tests/test_jit.py", KERNELS, "-k", "registered or registering or common"]],
-    "jitnet/compiler/jit.py": [["tests/test_jit.py"], ["tests/test_cache.py", "-k", "serial or options"]],
-    "jitnet/compiler/cache.py": [["tests/test_cache.py", "tests/test_cache_files.py", "-k", f"{ONE_PROCESS} or good"]],
-    "jitnet/compiler/cache_folder.py": [
-        ["tests/test_cache_folder.py"], ["tests/test_cache.py", "tests/test_cache_files.py", "-k", ONE_PROCESS],
-    ],
-    "jitnet/compiler/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
-    "jitnet/compiler/linking.py": [["tests/test_cache.py", "-k", "linked"]],
-    "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
-    "jitnet/backend/base.py": [QUICK, ["tests/test_threads_under_load.py", *TRAINING]],
-    "jitnet/backend/cpu.py": [QUICK, ["tests/test_functions.py", "tests/test_dtypes.py", *TRAINING]],
-    "jitnet/calculus.py": [["tests/test_mathematics.py"]],
-    "jitnet/checkpoint.py": [["tests/test_checkpoints.py"], ["tests/test_damaged_fields.py"]],
-    "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
-    "jitnet/formulas.py": [QUICK, ["tests/test_gradients.py"]],
-    "jitnet/functions.py": [["tests/test_functions.py"]],
-    "jitnet/losses.py": [QUICK, ["tests/test_gradients.py"]],
-    "jitnet/layers/base.py": [QUICK, ["tests/test_storage.py"], ["tests/test_layers.py"]],
-    "jitnet/layers/dense.py": [QUICK, ["tests/test_storage.py"], ["tests/test_layers.py"]],
-    "jitnet/layers/dropout.py": [["tests/test_layers.py"]],
-    "jitnet/layers/layer_norm.py": [["tests/test_layers.py"]],
-    "jitnet/network.py": [QUICK, ["tests/test_storage.py", *TRAINING]],
-    "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
-    "jitnet/optimizers.py": [QUICK, ["tests/test_training.py", "-k", "adam or goes_on"]],
-    "jitnet/graph.py": [["tests/test_graph.py"]],
-    "jitnet/parameters.py": [["tests/test_step.py", "-k", "state or names or travels"], QUICK],
-    "jitnet/progress.py": [["tests/test_progress.py"]],
-    "jitnet/single_step.py": [["tests/test_step.py"]],
-    "jitnet/state.py": [["tests/test_step.py"]],
-    "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
-    "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
-    "jitnet/training.py": [
-        ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
-        ["tests/test_training.py", "-k", "early or seed or display or accuracy or put_back"],
-    ],
-    "jitnet/granted.py": [["tests/test_granted.py"]],
-    "jitnet/backend/thread_choice.py": [["tests/test_granted.py"], ["tests/test_threads_under_load.py"]],
-    "jitnet/data/digits.py": [["tests/test_data.py"]],
-    "jitnet/data/download.py": [["tests/test_pictures.py"]],
-    "jitnet/data/idx.py": [["tests/test_pictures.py"]],
-    "jitnet/data/recipe.py": [["tests/test_data.py"]],
-    "jitnet/data/split.py": [["tests/test_data.py"]],
-    "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
-}  # fmt: skip
-"""File -> stages of tests, quick ones first; the next stage runs if the one before has seen nothing."""
 
 ALWAYS = [
     ("jitnet/training.py", "history.epochs % every == 0", "history.epochs + every == 0"),
