@@ -9,7 +9,7 @@ import pytest
 from jitnet.lab.gpu.arithmetic import matrix_product, meaning
 from jitnet.lab.gpu.memory import GlobalMemory, KernelError
 from jitnet.lab.gpu.program import Program
-from jitnet.lab.gpu.ptx_interpreter import execute
+from jitnet.lab.gpu.ptx_interpreter import UnknownInstructionError, execute
 
 ENTRY = """
 .version 9.5
@@ -195,7 +195,7 @@ def test_matrices_are_multiplied_by_whole_warps():
     ],
 )  # fmt: skip
 def test_what_it_does_not_know_it_says(unknown):
-    with pytest.raises(NotImplementedError, match=unknown.split()[0]):
+    with pytest.raises(UnknownInstructionError, match=unknown.split()[0]):
         run(unknown)
 
 

@@ -21,6 +21,10 @@ LANES = 8192
 """Threads that run together, if there are so many."""
 
 
+class UnknownInstructionError(Exception):
+    """An instruction outside of the part of PTX that is interpreted; nothing is said of the kernel."""
+
+
 class Access(NamedTuple):
     """A load or store of one instruction by some threads."""
 
@@ -147,7 +151,7 @@ class _Group:
                     f"thread {lane % self.threads} of block {lane // self.threads}: {error}: {text}{where}"
                 ) from None
             except KeyError as unknown:
-                raise NotImplementedError(f"{step.instruction.text}: no interpretation of {unknown}") from unknown
+                raise UnknownInstructionError(f"{step.instruction.text}: no interpretation of {unknown}") from unknown
 
     def _execute(self, step: Step, active: Values | None) -> None:
         name, operands = step.opcode[0], step.operands
