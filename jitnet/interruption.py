@@ -28,14 +28,36 @@ def _is_the_command() -> bool:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt; within a callback of LLVM, which would print and drop it, raise it a moment later."""
+    """Raise KeyboardInterrupt; within a callback of LLVM, whose work Numba relies on, raise it a moment later."""
     caller = frame
     while caller is not None:
         if caller.f_code.co_name.startswith("_raw_object_cache_") and hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            _raise_later()
             return
         caller = caller.f_back
     raise KeyboardInterrupt
+
+
+def _raise_later() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
+@contextlib.contextmanager
+def _not_dropped() -> Iterator[None]:
+    """Raise a KeyboardInterrupt again that Python prints and drops, as it does within __del__ and weakref callbacks."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            _raise_later()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextlib.contextmanager
@@ -56,16 +78,19 @@ def raised() -> Iterator[list[int]]:
         answer(number, frame)
 
     before: dict[int, Any] = {}
+    dropped: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if threading.current_thread() is threading.main_thread():
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             before[signal.SIGINT] = signal.signal(signal.SIGINT, _raise)
-            if hasattr(signal, "SIGALRM"):
+            if hasattr(signal, "setitimer"):
                 before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _raise)
+                dropped = _not_dropped()
         for number in ENDING:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):  # under nohup; None is a handler written in C
                 before[number] = signal.signal(number, as_sigint)
     try:
-        yield received
+        with dropped:
+            yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import pytest
 from runs import press_ctrl_c
@@ -79,6 +80,38 @@ def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+@pytest.mark.parametrize("where", ["destructor", "weakref"])
+def test_ctrl_c_that_python_would_drop_is_heard_after_it(capfd, where):
+    """Numba frees LLVM's objects in __del__ and weakref callbacks, where Python prints an exception and continues."""
+
+    class Freed:
+        def __del__(self):
+            if where == "destructor":
+                press_ctrl_c()
+
+    def command():
+        freed = Freed()
+        callback = weakref.ref(freed, lambda _: press_ctrl_c()) if where == "weakref" else None
+        with interruption.raised():
+            del freed
+            done.append("after it")
+            time.sleep(10)
+        return callback
+
+    done = []
+    hook = sys.unraisablehook
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["after it"]
+    assert sys.unraisablehook is hook
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("delay", "way"),
     [
@@ -91,10 +124,11 @@ def test_ctrl_c_while_it_starts(start, way, delay):
     process = start(way, "train", "digits", "--epochs", "1000000", "--quiet")
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    try:
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    with process:  # a process that is left over would fail a later test
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode in (-signal.SIGINT, 130)
     assert errors in ("", "jitnet: interrupted\n")
 
