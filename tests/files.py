@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from jitnet.data import Table
+from jitnet.data import Column, Table
 
 
 def csv(tmp_path, text, name="data.csv", encoding="utf-8"):
@@ -34,4 +34,9 @@ def write_mnist(folder, train=20, test=10, compress=True):
 
 
 def table_of(X, y, kind="csv"):
-    return Table(np.asarray(X, float), np.asarray(y), [str(j) for j in range(np.shape(X)[1])], "y", kind)
+    """A table of the columns 0, 1, 2, ... of X and the target y."""
+    columns = [Column(str(j), values) for j, values in enumerate(np.asarray(X, float).T)]
+    if y is not None:
+        y = np.asarray(y)
+        columns.append(Column("y", y.astype(object if y.dtype.kind in "UO" else float)))
+    return Table(columns, "a table", kind, target="y")

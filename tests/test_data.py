@@ -7,7 +7,7 @@ import pytest
 from files import table_of
 
 import jitnet
-from jitnet.data import Recipe, Table, split
+from jitnet.data import Recipe, split
 
 
 def test_digits():
@@ -96,7 +96,7 @@ def test_likely_task():
         (np.ones((3, 1)), [1, 1, 1], None, "only one class, '1'"),
         (np.ones((3, 1)), ["a", "b", "a"], "regression", "holds 'a', which regression cannot learn"),
         (np.ones((3, 1)), [1, 2, 1], "classificaton", "unknown task .*did you mean 'classification'"),
-        (np.full((3, 1), np.nan), [1, 2, 1], None, "X holds NaN"),
+        (np.full((3, 1), np.nan), [1, 2, 1], None, "row 1, column .0.: a missing cell"),
         (np.ones((3, 1)), [1, 2, np.inf], None, "the target holds NaN or infinity"),
     ],
 )
@@ -111,7 +111,7 @@ def test_recipe_meets_what_it_does_not_know():
         recipe.Y(table_of(np.eye(3), ["a", "z", "a"]))
     with pytest.raises(jitnet.Error, match="has 2 columns besides the target, but the model needs 3"):
         recipe.X(table_of(np.ones((3, 2)), ["a", "b", "a"]))
-    without = Table(np.eye(3), None, ["0", "1", "2"], "y", "csv")
+    without = table_of(np.eye(3), None)
     for call in (lambda: recipe.Y(without), lambda: Recipe.learn(without, np.arange(3), None)):
         with pytest.raises(jitnet.Error, match="no target"):
             call()

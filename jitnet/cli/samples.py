@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, data
-from ..data import Recipe, Table
+from ..data import Column, Recipe, Table
 from .shared import NAMED
 
 
@@ -46,7 +46,7 @@ def read(options: argparse.Namespace) -> Samples:
             raise checks.Error(f"{error}; and there is no file of that name") from None
     else:
         table, test_table = data.read_table(options.data, options.target, labels=options.labels), None
-    rows = np.arange(len(table.X))
+    rows = np.arange(len(table))
     held_out = rows[:0]
     if test_table is None:
         (rows, _), (held_out, _) = data.split(rows, rows, fraction, options.seed)
@@ -67,10 +67,10 @@ def read(options: argparse.Namespace) -> Samples:
 def named(name: str, path: str | None = None) -> tuple[Table, Table | None]:
     """A data set by its name: its training samples, and its test samples if it has some of its own."""
     if name == "digits":
-        return _pictures(*data.digits()), None
+        return _pictures(name, *data.digits()), None
     train, test = data.mnist(path) if name == "mnist" else data.fashion_mnist(path)
-    return _pictures(*train), _pictures(*test)
+    return _pictures(name, *train), _pictures(name, *test)
 
 
-def _pictures(X: NDArray[Any], y: NDArray[Any]) -> Table:
-    return Table(X, y, [str(i + 1) for i in range(X.shape[1])], "label", "pictures")
+def _pictures(name: str, X: NDArray[Any], y: NDArray[Any]) -> Table:
+    return Table([Column("label", y.astype(np.float64))], name, "pictures", target="label", matrix=X)

@@ -9,8 +9,9 @@ read_table(path, target)     a CSV, NPZ or IDX file
 from .digits import load_digits as digits
 from .download import fashion_mnist, mnist
 from .idx import read_idx
+from .reading import read_table
 from .recipe import Recipe
 from .split import split
-from .table import Table, read_table
+from .table import Column, Table
 
-__all__ = ["Recipe", "Table", "digits", "fashion_mnist", "mnist", "read_idx", "read_table", "split"]
+__all__ = ["Column", "Recipe", "Table", "digits", "fashion_mnist", "mnist", "read_idx", "read_table", "split"]

@@ -45,27 +45,28 @@ class Recipe:
         Errors    ValueError for numbers that are not finite, an unknown task, a target with one class only, or a
                   regression target that is text
         """
-        if table.y is None:
+        y, X = table.y, table.X
+        if y is None:
             raise checks.Error("the table has no target")
-        if not np.isfinite(table.X).all():
+        if not np.isfinite(X).all():
             raise checks.Error("X holds NaN or infinity; replace or leave out values that are not finite")
-        values = _numbers(table.y)
+        values = _numbers(y)
         if values is not None and not np.isfinite(values).all():
             raise checks.Error("the target holds NaN or infinity; replace or leave out values that are not finite")
-        task = checks.one_of("task", task or _likely_task(table.y, values), TASKS)
+        task = checks.one_of("task", task or _likely_task(y, values), TASKS)
         classes = None
         target_mean, target_scale = np.zeros(()), np.ones(())
         if task == "classification":
-            classes = _names(table.y, values)
+            classes = _names(y, values)
             _check_classes(classes, table)
         elif values is None:
-            text = next(str(cell) for cell in table.y if not is_number(str(cell)))
+            text = next(str(cell) for cell in y if not is_number(str(cell)))
             raise checks.Error(f"the target {shown(table.target)} holds {shown(text)}, which regression cannot learn")
         else:
             target_mean, target_scale = _mean_and_scale(values[train])
-        mean, scale = _mean_and_scale(table.X[train])
+        mean, scale = _mean_and_scale(X[train])
         if table.kind == "pictures":  # one scale for all, or pixels that are nearly always 0 would become very large
-            scale = np.full(len(mean), _mean_and_scale(table.X[train].ravel())[1])
+            scale = np.full(len(mean), _mean_and_scale(X[train].ravel())[1])
         for name, *extent in [
             *zip(table.features, mean, scale, strict=True),
             (table.target, target_mean, target_scale),
@@ -116,41 +117,44 @@ class Recipe:
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
-        if table.X.shape[1] != len(self.features):
+        X = table.X
+        if X.shape[1] != len(self.features):
             raise checks.Error(
-                f"the file has {table.X.shape[1]} columns besides the target, but the model needs {len(self.features)}"
+                f"the file has {X.shape[1]} columns besides the target, but the model needs {len(self.features)}"
             )
         if "pictures" in (self.kind, table.kind) and self.kind != table.kind and (
-            table.kind == "pictures" or np.abs(table.X).max() > 1
+            table.kind == "pictures" or np.abs(X).max() > 1
         ):  # fmt: skip
             raise checks.Error(
                 f"the model learned from {self.kind}, the file holds {table.kind}: IDX images are scaled to numbers "
                 "from 0 to 1, and numbers of other files are not; give a file of the same kind"
             )
-        own = table.X.dtype  # float32 for images, which can be many
+        own = X.dtype  # float32 for images, which can be many
         with np.errstate(all="ignore"):
-            standard = np.asarray((table.X - np.array(self.mean, own)) / np.array(self.scale, own), dtype)
+            standard = np.asarray((X - np.array(self.mean, own)) / np.array(self.scale, own), dtype)
         if not np.isfinite(standard).all():
             i, j = np.argwhere(~np.isfinite(standard))[0]
             raise checks.Error(
-                f"row {i + 1}, column {shown(self.features[j])}: {table.X[i, j]:g} is too far from what was learned"
+                f"row {i + 1}, column {shown(self.features[j])}: {X[i, j]:g} is too far from what was learned"
             )
         return standard
 
     def Y(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
         """The target of the network: class numbers (n,), or standardized values (n, 1)."""
-        if table.y is None:
+        y = table.y
+        if y is None:
             raise checks.Error("the table has no target")
         if self.classes is None:
-            values = _numbers(table.y)
+            values = _numbers(y)
             if values is None:
                 raise checks.Error(f"the target {shown(self.target)} holds text, but the model learned numbers")
             return ((values - self.target_mean) / self.target_scale).astype(dtype).reshape(-1, 1)
         number = {name: i for i, name in enumerate(self.classes)}
-        unknown = next((str(name) for name in table.y if str(name) not in number), None)
+        names = [_name(value) for value in y]
+        unknown = next((name for name in names if name not in number), None)
         if unknown is not None:
             raise checks.Error(f"class {shown(unknown)} is not one that the model learned: {checks.some(self.classes)}")
-        return np.array([number[str(name)] for name in table.y], np.int64)
+        return np.array([number[name] for name in names], np.int64)
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
         """The network's output (n, width) as class names or values of the original target."""
@@ -167,11 +171,12 @@ class Recipe:
 
     def score(self, table: Table, answers: Sequence[Any]) -> dict[str, float]:
         """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""
-        if table.y is None:
+        if self.target not in table or table[self.target].missing.any():
             return {}
+        y = table[self.target].values
         if self.classes is not None:
-            return {"accuracy": float(np.mean([str(y) == answer for y, answer in zip(table.y, answers, strict=True)]))}
-        values = _numbers(table.y)
+            return {"accuracy": float(np.mean([_name(y) == answer for y, answer in zip(y, answers, strict=True)]))}
+        values = _numbers(y)
         with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
             return {} if values is None else {"rmse": math.sqrt(np.mean((values - np.array(answers)) ** 2))}
 
@@ -195,12 +200,19 @@ def _numbers(y: NDArray[Any]) -> NDArray[np.float64] | None:
 
 def _names(y: NDArray[Any], values: NDArray[np.float64] | None) -> list[str]:
     """The distinct values as strings, in numerical or alphabetical order."""
-    names = [str(name) for name in np.unique(y)]
+    names = [_name(value) for value in np.unique(y)]
     return names if values is None else sorted(names, key=lambda name: (float(name), name))
 
 
+def _name(value: Any) -> str:
+    """The name of a class: a whole number is written without a decimal point."""
+    if isinstance(value, (float, np.floating)):
+        return str(int(value)) if value == int(value) else repr(float(value))
+    return str(value)
+
+
 def _likely_task(y: NDArray[Any], values: NDArray[np.float64] | None) -> str:
-    whole = values is not None and y.dtype.kind != "f" and bool((values % 1 == 0).all())
+    whole = values is not None and bool((values % 1 == 0).all())
     few = len(np.unique(y)) <= min(FEW, len(y) // 2)
     return "classification" if values is None or (whole and few) else "regression"
 
@@ -211,10 +223,10 @@ def _check_classes(classes: list[str], table: Table) -> None:
         raise checks.Error(
             f"the target {shown(table.target)} has only one class, {shown(classes[0])}; at least two are needed"
         )
-    if len(classes) > max(FEW, len(table.X) // 2):
+    if len(classes) > max(FEW, len(table) // 2):
         text = next((name for name in classes if not is_number(name)), classes[0])
         raise checks.Error(
-            f"the target {target} has {len(classes)} values in {len(table.X)} rows, such as {shown(text)}: "
+            f"the target {target} has {len(classes)} values in {len(table)} rows, such as {shown(text)}: "
             "too many for classes; if they should be numbers, fix those that are not, and use the task regression"
         )
 

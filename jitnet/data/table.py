@@ -1,81 +1,145 @@
-"""Tables: CSV files, NPZ files with X and y, IDX images with their labels."""
+"""A table: named columns of numbers or text, and where they came from."""
 
-import csv
-import io
 import math
 import re
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, npz
-from ..checks import count, shown
-from .idx import images_and_labels, is_idx, read_idx, scaled
+from .. import checks
+from ..checks import shown
 
-
-@dataclass
-class Table:
-    """Features and target."""
-
-    X: NDArray[Any]
-    """(n, n_in) floating-point numbers."""
-    y: NDArray[Any] | None
-    """(n,) the cells of a CSV as strings, or the numbers or strings of an array; None if there is no target."""
-    features: list[str]
-    """Names of the columns of X."""
-    target: str
-    """Name of the target."""
-    kind: str
-    """"csv", "npz" or "pictures"."""
-
+Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 """Each string matches in at most one way, so that a long string that does not match takes linear time."""
-MISSING = ("", "?", "na", "n/a", "nan", "null")
+MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
+"""Spellings of a missing cell, in lower case."""
+DIGITS = 15
+"""A float64 keeps whole numbers of so many digits; those of more digits, such as card numbers, stay text."""
 
 
-def read_table(
-    path: str | Path,
-    target: str | None = None,
-    *,
-    labels: str | Path | None = None,
-    features: list[str] | None = None,
-) -> Table:
-    """Read a CSV, NPZ or IDX file.
+@dataclass(eq=False)
+class Column:
+    """The cells below one name."""
 
-    CSV   separated by comma, semicolon or tab; the first row is a header if it has the target's name or no cell that
-          is a number, otherwise the columns are called 1, 2, 3, ...; `target` names the column to learn; all others
-          must be numbers
-    NPZ   arrays X (n, ...) and y (n,)
-    IDX   images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
-    features   for predictions: the columns to read; `target` is then optional
+    name: str
+    values: NDArray[Any]
+    """(n,) float64 with NaN for a missing cell if every other cell is a plain number; otherwise strings and None."""
 
-    Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
-              the file can hold is rejected before memory is allocated; see `jitnet.npz`
-    Errors    FileNotFoundError; ValueError with the file, line and column of the error, or with the memory that is
-              needed
-    """
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    with checks.fits_into_memory(path):
-        return _read_table(path, target, labels, features)
+    @property
+    def is_text(self) -> bool:
+        return self.values.dtype == object
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """(n,) True where the cell is missing."""
+        if self.is_text:
+            return np.fromiter((value is None for value in self.values), bool, len(self.values))
+        return np.asarray(np.isnan(self.values))
 
 
-def _read_table(path: str | Path, target: str | None, labels: str | Path | None, features: list[str] | None) -> Table:
-    kind = "npz" if Path(path).suffix == ".npz" else "pictures" if is_idx(path) else "csv"
-    if labels is not None and kind != "pictures":
-        raise checks.Error(f"a separate file of labels belongs to IDX images, not to {path}")
-    if target is not None and kind != "csv" and features is None:
-        raise checks.Error(f"a target is named only for a CSV file; that of {path} is y, or the labels of the images")
-    if kind == "npz":
-        return _read_npz(path, needs_target=features is None)
-    if kind == "pictures":
-        return _read_pictures(path, labels, needs_target=features is None or labels is not None)
-    return _read_csv(path, target, features)
+@dataclass(eq=False)
+class Table:
+    """Columns of one length. Those of an array, which can be many, are kept as the array."""
+
+    columns: list[Column]
+    """All columns but those of the matrix."""
+    source: str
+    """The file, for messages."""
+    kind: Kind
+    has_header: bool = False
+    """True if the names come from the file; otherwise they are 1, 2, 3, ..."""
+    lines: Sequence[int] | NDArray[np.int64] | None = None
+    """The line of each row in the file; None for files without lines."""
+    notes: list[str] = field(default_factory=list)
+    """What was guessed, one sentence each, with the option that changes it."""
+    target: str = ""
+    """Name of the column to learn; "" if there is none."""
+    matrix: NDArray[Any] | None = None
+    """(n, k) finite float32 or float64: the columns 1, 2, ..., k of an NPZ file or of images."""
+    chosen: list[str] | None = None
+    """The names of the features, if they are not all columns besides the target."""
+
+    def __post_init__(self) -> None:
+        wide = 0 if self.matrix is None else self.matrix.shape[1]
+        self._wide = [str(j + 1) for j in range(wide)]
+        self.names = [*self._wide, *(column.name for column in self.columns)]
+        self._place: dict[str, int] = {}
+        for j, name in enumerate(self.names):
+            self._place.setdefault(name, j)
+
+    def __len__(self) -> int:
+        return len(self.columns[0].values if self.matrix is None else self.matrix)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._place
+
+    def __getitem__(self, name: str) -> Column:
+        """The column of this name; if there are several, the first."""
+        j = self._place[name]
+        if j >= len(self._wide):
+            return self.columns[j - len(self._wide)]
+        assert self.matrix is not None
+        return Column(name, self.matrix[:, j].astype(np.float64))
+
+    def where(self, row: int, name: str | None = None) -> str:
+        """The place of a row, or of one of its cells: houses.csv, line 7, column 'price'."""
+        place = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        return f"{self.source}, {place}" + ("" if name is None else f", column {shown(name)}")
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the columns to learn from."""
+        return [name for name in self.names if name != self.target] if self.chosen is None else self.chosen
+
+    @property
+    def X(self) -> NDArray[Any]:
+        """(n, k) the features as numbers.
+
+        Errors    ValueError with the line and column of a cell that is missing or text
+        """
+        names = self.features
+        if self.matrix is not None and names == self._wide:
+            return self.matrix
+        X = np.empty((len(self), len(names)))
+        for j, name in enumerate(names):
+            X[:, j] = self._numbers(name)
+        return X
+
+    @property
+    def y(self) -> NDArray[Any] | None:
+        """(n,) the target as numbers or strings; None if there is no such column.
+
+        Errors    ValueError with the line of a target that is missing
+        """
+        if self.target not in self:
+            return None
+        column = self[self.target]
+        missing = column.missing
+        if missing.any():
+            raise checks.Error(f"{self.where(int(missing.argmax()))}: the target {shown(self.target)} is missing")
+        return column.values
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        values = self[name].values
+        if values.dtype == object:
+            row = next((i for i, cell in enumerate(values) if cell is None or not is_number(cell)), -1)
+            if row < 0:  # codes, such as 007
+                return values.astype(np.float64)
+            what = "a missing cell is" if values[row] is None else f"{shown(values[row])} is"
+        elif np.isfinite(values).all():
+            return values
+        else:
+            row = int((~np.isfinite(values)).argmax())
+            what = "a missing cell is" if math.isnan(values[row]) else f"{values[row]} is"
+        raise checks.Error(
+            f"{self.where(row, name)}: {what} not a finite number, and every column but the target needs one; turn it "
+            "into a number, or leave the row or the column out"
+        )
 
 
 def is_number(cell: str) -> bool:
@@ -83,126 +147,27 @@ def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell) is not None
 
 
-def _read_rows(path: str | Path, target: str | None) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
-    """Column names, numbered rows, and whether the names came from a header."""
+def is_missing(cell: str) -> bool:
+    return len(cell) <= 4 and cell.lower() in MISSING
+
+
+def numbers_of(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """The cells as numbers, NaN where one is missing; None if a cell is no plain number.
+
+    Whole numbers with leading zeros, such as ZIP codes, and those with more than 15 digits are not plain: what
+    distinguishes them would be lost.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise checks.Error(f"{path} is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
-    first_line = re.sub('"[^"]*"', "", text.lstrip("\n\r")).partition("\n")[0]
-    separator = max(",;\t", key=first_line.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-        rows = [
-            (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)
-        ]
-    except csv.Error as error:
-        raise checks.Error(f"{path}, line {reader.line_num}: {error}") from None
-    if not rows:
-        raise checks.Error(f"{path} is empty")
-    first = rows[0][1]
-    has_header = target in first or not any(is_number(cell) for cell in first)
-    names = rows.pop(0)[1] if has_header else [str(i + 1) for i in range(len(first))]
-    if not rows:
-        raise checks.Error(f"{path} has a header but no rows")
-    for line, row in rows:
-        if len(row) != len(names):
-            cells, columns = count(len(row), "cell"), count(len(names), "column")
-            raise checks.Error(f"{path}, line {line} has {cells}, but the table has {columns}")
-    return names, rows, has_header
+        values = np.array([math.nan if is_missing(cell) else float(cell) for cell in cells])
+    except ValueError:
+        return None
+    text = "".join(cells)
+    if "_" in text or not text.isascii() or np.isinf(values).any():  # float accepts 1_000, digits of all scripts, inf
+        return None
+    return values
 
 
-def _read_csv(path: str | Path, target: str | None, features: list[str] | None) -> Table:
-    names, rows, has_header = _read_rows(path, target)
-    needed = None if features is None else {*features, target}
-    times = Counter(name for name in names if needed is None or name in needed)
-    twice = next((name for name in names if times[name] > 1), None)
-    if twice is not None:
-        raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
-    if features is not None:
-        if not has_header and len(names) == len(features):  # no target column, so numbers shift
-            names = features
-        there = set(names)
-        missing = [name for name in features if name not in there]
-        if missing:
-            hint = "" if has_header else "; it seems to have no header"
-            raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
-        chosen = features
-    else:
-        if target is None:
-            raise checks.Error(f"name the column of {path} to learn with --target NAME; columns: {checks.some(names)}")
-        checks.one_of(f"target column of {path}", target, names)
-        chosen = [name for name in names if name != target]
-        if not chosen:
-            raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
-    place = {name: column for column, name in enumerate(names)}
-    X = np.empty((len(rows), len(chosen)))
-    for j, name in enumerate(chosen):
-        column = place[name]
-        for i, (line, row) in enumerate(rows):
-            X[i, j] = _number(row[column], path, line, name)
-    y = None
-    if target in place:
-        cells = [row[place[target]] for _, row in rows]
-        blank = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
-        if blank is not None and features is None:
-            raise checks.Error(
-                f"{path}, line {rows[blank][0]}: the target {shown(target)} is missing (cell {shown(cells[blank])})"
-            )
-        # As objects: in an array of strings each would take as much memory as the longest
-        y = np.array(cells, object) if blank is None else None  # a file for predictions can lack some answers
-    return Table(X, y, chosen, target or "", "csv")
-
-
-def _number(cell: str, path: str | Path, line: int, name: str) -> float:
-    value = float(cell) if is_number(cell) else math.nan
-    if not math.isfinite(value):
-        what = f"{shown(cell)} is" if cell else "an empty cell is"
-        raise checks.Error(
-            f"{path}, line {line}, column {shown(name)}: {what} not a finite number, and every column but the target "
-            "needs one; turn it into a number, or leave the row or the column out"
-        )
-    return value
-
-
-def _read_npz(path: str | Path, needs_target: bool) -> Table:
-    with npz.opened(path, ".npz file") as archive:
-        names = archive.names
-        missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
-        if missing:
-            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {checks.some(names) or 'nothing'}")
-        shape, dtype = archive.form("X")
-        if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
-            raise checks.Error(
-                f"X in {path} is {shape} {dtype}, but must be numbers (n, ...), one sample per row, at least one"
-            )
-        y = None
-        if "y" in names:
-            its_shape, its_dtype = archive.form("y")
-            if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubU":
-                raise checks.Error(
-                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
-                )
-            y = archive.array("y", np.dtype(np.int64) if its_dtype.kind == "b" else None).ravel()
-        X = archive.array("X", np.dtype(np.float64))
-    rows = X.reshape(len(X), -1)
-    return Table(rows, y, [str(i + 1) for i in range(rows.shape[1])], "y", "npz")
-
-
-def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:
-    images = read_idx(path)
-    if images.ndim < 2:
-        raise checks.Error(f"{path} holds {images.shape}: these seem to be labels; give the file with the images")
-    X, y = scaled(images, str(path)), None
-    if needs_target:
-        beside = Path(labels) if labels else _labels_beside(Path(path))
-        X, y = images_and_labels(images, read_idx(beside), f"{path} and {beside}")
-    return Table(X, y, [str(i + 1) for i in range(X.shape[1])], "label", "pictures")
-
-
-def _labels_beside(path: Path) -> Path:
-    name = path.name.replace("images", "labels").replace("idx3", "idx1")
-    for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
-        if candidate != path.name and (path.parent / candidate).exists():
-            return path.parent / candidate
-    raise checks.Error(f"no labels found next to {path}; name their file with --labels FILE")
+def is_code(cell: str) -> bool:
+    """True for whole numbers that lose something as float64: 007, or a number of 20 digits."""
+    digits = cell.lstrip("+-")
+    return digits.isdigit() and ((len(digits) > 1 and digits[0] == "0") or len(digits) > DIGITS)

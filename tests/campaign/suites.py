@@ -78,6 +78,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
     "jitnet/data/idx.py": [["tests/test_pictures.py"]],
+    "jitnet/data/csv_file.py": [["tests/test_tables.py"]],
+    "jitnet/data/reading.py": [["tests/test_tables.py", "tests/test_pictures.py"]],
     "jitnet/data/recipe.py": [["tests/test_data.py"]],
     "jitnet/data/split.py": [["tests/test_data.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],

@@ -1,0 +1,125 @@
+"""Reading a file as a table, whatever its kind."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from .. import checks, npz
+from ..checks import shown
+from .csv_file import read_csv
+from .idx import images_and_labels, is_idx, read_idx, scaled
+from .table import Column, Table
+
+
+def read_table(
+    path: str | Path,
+    target: str | None = None,
+    *,
+    labels: str | Path | None = None,
+    features: list[str] | None = None,
+    header: bool | None = None,
+) -> Table:
+    """Read a CSV, NPZ or IDX file.
+
+    CSV   separated by comma, semicolon or tab; `target` names the column to learn
+    NPZ   arrays X (n, ...) and y (n,)
+    IDX   images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
+    features   for predictions: the columns that must be there; `target` is then optional
+    header     whether the first row of a CSV has the names of the columns; None decides by the first rows, see
+               `jitnet.data.csv_file`
+
+    Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
+              the file can hold is rejected before memory is allocated; see `jitnet.npz`
+    Errors    FileNotFoundError; ValueError with the file, line and column of the error, or with the memory that is
+              needed
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    with checks.fits_into_memory(path):
+        kind = "npz" if Path(path).suffix == ".npz" else "pictures" if is_idx(path) else "csv"
+        if labels is not None and kind != "pictures":
+            raise checks.Error(f"a separate file of labels belongs to IDX images, not to {path}")
+        if target is not None and kind != "csv" and features is None:
+            raise checks.Error(
+                f"a target is named only for a CSV file; that of {path} is y, or the labels of the images"
+            )
+        if kind == "npz":
+            return _read_npz(path, needs_target=features is None)
+        if kind == "pictures":
+            return _read_pictures(path, labels, needs_target=features is None or labels is not None)
+        return _chosen(read_csv(path, header), target, features)
+
+
+def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:
+    """The table, with its target and features; an error if one is not there."""
+    path = table.source
+    needed = None if features is None else {*features, target}
+    times = Counter(name for name in table.names if needed is None or name in needed)
+    twice = next((name for name in table.names if times[name] > 1), None)
+    if twice is not None:
+        raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
+    table.target = target or ""
+    if features is None:
+        if target is None:
+            raise checks.Error(
+                f"name the column of {path} to learn with --target NAME; columns: {checks.some(table.names)}"
+            )
+        checks.one_of(f"target column of {path}", target, table.names)
+        if len(table.names) == 1:
+            raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
+        return table
+    if not table.has_header and len(table.names) == len(features):  # no target column, so numbers shift
+        columns = [Column(name, column.values) for name, column in zip(features, table.columns, strict=True)]
+        table = Table(columns, path, table.kind, False, table.lines, table.notes, table.target)
+    missing = [name for name in features if name not in table]
+    if missing:
+        hint = "" if table.has_header else "; it seems to have no header"
+        raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
+    table.chosen = features
+    return table
+
+
+def _read_npz(path: str | Path, needs_target: bool) -> Table:
+    with npz.opened(path, ".npz file") as archive:
+        names = archive.names
+        missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
+        if missing:
+            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {checks.some(names) or 'nothing'}")
+        shape, dtype = archive.form("X")
+        if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
+            raise checks.Error(
+                f"X in {path} is {shape} {dtype}, but must be numbers (n, ...), one sample per row, at least one"
+            )
+        columns = []
+        if "y" in names:
+            its_shape, its_dtype = archive.form("y")
+            if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubU":
+                raise checks.Error(
+                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
+                )
+            y = archive.array("y", None if its_dtype.kind == "U" else np.dtype(np.float64)).ravel()
+            columns = [Column("y", y.astype(object) if its_dtype.kind == "U" else y)]
+        X = archive.array("X", np.dtype(np.float64))
+    return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1))
+
+
+def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:
+    images = read_idx(path)
+    if images.ndim < 2:
+        raise checks.Error(f"{path} holds {images.shape}: these seem to be labels; give the file with the images")
+    X, columns = scaled(images, str(path)), []
+    if needs_target:
+        beside = Path(labels) if labels else _labels_beside(Path(path))
+        X, y = images_and_labels(images, read_idx(beside), f"{path} and {beside}")
+        columns = [Column("label", y.astype(np.float64))]
+    return Table(columns, str(path), "pictures", target="label", matrix=X)
+
+
+def _labels_beside(path: Path) -> Path:
+    name = path.name.replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
+        if candidate != path.name and (path.parent / candidate).exists():
+            return path.parent / candidate
+    raise checks.Error(f"no labels found next to {path}; name their file with --labels FILE")
