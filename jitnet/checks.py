@@ -78,9 +78,9 @@ def fits_into_memory(path: str | Path) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        size = os.path.getsize(path) / 2**20
+        size = f" ({os.path.getsize(path) / 2**20:.1f} MiB)" if os.path.exists(path) else ""
         raise Error(
-            f"{path} ({size:.1f} MiB) needs more memory than available: {reason(error)}; use a part of it, "
+            f"{path}{size} needs more memory than available: {reason(error)}; use a part of it, "
             "or a machine with more memory"
         ) from None
 

@@ -74,6 +74,7 @@ BAD = [
     (["train", "good.csv"], "name the column of good.csv to learn with --target NAME; columns: a, b, y"),
     (["train", "good.csv", "--target", "z"], "unknown target column"),
     (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
+    (["train", "text.csv", "--target", "y", "--early-stopping", "2"], "there is 1; give more rows, or omit it"),
     (["train", "text.csv", "--target", "y"], "line 2, column 'b': 'two' is not a finite number"),
     (["train", "one.csv", "--target", "y"], "only one class, '5'"),
     (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),

@@ -16,6 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", help="file of the same kind, where the target may be missing; or digits, mnist, ...")
     parser.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
     parser.add_argument("--out", metavar="FILE", help="write the answers to a file instead")
+    samples.reading_options(parser)
     backend_option(parser)
     output_options(parser)
 
@@ -39,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
         train, test = samples.named(options.data)
         table = test or train
     else:
-        table = data.read_table(options.data, recipe.target, labels=options.labels, features=recipe.features)
+        table = data.read_table(
+            options.data, recipe.target, labels=options.labels, features=recipe.features, **samples.reading(options)
+        )
     X = recipe.X(table, net.dtype)
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, data
+from .. import checks, data, progress
 from ..data import Column, Recipe, Table
 from .shared import NAMED
 
@@ -21,6 +21,22 @@ class Samples:
     train: tuple[NDArray[Any], NDArray[Any]]
     validation: tuple[NDArray[Any], NDArray[Any]]
     test: tuple[NDArray[Any], NDArray[Any]]
+
+
+def reading_options(group: Any) -> None:
+    """How a CSV is written, where its first lines do not tell."""
+    group.add_argument(
+        "--header", action=argparse.BooleanOptionalAction,
+        help="the first row of a CSV has the names of the columns, or has not (default: decided by the first rows)",
+    )  # fmt: skip
+    group.add_argument("--separator", metavar="C", help="between the cells of a CSV: , ; | tab or space")
+    group.add_argument("--decimal", metavar="C", help="decimal sign of a CSV: . or ,")
+    group.add_argument("--encoding", metavar="NAME", help="of a CSV, such as utf-8, utf-16 or cp1252")
+
+
+def reading(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of a CSV, for `read_table`."""
+    return {name: getattr(options, name) for name in ("header", "separator", "decimal", "encoding")}
 
 
 def read(options: argparse.Namespace) -> Samples:
@@ -39,19 +55,30 @@ def read(options: argparse.Namespace) -> Samples:
     checks.whole("--seed", options.seed, least=0)
     if options.data in NAMED:
         table, test_table = named(options.data, options.path)
-    elif not Path(options.data).exists() and not Path(options.data).suffix:  # a misspelled data set?
+    elif (
+        options.data != "-" and not Path(options.data).exists() and not Path(options.data).suffix
+    ):  # a misspelled data set?
         try:
             checks.one_of("data set", options.data, NAMED)
         except checks.Error as error:
             raise checks.Error(f"{error}; and there is no file of that name") from None
     else:
-        table, test_table = data.read_table(options.data, options.target, labels=options.labels), None
+        table, test_table = (
+            data.read_table(options.data, options.target, labels=options.labels, **reading(options)),
+            None,
+        )
+        for note in () if options.quiet else table.notes:
+            progress.say(f"{table.source}: {note}")
     rows = np.arange(len(table))
     held_out = rows[:0]
     if test_table is None:
         (rows, _), (held_out, _) = data.split(rows, rows, fraction, options.seed)
     aside = held_out
     if options.early_stopping is not None:  # the test samples must not decide when to stop
+        if len(rows) < 2:
+            raise checks.Error(
+                f"--early-stopping sets training samples aside, but there is {len(rows)}; give more rows, or omit it"
+            )
         (rows, _), (aside, _) = data.split(rows, rows, 0.2, options.seed)
     recipe = Recipe.learn(table, rows, options.task)
     dtype = checks.dtype_of(options.dtype)

@@ -50,7 +50,7 @@ def check_paths(options: argparse.Namespace, reads: Sequence[str] = (), writes: 
     names: dict[str, str] = {}
     for option in (*reads, *writes):
         path = getattr(options, option)
-        if path is None or (option == "data" and path in NAMED):
+        if path is None or (option == "data" and path in (*NAMED, "-")):
             continue
         real = os.path.realpath(path)
         if real in names and option in writes:

@@ -26,7 +26,10 @@ from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, o
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", help="digits, mnist, fashion_mnist, or a file: CSV, NPZ with X and y, IDX pictures")
+    parser.add_argument(
+        "data",
+        help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), NPZ with X and y, IDX pictures",
+    )
     what = parser.add_argument_group("data")
     what.add_argument(
         "--target", metavar="NAME", help="column of a CSV to learn; without a header they are 1, 2, 3, ..."
@@ -40,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
     )
     what.add_argument("--test", type=float, metavar="FRACTION", help="fraction of samples to hold out (default 0.2)")
+    samples.reading_options(what)
     net = parser.add_argument_group("network")
     net.add_argument(
         "--hidden", default="128,64", metavar="N,N,...", help="widths of the hidden layers, or none (default 128,64)"

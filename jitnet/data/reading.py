@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import checks, npz
 from ..checks import shown
+from .content import content_of
 from .csv_file import read_csv
-from .idx import images_and_labels, is_idx, read_idx, scaled
+from .idx import images_and_labels, read_idx, scaled
 from .table import Column, Table
 
 
@@ -20,36 +21,43 @@ def read_table(
     labels: str | Path | None = None,
     features: list[str] | None = None,
     header: bool | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
 ) -> Table:
-    """Read a CSV, NPZ or IDX file.
+    """Read a file as a table. Its first bytes, not its name, decide what it is; it may be gzipped.
 
-    CSV   separated by comma, semicolon or tab; `target` names the column to learn
-    NPZ   arrays X (n, ...) and y (n,)
-    IDX   images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
-    features   for predictions: the columns that must be there; `target` is then optional
-    header     whether the first row of a CSV has the names of the columns; None decides by the first rows, see
-               `jitnet.data.csv_file`
+    CSV       text separated by commas, semicolons, tabs, bars or spaces; `target` names the column to learn
+    NPZ       arrays X (n, ...) and y (n,)
+    IDX       images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
+    -         a CSV from standard input
+    features  for predictions: the columns that must be there; `target` is then optional
+    header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
+              `jitnet.data.dialect.looks_like_a_header`
+    separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes
 
     Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
               the file can hold is rejected before memory is allocated; see `jitnet.npz`
     Errors    FileNotFoundError; ValueError with the file, line and column of the error, or with the memory that is
               needed
     """
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no file {path}")
     with checks.fits_into_memory(path):
-        kind = "npz" if Path(path).suffix == ".npz" else "pictures" if is_idx(path) else "csv"
-        if labels is not None and kind != "pictures":
-            raise checks.Error(f"a separate file of labels belongs to IDX images, not to {path}")
-        if target is not None and kind != "csv" and features is None:
+        content = content_of(path)
+        given = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
+        given = {name: value for name, value in given.items() if value is not None}
+        if given and content.kind != "text":
+            raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
+        if labels is not None and content.kind != "idx":
+            raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
+        if target is not None and content.kind in ("npz", "idx") and features is None:
             raise checks.Error(
                 f"a target is named only for a CSV file; that of {path} is y, or the labels of the images"
             )
-        if kind == "npz":
+        if content.kind == "npz":
             return _read_npz(path, needs_target=features is None)
-        if kind == "pictures":
+        if content.kind == "idx":
             return _read_pictures(path, labels, needs_target=features is None or labels is not None)
-        return _chosen(read_csv(path, header), target, features)
+        return _chosen(read_csv(content, **given, expected=features or ()), target, features)  # type: ignore[arg-type]
 
 
 def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:

@@ -1,7 +1,6 @@
 """A table: named columns of numbers or text, and where they came from."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,15 +10,11 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
+from .cells import MISSING, is_missing, is_number
+
+__all__ = ["MISSING", "Column", "Kind", "Table", "is_missing", "is_number"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
-
-NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""Each string matches in at most one way, so that a long string that does not match takes linear time."""
-MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
-"""Spellings of a missing cell, in lower case."""
-DIGITS = 15
-"""A float64 keeps whole numbers of so many digits; those of more digits, such as card numbers, stay text."""
 
 
 @dataclass(eq=False)
@@ -140,34 +135,3 @@ class Table:
             f"{self.where(row, name)}: {what} not a finite number, and every column but the target needs one; turn it "
             "into a number, or leave the row or the column out"
         )
-
-
-def is_number(cell: str) -> bool:
-    """True for a plain decimal number."""
-    return NUMBER.fullmatch(cell) is not None
-
-
-def is_missing(cell: str) -> bool:
-    return len(cell) <= 4 and cell.lower() in MISSING
-
-
-def numbers_of(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """The cells as numbers, NaN where one is missing; None if a cell is no plain number.
-
-    Whole numbers with leading zeros, such as ZIP codes, and those with more than 15 digits are not plain: what
-    distinguishes them would be lost.
-    """
-    try:
-        values = np.array([math.nan if is_missing(cell) else float(cell) for cell in cells])
-    except ValueError:
-        return None
-    text = "".join(cells)
-    if "_" in text or not text.isascii() or np.isinf(values).any():  # float accepts 1_000, digits of all scripts, inf
-        return None
-    return values
-
-
-def is_code(cell: str) -> bool:
-    """True for whole numbers that lose something as float64: 007, or a number of 20 digits."""
-    digits = cell.lstrip("+-")
-    return digits.isdigit() and ((len(digits) > 1 and digits[0] == "0") or len(digits) > DIGITS)

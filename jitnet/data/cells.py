@@ -1,0 +1,59 @@
+"""The cells of a table of text: which are numbers, and which are missing."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""Each string matches in at most one way, so that a long string that does not match takes linear time."""
+MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
+"""Spellings of a missing cell, in lower case."""
+DIGITS = 15
+"""A float64 keeps whole numbers of so many digits; those of more digits, such as card numbers, stay text."""
+
+
+def is_number(cell: str) -> bool:
+    """True for a plain decimal number."""
+    return NUMBER.fullmatch(cell) is not None
+
+
+def is_missing(cell: str) -> bool:
+    """True for the spellings in MISSING."""
+    return len(cell) <= 4 and cell.lower() in MISSING
+
+
+def is_code(cell: str) -> bool:
+    """True for whole numbers that would lose something as float64: 007, or a number of 20 digits.
+
+    A column of whole numbers with such a cell, like ZIP codes or card numbers, stays text.
+    """
+    digits = cell.lstrip("+-")
+    return digits.isdigit() and ((len(digits) > 1 and digits[0] == "0") or len(digits) > DIGITS)
+
+
+def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:
+    """The cells as numbers, NaN where one is missing; None if a cell is no plain number."""
+    present = cells
+    try:
+        values = np.array(list(map(float, cells)))
+        if not np.isfinite(values).all():  # nan is missing, inf is not a number
+            raise ValueError
+    except ValueError:
+        present = [cell for cell in cells if not is_missing(cell)]
+        try:
+            found = np.array(list(map(float, present)))
+        except ValueError:
+            return None
+        if not np.isfinite(found).all():
+            return None
+        values = np.full(len(cells), np.nan)
+        values[[i for i, cell in enumerate(cells) if not is_missing(cell)]] = found
+    text = "".join(present)
+    return values if "_" not in text and text.isascii() else None  # float accepts 1_000, and the digits of all scripts
+
+
+def are_whole(cells: list[str]) -> bool:
+    """True if every number is written without a point and an exponent."""
+    text = "".join(cell for cell in cells if not is_missing(cell))
+    return not any(sign in text for sign in ".,eE")

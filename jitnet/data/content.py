@@ -1,0 +1,239 @@
+"""What a file holds, by its first bytes and not by its name; and its text as UTF-8."""
+
+import codecs
+import gzip
+import io
+import os
+import sys
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import checks
+from ..npz import DENSEST, PORTION
+from .idx import TYPES, is_idx
+
+STANDARD_INPUT = "-"
+
+SAVE_AS_CSV = "save it as CSV"
+UNREADABLE = (
+    (b"\x89PNG", "a PNG picture", "give the folder whose folders hold the pictures of each class"),
+    (b"\xff\xd8\xff", "a JPEG picture", "give the folder whose folders hold the pictures of each class"),
+    (b"GIF8", "a GIF picture", "save the pictures as PNG, in one folder per class"),
+    (b"\x93NUMPY", "one NumPy array (.npy)", "save X and y together: numpy.savez(FILE, X=X, y=y)"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", SAVE_AS_CSV),
+    (b"\x89HDF", "an HDF5 file", SAVE_AS_CSV),
+    (b"ARROW1", "a Feather file", "save it as Parquet or CSV"),
+    (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+    (b"%PDF", "a PDF document", SAVE_AS_CSV),
+    (b"BZh", "compressed with bzip2", "decompress it first: bunzip2"),
+    (b"\xfd7zXZ\0", "compressed with xz", "decompress it first: unxz"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it first: unzstd"),
+    (b"7z\xbc\xaf", "a 7-Zip archive", "unpack it first"),
+    (b"Rar!", "a RAR archive", "unpack it first"),
+    (b"\x7fELF", "a program", SAVE_AS_CSV),
+    (b"\x80\x04\x95", "a Python pickle", "save X and y with numpy.savez, or the table as CSV; a pickle can run code"),
+    (b"\x80\x05\x95", "a Python pickle", "save X and y with numpy.savez, or the table as CSV; a pickle can run code"),
+    (b"<!DOCTYPE", "an HTML page", "download the file itself"),
+    (b"<html", "an HTML page", "download the file itself"),
+)
+"""First bytes, what such a file is, and what to do instead."""
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
+)  # fmt: skip
+"""Byte order marks; that of UTF-32-LE begins with that of UTF-16-LE."""
+
+
+@dataclass
+class Content:
+    """A file's kind, and its bytes if the kind is text or parquet; the other kinds are read from the path."""
+
+    kind: str
+    """"text", "npz", "idx", "folder" or "parquet"."""
+    source: str
+    """The name of the file in messages."""
+    data: bytes
+    notes: list[str]
+
+
+def content_of(path: str | Path) -> Content:
+    """Find out what is at `path`; - is standard input.
+
+    Errors    FileNotFoundError; ValueError that names the kind of a file that cannot be read, and says what to do
+    """
+    if str(path) == STANDARD_INPUT:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise checks.Error("- reads the table from standard input, which is a terminal; pipe a file into it")
+        return _inside(sys.stdin.buffer.read(), "standard input", path)
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if Path(path).is_dir():
+        return Content("folder", str(path), b"", [])
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(1 << 12)
+        if kind := _kind_by_head(head, path):
+            return Content(kind, str(path), b"", [])
+        content = _inside(head + file.read(), str(path), path)
+        grew = os.fstat(file.fileno()).st_size > size > 0
+    if grew and content.kind == "text":
+        content.notes.append(f"{path} grew while it was read: its rows up to then are used")
+        content.data = content.data[: content.data.rfind(b"\n") + 1]
+    return content
+
+
+def _kind_by_head(head: bytes, path: str | Path) -> str | None:
+    """The kind, if the first bytes suffice and the file is read from its path."""
+    if head[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(io.BytesIO(head)) as file:
+                start = file.read1(4)
+        except (EOFError, OSError, zlib.error):
+            start = b""
+        if _is_idx_head(start) or (start[:1] in (b"", b"\0") and is_idx(path)):
+            return "idx"
+    if _is_idx_head(head) or (b"\0" in head and is_idx(path)) or (not head and is_idx(path)):
+        return "idx"
+    is_npz = Path(path).suffix.lower() == ".npz"
+    if is_npz or (head[:2] == b"PK" and _is_npz(path)):
+        return "npz"
+    return None
+
+
+def _is_idx_head(head: bytes) -> bool:
+    return len(head) >= 4 and head[:2] == b"\0\0" and head[2] in TYPES and head[3] > 0
+
+
+def _is_npz(path: str | Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+
+
+def _inside(data: bytes, source: str, path: str | Path) -> Content:
+    """The content of bytes that may be compressed."""
+    notes: list[str] = []
+    if data[:2] == b"\x1f\x8b":
+        data = _gunzipped(data, source)
+    elif data[:4] == b"PK\3\4":
+        data = _unzipped(data, source, notes)
+    if data[:4] == b"PAR1":
+        return Content("parquet", source, data, notes)
+    for start, what, instead in UNREADABLE:
+        if data.startswith(start):
+            raise checks.Error(f"{source} is {what}, not a table; {instead}")
+    if _is_idx_head(data) or data[:2] == b"PK":
+        raise checks.Error(f"{source} holds a table of another kind than text or Parquet; name its file")
+    if data[:1] in (b"{", b"["):
+        raise checks.Error(f"{source} seems to be JSON; {SAVE_AS_CSV}")
+    return Content("text", source, data, notes)
+
+
+def _gunzipped(data: bytes, source: str) -> bytes:
+    limit, total = DENSEST * len(data), 0
+    parts: list[bytes] = []
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            while portion := file.read(PORTION):
+                if not parts and (b"\0\0\0\0" in portion[:PORTION]) and portion[:4] != b"PAR1":
+                    raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text")
+                parts.append(portion)
+                total += len(portion)
+                if total > limit:
+                    raise checks.Error(f"{source} is a damaged gzip file: it holds more than it can")
+    except (EOFError, OSError, zlib.error) as error:
+        raise checks.Error(f"{source} is a damaged gzip file: {checks.reason(error)}; download it again") from None
+    return b"".join(parts)
+
+
+def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+            if "[Content_Types].xml" in names:
+                raise checks.Error(f"{source} is an Excel workbook, not a table; {SAVE_AS_CSV}")
+            if "about.json" in names:
+                raise checks.Error(f"{source} is a model of jitnet, not a table; name the file with the data")
+            if len(names) != 1:
+                raise checks.Error(
+                    f"{source} is a zip archive of {checks.count(len(names), 'file')}, {checks.some(names, 3)}; "
+                    "unpack it, and name one of them"
+                )
+            member = archive.getinfo(names[0])
+            if member.file_size > DENSEST * max(member.compress_size, 1):
+                raise checks.Error(f"{source} declares {member.file_size} bytes, more than it can hold")
+            notes.append(f"read {checks.shown(names[0])}, the only file of the archive")
+            return archive.read(member)
+    except checks.Error:
+        raise
+    except Exception as error:  # a damaged archive can cause any exception in its reader
+        raise checks.Error(f"{source} is a damaged zip file: {checks.reason(error)}; download it again") from None
+
+
+def text_of(content: Content, encoding: str | None = None) -> bytes:
+    """The text as UTF-8 without a byte order mark. Appends to the notes if the encoding was guessed.
+
+    Errors    ValueError with the line that is not text
+    """
+    data, source = content.data, content.source
+    mark, found = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", None))
+    if encoding is not None:
+        try:
+            found = codecs.lookup(encoding).name
+        except LookupError:
+            raise checks.Error(
+                f"unknown encoding {checks.shown(encoding)}; known: utf-8, utf-16, cp1252, ..."
+            ) from None
+    data = data[len(mark) :] if mark else data
+    if found is None and b"\0" in data[:4096]:
+        zeros = [data[start:4096:2].count(b"\0") / max(1, len(data[start:4096:2])) for start in (0, 1)]
+        if max(zeros) > 0.5 > 0.3 > min(zeros):  # every second byte of English text
+            found = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+            content.notes.append("read as UTF-16, which has no byte order mark here (--encoding)")
+    if found in (None, "utf-8"):
+        if (error := _not_utf8(data)) is None:
+            return _without_nul(data, source)
+        line = data.count(b"\n", 0, error) + 1
+        if found is not None or any(ord(c) > 127 for c in data[: 1 << 24].decode("utf-8", "ignore")):
+            raise checks.Error(
+                f"{source}, line {line}: byte {data[error]:02x} is not UTF-8, which the rest is; fix it, or name the "
+                "encoding with --encoding"
+            )
+        found = "latin-1" if any(byte in data for byte in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")) else "cp1252"
+        content.notes.append(f"read as {found}, since line {line} is not UTF-8 (--encoding)")
+    try:
+        text = data.decode(found)
+    except UnicodeDecodeError as error:
+        raise checks.Error(
+            f"{source} is not {found} text (byte {error.start}); name its encoding with --encoding"
+        ) from None
+    return _without_nul(text.removeprefix("\ufeff").encode("utf-8", "replace"), source)
+
+
+def _not_utf8(data: bytes) -> int | None:
+    """The place of the first byte that is not UTF-8. Decoded in portions: text can take four times its bytes."""
+    if data.isascii():
+        return None
+    decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
+    while at < len(data):
+        portion = data[at : at + PORTION]
+        waiting = len(decoder.getstate()[0])
+        try:
+            decoder.decode(portion, at + PORTION >= len(data))
+        except UnicodeDecodeError as error:
+            return at - waiting + error.start
+        at += PORTION
+    return None
+
+
+def _without_nul(data: bytes, source: str) -> bytes:
+    at = data.find(b"\0")
+    if at >= 0:
+        line = data.count(b"\n", 0, at) + 1
+        raise checks.Error(f"{source}, line {line} holds a NUL byte (byte {at} of the text): it is damaged, or no text")
+    return data

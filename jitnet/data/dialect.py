@@ -1,0 +1,186 @@
+"""How a CSV is written: separator, decimal sign, comments before the table, header. Decided by its first lines."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from .. import checks
+from .cells import is_missing, is_number
+
+SAMPLE = 1000
+"""Rows that decide."""
+SEPARATORS = "\t;|,"
+"""Those that are tried; of two that fit equally well, the first."""
+NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
+"""Names that --separator takes."""
+DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+,[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    separator: str
+    decimal: str
+    skipped: int
+    """Lines before the table: comments, and the line sep= that spreadsheets write."""
+    has_header: bool
+    names: list[str]
+
+
+def dialect_of(
+    data: bytes, source: str, notes: list[str],
+    header: bool | None = None, separator: str | None = None, decimal: str | None = None,
+    expected: Collection[str] = (),
+) -> Dialect:  # fmt: skip
+    """Decide how the text is written, where the caller does not say; each guess is a sentence in `notes`.
+
+    Errors    ValueError if there are no rows, or an option is wrong
+    """
+    lines = _first_lines(data)
+    skipped = 0
+    if lines and (found := re.fullmatch(r'"?sep=(\\t|.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
+        skipped = 1
+        separator = separator or found[1]
+    comments = skipped
+    while comments < len(lines) and (lines[comments].startswith("#") or not lines[comments].strip()):
+        comments += 1
+    has_comments = any(line.startswith("#") for line in lines[skipped:comments])
+    if separator is not None:
+        separator = NAMES.get(separator, separator)
+        if len(separator) != 1 or separator in '\r\n"':
+            raise checks.Error(f"the separator is {checks.shown(separator)}, but must be one character, or: tab, space")
+    if has_comments:
+        last = max(i for i in range(skipped, comments) if lines[i].startswith("#"))
+        skipped = comments
+        if _is_header_line(lines[last], lines[comments:], separator):
+            skipped = last
+        if skipped > comments - 1 or last > 0:
+            notes.append(f"the lines before line {skipped + 1} begin with # and are skipped")
+    lines = lines[skipped:]
+    if not any(line.strip() for line in lines):
+        raise checks.Error(f"{source} is empty" + (": it has comments alone" if has_comments else ""))
+    if separator is None:
+        separator = _likely_separator(lines)
+        if separator != ",":
+            name = {"\t": "tabs", " ": "spaces"}.get(separator, repr(separator))
+            notes.append(f"read as separated by {name} (--separator)")
+    rows = list(islice(_rows(lines, separator), SAMPLE))
+    if not rows:
+        raise checks.Error(f"{source} is empty")
+    if decimal is None:
+        decimal = "." if separator == "," or not _has_decimal_commas(rows) else ","
+        if decimal == ",":
+            example = next(cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell))
+            notes.append(f"{example!r} and others are read as numbers with a decimal comma (--decimal .)")
+    elif decimal not in (".", ",") or decimal == separator:
+        raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
+    if decimal == ",":
+        rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
+    first = rows[0]
+    if header is None and set(expected) <= set(first) and not _are_places(expected):
+        header = True
+    if header is None:
+        header = looks_like_a_header(first, rows[1:])
+        if not header:
+            notes.append("the first row is taken for data, and the columns are called 1, 2, 3, ... (--header)")
+        elif any(map(is_number, first)) or not any(is_number(cell) for row in rows for cell in row):
+            notes.append(f"the first row, {checks.some(first, 5)}, is taken for the header (--no-header)")
+    return Dialect(separator, decimal, skipped, header, first if header else [str(j + 1) for j in range(len(first))])
+
+
+def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
+    """Decided by the first rows of the file alone, and never by the column that is to be learned.
+
+    Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Then the first row is a header if
+
+    - it has no number, and at most half of its cells occur again in their columns;
+    - or a text of it stands above a column of numbers;
+    - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them;
+    - or it has no text, and every number below it has a decimal point.
+    """
+    numbers = [cell for cell in first if is_number(cell)]
+    if not all(cell.isdigit() for cell in numbers) or len(set(numbers)) < len(numbers):
+        return False
+    below = zip(first, *(row for row in rows if len(row) == len(first)), strict=True)
+    columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in below]
+    texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
+    if any(column and not is_missing(cell) and all(map(is_number, column)) for cell, column in texts):
+        return True
+    if not numbers:
+        return sum(cell in column for cell, column in texts) <= len(first) / 2
+    if len(numbers) > 2 and numbers == [str(i) for i in range(len(numbers))]:
+        return True
+    return not texts and bool(columns[0]) and all("." in cell for column in columns for cell in column)
+
+
+def _are_places(names: Collection[str]) -> bool:
+    """True for 1, 2, 3, ...: the names of columns without a header, and likely cells. True for none."""
+    return all(name.isdigit() and name != "0" for name in names)
+
+
+def _first_lines(data: bytes, most: int = 1 << 20) -> list[str]:
+    """The first lines, as far as they are whole; a line of more than a million bytes is whole too."""
+    text = data[: most if len(data) <= most or b"\n" in data[:most] else len(data)]
+    if len(data) > len(text):
+        text = text[: text.rfind(b"\n") + 1]
+    return text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
+
+
+def _rows(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """The rows of the first lines; what follows an unclosed quote is left to the reader."""
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield cells
+    except csv.Error:
+        return
+
+
+def _is_header_line(line: str, below: list[str], separator: str | None) -> bool:
+    """True if a line that begins with # has the names of the columns, as in `#id,x,y`."""
+    separator = separator or _likely_separator(below)
+    rows = list(islice(_rows([line, *below], separator), SAMPLE))
+    first, columns = rows[0], list(zip(*(row for row in rows[1:] if len(row) == len(rows[0])), strict=True))
+    return len(first) > 1 and any(
+        not is_number(cell) and all(map(is_number, column)) for cell, column in zip(first, columns, strict=False)
+    )
+
+
+def _likely_separator(lines: list[str]) -> str:
+    """The one that gives every row the same number of cells, and leaves no other separators within the cells.
+
+    A comma in a number such as 5,1 is no separator left over. If no candidate fits all rows, then the one that fits
+    most rows; without any, spaces between numbers.
+    """
+    fits: list[tuple[float, float, str]] = []
+    for separator in SEPARATORS:
+        rows = list(islice(_rows(lines, separator), SAMPLE))
+        widths = Counter(map(len, rows))
+        width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
+        if width == 1:
+            wider = sum(times for width, times in widths.items() if width > 1)
+            if wider:
+                fits.append((0.5 * wider / len(rows), 0.0, separator))
+            continue
+        cells = [cell for row in rows[len(rows) > 1 :] for cell in row]
+        pure = sum(
+            DECIMAL_COMMA.fullmatch(cell) is not None or not any(c in SEPARATORS for c in cell) for cell in cells
+        )
+        fits.append((times / len(rows), pure / len(cells), separator))
+    if fits:
+        return max(fits, key=lambda fit: fit[:2])[2]
+    rows = list(islice(_rows(lines, " "), SAMPLE))
+    if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
+        cells = [cell for row in rows[1:] for cell in row]
+        if sum(map(is_number, cells)) > len(cells) / 2:
+            return " "
+    return ","
+
+
+def _has_decimal_commas(rows: list[list[str]]) -> bool:
+    cells = [cell for row in rows for cell in row]
+    return any(map(DECIMAL_COMMA.fullmatch, cells)) and not any("." in cell and is_number(cell) for cell in cells)

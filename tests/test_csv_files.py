@@ -1,0 +1,263 @@
+"""CSV files as people write them: the same table by Python and by pyarrow, and the line of what is wrong."""
+
+import gzip
+import io
+import sys
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from files import csv
+
+import jitnet
+from jitnet.data import read_table
+from jitnet.data.content import content_of
+from jitnet.data.csv_fast import read_by_pyarrow
+from jitnet.data.csv_file import read_csv
+
+N = np.nan
+FLOWERS = {"a": [1, 2.5, 3], "b": ["x", "y", "x"]}
+NAMELESS = {"1": [1, 2.5, 3], "2": ["x", "y", "x"]}
+FILES = {
+    "commas": (b"a,b\n1,x\n2.5,y\n3,x\n", FLOWERS),
+    "semicolons": (b"a;b\n1;x\n2,5;y\n3;x\n", FLOWERS),
+    "tabs": (b"a\tb\n1\tx\n2.5\ty\n3\tx\n", FLOWERS),
+    "bars": (b"a|b\n1|x\n2.5|y\n3|x\n", FLOWERS),
+    "spaces": (b"1 2  0.5\n4 5 0.25\n", {"1": [1, 4], "2": [2, 5], "3": [0.5, 0.25]}),
+    "commas in names": (b"width, cm;b\n1;x\n2;y\n", {"width, cm": [1, 2], "b": ["x", "y"]}),
+    "decimal commas without header": (b"0,5;0,3;yes\n1,5;2;no\n", {"1": [0.5, 1.5], "2": [0.3, 2], "3": ["yes", "no"]}),
+    "sep=": (b"sep=;\r\na;b\r\n1;x\r\n2.5;y\r\n3;x\r\n", FLOWERS),
+    "comments": (b"# by me, today\n#\na,b\n1,x\n2.5,y\n3,x\n", FLOWERS),
+    "header as a comment": (b"#a,b\n1,x\n2.5,y\n3,x\n", {"#a": [1, 2.5, 3], "b": ["x", "y", "x"]}),
+    "comment between rows": (b"a,b\n1,x\n# half\n2.5,y\n3,x\n", FLOWERS),
+    "byte order mark, CRLF": (b"\xef\xbb\xbfa,b\r\n1,x\r\n2.5,y\r\n3,x\r\n", FLOWERS),
+    "CR": (b"a,b\r1,x\r2.5,y\r3,x\r", FLOWERS),
+    "blank lines": (b"\n\na,b\n1,x\n\n , \n2.5,y\n3,x\n\n\n", FLOWERS),
+    "no line end": (b"a,b\n1,x\n2.5,y\n3,x", FLOWERS),
+    "quotes": (b'"a","b"\n"1","x"\n2.5,"y"\n"3",x\n', FLOWERS),
+    "quotes within": (b'a,b\n1,"x ""1"", y"\n2,z\n', {"a": [1, 2], "b": ['x "1", y', "z"]}),
+    "line break within quotes": (b'a,b\n1,"x\ny"\n2,z\n', {"a": [1, 2], "b": ["x\ny", "z"]}),
+    "inch": (b'a,b\n1,5" pipe\n2,z\n', {"a": [1, 2], "b": ['5" pipe', "z"]}),
+    "blanks around": (b"a , b\n 1, x\n2.5 ,y \n3,x\n", FLOWERS),
+    "UTF-16": ("\ufeffa,b\n1,x\n2.5,y\n3,x\n".encode("utf-16-le"), FLOWERS),
+    "UTF-16-BE": ("\ufeffa,b\n1,x\n2.5,y\n3,x\n".encode("utf-16-be"), FLOWERS),
+    "UTF-16 without a mark": ("a,b\n1,x\n2.5,y\n3,x\n".encode("utf-16-le"), FLOWERS),
+    "cp1252": ("größe,b\n1,ä€\n2,ß\n".encode("cp1252"), {"größe": [1, 2], "b": ["ä€", "ß"]}),
+    "UTF-8": ("größe,b\n1,ä\n2,日本\n".encode(), {"größe": [1, 2], "b": ["ä", "日本"]}),
+    "gzip": (gzip.compress(b"a,b\n1,x\n2.5,y\n3,x\n"), FLOWERS),
+    "missing": (b"a,b,c\n1,,NA\nNaN,x,?\n3,null,N/A\n", {"a": [1, N, 3], "b": [None, "x", None], "c": [N, N, N]}),
+    "missing in quotes": (b'a,b\n"1",""\n"",x\n', {"a": [1, N], "b": [None, "x"]}),
+    "numbers": (b"a,b\n+5,1e3\n-.5,1.\n7.,1E-2\n", {"a": [5, -0.5, 7], "b": [1000, 1, 0.01]}),
+    "no numbers": (
+        b"a,b,c,d,e\n1,inf,1_0,0x1,1e999\n2,1,2,3,4\n",
+        {"a": [1, 2], "b": ["inf", "1"], "c": ["1_0", "2"], "d": ["0x1", "3"], "e": ["1e999", "4"]},
+    ),
+    "codes": (
+        b"a,b,c\n007,12345678901234567,0.5\n7,1,00\n",
+        {"a": ["007", "7"], "b": ["12345678901234567", "1"], "c": [0.5, 0]},
+    ),
+    "a text at the end": (b"a\n" + b"1\n" * 5000 + b"x\n", {"a": ["1"] * 5000 + ["x"]}),
+    "a thousand": (b'a,b\n"1,000",1\n"2,500",2\n', {"a": ["1,000", "2,500"], "b": [1, 2]}),
+    "unknown": (b"a,b\n1,x\nunknown,y\n", {"a": ["1", "unknown"], "b": ["x", "y"]}),
+    "one column": (b"a\n1\n2\n", {"a": [1, 2]}),
+    "numbers of pandas": (b"0,1,2,3\n5,6,7,8\n", {"0": [5], "1": [6], "2": [7], "3": [8]}),
+    "pandas with its index": (b",a\n0,5\n1,6\n", {"": [0, 1], "a": [5, 6]}),
+    "two numbers of pandas": (b"0,1\n0.5,6.0\n1.5,2.5\n", {"0": [0.5, 1.5], "1": [6, 2.5]}),
+    "years": (b"name,2019,2020\nFrance,1,2\n", {"1": ["name", "France"], "2": [2019, 1], "3": [2020, 2]}),
+    "years above a number": (b"a,2019,2020,y\n1,2,3,x\n", {"a": [1], "2019": [2], "2020": [3], "y": ["x"]}),
+    "numbers alone": (b"3,7,1\n4,5,0\n7,9,1\n", {"1": [3, 4, 7], "2": [7, 5, 9], "3": [1, 0, 1]}),
+    "letters alone": (
+        b"p,x,s\ne,x,s\np,b,s\n",
+        {"1": ["p", "e", "p"], "2": ["x", "x", "b"], "3": ["s", "s", "s"]},
+    ),
+}
+
+
+def same(table, expected):
+    assert table.names == list(expected)
+    for name, cells in expected.items():
+        values = table[name].values
+        is_text = any(isinstance(cell, str) for cell in cells)
+        assert values.dtype == (object if is_text else np.float64)
+        np.testing.assert_array_equal(values, np.array(cells, values.dtype))
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("engine", ["python", "pyarrow"])
+def test_files(tmp_path, name, engine):
+    if engine == "pyarrow":
+        pytest.importorskip("pyarrow", reason="the extra data")
+    content, expected = FILES[name]
+    path = tmp_path / "f"
+    path.write_bytes(content)
+    tables = [read_csv(content_of(path), engine=one) for one in ("python", engine)]
+    for table in tables:
+        same(table, expected)
+    assert list(tables[0].lines) == list(tables[1].lines)
+    assert tables[0].notes == tables[1].notes
+
+
+def test_pyarrow_reads_plain_files(tmp_path):
+    """And is not merely given up for Python."""
+    pytest.importorskip("pyarrow", reason="the extra data")
+    from jitnet.data.dialect import dialect_of
+
+    read = {name for name, (data, _) in FILES.items() if read_by_pyarrow(data, dialect_of(data, name, []))}
+    assert read >= {"commas", "semicolons", "tabs", "bars", "quotes", "quotes within", "missing", "codes", "unknown"}
+    assert not read & {"comment between rows", "line break within quotes", "inch", "CR"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'a,b\n1,x\n2,"y\n3,z\n4,z\n', r"f, line 3: a quote is never closed"),
+        (b'a,b\n1,x\n2,"y\n3,z\n4,"z"\n', r"f, line 3: a quote is not closed in this line \(line 5: "),
+        (b'a,b\n1,"x"y\n', r"f, line 2: ',' expected after"),
+        (b'a,b\n1,"' + b"x" * 140_000 + b'"\n', r"f, line 2: field larger"),
+        (b'a,b\n1,"x\ny","z\n2,z\n', r"f, line 3: a quote is never closed"),
+        (b"a,b\n1,x\n2\n3,y\n", r"f, line 3 has 1 cell, but the table has 2 columns .*it begins with '2'"),
+        (b"a,b\n1,x\n2,y,y\n3,y\n", r"f, line 3 has 3 cells, but the table has 2 columns"),
+        (b"a;b\n1;x\n\n2;y;y\n3;y\n", r"f, line 4 has 3 cells, .*separator ';'; --separator"),
+        (b"", "f is empty"),
+        (b" \n\n", "f is empty"),
+        (b"# only\n#\n", "f is empty: it has comments alone"),
+        (b"sep=,\n", "f is empty"),
+        (b"a,b\n", "a header but no rows"),
+        (b"a,b\n1,x\n2,\0y\n", r"f, line 3 holds a NUL byte"),
+        ("a,b\n1,ä\n2,ö\n".encode() + b"3,\xe4\n", r"line 4: byte e4 is not UTF-8, which the rest is"),
+        (b"\xff\xfea\0,\0b\0\n", "not utf-16-le text"),
+        (b"\x89PNG\r\n\x1a\n", "f is a PNG picture, not a table; give the folder"),
+        (b"\x93NUMPY\1\0", r"f is one NumPy array \(.npy\), not a table; save X and y together: numpy.savez"),
+        (b"%PDF-1.4", "a PDF"),
+        (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+        (b"BZh91", "bunzip2"),
+        (b'{"a": 1}', "JSON"),
+        (b"<!DOCTYPE html>", "an HTML page, not a table; download the file itself"),
+        (gzip.compress(b"a,b\n1,x\n" * 100)[:-30], "damaged gzip file"),
+        (gzip.compress(bytes(10_000)), "NUL bytes, compressed"),
+        (b"PK\3\4 and so on", "damaged zip file"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, content, message):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(tmp_path / "f", "b")
+
+
+def zipped(*names):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, "a,b\n1,x\n2.5,y\n3,x\n")
+    return stream.getvalue()
+
+
+def test_zip(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_bytes(zipped("t.csv"))
+    same(read_table(path, "b"), FLOWERS)
+    for names, message in (
+        (("a.csv", "b.csv"), "zip archive of 2 files, a.csv, b.csv; unpack"),
+        (("[Content_Types].xml", "xl/a"), "an Excel workbook"), (("about.json",), "a model of jitnet"),
+    ):  # fmt: skip
+        path.write_bytes(zipped(*names))
+        with pytest.raises(jitnet.Error, match=message):
+            read_table(path, "b")
+
+
+def test_options(tmp_path):
+    path = csv(tmp_path, "a;b\n1,5;2\n")
+    assert read_table(path, "b", decimal=".")["a"].values.tolist() == ["1,5"]
+    assert read_table(path, "1", header=False)["2"].values.tolist() == ["b", "2"]
+    path = csv(tmp_path, "1,2\n3,4\n")
+    assert read_table(path, "2", header=True).names == ["1", "2"]
+    path = csv(tmp_path, "a,b\nä,2\n", encoding="latin-1")
+    assert read_table(path, "b", encoding="cp437")["a"].values.tolist() == ["Σ"]
+    path = csv(tmp_path, "a b\n1 2\n")
+    assert read_table(path, "b", separator="space").names == ["a", "b"]
+    for options, message in (
+        ({"separator": ";;"}, "the separator is ';;'"), ({"decimal": "x"}, "the decimal sign is 'x'"),
+        ({"encoding": "utf-9"}, "unknown encoding 'utf-9'"),
+        ({"decimal": ",", "separator": ","}, "the decimal sign is ','"),
+    ):  # fmt: skip
+        with pytest.raises(jitnet.Error, match=message):
+            read_table(path, "b", **options)
+    np.savez(tmp_path / "d.npz", X=np.eye(2), y=[0, 1])
+    with pytest.raises(jitnet.Error, match="separator belongs to a CSV"):
+        read_table(tmp_path / "d.npz", separator=";")
+
+
+def test_each_guess_is_said(tmp_path):
+    for content, notes in (
+        ("a,b\n1,x\n", []),
+        ("a;b\n1,5;x\n", ["separated by ';' (--separator)", "'1,5' .* decimal comma (--decimal .)"]),
+        ("1,x\n2,y\n", ["first row is taken for data, .* (--header)"]),
+        ("0,1,2\n3,4,5\n", ["first row, 0, 1, 2, is taken for the header (--no-header)"]),
+        ("a,b\nx,y\n", ["first row, a, b, is taken for the header (--no-header)"]),
+        ("# x\na,b\n1,x\n", ["begin with # and are skipped"]),
+    ):
+        found = read_csv(content_of(csv(tmp_path, content))).notes
+        assert len(found) == len(notes)
+        for one, pattern in zip(found, notes, strict=True):
+            for part in pattern.split(" .* "):
+                assert part in one
+
+
+def test_the_header_does_not_depend_on_the_target(tmp_path):
+    """The first row of data has the number of the target's column as a cell."""
+    path = csv(tmp_path, "3,7,1\n4,5,0\n7,9,1\n")
+    for target in "123":
+        assert len(read_table(path, target)) == 3
+    with pytest.raises(jitnet.Error, match="unknown target column"):
+        read_table(path, "7")
+
+
+def test_the_header_to_predict(tmp_path):
+    """The first row is the header if it has the names of the features; one rule for training and prediction."""
+    path = csv(tmp_path, "0,1,2\n0,0,1\n")
+    for header in ("0,1,2\n", "0,2\n", "2,0\n", "2,7,0\n"):
+        rows = "".join(",".join("567"[: header.count(",") + 1]) + "\n" for _ in range(5))
+        path.write_text(header + rows)
+        assert len(read_table(path, "1", features=["0", "2"])) == 5
+    path.write_text("2,1\n5,6\n")  # without a header, the names are numbers from 1
+    assert len(read_table(path, "3", features=["1", "2"])) == 2
+
+
+def test_standard_input(monkeypatch):
+    for content in (b"a,b\n1,x\n2.5,y\n3,x\n", gzip.compress(b"a,b\n1,x\n2.5,y\n3,x\n")):
+        stream = SimpleNamespace(buffer=io.BytesIO(content), isatty=lambda: False)
+        monkeypatch.setattr(sys, "stdin", stream)
+        table = read_table("-", "b")
+        same(table, FLOWERS)
+        assert table.where(1, "a") == "standard input, line 3, column 'a'"
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(jitnet.Error, match="a terminal"):
+        read_table("-", "b")
+
+
+def test_kinds_by_content(tmp_path):
+    """The names mislead."""
+    (tmp_path / "stock-idx.csv").write_bytes(b"a,b\n1,x\n2.5,y\n3,x\n")
+    same(read_table(tmp_path / "stock-idx.csv", "b"), FLOWERS)
+    np.savez(tmp_path / "D.npz", X=np.eye(2), y=[0, 1])
+    for name in ("D.NPZ", "D.csv", "D"):
+        (tmp_path / "D.npz").rename(tmp_path / name)
+        assert read_table(tmp_path / name).kind == "npz"
+        (tmp_path / name).rename(tmp_path / "D.npz")
+
+
+def test_a_file_that_grows(tmp_path, monkeypatch):
+    """Its last line is not whole yet."""
+    path = csv(tmp_path, "a,b\n1,x\n2,y\n")
+    real = jitnet.data.content._inside
+
+    def slowly(data, *arguments):
+        with path.open("ab") as file:
+            file.write(b"3,z\n4")
+        return real(data + b"3,z\n4", *arguments)
+
+    monkeypatch.setattr(jitnet.data.content, "_inside", slowly)
+    table = read_table(path, "b")
+    assert table["a"].values.tolist() == [1, 2, 3]
+    assert "grew while it was read" in table.notes[0]
