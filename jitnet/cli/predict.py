@@ -1,6 +1,9 @@
 """Print one answer for each row of a file."""
 
 import argparse
+import csv
+import io
+import sys
 from typing import Any
 
 from .. import backend as backends
@@ -15,6 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="file that jitnet train --save wrote")
     parser.add_argument("data", help="file of the same kind, where the target may be missing; or digits, mnist, ...")
     parser.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
+    parser.add_argument(
+        "--proba", action="store_true", help="print the probability of each class, below a line with their names"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the answers to a file instead")
     samples.reading_options(parser)
     backend_option(parser)
@@ -34,31 +40,62 @@ def run(options: argparse.Namespace) -> int:
         recipe = Recipe.from_plain(net.recipe)
     except checks.Error as error:
         raise checks.Error(f"{options.model}: {error}") from None
-    if (len(recipe.features), recipe.width) != (net.layers[0].n_in, net.layers[-1].n_out):
+    if (recipe.inputs, recipe.target.width) != (net.layers[0].n_in, net.layers[-1].n_out):
         raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
+    if options.proba and recipe.classes is None:
+        raise checks.Error(f"--proba needs a model of classes, but {options.model} answers with numbers")
     if options.data in NAMED:
         train, test = samples.named(options.data)
-        table = test or train
+        table, said = test or train, []
     else:
-        table = data.read_table(
-            options.data, recipe.target, labels=options.labels, features=recipe.features, **samples.reading(options)
+        table, said = recipe.matched(
+            data.read_table(
+                options.data, recipe.target.name, labels=options.labels, features=[], header=recipe.has_header
+            )
         )
-    X = recipe.X(table, net.dtype)
+    X, unexpected = recipe.prepare(table, net.dtype)
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
-    answers = recipe.answers(net.forward(X, options.backend))
+    A = net.forward(X, options.backend)
+    answers = recipe.answers(A)
     result: dict[str, Any] = {"model": options.model, "data": options.data, "predictions": answers}
+    if options.proba:
+        result |= {"classes": recipe.classes, "probabilities": A.tolist()}
+        lines = _table([recipe.classes or [], *([format(p, ".9g") for p in row] for row in A.tolist())])
+    else:
+        lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
     result.update(recipe.score(table, answers))
-    lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
+    result["notes"] = [*said, *unexpected]
     if options.out is not None:
         with storage.replacing(options.out) as file:
             file.write(lines.encode())
     if options.json:
         print(as_json(result))
     elif options.out is None:
-        print(lines, end="")
+        _print(lines)
     if not options.quiet:
+        for note in result["notes"]:
+            progress.say(note)
         found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
         found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
+        found += f" ({result['judged']} with a target)" if "judged" in result else ""
         progress.say(f"{checks.count(len(answers), 'row')}{found}")
     return 0
+
+
+def _table(rows: list[list[str]]) -> str:
+    """Rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _print(text: str) -> None:
+    """To standard output in UTF-8, as `--out` writes it, whatever the encoding of the terminal."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # a stand-in for the terminal
+        print(text, end="")
+    else:
+        sys.stdout.flush()
+        buffer.write(text.encode())
+        buffer.flush()

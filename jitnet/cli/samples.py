@@ -1,15 +1,20 @@
 """Samples for training and prediction: data sets by name, and files."""
 
 import argparse
-from dataclasses import dataclass
+import csv
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, data, progress
+from .. import checks, data
 from ..data import Column, Recipe, Table
+from ..data.decisions import Choices
+from ..data.split import split_rows
+from ..data.target import Target
+from ..data.values import distinct
 from .shared import NAMED
 
 
@@ -63,32 +68,79 @@ def read(options: argparse.Namespace) -> Samples:
         except checks.Error as error:
             raise checks.Error(f"{error}; and there is no file of that name") from None
     else:
-        table, test_table = (
-            data.read_table(options.data, options.target, labels=options.labels, **reading(options)),
-            None,
-        )
-        for note in () if options.quiet else table.notes:
-            progress.say(f"{table.source}: {note}")
-    rows = np.arange(len(table))
+        table = data.read_table(options.data, options.target, labels=options.labels, **reading(options))
+        test_table = None
+    warned: list[str] = []
+    rows = _rows_with_target(table, warned)
+    codes = _codes(table, rows, options.task)
     held_out = rows[:0]
     if test_table is None:
-        (rows, _), (held_out, _) = data.split(rows, rows, fraction, options.seed)
+        rows, held_out = split_rows(rows, codes, fraction, options.seed)
     aside = held_out
     if options.early_stopping is not None:  # the test samples must not decide when to stop
         if len(rows) < 2:
             raise checks.Error(
                 f"--early-stopping sets training samples aside, but there is {len(rows)}; give more rows, or omit it"
             )
-        (rows, _), (aside, _) = data.split(rows, rows, 0.2, options.seed)
-    recipe = Recipe.learn(table, rows, options.task)
+        rows, aside = split_rows(rows, codes, 0.2, options.seed)
+    choices = Choices(*(_names(options, option) for option in ("drop", "categorical", "numeric")))
+    recipe = Recipe.learn(table, rows, options.task, choices)
     dtype = checks.dtype_of(options.dtype)
-    X, Y = recipe.X(table, dtype), recipe.Y(table, dtype)
+    X, said = recipe.prepare(table, dtype)
     if test_table is None:
-        test = X[held_out], Y[held_out]
+        test = X[held_out], recipe.Y(table, dtype, held_out)
+        warned += _missing_classes(recipe, table, rows, held_out)
     else:
         test = recipe.X(test_table, dtype), recipe.Y(test_table, dtype)
-    validation = test if options.early_stopping is None else (X[aside], Y[aside])
-    return Samples(recipe, (X[rows], Y[rows]), validation, test)
+    validation = test if options.early_stopping is None else (X[aside], recipe.Y(table, dtype, aside))
+    warned += said
+    recipe = replace(recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned])
+    return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
+
+
+def _names(options: argparse.Namespace, option: str) -> list[str]:
+    """The names of columns in an option; those with a comma are quoted, as in a CSV."""
+    text = getattr(options, option)
+    return [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
+    """The rows to learn from.
+
+    Errors    ValueError if half of the rows or more have no target
+    """
+    missing = table[table.target].missing
+    rows, gaps = np.flatnonzero(~missing), int(missing.sum())
+    if gaps:
+        first = table.where(int(missing.argmax()))
+        text = f"{gaps} of {checks.count(len(table), 'row')} have no {table.target}"
+        if 2 * gaps >= len(table):
+            raise checks.Error(f"{text} (first: {first}); name another target, or leave these rows out of the file")
+        warned.append(f"{text} and are left out (first: {first})")
+    return rows
+
+
+def _codes(table: Table, rows: NDArray[np.int64], task: str | None) -> NDArray[np.int64] | None:
+    """The class of each row; None for a regression."""
+    target, _, _ = Target.learn(table, rows, task)
+    return None if target.classes is None else distinct(table[table.target].values)[1]
+
+
+def _missing_classes(
+    recipe: Recipe, table: Table, train: NDArray[np.int64], test: NDArray[np.int64]
+) -> list[str]:
+    """Sentences on classes that the training or the test samples lack."""
+    if recipe.classes is None:
+        return []
+    names, codes = distinct(table[table.target].values)
+    all_codes = {*range(len(names))}
+    never, unjudged = all_codes - set(codes[train]), all_codes - set(codes[test])
+    said = []
+    for classes, text in ((never, "no training sample, so it is never learned"), (unjudged - never, "no test sample")):
+        if classes:
+            listed = checks.some([f"{names[j]} ({checks.count(int((codes == j).sum()), 'row')})" for j in sorted(classes)], 8)
+            said.append(f"class without {text}: {listed}".replace("without no", "without"))
+    return said
 
 
 def named(name: str, path: str | None = None) -> tuple[Table, Table | None]:

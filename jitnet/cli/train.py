@@ -20,9 +20,13 @@ from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
 from ..network import Network
 from ..training import Diverged, Interrupt
-from . import samples
-from .samples import Samples
+from . import samples, scores
 from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown
+
+SENTENCES = 30
+"""Decisions on the columns of a table that are shown before training."""
+NOTES = 8
+"""Warnings that are repeated beside the result."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +43,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="classification or regression (default: text and few different whole numbers are classes)",
     )  # fmt: skip
     what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found beside the pictures)")
+    what.add_argument(
+        "--drop", metavar="A,B", help="columns to leave out; names with a comma are quoted: 'a,\"b, c\"'"
+    )
+    what.add_argument("--categorical", metavar="A,B", help="columns whose values are categories, as those of text")
+    what.add_argument("--numeric", metavar="A,B", help="columns to read as numbers; other text there is missing")
     what.add_argument(
         "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
     )
@@ -113,21 +122,29 @@ def run(options: argparse.Namespace) -> int:
 
     parts = samples.read(options)
     recipe = parts.recipe
-    widths = [len(recipe.features), *hidden]
+    widths = [recipe.inputs, *hidden]
     layers: list[Layer] = []
     for n_in, n_out in pairwise(widths):
         layers.append(Dense(n_in, n_out, activation, init=activation.init))
         layers += [Dropout(options.dropout)] if options.dropout else []
     net = Network(
         *layers,
-        Dense(widths[-1], recipe.width, "softmax" if recipe.classes else "identity"),
+        Dense(widths[-1], recipe.target.width, "softmax" if recipe.classes else "identity"),
         seed=options.seed, dtype=options.dtype,
     )  # fmt: skip
     net.recipe = recipe.plain()
-    what = checks.count(recipe.width, "class", "classes") if recipe.classes else f"regression of {recipe.target}"
+    what = (
+        checks.count(recipe.target.width, "class", "classes") if recipe.classes
+        else f"regression of {recipe.target.name}"
+    )  # fmt: skip
     counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0]), "column": len(recipe.features)}
     sizes = ", ".join(checks.count(number, name) for name, number in counts.items())
-    intro = f"{options.data}: {sizes}, {what}\n{net!r}, backend {options.backend}"
+    if recipe.inputs != len(recipe.features):
+        sizes += f" as {recipe.inputs} inputs"
+    said = [*recipe.decisions[:SENTENCES]]
+    if len(recipe.decisions) > SENTENCES:
+        said.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
+    intro = "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
     show = shown(options, intro)
     watch = disturbance.Watch(backend.cores(options.threads))
     try:
@@ -161,14 +178,15 @@ def run(options: argparse.Namespace) -> int:
     for problem in filter(None, unwritten[1:]):  # the first was reported when it happened
         progress.say(f"jitnet: {' '.join(problem.split())}")
     with backends.threads(history.threads if backend.uses_threads else None):  # one may be enough
-        scores = _score(net, parts, options.backend)
+        scored = scores.of(net, parts, options.backend)
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
         "network": net.widths, "parameters": net.parameters,
         "samples": {"train": len(parts.train[0]), "test": len(parts.test[0])},
+        "decisions": recipe.decisions, "warnings": recipe.warnings,
         "epochs": history.epochs, "stopped": history.stopped,
         "train_loss": history.loss[-1] if history.loss else None,
-        **scores, "threads": history.threads,
+        **scored, "threads": history.threads,
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
         "total_seconds": time.perf_counter() - began,
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
@@ -217,18 +235,6 @@ def _widths(text: str) -> list[int]:
         raise checks.Error(f"--hidden is {text!r}, but must be widths such as 64,32, or none") from None
 
 
-def _score(net: Network, parts: Samples, backend: BackendName) -> dict[str, float]:
-    """Loss and accuracy, or error, on the test samples."""
-    X, Y = parts.test
-    result = {f"test_{name}": value for name, value in net.evaluate(X, Y, backend=backend).items()}
-    if parts.recipe.classes is None:  # the loss is of standardized numbers: give the error in the target's own unit
-        wrong = net.forward(X, backend)[:, 0].astype(np.float64) - Y[:, 0]
-        result["test_rmse"] = math.sqrt(np.mean(wrong**2)) * parts.recipe.target_scale
-        spread = float(np.var(Y))
-        result["test_r2"] = 1 - float(np.mean(wrong**2)) / spread if spread > 0 else math.nan
-    return result
-
-
 def _in_words(result: dict[str, Any], history: History) -> str:
     if "test_accuracy" in result:
         right = round(result["test_accuracy"] * result["samples"]["test"])
@@ -239,6 +245,8 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         f"{verdict}, test loss {result['test_loss']:.4f}, after {result['epochs']} epochs in {result['seconds']:.2f} s"
     )
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
+    text += f"\n{scores.in_words(result)}"
+    text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
     if history.stopped == "early":
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":

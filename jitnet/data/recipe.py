@@ -1,238 +1,213 @@
 """Preprocessing, saved with the model: from a table to X and Y, and from the output back to class names or values."""
 
-import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
-from ..checks import shown
-from .table import Table, is_number
+from ..checks import count, shown, some
+from .columns import Category, Number, Standard, from_plain, names_in, to_plain
+from .decisions import Choices, Planner
+from .table import Column, Table
+from .target import PLAIN, TASKS, Target
 
-KINDS = ("csv", "npz", "pictures")
+KINDS = ("csv", "npz", "pictures", "parquet", "frame")
 """The kinds of files."""
-TASKS = ("classification", "regression")
 
-FEW = 20
-"""Integers with at most this many distinct values, each twice or more on average, are taken for classes."""
+FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "target_mean", "target_scale")
+SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings")
+"""The fields in a model file: those of the first version, for plain numbers only, and those that came with others."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a table is preprocessed: standardized columns, numbered classes.
+    """What was learned from the columns of a table: how each becomes inputs of the network, and what the output means.
 
-    X = (columns − mean) / scale, with one common scale for the pixels of images. Classes are numbered in sorted order;
-    the target of a regression is standardized like a column. Mean and scale come from the training samples alone.
+    The inputs are the standardized plain numbers, then those of the other columns, in the order of the table.
+    Everything is learned from the training samples alone, except the names of the classes.
     """
 
     kind: str
-    task: str
-    features: list[str]
-    target: str
-    mean: list[float]
-    scale: list[float]
-    classes: list[str] | None
-    target_mean: float
-    target_scale: float
+    names: list[str]
+    """All columns but the target, in the order of the table, with those that are left out."""
+    has_header: bool | None
+    """Whether the names come from the file; None if the model does not know."""
+    standard: Standard
+    columns: list[Number | Category]
+    target: Target
+    decisions: list[str] = field(default_factory=list)
+    """What was decided, one sentence each, with the option that changes it."""
+    warnings: list[str] = field(default_factory=list)
+    """Those of the decisions that are most likely to be wrong."""
 
     @classmethod
-    def learn(cls, table: Table, train: NDArray[np.int64], task: str | None) -> "Recipe":
-        """Learn the recipe from the rows `train`; only the class names are taken from all rows.
+    def learn(
+        cls, table: Table, train: NDArray[np.int64], task: str | None = None, choices: Choices | None = None
+    ) -> "Recipe":
+        """Learn the recipe from the rows `train`, which have a target.
 
-        Errors    ValueError for numbers that are not finite, an unknown task, a target with one class only, or a
-                  regression target that is text
+        Errors    ValueError for cells that are none of what their column is, an unknown task, a target with one class
+                  only, or a regression target that is text
         """
-        y, X = table.y, table.X
-        if y is None:
+        if table.target not in table:
             raise checks.Error("the table has no target")
-        if not np.isfinite(X).all():
-            raise checks.Error("X holds NaN or infinity; replace or leave out values that are not finite")
-        values = _numbers(y)
-        if values is not None and not np.isfinite(values).all():
-            raise checks.Error("the target holds NaN or infinity; replace or leave out values that are not finite")
-        task = checks.one_of("task", task or _likely_task(y, values), TASKS)
-        classes = None
-        target_mean, target_scale = np.zeros(()), np.ones(())
-        if task == "classification":
-            classes = _names(y, values)
-            _check_classes(classes, table)
-        elif values is None:
-            text = next(str(cell) for cell in y if not is_number(str(cell)))
-            raise checks.Error(f"the target {shown(table.target)} holds {shown(text)}, which regression cannot learn")
-        else:
-            target_mean, target_scale = _mean_and_scale(values[train])
-        mean, scale = _mean_and_scale(X[train])
-        if table.kind == "pictures":  # one scale for all, or pixels that are nearly always 0 would become very large
-            scale = np.full(len(mean), _mean_and_scale(X[train].ravel())[1])
-        for name, *extent in [
-            *zip(table.features, mean, scale, strict=True),
-            (table.target, target_mean, target_scale),
-        ]:
-            if not np.isfinite(extent).all():
-                raise checks.Error(
-                    f"the numbers of column {shown(name)} are too large to be standardized; divide them first"
-                )
-        return cls(
-            table.kind, task, table.features, table.target, mean.tolist(), scale.tolist(),
-            classes, float(target_mean), float(target_scale),
-        )  # fmt: skip
+        target, said, warned = Target.learn(table, train, task)
+        plan = Planner(table, train, choices or Choices()).plan()
+        names = [name for name in table.names if name != table.target]
+        warned = [*warned, *plan.warned]
+        said = [*table.notes, *said, *plan.said, *warned]
+        has_header = table.has_header if table.kind == "csv" else None
+        return cls(table.kind, names, has_header, plan.standard, plan.columns, target, said, warned)
 
     @classmethod
     def from_plain(cls, content: Any) -> "Recipe":
         """From the content of a model file, which is validated."""
         try:
-            recipe = cls(**checks.fields("it", content, [field.name for field in fields(cls)]))
-            checks.one_of("kind", recipe.kind, KINDS)
-            checks.one_of("task", recipe.task, TASKS)
-            checks.text("target", recipe.target)
-            checks.number("target_mean", recipe.target_mean)
-            checks.number("target_scale", recipe.target_scale, above=0)
-            columns = len(_names_of("features", recipe.features, least=1))
-            for mean in checks.listed("mean", recipe.mean, columns):
-                checks.number("a mean", mean)
-            for scale in checks.listed("scale", recipe.scale, columns):
-                checks.number("a scale", scale, above=0)
-            if recipe.task == "classification":
-                _names_of("classes", recipe.classes, least=2)
-            elif recipe.classes is not None:
-                raise checks.Error(f"a regression has classes, {shown(recipe.classes)}")
-            return recipe
+            is_new = isinstance(content, dict) and "columns" in content
+            c = checks.fields("it", content, [*FIRST, *SECOND] if is_new else FIRST)
+            checks.one_of("kind", c["kind"], KINDS)
+            task = checks.one_of("task", c["task"], TASKS)
+            standard = Standard(c["features"], c["mean"], c["scale"])
+            standard.check()
+            target = Target(
+                c["target"], c["classes"], c["target_mean"], c["target_scale"], c["target_form"] if is_new else PLAIN
+            )
+            target.check(task)
+            if not is_new:
+                return cls(c["kind"], standard.names, None, standard, [], target)
+            columns = [from_plain(column) for column in checks.listed("columns", c["columns"])]
+            names = names_in("names", c["names"], least=1)
+            used = names_in("columns", [*standard.names, *(column.name for column in columns)], least=1)
+            if not set(used) <= set(names):
+                raise checks.Error(f"names is {shown(names)}, but must have all columns")
+            if c["has_header"] is not None:
+                checks.flag("has_header", c["has_header"])
+            for what in ("decisions", "warnings"):
+                for sentence in checks.listed(what, c[what]):
+                    checks.text(f"one of {what}", sentence)
+            return cls(
+                c["kind"], names, c["has_header"], standard, columns, target, c["decisions"], c["warnings"]
+            )
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 
     def plain(self) -> dict[str, Any]:
         """The content for a model file."""
-        return asdict(self)
+        target = self.target
+        return {
+            "kind": self.kind, "task": self.task, "features": self.standard.names, "target": target.name,
+            "mean": self.standard.mean, "scale": self.standard.scale, "classes": target.classes,
+            "target_mean": target.mean, "target_scale": target.scale, "names": self.names,
+            "has_header": self.has_header, "columns": [to_plain(column) for column in self.columns],
+            "target_form": target.form, "decisions": self.decisions, "warnings": self.warnings,
+        }  # fmt: skip
 
     @property
-    def width(self) -> int:
-        """The number of outputs that a network needs for this task."""
-        return len(self.classes) if self.classes else 1
+    def task(self) -> str:
+        """classification or regression"""
+        return "regression" if self.target.classes is None else "classification"
 
-    def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
-        """The standardized columns.
+    @property
+    def classes(self) -> list[str] | None:
+        """The names of the classes, None for a regression."""
+        return self.target.classes
+
+    @property
+    def features(self) -> list[str]:
+        """The columns that the network reads."""
+        return [*self.standard.names, *(column.name for column in self.columns)]
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs that a network needs for these columns."""
+        return self.standard.width + sum(column.width for column in self.columns)
+
+    def matched(self, table: Table) -> tuple[Table, list[str]]:
+        """The table to predict for, under the names that the model knows; and a sentence on columns that are new.
+
+        Without names, the columns are those of the training in their order, with or without the target.
+
+        Errors    ValueError with the names of columns that are missing
+        """
+        has_names = table.has_header or table.kind in ("parquet", "frame")
+        given = table.names if table.matrix is None else table.names[: table.matrix.shape[1]]
+        if not has_names and len(given) == len(self.names) and given != self.names:  # no target, so the numbers shift
+            renamed = [Column(name, table[old].values) for name, old in zip(self.names, given, strict=True)]
+            renamed += [] if table.matrix is None else table.columns
+            table = Table(renamed, table.source, table.kind, False, table.lines, target=table.target)
+        needed = set(self.features)
+        twice = next((name for name, times in Counter(table.names).items() if times > 1 and name in needed), None)
+        if twice is not None:
+            raise checks.Error(f"{table.source} has two columns called {shown(twice)}; rename one")
+        missing = [name for name in self.features if name not in table]
+        if missing and not has_names:
+            raise checks.Error(
+                f"{table.source} has {count(len(given), 'column')} without names, but the model learned from "
+                f"{len(self.names)}: {some(self.names, 12)}"
+            )
+        if missing:
+            raise checks.Error(
+                f"{table.source} lacks {'the column' if len(missing) == 1 else 'the columns'} {some(missing, 12)} that "
+                f"the model learned from; it has {some(table.names, 12)}"
+            )
+        known = {*self.names, self.target.name}
+        new = [name for name in table.names if name not in known] if has_names else []
+        return table, [f"not used, since training did not have it: {some(new, 12)}"] if new else []
+
+    def prepare(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> tuple[NDArray[Any], list[str]]:
+        """The inputs X (n, inputs), and sentences on what training did not have: gaps, unknown categories.
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
-        X = table.X
-        if X.shape[1] != len(self.features):
-            raise checks.Error(
-                f"the file has {X.shape[1]} columns besides the target, but the model needs {len(self.features)}"
-            )
-        if "pictures" in (self.kind, table.kind) and self.kind != table.kind and (
-            table.kind == "pictures" or np.abs(X).max() > 1
-        ):  # fmt: skip
+        self._check_kind(table)
+        out = np.empty((len(table), self.inputs), dtype)
+        said = self.standard.prepare(table, out[:, : self.standard.width])
+        start = self.standard.width
+        for column in self.columns:
+            said += column.prepare(table, out[:, start : start + column.width])
+            start += column.width
+        if not np.isfinite(out).all():
+            i, j = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
+            name = self._column_of(j)
+            cell = table[name].values[i]
+            raise checks.Error(f"{table.where(i, name)}: {cell} is too far from what was learned")
+        return out, said
+
+    def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
+        """The inputs (n, inputs); see `prepare`."""
+        return self.prepare(table, dtype)[0]
+
+    def Y(
+        self, table: Table, dtype: str | np.dtype[Any] = "float32", rows: NDArray[np.int64] | None = None
+    ) -> NDArray[Any]:
+        """The target of the network for these rows, or all: class numbers (n,), or standardized values (n, 1)."""
+        if table.target not in table:
+            raise checks.Error("the table has no target")
+        return self.target.Y(table, np.arange(len(table)) if rows is None else rows, dtype)
+
+    def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
+        """The network's output (n, width) as class names or values of the original target."""
+        return self.target.answers(A)
+
+    def score(self, table: Table, answers: Sequence[Any]) -> dict[str, Any]:
+        """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""
+        return self.target.score(table, answers)
+
+    def _check_kind(self, table: Table) -> None:
+        if self.kind == table.kind or "pictures" not in (self.kind, table.kind):
+            return
+        largest = max(float(np.abs(table[name].values).max(initial=0)) for name in self.standard.names)
+        if table.kind == "pictures" or largest > 1:
             raise checks.Error(
                 f"the model learned from {self.kind}, the file holds {table.kind}: IDX images are scaled to numbers "
                 "from 0 to 1, and numbers of other files are not; give a file of the same kind"
             )
-        own = X.dtype  # float32 for images, which can be many
-        with np.errstate(all="ignore"):
-            standard = np.asarray((X - np.array(self.mean, own)) / np.array(self.scale, own), dtype)
-        if not np.isfinite(standard).all():
-            i, j = np.argwhere(~np.isfinite(standard))[0]
-            raise checks.Error(
-                f"row {i + 1}, column {shown(self.features[j])}: {X[i, j]:g} is too far from what was learned"
-            )
-        return standard
 
-    def Y(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
-        """The target of the network: class numbers (n,), or standardized values (n, 1)."""
-        y = table.y
-        if y is None:
-            raise checks.Error("the table has no target")
-        if self.classes is None:
-            values = _numbers(y)
-            if values is None:
-                raise checks.Error(f"the target {shown(self.target)} holds text, but the model learned numbers")
-            return ((values - self.target_mean) / self.target_scale).astype(dtype).reshape(-1, 1)
-        number = {name: i for i, name in enumerate(self.classes)}
-        names = [_name(value) for value in y]
-        unknown = next((name for name in names if name not in number), None)
-        if unknown is not None:
-            raise checks.Error(f"class {shown(unknown)} is not one that the model learned: {checks.some(self.classes)}")
-        return np.array([number[name] for name in names], np.int64)
-
-    def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
-        """The network's output (n, width) as class names or values of the original target."""
-        if self.classes is None:
-            with np.errstate(all="ignore"):
-                A = A[:, :1].astype(np.float64) * self.target_scale + self.target_mean
-        if not np.isfinite(A).all():
-            raise checks.Error(
-                f"the answer for row {np.argwhere(~np.isfinite(A))[0, 0] + 1} is not finite: its columns are too large"
-            )
-        if self.classes is None:
-            return [float(a) for a in A[:, 0]]
-        return [self.classes[j] for j in A.argmax(axis=1)]
-
-    def score(self, table: Table, answers: Sequence[Any]) -> dict[str, float]:
-        """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""
-        if self.target not in table or table[self.target].missing.any():
-            return {}
-        y = table[self.target].values
-        if self.classes is not None:
-            return {"accuracy": float(np.mean([_name(y) == answer for y, answer in zip(y, answers, strict=True)]))}
-        values = _numbers(y)
-        with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
-            return {} if values is None else {"rmse": math.sqrt(np.mean((values - np.array(answers)) ** 2))}
-
-
-def _names_of(what: str, value: Any, least: int) -> list[str]:
-    """A list of at least `least` distinct strings."""
-    names = checks.listed(what, value)
-    for name in names:
-        checks.text(f"one of {what}", name)
-    if len(names) < least or len(set(names)) < len(names):
-        raise checks.Error(f"{what} is {shown(names)}, but must be at least {least}, each of them once")
-    return names
-
-
-def _numbers(y: NDArray[Any]) -> NDArray[np.float64] | None:
-    """The target as numbers, or None if it is text."""
-    if y.dtype.kind in "UO" and not all(is_number(cell) for cell in y):
-        return None
-    return y.astype(np.float64)
-
-
-def _names(y: NDArray[Any], values: NDArray[np.float64] | None) -> list[str]:
-    """The distinct values as strings, in numerical or alphabetical order."""
-    names = [_name(value) for value in np.unique(y)]
-    return names if values is None else sorted(names, key=lambda name: (float(name), name))
-
-
-def _name(value: Any) -> str:
-    """The name of a class: a whole number is written without a decimal point."""
-    if isinstance(value, (float, np.floating)):
-        return str(int(value)) if value == int(value) else repr(float(value))
-    return str(value)
-
-
-def _likely_task(y: NDArray[Any], values: NDArray[np.float64] | None) -> str:
-    whole = values is not None and bool((values % 1 == 0).all())
-    few = len(np.unique(y)) <= min(FEW, len(y) // 2)
-    return "classification" if values is None or (whole and few) else "regression"
-
-
-def _check_classes(classes: list[str], table: Table) -> None:
-    target = shown(table.target)
-    if len(classes) < 2:
-        raise checks.Error(
-            f"the target {shown(table.target)} has only one class, {shown(classes[0])}; at least two are needed"
-        )
-    if len(classes) > max(FEW, len(table) // 2):
-        text = next((name for name in classes if not is_number(name)), classes[0])
-        raise checks.Error(
-            f"the target {target} has {len(classes)} values in {len(table)} rows, such as {shown(text)}: "
-            "too many for classes; if they should be numbers, fix those that are not, and use the task regression"
-        )
-
-
-def _mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    # A constant column carries no information; so does one whose spread is only rounding
-    return mean, np.where(scale <= 1e-12 * np.abs(mean), 1.0, scale)
+    def _column_of(self, j: int) -> str:
+        """The name of the column that input j comes from."""
+        names = self.standard.names + [column.name for column in self.columns for _ in range(column.width)]
+        return names[j]

@@ -29,3 +29,24 @@ def split(X: ArrayLike, y: ArrayLike, test: float = 0.2, seed: int = 0) -> tuple
     held_out = min(max(round(test * len(X)), 1), len(X) - 1)
     test_rows, train_rows = order[:held_out], order[held_out:]
     return (X[train_rows], y[train_rows]), (X[test_rows], y[test_rows])
+
+
+def split_rows(
+    rows: NDArray[np.int64], codes: NDArray[np.int64] | None, test: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows for training and for testing, as `split` chooses them, but with each class in the training rows.
+
+    codes    the class of each row of the table, or None without classes. A class that only the test rows have gives one
+             of them for one of the most frequent class
+    """
+    (train, _), (held_out, _) = split(rows, rows, test, seed)
+    if codes is None:
+        return train, held_out
+    times = np.bincount(codes[train], minlength=int(codes[rows].max()) + 1)
+    for code in np.unique(codes[held_out]):
+        most = int(times.argmax())
+        if times[code] == 0 and times[most] > 1:
+            here, there = np.flatnonzero(codes[held_out] == code)[0], np.flatnonzero(codes[train] == most)[-1]
+            train[there], held_out[here] = held_out[here], train[there]
+            times[code], times[most] = 1, times[most] - 1
+    return train, held_out

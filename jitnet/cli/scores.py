@@ -1,0 +1,67 @@
+"""What the test samples say of a model, beside what no model at all would achieve."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from ..compiler.types import BackendName
+from ..network import Network
+from .samples import Samples
+
+SHOWN_CLASSES = 6
+"""The confusion matrix of so many classes is printed; of more, the most frequent mistakes."""
+
+
+def of(net: Network, parts: Samples, backend: BackendName) -> dict[str, Any]:
+    """Loss and accuracy, or error, on the test samples; the same for the best constant answer; the confusions."""
+    X, Y = parts.test
+    result: dict[str, Any] = {f"test_{name}": value for name, value in net.evaluate(X, Y, backend=backend).items()}
+    A, target = net.forward(X, backend), parts.recipe.target
+    if target.classes is None:  # the loss is of standardized numbers: give the error in the target's own unit
+        wrong = A[:, 0].astype(np.float64) - Y[:, 0]
+        result["test_rmse"] = math.sqrt(np.mean(wrong**2)) * target.scale
+        spread = float(np.var(Y))
+        result["test_r2"] = 1 - float(np.mean(wrong**2)) / spread if spread > 0 else math.nan
+        mean = float(np.mean(parts.train[1], dtype=np.float64))
+        result["baseline_answer"] = mean * target.scale + target.mean
+        result["baseline_rmse"] = math.sqrt(np.mean((Y[:, 0].astype(np.float64) - mean) ** 2)) * target.scale
+        return result
+    classes = len(target.classes)
+    most = int(np.bincount(parts.train[1], minlength=classes).argmax())
+    result["baseline_answer"] = target.classes[most]
+    result["baseline_accuracy"] = float(np.mean(Y == most))
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (Y, A.argmax(axis=1)), 1)
+    result["confusion"] = {"classes": target.classes, "matrix": matrix.tolist()}  # a row per class, a column per answer
+    return result
+
+
+def in_words(result: dict[str, Any]) -> str:
+    """The baseline and the confusions, as lines."""
+    answer = result["baseline_answer"]
+    if "baseline_rmse" in result:
+        return f"baseline: always answering the mean, {answer:.4g}, has RMSE {result['baseline_rmse']:.4g}"
+    text = f"baseline: always answering {answer}, the most frequent class, is right for {result['baseline_accuracy']:.2%}"
+    classes, matrix = result["confusion"]["classes"], np.array(result["confusion"]["matrix"])
+    if len(classes) <= SHOWN_CLASSES:
+        return f"{text}\n{_table([checks.some([name], 1)[:20] for name in classes], matrix)}"
+    np.fill_diagonal(matrix, 0)
+    order = np.argsort(-matrix, axis=None, kind="stable")[:4]
+    pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in order]
+    mistakes = [f"{classes[i]} as {classes[j]} ({matrix[i, j]})" for i, j in pairs if matrix[i, j]]
+    return f"{text}; most frequent mistakes: {', '.join(mistakes)}" if mistakes else text
+
+
+def _table(classes: list[str], matrix: Any) -> str:
+    """A row for each true class, a column for each answer."""
+    head = "true class"
+    first = max(len(head), *map(len, classes))
+    widths = [max(len(name), len(str(column.max()))) for name, column in zip(classes, matrix.T, strict=True)]
+    answers = "  ".join(f"{name:>{width}}" for name, width in zip(classes, widths, strict=True))
+    lines = [f"{head:<{first}}  answers: {answers}"]
+    for name, row in zip(classes, matrix.tolist(), strict=True):
+        cells = "  ".join(f"{number:>{width}}" for number, width in zip(row, widths, strict=True))
+        lines.append(f"{name:<{first}}           {cells}")
+    return "\n".join(lines)

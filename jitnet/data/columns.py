@@ -1,0 +1,260 @@
+"""The kinds of columns: how each becomes inputs of the network, learned from the training rows and kept as data.
+
+Standard    plain numbers without a gap, all such columns together: (x − mean) / scale
+Number      numbers with gaps, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
+Category    words: one input per category, 1 or 0
+
+`prepare(table, out)` writes the inputs (n, width) of a table to `out`, and returns sentences on what training did not have.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks
+from ..checks import count, shown
+from .table import Table
+from .values import FORMS, distinct, in_order, numbers_in, parts_of
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Columns of plain numbers, none missing in training: X = (x − mean) / scale."""
+
+    names: list[str]
+    mean: list[float]
+    scale: list[float]
+
+    @classmethod
+    def learn(cls, table: Table, names: list[str], train: NDArray[np.int64]) -> "Standard":
+        """Mean and scale of the training rows; one scale for all pixels of images."""
+        if table.matrix is not None and names == table.features:
+            mean, scale = mean_and_scale(table.matrix[train])
+            if table.kind == "pictures":  # or pixels that are nearly always 0 would become very large
+                scale = np.full(len(mean), mean_and_scale(table.matrix[train].ravel())[1])
+        else:
+            pairs = [mean_and_scale(table[name].values[train]) for name in names]
+            mean, scale = np.array([m for m, _ in pairs]), np.array([s for _, s in pairs])
+        for name, *extent in zip(names, mean, scale, strict=True):
+            check_extent(name, extent)
+        return cls(names, mean.tolist(), scale.tolist())
+
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
+    def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
+        said = []
+        with np.errstate(all="ignore"):
+            if table.matrix is not None and self.names == table.features:
+                own = table.matrix.dtype  # float32 for images, which can be many
+                out[...] = (table.matrix - np.array(self.mean, own)) / np.array(self.scale, own)
+                return []
+            for j, name in enumerate(self.names):
+                values = _numbers(table, name, "1234.5")[:, 0]
+                out[:, j] = (values - self.mean[j]) / self.scale[j]
+                missing = np.isnan(values)
+                if missing.any():
+                    out[missing, j] = 0
+                    said.append(_filled(table, name, missing, f"the mean, {self.mean[j]:.6g}"))
+        return said
+
+    def check(self) -> None:
+        columns = len(names_in("features", self.names))
+        for mean in checks.listed("mean", self.mean, columns):
+            checks.number("a mean", mean)
+        for scale in checks.listed("scale", self.scale, columns):
+            checks.number("a scale", scale, above=0)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A column of numbers in some form. A missing cell gets the median; if `marked`, one more input is 1 there."""
+
+    kind: ClassVar[str] = "number"
+
+    name: str
+    form: str
+    """How the texts are written, a key of `FORMS`."""
+    mean: list[float]
+    """Of each part: a date has several."""
+    scale: list[float]
+    median: list[float]
+    marked: bool
+    """True if cells were missing in training."""
+    lenient: bool
+    """True if cells that are no numbers count as missing."""
+
+    @classmethod
+    def learn(cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool) -> "Number":
+        """Mean, scale and median of the training rows."""
+        hint = f"fix it, or choose: --numeric {name} takes it as missing, --categorical {name} as a category"
+        numbers = _numbers(table, name, form, lenient, f", as most cells there are; {hint}")[train]
+        missing = np.isnan(numbers[:, 0])
+        mean, scale = mean_and_scale(numbers[~missing])
+        check_extent(name, [*mean, *scale])
+        median = np.median(numbers[~missing], axis=0)
+        return cls(name, form, mean.tolist(), scale.tolist(), median.tolist(), bool(missing.any()), lenient)
+
+    @property
+    def width(self) -> int:
+        return len(self.mean) + self.marked
+
+    def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
+        numbers = _numbers(table, self.name, self.form, self.lenient)
+        missing = np.isnan(numbers[:, 0])
+        numbers[missing] = self.median
+        with np.errstate(all="ignore"):
+            out[:, : len(self.mean)] = (numbers - np.array(self.mean)) / np.array(self.scale)
+        if self.marked:
+            out[:, -1] = missing
+        elif missing.any():
+            return [_filled(table, self.name, missing, "the median")]
+        return []
+
+    def check(self) -> None:
+        checks.one_of("form", self.form, FORMS)
+        parts = len(parts_of(self.form))
+        for what, numbers in (("mean", self.mean), ("median", self.median)):
+            for number in checks.listed(what, numbers, parts):
+                checks.number(f"a {what}", number)
+        for number in checks.listed("scale", self.scale, parts):
+            checks.number("a scale", number, above=0)
+        checks.flag("marked", self.marked)
+        checks.flag("lenient", self.lenient)
+
+
+@dataclass(frozen=True)
+class Category:
+    """A column of words: input j is 1 where the cell is category j.
+
+    One more input is 1 for `rare` words, if there are any, and for unknown ones; without it, an unknown word is 0
+    everywhere. A missing cell gets the most frequent category; if `marked`, one more input is 1 there.
+    """
+
+    kind: ClassVar[str] = "category"
+
+    name: str
+    categories: list[str]
+    rare: list[str]
+    most_frequent: str
+    marked: bool
+    """True if cells were missing in training."""
+
+    @classmethod
+    def learn(cls, table: Table, name: str, train: NDArray[np.int64]) -> "Category":
+        """The categories of the training rows; those with fewer than two rows, or one in a thousand, are rare."""
+        names, codes = distinct(table[name].values[train])
+        times = np.bincount(codes[codes >= 0], minlength=len(names))
+        ranked = sorted(range(len(names)), key=lambda j: (-times[j], names[j]))
+        least = min(max(2, len(train) // 1000), int(times.max()))
+        kept = [names[j] for j in ranked[:MOST_CATEGORIES] if times[j] >= least]
+        rare = [names[j] for j in ranked[len(kept) :]]
+        marked = bool((codes < 0).any())
+        if len(names) == 1 and marked:  # whether it is there is all that the column says
+            kept = []
+        return cls(name, in_order(kept), in_order(rare), names[ranked[0]], marked)
+
+    @property
+    def width(self) -> int:
+        return len(self.categories) + bool(self.rare) + self.marked
+
+    def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
+        names, codes = distinct(table[self.name].values)
+        place = {name: j for j, name in enumerate(self.categories)}
+        other = len(place) if self.rare else -1
+        chosen = np.array([place.get(name, other) for name in [*names, self.most_frequent]], np.int64)[codes]
+        out[...] = 0
+        there = np.flatnonzero(chosen >= 0)
+        out[there, chosen[there]] = 1
+        known, said = {*self.categories, *self.rare, self.most_frequent}, []
+        new = [j for j, name in enumerate(names) if name not in known]
+        if new:
+            first = table.where(int((codes == new[0]).argmax()))
+            more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
+            said.append(
+                f"{self.name}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
+                + ("counted with the rare ones" if self.rare else "no category")
+            )
+        missing = codes < 0
+        if self.marked:
+            out[missing, -1] = 1
+        elif missing.any():
+            said.append(_filled(table, self.name, missing, f"the most frequent category, {shown(self.most_frequent)}"))
+        return said
+
+    def check(self) -> None:
+        names_in("categories", [*checks.listed("categories", self.categories), *checks.listed("rare", self.rare)])
+        checks.text("most_frequent", self.most_frequent)
+        checks.flag("marked", self.marked)
+
+
+MOST_CATEGORIES = 100
+"""Categories of a column beyond the most frequent ones are rare."""
+
+KINDS: dict[str, type[Number] | type[Category]] = {kind.kind: kind for kind in (Number, Category)}
+
+
+def to_plain(column: Number | Category) -> dict[str, Any]:
+    """The content for a model file."""
+    return {"kind": column.kind, **asdict(column)}
+
+
+def from_plain(content: Any) -> Number | Category:
+    """From the content of a model file, which is validated."""
+    content = dict(checks.fields("a column", content))
+    kind = KINDS[checks.one_of("kind of column", content.pop("kind", None), KINDS)]
+    column = kind(**checks.fields("a column", content, [field.name for field in fields(kind)]))
+    checks.text("the name of a column", column.name)
+    column.check()
+    return column
+
+
+def names_in(what: str, value: Any, least: int = 0) -> list[str]:
+    """A list of at least `least` distinct strings."""
+    names = checks.listed(what, value)
+    for name in names:
+        checks.text(f"one of {what}", name)
+    if len(names) < least or len(set(names)) < len(names):
+        raise checks.Error(f"{what} is {shown(names)}, but must be at least {least}, each of them once")
+    return names
+
+
+def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    # A constant column carries no information; so does one whose spread is only rounding
+    return mean, np.where(scale <= 1e-12 * np.abs(mean), 1.0, scale)
+
+
+def check_extent(name: str, extent: Any) -> None:
+    if not np.isfinite(extent).all():
+        raise checks.Error(
+            f"the numbers of column {shown(name)} are too large to be standardized; divide them first"
+        )
+
+
+def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:
+    """The numbers of a column (n, parts), NaN where one is missing; any other cell that is no number is an error."""
+    values = table[name].values
+    if form == "1.234,5" and table.kind == "csv" and values.dtype.kind == "f" and (values % 1 > 0).any():
+        row = int((values % 1 > 0).argmax())
+        raise checks.Error(
+            f"{table.where(row, name)}: {values[row]} can be two numbers: in training, points separated thousands and "
+            "commas were decimal, but no cell here has a comma"
+        )
+    numbers, odd, text = numbers_in(values, form)
+    if odd is not None and not lenient:
+        what = "number" if len(parts_of(form)) == 1 else f"date like {form}"
+        raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is no {what}{hint}")
+    infinite = np.isinf(numbers[:, 0])
+    if infinite.any():
+        raise checks.Error(f"{table.where(int(infinite.argmax()), name)}: infinity is not a finite number; replace it")
+    return numbers
+
+
+def _filled(table: Table, name: str, missing: NDArray[np.bool_], value: str) -> str:
+    first = table.where(int(missing.argmax()))
+    return f"{name}: {count(int(missing.sum()), 'cell')} missing ({first}), none in training: filled with {value}"

@@ -1,0 +1,196 @@
+"""The target of a table: classes, each value in one spelling, or numbers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks
+from ..checks import shown, some
+from .columns import check_extent, mean_and_scale, names_in
+from .table import Table, is_number
+from .values import NUMBERS, distinct, form_of, in_order, is_missing_word, numbers_in
+
+TASKS = ("classification", "regression")
+
+PLAIN = "1234.5"
+FEW = 20
+"""Whole numbers with at most this many distinct values, each twice or more on average, are taken for classes."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is learned: numbered classes, or standardized numbers."""
+
+    name: str
+    classes: list[str] | None
+    mean: float
+    scale: float
+    form: str
+    """How numbers are written, a key of `NUMBERS`."""
+
+    @classmethod
+    def learn(cls, table: Table, train: NDArray[np.int64], task: str | None) -> tuple["Target", list[str], list[str]]:
+        """Classes or numbers; sentences on what was decided; and warnings of what may be meant otherwise.
+
+        Errors    ValueError for an unknown task, a target with one class only, one with more classes than rows can
+                  teach, or a regression target that is text
+        """
+        task = None if task is None else checks.one_of("task", task, TASKS)
+        values = table[table.target].values
+        said: list[str] = []
+        warned: list[str] = []
+        form = None if task == "classification" else _form(table, values, anyhow=task == "regression")
+        if form is not None:
+            numbers = _numbers(table, form)
+            task = task or _likely(table, numbers, form, said, warned)
+        if form is None or task == "classification":
+            classes = in_order(distinct(values)[0])
+            _check_classes(classes, table)
+            return cls(table.target, classes, 0.0, 1.0, PLAIN), said, warned
+        known = numbers[train]
+        mean, scale = mean_and_scale(known[~np.isnan(known)])
+        check_extent(table.target, [mean, scale])
+        return cls(table.target, None, float(mean), float(scale), form), said, warned
+
+    def check(self, task: str) -> None:
+        checks.text("target", self.name)
+        checks.number("target_mean", self.mean)
+        checks.number("target_scale", self.scale, above=0)
+        checks.one_of("target_form", self.form, NUMBERS)
+        if task == "classification":
+            names_in("classes", self.classes, least=2)
+        elif self.classes is not None:
+            raise checks.Error(f"a regression has classes, {shown(self.classes)}")
+
+    @property
+    def width(self) -> int:
+        """The number of outputs that a network needs."""
+        return len(self.classes) if self.classes else 1
+
+    def Y(self, table: Table, rows: NDArray[np.int64], dtype: Any) -> NDArray[Any]:
+        """Class numbers (n,), or standardized values (n, 1), of rows that have a target."""
+        if self.classes is None:
+            return ((_numbers(table, self.form)[rows] - self.mean) / self.scale).astype(dtype).reshape(-1, 1)
+        names, codes = distinct(table[table.target].values)
+        number = {name: j for j, name in enumerate(self.classes)}
+        unknown = next((name for name in names if name not in number), None)
+        if unknown is not None:
+            raise checks.Error(f"class {shown(unknown)} is not one that the model learned: {some(self.classes)}")
+        return np.array([*(number[name] for name in names), -1], np.int64)[codes[rows]]
+
+    def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
+        """The network's output (n, width) as class names or values of the original target."""
+        if self.classes is None:
+            with np.errstate(all="ignore"):
+                A = A[:, :1].astype(np.float64) * self.scale + self.mean
+        if not np.isfinite(A).all():
+            raise checks.Error(
+                f"the answer for row {np.argwhere(~np.isfinite(A))[0, 0] + 1} is not finite: its columns are too large"
+            )
+        if self.classes is None:
+            return [float(a) for a in A[:, 0]]
+        return [self.classes[j] for j in A.argmax(axis=1)]
+
+    def score(self, table: Table, answers: Sequence[Any]) -> dict[str, Any]:
+        """{"accuracy": ...} or {"rmse": ...}, and the number of "judged" rows if some have no target; {} if all."""
+        if table.target not in table:
+            return {}
+        values, result = table[table.target].values, {}
+        if self.classes is not None:
+            names, codes = distinct(values)
+            there = np.flatnonzero(codes >= 0)
+            if len(there):
+                result["accuracy"] = float(np.mean([names[codes[i]] == answers[i] for i in there]))
+        else:
+            numbers, odd, _ = numbers_in(values, self.form)
+            there = np.flatnonzero(~np.isnan(numbers[:, 0]))
+            if odd is None and len(there):
+                with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
+                    result["rmse"] = math.sqrt(np.mean((numbers[there, 0] - np.array(answers)[there]) ** 2))
+        return {**result, "judged": len(there)} if result and len(there) < len(table) else result
+
+
+def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
+    """How the numbers of the target are written; None if it has words, which are an error with `anyhow`.
+
+    Errors    ValueError for a few words among numbers
+    """
+    if values.dtype.kind == "f" or table.kind == "pictures":
+        return PLAIN
+    texts: dict[str, int] = {}
+    for cell in values:
+        if cell is not None:
+            texts[cell] = texts.get(cell, 0) + 1
+    form, odd = form_of(list(texts), np.array(list(texts.values()), np.int64))
+    if form is not None and form not in NUMBERS:
+        form = None
+    few = len(texts) <= min(FEW, len(values) // 2)
+    unknown = [text for text in texts if is_missing_word(text)]
+    if form is not None and odd and few and not unknown and all(texts[text] > 1 for text in odd):
+        form = None  # classes such as 0, 1, 2, other
+    if form is None and not anyhow:
+        return None
+    if form is None or odd or unknown:
+        reads = NUMBERS[form or PLAIN]
+        text = next((text for text in texts if reads(text) is None), next(iter(texts)))
+        where = table.where(int(np.argmax(values == text)), table.target)
+        if form is None:
+            raise checks.Error(f"{where}: regression cannot learn {shown(text)}; it learns numbers")
+        numbers = sum(number for text, number in texts.items() if reads(text) is not None)
+        raise checks.Error(
+            f"{where}: {shown(text)} is no number, but {numbers} of {len(values)} targets are; replace it or leave the "
+            "row out, or learn every value as a class with --task classification"
+        )
+    return form
+
+
+def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[str], warned: list[str]) -> str:
+    """The task for a target of numbers, with the sentences that say so."""
+    target = table.target
+    if table.kind == "pictures":
+        return "classification"
+    different = np.unique(numbers[~np.isnan(numbers)])
+    is_whole, rows = bool((different % 1 == 0).all()), len(numbers)
+    if form != PLAIN:
+        example = max((cell for cell in table[target].values if cell is not None), key=len)
+        said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
+    if is_whole and len(different) <= min(FEW, rows // 2):
+        said.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
+        return "classification"
+    kind = "whole numbers" if is_whole else "numbers"
+    said.append(f"{target} has {len(different)} different {kind}: a regression (--task classification)")
+    if is_whole and 2 * len(different) <= rows:
+        warned.append(
+            f"{target} has {len(different)} different whole numbers, learned as quantities; if they are classes, use "
+            "--task classification"
+        )
+    return "regression"
+
+
+def _numbers(table: Table, form: str) -> NDArray[np.float64]:
+    """The target as numbers (n,), NaN where it is missing."""
+    numbers, odd, text = numbers_in(table[table.target].values, form)
+    if odd is not None:
+        where = table.where(odd, table.target)
+        raise checks.Error(f"{where}: the target {shown(text)} is no number, but the model learned numbers")
+    infinite = np.isinf(numbers[:, 0])
+    if infinite.any():
+        where = table.where(int(infinite.argmax()), table.target)
+        raise checks.Error(f"{where}: the target is infinite; replace it, or leave the row out")
+    return numbers[:, 0]
+
+
+def _check_classes(classes: list[str], table: Table) -> None:
+    target = shown(table.target)
+    if len(classes) < 2:
+        raise checks.Error(f"the target {target} has only one class, {shown(classes[0])}; at least two are needed")
+    if len(classes) > max(FEW, len(table) // 2):
+        text = next((name for name in classes if not is_number(name)), classes[0])
+        raise checks.Error(
+            f"the target {target} has {len(classes)} values in {len(table)} rows, such as {shown(text)}: "
+            "too many for classes; if they should be numbers, fix those that are not, and use the task regression"
+        )

@@ -1,0 +1,221 @@
+"""What a cell says: numbers as people write them, yes and no, dates; and the one spelling of each value."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .table import is_code, is_number
+
+MISSING_WORDS = (
+    "-", "--", "–", "—", "?", ".", "*", "#n/a", "n.a.", "na", "n/a", "nan", "nil", "none", "null", "missing", "unknown",
+    "undefined", "not available", "not applicable",
+)  # fmt: skip
+"""Among numbers or dates, these words stand for a missing value."""
+
+YES_AND_NO = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
+
+Parts = tuple[float, ...]
+Reader = Callable[[str], "Parts | None"]
+"""The numbers that a cell stands for, or None if it cannot be read."""
+
+
+def is_missing_word(cell: str) -> bool:
+    return cell.casefold() in MISSING_WORDS
+
+
+def spelled(value: Any) -> str:
+    """The one spelling of a value.
+
+    1, 1.0, "1" and " 1.0" are "1"; true and TRUE are "True", which is not 1; codes such as "007" and other text stay.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, str):
+        text = value.strip()
+        if text.casefold() in ("true", "false"):
+            return text.capitalize()
+        if not is_number(text) or is_code(text):
+            return text
+        value = float(text)
+    number = float(value)
+    if number.is_integer() and abs(number) < 2**53:
+        return str(int(number))
+    return repr(number)
+
+
+def distinct(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    """The different values of a column in their one spelling, and for each cell the index of its value, or −1."""
+    codes = np.full(len(values), -1, np.int64)
+    if values.dtype.kind in "fiub":
+        there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+        found, codes[there] = np.unique(values[there], return_inverse=True)
+        return [spelled(value) for value in found.tolist()], codes
+    texts: dict[str, int] = {}  # as they are written
+    codes[:] = [-1 if cell is None else texts.setdefault(cell, len(texts)) for cell in values]
+    names: dict[str, int] = {}
+    same = np.array([names.setdefault(spelled(text), len(names)) for text in texts] + [-1], np.int64)
+    return list(names), same[codes]
+
+
+def in_order(names: list[str]) -> list[str]:
+    """In the order of numbers if all are numbers, otherwise alphabetically."""
+    if all(is_number(name) for name in names):
+        return sorted(names, key=lambda name: (float(name), name))
+    return sorted(names)
+
+
+# Numbers as people write them. A form is called by an example.
+
+_CURRENCY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)"
+
+
+def _written(thousands: str, decimal: str) -> Reader:
+    t, d = re.escape(thousands), re.escape(decimal)
+    pattern = re.compile(
+        rf"([+-]?) ?(?:{_CURRENCY} ?)?([+-]?)((?:[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+|[0-9]+)(?:{d}[0-9]*)?|{d}[0-9]+)"
+        rf"((?:[eE][+-]?[0-9]+)?) ?(?:%|{_CURRENCY})?"
+    )
+
+    def read(cell: str) -> Parts | None:
+        text = cell.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ").replace("−", "-")
+        found = pattern.fullmatch(text.replace("’", "'"))
+        if found is None:
+            return None
+        sign, inner, digits, exponent = found.groups()
+        return (float((sign or inner) + digits.replace(thousands, "").replace(decimal, ".") + exponent),)
+
+    return read
+
+
+def _plain(cell: str) -> Parts | None:
+    return (float(cell),) if is_number(cell) else None
+
+
+def _yes_or_no(cell: str) -> Parts | None:
+    word = cell.casefold()
+    return next(((float(word == yes),) for yes, no in YES_AND_NO if word in (yes, no)), None)
+
+
+# Dates: days since 1970, month, and day of the week from Monday = 0.
+
+DATE_PARTS = ("days", "month", "weekday")
+
+
+def date_parts(date: datetime) -> Parts:
+    if date.tzinfo is not None:
+        date = date.astimezone(timezone.utc).replace(tzinfo=None)
+    return (date - datetime(1970, 1, 1)) / timedelta(days=1), float(date.month), float(date.weekday())
+
+
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?)?(Z|[+-][0-9]{2}:[0-9]{2})?")
+
+
+def _iso(cell: str) -> Parts | None:
+    found = _ISO.fullmatch(cell)
+    if found is None:
+        return None
+    text = cell.removesuffix("Z")
+    if found[2]:  # Python 3.10 reads three or six digits
+        text = text.replace(found[2], f"{found[2]:0<7}"[:7], 1)
+    try:
+        return date_parts(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _dated(*patterns: str) -> Reader:
+    times = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+
+    def read(cell: str) -> Parts | None:
+        if not 6 <= len(cell) <= 40 or not cell.isascii():
+            return None
+        for pattern in patterns:
+            for clock in times:
+                try:
+                    return date_parts(datetime.strptime(cell, pattern + clock))
+                except ValueError:
+                    pass
+        return None
+
+    return read
+
+
+NUMBERS: dict[str, Reader] = {
+    "1234.5": _plain,
+    "1,234.5": _written(",", "."),
+    "1.234,5": _written(".", ","),
+    "1 234,5": _written(" ", ","),
+    "1 234.5": _written(" ", "."),
+    "1'234.5": _written("'", "."),
+}
+DATES: dict[str, Reader] = {
+    "year-month-day": _iso,
+    "year/month/day": _dated("%Y/%m/%d"),
+    "day.month.year": _dated("%d.%m.%Y", "%d.%m.%y"),
+    "month/day/year": _dated("%m/%d/%Y", "%m/%d/%y"),
+    "day/month/year": _dated("%d/%m/%Y", "%d/%m/%y"),
+    "month-day-year": _dated("%m-%d-%Y"),
+    "day-month-year": _dated("%d-%m-%Y"),
+    "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
+    "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
+}
+FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **DATES}
+"""Form of a text -> its reader. The first form that reads the most cells of a column is the column's."""
+
+
+def parts_of(form: str) -> tuple[str, ...]:
+    """What the numbers of a cell are called."""
+    return DATE_PARTS if form in DATES else ("",)
+
+
+def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, list[str]]:
+    """The form that a column of texts has, and the texts that it cannot read; None for words.
+
+    counts    how often each text occurs
+
+    A few odd ones among many numbers or dates (one in twenty, or two) are mistakes, not words.
+    """
+    if any(is_code(text) for text in texts):  # a ZIP code is no quantity
+        return None, []
+    known = [not is_missing_word(text) for text in texts]
+    present = int(counts[known].sum())
+    words = [text for text, is_known in zip(texts, known, strict=True) if is_known]
+    folded = {text.casefold() for text in words}
+    if any(folded == set(pair) for pair in YES_AND_NO):
+        return "yes/no", []
+    best, most, odd = None, 0, words
+    few = max(2, present // 20)
+    for form, read in {**NUMBERS, **DATES}.items():
+        unread, left = [], 0
+        for text, count in zip(texts, counts.tolist(), strict=True):
+            if not is_missing_word(text) and read(text) is None:
+                unread.append(text)
+                left += count
+                if present - left <= most or left > few:
+                    break
+        else:
+            if present - left > most:
+                best, most, odd = form, present - left, unread
+    if best is None or 2 * most <= present:
+        return None, odd
+    return best, odd
+
+
+def numbers_in(values: NDArray[Any], form: str) -> tuple[NDArray[np.float64], int | None, str | None]:
+    """The numbers of a column (n, parts), NaN for missing; and the row and text of the first cell that is no number."""
+    width = len(parts_of(form))
+    if values.dtype.kind in "fiub":
+        if width == 1:
+            return values.astype(np.float64).reshape(-1, 1), None, None
+        values = np.array([None if np.isnan(value) else spelled(value) for value in values.tolist()], object)
+    texts: dict[str, int] = {}
+    codes = np.array([-1 if cell is None else texts.setdefault(cell, len(texts)) for cell in values], np.int64)
+    read, nothing = FORMS[form], (np.nan,) * width
+    table = np.array([read(text) or (_plain(text) if width == 1 else None) or nothing for text in texts] + [nothing])
+    odd = np.array([bool(np.isnan(row[0])) and not is_missing_word(text) for row, text in zip(table, texts)] + [False])
+    where = int(odd[codes].argmax()) if odd.any() else None
+    return table[codes], where, None if where is None else str(values[where])
