@@ -25,6 +25,7 @@ from .backend import Backend
 from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
+from .data.recipe import Recipe
 from .kernels.activations import ACTIVATIONS
 from .layers import Dense, Layer
 from .losses import Loss, LossName
@@ -259,7 +260,12 @@ class Network:
         """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out).
 
         Errors    ValueError as for `forward`, and if an output is not finite
+
+        A model that `jitnet train` saved takes rows as they are in its file, an array (m, columns), a DataFrame or a
+        list of dictionaries, prepares them as it learned to, and answers (m,) with the labels or values of its target.
         """
+        if self.recipe is not None:
+            return Recipe.from_plain(self.recipe).predicted(self, X, backend)
         A = self.forward(X, backend)
         checks.finite_results("output", A)
         return self._labels(A) if self._is_classifier() else A

@@ -34,9 +34,10 @@ def write_mnist(folder, train=20, test=10, compress=True):
 
 
 def table_of(X, y, kind="csv"):
-    """A table of the columns 0, 1, 2, ... of X and the target y."""
-    columns = [Column(str(j), values) for j, values in enumerate(np.asarray(X, float).T)]
+    """A table of the columns 0, 1, 2, ... of X, or of an array for the other kinds, and the target y."""
+    X = np.asarray(X, float)
+    columns = [Column(str(j), values) for j, values in enumerate(X.T)] if kind == "csv" else []
     if y is not None:
         y = np.asarray(y)
         columns.append(Column("y", y.astype(object if y.dtype.kind in "UO" else float)))
-    return Table(columns, "a table", kind, target="y")
+    return Table(columns, "a table", kind, kind == "csv", target="y", matrix=None if kind == "csv" else X)

@@ -8,6 +8,8 @@ from files import table_of
 
 import jitnet
 from jitnet.data import Recipe, split
+from jitnet.data.columns import Standard
+from jitnet.data.target import Target
 
 
 def test_digits():
@@ -48,9 +50,9 @@ def test_split():
 def test_recipe_is_learned_from_the_training_rows_alone():
     X = np.array([[1.0, 10], [3, 10], [1000, 10]])
     recipe = Recipe.learn(table_of(X, [0.5, 1.5, 1000]), np.array([0, 1]), None)
-    assert (recipe.task, recipe.mean, recipe.scale) == ("regression", [2, 10], [1, 1])
-    assert (recipe.target_mean, recipe.target_scale) == (1, 0.5)
-    np.testing.assert_array_equal(recipe.X(table_of(X, [0] * 3)), [[-1, 0], [1, 0], [998, 0]])
+    assert (recipe.task, recipe.standard) == ("regression", Standard(["0"], [2], [1]))  # the second is constant
+    assert (recipe.target.mean, recipe.target.scale) == (1, 0.5)
+    np.testing.assert_array_equal(recipe.X(table_of(X, [0] * 3)), [[-1], [1], [998]])
     np.testing.assert_array_equal(recipe.Y(table_of(X, [0.5, 1.5, 2.0])), [[-1], [1], [2]])
     third = table_of(X / 3, [1 / 3] * 3)
     for dtype in ("float32", "float64"):
@@ -61,7 +63,8 @@ def test_recipe_is_learned_from_the_training_rows_alone():
 
 def test_recipe_divides_by_the_scale():
     recipe = Recipe.learn(table_of(np.array([[10.0], [18]]), [3.0, 4.0]), np.arange(2), "regression")
-    assert (recipe.mean, recipe.scale, recipe.target_mean, recipe.target_scale) == ([14], [4], 3.5, 0.5)
+    assert recipe.standard == Standard(["0"], [14], [4])
+    assert recipe.target == Target("y", None, 3.5, 0.5, "1234.5")
     recipe = Recipe.from_plain(recipe.plain())
     assert recipe.X(table_of(np.array([[6.0], [14], [16]]), [0] * 3)).tolist() == [[-2], [0], [0.5]]
     assert recipe.Y(table_of(np.zeros((2, 1)), [3.0, 4.5])).tolist() == [[-1], [2]]
@@ -72,7 +75,7 @@ def test_recipe_numbers_the_classes_in_order():
     for y, classes in ((["b", "a", "c", "a"] * 2, ["a", "b", "c"]), ([10, 9, 2, 9] * 2, ["2", "9", "10"])):
         table = table_of(np.eye(8), y)
         recipe = Recipe.learn(table, np.arange(2), None)
-        assert (recipe.task, recipe.classes, recipe.width) == ("classification", classes, 3)
+        assert (recipe.task, recipe.classes, recipe.target.width) == ("classification", classes, 3)
         assert [recipe.classes[i] for i in recipe.Y(table)] == [str(name) for name in y]
         assert recipe.answers(np.eye(3, dtype=np.float32)) == classes
         assert Recipe.from_plain(recipe.plain()) == recipe
@@ -80,24 +83,24 @@ def test_recipe_numbers_the_classes_in_order():
 
 def test_recipe_for_pictures_has_one_scale():
     recipe = Recipe.learn(table_of([[0, 1e-3], [0, 0], [2, 0], [2, 0]], [0, 1, 0, 1], "pictures"), np.arange(4), None)
-    assert len(set(recipe.scale)) == 1
+    assert len(set(recipe.standard.scale)) == 1
 
 
 def test_likely_task():
     many = np.arange(50)
     for y, task in ((many, "regression"), (many % 20, "classification"), (many / 7, "regression")):
-        assert Recipe.learn(table_of(np.ones((50, 1)), y), np.arange(50), None).task == task
-    assert Recipe.learn(table_of(np.ones((50, 1)), many % 3), np.arange(50), "regression").task == "regression"
+        assert Recipe.learn(table_of(np.arange(50.0)[:, None], y), np.arange(50), None).task == task
+    assert Recipe.learn(table_of(np.arange(50.0)[:, None], many % 3), np.arange(50), "regression").task == "regression"
 
 
 @pytest.mark.parametrize(
     ("X", "y", "task", "message"),
     [
         (np.ones((3, 1)), [1, 1, 1], None, "only one class, '1'"),
-        (np.ones((3, 1)), ["a", "b", "a"], "regression", "holds 'a', which regression cannot learn"),
+        (np.ones((3, 1)), ["a", "b", "a"], "regression", "column 'y': regression cannot learn 'a'"),
         (np.ones((3, 1)), [1, 2, 1], "classificaton", "unknown task .*did you mean 'classification'"),
-        (np.full((3, 1), np.nan), [1, 2, 1], None, "row 1, column .0.: a missing cell"),
-        (np.ones((3, 1)), [1, 2, np.inf], None, "the target holds NaN or infinity"),
+        (np.full((3, 1), np.nan), [1, 2, 1], None, "no column left to learn from: 0: no value"),
+        (np.ones((3, 1)), [1, 2, np.inf], None, "row 3, column .y.: the target is infinite"),
     ],
 )
 def test_bad_recipes(X, y, task, message):
@@ -109,14 +112,14 @@ def test_recipe_meets_what_it_does_not_know():
     recipe = Recipe.learn(table_of(np.eye(3), ["a", "b", "a"]), np.arange(3), None)
     with pytest.raises(jitnet.Error, match="class 'z' is not one that the model learned: a, b"):
         recipe.Y(table_of(np.eye(3), ["a", "z", "a"]))
-    with pytest.raises(jitnet.Error, match="has 2 columns besides the target, but the model needs 3"):
+    with pytest.raises(jitnet.Error, match="a table lacks the column 2 that the model learned from; it has 0, 1, y"):
         recipe.X(table_of(np.ones((3, 2)), ["a", "b", "a"]))
     without = table_of(np.eye(3), None)
     for call in (lambda: recipe.Y(without), lambda: Recipe.learn(without, np.arange(3), None)):
         with pytest.raises(jitnet.Error, match="no target"):
             call()
     numbers = Recipe.learn(table_of(np.eye(3), [0.5, 1.5, 2.5]), np.arange(3), None)
-    with pytest.raises(jitnet.Error, match="holds text, but the model learned numbers"):
+    with pytest.raises(jitnet.Error, match="column 'y': the target 'a' is no number, but the model learned numbers"):
         numbers.Y(table_of(np.eye(3), ["a", "b", "a"]))
     assert numbers.score(table_of(np.eye(3), ["a", "b", "a"]), [1, 2, 3]) == {}
     assert numbers.score(without, [1, 2, 3]) == {}
@@ -149,7 +152,7 @@ def test_pictures_are_not_mixed_with_tables():
     bytes_, y = np.array([[0, 255.0], [255, 0]]), ["a", "b"]
     pictures = Recipe.learn(table_of(bytes_ / 255, y, "pictures"), np.arange(2), None)
     plain = Recipe.learn(table_of(bytes_, y, "npz"), np.arange(2), None)
-    assert np.isfinite(pictures.X(table_of(bytes_ / 255, y, "csv"))).all()
+    assert np.isfinite(pictures.X(table_of(bytes_ / 255, y, "npz"))).all()
     for recipe, table in ((pictures, table_of(bytes_, y, "npz")), (plain, table_of(bytes_ / 255, y, "pictures"))):
         with pytest.raises(jitnet.Error, match="give a file of the same kind"):
             recipe.X(table)

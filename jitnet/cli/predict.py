@@ -46,14 +46,12 @@ def run(options: argparse.Namespace) -> int:
         raise checks.Error(f"--proba needs a model of classes, but {options.model} answers with numbers")
     if options.data in NAMED:
         train, test = samples.named(options.data)
-        table, said = test or train, []
+        table = test or train
     else:
-        table, said = recipe.matched(
-            data.read_table(
-                options.data, recipe.target.name, labels=options.labels, features=[], header=recipe.has_header
-            )
+        table = data.read_table(
+            options.data, recipe.target.name, labels=options.labels, features=[], header=recipe.has_header
         )
-    X, unexpected = recipe.prepare(table, net.dtype)
+    X, notes = recipe.prepare(table, net.dtype)
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
     A = net.forward(X, options.backend)
@@ -65,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
     result.update(recipe.score(table, answers))
-    result["notes"] = [*said, *unexpected]
+    result["notes"] = notes
     if options.out is not None:
         with storage.replacing(options.out) as file:
             file.write(lines.encode())
@@ -74,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.out is None:
         _print(lines)
     if not options.quiet:
-        for note in result["notes"]:
+        for note in notes:
             progress.say(note)
         found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
         found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""

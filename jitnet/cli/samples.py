@@ -126,20 +126,17 @@ def _codes(table: Table, rows: NDArray[np.int64], task: str | None) -> NDArray[n
     return None if target.classes is None else distinct(table[table.target].values)[1]
 
 
-def _missing_classes(
-    recipe: Recipe, table: Table, train: NDArray[np.int64], test: NDArray[np.int64]
-) -> list[str]:
+def _missing_classes(recipe: Recipe, table: Table, train: NDArray[np.int64], test: NDArray[np.int64]) -> list[str]:
     """Sentences on classes that the training or the test samples lack."""
     if recipe.classes is None:
         return []
     names, codes = distinct(table[table.target].values)
-    all_codes = {*range(len(names))}
-    never, unjudged = all_codes - set(codes[train]), all_codes - set(codes[test])
+    rows, learned, judged = (np.bincount(codes[part] + 1, minlength=len(names) + 1)[1:] for part in (..., train, test))
     said = []
-    for classes, text in ((never, "no training sample, so it is never learned"), (unjudged - never, "no test sample")):
+    for lacking, what in ((learned == 0, "training sample, so it is never an answer"), (judged == 0, "test sample")):
+        classes = [f"{names[j]} ({checks.count(int(rows[j]), 'row')})" for j in np.flatnonzero(lacking)]
         if classes:
-            listed = checks.some([f"{names[j]} ({checks.count(int((codes == j).sum()), 'row')})" for j in sorted(classes)], 8)
-            said.append(f"class without {text}: {listed}".replace("without no", "without"))
+            said.append(f"{'class' if len(classes) == 1 else 'classes'} without a {what}: {checks.some(classes, 8)}")
     return said
 
 

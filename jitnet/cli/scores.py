@@ -31,7 +31,7 @@ def of(net: Network, parts: Samples, backend: BackendName) -> dict[str, Any]:
     classes = len(target.classes)
     most = int(np.bincount(parts.train[1], minlength=classes).argmax())
     result["baseline_answer"] = target.classes[most]
-    result["baseline_accuracy"] = float(np.mean(Y == most))
+    result["baseline_accuracy"] = float(np.mean(most == Y))
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (Y, A.argmax(axis=1)), 1)
     result["confusion"] = {"classes": target.classes, "matrix": matrix.tolist()}  # a row per class, a column per answer
@@ -43,7 +43,8 @@ def in_words(result: dict[str, Any]) -> str:
     answer = result["baseline_answer"]
     if "baseline_rmse" in result:
         return f"baseline: always answering the mean, {answer:.4g}, has RMSE {result['baseline_rmse']:.4g}"
-    text = f"baseline: always answering {answer}, the most frequent class, is right for {result['baseline_accuracy']:.2%}"
+    right = f"{result['baseline_accuracy']:.2%}"
+    text = f"baseline: always answering {answer}, the most frequent class, is right for {right}"
     classes, matrix = result["confusion"]["classes"], np.array(result["confusion"]["matrix"])
     if len(classes) <= SHOWN_CLASSES:
         return f"{text}\n{_table([checks.some([name], 1)[:20] for name in classes], matrix)}"

@@ -1,7 +1,6 @@
 """Train a network on a data set and report its accuracy or error on test samples."""
 
 import argparse
-import math
 import tempfile
 import time
 import uuid
@@ -9,11 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import backend as backends
 from .. import checks, disturbance, optimizers, plots, progress
-from ..compiler.types import BackendName
 from ..history import History
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
@@ -43,9 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="classification or regression (default: text and few different whole numbers are classes)",
     )  # fmt: skip
     what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found beside the pictures)")
-    what.add_argument(
-        "--drop", metavar="A,B", help="columns to leave out; names with a comma are quoted: 'a,\"b, c\"'"
-    )
+    what.add_argument("--drop", metavar="A,B", help="columns to leave out; names with a comma are quoted: 'a,\"b, c\"'")
     what.add_argument("--categorical", metavar="A,B", help="columns whose values are categories, as those of text")
     what.add_argument("--numeric", metavar="A,B", help="columns to read as numbers; other text there is missing")
     what.add_argument(

@@ -4,7 +4,8 @@ Standard    plain numbers without a gap, all such columns together: (x − mean)
 Number      numbers with gaps, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
 Category    words: one input per category, 1 or 0
 
-`prepare(table, out)` writes the inputs (n, width) of a table to `out`, and returns sentences on what training did not have.
+`prepare(table, out)` writes the inputs (n, width) of a table to `out`, and returns sentences on what training did not
+have.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import count, shown
 from .table import Table
-from .values import FORMS, distinct, in_order, numbers_in, parts_of
+from .values import FORMS, PLAIN, distinct, in_order, numbers_in, parts_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Standard:
                 out[...] = (table.matrix - np.array(self.mean, own)) / np.array(self.scale, own)
                 return []
             for j, name in enumerate(self.names):
-                values = _numbers(table, name, "1234.5")[:, 0]
+                values = _numbers(table, name, PLAIN)[:, 0]
                 out[:, j] = (values - self.mean[j]) / self.scale[j]
                 missing = np.isnan(values)
                 if missing.any():
@@ -231,9 +232,7 @@ def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[n
 
 def check_extent(name: str, extent: Any) -> None:
     if not np.isfinite(extent).all():
-        raise checks.Error(
-            f"the numbers of column {shown(name)} are too large to be standardized; divide them first"
-        )
+        raise checks.Error(f"the numbers of column {shown(name)} are too large to be standardized; divide them first")
 
 
 def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """What becomes of each column, decided on the training rows, and the sentence that says so."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +10,7 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard
 from .table import Table
-from .values import DATES, FORMS, NUMBERS, distinct, form_of, is_missing_word, parts_of
+from .values import DATES, FORMS, NUMBERS, PLAIN, form_of, parts_of
 
 Rows = NDArray[np.int64]
 
@@ -33,7 +32,7 @@ class Choices:
             for name in getattr(self, option):
                 if name == table.target:
                     raise checks.Error(f"--{option} names the target {shown(name)}; name other columns")
-                checks.one_of(f"column in --{option}", name, table.names)
+                checks.one_of(f"column in --{option}", name, table.features)
                 if name in named:
                     raise checks.Error(f"--{named[name]} and --{option} both name {shown(name)}; name it once")
                 named[name] = option
@@ -41,20 +40,25 @@ class Choices:
 
 @dataclass
 class Plan:
-    """The columns to learn from, those that are left out, and the sentences that say why."""
+    """The columns to learn from; a sentence for each decision; and those that may be wrong."""
 
     standard: Standard
     columns: list[Number | Category]
-    left_out: list[str]
     said: list[str]
     warned: list[str]
 
 
-ROW_NUMBERS = ("", "id", "index", "row", "rowid", "rownum", "rownames", "nr", "no", "no.", "#", "unnamed: 0")
+ROW_NUMBERS = ("", "id", "index", "row", "rowid", "rownum", "rownames", "nr", "no", "no.", "#")
 IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)|Unnamed: [0-9]+")
-SAME = "the same in all training rows (--numeric or --categorical NAME keeps it)"
 FEW_WORDS = 10
 """So many different words are categories, even if there are few rows."""
+
+AS_ASKED = "as --drop says"
+EMPTY = "no value in the training rows"
+SAME = "the same in all training rows (--numeric or --categorical NAME keeps it)"
+NAMES_ROWS = "another whole number in each row, which only names it (--numeric NAME keeps it)"
+OWN_WORDS = "another text in each row, which only names it (--categorical NAME keeps it)"
+MANY_WORDS = "nearly as many different texts as rows (--categorical NAME keeps it)"
 
 
 class Planner:
@@ -65,8 +69,7 @@ class Planner:
         self.table, self.train, self.choices = table, train, choices
         self.standard: list[str] = []
         self.columns: list[Number | Category] = []
-        self.left_out: list[str] = []
-        self.why: dict[str, list[str]] = {}  # the reason -> the columns that are left out for it
+        self.left_out: dict[str, list[str]] = {}  # the reason -> the columns
         self.said: list[str] = []
         self.warned: list[str] = []
 
@@ -77,155 +80,142 @@ class Planner:
         """
         table, names = self.table, self.table.features
         if table.kind == "pictures":  # a pixel is a pixel, even if it is the same in all images
-            return Plan(Standard.learn(table, names, self.train), [], [], [], [])
+            return Plan(Standard.learn(table, names, self.train), [], [], [])
         for name in names:
-            self._decide(name)
+            why = self._decide(name)
+            if why is not None:
+                self.left_out.setdefault(why, []).append(name)
         if not self.standard and not self.columns:
-            reasons = "; ".join(f"{_listed(names, 5)}: {why}" for why, names in self.why.items())
-            raise checks.Error(
-                f"{table.source} has no column left to learn from ({reasons}); --numeric or --categorical NAME keeps one"
-            )
-        said = [f"{count(len(self.standard), 'column')} of numbers: {_listed(self.standard)} (--categorical NAME)"] if self.standard else []
-        said += self.said
-        for why, names in self.why.items():
-            said.append(f"left out: {_listed(names)}: {why}")
-        return Plan(Standard.learn(table, self.standard, self.train), self.columns, self.left_out, said, self.warned)
+            reasons = "; ".join(f"{_listed(names, 5)}: {why}" for why, names in self.left_out.items())
+            raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
+        said = [f"left out: {_listed(names)}: {why}" for why, names in self.left_out.items()]
+        if self.standard:
+            numbers = f"{count(len(self.standard), 'column')} of numbers: {_listed(self.standard)} (--categorical NAME)"
+            said = [numbers, *self.said, *said]
+        else:
+            said = self.said + said
+        return Plan(Standard.learn(table, self.standard, self.train), self.columns, said, self.warned)
 
-    def _decide(self, name: str) -> None:
-        values = self.table[name].values
+    def _decide(self, name: str) -> str | None:
+        """Learn a column, or return the reason to leave it out."""
         if name in self.choices.drop:
-            return self._leave_out(name, "as --drop says")
+            return AS_ASKED
+        column = self.table[name]
+        if column.missing[self.train].all():
+            return EMPTY
         if name in self.choices.categorical:
-            return self._category(name)
-        if self.table[name].missing[self.train].all():
-            return self._leave_out(name, "no value in the training rows")
-        if values.dtype.kind == "f":
-            return self._numbers(name, values[self.train])
-        return self._texts(name, values[self.train])
-
-    def _leave_out(self, name: str, why: str) -> None:
-        self.left_out.append(name)
-        self.why.setdefault(why, []).append(name)
-
-    def _numbers(self, name: str, values: NDArray[np.float64]) -> None:
-        """A column of plain numbers."""
-        if np.isinf(values).any():
-            row = int(self.train[int(np.isinf(values).argmax())])
-            raise checks.Error(f"{self.table.where(row, name)}: infinity is not a finite number; replace it")
-        has_gaps = bool(np.isnan(values).any())
-        if name not in self.choices.numeric:
-            if not has_gaps and values.min() == values.max():
-                return self._leave_out(name, SAME)
-            if self._numbers_the_rows(name):
-                return self._leave_out(name, "another whole number in each row, which only names it (--numeric NAME keeps it)")
-        if not has_gaps:
-            self.standard.append(name)
+            self._category(name)
             return None
-        return self._number(name, "1234.5", [])
+        if column.is_text:
+            return self._texts(name, column.values[self.train])
+        return self._numbers(name, column.values)
 
-    def _numbers_the_rows(self, name: str) -> bool:
-        """True for the numbers of the rows and other identifiers; a warning where it only looks so."""
-        values = self.table[name].values
-        if np.isnan(values).any() or (values % 1 != 0).any() or len(values) < 5:
+    def _numbers(self, name: str, values: NDArray[np.float64]) -> str | None:
+        """A column of plain numbers."""
+        learned = values[self.train]
+        if np.isinf(learned).any():
+            row = int(self.train[int(np.isinf(learned).argmax())])
+            raise checks.Error(f"{self.table.where(row, name)}: infinity is not a finite number; replace it")
+        has_gaps = bool(np.isnan(learned).any())
+        if name not in self.choices.numeric:
+            if not has_gaps and learned.min() == learned.max():
+                return SAME
+            if self._names_rows(name, values):
+                return NAMES_ROWS
+        if has_gaps:
+            self._number(name, PLAIN, [])
+        else:
+            self.standard.append(name)
+        return None
+
+    def _names_rows(self, name: str, values: NDArray[np.float64]) -> bool:
+        """True for row numbers and other identifiers; a warning for numbers that count the rows under another name."""
+        has_name = self.table.has_header or self.table.kind in ("parquet", "frame")
+        is_identifier = has_name and bool(name.strip().casefold() in ROW_NUMBERS or IDENTIFIER.fullmatch(name))
+        counts = values[0] in (0, 1) and bool((np.diff(values) == 1).all())
+        if len(values) < 5 or not (counts or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
             return False
-        has_name = self.table.kind != "npz" and (self.table.has_header or self.table.kind != "csv")
-        label = name.strip().casefold() if has_name else ""
-        in_turn = bool((np.diff(values) == 1).all()) and values[0] in (0, 1)
-        if in_turn and has_name and label not in ROW_NUMBERS and not IDENTIFIER.fullmatch(name):
+        if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
             self.warned.append(
-                f"{name} counts the rows from {values[0]:.0f} to {values[-1]:.0f}; if it means nothing else, leave it "
-                f"out: --drop {_quoted(name)}"
+                f"{name} seems to number the rows; if it means nothing else, leave it out: --drop {_quoted(name)}"
             )
             return False
-        if not in_turn and not (has_name and (label in ROW_NUMBERS or IDENTIFIER.fullmatch(name))):
-            return False
-        return len(np.unique(values)) == len(values) and len(self.table.features) > 1
+        return len(np.unique(values)) == len(values)
 
-    def _texts(self, name: str, values: NDArray[np.object_]) -> None:
+    def _texts(self, name: str, values: NDArray[np.object_]) -> str | None:
         """A column with text: numbers or dates in some form, or words."""
-        texts: dict[str, int] = {}
+        times: dict[str, int] = {}
         for cell in values:
             if cell is not None:
-                texts[cell] = texts.get(cell, 0) + 1
-        form, _ = form_of(list(texts), np.array(list(texts.values()), np.int64))
+                times[cell] = times.get(cell, 0) + 1
+        texts, present = list(times), sum(times.values())
+        form, _ = form_of(texts, np.array(list(times.values()), np.int64))
         if name in self.choices.numeric:
-            form = form or _loose_form(texts)
+            form = form or _form_at_all(texts)
             if form is None:
-                raise checks.Error(
-                    f"--numeric {_quoted(name)}: no cell of this column is a number; the first is {shown(next(iter(texts)))}"
-                )
+                raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are no numbers")
+        elif len(texts) == 1 and present == len(values):
+            return SAME
         elif form is None:
-            return self._words(name, len(texts), sum(texts.values()))
-        present = [text for text in texts if (FORMS[form])(text) is not None]
-        if not present:
-            return self._leave_out(name, "no value in the training rows")
-        if len(present) == 1 and len(present) == len(texts) and len(values) == sum(texts.values()):
-            return self._leave_out(name, SAME)
-        return self._number(name, form, present)
+            return self._words(name, len(texts), present)
+        read = [text for text in texts if FORMS[form](text) is not None]
+        if not read:
+            return EMPTY
+        self._number(name, form, read)
+        return None
 
-    def _number(self, name: str, form: str, present: list[str]) -> None:
-        lenient = name in self.choices.numeric
-        column = Number.learn(self.table, name, form, self.train, lenient)
+    def _number(self, name: str, form: str, read: list[str]) -> None:
+        """Learn a column of numbers with gaps or in a form of its own; `read` are the texts that are numbers."""
+        column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric)
         self.columns.append(column)
-        overrule = f"--categorical {_quoted(name)}"
         if form == "yes/no":
-            text = f"{name} is yes or no ({' or '.join(sorted(present, key=str.casefold)[:4])})"
+            text = f"{name} is yes or no: {' or '.join(sorted(read, key=str.casefold)[:4])}"
         elif form in DATES:
-            text = f"{name} holds dates like {present[0]} ({form}): {', '.join(parts_of(form))}"
-        elif form == "1234.5":
+            text = f"{name} holds dates, {form}: {', '.join(parts_of(form))}"
+        elif form == PLAIN:
             text = f"{name} is a number"
         else:
-            example = max(present, key=len)
-            text = f"{name} is a number in text: {shown(example)} is {FORMS[form](example)[0]:.15g}"  # type: ignore[index]
+            example = max(read, key=len)
+            text = f"{name} is a number in text: {shown(example)} is {(FORMS[form](example) or [0])[0]:.15g}"
         if column.marked:
-            text += f"; {self._gaps(name, form, lenient)}"
-            text += ", filled with " + ("the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}")
-            text += " and marked"
-        self.said.append(f"{text} ({overrule})")
+            median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
+            text += f"; {self._gaps(name, read)}, filled with {median} and marked"
+        self.said.append(f"{text} (--categorical {_quoted(name)})")
 
-    def _gaps(self, name: str, form: str, lenient: bool) -> str:
-        values = self.table[name].values[self.train]
-        if values.dtype.kind == "f":
-            gaps = int(np.isnan(values).sum())
-            words: list[str] = []
-        else:
-            words = [
-                cell for cell in values
-                if cell is not None and FORMS[form](cell) is None and (lenient or is_missing_word(cell))
-            ]  # fmt: skip
-            gaps = sum(cell is None for cell in values) + len(words)
-        text = f"{count(gaps, 'cell')} of {len(values)} missing"
-        if words:
-            text += f", among them {some(list(dict.fromkeys(map(shown, words))), 3)}"
-        return text
+    def _gaps(self, name: str, read: list[str] | None) -> str:
+        """How many cells are missing, and the words that say so among those that are read as numbers."""
+        column = self.table[name]
+        words: list[str] = []
+        if column.is_text and read is not None:
+            numbers = set(read)
+            words = [cell for cell in column.values[self.train] if cell is not None and cell not in numbers]
+        gaps = int(column.missing[self.train].sum()) + len(words)
+        among = f", among them {some(list(dict.fromkeys(map(shown, words))), 3)}" if words else ""
+        return f"{gaps} of {count(len(self.train), 'cell')} missing{among}"
 
-    def _words(self, name: str, different: int, present: int) -> None:
+    def _words(self, name: str, different: int, present: int) -> str | None:
         """A column of words: categories, unless nearly each row has another."""
-        if different == 1 and present == len(self.train):
-            return self._leave_out(name, SAME)
         if different == present and different >= 5:
-            return self._leave_out(name, "another text in each row, which only names it (--categorical NAME keeps it)")
+            return OWN_WORDS
         if different > FEW_WORDS and 2 * different > present:
-            why = f"{different} different texts in {present} rows, too many for categories (--categorical NAME keeps it)"
-            return self._leave_out(name, why)
-        return self._category(name)
+            return MANY_WORDS
+        self._category(name)
+        return None
 
     def _category(self, name: str) -> None:
         column = Category.learn(self.table, name, self.train)
         self.columns.append(column)
-        kinds = count(len(column.categories) + len(column.rare), "category", "categories")
-        text = f"{name} has {kinds}: {some([*column.categories, *column.rare], 6)}"
+        names = [*column.categories, *column.rare] or [column.most_frequent]
+        text = f"{name} has {count(len(names), 'category', 'categories')}: {some(names, 6)}"
         if column.rare:
             text += f"; {count(len(column.rare), 'rare one')} together as one"
         if column.marked:
-            names, codes = distinct(self.table[name].values[self.train])
-            text += f"; {count(int((codes < 0).sum()), 'cell')} of {len(codes)} missing, "
-            text += f"filled with the most frequent, {column.most_frequent}, and marked"
+            text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
         self.said.append(f"{text} (--drop {_quoted(name)})")
 
 
-def _loose_form(texts: Iterable[str]) -> str | None:
-    """The form of numbers that reads the most texts."""
+def _form_at_all(texts: list[str]) -> str | None:
+    """The form of numbers that reads the most texts; None if none reads any."""
     times = {form: sum(read(text) is not None for text in texts) for form, read in NUMBERS.items()}
     best = max(times, key=lambda form: times[form])
     return best if times[best] else None

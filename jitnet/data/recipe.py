@@ -1,5 +1,6 @@
 """Preprocessing, saved with the model: from a table to X and Y, and from the output back to class names or values."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner
+from .rows import table_of
 from .table import Column, Table
-from .target import PLAIN, TASKS, Target
+from .target import TASKS, Target
+from .values import PLAIN, labels_of
 
 KINDS = ("csv", "npz", "pictures", "parquet", "frame")
 """The kinds of files."""
@@ -89,9 +92,7 @@ class Recipe:
             for what in ("decisions", "warnings"):
                 for sentence in checks.listed(what, c[what]):
                     checks.text(f"one of {what}", sentence)
-            return cls(
-                c["kind"], names, c["has_header"], standard, columns, target, c["decisions"], c["warnings"]
-            )
+            return cls(c["kind"], names, c["has_header"], standard, columns, target, c["decisions"], c["warnings"])
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 
@@ -126,7 +127,7 @@ class Recipe:
         """The number of inputs that a network needs for these columns."""
         return self.standard.width + sum(column.width for column in self.columns)
 
-    def matched(self, table: Table) -> tuple[Table, list[str]]:
+    def _matched(self, table: Table) -> tuple[Table, list[str]]:
         """The table to predict for, under the names that the model knows; and a sentence on columns that are new.
 
         Without names, the columns are those of the training in their order, with or without the target.
@@ -163,6 +164,7 @@ class Recipe:
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
+        table, new = self._matched(table)
         self._check_kind(table)
         out = np.empty((len(table), self.inputs), dtype)
         said = self.standard.prepare(table, out[:, : self.standard.width])
@@ -175,7 +177,7 @@ class Recipe:
             name = self._column_of(j)
             cell = table[name].values[i]
             raise checks.Error(f"{table.where(i, name)}: {cell} is too far from what was learned")
-        return out, said
+        return out, new + said
 
     def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
         """The inputs (n, inputs); see `prepare`."""
@@ -193,6 +195,18 @@ class Recipe:
         """The network's output (n, width) as class names or values of the original target."""
         return self.target.answers(A)
 
+    def predicted(self, net: Any, X: Any, backend: Any) -> NDArray[Any]:
+        """The answers of a network for rows as they are, (m,): labels of classes, or values of the target.
+
+        X    whatever `table_of` takes
+        """
+        inputs, notes = self.prepare(table_of(X), net.dtype)
+        for note in notes:
+            warnings.warn(note, stacklevel=3)
+        A = net.forward(inputs, backend)
+        answers = self.answers(A)
+        return np.array(answers) if self.classes is None else labels_of(self.classes)[A.argmax(axis=1)]
+
     def score(self, table: Table, answers: Sequence[Any]) -> dict[str, Any]:
         """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""
         return self.target.score(table, answers)
@@ -200,7 +214,7 @@ class Recipe:
     def _check_kind(self, table: Table) -> None:
         if self.kind == table.kind or "pictures" not in (self.kind, table.kind):
             return
-        largest = max(float(np.abs(table[name].values).max(initial=0)) for name in self.standard.names)
+        largest = max((float(np.abs(table[name].values).max(initial=0)) for name in self.standard.names), default=0.0)
         if table.kind == "pictures" or largest > 1:
             raise checks.Error(
                 f"the model learned from {self.kind}, the file holds {table.kind}: IDX images are scaled to numbers "

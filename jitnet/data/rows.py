@@ -28,8 +28,9 @@ def table_of(X: Any) -> Table:
     elif isinstance(X, Mapping):
         table = Table([Column(str(name), values_of(cells)) for name, cells in X.items()], "X", "frame", True)
     elif isinstance(X, Sequence) and len(X) and all(isinstance(row, Mapping) for row in X):
-        names = list(dict.fromkeys(name for row in X for name in row))
-        table = Table([Column(str(name), values_of([row.get(name) for row in X])) for name in names], "X", "frame", True)
+        names = dict.fromkeys(name for row in X for name in row)
+        columns = [Column(str(name), values_of([row.get(name) for row in X])) for name in names]
+        table = Table(columns, "X", "frame", True)
     else:
         table = _of_array(X)
     lengths = {len(column.values) for column in table.columns}
@@ -60,7 +61,7 @@ def values_of(cells: Any) -> NDArray[Any]:
     kind = getattr(getattr(cells, "dtype", None), "kind", "O")
     if isinstance(cells, np.ndarray) and kind in "fiu":
         return cells.astype(np.float64)
-    listed = cells.tolist() if hasattr(cells, "tolist") else cells.to_list() if hasattr(cells, "to_list") else list(cells)
+    listed = next((getattr(cells, name)() for name in ("tolist", "to_list") if hasattr(cells, name)), cells)
     return values_of_text([_text(cell) for cell in listed])
 
 

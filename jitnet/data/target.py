@@ -12,11 +12,10 @@ from .. import checks
 from ..checks import shown, some
 from .columns import check_extent, mean_and_scale, names_in
 from .table import Table, is_number
-from .values import NUMBERS, distinct, form_of, in_order, is_missing_word, numbers_in
+from .values import NUMBERS, PLAIN, distinct, form_of, in_order, is_missing_word, numbers_in
 
 TASKS = ("classification", "regression")
 
-PLAIN = "1234.5"
 FEW = 20
 """Whole numbers with at most this many distinct values, each twice or more on average, are taken for classes."""
 
@@ -39,7 +38,10 @@ class Target:
         Errors    ValueError for an unknown task, a target with one class only, one with more classes than rows can
                   teach, or a regression target that is text
         """
-        task = None if task is None else checks.one_of("task", task, TASKS)
+        if task is not None:
+            checks.one_of("task", task, TASKS)
+        elif table.kind == "pictures":  # its labels are always classes
+            task = "classification"
         values = table[table.target].values
         said: list[str] = []
         warned: list[str] = []
@@ -104,7 +106,7 @@ class Target:
             names, codes = distinct(values)
             there = np.flatnonzero(codes >= 0)
             if len(there):
-                result["accuracy"] = float(np.mean([names[codes[i]] == answers[i] for i in there]))
+                result["accuracy"] = float(np.mean([names[codes[i]] == answers[i] for i in there.tolist()]))
         else:
             numbers, odd, _ = numbers_in(values, self.form)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
@@ -119,7 +121,7 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
 
     Errors    ValueError for a few words among numbers
     """
-    if values.dtype.kind == "f" or table.kind == "pictures":
+    if values.dtype.kind == "f":
         return PLAIN
     texts: dict[str, int] = {}
     for cell in values:
@@ -151,8 +153,6 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
 def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[str], warned: list[str]) -> str:
     """The task for a target of numbers, with the sentences that say so."""
     target = table.target
-    if table.kind == "pictures":
-        return "classification"
     different = np.unique(numbers[~np.isnan(numbers)])
     is_whole, rows = bool((different % 1 == 0).all()), len(numbers)
     if form != PLAIN:

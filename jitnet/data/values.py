@@ -68,6 +68,16 @@ def in_order(names: list[str]) -> list[str]:
     return sorted(names)
 
 
+def labels_of(classes: list[str]) -> NDArray[Any]:
+    """The classes as Python has them: False and True, numbers, or text."""
+    if classes == ["False", "True"]:
+        return np.array([False, True])
+    if any(not is_number(name) or is_code(name) for name in classes):
+        return np.array(classes, object)
+    numbers = np.array([float(name) for name in classes])
+    return numbers.astype(np.int64) if (numbers % 1 == 0).all() else numbers
+
+
 # Numbers as people write them. A form is called by an example.
 
 _CURRENCY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)"
@@ -111,7 +121,9 @@ def date_parts(date: datetime) -> Parts:
     return (date - datetime(1970, 1, 1)) / timedelta(days=1), float(date.month), float(date.weekday())
 
 
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?)?(Z|[+-][0-9]{2}:[0-9]{2})?")
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 
 
 def _iso(cell: str) -> Parts | None:
@@ -119,8 +131,8 @@ def _iso(cell: str) -> Parts | None:
     if found is None:
         return None
     text = cell.removesuffix("Z")
-    if found[2]:  # Python 3.10 reads three or six digits
-        text = text.replace(found[2], f"{found[2]:0<7}"[:7], 1)
+    if found[1]:  # Python 3.10 reads three or six digits
+        text = text.replace(found[1], f"{found[1]:0<7}"[:7], 1)
     try:
         return date_parts(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
@@ -144,8 +156,9 @@ def _dated(*patterns: str) -> Reader:
     return read
 
 
+PLAIN = "1234.5"
 NUMBERS: dict[str, Reader] = {
-    "1234.5": _plain,
+    PLAIN: _plain,
     "1,234.5": _written(",", "."),
     "1.234,5": _written(".", ","),
     "1 234,5": _written(" ", ","),
@@ -214,8 +227,10 @@ def numbers_in(values: NDArray[Any], form: str) -> tuple[NDArray[np.float64], in
         values = np.array([None if np.isnan(value) else spelled(value) for value in values.tolist()], object)
     texts: dict[str, int] = {}
     codes = np.array([-1 if cell is None else texts.setdefault(cell, len(texts)) for cell in values], np.int64)
-    read, nothing = FORMS[form], (np.nan,) * width
-    table = np.array([read(text) or (_plain(text) if width == 1 else None) or nothing for text in texts] + [nothing])
-    odd = np.array([bool(np.isnan(row[0])) and not is_missing_word(text) for row, text in zip(table, texts)] + [False])
-    where = int(odd[codes].argmax()) if odd.any() else None
+    nothing = (np.nan,) * width
+    read = [FORMS[form](text) or (_plain(text) if width == 1 else None) for text in texts]
+    odd = [parts is None and not is_missing_word(text) for parts, text in zip(read, texts, strict=True)]
+    table = np.array([*(parts or nothing for parts in read), nothing])
+    is_odd = np.array([*odd, False])[codes]
+    where = int(is_odd.argmax()) if is_odd.any() else None
     return table[codes], where, None if where is None else str(values[where])
