@@ -259,10 +259,8 @@ class Network:
     def predict(self, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
         """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out).
 
+        A model of `jitnet train` takes rows as its file has them: an array, a DataFrame or dictionaries; (m,) answers.
         Errors    ValueError as for `forward`, and if an output is not finite
-
-        A model that `jitnet train` saved takes rows as they are in its file, an array (m, columns), a DataFrame or a
-        list of dictionaries, prepares them as it learned to, and answers (m,) with the labels or values of its target.
         """
         if self.recipe is not None:
             return Recipe.from_plain(self.recipe).predicted(self, X, backend)
