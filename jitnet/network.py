@@ -62,7 +62,7 @@ class Network:
         self.dtype = checks.dtype_of(dtype)
         self.seed = None if seed is None else checks.whole("seed", seed, least=0)
         self.loss: str | None = None  # the loss that it was last trained with
-        self.recipe: Any = None  # the preprocessing, if the command line trained it
+        self.recipe: Any = None  # what the command line learned from the columns of a table
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
         self._twins: list[Network] = []
@@ -258,7 +258,6 @@ class Network:
 
     def predict(self, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
         """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out).
-
         A model of `jitnet train` takes rows as its file has them: an array, a DataFrame or dictionaries; (m,) answers.
         Errors    ValueError as for `forward`, and if an output is not finite
         """

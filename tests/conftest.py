@@ -121,6 +121,7 @@ def bad_files(tmp_path_factory):
     rows = "".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(20))
     for name, text in {
         "good.csv": "a,b,y\n" + rows, "other.csv": "c,d\n1,2\n", "ragged.csv": "a,b,y\n1,2,0\n3,4\n",
+        "pair.csv": "a,b,y\n1,2,0\n3,4,1\n",
         "text.csv": "a,b,y\n" + rows + "1,two,0\n", "one.csv": "a,y\n" + "1,5\n" * 9, "bad.npz": "nonsense",
         "wild.csv": "a,y\n" + "".join(f"{i},{i * 1.5}\n" for i in range(60)),
     }.items():  # fmt: skip

@@ -49,8 +49,9 @@ def run(options: argparse.Namespace) -> int:
         table = test or train
     else:
         table = data.read_table(
-            options.data, recipe.target.name, labels=options.labels, features=[], header=recipe.has_header
-        )
+            options.data, recipe.target.name, labels=options.labels, learned=(recipe.names, recipe.has_header),
+            **samples.reading(options),
+        )  # fmt: skip
     X, notes = recipe.prepare(table, net.dtype)
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)

@@ -24,6 +24,7 @@ def read_table(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    learned: tuple[list[str], bool | None] | None = None,
 ) -> Table:
     """Read a file as a table. Its first bytes, not its name, decide what it is; it may be gzipped.
 
@@ -34,6 +35,8 @@ def read_table(
     features  for predictions: the columns that must be there; `target` is then optional
     header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
               `jitnet.data.dialect.looks_like_a_header`
+    learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
+              which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
     separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes
 
     Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
@@ -43,6 +46,10 @@ def read_table(
     """
     with checks.fits_into_memory(path):
         content = content_of(path)
+        names, had_header = ([], None) if learned is None else learned
+        features = [] if learned is not None else features
+        if header is None and content.kind == "text":
+            header = had_header
         given = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
         given = {name: value for name, value in given.items() if value is not None}
         if given and content.kind != "text":
@@ -57,7 +64,7 @@ def read_table(
             return _read_npz(path, needs_target=features is None)
         if content.kind == "idx":
             return _read_pictures(path, labels, needs_target=features is None or labels is not None)
-        return _chosen(read_csv(content, **given, expected=features or ()), target, features)  # type: ignore[arg-type]
+        return _chosen(read_csv(content, **given, expected=names or features or ()), target, features)  # type: ignore[arg-type]
 
 
 def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:
@@ -107,8 +114,9 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
                 raise checks.Error(
                     f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
                 )
-            y = archive.array("y", None if its_dtype.kind == "U" else np.dtype(np.float64)).ravel()
-            columns = [Column("y", y.astype(object) if its_dtype.kind == "U" else y)]
+            keeps = its_dtype.kind in "Ub"  # True is no 1
+            y = archive.array("y", None if keeps else np.dtype(np.float64)).ravel()
+            columns = [Column("y", y.astype(str).astype(object) if keeps else y)]
         X = archive.array("X", np.dtype(np.float64))
     return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from .csv_file import values_of as values_of_text
+from .cells import are_whole, is_code, is_missing, numbers_of
 from .table import Column, Table
 from .values import spelled
 
@@ -62,7 +62,13 @@ def values_of(cells: Any) -> NDArray[Any]:
     if isinstance(cells, np.ndarray) and kind in "fiu":
         return cells.astype(np.float64)
     listed = next((getattr(cells, name)() for name in ("tolist", "to_list") if hasattr(cells, name)), cells)
-    return values_of_text([_text(cell) for cell in listed])
+    texts = [_text(cell) for cell in listed]
+    numbers = numbers_of(texts)
+    if numbers is not None and not (are_whole(texts) and any(map(is_code, texts))):
+        return numbers
+    values = np.empty(len(texts), object)
+    values[:] = [None if is_missing(text) else text for text in texts]
+    return values
 
 
 def _text(cell: Any) -> str:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown, some
+from .cells import is_number
 from .columns import check_extent, mean_and_scale, names_in
-from .table import Table, is_number
+from .table import Table
 from .values import NUMBERS, PLAIN, distinct, form_of, in_order, is_missing_word, numbers_in
 
 TASKS = ("classification", "regression")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .table import is_code, is_number
+from .cells import is_code, is_number
 
 MISSING_WORDS = (
     "-", "--", "–", "—", "?", ".", "*", "#n/a", "n.a.", "na", "n/a", "nan", "nil", "none", "null", "missing", "unknown",
