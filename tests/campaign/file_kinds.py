@@ -140,6 +140,9 @@ class Csv(Kind):
             b"%d,%d,%s\n" % (i, i % 3, [b"plum", b'"a, b"'][i % 2]) for i in range(16)
         )
         yield b"1,2,3\n4,5,6\n7,8,9\n2,2,3\n"
+        yield b"when,price,y\n" + b"".join(
+            b'2024-0%d-1%d,"%d,%03d",%s\n' % (i % 9 + 1, i % 10, i, i, [b"yes", b"no", b""][i % 3]) for i in range(16)
+        )
 
     def mutated(self, rng, content):
         if rng.random() < 0.2:
@@ -249,12 +252,13 @@ def check(right, what):
 
 
 def table(found, learn=False):
-    """A table is finite numbers, and becomes X and Y."""
-    check(found.X.ndim == 2 and len(found.X) > 0, f"a table of shape {found.X.shape}")
-    check(found.y is None or len(found.y) == len(found.X), "another number of targets than of rows")
+    """A table has rows of one length, and becomes finite X and Y."""
+    check(len(found) > 0, "a table without rows")
+    check(all(len(found[name].values) == len(found) for name in found.names), "columns of different lengths")
     if learn:
-        recipe = Recipe.learn(found, np.arange(len(found.X)), None)
-        X, Y = recipe.X(found), recipe.Y(found)
+        rows = np.flatnonzero(~found[found.target].missing)
+        recipe = Recipe.learn(found, rows, None)
+        X, Y = recipe.X(found)[rows], recipe.Y(found, rows=rows)
         check(bool(np.isfinite(X).all()) and len(X) == len(Y), "numbers that are not finite")
         Recipe.from_plain(storage.plain(recipe.plain()))
 

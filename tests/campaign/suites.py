@@ -84,8 +84,13 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/csv_file.py": [["tests/test_csv_files.py", "tests/test_tables.py"]],
     "jitnet/data/dialect.py": [["tests/test_csv_files.py"]],
     "jitnet/data/reading.py": [["tests/test_tables.py", "tests/test_pictures.py"]],
-    "jitnet/data/recipe.py": [["tests/test_data.py"]],
-    "jitnet/data/split.py": [["tests/test_data.py"]],
+    "jitnet/data/columns.py": [["tests/test_columns.py", "tests/test_data.py"]],
+    "jitnet/data/decisions.py": [["tests/test_columns.py", "tests/test_cli_tables.py"]],
+    "jitnet/data/recipe.py": [["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"]],
+    "jitnet/data/rows.py": [["tests/test_columns.py", "tests/test_cli_tables.py"]],
+    "jitnet/data/split.py": [["tests/test_data.py", "tests/test_columns.py"]],
+    "jitnet/data/target.py": [["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"]],
+    "jitnet/data/values.py": [["tests/test_columns.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
 }  # fmt: skip
 """File -> stages of tests, quick ones first; the next stage runs if the one before has seen nothing."""

@@ -1,0 +1,197 @@
+"""Tables on the command line: what is said, what is saved, and the same answers in Python. Nothing is compiled."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from files import csv, idx_bytes
+
+import jitnet
+from jitnet import cli
+
+QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    """Runs a command; gives its standard output and its standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, status=0):
+        assert cli.main(list(map(str, words))) == status
+        return capsys.readouterr()
+
+    return run
+
+
+def passengers(tmp_path, n=80):
+    rng = np.random.default_rng(0)
+    rows = [
+        f'{i + 1},{rng.integers(0, 2)},"Doe, Ms. {i}",{rng.choice(["male", "female"])},{"" if i % 5 == 0 else i % 60},'
+        f'"{rng.integers(1000, 9999):,}",{rng.choice(["S", "C", ""])},A'
+        for i in range(n)
+    ]
+    head = "PassengerId,Survived,Name,Sex,Age,Fare,Embarked,Ship"
+    return csv(tmp_path, "\n".join([head, *rows]) + "\n", "titanic.csv")
+
+
+def test_a_table_as_it_is(run, tmp_path):
+    """Each decision is one sentence before training; the model gives the same answers in Python."""
+    path = passengers(tmp_path)
+    said = run("train", path, "--target", "Survived", "--save", "m.npz", *QUICK)
+    for sentence in (
+        "64 training samples, 16 test samples, 4 columns as 8 inputs, 2 classes",
+        "Survived has 2 different whole numbers: classes (--task regression)",
+        "Sex has 2 categories: female, male (--drop Sex)", "Age is a number; ", "filled with the median ",
+        "Fare is a number in text: ", "Embarked has 2 categories: C, S; ",
+        "left out: PassengerId: another whole number in each row", "left out: Name: another text in each row",
+        "left out: Ship: the same in all training rows",
+    ):  # fmt: skip
+        assert sentence in said.err.partition("epoch 1")[0]
+    result = json.loads(run("predict", "m.npz", path, "--json", "--backend", "numpy").out)
+    net = jitnet.load("m.npz")
+    assert result["predictions"] == [str(label) for label in net.predict(rows_of(path), "numpy")]
+    table = np.array([[row[name] for name in row if name != "Survived"] for row in rows_of(path)], object)
+    np.testing.assert_array_equal(net.predict(table, "numpy"), net.predict(rows_of(path), "numpy"))
+    chosen = run(
+        "train", path, "--target", "Survived", "--drop", "Age,Fare", "--categorical", "Ship,Name", *QUICK, "--json"
+    )
+    decisions = json.loads(chosen.out)["decisions"]
+    assert "left out: Age, Fare: as --drop says" in decisions
+    assert any(text.startswith("Name has 64 categories") for text in decisions)
+
+
+def rows_of(path):
+    import csv
+
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_new_files_lack_and_have(run, tmp_path):
+    run("train", passengers(tmp_path), "--target", "Survived", "--save", "m.npz", *QUICK)
+    new = csv(tmp_path, 'Fare,Age,Sex,Embarked,Deck\n"1,234",,other,S,B\n5,30,male,S,C\n', "new.csv")
+    said = run("predict", "m.npz", new, "--backend", "numpy")
+    assert len(said.out.split()) == 2
+    assert "not used, since training did not have it: Deck" in said.err
+    assert "Sex: 'other' (new.csv, line 2) did not occur in training: no category" in said.err.replace(
+        f"{tmp_path}/", ""
+    )
+    lacks = csv(tmp_path, "Fare,Sex\n5,male\n", "lacks.csv")
+    assert "lacks the columns Age, Embarked that the model learned from" in run("predict", "m.npz", lacks, status=2).err
+    shifted = csv(tmp_path, "Fare,Age,Sex,Embarked\n5,30,male,S\nmale,5,30,S\n", "shifted.csv")
+    error = run("predict", "m.npz", shifted, status=2).err
+    assert "shifted.csv, line 3, column 'Fare': 'male' is no number" in error
+    with pytest.warns(UserWarning, match="'other' .* did not occur in training"):
+        jitnet.load("m.npz").predict([{"Fare": 5, "Age": 3, "Sex": "other", "Embarked": None}], "numpy")
+
+
+def test_probabilities(run, tmp_path):
+    path = csv(tmp_path, "x,y\n" + "".join(f"{i},{['red', 'blue, dark'][i % 2]}\n".replace("blue, dark", '"blue, dark"')
+                                           for i in range(0, 300, 7)))  # fmt: skip
+    run("train", path, "--target", "y", "--save", "m.npz", *QUICK)
+    lines = run("predict", "m.npz", path, "--proba", "--backend", "numpy").out.splitlines()
+    assert lines[0] == '"blue, dark",red'
+    probabilities = np.array([[float(p) for p in line.split(",")] for line in lines[1:]])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    result = json.loads(run("predict", "m.npz", path, "--proba", "--json", "--backend", "numpy").out)
+    assert result["classes"] == ["blue, dark", "red"]
+    np.testing.assert_allclose(result["probabilities"], probabilities, rtol=1e-7)
+    assert [result["classes"][np.argmax(row)] for row in result["probabilities"]] == result["predictions"]
+    numbers = csv(tmp_path, "x,y\n" + "".join(f"{i},{i * 1.5}\n" for i in range(20)))
+    run("train", numbers, "--target", "y", "--save", "m.npz", *QUICK)
+    assert "--proba needs a model of classes" in run("predict", "m.npz", numbers, "--proba", status=2).err
+
+
+def test_baseline_and_confusions(run, tmp_path):
+    """Of 40 rows, 30 are of class a."""
+    path = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'b' if i % 4 == 0 else 'a'}\n" for i in range(40)))
+    said = run("train", path, "--target", "y", *QUICK)
+    assert "baseline: always answering a, the most frequent class, is right for " in said.out
+    assert "true class  answers: a  b" in said.out
+    result = json.loads(run("train", path, "--target", "y", "--json", *QUICK).out)
+    matrix = np.array(result["confusion"]["matrix"])
+    assert result["confusion"]["classes"] == ["a", "b"]
+    assert result["baseline_accuracy"] == matrix[0].sum() / 8
+    assert result["test_accuracy"] == np.trace(matrix) / matrix.sum()
+    many = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'abcdefghij'[i % 10]}\n" for i in range(100)))
+    assert "; most frequent mistakes: " in run("train", many, "--target", "y", *QUICK).out
+    numbers = csv(tmp_path, "x,y\n" + "".join(f"{i},{(i % 9) * 1.5}\n" for i in range(40)))
+    result = json.loads(run("train", numbers, "--target", "y", "--json", *QUICK).out)
+    assert result["baseline_rmse"] > 0
+    assert "baseline: always answering the mean, " in run("train", numbers, "--target", "y", *QUICK).out
+
+
+def test_targets_that_are_missing(run, tmp_path):
+    some = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 10 == 3 else 'ab'[i % 2]}\n" for i in range(40)))
+    said = run("train", some, "--target", "y", "--save", "m.npz", *QUICK)
+    assert "32 training" not in said.err
+    assert "note: 4 of 40 rows have no y and are left out (first: " in said.out
+    assert "line 5)" in said.out
+    assert "(36 with a target)" in run("predict", "m.npz", some, "--backend", "numpy").err
+    half = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 2 else 'a'}\n" for i in range(40)))
+    assert "20 of 40 rows have no y" in run("train", half, "--target", "y", status=2).err
+
+
+def test_26_classes(run, tmp_path):
+    """Beside pictures, labels are classes; elsewhere so many whole numbers are quantities, and the result says so."""
+    rng = np.random.default_rng(0)
+    y = np.arange(260) % 26 + 1
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(rng.integers(0, 256, (260, 3, 3), np.uint8)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(y.astype(np.uint8)))
+    assert "26 classes" in run("train", "train-images-idx3-ubyte", *QUICK).err
+    np.savez(tmp_path / "d.npz", X=rng.normal(size=(260, 3)), y=y)
+    said = run("train", "d.npz", "--quiet", *QUICK)
+    assert "note: y has 26 different whole numbers, learned as quantities; if they are classes, use --task" in said.out
+    assert (
+        json.loads(run("train", "d.npz", "--task", "classification", "--json", *QUICK).out)["task"] == "classification"
+    )
+
+
+def test_one_value_in_all_kinds_of_files(run, tmp_path):
+    """A model that learned 1 and 2 knows 1.0 and 2.0, in a CSV, an NPZ file and in Python."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.where(X[:, 0] > 0, 2, 1)
+    path = csv(
+        tmp_path,
+        "a,b,y\n" + "".join(f"{a},{b},{c}\n" for (a, b), c in zip(X, y, strict=True)),
+    )
+    run("train", path, "--target", "y", "--save", "m.npz", *QUICK, "--lr", "0.1")
+    float_labels = csv(
+        tmp_path, "a,b,y\n" + "".join(f"{a},{b},{c}.0\n" for (a, b), c in zip(X, y, strict=True)), "f.csv"
+    )
+    np.savez(tmp_path / "d.npz", X=X, y=y.astype(float))
+    results = [json.loads(run("predict", "m.npz", file, "--json", "--backend", "numpy").out)
+               for file in (path, float_labels, "d.npz")]  # fmt: skip
+    assert results[0]["accuracy"] > 0.8
+    assert {result["accuracy"] for result in results} == {results[0]["accuracy"]}
+    labels = jitnet.load("m.npz").predict(X, "numpy")
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [int(label) for label in results[0]["predictions"]]
+    assert json.loads(run("train", "d.npz", "--json", *QUICK).out)["task"] == "classification"
+
+
+def test_answers_are_utf8_everywhere(run, tmp_path, monkeypatch):
+    path = csv(tmp_path, "a,y\n1,ä\n2,ö\n3,ä\n4,ö\n5,ä\n")
+    run("train", path, "--target", "y", "--save", "m.npz", *QUICK)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    run("predict", "m.npz", path, "--backend", "numpy", "--quiet")
+    run("predict", "m.npz", path, "--backend", "numpy", "--quiet", "--out", "o.txt")
+    assert stream.buffer.getvalue() == (tmp_path / "o.txt").read_bytes()
+    assert set((tmp_path / "o.txt").read_text(encoding="utf-8").split()) <= {"ä", "ö"}
+
+
+def test_python_rows_that_do_not_fit(tmp_path, run):
+    run("train", passengers(tmp_path), "--target", "Survived", "--save", "m.npz", *QUICK)
+    net = jitnet.load("m.npz")
+    for X, message in (
+        (np.ones((2, 3)), "X has 3 columns without names, but the model learned from 7: PassengerId, Name, Sex"),
+        ([{"Age": 3}], "X lacks the columns Sex, Fare, Embarked that the model learned from"), ([], "must be"),
+        ({"Age": [1, 2], "Sex": ["m"]}, "different lengths"), (np.ones(3), r"X has shape \(3,\)"),
+        ({"Age": [], "Sex": []}, "no rows"), ([[1, 2], [3]], "rectangular"), ([{"Age": object()}], "X holds <object"),
+    ):  # fmt: skip
+        with pytest.raises(jitnet.Error, match=message):
+            net.predict(X, "numpy")

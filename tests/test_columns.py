@@ -1,0 +1,269 @@
+"""What is learned from the columns of a table, by hand-worked examples."""
+
+import datetime
+
+import numpy as np
+import pytest
+from files import csv
+
+import jitnet
+from jitnet import storage
+from jitnet.data import Recipe, read_table
+from jitnet.data.decisions import Choices
+from jitnet.data.rows import table_of
+from jitnet.data.split import split_rows
+from jitnet.data.values import DATES, NUMBERS, distinct, form_of, labels_of, numbers_in, spelled
+
+
+def learned(tmp_path, name, cells, rows=None, **choices):
+    """The recipe for a column beside a number x and a target y, its inputs without that of x, and the table."""
+    quoted = [f'"{cell}"' for cell in cells]
+    lines = [f"{0.5 + i * i},{cell},{'uv'[i % 2]}" for i, cell in enumerate(quoted)]
+    table = read_table(csv(tmp_path, f"x,{name},y\n" + "\n".join(lines) + "\n"), "y")
+    rows = np.arange(len(cells)) if rows is None else np.array(rows)
+    recipe = Recipe.learn(table, rows, None, Choices(**choices))
+    assert Recipe.from_plain(storage.plain(recipe.plain())) == recipe
+    X, said = recipe.prepare(table, "float64")
+    first = recipe.standard.width - (name in recipe.standard.names)
+    return recipe, X[:, first:], said
+
+
+def test_the_one_spelling_of_a_value():
+    for values, spelling in (
+        ((1, 1.0, "1", " 1.0 ", "1e0", np.float32(1), np.int8(1)), "1"),
+        ((True, "true", "TRUE", np.True_), "True"),
+        (("007",), "007"),
+        (("1.5", 1.5), "1.5"),
+        ((-2.0, "-2"), "-2"),
+        (("a b ",), "a b"),
+        ((1e300, "1e300"), "1e+300"),
+        (("12345678901234567890",), "12345678901234567890"),
+    ):
+        assert {spelled(value) for value in values} == {spelling}
+    names, codes = distinct(np.array(["1", "b", None, "1.0", "TRUE", "true"], object))
+    assert (names, codes.tolist()) == (["1", "b", "True"], [0, 1, -1, 0, 2, 2])
+    names, codes = distinct(np.array([2.0, np.nan, 1, 2]))
+    assert (names, codes.tolist()) == (["1", "2"], [1, -1, 0, 1])
+    assert labels_of(["1", "2"]).tolist() == [1, 2]
+    assert labels_of(["1", "2"]).dtype == np.int64
+    assert labels_of(["0.5", "2"]).dtype == np.float64
+    assert labels_of(["False", "True"]).dtype == bool
+    assert labels_of(["007", "1"]).tolist() == ["007", "1"]
+
+
+@pytest.mark.parametrize(
+    ("form", "cells", "numbers"),
+    [
+        ("1,234.5", ["1,234.5", "$12", "-1,000,000", "15 %", "€ -3", "−4"], [1234.5, 12, -1e6, 15, -3, -4]),
+        ("1.234,5", ["1.234,5", "3,14 €", "1.000.000", "-7"], [1234.5, 3.14, 1e6, -7]),
+        ("1 234,5", ["1 234,5", "12\u202f345", "6,5"], [1234.5, 12345, 6.5]),
+        ("1'234.5", ["1'234.5", "9’999", "1"], [1234.5, 9999, 1]),
+        ("1,234.5", ["107,500", "100,500"], [107500, 100500]),  # not 107.5
+        ("1.234,5", ["0,125", "0,5"], [0.125, 0.5]),
+        ("yes/no", ["Yes", "no", "YES"], [1, 0, 1]),
+        ("yes/no", ["f", "T"], [0, 1]),
+    ],
+)  # fmt: skip
+def test_forms_of_numbers(form, cells, numbers):
+    assert form_of(cells, np.ones(len(cells), int)) == (form, [])
+    found, odd, _ = numbers_in(np.array([*cells, None], object), form)
+    np.testing.assert_array_equal(found[:, 0], [*numbers, np.nan])
+    assert odd is None
+
+
+@pytest.mark.parametrize(
+    ("form", "cells"),
+    [
+        ("year-month-day", ["2020-02-29", "1999-12-31"]),
+        ("year-month-day", ["2020-02-29 12:00", "1999-12-31T12:00:00Z"]),
+        ("day.month.year", ["29.02.2020", "31.12.1999"]),
+        ("month/day/year", ["2/29/2020", "12/31/1999"]),
+        ("day/month/year", ["29/02/2020", "31/12/1999"]),
+        ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
+        ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
+        ("year/month/day", ["2020/02/29", "1999/12/31"]),
+    ],
+)
+def test_forms_of_dates(form, cells):
+    assert form_of(cells, np.ones(2, int)) == (form, [])
+    found = numbers_in(np.array(cells, object), form)[0]
+    for row, date in zip(found, (datetime.date(2020, 2, 29), datetime.date(1999, 12, 31)), strict=True):
+        days = (date - datetime.date(1970, 1, 1)).days
+        assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
+
+
+def test_a_long_cell_is_read_in_linear_time():
+    for read in {**NUMBERS, **DATES}.values():
+        for text in ("1" * 100_000 + "x", "1,234" * 20_000 + "x", "." + "1" * 100_000 + ".", " " * 100_000):
+            assert read(text) is None
+
+
+def test_words_are_one_input_each(tmp_path):
+    recipe, X, said = learned(tmp_path, "city", ["Oslo", "Rome", "Oslo", "Rome", "Rome", "Bonn"])
+    assert recipe.columns[0].categories == ["Oslo", "Rome"]
+    assert recipe.columns[0].rare == ["Bonn"]
+    np.testing.assert_array_equal(X, [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
+    assert said == []
+    assert "city has 3 categories: Oslo, Rome, Bonn; 1 rare one together as one (--drop city)" in recipe.decisions
+    X, said = recipe.prepare(read_table(csv(tmp_path, "x,city\n1,Bonn\n1,Lima\n1,\n1,Kyiv\n"), learned=([], True)))
+    np.testing.assert_array_equal(X[:, 1:], [[0, 0, 1], [0, 0, 1], [0, 1, 0], [0, 0, 1]])
+    assert "'Lima' (" in said[0]
+    assert "line 3) and 1 other word did not occur in training: counted with the rare ones" in said[0]
+    assert "1 cell missing" in said[1]
+    assert "filled with the most frequent category, 'Rome'" in said[1]
+
+
+def test_gaps_get_the_median_or_the_most_frequent_and_a_mark(tmp_path):
+    recipe, X, _ = learned(tmp_path, "age", ["1", "", "3", "", "8", "1000"], rows=[0, 1, 2, 4])
+    mean, scale = 4, np.sqrt(26 / 3)
+    np.testing.assert_allclose(
+        X, [[(v - mean) / scale, g] for v, g in ((1, 0), (3, 1), (3, 0), (3, 1), (8, 0), (1e3, 0))]
+    )
+    text = "age is a number; 1 of 4 cells missing, filled with the median 3 and marked (--categorical age)"
+    assert text in recipe.decisions
+    _, X, _ = learned(tmp_path, "sex", ["m", "f", "", "m", "f", "m"])
+    np.testing.assert_array_equal(X, [[0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
+    _, X, _ = learned(tmp_path, "deck", ["B", "", "", "B", "", ""])
+    np.testing.assert_array_equal(X, [[0], [1], [1], [0], [1], [1]])  # whether it is there is all it says
+    recipe, X, _ = learned(tmp_path, "pay", ["10", "unknown", "30", "20", "-", "20"])
+    np.testing.assert_allclose(X[:, 0], np.array([-10, 0, 10, 0, 0, 0]) / np.sqrt(50))
+    assert any("2 of 6 cells missing, among them 'unknown', '-'" in text for text in recipe.decisions)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "why"),
+    [
+        ("", range(6), "the unnamed column: another whole number in each row"),
+        ("Unnamed: 0", range(1, 7), "another whole"),
+        ("customer_id", [7, 3, 9, 1, 5, 4], "another whole number"),
+        ("PassengerId", range(1, 7), "another whole number"),
+        ("c", [5] * 6, "the same in all training rows"),
+        ("c", ["a"] * 6, "the same in all training rows"),
+        ("c", ["5"] * 5 + ["6"], "the same in all training rows"),
+        ("c", [""] * 6, "no value in the training rows"),
+        ("name", ["Ann", "Bob", "Cem", "Dan", "Eve", "Fay"], "another text in each row"),
+    ],
+)
+def test_columns_that_are_left_out(tmp_path, name, cells, why):
+    recipe, X, _ = learned(tmp_path, name, cells, rows=range(5))
+    assert X.shape[1] == 0
+    assert any(text.startswith("left out: ") and why in text for text in recipe.decisions)
+    other = {"x": [3.5], name: ["whatever"]}
+    np.testing.assert_array_equal(recipe.X(table_of(other)), recipe.X(table_of({"x": [3.5], name: [99]})))
+
+
+def test_the_user_overrules(tmp_path):
+    assert learned(tmp_path, "id", range(6), numeric=["id"])[1].shape[1] == 1
+    assert learned(tmp_path, "c", [5] * 6, categorical=["c"])[1].tolist() == [[1]] * 6
+    assert learned(tmp_path, "c", [1, 2, 1, 2, 1, 2], categorical=["c"])[1].tolist() == [[1, 0], [0, 1]] * 3
+    assert learned(tmp_path, "c", [1, 2, 1, 2, 1, 2], drop=["c"])[1].shape[1] == 0
+    _, X, _ = learned(tmp_path, "c", ["a", "3", "5", "a", "b", "b"], numeric=["c"])
+    np.testing.assert_array_equal(X, [[0, 1], [-1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
+    for choices, message in (
+        ({"drop": ["z"]}, "unknown column in --drop 'z'; known: x, c"),
+        ({"drop": ["y"]}, "--drop names the target 'y'"),
+        ({"drop": ["c"], "numeric": ["c"]}, "--drop and --numeric both name 'c'"),
+        ({"numeric": ["c"]}, "--numeric c: 'a' and all other cells are no numbers"),
+        ({"drop": ["c", "x"]}, "no column left to learn from: x, c: as --drop says"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            learned(tmp_path, "c", ["a", "a", "b", "b", "a", "b"], **choices)
+
+
+def test_a_word_among_numbers_is_an_error(tmp_path):
+    cells = [*map(str, range(40)), "oops"]
+    with pytest.raises(jitnet.Error, match=r"line 42, column 'c': 'oops' is no number, as most cells there are"):
+        learned(tmp_path, "c", cells)
+    recipe, _, _ = learned(tmp_path, "c", [*map(str, range(40)), "-"], rows=range(40))
+    with pytest.raises(jitnet.Error, match=r"row 2, column 'c': 'shifted' is no number"):
+        recipe.X(table_of({"x": [1, 2], "c": ["3", "shifted"]}))
+    with pytest.raises(jitnet.Error, match="row 1, column 'c': infinity is not a finite number"):
+        recipe.X(table_of({"x": [1], "c": np.array([np.inf])}))
+
+
+def test_dates_become_days_month_and_weekday(tmp_path):
+    recipe, X, _ = learned(tmp_path, "day", ["2024-01-01", "2024-01-03", "", "2024-01-03", "2024-01-01", "2024-01-02"])
+    assert X.shape == (6, 4)
+    assert any(text.startswith("day holds dates, year-month-day: days, month, weekday") for text in recipe.decisions)
+    np.testing.assert_allclose(X[:2, 0], [-1 / np.sqrt(0.8), 1 / np.sqrt(0.8)])
+    np.testing.assert_array_equal(X[:, 1], 0)  # always January
+    np.testing.assert_array_equal(X[:, 3], [0, 0, 1, 0, 0, 0])
+
+
+def test_each_class_has_a_training_row():
+    """A class that only the test rows would have gives a row; all else stays as it was shuffled."""
+    rows = np.arange(60)
+    for seed in range(20):
+        codes = np.where(rows == 7, 2, rows % 2)
+        codes[[3, 4]] = 3
+        train, test = split_rows(rows, codes, 0.2, seed)
+        plain = split_rows(rows, None, 0.2, seed)
+        assert sorted([*train, *test]) == list(rows)
+        assert set(codes[train]) == {0, 1, 2, 3}
+        moved = set(train) - set(plain[0])
+        assert len(moved) == 4 - len(set(codes[plain[0]]))
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "classes"),
+    [
+        ([1.0, 2.0] * 4, "classification", ["1", "2"]),
+        ([True, False] * 4, "classification", ["False", "True"]),
+        ([i % 26 for i in range(260)], "regression", None),
+        (list("abcdefghijklmnopqrstuvwxyz") * 4, "classification", 26),
+        (["0", "1", "other", "0", "1", "other", "1", "0"], "classification", ["0", "1", "other"]),
+        (["$5,000", "$6,100", "$7,200", "$8,300"], "regression", None),
+        (["yes", "no"] * 4, "classification", ["no", "yes"]),
+    ],
+)
+def test_the_task_that_a_target_suggests(cells, task, classes):
+    table = table_of({"x": list(range(len(cells))), "y": cells})
+    table.target = "y"
+    recipe = Recipe.learn(table, np.arange(len(cells)), None, Choices(numeric=["x"]))
+    assert recipe.task == task
+    assert classes in (recipe.classes, None if recipe.classes is None else len(recipe.classes))
+    many_whole = cells == [i % 26 for i in range(260)]
+    assert any("if they are classes, use --task classification" in text for text in recipe.warnings) == many_whole
+
+
+def test_damaged_columns(tmp_path):
+    age = learned(tmp_path, "age", ["1", "", "3", "", "8", "1000"])[0].plain()
+    city = learned(tmp_path, "city", ["Oslo", "Rome", "Oslo", "Rome", "Rome", "Bonn"])[0].plain()
+    for good, changes in (
+        (
+            age,
+            (
+                {"kind": "x"},
+                {"form": "x"},
+                {"mean": [1, 2]},
+                {"scale": [0.0]},
+                {"median": ["1"]},
+                {"marked": 1},
+                {"a": 1},
+                {"name": 5},
+                {"name": "other"},
+                {"lenient": None},
+                {"kind": []},
+                {"name": "x"},
+                {"mean": [np.nan]},
+            ),
+        ),
+        (
+            city,
+            (
+                {"categories": "Oslo"},
+                {"categories": ["a", "a"]},
+                {"rare": [1]},
+                {"rare": ["Oslo"]},
+                {"marked": 0},
+                {"most_frequent": None},
+            ),
+        ),
+    ):
+        for change in changes:
+            with pytest.raises(jitnet.Error, match="recipe is damaged"):
+                Recipe.from_plain({**good, "columns": [{**good["columns"][0], **change}]})
+        for change in ({"columns": 5}, {"columns": [5]}, {"names": []}, {"names": ["x"]}, {"has_header": 1},
+                       {"decisions": "a"}, {"warnings": [1]}, {"target_form": "x"}, {"columns": [{}]}):  # fmt: skip
+            with pytest.raises(jitnet.Error, match="recipe is damaged"):
+                Recipe.from_plain({**good, **change})
