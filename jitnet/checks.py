@@ -271,6 +271,22 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
     return _settled_and_finite("Y", array, dtype)
 
 
+def weights(sample_weight: ArrayLike, m: int) -> NDArray[np.float64]:
+    """Weights (m,) of the samples, at least 0 and not all 0. Only their ratios count: the largest becomes 1."""
+    array = _numeric("sample_weight", sample_weight)
+    if array.shape != (m,):
+        raise Error(f"sample_weight has shape {array.shape}, but X needs ({m},): one weight per sample")
+    finite("sample_weight", array)
+    if array.min() < 0:
+        i = int((array < 0).argmax())
+        raise Error(f"sample_weight[{i}] is {array[i]:g}, but must be at least 0; 0 leaves a sample out")
+    most = float(array.max())
+    if most == 0:
+        raise Error("sample_weight is 0 for all samples, so there is nothing to learn; give some a weight above 0")
+    scaled = array / most
+    return np.where(scaled < 1e-30, 0, scaled)  # so that in float32 the inverse of a sum of weights is finite
+
+
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     """(m,) integers from 0 to classes − 1 -> (m, classes) one-hot rows."""
     finite("Y", labels)

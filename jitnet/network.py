@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import backend as backends
-from . import checks, display, formulas, losses, parameters, single_step, storage, training
+from . import checks, display, evaluation, formulas, parameters, single_step, storage, training
 from . import graph as graphs
 from . import state as states
 from .backend import Backend
@@ -27,8 +26,10 @@ from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
 from .data.recipe import Recipe
 from .kernels.activations import ACTIVATIONS
+from .labels import Task
+from .labels import checked as checked_classes
 from .layers import Dense, Layer
-from .losses import Loss, LossName
+from .losses import Loss
 from .state import State
 from .step import ROWS_AT_ONCE, Memory, Workspace
 
@@ -63,6 +64,8 @@ class Network:
         self.seed = None if seed is None else checks.whole("seed", seed, least=0)
         self.loss: str | None = None  # the loss that it was last trained with
         self.recipe: Any = None  # what the command line learned from the columns of a table
+        self.task: Task | None = None  # what it was trained for: one class of several, several labels, numbers
+        self._classes: NDArray[Any] | None = None
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
         self._twins: list[Network] = []
@@ -155,9 +158,22 @@ class Network:
         """The number of parameters."""
         return sum(math.prod(shape) for layer in self.layers for shape in layer.shapes.values())
 
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """The labels in the order of the outputs: text, whole numbers or booleans; None if there are none.
+
+        `fit` sets them from its labels (m,). Set them yourself before `step` or `partial_fit`, which see few labels.
+        One unit with sigmoid has two classes.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, labels: ArrayLike | None) -> None:
+        self._classes = checked_classes(labels, self.layers[-1].n_out)
+
     def __dir__(self) -> list[str]:
         """What users call, for tab completion; the rest is for training and backends."""
-        internal = {"classifies", "in_training", "measure", "needed", "on", "targets", "workspace"}
+        internal = {"in_training", "measure", "needed", "on", "run", "workspace"}
         return [name for name in super().__dir__() if name not in internal and not name.startswith("pass_")]
 
     # The four formulas, forward and back.
@@ -179,11 +195,12 @@ class Network:
             A_before = A
         return calls
 
-    def pass_output(self, Y: Matrix, loss: Loss, work: Workspace) -> list[Call]:
-        """delta^L = ∂L/∂A^L ⊙ f'(Z^L), and the loss of each sample."""
+    def pass_output(self, Y: Matrix, loss: Loss, work: Workspace, is_weighted: bool = False) -> list[Call]:
+        """delta^L = ∂L/∂A^L ⊙ f'(Z^L), and the loss of each sample; L is their mean, or weighted mean by work.w."""
         scale = self.dtype.type(loss.scale(work.m, self.layers[-1].n_out))
         f = self.layers[-1].activation
-        return formulas.output(loss, scale, work.Z[-1], work.A[-1], Y, f, work.delta[-1], work.losses)
+        calls = formulas.output(loss, scale, work.Z[-1], work.A[-1], Y, f, work.delta[-1], work.losses)
+        return [*calls, Call("weigh", (work.w, work.delta[-1], work.delta[-1]))] if is_weighted else calls
 
     def pass_back(
         self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None, training: bool = False
@@ -216,7 +233,8 @@ class Network:
             calls += self.pass_output(work.Y, loss, work) if loss else []
         return calls
 
-    def _run(self, run: Backend, passes: str, calls: list[Call]) -> None:
+    def run(self, run: Backend, passes: str, calls: list[Call]) -> None:
+        """Execute these calls of forward or back."""
         run.run(calls, passes, self.theta.size, self.dtype)
 
     def workspace(self, m: int) -> Workspace:
@@ -229,134 +247,25 @@ class Network:
 
     # For users.
 
-    def forward(self, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
-        """Activations of the last layer.
-
-        Formula   A^l = f(A^{l-1}·W^l + b^l), A^0 = X
-        Shapes    X (m, n_in) -> (m, n_out)
-        Errors    ValueError if X does not fit, is empty or contains NaN or infinity
-
-        The result can contain infinity and NaN if X is too large for the dtype; in `predict`, `evaluate` and
-        `gradients` these are errors.
-        """
-        run = backends.get(backend, self.dtype)
-        inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
-        with self._twin() as twin:
-            return twin.on(run)._forward(inputs, run)
-
-    def _forward(self, X: Matrix, run: Backend) -> Matrix:
-        output = np.empty((len(X), self.layers[-1].n_out), self.dtype)
-        for rows, work in self._portions(len(X)):
-            self._run(run, "forward", self.pass_forward(run.to_device(X[rows]), work))
-            output[rows] = run.to_host(work.A[-1])
-        return output
-
-    def _portions(self, m: int) -> Iterator[tuple[slice, Workspace]]:
-        for start in range(0, m, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, m)
-            yield slice(start, stop), self.workspace(stop - start)
+    forward = evaluation.forward
 
     def predict(self, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
-        """Class labels (m,) int64 after softmax or one sigmoid; otherwise the output itself (m, n_out).
-        A model of `jitnet train` takes rows as its file has them: an array, a DataFrame or dictionaries; (m,) answers.
+        """Labels (m,), one for each sample, or (m, n_out) for several labels of 0 and 1; otherwise the output itself.
+
+        The labels are those of the training, `net.classes`. Without them they are int64, for softmax or one sigmoid. A
+        model of `jitnet train` takes rows as its file has them: an array, a DataFrame or dictionaries; (m,) answers.
+
         Errors    ValueError as for `forward`, and if an output is not finite
         """
         if self.recipe is not None:
             return Recipe.from_plain(self.recipe).predicted(self, X, backend)
-        A = self.forward(X, backend)
-        checks.finite_results("output", A)
-        return self._labels(A) if self._is_classifier() else A
+        return evaluation.predict(self, X, backend)
 
-    def _is_classifier(self) -> bool:
-        """True for softmax, or one sigmoid."""
-        last = self.layers[-1]
-        return bool(last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1))
-
-    def classifies(self, Y: ArrayLike) -> bool:
-        """True if accuracy is defined: the network is a classifier, or Y has labels (m,)."""
-        return self._is_classifier() or (np.ndim(Y) == 1 and self.layers[-1].n_out > 1)
-
-    def _labels(self, A: Matrix) -> NDArray[np.int64]:
-        if self.layers[-1].n_out == 1:
-            return (A[:, 0] > 0.5).astype(np.int64)
-        return np.asarray(A.argmax(axis=1), np.int64)
-
-    def _loss(self, name: str | Loss | None) -> Loss:
-        return losses.get(name or self.loss, self.layers[-1].activation)
-
-    def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix:
-        """Y, or labels, as the matrix (m, n_out) for the kernels."""
-        last = self.layers[-1]
-        return checks.targets(Y, m, last.n_out, loss, self.dtype)
-
-    def evaluate(
-        self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
-    ) -> dict[str, float]:
-        """The loss and, for classifiers, the accuracy: {"loss": ..., "accuracy": ...}.
-
-        Shapes    X (m, n_in), Y (m, n_out), or labels (m,)
-        loss      None selects the one of the training, or the one that suits the last layer
-        Errors    as for `gradients`, and if the loss of a sample is not finite
-        """
-        which = self._loss(loss)
-        inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
-        wanted = self.targets(Y, len(inputs), which)
-        with self._twin() as twin:
-            return twin.measure(backends.get(backend, self.dtype), inputs, wanted, which, self.classifies(Y))
-
-    def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]:
-        """`evaluate` for validated arrays."""
-        net = self.on(run)
-        total, right = 0.0, 0
-        for rows, work in net._portions(len(X)):
-            net._run(run, "forward", net.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # X goes, Y comes
-            net._run(run, "output", net.pass_output(run.to_device(Y[rows]), loss, work))
-            of_samples = run.to_host(work.losses)
-            checks.finite_results("loss", of_samples, rows.start)
-            total += float(of_samples.sum(dtype=np.float64))
-            right += int((self._labels(run.to_host(work.A[-1])) == self._labels(Y[rows])).sum()) if classes else 0
-        result = {"loss": total / len(X)}
-        return {**result, "accuracy": right / len(X)} if classes else result
-
-    def gradients(
-        self, X: ArrayLike, Y: ArrayLike, loss: LossName | Loss | None = None, backend: BackendName = "fast"
-    ) -> tuple[float, list[Any]]:
-        """The loss of one batch and its gradient by every parameter, by backpropagation.
-
-        Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),
-                  dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l
-        Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer copies: of a Dense dW (n_in, n_out),
-                  db (n_out,) or None, delta = ∂L/∂Z (m, n_out); of a LayerNorm dgamma (n,), dbeta (n,),
-                  delta = ∂L/∂A (m, n); of a Dropout, which is skipped, three None
-        Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not match;
-                  or if the loss of a sample, or a gradient, is not finite
-        """
-        run, which = backends.get(backend, self.dtype), self._loss(loss)
-        inputs = checks.samples(X, self.layers[0].n_in, self.dtype)
-        wanted = self.targets(Y, len(inputs), which)
-        work = Workspace(self.layers, len(inputs), self.dtype, run.memory)
-        with self._twin() as twin:
-            net = twin.on(run)
-            there = run.to_device(inputs)
-            net._run(run, "gradients", [
-                *net.pass_forward(there, work, which.reads_Z),
-                *net.pass_output(run.to_device(wanted), which, work),
-                *net.pass_back(there, work),
-            ])  # fmt: skip
-            if net is not twin:
-                twin.grad[...] = run.to_host(net.grad)
-            self.grad[...] = twin.grad
-            of_samples = run.to_host(work.losses)
-            checks.finite_results("loss", of_samples)
-            if not np.isfinite(twin.grad).all():
-                raise checks.Error(f"the gradient is not finite in {self.dtype}: {checks.TOO_LARGE}")
-            grads = [
-                layer.gradient(None if layer.only_in_training else run.to_host(delta))
-                for layer, delta in zip(twin.layers, work.delta, strict=True)
-            ]
-        return float(of_samples.mean(dtype=np.float64)), grads
-
+    evaluate = evaluation.evaluate
+    measure = evaluation.measure
+    gradients = evaluation.gradients
     fit = training.fit
+    partial_fit = training.partial_fit
     step = single_step.step
     state_dict = states.state_dict
     load_state_dict = states.load_state_dict
@@ -396,5 +305,5 @@ def load(path: str | Path) -> Network:
     for name, value in parameters.named(net.layers, net.theta).items():
         value[...] = model.arrays[name]
     net.loss = model.loss
-    net.recipe = model.recipe
+    net.recipe, net.task, net._classes = model.recipe, model.task, model.classes
     return net

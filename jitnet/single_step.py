@@ -14,6 +14,7 @@ from . import progress, training
 from .compiler.types import BackendName
 from .losses import Loss, LossName
 from .optimizers import Optimizer, OptimizerName
+from .plan import Plan, steps, validated
 from .state import State
 from .step import descent
 
@@ -22,7 +23,7 @@ class Recorded(NamedTuple):
     """The latest step, bound to its kernels: the next one with the same settings repeats it."""
 
     settings: tuple[Any, ...]
-    plan: training.Plan
+    plan: Plan
     run: training.Epochs
 
 
@@ -35,17 +36,19 @@ def step(
     loss: LossName | Loss | None = None,
     backend: BackendName = "fast",
     threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """One training step on one mini-batch; returns its mean loss, with the weights before the step.
 
     Formula   the four formulas, then theta ← optimizer(theta, grad)
-    Shapes    X (m, n_in), Y (m, n_out), or labels (m,); m can change from step to step
+    Shapes    X (m, n_in), Y (m, n_out), or labels (m,) of `net.classes`; m can change from step to step
     optimizer         "sgd", "momentum", "adam", ..., or an object such as SGD(0.5). The network keeps its state, the
                       number of steps and its vectors: the next step continues with it, and so does the first step after
                       `fit`. Settings such as lr can change; another kind of optimizer starts with a new state, as
                       `fit` does. `state_dict` has the state; copies and files of `save` do not
     loss              its name; None selects the one that suits the last layer
     threads           as in `fit`; it never changes a bit of the result
+    sample_weight     (m,), as in `fit`: the loss is a weighted mean
 
     The bits are those of `fit` with the same batches. ^C arrives after the step, which is then complete.
 
@@ -60,10 +63,9 @@ def step(
     >>> print(net.layers[0].W.round(3), net.layers[0].b.round(3))
     [[3.]] [1.]
     """
-    plan = training.validated(
-        net, X, Y, epochs=1, batch_size=1, optimizer=optimizer, loss=loss, backend=backend, validation=None,
-        shuffle=False, seed=None, early_stopping=None,
-    )  # fmt: skip
+    plan = validated(
+        net, X, Y, epochs=1, batch_size=1, optimizer=optimizer, loss=loss, backend=backend, sample_weight=sample_weight
+    )
     plan.batch_size = len(plan.X)
     backends.check_threads(threads, backend)
     with net.in_training() as plan.net, backends.threads(threads), np.errstate(all="ignore"):
@@ -83,12 +85,14 @@ def step(
                 "restored; lower the learning rate, or scale the inputs", state.history,
             )  # fmt: skip
         net._state, net.loss = state, plan.loss.name
+        net.task = net.task or plan.task
+        net._classes = plan.classes if net.task == "classes" else None
     if interrupt.asked:
         raise KeyboardInterrupt
     return mean
 
 
-def _continued(net: Any, plan: training.Plan) -> State:
+def _continued(net: Any, plan: Plan) -> State:
     """The state of the network, or a new one for the first step and for another kind of optimizer."""
     state: State | None = net._state
     if state is None or state.optimizer != plan.optimizer.name:
@@ -98,19 +102,22 @@ def _continued(net: Any, plan: training.Plan) -> State:
     return state
 
 
-def _recorded(net: Any, plan: training.Plan, state: State, threads: int | None) -> training.Epochs:
+def _recorded(net: Any, plan: Plan, state: State, threads: int | None) -> training.Epochs:
     """The step for these settings, compiled if necessary. On a GPU each batch is copied there by a new one."""
     plan.optimizer.check(net.dtype)
-    settings = plan.net, state, plan.run, len(plan.X), plan.loss, plan.optimizer.kernel, threads
+    settings = (
+        plan.net, state, plan.run, len(plan.X), plan.loss, plan.optimizer.kernel, threads, plan.weights is not None
+    )  # fmt: skip
     latest: Recorded | None = net._recorded
     is_compiled = latest is not None and latest.settings == settings
     if latest and is_compiled and not plan.run.is_remote:
         before, now = (descent(plan.run, optimizer) for optimizer in (latest.plan.optimizer, plan.optimizer))
         if before == now:  # otherwise lr is part of what is bound
             latest.plan.X, latest.plan.Y, latest.plan.optimizer = plan.X, plan.Y, plan.optimizer
+            latest.plan.weights = plan.weights
             return latest.run
     if not is_compiled:
-        calls = training.steps(plan)
+        calls = steps(plan)
         plan.run.check(calls)
         plan.run.prepare(calls, net.dtype)
     latest = net._recorded = Recorded(settings, plan, plan.run.epoch(plan, state))

@@ -63,7 +63,8 @@ def state_dict(net: Stateful) -> dict[str, NDArray[Any]]:
         arrays |= _vectors(net, state)
     arrays = {name: array.copy() for name, array in arrays.items()}
     if state is not None:
-        arrays |= {f"{state.optimizer}.{name}": np.array(getattr(state, name), np.int64) for name in ("step", "seed")}
+        numbers = {"step": state.step, "seed": state.seed % 2**63}
+        arrays |= {f"{state.optimizer}.{name}": np.array(number, np.int64) for name, number in numbers.items()}
     return arrays
 
 

@@ -44,6 +44,7 @@ class Workspace:
         self.A = [memory((m, layer.n_out), dtype) for layer in layers]
         self.delta = [memory((m, layer.n_out), dtype) for layer in layers]
         self.losses = memory(m, dtype)
+        self.w = memory(m, dtype)  # weights of the samples, if there are any
         self.clock = memory(2, np.dtype(np.int64))
         self.spots = [
             Spot(l, self.clock, memory((m, layer.keeps), dtype) if layer.keeps else None)
@@ -56,11 +57,13 @@ def descent(run: Runner, optimizer: Optimizer) -> tuple[float, float] | None:
     return optimizer.descent if run.descends else None
 
 
-def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None) -> list[Call]:
-    """The calls of the three passes over the batch in work.X and work.Y."""
+def passes(
+    net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None, is_weighted: bool = False
+) -> list[Call]:
+    """The calls of the three passes over the batch in work.X, work.Y and work.w."""
     return [
         *net.pass_forward(work.X, work, loss.reads_Z, training=True),
-        *net.pass_output(work.Y, loss, work),
+        *net.pass_output(work.Y, loss, work, is_weighted),
         *net.pass_back(work.X, work, descends, training=True),
     ]
 
@@ -76,11 +79,11 @@ def _update(net: Any, optimizer: Optimizer) -> Call:
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
 
-def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer) -> list[Call]:
+def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, is_weighted: bool = False) -> list[Call]:
     """The calls of a step of m samples on empty arrays: the kernels to compile."""
     work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer)
     update = [] if descends else [_update(net, optimizer)]
-    return [_gathering(work), *passes(net, work, loss, descends), *update]
+    return [_gathering(work), *passes(net, work, loss, descends, is_weighted), *update]
 
 
 class Step:
@@ -90,11 +93,19 @@ class Step:
     """
 
     def __init__(
-        self, net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, threads: int = 1, seed: int = 0
+        self,
+        net: Any,
+        run: Runner,
+        m: int,
+        loss: Loss,
+        optimizer: Optimizer,
+        threads: int = 1,
+        seed: int = 0,
+        is_weighted: bool = False,
     ) -> None:
         descends = descent(run, optimizer)
         self.work = net.workspace(m)
-        self._calls = run.bound(passes(net, self.work, loss, descends), net.dtype, threads)
+        self._calls = run.bound(passes(net, self.work, loss, descends, is_weighted), net.dtype, threads)
         self.gather = run.bound([_gathering(self.work)], net.dtype, threads)[0][0]
         update = [] if descends else run.bound([_update(net, optimizer)], net.dtype, threads)
         self._update = update[0][0] if update else None
@@ -120,13 +131,21 @@ def order_of(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.
     return np.random.default_rng((seed or 0, epoch)).permutation(n)
 
 
+def mean(losses: Vector, weights: Vector | None, order: NDArray[np.int64] | None = None) -> float:
+    """The mean of the losses in float64, or their weighted mean, where losses[i] is that of sample order[i]."""
+    if weights is None:
+        return float(losses.mean(dtype=np.float64))
+    return float(np.average(losses.astype(np.float64), weights=weights if order is None else weights[order]))
+
+
 class Epoch:
     """Each call trains on every sample once. `plan` and `state` are those of `training`."""
 
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
         self._steps: dict[tuple[int, bool], Step] = {}
-        self._batch = needed(plan.net, plan.run, min(plan.batch_size, len(plan.X)), plan.loss, plan.optimizer)
+        m, self._is_weighted = min(plan.batch_size, len(plan.X)), plan.weights is not None
+        self._batch = needed(plan.net, plan.run, m, plan.loss, plan.optimizer, self._is_weighted)
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C interrupted the epoch."""
@@ -139,6 +158,8 @@ class Epoch:
                 seen = min(start + m, n)
                 step = self._step(seen - start, slices.threads)
                 step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
+                if plan.weights is not None:
+                    step.work.w[...] = plan.weights[order[start:seen]]
                 state.step += 1
                 losses[start:seen] = step(state.step, state.memory)
                 slices.done(seen - start)
@@ -148,7 +169,7 @@ class Epoch:
         state.history.threads = slices.best
         if seen < n:
             return None
-        return float(losses.mean(dtype=np.float64))
+        return mean(losses, plan.weights, order)
 
     def _spread(self, m: int) -> Any:
         """For `with`: steps of m samples. They are compared by the time per sample."""
@@ -161,7 +182,9 @@ class Epoch:
         key = m, threads > 1
         if key not in self._steps:
             plan = self._plan
-            self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed)
+            self._steps[key] = Step(
+                plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed, self._is_weighted
+            )
         self._steps[key].optimizer = self._plan.optimizer  # its settings can change from one call to the next
         return self._steps[key]
 

@@ -17,13 +17,14 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import checks, losses, npz, parameters
 from .kernels.activations import ACTIVATIONS
+from .labels import Task, checked
 from .layers import Layer, from_settings
 
 VERSION = 1
@@ -189,6 +190,8 @@ class Model:
     seed: int | None
     loss: str | None
     recipe: dict[str, Any] | None
+    task: Task | None
+    classes: NDArray[Any] | None
     arrays: dict[str, NDArray[Any]]
 
 
@@ -196,7 +199,8 @@ def save(path: str | Path, net: Any) -> None:
     """Write a network; see `Network.save`."""
     about = {
         "layers": [layer.settings() for layer in net.layers],
-        "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe,
+        "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe, "task": net.task,
+        "classes": None if net.classes is None else net.classes.tolist(),
     }  # fmt: skip
     write(path, "model", about, parameters.named(net.layers, net.theta))
 
@@ -216,7 +220,12 @@ def read_model(path: str | Path) -> Model:
                 _check_that_it_is_known("loss", about["loss"], losses.LOSSES)
                 losses.get(about["loss"], layers[-1].activation)
             arrays = arrays_of(archive, shapes, dtype)
-            return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], arrays)
+            task, classes = about.get("task"), about.get("classes")  # older files have neither
+            if task is not None:
+                checks.one_of("task", task, get_args(Task))
+            if classes is not None:
+                classes = checked(checks.listed("classes", classes), layers[-1].n_out if layers else 0)
+            return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], task, classes, arrays)
         except (checks.Error, KeyError) as error:
             raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
 

@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
+import copy
 import math
 import secrets
 import signal
 import threading
 import time
-import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import backend as backends
 from . import checkpoint as checkpoints
-from . import checks, disturbance, losses, optimizers, progress, storage
+from . import checks, disturbance, labels, progress, storage
 from .backend import Backend
-from .compiler.registry import Call
-from .compiler.types import BackendName, Matrix, Vector
+from .compiler.types import BackendName
 from .history import History
 from .losses import Loss, LossName
 from .optimizers import Optimizer, OptimizerName
+from .plan import Plan, Trainable, steps, validated
 from .state import State
-from .step import needed
-
-
-class Trainable(Protocol):
-    """The interface of a network for training."""
-
-    theta: Vector
-    layers: Any
-    dtype: np.dtype[Any]
-    seed: int | None
-    loss: str | None
-    _state: State | None
-
-    def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
-    def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
-    def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, classes: bool) -> dict[str, float]: ...
-    def targets(self, Y: ArrayLike, m: int, loss: Loss) -> Matrix: ...
-    def classifies(self, Y: ArrayLike) -> bool: ...
 
 
 class Epochs(Protocol):
@@ -93,41 +74,6 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
 
-@dataclass
-class Plan:
-    """The validated options of `fit`, and the data in the layout of the kernels."""
-
-    net: Trainable
-    run: Backend
-    X: Matrix
-    Y: Matrix
-    held_out: tuple[Matrix, Matrix] | None
-    classes: bool
-    loss: Loss
-    optimizer: Optimizer
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    seed: int | None
-    early_stopping: int | None
-
-    @functools.cached_property
-    def fingerprint(self) -> list[Any]:
-        """Shapes and checksums of the data, to detect that a run is resumed with other data."""
-        arrays = (self.run.to_host(array) for array in (self.X, self.Y, *(self.held_out or ())))
-        return [[list(array.shape), zlib.crc32(array)] for array in arrays]
-
-    def settings(self) -> dict[str, Any]:
-        """The settings that must be the same to resume a run, in the form of JSON."""
-        layers = [layer.identity for layer in self.net.layers]
-        settings: dict[str, Any] = storage.plain({
-            "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
-            "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,
-            "early_stopping": self.early_stopping, "data": self.fingerprint,
-        })  # fmt: skip
-        return settings
-
-
 def fit(
     net: Trainable,
     X: ArrayLike,
@@ -142,6 +88,8 @@ def fit(
     shuffle: bool = True,
     seed: int | None = None,
     threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
     early_stopping: int | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
@@ -151,8 +99,9 @@ def fit(
     """Train on X and Y by mini-batches; returns the history.
 
     Formula   for each batch: the four formulas, then theta ← optimizer(theta, grad)
-    Shapes    X (n, n_in), Y (n, n_out), or labels (n,); validation likewise
-    epochs            passes over all samples; with `resume`, the earlier ones count too
+    Shapes    X (n, n_in), Y (n, n_out), or labels (n,) of any kind: text, booleans, whole numbers; validation likewise.
+              With labels, `net.classes` has them in the order of the outputs, and `predict` returns them
+    epochs            passes over all samples; with a checkpoint and `resume`, the earlier ones count too
     batch_size        samples per update; the last batch of an epoch can be smaller
     optimizer         "sgd", "momentum", "adam", ... with their default rates, or an object such as SGD(0.5)
     loss              its name; None selects the one that suits the last layer
@@ -161,10 +110,16 @@ def fit(
                       uses the network's seed
     threads           number of threads of the backends "parallel" and "fast"; None uses one or all, whichever is
                       faster at the time. It never changes a bit of the result
+    sample_weight     w (n,), at least 0: the loss of a batch is Σ w·losses / Σ w, as in scikit-learn and PyTorch. Only
+                      the ratios count, and a weight of 0 leaves a sample out
+    class_weight      {label: weight}, 1 for labels that it omits, or "balanced": n / (classes · samples of the class).
+                      It multiplies sample_weight
     early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights
     checkpoint        file for the state, written atomically every `checkpoint_every` epochs. If it cannot be written,
                       there is a warning and history.checkpoint_error, and training continues
-    resume            continue from that file; the result has the same bits as an uninterrupted run
+    resume            continue from that file, up to `epochs` in all. Without a checkpoint, continue the latest training
+                      of this network in memory, by `epochs` more: its optimizer's state, the order of the samples, the
+                      history. Both have the same bits as one uninterrupted run
     progress          True shows compiling and epochs on standard error; or your own Progress object
 
     ^C ends the training after the current batch and keeps the weights; while kernels are compiled, it is an ordinary
@@ -176,25 +131,98 @@ def fit(
     """
     plan = validated(
         net, X, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
-        validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping,
+        validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping, sample_weight=sample_weight,
+        class_weight=class_weight, learns=not resume or checkpoint is not None,
     )  # fmt: skip
     checks.whole("checkpoint_every", checkpoint_every, least=1)
-    if resume and checkpoint is None:
-        raise checks.Error("resume needs checkpoint=PATH: the file to continue from")
     backends.check_threads(threads, backend)
+    if checks.flag("resume", resume) and checkpoint is None and seed is None:
+        plan.seed = None
+    return _train(net, plan, threads, checkpoint, checkpoint_every, resume, progress)
+
+
+def partial_fit(
+    net: Trainable,
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    batch_size: int = 32,
+    optimizer: OptimizerName | Optimizer = "sgd",
+    loss: LossName | Loss | None = None,
+    backend: BackendName = "fast",
+    shuffle: bool = True,
+    seed: int | None = None,
+    threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[Any, float] | None = None,
+) -> History:
+    """One epoch on X and Y, which are a part of the data; the next call continues with the optimizer's state.
+
+    It is `fit(X, Y, epochs=1, resume=True)`, and the first call starts a training. Returns the history of all calls.
+
+    classes           all labels, as in scikit-learn: the first call needs them, unless they are 0, 1, ..., n_out − 1 or
+                      `net.classes` has them already
+
+    The other options are those of `fit`.
+
+    >>> import jitnet
+    >>> net = jitnet.Network(jitnet.Dense(1, 2, "softmax"), seed=0)
+    >>> for part in [[[0.0], [1.0]], [[0.2], [0.9]]]:
+    ...     history = net.partial_fit(part, ["low", "high"], classes=["high", "low"], optimizer="adam")
+    >>> history.epochs, net.classes.tolist()
+    (2, ['high', 'low'])
+
+    Errors    as for `fit`, and ValueError for classes other than those of the first call
+    """
+    if classes is not None and net.classes is not None:
+        given = labels.checked(classes, net.layers[-1].n_out)
+        if given is None or sorted(given.tolist()) != sorted(net.classes.tolist()):
+            raise checks.Error(
+                f"classes are {checks.shown(classes)}, but the network has {checks.shown(net.classes.tolist())}"
+            )
+        classes = None
+    if isinstance(class_weight, str):
+        raise checks.Error(
+            f"class_weight is {class_weight!r}, but partial_fit does not see all samples; give a dict of weights"
+        )
+    plan = validated(
+        net, X, Y, epochs=1, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend, shuffle=shuffle,
+        seed=seed, sample_weight=sample_weight, class_weight=class_weight, classes=classes,
+    )  # fmt: skip
+    backends.check_threads(threads, backend)
+    continues = net._state is not None
+    if continues and seed is None:
+        plan.seed = None
+    return _train(net, plan, threads, resume=continues)
+
+
+def _train(
+    net: Trainable,
+    plan: Plan,
+    threads: int | None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
+    resume: bool = False,
+    progress: progress.Progress | bool = False,
+) -> History:
+    """`fit` for validated options."""
     with net.in_training() as plan.net:
         calls = steps(plan)
         validation_too = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
         plan.run.check(calls + validation_too)
-        state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
+        if resume and checkpoint is None:
+            state = _continued(net, plan)
+        else:
+            state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
         if checkpoint is not None:
             storage.check_writable(checkpoint, kind="checkpoint")
             if resume:
                 checkpoints.restore(checkpoint, state, plan)
         if plan.seed is None:
             plan.seed = secrets.randbits(32)
-        state.seed, net._state = plan.seed % 2**63, None
-        net.loss = plan.loss.name
+        state.seed, net._state = plan.seed, None
+        net.loss, net.task, net._classes = plan.loss.name, plan.task, plan.classes
         show = _display(progress)
         if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(calls):
             threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
@@ -224,41 +252,24 @@ def fit(
         return history
 
 
-def validated(net: Trainable, X: ArrayLike, Y: ArrayLike, *, validation: Any, seed: int | None, **options: Any) -> Plan:
-    """Validate everything before anything is changed."""
-    run = backends.get(options["backend"], net.dtype)
-    layers = net.layers
-    loss = losses.get(options["loss"], layers[-1].activation)
-    inputs = checks.samples(X, layers[0].n_in, net.dtype)
-    held_out, judged = None, Y
-    if validation is not None:
-        if not isinstance(validation, tuple | list) or len(validation) != 2:
-            raise checks.Error("validation must be a pair (X, Y)")
-        judged = validation[1]
-        held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
-        held_out = held_out_inputs, net.targets(judged, len(held_out_inputs), loss)
-    early_stopping = options["early_stopping"]
-    if early_stopping is not None:
-        early_stopping = checks.whole("early_stopping", early_stopping, least=1)
-        if held_out is None:
-            raise checks.Error("early_stopping needs validation=(X, Y): the validation loss decides when to stop")
-    return Plan(
-        net, run, inputs, net.targets(Y, len(inputs), loss), held_out, net.classifies(judged), loss,
-        optimizers.get(options["optimizer"]),
-        checks.whole("epochs", options["epochs"], least=1),
-        checks.whole("batch_size", options["batch_size"], least=1),
-        checks.flag("shuffle", options["shuffle"]),
-        net.seed if seed is None else checks.whole("seed", seed, least=0),
-        early_stopping,
-    )  # fmt: skip
-
-
-def steps(plan: Plan) -> list[Call]:
-    """The calls of a step for a whole batch, and of one for the rest of the samples."""
-    n, calls = len(plan.X), []
-    for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:
-        calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer)
-    return calls
+def _continued(net: Trainable, plan: Plan) -> State:
+    """The state of the latest training, for more epochs; its history is copied."""
+    state = net._state
+    if state is None:
+        raise checks.Error(
+            "resume continues the latest training of this network, and there is none in memory: it was not trained "
+            "here, or ended by ^C, or by early stopping with other weights; fit without resume"
+        )
+    if state.optimizer != plan.optimizer.name:
+        raise checks.Error(
+            f"resume continues a training by {state.optimizer}, but optimizer is {plan.optimizer.name}; use the same"
+        )
+    plan.optimizer.check(net.dtype)
+    plan.epochs += state.history.epochs
+    plan.seed = state.seed if plan.seed is None else plan.seed
+    history = copy.deepcopy(state.history)  # the one before belongs to the user
+    history.stopped = history.checkpoint_error = ""
+    return replace(state, history=history)
 
 
 def _one_epoch(
@@ -277,7 +288,7 @@ def _one_epoch(
     what = "" if is_good and math.isfinite(mean) else f"the loss is {mean:g}"
     if plan.held_out is not None and not what:
         try:
-            measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.classes)
+            measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.judged)
         except checks.NotFiniteError as error:
             what = f"on the validation samples {error}"
     if what:
@@ -289,7 +300,7 @@ def _one_epoch(
         )  # fmt: skip
     if plan.held_out is not None:
         history.validation_loss.append(measured["loss"])
-        history.validation_accuracy += [measured["accuracy"]] if plan.classes else []
+        history.validation_accuracy += [measured["accuracy"]] if "accuracy" in measured else []
     history.loss.append(mean)
     history.seconds.append(time.perf_counter() - began)
     if plan.early_stopping is not None:

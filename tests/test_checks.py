@@ -63,7 +63,7 @@ BAD_Y = [
     ("softmax", 2, None, np.ones((4, 2)), "row 0 of Y adds up to 2"),
     ("softmax", 2, None, np.array([[1, 0], [1, 0], [0.2, 0.3], [0, 1]]), r"row 2 of Y adds up to 0\.5"),
     ("softmax", 2, None, [[2, -1]] * 4, "probabilities from 0 to 1"),
-    ("softmax", 2, None, ["a", "b", "a", "b"], "Y holds <U1 values, but must hold real numbers"),
+    ("softmax", 2, None, ["a", "b", "a", None], r"Y\[3\] is None: a label is missing"),
     ("sigmoid", 1, None, [0, 1, 0, 2], "probabilities from 0 to 1"),
     ("sigmoid", 3, None, np.full((4, 3), np.inf), r"Y\[0, 0\] is inf"),
     ("identity", 1, "mse", [[1.0, 2.0]] * 4, r"need \(4, 1\)"),

@@ -17,7 +17,7 @@ if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
 import jitnet
-from jitnet import Adam, Dense, Dropout, Error, LayerNorm, Network, backend
+from jitnet import SGD, Adam, Dense, Dropout, Error, LayerNorm, Network, backend
 from jitnet.backend import cuda, cuda_epoch
 from jitnet.compiler.cuda import registry
 from jitnet.compiler.cuda.registry import Launch, Rung, recording
@@ -173,13 +173,18 @@ def test_the_clock_of_a_recorded_step():
     """Two batches of an epoch, of 3 and of 2 samples: what begin fetches, the losses, and the clock afterwards."""
     rng = np.random.default_rng(0)
     X, Y, numbers = rng.random((5, 200), np.float32), rng.random((5, 3), np.float32), rng.random((2, 150), np.float32)
+    w = rng.random(5, np.float32)
     seed, kept = 2**62 + 5, np.full(5, np.nan, np.float32)
     order, ticks = np.array([4, 2, 0, 3, 1]), np.array([seed, 7, 0, 0, 0])
     for at, m, clock_then in ((0, 3, [seed, 8, 1, 3, 3]), (3, 2, [seed, 9, 2, 5, 0])):
         chosen = order[at : at + m]
         X_batch, Y_batch, row = (np.full(shape, np.nan, np.float32) for shape in ((m, 200), (m, 3), 150))
         of_step = np.zeros(2, np.int64)
-        launched(clock.BEGIN, X, Y, order, numbers, ticks, row, of_step, X_batch, Y_batch)
+        w_batch = np.full(m, np.nan, np.float32)
+        launched(clock.BEGIN, X, Y, w, order, numbers, ticks, row, of_step, w_batch, X_batch, Y_batch)
+        np.testing.assert_array_equal(w_batch, w[chosen])
+        launched(clock.BEGIN, X, Y, w[:0], order, numbers, ticks, row, of_step, w_batch, X_batch, Y_batch)
+        np.testing.assert_array_equal(w_batch, w[chosen])  # without weights, nothing is written
         np.testing.assert_array_equal(X_batch, X[chosen])
         np.testing.assert_array_equal(Y_batch, Y[chosen])
         np.testing.assert_array_equal(row, numbers[at // 3])
@@ -342,6 +347,19 @@ def test_training_equals_the_cpus_and_itself(optimizer):
     assert len({theta.tobytes() for theta, *_ in ends[:-1]}) == 1
     for gpu, cpu in zip(ends[0], ends[-1], strict=True):
         np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_training_with_weights_equals_the_cpus():
+    """Weights follow the order of the samples, in a fused update; a batch without weight does not move."""
+    X, y = spiral(23)
+    weights, ends = np.random.default_rng(0).integers(0, 3, 23), []
+    for run_on in ("cuda", "numpy"):
+        net = make(widths=(2, 5, 3))
+        history = net.fit(X, y, epochs=2, batch_size=8, optimizer=SGD(0.5), backend=run_on, sample_weight=weights)
+        ends.append((net.theta.copy(), history.loss, net.gradients(X, y, backend=run_on, sample_weight=weights)[0]))
+    for gpu, cpu in zip(*ends, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("interpreted")

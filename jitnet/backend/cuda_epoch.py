@@ -16,7 +16,7 @@ from ..compiler.cuda.registry import recording
 from ..kernels.activations import ACTIVATIONS
 from ..kernels.cuda.clock import BEGIN, TICK
 from ..kernels.cuda.optimizers import FROM_MEMORY
-from ..step import ROWS_AT_ONCE, descent, order_of, passes
+from ..step import ROWS_AT_ONCE, descent, mean, order_of, passes
 from .cuda_memory import free_memory, in_words
 
 SHARE = 0.9
@@ -27,10 +27,12 @@ PORTION = 64 * 2**20
 
 
 class Samples(NamedTuple):
-    """Samples on the GPU, and the order in which batches take them."""
+    """Samples on the GPU, their weights, and the order in which batches take them."""
 
     X: Any
     Y: Any
+    w: Any
+    """No elements, if the samples have no weights."""
     order: Any
 
 
@@ -39,9 +41,9 @@ class Resident:
 
     def __init__(self, plan: Any) -> None:
         self.rows = len(plan.X)
-        self._all = Samples(
-            plan.run.to_device(plan.X), plan.run.to_device(plan.Y), plan.run.memory(self.rows, np.int64)
-        )
+        w = np.empty(0) if plan.weights is None else plan.weights
+        X, Y, w = map(plan.run.to_device, (plan.X, plan.Y, w.astype(np.float32)))
+        self._all = Samples(X, Y, w, plan.run.memory(self.rows, np.int64))
 
     def portions(self, order: Any) -> Iterator[tuple[Samples, int]]:
         self._all.order.copy_to_device(order, stream())
@@ -53,16 +55,17 @@ class Streamed:
 
     def __init__(self, plan: Any, rows: int) -> None:
         self.rows, self._plan = rows, plan
+        self._data = [plan.X, plan.Y, *([] if plan.weights is None else [plan.weights.astype(np.float32)])]
         order = plan.run.to_device(np.arange(rows))
         self._slots = [self._slot(order) for _ in range(2)]
         self._copies = cuda.stream()
 
     def _slot(self, order: Any) -> tuple[Samples, list[Any], Any, Any]:
         """Samples on the GPU, their source in pinned memory, and two events: copied, and used."""
-        shapes = [(self.rows, data.shape[1]) for data in (self._plan.X, self._plan.Y)]
-        X, Y = (self._plan.run.memory(shape, np.float32) for shape in shapes)
+        shapes = [(self.rows, *data.shape[1:]) for data in self._data]
+        X, Y, w = (self._plan.run.memory(shape, np.float32) for shape in (*shapes, 0)[:3])
         pinned = [cuda.pinned_array(shape, np.float32) for shape in shapes]
-        return Samples(X, Y, order), pinned, cuda.event(), cuda.event()
+        return Samples(X, Y, w, order), pinned, cuda.event(), cuda.event()
 
     def portions(self, order: Any) -> Iterator[tuple[Samples, int]]:
         for number, start in enumerate(range(0, len(order), self.rows)):
@@ -70,7 +73,7 @@ class Streamed:
             chosen = order[start : start + self.rows]
             copied.synchronize()  # the last copy from here is complete
             used.wait(self._copies)  # and the GPU no longer needs it
-            for data, here, there in zip((self._plan.X, self._plan.Y), pinned, samples[:2], strict=True):
+            for data, here, there in zip(self._data, pinned, samples[: len(pinned)], strict=True):
                 np.take(data, chosen, axis=0, out=here[: len(chosen)], mode="clip")  # "raise" would copy twice
                 there[: len(chosen)].copy_to_device(here[: len(chosen)], self._copies)
             copied.record(self._copies)
@@ -107,7 +110,8 @@ class GpuEpoch:
             numbers = [plan.optimizer.numbers(state.step + 1 + k) for k in range(self._batches)]
             self._numbers.copy_to_device(np.array(numbers, np.float32), stream())
         seen = 0
-        for samples, rows in self._data.portions(order_of(n, state.history.epochs, plan.seed, plan.shuffle)):
+        order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
+        for samples, rows in self._data.portions(order):
             for start in range(0, rows, m):
                 count = min(m, rows - start)
                 self._replay(count, samples)()
@@ -119,7 +123,7 @@ class GpuEpoch:
                     return None
         losses = plan.run.to_host(self._losses)
         self._fetch_parameters()
-        return float(losses.mean(dtype=np.float64))
+        return mean(losses, plan.weights, order)
 
     def _fetch_parameters(self) -> None:
         self._state.theta[...] = self._plan.run.to_host(self._net.theta)
@@ -136,9 +140,10 @@ class GpuEpoch:
             descends = descent(plan.run, plan.optimizer)
             with recording() as first:
                 BEGIN(
-                    *samples, self._numbers, self._clock, self._numbers_of_step, work.clock, work.X, work.Y
+                    *samples, self._numbers, self._clock, self._numbers_of_step, work.clock, work.w, work.X, work.Y
                 )  # fmt: skip
-            launches = plan.run.bound(passes(net, work, plan.loss, descends), net.dtype)
+            calls = passes(net, work, plan.loss, descends, plan.weights is not None)
+            launches = plan.run.bound(calls, net.dtype)
             with recording() as last:
                 if not descends:
                     self._update()
@@ -174,7 +179,7 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     """
     n, m = len(plan.X), min(plan.batch_size, len(plan.X))
     layers = plan.net.layers
-    row = 4 * (layers[0].n_in + layers[-1].n_out)
+    row = 4 * (layers[0].n_in + layers[-1].n_out + (plan.weights is not None))
     of_layers = sum(layer.n_out * (2 + ACTIVATIONS[layer.activation].keeps_Z) + layer.keeps for layer in layers)
     of_sample = row + 4 * (layers[-1].n_out + of_layers + 1)
     parameters = plan.net.theta.nbytes * (2 + vectors) + sum(judged_at_a_time(plan)) * of_sample

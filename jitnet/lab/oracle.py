@@ -243,6 +243,11 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         return _rule_case(operation, n_out * max(n_in, 1), dtype, draw)
     elif operation in ("sgd", "momentum", "nesterov", "adam"):
         return _update_case(operation, n_out * max(n_in, 1), dtype, draw)
+    elif operation == "weigh":
+        inputs = [rng.uniform(0, 1, m).astype(dtype), draw(m, n_out)]
+        w = wide(inputs[0])
+        expected = [wide(inputs[1]) * (w * m / w.sum())[:, None]]
+        sizes = [(m + 6) * np.abs(expected[0])]
     elif operation == "gather":
         order = rng.integers(0, m, m + 3) if m else np.zeros(3, np.int64)
         inputs = [draw(m, n_in), draw(m, n_out), order, 2]

@@ -18,12 +18,18 @@ SEED, STEP, BATCH, IN_EPOCH, IN_ORDER = range(5)
 
 
 def begin(
-    X: Matrix, Y: Matrix, order: Vector, numbers: Matrix, clock: Vector, numbers_of_step: Vector, clock_of_step: Vector,
-    X_batch: Matrix, Y_batch: Matrix,
+    X: Matrix, Y: Matrix, w: Vector, order: Vector, numbers: Matrix, clock: Vector, numbers_of_step: Vector,
+    clock_of_step: Vector, w_batch: Vector, X_batch: Matrix, Y_batch: Matrix,
 ) -> None:  # fmt: skip
-    """`gather`, from the position of the clock; its seed and step; and its row of `numbers`, one row a batch."""
+    """`gather`, from the position of the clock; its seed and step; and its row of `numbers`, one row a batch.
+
+    w has the weights of the samples, or no elements.
+    """
     i = block()
-    copy_sample(X, Y, order[clock[IN_ORDER] + i], X_batch, Y_batch, i)
+    source = order[clock[IN_ORDER] + i]
+    copy_sample(X, Y, source, X_batch, Y_batch, i)
+    if w.size > 0 and thread() == 0:
+        w_batch[i] = w[source]
     if i == 0:
         k = thread()
         while k < numbers_of_step.size:
@@ -53,7 +59,9 @@ def tick(losses: Vector, portion: int, clock: Vector, losses_of_epoch: Vector) -
         clock[STEP] += 1
 
 
-BEGIN = Launch(begin, [MATRIX, MATRIX, INTS, MATRIX, INTS, VECTOR, INTS, MATRIX, MATRIX], THREADS, one_block_a_row)
+BEGIN = Launch(
+    begin, [MATRIX, MATRIX, VECTOR, INTS, MATRIX, INTS, VECTOR, INTS, VECTOR, MATRIX, MATRIX], THREADS, one_block_a_row
+)
 TICK = Launch(tick, [VECTOR, INT, INTS, VECTOR], THREADS, lambda *arguments: 1)
 
 RECORDED = {"gather": [BEGIN, TICK], **{operation: [launch] for operation, launch in FROM_MEMORY.items()}}

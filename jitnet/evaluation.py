@@ -1,0 +1,171 @@
+"""What a network answers: its output, labels, loss and accuracy; and the gradients of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import backend as backends
+from . import checks, labels, losses
+from .backend import Backend
+from .compiler.types import BackendName, Matrix
+from .labels import Task
+from .losses import Loss, LossName
+from .step import ROWS_AT_ONCE, Workspace, mean
+
+
+def forward(net: Any, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
+    """Activations of the last layer.
+
+    Formula   A^l = f(A^{l-1}·W^l + b^l), A^0 = X
+    Shapes    X (m, n_in) -> (m, n_out)
+    Errors    ValueError if X does not fit, is empty or contains NaN or infinity
+
+    The result can contain infinity and NaN if X is too large for the dtype; in `predict`, `evaluate` and
+    `gradients` these are errors.
+    """
+    run = backends.get(backend, net.dtype)
+    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
+    with net._twin() as twin:
+        there = twin.on(run)
+        output = np.empty((len(inputs), net.layers[-1].n_out), net.dtype)
+        for rows, work in _portions(there, len(inputs)):
+            there.run(run, "forward", there.pass_forward(run.to_device(inputs[rows]), work))
+            output[rows] = run.to_host(work.A[-1])
+        return output
+
+
+def _portions(net: Any, m: int) -> Iterator[tuple[slice, Workspace]]:
+    for start in range(0, m, ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, m)
+        yield slice(start, stop), net.workspace(stop - start)
+
+
+def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
+    """`Network.predict`, for arrays."""
+    A: NDArray[Any] = forward(net, X, backend)
+    checks.finite_results("output", A)
+    task = task_of(net)
+    if task == "numbers":
+        return A
+    chosen: NDArray[Any] = decided(A, task)
+    return chosen if net.classes is None or task == "multilabel" else np.asarray(net.classes[chosen])
+
+
+def task_of(net: Any) -> Task:
+    """What the network was trained for; before, what its last layer suggests."""
+    last = net.layers[-1]
+    is_classifier = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
+    return net.task or ("classes" if is_classifier else "numbers")
+
+
+def decided(A: Matrix, task: Task) -> NDArray[np.int64]:
+    """The position of the class, (m,); for several labels, 0 or 1 for each."""
+    if task == "multilabel":
+        return (A > 0.5).astype(np.int64)
+    if A.shape[1] == 1:
+        return (A[:, 0] > 0.5).astype(np.int64)
+    return np.asarray(A.argmax(axis=1), np.int64)
+
+
+def _loss(net: Any, name: str | Loss | None) -> Loss:
+    return losses.get(name or net.loss, net.layers[-1].activation)
+
+
+def evaluate(
+    net: Any,
+    X: ArrayLike,
+    Y: ArrayLike,
+    loss: LossName | Loss | None = None,
+    backend: BackendName = "fast",
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> dict[str, float]:
+    """The loss and, for labels, the accuracy: {"loss": ..., "accuracy": ...}.
+
+    Shapes    X (m, n_in), Y (m, n_out), or labels (m,) of any kind; sample_weight (m,), for weighted means of both
+    loss      None selects the one of the training, or the one that suits the last layer
+    Errors    as for `gradients`, and if the loss of a sample is not finite
+
+    The accuracy is the fraction of samples with the right label; with several labels of 0 and 1, all must be right.
+    """
+    which = _loss(net, loss)
+    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
+    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net.classes)
+    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
+    with net._twin() as twin:
+        run = backends.get(backend, net.dtype)
+        measured: dict[str, float] = twin.measure(run, inputs, wanted.Y, which, wanted.task, weights)
+        return measured
+
+
+def measure(
+    net: Any, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, weights: NDArray[Any] | None = None
+) -> dict[str, float]:
+    """`evaluate` for validated arrays."""
+    there = net.on(run)
+    total, right, of_all = 0.0, 0.0, float(len(X)) if weights is None else float(weights.sum())
+    for rows, work in _portions(there, len(X)):
+        there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # X goes, Y comes
+        there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
+        of_samples = run.to_host(work.losses)
+        checks.finite_results("loss", of_samples, rows.start)
+        w = None if weights is None else weights[rows]
+        total += float(of_samples.sum(dtype=np.float64) if w is None else of_samples @ w)
+        if task != "numbers":
+            is_right = decided(run.to_host(work.A[-1]), task) == decided(Y[rows], task)
+            of_rows = is_right.all(axis=1) if task == "multilabel" else is_right
+            right += float(of_rows.sum() if w is None else of_rows @ w)
+    return {"loss": total / of_all, **({} if task == "numbers" else {"accuracy": right / of_all})}
+
+
+def gradients(
+    net: Any,
+    X: ArrayLike,
+    Y: ArrayLike,
+    loss: LossName | Loss | None = None,
+    backend: BackendName = "fast",
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[float, list[Any]]:
+    """The loss of one batch and its gradient by every parameter, by backpropagation.
+
+    Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),
+              dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l
+    Shapes    X (m, n_in), Y (m, n_out) or labels (m,) -> L, and per layer copies: of a Dense dW (n_in, n_out),
+              db (n_out,) or None, delta = ∂L/∂Z (m, n_out); of a LayerNorm dgamma (n,), dbeta (n,),
+              delta = ∂L/∂A (m, n); of a Dropout, which is skipped, three None. sample_weight w (m,): L is then
+              Σ_i w[i]·losses[i] / Σ_i w[i]
+    Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not match;
+              or if the loss of a sample, or a gradient, is not finite
+    """
+    run, which = backends.get(backend, net.dtype), _loss(net, loss)
+    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
+    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net.classes)
+    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
+    work = Workspace(net.layers, len(inputs), net.dtype, run.memory)
+    with net._twin() as twin:
+        there = twin.on(run)
+        on_device = run.to_device(inputs)
+        if weights is not None:
+            work.w = run.to_device(weights.astype(net.dtype))
+        there.run(run, "gradients", [
+            *there.pass_forward(on_device, work, which.reads_Z),
+            *there.pass_output(run.to_device(wanted.Y), which, work, weights is not None),
+            *there.pass_back(on_device, work),
+        ])  # fmt: skip
+        if there is not twin:
+            twin.grad[...] = run.to_host(there.grad)
+        net.grad[...] = twin.grad
+        of_samples = run.to_host(work.losses)
+        checks.finite_results("loss", of_samples)
+        if not np.isfinite(twin.grad).all():
+            raise checks.Error(f"the gradient is not finite in {net.dtype}: {checks.TOO_LARGE}")
+        grads = [
+            layer.gradient(None if layer.only_in_training else run.to_host(delta))
+            for layer, delta in zip(twin.layers, work.delta, strict=True)
+        ]
+    return mean(of_samples, weights), grads

@@ -1,0 +1,239 @@
+"""Labels of any kind: text, True and False, any whole numbers. A network computes with their positions 0, 1, 2, ...
+
+The classes are the labels in the order of the outputs of the network. They are sorted, unless the user sets them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import checks
+from .layers import Layer
+from .losses import Loss
+
+Task = Literal["classes", "multilabel", "numbers"]
+"""What the outputs are: one class of several, several labels that are each 0 or 1, or numbers."""
+
+
+class Targets(NamedTuple):
+    """Targets as numbers, and what they mean."""
+
+    Y: Any
+    """The matrix (m, n_out) for the kernels."""
+    task: Task
+    classes: NDArray[Any] | None
+    """The labels in the order of the outputs, if Y has labels."""
+
+
+def targets(
+    Y: ArrayLike,
+    m: int,
+    last: Layer,
+    loss: Loss,
+    dtype: np.dtype[Any],
+    classes: NDArray[Any] | None,
+    learns: bool = False,
+) -> Targets:
+    """Y, or labels (m,), as the matrix (m, n_out) for the kernels, and what it asks of the last layer.
+
+    classes   those that the network knows; with `learns`, Y can define others
+    Errors    ValueError as for `checks.targets`; for labels that are mixed, missing or of no class, for more or fewer
+              classes than units, and with `learns` for a single class
+    """
+    if np.ma.is_masked(Y):
+        raise checks.Error("Y has masked values; leave these samples out, with Y.compressed() and X[~Y.mask]")
+    array = _array(Y)
+    if array.ndim == 1 and array.size and _are_labels(array, last):
+        found = _classes(array, last.n_out, classes, learns)
+        array = positions(array, found)
+        return Targets(checks.targets(array, m, last.n_out, loss, dtype), "classes", found)
+    return Targets(checks.targets(array, m, last.n_out, loss, dtype), _task(array, last, loss), None)
+
+
+def _are_labels(array: NDArray[Any], last: Layer) -> bool:
+    """One unit has two labels if its activation is sigmoid, and then text, booleans, or numbers not from 0 to 1."""
+    if array.dtype.kind not in "biuU" and not _whole(array):
+        return False
+    if last.n_out > 1:
+        return True
+    if last.activation != "sigmoid":
+        return False
+    return array.dtype.kind in "bU" or bool(((array == 0) | (array == 1)).all()) or len(np.unique(array)) <= 2
+
+
+def _task(array: NDArray[Any], last: Layer, loss: Loss) -> Task:
+    """The task, for rows of numbers and for one number per sample."""
+    if last.activation == "softmax" or (array.ndim == 1 and last.n_out > 1):
+        return "classes"
+    if last.activation == "sigmoid" and array.dtype.kind in "biuf" and ((array == 0) | (array == 1)).all():
+        if last.n_out == 1:
+            return "classes"
+        if loss.targets == "probabilities":
+            return "multilabel"
+    return "numbers"
+
+
+def _whole(array: NDArray[Any]) -> bool:
+    """True for floating-point numbers that are all whole; NaN and infinity are not."""
+    with np.errstate(all="ignore"):
+        return array.dtype.kind == "f" and bool((array == np.rint(array)).all() and np.isfinite(array).all())
+
+
+def _array(Y: ArrayLike) -> NDArray[Any]:
+    """Y as an array of text, booleans or numbers; what is none of these is left as it is."""
+    try:
+        array = np.asarray(Y)
+        if array.dtype.kind == "U" and isinstance(Y, list | tuple):
+            array = np.array(Y, object)  # NumPy turned numbers among text into text
+    except ValueError as error:
+        raise checks.Error(f"Y is not a rectangular array: {error}") from None
+    if array.dtype.kind == "O" and array.ndim:
+        return _of_one_kind(array)
+    if array.dtype.kind == "S":
+        raise checks.Error("Y holds bytes; turn them into text, as in numpy.char.decode(Y)")
+    return array.astype(str) if array.dtype.kind == "T" else array
+
+
+def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
+    """Objects as text, booleans or numbers."""
+    kinds = {str: str, bool: bool, np.bool_: bool, int: int, float: float}
+
+    def kind(value: Any) -> Any:
+        for type_, known in kinds.items():
+            if isinstance(value, type_):
+                return known
+        return int if isinstance(value, np.integer) else float if isinstance(value, np.floating) else None
+
+    values = list(array.flat)
+    found = [kind(value) for value in values]
+    for i, (value, of_value) in enumerate(zip(values, found, strict=True)):
+        place = ", ".join(str(int(index)) for index in np.unravel_index(i, array.shape))
+        is_missing = value is None or type(value).__name__ in ("NAType", "NaTType")
+        if is_missing or (of_value is float and math.isnan(value)):
+            raise checks.Error(f"Y[{place}] is {checks.shown(value)}: a label is missing; leave this sample out")
+        if of_value is None or (of_value is not found[0] and not {of_value, found[0]} <= {int, float}):
+            raise checks.Error(
+                f"Y[{place}] is {checks.shown(value)}, and Y[{', '.join('0' * array.ndim)}] is "
+                f"{checks.shown(values[0])}; labels must be all text, all numbers, or all True and False"
+            )
+    try:
+        return array.astype(float if float in found else found[0] if found else float)
+    except OverflowError:
+        raise checks.Error("Y holds whole numbers of more than 64 bits; write them as text") from None
+
+
+def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:
+    """The labels in the order of the outputs: those that are known, 0 to n_out − 1, or the different ones, sorted."""
+    units = max(n_out, 2)  # one sigmoid tells two classes apart
+    if known is not None and (not learns or _contains(known, labels)):
+        return known
+    is_text, is_bool = labels.dtype.kind == "U", labels.dtype.kind == "b"
+    if learns and (labels == labels[0]).all():
+        raise checks.Error(
+            f"Y has one class only, {checks.shown(labels[0].item())}, so there is nothing to tell apart; add samples "
+            "of other classes, or set net.classes to all classes first"
+        )
+    if is_bool and units == 2:
+        return np.array([False, True])
+    if not is_text and labels.min() >= 0 and labels.max() < units:
+        return np.arange(units)
+    if not learns:
+        raise checks.Error(_outside(labels, n_out) + "; or set net.classes to the labels, in the order of the outputs")
+    found = np.unique(labels)
+    if len(found) != units:
+        names = checks.some([str(label) for label in found], most=10)
+        raise checks.Error(f"{_outside(labels, n_out)}; Y has {len(found)} classes ({names}): as many units will do")
+    return _settled(found)
+
+
+def _outside(labels: NDArray[Any], n_out: int) -> str:
+    units = max(n_out, 2)
+    wrong = 0 if labels.dtype.kind in "bU" else int(((labels < 0) | (labels >= units)).argmax())
+    return (
+        f"label Y[{wrong}] is {checks.shown(labels[wrong].item())}, but the last layer has "
+        f"{checks.count(n_out, 'unit')}: labels run from 0 to {units - 1}"
+    )
+
+
+def _settled(classes: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as int64: 1 and 1.0 are one label."""
+    if classes.dtype.kind in "uf":
+        if np.abs(classes).max() >= 2**63:
+            raise checks.Error(f"label {classes[np.abs(classes).argmax()]} has more than 63 bits; write labels as text")
+        return classes.astype(np.int64)
+    return classes.astype(np.int64) if classes.dtype.kind == "i" else classes
+
+
+def _contains(classes: NDArray[Any], labels: NDArray[Any]) -> bool:
+    return (classes.dtype.kind == "U") == (labels.dtype.kind == "U") and bool(np.isin(labels, classes).all())
+
+
+def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """The position of each label among the classes.
+
+    Errors    ValueError for the first label that is none of them
+    """
+    is_text = labels.dtype.kind == "U"
+    if is_text == (classes.dtype.kind == "U"):
+        order = np.argsort(classes, kind="stable")
+        found = order[np.minimum(np.searchsorted(classes[order], labels), len(classes) - 1)]
+        wrong = classes[found] != labels
+        if not wrong.any():
+            return np.asarray(found, np.int64)
+    else:
+        wrong = np.ones(1, bool)
+    i = int(wrong.argmax())
+    raise checks.Error(
+        f"label Y[{i}] is {checks.shown(labels[i].item())}, but the network has the classes "
+        f"{checks.some([checks.shown(label) for label in classes.tolist()])}"
+    )
+
+
+def checked(classes: ArrayLike | None, n_out: int) -> NDArray[Any] | None:
+    """Classes from a user or from a file: one-dimensional, different, as many as the network can tell apart."""
+    if classes is None:
+        return None
+    array = _array(classes)
+    units = max(n_out, 2)
+    if array.ndim != 1 or array.dtype.kind not in "biuUf" or (array.dtype.kind == "f" and not _whole(array)):
+        raise checks.Error(
+            f"classes are {checks.shown(classes)}, but must be a list of text, of whole numbers, or of True and False"
+        )
+    if len(array) != units or len(np.unique(array)) != units:
+        raise checks.Error(
+            f"classes are {checks.shown(array.tolist())}, but the last layer has {checks.count(n_out, 'unit')} and "
+            f"needs {units} different ones"
+        )
+    return _settled(array)
+
+
+def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -> NDArray[np.float64]:
+    """The weight of each sample's class; a class that a dict omits has weight 1.
+
+    "balanced" is n / (k · samples of the class), with k classes that have samples.
+    """
+    Y = wanted.Y
+    if wanted.task != "classes" or not ((Y == 0) | (Y == 1)).all():
+        raise checks.Error("class_weight needs labels, one class per sample; for other targets use sample_weight")
+    of_samples = Y[:, 0].astype(np.int64) if Y.shape[1] == 1 else Y.argmax(axis=1)
+    counts = np.bincount(of_samples, minlength=max(Y.shape[1], 2))
+    if isinstance(weights, str) and weights == "balanced":
+        with np.errstate(divide="ignore"):
+            factors = len(Y) / (np.count_nonzero(counts) * counts)
+    elif isinstance(weights, Mapping):
+        names = list(range(len(counts))) if classes is None else classes.tolist()
+        factors = np.ones(len(counts))
+        for label, weight in weights.items():
+            value = label.item() if isinstance(label, np.generic) else label
+            if value not in names:
+                known = checks.some([checks.shown(name) for name in names])
+                raise checks.Error(f"class_weight has {checks.shown(value)}, but the classes are {known}")
+            factors[names.index(value)] = checks.number(f"class_weight[{checks.shown(value)}]", weight, least=0)
+    else:
+        raise checks.Error(f'class_weight is {checks.shown(weights)}, but must be "balanced" or a dict of labels')
+    return np.asarray(factors[of_samples], np.float64)

@@ -1,0 +1,149 @@
+"""The options of a training, validated before anything is changed, and the data in the layout of the kernels."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import zlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import backend as backends
+from . import checks, labels, losses, optimizers, storage
+from .backend import Backend
+from .compiler.registry import Call
+from .compiler.types import Matrix, Vector
+from .labels import Task
+from .losses import Loss
+from .optimizers import Optimizer
+from .state import State
+from .step import needed
+
+
+class Trainable(Protocol):
+    """The interface of a network for training."""
+
+    theta: Vector
+    layers: Any
+    dtype: np.dtype[Any]
+    seed: int | None
+    loss: str | None
+    task: Task | None
+    classes: NDArray[Any] | None
+    _classes: NDArray[Any] | None
+    _state: State | None
+
+    def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
+    def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
+    def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task) -> dict[str, float]: ...
+
+
+@dataclass
+class Plan:
+    """The validated options of `fit`, and the data in the layout of the kernels."""
+
+    net: Trainable
+    run: Backend
+    X: Matrix
+    Y: Matrix
+    weights: NDArray[np.float64] | None
+    held_out: tuple[Matrix, Matrix] | None
+    task: Task
+    judged: Task
+    """The task as the validation samples have it, which decides whether there is an accuracy."""
+    classes: NDArray[Any] | None
+    loss: Loss
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    seed: int | None
+    early_stopping: int | None
+
+    @functools.cached_property
+    def fingerprint(self) -> list[Any]:
+        """Shapes and checksums of the data, to detect that a run is resumed with other data."""
+        weights = [] if self.weights is None else [self.weights]
+        arrays = [self.run.to_host(array) for array in (self.X, self.Y, *(self.held_out or ()), *weights)]
+        return [[list(array.shape), zlib.crc32(array)] for array in arrays]
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that must be the same to resume a run, in the form of JSON."""
+        layers = [layer.identity for layer in self.net.layers]
+        settings: dict[str, Any] = storage.plain({
+            "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
+            "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,
+            "early_stopping": self.early_stopping, "data": self.fingerprint,
+        })  # fmt: skip
+        return settings
+
+
+def validated(
+    net: Trainable,
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    epochs: int,
+    batch_size: int,
+    optimizer: str | Optimizer,
+    loss: str | Loss | None,
+    backend: str,
+    validation: Any = None,
+    shuffle: bool = False,
+    seed: int | None = None,
+    early_stopping: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Any = None,
+    classes: ArrayLike | None = None,
+    learns: bool = False,
+) -> Plan:
+    """Validate everything before anything is changed. With `learns`, Y can define the classes."""
+    run = backends.get(backend, net.dtype)
+    layers = net.layers
+    last, which = layers[-1], losses.get(loss, layers[-1].activation)
+    if last.activation == "softmax" and last.n_out == 1:
+        raise checks.Error(
+            "the last layer has one unit with 'softmax', whose output is always 1; use Dense(n_in, 2, 'softmax') or "
+            "Dense(n_in, 1, 'sigmoid') for two classes, 'identity' for numbers"
+        )
+    known = net.classes if classes is None else labels.checked(classes, last.n_out)
+    inputs = checks.samples(X, layers[0].n_in, net.dtype)
+    wanted = labels.targets(Y, len(inputs), last, which, net.dtype, known, learns)
+    if wanted.classes is not None:
+        known = wanted.classes
+    held_out, judged = None, wanted.task
+    if validation is not None:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise checks.Error("validation must be a pair (X, Y)")
+        held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
+        of_held_out = labels.targets(validation[1], len(held_out_inputs), last, which, net.dtype, known)
+        held_out, judged = (held_out_inputs, of_held_out.Y), of_held_out.task
+    if early_stopping is not None:
+        early_stopping = checks.whole("early_stopping", early_stopping, least=1)
+        if held_out is None:
+            raise checks.Error("early_stopping needs validation=(X, Y): the validation loss decides when to stop")
+    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
+    if class_weight is not None:
+        of_classes = labels.class_weights(class_weight, wanted, known)
+        weights = checks.weights(of_classes if weights is None else weights * of_classes, len(inputs))
+    return Plan(
+        net, run, inputs, wanted.Y, weights, held_out, wanted.task, judged,
+        known if wanted.task == "classes" else None, which,
+        optimizers.get(optimizer),
+        checks.whole("epochs", epochs, least=1),
+        checks.whole("batch_size", batch_size, least=1),
+        checks.flag("shuffle", shuffle),
+        net.seed if seed is None else checks.whole("seed", seed, least=0),
+        early_stopping,
+    )  # fmt: skip
+
+
+def steps(plan: Plan) -> list[Call]:
+    """The calls of a step for a whole batch, and of one for the rest of the samples."""
+    n, calls = len(plan.X), []
+    for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:
+        calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.weights is not None)
+    return calls

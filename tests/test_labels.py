@@ -1,0 +1,212 @@
+"""Labels of any kind in fit, predict, evaluate and files; several labels per sample; what is refused."""
+
+import copy
+
+import numpy as np
+import pytest
+from runs import spiral
+
+import jitnet
+from jitnet import SGD, Adam, Dense, Network
+
+X, CODES = spiral()
+X = X.astype(np.float32)
+
+
+def net(n_out=3, last="softmax", seed=0):
+    return Network(Dense(2, 9, "tanh"), Dense(9, n_out, last), seed=seed)
+
+
+def fit(network, Y, **options):
+    return network.fit(X, Y, **{"epochs": 3, "optimizer": Adam(0.02), "backend": "numpy", **options})
+
+
+NAMES = np.array(["ant", "bee", "cat"])
+KINDS = {
+    "text": (NAMES[CODES], ["ant", "bee", "cat"]),
+    "objects": (NAMES[CODES].astype(object), ["ant", "bee", "cat"]),
+    "list": (NAMES[CODES].tolist(), ["ant", "bee", "cat"]),
+    "unicode": (np.array(["ä", "日本", ""])[CODES], ["", "ä", "日本"]),
+    "negative": (CODES - 1, [-1, 0, 1]),
+    "from one": (CODES + 1, [1, 2, 3]),
+    "far apart": (np.array([7, -1000, 2**62])[CODES], [-1000, 7, 2**62]),
+    "floats": (np.array([1.0, 2.0, 30.0])[CODES], [1, 2, 30]),
+    "unsigned": (np.array([5, 6, 250], np.uint8)[CODES], [5, 6, 250]),
+    "objects of integers": (np.array([4, 5, 6])[CODES].astype(object), [4, 5, 6]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_labels_train_as_their_positions(kind, tmp_path):
+    """The same bits as with 0, 1, 2 in the sorted order; predict gives the labels, also from a file."""
+    labels, classes = KINDS[kind]
+    positions = np.array([classes.index(label) for label in np.asarray(labels).tolist()])
+    one, other = net(), net()
+    histories = [fit(one, labels, validation=(X, labels)), fit(other, positions, validation=(X, positions))]
+    assert one.theta.tobytes() == other.theta.tobytes()
+    assert histories[0].validation_accuracy == histories[1].validation_accuracy
+    assert one.classes.tolist() == classes
+    assert other.classes.tolist() == [0, 1, 2]
+    answers = one.predict(X, "numpy")
+    assert answers.tolist() == [classes[c] for c in other.predict(X, "numpy")]
+    measured = one.evaluate(X, labels, backend="numpy")
+    assert measured == other.evaluate(X, positions, backend="numpy")
+    assert measured["accuracy"] == np.mean([a == b for a, b in zip(answers, np.asarray(labels).tolist(), strict=True)])
+    assert one.gradients(X, labels, backend="numpy")[0] == other.gradients(X, positions, backend="numpy")[0]
+    one.save(tmp_path / "model.npz")
+    loaded = jitnet.load(tmp_path / "model.npz")
+    assert loaded.classes.tolist() == classes
+    assert loaded.predict(X, "numpy").tolist() == answers.tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["no", "yes"], ["no", "yes"]),
+        ([False, True], [False, True]),
+        ([-1, 1], [-1, 1]),
+        ([1, 2], [1, 2]),
+        ([0, 1], [0, 1]),
+    ],
+)
+@pytest.mark.parametrize("last", ["sigmoid", "softmax"])
+def test_two_classes_by_one_unit_or_two(labels, classes, last):
+    network = net(1 if last == "sigmoid" else 2, last)
+    Y = np.array(labels)[CODES % 2]
+    fit(network, Y, epochs=40)
+    answers = network.predict(X, "numpy")
+    assert answers.dtype == np.array(classes).dtype
+    assert set(answers.tolist()) <= set(classes)
+    assert network.evaluate(X, Y, backend="numpy")["accuracy"] == np.mean(answers == Y) > 0.6
+
+
+def test_classes_set_before_decide_the_order_and_may_have_no_samples():
+    network = net()
+    network.classes = ["cat", "ant", "bee"]
+    few = np.where(CODES == 2, "ant", NAMES[CODES])  # no cat
+    fit(network, few)
+    assert network.classes.tolist() == ["cat", "ant", "bee"]
+    np.testing.assert_allclose(
+        network.evaluate(X, few, backend="numpy")["loss"],
+        -np.log(network.forward(X, "numpy")[np.arange(97), np.array([1, 2, 1])[CODES]]).mean(), rtol=1e-5,
+    )  # fmt: skip
+    fit(network, NAMES[CODES])  # the same classes: the outputs keep their meaning
+    assert network.classes.tolist() == ["cat", "ant", "bee"]
+    fit(network, CODES)  # others: they are learned anew
+    assert network.classes.tolist() == [0, 1, 2]
+    fit(network, np.eye(3)[CODES])
+    assert network.predict(X, "numpy").dtype == np.int64
+
+
+def test_step_takes_the_classes_of_the_network():
+    network, other = net(), net()
+    with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'ant', but the last layer has 3 units.*set net\.classes"):
+        network.step(X, NAMES[CODES], SGD(0.1), backend="numpy")
+    network.classes = NAMES
+    network.step(X[:4], NAMES[CODES[:4]], SGD(0.1), backend="numpy")
+    other.step(X[:4], CODES[:4], SGD(0.1), backend="numpy")
+    assert network.theta.tobytes() == other.theta.tobytes()
+    assert network.predict(X, "numpy").tolist() == NAMES[other.predict(X, "numpy")].tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (NAMES[CODES % 2], r"Y has 2 classes \(ant, bee\): as many units will do"),
+        (CODES + 1 + (np.arange(97) == 5), r"label Y\[2\] is 3, but the last layer has 3 units: .* Y has 4 classes"),
+        (["ant"] * 97, r"Y has one class only, 'ant', so there is nothing to tell apart"),
+        ([2] * 97, "Y has one class only, 2,"),
+        ([True] * 97, "Y has one class only, True"),
+        (["ant", None] + ["bee"] * 95, r"Y\[1\] is None: a label is missing; leave this sample out"),
+        (np.array([1.0, np.nan] + [2.0] * 95, object), r"Y\[1\] is nan: a label is missing"),
+        (np.array(["ant", 5] + ["bee"] * 95, object), r"Y\[1\] is 5, and Y\[0\] is 'ant'; labels must be all text"),
+        (["ant", 5] + ["bee"] * 95, r"Y\[1\] is 5, and Y\[0\] is 'ant'"),
+        (np.array([1, True] + [0] * 95, object), r"Y\[1\] is True, and Y\[0\] is 1"),
+        (CODES + 0.5, r"label Y\[0\] is 0\.5, but the last layer has 3 units: labels run from 0 to 2"),
+        (NAMES[CODES].astype("S"), "Y holds bytes"),
+        (NAMES[CODES][:96], r"Y has shape \(96,\), but X"),
+        (NAMES[CODES][:, None], "Y holds <U3 values, but must hold real numbers"),
+        (np.ma.masked_equal(CODES, 2), "Y has masked values"),
+        (np.array([2**64, 5, 6])[CODES], "more than 64 bits"),
+        (np.array([2**64 - 1, 5, 6], np.uint64)[CODES], "more than 63 bits"),
+        (np.array(["2026-01-01"] * 97, "datetime64[D]"), "must hold real numbers"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_refused(labels, message):
+    network = net()
+    before = network.theta.tobytes()
+    with pytest.raises(jitnet.Error, match=message):
+        fit(network, labels)
+    assert network.theta.tobytes() == before
+    assert network.classes is None
+    assert network.loss is None
+
+
+def test_labels_unknown_to_a_trained_network():
+    network = net()
+    fit(network, NAMES[CODES])
+    for labels, message in [
+        (["dog"] * 97, r"label Y\[0\] is 'dog', but the network has the classes 'ant', 'bee', 'cat'"),
+        (CODES, r"label Y\[0\] is 0, but the network has the classes 'ant'"),
+    ]:
+        with pytest.raises(jitnet.Error, match=message):
+            network.evaluate(X, labels, backend="numpy")
+        with pytest.raises(jitnet.Error, match=message):
+            fit(net(), NAMES[CODES], validation=(X, labels))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["a", "b"], "the last layer has 3 units and needs 3 different ones"),
+        (["a", "b", "b"], "needs 3 different ones"), ([0.5, 1, 2], "must be a list of text, of whole numbers"),
+        (["a", 1, 2], r"labels must be all text"), ([["a", "b", "c"]], "must be a list"), ("abc", "must be a list"),
+    ],
+)  # fmt: skip
+def test_classes_that_do_not_fit(classes, message):
+    network = net()
+    with pytest.raises(jitnet.Error, match=message):
+        network.classes = classes
+    assert network.classes is None
+
+
+def test_softmax_of_one_unit_is_refused():
+    for call in (Network.fit, Network.step, Network.partial_fit):
+        with pytest.raises(jitnet.Error, match=r"with 'softmax', whose output is always 1; use Dense\(n_in, 2"):
+            call(net(1), X, np.ones((97, 1)))
+
+
+def test_several_labels_per_sample(tmp_path):
+    """Sigmoid and binary cross-entropy on rows of 0 and 1: predict gives such rows; all of a row must be right."""
+    Y = np.c_[X[:, 0] > 0, X[:, 1] > 0, X[:, 0] > X[:, 1]].astype(int)
+    network = net(3, "sigmoid")
+    history = fit(network, Y, epochs=30, loss="binary_cross_entropy", validation=(X, Y))
+    answers = network.predict(X, "numpy")
+    np.testing.assert_array_equal(answers, network.forward(X, "numpy") > 0.5)
+    assert answers.dtype == np.int64
+    assert answers.shape == (97, 3)
+    right = (answers == Y).all(axis=1).mean()
+    measured = network.evaluate(X, Y, backend="numpy")
+    assert measured["accuracy"] == history.validation_accuracy[-1] == right > 0.5
+    assert right < (answers == Y).mean()
+    A = network.forward(X, "numpy").astype(np.float64)
+    np.testing.assert_allclose(measured["loss"], -(np.log(np.where(Y, A, 1 - A))).sum(axis=1).mean(), rtol=1e-5)
+    network.save(tmp_path / "model.npz")
+    np.testing.assert_array_equal(jitnet.load(tmp_path / "model.npz").predict(X, "numpy"), answers)
+
+
+def test_numbers_have_no_accuracy():
+    """One sigmoid that learns numbers between 0 and 1 predicts them; a whole Y of 0 and 1 are two classes."""
+    network, y = net(1, "sigmoid"), 1 / (1 + np.exp(-X[:, 0]))
+    history = fit(network, y, loss="mse", validation=(X, y))
+    assert history.validation_accuracy == []
+    assert "accuracy" not in network.evaluate(X, y, backend="numpy")
+    np.testing.assert_array_equal(network.predict(X, "numpy"), network.forward(X, "numpy"))
+    fit(network, y > 0.5)
+    assert network.predict(X, "numpy").dtype == bool
+
+
+def test_a_copy_keeps_the_classes():
+    network = net()
+    fit(network, NAMES[CODES])
+    assert copy.deepcopy(network).predict(X, "numpy").tolist() == network.predict(X, "numpy").tolist()

@@ -1,0 +1,128 @@
+"""Training in parts: fit(2) and fit(2, resume=True) have the bits of fit(4); partial_fit."""
+
+import numpy as np
+import pytest
+from runs import ON_CPU, make, spiral
+
+import jitnet
+from jitnet import SGD, Adam, AdamW, Dense, Dropout, Momentum, Network
+
+X, CODES = spiral()
+RUNS = {"batch_size": 10, "backend": "numpy"}
+
+
+def with_dropout(seed=4):
+    return Network(Dense(2, 17, "tanh"), Dropout(0.3), Dense(17, 3, "softmax"), seed=seed)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.2), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01), AdamW(0.01)])
+def test_two_halves_are_the_whole(optimizer):
+    """Optimizer's state, order of samples, dropout, and history."""
+    whole, halves = with_dropout(), with_dropout()
+    history = whole.fit(X, CODES, epochs=4, optimizer=optimizer, validation=(X, CODES), **RUNS)
+    first = halves.fit(X, CODES, epochs=2, optimizer=optimizer, validation=(X, CODES), **RUNS)
+    both = halves.fit(X, CODES, epochs=2, optimizer=optimizer, validation=(X, CODES), resume=True, **RUNS)
+    assert halves.theta.tobytes() == whole.theta.tobytes()
+    assert both.loss == history.loss
+    assert both.validation_loss == history.validation_loss
+    assert first.loss == history.loss[:2]
+    assert first.epochs == 2
+    assert both.epochs == 4
+    assert len(both.seconds) == 4
+    one, other = whole.state_dict(), halves.state_dict()
+    assert one.keys() == other.keys()
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+@pytest.mark.parametrize("backend", ["njit", "fast", "parallel"])
+def test_on_compiled_backends(backend):
+    assert backend in ON_CPU
+    whole, halves = with_dropout(), with_dropout()
+    whole.fit(X, CODES, epochs=3, backend=backend)
+    halves.fit(X, CODES, epochs=1, backend=backend)
+    halves.fit(X, CODES, epochs=2, backend=backend, resume=True)
+    assert halves.theta.tobytes() == whole.theta.tobytes()
+
+
+@pytest.mark.parametrize("seed", [None, 7, 2**63 + 5, 2**70])
+def test_the_seed_is_that_of_the_training(seed):
+    """Also one that was drawn, or is longer than 64 bits."""
+    net = with_dropout(seed=None)
+    whole = with_dropout(seed=None)
+    whole.theta[...] = net.theta
+    net.fit(X, CODES, epochs=1, seed=seed, **RUNS)
+    drawn = net._state.seed
+    net.fit(X, CODES, epochs=1, resume=True, **RUNS)
+    whole.fit(X, CODES, epochs=2, seed=drawn, **RUNS)
+    assert net.theta.tobytes() == whole.theta.tobytes()
+    net.state_dict()
+
+
+def test_what_there_is_to_resume():
+    net = make()
+    with pytest.raises(jitnet.Error, match="resume continues the latest training of this network, and there is none"):
+        net.fit(X, CODES, resume=True, **RUNS)
+    net.fit(X, CODES, epochs=1, optimizer="adam", **RUNS)
+    with pytest.raises(jitnet.Error, match="resume continues a training by adam, but optimizer is sgd; use the same"):
+        net.fit(X, CODES, resume=True, **RUNS)
+    with pytest.raises(jitnet.Error, match="label Y\\[0\\] is 'a', but the network has the classes 0, 1, 2"):
+        net.fit(X, ["a"] * 97, resume=True, optimizer="adam", **RUNS)
+    before = net.theta.tobytes()
+    net.fit(X, CODES, epochs=1, resume=True, optimizer=Adam(0.5), **RUNS)  # another rate is allowed
+    assert net.theta.tobytes() != before
+    with pytest.raises(jitnet.Error, match="resume is 1, but must be True or False"):
+        net.fit(X, CODES, resume=1, **RUNS)
+
+
+def test_a_new_fit_starts_a_new_training():
+    net, other = make(), make()
+    net.fit(X, CODES, epochs=1, optimizer="adam", **RUNS)
+    other.theta[...] = net.theta
+    histories = [each.fit(X, CODES, epochs=2, optimizer="adam", **RUNS) for each in (net, other)]
+    assert net.theta.tobytes() == other.theta.tobytes()
+    assert histories[0].epochs == 2
+
+
+def test_parts_in_turn():
+    """partial_fit on parts, in their order, is `step` on the same batches."""
+    names = np.array(["ant", "bee", "cat"])[CODES]
+    net, other = with_dropout(), with_dropout()
+    other.classes = ["ant", "bee", "cat"]
+    for start in range(0, 90, 30):
+        rows = slice(start, start + 30)
+        history = net.partial_fit(
+            X[rows], names[rows], classes=["cat", "ant", "bee"][::-1], batch_size=15, shuffle=False,
+            optimizer=Adam(0.01), backend="numpy",
+        )  # fmt: skip
+        for half in (0, 15):
+            part = slice(start + half, start + half + 15)
+            other.classes = net.classes
+            other.step(X[part], names[part], Adam(0.01), backend="numpy")
+    assert net.theta.tobytes() == other.theta.tobytes()
+    assert history.epochs == 3
+    assert net.classes.tolist() == ["bee", "ant", "cat"]
+    one = net.partial_fit(X[:1], names[:1], optimizer=Adam(0.01), backend="numpy")  # one sample, one class
+    assert one.epochs == 4
+
+
+def test_the_parts_of_one_pass_can_be_resumed_by_fit():
+    net = make()
+    net.partial_fit(X, CODES, optimizer="adam", backend="numpy")
+    net.fit(X, CODES, epochs=2, optimizer="adam", backend="numpy", resume=True)
+    whole = make()
+    whole.fit(X, CODES, epochs=3, optimizer="adam", backend="numpy")
+    assert net.theta.tobytes() == whole.theta.tobytes()
+
+
+def test_what_partial_fit_refuses():
+    net = make()
+    with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'a', but the last layer .* set net\.classes"):
+        net.partial_fit(X, ["a"] * 97, backend="numpy")
+    with pytest.raises(jitnet.Error, match="needs 3 different ones"):
+        net.partial_fit(X, ["a"] * 97, classes=["a", "b"], backend="numpy")
+    assert net.classes is None
+    net.partial_fit(X, ["a"] * 97, classes=["a", "b", "c"], backend="numpy")
+    with pytest.raises(jitnet.Error, match=r"classes are \['a', 'b', 'd'\], but the network has \['a', 'b', 'c'\]"):
+        net.partial_fit(X, ["a"] * 97, classes=["a", "b", "d"], backend="numpy")
+    with pytest.raises(jitnet.Error, match="class_weight is 'balanced', but partial_fit does not see all samples"):
+        net.partial_fit(X, ["a"] * 97, class_weight="balanced", backend="numpy")
