@@ -12,7 +12,8 @@ Every operation is a loop written by hand; Numba compiles it, and plain Python d
 
 Build       Network, of Dense, Dropout and LayerNorm; load
 Data        data.digits, data.split, ...
-Train       net.fit or net.step, with SGD, Momentum, Adam, AdamW or RMSprop; History, Progress, Diverged
+Train       net.fit, net.partial_fit or net.step, with SGD, Momentum, Adam, AdamW or RMSprop; History, Progress,
+            Diverged; StepDecay, CosineDecay, Warmup, ReduceOnPlateau; EarlyStopping
 Use         net.predict, net.evaluate, net.forward, net.save, net.state_dict
 Look        net.summary, net.graph, net.gradients; calculus: derivatives the slow, certain way
 Loops       kernels.LADDERS: every operation, from the naive loop to the fast one; backends(): which loops run
@@ -26,7 +27,7 @@ explain compiled loops.
 
 from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, data, kernels, layers, optimizers
+from . import calculus, data, kernels, layers, optimizers, schedules, stopping
 from .backend import backends
 from .checks import Error
 from .custom import activation, loss
@@ -36,6 +37,8 @@ from .layers import *  # noqa: F403  the kinds of layers
 from .network import Network, load
 from .optimizers import *  # noqa: F403  all that a user can make one of
 from .progress import Progress
+from .schedules import *  # noqa: F403
+from .stopping import *  # noqa: F403
 from .training import Diverged
 
 __version__ = "0.1.0"
@@ -60,7 +63,7 @@ __all__ = [
     "softmax",
     "tanh",
 ]
-__all__ += layers.__all__ + optimizers.__all__
+__all__ += layers.__all__ + optimizers.__all__ + schedules.__all__ + stopping.__all__
 
 
 def __dir__() -> list[str]:

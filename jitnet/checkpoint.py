@@ -24,7 +24,7 @@ def keep(path: str | Path, state: Any, plan: Any) -> None:
     about = {
         "settings": plan.settings(), "step": state.step,
         "history": {name: getattr(state.history, name) for name in RECORDED},
-        "best_loss": None if state.best_theta is None else state.best_loss,
+        "best_loss": None if state.history.best_epoch is None else state.best_loss,
     }  # fmt: skip
     storage.write(path, "checkpoint", about, arrays)
 
@@ -65,7 +65,8 @@ def restore(path: str | Path, state: Any, plan: Any) -> None:
                 history = replace(state.history, **_recorded(about["history"], plan))
                 _check_counts(about, history, plan)
                 names = ["theta", *(f"memory{i}" for i in range(len(state.memory)))]
-                names += ["best_theta"] if history.best_epoch else []
+                restores = plan.early_stopping is not None and plan.early_stopping.restore
+                names += ["best_theta"] if history.best_epoch and restores else []
                 arrays = storage.arrays_of(archive, dict.fromkeys(names, state.theta.shape), state.theta.dtype)
         except (checks.Error, KeyError) as error:
             raise checks.Error(
@@ -81,7 +82,8 @@ def restore(path: str | Path, state: Any, plan: Any) -> None:
     for i, vector in enumerate([state.theta, *state.memory]):
         vector[...] = arrays[names[i]]
     if history.best_epoch:
-        state.best_theta, state.best_loss = arrays["best_theta"], history.validation_loss[history.best_epoch - 1]
+        state.best_theta = arrays.get("best_theta")
+        state.best_loss = getattr(history, plan.early_stopping.monitor)[history.best_epoch - 1]
     state.step, state.history, plan.seed = about["step"], history, seed
 
 
@@ -114,15 +116,17 @@ def _check_counts(about: dict[str, Any], history: Any, plan: Any) -> None:
     """Check the fields that follow from the number of epochs and the best epoch."""
     batches = -(-len(plan.X) // plan.batch_size)
     best, waited = history.best_epoch, history.epochs - (history.best_epoch or 0)
-    is_over = plan.early_stopping is not None and waited >= plan.early_stopping
+    is_over = plan.early_stopping is not None and waited >= plan.early_stopping.patience
+    steps = about["step"] if plan.batches else history.epochs * batches
+    stopped = "callback" if history.stopped == "callback" else ""
     for name, value, expected in (
-        ("step", about["step"], history.epochs * batches),
+        ("step", about["step"], checks.whole("step", steps, least=0)),
         ("best_epoch", best, best if plan.early_stopping is not None and waited >= 0 else None),
-        ("stopped", history.stopped, "early" if is_over else ""),
+        ("stopped", history.stopped, "early" if is_over else stopped),
     ):
         if type(value) is not type(expected) or value != expected:
             epochs = checks.count(history.epochs, "epoch")
             raise checks.Error(f"{name} is {checks.shown(value)}, but must be {expected!r} after {epochs}")
-    best_loss = None if best is None else history.validation_loss[best - 1]
+    best_loss = None if best is None else getattr(history, plan.early_stopping.monitor)[best - 1]
     if about["best_loss"] != best_loss:
         raise checks.Error(f"best_loss is {checks.shown(about['best_loss'])}, but must be {best_loss!r}")

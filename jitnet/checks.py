@@ -227,9 +227,22 @@ def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
         raise NotFiniteError(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
 
 
+class _Unlocked:
+    """For NumPy: the memory of a read-only array as an array that is not marked so."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array  # which owns the memory, such as a memory map
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
 def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """In the kernels' layout: C order, aligned, writable. Copies only if necessary."""
-    return np.require(array, dtype, ["C", "A", "W"])
+    """In the kernels' layout: C order, aligned, and of the type for arrays that can be written.
+
+    Copies only if necessary. Kernels only read their inputs, so a read-only array, such as a memory map, is not copied.
+    """
+    settled = np.require(array, dtype, ["C", "A"])
+    return settled if settled.flags.writeable else np.asarray(_Unlocked(settled))
 
 
 def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

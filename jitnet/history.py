@@ -20,11 +20,11 @@ class History:
     compile_seconds: float = 0.0
     """Time for compiling kernels, or for loading them from the cache."""
     best_epoch: int | None = None
-    """With early stopping: the epoch (from 1) whose weights were restored."""
+    """With early stopping: the best epoch (from 1), whose weights were restored."""
     threads: int = 1
     """The number of threads of the last steps; by default one or all, whichever is faster."""
     stopped: str = ""
-    """Why training ended before the last epoch: "", "early" or "interrupted"."""
+    """Why training ended before the last epoch: "", "early", "callback" or "interrupted"."""
     checkpoint_error: str = ""
     """Why the latest checkpoint could not be written, and which one remains; "" if it was written."""
 

@@ -1,5 +1,6 @@
 """The optimizers that a user names. Each is one kernel over the flat vector of parameters (kernels/optimizers.py)."""
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -74,6 +75,17 @@ class Optimizer(ABC):
     def descent(self) -> tuple[float, float] | None:
         """lr and weight_decay, if the step needs only the gradient: it can then be fused with the gradient."""
         return None
+
+    def scaled(self, factor: float) -> "Optimizer":
+        """A copy with factor times the learning rate, which may be 0 for some steps.
+
+        Errors    ValueError for a factor that is negative or not finite, as from the schedule of a user
+        """
+        other, lr = copy.copy(self), getattr(self, "lr", None)
+        if lr is None:
+            raise checks.Error(f"{self!r} has no learning rate lr, which a schedule would change")
+        object.__setattr__(other, "lr", lr * checks.number("the factor of the schedule", factor, least=0))
+        return other
 
     def settings(self) -> dict[str, Any]:
         """Name and settings, for files and messages."""

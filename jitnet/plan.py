@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import backend as backends
-from . import checks, labels, losses, optimizers, storage
+from . import checks, labels, losses, optimizers, schedules, stopping, storage
 from .backend import Backend
 from .compiler.registry import Call
 from .compiler.types import Matrix, Vector
 from .labels import Task
 from .losses import Loss
 from .optimizers import Optimizer
+from .schedules import Factor
 from .state import State
-from .step import needed
+from .step import Extras, needed
+from .stopping import EarlyStopping
 
 
 class Trainable(Protocol):
@@ -55,20 +57,26 @@ class Plan:
     judged: Task
     """The task as the validation samples have it, which decides whether there is an accuracy."""
     classes: NDArray[Any] | None
+    class_weight: Any
     loss: Loss
     optimizer: Optimizer
+    schedule: Factor | None
+    extras: Extras
     epochs: int
     batch_size: int
     shuffle: bool
     seed: int | None
-    early_stopping: int | None
+    early_stopping: EarlyStopping | None
+    batches: Any = None
+    """A `stream.Batches`, of which X and Y are the first one; None if X and Y are all samples."""
 
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
         """Shapes and checksums of the data, to detect that a run is resumed with other data."""
-        weights = [] if self.weights is None else [self.weights]
-        arrays = [self.run.to_host(array) for array in (self.X, self.Y, *(self.held_out or ()), *weights)]
-        return [[list(array.shape), zlib.crc32(array)] for array in arrays]
+        data = [] if self.batches else [self.X, self.Y]
+        weights = [] if self.weights is None or self.batches else [self.weights]
+        arrays = [self.run.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
+        return [["batches"]] * bool(self.batches) + [[list(array.shape), zlib.crc32(array)] for array in arrays]
 
     def settings(self) -> dict[str, Any]:
         """The settings that must be the same to resume a run, in the form of JSON."""
@@ -76,9 +84,33 @@ class Plan:
         settings: dict[str, Any] = storage.plain({
             "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
             "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,
-            "early_stopping": self.early_stopping, "data": self.fingerprint,
+            "early_stopping": self.early_stopping and self.early_stopping.settings(),
+            "schedule": schedules.settings(self.schedule), "clip_norm": self.extras.clip_norm, "data": self.fingerprint,
         })  # fmt: skip
         return settings
+
+    @property
+    def schedules_within_epochs(self) -> bool:
+        """True if the learning rate changes from step to step."""
+        return bool(getattr(self.schedule, "within_epochs", False))
+
+    def validated_batch(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Matrix, Matrix, Any, float]:
+        """A further batch of `batches` like X, Y and weights of this plan, and the sum of its weights."""
+        last = self.net.layers[-1]
+        inputs = checks.samples(X, self.net.layers[0].n_in, self.net.dtype)
+        wanted = labels.targets(Y, len(inputs), last, self.loss, self.net.dtype, self.classes)
+        weights = _weights(sample_weight, self.class_weight, wanted, self.classes)
+        mass = len(inputs) if sample_weight is None else float(np.sum(sample_weight))
+        return inputs, wanted.Y, weights, mass
+
+
+def _weights(sample_weight: Any, class_weight: Any, wanted: labels.Targets, classes: Any) -> Any:
+    """The weights of the samples times those of their classes, or None."""
+    weights = None if sample_weight is None else checks.weights(sample_weight, len(wanted.Y))
+    if class_weight is None:
+        return weights
+    of_classes = labels.class_weights(class_weight, wanted, classes)
+    return checks.weights(of_classes if weights is None else weights * of_classes, len(wanted.Y))
 
 
 def validated(
@@ -94,7 +126,9 @@ def validated(
     validation: Any = None,
     shuffle: bool = False,
     seed: int | None = None,
-    early_stopping: int | None = None,
+    early_stopping: int | EarlyStopping | None = None,
+    schedule: Factor | None = None,
+    clip_norm: float | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
     classes: ArrayLike | None = None,
@@ -121,23 +155,21 @@ def validated(
         held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
         of_held_out = labels.targets(validation[1], len(held_out_inputs), last, which, net.dtype, known)
         held_out, judged = (held_out_inputs, of_held_out.Y), of_held_out.task
-    if early_stopping is not None:
-        early_stopping = checks.whole("early_stopping", early_stopping, least=1)
-        if held_out is None:
-            raise checks.Error("early_stopping needs validation=(X, Y): the validation loss decides when to stop")
-    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
-    if class_weight is not None:
-        of_classes = labels.class_weights(class_weight, wanted, known)
-        weights = checks.weights(of_classes if weights is None else weights * of_classes, len(inputs))
+    weights = _weights(sample_weight, class_weight, wanted, known)
+    chosen = optimizers.get(optimizer)
+    if clip_norm is not None:
+        checks.survives("clip_norm", checks.number("clip_norm", clip_norm, above=0), net.dtype)
+    if schedules.checked(schedule) is not None:
+        chosen.scaled(1)  # an error for an optimizer without a learning rate
     return Plan(
         net, run, inputs, wanted.Y, weights, held_out, wanted.task, judged,
-        known if wanted.task == "classes" else None, which,
-        optimizers.get(optimizer),
+        known if wanted.task == "classes" else None, class_weight, which, chosen, schedule,
+        Extras(weights is not None, schedule is not None, clip_norm),
         checks.whole("epochs", epochs, least=1),
         checks.whole("batch_size", batch_size, least=1),
         checks.flag("shuffle", shuffle),
         net.seed if seed is None else checks.whole("seed", seed, least=0),
-        early_stopping,
+        stopping.checked(early_stopping, held_out is not None, judged != "numbers"),
     )  # fmt: skip
 
 
@@ -145,5 +177,5 @@ def steps(plan: Plan) -> list[Call]:
     """The calls of a step for a whole batch, and of one for the rest of the samples."""
     n, calls = len(plan.X), []
     for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:
-        calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.weights is not None)
+        calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
     return calls

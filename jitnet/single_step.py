@@ -37,6 +37,7 @@ def step(
     backend: BackendName = "fast",
     threads: int | None = None,
     sample_weight: ArrayLike | None = None,
+    clip_norm: float | None = None,
 ) -> float:
     """One training step on one mini-batch; returns its mean loss, with the weights before the step.
 
@@ -49,6 +50,7 @@ def step(
     loss              its name; None selects the one that suits the last layer
     threads           as in `fit`; it never changes a bit of the result
     sample_weight     (m,), as in `fit`: the loss is a weighted mean
+    clip_norm         shorten the gradient to this length if it is longer
 
     The bits are those of `fit` with the same batches. ^C arrives after the step, which is then complete.
 
@@ -64,8 +66,9 @@ def step(
     [[3.]] [1.]
     """
     plan = validated(
-        net, X, Y, epochs=1, batch_size=1, optimizer=optimizer, loss=loss, backend=backend, sample_weight=sample_weight
-    )
+        net, X, Y, epochs=1, batch_size=1, optimizer=optimizer, loss=loss, backend=backend, sample_weight=sample_weight,
+        clip_norm=clip_norm,
+    )  # fmt: skip
     plan.batch_size = len(plan.X)
     backends.check_threads(threads, backend)
     with net.in_training() as plan.net, backends.threads(threads), np.errstate(all="ignore"):
@@ -95,7 +98,7 @@ def step(
 def _continued(net: Any, plan: Plan) -> State:
     """The state of the network, or a new one for the first step and for another kind of optimizer."""
     state: State | None = net._state
-    if state is None or state.optimizer != plan.optimizer.name:
+    if state is None or state.optimizer != plan.optimizer.name or not state.is_current:
         state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
         state.seed = (secrets.randbits(32) if plan.seed is None else plan.seed) % 2**63
     plan.seed = state.seed
@@ -106,7 +109,7 @@ def _recorded(net: Any, plan: Plan, state: State, threads: int | None) -> traini
     """The step for these settings, compiled if necessary. On a GPU each batch is copied there by a new one."""
     plan.optimizer.check(net.dtype)
     settings = (
-        plan.net, state, plan.run, len(plan.X), plan.loss, plan.optimizer.kernel, threads, plan.weights is not None
+        plan.net, state, plan.run, len(plan.X), plan.loss, plan.optimizer.kernel, threads, plan.extras
     )  # fmt: skip
     latest: Recorded | None = net._recorded
     is_compiled = latest is not None and latest.settings == settings

@@ -29,7 +29,15 @@ class State:
     """Of the random numbers of Dropout."""
     history: History = field(default_factory=History)
     best_loss: float = math.inf
+    """With early stopping: the monitored number of the best epoch."""
     best_theta: Vector | None = None
+    last_theta: Vector | None = None
+    """The weights of the last epoch, if early stopping has restored those of the best one."""
+
+    @property
+    def is_current(self) -> bool:
+        """True if the optimizer's vectors belong to the weights of the network."""
+        return self.last_theta is None
 
 
 class Stateful(Protocol):
@@ -57,7 +65,7 @@ def state_dict(net: Stateful) -> dict[str, NDArray[Any]]:
     >>> {name: array.shape for name, array in net.state_dict().items()}
     {'W0': (2, 3), 'b0': (3,), 'W1': (3, 1)}
     """
-    state = net._state
+    state = net._state if net._state is not None and net._state.is_current else None
     arrays = parameters.named(net.layers, net.theta)
     if state is not None:
         arrays |= _vectors(net, state)

@@ -1,7 +1,8 @@
 """From a batch to an epoch: the work space, a step recorded as a list of calls, and the loop over all steps."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from .optimizers import Optimizer
 
 ROWS_AT_ONCE = 1024
 """forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
+
+SUMS = 64
+"""Parts of the squared length of a gradient; more would not be faster."""
 
 Memory = Callable[[Any, np.dtype[Any]], Any]
 """(shape, dtype) -> zeros in the memory of a backend."""
@@ -45,6 +49,7 @@ class Workspace:
         self.delta = [memory((m, layer.n_out), dtype) for layer in layers]
         self.losses = memory(m, dtype)
         self.w = memory(m, dtype)  # weights of the samples, if there are any
+        self.sums = memory(SUMS, dtype)
         self.clock = memory(2, np.dtype(np.int64))
         self.spots = [
             Spot(l, self.clock, memory((m, layer.keeps), dtype) if layer.keeps else None)
@@ -52,20 +57,36 @@ class Workspace:
         ]
 
 
-def descent(run: Runner, optimizer: Optimizer) -> tuple[float, float] | None:
+class Extras(NamedTuple):
+    """What a training adds to a plain step."""
+
+    is_weighted: bool = False
+    """The samples have weights, in work.w."""
+    is_scheduled: bool = False
+    """The learning rate changes from step to step."""
+    clip_norm: float | None = None
+    """The largest length of the gradient."""
+
+
+PLAIN = Extras()
+
+
+def descent(run: Runner, optimizer: Optimizer, extras: Extras = PLAIN) -> tuple[float, float] | None:
     """lr and weight decay, if this backend fuses the update of this optimizer with the gradients."""
-    return optimizer.descent if run.descends else None
+    return optimizer.descent if run.descends and not extras.is_scheduled and extras.clip_norm is None else None
 
 
-def passes(
-    net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None, is_weighted: bool = False
-) -> list[Call]:
+def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None, extras: Extras = PLAIN) -> list[Call]:
     """The calls of the three passes over the batch in work.X, work.Y and work.w."""
-    return [
+    calls = [
         *net.pass_forward(work.X, work, loss.reads_Z, training=True),
-        *net.pass_output(work.Y, loss, work, is_weighted),
+        *net.pass_output(work.Y, loss, work, extras.is_weighted),
         *net.pass_back(work.X, work, descends, training=True),
     ]
+    if extras.clip_norm is not None:
+        limit = net.dtype.type(extras.clip_norm)
+        calls += [Call("squares", (net.grad, work.sums)), Call("shrink", (work.sums, limit, net.grad, net.grad))]
+    return calls
 
 
 def _gathering(work: Any) -> Call:
@@ -79,11 +100,11 @@ def _update(net: Any, optimizer: Optimizer) -> Call:
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
 
-def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, is_weighted: bool = False) -> list[Call]:
+def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, extras: Extras = PLAIN) -> list[Call]:
     """The calls of a step of m samples on empty arrays: the kernels to compile."""
-    work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer)
+    work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer, extras)
     update = [] if descends else [_update(net, optimizer)]
-    return [_gathering(work), *passes(net, work, loss, descends, is_weighted), *update]
+    return [_gathering(work), *passes(net, work, loss, descends, extras), *update]
 
 
 class Step:
@@ -101,11 +122,11 @@ class Step:
         optimizer: Optimizer,
         threads: int = 1,
         seed: int = 0,
-        is_weighted: bool = False,
+        extras: Extras = PLAIN,
     ) -> None:
-        descends = descent(run, optimizer)
+        descends = descent(run, optimizer, extras)
         self.work = net.workspace(m)
-        self._calls = run.bound(passes(net, self.work, loss, descends, is_weighted), net.dtype, threads)
+        self._calls = run.bound(passes(net, self.work, loss, descends, extras), net.dtype, threads)
         self.gather = run.bound([_gathering(self.work)], net.dtype, threads)[0][0]
         update = [] if descends else run.bound([_update(net, optimizer)], net.dtype, threads)
         self._update = update[0][0] if update else None
@@ -122,6 +143,16 @@ class Step:
         if self._update:
             self.optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
         return self.work.losses  # type: ignore[no-any-return]
+
+
+def optimizers_of(plan: Any, state: Any, batches: int) -> Iterator[Optimizer]:
+    """The optimizer of each step of the coming epoch, with the learning rate of that step."""
+    optimizer, schedule, history = plan.optimizer, plan.schedule, state.history
+    if schedule is None:
+        return itertools.repeat(optimizer)
+    if not getattr(schedule, "within_epochs", False):
+        return itertools.repeat(optimizer.scaled(schedule(history.epochs, history)))
+    return (optimizer.scaled(schedule(history.epochs + k / batches, history)) for k in range(batches))
 
 
 def order_of(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.int64]:
@@ -144,8 +175,8 @@ class Epoch:
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
         self._steps: dict[tuple[int, bool], Step] = {}
-        m, self._is_weighted = min(plan.batch_size, len(plan.X)), plan.weights is not None
-        self._batch = needed(plan.net, plan.run, m, plan.loss, plan.optimizer, self._is_weighted)
+        m = min(plan.batch_size, len(plan.X))
+        self._batch = needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C interrupted the epoch."""
@@ -153,10 +184,12 @@ class Epoch:
         n, m = len(plan.X), min(plan.batch_size, len(plan.X))
         order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
         losses = np.empty(n, plan.net.dtype)
+        optimizers = optimizers_of(plan, state, -(-n // m))
         with self._spread(m) as slices:
             for start in range(0, n, m):
                 seen = min(start + m, n)
                 step = self._step(seen - start, slices.threads)
+                step.optimizer = next(optimizers)  # its settings can change from one step to the next
                 step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
                 if plan.weights is not None:
                     step.work.w[...] = plan.weights[order[start:seen]]
@@ -182,10 +215,7 @@ class Epoch:
         key = m, threads > 1
         if key not in self._steps:
             plan = self._plan
-            self._steps[key] = Step(
-                plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed, self._is_weighted
-            )
-        self._steps[key].optimizer = self._plan.optimizer  # its settings can change from one call to the next
+            self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed, plan.extras)
         return self._steps[key]
 
     def settle(self) -> None:

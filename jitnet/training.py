@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,10 @@ from .history import History
 from .losses import Loss, LossName
 from .optimizers import Optimizer, OptimizerName
 from .plan import Plan, Trainable, steps, validated
+from .schedules import Factor
 from .state import State
+from .stopping import Callback, EarlyStopping, asks_to_stop, listed
+from .stream import Batches, StreamEpoch
 
 
 class Epochs(Protocol):
@@ -76,8 +79,8 @@ class Interrupt:
 
 def fit(
     net: Trainable,
-    X: ArrayLike,
-    Y: ArrayLike,
+    X: ArrayLike | Iterable[Any] | Callable[[], Iterable[Any]],
+    Y: ArrayLike | None = None,
     *,
     epochs: int = 30,
     batch_size: int = 32,
@@ -90,7 +93,11 @@ def fit(
     threads: int | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-    early_stopping: int | None = None,
+    schedule: Factor | None = None,
+    clip_norm: float | None = None,
+    early_stopping: int | EarlyStopping | None = None,
+    callbacks: Callback | Sequence[Callback] | None = None,
+    batches_per_epoch: int | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
     resume: bool = False,
@@ -101,6 +108,10 @@ def fit(
     Formula   for each batch: the four formulas, then theta ← optimizer(theta, grad)
     Shapes    X (n, n_in), Y (n, n_out), or labels (n,) of any kind: text, booleans, whole numbers; validation likewise.
               With labels, `net.classes` has them in the order of the outputs, and `predict` returns them
+    Y                 None if X is an iterator of batches (X, Y) or (X, Y, sample_weight), or a function that returns
+                      one, for data that do not fit in memory. Each batch is a step; batch_size and shuffle have no
+                      effect, and an error in a batch leaves the weights of the batches before it
+    batches_per_epoch end each epoch of an iterator after so many batches; None takes all
     epochs            passes over all samples; with a checkpoint and `resume`, the earlier ones count too
     batch_size        samples per update; the last batch of an epoch can be smaller
     optimizer         "sgd", "momentum", "adam", ... with their default rates, or an object such as SGD(0.5)
@@ -114,7 +125,12 @@ def fit(
                       the ratios count, and a weight of 0 leaves a sample out
     class_weight      {label: weight}, 1 for labels that it omits, or "balanced": n / (classes · samples of the class).
                       It multiplies sample_weight
-    early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights
+    schedule          factors of the learning rate: StepDecay, CosineDecay, Warmup or ReduceOnPlateau, or your function
+                      of (epoch, history), which is called once per epoch
+    clip_norm         shorten each gradient, of all parameters together, to this length if it is longer
+    early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights; or an
+                      EarlyStopping object, which can also monitor the accuracy or the training loss
+    callbacks         functions that are called with (net, history) after each epoch; True or "stop" ends the training
     checkpoint        file for the state, written atomically every `checkpoint_every` epochs. If it cannot be written,
                       there is a warning and history.checkpoint_error, and training continues
     resume            continue from that file, up to `epochs` in all. Without a checkpoint, continue the latest training
@@ -129,16 +145,28 @@ def fit(
               validation loss or the weights are not finite: the network then has the weights of its last good
               epoch
     """
+    data: Any = X
+    learns, batches = not resume or checkpoint is not None, None
+    if Y is None:
+        if sample_weight is not None or isinstance(class_weight, str):
+            raise checks.Error("an iterator of batches has its weights in its triples (X, Y, sample_weight); give none")
+        batches = Batches(X, checks.whole("epochs", epochs, least=1), batches_per_epoch)
+        data, Y, sample_weight = batches.first
+        learns = False
+    elif batches_per_epoch is not None:
+        raise checks.Error("batches_per_epoch is for an iterator of batches; with X and Y, batch_size decides")
     plan = validated(
-        net, X, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
+        net, data, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
         validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping, sample_weight=sample_weight,
-        class_weight=class_weight, learns=not resume or checkpoint is not None,
+        class_weight=class_weight, schedule=schedule, clip_norm=clip_norm, learns=learns,
     )  # fmt: skip
+    if batches is not None:
+        plan.batches, plan.batch_size = batches, len(plan.X)
     checks.whole("checkpoint_every", checkpoint_every, least=1)
     backends.check_threads(threads, backend)
     if checks.flag("resume", resume) and checkpoint is None and seed is None:
         plan.seed = None
-    return _train(net, plan, threads, checkpoint, checkpoint_every, resume, progress)
+    return _train(net, plan, threads, checkpoint, checkpoint_every, resume, progress, listed(callbacks))
 
 
 def partial_fit(
@@ -156,6 +184,8 @@ def partial_fit(
     threads: int | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[Any, float] | None = None,
+    schedule: Factor | None = None,
+    clip_norm: float | None = None,
 ) -> History:
     """One epoch on X and Y, which are a part of the data; the next call continues with the optimizer's state.
 
@@ -188,7 +218,8 @@ def partial_fit(
         )
     plan = validated(
         net, X, Y, epochs=1, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend, shuffle=shuffle,
-        seed=seed, sample_weight=sample_weight, class_weight=class_weight, classes=classes,
+        seed=seed, sample_weight=sample_weight, class_weight=class_weight, classes=classes, schedule=schedule,
+        clip_norm=clip_norm,
     )  # fmt: skip
     backends.check_threads(threads, backend)
     continues = net._state is not None
@@ -205,6 +236,7 @@ def _train(
     checkpoint_every: int = 1,
     resume: bool = False,
     progress: progress.Progress | bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
     """`fit` for validated options."""
     with net.in_training() as plan.net:
@@ -232,11 +264,14 @@ def _train(
             history = state.history
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
-            see_every_sample, written = plan.run.epoch(plan, state), history.epochs
+            see_every_sample = StreamEpoch(plan, state) if plan.batches else plan.run.epoch(plan, state)
+            written = history.epochs
             watch = _watch(show, plan.run)
             with Interrupt() as interrupt:
                 while history.epochs < plan.epochs and not history.stopped:
                     _one_epoch(plan, state, see_every_sample, interrupt, show)
+                    if str(history.stopped) != "interrupted":
+                        _call_back(callbacks, net, history)
                     if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
                         see_every_sample.settle()
                         written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
@@ -245,10 +280,11 @@ def _train(
                     if watch and (news := watch.news()):
                         show.note(news)
         see_every_sample.settle()
-        if state.best_theta is not None:
-            state.theta[...] = state.best_theta
-        elif history.stopped != "interrupted":  # otherwise the optimizer's vectors can belong to other weights
+        if history.stopped != "interrupted":  # otherwise the optimizer's vectors can belong to other weights
             net._state = state
+        if state.best_theta is not None:
+            state.last_theta = state.theta.copy()
+            state.theta[...] = state.best_theta
         return history
 
 
@@ -258,7 +294,7 @@ def _continued(net: Trainable, plan: Plan) -> State:
     if state is None:
         raise checks.Error(
             "resume continues the latest training of this network, and there is none in memory: it was not trained "
-            "here, or ended by ^C, or by early stopping with other weights; fit without resume"
+            "here, or ended by ^C; fit without resume"
         )
     if state.optimizer != plan.optimizer.name:
         raise checks.Error(
@@ -269,7 +305,9 @@ def _continued(net: Trainable, plan: Plan) -> State:
     plan.seed = state.seed if plan.seed is None else plan.seed
     history = copy.deepcopy(state.history)  # the one before belongs to the user
     history.stopped = history.checkpoint_error = ""
-    return replace(state, history=history)
+    if state.last_theta is not None:  # the network has the best weights, and not the last ones
+        net.theta[...] = state.last_theta
+    return replace(state, history=history, last_theta=None)
 
 
 def _one_epoch(
@@ -304,23 +342,19 @@ def _one_epoch(
     history.loss.append(mean)
     history.seconds.append(time.perf_counter() - began)
     if plan.early_stopping is not None:
-        _note_best(state, plan.early_stopping)
+        plan.early_stopping.note(state)
     show.epoch(history, plan.epochs)
 
 
-def _note_best(state: State, patience: int) -> None:
-    history = state.history
-    if history.validation_loss[-1] < state.best_loss:
-        state.best_loss = history.validation_loss[-1]
-        state.best_theta = state.theta.copy()
-        history.best_epoch = history.epochs
-    elif history.epochs - (history.best_epoch or 0) >= patience:
-        history.stopped = "early"
+def _call_back(callbacks: Sequence[Callback], net: Trainable, history: History) -> None:
+    for callback in callbacks:
+        if asks_to_stop(callback(net, history)) and not history.stopped:
+            history.stopped = "callback"
 
 
 def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> bool:
     """After every `every` epochs and after the last one; not if ^C ended an epoch before its last batch."""
-    is_last = history.epochs == plan.epochs or history.stopped == "early" or interrupt.asked
+    is_last = history.epochs == plan.epochs or history.stopped in ("early", "callback") or interrupt.asked
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)
 
 

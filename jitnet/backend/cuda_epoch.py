@@ -4,6 +4,7 @@ Only three things are copied, once an epoch each: the order of the samples to th
 parameters back. Data that the GPU cannot hold are copied too, in portions that overlap with computation.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ from ..compiler.cuda.graph import Replay
 from ..compiler.cuda.registry import recording
 from ..kernels.activations import ACTIVATIONS
 from ..kernels.cuda.clock import BEGIN, TICK
-from ..kernels.cuda.optimizers import FROM_MEMORY
-from ..step import ROWS_AT_ONCE, descent, mean, order_of, passes
+from ..kernels.cuda.optimizers import CHANGING, FROM_MEMORY
+from ..step import ROWS_AT_ONCE, descent, mean, optimizers_of, order_of, passes
 from .cuda_memory import free_memory, in_words
 
 SHARE = 0.9
@@ -93,7 +94,7 @@ class GpuEpoch:
         self._memory = [run.to_device(vector) for vector in state.memory]
         self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
         self._clock, self._losses = run.memory(5, np.int64), run.memory(n, np.float32)
-        self._batches, count = -(-n // plan.batch_size), count_of_numbers(plan.optimizer)
+        self._batches, count = -(-n // plan.batch_size), count_of_numbers(plan)
         self._numbers = run.memory((self._batches, count), np.float32)
         self._numbers_of_step = run.memory(count, np.float32)
         self._replays: dict[tuple[int, int], Replay] = {}
@@ -106,8 +107,9 @@ class GpuEpoch:
         plan, state = self._plan, self._state
         n, m = len(plan.X), plan.batch_size
         self._clock.copy_to_device(np.array([plan.seed % 2**63, state.step + 1, 0, 0, 0]), stream())
-        if plan.optimizer.kernel in FROM_MEMORY:
-            numbers = [plan.optimizer.numbers(state.step + 1 + k) for k in range(self._batches)]
+        if are_in_memory(plan):
+            optimizers = itertools.islice(optimizers_of(plan, state, self._batches), self._batches)
+            numbers = [optimizer.numbers(state.step + 1 + k) for k, optimizer in enumerate(optimizers)]
             self._numbers.copy_to_device(np.array(numbers, np.float32), stream())
         seen = 0
         order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
@@ -137,12 +139,12 @@ class GpuEpoch:
         key = m, id(samples)
         if key not in self._replays:
             plan, net, work = self._plan, self._net, self._net.workspace(m)
-            descends = descent(plan.run, plan.optimizer)
+            descends = descent(plan.run, plan.optimizer, plan.extras)
             with recording() as first:
                 BEGIN(
                     *samples, self._numbers, self._clock, self._numbers_of_step, work.clock, work.w, work.X, work.Y
                 )  # fmt: skip
-            calls = passes(net, work, plan.loss, descends, plan.weights is not None)
+            calls = passes(net, work, plan.loss, descends, plan.extras)
             launches = plan.run.bound(calls, net.dtype)
             with recording() as last:
                 if not descends:
@@ -153,16 +155,21 @@ class GpuEpoch:
 
     def _update(self) -> None:
         optimizer, net = self._plan.optimizer, self._net
-        if optimizer.kernel in FROM_MEMORY:
+        if are_in_memory(self._plan):
             FROM_MEMORY[optimizer.kernel](net.grad, self._numbers_of_step, *self._memory, net.theta)
         else:
             numbers = map(np.float32, optimizer.numbers(1))
             self._plan.run.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
 
 
-def count_of_numbers(optimizer: Any) -> int:
-    """The numbers of this optimizer for each step, if they change."""
-    return len(optimizer.numbers(1)) if optimizer.kernel in FROM_MEMORY else 0
+def are_in_memory(plan: Any) -> bool:
+    """True if the numbers of the optimizer change from step to step, or its kernel takes them as a vector."""
+    return plan.schedule is not None or plan.optimizer.kernel in CHANGING
+
+
+def count_of_numbers(plan: Any) -> int:
+    """The numbers of the optimizer for each step, if they change."""
+    return len(plan.optimizer.numbers(1)) if are_in_memory(plan) else 0
 
 
 def judged_at_a_time(plan: Any) -> set[int]:
@@ -186,7 +193,7 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
 
     def fixed(m: int) -> int:
         """All but the samples, for batches of m."""
-        numbers = 4 * -(-n // m) * count_of_numbers(plan.optimizer)
+        numbers = 4 * -(-n // m) * count_of_numbers(plan)
         return int(parameters + numbers + 12 * n + (m + n % m) * of_sample)
 
     free = SHARE * free_memory()

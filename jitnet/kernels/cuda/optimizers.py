@@ -18,6 +18,9 @@ from .elements import THREADS, one_thread_each
 FROM_MEMORY: dict[str, Launch] = {}
 """Operation -> its launch with (grad, numbers, *memory, theta): all numbers of the step are in one vector."""
 
+CHANGING = {"adam", *RULES}
+"""The operations whose numbers are always in a vector; those of the others change with a schedule only."""
+
 
 def sgd_step(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     i = cuda.grid(1)
@@ -32,6 +35,12 @@ SGD = Launch(sgd_step, [VECTOR, FLOAT, FLOAT, VECTOR], THREADS, one_thread_each)
 def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     """theta ← theta − lr·g. Reads grad and theta once and writes theta once."""
     SGD(grad, lr, weight_decay, theta)
+
+
+def sgd_from_memory(grad: Vector, numbers: Vector, theta: Vector) -> None:
+    i = cuda.grid(1)
+    if i < theta.size:
+        theta[i] -= numbers[0] * (grad[i] + numbers[1] * theta[i])
 
 
 def momentum_step(
@@ -54,6 +63,27 @@ def nesterov_step(
         velocity[i] = v
         theta[i] -= lr * (g + beta * v)
 
+
+def momentum_from_memory(grad: Vector, numbers: Vector, velocity: Vector, theta: Vector) -> None:
+    i = cuda.grid(1)
+    if i < theta.size:
+        v = numbers[1] * velocity[i] + (grad[i] + numbers[2] * theta[i])
+        velocity[i] = v
+        theta[i] -= numbers[0] * v
+
+
+def nesterov_from_memory(grad: Vector, numbers: Vector, velocity: Vector, theta: Vector) -> None:
+    i = cuda.grid(1)
+    if i < theta.size:
+        g = grad[i] + numbers[2] * theta[i]
+        v = numbers[1] * velocity[i] + g
+        velocity[i] = v
+        theta[i] -= numbers[0] * (g + numbers[1] * v)
+
+
+FROM_MEMORY["sgd"] = Launch(sgd_from_memory, [VECTOR] * 3, THREADS, one_thread_each)
+FROM_MEMORY["momentum"] = Launch(momentum_from_memory, [VECTOR] * 4, THREADS, one_thread_each)
+FROM_MEMORY["nesterov"] = Launch(nesterov_from_memory, [VECTOR] * 4, THREADS, one_thread_each)
 
 MOMENTUM, NESTEROV = (
     Launch(body, [VECTOR, FLOAT, FLOAT, FLOAT, VECTOR, VECTOR], THREADS, one_thread_each)

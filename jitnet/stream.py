@@ -1,0 +1,139 @@
+"""Data from an iterator of batches, so that they can be larger than memory.
+
+    def batches():
+        for path in paths:
+            part = numpy.load(path)
+            yield part["X"], part["y"]
+
+    net.fit(batches, epochs=10)
+
+The source is a function that returns an iterator, or an object that can be iterated several times, such as a list or a
+data loader: each epoch starts anew. An iterator is used up once: it has batches for one epoch, or, with
+`batches_per_epoch`, for as many as it lasts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import checks
+from .plan import Plan
+from .progress import Progress
+from .state import State
+
+SIZES = 4
+"""Batch sizes whose recorded steps are kept."""
+
+
+class Batches:
+    """The batches of one epoch after the other, as (X, Y, weights or None)."""
+
+    def __init__(self, source: Any, epochs: int, per_epoch: int | None) -> None:
+        is_array = isinstance(source, np.ndarray) or hasattr(source, "__array__")
+        if is_array or not (callable(source) or isinstance(source, Iterable)):
+            raise checks.Error(
+                "Y is missing; write fit(X, Y), or fit(batches) for an iterator of pairs (X, Y) or a function that "
+                "returns one"
+            )
+        self._source: Callable[[], Any] | Iterable[Any] = source
+        self.per_epoch = None if per_epoch is None else checks.whole("batches_per_epoch", per_epoch, least=1)
+        self._is_used_up = not callable(source) and iter(source) is source
+        if self._is_used_up and epochs > 1 and per_epoch is None:
+            raise checks.Error(
+                f"an iterator of batches is used up after one epoch, but epochs is {epochs}; give fit a function that "
+                "returns a new iterator, or batches_per_epoch"
+            )
+        self._iterator: Iterator[Any] = self._begun()
+        first = next(self._iterator, None)
+        if first is None:
+            raise checks.Error("there are no batches: the iterator ended before the first one")
+        self.first = _parts(first, 1)
+        self._waiting: list[Any] = [first]
+
+    def _begun(self) -> Iterator[Any]:
+        made = self._source() if callable(self._source) else self._source
+        if not isinstance(made, Iterable):
+            raise checks.Error(f"the function of batches returned {checks.shown(made)}, but must return an iterator")
+        return iter(made)
+
+    def epoch(self, number: int) -> Iterator[tuple[Any, Any, Any]]:
+        """The batches of this epoch.
+
+        Errors    ValueError if there are none, or fewer than `per_epoch`
+        """
+        if not self._waiting and not self._is_used_up:
+            self._iterator = self._begun()
+        iterator = itertools.chain(self._waiting, self._iterator) if self._waiting else self._iterator
+        self._waiting, count = [], 0
+        for count, batch in enumerate(itertools.islice(iterator, self.per_epoch), 1):
+            yield _parts(batch, count)
+        if count < (self.per_epoch or 1):
+            raise checks.Error(
+                f"the iterator ended after {checks.count(count, 'batch', 'batches')} of epoch {number}"
+                + (f", but batches_per_epoch is {self.per_epoch}" if self.per_epoch else "")
+                + "; give fit a function that returns a new iterator, or fewer epochs"
+            )
+
+
+def _parts(batch: Any, number: int) -> tuple[Any, Any, Any]:
+    if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+        raise checks.Error(
+            f"batch {number} is {checks.shown(batch)}, but must be a pair (X, Y) or a triple (X, Y, sample_weight)"
+        )
+    return batch[0], batch[1], batch[2] if len(batch) == 3 else None
+
+
+class StreamEpoch:
+    """Like `step.Epoch`, but each call trains on the batches of one epoch of an iterator, one step for each."""
+
+    def __init__(self, plan: Plan, state: State) -> None:
+        self._plan, self._state = plan, state
+        self._steps: dict[Any, tuple[Plan, Any]] = {}
+        self._samples = 0
+
+    def __call__(self, interrupt: Any, show: Any) -> float | None:
+        plan, state = self._plan, self._state
+        epoch = state.history.epochs
+        steps_before = state.step // max(epoch, 1)  # in an epoch: what is known of their number
+        seen, total, mass = 0, 0.0, 0.0
+        for k, batch in enumerate(plan.batches.epoch(epoch + 1)):
+            try:
+                X, Y, weights, weight = plan.validated_batch(*batch)
+            except checks.Error as error:
+                raise checks.Error(f"batch {k + 1} of epoch {epoch + 1}: {error}") from None
+            of_batch, run = self._step(len(X), weights is not None)
+            of_batch.X, of_batch.Y, of_batch.weights = X, Y, weights
+            if plan.schedule is not None:
+                time = epoch + (min(k / steps_before, 1) if steps_before and plan.schedules_within_epochs else 0)
+                of_batch.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
+            run = run or plan.run.epoch(of_batch, state)  # on a GPU the batch is copied there by a new one
+            mean = run(interrupt, Progress())
+            run.settle()
+            seen, total, mass = seen + len(X), total + mean * weight, mass + weight
+            if self._samples:
+                show.batch(min(seen, self._samples), self._samples)
+            if interrupt.asked:
+                return None
+        self._samples = seen
+        return total / mass
+
+    def _step(self, m: int, is_weighted: bool) -> tuple[Plan, Any]:
+        """The step for batches of m samples: an epoch of one batch."""
+        plan, key = self._plan, (m, is_weighted)
+        if key not in self._steps:
+            if len(self._steps) == SIZES:
+                del self._steps[next(iter(self._steps))]
+            extras = plan.extras._replace(is_weighted=is_weighted)
+            of_batch = replace(plan, batch_size=m, shuffle=False, held_out=None, schedule=None, extras=extras)
+            X, Y = np.empty((m, plan.X.shape[1]), plan.X.dtype), np.empty((m, plan.Y.shape[1]), plan.Y.dtype)
+            of_batch.X, of_batch.Y = X, Y
+            self._steps[key] = of_batch, None if plan.run.is_remote else plan.run.epoch(of_batch, self._state)
+        return self._steps[key]
+
+    def settle(self) -> None:
+        """The optimizer's memory in the state is up to date after each batch."""

@@ -1,0 +1,266 @@
+"""Schedules, gradient clipping, early stopping by other numbers, callbacks."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from runs import make, overfit, spiral
+
+import jitnet
+from jitnet import (
+    SGD,
+    Adam,
+    AdamW,
+    CosineDecay,
+    Dense,
+    EarlyStopping,
+    History,
+    Momentum,
+    Network,
+    ReduceOnPlateau,
+    RMSprop,
+    StepDecay,
+    Warmup,
+)  # fmt: skip
+from jitnet.kernels import LADDERS
+
+X, CODES = spiral()
+RUNS = {"batch_size": 10, "backend": "numpy"}
+BATCHES = 10
+
+
+def test_factors_by_hand():
+    empty = History()
+    assert [StepDecay(3, 0.5)(epoch, empty) for epoch in (0, 2, 3, 5.9, 6)] == [1, 1, 0.5, 0.5, 0.25]
+    assert [round(CosineDecay(4, least=0.2)(epoch, empty), 12) for epoch in (0, 2, 4, 9)] == [1, 0.6, 0.2, 0.2]
+    assert CosineDecay(4)(1, empty) == pytest.approx((1 + math.sqrt(0.5)) / 2)
+    assert [Warmup(2, start=0.5)(epoch, empty) for epoch in (0, 1, 2, 7)] == [0.5, 0.75, 1, 1]
+    assert Warmup(2, CosineDecay(4))(4, empty) == 0.5
+    losses = [5, 4, 4, 4, 4, 3, 3.00001, 3, 3]
+    factors = [ReduceOnPlateau(0.1, patience=2)(k, History(loss=losses[:k])) for k in range(10)]
+    np.testing.assert_allclose(factors, [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
+    assert ReduceOnPlateau(0.1, 2, least=0.5)(9, History(loss=losses)) == 0.5
+    judged = History(loss=losses, validation_loss=[9.0 - k for k in range(9)])
+    assert ReduceOnPlateau(0.1, patience=1)(9, judged) == 1
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.2), Momentum(0.1), Adam(0.01), AdamW(0.01), RMSprop(0.01)])
+@pytest.mark.parametrize(
+    "schedule", [StepDecay(1, 0.5), CosineDecay(3), Warmup(1.5, CosineDecay(1.5)), lambda e, h: 1 / (1 + e)]
+)
+def test_each_step_has_the_rate_of_its_time(optimizer, schedule):
+    """Like single steps with rates by hand, and nearly like PyTorch's LambdaLR would."""
+    net, other = make(), make()
+    history = net.fit(X, CODES, epochs=3, optimizer=optimizer, schedule=schedule, shuffle=False, **RUNS)
+    for epoch in range(3):
+        for k in range(BATCHES):
+            time = epoch + k / BATCHES if getattr(schedule, "within_epochs", False) else epoch
+            rate = optimizer.lr * schedule(time, history)
+            rows = slice(10 * k, 10 * k + 10)
+            other.step(X[rows], CODES[rows], optimizer.scaled(rate / optimizer.lr), backend="numpy")
+    np.testing.assert_allclose(net.theta, other.theta, rtol=1e-4, atol=1e-5)
+    constant = make()
+    constant.fit(X, CODES, epochs=3, optimizer=optimizer, shuffle=False, **RUNS)
+    assert np.abs(constant.theta - net.theta).max() > 1e-3
+
+
+@pytest.mark.parametrize("backend", ["numpy", "fast"])
+def test_a_factor_of_1_changes_no_bit_of_separate_updates(backend):
+    """SGD is not fused then, on backends that fuse it; the rest is the same."""
+    nets = [make() for _ in range(2)]
+    for net, schedule in zip(nets, (None, StepDecay(100)), strict=True):
+        net.fit(X, CODES, epochs=2, optimizer=Momentum(0.1), backend=backend, schedule=schedule, threads=1)
+    assert nets[0].theta.tobytes() == nets[1].theta.tobytes()
+
+
+SCHEDULES = [
+    StepDecay(1, 0.5),
+    CosineDecay(4),
+    Warmup(2, ReduceOnPlateau(patience=1, min_delta=5)),
+    ReduceOnPlateau(0.5, 1, 9),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
+def test_schedules_resume_with_the_same_bits(schedule, tmp_path):
+    options = {"optimizer": Adam(0.02), "schedule": schedule, "validation": (X, CODES), "clip_norm": 0.5, **RUNS}
+    whole, halves, saved = make(), make(), make()
+    whole.fit(X, CODES, epochs=4, **options)
+    halves.fit(X, CODES, epochs=2, **options)
+    halves.fit(X, CODES, epochs=2, resume=True, **options)
+    file = tmp_path / "run.npz"
+    saved.fit(X, CODES, epochs=2, checkpoint=file, **options)
+    again = make()
+    again.fit(X, CODES, epochs=4, checkpoint=file, resume=True, **options)
+    assert whole.theta.tobytes() == halves.theta.tobytes() == again.theta.tobytes()
+    with pytest.raises(jitnet.Error, match=r"belongs to another run: schedule was {'name'.*is None"):
+        make().fit(X, CODES, epochs=4, checkpoint=file, resume=True, **{**options, "schedule": None})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: StepDecay(0), "every is 0, but must be a whole number, at least 1"),
+        (lambda: StepDecay(2, 0), "factor is 0, but must be a number above 0"),
+        (lambda: CosineDecay(0), "epochs is 0"), (lambda: CosineDecay(3, least=2), "least is 2"),
+        (lambda: Warmup(1, start=0), "start is 0"), (lambda: Warmup(1, then=5), "then is 5, but must be a schedule"),
+        (lambda: ReduceOnPlateau(1), "factor is 1"), (lambda: ReduceOnPlateau(patience=0), "patience is 0"),
+        (lambda: make().fit(X, CODES, schedule=0.5), "schedule is 0.5, but must be a schedule, such as"),
+        (lambda: make().fit(X, CODES, schedule=StepDecay), r"the schedule is a class; write StepDecay\(\.\.\.\)"),
+        (lambda: make().fit(X, CODES, schedule=lambda e, h: -1, **RUNS), "factor of the schedule is -1"),
+        (lambda: make().fit(X, CODES, schedule=lambda e, h: math.nan, **RUNS), "factor of the schedule is nan"),
+        (lambda: make().fit(X, CODES, clip_norm=0), "clip_norm is 0, but must be a number above 0"),
+        (lambda: make().fit(X, CODES, clip_norm=math.inf), "clip_norm is inf"),
+        (lambda: EarlyStopping(0), "early_stopping is 0"),
+        (lambda: EarlyStopping(monitor="accuracy"), "unknown monitor"),
+        (lambda: EarlyStopping(min_delta=-1), "min_delta is -1"),
+        (lambda: make().fit(X, CODES, early_stopping=EarlyStopping(2)), r"early_stopping needs validation=\(X, Y\)"),
+        (lambda: make().fit(X, CODES, callbacks=5), "a callback is 5"),
+        (lambda: make().fit(X, CODES, callbacks=[5]), r"a callback is 5, but must be a function of \(net, history\)"),
+        (lambda: make().fit(X, CODES, callbacks=lambda net, history: 5, **RUNS), "a callback returned 5, but must"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(wrong, message):
+    with pytest.raises(jitnet.Error, match=message):
+        wrong()
+
+
+def test_accuracy_needs_labels():
+    net = Network(Dense(2, 1), seed=0)
+    stopping = EarlyStopping(2, "validation_accuracy")
+    with pytest.raises(jitnet.Error, match="monitors the accuracy, which these targets do not have"):
+        net.fit(X, X[:, 0], validation=(X, X[:, 0]), early_stopping=stopping, **RUNS)
+
+
+# Clipping.
+
+
+@pytest.mark.parametrize("limit", [1e-3, 0.05, 1e9])
+def test_a_clipped_step_by_hand(limit):
+    """theta moves by lr times the gradient, shortened to the limit: the length is that of all parameters together."""
+    net = make("float64")
+    before = net.theta.copy()
+    net.gradients(X, CODES, backend="numpy")
+    gradient = net.grad.copy()
+    length = np.linalg.norm(gradient)
+    net.step(X, CODES, SGD(0.5), backend="numpy", clip_norm=limit)
+    np.testing.assert_allclose(net.theta, before - 0.5 * gradient * min(1, limit / length), rtol=1e-12, atol=1e-15)
+    assert (limit < length) == (limit < 1)
+
+
+@pytest.mark.parametrize("rung", ["python", "numpy", "njit"])
+@pytest.mark.parametrize("n", [0, 1, 7, 63, 64, 65, 1000])
+def test_squares_and_shrink(rung, n):
+    grad, sums = np.random.default_rng(n).standard_normal(n).astype(np.float32), np.full(64, np.nan, np.float32)
+    LADDERS["squares"][rung](grad, sums)
+    np.testing.assert_allclose(sums.sum(dtype=float), (grad.astype(float) ** 2).sum(), rtol=1e-6, atol=1e-12)
+    clipped = np.full(n, np.nan, np.float32)
+    LADDERS["shrink"][rung](sums, np.float32(0.5), grad, clipped)
+    length = np.linalg.norm(grad.astype(float))
+    np.testing.assert_allclose(clipped, grad * (0.5 / length if length > 0.5 else 1), rtol=1e-6, atol=1e-9)
+
+
+def test_clipping_keeps_a_run_that_would_diverge():
+    net = make()
+    with pytest.raises(jitnet.Diverged):
+        Network(Dense(2, 2, "identity"), seed=0).fit(1e3 * X, 1e3 * X, optimizer=SGD(1), **RUNS)
+    tame = Network(Dense(2, 2, "identity"), seed=0)
+    assert np.isfinite(tame.fit(1e3 * X, 1e3 * X, optimizer=SGD(1), clip_norm=1.0, epochs=3, **RUNS).loss).all()
+    net.fit(X, CODES, clip_norm=1e6, epochs=1, **RUNS)
+    other = make()
+    other.fit(X, CODES, epochs=1, **RUNS)
+    assert net.theta.tobytes() == other.theta.tobytes()  # nothing was longer
+
+
+# Early stopping and callbacks.
+
+
+def test_stopping_by_accuracy_with_restore():
+    (train, train_y), held_out = overfit()
+    net = make(widths=(8, 30, 2))
+    weights = []
+    history = net.fit(
+        train, train_y, epochs=60, optimizer=Adam(0.02), validation=held_out, backend="numpy",
+        early_stopping=EarlyStopping(5, "validation_accuracy"),
+        callbacks=lambda net, history: weights.append(net.theta.copy()),
+    )  # fmt: skip
+    best = int(np.argmax(history.validation_accuracy)) + 1  # the first of several
+    assert history.stopped == "early"
+    assert history.best_epoch == best == history.epochs - 5
+    assert net.theta.tobytes() == weights[best - 1].tobytes()
+    assert net.evaluate(*held_out, backend="numpy")["accuracy"] == max(history.validation_accuracy)
+
+
+def test_stopping_by_the_training_loss_with_min_delta():
+    net = make()
+    stopping = EarlyStopping(3, "loss", min_delta=0.02, restore=False)
+    history = net.fit(X, CODES, epochs=300, optimizer=SGD(0.1), early_stopping=stopping, **RUNS)
+    best, waited, reference = math.inf, 0, 0
+    for epoch, loss in enumerate(history.loss, 1):
+        best, reference, waited = (loss, epoch, 0) if loss < best - 0.02 else (best, reference, waited + 1)
+        assert (waited == 3) == (epoch == history.epochs)
+    assert history.best_epoch == reference
+    whole = make()
+    whole.fit(X, CODES, epochs=history.epochs, optimizer=SGD(0.1), **RUNS)
+    assert net.theta.tobytes() == whole.theta.tobytes()  # the last weights
+
+
+def test_early_stopping_resumes_in_memory_and_from_files(tmp_path):
+    """The best weights are restored at the end, and training continues with the last ones."""
+    (train, y), held_out = overfit()
+    for stopping in (4, EarlyStopping(4, "validation_accuracy"), EarlyStopping(4, "loss", 0.05)):
+        options = {"validation": held_out, "optimizer": Adam(0.05), "early_stopping": stopping, "backend": "numpy"}
+        whole, halves, again = (make(widths=(8, 30, 2)) for _ in range(3))
+        history = whole.fit(train, y, epochs=40, **options)
+        first = halves.fit(train, y, epochs=2, **options)
+        assert first.stopped == ""
+        both = halves.fit(train, y, epochs=38, resume=True, **options)
+        file = tmp_path / "run.npz"
+        again.fit(train, y, epochs=2, checkpoint=file, **options)
+        once_more = again.fit(train, y, epochs=40, checkpoint=file, resume=True, **options)
+        for net, other in ((halves, both), (again, once_more)):
+            assert net.theta.tobytes() == whole.theta.tobytes()
+            assert (other.loss, other.best_epoch, other.stopped) == (history.loss, history.best_epoch, history.stopped)
+
+
+@pytest.mark.parametrize("answer", [True, "stop", np.True_])
+def test_a_callback_stops(answer, tmp_path):
+    calls, file = [], tmp_path / "run.npz"
+    net = make()
+
+    def at_the_third(network, history):
+        assert network is net
+        assert network.predict(X, "numpy").shape == (97,)
+        calls.append((history.epochs, network.theta.copy()))
+        return answer if history.epochs == 3 else None
+
+    history = net.fit(X, CODES, epochs=9, callbacks=[at_the_third, lambda n, h: False], checkpoint=file, **RUNS)
+    assert history.epochs == 3
+    assert history.stopped == "callback"
+    assert [epoch for epoch, _ in calls] == [1, 2, 3]
+    assert net.theta.tobytes() == calls[-1][1].tobytes()
+    resumed = make()
+    again = resumed.fit(X, CODES, epochs=9, checkpoint=file, resume=True, **RUNS)
+    assert (again.epochs, again.stopped) == (3, "callback")
+    assert resumed.theta.tobytes() == net.theta.tobytes()
+    net.fit(X, CODES, epochs=1, resume=True, **RUNS)
+
+
+def test_an_error_in_a_callback_arrives():
+    def fail(net, history):
+        raise KeyError("mine")
+
+    net = make()
+    with pytest.raises(KeyError, match="mine"):
+        net.fit(X, CODES, callbacks=fail, **RUNS)
+    net.fit(X, CODES, epochs=1, **RUNS)  # the network can be trained again
+
+
+def test_diverged_travels_between_processes():
+    with pytest.raises(jitnet.Diverged) as caught:
+        Network(Dense(2, 2, "identity"), seed=0).fit(1e3 * X, 1e3 * X, optimizer=SGD(1), **RUNS)
+    other = pickle.loads(pickle.dumps(caught.value))
+    assert type(other) is jitnet.Diverged
+    assert str(other) == str(caught.value)
+    assert other.history == caught.value.history
