@@ -17,7 +17,7 @@ if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Dropout, Error, LayerNorm, Network, backend
+from jitnet import SGD, Adam, CosineDecay, Dense, Dropout, Error, LayerNorm, Network, backend
 from jitnet.backend import cuda, cuda_epoch
 from jitnet.compiler.cuda import registry
 from jitnet.compiler.cuda.registry import Launch, Rung, recording
@@ -360,6 +360,33 @@ def test_training_with_weights_equals_the_cpus():
         ends.append((net.theta.copy(), history.loss, net.gradients(X, y, backend=run_on, sample_weight=weights)[0]))
     for gpu, cpu in zip(*ends, strict=True):
         np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS[:4]], ids=repr)
+def test_rates_of_a_schedule_and_clipped_gradients_equal_the_cpus(optimizer):
+    """Rates that change in each step come from memory, also for SGD and momentum."""
+    (X, y), ends = spiral(23), []
+    for run_on in ("cuda", "numpy"):
+        net = make(widths=(2, 5, 3))
+        history = net.fit(
+            X, y, epochs=2, batch_size=8, optimizer=optimizer, backend=run_on, schedule=CosineDecay(2), clip_norm=0.2
+        )
+        ends.append((net.theta.copy(), history.loss))
+    for gpu, cpu in zip(*ends, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_batches_of_an_iterator_train_as_on_the_cpu():
+    (X, y), ends = spiral(23), []
+    parts = [(X[:8], y[:8]), (X[8:16], y[8:16]), (X[16:], y[16:])]
+    for run_on in ("cuda", "numpy"):
+        net = make(widths=(2, 5, 3))
+        net.fit(parts, epochs=2, optimizer=Adam(0.01), backend=run_on)
+        net.fit(parts, epochs=1, optimizer=Adam(0.01), backend=run_on, resume=True)
+        ends.append(net.theta.copy())
+    np.testing.assert_allclose(*ends, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",
     "compile-cost": "cost of compiling, and the break-even number of calls",
+    "cache": "where compiled kernels are, how large, and how to remove them",
     "doctor": "find problems of this installation, and their fixes",
 }
 """Command -> its line in `jitnet --help`."""

@@ -201,20 +201,38 @@ def _sweep_out_temporaries(folder: Path) -> None:
                 file.unlink()
 
 
+def kernel_folders(folder: Path) -> list[Path]:
+    """The folders of kernels in the cache folder, of all versions of the sources; nothing else in it is a kernel's."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):  # there is none yet, or a folder that can be written may not be listed
+        for entry in folder.iterdir():
+            if re.fullmatch(r"kernels-[0-9a-f]{32}", entry.name) and stat.S_ISDIR(entry.lstat().st_mode):
+                found.append(entry)
+    return sorted(found)
+
+
+def kernel_files(folder: Path) -> list[Path]:
+    """The kernels in such a folder, and what killed processes left of them."""
+    return [*folder.glob("*.kernel"), *folder.glob("*.tmp")]
+
+
+def remove_kernels(folder: Path) -> None:
+    """Remove the kernels, and then the folder, if it is empty. A process that runs them has them in memory.
+
+    Errors    OSError, for a folder that is not ours to change
+    """
+    for file in kernel_files(folder):
+        file.unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def _sweep_out_old_folders(current: Path, days: int = 30) -> None:
     """Remove the folders of other versions of the kernels that have been unchanged for a month."""
-    folders: list[Path] = []
-    with contextlib.suppress(OSError):  # a folder that can be written may not be listed
-        folders = list(current.parent.iterdir())
-    for folder in folders:
-        ours = re.fullmatch(r"kernels-[0-9a-f]{32}", folder.name) and folder != current
+    for folder in kernel_folders(current.parent):
         with contextlib.suppress(OSError):  # another process sweeps too, or it is not ours to remove
-            entry = folder.lstat()
-            if ours and stat.S_ISDIR(entry.st_mode) and time.time() - entry.st_mtime > days * DAY:
-                for file in [*folder.glob("*.kernel"), *folder.glob("*.tmp")]:
-                    file.unlink()
-                if not any(folder.iterdir()):
-                    folder.rmdir()
+            if folder != current and time.time() - folder.lstat().st_mtime > days * DAY:
+                remove_kernels(folder)
 
 
 @functools.cache
