@@ -54,12 +54,7 @@ def test_sizes_and_clear(folder, capsys):
     assert "removed 3 kernels, 1.5 KiB" in answered(capsys, "--clear")
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     others = "kernels-" + "1" * 32
-    assert left == [
-        "data/mnist/images",
-        "kernels-" + "1" * 32 + "/notes.txt",
-        "kernels-mine/sgd-4.kernel",
-        "machine.json",
-    ]
+    assert left == ["data/mnist/images", f"{others}/notes.txt", "kernels-mine/sgd-4.kernel", "machine.json"]
     assert not kernels_folder().exists()
 
 
