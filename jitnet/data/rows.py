@@ -73,7 +73,7 @@ def values_of(cells: Any) -> NDArray[Any]:
 
 def _text(cell: Any) -> str:
     """The cell as a CSV would have it."""
-    if cell is None or cell != cell or type(cell).__name__ in ("NAType", "NaTType"):
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell:
         return ""
     if isinstance(cell, date):  # and datetime
         return cell.isoformat(*[" "] * hasattr(cell, "hour"))
