@@ -1,21 +1,45 @@
-"""Running the command line as a real process."""
+"""Running the command line, in this process or in its own."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+from unittest import mock
+
+from jitnet import cli
 
 JITNET = [sys.executable, "-m", "jitnet"]
 
 
 def jitnet_command(*arguments, status=0, **environment):
-    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # as wide as it is by itself
-    result = subprocess.run(
-        [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**inherited, **environment}, check=False
-    )
+    """Run the command line: in this process, which has imported all it needs; with an environment, in its own."""
+    result = (in_a_process if environment else in_this_process)(*arguments, **environment)
     assert result.returncode == status, (result.stdout, result.stderr)
     assert "\x1b" not in result.stdout + result.stderr  # no control characters without a terminal
     assert "Traceback" not in result.stderr
     return result
+
+
+def in_a_process(*arguments, **environment):
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # as wide as it is by itself
+    return subprocess.run(
+        [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**inherited, **environment}, check=False
+    )
+
+
+def in_this_process(*arguments):
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as output,
+        contextlib.redirect_stderr(io.StringIO()) as errors,
+        mock.patch.dict(os.environ),
+    ):
+        os.environ.pop("COLUMNS", None)
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = end.code or 0
+    return subprocess.CompletedProcess(arguments, status, output.getvalue(), errors.getvalue())
 
 
 def run(code, *arguments, **environment):

@@ -1,5 +1,6 @@
 """Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
+import gc
 import shutil
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from custom_functions import forgotten, registered  # noqa: F401  fixtures
 from files import idx_bytes
+from numba.core import event
 from test_cuda_simulator import HAS_PACKAGE, Simulation
 
 import jitnet
@@ -20,15 +22,35 @@ for name, handler in DEFAULTS.items():  # ignored in background jobs and under n
     if number is not None and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
 
+
+class Compiling(event.Listener):
+    """No garbage collections while Numba compiles: each would look at all tests and at every part of Numba again."""
+
+    def __init__(self):
+        self._depth = 0
+
+    def on_start(self, _):
+        self._depth += 1
+        gc.disable()
+
+    def on_end(self, _):
+        self._depth -= 1
+        if not self._depth:
+            gc.enable()
+
+
+event.register("numba:compile", Compiling())
+
 GROUPS = {
     "gpu": (
         "test_explain_gpu", "test_cuda_interpreted", "test_cuda_edges", "test_cuda_ptx", "test_ptx_interpreter",
         "test_gpu_transactions",
     ),
+    "explanations": ("test_explain", "test_report"),
 }  # fmt: skip
-"""Files whose tests run in one process: they read the same PTX, made of the same helpers, compiled once a process."""
+"""Files whose tests run in one process: they read the same PTX or the same machine code, which is made once."""
 
-FIRST = ("test_cuda_simulator", "gpu", "test_explain", "test_report", "test_tile", "test_custom_kernel", "test_lessons")
+FIRST = ("test_cuda_simulator", "gpu", "explanations", "test_tile", "test_custom_kernel", "test_cli", "test_lessons")
 """Groups that take longest, so that no process is left alone with one at the end."""
 
 
@@ -45,7 +67,10 @@ def pytest_xdist_make_scheduler(config, log):
 
     class LoadGroups(LoadFileScheduling):  # --dist=loadgroup of pytest-xdist 3.8 does nothing under pytest 9.2
         def _split_scope(self, nodeid):
-            return group_of(Path(nodeid.partition("::")[0]))
+            file, _, name = nodeid.partition("::")
+            if name.startswith("test_rung_equals_the_formula["):  # hundreds of kernels to compile, on all cores
+                return f"{file} {name.partition('[')[2].partition('-')[0]}"
+            return group_of(Path(file))
 
     return LoadGroups(config, log) if config.option.dist == "loadfile" else None
 

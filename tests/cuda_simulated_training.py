@@ -17,6 +17,7 @@ from jitnet.compiler.cuda import device, graph
 
 OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4)]
 X, Y = spiral(13)
+slow = pytest.mark.slow  # the interpreter of PTX trains as well, with every optimizer (test_cuda_interpreted.py)
 
 
 def make(last="softmax"):
@@ -29,7 +30,9 @@ def train(optimizer, net=None, epochs=2, **options):
     return net, net.fit(X, Y, epochs=epochs, optimizer=optimizer, **options)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize(
+    "optimizer", [OPTIMIZERS[0], *(pytest.param(one, marks=slow) for one in OPTIMIZERS[1:])], ids=repr
+)
 def test_a_training_run_equals_the_cpus(optimizer):
     net, history = train(optimizer, validation=(X, Y))
     other, reference = train(optimizer, validation=(X, Y), backend="fast")
@@ -39,6 +42,7 @@ def test_a_training_run_equals_the_cpus(optimizer):
     assert history.validation_accuracy == reference.validation_accuracy
 
 
+@slow
 def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
     """The numbers that a step drops are those of the CPU; resumed, and with data in portions, too."""
 
@@ -58,6 +62,7 @@ def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
     assert resumed.theta.tobytes() == streamed.theta.tobytes() == net.theta.tobytes()
 
 
+@slow
 @pytest.mark.parametrize(
     ("last", "loss"),
     [("sigmoid", "binary_cross_entropy"), ("sigmoid", "mse"), ("softmax", "mse"), ("relu", "half_squared_error")],
@@ -77,6 +82,7 @@ def test_everything_a_network_does_equals_the_cpus(last, loss):
     assert net.evaluate(X, Y, loss=loss, backend="cuda") == pytest.approx(net.evaluate(X, Y, loss=loss), rel=1e-5)
 
 
+@slow
 def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatch):
     net, history = train(Adam(0.01), epochs=2)
     bits = net.theta.tobytes(), history.loss
@@ -91,6 +97,7 @@ def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatc
     assert (streamed.theta.tobytes(), history.loss) == bits
 
 
+@slow
 def test_a_network_goes_on_training_elsewhere():
     net, _ = train(SGD(0.5), epochs=1)
     train(SGD(0.5), net, epochs=1, backend="fast")
@@ -101,6 +108,7 @@ def test_a_network_goes_on_training_elsewhere():
     np.testing.assert_allclose(net.theta, other.theta, rtol=0, atol=2e-6)
 
 
+@slow
 def test_little_travels_and_few_launches_are_made(monkeypatch):
     fetched, brought, launches = [], [], []
     fetch, capture = GpuBackend.to_host, graph.Replay.__init__
@@ -201,6 +209,7 @@ def test_interruption_and_divergence():
     assert np.isfinite(wild.theta).all()
 
 
+@slow
 @pytest.mark.parametrize("optimizer", [SGD(0.5), Adam(0.01)], ids=repr)
 def test_single_steps_have_the_bits_of_fit(optimizer):
     """The optimizer's state goes from step to step, and to another network; the graph names rungs of the GPU."""

@@ -22,6 +22,7 @@ print(sum(kernel.stats.cache_hits.values()))
 """
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_compiled_anew(tmp_path):
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}
     assert run(SUMS, **folder).stdout.strip() == "0"
@@ -64,6 +65,7 @@ class Bomb:
         return os.mkdir, (os.environ["BOMB"],)
 
 
+@pytest.mark.slow
 def test_a_pickle_is_not_run(tmp_path, monkeypatch):
     """A pickle with the right checksum in place of a kernel: it is not loaded."""
     monkeypatch.setenv("BOMB", str(tmp_path / "bang"))
@@ -145,6 +147,7 @@ print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_poin
     assert compiled[1:] == loaded[1:]
 
 
+@pytest.mark.slow
 def test_several_processes_fill_a_cold_cache_at_once(tmp_path):
     code = """
 import numpy as np

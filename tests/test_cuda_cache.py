@@ -27,12 +27,14 @@ def process(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_function_with_two_tiles(process):
     small, large = process("9.0", "small"), process("9.0", "large")
     assert (small[0], large[0]) == ("compiled", "compiled")
     assert process("9.0", "small") == ["loaded", *small[1:]]
 
 
+@pytest.mark.slow
 def test_compiled_once_then_loaded(process, tmp_path):
     how, name, code = process("9.0")
     assert how == "compiled"

@@ -62,7 +62,7 @@ def force(monkeypatch, size):
 
 
 @pytest.mark.parametrize("operation", BY_TILE)
-@pytest.mark.parametrize("size", ["large", "medium"])
+@pytest.mark.parametrize("size", [pytest.param("large", marks=pytest.mark.slow), "medium"])
 def test_larger_tiles_too(operation, size, monkeypatch):
     force(monkeypatch, size)
     for shape in [(3, 2, 9), (128, 16, 128), (129, 33, 132)]:
@@ -91,6 +91,7 @@ def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
             check(operation, "pipelined", shape)
 
 
+@pytest.mark.slow
 def test_older_cards_too():
     """The compiler then generates other instructions and branches."""
     for operation in PRODUCTS:
@@ -417,6 +418,7 @@ def test_training_with_dropout_and_layer_norm_equals_the_cpus(optimizer, tmp_pat
         np.testing.assert_allclose(grad, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interpreted")
 def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
     """On a GPU with limited memory: the copied data never exceed it."""

@@ -264,6 +264,7 @@ net.fit([[1.0, 2.0]], [1], optimizer="adma")
 """
 
 
+@pytest.mark.slow
 def test_a_type_checker_finds_names_that_are_not_there(tmp_path):
     pytest.importorskip("mypy", reason="mypy is not installed: pip install mypy")
     (tmp_path / "script.py").write_text(TYPED)

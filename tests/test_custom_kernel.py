@@ -52,8 +52,18 @@ FAULTS = {
     "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files .* may have at most 100 MiB$",
     "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
 }
-TWINS = ("raises_compiled", "far_away", "adds_past_the_end", "no_such_function", "late_crash", "greedy_compiled")
-"""Errors that are reported in the words of another one: slow, since each kernel needs a process."""
+QUICK = (
+    "raises",
+    "crashes",
+    "past_the_end",
+    "into_the_input",
+    "returns",
+    "two",
+    "not_compiled",
+    "wrong_if_large",
+    "late",
+)
+"""One error of each sort; the others are slow, since each kernel needs a process."""
 
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]
 
@@ -81,7 +91,7 @@ def ladder_command(folder, *arguments):
 def wrong(request):
     """The kernels with an error that this run tries."""
     here = [item for item in request.session.items if item.path == request.path]
-    return [name for name in FAULTS if name not in TWINS or any(item.get_closest_marker("slow") for item in here)]
+    return [name for name in FAULTS if name in QUICK or any(item.get_closest_marker("slow") for item in here)]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +108,7 @@ def rungs(reported):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in TWINS else ()) for name in FAULTS]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAULTS]
 )
 def test_errors_are_reported(name, reported, rungs):
     assert set(rungs[name]) == {"name", "custom", "checked", "error"}
@@ -137,6 +147,7 @@ def test_right_kernels_are_ranked(reported, rungs):
     assert all(fault in text for fault in ladder.errors(json.loads(reported.stdout)))
 
 
+@pytest.mark.slow
 def test_a_hanging_kernel_is_ended(folder, tmp_path):
     picture = tmp_path / "ladder.png"
     hanging = [f"--with=mine.py:{name}" for name in ("hangs", "hangs_compiled")]
@@ -150,6 +161,7 @@ def test_a_hanging_kernel_is_ended(folder, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_errors_are_reported_at_once(folder, monkeypatch):
     """Before the next kernel is tested or timed, and only once."""
     monkeypatch.chdir(folder)
@@ -167,6 +179,7 @@ def test_errors_are_reported_at_once(folder, monkeypatch):
     assert all(heard.count(fault) == 1 for fault in ladder.errors(found))
 
 
+@pytest.mark.slow
 def test_compiling_does_not_count(folder):
     result = ladder_command(folder, "--with", "mine:slow_to_compile", "--quiet", "--patience", "3")
     assert (result.returncode, result.stderr) == (0, "")
@@ -202,6 +215,7 @@ def killed_with_its_child(command, number, folder):
 WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.write(f'{os.getpid()}\\n')\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_the_trial_ends_with_the_command(name, status, tmp_path):
@@ -224,6 +238,7 @@ def test_a_process_that_is_asked_ends_with_the_one_that_asks(tmp_path):
     killed_with_its_child([sys.executable, "-c", code], signal.SIGKILL, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_fault_is_shown_once_at_one_place(folder):
     command = [*JITNET, "ladder", "matmul", "--size", "8", "--threads", "1", "--quiet", "--with", "mine.py:raises"]
     result = subprocess.run(
@@ -276,6 +291,7 @@ def test_errors_are_one_line(arguments, message, folder):
     assert message in result.stderr
 
 
+@pytest.mark.slow
 def test_closures_and_functions_of_main():
     """Closures and functions of __main__, and one that cannot be sent."""
     script = """

@@ -221,6 +221,7 @@ print(A[0, 0], A[0, 1], sum(hits.values()))
 """
 
 
+@pytest.mark.slow
 def test_machine_code_is_kept_until_the_function_changes(tmp_path):
     """So do the numbers and the helpers that it names."""
     script, environment = tmp_path / "script.py", {**os.environ, "JITNET_CACHE_DIR": str(tmp_path / "cache")}

@@ -29,6 +29,7 @@ def clean(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.slow
 def test_a_healthy_machine(tmp_path):
     result = jitnet_command("doctor", "--json", "--quiet", JITNET_CACHE_DIR=str(tmp_path / "cache"))
     found = json.loads(result.stdout)
@@ -43,6 +44,7 @@ def test_a_healthy_machine(tmp_path):
     assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="for a shell and AVX2 or better")
 def test_its_fixes_work(tmp_path):
     """Three independent problems at once; then the shell runs the suggested commands."""
@@ -369,6 +371,7 @@ def test_an_examination_that_fails_is_an_item(monkeypatch, capsys):
     assert lines[-1] == "1 thing is wrong."
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_answer(tmp_path, monkeypatch):
     (tmp_path / "patient.py").write_text(
         "import os, time\n"

@@ -7,7 +7,7 @@ import sys
 
 import faults
 import pytest
-from command import jitnet_command
+from command import in_a_process, jitnet_command
 
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.kernels import LADDERS
@@ -23,14 +23,15 @@ THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.
 """Threaded twins that stand for all others: their loops are the same functions (test_jit.py)."""
 
 LAST = {
-    f"{operation}.{next(rung for rung in reversed(ladder) if rung != 'numpy')}" for operation, ladder in LADDERS.items()
+    f"{operation}.{next(rung for rung in reversed(ladder) if not rung.endswith(('numpy', 'parallel')))}"
+    for operation, ladder in LADDERS.items()
 }
-"""The last twin of each operation, which trains; only `pytest -m ""` compiles it."""
+"""The rung of each operation that trains."""
 
 EACH = [
-    pytest.param(rung, marks=pytest.mark.slow if rung.endswith("parallel") and rung not in THREADED else ())
+    pytest.param(rung, marks=() if rung in LAST or rung.startswith(("matmul.", "adam.")) else pytest.mark.slow)
     for rung in COMPILED
-    if not rung.endswith("parallel") or rung in (*THREADED, *LAST)
+    if not rung.endswith("parallel") or rung in THREADED
 ]
 PRODUCTS = ("layer", "delta", "gradients", "descend", "matmul", "matmul_tn", "matmul_nt")
 IN_ORDER = (
@@ -321,7 +322,7 @@ def test_instructions_are_understood(text, kind, lanes, loads, stores, reads, wr
 
 
 def test_the_command_line(tmp_path):
-    result = jitnet_command("explain", "matmul.reordered")
+    result = in_a_process("explain", "matmul.reordered")
     assert "measuring 1/1: compiling matmul.reordered" in result.stderr
     assert "✓ vectorized        yes" in result.stdout
     assert "z[j] += x * w[j]" in result.stdout

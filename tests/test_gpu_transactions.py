@@ -56,6 +56,7 @@ def products(ptx_once):
     return {name: transactions.ladder(name)["rungs"] for name in ("matmul", "matmul_tn")}
 
 
+@pytest.mark.slow
 def test_what_rungs_say_of_their_reads(products):
     """The docstrings: reads of each number, memory transactions, and loads from shared memory per multiply-add."""
     found = {rung["name"]: rung for rung in products["matmul"]}
@@ -132,7 +133,6 @@ def test_counting_needs_no_gpu():
     assert result.stderr.endswith("or count memory transactions per multiply-add, without a GPU: --count\n")
 
 
-def test_the_simulator_compiles_nothing(monkeypatch):
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", status=2)
+def test_the_simulator_compiles_nothing():
+    result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", status=2, NUMBA_ENABLE_CUDASIM="1")
     assert "NUMBA_ENABLE_CUDASIM is set" in result.stderr

@@ -16,11 +16,18 @@ from jitnet.lab import oracle
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
 
 
+ENDS = {
+    (operation, rung)
+    for operation, ladder in LADDERS.items()
+    for rung in ("python", "numpy", next(name for name in reversed(ladder) if not name.endswith(("numpy", "parallel"))))
+}
+"""The ends of each ladder, and the rung that trains."""
+
 EACH = [
-    pytest.param(*rung, dtype, marks=pytest.mark.slow if rung[1].endswith("parallel") and dtype == "float64" else ())
+    pytest.param(*rung, dtype, marks=pytest.mark.slow if dtype == "float64" and rung not in ENDS else ())
     for rung in RUNGS for dtype in ("float32", "float64")
 ]  # fmt: skip
-"""Compiling twins takes longest, and theirs is the same code: in float64 only for `pytest -m ""`."""
+"""Compiling takes longest. The rungs between the ends are the same loops in float64: only for `pytest -m ""`."""
 
 
 @pytest.mark.parametrize(("operation", "rung", "dtype"), EACH)

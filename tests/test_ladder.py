@@ -110,6 +110,7 @@ def test_a_new_rung_needs_to_be_registered_and_nothing_else(limits, monkeypatch)
     assert (rung["name"], rung["idea"]) == ("einsum", "Like the rung above, but by Einstein's convention")
 
 
+@pytest.mark.slow
 def test_slow_rungs_get_a_smaller_size(limits, monkeypatch):
     monkeypatch.setattr(ladder, "PATIENCE", 0.01)
     found = ladder.measure("matmul", 96)

@@ -64,6 +64,7 @@ def lit(page, side):
     return page.locator(f"#matmul_tn-packed .{side} .lit")
 
 
+@pytest.mark.slow
 def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
     assert page.complaints == []
     assert page.requests == [page_file[0].as_uri()]
@@ -84,6 +85,7 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
         assert page.locator(f"[id='{link.get_attribute('href')[1:]}']").count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
 def test_the_gpu(page, page_file):
     gpu = page_file[1]["chapters"][0]["gpu"]
@@ -100,6 +102,7 @@ def test_the_gpu(page, page_file):
         assert f"Not yet measured on a GPU: {gpu['obstacle']}." in section.inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
 def test_a_ladder_measured_on_a_gpu(page_file):
     found = json.loads(json.dumps(page_file[1]))
@@ -121,6 +124,7 @@ def test_a_ladder_measured_on_a_gpu(page_file):
     assert "on the GPU" not in report.as_html(found)
 
 
+@pytest.mark.slow
 def test_pointing_at_a_line_lights_its_instructions_and_back(page):
     line = page.locator("#matmul_tn-packed .source .hot").nth(1)
     line.hover()
@@ -136,6 +140,7 @@ def test_pointing_at_a_line_lights_its_instructions_and_back(page):
     assert page.locator(".lit").count() == 0
 
 
+@pytest.mark.slow
 def test_the_keyboard_does_the_same(page):
     first = page.locator("#matmul_tn-packed .source .hot").first
     first.focus()
@@ -149,6 +154,7 @@ def test_the_keyboard_does_the_same(page):
     assert lit(page, "source").get_attribute("data-at") == before
 
 
+@pytest.mark.slow
 def test_without_scripts_it_can_be_read(browser, page_file):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -160,6 +166,7 @@ def test_without_scripts_it_can_be_read(browser, page_file):
     context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_fits_and_can_be_seen(browser, page_file, width, scheme):
@@ -176,6 +183,7 @@ def test_it_fits_and_can_be_seen(browser, page_file, width, scheme):
     context.close()
 
 
+@pytest.mark.slow
 def test_everything_is_printed(browser, page_file, tmp_path):
     page = browser.new_page()
     page.goto(page_file[0].as_uri())
@@ -187,6 +195,7 @@ def test_everything_is_printed(browser, page_file, tmp_path):
     page.close()
 
 
+@pytest.mark.slow
 def test_names_and_texts_are_not_taken_for_markup(page_file):
     found = json.loads(json.dumps(page_file[1]))
     found["machine"]["cpu"] = "<script>alert(1)</script> & co"
@@ -195,6 +204,7 @@ def test_names_and_texts_are_not_taken_for_markup(page_file):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
 
 
+@pytest.mark.slow
 def test_uncertain_peaks_are_reported(page_file):
     found = undisturbed(page_file[1])
     text = report.as_html(found)
@@ -215,6 +225,7 @@ def test_uncertain_peaks_are_reported(page_file):
     assert max(float(width) for width in re.findall(r"width:([\d.]+)%", text)) <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "limit", "sentence"),
     [
