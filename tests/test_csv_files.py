@@ -60,6 +60,7 @@ FILES = {
     "a text at the end": (b"a\n" + b"1\n" * 5000 + b"x\n", {"a": ["1"] * 5000 + ["x"]}),
     "a thousand": (b'a,b\n"1,000",1\n"2,500",2\n', {"a": ["1,000", "2,500"], "b": [1, 2]}),
     "unknown": (b"a,b\n1,x\nunknown,y\n", {"a": ["1", "unknown"], "b": ["x", "y"]}),
+    "missing, with blanks": (b"a,b,c\n1 , x, NA \n NA ,na , 2\n", {"a": [1, N], "b": ["x", None], "c": [N, 2]}),
     "one column": (b"a\n1\n2\n", {"a": [1, 2]}),
     "numbers of pandas": (b"0,1,2,3\n5,6,7,8\n", {"0": [5], "1": [6], "2": [7], "3": [8]}),
     "pandas with its index": (b",a\n0,5\n1,6\n", {"": [0, 1], "a": [5, 6]}),

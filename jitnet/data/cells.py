@@ -9,6 +9,7 @@ NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 """Each string matches in at most one way, so that a long string that does not match takes linear time."""
 MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
 """Spellings of a missing cell, in lower case."""
+LONGEST = max(map(len, MISSING))
 DIGITS = 15
 """A float64 keeps whole numbers of so many digits; those of more digits, such as card numbers, stay text."""
 
@@ -20,7 +21,7 @@ def is_number(cell: str) -> bool:
 
 def is_missing(cell: str) -> bool:
     """True for the spellings in MISSING."""
-    return len(cell) <= 4 and cell.lower() in MISSING
+    return len(cell) <= LONGEST and cell.lower() in MISSING
 
 
 def is_code(cell: str) -> bool:
@@ -34,13 +35,15 @@ def is_code(cell: str) -> bool:
 
 def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:
     """The cells as numbers, NaN where one is missing; None if a cell is no plain number."""
+    if any(not is_missing(cell) and not is_number(cell) for cell in cells[:8]):
+        return None
     present = cells
     try:
         values = np.array(list(map(float, cells)))
         if not np.isfinite(values).all():  # nan is missing, inf is not a number
             raise ValueError
     except ValueError:
-        present = [cell for cell in cells if not is_missing(cell)]
+        present = [cell for cell in cells if len(cell) > LONGEST or not is_missing(cell)]
         try:
             found = np.array(list(map(float, present)))
         except ValueError:
@@ -54,6 +57,11 @@ def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:
 
 
 def are_whole(cells: list[str]) -> bool:
-    """True if every number is written without a point and an exponent."""
-    text = "".join(cell for cell in cells if not is_missing(cell))
+    """True if every number is written without a point and an exponent, which no spelling in MISSING contains."""
+    text = "".join(cells)
     return not any(sign in text for sign in ".,eE")
+
+
+def has_code(cells: list[str]) -> bool:
+    """True if a cell is a code."""
+    return any(is_code(cell) for cell in cells if len(cell) > 1 and (cell[0] in "0+-" or len(cell) > DIGITS))

@@ -77,7 +77,11 @@ def content_of(path: str | Path) -> Content:
         head = file.read(1 << 12)
         if kind := _kind_by_head(head, path):
             return Content(kind, str(path), b"", [])
-        content = _inside(head + file.read(), str(path), path)
+        if file.seekable():  # not a pipe
+            file.seek(0)
+            head = b""
+        data = file.read()
+        content = _inside(head + data if head else data, str(path), path)
         grew = os.fstat(file.fileno()).st_size > size > 0
     if grew and content.kind == "text":
         content.notes.append(f"{path} grew while it was read: its rows up to then are used")

@@ -2,13 +2,16 @@
 
 import contextlib
 import csv
+import importlib.util
 import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import DIGITS, MISSING, are_whole, is_code, is_missing, numbers_of
+from .builder import Builder
+from .cells import DIGITS, MISSING, are_whole, has_code, is_missing, numbers_of
 from .dialect import Dialect
 
 QUOTE, NEWLINE = ord('"'), ord("\n")
@@ -24,55 +27,53 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     Unusual are quotes that do not enclose whole cells, line breaks within quotes, lines that are blank or of another
     width, comments between rows, and Mac line ends.
     """
-    try:
-        import pyarrow as pa
-        from pyarrow import csv as arrow_csv
-    except ImportError:
+    if importlib.util.find_spec("pyarrow") is None:
         return None
     start = 0
     for _ in range(dialect.skipped + dialect.has_header):
         start = data.find(b"\n", start) + 1
-    head = data[:start]
     end = len(data.rstrip(b"\r\n")) if data[-2:-1] in (b"\r", b"\n") else len(data)
     lines = data.count(b"\n", start, end - 1) + 1
-    if (start == 0) != (dialect.skipped + dialect.has_header == 0) or head.count(b'"') % 2 or lines < 2:
+    if (start == 0) != (dialect.skipped + dialect.has_header == 0) or data.count(b'"', 0, start) % 2 or lines < 2:
         return None
-    returns = data.count(b"\r", start, end)
-    if data.find(b"\n#", max(start - 1, 0)) >= 0 or (returns and returns != data.count(b"\r\n", start, end)):
+    if _holds(data, b"#", start) and data.find(b"\n#", max(start - 1, 0)) >= 0:
+        return None
+    if _holds(data, b"\r", start) and data.count(b"\r", start, end) != data.count(b"\r\n", start, end):
         return None
     body = memoryview(data)[start:end]
-    if data.find(b'"', start) >= 0 and not _quotes_enclose_cells(body, ord(dialect.separator)):
+    if _holds(data, b'"', start) and not _quotes_enclose_cells(body, ord(dialect.separator)):
         return None
     kinds = _kinds(data, start, end, dialect)
     if kinds is None:
         return None
-    types = {"decimal": pa.float64(), "whole": pa.string(), "text": pa.dictionary(pa.int32(), pa.string())}
-    for attempt in (kinds, ["text"] * len(kinds)):  # where a text follows after many numbers, all is read as text
-        try:
-            columns = arrow_csv.read_csv(
-                pa.BufferReader(pa.py_buffer(body)),
-                read_options=arrow_csv.ReadOptions(column_names=[str(j) for j in range(len(kinds))]),
-                parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types={str(j): types[kind] for j, kind in enumerate(attempt)}, null_values=_spellings(),
-                    strings_can_be_null=True, quoted_strings_can_be_null=True, decimal_point=dialect.decimal,
-                ),
-            ).columns  # fmt: skip
-            break
-        except pa.ArrowException:
-            columns = []
-    if not columns or len(columns[0]) != lines:
-        return None
-    values: list[NDArray[Any]] = []
-    while columns:  # one at a time, so that memory holds few of them twice
-        one = _values(columns.pop(0), dialect)
-        if one is None:
+    builders = [Builder(dialect.decimal, kind == "text") for kind in kinds]
+    wanted: Sequence[int] = range(len(kinds))
+    for _ in range(2):  # columns that turned out to be text are read once more
+        total = 0
+        for place, until in _pieces(data, start, end):
+            columns = _columns(body[place - start : until - start], dialect, kinds, wanted)
+            if columns is None:
+                return None
+            total += len(columns[0])
+            for j in wanted:  # one at a time, so that memory holds few of them twice
+                if not _add(builders[j], columns.pop(0)):
+                    return None
+        if total != lines:
             return None
-        values.append(one)
+        wanted = [j for j, builder in enumerate(builders) if builder.must_restart()]
+        kinds = ["text"] * len(kinds)
+        if not wanted:
+            break
+    values = [builder.values() for builder in builders]
     if _has_blank_rows(values):
         return None
     first = dialect.skipped + dialect.has_header + 1
     return values, range(first, first + lines)
+
+
+def _holds(data: bytes, character: bytes, start: int) -> bool:
+    """A search for one character is many times as fast as one for two."""
+    return data.find(character, start) >= 0
 
 
 def _quotes_enclose_cells(body: memoryview, separator: int) -> bool:
@@ -112,7 +113,9 @@ def _kinds(data: bytes, start: int, end: int, dialect: Dialect) -> list[str] | N
         if dialect.decimal == ",":
             words = [word.replace(",", ".") for word in words]
         numbers = numbers_of(words)
-        kinds.append("text" if numbers is None else "whole" if are_whole(words) else "decimal")
+        is_whole = numbers is not None and are_whole(words)
+        is_text = numbers is None or (is_whole and has_code(words))
+        kinds.append("text" if is_text else "whole" if is_whole else "decimal")
     return kinds
 
 
@@ -125,35 +128,62 @@ def _spellings() -> list[str]:
     ]
 
 
-def _values(column: Any, dialect: Dialect) -> NDArray[Any] | None:
-    """The values of a column of pyarrow; None if Python reads another number."""
+def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Whole lines, of about PORTION bytes: pyarrow copies what it is given, and memory holds only one copy then."""
+    while start < end:
+        until = data.find(b"\n", min(start + PORTION, end), end) + 1 or end
+        yield start, until
+        start = until
+
+
+def _columns(text: memoryview, dialect: Dialect, kinds: list[str], wanted: Sequence[int]) -> list[Any] | None:
+    """The wanted columns of some lines; as text where a cell is not what the sample promised."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    types = {"decimal": pa.float64(), "whole": pa.string(), "text": pa.dictionary(pa.int32(), pa.string())}
+    for attempt in (kinds, ["text"] * len(kinds)):
+        with contextlib.suppress(pa.ArrowException):
+            table = arrow_csv.read_csv(
+                pa.BufferReader(pa.py_buffer(text)),
+                read_options=arrow_csv.ReadOptions(column_names=[str(j) for j in range(len(kinds))]),
+                parse_options=arrow_csv.ParseOptions(delimiter=dialect.separator),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types={str(j): types[kind] for j, kind in enumerate(attempt)},
+                    include_columns=[str(j) for j in wanted], null_values=_spellings(), strings_can_be_null=True,
+                    quoted_strings_can_be_null=True, decimal_point=dialect.decimal,
+                ),
+            )  # fmt: skip
+            return list(table.columns)
+    return None
+
+
+def _add(builder: Builder, column: Any) -> bool:
+    """Add a column of pyarrow; False if Python would read another number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_string(column.type):
-        if not _needs_python(column):
+    is_whole = pa.types.is_string(column.type)
+    if is_whole:
+        if not builder.is_text and not _needs_python(column):
             with contextlib.suppress(pa.ArrowException):
                 column = pc.cast(column, pa.float64())
         if pa.types.is_string(column.type):
             column = column.dictionary_encode()
     if pa.types.is_floating(column.type):
-        values = column.to_numpy()
-        if np.isinf(values).any() or np.isnan(values).sum() != column.null_count:
-            return None
-        return np.require(values, np.float64, ["C", "W"])
+        values = np.require(column.to_numpy(), np.float64, ["C", "W"])
+        builder.add_numbers(values, is_whole)
+        return not np.isinf(values).any() and int(np.isnan(values).sum()) == column.null_count
     merged = column.unify_dictionaries().combine_chunks()
     if isinstance(merged, pa.ChunkedArray):
         merged = merged.chunk(0)
-    words = [word.strip() for word in merged.dictionary.to_pylist()]
-    present = [word for word in words if not is_missing(word)]
+    quoted = merged.dictionary.to_pylist()
+    words = list(map(str.strip, quoted))
     places = merged.indices.fill_null(len(words)).to_numpy()
-    numbers = None
-    if dialect.decimal == "." or not any("." in word for word in present):
-        numbers = numbers_of([word.replace(",", ".") for word in words] if dialect.decimal == "," else words)
-    if numbers is not None and not (are_whole(words) and any(map(is_code, present))):
-        return np.asarray(np.append(numbers, np.nan)[places])
-    texts = np.array([*(None if is_missing(word) else word for word in words), None], object)
-    return np.asarray(texts[places])
+    if words != quoted:  # then some can be missing that pyarrow does not know
+        places = np.where(np.array([*map(is_missing, words), False])[places], len(words), places)
+    builder.add_words(words, places)
+    return True
 
 
 def _needs_python(column: Any) -> bool:
@@ -161,10 +191,11 @@ def _needs_python(column: Any) -> bool:
     import pyarrow.compute as pc
 
     lengths = pc.binary_length(column)
-    zero = pc.and_(pc.starts_with(column, "0"), pc.greater(lengths, 1))
-    signed = pc.and_(pc.match_substring_regex(column, r"^[+-]"), pc.greater(lengths, 1))
     longest = pc.max(lengths).as_py()
-    return longest is None or longest > DIGITS or pc.any(zero).as_py() or pc.any(signed).as_py()
+    if longest is None or longest > DIGITS:
+        return True
+    zero = pc.and_(pc.starts_with(column, "0"), pc.greater(lengths, 1))
+    return any(pc.any(one).as_py() for one in (zero, pc.starts_with(column, "-0"), pc.starts_with(column, "+")))
 
 
 def _has_blank_rows(values: list[NDArray[Any]]) -> bool:

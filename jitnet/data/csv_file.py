@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import count
-from .cells import are_whole, is_code, is_missing, numbers_of
+from .builder import Builder
 from .content import Content, text_of
 from .csv_fast import read_by_pyarrow
 from .dialect import Dialect, dialect_of
@@ -44,61 +44,29 @@ def read_csv(
 
 
 class Reader:
-    """Reads rows in blocks. A column is numbers until a cell is not; then its cells are read once more, as text."""
+    """Reads rows in blocks; columns that turn out to be text late are read once more."""
 
     def __init__(self, data: bytes, source: str, dialect: Dialect, notes: list[str]) -> None:
         self._data, self._source, self._dialect, self._notes = data, source, dialect, notes
         self._width = len(dialect.names)
-        self._lines: list[int] = []
 
     def read(self) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
         """The values of each column, and the line of each row."""
-        parts: list[list[NDArray[Any]]] = [[] for _ in range(self._width)]
-        whole, codes, texts = [True] * self._width, [False] * self._width, [False] * self._width
+        builders = [Builder(self._dialect.decimal) for _ in range(self._width)]
         lines: list[int] = []
         for block_lines, columns in self._blocks(say=True):
             lines += block_lines
-            for j, cells in enumerate(columns):
-                if texts[j]:
-                    continue
-                numbers = self.numbers(cells)
-                if numbers is None:
-                    texts[j], parts[j] = True, []
-                    continue
-                parts[j].append(numbers)
-                if whole[j]:
-                    whole[j] = are_whole(cells)
-                    codes[j] = codes[j] or any(map(is_code, cells))
+            for builder, cells in zip(builders, columns, strict=True):
+                builder.add(list(map(str.strip, cells)))
         if not lines:
             raise checks.Error(f"{self._source} has a header but no rows")
-        again = [j for j in range(self._width) if texts[j] or (whole[j] and codes[j])]
-        values = [np.concatenate(part) if part else np.empty(0) for part in parts]
-        for j, text in zip(again, self._texts(again, len(lines)), strict=True):
-            values[j] = text
-        return values, np.array(lines)
+        again = [j for j, builder in enumerate(builders) if builder.must_restart()]
+        for _, columns in self._blocks() if again else ():
+            for j in again:
+                builders[j].add(list(map(str.strip, columns[j])))
+        return [builder.values() for builder in builders], np.array(lines)
 
-    def numbers(self, cells: list[str]) -> NDArray[np.float64] | None:
-        if self._dialect.decimal == ",":
-            if any("." in cell and not is_missing(cell) for cell in cells):
-                return None
-            cells = [cell.replace(",", ".") for cell in cells]
-        return numbers_of(cells)
-
-    def _texts(self, chosen: list[int], n: int) -> list[NDArray[Any]]:
-        found = [np.empty(n, object) for _ in chosen]
-        known: list[dict[str, str | None]] = [{} for _ in chosen]  # one string for equal cells
-        at = 0
-        for lines, columns in self._blocks() if chosen else ():
-            for j, values, words in zip(chosen, found, known, strict=True):
-                for cell in set(columns[j]) - words.keys():
-                    words[cell] = None if is_missing(cell) else cell
-                values[at : at + len(lines)] = [words[cell] for cell in columns[j]]
-                if len(words) > n // 2 + BLOCK:  # nearly all differ
-                    words.clear()
-            at += len(lines)
-        return found
-
-    def _blocks(self, say: bool = False) -> Iterator[tuple[list[int], list[list[str]]]]:
+    def _blocks(self, say: bool = False) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
         """Lines and columns of up to BLOCK rows, without the header."""
         rows: list[list[str]] = []
         lines: list[int] = []
@@ -124,13 +92,13 @@ class Reader:
                     rows.append(row)
                     lines.append(line + 1)
                     if len(rows) == BLOCK:
-                        yield lines, _columns(rows)
+                        yield lines, list(zip(*rows, strict=True))
                         rows, lines = [], []
                 line = first + reader.line_num
         except csv.Error as error:
             raise self._unreadable(error, line + 1, first + reader.line_num) from None
         if rows:
-            yield lines, _columns(rows)
+            yield lines, list(zip(*rows, strict=True))
 
     def _reader(self) -> tuple[Any, int]:
         """A reader of the rows, and the number of lines before them."""
@@ -173,7 +141,3 @@ class Reader:
         else:
             what = str(error)
         return checks.Error(f"{self._source}, line {opened}: {what}")
-
-
-def _columns(rows: list[list[str]]) -> list[list[str]]:
-    return [list(map(str.strip, cells)) for cells in zip(*rows, strict=True)]

@@ -11,7 +11,9 @@ from .. import checks
 from .cells import is_missing, is_number
 
 SAMPLE = 1000
-"""Rows that decide."""
+"""Rows that decide on the header and the decimal sign."""
+FEW = 200
+"""Rows that decide on the separator."""
 SEPARATORS = "\t;|,"
 """Those that are tried; of two that fit equally well, the first."""
 NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
@@ -158,7 +160,7 @@ def _likely_separator(lines: list[str]) -> str:
     """
     fits: list[tuple[float, float, str]] = []
     for separator in SEPARATORS:
-        rows = list(islice(_rows(lines, separator), SAMPLE))
+        rows = list(islice(_rows(lines, separator), FEW))
         widths = Counter(map(len, rows))
         width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
         if width == 1:

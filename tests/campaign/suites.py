@@ -88,6 +88,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
     "jitnet/data/idx.py": [["tests/test_pictures.py"]],
+    "jitnet/data/builder.py": [["tests/test_csv_files.py"]],
     "jitnet/data/cells.py": [["tests/test_csv_files.py"]],
     "jitnet/data/content.py": [["tests/test_csv_files.py"]],
     "jitnet/data/csv_fast.py": [["tests/test_csv_files.py"]],
