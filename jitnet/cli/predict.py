@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
             **samples.reading(options),
         )  # fmt: skip
     X, notes = recipe.prepare(table, net.dtype)
+    notes = [*table.notes, *notes]
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
     A = net.forward(X, options.backend)

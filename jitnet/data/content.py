@@ -15,6 +15,8 @@ from ..npz import DENSEST, PORTION
 from .idx import TYPES, is_idx
 
 STANDARD_INPUT = "-"
+HEAD = 1 << 12
+"""Bytes that tell the kind."""
 
 SAVE_AS_CSV = "save it as CSV"
 UNREADABLE = (
@@ -72,15 +74,17 @@ def content_of(path: str | Path) -> Content:
         raise FileNotFoundError(f"there is no file {path}")
     if Path(path).is_dir():
         return Content("folder", str(path), b"", [])
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:  # a buffer would hold the file a second time
         size = os.fstat(file.fileno()).st_size
-        head = file.read(1 << 12)
+        head = b""
+        while len(head) < HEAD and (portion := file.read(HEAD - len(head))):  # a pipe gives what it has
+            head += portion
         if kind := _kind_by_head(head, path):
             return Content(kind, str(path), b"", [])
         if file.seekable():  # not a pipe
             file.seek(0)
             head = b""
-        data = file.read()
+        data = file.readall()
         content = _inside(head + data if head else data, str(path), path)
         grew = os.fstat(file.fileno()).st_size > size > 0
     if grew and content.kind == "text":
