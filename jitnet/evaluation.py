@@ -90,9 +90,12 @@ def evaluate(
     loss      None selects the one of the training, or the one that suits the last layer
     Errors    as for `gradients`, and if the loss of a sample is not finite
 
-    The accuracy is the fraction of samples with the right label; with several labels of 0 and 1, all must be right.
+    The accuracy is the fraction of samples with the right label; with several labels of 0 and 1, all must be right. A
+    model of `jitnet train` takes rows and targets as its file has them; the loss is that of the prepared targets.
     """
     which = _loss(net, loss)
+    if net.recipe is not None:
+        X, Y = net.prepared(X, Y)
     inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
     wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net.classes)
     weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))

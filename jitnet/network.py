@@ -261,6 +261,10 @@ class Network:
             return Recipe.from_plain(self.recipe).predicted(self, X, backend)
         return evaluation.predict(self, X, backend)
 
+    def prepared(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, NDArray[Any]]:
+        """Rows and targets as the file of a model has them -> inputs and targets as `fit` and `forward` take them."""
+        return Recipe.from_plain(self.recipe).samples(X, Y, self.dtype)
+
     evaluate = evaluation.evaluate
     measure = evaluation.measure
     gradients = evaluation.gradients

@@ -169,6 +169,12 @@ def test_one_value_in_all_kinds_of_files(run, tmp_path):
     assert {result["accuracy"] for result in results} == {results[0]["accuracy"]}
     labels = jitnet.load("m.npz").predict(X, "numpy")
     assert labels.dtype == np.int64
+    for targets in (y, y.astype(float), y.astype(str)):
+        assert jitnet.load("m.npz").evaluate(X, targets, backend="numpy")["accuracy"] == results[0]["accuracy"]
+    with pytest.raises(jitnet.Error, match="class '3' is not one that the model learned: 1, 2"):
+        jitnet.load("m.npz").evaluate(X, y + 1, backend="numpy")
+    other = csv(tmp_path, "a,b,y\n1,2,1\n1,2,7\n", "o.csv")
+    assert "never right, since training did not have y = 7" in run("predict", "m.npz", other, "--backend", "numpy").err
     assert labels.tolist() == [int(label) for label in results[0]["predictions"]]
     assert json.loads(run("train", "d.npz", "--json", *QUICK).out)["task"] == "classification"
 

@@ -267,3 +267,21 @@ def test_damaged_columns(tmp_path):
                        {"decisions": "a"}, {"warnings": [1]}, {"target_form": "x"}, {"columns": [{}]}):  # fmt: skip
             with pytest.raises(jitnet.Error, match="recipe is damaged"):
                 Recipe.from_plain({**good, **change})
+
+
+def test_recipes_of_the_first_version():
+    """Models that were saved when all columns had to be numbers."""
+    recipe = Recipe.from_plain(
+        {
+            "kind": "csv", "task": "classification", "features": ["a", "b"], "target": "y", "mean": [1.0, 0.5],
+            "scale": [1.0, 2.0], "classes": ["1.0", "2"], "target_mean": 0.0, "target_scale": 1.0,
+        }
+    )  # fmt: skip
+    table = table_of({"b": [1.5, 2.5], "a": [1, 2], "y": [1, 2.0]})
+    table.target = "y"
+    assert recipe.X(table, "float64").tolist() == [[0, 0.5], [1, 1]]
+    assert recipe.X(table_of(np.array([[1, 1.5]])), "float64").tolist() == [[0, 0.5]]
+    assert recipe.Y(table).tolist() == [0, 1]
+    assert recipe.answers(np.eye(2)) == ["1.0", "2"]  # as they were written
+    assert recipe.score(table, ["1.0", "2"]) == {"accuracy": 1}
+    assert Recipe.from_plain(recipe.plain()).plain() == recipe.plain()

@@ -54,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
         )  # fmt: skip
     X, notes = recipe.prepare(table, net.dtype)
     notes = [*table.notes, *notes]
+    if unknown := recipe.target.unknown(table):
+        notes.append(f"never right, since training did not have {recipe.target.name} = {checks.some(unknown, 5)}")
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
     A = net.forward(X, options.backend)

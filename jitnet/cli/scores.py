@@ -1,5 +1,6 @@
 """What the test samples say of a model, beside what no model at all would achieve."""
 
+import copy
 import math
 from typing import Any
 
@@ -17,6 +18,8 @@ SHOWN_CLASSES = 6
 def of(net: Network, parts: Samples, backend: BackendName) -> dict[str, Any]:
     """Loss and accuracy, or error, on the test samples; the same for the best constant answer; the confusions."""
     X, Y = parts.test
+    net = copy.copy(net)
+    net.recipe = None  # these samples are prepared
     result: dict[str, Any] = {f"test_{name}": value for name, value in net.evaluate(X, Y, backend=backend).items()}
     A, target = net.forward(X, backend), parts.recipe.target
     if target.classes is None:  # the loss is of standardized numbers: give the error in the target's own unit

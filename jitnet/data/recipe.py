@@ -13,7 +13,7 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner
-from .rows import table_of
+from .rows import table_of, values_of
 from .table import Column, Table
 from .target import TASKS, Target
 from .values import PLAIN, labels_of
@@ -206,6 +206,11 @@ class Recipe:
         A = net.forward(inputs, backend)
         answers = self.answers(A)
         return np.array(answers) if self.classes is None else labels_of(self.classes)[A.argmax(axis=1)]
+
+    def samples(self, X: Any, Y: Any, dtype: str | np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Rows and targets as they are -> the inputs and targets of the network."""
+        targets = Table([Column(self.target.name, values_of(Y))], "Y", "frame", True, target=self.target.name)
+        return self.X(table_of(X), dtype), self.Y(targets, dtype)
 
     def score(self, table: Table, answers: Sequence[Any]) -> dict[str, Any]:
         """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""

@@ -13,7 +13,7 @@ from ..checks import shown, some
 from .cells import is_number
 from .columns import check_extent, mean_and_scale, names_in
 from .table import Table
-from .values import NUMBERS, PLAIN, distinct, form_of, in_order, is_missing_word, numbers_in
+from .values import NUMBERS, PLAIN, distinct, form_of, in_order, is_missing_word, numbers_in, spelled
 
 TASKS = ("classification", "regression")
 
@@ -79,11 +79,20 @@ class Target:
         if self.classes is None:
             return ((_numbers(table, self.form)[rows] - self.mean) / self.scale).astype(dtype).reshape(-1, 1)
         names, codes = distinct(table[table.target].values)
-        number = {name: j for j, name in enumerate(self.classes)}
-        unknown = next((name for name in names if name not in number), None)
-        if unknown is not None:
-            raise checks.Error(f"class {shown(unknown)} is not one that the model learned: {some(self.classes)}")
-        return np.array([*(number[name] for name in names), -1], np.int64)[codes[rows]]
+        unknown = self.unknown(table)
+        if unknown:
+            raise checks.Error(f"class {shown(unknown[0])} is not one that the model learned: {some(self.classes)}")
+        if (codes[rows] < 0).any():
+            raise checks.Error(f"{table.where(int(rows[int((codes[rows] < 0).argmax())]))}: the target is missing")
+        number = {spelled(name): j for j, name in enumerate(self.classes)}
+        return np.array([number[name] for name in names], np.int64)[codes[rows]]
+
+    def unknown(self, table: Table) -> list[str]:
+        """The classes in the table that the model does not know."""
+        if self.classes is None or table.target not in table:
+            return []
+        known = set(map(spelled, self.classes))
+        return [name for name in distinct(table[table.target].values)[0] if name not in known]
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
         """The network's output (n, width) as class names or values of the original target."""
@@ -107,7 +116,7 @@ class Target:
             names, codes = distinct(values)
             there = np.flatnonzero(codes >= 0)
             if len(there):
-                result["accuracy"] = float(np.mean([names[codes[i]] == answers[i] for i in there.tolist()]))
+                result["accuracy"] = float(np.mean([names[codes[i]] == spelled(answers[i]) for i in there.tolist()]))
         else:
             numbers, odd, _ = numbers_in(values, self.form)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
