@@ -195,13 +195,40 @@ def chain(widths: Sequence[tuple[int, int]]) -> None:
 
 
 def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
+    """An array of real numbers; an error says how to turn other things into one."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
+        raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(0)")
+    if hasattr(values, "toarray"):
+        raise Error(f"{what} is a sparse matrix; write {what}.toarray()")
+    if isinstance(values, Iterator):
+        raise Error(f"{what} is a {type(values).__name__}; write np.array(list({what}))")
     try:
         array = np.asarray(values)
-    except ValueError as error:
+        if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
+            array = values.to_numpy(np.float64, na_value=math.nan)
+    except (TypeError, ValueError) as error:
+        if hasattr(values, "to_numpy"):
+            raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
         raise Error(f"{what} is not a rectangular array: {error}") from None
+    if array.dtype.kind == "O":
+        odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
+        such = f"{shown(odd[0])}, a {type(odd[0]).__name__}" if odd else "Python objects"
+        raise Error(f"{what} holds {such}, but must hold real numbers; write {what}.astype(float) if all are numbers")
     if array.dtype.kind not in "fiub":
         raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
     return array
+
+
+def dense(what: str, shape: tuple[int, ...]) -> None:
+    """Check that an array of float64 of this shape fits into the memory that is free."""
+    needed = 8 * math.prod(shape)
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return
+    if needed > free:
+        raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
 
 
 def finite(what: str, array: NDArray[Any]) -> None:

@@ -20,8 +20,6 @@ HEAD = 1 << 12
 
 SAVE_AS_CSV = "save it as CSV"
 UNREADABLE = (
-    (b"\x89PNG", "a PNG picture", "give the folder whose folders hold the pictures of each class"),
-    (b"\xff\xd8\xff", "a JPEG picture", "give the folder whose folders hold the pictures of each class"),
     (b"GIF8", "a GIF picture", "save the pictures as PNG, in one folder per class"),
     (b"\x93NUMPY", "one NumPy array (.npy)", "save X and y together: numpy.savez(FILE, X=X, y=y)"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", SAVE_AS_CSV),
@@ -54,7 +52,7 @@ class Content:
     """A file's kind, and its bytes if the kind is text or parquet; the other kinds are read from the path."""
 
     kind: str
-    """"text", "npz", "idx", "folder" or "parquet"."""
+    """"text", "npz", "idx", "folder", "picture" or "parquet"."""
     source: str
     """The name of the file in messages."""
     data: bytes
@@ -105,6 +103,8 @@ def _kind_by_head(head: bytes, path: str | Path) -> str | None:
             return "idx"
     if _is_idx_head(head) or (b"\0" in head and is_idx(path)) or (not head and is_idx(path)):
         return "idx"
+    if head.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        return "picture"
     is_npz = Path(path).suffix.lower() == ".npz"
     if is_npz or (head[:2] == b"PK" and _is_npz(path)):
         return "npz"

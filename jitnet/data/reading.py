@@ -10,7 +10,9 @@ from .. import checks, npz
 from ..checks import shown
 from .content import content_of
 from .csv_file import read_csv
+from .folder import read_folder
 from .idx import images_and_labels, read_idx, scaled
+from .parquet import read_parquet
 from .table import Column, Table
 
 
@@ -32,6 +34,9 @@ def read_table(
     NPZ       arrays X (n, ...) and y (n,)
     IDX       images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
     -         a CSV from standard input
+    Parquet   like a CSV; needs pyarrow (the extra data)
+    folder    one folder for each class, with PNG or JPEG pictures of one size; needs Pillow (the extra data). For
+              predictions, a folder of pictures, or one picture
     features  for predictions: the columns that must be there; `target` is then optional
     header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
               `jitnet.data.dialect.looks_like_a_header`
@@ -56,14 +61,22 @@ def read_table(
             raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
         if labels is not None and content.kind != "idx":
             raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
-        if target is not None and content.kind in ("npz", "idx") and features is None:
+        if target is not None and content.kind in ("npz", "idx", "folder") and features is None:
             raise checks.Error(
-                f"a target is named only for a CSV file; that of {path} is y, or the labels of the images"
+                f"a target is named only for a CSV or Parquet file; that of {path} is y, or the labels of the images"
             )
         if content.kind == "npz":
             return _read_npz(path, needs_target=features is None)
         if content.kind == "idx":
             return _read_pictures(path, labels, needs_target=features is None or labels is not None)
+        if content.kind in ("folder", "picture"):
+            if content.kind == "picture" and features is None:
+                raise checks.Error(
+                    f"{path} is one picture; give the folder whose folders hold the pictures of each class"
+                )
+            return read_folder(path, None if features is None else len(names or features))
+        if content.kind == "parquet":
+            return _chosen(read_parquet(content.data, content.source), target, features)
         return _chosen(read_csv(content, **given, expected=names or features or ()), target, features)  # type: ignore[arg-type]
 
 

@@ -1,6 +1,6 @@
 """Rows given in Python as a table: arrays, DataFrames, dictionaries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -23,6 +23,11 @@ def table_of(X: Any) -> Table:
     """
     if isinstance(X, Table):
         return X
+    if hasattr(X, "toarray"):  # scipy
+        checks.dense("X", X.shape)
+        X = X.toarray()
+    if isinstance(X, Iterator):
+        raise checks.Error(f"X is a {type(X).__name__}, which can be read once only; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
         table = Table([Column(str(name), values_of(X[name])) for name in X.columns], "X", "frame", True)
     elif isinstance(X, Mapping):
@@ -41,26 +46,61 @@ def table_of(X: Any) -> Table:
     return table
 
 
+def from_frame(X: Any, y: Any = None) -> Table:
+    """Data in Python as a table with a target, for `Recipe.learn`.
+
+    X    a DataFrame of pandas or polars, a dictionary of columns, a list of dictionaries, an array, a sparse matrix
+    y    the name of a column of X, or a Series, list or array with one cell for each row; None for predictions
+    Errors    ValueError if X and y differ in length, or hold something else than numbers, text and dates
+    """
+    found = table_of(X)
+    if isinstance(y, str):
+        checks.one_of("column of X", y, found.names)
+        found.target = y
+    elif y is not None:
+        values = values_of(np.ravel(y) if isinstance(y, np.ndarray) and not np.ma.isMA(y) else y)
+        if len(values) != len(found):
+            raise checks.Error(f"X has {checks.count(len(found), 'row')}, but y has {len(values)}")
+        name = next(
+            name for name in (str(getattr(y, "name", None) or "y"), "y", "target", "the target") if name not in found
+        )
+        found = Table(
+            [*found.columns, Column(name, values)], "X", found.kind, found.has_header, target=name, matrix=found.matrix
+        )
+    return found
+
+
 def _of_array(X: Any) -> Table:
     try:
-        array = np.asarray(X)
+        array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
     except ValueError as error:
         raise checks.Error(f"X is not a rectangular array: {error}") from None
     if array.ndim > 2:  # images
         array = array.reshape(len(array), -1)
     if array.ndim != 2:
         raise checks.Error(f"X has shape {array.shape}, but must be (m, columns): one sample per row")
-    if array.dtype.kind in "fiub" and not (array.dtype.kind == "f" and np.isnan(array).any()):
+    if array.dtype.kind in "fiub" and not np.ma.is_masked(array) and not np.isnan(array).any():
+        array = np.ma.getdata(array)
         return Table([], "X", "npz", matrix=array if array.dtype.kind == "f" else array.astype(np.float64))
     columns = [Column(str(j + 1), values_of(array[:, j])) for j in range(array.shape[1])]
     return Table(columns, "X", "npz")
 
 
 def values_of(cells: Any) -> NDArray[Any]:
-    """Cells of any kind as the values of a column, by the rules for the cells of a CSV."""
-    kind = getattr(getattr(cells, "dtype", None), "kind", "O")
-    if isinstance(cells, np.ndarray) and kind in "fiu":
-        return cells.astype(np.float64)
+    """Cells of any kind as the values of a column, by the rules for the cells of a CSV.
+
+    What is masked, None, NaN, NA or null is missing.
+    """
+    if isinstance(cells, np.ma.MaskedArray):
+        mask, cells = np.ma.getmaskarray(cells), cells.data
+        values = values_of(cells)
+        values[mask] = None if values.dtype == object else np.nan
+        return values
+    numbers = _plain_numbers(cells)
+    if numbers is not None:
+        return numbers
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":  # nanoseconds become integers in a list
+        cells = ["" if text == "NaT" else text.replace("T", " ") for text in np.datetime_as_string(cells).tolist()]
     listed = next((getattr(cells, name)() for name in ("tolist", "to_list") if hasattr(cells, name)), cells)
     texts = [_text(cell) for cell in listed]
     numbers = numbers_of(texts)
@@ -71,6 +111,23 @@ def values_of(cells: Any) -> NDArray[Any]:
     return values
 
 
+def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
+    """An array or a Series of numbers, at once; None if it holds something else, or whole numbers of many digits."""
+    if isinstance(cells, np.ndarray):
+        array = cells
+    elif getattr(getattr(cells, "dtype", None), "kind", "") in ("f", "i", "u"):  # pandas, with NA
+        array = cells.to_numpy(np.float64, na_value=np.nan) if str(cells.dtype)[0].isupper() else cells.to_numpy()
+    elif hasattr(cells, "dtype") and getattr(cells.dtype, "is_numeric", bool)():  # polars; nulls become NaN
+        array = cells.to_numpy()
+    else:
+        return None
+    if array.dtype.kind not in "fiu" or (
+        array.dtype.kind != "f" and np.abs(array.astype(np.float64)).max(initial=0) >= 1e15
+    ):
+        return None
+    return np.array(array, np.float64)
+
+
 def _text(cell: Any) -> str:
     """The cell as a CSV would have it."""
     if cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell:
@@ -79,6 +136,8 @@ def _text(cell: Any) -> str:
         return cell.isoformat(*[" "] * hasattr(cell, "hour"))
     if isinstance(cell, str):
         return cell.strip()
+    if isinstance(cell, int) and abs(cell) >= 10**15 and not isinstance(cell, bool):
+        return str(cell)  # float64 would lose digits
     try:
         return spelled(cell)
     except (TypeError, ValueError):

@@ -1,0 +1,138 @@
+"""A folder of pictures: one folder per class, PNG or JPEG, all of one size."""
+
+import importlib.util
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks
+from ..checks import count, some
+from .cells import has_code, is_missing, numbers_of
+from .table import Column, Table
+
+ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+def read_folder(path: str | Path, wanted: int | None = None) -> Table:
+    """The pictures of a folder, sorted by their names; the class of each is the name of its folder.
+
+    If one picture is in color, all become red, green and blue; otherwise they are gray. Transparency is left out.
+    Pixels become float32 from 0 to 1, in the order height, width, color.
+
+    path    for predictions, the pictures may lie in the folder itself, without classes; or a single picture
+    wanted  for predictions: the number of inputs of the model, which decides between gray and color
+    Errors  ValueError that names the odd picture if not all have one size, or one that cannot be read; if there is
+            none, or one outside the folders of the classes, or Pillow is missing
+    """
+    folder = Path(path)
+    inner = sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+    classes = {one.name: _pictures(one) for one in inner if not one.name.startswith(".")}
+    alone = _pictures(folder) if folder.is_dir() else [folder]
+    if alone and (wanted is None or any(classes.values())):
+        raise checks.Error(
+            f"{alone[0].name} lies in {folder} itself; put each picture into a folder with the name of its class"
+        )
+    names = [name for name, files in classes.items() for _ in files]
+    files = alone or [file for found in classes.values() for file in found]
+    if not files:
+        raise checks.Error(
+            f"{folder} has no pictures: it needs one folder for each class, with PNG or JPEG files{_hint(folder)}"
+        )
+    empty = [name for name, found in classes.items() if not found]
+    if empty and wanted is None:
+        raise checks.Error(f"the folder {folder / empty[0]} has no PNG or JPEG files; remove it")
+    if importlib.util.find_spec("PIL") is None:
+        raise checks.Error("PNG and JPEG pictures need Pillow: pip install 'jitnet[data]'")
+    X, note = _pixels(files, wanted)
+    columns = [Column("label", _labels(names))] if names else []
+    return Table(columns, str(path), "pictures", notes=[note], target="label", matrix=X)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
+
+
+def _hint(folder: Path) -> str:
+    names = sorted(file.name for file in folder.iterdir())
+    if any("idx3" in name for name in names):
+        return f"; for the files of MNIST write: jitnet train mnist --path {folder}"
+    return f"; it holds {some(names, 5)}" if names else ""
+
+
+def _labels(names: list[str]) -> NDArray[Any]:
+    numbers = None if has_code(names) or any(map(is_missing, names)) else numbers_of(names)
+    return np.array(names, object) if numbers is None else numbers
+
+
+def _pixels(files: list[Path], wanted: int | None) -> tuple[NDArray[np.float32], str]:
+    """All pictures as rows, and a sentence on their size and colors."""
+    forms = [_form(file) for file in files]
+    size, most = Counter(size for size, _ in forms).most_common(1)[0]
+    odd = next((i for i, (its, _) in enumerate(forms) if its != size), None)
+    if odd is not None:
+        raise checks.Error(
+            f"{files[odd]} is {_shown(forms[odd][0])}, but {most} of {count(len(files), 'picture')} are "
+            f"{_shown(size)}; scale all to one size"
+        )
+    pixels, colored = size[0] * size[1], sum(has_colors for _, has_colors in forms)
+    if wanted is not None and wanted not in (pixels, 3 * pixels):
+        raise checks.Error(
+            f"{files[0]} is {_shown(size)}, {pixels} gray pixels or 3 times as many colors, but the model learned from "
+            f"{wanted} numbers; scale the pictures to the size of those for training"
+        )
+    in_color = colored > 0 if wanted is None else wanted == 3 * pixels
+    X = np.empty((len(files), pixels * (3 if in_color else 1)), np.float32)
+
+    def read(row: int) -> None:
+        X[row] = _opened(files[row], in_color).ravel()
+
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
+        for _ in pool.map(read, range(len(files))):
+            pass
+    X /= np.float32(255)
+    note = f"{count(len(files), 'picture')} of {_shown(size)}, in {'color' if in_color else 'gray'}"
+    if in_color and colored < len(files):
+        note += f", as {colored} of them have colors"
+    if not in_color and colored:
+        note += ", as the model learned"
+    return X, note
+
+
+def _shown(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]} pixels"
+
+
+def _form(file: Path) -> tuple[tuple[int, int], bool]:
+    """Width and height, and whether the picture has colors; from the start of the file."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if image.mode == "P":
+                entries = np.array(image.getpalette("RGB"), int).reshape(-1, 3)
+                return image.size, bool((entries != entries[:, :1]).any())
+            return image.size, image.mode not in ("1", "L", "LA", "I", "I;16")
+    except Exception as error:  # a damaged picture can cause any exception in its reader
+        raise _unreadable(file, error) from None
+
+
+def _opened(file: Path, in_color: bool) -> NDArray[np.uint8]:
+    """(height, width) or (height, width, 3) bytes."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if image.mode in ("I", "I;16"):  # 16 bits of gray, which Pillow would cut off at 255
+                gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+                return np.repeat(gray[:, :, None], 3, axis=2) if in_color else gray
+            return np.asarray(image.convert("RGB" if in_color else "L"))
+    except Exception as error:
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: Exception) -> checks.Error:
+    return checks.Error(f"{file} is not a readable picture: {checks.reason(error)}; remove it, or save it again")

@@ -1,0 +1,47 @@
+"""Parquet files, by pyarrow."""
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from .rows import values_of
+from .table import Column, Table
+
+
+def read_parquet(data: bytes, source: str) -> Table:
+    """All columns of a Parquet file; numbers keep their values, the rest becomes text, nulls are missing.
+
+    Errors    ValueError if pyarrow is missing, the file is damaged, or a column holds lists or structures
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise checks.Error(f"{source} is a Parquet file, which needs pyarrow: pip install 'jitnet[data]'")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pa.BufferReader(pa.py_buffer(data)))
+    except Exception as error:  # a damaged file can cause any exception in its reader
+        raise checks.Error(f"{source} is not a readable Parquet file: {checks.reason(error)}") from None
+    if table.num_rows == 0 or table.num_columns == 0:
+        raise checks.Error(f"{source} is empty: it has no rows")
+    columns = [
+        Column(name, _values(column, source, name))
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    return Table(columns, source, "parquet", True)
+
+
+def _values(column: Any, source: str, name: str) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        raise checks.Error(f"{source}, column {name!r} holds {column.type}; leave it out, or spread it over columns")
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        return np.require(column.to_numpy(), np.float64, ["C", "W"])
+    if pa.types.is_integer(column.type) and column.null_count == 0:
+        return values_of(column.to_numpy())
+    return values_of(column.to_pylist())

@@ -1,0 +1,246 @@
+"""Data of Python as tables: DataFrames, masked and sparse arrays; Parquet; folders of pictures."""
+
+import decimal
+
+import numpy as np
+import pytest
+from files import write_mnist
+
+import jitnet
+from jitnet import cli
+from jitnet.data import from_frame, mnist, read_table
+from jitnet.data.recipe import Recipe
+
+N = np.nan
+
+
+def same(column, cells):
+    is_text = any(isinstance(cell, str) for cell in cells)
+    assert column.values.dtype == (object if is_text else np.float64)
+    np.testing.assert_array_equal(column.values, np.array(cells, column.values.dtype))
+
+
+def test_pandas():
+    pandas = pytest.importorskip("pandas", reason="not a requirement of jitnet")
+    frame = pandas.DataFrame({
+        "f": [1, N, 3], "i": [1, 2, 3], "b": [True, False, True], "t": ["x", None, "y "],
+        "I": pandas.array([1, None, 3], "Int64"), "F": pandas.array([0.5, None, 1], "Float64"),
+        "B": pandas.array([True, None, False], "boolean"), "S": pandas.array(["a", None, "b"], "string"),
+        "c": pandas.Categorical(["u", None, "v"]), "cn": pandas.Categorical([7, 8, 7]),
+        "d": pandas.to_datetime(["2024-01-02 00:00", None, "2024-03-04 05:06"]),
+        "long": [2**60 + 1, 1, 2], "o": [decimal.Decimal("1.5"), 2, None], "zip": ["007", "1", "2"],
+    })  # fmt: skip
+    table = from_frame(frame, pandas.Series(["p", "q", "p"], name="answer", index=[5, 6, 7]))
+    expected = {
+        "f": [1, N, 3], "i": [1, 2, 3], "b": ["True", "False", "True"], "t": ["x", None, "y"], "I": [1, N, 3],
+        "F": [0.5, N, 1], "B": ["True", None, "False"], "S": ["a", None, "b"], "c": ["u", None, "v"], "cn": [7, 8, 7],
+        "d": ["2024-01-02 00:00:00", None, "2024-03-04 05:06:00"], "long": [str(2**60 + 1), "1", "2"],
+        "o": [1.5, 2, N], "zip": ["007", "1", "2"], "answer": ["p", "q", "p"],
+    }  # fmt: skip
+    assert (table.names, table.target, table.kind) == (list(expected), "answer", "frame")
+    for name, cells in expected.items():
+        same(table[name], cells)
+    assert from_frame(frame, "f").target == "f"
+    with pytest.raises(jitnet.Error, match="unknown column of X 'g'"):
+        from_frame(frame, "g")
+    with pytest.raises(jitnet.Error, match="X has 3 rows, but y has 2"):
+        from_frame(frame, [1, 2])
+
+
+def test_polars():
+    polars = pytest.importorskip("polars", reason="not a requirement of jitnet")
+    frame = polars.DataFrame({
+        "f": [1.5, None, 3], "i": [1, None, 3], "b": [True, None, False], "t": ["x", None, "y"],
+        "c": polars.Series(["u", None, "v"], dtype=polars.Categorical), "long": [2**60 + 1, 1, 2],
+    })  # fmt: skip
+    table = from_frame(frame, polars.Series("answer", [1, 2, 1]))
+    expected = {
+        "f": [1.5, N, 3], "i": [1, N, 3], "b": ["True", None, "False"], "t": ["x", None, "y"], "c": ["u", None, "v"],
+        "long": [str(2**60 + 1), "1", "2"], "answer": [1, 2, 1],
+    }  # fmt: skip
+    assert table.names == list(expected)
+    for name, cells in expected.items():
+        same(table[name], cells)
+
+
+def test_arrays():
+    masked = np.ma.masked_equal([[1.0, -9], [-9, 4]], -9)
+    table = from_frame(masked, np.array([["a"], ["b"]]))
+    same(table["1"], [1, N])
+    same(table["2"], [N, 4])
+    same(table["y"], ["a", "b"])
+    same(from_frame(np.ma.array([[1, 2]]), [3])["2"], [2])
+    same(from_frame({"a": np.ma.array([1, 2], mask=[0, 1]), "y": ["u", "v"]}, "y")["a"], [1, N])
+    same(from_frame({"d": np.array(["2024-01-02", "NaT"], "M8[ns]")})["d"], ["2024-01-02 00:00:00.000000000", None])
+    same(from_frame([{"a": 1, "b": "x"}, {"a": None}])["b"], ["x", None])
+    with pytest.raises(jitnet.Error, match=r"X is a zip, which can be read once only; write list"):
+        from_frame(zip([1], [2], strict=True))
+    recipe = Recipe.learn(from_frame(np.eye(4), [0, 1, 0, 1]), np.arange(4), None)
+    assert recipe.classes == ["0", "1"]
+
+
+def test_sparse(monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse", reason="not a requirement of jitnet")
+    X = sparse.csr_matrix(np.eye(3))
+    np.testing.assert_array_equal(from_frame(X).X, np.eye(3))
+    with pytest.raises(jitnet.Error, match="X is sparse; dense it needs 74505806"):
+        from_frame(sparse.csr_matrix((10**8, 10**8)))
+
+
+def test_what_fit_is_given():
+    """One line that says how to turn it into an array."""
+    net = jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0)
+    for X, message in (
+        (np.ma.masked_equal([[1.0, 2], [3, -9]], -9), r"X\[1, 1\] is masked; leave masked samples out, or fill them"),
+        (zip([1, 2], [3, 4], strict=True), r"X is a zip; write np.array\(list\(X\)\)"),
+        (np.array([[1, "a"], [2, 3]], object), r"X holds 'a', a str, but must hold real numbers; write X.astype"),
+        (np.array([[1, 2], [2, None]], object), r"X holds None, a NoneType"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            net.predict(X)
+    assert net.predict(np.ma.array(np.eye(2))).shape == (2,)
+    pandas = pytest.importorskip("pandas", reason="not a requirement of jitnet")
+    frame = pandas.DataFrame({"a": [True, False], "b": pandas.array([1.5, 2], "Float64")})
+    assert net.predict(frame).shape == (2,)
+    for frame, message in (
+        (pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": [1, 2]}), r"X\[1, 0\] is nan"),
+        (pandas.DataFrame({"a": ["x", "y"], "b": [1, 2]}), "X is a DataFrame that holds more than numbers: .*'x'"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            net.predict(frame)
+
+
+def test_parquet(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="the extra data")
+    from pyarrow import parquet
+
+    path = tmp_path / "f.csv"
+    table = arrow.table({
+        "f": arrow.array([1.5, None], arrow.float32()), "i": [1, 2], "n": arrow.array([1, None], arrow.int16()),
+        "b": [True, None], "t": ["x", None], "c": arrow.array(["u", "v"]).dictionary_encode(),
+        "l": [2**60 + 1, 1], "y": ["p", "q"],
+    })  # fmt: skip
+    parquet.write_table(table, path)
+    found = read_table(path, "y")
+    expected = {
+        "f": [1.5, N], "i": [1, 2], "n": [1, N], "b": ["True", None], "t": ["x", None], "c": ["u", "v"],
+        "l": [str(2**60 + 1), "1"], "y": ["p", "q"],
+    }  # fmt: skip
+    assert (found.names, found.kind, found.where(1, "t")) == (list(expected), "parquet", f"{path}, row 2, column 't'")
+    for name, cells in expected.items():
+        same(found[name], cells)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(jitnet.Error, match="not a readable Parquet file"):
+        read_table(path, "y")
+    parquet.write_table(arrow.table({"a": [[1], [2]], "y": [1, 2]}), path)
+    with pytest.raises(jitnet.Error, match=r"column 'a' holds list<.*; leave it out"):
+        read_table(path, "y")
+
+
+def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
+    (tmp_path / "f").write_bytes(b"PAR1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(jitnet.Error, match=r"a Parquet file, which needs pyarrow: pip install 'jitnet\[data\]'"):
+        read_table(tmp_path / "f", "y")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes of 4×3 gray pictures: dark and light."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is in the extra data")
+    rng = np.random.default_rng(0)
+    for name, least in (("dark", 0), ("light", 200)):
+        folder = tmp_path / "pictures" / name
+        folder.mkdir(parents=True)
+        for i in range(10):
+            array = rng.integers(least, least + 50, (3, 4)).astype(np.uint8)
+            image.fromarray(array).save(folder / f"{i}.{'png' if i % 2 else 'PNG'}")
+    return tmp_path / "pictures"
+
+
+def test_folder(pictures, tmp_path, capsys):
+    from PIL import Image
+
+    table = read_table(pictures)
+    assert (table.matrix.shape, table.matrix.dtype, table.kind, table.target) == (
+        (20, 12),
+        np.float32,
+        "pictures",
+        "label",
+    )
+    assert table.y.tolist() == ["dark"] * 10 + ["light"] * 10
+    assert table.notes == ["20 pictures of 4×3 pixels, in gray"]
+    first = np.asarray(Image.open(pictures / "dark" / "0.PNG"))
+    np.testing.assert_array_equal(table.matrix[0], first.ravel().astype(np.float32) / np.float32(255))
+    model = str(tmp_path / "m.npz")
+    assert cli.main(["train", str(pictures), "--save", model, "--epochs", "60", "--lr", "0.05", "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["predict", model, str(pictures / "light"), "--quiet"]) == 0
+    assert capsys.readouterr().out == "light\n" * 10
+    Image.fromarray(np.full((3, 4, 3), 230, np.uint8)).save(tmp_path / "one.png")  # in color, for a model of gray
+    assert cli.main(["predict", model, str(tmp_path / "one.png"), "--quiet"]) == 0
+    assert capsys.readouterr().out == "light\n"
+    Image.fromarray(np.full((5, 4), 230, np.uint8)).save(tmp_path / "one.png")
+    assert cli.main(["predict", model, str(tmp_path / "one.png"), "--quiet"]) == 2
+    assert "one.png is 4×5 pixels, 20 gray pixels or 3 times" in capsys.readouterr().err
+
+
+def test_colors(pictures):
+    from PIL import Image
+
+    color = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    Image.fromarray(color).save(pictures / "dark" / "zz.png")
+    table = read_table(pictures)
+    assert table.matrix.shape == (21, 36)
+    assert table.notes == ["21 pictures of 4×3 pixels, in color, as 1 of them have colors"]
+    np.testing.assert_array_equal(table.matrix[10], color.ravel().astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(table.matrix[0][0:36:3], table.matrix[0][1:36:3])
+    (pictures / "dark" / "zz.png").unlink()
+    Image.fromarray(np.full((3, 4), 256 * 77 + 5, np.uint16)).save(pictures / "dark" / "zz.png")  # 16 bits
+    Image.fromarray(color[..., 0]).convert("P").save(pictures / "dark" / "zy.png")  # a palette of grays
+    table = read_table(pictures)
+    assert table.matrix.shape == (22, 12)
+    np.testing.assert_array_equal(table.matrix[11], np.float32(77) / np.float32(255))
+
+
+def test_bad_folders(pictures, tmp_path):
+    from PIL import Image
+
+    def refused(message):
+        with pytest.raises(jitnet.Error, match=message):
+            read_table(pictures)
+
+    odd = pictures / "dark" / "odd.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(odd)
+    refused(r"odd.png is 9×9 pixels, but 20 of 21 pictures are 4×3 pixels; scale all to one size")
+    odd.write_bytes(odd.read_bytes()[:40])
+    refused("odd.png is not a readable picture: .*; remove it, or save it again")
+    odd.write_text("no picture")
+    refused("odd.png is not a readable picture")
+    odd.rename(pictures / "odd.png")
+    refused("odd.png lies in .* itself; put each picture into a folder with the name of its class")
+    (pictures / "odd.png").unlink()
+    (pictures / "empty").mkdir()
+    refused("empty has no PNG or JPEG files; remove it")
+    with pytest.raises(jitnet.Error, match="is one picture; give the folder"):
+        read_table(pictures / "dark" / "0.PNG")
+    with pytest.raises(
+        jitnet.Error, match=r"has no pictures: it needs one folder for each class.*jitnet train mnist --path"
+    ):
+        read_table(write_mnist(tmp_path / "m"))
+    with pytest.raises(jitnet.Error, match="has no pictures"):
+        read_table(pictures / "empty")
+
+
+@pytest.mark.parametrize(
+    "form", ["{}.idx{}-ubyte", "{0}-idx{1}-ubyte/{0}.idx{1}-ubyte", "{0}.idx{1}-ubyte/{0}-idx{1}-ubyte"]
+)
+def test_mnist_as_programs_unpack_it(tmp_path, form):
+    folder = write_mnist(tmp_path / "m", compress=False)
+    for part in ("train", "t10k"):
+        for what, dimensions in (("images", 3), ("labels", 1)):
+            new = tmp_path / form.format(f"{part}-{what}", dimensions)
+            new.parent.mkdir(exist_ok=True)
+            (folder / f"{part}-{what}-idx{dimensions}-ubyte").rename(new)
+    (X, _), _ = mnist(tmp_path)
+    assert X.shape == (20, 784)
