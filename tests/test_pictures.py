@@ -245,7 +245,7 @@ def test_pictures_find_their_labels(tmp_path):
         read_table(folder / "train-images-idx3-ubyte.gz", labels=other)
     with pytest.raises(jitnet.Error, match="a separate file of labels belongs to IDX"):
         read_table(csv(tmp_path, "a,y\n1,2\n"), "y", labels=other)
-    with pytest.raises(jitnet.Error, match="a target is named only for a CSV file"):
+    with pytest.raises(jitnet.Error, match="a target is named only for a CSV or Parquet file"):
         read_table(folder / "train-images-idx3-ubyte.gz", "label")
     (folder / "none-idx3").write_bytes(idx_bytes(np.ones((0, 2, 2), np.uint8)))
     with pytest.raises(jitnet.Error, match="there are no images"):
