@@ -62,6 +62,9 @@ def test_the_one_spelling_of_a_value():
         ("1.234,5", ["0,125", "0,5"], [0.125, 0.5]),
         ("yes/no", ["Yes", "no", "YES"], [1, 0, 1]),
         ("yes/no", ["f", "T"], [0, 1]),
+        ("yes/no", ["True", "0", "False", "1"], [1, 0, 0, 1]),
+        ("1,234.5", ["(1,234.50)", "(5)", "7"], [-1234.5, -5, 7]),
+        ("hour:minute", ["0:30", "23:45:36"], [0.5, 23.76]),
     ],
 )  # fmt: skip
 def test_forms_of_numbers(form, cells, numbers):

@@ -10,7 +10,7 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard
 from .table import Table
-from .values import DATES, FORMS, NUMBERS, PLAIN, form_of, parts_of
+from .values import DATES, FORMS, NUMBERS, PLAIN, TIMES, form_of, parts_of
 
 Rows = NDArray[np.int64]
 
@@ -172,6 +172,8 @@ class Planner:
             text = f"{name} is yes or no: {' or '.join(sorted(read, key=str.casefold)[:4])}"
         elif form in DATES:
             text = f"{name} holds dates, {form}: {', '.join(parts_of(form))}"
+        elif form in TIMES:
+            text = f"{name} holds times of day, {form}: hours"
         elif form == PLAIN:
             text = f"{name} is a number"
         else:

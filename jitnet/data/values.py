@@ -92,11 +92,13 @@ def _written(thousands: str, decimal: str) -> Reader:
 
     def read(cell: str) -> Parts | None:
         text = cell.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ").replace("−", "-")
-        found = pattern.fullmatch(text.replace("’", "'"))
+        is_negative = text[:1] == "(" and text[-1:] == ")"  # as accountants write it
+        found = pattern.fullmatch((text[1:-1] if is_negative else text).replace("’", "'"))
         if found is None:
             return None
         sign, inner, digits, exponent = found.groups()
-        return (float((sign or inner) + digits.replace(thousands, "").replace(decimal, ".") + exponent),)
+        number = float((sign or inner) + digits.replace(thousands, "").replace(decimal, ".") + exponent)
+        return (-number if is_negative else number,)
 
     return read
 
@@ -108,6 +110,14 @@ def _plain(cell: str) -> Parts | None:
 def _yes_or_no(cell: str) -> Parts | None:
     word = cell.casefold()
     return next(((float(word == yes),) for yes, no in YES_AND_NO if word in (yes, no)), None)
+
+
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?")
+
+
+def _time_of_day(cell: str) -> Parts | None:
+    found = _CLOCK.fullmatch(cell)
+    return (int(found[1]) + int(found[2]) / 60 + float(found[3] or 0) / 3600,) if found else None
 
 
 # Dates: days since 1970, month, and day of the week from Monday = 0.
@@ -176,7 +186,8 @@ DATES: dict[str, Reader] = {
     "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
     "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 }
-FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **DATES}
+TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
+FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **TIMES, **DATES}
 """Form of a text -> its reader. The first form that reads the most cells of a column is the column's."""
 
 
@@ -198,11 +209,11 @@ def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, li
     present = int(counts[known].sum())
     words = [text for text, is_known in zip(texts, known, strict=True) if is_known]
     folded = {text.casefold() for text in words}
-    if any(folded == set(pair) for pair in YES_AND_NO):
+    if any(folded - {"0", "1"} == set(pair) for pair in YES_AND_NO):
         return "yes/no", []
     best, most, odd = None, 0, words
     few = max(2, present // 20)
-    for form, read in {**NUMBERS, **DATES}.items():
+    for form, read in {**NUMBERS, **TIMES, **DATES}.items():
         unread, left = [], 0
         for text, count in zip(texts, counts.tolist(), strict=True):
             if not is_missing_word(text) and read(text) is None:
