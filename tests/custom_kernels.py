@@ -24,6 +24,14 @@ def right_parallel(X, W, Z):
                 total += X[i, k] * W[k, j]
             Z[i, j] = total
 
+@njit(parallel=True)
+def racy(X, W, Z):
+    Z[:] = 0
+    for k in prange(X.shape[1]):
+        for i in range(X.shape[0]):
+            for j in range(W.shape[1]):
+                Z[i, j] += X[i, k] * W[k, j]
+
 def right_python(A, B, C):
     print("this is not for standard output")
     os.write(1, b"nor is what comes from below")

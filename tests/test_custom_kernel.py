@@ -36,6 +36,8 @@ FAULTS = {
     "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
     "no_last_row": r"leaves 5 numbers of Z unwritten: 5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
     "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES}",
+    "racy": r"is not safe: race: Z\[0, 0\] is written by iteration 0 of the prange loop in line \d+, "
+    r"and read by iteration 1 in line \d+ \(mine.py\); let each iteration write its own elements",
     "two": r"has the parameters \(X, Z\), but is called as two\(X, W, Z\), to write Z$",
     "other_types": r"is compiled for other types: it is given \((array\(float32, 2d, C\)(, )?){3}\), "
     r"but takes \((array\(float64, 2d, A\)(, )?){3}\)$",
@@ -45,7 +47,8 @@ FAULTS = {
     "wrong_at_an_edge": r"is wrong: 1 of 195 wrong, first at \(2, 64\): expected \S+, got \S+, .* given X \(3, 5\)",
     "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
     "not_a_number": r"gives NaN, .*10 of 10 wrong",
-    "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES}",
+    "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES[:-1]}; "
+    r"is not safe: X\[2, 0\] is outside: its shape is \(2, 3\) \(mine.py, line \d+\); check the bounds of the loop",
     "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
     "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
     "greedy_compiled": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
@@ -379,6 +382,15 @@ def test_outputs_that_are_inputs_too():
     dtype = np.dtype("float64")
     assert "writes nothing into theta" in judge.error_of(renames, "sgd", (2, 3, 5), dtype)
     assert "returns its result, but must write it into theta" in judge.error_of(returns, "sgd", (2, 3, 5), dtype)
+
+
+def test_zeros_in_half_of_the_output_are_not_nothing():
+    """Zeros that are written over zeros do not show; over NaN they do."""
+
+    def half(Z, A):
+        A[: len(A) // 2] = 0
+
+    assert "leaves 6 numbers of A unwritten" in judge.error_of(half, "relu", (4, 1, 3), np.dtype("float32"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": "apply a saved model to a file",
     "warmup": "compile all kernels now",
     "ladder": "time every rung of an operation",
+    "check": "find races and other bugs of a kernel, by running its source",
     "explain": "what the compiler made of a loop",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",

@@ -9,9 +9,12 @@ import importlib.util
 import os
 import sys
 import traceback
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .. import checks
 
@@ -92,6 +95,22 @@ def _module_of(file: Path) -> Any:
     sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
+
+
+def evaluated(
+    expression: str, names: dict[str, Any] | None = None, each: Callable[[Any], Any] = lambda value: value
+) -> tuple[Any, ...]:
+    """The arguments that an expression gives, `each` changed; `names` replace those of NumPy."""
+    numpy = {**vars(np), **(names or {})}
+    known = {**numpy, "np": types.SimpleNamespace(**numpy), "numpy": types.SimpleNamespace(**numpy)}
+    try:
+        values = eval(f"({expression.rstrip(', ')},)", known) if expression.strip() else ()
+        return tuple(map(each, values))
+    except Exception as error:
+        raise checks.Error(
+            f"the arguments {expression!r} cannot be evaluated: {checks.described(error)}; "
+            "they are Python, with the names of NumPy, such as 'ones(1000, float32), 3' or 'ones((64, 64), float32)'"
+        ) from None
 
 
 def raised(error: BaseException, file: str) -> str:

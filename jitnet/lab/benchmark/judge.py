@@ -12,18 +12,30 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
 from ...checks import count
 from ...compiler.memory import aligned
 from ...kernels import LADDERS
 from .. import oracle
+from ..sanitizer import arguments
+from ..sanitizer.checking import examine
 
 GUARD = 1 << 16
 """Bytes before and after each array."""
 
 UNTOUCHED = 0xFF
 """Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
+
+HIDDEN = ("race", "carried", "reduction", "escapes", "overlap", "differs", "outside")
+"""Kinds of findings that are errors even if a result was right."""
+
+MISLEADING = ("is wrong", "gives NaN", "leaves ")
+"""How errors of results begin, whose cause the sanitizer may know."""
+
+ACCESSES = 200_000
+"""Accesses of one interpreted run, about a second, that the sanitizer may take."""
 
 FINITE = 0x3F
 """Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
@@ -56,6 +68,26 @@ def error_of(kernel: Callable[..., object], operation: str, shape: oracle.Shape,
     elif not found:
         found = _Call(kernel, oracle.case(operation, shape, dtype), guard=FINITE).beside(names_of(operation))
     return f"{found}, {given(operation, case)}" if found else None
+
+
+def hidden_error(kernel: Callable[..., object], operation: str, dtype: np.dtype[Any]) -> str | None:
+    """What the sanitizer finds in the source of a compiled kernel that its results may hide: a race, above all."""
+    if not _is_compiled(kernel):
+        return None
+    cases = arguments.of_operation(operation, dtype.name)
+    report = examine(kernel, cases, arguments.written_by(operation), as_compiled=True, most=ACCESSES)
+    found = [finding for finding in report.errors if finding.kind in HIDDEN]
+    if not found or any(note.kind == "not covered" for note in report.notes):
+        return None
+    return f"{found[0]}; {found[0].fix}"
+
+
+def _is_compiled(kernel: Callable[..., object]) -> bool:
+    """True for a function that Numba compiles, and for one that names such functions."""
+    if isinstance(kernel, Dispatcher):
+        return True
+    code, names = getattr(kernel, "__code__", None), getattr(kernel, "__globals__", {})
+    return code is not None and any(isinstance(names.get(name), Dispatcher) for name in code.co_names)
 
 
 def placed(case: oracle.Case) -> oracle.Case:
@@ -121,7 +153,7 @@ class _Call:
         second = with_zeros() if untouched else self
         if second.case.error() is None:
             return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
-        if second.idle:
+        if self.idle and second.idle:  # zeros that it writes over zeros would not show
             return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
         if untouched and not any(np.isnan(output).any() for output in second.case.outputs):
             return f"leaves {count(untouched, 'number')} of {into} unwritten: {self.case.error()}"

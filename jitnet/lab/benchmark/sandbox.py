@@ -41,6 +41,9 @@ PATIENCE = 20.0
 COMPILING = 600.0
 """Seconds that the child may take to start, and Numba to compile."""
 
+SANITIZING = 300.0
+"""Seconds that its source may be interpreted; usually it takes one."""
+
 MEMORY = 0.75
 """Fraction of the memory of this machine that the kernel may use."""
 
@@ -249,6 +252,10 @@ class _Child:
         found = custom.misfit(kernel, name, judge.names_of(operation), judge.outputs_of(operation))
         try:
             found = found or next(filter(None, map(error_at, oracle.ugly_shapes(operation))), None)
+            if not found or found.startswith(judge.MISLEADING):
+                self.begin("running its source with every prange iteration as a thread", SANITIZING)
+                hidden = judge.hidden_error(kernel, operation, dtype)
+                found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
             if not found:
                 shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
                 found = error_at(shape)

@@ -213,7 +213,7 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
     if request["types"] is not None:
         types = _parsed(request["types"])
     elif request["arguments"] is not None:
-        types = _evaluated(request["arguments"])
+        types = loading.evaluated(request["arguments"], each=numba.typeof)
     elif request["operation"] is not None:
         types = _types_of(request["operation"], request["dtype"])
     elif declared or not parameters.parameters:
@@ -254,19 +254,6 @@ def _stated(options: str) -> dict[str, Any]:
             "write them such as 'fastmath=True, parallel=True'"
         ) from None
     return stated
-
-
-def _evaluated(expression: str) -> tuple[Any, ...]:
-    """The types of example arguments."""
-    names = {**vars(np), "np": np, "numpy": np}
-    try:
-        values: tuple[Any, ...] = eval(f"({expression.rstrip(', ')},)", names) if expression.strip() else ()
-        return tuple(map(numba.typeof, values))
-    except Exception as error:
-        raise checks.Error(
-            f"the arguments {expression!r} cannot be evaluated: {checks.described(error)}; "
-            "they are Python, with the names of NumPy, such as 'ones(1000, float32), 3' or 'ones((64, 64), float32)'"
-        ) from None
 
 
 def _parsed(types: str) -> tuple[Any, ...]:

@@ -1,0 +1,87 @@
+"""Run a kernel's Python source with every prange iteration as a thread: races, indices outside, memory nobody wrote.
+
+The source is interpreted on arrays that record each access, so a race is found whatever the scheduler does, with one
+thread and on the smallest shapes. It follows Numba's rules: reductions, private variables, inner prange loops.
+
+It cannot see: other arguments than those it ran with, and branches that they do not take; what compiled code does
+otherwise than Python (fastmath, integers that overflow inside an expression); functions without Python source (ctypes,
+cffi, objmode, jitclass, intrinsics); lists and dicts that several iterations change; two kernels that run at once;
+float64 within NumPy's functions. Array expressions follow NumPy: of the loops that parallel=True makes of them, only
+copies between overlapping parts of an array are reported. Views of another item size count whole elements.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from ..kernels import LADDERS
+from ..lab import loading
+from ..lab.sanitizer import arguments, checking
+from ..lab.sanitizer.findings import Report
+from .shared import dtype_option
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", help="file.py:function, module:function, or operation.rung such as matmul.packed")
+    parser.add_argument("--as", dest="operation", metavar="OPERATION", help="it takes the arguments of matmul, ...")
+    parser.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python with np: 'np.ones((3, 4)), np.empty(4), 3'. What np.empty "
+        "makes must be written before it is read, and all of it. Without --as and --args they are guessed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"
+    )
+    dtype_option(parser, "with --as, or where it is guessed: float32 (default) or float64")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def run(options: argparse.Namespace) -> int:
+    checks.dtype_of(options.dtype)
+    if options.operation is not None and options.args is not None:
+        raise checks.Error("--as and --args both give arguments; leave one out")
+    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no result
+        report = _report(options)
+    print(json.dumps(report.as_dict()) if options.json else report)
+    return 2 if report else 0
+
+
+def _report(options: argparse.Namespace) -> Report:
+    kernel, operation = _kernel(options)
+    writes: Sequence[str] | int | None = None
+    cases: Iterable[Sequence[Any]]
+    if operation is not None:
+        checks.one_of("operation", operation, LADDERS)
+        cases, writes = arguments.of_operation(operation, options.dtype), arguments.written_by(operation)
+    elif options.args is not None:
+        cases = [loading.evaluated(options.args, {"empty": _not_initialized})]
+    else:
+        cases = arguments.guessed(kernel, options.dtype)
+    if options.writes is not None:
+        writes = options.writes.replace(",", " ").split()
+    return checking.examine(kernel, cases, writes, options.target)
+
+
+def _kernel(options: argparse.Namespace) -> tuple[Any, str | None]:
+    """The function, and the operation that it belongs to."""
+    if ":" in options.target:
+        return loading.load(options.target), options.operation
+    operation, dot, rung = options.target.partition(".")
+    if not dot or options.target.endswith(".py"):
+        raise checks.Error(f"{options.target!r} names no function; write file.py:function, or matmul.packed")
+    ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
+    if (options.operation, options.args) != (None, None):
+        raise checks.Error(f"{options.target} has its own arguments; leave --as and --args out")
+    return ladder[checks.one_of(f"rung of {operation}", rung, ladder)], operation
+
+
+def _not_initialized(shape: Any, dtype: Any = float, **_: Any) -> Any:
+    """np.empty; NaN is how a check knows it."""
+    array = np.empty(shape, dtype)
+    array.fill(np.nan if array.dtype.kind == "f" else 0)
+    return array

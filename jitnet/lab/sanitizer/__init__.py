@@ -1,0 +1,12 @@
+"""A sanitizer for compiled loops: a kernel's own Python source runs on arrays that record every access.
+
+findings.py   what was found, as sentences
+shadow.py     the record of one block of memory: who wrote and who read each element, and the rules of a race
+recorded.py   the number of each element of a view in its memory, and whether an index lies inside
+arrays.py     arrays that record every access, and share the record of their base, as views share memory
+numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
+loops.py      what the source alone tells about a prange loop: reductions, private and carried variables
+twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced
+arguments.py  arguments for a check: those of an operation, of declared types, or guessed
+checking.py   a check: one run or several, with other numbers of threads, and the comparison of their results
+"""

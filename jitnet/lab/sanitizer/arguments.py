@@ -1,0 +1,175 @@
+"""Arguments for a check: those of an operation, those of declared types, or what the source tells of them.
+
+Without anything else, arrays get as many dimensions as the kernel uses indices, all of the same small length: square
+shapes fit almost every kernel. A parameter is a number if it is never indexed.
+"""
+
+import ast
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.np.numpy_support import as_dtype
+
+from ... import checks
+from .. import oracle
+from .loops import tree_of
+
+MOST = 1100
+"""Products of the sizes of a shape: the loops are interpreted."""
+
+LENGTHS = (7, 8)
+"""Of every dimension, for a kernel of which nothing else is known: a prime, and a power of two."""
+
+_NEEDS = "give arguments: --args 'ones((3, 4)), empty(4)', or those of an operation: --as matmul"
+
+
+def of_operation(operation: str, dtype: str) -> Iterator[list[Any]]:
+    """Small cases of an operation; its outputs are not initialized."""
+    for shape in oracle.ugly_shapes(operation):
+        if math.prod(shape) <= MOST:
+            yield oracle.case(operation, shape, dtype).arguments
+
+
+def written_by(operation: str) -> int:
+    """The number of its outputs, which are the last arguments."""
+    return len(oracle.case(operation, (1, 1, 1), "float32").expected)
+
+
+def guessed(kernel: Callable[..., Any], dtype: str) -> Iterator[list[Any]]:
+    """Arguments of the declared types, or as the source uses them."""
+    body = getattr(kernel, "py_func", kernel)
+    name = getattr(body, "__name__", "the function")
+    declared = list(getattr(kernel, "overloads", ()))
+    try:
+        parameters = list(inspect.signature(body).parameters)
+    except (TypeError, ValueError):
+        raise checks.Error(f"{name} has no signature; {_NEEDS}") from None
+    uses = None if declared else _Uses(_tree(body, name), parameters)
+    for length in LENGTHS:
+        rng = np.random.default_rng(length)
+        if uses is None:
+            yield [_of_type(kind, length, rng, name) for kind in declared[0]]
+        else:
+            yield [uses.made(parameter, length, np.dtype(dtype), rng) for parameter in parameters]
+
+
+def _tree(body: Any, name: str) -> ast.FunctionDef:
+    tree = tree_of(body.__code__) if hasattr(body, "__code__") else None
+    if tree is None:
+        raise checks.Error(f"the source of {name} cannot be read; {_NEEDS}")
+    return tree
+
+
+def _of_type(kind: Any, length: int, rng: np.random.Generator, name: str) -> Any:
+    if isinstance(kind, types.Array):
+        array = _numbers((length,) * kind.ndim, as_dtype(kind.dtype), length, rng)
+        return np.asfortranarray(array) if kind.layout == "F" else array
+    if isinstance(kind, types.Integer):
+        return length
+    if isinstance(kind, types.Float):
+        return as_dtype(kind).type(0.5)
+    raise checks.Error(f"{name} takes a {kind}; {_NEEDS}")
+
+
+def _numbers(shape: tuple[int, ...], dtype: np.dtype[Any], length: int, rng: np.random.Generator) -> Any:
+    """Positive numbers; integers that are indices."""
+    if dtype.kind in "iub":
+        return rng.integers(0, length, shape).astype(dtype)
+    return (rng.random(shape) + 0.5).astype(dtype) if dtype.kind in "fc" else np.zeros(shape, dtype)
+
+
+class _Uses:
+    """How the source of a kernel uses its parameters."""
+
+    def __init__(self, tree: ast.FunctionDef, parameters: list[str]) -> None:
+        self.tree, self.parameters = tree, parameters
+        self.dims = dict.fromkeys(parameters, 0)
+        self.indices: set[str] = set()
+        """Parameters whose value, or whose elements, are used as an index or a bound."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript):
+                self._indexed(node)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+                self._unpacked(node.targets[0], node.value)
+            elif isinstance(node, ast.Attribute) and self._known(node.value):
+                if node.attr in ("size", "shape", "dtype", "T"):
+                    self._at_least(node.value, 2 if node.attr == "T" else 1)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("range", "prange"):
+                    self.indices |= {n.id for a in node.args for n in ast.walk(a) if isinstance(n, ast.Name)}
+                elif node.func.id == "len" and node.args and self._known(node.args[0]):
+                    self._at_least(node.args[0], 1)
+
+    def _known(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self.dims
+
+    def _at_least(self, node: ast.expr, dims: int) -> None:
+        assert isinstance(node, ast.Name)
+        self.dims[node.id] = max(self.dims[node.id], dims)
+
+    def _indexed(self, node: ast.Subscript) -> None:
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if self._known(node.value):
+            self._at_least(node.value, sum(not _is_new_axis(part) for part in parts))
+        elif isinstance(node.value, ast.Subscript) and self._known(node.value.value):  # A[i][j]
+            self._at_least(node.value.value, 2)
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self._known(node.value.value):
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and node.slice.value >= 0:
+                self._at_least(node.value.value, node.slice.value + 1)
+        else:
+            self.indices |= {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+
+    def _unpacked(self, target: ast.Tuple, value: ast.expr) -> None:
+        """`m, n = A.shape`."""
+        if isinstance(value, ast.Attribute) and value.attr == "shape" and self._known(value.value):
+            self._at_least(value.value, len(target.elts))
+
+    def made(self, parameter: str, length: int, dtype: np.dtype[Any], rng: np.random.Generator) -> Any:
+        dims = self.dims[parameter]
+        if dims == 0:
+            used = parameter in self.indices
+            if not used and self._is_passed_on(parameter):
+                raise checks.Error(f"{self.tree.name} does not show what {parameter} is; {_NEEDS}")
+            return length if used else dtype.type(0.5)
+        kind = np.dtype(np.int64) if self._indexes(parameter) else dtype
+        return _numbers((length,) * dims, kind, length, rng)
+
+    def _indexes(self, parameter: str) -> bool:
+        """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
+        assigned = (node for node in ast.walk(self.tree) if isinstance(node, ast.Assign))
+        for node in assigned:
+            target = node.targets[0]
+            if isinstance(target, ast.Name) and target.id in self.indices and _is_element(node.value, parameter):
+                return True
+        inside = (
+            part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not _is_shape(node.value)
+            for part in ast.walk(node.slice)
+        )  # fmt: skip
+        bounds = (
+            part for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "prange")
+            for argument in node.args for part in ast.walk(argument)
+        )  # fmt: skip
+        return any(_is_element(part, parameter) for part in (*inside, *bounds))
+
+    def _is_passed_on(self, parameter: str) -> bool:
+        """True if another function gets it, which may index it."""
+        calls = (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return any(isinstance(a, ast.Name) and a.id == parameter for node in calls for a in node.args)
+
+
+def _is_element(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name
+
+
+def _is_shape(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "shape"
+
+
+def _is_new_axis(node: ast.expr) -> bool:
+    is_none = isinstance(node, ast.Constant) and node.value is None
+    return is_none or (isinstance(node, ast.Attribute) and node.attr == "newaxis")

@@ -1,0 +1,120 @@
+"""What the sanitizer found: each finding is a sentence that names the element, the lines and the usual fix."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...checks import count
+
+FIXES = {
+    "race": "let each iteration write its own elements: divide another loop, or allocate the buffer inside the loop",
+    "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
+    "carried": "compute it from the loop variable, or make the loop serial: iterations run in any order",
+    "reduction": "read it after the loop; inside, each thread has a part of it only",
+    "escapes": "write it into an array, or compute it after the loop: a variable of the body is private",
+    "outside": "check the bounds of the loop, and the last block; compiled code reads, or overwrites, other memory",
+    "negative": "if wrapping around to the end is meant, write A[-1] or A[i % n]; otherwise begin the loop later",
+    "not initialized": "np.zeros, or write every element before it is read: np.empty holds anything",
+    "unwritten": "write every element, those after the last whole block too",
+    "input": "write into an output, or a copy",
+    "overflow": "take an integer type with more bits",
+    "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
+    "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
+    "differs": "look at how the work is divided: some elements are forgotten, or computed twice",
+    "stopped": "check a part of it, in a function of its own",
+}
+"""Kind of finding -> the usual fix."""
+
+WARNINGS = ("negative", "float64", "threads")
+NOTES = ("not covered", "order")
+
+
+@dataclass
+class Finding:
+    """One thing that is wrong, or may be."""
+
+    kind: str
+    message: str
+    lines: list[int] = field(default_factory=list)
+    file: str = ""
+    array: str = ""
+    element: list[int] = field(default_factory=list)
+    iterations: list[int] = field(default_factory=list)
+    times: int = 1
+
+    @property
+    def severity(self) -> str:
+        return "warning" if self.kind in WARNINGS else "note" if self.kind in NOTES else "error"
+
+    @property
+    def fix(self) -> str:
+        return FIXES.get(self.kind, "")
+
+    def __str__(self) -> str:
+        lines = "" if self.kind == "race" else f", {_lines(self.lines)}"  # its sentence names them
+        where = f" ({os.path.basename(self.file)}{lines})" if self.lines else ""
+        return f"{self.message}{where}"
+
+
+def _lines(numbers: list[int]) -> str:
+    """`line 8`, `lines 8 and 9`."""
+    different = list(dict.fromkeys(numbers))
+    return f"line{'s' * (len(different) > 1)} {' and '.join(map(str, different))}"
+
+
+class Report:
+    """The findings of a check: true if there is an error; as text, a line for each."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.runs: list[str] = []
+        """What it was given in each run."""
+        self.findings: list[Finding] = []
+        self._known: dict[Any, Finding] = {}
+
+    def add(self, finding: Finding, *key: Any) -> None:
+        """The first one of its kind at these lines is kept; others are counted."""
+        key = (finding.kind, finding.file, *finding.lines, *key)
+        if key in self._known:
+            self._known[key].times += 1
+        else:
+            self._known[key] = finding
+            self.findings.append(finding)
+
+    def of(self, severity: str) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == severity]
+
+    @property
+    def errors(self) -> list[Finding]:
+        return self.of("error")
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return self.of("warning")
+
+    @property
+    def notes(self) -> list[Finding]:
+        return self.of("note")
+
+    def __bool__(self) -> bool:
+        return bool(self.errors)
+
+    def __str__(self) -> str:
+        lines = []
+        for severity in ("error", "warning", "note"):
+            for finding in self.of(severity):
+                more = f", and {count(finding.times - 1, 'more time')}" if finding.times > 1 else ""
+                lines.append(f"{severity}: {finding}{more}")
+                if finding.fix:
+                    lines.append(f"    fix: {finding.fix}")
+        return "\n".join([*lines, self.summary()])
+
+    def summary(self) -> str:
+        """`racy: 2 errors, 1 warning in 9 runs`."""
+        parts = [count(len(self.of(kind)), kind) for kind in ("error", "warning") if self.of(kind)]
+        return f"{self.name}: {', '.join(parts) or 'nothing wrong'} in {count(len(self.runs), 'run')}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        findings = [asdict(f) | {"severity": f.severity, "fix": f.fix} for f in self.findings]
+        return {"kernel": self.name, "passed": not self, "runs": self.runs, "findings": findings}

@@ -1,0 +1,94 @@
+"""float32 numbers that follow Numba's rules, and the functions of `math` for them.
+
+NumPy computes float32 · 0.5 in float32, because a number written in Python has no type there. Numba computes it in
+float64, as it does with integers. Here the result is float64 too, so that a check can say where that begins.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+_PYTHON = (float, int)
+
+
+class Single(np.float32):
+    """A float32. With a float32 it gives a float32, with a Python number a float64."""
+
+    __slots__ = ()
+
+
+def _with_promotion(name: str) -> Callable[[Any, Any], Any]:
+    single, double = getattr(np.float32, name), getattr(np.float64, name)
+
+    def calculate(self: Single, other: Any) -> Any:
+        if type(other) in _PYTHON:
+            return double(np.float64(self), other)
+        result = single(self, other)
+        return Single(result) if type(result) is np.float32 else result
+
+    return calculate
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod"):
+    setattr(Single, f"__{_name}__", _with_promotion(f"__{_name}__"))
+    setattr(Single, f"__r{_name}__", _with_promotion(f"__r{_name}__"))
+
+
+def _power(self: Single, other: Any) -> Any:
+    """float32 to a whole power is float32 in Numba too."""
+    if type(other) is float:
+        return np.float64(self) ** other
+    result = np.float32(self) ** other
+    return Single(result) if type(result) is np.float32 else result
+
+
+def _same(function: Callable[[Any], Any]) -> Callable[[Single], Single]:
+    return lambda self: Single(function(np.float32(self)))
+
+
+for _name, _function in {
+    "pow": _power, "neg": _same(operator.neg), "pos": _same(operator.pos), "abs": _same(operator.abs)
+}.items():  # fmt: skip
+    setattr(Single, f"__{_name}__", _function)
+
+
+def scalar(value: Any) -> Any:
+    """An element of an array as the kernel gets it.
+
+    Small integers become Python's: Numba computes with them in 64 bits, where NumPy's would overflow.
+    """
+    kind = type(value)
+    if kind is np.float32:
+        return Single(value)
+    if isinstance(value, np.integer) and kind is not np.uint64:
+        return int(value)
+    return value
+
+
+def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math`: float32 for float32, and infinity or NaN where Python raises an error, as compiled."""
+
+    def calculate(*numbers: Any) -> Any:
+        try:
+            result = function(*numbers)
+        except OverflowError:
+            result = math.inf
+        except ValueError:
+            result = -math.inf if function in (math.log, math.log2, math.log10) and numbers[0] == 0 else math.nan
+        if type(result) is float and any(isinstance(x, np.float32) for x in numbers):
+            return Single(result) if not any(isinstance(x, float) for x in numbers) else np.float64(result)
+        return result
+
+    return calculate
+
+
+def math_module(module: ModuleType) -> ModuleType:
+    """`math`, or a part of it, with such functions."""
+    copy = ModuleType(module.__name__)
+    for name, value in vars(module).items():
+        setattr(copy, name, math_function(value) if callable(value) else value)
+    return copy

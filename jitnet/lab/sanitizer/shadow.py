@@ -1,0 +1,335 @@
+"""The record of one block of memory: who wrote and who read each element, and the rules of a race.
+
+Every iteration of a prange loop has a number of its own, its stamp, and counts as a thread. Two stamps of one loop that
+touch the same element, at least one of them writing, race, whatever the scheduler makes of it. Outside of prange loops
+the stamp is 0, and nothing can race. Iterations run one after the other here, so it is enough to remember the last
+writer and two different readers of each element.
+"""
+
+import linecache
+import os
+import re
+import sys
+from collections.abc import Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .findings import Finding, Report
+
+_HERE = os.path.dirname(__file__)
+_NUMPY = os.path.dirname(np.__file__)
+_inner: dict[CodeType, bool] = {}
+"""Code -> whether it belongs to the sanitizer or to NumPy, whose lines nobody asked for."""
+
+Place = tuple[str, int]
+"""File and line."""
+
+
+def frame_of_kernel() -> Any:
+    """The innermost frame of the kernel, or of a helper of it."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code not in _inner:
+            _inner[code] = code.co_filename.startswith((_HERE, _NUMPY))
+        if not _inner[code]:
+            return frame
+        frame = frame.f_back
+    return sys._getframe(1)
+
+
+def here() -> Place:
+    frame = frame_of_kernel()
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+MOST = 50_000_000
+"""Accesses of a run, some minutes."""
+
+
+class TooLongError(Exception):
+    """The kernel does more than a check wants to wait for."""
+
+
+class Run:
+    """What is known during one run: the report, the iteration, the number of threads."""
+
+    def __init__(self, report: Report, threads: int) -> None:
+        self.report, self.threads = report, threads
+        self.stamp = self.start = self.last = 0
+        """The current iteration, 0 outside of prange; the stamps of this loop are those above `start`."""
+        self.index_of: dict[int, int] = {}
+        self.by_thread = False
+        """True if the kernel asks for the number of its thread: then iterations of one thread do not race."""
+        self.is_parallel = True
+        self.places: list[Place] = [("", 0)]
+        self.numbers: dict[Place, int] = {self.places[0]: 0}
+        self.sums: list[tuple[str, str, int]] = []
+        """Reduction variables, each with the file and the line of its loop."""
+        self.float_sums: set[tuple[str, int, str]] = set()
+        self.reductions: set[Place] = set()
+        """Lines that add to a reduction variable, of which each thread has its own."""
+        self.literal: set[Place] = set()
+        """Lines with an index like A[-1], which is meant to be negative."""
+
+    def place(self) -> int:
+        """The number of the line that the kernel is in."""
+        where = here()
+        number = self.numbers.get(where)
+        if number is None:
+            number = self.numbers[where] = len(self.places)
+            self.places.append(where)
+        return number
+
+    def is_reduction(self) -> bool:
+        return bool(self.stamp) and here() in self.reductions
+
+    def prange(self, *bounds: Any) -> Any:
+        """Every iteration is a thread; inside of another prange loop it is a range."""
+        indices = range(*map(int, bounds))
+        return indices if self.stamp else self._iterations(indices)
+
+    def _iterations(self, indices: range) -> Any:
+        self.start, count = self.last, len(indices)
+        self.last += max(count, self.threads)
+        try:
+            for k, index in enumerate(indices):
+                self.thread = k * self.threads // count
+                self.stamp = self.start + 1 + (self.thread if self.by_thread else k)
+                self.index_of[self.stamp] = self.thread if self.by_thread else index
+                yield index
+            self._note_sums()
+        finally:
+            self.stamp, self.thread = 0, 0
+
+    def _note_sums(self) -> None:
+        """At the end of a loop: which of its reduction variables are sums of floating-point numbers."""
+        frame = frame_of_kernel()
+        for name, file, line in self.sums:
+            value = frame.f_locals.get(name) if (file, line) == (frame.f_code.co_filename, frame.f_lineno) else None
+            dtype = getattr(value, "dtype", None)
+            if isinstance(value, float) or (dtype is not None and dtype.kind == "f"):
+                self.float_sums.add((file, line, name))
+
+    thread = 0
+
+    def thread_id(self) -> int:
+        return self.thread
+
+    def thread_count(self) -> int:
+        self.asked = True
+        return self.threads
+
+    def count(self) -> None:
+        """One more access; raises `TooLongError` beyond the limit."""
+        self.accesses += 1
+        if self.accesses > self.most:
+            raise TooLongError(f"it takes more than {self.most} accesses")
+
+    accesses, most = 0, MOST
+    asked = False
+    """True if the kernel asked for the number of threads."""
+
+    def found(self, kind: str, message: str, *key: Any, places: Sequence[int] | None = None, **more: Any) -> None:
+        where = [self.places[number] for number in (places or [self.place()])]
+        self.report.add(Finding(kind, message, [line for _, line in where], where[0][0], **more), *key)
+
+
+class Memory:
+    """A block of memory and its record; `unit` bytes are an element."""
+
+    def __init__(
+        self, run: Run, array: NDArray[Any], name: str, initialized: bool = True, block: NDArray[Any] | None = None
+    ) -> None:
+        self.run, self.array, self.name, self.is_input = run, array, name, False
+        self.low, self.high = bounds_of(array if block is None else block)
+        self.unit = 1 if array.dtype.names else max(array.itemsize, 1)
+        self.count = max(1, -(-(self.high - self.low) // self.unit))
+        self.initialized: NDArray[np.bool_] | None = None if initialized else np.zeros(self.count, np.bool_)
+        self.owner = run.stamp
+        """The iteration that made it, 0 if it was made outside."""
+        self.made = run.place() if run.stamp else 0
+        self.has_record = False
+
+    def _record(self) -> None:
+        """Shadows of the same size, from the first access in a loop on."""
+        self.has_record = True
+        self.writer = np.full(self.count, self.owner, np.int64)
+        self.first, self.second = np.zeros((2, self.count), np.int64)
+        self.write_line = np.full(self.count, self.made, np.int32)
+        self.first_line, self.second_line = np.zeros((2, self.count), np.int32)
+
+    def _is_private(self) -> bool:
+        """True if nobody else can have touched it: no prange loop runs, or this iteration made it.
+
+        Or it is the sum so far, `acc = acc + x`: each thread has its own.
+        """
+        run = self.run
+        return not run.stamp or run.stamp == self.owner or (self.owner > run.start and run.is_reduction())
+
+    def read(self, at: Any) -> None:
+        """The kernel reads elements `at`: a number, or an array of numbers."""
+        run = self.run
+        run.count()
+        if self.initialized is not None and not np.all(self.initialized[at]):
+            self._not_initialized(at)
+        if self._is_private():
+            return
+        if not self.has_record:
+            self._record()
+        stamp, start, place = run.stamp, run.start, run.place()
+        writer, first, second = self.writer[at], self.first[at], self.second[at]
+        racing = (writer > start) & (writer != stamp)
+        if np.any(racing):
+            self._race(at, racing, self.writer, self.write_line, "writes", "reads", place)
+        new = first <= start
+        other = ~new & (first != stamp) & ((second <= start) | (second != stamp))
+        self.first[at], self.first_line[at] = np.where(new, stamp, first), np.where(new, place, self.first_line[at])
+        if np.any(other):
+            self.second[at] = np.where(other, stamp, second)
+            self.second_line[at] = np.where(other, place, self.second_line[at])
+
+    def read_one(self, at: int) -> None:
+        """The same for one element, faster."""
+        run = self.run
+        run.count()
+        if self.initialized is not None and not self.initialized[at]:
+            self._not_initialized(at)
+        stamp = run.stamp
+        if not stamp or stamp == self.owner:
+            return
+        if not self.has_record:
+            self._record()
+        start, writer = run.start, self.writer[at]
+        if writer > start and writer != stamp:
+            self._race(at, True, self.writer, self.write_line, "writes", "reads", run.place())
+        first = self.first[at]
+        if first <= start:
+            self.first[at], self.first_line[at] = stamp, run.place()
+        elif first != stamp and (self.second[at] <= start or self.second[at] != stamp):
+            self.second[at], self.second_line[at] = stamp, run.place()
+
+    def write(self, at: Any) -> None:
+        """The kernel writes these elements."""
+        run = self.run
+        run.count()
+        if self.is_input:
+            element = self._index(at)
+            run.found("input", f"writes into its input {self.name}: {self.named(element)}", self.name,
+                      array=self.name, element=element)  # fmt: skip
+        if self.initialized is not None:
+            self.initialized[at] = True
+        if self._is_private():
+            return
+        if not self.has_record:
+            self._record()
+        stamp, start, place = run.stamp, run.start, run.place()
+        for who, line, did in (
+            (self.writer, self.write_line, "writes"), (self.first, self.first_line, "reads"),
+            (self.second, self.second_line, "reads"),
+        ):  # fmt: skip
+            racing = (who[at] > start) & (who[at] != stamp)
+            if np.any(racing):
+                self._race(at, racing, who, line, did, "writes", place)
+                break
+        self.writer[at], self.write_line[at] = stamp, place
+
+    def write_one(self, at: int) -> None:
+        """The same for one element, faster."""
+        run = self.run
+        run.count()
+        stamp, start = run.stamp, run.start
+        if self.is_input:
+            self.write(at)
+            return
+        if self.initialized is not None:
+            self.initialized[at] = True
+        if not stamp or stamp == self.owner:
+            return
+        if not self.has_record:
+            self._record()
+        for who, line, did in (
+            (self.writer, self.write_line, "writes"), (self.first, self.first_line, "reads"),
+            (self.second, self.second_line, "reads"),
+        ):  # fmt: skip
+            if who[at] > start and who[at] != stamp:
+                self._race(at, True, who, line, did, "writes", run.place())
+                break
+        self.writer[at], self.write_line[at] = stamp, run.place()
+
+    def _race(self, at: Any, racing: Any, who: Any, line: Any, did: str, does: str, place: int) -> None:
+        run = self.run
+        at = at if np.ndim(at) == 0 else at[racing][0]
+        earlier, element = int(who[at]), self._index(at)
+        one, two = run.index_of[earlier], run.index_of[run.stamp]
+        single = "thread" if run.by_thread else "iteration"
+        (_, line1), (_, line2) = run.places[line[at]], run.places[place]
+        past = {"writes": "written", "reads": "read"}
+        message = (
+            f"race: {self.named(element)} is {past[did]} by {single} {one} of the prange loop in line {line1}, "
+            f"and {past[does]} by {single} {two} in line {line2}"
+        )
+        run.found("race", message, self.name, places=[place, int(line[at])], array=self.name, element=element,
+                  iterations=[one, two])  # fmt: skip
+
+    def _not_initialized(self, at: Any) -> None:
+        assert self.initialized is not None
+        at = at if np.ndim(at) == 0 else at[~self.initialized[at]][0]
+        element = self._index(at)
+        self.run.found(
+            "not initialized", f"reads {self.named(element)} before anything wrote it", self.name,
+            array=self.name, element=element,
+        )  # fmt: skip
+
+    def unwritten(self, array: NDArray[Any]) -> list[list[int]]:
+        """The elements of this view that nothing has written."""
+        if self.initialized is None:
+            return []
+        missing = np.argwhere(~self.initialized[numbers_of(array, self)])
+        return [[int(i) for i in index] for index in missing]
+
+    def _index(self, at: Any) -> list[int]:
+        """The index of an element in the array that owns the memory."""
+        at = int(at if np.ndim(at) == 0 else np.ravel(at)[0]) * self.unit
+        at -= address_of(self.array) - self.low
+        index = [0] * self.array.ndim
+        strides = self.array.strides
+        for axis in sorted(range(self.array.ndim), key=lambda axis: -abs(strides[axis])):
+            if strides[axis]:
+                index[axis] = int(at / strides[axis])
+                at -= index[axis] * strides[axis]
+        return index
+
+    def named(self, element: list[int]) -> str:
+        return f"{self.name}[{', '.join(map(str, element))}]"
+
+
+def address_of(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def bounds_of(array: NDArray[Any]) -> tuple[int, int]:
+    """The first address of its elements, and the one after them."""
+    if not array.size:
+        return (address_of(array),) * 2
+    reach = [(size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)]
+    low = address_of(array) + sum(step for step in reach if step < 0)
+    return low, address_of(array) + sum(step for step in reach if step > 0) + array.itemsize
+
+
+def numbers_of(array: NDArray[Any], memory: Memory) -> NDArray[np.int64]:
+    """The number of each element of a view in its memory."""
+    at = np.full(array.shape, address_of(array) - memory.low, np.int64)
+    for axis, (size, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
+        steps = np.arange(size, dtype=np.int64) * stride
+        at += steps.reshape([-1 if axis == other else 1 for other in range(array.ndim)])
+    return np.asarray(at // memory.unit)
+
+
+def name_of_new(place: Place) -> str:
+    """The variable that a line assigns, for an array that is made there."""
+    found = re.match(r"\s*(\w+)\s*(?::[^=]+)?=[^=]", linecache.getline(*place))
+    return found[1] if found else "an array"

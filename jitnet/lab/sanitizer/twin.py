@@ -1,0 +1,230 @@
+"""Copies of functions for a check: prange starts threads that are recorded, NumPy makes arrays that record.
+
+A copy has the code of the original, so its lines are those of the source. Only the names that it looks up differ:
+compiled helpers are replaced by copies of their Python functions, `np` and `math` by modules whose results are
+recorded, prange by `Run.prange`. Nothing is compiled, and the originals are untouched.
+"""
+
+import ast
+import dis
+from collections.abc import Callable
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+from ...compiler import scalar as scalars
+from ...compiler import threads
+from . import loops
+from .arrays import Flat, Traced, new, traced
+from .numbers import Single, math_function, math_module
+from .recorded import plain
+from .shadow import Memory, Run
+
+_LEFT_ALONE = ("numba", "numpy", "builtins", "llvmlite")
+"""Packages whose functions are called as they are."""
+
+
+class Twins:
+    """The copies of a kernel and of all that it calls, for one run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.copies: dict[Any, Any] = {}
+        self.globals: dict[Any, dict[str, Any]] = {}
+        self.numpy = NumPy(run)
+        self.reductions: list[tuple[str, str, int]] = []
+        """Reduction variables, with the file and the line of their loops."""
+        self.without_source: list[str] = []
+
+    def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
+        """The copy of a kernel. Its prange loops are parallel, unless it counts how it is compiled."""
+        body = getattr(kernel, "py_func", kernel)
+        options = getattr(kernel, "targetoptions", {})
+        parallel = not as_compiled or bool(options.get("parallel"))
+        self.run.is_parallel = parallel
+        return self._function(body, parallel) if isinstance(body, FunctionType) else body
+
+    def replaced(self, value: Any, parallel: bool) -> Any:
+        """What a copy finds in place of this value."""
+        if value is numba.prange:
+            return self.run.prange if parallel else range
+        if isinstance(value, Dispatcher):
+            return self._function(value.py_func, bool(value.targetoptions.get("parallel")))
+        if value in _THREAD_IDS if isinstance(value, (Dispatcher, FunctionType, BuiltinFunctionType)) else False:
+            self.run.by_thread = True
+            return self.run.thread_id
+        if value is numba.get_num_threads or value in (threads.thread_count, threads.loop_threads):
+            return self.run.thread_count
+        if isinstance(value, FunctionType):
+            if value.__qualname__ == "scalar.<locals>.stand_in" and value.__module__ == scalars.__name__:
+                return self._scalar(value, parallel)
+            return (
+                value if (value.__module__ or "").partition(".")[0] in _LEFT_ALONE else self._function(value, parallel)
+            )
+        if value is np:
+            return self.numpy
+        if isinstance(value, ModuleType):
+            return self._module(value, parallel)
+        if isinstance(value, np.ufunc):
+            return self.numpy.wrapped(value)
+        if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
+            return math_function(value)
+        if isinstance(value, np.ndarray) and value.ndim:
+            return self.array(value, "a global array")
+        if type(value) is np.float32:
+            return Single(value)
+        if isinstance(value, tuple) and type(value) is tuple:
+            return tuple(self.replaced(part, parallel) for part in value)
+        return value
+
+    def _module(self, module: ModuleType, parallel: bool) -> Any:
+        package = module.__name__.partition(".")[0]
+        if module.__name__ == "math":
+            return math_module(module)
+        if package == "numpy":
+            return module
+        return Namespace(lambda name: self.replaced(getattr(module, name), parallel))
+
+    def array(self, array: Any, name: str) -> Any:
+        """An array from outside of the kernel; the same one at every mention."""
+        if id(array) not in self.copies:
+            self.copies[id(array)] = Traced(array, Memory(self.run, array, name)), array
+        return self.copies[id(array)][0]
+
+    def _scalar(self, stand_in: FunctionType, parallel: bool) -> Callable[..., Any]:
+        """`compiler.scalar` compiles a copy for the dtype of the first argument."""
+        f = next(c.cell_contents for c in stand_in.__closure__ or () if callable(c.cell_contents))
+        copies = {
+            number: self._function(scalars.of_dtype(f, number, {}, lambda helper: helper), parallel)
+            for number in (Single, np.float64)
+        }
+        return lambda *numbers: copies[Single if isinstance(numbers[0], np.float32) else np.float64](*numbers)
+
+    def _function(self, function: Any, parallel: bool) -> Any:
+        key = id(function), parallel
+        if key in self.copies:
+            return self.copies[key][0]
+        settings = self.globals.setdefault((id(function.__globals__), parallel), dict(function.__globals__))
+        code = function.__code__
+        cells = tuple(CellType() for _ in code.co_freevars)
+        copy = FunctionType(code, settings, function.__name__, function.__defaults__, cells or None)
+        copy.__kwdefaults__ = function.__kwdefaults__
+        copy.__qualname__ = function.__qualname__
+        self.copies[key] = copy, function
+        for name in _globals_of(code):
+            if name in function.__globals__:
+                settings[name] = self.replaced(function.__globals__[name], parallel)
+        for cell, original in zip(cells, function.__closure__ or (), strict=True):
+            try:
+                cell.cell_contents = self.replaced(original.cell_contents, parallel)
+            except ValueError:  # a name that is not bound yet
+                continue
+        if parallel:
+            self._analyze(function)
+        return copy
+
+    def _analyze(self, function: FunctionType) -> None:
+        code, file = function.__code__, function.__code__.co_filename
+        free = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+
+        def is_prange(name: ast.expr) -> bool:
+            if isinstance(name, ast.Attribute):
+                return name.attr == "prange"
+            if not isinstance(name, ast.Name):
+                return False
+            cell = free.get(name.id)
+            return (cell.cell_contents if cell else function.__globals__.get(name.id)) is numba.prange
+
+        found = loops.analyzed(code, is_prange)
+        for finding in found.findings:
+            self.run.report.add(finding, finding.array)
+        self.run.reductions |= {(file, line) for line in found.reduction_lines}
+        self.run.literal |= {(file, line) for line in found.literal_lines}
+        self.reductions += [(name, file, line) for line, names in found.reductions.items() for name in names]
+        if not found.has_source:
+            self.without_source.append(function.__name__)
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    """The global names of a function, and of the functions in it."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return names.union(*(_globals_of(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+def _thread_ids() -> tuple[Any, ...]:
+    from numba.np.ufunc import parallel
+
+    return tuple(
+        found for found in (getattr(numba, "get_thread_id", None), getattr(parallel, "get_thread_id", None),
+                            getattr(parallel, "_get_thread_id", None), getattr(numba.np, "ufunc", None)) if found
+    )  # fmt: skip
+
+
+_THREAD_IDS = _thread_ids()
+
+
+class Namespace:
+    """A module whose attributes are replaced when they are looked up."""
+
+    def __init__(self, look_up: Callable[[str], Any]) -> None:
+        self._look_up = look_up
+
+    def __getattr__(self, name: str) -> Any:
+        return self._look_up(name)
+
+
+class NumPy:
+    """`np` for a copy: arrays that it makes record their accesses."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._known: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._attribute(name)
+        return self._known[name]
+
+    def _attribute(self, name: str) -> Any:
+        value = getattr(np, name)
+        if name in ("asarray", "ascontiguousarray"):
+            return self._as_array(value)
+        if name == "ndenumerate":
+            return lambda array: ((index, array[index]) for index in np.ndindex(array.shape))
+        if name == "array":
+            return lambda *arguments, **options: traced(self.run, np.array(*map(plain, arguments), **options))
+        if isinstance(value, type) or not callable(value):
+            return value
+        return self.wrapped(value)
+
+    def wrapped(self, function: Callable[..., Any]) -> Any:
+        return Function(self.run, function)
+
+    def _as_array(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def same(array: Any, dtype: Any = None) -> Any:
+            if isinstance(array, Traced) and (dtype is None or array.dtype == dtype):
+                return array
+            return traced(self.run, function(plain(array), dtype))
+
+        return same
+
+
+class Function:
+    """A function of NumPy, whose results record."""
+
+    def __init__(self, run: Run, function: Callable[..., Any]) -> None:
+        self.run, self.function = run, function
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        result = self.function(*arguments, **options)
+        if isinstance(result, (Traced, Flat)):
+            return result
+        if self.function in (np.empty, np.empty_like) and isinstance(result, np.ndarray):
+            return new(self.run, result, initialized=False)
+        return traced(self.run, result)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.function, name)

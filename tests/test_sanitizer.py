@@ -1,0 +1,197 @@
+"""The sanitizer: it finds the one bug of each kernel, and nothing wrong with its twin or with any kernel of jitnet."""
+
+import json
+import re
+import sys
+
+import buggy_loops
+import numpy as np
+import pytest
+from buggy_loops import PAIRS, RIGHT
+from numba import njit
+from test_interpreted import small  # noqa: F401  a fixture
+
+import jitnet.lab
+from jitnet import cli
+from jitnet.kernels import LADDERS
+from jitnet.lab import oracle
+from jitnet.lab.benchmark import judge
+from jitnet.lab.sanitizer.checking import examine
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_bug_is_found(name):
+    wrong, _, arguments, kind, says, writes = PAIRS[name]
+    report = examine(wrong, [arguments()], writes)
+    found = [finding for finding in report.findings if finding.kind == kind]
+    assert found, str(report)
+    assert any(re.search(says, str(finding)) for finding in found), str(report)
+    assert {finding.kind for finding in report.findings if finding.severity == "error"} <= {kind, "unwritten"}
+    first, last = wrong.py_func.__code__.co_firstlineno, found[0].lines[-1:]
+    assert all(first < line < first + 20 or name.startswith("in_a") for line in last), str(report)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_nothing_is_wrong_with_its_twin(name):
+    _, right, arguments, _, _, writes = PAIRS[name]
+    report = examine(right, [arguments()], writes)
+    assert not report.errors, str(report)
+    assert not report.warnings, str(report)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_rules_of_numba(name):
+    report = examine(getattr(buggy_loops, name), [RIGHT[name]()])
+    assert not report.errors, str(report)
+    assert not report.warnings, str(report)
+
+
+OURS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung.endswith("parallel")]
+
+
+@pytest.mark.parametrize(("operation", "rung"), OURS)
+def test_kernels_of_jitnet(operation, rung, small):  # noqa: F811
+    """Every loop, with tiles of a few numbers, so that the smallest shapes have remainders and several parts."""
+    case = oracle.case(operation, (5, 3, 7), "float32")
+    report = examine(LADDERS[operation][rung], [case.arguments], judge.outputs_of(operation))
+    assert not report.findings, str(report)
+
+
+def test_helper_for_pytest():
+    """It raises with all findings, and leaves the arguments as they were."""
+    A, B, C = buggy_loops.matrix(3, 4), buggy_loops.matrix(4, 5), buggy_loops.unset(3, 5)
+    wrong, right = PAIRS["product_over_k"][:2]
+    with pytest.raises(jitnet.lab.CheckError, match=r"race: C\[0, 0\]") as caught:
+        jitnet.lab.check(wrong, A, B, C, writes="C")
+    assert caught.value.report.errors[0].iterations == [0, 1]
+    assert np.isnan(C).all()
+    report = jitnet.lab.check(right, A, B, C, writes="C")
+    assert not report.findings or [finding.kind for finding in report.findings] == ["order"]
+    A.flags.writeable = False
+    with pytest.raises(AssertionError, match="writes into its input A"):
+        jitnet.lab.check(PAIRS["scales_its_input"][0], A, np.empty_like(A))
+    with pytest.raises(jitnet.Error, match="unknown parameter 'D'; known: A, B, C"):
+        jitnet.lab.check(right, A, B, C, writes="D")
+    with pytest.raises(jitnet.Error, match="cannot be called with these arguments: missing a required argument: 'B'"):
+        jitnet.lab.check(right, A)
+
+
+def test_what_a_kernel_raises_is_a_finding():
+    def divides(a):
+        return 1 // a.size
+
+    report = examine(divides, [[np.zeros(0)]])
+    assert [f.kind for f in report.findings] == ["raises"]
+    assert "raises ZeroDivisionError" in str(report)
+    assert report.findings[0].lines == [divides.__code__.co_firstlineno + 1]
+
+
+def test_a_long_run_is_ended():
+    def endless(a):
+        while True:
+            a[0] += 1
+
+    report = examine(endless, [[np.zeros(1)]], most=1000)
+    assert "more than 1000 accesses" in str(report)
+
+
+def test_the_judge_knows_how_it_is_compiled():
+    """A race is one only if the loop is parallel; results that are right do not excuse it."""
+    wrong, right = PAIRS["product_over_k"][:2]
+    dtype = np.dtype("float32")
+    assert "race: C[0, 0]" in judge.hidden_error(wrong, "matmul", dtype)
+    assert judge.hidden_error(right, "matmul", dtype) is None
+    assert judge.hidden_error(njit(wrong.py_func), "matmul", dtype) is None
+    assert judge.hidden_error(wrong.py_func, "matmul", dtype) is None
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+SOURCE = """
+import numpy as np
+from numba import njit, prange
+
+@njit(parallel=True)
+def racy(A, B, C):
+    C[:] = 0
+    for k in prange(A.shape[1]):
+        for i in range(A.shape[0]):
+            for j in range(B.shape[1]):
+                C[i, j] += A[i, k] * B[k, j]
+
+@njit
+def gather(data, order, n):
+    print("for standard error")
+    out = np.empty((n, data.shape[1]), data.dtype)
+    for i in range(n):
+        out[i] = data[order[i]]
+    return out
+
+@njit("(float32[::1], int64)")
+def declared(a, n):
+    for i in range(n + 1):
+        a[i] = 0
+
+def passes_on(a, b):
+    return racy(a, a, b)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (
+            ["mine.py:racy"],
+            2,
+            r"error: race: C\[0, 0\] .* line 11, .* line 11 \(mine.py\), and \d+ more times\n    fix: ",
+        ),
+        (["mine.py:racy", "--as", "matmul"], 2, r"\nmine.py:racy: 1 error in 10 runs\n$"),
+        (["mine.py:racy", "--args", "ones((2, 2)), ones((2, 2)), np.empty((2, 2))", "--writes", "C"], 2, "in 1 run"),
+        (["mine.py:gather"], 0, r"^mine.py:gather: nothing wrong in 2 runs\n$"),
+        (["matmul.blocked"], 0, r"^matmul.blocked: nothing wrong in 10 runs\n$"),
+        (["sgd.python", "--dtype", "float64"], 0, "nothing wrong"),
+    ],
+)
+def test_command(arguments, status, says, file, capsys):
+    assert cli.main(["check", *arguments]) == status
+    assert re.search(says, capsys.readouterr().out)
+
+
+def test_command_as_json(file, capsys):
+    assert cli.main(["check", "mine.py:racy", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kernel"], found["passed"], len(found["runs"])) == ("mine.py:racy", False, 2)
+    (race,) = found["findings"]
+    assert (race["kind"], race["severity"], race["lines"], race["element"]) == ("race", "error", [11, 11], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine.py"], "'mine.py' names no function; write file.py:function, or matmul.packed"),
+        (["mine.py:rcy"], "unknown function of mine.py 'rcy'"),
+        (["mine.py:passes_on"], "passes_on does not show what a is; give arguments: --args"),
+        (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
+        (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as and --args both give arguments; leave one out"),
+        (["mine.py:racy", "--as", "matmull"], "unknown operation 'matmull'"),
+        (["mine.py:racy", "--writes", "D"], "unknown parameter 'D'; known: A, B, C"),
+        (["matmul.paked"], "unknown rung of matmul 'paked'"),
+        (["matmul.packed", "--args", "1"], "matmul.packed has its own arguments; leave --as and --args out"),
+    ],
+)
+def test_errors_of_the_command_are_one_line(arguments, message, file, capsys):
+    assert cli.main(["check", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+
+
+def test_help_says_what_it_cannot_see(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--help"])
+    assert "It cannot see: " in " ".join(capsys.readouterr().out.split())
