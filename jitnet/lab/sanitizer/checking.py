@@ -17,6 +17,7 @@ from ..loading import Custom, load
 from .arrays import Traced
 from .findings import Finding, Report
 from .numbers import Single
+from .recorded import mapped
 from .shadow import MOST, Memory, Run, address_of, bounds_of
 from .twin import Twins
 
@@ -119,7 +120,7 @@ class _Case:
         run.most = self.most
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
-        run.sums = twins.reductions
+        run.sums = twins.sums
         given = self._given(run)
         shapes = [f"{name} {a.shape}" for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)]
         self.report.runs.append(", ".join(shapes) + (f"; {threads} threads" if threads > 1 else ""))
@@ -131,21 +132,26 @@ class _Case:
             self._raised(error)
         else:
             self._look_at_the_end(run, given, result)
-        for name, file, line in twins.reductions:
+        for name, file, line in twins.sums:
             if (file, line, name) in run.float_sums:
                 message = f"adds up {name} in parallel: its last bits depend on the number of threads"
                 self.report.add(Finding("order", message, [line], file, name), name)
         for name in twins.without_source:
             message = f"the source of {name} was not found, so its reductions and private variables are unknown"
             self.report.add(Finding("not covered", message), name)
-        outputs = [a.data for a in given if isinstance(a, Traced) and not a.memory.is_input]
+        outputs = [a.data for a in _arrays(given) if not a.memory.is_input]
         outputs += [a.data for a in _arrays(result)] + [np.asarray(x) for x in _numbers(result)]
         return run.asked or run.by_thread, outputs
 
     def _given(self, run: Run) -> list[Any]:
         """Arguments that record: copies of the arrays, which share memory where the originals do."""
-        given = [Single(value) if type(value) is np.float32 else value for value in self.arguments]
-        arrays = {i: value for i, value in enumerate(self.arguments) if isinstance(value, np.ndarray)}
+        arrays: dict[int, NDArray[Any]] = {}
+        of: dict[int, int] = {}
+        for i, argument in enumerate(self.arguments):
+            for array in _in(argument):
+                arrays[id(array)] = array
+                of.setdefault(id(array), i)
+        made: dict[int, Traced] = {}
         for group in _sharing(arrays):
             start = min(bounds_of(arrays[i])[0] for i in group)
             block = np.zeros(max(bounds_of(arrays[i])[1] for i in group) - start + 1, np.uint8)
@@ -155,20 +161,26 @@ class _Case:
                 at = address_of(array) - start if array.size else 0
                 copies[i] = np.ndarray(array.shape, array.dtype, block, at, array.strides if array.size else None)
                 copies[i][...] = array
-            memory = Memory(run, copies[group[0]], self.names[group[0]], block=block)
-            memory.is_input = not any(self._may_write(i) for i in group)
+            memory = Memory(run, copies[group[0]], self.names[of[group[0]]], block=block)
+            memory.is_input = not any(self._may_write(of[i], arrays[i]) for i in group)
             if len(group) == 1 and not memory.is_input and has_nan(copies[group[0]]):
                 memory.initialized = np.zeros(memory.count, np.bool_)
             for i in group:
-                given[i] = Traced(copies[i], memory)
-        return given
+                made[i] = Traced(copies[i], memory)
 
-    def _may_write(self, i: int) -> bool:
-        return self.names[i] in self.writes if self.writes is not None else bool(self.arguments[i].flags.writeable)
+        def recording(value: Any) -> Any:
+            if isinstance(value, np.ndarray):
+                return made[id(value)]
+            return Single(value) if type(value) is np.float32 else value
+
+        return [mapped(argument, recording) for argument in self.arguments]
+
+    def _may_write(self, i: int, array: NDArray[Any]) -> bool:
+        return self.names[i] in self.writes if self.writes is not None else bool(array.flags.writeable)
 
     def _look_at_the_end(self, run: Run, given: list[Any], result: Any) -> None:
         """Elements of outputs and results that nothing wrote."""
-        outputs = [a for a in given if isinstance(a, Traced)]
+        outputs = _arrays(given)
         results = [a for a in _arrays(result) if a.memory not in [other.memory for other in outputs]]
         for array in [*outputs, *results]:
             missing = array.memory.unwritten(array.data)
@@ -218,6 +230,13 @@ def _sharing(arrays: dict[int, NDArray[Any]]) -> list[list[int]]:
         ]  # fmt: skip
         groups = [g for g in groups if g not in found] + [[j for g in found for j in g] + [i]]
     return groups
+
+
+def _in(argument: Any) -> list[NDArray[Any]]:
+    """The arrays of an argument, which may be a tuple or list of them."""
+    if isinstance(argument, np.ndarray):
+        return [argument]
+    return [a for part in argument for a in _in(part)] if isinstance(argument, (tuple, list)) else []
 
 
 def _arrays(result: Any) -> list[Traced]:

@@ -30,6 +30,8 @@ class Loops:
     reduction_lines: set[int] = field(default_factory=set)
     reductions: dict[int, list[str]] = field(default_factory=dict)
     """Line of a loop -> its reduction variables."""
+    sums: list[tuple[str, int]] = field(default_factory=list)
+    """Those that add or multiply, so that the order matters, each with the line of its loop."""
     literal_lines: set[int] = field(default_factory=set)
     """Lines with an index that is written as a negative number."""
     has_source: bool = True
@@ -95,6 +97,8 @@ def _analyze(loop: ast.For, function: ast.FunctionDef, file: str, found: Loops) 
         if len(mine) == len(lines) and len(families) == 1 and "" not in families:
             found.reduction_lines.update(line for s, _ in mine for line in range(s.lineno, (s.end_lineno or 0) + 1))
             found.reductions.setdefault(loop.lineno, []).append(name)
+            if not families & {"max", "min"}:
+                found.sums.append((name, loop.lineno))
             reads = [line for other, kind, line in _events(body) if (other, kind) == (name, "load")]
             updated = [line for s, _ in mine for other, kind, line in _events(s) if (other, kind) == (name, "load")]
             for line in updated:

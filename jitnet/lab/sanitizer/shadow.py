@@ -61,7 +61,7 @@ class Run:
         self.report, self.threads = report, threads
         self.stamp = self.start = self.last = 0
         """The current iteration, 0 outside of prange; the stamps of this loop are those above `start`."""
-        self.index_of: dict[int, int] = {}
+        self.index_of: dict[int, Any] = {}
         self.by_thread = False
         """True if the kernel asks for the number of its thread: then iterations of one thread do not race."""
         self.is_parallel = True
@@ -92,7 +92,11 @@ class Run:
         indices = range(*map(int, bounds))
         return indices if self.stamp else self._iterations(indices)
 
-    def _iterations(self, indices: range) -> Any:
+    def pndindex(self, *shape: Any) -> Any:
+        indices = list(np.ndindex(*shape))
+        return indices if self.stamp else self._iterations(indices)
+
+    def _iterations(self, indices: Sequence[Any]) -> Any:
         self.start, count = self.last, len(indices)
         self.last += max(count, self.threads)
         try:

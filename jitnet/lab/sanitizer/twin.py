@@ -14,6 +14,9 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numba.np.ufunc import parallel
+from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
 
 from ...compiler import scalar as scalars
 from ...compiler import threads
@@ -35,8 +38,8 @@ class Twins:
         self.copies: dict[Any, Any] = {}
         self.globals: dict[Any, dict[str, Any]] = {}
         self.numpy = NumPy(run)
-        self.reductions: list[tuple[str, str, int]] = []
-        """Reduction variables, with the file and the line of their loops."""
+        self.sums: list[tuple[str, str, int]] = []
+        """Reduction variables that are added up, with the file and the line of their loops."""
         self.without_source: list[str] = []
 
     def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
@@ -51,12 +54,14 @@ class Twins:
         """What a copy finds in place of this value."""
         if value is numba.prange:
             return self.run.prange if parallel else range
+        if value is numba.pndindex:
+            return self.run.pndindex if parallel else np.ndindex
         if isinstance(value, Dispatcher):
             return self._function(value.py_func, bool(value.targetoptions.get("parallel")))
-        if value in _THREAD_IDS if isinstance(value, (Dispatcher, FunctionType, BuiltinFunctionType)) else False:
+        if any(value is other for other in _THREAD_IDS):
             self.run.by_thread = True
             return self.run.thread_id
-        if value is numba.get_num_threads or value in (threads.thread_count, threads.loop_threads):
+        if any(value is other for other in (numba.get_num_threads, threads.thread_count, threads.loop_threads)):
             return self.run.thread_count
         if isinstance(value, FunctionType):
             if value.__qualname__ == "scalar.<locals>.stand_in" and value.__module__ == scalars.__name__:
@@ -68,7 +73,7 @@ class Twins:
             return self.numpy
         if isinstance(value, ModuleType):
             return self._module(value, parallel)
-        if isinstance(value, np.ufunc):
+        if isinstance(value, (np.ufunc, DUFunc, GUFunc)):
             return self.numpy.wrapped(value)
         if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
             return math_function(value)
@@ -143,7 +148,7 @@ class Twins:
             self.run.report.add(finding, finding.array)
         self.run.reductions |= {(file, line) for line in found.reduction_lines}
         self.run.literal |= {(file, line) for line in found.literal_lines}
-        self.reductions += [(name, file, line) for line, names in found.reductions.items() for name in names]
+        self.sums += [(name, file, line) for name, line in found.sums]
         if not found.has_source:
             self.without_source.append(function.__name__)
 
@@ -154,16 +159,7 @@ def _globals_of(code: CodeType) -> set[str]:
     return names.union(*(_globals_of(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
 
 
-def _thread_ids() -> tuple[Any, ...]:
-    from numba.np.ufunc import parallel
-
-    return tuple(
-        found for found in (getattr(numba, "get_thread_id", None), getattr(parallel, "get_thread_id", None),
-                            getattr(parallel, "_get_thread_id", None), getattr(numba.np, "ufunc", None)) if found
-    )  # fmt: skip
-
-
-_THREAD_IDS = _thread_ids()
+_THREAD_IDS = (numba.get_thread_id, parallel.get_thread_id)
 
 
 class Namespace:
