@@ -150,7 +150,7 @@ def test_no_matplotlib_is_said_before_the_training(monkeypatch, tmp_path, capsys
 
 def test_a_warning_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    command = [*JITNET, "train", "digits", "--hidden", "none", "--epochs", "0", "--backend", "njit", "--quiet"]
+    command = [*JITNET, "train", "digits", "--hidden", "none", "--epochs", "1", "--backend", "njit", "--quiet"]
     folder = tmp_path / "file" / "below"
     result = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "JITNET_CACHE_DIR": str(folder)}, check=False

@@ -78,7 +78,7 @@ if __name__ == "__main__":
 
 LAYERS = [
     pytest.param("omp", marks=pytest.mark.skipif(sys.platform != "linux", reason="comes with Linux alone")),
-    "workqueue",
+    pytest.param("workqueue", marks=pytest.mark.slow),
     pytest.param("tbb", marks=pytest.mark.skipif(find_library("tbb") is None, reason="needs TBB")),
 ]
 

@@ -23,13 +23,13 @@ THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.
 """Threaded twins that stand for all others: their loops are the same functions (test_jit.py)."""
 
 LAST = {
-    f"{operation}.{next(rung for rung in reversed(ladder) if not rung.endswith(('numpy', 'parallel')))}"
-    for operation, ladder in LADDERS.items()
+    f"{operation}.{next(rung for rung in reversed(LADDERS[operation]) if not rung.endswith(('numpy', 'parallel')))}"
+    for operation in ("layer", "delta", "descend", "sigmoid", "softmax", "cross_entropy", "adam")
 }
-"""The rung of each operation that trains."""
+"""The rungs with which a network of the README trains; others are slow, since each takes a second to compile."""
 
 EACH = [
-    pytest.param(rung, marks=() if rung in LAST or rung.startswith(("matmul.", "adam.")) else pytest.mark.slow)
+    pytest.param(rung, marks=() if rung in LAST or rung.startswith("matmul.") else pytest.mark.slow)
     for rung in COMPILED
     if not rung.endswith("parallel") or rung in THREADED
 ]

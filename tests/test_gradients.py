@@ -63,8 +63,13 @@ def test_every_parameter(hidden, activation, loss, bias):
         assert np.abs(grad.dW).max() > 0
 
 
-@pytest.mark.parametrize("backend", ON_CPU)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("backend", "dtype"),
+    [
+        pytest.param(name, dtype, marks=pytest.mark.slow if (name, dtype) == ("parallel", "float64") else ())
+        for name in ON_CPU for dtype in ("float32", "float64")
+    ],
+)  # fmt: skip
 def test_every_backend_gives_the_same_gradients(backend, dtype):
     rng = np.random.default_rng(0)
     for last, loss in PAIRS:

@@ -226,7 +226,7 @@ def test_the_oracle_itself_sees_a_fault():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="mprotect is a call of POSIX systems")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_nothing_beside_the_arrays_is_touched(dtype):
     """Nothing else is even read: protected pages are before the first byte of each array, or after the last."""
     command = [sys.executable, Path(__file__).with_name("guard_pages.py"), dtype]

@@ -72,6 +72,7 @@ def said_by(code, **environment):
 
 
 @SEVERAL
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [{}, {"GOMP_SPINCOUNT": "300000"}], ids=["as it is", "OpenMP looks on for ms"])
 def test_default_is_no_slower_than_one_thread_under_load(load, environment):
     """All threads were 10 to 100 times as slow. benchmarks/busy.py measures the present cost; this bound is wide."""
