@@ -52,7 +52,8 @@ def targets(
         found = _classes(array, last.n_out, classes, learns)
         array = positions(array, found)
         return Targets(checks.targets(array, m, last.n_out, loss, dtype), "classes", found)
-    return Targets(checks.targets(array, m, last.n_out, loss, dtype), _task(array, last, loss), None)
+    given = Y if array.dtype.kind == "O" else array  # a sparse matrix, an iterator: the error says what it is
+    return Targets(checks.targets(given, m, last.n_out, loss, dtype), _task(array, last, loss), None)
 
 
 def _are_labels(array: NDArray[Any], last: Layer) -> bool:

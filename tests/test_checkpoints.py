@@ -125,7 +125,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
         assert net.theta.tobytes() == before.tobytes()
     with pytest.raises(FileNotFoundError):
         make().fit(X, y, epochs=2, checkpoint=tmp_path / "none", resume=True)
-    with pytest.raises(ValueError, match="there is none in memory.*; fit without resume, or name its checkpoint"):
+    with pytest.raises(ValueError, match=r"there is none in memory.*; fit without resume, or name its checkpoint"):
         make().fit(X, y, epochs=2, resume=True)
 
 

@@ -129,6 +129,7 @@ def test_step_takes_the_classes_of_the_network():
         (np.ma.masked_equal(CODES, 2), "Y has masked values"),
         (np.array([2**64, 5, 6])[CODES], "more than 64 bits"),
         (np.array([2**64 - 1, 5, 6], np.uint64)[CODES], "more than 63 bits"),
+        (zip([1], [2], strict=True), r"Y is a zip; write np\.array\(list\(Y\)\)"),
         (np.array(["2026-01-01"] * 97, "datetime64[D]"), "must hold real numbers"),
     ],
 )  # fmt: skip
