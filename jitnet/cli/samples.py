@@ -113,10 +113,10 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
     rows, gaps = np.flatnonzero(~missing), int(missing.sum())
     if gaps:
         first = table.where(int(missing.argmax()))
-        text = f"{gaps} of {checks.count(len(table), 'row')} have no {table.target}"
+        text = f"{gaps} of {checks.count(len(table), 'row')} {'has' if gaps == 1 else 'have'} no {table.target}"
         if 2 * gaps >= len(table):
             raise checks.Error(f"{text} (first: {first}); name another target, or leave these rows out of the file")
-        warned.append(f"{text} and are left out (first: {first})")
+        warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first})")
     return rows
 
 

@@ -140,16 +140,17 @@ class Recipe:
             renamed = [Column(name, table[old].values) for name, old in zip(self.names, given, strict=True)]
             renamed += [] if table.matrix is None else table.columns
             table = Table(renamed, table.source, table.kind, False, table.lines, target=table.target)
+        allowed = (len(self.names), len(self.names) + (table.kind == "csv"))  # with the target
+        if not has_names and len(given) not in allowed:
+            raise checks.Error(
+                f"{table.source} has {count(len(given), 'column')} without names, but the model learned from "
+                f"{len(self.names)}: {some(self.names, 12)}"
+            )
         needed = set(self.features)
         twice = next((name for name, times in Counter(table.names).items() if times > 1 and name in needed), None)
         if twice is not None:
             raise checks.Error(f"{table.source} has two columns called {shown(twice)}; rename one")
         missing = [name for name in self.features if name not in table]
-        if missing and not has_names:
-            raise checks.Error(
-                f"{table.source} has {count(len(given), 'column')} without names, but the model learned from "
-                f"{len(self.names)}: {some(self.names, 12)}"
-            )
         if missing:
             raise checks.Error(
                 f"{table.source} lacks {'the column' if len(missing) == 1 else 'the columns'} {some(missing, 12)} that "
@@ -176,7 +177,8 @@ class Recipe:
             i, j = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
             name = self._column_of(j)
             cell = table[name].values[i]
-            raise checks.Error(f"{table.where(i, name)}: {cell} is too far from what was learned")
+            what = "too far from what was learned" if np.isfinite(cell) else "not a finite number; replace it"
+            raise checks.Error(f"{table.where(i, name)}: {cell} is {what}")
         return out, new + said
 
     def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
