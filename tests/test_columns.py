@@ -288,3 +288,14 @@ def test_recipes_of_the_first_version():
     assert recipe.answers(np.eye(2)) == ["1.0", "2"]  # as they were written
     assert recipe.score(table, ["1.0", "2"]) == {"accuracy": 1}
     assert Recipe.from_plain(recipe.plain()).plain() == recipe.plain()
+
+
+def test_more_words_than_a_model_file_has_room_for():
+    table = table_of(
+        {"w": [f"w{i // 2}" for i in range(20_002)], "x": np.arange(0, 20_002) / 7, "y": ["u", "v"] * 10_001}
+    )
+    table.target = "y"
+    rows = np.arange(20_002)
+    assert "left out: w: more than 10000 different texts" in Recipe.learn(table, rows).decisions
+    with pytest.raises(jitnet.Error, match="--categorical w: 10001 different values; 10000 is the limit"):
+        Recipe.learn(table, rows, None, Choices(categorical=["w"]))

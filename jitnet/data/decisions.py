@@ -10,7 +10,7 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard
 from .table import Table
-from .values import DATES, FORMS, NUMBERS, PLAIN, TIMES, form_of, parts_of
+from .values import DATES, FORMS, NUMBERS, PLAIN, TIMES, distinct, form_of, parts_of
 
 Rows = NDArray[np.int64]
 
@@ -52,6 +52,8 @@ ROW_NUMBERS = ("", "id", "index", "row", "rowid", "rownum", "rownames", "nr", "n
 IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)|Unnamed: [0-9]+")
 FEW_WORDS = 10
 """So many different words are categories, even if there are few rows."""
+MOST_WORDS = 10_000
+"""A model file has room for the names of so many categories."""
 
 AS_ASKED = "as --drop says"
 EMPTY = "no value in the training rows"
@@ -59,6 +61,7 @@ SAME = "the same in all training rows (--numeric or --categorical NAME keeps it)
 NAMES_ROWS = "another whole number in each row, which only names it (--numeric NAME keeps it)"
 OWN_WORDS = "another text in each row, which only names it (--categorical NAME keeps it)"
 MANY_WORDS = "nearly as many different texts as rows (--categorical NAME keeps it)"
+TOO_MANY_WORDS = f"more than {MOST_WORDS} different texts"
 
 
 class Planner:
@@ -104,6 +107,11 @@ class Planner:
         if column.missing[self.train].all():
             return EMPTY
         if name in self.choices.categorical:
+            different = len(distinct(column.values[self.train])[0])
+            if different > MOST_WORDS:
+                raise checks.Error(
+                    f"--categorical {_quoted(name)}: {different} different values; {MOST_WORDS} is the limit"
+                )
             self._category(name)
             return None
         if column.is_text:
@@ -201,6 +209,8 @@ class Planner:
             return OWN_WORDS
         if different > FEW_WORDS and 2 * different > present:
             return MANY_WORDS
+        if different > MOST_WORDS:
+            return TOO_MANY_WORDS
         self._category(name)
         return None
 
