@@ -139,9 +139,15 @@ def test_26_classes(run, tmp_path):
     """Beside pictures, labels are classes; elsewhere so many whole numbers are quantities, and the result says so."""
     rng = np.random.default_rng(0)
     y = np.arange(260) % 26 + 1
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(rng.integers(0, 256, (260, 3, 3), np.uint8)))
+    images = rng.integers(0, 256, (260, 3, 3), np.uint8)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(images))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(y.astype(np.uint8)))
-    assert "26 classes" in run("train", "train-images-idx3-ubyte", *QUICK).err
+    assert "26 classes" in run("train", "train-images-idx3-ubyte", "--save", "m.npz", *QUICK).err
+    answers = run("predict", "m.npz", "train-images-idx3-ubyte", "--backend", "numpy").out.split()
+    for pixels in (images, images.reshape(260, 9), images / np.float32(255)):  # as they are in the file, or scaled
+        assert jitnet.load("m.npz").predict(pixels, "numpy").tolist() == [int(answer) for answer in answers]
+    with pytest.raises(jitnet.Error, match="learned from pictures, but X holds npz"):
+        jitnet.load("m.npz").predict(images.astype(float), "numpy")
     np.savez(tmp_path / "d.npz", X=rng.normal(size=(260, 3)), y=y)
     said = run("train", "d.npz", "--quiet", *QUICK)
     assert "note: y has 26 different whole numbers, learned as quantities; if they are classes, use --task" in said.out

@@ -13,6 +13,7 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner
+from .idx import scaled
 from .rows import table_of, values_of
 from .table import Column, Table
 from .target import TASKS, Target
@@ -202,7 +203,7 @@ class Recipe:
 
         X    whatever `table_of` takes
         """
-        inputs, notes = self.prepare(table_of(X), net.dtype)
+        inputs, notes = self.prepare(self._table(X), net.dtype)
         for note in notes:
             warnings.warn(note, stacklevel=3)
         A = net.forward(inputs, backend)
@@ -212,7 +213,12 @@ class Recipe:
     def samples(self, X: Any, Y: Any, dtype: str | np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rows and targets as they are -> the inputs and targets of the network."""
         targets = Table([Column(self.target.name, values_of(Y))], "Y", "frame", True, target=self.target.name)
-        return self.X(table_of(X), dtype), self.Y(targets, dtype)
+        return self.X(self._table(X), dtype), self.Y(targets, dtype)
+
+    def _table(self, X: Any) -> Table:
+        """Rows as they are; the bytes of images become numbers from 0 to 1, as those of IDX files do."""
+        is_bytes = self.kind == "pictures" and isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim > 1
+        return table_of(scaled(X, "X") if is_bytes and X.size else X)
 
     def score(self, table: Table, answers: Sequence[Any]) -> dict[str, Any]:
         """{"accuracy": ...} or {"rmse": ...} of the answers, or {} if the table has no target."""
@@ -224,8 +230,8 @@ class Recipe:
         largest = max((float(np.abs(table[name].values).max(initial=0)) for name in self.standard.names), default=0.0)
         if table.kind == "pictures" or largest > 1:
             raise checks.Error(
-                f"the model learned from {self.kind}, the file holds {table.kind}: IDX images are scaled to numbers "
-                "from 0 to 1, and numbers of other files are not; give a file of the same kind"
+                f"the model learned from {self.kind}, but {table.source} holds {table.kind}: images are scaled to "
+                "numbers from 0 to 1, and other numbers are not; give a file of the same kind"
             )
 
     def _column_of(self, j: int) -> str:
