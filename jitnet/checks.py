@@ -220,13 +220,17 @@ def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     return array
 
 
+def free_memory() -> float:
+    """Bytes of memory that are free; infinity on systems that do not tell."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
 def dense(what: str, shape: tuple[int, ...]) -> None:
     """Check that an array of float64 of this shape fits into the memory that is free."""
-    needed = 8 * math.prod(shape)
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return
+    needed, free = 8 * math.prod(shape), free_memory()
     if needed > free:
         raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
 

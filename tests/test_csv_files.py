@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import sys
 import zipfile
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from files import csv
 
 import jitnet
 from jitnet.data import read_table
-from jitnet.data.content import content_of
+from jitnet.data.content import Content, content_of
 from jitnet.data.csv_fast import read_by_pyarrow
 from jitnet.data.csv_file import read_csv
 
@@ -109,6 +110,50 @@ def test_pyarrow_reads_plain_files(tmp_path):
     assert not read & {"comment between rows", "line break within quotes", "inch", "CR"}
 
 
+CELLS = [
+    "1", "2.5", "-3", "007", "12345678901234567", "x", "y y", "ä", "", "NA", "nan", "?", "1e5", "+4", "0x1", "inf",
+    "1,5", "1_0", " 7 ", "'q'", "#c", 'a"b', "0", "2", "3", "-01", "1e999", "-nan", "TRUE", "\t5", "5\u00a0", "٣",
+]  # fmt: skip
+
+
+def random_csv(seed):
+    """A table of odd cells; some are quoted, some lines are blank, comments, or too short."""
+    r = random.Random(seed)
+    separator, width = r.choice(",,,;\t|"), r.randint(1, 5)
+    pools = [r.choices(CELLS, k=r.randint(1, 4)) for _ in range(width)]
+
+    def written(cell):
+        quoted = r.random() < 0.1 or separator in cell or ('"' in cell and r.random() < 0.8)
+        return '"' + cell.replace('"', '""') + '"' if quoted else cell
+
+    lines = [separator.join(written(r.choice(["a", "0", "x y", ""]) + str(j)) for j in range(width))]
+    for _ in range(r.choice([1, 3, 10, 40])):
+        cells = width if r.random() < 0.99 else r.randint(1, 6)
+        lines.append(separator.join(written(r.choice(pools[j % width])) for j in range(cells)))
+        if r.random() < 0.02:
+            lines.append(r.choice(["", "  ", "# note", separator * (width - 1)]))
+    if r.random() < 0.1:
+        lines.insert(0, r.choice([f"sep={separator}", "# c", "", "#a,b"]))
+    return (r.choice(["\n", "\n", "\r\n", "\r"]).join(lines) + r.choice(["", "\n"])).encode()
+
+
+def test_both_readers_give_the_same_table(tmp_path):
+    pytest.importorskip("pyarrow", reason="the extra data")
+    fast = 0
+    for seed in range(400):
+        data, found = random_csv(seed), []
+        for engine in ("python", "pyarrow"):
+            try:
+                table = read_csv(Content("text", "f", data, []), engine=engine)
+                cells = [[cell if cell == cell else "NaN" for cell in column.values] for column in table.columns]
+                found.append((table.names, cells, list(table.lines), table.notes))
+            except jitnet.Error as error:
+                found.append(str(error))
+        fast += isinstance(table.lines, range)
+        assert found[0] == found[1], data
+    assert fast > 100
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -167,6 +212,18 @@ def test_zip(tmp_path):
             read_table(path, "b")
 
 
+def test_bombs(tmp_path, monkeypatch):
+    """A few bytes that unpack to more than the memory that is free."""
+    monkeypatch.setattr(jitnet.checks, "free_memory", lambda: 2 << 20)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", " " * (4 << 20))
+    for content in (gzip.compress(b" " * (4 << 20)), stream.getvalue()):
+        (tmp_path / "f").write_bytes(content)
+        with pytest.raises(jitnet.Error, match="which the free memory cannot take"):
+            read_table(tmp_path / "f", "y")
+
+
 def test_options(tmp_path):
     path = csv(tmp_path, "a;b\n1,5;2\n")
     assert read_table(path, "b", decimal=".")["a"].values.tolist() == ["1,5"]
@@ -210,8 +267,13 @@ def test_the_header_does_not_depend_on_the_target(tmp_path):
     path = csv(tmp_path, "3,7,1\n4,5,0\n7,9,1\n")
     for target in "123":
         assert len(read_table(path, target)) == 3
-    with pytest.raises(jitnet.Error, match="unknown target column"):
+    with pytest.raises(
+        jitnet.Error, match=r"unknown target column .*; if the first row has the names .*, add --header"
+    ):
         read_table(path, "7")
+    assert read_table(path, "7", header=True).names == ["3", "7", "1"]
+    with pytest.raises(jitnet.Error, match=r"unknown target column .* known: 1, 2, 3$"):
+        read_table(path, "8")
 
 
 def test_the_header_to_predict(tmp_path):
@@ -242,6 +304,8 @@ def test_kinds_by_content(tmp_path):
     (tmp_path / "stock-idx.csv").write_bytes(b"a,b\n1,x\n2.5,y\n3,x\n")
     same(read_table(tmp_path / "stock-idx.csv", "b"), FLOWERS)
     np.savez(tmp_path / "D.npz", X=np.eye(2), y=[0, 1])
+    (tmp_path / "table.npz").write_bytes(b"a,b\n1,x\n2.5,y\n3,x\n")
+    same(read_table(tmp_path / "table.npz", "b"), FLOWERS)
     for name in ("D.NPZ", "D.csv", "D"):
         (tmp_path / "D.npz").rename(tmp_path / name)
         assert read_table(tmp_path / name).kind == "npz"

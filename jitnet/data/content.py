@@ -105,10 +105,8 @@ def _kind_by_head(head: bytes, path: str | Path) -> str | None:
         return "idx"
     if head.startswith((b"\x89PNG", b"\xff\xd8\xff")):
         return "picture"
-    is_npz = Path(path).suffix.lower() == ".npz"
-    if is_npz or (head[:2] == b"PK" and _is_npz(path)):
-        return "npz"
-    return None
+    looks_damaged = Path(path).suffix.lower() == ".npz" and (head[:2] == b"PK" or not head or b"\0" in head)
+    return "npz" if looks_damaged or (head[:2] == b"PK" and _is_npz(path)) else None
 
 
 def _is_idx_head(head: bytes) -> bool:
@@ -143,7 +141,7 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
 
 
 def _gunzipped(data: bytes, source: str) -> bytes:
-    limit, total = DENSEST * len(data), 0
+    total, free = 0, checks.free_memory()
     parts: list[bytes] = []
     try:
         with gzip.open(io.BytesIO(data)) as file:
@@ -152,8 +150,8 @@ def _gunzipped(data: bytes, source: str) -> bytes:
                     raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text")
                 parts.append(portion)
                 total += len(portion)
-                if total > limit:
-                    raise checks.Error(f"{source} is a damaged gzip file: it holds more than it can")
+                if 2 * total > free:
+                    raise checks.Error(f"{source} holds more than {total >> 20} MiB, which the free memory cannot take")
     except (EOFError, OSError, zlib.error) as error:
         raise checks.Error(f"{source} is a damaged gzip file: {checks.reason(error)}; download it again") from None
     return b"".join(parts)
@@ -175,6 +173,8 @@ def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
             member = archive.getinfo(names[0])
             if member.file_size > DENSEST * max(member.compress_size, 1):
                 raise checks.Error(f"{source} declares {member.file_size} bytes, more than it can hold")
+            if 2 * member.file_size > checks.free_memory():
+                raise checks.Error(f"{source} holds {member.file_size >> 20} MiB, which the free memory cannot take")
             notes.append(f"read {checks.shown(names[0])}, the only file of the archive")
             return archive.read(member)
     except checks.Error:

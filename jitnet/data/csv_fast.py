@@ -30,8 +30,11 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     if importlib.util.find_spec("pyarrow") is None:
         return None
     start = 0
-    for _ in range(dialect.skipped + dialect.has_header):
-        start = data.find(b"\n", start) + 1
+    for line in range(dialect.skipped + dialect.has_header):
+        until = data.find(b"\n", start) + 1
+        if line == dialect.skipped and not data[start:until].strip():
+            return None
+        start = until
     end = len(data.rstrip(b"\r\n")) if data[-2:-1] in (b"\r", b"\n") else len(data)
     lines = data.count(b"\n", start, end - 1) + 1
     if (start == 0) != (dialect.skipped + dialect.has_header == 0) or data.count(b'"', 0, start) % 2 or lines < 2:

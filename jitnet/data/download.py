@@ -100,14 +100,15 @@ def _load(source: Source, path: str | Path | None) -> tuple[Pair, Pair]:
 
 
 def _find(folder: Path, name: str) -> Path:
-    """The file under its published name or as programs unpack it: without .gz, .idx3 for -idx3, in its own folder."""
+    """The file under its published name or as programs unpack it: without .gz, .idx3 for -idx3, in a folder within."""
     plain = name.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")
     names = (name, plain, dotted, f"{dotted}.gz")
-    for candidate in [folder / one for one in names] + [folder / inner / one for inner in names for one in names]:
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(f"{folder} has neither {name} nor {plain} nor {dotted}, nor a folder of that name with it")
+    for place in (folder, *(folder / one for one in names), *sorted(folder.glob("*/"))):
+        for candidate in (place / one for one in names):
+            if candidate.is_file():
+                return candidate
+    raise FileNotFoundError(f"{folder} has neither {name} nor {plain} nor {dotted}, nor a folder with it")
 
 
 def _download(source: Source, name: str) -> Path:

@@ -94,7 +94,12 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             raise checks.Error(
                 f"name the column of {path} to learn with --target NAME; columns: {checks.some(table.names)}"
             )
-        checks.one_of(f"target column of {path}", target, table.names)
+        try:
+            checks.one_of(f"target column of {path}", target, table.names)
+        except checks.Error as error:
+            if table.kind != "csv" or table.has_header or not any(_first(column) == target for column in table.columns):
+                raise
+            raise checks.Error(f"{error}; if the first row has the names of the columns, add --header") from None
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
         return table
@@ -107,6 +112,12 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
         raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
     table.chosen = features
     return table
+
+
+def _first(column: Column) -> str:
+    """The first cell as text."""
+    cell = column.values[0]
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 
 def _read_npz(path: str | Path, needs_target: bool) -> Table:
