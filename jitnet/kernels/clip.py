@@ -21,7 +21,7 @@ def squares(grad: Vector, sums: Vector) -> None:
     """The squared length of a vector, in parts.
 
     Formula   sums[t] = Σ grad[i]² over part t of len(sums) equal parts
-    Shapes    grad (n,), sums (n_in,), any number of parts
+    Shapes    grad (n,), sums (parts,)
     Dtype     float32 or float64, all equal; the sums are added up in float64
     Writes    sums
     Parallel  over t
@@ -73,7 +73,7 @@ def shrink(sums: Vector, limit: float, grad: Vector, clipped: Vector) -> None:
     """Shorten a vector, unless it is short enough.
 
     Formula   clipped[i] = grad[i]·min(1, limit / √Σ_t sums[t])
-    Shapes    sums (n_in,), limit a number, grad (n,), clipped (n,)
+    Shapes    sums (parts,), limit a number, grad (n,), clipped (n,)
     Dtype     float32 or float64, all equal, limit included; the sum is added up in float64
     Writes    clipped, which may be grad
     Parallel  over i

@@ -6,9 +6,11 @@ added), so it scales with the dtype and the length of the sum. NaN never passes:
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -248,6 +250,16 @@ def case(operation: str, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         w = wide(inputs[0])
         expected = [wide(inputs[1]) * (w * m / w.sum())[:, None]]
         sizes = [(m + 6) * np.abs(expected[0])]
+    elif operation == "squares":
+        inputs, ends = [draw(n_out * max(n_in, 1))], [t * n_out * max(n_in, 1) // max(m, 1) for t in range(m + 1)]
+        g = wide(inputs[0])
+        expected = [np.array([(g[start:stop] ** 2).sum() for start, stop in pairwise(ends)])]
+        sizes = [(g.size + 2) * expected[0]]
+    elif operation == "shrink":
+        inputs = [rng.uniform(0, 1, m).astype(dtype), dtype.type(0.37), draw(n_out * max(n_in, 1))]
+        length, limit = math.sqrt(wide(inputs[0]).sum()), float(inputs[1])
+        expected = [wide(inputs[2]) * (limit / length if length > limit else 1)]
+        sizes = [(m + 8) * np.abs(expected[0])]
     elif operation == "gather":
         order = rng.integers(0, m, m + 3) if m else np.zeros(3, np.int64)
         inputs = [draw(m, n_in), draw(m, n_out), order, 2]
