@@ -85,7 +85,7 @@ _CURRENCY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)"
 
 def _written(thousands: str, decimal: str) -> Reader:
     t, d = re.escape(thousands), re.escape(decimal)
-    pattern = re.compile(
+    pattern = (
         rf"([+-]?) ?(?:{_CURRENCY} ?)?([+-]?)((?:[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+|[0-9]+)(?:{d}[0-9]*)?|{d}[0-9]+)"
         rf"((?:[eE][+-]?[0-9]+)?) ?(?:%|{_CURRENCY})?"
     )
@@ -93,7 +93,7 @@ def _written(thousands: str, decimal: str) -> Reader:
     def read(cell: str) -> Parts | None:
         text = cell.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ").replace("−", "-")
         is_negative = text[:1] == "(" and text[-1:] == ")"  # as accountants write it
-        found = pattern.fullmatch((text[1:-1] if is_negative else text).replace("’", "'"))
+        found = re.fullmatch(pattern, (text[1:-1] if is_negative else text).replace("’", "'"))  # compiled once, if used
         if found is None:
             return None
         sign, inner, digits, exponent = found.groups()
