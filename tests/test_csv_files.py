@@ -179,7 +179,9 @@ def test_both_readers_give_the_same_table(tmp_path):
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
         (b"BZh91", "bunzip2"),
         (b'{"a": 1}', "JSON"),
-        (b"<!DOCTYPE html>", "an HTML page, not a table; download the file itself"),
+        (b" <!doctype html>", "an HTML or XML page, not a table; download the file itself"),
+        (gzip.compress(gzip.compress(b"a,b\n1,x\n")), "compressed with gzip twice"),
+        (b"PK\5\6" + bytes(18), "an empty zip archive"),
         (gzip.compress(b"a,b\n1,x\n" * 100)[:-30], "damaged gzip file"),
         (gzip.compress(bytes(10_000)), "NUL bytes, compressed"),
         (b"PK\3\4 and so on", "damaged zip file"),
@@ -283,6 +285,14 @@ def test_the_header_to_predict(tmp_path):
         rows = "".join(",".join("567"[: header.count(",") + 1]) + "\n" for _ in range(5))
         path.write_text(header + rows)
         assert len(read_table(path, "1", features=["0", "2"])) == 5
+        assert len(read_table(path, "1", learned=(["0", "2"], True))) == 5
+    path.write_text("3,2,1\n5,6,7\n")  # without the column 0
+    assert len(read_table(path, "y", learned=(["0", "1", "2", "3"], True))) == 1
+    path.write_text("5,6,7\n5,6,7\n")
+    with pytest.raises(jitnet.Error, match="has no header, but the model knows its columns by their names, 0, 2; add"):
+        read_table(path, "1", learned=(["0", "2"], True))
+    path.write_text("0,1,2\n5,6,7\n")
+    assert len(read_table(path, "3", learned=(["1", "2"], False))) == 2
     path.write_text("2,1\n5,6\n")  # without a header, the names are numbers from 1
     assert len(read_table(path, "3", features=["1", "2"])) == 2
 

@@ -35,8 +35,7 @@ UNREADABLE = (
     (b"\x7fELF", "a program", SAVE_AS_CSV),
     (b"\x80\x04\x95", "a Python pickle", "save X and y with numpy.savez, or the table as CSV; a pickle can run code"),
     (b"\x80\x05\x95", "a Python pickle", "save X and y with numpy.savez, or the table as CSV; a pickle can run code"),
-    (b"<!DOCTYPE", "an HTML page", "download the file itself"),
-    (b"<html", "an HTML page", "download the file itself"),
+    (b"PK\5\6", "an empty zip archive", SAVE_AS_CSV),
 )
 """First bytes, what such a file is, and what to do instead."""
 
@@ -133,6 +132,10 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
     for start, what, instead in UNREADABLE:
         if data.startswith(start):
             raise checks.Error(f"{source} is {what}, not a table; {instead}")
+    if data[:64].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise checks.Error(f"{source} is an HTML or XML page, not a table; download the file itself, or {SAVE_AS_CSV}")
+    if data[:2] == b"\x1f\x8b":
+        raise checks.Error(f"{source} was compressed with gzip twice; decompress it once: gunzip")
     if _is_idx_head(data) or data[:2] == b"PK":
         raise checks.Error(f"{source} holds a table of another kind than text or Parquet; name its file")
     if data[:1] in (b"{", b"["):

@@ -29,7 +29,7 @@ def read_csv(
 ) -> Table:  # fmt: skip
     """All columns of a CSV.
 
-    expected  names of columns that make the first row the header
+    expected  names of columns; a first row that has most of them is the header
     engine    "python" or "pyarrow", which give the same table; None takes pyarrow for large files if it is installed
     Errors    ValueError with the file and line of the error
     """

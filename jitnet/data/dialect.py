@@ -81,8 +81,9 @@ def dialect_of(
     if decimal == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
     first = rows[0]
-    if header is None and set(expected) <= set(first) and not _are_places(expected):
-        header = True
+    if header is None and not _are_places(expected):
+        wanted = set(expected)
+        header = True if 2 * len(wanted & set(first)) > len(wanted) else None
     if header is None:
         header = looks_like_a_header(first, rows[1:])
         if not header:

@@ -54,7 +54,7 @@ def read_table(
         names, had_header = ([], None) if learned is None else learned
         features = [] if learned is not None else features
         if header is None and content.kind == "text":
-            header = had_header
+            header = False if had_header is False else None
         given = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
         given = {name: value for name, value in given.items() if value is not None}
         if given and content.kind != "text":
@@ -77,7 +77,13 @@ def read_table(
             return read_folder(path, None if features is None else len(names or features))
         if content.kind == "parquet":
             return _chosen(read_parquet(content.data, content.source), target, features)
-        return _chosen(read_csv(content, **given, expected=names or features or ()), target, features)  # type: ignore[arg-type]
+        table = read_csv(content, **given, expected=names or features or ())  # type: ignore[arg-type]
+        if had_header and header is None and not table.has_header:
+            raise checks.Error(
+                f"{content.source} has no header, but the model knows its columns by their names, "
+                f"{checks.some(names, 12)}; add a first row with the names of its columns"
+            )
+        return _chosen(table, target, features)
 
 
 def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:
