@@ -7,33 +7,39 @@ from . import markup
 from .layers import Dense
 
 
-def _rows(net: Any) -> list[tuple[str, str, str]]:
-    """Name, output width and number of parameters of each layer."""
+def _rows(net: Any) -> list[tuple[str, str, str, str]]:
+    """Name, output width, number of parameters and their shapes, of each layer."""
     return [
         (
             f"dense {layer.label}" if isinstance(layer, Dense) else layer.label,
-            f"{layer.n_out:,}", f"{sum(map(math.prod, layer.shapes.values())):,}",
+            f"{layer.n_out:,}", f"{sum(map(math.prod, layer.shapes.values())):,}", _shapes(layer),
         )
         for layer in net.layers
     ]  # fmt: skip
 
 
+def _shapes(layer: Any) -> str:
+    """As in "W 64×32, b 32"; parameters that it does not have are left out."""
+    there = {name: shape for name, shape in layer.shapes.items() if math.prod(shape)}
+    return ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in there.items())
+
+
 def summary(net: Any) -> str:
-    """A table: the output width and the number of parameters of each layer, and the total.
+    """A table: the output width, the number of parameters and their shapes of each layer, and the total.
 
     >>> import jitnet
     >>> print(jitnet.Network(jitnet.Dense(64, 32, "sigmoid"), jitnet.Dense(32, 10, "softmax")).summary())
-    layer                       output      parameters
-    dense sigmoid                   32           2,080
-    dense softmax                   10             330
+    layer                       output      parameters  shapes
+    dense sigmoid                   32           2,080  W 64×32, b 32
+    dense softmax                   10             330  W 32×10, b 10
     total, float32                               2,410
     """
-    lines = [f"{name:<24}{output:>10}{parameters:>16}" for name, output, parameters in _rows(net)]
-    head, total = f"{'layer':<24}{'output':>10}{'parameters':>16}", f"{f'total, {net.dtype}':<34}{net.parameters:>16,}"
-    return "\n".join([head, *lines, total])
+    rows = [("layer", "output", "parameters", "shapes"), *_rows(net)]
+    lines = [f"{name:<24}{output:>10}{parameters:>16}  {shapes}".rstrip() for name, output, parameters, shapes in rows]
+    return "\n".join([*lines, f"{f'total, {net.dtype}':<34}{net.parameters:>16,}"])
 
 
 def network(net: Any) -> str:
     """The same table, for a notebook."""
-    rows = [*_rows(net), (f"total, {net.dtype}", "", f"{net.parameters:,}")]
-    return markup.table(f"Network {net.widths}", ("layer", "output", "parameters"), rows)
+    rows = [*_rows(net), (f"total, {net.dtype}", "", f"{net.parameters:,}", "")]
+    return markup.table(f"Network {net.widths}", ("layer", "output", "parameters", "shapes"), rows)

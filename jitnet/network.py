@@ -173,7 +173,7 @@ class Network:
 
     def __dir__(self) -> list[str]:
         """What users call, for tab completion; the rest is for training and backends."""
-        internal = {"in_training", "measure", "needed", "on", "run", "workspace"}
+        internal = {"in_training", "measure", "needed", "on", "prepared", "run", "workspace"}
         return [name for name in super().__dir__() if name not in internal and not name.startswith("pass_")]
 
     # The four formulas, forward and back.

@@ -26,6 +26,9 @@ from .plan import Plan
 from .progress import Progress
 from .state import State
 
+Source = Iterable[Any] | Callable[[], Iterable[Any]]
+"""Batches (X, Y) or (X, Y, sample_weight), or a function that returns them."""
+
 SIZES = 4
 """Batch sizes whose recorded steps are kept."""
 

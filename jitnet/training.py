@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -29,7 +29,7 @@ from .plan import Plan, Trainable, steps, validated
 from .schedules import Factor
 from .state import State
 from .stopping import Callback, EarlyStopping, asks_to_stop, listed
-from .stream import Batches, StreamEpoch
+from .stream import Batches, Source, StreamEpoch
 
 
 class Epochs(Protocol):
@@ -79,7 +79,7 @@ class Interrupt:
 
 def fit(
     net: Trainable,
-    X: ArrayLike | Iterable[Any] | Callable[[], Iterable[Any]],
+    X: ArrayLike | Source,
     Y: ArrayLike | None = None,
     *,
     epochs: int = 30,

@@ -23,8 +23,9 @@ def test_tab_completion_shows_what_users_call():
     assert len(jitnet.__all__) == len(set(jitnet.__all__))
     net = jitnet.Network(jitnet.Dense(2, 2))
     assert [name for name in dir(net) if name[0] != "_"] == [
-        "dtype", "evaluate", "fit", "forward", "grad", "gradients", "graph", "layers", "load_state_dict", "loss",
-        "parameters", "predict", "recipe", "save", "seed", "state_dict", "step", "summary", "theta", "widths",
+        "classes", "dtype", "evaluate", "fit", "forward", "grad", "gradients", "graph", "layers", "load_state_dict",
+        "loss", "parameters", "partial_fit", "predict", "recipe", "save", "seed", "state_dict", "step", "summary",
+        "task", "theta", "widths",
     ]  # fmt: skip
 
 

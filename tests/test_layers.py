@@ -188,11 +188,11 @@ def test_names():
 def test_summary():
     net = Network(Dense(5, 1000, "relu"), Dropout(0.25), LayerNorm(1000), Dense(1000, 3, bias=False), seed=0)
     assert net.summary().splitlines() == [
-        "layer                       output      parameters",
-        "dense relu                   1,000           6,000",
+        "layer                       output      parameters  shapes",
+        "dense relu                   1,000           6,000  W 5×1000, b 1000",
         "dropout 0.25                 1,000               0",
-        "layer norm                   1,000           2,000",
-        "dense identity                   3           3,000",
+        "layer norm                   1,000           2,000  gamma 1000, beta 1000",
+        "dense identity                   3           3,000  W 1000×3",
         "total, float32                              11,000",
     ]
 

@@ -47,8 +47,8 @@ def test_a_network_is_the_table_of_its_summary():
     net = make(widths=(2, 17, 3))
     page = Page(net._repr_html_())
     assert page.rows == [
-        ["layer", "output", "parameters"], ["dense tanh", "17", "51"], ["dense softmax", "3", "54"],
-        ["total, float32", "", "105"],
+        ["layer", "output", "parameters", "shapes"], ["dense tanh", "17", "51", "W 2×17, b 17"],
+        ["dense softmax", "3", "54", "W 17×3, b 3"], ["total, float32", "", "105", ""],
     ]  # fmt: skip
     assert page.text.startswith("Network 2-17-3")
     assert [line.split() for line in net.summary().splitlines()] == [" ".join(row).split() for row in page.rows]
