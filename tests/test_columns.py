@@ -290,6 +290,37 @@ def test_recipes_of_the_first_version():
     assert Recipe.from_plain(recipe.plain()).plain() == recipe.plain()
 
 
+def test_columns_that_seem_to_number_the_rows(tmp_path):
+    """Under a name of their own they are kept, with a warning; without one, they are left out."""
+    for start, kept in ((0, True), (1, True), (2, False)):
+        recipe, X, _ = learned(tmp_path, "day", range(start, start + 6))
+        assert X.shape[1] == 1
+        assert any("day seems to number the rows" in text for text in recipe.warnings) == kept
+    for start in (0, 1):
+        table = read_table(csv(tmp_path, "".join(f"{start + i},{i * i % 7},{'uv'[i % 2]}\n" for i in range(8))), "3")
+        assert Recipe.learn(table, np.arange(8)).features == ["2"]
+
+
+def test_texts_that_seldom_repeat_are_left_out(tmp_path):
+    recipe, _, _ = learned(tmp_path, "note", [f"text {i // 2 if i < 8 else i}" for i in range(20)])
+    assert "left out: note: nearly as many different texts as rows (--categorical NAME keeps it)" in recipe.decisions
+    recipe, _, _ = learned(tmp_path, "note", [f"text {i // 2}" for i in range(20)])
+    assert recipe.columns[0].categories == [f"text {i}" for i in range(10)]
+
+
+def test_rows_without_names_need_the_columns_of_the_training(tmp_path):
+    table = read_table(csv(tmp_path, "".join(f"{i * i % 7},{i % 3}.5,{'uv'[i % 2]}\n" for i in range(8))), "3")
+    recipe = Recipe.learn(table, np.arange(8))
+    assert recipe.X(table_of(np.ones((2, 2)))).shape == (2, 2)
+    for columns in (1, 3):
+        with pytest.raises(jitnet.Error, match="without names, but the model learned from 2: 1, 2"):
+            recipe.X(table_of(np.ones((2, columns))))
+    for text in ("1,2\n", "1,2,u\n"):
+        assert recipe.X(read_table(csv(tmp_path, text), "3", learned=(recipe.names, False))).shape == (1, 2)
+    with pytest.raises(jitnet.Error, match="has 4 columns without names"):
+        recipe.X(read_table(csv(tmp_path, "1,2,3,4\n"), "3", learned=(recipe.names, False)))
+
+
 def test_more_words_than_a_model_file_has_room_for():
     table = table_of(
         {"w": [f"w{i // 2}" for i in range(20_002)], "x": np.arange(0, 20_002) / 7, "y": ["u", "v"] * 10_001}
