@@ -185,6 +185,18 @@ def test_one_value_in_all_kinds_of_files(run, tmp_path):
     assert json.loads(run("train", "d.npz", "--json", *QUICK).out)["task"] == "classification"
 
 
+def test_files_for_predictions_are_read_as_the_user_said(run, tmp_path):
+    """A decimal sign that the file leaves open is named once."""
+    path = csv(tmp_path, "a b\n" + "".join(f"{i},{i % 7}25 {i % 7}\n" for i in range(60)))
+    options = "--target", "b", "--task", "regression", "--save", "m.npz", *QUICK
+    run("train", path, "--separator", "space", "--decimal", ",", *options)
+    assert jitnet.load("m.npz").recipe["reading"] == {"separator": "space", "decimal": ","}
+    short = csv(tmp_path, "a\n3,125\n", "s.csv")
+    said = run("predict", "m.npz", short, "--backend", "numpy").out
+    assert float(said) == pytest.approx(jitnet.load("m.npz").predict([[3.125]], "numpy")[0], rel=1e-6)
+    assert run("predict", "m.npz", short, "--decimal", ".", "--backend", "numpy", status=2).err
+
+
 def test_answers_are_utf8_everywhere(run, tmp_path, monkeypatch):
     path = csv(tmp_path, "a,y\n1,ä\n2,ö\n3,ä\n4,ö\n5,ä\n")
     run("train", path, "--target", "y", "--save", "m.npz", *QUICK)

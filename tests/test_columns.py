@@ -267,7 +267,8 @@ def test_damaged_columns(tmp_path):
             with pytest.raises(jitnet.Error, match="recipe is damaged"):
                 Recipe.from_plain({**good, "columns": [{**good["columns"][0], **change}]})
         for change in ({"columns": 5}, {"columns": [5]}, {"names": []}, {"names": ["x"]}, {"has_header": 1},
-                       {"decisions": "a"}, {"warnings": [1]}, {"target_form": "x"}, {"columns": [{}]}):  # fmt: skip
+                       {"decisions": "a"}, {"warnings": [1]}, {"target_form": "x"}, {"columns": [{}]}, {"reading": []},
+                       {"reading": {"a": "b"}}, {"reading": {"decimal": 1}}):  # fmt: skip
             with pytest.raises(jitnet.Error, match="recipe is damaged"):
                 Recipe.from_plain({**good, **change})
 

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         table = data.read_table(
             options.data, recipe.target.name, labels=options.labels, learned=(recipe.names, recipe.has_header),
-            **samples.reading(options),
+            usual=recipe.reading, **samples.reading(options),
         )  # fmt: skip
     X, notes = recipe.prepare(table, net.dtype)
     notes = [*table.notes, *notes]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import checks, data
 from ..data import Column, Recipe, Table
 from ..data.decisions import Choices
+from ..data.recipe import READING
 from ..data.split import split_rows
 from ..data.target import Target
 from ..data.values import distinct
@@ -94,7 +95,10 @@ def read(options: argparse.Namespace) -> Samples:
         test = recipe.X(test_table, dtype), recipe.Y(test_table, dtype)
     validation = test if options.early_stopping is None else (X[aside], recipe.Y(table, dtype, aside))
     warned += said
-    recipe = replace(recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned])
+    said_how = {name: value for name, value in reading(options).items() if name in READING and value is not None}
+    recipe = replace(
+        recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned], reading=said_how
+    )
     return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
 
 

@@ -27,6 +27,7 @@ def read_table(
     decimal: str | None = None,
     encoding: str | None = None,
     learned: tuple[list[str], bool | None] | None = None,
+    usual: dict[str, str] | None = None,
 ) -> Table:
     """Read a file as a table. Its first bytes, not its name, decide what it is; it may be gzipped.
 
@@ -42,6 +43,7 @@ def read_table(
               `jitnet.data.dialect.looks_like_a_header`
     learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
               which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
+    usual     for predictions: the separator, decimal and encoding of CSV files, if the arguments do not say
     separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes
 
     Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
@@ -57,6 +59,8 @@ def read_table(
             header = False if had_header is False else None
         given = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
         given = {name: value for name, value in given.items() if value is not None}
+        if content.kind == "text":
+            given = {**(usual or {}), **given}
         if given and content.kind != "text":
             raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
         if labels is not None and content.kind != "idx":

@@ -23,8 +23,10 @@ KINDS = ("csv", "npz", "pictures", "parquet", "frame")
 """The kinds of files."""
 
 FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "target_mean", "target_scale")
-SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings")
+SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading")
 """The fields in a model file: those of the first version, for plain numbers only, and those that came with others."""
+
+READING = ("separator", "decimal", "encoding")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Recipe:
     """What was decided, one sentence each, with the option that changes it."""
     warnings: list[str] = field(default_factory=list)
     """Those of the decisions that are most likely to be wrong."""
+    reading: dict[str, str] = field(default_factory=dict)
+    """How the user said that a CSV is written, by separator, decimal or encoding; files for predictions are alike."""
 
     @classmethod
     def learn(
@@ -93,7 +97,20 @@ class Recipe:
             for what in ("decisions", "warnings"):
                 for sentence in checks.listed(what, c[what]):
                     checks.text(f"one of {what}", sentence)
-            return cls(c["kind"], names, c["has_header"], standard, columns, target, c["decisions"], c["warnings"])
+            for name, value in checks.fields("reading", c["reading"]).items():
+                checks.one_of("way of reading", name, READING)
+                checks.text(name, value)
+            return cls(
+                c["kind"],
+                names,
+                c["has_header"],
+                standard,
+                columns,
+                target,
+                c["decisions"],
+                c["warnings"],
+                c["reading"],
+            )
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 
@@ -106,6 +123,7 @@ class Recipe:
             "target_mean": target.mean, "target_scale": target.scale, "names": self.names,
             "has_header": self.has_header, "columns": [to_plain(column) for column in self.columns],
             "target_form": target.form, "decisions": self.decisions, "warnings": self.warnings,
+            "reading": self.reading,
         }  # fmt: skip
 
     @property
