@@ -15,7 +15,7 @@ data loader: each epoch starts anew. An iterator is used up once: it has batches
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,9 @@ class Batches:
             )
         self._source: Callable[[], Any] | Iterable[Any] = source
         self.per_epoch = None if per_epoch is None else checks.whole("batches_per_epoch", per_epoch, least=1)
+        length = len(source) if isinstance(source, Sized) and not callable(source) else None
+        self.expected = self.per_epoch or length
+        """The number of batches of an epoch, if it is known."""
         self._is_used_up = not callable(source) and iter(source) is source
         if self._is_used_up and epochs > 1 and per_epoch is None:
             raise checks.Error(
@@ -102,7 +105,7 @@ class StreamEpoch:
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         plan, state = self._plan, self._state
         epoch = state.history.epochs
-        steps_before = state.step // max(epoch, 1)  # in an epoch: what is known of their number
+        batches = plan.batches.expected or state.step // max(epoch, 1)  # as in the epochs before; 0 in the first one
         seen, total, mass = 0, 0.0, 0.0
         for k, batch in enumerate(plan.batches.epoch(epoch + 1)):
             try:
@@ -112,8 +115,8 @@ class StreamEpoch:
             of_batch, run = self._step(len(X), weights is not None)
             of_batch.X, of_batch.Y, of_batch.weights = X, Y, weights
             if plan.schedule is not None:
-                time = epoch + (min(k / steps_before, 1) if steps_before and plan.schedules_within_epochs else 0)
-                of_batch.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
+                part = min(k / batches, 1) if batches and plan.schedules_within_epochs else 0
+                of_batch.optimizer = plan.optimizer.scaled(plan.schedule(epoch + part, state.history))
             run = run or plan.run.epoch(of_batch, state)  # on a GPU the batch is copied there by a new one
             mean = run(interrupt, Progress())
             run.settle()

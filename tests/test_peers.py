@@ -90,3 +90,31 @@ def test_a_hundred_steps(activations, loss, mine, theirs, backend):
         np.testing.assert_allclose(layer.W, W.detach().numpy(), rtol=0, atol=1e-10)
         np.testing.assert_allclose(layer.b, b.detach().numpy(), rtol=0, atol=1e-10)
     assert history.loss[-1] < history.loss[0]
+
+
+def test_class_weights_schedule_and_clipping():
+    """CrossEntropyLoss(weight=...), clip_grad_norm_ and CosineAnnealingLR, an epoch being four batches in order."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((40, 4)), rng.integers(0, 3, 40)
+    net = Network(Dense(4, 6, "tanh"), Dense(6, 3, "softmax"), seed=0, dtype="float64")
+    model = [torch.tensor(part.copy(), requires_grad=True) for layer in net.layers for part in (layer.W, layer.b)]
+    weights = {0: 1.0, 1: 5.0, 2: 0.5}
+    history = net.fit(
+        X, Y, epochs=6, batch_size=10, shuffle=False, optimizer=Momentum(0.3), class_weight=weights, clip_norm=0.4,
+        schedule=lambda epoch, history: 0.5 * (1 + np.cos(np.pi * epoch / 8)), backend="numpy",
+    )  # fmt: skip
+    loss = torch.nn.CrossEntropyLoss(weight=torch.tensor(list(weights.values()), dtype=torch.float64))
+    optimizer = torch.optim.SGD(model, 0.3, momentum=0.9)
+    schedule, clipped = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 8), 0
+    for _ in range(6):
+        for x, y in zip(torch.tensor(X).split(10), torch.tensor(Y).split(10), strict=True):
+            optimizer.zero_grad()
+            loss(torch.tanh(x @ model[0] + model[1]) @ model[2] + model[3], y).backward()
+            clipped += float(torch.nn.utils.clip_grad_norm_(model, 0.4)) > 0.4
+            optimizer.step()
+        schedule.step()
+    assert 0 < clipped < 24
+    ours = [part for layer in net.layers for part in (layer.W, layer.b)]
+    for mine, theirs in zip(ours, model, strict=True):
+        np.testing.assert_allclose(mine, theirs.detach().numpy(), rtol=1e-4, atol=1e-5)  # PyTorch adds 1e-6 to the norm
+    assert history.loss[-1] < history.loss[0]

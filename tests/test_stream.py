@@ -45,6 +45,19 @@ def test_on_the_fast_backend_with_a_schedule_and_clipping():
     assert net.theta.tobytes() == whole.theta.tobytes()
 
 
+@pytest.mark.parametrize("source", [list(batches()), batches])
+def test_rates_within_an_epoch_need_its_length(source):
+    """A list has one; for a function, the first epoch tells it, and has the rate of its start."""
+    net, other, optimizer = make(), make(), SGD(0.5)
+    net.fit(source, optimizer=optimizer, epochs=3, schedule=CosineDecay(3), backend="numpy")
+    for epoch in range(3):
+        for k, batch in enumerate(batches()):
+            time = 0 if epoch == 0 and callable(source) else epoch + k / 10
+            rate = CosineDecay(3)(time, jitnet.History())
+            other.step(*batch, optimizer.scaled(rate), backend="numpy")
+    assert net.theta.tobytes() == other.theta.tobytes()
+
+
 def test_weights_come_with_the_batches():
     weights = np.random.default_rng(0).uniform(0, 2, 97)
     net, whole = make(), make()
