@@ -294,7 +294,7 @@ def _continued(net: Trainable, plan: Plan) -> State:
     if state is None:
         raise checks.Error(
             "resume continues the latest training of this network, and there is none in memory: it was not trained "
-            "here, or ended by ^C; fit without resume, or name its checkpoint"
+            "here, diverged, or was ended by ^C; fit without resume, or name its checkpoint"
         )
     if state.optimizer != plan.optimizer.name:
         raise checks.Error(
