@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 from ..checks import count, shown, some
@@ -53,9 +53,7 @@ class Recipe:
     """How the user said that a CSV is written, by separator, decimal or encoding; files for predictions are alike."""
 
     @classmethod
-    def learn(
-        cls, table: Table, train: NDArray[np.int64], task: str | None = None, choices: Choices | None = None
-    ) -> "Recipe":
+    def learn(cls, table: Table, train: ArrayLike, task: str | None = None, choices: Choices | None = None) -> "Recipe":
         """Learn the recipe from the rows `train`, which have a target.
 
         Errors    ValueError for cells that are none of what their column is, an unknown task, a target with one class
@@ -63,6 +61,7 @@ class Recipe:
         """
         if table.target not in table:
             raise checks.Error("the table has no target")
+        train = np.asarray(train, np.int64)
         target, said, warned = Target.learn(table, train, task)
         plan = Planner(table, train, choices or Choices()).plan()
         names = [name for name in table.names if name != table.target]
