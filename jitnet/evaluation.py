@@ -52,7 +52,7 @@ def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[An
     if task == "numbers":
         return A
     chosen: NDArray[Any] = decided(A, task)
-    return chosen if net.classes is None or task == "multilabel" else np.asarray(net.classes[chosen])
+    return chosen if net._classes is None or task == "multilabel" else np.asarray(net._classes[chosen])
 
 
 def task_of(net: Any) -> Task:
@@ -97,7 +97,7 @@ def evaluate(
     if net.recipe is not None:
         X, Y = net.prepared(X, Y)
     inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
-    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net.classes)
+    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net._classes)
     weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
     with net._twin() as twin:
         run = backends.get(backend, net.dtype)
@@ -147,7 +147,7 @@ def gradients(
     """
     run, which = backends.get(backend, net.dtype), _loss(net, loss)
     inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
-    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net.classes)
+    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net._classes)
     weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
     work = Workspace(net.layers, len(inputs), net.dtype, run.memory)
     with net._twin() as twin:

@@ -25,6 +25,7 @@ from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
 from .data.recipe import Recipe
+from .data.values import labels_of
 from .kernels.activations import ACTIVATIONS
 from .labels import Task
 from .labels import checked as checked_classes
@@ -163,12 +164,17 @@ class Network:
         """The labels in the order of the outputs: text, whole numbers or booleans; None if there are none.
 
         `fit` sets them from its labels (m,). Set them yourself before `step` or `partial_fit`, which see few labels.
-        One unit with sigmoid has two classes.
+        One unit with sigmoid has two classes. A model of `jitnet train` has those of the column that it learned.
         """
-        return self._classes
+        if self.recipe is None:
+            return self._classes
+        names = Recipe.from_plain(self.recipe).classes
+        return None if names is None else labels_of(names)
 
     @classes.setter
     def classes(self, labels: ArrayLike | None) -> None:
+        if self.recipe is not None:
+            raise checks.Error("the classes of a model of jitnet train are those of its table, and cannot be set")
         self._classes = checked_classes(labels, self.layers[-1].n_out)
 
     def __dir__(self) -> list[str]:

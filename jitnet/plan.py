@@ -143,7 +143,7 @@ def validated(
             "the last layer has one unit with 'softmax', whose output is always 1; use Dense(n_in, 2, 'softmax') or "
             "Dense(n_in, 1, 'sigmoid') for two classes, 'identity' for numbers"
         )
-    known = net.classes if classes is None else labels.checked(classes, last.n_out)
+    known = net._classes if classes is None else labels.checked(classes, last.n_out)
     inputs = checks.samples(X, layers[0].n_in, net.dtype)
     wanted = labels.targets(Y, len(inputs), last, which, net.dtype, known, learns)
     if wanted.classes is not None:

@@ -200,7 +200,7 @@ def save(path: str | Path, net: Any) -> None:
     about = {
         "layers": [layer.settings() for layer in net.layers],
         "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe, "task": net.task,
-        "classes": None if net.classes is None else net.classes.tolist(),
+        "classes": None if net._classes is None else net._classes.tolist(),
     }  # fmt: skip
     write(path, "model", about, parameters.named(net.layers, net.theta))
 

@@ -205,11 +205,11 @@ def partial_fit(
 
     Errors    as for `fit`, and ValueError for classes other than those of the first call
     """
-    if classes is not None and net.classes is not None:
+    if classes is not None and net._classes is not None:
         given = labels.checked(classes, net.layers[-1].n_out)
-        if given is None or sorted(given.tolist()) != sorted(net.classes.tolist()):
+        if given is None or sorted(given.tolist()) != sorted(net._classes.tolist()):
             raise checks.Error(
-                f"classes are {checks.shown(classes)}, but the network has {checks.shown(net.classes.tolist())}"
+                f"classes are {checks.shown(classes)}, but the network has {checks.shown(net._classes.tolist())}"
             )
         classes = None
     if isinstance(class_weight, str):

@@ -7,7 +7,7 @@ import pytest
 from runs import spiral
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Network
+from jitnet import SGD, Adam, Dense, Network, cli
 
 X, CODES = spiral()
 X = X.astype(np.float32)
@@ -205,6 +205,22 @@ def test_numbers_have_no_accuracy():
     np.testing.assert_array_equal(network.predict(X, "numpy"), network.forward(X, "numpy"))
     fit(network, y > 0.5)
     assert network.predict(X, "numpy").dtype == bool
+
+
+def test_the_classes_of_a_table(tmp_path):
+    """One object, one answer: the names that predict gives, in the order of the outputs."""
+    rows = [f"{x:.3f},{y:.3f},{NAMES[c]}" for (x, y), c in zip(X, CODES, strict=True)]
+    (tmp_path / "spiral.csv").write_text("\n".join(["x,y,animal", *rows]))
+    options = ["--target", "animal", "--backend", "numpy", "--epochs", "2", "--hidden", "4", "--quiet"]
+    assert cli.main(["train", str(tmp_path / "spiral.csv"), *options, "--save", str(tmp_path / "model.npz")]) == 0
+    network = jitnet.load(tmp_path / "model.npz")
+    assert network.classes.tolist() == NAMES.tolist()
+    inputs, _ = network.prepared(X, NAMES[CODES])
+    best = network.classes[network.forward(inputs, "numpy").argmax(axis=1)]
+    assert network.predict(X, "numpy").tolist() == best.tolist()
+    assert network.evaluate(X, NAMES[CODES], backend="numpy")["accuracy"] == np.mean(best == NAMES[CODES])
+    with pytest.raises(jitnet.Error, match="the classes of a model of jitnet train are those of its table"):
+        network.classes = ["a", "b", "c"]
 
 
 def test_a_copy_keeps_the_classes():
