@@ -64,6 +64,12 @@ class Builder:
         self._look(words)
         self._parts.append(np.append(numbers, np.nan)[places])
 
+    def add_texts(self, texts: NDArray[Any]) -> None:
+        """More cells of a column of text: strings, stripped, and None."""
+        if self._are_numbers:
+            self._judge([text for text in texts if text is not None])
+        self._parts.append(texts)
+
     def add_numbers(self, numbers: NDArray[np.float64], are_whole: bool) -> None:
         """More cells that are plain numbers, without codes, and NaN."""
         if not self._failed:

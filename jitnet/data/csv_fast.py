@@ -49,7 +49,7 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     kinds = _kinds(data, start, end, dialect)
     if kinds is None:
         return None
-    builders = [Builder(dialect.decimal, kind == "text") for kind in kinds]
+    builders = [Builder(dialect.decimal, kind in ("text", "names")) for kind in kinds]
     wanted: Sequence[int] = range(len(kinds))
     for _ in range(2):  # columns that turned out to be text are read once more
         total = 0
@@ -103,14 +103,17 @@ def _quotes_enclose_cells(body: memoryview, separator: int) -> bool:
 
 
 def _kinds(data: bytes, start: int, end: int, dialect: Dialect) -> list[str] | None:
-    """Decimal, whole or text: what each column seems to hold, from rows at the start, in the middle and at the end."""
+    """What each column seems to hold, from rows at the start, in the middle and at the end.
+
+    Numbers are decimal or whole; in a column of text, equal cells become one string, in one of names most differ.
+    """
     rows: list[list[str]] = []
     for place in (start, (start + end) // 2, max(start, end - SAMPLE)):
         text = data[place : place + SAMPLE].decode("utf-8", "replace").split("\n")[place > start : -1]
         rows += csv.reader(text, delimiter=dialect.separator, skipinitialspace=True)
     if not rows or {len(row) for row in rows} != {len(dialect.names)}:
         return None
-    kinds = []
+    kinds: list[str] = []
     for cells in zip(*rows, strict=True):
         words = [cell.strip() for cell in cells]
         if dialect.decimal == ",":
@@ -118,7 +121,8 @@ def _kinds(data: bytes, start: int, end: int, dialect: Dialect) -> list[str] | N
         numbers = numbers_of(words)
         is_whole = numbers is not None and are_whole(words)
         is_text = numbers is None or (is_whole and has_code(words))
-        kinds.append("text" if is_text else "whole" if is_whole else "decimal")
+        varied = "names" if numbers is None and 2 * len(set(words)) > len(words) else "text"
+        kinds.append(varied if is_text else "whole" if is_whole else "decimal")
     return kinds
 
 
@@ -144,7 +148,8 @@ def _columns(text: memoryview, dialect: Dialect, kinds: list[str], wanted: Seque
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    types = {"decimal": pa.float64(), "whole": pa.string(), "text": pa.dictionary(pa.int32(), pa.string())}
+    categories = pa.dictionary(pa.int32(), pa.string())
+    types = {"decimal": pa.float64(), "whole": pa.string(), "text": categories, "names": pa.string()}
     for attempt in (kinds, ["text"] * len(kinds)):
         with contextlib.suppress(pa.ArrowException):
             table = arrow_csv.read_csv(
@@ -166,17 +171,19 @@ def _add(builder: Builder, column: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    is_whole = pa.types.is_string(column.type)
-    if is_whole:
-        if not builder.is_text and not _needs_python(column):
-            with contextlib.suppress(pa.ArrowException):
-                column = pc.cast(column, pa.float64())
-        if pa.types.is_string(column.type):
-            column = column.dictionary_encode()
+    if pa.types.is_string(column.type):
+        if builder.is_text:
+            if pc.utf8_trim_whitespace(column).equals(column):
+                builder.add_texts(column.to_numpy())
+                return True
+        elif (whole := _whole_numbers(column)) is not None:
+            builder.add_numbers(whole, are_whole=True)
+            return True
+        column = column.dictionary_encode()
     if pa.types.is_floating(column.type):
         values = np.require(column.to_numpy(), np.float64, ["C", "W"])
-        builder.add_numbers(values, is_whole)
-        return not np.isinf(values).any() and int(np.isnan(values).sum()) == column.null_count
+        builder.add_numbers(values, are_whole=False)
+        return int(np.isfinite(values).sum()) == len(values) - int(column.null_count)
     merged = column.unify_dictionaries().combine_chunks()
     if isinstance(merged, pa.ChunkedArray):
         merged = merged.chunk(0)
@@ -189,16 +196,18 @@ def _add(builder: Builder, column: Any) -> bool:
     return True
 
 
-def _needs_python(column: Any) -> bool:
-    """True if one of the texts could be a code, such as 007."""
+def _whole_numbers(column: Any) -> NDArray[np.float64] | None:
+    """The texts as numbers, if they are written as Python would write them; so no text is a code, such as 007."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    lengths = pc.binary_length(column)
-    longest = pc.max(lengths).as_py()
-    if longest is None or longest > DIGITS:
-        return True
-    zero = pc.and_(pc.starts_with(column, "0"), pc.greater(lengths, 1))
-    return any(pc.any(one).as_py() for one in (zero, pc.starts_with(column, "-0"), pc.starts_with(column, "+")))
+    with contextlib.suppress(pa.ArrowException):
+        whole = pc.cast(column, pa.int64())
+        if pc.cast(whole, pa.string()).equals(column):
+            values = np.require(pc.cast(whole, pa.float64()).to_numpy(), np.float64, ["C", "W"])
+            if np.nanmax(np.abs(values), initial=0) < 10**DIGITS:
+                return values
+    return None
 
 
 def _has_blank_rows(values: list[NDArray[Any]]) -> bool:
