@@ -138,6 +138,7 @@ def test_gaps_get_the_median_or_the_most_frequent_and_a_mark(tmp_path):
     [
         ("", range(6), "the unnamed column: another whole number in each row"),
         ("Unnamed: 0", range(1, 7), "another whole"),
+        ("Unnamed: 0.1", [7, 3, 9, 1, 5, 4], "another whole"),
         ("customer_id", [7, 3, 9, 1, 5, 4], "another whole number"),
         ("PassengerId", range(1, 7), "another whole number"),
         ("c", [5] * 6, "the same in all training rows"),
@@ -297,6 +298,8 @@ def test_columns_that_seem_to_number_the_rows(tmp_path):
         recipe, X, _ = learned(tmp_path, "day", range(start, start + 6))
         assert X.shape[1] == 1
         assert any("day seems to number the rows" in text for text in recipe.warnings) == kept
+    _, X, _ = learned(tmp_path, "", [*range(20), *range(20)])  # two tables, one below the other
+    assert X.shape[1] == 0
     for start in (0, 1):
         table = read_table(csv(tmp_path, "".join(f"{start + i},{i * i % 7},{'uv'[i % 2]}\n" for i in range(8))), "3")
         assert Recipe.learn(table, np.arange(8)).features == ["2"]

@@ -48,8 +48,9 @@ class Plan:
     warned: list[str]
 
 
-ROW_NUMBERS = ("", "id", "index", "row", "rowid", "rownum", "rownames", "nr", "no", "no.", "#")
-IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)|Unnamed: [0-9]+")
+UNNAMED = re.compile(r"(Unnamed: [0-9.]+)?")
+ROW_NUMBERS = ("id", "index", "row", "rowid", "rownum", "rowname", "rownames", "nr", "no", "no.", "#")
+IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)")
 FEW_WORDS = 10
 """So many different words are categories, even if there are few rows."""
 MOST_WORDS = 10_000
@@ -139,10 +140,16 @@ class Planner:
     def _names_rows(self, name: str, values: NDArray[np.float64]) -> bool:
         """True for row numbers and other identifiers; a warning for numbers that count the rows under another name."""
         has_name = self.table.has_header or self.table.kind in ("parquet", "frame")
-        is_identifier = has_name and bool(name.strip().casefold() in ROW_NUMBERS or IDENTIFIER.fullmatch(name))
-        counts = values[0] in (0, 1) and bool((np.diff(values) == 1).all())
+        is_unnamed = has_name and bool(UNNAMED.fullmatch(name.strip()))
+        is_identifier = is_unnamed or (
+            has_name and bool(name.strip().casefold() in ROW_NUMBERS or IDENTIFIER.fullmatch(name))
+        )
+        steps = np.diff(values) == 1
+        counts = values[0] in (0, 1) and bool(steps.all())
         if len(values) < 5 or not (counts or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
             return False
+        if is_unnamed and len(self.table.features) > 1 and steps.mean() > 0.9:  # of several tables, one below the other
+            return True
         if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
             self.warned.append(
                 f"{name} seems to number the rows; if it means nothing else, leave it out: --drop {_quoted(name)}"
