@@ -230,6 +230,16 @@ def test_the_task_that_a_target_suggests(cells, task, classes):
     assert any("if they are classes, use --task classification" in text for text in recipe.warnings) == many_whole
 
 
+def test_labels_that_are_nearly_one(tmp_path):
+    table = table_of({"x": list(range(0, 16, 2)), "y": ["Cat", "dog", "cat ", "dog", "cat", "dog", "Cat", "New York"]})
+    table.target = "y"
+    recipe = Recipe.learn(table, np.arange(8), None)
+    assert recipe.classes == ["Cat", "New York", "cat", "dog"]
+    assert "y has classes that are nearly the same text: 'Cat' and 'cat'" in recipe.warnings
+    np.savez(tmp_path / "d.npz", X=np.ones((4, 1)), y=np.array([2**60, 2**60 + 1] * 2))
+    assert read_table(tmp_path / "d.npz")["y"].values.tolist() == [str(2**60), str(2**60 + 1)] * 2
+
+
 def test_damaged_columns(tmp_path):
     age = learned(tmp_path, "age", ["1", "", "3", "", "8", "1000"])[0].plain()
     city = learned(tmp_path, "city", ["Oslo", "Rome", "Oslo", "Rome", "Rome", "Bonn"])[0].plain()

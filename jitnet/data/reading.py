@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import checks, npz
 from ..checks import shown
+from .cells import DIGITS
 from .content import content_of
 from .csv_file import read_csv
 from .folder import read_folder
@@ -148,9 +149,10 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
                 raise checks.Error(
                     f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
                 )
-            keeps = its_dtype.kind in "Ub"  # True is no 1
-            y = archive.array("y", None if keeps else np.dtype(np.float64)).ravel()
-            columns = [Column("y", y.astype(str).astype(object) if keeps else y)]
+            y = archive.array("y").ravel()
+            is_long = its_dtype.kind in "iu" and len(y) > 0 and max(abs(int(y.min())), abs(int(y.max()))) >= 10**DIGITS
+            is_text = its_dtype.kind in "Ub" or is_long  # True is no 1, and float64 does not tell long numbers apart
+            columns = [Column("y", y.astype(str).astype(object) if is_text else y.astype(np.float64))]
         X = archive.array("X", np.dtype(np.float64))
     return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1))
 

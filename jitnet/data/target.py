@@ -53,6 +53,7 @@ class Target:
         if form is None or task == "classification":
             classes = in_order(distinct(values)[0])
             _check_classes(classes, table)
+            warned += _twins(classes, table.target)
             return cls(table.target, classes, 0.0, 1.0, PLAIN), said, warned
         known = numbers[train]
         mean, scale = mean_and_scale(known[~np.isnan(known)])
@@ -192,6 +193,15 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
         where = table.where(int(infinite.argmax()), table.target)
         raise checks.Error(f"{where}: the target is infinite; replace it, or leave the row out")
     return numbers[:, 0]
+
+
+def _twins(classes: list[str], target: str) -> list[str]:
+    """A sentence on classes that differ only in case or spaces."""
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault("".join(name.casefold().split()), []).append(name)
+    twins = [" and ".join(map(shown, names)) for names in alike.values() if len(names) > 1]
+    return [f"{target} has classes that are nearly the same text: {some(twins, 5)}"] if twins else []
 
 
 def _check_classes(classes: list[str], table: Table) -> None:
