@@ -147,14 +147,14 @@ calls = 0
 def late(X, W, Z):
     global calls
     calls += 1
-    if calls > 50:
+    if calls > 3000:
         raise RuntimeError("too late")
     np.matmul(X, W, out=Z)
 
 def late_crash(X, W, Z):
     global calls
     calls += 1
-    if calls > 60:
+    if calls > 3000:
         ctypes.string_at(0)
     np.matmul(X, W, out=Z)
 

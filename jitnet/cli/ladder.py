@@ -38,6 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--patience", type=float, default=20.0, metavar="SECONDS",
         help="longest time for one call of your kernel, without compilation, before it counts as hanging (default 20)",
     )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="with --with: draw the shapes that your kernel is tested on again"
+    )
     parser.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the GPU in place of the processor's")
     parser.add_argument(
         "--count", action="store_true",
@@ -61,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             result = ladder.compare(
                 options.operation, custom, options.size, options.dtype, options.threads, options.patience,
                 show.measuring, tell=lambda error: progress.say(f"jitnet: {' '.join(error.split())}"),
+                seed=options.seed,
             )  # fmt: skip
     if options.plot is not None:
         plots.draw_ladder(result, options.plot)

@@ -6,6 +6,7 @@ multiply-adds for products, the bandwidth of the cache that holds the data for o
 
 import contextlib
 import functools
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,12 +57,14 @@ def compare(
     operation: str, custom: Mapping[str, Custom], size: str | int = 512, dtype: str = "float32",
     threads: int | None = None, patience: float = sandbox.PATIENCE, report: Report | None = None,
     limits: dict[str, Any] | None = None, tell: Callable[[str], object] = ignore,
+    seed: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time custom kernels among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
 
     A kernel is any callable with the arguments of a rung, (inputs..., outputs), or the name of one, "file.py:function"
     or "module:function". It is tested and timed in a separate process, where a call may take `patience` seconds
-    without compilation; `sandbox` limits its memory and the files that it writes.
+    without compilation; `sandbox` limits its memory and the files that it writes. `seed` draws the shapes that it is
+    tested on; by default it is new each time, and the result contains it.
 
     The result is that of `measure`, with an entry for each custom kernel at the end, where `custom` is True. A kernel
     that fails the test is not timed: it has name, custom, checked (False) and error, a sentence that `tell` also gets
@@ -74,6 +77,7 @@ def compare(
     backend.check_threads(threads, "fast")
     checks.number("patience", patience, above=0, below=1e6)
     _check_custom(operation, custom)
+    seed = secrets.randbelow(10**6) if seed is None else checks.whole("seed", seed, 0)
     count = threads or thread_count()
     ladder = rungs_of(operation)
     found: dict[str, Candidate] = {}
@@ -86,7 +90,7 @@ def compare(
             say = functools.partial(stage("checking", report) or ignore, done, len(custom) + len(ladder))
             if name in custom:
                 found[name] = candidates.custom(
-                    name, custom[name], operation, shape, kind, count, patience, PATIENCE, say, trials
+                    name, custom[name], operation, shape, kind, count, patience, PATIENCE, say, trials, seed
                 )
                 if found[name].error:
                     tell(f"{name} {found[name].error}")
@@ -98,6 +102,9 @@ def compare(
     limits = limits or machine.limits(report=stage("machine peaks", report))
     disturbed_by = disturbed_by or limits["disturbed_by"]
     rungs = _compared([*ladder, *custom], found, times, limits, kind, operation in PRODUCTS)
+    if not disturbed_by and _refuse_impossible(rungs, found, tell):
+        times = {name: timing for name, timing in times.items() if not found[name].error}
+        rungs = _compared([*ladder, *custom], found, times, limits, kind, operation in PRODUCTS)
     above = max(rungs, key=lambda rung: rung.get("share_of_peak") or 0.0)
     if not disturbed_by and above.get("share_of_peak", 0.0) > disturbance.ABOVE:
         disturbed_by = [f"{above['name']} was faster than the measured peak (jitnet machine --again)"]
@@ -107,6 +114,7 @@ def compare(
         "limit": _name_of_limit(limits, found["njit"], operation in PRODUCTS), "limit_kind": found["njit"].kind,
         "numpy_threads": blas,
         "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
+        "seed": seed if custom else None,
         "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
     }  # fmt: skip
     return Ladder(result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)})
@@ -171,6 +179,21 @@ def _times(
                 raise
             found[failure.name].error = str(failure.__cause__)
             tell(f"{failure.name} {found[failure.name].error}")
+
+
+def _refuse_impossible(rungs: list[dict[str, Any]], found: dict[str, Candidate], tell: Callable[[str], object]) -> bool:
+    """Refuse custom kernels that are faster than the machine, unless its peaks were measured too low for ours too."""
+    above = [rung for rung in rungs if (rung.get("share_of_peak") or 0.0) > disturbance.ABOVE]
+    if not above or not all(rung["custom"] for rung in above):
+        return False
+    for rung in above:
+        who = found[rung["name"]]
+        who.error = (
+            f"took {formatting.duration(rung['seconds'])}, {rung['share_of_peak']:.0%} of the machine's peak, so it "
+            "cannot have done the work; if it has, the peak is out of date (jitnet machine --again)"
+        )
+        tell(f"{rung['name']} {who.error}")
+    return True
 
 
 def _compared(
@@ -284,6 +307,8 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
     if not result["disturbed"]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads, and their caches, of a rung.")
+    if result.get("seed") is not None:
+        notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")
     if result["numpy_threads"] != result["threads"]:
         notes.append(f"NumPy used {result['numpy_threads']} threads; to limit it too: pip install 'jitnet[cli]'")
     return notes

@@ -89,10 +89,10 @@ def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candida
 
 def custom(
     name: str, kernel: Custom, operation: str, shape: Shape, dtype: np.dtype[Any], threads: int, patience: float,
-    most: float, report: Callable[[str], object], trials: contextlib.ExitStack,
+    most: float, report: Callable[[str], object], trials: contextlib.ExitStack, seed: int = 0,
 ) -> Candidate:  # fmt: skip
     """A custom kernel: tested, and later timed, in a separate process, which ends with `trials`."""
-    tried = trials.enter_context(sandbox.Trial(name, kernel, operation, shape, dtype, threads, patience))
+    tried = trials.enter_context(sandbox.Trial(name, kernel, operation, shape, dtype, threads, patience, seed))
     tried.examine(most, report)
     if tried.error:
         return Candidate(tried.shape, True, error=tried.error)

@@ -8,9 +8,11 @@ with guards that are numbers.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from time import perf_counter  # before a kernel's file could replace it
 from typing import Any
 
+import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
@@ -24,6 +26,12 @@ from ..sanitizer.checking import examine
 
 GUARD = 1 << 16
 """Bytes before and after each array."""
+
+NARROW = 1 << 10
+"""The same for the quick test of many shapes."""
+
+SMALL = 1 << 26
+"""Bytes of arguments of which there can be several sets."""
 
 UNTOUCHED = 0xFF
 """Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
@@ -70,6 +78,100 @@ def error_of(kernel: Callable[..., object], operation: str, shape: oracle.Shape,
     return f"{found}, {given(operation, case)}" if found else None
 
 
+def drawn_shapes(seed: int) -> Iterator[oracle.Shape]:
+    """Shapes in random order; each dimension has every size up to 255, so every remainder of every block up to 128.
+
+    Some sizes are larger, to 1100, and some shapes have no small dimension.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = [rng.integers(20, 200, 3) for _ in range(8)]
+    for axis in range(3):
+        for size in (*range(1, 256), *rng.integers(256, 1100, 24)):
+            shape = rng.integers(1, 12, 3)
+            shape[axis] = size
+            shapes.append(shape)
+    for place in rng.permutation(len(shapes)):
+        m, n_in, n_out = (int(size) for size in shapes[place])
+        yield m, n_in, n_out
+
+
+def quick_error_of(
+    kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]
+) -> str | None:
+    """Like `error_of`, but with one call and narrow guards, unless something is wrong."""
+    case = oracle.case(operation, shape, dtype)
+    call = _Call(kernel, case, width=NARROW)
+    if not call.beside(names_of(operation)) and not case.error():
+        return None
+    wrong = f"is wrong in some calls: {case.error()}, {given(operation, case)}"  # a race, if the next call is right
+    return error_of(kernel, operation, shape, dtype) or wrong
+
+
+def error_of_repeating(
+    kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any], seconds: float
+) -> str | None:
+    """The error of a parallel kernel whose results change from call to call, or None after so many seconds."""
+    most, end = numba.config.NUMBA_NUM_THREADS, perf_counter() + seconds
+    before = numba.get_num_threads()
+    try:
+        for threads in sorted({1, min(2, most), most}, reverse=True):
+            numba.set_num_threads(threads)
+            first: list[NDArray[Any]] = []
+            for calls in range(1, 11):
+                case = oracle.case(operation, shape, dtype)
+                kernel(*case.arguments)
+                if error := case.error():
+                    return f"is wrong in some calls, with {count(threads, 'thread')}: {error}, {given(operation, case)}"
+                first = first or case.outputs
+                pairs = zip(first, case.outputs, strict=True)
+                if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
+                    return f"gives other bits in call {calls} than in call 1, as in a race, {given(operation, case)}"
+                if perf_counter() > end:
+                    return None
+    finally:
+        numba.set_num_threads(before)
+    return None
+
+
+class Refill:
+    """Data of a timed kernel, which gets other numbers between the timings: results of earlier calls are then wrong."""
+
+    def __init__(self, operation: str, shape: oracle.Shape, dtype: np.dtype[Any], seed: int) -> None:
+        self.operation, self.shape, self.dtype, self.seed = operation, shape, dtype, seed
+        bytes_of_a_set = sum(a.nbytes for a in self._drawn().arguments if isinstance(a, np.ndarray))
+        sets = 3 if bytes_of_a_set < SMALL else 1
+        self.sets = [placed(self._drawn()) for _ in range(sets)]
+        self.seconds = 0.0
+        """Seconds that the verification has taken."""
+
+    def _drawn(self) -> oracle.Case:
+        self.seed += 1
+        return oracle.case(self.operation, self.shape, self.dtype, self.seed)
+
+    def case(self, number: int) -> oracle.Case:
+        """The arguments of a timing: several sets, at different addresses, take turns."""
+        return self.sets[number % len(self.sets)]
+
+    def error_of(self, kernel: Callable[..., object], number: int) -> str | None:
+        """Call it once more, on new numbers at the same addresses. Takes a second in all, then every fourth time."""
+        if self.seconds > 1 and number % 4:
+            return None
+        start = perf_counter()
+        case, new = self.case(number), self._drawn()
+        for i, argument in enumerate(new.arguments):
+            if isinstance(argument, np.ndarray):
+                case.arguments[i][...] = argument
+            else:
+                case.arguments[i] = argument
+        case.expected, case.bounds = new.expected, new.bounds
+        kernel(*case.arguments)
+        error = case.error()
+        self.seconds += perf_counter() - start
+        return (
+            error and f"was right in the check, but is wrong when it is timed, on new numbers at known places: {error}"
+        )
+
+
 def hidden_error(kernel: Callable[..., object], operation: str, dtype: np.dtype[Any]) -> str | None:
     """What the sanitizer finds in the source of a compiled kernel that its results may hide: a race, above all."""
     if not _is_compiled(kernel):
@@ -103,17 +205,18 @@ class _Call:
     """A call on guarded arrays, which replace those of the case."""
 
     def __init__(
-        self, kernel: Callable[..., object], case: oracle.Case, start: float = np.nan, guard: int = UNTOUCHED
-    ) -> None:
-        self.case, self.guard = case, guard
+        self, kernel: Callable[..., object], case: oracle.Case, start: float = np.nan, guard: int = UNTOUCHED,
+        width: int = GUARD,
+    ) -> None:  # fmt: skip
+        self.case, self.guard, self.width = case, guard, width
         inputs = len(case.arguments) - len(case.expected)
         self.memories: dict[int, NDArray[np.uint8]] = {}
         for position, argument in enumerate(case.arguments):
             if isinstance(argument, np.ndarray):
-                memory = aligned(argument.nbytes + 2 * GUARD, np.uint8)
+                memory = aligned(argument.nbytes + 2 * width, np.uint8)
                 memory.fill(guard)
-                memory[GUARD : GUARD + argument.nbytes] = UNTOUCHED
-                inner = memory[GUARD : GUARD + argument.nbytes].view(argument.dtype).reshape(argument.shape)
+                memory[width : width + argument.nbytes] = UNTOUCHED
+                inner = memory[width : width + argument.nbytes].view(argument.dtype).reshape(argument.shape)
                 if position < inputs or not np.isnan(argument).all():
                     inner[...] = argument
                 elif not np.isnan(start):
@@ -135,7 +238,7 @@ class _Call:
         """The error if it wrote outside of its outputs."""
         for position, memory in self.memories.items():
             name, size = names[position], self.case.arguments[position].itemsize
-            for guard, where in ((memory[:GUARD], "before the start"), (memory[-GUARD:], "past the end")):
+            for guard, where in ((memory[: self.width], "before the start"), (memory[-self.width :], "past the end")):
                 count = int((guard.reshape(-1, size) != self.guard).any(axis=1).sum())
                 if count:
                     return f"writes outside its output: {count} number{'s' * (count > 1)} {where} of {name}"

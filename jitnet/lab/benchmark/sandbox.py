@@ -23,6 +23,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter  # before a kernel's file could replace it
 from typing import IO, Any
 
 import numba
@@ -43,6 +44,12 @@ COMPILING = 600.0
 
 SANITIZING = 300.0
 """Seconds that its source may be interpreted; usually it takes one."""
+
+DRAWING = 2.0
+"""Seconds for shapes that are drawn; 850 of them take less, unless the kernel is interpreted."""
+
+REPEATING = 1.0
+"""Seconds for calls of a parallel kernel whose results are compared."""
 
 MEMORY = 0.75
 """Fraction of the memory of this machine that the kernel may use."""
@@ -67,12 +74,13 @@ class Trial:
 
     def __init__(
         self, name: str, function: loading.Custom, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
-        threads: int, patience: float,
+        threads: int, patience: float, seed: int = 0,
     ) -> None:  # fmt: skip
         self.name = name
         self.job = {
             "name": name, "function": function if isinstance(function, str) else _packed(name, function),
             "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience,
+            "seed": seed,
         }  # fmt: skip
         self.shape, self.threads, self.idea = shape, 1, ""
         self.error: str | None = None
@@ -248,6 +256,10 @@ class _Child:
             call_for(shape)
             return judge.error_of(kernel, operation, shape, dtype)
 
+        def quick_error_at(shape: oracle.Shape) -> str | None:
+            call_for(shape)
+            return judge.quick_error_of(kernel, operation, shape, dtype)
+
         shape = self.job["shape"]
         found = custom.misfit(kernel, name, judge.names_of(operation), judge.outputs_of(operation))
         try:
@@ -256,23 +268,39 @@ class _Child:
                 self.begin("running its source with every prange iteration as a thread", SANITIZING)
                 hidden = judge.hidden_error(kernel, operation, dtype)
                 found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
+            found = found or self.error_of_drawn(quick_error_at)
             if not found:
                 shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
                 found = error_at(shape)
+            if not found and custom.threads_of(kernel, 2) > 1:
+                self.work("called several times")
+                found = judge.error_of_repeating(kernel, operation, shape, dtype, REPEATING)
         except BaseException as error:  # sys.exit too
             found = self.in_words(error, kernel, case, judge.given(operation, case))
         used = custom.threads_of(kernel, numba.get_num_threads())
         self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
         if not found:
-            self.answer_timings(kernel, judge.placed(oracle.case(operation, shape, dtype)))
+            self.answer_timings(kernel, judge.Refill(operation, shape, dtype, self.job["seed"]))
 
-    def answer_timings(self, kernel: loading.Function, case: oracle.Case) -> None:
-        """Time as many calls as the parent asks for, until it closes the pipe."""
-        call = functools.partial(kernel, *case.arguments)
-        for line in sys.stdin.buffer:
+    def error_of_drawn(self, error_at: Callable[[oracle.Shape], str | None]) -> str | None:
+        """Test shapes that are drawn from the seed, as many as there is time for."""
+        end = perf_counter() + DRAWING
+        for shape in judge.drawn_shapes(self.job["seed"]):
+            if found := error_at(shape):
+                return found
+            if perf_counter() > end:
+                break
+        return None
+
+    def answer_timings(self, kernel: loading.Function, data: judge.Refill) -> None:
+        """Time as many calls as the parent asks for, until it closes the pipe, and check the results afterwards."""
+        for number, line in enumerate(sys.stdin.buffer):
             self.work("while it was timed")
+            case = data.case(number)
             try:
-                self.answer(seconds=time_of(call, int(line)))
+                seconds = time_of(functools.partial(kernel, *case.arguments), int(line))
+                found = data.error_of(kernel, number)
+                self.answer(**({"error": found} if found else {"seconds": seconds}))
             except BaseException as error:
                 self.answer(error=self.in_words(error, kernel, case, "while it was timed"))
 

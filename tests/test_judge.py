@@ -1,0 +1,163 @@
+"""The judge of custom kernels: what is right only where it was looked at, or only while it was looked at."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from jitnet.lab import ladder, oracle, timing
+from jitnet.lab.benchmark import judge
+from jitnet.lab.benchmark.candidates import Candidate
+
+DTYPE = np.dtype("float32")
+
+
+def right(X, W, Z):
+    np.matmul(X, W, out=Z)
+
+
+def forgets_the_rest_of_a_panel(X, W, Z):
+    n = X.shape[1]
+    rest = n % 32 if n > 32 else 0
+    n -= rest if 2 <= rest <= 30 else 0
+    np.matmul(X[:, :n], W[:n], out=Z)
+
+
+def wrong_if_wide_and_odd(X, W, Z):
+    np.matmul(X, W, out=Z)
+    if Z.shape[1] >= 300 and Z.shape[1] % 2:
+        Z[0, -1] = 0
+
+
+def forgets_the_last_block_of_128(X, W, Z):
+    np.matmul(X, W, out=Z)
+    if X.shape[0] > 128 and X.shape[0] % 128 == 1:
+        Z[-1] = np.nan
+
+
+def in_half_precision(X, W, Z):
+    Z[...] = X.astype(np.float16) @ W.astype(np.float16)
+
+
+def without_the_last_term(X, W, Z):
+    np.matmul(X[:, :-1], W[:-1], out=Z)
+
+
+def in_the_background(X, W, Z):
+    """It returns at once, and another thread goes on."""
+
+    def work():
+        time.sleep(0.01)
+        np.matmul(X, W, out=Z)
+
+    threading.Thread(target=work).start()
+
+
+def test_drawn_shapes_leave_every_remainder_of_every_block():
+    shapes = list(judge.drawn_shapes(17))
+    assert shapes == list(judge.drawn_shapes(17))
+    assert shapes != list(judge.drawn_shapes(18))
+    for sizes in zip(*shapes, strict=True):
+        for block in range(2, 129):
+            assert {size % block for size in sizes if size >= block} == set(range(block))
+        assert any(size >= 300 and size % 2 for size in sizes)
+
+
+@pytest.mark.parametrize("kernel", [forgets_the_rest_of_a_panel, wrong_if_wide_and_odd, forgets_the_last_block_of_128])
+def test_what_is_wrong_for_some_shapes_is_found(kernel):
+    found = [
+        error for shape in judge.drawn_shapes(3) if (error := judge.quick_error_of(kernel, "matmul", shape, DTYPE))
+    ]
+    assert found
+    assert all("wrong" in error or "NaN" in error for error in found)
+
+
+def test_a_right_kernel_passes_the_drawn_shapes():
+    for shape in list(judge.drawn_shapes(4))[::10]:
+        assert judge.quick_error_of(right, "matmul", shape, DTYPE) is None
+
+
+@pytest.mark.parametrize("kernel", [in_half_precision, without_the_last_term, in_the_background])
+def test_less_work_than_it_should_do(kernel):
+    assert judge.error_of(kernel, "matmul", (24, 24, 24), DTYPE) is not None
+
+
+def cached():
+    """A kernel that remembers the addresses that it was called with, and returns at once the fifth time."""
+    calls = {}
+
+    def kernel(X, W, Z):
+        address = X.ctypes.data, W.ctypes.data, Z.ctypes.data
+        calls[address] = calls.get(address, 0) + 1
+        if calls[address] < 5:
+            np.matmul(X, W, out=Z)
+
+    return kernel
+
+
+def timed(kernel, questions=12):
+    """The first error while it is timed."""
+    data = judge.Refill("matmul", (16, 16, 16), DTYPE, 5)
+    for number in range(questions):
+        for _ in range(3):
+            kernel(*data.case(number).arguments)
+        if error := data.error_of(kernel, number):
+            return error
+    return None
+
+
+def test_results_of_earlier_calls_are_found():
+    assert timed(right) is None
+    assert timed(cached()).startswith("was right in the check, but is wrong when it is timed, on new numbers")
+
+
+def test_the_data_are_at_several_places():
+    data = judge.Refill("sgd", (4, 4, 4), DTYPE, 0)
+    assert len({id(data.case(number)) for number in range(6)}) == 3
+    numbers = data.case(0).arguments[0].copy()
+    assert data.error_of(lambda grad, lr, decay, theta: theta.__isub__(lr * (grad + decay * theta)), 0) is None
+    assert (data.case(0).arguments[0] != numbers).any()
+
+
+def test_bits_that_change_are_found():
+    calls = [0]
+
+    def changes(X, W, Z):
+        np.matmul(X, W, out=Z)
+        calls[0] += 1
+        if calls[0] == 3:
+            Z[0, 0] = np.nextafter(Z[0, 0], np.float32(9))
+
+    assert judge.error_of_repeating(right, "matmul", (8, 8, 8), DTYPE, 1.0) is None
+    error = judge.error_of_repeating(changes, "matmul", (8, 8, 8), DTYPE, 1.0)
+    assert error.startswith("gives other bits in call 3 than in call 1, as in a race, given X (8, 8)")
+
+
+def test_another_clock_changes_nothing(monkeypatch):
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    assert timing.time_of(lambda: sum(range(1000)), 10) > 0
+
+
+@pytest.mark.parametrize(("ours", "refused"), [(0.9, True), (1.2, False)])
+def test_what_is_faster_than_the_machine_is_refused(ours, refused):
+    """Unless a rung of jitnet is too: then the peak is wrong."""
+    found = {name: Candidate((8, 8, 8)) for name in ("packed", "mine")}
+    rungs = [
+        {"name": "packed", "custom": False, "seconds": 1e-6, "share_of_peak": ours},
+        {"name": "mine", "custom": True, "seconds": 1e-7, "share_of_peak": 9.0},
+        {"name": "wrong", "custom": True},
+    ]
+    heard = []
+    assert ladder._refuse_impossible(rungs, found, heard.append) is refused
+    assert (found["mine"].error is not None) is refused
+    assert len(heard) == refused
+    if refused:
+        assert "900% of the machine's peak, so it cannot have done the work" in heard[0]
+
+
+def test_shapes_of_the_oracle_are_drawn_too():
+    """Every operation has a meaning on the shapes that are drawn."""
+    for operation in ("relu", "softmax", "cross_entropy", "adam", "gather", "dropout"):
+        for shape in list(judge.drawn_shapes(6))[:3]:
+            assert oracle.case(operation, shape, DTYPE).expected
