@@ -110,7 +110,7 @@ def _(x, hist):
             hist[b] += part[t, b]
 
 
-@pair(lambda: (vector(), unset(1)), "race", r"total\[0\] is written by iteration 0 .*, and read by iteration 1")
+@pair(lambda: (vector(), unset(1)), "race", r"total\[0\] is written by iteration 0 .* and read by iteration 1")
 def sum_by_hand(a, total):
     total[0] = 0
     for i in prange(a.size):
@@ -208,7 +208,7 @@ def _(a, out):
             out[i] = a[i]
 
 
-@pair(lambda: (matrix(4, 4),), "race", r"A\[0, 1\] is written by iteration 0 .*, and (read|written) by iteration 1")
+@pair(lambda: (matrix(4, 4),), "race", r"A\[0, 1\] is written by iteration 0 .* and (read|written) by iteration 1")
 def transpose_in_place(A):
     for i in prange(A.shape[0]):
         for j in range(A.shape[1]):

@@ -89,10 +89,14 @@ class Run:
 
     def prange(self, *bounds: Any) -> Any:
         """Every iteration is a thread; inside of another prange loop it is a range."""
+        if not self.stamp:
+            self.loop = here()[1]
         indices = range(*map(int, bounds))
         return indices if self.stamp else self._iterations(indices)
 
     def pndindex(self, *shape: Any) -> Any:
+        if not self.stamp:
+            self.loop = here()[1]
         indices = list(np.ndindex(*shape))
         return indices if self.stamp else self._iterations(indices)
 
@@ -118,7 +122,8 @@ class Run:
             if isinstance(value, float) or (dtype is not None and dtype.kind == "f"):
                 self.float_sums.add((file, line, name))
 
-    thread = 0
+    thread = loop = 0
+    """The current thread, and the line of the current loop."""
 
     def thread_id(self) -> int:
         return self.thread
@@ -270,11 +275,12 @@ class Memory:
         earlier, element = int(who[at]), self._index(at)
         one, two = run.index_of[earlier], run.index_of[run.stamp]
         single = "thread" if run.by_thread else "iteration"
-        (_, line1), (_, line2) = run.places[line[at]], run.places[place]
+        (file1, line1), (file2, line2) = run.places[line[at]], run.places[place]
+        other = f" of {os.path.basename(file1)}" if file1 != file2 else ""
         past = {"writes": "written", "reads": "read"}
         message = (
-            f"race: {self.named(element)} is {past[did]} by {single} {one} of the prange loop in line {line1}, "
-            f"and {past[does]} by {single} {two} in line {line2}"
+            f"race: {self.named(element)} is {past[did]} by {single} {one} (line {line1}{other}) and "
+            f"{past[does]} by {single} {two} (line {line2}) of the prange loop in line {run.loop}"
         )
         run.found("race", message, self.name, places=[place, int(line[at])], array=self.name, element=element,
                   iterations=[one, two])  # fmt: skip
