@@ -37,7 +37,7 @@ FAULTS = {
     "no_last_row": r"leaves 5 numbers of Z unwritten: 5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
     "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES}",
     "racy": r"is not safe: race: Z\[0, 0\] is written by iteration 0 \(line \d+\) "
-    r"and read by iteration 1 \(line \d+\) of the prange loop in line \d+ \(mine.py\); let each iteration write its own elements",
+    r"and read by iteration 1 \(line \d+\) of the prange loop in line \d+ \(mine.py\); let each iteration",
     "two": r"has the parameters \(X, Z\), but is called as two\(X, W, Z\), to write Z$",
     "other_types": r"is compiled for other types: it is given \((array\(float32, 2d, C\)(, )?){3}\), "
     r"but takes \((array\(float64, 2d, A\)(, )?){3}\)$",
