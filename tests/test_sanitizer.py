@@ -149,6 +149,9 @@ def declared(a, n):
 
 def passes_on(a, b):
     return racy(a, a, b)
+
+def unpacks(pair):
+    x, y = pair
 """
 
 
@@ -162,6 +165,7 @@ def passes_on(a, b):
         ),
         (["mine.py:racy", "--as", "matmul"], 2, r"\nmine.py:racy: 1 error in 10 runs\n$"),
         (["mine.py:racy", "--args", "ones((2, 2)), ones((2, 2)), np.empty((2, 2))", "--writes", "C"], 2, "in 1 run"),
+        (["mine.py:passes_on"], 2, r"race: C\[0, 0\]|race: b\[0, 0\]"),
         (["mine.py:gather"], 0, r"^mine.py:gather: nothing wrong in 2 runs\n$"),
         (["matmul.blocked"], 0, r"^matmul.blocked: nothing wrong in 10 runs\n$"),
         (["sgd.python", "--dtype", "float64"], 0, "nothing wrong"),
@@ -185,7 +189,7 @@ def test_command_as_json(file, capsys):
     [
         (["mine.py"], "'mine.py' names no function; write file.py:function, or matmul.packed"),
         (["mine.py:rcy"], "unknown function of mine.py 'rcy'"),
-        (["mine.py:passes_on"], "passes_on does not show what a is; give arguments: --args"),
+        (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
         (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
         (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as and --args both give arguments; leave one out"),
         (["mine.py:racy", "--as", "matmull"], "unknown operation 'matmull'"),

@@ -1,11 +1,13 @@
 """Arguments for a check: those of an operation, those of declared types, or what the source tells of them.
 
 Without anything else, arrays get as many dimensions as the kernel uses indices, all of the same small length: square
-shapes fit almost every kernel. A parameter is a number if it is never indexed.
+shapes fit almost every kernel. A parameter is a number if it is never indexed. If the kernel cannot run like that, the
+next larger numbers of dimensions are tried.
 """
 
 import ast
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +18,7 @@ from numba.np.numpy_support import as_dtype
 
 from ... import checks
 from .. import oracle
+from .checking import examine
 from .loops import tree_of
 
 MOST = 1100
@@ -23,6 +26,9 @@ MOST = 1100
 
 LENGTHS = (7, 8)
 """Of every dimension, for a kernel of which nothing else is known: a prime, and a power of two."""
+
+TRIAL = 100_000
+"""Accesses of a run that shows whether arguments fit."""
 
 _NEEDS = "give arguments: --args 'ones((3, 4)), empty(4)', or those of an operation: --as matmul"
 
@@ -48,13 +54,22 @@ def guessed(kernel: Callable[..., Any], dtype: str) -> Iterator[list[Any]]:
         parameters = list(inspect.signature(body).parameters)
     except (TypeError, ValueError):
         raise checks.Error(f"{name} has no signature; {_NEEDS}") from None
-    uses = None if declared else _Uses(_tree(body, name), parameters)
-    for length in LENGTHS:
-        rng = np.random.default_rng(length)
-        if uses is None:
+    if declared:
+        for length in LENGTHS:
+            rng = np.random.default_rng(length)
             yield [_of_type(kind, length, rng, name) for kind in declared[0]]
-        else:
-            yield [uses.made(parameter, length, np.dtype(dtype), rng) for parameter in parameters]
+        return
+    uses = _Uses(_tree(body, name), parameters)
+    reason = ""
+    for dims in uses.choices():
+        cases = [uses.made(dims, length, np.dtype(dtype)) for length in LENGTHS]
+        report = examine(kernel, cases[:1], most=TRIAL)
+        broken = [finding for finding in report.errors if finding.kind in ("raises", "stopped")]
+        if not broken:
+            yield from cases
+            return
+        reason = reason or str(broken[0])
+    raise checks.Error(f"the arguments of {name} cannot be guessed: it {reason}; {_NEEDS}")
 
 
 def _tree(body: Any, name: str) -> ast.FunctionDef:
@@ -100,7 +115,7 @@ class _Uses:
                     self._at_least(node.value, 2 if node.attr == "T" else 1)
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 if node.func.id in ("range", "prange"):
-                    self.indices |= {n.id for a in node.args for n in ast.walk(a) if isinstance(n, ast.Name)}
+                    self.indices |= {name for argument in node.args for name in _values(argument)}
                 elif node.func.id == "len" and node.args and self._known(node.args[0]):
                     self._at_least(node.args[0], 1)
 
@@ -121,22 +136,46 @@ class _Uses:
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and node.slice.value >= 0:
                 self._at_least(node.value.value, node.slice.value + 1)
         else:
-            self.indices |= {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+            self.indices |= {name for part in parts for name in _values(part)}
 
     def _unpacked(self, target: ast.Tuple, value: ast.expr) -> None:
         """`m, n = A.shape`."""
         if isinstance(value, ast.Attribute) and value.attr == "shape" and self._known(value.value):
             self._at_least(value.value, len(target.elts))
 
-    def made(self, parameter: str, length: int, dtype: np.dtype[Any], rng: np.random.Generator) -> Any:
-        dims = self.dims[parameter]
-        if dims == 0:
-            used = parameter in self.indices
-            if not used and self._is_passed_on(parameter):
-                raise checks.Error(f"{self.tree.name} does not show what {parameter} is; {_NEEDS}")
-            return length if used else dtype.type(0.5)
-        kind = np.dtype(np.int64) if self._indexes(parameter) else dtype
-        return _numbers((length,) * dims, kind, length, rng)
+    def choices(self) -> list[tuple[int, ...]]:
+        """Numbers of dimensions for the parameters: what the source shows, then larger ones."""
+        each = []
+        for parameter, dims in self.dims.items():
+            if dims:
+                each.append(range(dims, min(dims + 2, 4)))
+            else:
+                passed_on = self._is_passed_on(parameter) and parameter not in self.indices
+                each.append(range(1, 4) if passed_on else range(2))
+        combinations = itertools.islice(itertools.product(*each), 512)
+        return sorted(combinations, key=sum)[:64]
+
+    def made(self, dims: tuple[int, ...], length: int, dtype: np.dtype[Any]) -> list[Any]:
+        """Arguments with these numbers of dimensions."""
+        rng = np.random.default_rng(length)
+        made: list[Any] = []
+        for parameter, count in zip(self.parameters, dims, strict=True):
+            if count == 0:
+                made.append(length if parameter in self.indices else dtype.type(0.5))
+            else:
+                is_whole = self._indexes(parameter) or self._counts(parameter)
+                made.append(_numbers((length,) * count, np.dtype(np.int64) if is_whole else dtype, length, rng))
+        return made
+
+    def _counts(self, parameter: str) -> bool:
+        """True if whole numbers are added to it, and nothing else is stored in it."""
+        stored = [
+            n for n in ast.walk(self.tree) if isinstance(n, (ast.Assign, ast.AugAssign)) and _stores(n, parameter)
+        ]
+        return bool(stored) and all(
+            isinstance(n, ast.AugAssign) and isinstance(n.value, ast.Constant) and type(n.value.value) is int
+            for n in stored
+        )
 
     def _indexes(self, parameter: str) -> bool:
         """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
@@ -162,8 +201,27 @@ class _Uses:
         return any(isinstance(a, ast.Name) and a.id == parameter for node in calls for a in node.args)
 
 
+def _values(node: ast.AST) -> Iterator[str]:
+    """The names whose values an expression takes, not only their shapes."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif not isinstance(node, ast.Attribute) and not (isinstance(node, ast.Call) and _is_named(node.func, "len")):
+        for child in ast.iter_child_nodes(node):
+            yield from _values(child)
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
 def _is_element(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name
+
+
+def _stores(node: ast.Assign | ast.AugAssign, name: str) -> bool:
+    """True if it stores into elements of that array."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(_is_element(target, name) for target in targets)
 
 
 def _is_shape(node: ast.expr) -> bool:
