@@ -45,7 +45,7 @@ COMPILING = 600.0
 SANITIZING = 300.0
 """Seconds that its source may be interpreted; usually it takes one."""
 
-DRAWING = 2.0
+DRAWING = 1.0
 """Seconds for shapes that are drawn; 850 of them take less, unless the kernel is interpreted."""
 
 REPEATING = 1.0
