@@ -15,6 +15,7 @@ Data        data.digits, data.split, ...
 Train       net.fit, net.partial_fit or net.step, with SGD, Momentum, Adam, AdamW or RMSprop; History, Progress,
             Diverged; StepDecay, CosineDecay, Warmup, ReduceOnPlateau; EarlyStopping
 Use         net.predict, net.evaluate, net.forward, net.save, net.state_dict
+Exchange    interop: weights to and from PyTorch, Keras, scikit-learn, ONNX, safetensors
 Look        net.summary, net.graph, net.gradients; calculus: derivatives the slow, certain way
 Loops       kernels.LADDERS: every operation, from the naive loop to the fast one; backends(): which loops run
 One by one  matmul, sigmoid, tanh, relu, softmax, for any array
@@ -27,7 +28,7 @@ explain compiled loops.
 
 from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, data, kernels, layers, optimizers, schedules, stopping
+from . import calculus, data, interop, kernels, layers, optimizers, schedules, stopping
 from .backend import backends
 from .checks import Error
 from .custom import activation, loss
@@ -54,6 +55,7 @@ __all__ = [
     "backends",
     "calculus",
     "data",
+    "interop",
     "kernels",
     "load",
     "loss",

@@ -248,6 +248,15 @@ def finite(what: str, array: NDArray[Any]) -> None:
         raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
 
 
+def parameter(name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """New values for a parameter: real numbers of its shape, finite in its dtype too."""
+    array = _numeric(name, values)
+    if array.shape != shape:
+        raise Error(f"{name} has shape {shape}, but was given {array.shape}")
+    finite(name, array)
+    return _settled_and_finite(name, array, dtype)
+
+
 TOO_LARGE = "X, Y or the weights are too large; scale the inputs"
 
 

@@ -309,11 +309,16 @@ def load(path: str | Path) -> Network:
     model = storage.read_model(path)
     try:
         with checks.fits_into_memory(path):
-            net = Network(*model.layers, seed=model.seed, dtype=np.dtype(model.dtype))
+            net = of_model(model)
     except (checks.Error, TypeError) as error:
         raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
     for name, value in parameters.named(net.layers, net.theta).items():
         value[...] = model.arrays[name]
-    net.loss = model.loss
-    net.recipe, net.task, net._classes = model.recipe, model.task, model.classes
+    return net
+
+
+def of_model(model: storage.Model) -> Network:
+    """The network that a file describes, with initial parameters."""
+    net = Network(*model.layers, seed=model.seed, dtype=np.dtype(model.dtype))
+    net.loss, net.recipe, net.task, net._classes = model.loss, model.recipe, model.task, model.classes
     return net

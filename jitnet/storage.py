@@ -15,7 +15,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, get_args
 
@@ -197,35 +197,47 @@ class Model:
 
 def save(path: str | Path, net: Any) -> None:
     """Write a network; see `Network.save`."""
-    about = {
+    write(path, "model", described(net), parameters.named(net.layers, net.theta))
+
+
+def described(net: Any) -> dict[str, Any]:
+    """Everything about a network but its parameters, in the form of JSON."""
+    return {
         "layers": [layer.settings() for layer in net.layers],
         "dtype": net.dtype.name, "seed": net.seed, "loss": net.loss, "recipe": net.recipe, "task": net.task,
         "classes": None if net._classes is None else net._classes.tolist(),
     }  # fmt: skip
-    write(path, "model", about, parameters.named(net.layers, net.theta))
+
+
+def model_of(about: Any) -> Model:
+    """The validated description of a network, without arrays.
+
+    Errors    ValueError or KeyError if it is not valid
+    """
+    dtype, listed = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
+    for l, settings in enumerate(listed):
+        if "activation" in checks.fields(f"layer {l}", settings):
+            _check_that_it_is_known("activation", settings["activation"], ACTIVATIONS)
+    layers = [from_settings(f"layer {l}", settings) for l, settings in enumerate(listed)]
+    if layers and about["loss"] is not None:
+        _check_that_it_is_known("loss", about["loss"], losses.LOSSES)
+        losses.get(about["loss"], layers[-1].activation)
+    task, classes = about.get("task"), about.get("classes")  # older files have neither
+    if task is not None:
+        checks.one_of("task", task, get_args(Task))
+    if classes is not None:
+        classes = checked(checks.listed("classes", classes), layers[-1].n_out if layers else 0)
+    return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], task, classes, {})
 
 
 def read_model(path: str | Path) -> Model:
     """Read a model file, and compare its metadata with its arrays."""
     with reading(path, "model") as (about, archive):
         try:
-            dtype, listed = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
-            for l, settings in enumerate(listed):
-                if "activation" in checks.fields(f"layer {l}", settings):
-                    _check_that_it_is_known("activation", settings["activation"], ACTIVATIONS)
-            layers = [from_settings(f"layer {l}", settings) for l, settings in enumerate(listed)]
-            shapes = {f"{name}{l}": shape for l, layer in enumerate(layers) for name, shape in layer.shapes.items()}
+            model = model_of(about)
+            shapes = {f"{n}{l}": shape for l, layer in enumerate(model.layers) for n, shape in layer.shapes.items()}
             shapes = {name: shape for name, shape in shapes.items() if math.prod(shape)}
-            if layers and about["loss"] is not None:
-                _check_that_it_is_known("loss", about["loss"], losses.LOSSES)
-                losses.get(about["loss"], layers[-1].activation)
-            arrays = arrays_of(archive, shapes, dtype)
-            task, classes = about.get("task"), about.get("classes")  # older files have neither
-            if task is not None:
-                checks.one_of("task", task, get_args(Task))
-            if classes is not None:
-                classes = checked(checks.listed("classes", classes), layers[-1].n_out if layers else 0)
-            return Model(layers, dtype.name, about["seed"], about["loss"], about["recipe"], task, classes, arrays)
+            return replace(model, arrays=arrays_of(archive, shapes, np.dtype(model.dtype)))
         except (checks.Error, KeyError) as error:
             raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
 

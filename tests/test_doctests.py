@@ -8,7 +8,7 @@ import pytest
 
 import jitnet
 
-MODULES = ["", ".calculus", ".display", ".functions", ".graph", ".network", ".single_step", ".state"]
+MODULES = ["", ".calculus", ".display", ".functions", ".graph", ".interop.keras", ".network", ".single_step", ".state"]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -116,9 +116,7 @@ class Layer(ABC):
 
     @staticmethod
     def _assign(name: str, target: NDArray[Any], values: ArrayLike) -> None:
-        if np.shape(values) != target.shape:
-            raise checks.Error(f"{name} has shape {target.shape}, but was given {np.shape(values)}")
-        target[...] = values  # a view of theta stays a view of theta
+        target[...] = checks.parameter(name, values, target.shape, target.dtype)  # a view of theta stays one
 
 
 KINDS: dict[str, type[Layer]] = {}

@@ -1,0 +1,368 @@
+"""Weights that travel: each library computes what the network computes, and what comes back has the same bits."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+import jitnet
+from jitnet import Dense, Dropout, LayerNorm, Network, interop
+from jitnet.kernels.activations import ACTIVATIONS
+
+F = {
+    "sigmoid": lambda Z: 1 / (1 + np.exp(-Z)), "tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0),
+    "identity": lambda Z: Z, "silu": lambda Z: Z / (1 + np.exp(-Z)), "softplus": lambda Z: np.log1p(np.exp(Z)),
+    "gelu": lambda Z: Z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (Z + 0.044715 * Z**3))),
+    "leaky_relu": lambda Z: np.where(Z > 0, Z, 0.01 * Z),
+    "softmax": lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True),
+}  # fmt: skip
+
+
+def network(*layers, dtype="float32", seed=0):
+    """A network with weights and biases that are all different from each other and from 0 and 1."""
+    net, rng = Network(*layers, seed=seed, dtype=dtype), np.random.default_rng(seed)
+    net.theta[...] = rng.uniform(-1.5, 1.5, net.theta.size)
+    return net
+
+
+def square(f, dtype="float32"):
+    """All layers are square, so that a transposed matrix fits too, and is noticed only by its numbers."""
+    return network(
+        Dense(5, 5, f), LayerNorm(5, 1e-3), Dense(5, 5, "tanh", bias=False), Dropout(0.25), Dense(5, 5, f), dtype=dtype
+    )
+
+
+def odd(dtype="float32"):
+    return network(Dense(7, 1, "relu"), Dense(1, 11, "softplus"), Dense(11, 3, "softmax"), dtype=dtype)
+
+
+def expected(net, X):
+    """The output in float64 NumPy."""
+    A = X.astype(np.float64)
+    for layer in net.layers:
+        if isinstance(layer, Dense):
+            Z = A @ layer.W.astype(np.float64) + (0 if layer.b is None else layer.b.astype(np.float64))
+            A = F[layer.activation](Z)
+        elif isinstance(layer, LayerNorm):
+            centered = A - A.mean(axis=1, keepdims=True)
+            A = centered / np.sqrt((centered**2).mean(axis=1, keepdims=True) + layer.epsilon) * layer.gamma + layer.beta
+    return A
+
+
+def same_bits(net, other):
+    assert [repr(layer) for layer in other.layers] == [repr(layer) for layer in net.layers]
+    assert other.dtype == net.dtype
+    mine, theirs = net.state_dict(), other.state_dict()
+    assert list(mine) == list(theirs)
+    for name, array in mine.items():
+        assert array.tobytes() == theirs[name].tobytes(), name
+
+
+def inputs(net, m=13):
+    return np.random.default_rng(1).uniform(-2, 2, (m, net.layers[0].n_in)).astype(net.dtype)
+
+
+def close(A, net, X, in_float64=1e-13):
+    wanted = expected(net, X)
+    assert A.shape == wanted.shape
+    assert A.dtype == net.dtype
+    assert np.abs(A - wanted).max() <= (1e-6 if net.dtype == np.float32 else in_float64) * max(1, np.abs(wanted).max())
+
+
+EACH = [lambda f=f: square(f) for f in F] + [odd, lambda: square("gelu", "float64"), lambda: odd("float64")]
+
+
+def test_every_activation_is_here():
+    assert set(F) <= set(ACTIVATIONS)
+    for library in ("torch", "onnx"):
+        assert set(importlib.import_module(f"jitnet.interop.{library}").ACTIVATIONS) == set(F)
+
+
+@pytest.mark.parametrize("make", EACH)
+def test_pytorch(make):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    net = make()
+    before = torch.get_rng_state()
+    module, X = interop.to_torch(net), inputs(net)
+    assert torch.equal(before, torch.get_rng_state())
+    with torch.no_grad():
+        close(module(torch.from_numpy(X)).numpy(), net, X)
+    same_bits(net, interop.from_torch(module))
+    same_bits(net, interop.from_torch(torch.nn.Sequential(torch.nn.Flatten(), module)))
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    with torch.no_grad():
+        module[0].weight += 1
+    assert (expected(net, X) == expected(interop.from_torch(interop.to_torch(net)), X)).all()  # copies, not views
+
+
+@pytest.mark.parametrize("make", [lambda: network(Dense(5, 5, "relu"), LayerNorm(5, 1e-3), Dense(5, 5)), odd])
+def test_state_dict_of_pytorch(make):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    net = make()
+    names = [layer.activation for layer in net.layers if isinstance(layer, Dense)]
+    state = interop.to_torch(net).state_dict()
+    same_bits(net, interop.from_torch(state, names, epsilon=1e-3))
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    same_bits(net, interop.from_torch(arrays, names, epsilon=1e-3))
+    # safetensors sorts the names as texts, 10.weight before 2.weight
+    scattered = {f"{10 ** int(name[0])}{name[1:]}": tensor for name, tensor in state.items()}
+    same_bits(net, interop.from_torch(dict(sorted(scattered.items(), reverse=True)), names, epsilon=1e-3))
+    named = {f"layer_{'cab'[int(name[0]) % 3]}{name[1:]}": tensor for name, tensor in state.items()}
+    if len({name.partition(".")[0] for name in named}) == len({name[0] for name in state}):
+        same_bits(net, interop.from_torch(named, names, epsilon=1e-3))
+    assert torch.equal(state["0.weight"], torch.from_numpy(net.layers[0].W.T.copy()))
+
+
+def test_what_pytorch_has_and_jitnet_has_not():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    nn = torch.nn
+    hooked = nn.Sequential(nn.Linear(2, 2))
+    hooked[0].register_forward_hook(lambda *_: None)
+    with torch.no_grad():
+        not_finite = nn.Linear(2, 2)
+        not_finite.weight[1, 0] = float("nan")
+    for module, message in (
+        (nn.Sequential(nn.Linear(2, 2), nn.GELU()), r"approximate='none', but gelu is nn.GELU\(approximate='tanh'\)"),
+        (nn.Sequential(nn.Linear(2, 2), nn.LeakyReLU(0.2)), "negative_slope=0.2"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Softmax(dim=0)), "dim=0"),
+        (nn.Sequential(nn.Linear(2, 2), nn.ELU()), r"1 \(ELU\) has no counterpart in jitnet; known"),
+        (nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.ReLU(), nn.Linear(2, 2)), r"2 \(ReLU\).*follow a Linear"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.ReLU(), nn.Linear(2, 2)), r"2 \(ReLU\).*follow a Linear"),
+        (nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Tanh()), r"2 \(Tanh\).*follow a Linear"),
+        (nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), r"0 \(ReLU\).*follow a Linear"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Dropout()), "the last layer is Dropout"),
+        (nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 2)), "layers do not chain"),
+        (nn.Sequential(), "weights are missing"),
+        (nn.Sequential(nn.LayerNorm((2, 2)), nn.Linear(2, 2)), r"normalizes \(2, 2\)"),
+        (nn.Sequential(nn.LayerNorm(2, bias=False), nn.Linear(2, 2)), "no weight or no bias"),
+        (nn.Linear(2, 2).half(), "weights are float16, but must be all float32 or all float64"),
+        (nn.Linear(2, 2).bfloat16(), "weights are bfloat16"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double()), "float32 and float64"),
+        (hooked, "0 has hooks"), (not_finite, r"layer 0: W\[0, 1\] is nan"), (3, "3 is not a torch.nn.Module"),
+    ):  # fmt: skip
+        with pytest.raises(jitnet.Error, match=message):
+            interop.from_torch(module)
+    with pytest.raises(jitnet.Error, match="for a state_dict"):
+        interop.from_torch(nn.Linear(2, 2), ["relu"])
+
+
+@pytest.mark.parametrize(
+    ("state", "activations", "message"),
+    [
+        ({"a.weight": np.ones((2, 2))}, None, "activations is None, but must be a list of 1"),
+        ({"a.weight": np.ones((2, 2))}, "relu", "must be a list of 1"),
+        ({"a.weight": np.ones((2, 2))}, ["rely"], "did you mean 'relu'"),
+        ({"a.weight": np.ones((2, 2)), "b.weight": np.ones((2, 2))}, ["relu"], "must be a list of 2"),
+        ({"a.bias": np.ones(2)}, [], "a.weight is missing"),
+        ({"a.weight": np.ones(2)}, [], "a.bias is missing"),
+        ({"a.weight": np.ones((2, 2)), "a.bias": np.ones(3)}, ["relu"], r"layer 0: b has shape \(2,\), but was given"),
+        ({"a.running_mean": np.ones(2)}, [], "'a.running_mean'.*neither the weight nor the bias"),
+        ({"a.weight": np.ones((2, 2, 3, 3))}, [], r"\(2, 2, 3, 3\) is neither"),
+        ({"a.weight": np.ones((2, 2), np.int64)}, ["relu"], "weights are int64"),
+        ({}, [], "weights are missing"),
+    ],
+)
+def test_a_wrong_state_dict(state, activations, message):
+    with pytest.raises(jitnet.Error, match=message):
+        interop.from_torch(state, activations)
+
+
+@pytest.mark.parametrize("make", EACH)
+def test_onnx(make, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    net, path = make(), tmp_path / "net.onnx"
+    interop.to_onnx(net, path)
+    first = path.read_bytes()
+    onnx.checker.check_model(str(path), full_check=True)
+    interop.to_onnx(net, path)
+    assert path.read_bytes() == first
+    session = runtime.InferenceSession(first)
+    for m in (1, 13):
+        X = inputs(net, m)
+        close(session.run(["A"], {"X": X})[0], net, X, in_float64=1e-7)  # ONNX has a float32 epsilon
+    found = {stored.name: onnx.numpy_helper.to_array(stored) for stored in onnx.load(path).graph.initializer}
+    for name, array in net.state_dict().items():
+        assert (found[name] == array).all()
+
+
+@pytest.mark.parametrize("make", EACH)
+def test_keras(make):
+    net = make()
+    names = [layer.activation for layer in net.layers if isinstance(layer, Dense)]
+    arrays = interop.to_keras(net)
+    back = interop.from_keras(arrays, names, epsilon=1e-3)
+    X = inputs(net)
+    assert (expected(back, X) == expected(net, X)).all()  # without the dropout, of which the list knows nothing
+    for array, again in zip(arrays, interop.to_keras(back), strict=True):
+        assert array.tobytes() == again.tobytes()
+    arrays[0][...] = 0
+    assert net.layers[0].W.any()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "activations", "message"),
+    [
+        ([np.ones((2, 2))], ["relu", "relu"], "must be a list of 1"),
+        ([np.ones((2, 2)), np.ones(2), np.ones((3, 2))], ["relu", "relu"], "layers do not chain"),
+        ([np.ones(2), np.ones((2, 2))], ["relu"], "not a kernel, a bias"),
+        ([np.ones((2, 2)), *[np.ones(2)] * 5], ["relu"], "not a kernel, a bias"),
+        ([np.ones((3, 3, 1, 2))], [], "not a kernel"),
+        ([np.ones((2, 2)), np.ones(3)], ["relu"], "b has shape"),
+        ([np.full((2, 2), np.inf)], ["relu"], "W.0, 0. is inf"),
+        ([], [], "weights are missing"),
+    ],
+)
+def test_wrong_arrays_of_keras(arrays, activations, message):
+    with pytest.raises(jitnet.Error, match=message):
+        interop.from_keras(arrays, activations)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "activation", "targets"),
+    [
+        ("float32", "identity", lambda X: X[:, 0]), ("float64", "logistic", lambda X: X[:, :2]),
+        ("float64", "tanh", lambda X: X[:, 0] > 0), ("float32", "relu", lambda X: (X[:, :2] > 0).astype(int)),
+        ("float32", "tanh", lambda X: np.digitize(X[:, 0], [-0.5, 0.5])),
+        ("float32", "relu", lambda X: np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)]),
+    ],
+)  # fmt: skip
+def test_scikit_learn(dtype, activation, targets):
+    neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    X = np.random.default_rng(0).standard_normal((40, 4)).astype(dtype)
+    Y = targets(X)
+    kind = neural.MLPRegressor if Y.dtype.kind == "f" else neural.MLPClassifier
+    model = kind(hidden_layer_sizes=(4, 4), activation=activation, max_iter=2, random_state=0)
+    with pytest.warns(UserWarning, match="hasn't converged"):
+        model.fit(X, Y)
+    net = interop.from_sklearn(model)
+    expected = model.predict(X).reshape(40, -1) if kind is neural.MLPRegressor else model.predict_proba(X)
+    A = net.forward(X)
+    assert np.allclose(A, expected[:, -A.shape[1] :], rtol=0, atol=1e-6)
+    assert all((layer.W == W).all() for layer, W in zip(net.layers, model.coefs_, strict=True))
+    assert all((layer.b == b).all() for layer, b in zip(net.layers, model.intercepts_, strict=True))
+    assert net.dtype == dtype
+    if Y.ndim == 1 and kind is neural.MLPClassifier:
+        assert (net.predict(X) == model.predict(X)).all()
+
+
+def test_models_of_scikit_learn_that_are_no_networks():
+    neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    with pytest.raises(jitnet.Error, match="MLPClassifier has no coefs_, but a fitted"):
+        interop.from_sklearn(neural.MLPClassifier())
+    with pytest.raises(jitnet.Error, match="str has no coefs_"):
+        interop.from_sklearn("model.pkl")
+
+
+@pytest.mark.parametrize("make", EACH)
+def test_safetensors(make, tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    net, path = make(), tmp_path / "net.safetensors"
+    net.recipe, net.loss = {"kind": "csv"}, "mse"
+    interop.to_safetensors(net, path)
+    back = interop.from_safetensors(path)
+    same_bits(net, back)
+    assert (back.seed, back.loss, back.recipe) == (net.seed, net.loss, net.recipe)
+    other = Network(*net.layers, seed=9, dtype=net.dtype)
+    other.load_state_dict(numpy.load_file(path))
+    same_bits(net, other)
+
+
+def test_training_goes_on_from_safetensors(tmp_path):
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    net, path = network(Dense(3, 4, "relu"), Dropout(0.5), Dense(4, 2)), tmp_path / "net.safetensors"
+    X, Y = inputs(net), np.ones((13, 2))
+    for _ in range(3):
+        net.step(X, Y, jitnet.Adam())
+    interop.to_safetensors(net, path)
+    back = interop.from_safetensors(path)
+    for each in (net, back):
+        each.step(X, Y, jitnet.Adam())
+    same_bits(net, back)
+
+
+def test_damaged_files_of_safetensors(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    path = tmp_path / "net.safetensors"
+    net = network(Dense(3, 2))
+    interop.to_safetensors(net, path)
+    content = path.read_bytes()
+    about = {"layers": [{"kind": "Dense"}], "dtype": "float32", "seed": 0, "loss": None, "recipe": None}
+    arrays = net.state_dict()
+    for damaged, message in (
+        (content[:-1], "not a readable safetensors file"), (content[:50], "not a readable"), (b"", "not a readable"),
+        (b"\xff" * 100, "not a readable"), (numpy.save(arrays), "was not written by jitnet"),
+        (numpy.save(arrays, {"jitnet": "{"}), "not a valid network of jitnet"),
+        (numpy.save(arrays, {"jitnet": "3"}), "not a valid network of jitnet"),
+        (numpy.save(arrays, {"jitnet": json.dumps(about)}), "not a valid network of jitnet: layer 0"),
+        (content.replace(b'"W0"', b'"V0"'), "not a valid network of jitnet: the state has an array 'V0'"),
+        (content[:-24] + b"\xff" * 24, "not a valid network of jitnet: W0"),
+    ):  # fmt: skip
+        path.write_bytes(damaged)
+        with pytest.raises(jitnet.Error, match=message):
+            interop.from_safetensors(path)
+    with pytest.raises(FileNotFoundError):
+        interop.from_safetensors(tmp_path / "none.safetensors")
+    with pytest.raises(jitnet.Error, match="cannot write"):
+        interop.to_safetensors(net, tmp_path)
+
+
+def test_an_activation_of_a_users_stays_here(tmp_path, monkeypatch):
+    net = network(Dense(2, 2, "tanh"))
+    vars(net.layers[0])["activation"] = "wave"  # as if it had been registered
+    for to, name, package in (
+        (interop.to_torch, "PyTorch", "torch"), (lambda net: interop.to_onnx(net, tmp_path / "x"), "ONNX", "onnx"),
+    ):  # fmt: skip
+        if importlib.util.find_spec(package):
+            with pytest.raises(jitnet.Error, match=f"'wave' has no counterpart in {name}; known: identity, sigmoid"):
+                to(net)
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    net = network(Dense(2, 2))
+    for name in ("torch", "onnx", "safetensors", "safetensors.numpy"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    path = tmp_path / "x"
+    path.write_bytes(b"")
+    for call, package in (
+        (lambda: interop.to_torch(net), "torch is missing: pip install torch"),
+        (lambda: interop.from_torch(net), "torch is missing"),
+        (lambda: interop.to_onnx(net, path), r"onnx is missing: pip install 'jitnet\[onnx\]'"),
+        (lambda: interop.to_safetensors(net, path), r"missing: pip install 'jitnet\[safetensors\]'"),
+        (lambda: interop.from_safetensors(path), r"missing: pip install 'jitnet\[safetensors\]'"),
+    ):
+        with pytest.raises(jitnet.Error, match=package):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, np.nan], [0, 0]], r"W\[0, 1\] is nan"),
+        ([[1, 2], [-np.inf, 0]], r"W\[1, 0\] is -inf"),
+        ([[1, 2], [1e39, 0]], r"W as float32\[1, 0\] is inf"),
+        ([[1, 2], [10**400, 0]], "W holds Python objects"),
+        ([[1, 2], [1j, 0]], "W holds complex128 values, but must hold real numbers"),
+        ([["1", "2"], ["3", "4"]], "W holds <U1 values"),
+        ([[1, 2], [None, 0]], "W holds None, a NoneType"),
+        ([[1, 2], [3]], "W is not a rectangular array"),
+        (np.array([["2026-11-27"] * 2] * 2, "M8[D]"), "W holds datetime64"),
+        (3, r"W has shape \(2, 2\), but was given \(\)"),
+        (np.ones(4), r"W has shape \(2, 2\), but was given \(4,\)"),
+        (np.ones((2, 2, 1)), r"was given \(2, 2, 1\)"),
+    ],
+)
+def test_parameters_refuse_what_is_no_number(values, message):
+    net = network(Dense(2, 2), LayerNorm(2), Dense(2, 2))
+    before = net.theta.copy()
+    with pytest.raises(jitnet.Error, match=message):
+        net.layers[0].W = values
+    for layer, name in ((net.layers[0], "b"), (net.layers[1], "gamma"), (net.layers[1], "beta")):
+        for wrong, reason in (([np.nan, 0], "is nan"), ([1j, 0], "complex"), ([1e39, 0], "as float32"), ([0], "shape")):
+            with pytest.raises(jitnet.Error, match=reason):
+                setattr(layer, name, wrong)
+    assert (net.theta == before).all()
+    net.layers[0].W, net.layers[0].b = np.asfortranarray([[1, 2], [3, 4]]), [True, False]
+    assert net.layers[0].W.tolist() == [[1, 2], [3, 4]]
+    assert net.layers[0].b.tolist() == [1, 0]
