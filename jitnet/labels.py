@@ -48,6 +48,9 @@ def targets(
     if np.ma.is_masked(Y):
         raise checks.Error("Y has masked values; leave these samples out, with Y.compressed() and X[~Y.mask]")
     array = _array(Y)
+    if array.dtype.kind == "U" and array.ndim != 1:
+        fix = "write np.ravel(Y)" if array.size == m else f"Y needs ({m},)"
+        raise checks.Error(f"Y has shape {array.shape}, but labels are one per sample; {fix}")
     if array.ndim == 1 and array.size and _are_labels(array, last):
         found = _classes(array, last.n_out, classes, learns)
         array = positions(array, found)
@@ -97,7 +100,7 @@ def _array(Y: ArrayLike) -> NDArray[Any]:
         return _of_one_kind(array)
     if array.dtype.kind == "S":
         raise checks.Error("Y holds bytes; turn them into text, as in numpy.char.decode(Y)")
-    return array.astype(str) if array.dtype.kind == "T" else array
+    return _of_one_kind(array.astype(object)) if array.dtype.kind == "T" else array
 
 
 def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
@@ -164,8 +167,9 @@ def _outside(labels: NDArray[Any], n_out: int) -> str:
 def _settled(classes: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers as int64: 1 and 1.0 are one label."""
     if classes.dtype.kind in "uf":
-        if np.abs(classes).max() >= 2**63:
-            raise checks.Error(f"label {classes[np.abs(classes).argmax()]} has more than 63 bits; write labels as text")
+        largest = max(classes.tolist(), key=abs)
+        if abs(largest) >= 2**63:
+            raise checks.Error(f"label {largest} has more than 63 bits; write labels as text")
         return classes.astype(np.int64)
     return classes.astype(np.int64) if classes.dtype.kind == "i" else classes
 
