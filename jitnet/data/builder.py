@@ -18,9 +18,10 @@ class Builder:
     A column of whole numbers with leading zeros, or with too many digits for float64, is text too.
     """
 
-    def __init__(self, decimal: str = ".", is_text: bool = False) -> None:
+    def __init__(self, decimal: str = ".", is_text: bool = False, array: NDArray[np.float64] | None = None) -> None:
+        """array: the place of the numbers, if their number is known before."""
         self.is_text = is_text
-        self._decimal = decimal
+        self._decimal, self._array, self._at = decimal, array, 0
         self._parts: list[NDArray[Any]] = []
         self._known: dict[str, str | None] = {}
         self._failed = False
@@ -33,11 +34,11 @@ class Builder:
         if not self.is_text:
             numbers = self._numbers(cells)
             if numbers is not None:
-                self._parts.append(numbers)
+                self._place(numbers)
                 if self._are_whole:
                     self._look(cells)
                 return
-            if self._parts:
+            if self._at:
                 self._failed, self._parts = True, []
                 return
             self.is_text = True
@@ -62,7 +63,7 @@ class Builder:
             self._failed, self._parts = True, []
             return
         self._look(words)
-        self._parts.append(np.append(numbers, np.nan)[places])
+        self._place(np.append(numbers, np.nan)[places])
 
     def add_texts(self, texts: NDArray[Any]) -> None:
         """More cells of a column of text: strings, stripped, and None."""
@@ -73,24 +74,33 @@ class Builder:
     def add_numbers(self, numbers: NDArray[np.float64], are_whole: bool) -> None:
         """More cells that are plain numbers, without codes, and NaN."""
         if not self._failed:
-            self._parts.append(numbers)
+            self._place(numbers)
             self._are_whole = self._are_whole and are_whole
 
     def must_restart(self) -> bool:
         """True if all cells must be added again, as text."""
         if self.is_text or not (self._failed or (self._are_whole and self._has_code)):
             return False
-        self.__init__(self._decimal, is_text=True)  # type: ignore[misc]
+        self.__init__(self._decimal, True)  # type: ignore[misc]
         return True
 
     def values(self) -> NDArray[Any]:
         """All cells: float64 and NaN, or strings and None."""
+        if self._array is not None:
+            return self._array
         parts, self._parts = self._parts, []
         values = np.concatenate(parts) if len(parts) > 1 else parts[0]
         if not self.is_text or not self._are_numbers or (self._are_whole and self._has_code):
             return values
         missing = np.array([math.nan])
         return np.concatenate([missing if cell is None else self._numbers([cell]) for cell in values])
+
+    def _place(self, numbers: NDArray[np.float64]) -> None:
+        if self._array is not None:
+            self._array[self._at : self._at + len(numbers)] = numbers
+        else:
+            self._parts.append(numbers)
+        self._at += len(numbers)
 
     def _numbers(self, cells: list[str]) -> NDArray[np.float64] | None:
         if self._decimal == ",":

@@ -49,7 +49,9 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     kinds = _kinds(data, start, end, dialect)
     if kinds is None:
         return None
-    builders = [Builder(dialect.decimal, kind in ("text", "names")) for kind in kinds]
+    are_text = [kind in ("text", "names") for kind in kinds]
+    arrays = iter(np.empty((are_text.count(False), lines)))  # one allocation: the system gives large pages for it
+    builders = [Builder(dialect.decimal, is_text, None if is_text else next(arrays)) for is_text in are_text]
     wanted: Sequence[int] = range(len(kinds))
     for _ in range(2):  # columns that turned out to be text are read once more
         total = 0
@@ -181,9 +183,12 @@ def _add(builder: Builder, column: Any) -> bool:
             return True
         column = column.dictionary_encode()
     if pa.types.is_floating(column.type):
-        values = np.require(column.to_numpy(), np.float64, ["C", "W"])
-        builder.add_numbers(values, are_whole=False)
-        return int(np.isfinite(values).sum()) == len(values) - int(column.null_count)
+        for chunk in column.chunks:
+            values = chunk.to_numpy(zero_copy_only=False)
+            if np.count_nonzero(np.isfinite(values)) != len(values) - chunk.null_count:
+                return False
+            builder.add_numbers(values, are_whole=False)
+        return True
     merged = column.unify_dictionaries().combine_chunks()
     if isinstance(merged, pa.ChunkedArray):
         merged = merged.chunk(0)
@@ -204,7 +209,7 @@ def _whole_numbers(column: Any) -> NDArray[np.float64] | None:
     with contextlib.suppress(pa.ArrowException):
         whole = pc.cast(column, pa.int64())
         if pc.cast(whole, pa.string()).equals(column):
-            values = np.require(pc.cast(whole, pa.float64()).to_numpy(), np.float64, ["C", "W"])
+            values: NDArray[np.float64] = pc.cast(whole, pa.float64()).to_numpy()
             if np.nanmax(np.abs(values), initial=0) < 10**DIGITS:
                 return values
     return None

@@ -17,8 +17,8 @@ from .csv_fast import read_by_pyarrow
 from .dialect import Dialect, dialect_of
 from .table import Column, Table
 
-BLOCK = 4096
-"""Rows that are converted at a time."""
+BLOCK = 512
+"""Rows that are converted at a time: few, since the garbage collector looks at those that live long."""
 WORTH = 1 << 20
 """Bytes from which importing a library pays."""
 
