@@ -28,11 +28,12 @@ NOTES = 8
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
-        help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), NPZ with X and y, IDX pictures",
+        help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), Parquet, NPZ with X and y, IDX "
+        "pictures, or a folder with a folder of pictures for each class",
     )
     what = parser.add_argument_group("data")
     what.add_argument(
-        "--target", metavar="NAME", help="column of a CSV to learn; without a header they are 1, 2, 3, ..."
+        "--target", metavar="NAME", help="column of a table to learn; without a header they are 1, 2, 3, ..."
     )
     what.add_argument(
         "--task", metavar="TASK",
