@@ -315,6 +315,16 @@ def test_columns_that_seem_to_number_the_rows(tmp_path):
         assert Recipe.learn(table, np.arange(8)).features == ["2"]
 
 
+def test_huge_numbers_are_one_error(tmp_path):
+    """Warnings of NumPy would be errors here."""
+    with pytest.raises(jitnet.Error, match="'m' are too large to be standardized"):
+        learned(tmp_path, "m", ["1e308", "-1e308"] * 3)
+    table = table_of({"x": [1.0, 2, 4, 3, 7], "z": np.array([0.0, 1, 2, 3, np.inf]), "y": list("uvuvu")})
+    table.target = "y"
+    with pytest.raises(jitnet.Error, match="row 5, column 'z': infinity is not a finite number"):
+        Recipe.learn(table, np.arange(4)).X(table)
+
+
 def test_texts_that_seldom_repeat_are_left_out(tmp_path):
     recipe, _, _ = learned(tmp_path, "note", [f"text {i // 2 if i < 8 else i}" for i in range(20)])
     assert "left out: note: nearly as many different texts as rows (--categorical NAME keeps it)" in recipe.decisions

@@ -144,10 +144,11 @@ class Planner:
         is_identifier = is_unnamed or (
             has_name and bool(name.strip().casefold() in ROW_NUMBERS or IDENTIFIER.fullmatch(name))
         )
-        steps = np.diff(values) == 1
-        counts = values[0] in (0, 1) and bool(steps.all())
-        if len(values) < 5 or not (counts or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
-            return False
+        with np.errstate(all="ignore"):
+            steps = np.diff(values) == 1
+            counts = values[0] in (0, 1) and bool(steps.all())
+            if len(values) < 5 or not (counts or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
+                return False
         if is_unnamed and len(self.table.features) > 1 and steps.mean() > 0.9:  # of several tables, one below the other
             return True
         if len(self.table.features) == 1 or (counts and has_name and not is_identifier):

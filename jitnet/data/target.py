@@ -172,9 +172,10 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
     if is_whole and len(different) <= min(FEW, rows // 2):
         said.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
         return "classification"
-    kind = "whole numbers" if is_whole else "numbers"
-    said.append(f"{target} has {len(different)} different {kind}: a regression (--task classification)")
-    if is_whole and 2 * len(different) <= rows:
+    if not is_whole or 2 * len(different) > rows:
+        kind = "whole numbers" if is_whole else "numbers"
+        said.append(f"{target} has {len(different)} different {kind}: a regression (--task classification)")
+    else:
         warned.append(
             f"{target} has {len(different)} different whole numbers, learned as quantities; if they are classes, use "
             "--task classification"
