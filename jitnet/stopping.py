@@ -67,6 +67,8 @@ def checked(wanted: Any, is_validated: bool, has_accuracy: bool) -> EarlyStoppin
     """An EarlyStopping, or a patience; an error if what it monitors is not measured."""
     if wanted is None:
         return None
+    if wanted is EarlyStopping:
+        raise checks.Error("early_stopping is a class; write EarlyStopping(...), with its settings")
     stopping = wanted if isinstance(wanted, EarlyStopping) else EarlyStopping(wanted)
     if stopping.monitor != "loss" and not is_validated:
         raise checks.Error("early_stopping needs validation=(X, Y): the validation loss decides when to stop")

@@ -114,6 +114,7 @@ def test_schedules_resume_with_the_same_bits(schedule, tmp_path):
         (lambda: make().fit(X, CODES, clip_norm=math.inf), "clip_norm is inf"),
         (lambda: EarlyStopping(0), "early_stopping is 0"),
         (lambda: EarlyStopping(monitor="accuracy"), "unknown monitor"),
+        (lambda: make().fit(X, CODES, early_stopping=EarlyStopping), r"a class; write EarlyStopping\(\.\.\.\)"),
         (lambda: EarlyStopping(min_delta=-1), "min_delta is -1"),
         (lambda: make().fit(X, CODES, early_stopping=EarlyStopping(2)), r"early_stopping needs validation=\(X, Y\)"),
         (lambda: make().fit(X, CODES, callbacks=5), "a callback is 5"),
