@@ -54,6 +54,11 @@ class EarlyStopping:
         elif history.epochs - history.best_epoch >= self.patience:
             history.stopped = "early"
 
+    def continues(self, state: Any) -> bool:
+        """True if the best epoch of an earlier part of the training was found by the same number."""
+        best = state.history.best_epoch
+        return best is not None and getattr(state.history, self.monitor)[best - 1 : best] == [state.best_loss]
+
     def score(self, value: float) -> float:
         """Lower is better."""
         return -value if self.monitor == "validation_accuracy" and math.isfinite(value) else value

@@ -254,7 +254,8 @@ def _train(
         if plan.seed is None:
             plan.seed = secrets.randbits(32)
         state.seed, net._state = plan.seed, None
-        net.loss, net.task, net._classes = plan.loss.name, plan.task, plan.classes
+        net.loss, net.task = plan.loss.name, (resume and net.task) or plan.task  # a part of the data can look otherwise
+        net._classes = plan.classes if net.task == "classes" else None
         show = _display(progress)
         if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(calls):
             threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
@@ -307,7 +308,11 @@ def _continued(net: Trainable, plan: Plan) -> State:
     history.stopped = history.checkpoint_error = ""
     if state.last_theta is not None:  # the network has the best weights, and not the last ones
         net.theta[...] = state.last_theta
-    return replace(state, history=history, last_theta=None)
+    continued = replace(state, history=history, last_theta=None)
+    if plan.early_stopping is None or not plan.early_stopping.continues(state):
+        history.best_epoch = continued.best_theta = None
+        continued.best_loss = math.inf
+    return continued
 
 
 def _one_epoch(

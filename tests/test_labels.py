@@ -212,6 +212,14 @@ def test_numbers_have_no_accuracy():
     assert network.predict(X, "numpy").dtype == bool
 
 
+def test_a_part_of_numbers_can_look_like_labels():
+    """The first part tells the task."""
+    network = net(1, "sigmoid")
+    for part in ([0.2, 0.9, 1.0], [0.0, 1.0, 1.0]):
+        network.partial_fit(X[:3], part, loss="mse", backend="numpy")
+    assert network.predict(X, "numpy").dtype == np.float32
+
+
 def test_the_classes_of_a_table(tmp_path):
     """One object, one answer: the names that predict gives, in the order of the outputs."""
     rows = [f"{x:.3f},{y:.3f},{NAMES[c]}" for (x, y), c in zip(X, CODES, strict=True)]

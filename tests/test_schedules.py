@@ -225,6 +225,20 @@ def test_early_stopping_resumes_in_memory_and_from_files(tmp_path):
             assert (other.loss, other.best_epoch, other.stopped) == (history.loss, history.best_epoch, history.stopped)
 
 
+def test_the_best_weights_are_those_of_the_present_rule():
+    """Without early stopping, or with another number to monitor, the earlier best epoch does not count."""
+    (train, y), held_out = overfit()
+    options = {"validation": held_out, "optimizer": Adam(0.05), "backend": "numpy"}
+    for stopping in (None, EarlyStopping(50, "loss")):
+        net, whole = make(widths=(8, 30, 2)), make(widths=(8, 30, 2))
+        first = net.fit(train, y, epochs=12, early_stopping=50, **options)
+        assert first.best_epoch < 12
+        history = net.fit(train, y, epochs=2, early_stopping=stopping, resume=True, **options)
+        whole.fit(train, y, epochs=14, **options)
+        assert net.theta.tobytes() == whole.theta.tobytes()
+        assert history.best_epoch == (None if stopping is None else 14)
+
+
 @pytest.mark.parametrize("answer", [True, "stop", np.True_])
 def test_a_callback_stops(answer, tmp_path):
     calls, file = [], tmp_path / "run.npz"
