@@ -86,6 +86,35 @@ def test_helper_for_pytest():
         jitnet.lab.check(right, A)
 
 
+def test_a_race_of_a_serial_kernel_is_explained():
+    report = examine(njit(PAIRS["neighbors"][0].py_func), [[buggy_loops.vector()]])
+    assert [finding.kind for finding in report.findings] == ["race", "serial"]
+
+
+def test_explicit_float64_is_not_quiet():
+    """astype and float are asked for; 0.5 is not, and the line that mixes it in is named."""
+
+    def explicit(a, out):
+        wide = a.astype(np.float64)
+        out[:] = wide * wide
+        total = 0.0
+        for x in a:
+            total += float(x) * float(x)
+        out[0] = total
+        a.sum(axis=0, keepdims=True, out=out[1:2])
+        np.take(a, np.array([0, 1]), out=out[:2])
+
+    def quiet(a, out):
+        half = 0.5 * a[0]
+        out[0] = half
+
+    assert not examine(explicit, [(buggy_loops.vector(), buggy_loops.unset(7))]).findings
+    (found,) = examine(quiet, [(buggy_loops.vector(), np.ones(7, "f4"))]).findings
+    line = quiet.__code__.co_firstlineno + 1
+    assert f"line {line} mixes a float32 with a number of Python" in found.message
+    assert found.lines == [line + 1]
+
+
 def test_what_a_kernel_raises_is_a_finding():
     def divides(a):
         return 1 // a.size
@@ -194,6 +223,7 @@ def test_command_as_json(file, capsys):
         (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as and --args both give arguments; leave one out"),
         (["mine.py:racy", "--as", "matmull"], "unknown operation 'matmull'"),
         (["mine.py:racy", "--writes", "D"], "unknown parameter 'D'; known: A, B, C"),
+        (["relu.numpy"], "relu.numpy is NumPy's own code, without loops to check; try relu.njit"),
         (["matmul.paked"], "unknown rung of matmul 'paked'"),
         (["matmul.packed", "--args", "1"], "matmul.packed has its own arguments; leave --as and --args out"),
     ],

@@ -77,7 +77,9 @@ def _kernel(options: argparse.Namespace) -> tuple[Any, str | None]:
     ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
     if (options.operation, options.args) != (None, None):
         raise checks.Error(f"{options.target} has its own arguments; leave --as and --args out")
-    return ladder[checks.one_of(f"rung of {operation}", rung, ladder)], operation
+    if checks.one_of(f"rung of {operation}", rung, ladder) == "numpy":
+        raise checks.Error(f"{options.target} is NumPy's own code, without loops to check; try {operation}.njit")
+    return ladder[rung], operation
 
 
 def _not_initialized(shape: Any, dtype: Any = float, **_: Any) -> Any:

@@ -115,6 +115,8 @@ class Traced(Recorded, NDArrayOperatorsMixin):
             if singles and type(value) in (int, float) and method == "__call__" and ufunc is not np.power:
                 value = np.float64(value)  # as in Numba
             given.append(value)
+        if singles and any(getattr(value, "dtype", None) == np.float64 for value in given):
+            self.run.promoted()
         if method == "at" and isinstance(inputs[0], Traced):
             inputs[0].write_all()
         if outs:
@@ -145,7 +147,8 @@ class Traced(Recorded, NDArrayOperatorsMixin):
         if name in ("empty_like", "zeros_like", "ones_like", "full_like"):
             return new(self.run, function(*given, **named), initialized=name != "empty_like")
         result = function(*given, **named)
-        if view := base_of(result, known):
+        view = base_of(result, known)
+        if view is not None and not targets:
             return mapped(result, lambda x: Traced(x, view.memory) if isinstance(x, np.ndarray) else x)
         for x in known:
             if not any(x is target for target in targets):
@@ -170,12 +173,18 @@ class Traced(Recorded, NDArrayOperatorsMixin):
     def _method(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             known: list[Recorded] = []
+            out = options.get("out")
             given, named = [bare(x, known) for x in arguments], {k: bare(x, known) for k, x in options.items()}
             for x in known:
-                x.read_all()
+                if x is not out:
+                    x.read_all()
             if name == "fill":
                 self.fitting(arguments[0])
             result = method(*given, **named)
+            if isinstance(out, Traced):
+                self.read_all()
+                out.write_all()
+                return out
             if is_view(result, self.data):
                 return Traced(result, self.memory)
             if name != "fill":

@@ -16,7 +16,7 @@ from ... import checks
 from ..loading import Custom, load
 from .arrays import Traced
 from .findings import Finding, Report
-from .numbers import Single
+from .numbers import Single, listeners
 from .recorded import mapped
 from .shadow import MOST, Memory, Run, address_of, bounds_of
 from .twin import Twins
@@ -125,6 +125,7 @@ class _Case:
         shapes = [f"{name} {a.shape}" for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)]
         self.report.runs.append(", ".join(shapes) + (f"; {threads} threads" if threads > 1 else ""))
         result = None
+        listeners.append(run.promoted)
         try:
             with np.errstate(all="ignore"):
                 result = body(*given)
@@ -132,10 +133,16 @@ class _Case:
             self._raised(error)
         else:
             self._look_at_the_end(run, given, result)
+        finally:
+            listeners.pop()
         for name, file, line in twins.sums:
             if (file, line, name) in run.float_sums:
                 message = f"adds up {name} in parallel: its last bits depend on the number of threads"
                 self.report.add(Finding("order", message, [line], file, name), name)
+        is_parallel = getattr(self.function, "targetoptions", {"parallel": True}).get("parallel")
+        if not is_parallel and run.loop and self.report.errors:
+            message = "it is compiled without parallel=True, so prange is a range there; it was checked as if with it"
+            self.report.add(Finding("serial", message))
         for name in twins.without_source:
             message = f"the source of {name} was not found, so its reductions and private variables are unknown"
             self.report.add(Finding("not covered", message), name)

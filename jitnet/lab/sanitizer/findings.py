@@ -26,7 +26,7 @@ FIXES = {
 """Kind of finding -> the usual fix."""
 
 WARNINGS = ("negative", "float64", "threads")
-NOTES = ("not covered", "order")
+NOTES = ("not covered", "order", "serial")
 
 
 @dataclass
@@ -103,7 +103,9 @@ class Report:
         lines = []
         for severity in ("error", "warning", "note"):
             for finding in self.of(severity):
-                more = f", and {count(finding.times - 1, 'more time')}" if finding.times > 1 else ""
+                more = (
+                    f", and {count(finding.times - 1, 'more time')}" if finding.times > 1 and severity != "note" else ""
+                )
                 lines.append(f"{severity}: {finding}{more}")
                 if finding.fix:
                     lines.append(f"    fix: {finding.fix}")

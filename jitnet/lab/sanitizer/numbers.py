@@ -15,6 +15,14 @@ import numpy as np
 _PYTHON = (float, int)
 
 
+listeners: list[Callable[[], None]] = [lambda: None]
+
+
+def promoted() -> None:
+    """A float32 has become a float64: the last listener hears it."""
+    listeners[-1]()
+
+
 class Single(np.float32):
     """A float32. With a float32 it gives a float32, with a Python number a float64."""
 
@@ -26,8 +34,11 @@ def _with_promotion(name: str) -> Callable[[Any, Any], Any]:
 
     def calculate(self: Single, other: Any) -> Any:
         if type(other) in _PYTHON:
+            promoted()
             return double(np.float64(self), other)
         result = single(self, other)
+        if type(result) is np.float64:
+            promoted()
         return Single(result) if type(result) is np.float32 else result
 
     return calculate
@@ -41,6 +52,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod"):
 def _power(self: Single, other: Any) -> Any:
     """float32 to a whole power is float32 in Numba too."""
     if type(other) is float:
+        promoted()
         return np.float64(self) ** other
     result = np.float32(self) ** other
     return Single(result) if type(result) is np.float32 else result

@@ -1,5 +1,6 @@
 """What an array that records has to know: the number of each element in its memory, whether an index lies inside."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -111,11 +112,13 @@ class Recorded:
         """The value as it is stored; warns if that changes it."""
         kind = self.data.dtype.kind
         if kind == "f" and self.data.dtype == np.float32:
-            if type(value) is np.float64 or (isinstance(value, Recorded) and value.data.dtype == np.float64):
-                name = self.memory.name
+            is_double = type(value) is np.float64 or (isinstance(value, Recorded) and value.data.dtype == np.float64)
+            if is_double and self.run.promotion:  # not one that was asked for, by astype
+                name, (file, line) = self.memory.name, self.run.promotion
+                where = f"line {line} of {os.path.basename(file)}" if file != shadow.here()[0] else f"line {line}"
                 self.run.found(
-                    "float64", f"a float64 is stored in {name}, which is float32: this line, or one before it, computes"
-                    " in float64", name, array=name,
+                    "float64", f"a float64 is stored in {name}, which is float32: {where} mixes a float32 with a number"
+                    " of Python or with a float64", name, array=name,
                 )  # fmt: skip
         elif kind in "iu" and isinstance(value, (int, np.integer)):
             limits = np.iinfo(self.data.dtype)

@@ -139,6 +139,14 @@ class Run:
             raise TooLongError(f"it takes more than {self.most} accesses")
 
     accesses, most = 0, MOST
+
+    def promoted(self) -> None:
+        """A float32 becomes a float64 in this line."""
+        self.promotion = here()
+
+    promotion: Place | None = None
+    """Where that happened last."""
+
     asked = False
     """True if the kernel asked for the number of threads."""
 
