@@ -627,6 +627,23 @@ def _(a, places):
         places[i] = i * 2_500_000_000 % a.size
 
 
+@pair(lambda: (vector(8), np.zeros(3)), "overflow", r"OverflowError.*300000 out of bounds for int16")
+def a_cast_index(a, out):
+    for i in prange(out.size):
+        k = np.int16(i * 300_000)
+        out[i] = a[k % 8]
+
+
+@twin_of("a_cast_index")
+def _(a, out):
+    for i in prange(out.size):
+        k = np.int32(i) * np.int32(2_000_000_000) * 300
+        out[i] = a[k % 8] + np.float32(1)
+    places = np.arange(8).astype(np.int8)
+    for j in range(8):
+        out[0] += a[places[j] * np.int8(100) // 100]
+
+
 # memory that nothing has written
 
 

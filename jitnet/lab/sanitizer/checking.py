@@ -204,7 +204,8 @@ class _Case:
         inside = [frame for frame in frames if not (frame.filename or "").startswith(_HERE)]
         place = inside[-1] if inside else frames[-1]
         kind = "raises" if frames[-1] in inside else "stopped"
-        what = "raises" if kind == "raises" else "could not be checked to its end:"
+        kind = "overflow" if isinstance(error, OverflowError) else kind
+        what = "could not be checked to its end:" if kind == "stopped" else "raises"
         message = f"{what} {checks.described(error)}, given {self.report.runs[-1]}"
         self.report.add(Finding(kind, message, [place.lineno or 0], place.filename))
 

@@ -68,6 +68,29 @@ for _name, _function in {
     setattr(Single, f"__{_name}__", _function)
 
 
+def _small(kind: Any) -> Any:
+    """An integer type whose numbers are calculated with in 64 bits, as in Numba; NumPy would stay in that type."""
+
+    def in_64_bits(name: str) -> Callable[..., Any]:
+        function = getattr(operator, name)
+        return lambda self, *other: function(int(self), *other)
+
+    def reflected(name: str) -> Callable[..., Any]:
+        function = getattr(operator, name)
+        return lambda self, other: function(other, int(self))
+
+    methods: dict[str, Any] = {f"__{name}__": in_64_bits(f"__{name}__") for name in (*_BINARY, "neg", "abs", "invert")}
+    methods |= {f"__r{name}__": reflected(f"__{name}__") for name in _BINARY}
+    return type(kind.__name__, (kind,), {"__slots__": (), **methods})
+
+
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+
+TYPES = {kind.__name__: _small(kind) for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32)}
+"""Names of NumPy's types, as a kernel that names them gets them."""
+TYPES["float32"] = Single
+
+
 def scalar(value: Any) -> Any:
     """An element of an array as the kernel gets it.
 

@@ -22,7 +22,7 @@ from ...compiler import scalar as scalars
 from ...compiler import threads
 from . import loops
 from .arrays import Flat, Traced, new, traced
-from .numbers import Single, math_function, math_module
+from .numbers import TYPES, Single, math_function, math_module
 from .recorded import plain
 from .shadow import Memory, Run
 
@@ -192,6 +192,8 @@ class NumPy:
             return lambda array: ((index, array[index]) for index in np.ndindex(array.shape))
         if name == "array":
             return lambda *arguments, **options: traced(self.run, np.array(*map(plain, arguments), **options))
+        if name in TYPES:
+            return TYPES[name]
         if isinstance(value, type) or not callable(value):
             return value
         return self.wrapped(value)
