@@ -325,6 +325,11 @@ def test_huge_numbers_are_one_error(tmp_path):
         Recipe.learn(table, np.arange(4)).X(table)
 
 
+def test_one_training_row_has_no_constant_columns(tmp_path):
+    assert learned(tmp_path, "c", ["a", "b"], rows=[0])[0].features == ["x", "c"]
+    assert learned(tmp_path, "c", ["1", "2"], rows=[0])[0].features == ["x", "c"]
+
+
 def test_texts_that_seldom_repeat_are_left_out(tmp_path):
     recipe, _, _ = learned(tmp_path, "note", [f"text {i // 2 if i < 8 else i}" for i in range(20)])
     assert "left out: note: nearly as many different texts as rows (--categorical NAME keeps it)" in recipe.decisions

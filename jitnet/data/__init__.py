@@ -5,8 +5,10 @@ mnist(), fashion_mnist()     70 000 images of 28×28 pixels, downloaded once
 split(X, y, test=0.2)        training samples and test samples
 read_table(path, target)     a CSV, Parquet, NPZ or IDX file, or a folder of pictures
 from_frame(X, y)             DataFrames and arrays of Python
+Recipe, Choices              what is learned from the columns of a table, and what the user decides on them
 """
 
+from .decisions import Choices
 from .digits import load_digits as digits
 from .download import fashion_mnist, mnist
 from .idx import read_idx
@@ -17,6 +19,7 @@ from .split import split
 from .table import Column, Table
 
 __all__ = [
+    "Choices",
     "Column",
     "Recipe",
     "Table",

@@ -127,7 +127,7 @@ class Planner:
             raise checks.Error(f"{self.table.where(row, name)}: infinity is not a finite number; replace it")
         has_gaps = bool(np.isnan(learned).any())
         if name not in self.choices.numeric:
-            if not has_gaps and learned.min() == learned.max():
+            if not has_gaps and len(learned) > 1 and learned.min() == learned.max():
                 return SAME
             if self._names_rows(name, values):
                 return NAMES_ROWS
@@ -170,7 +170,7 @@ class Planner:
             form = form or _form_at_all(texts)
             if form is None:
                 raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are no numbers")
-        elif len(texts) == 1 and present == len(values):
+        elif len(texts) == 1 and present == len(values) > 1:
             return SAME
         elif form is None:
             return self._words(name, len(texts), present)
