@@ -101,6 +101,7 @@ def test_likely_task():
         (np.ones((3, 1)), [1, 2, 1], "classificaton", "unknown task .*did you mean 'classification'"),
         (np.full((3, 1), np.nan), [1, 2, 1], None, "no column left to learn from: 0: no value"),
         (np.ones((3, 1)), [1, 2, np.inf], None, "row 3, column .y.: the target is infinite"),
+        (np.ones((3, 1)), [1, 2, np.inf], "classification", "row 3, column .y.: the target is infinite"),
     ],
 )
 def test_bad_recipes(X, y, task, message):

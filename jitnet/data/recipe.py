@@ -27,6 +27,7 @@ SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warning
 """The fields in a model file: those of the first version, for plain numbers only, and those that came with others."""
 
 READING = ("separator", "decimal", "encoding")
+"""What the user can say of a CSV, and the model keeps."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +100,8 @@ class Recipe:
             for name, value in checks.fields("reading", c["reading"]).items():
                 checks.one_of("way of reading", name, READING)
                 checks.text(name, value)
-            return cls(
-                c["kind"],
-                names,
-                c["has_header"],
-                standard,
-                columns,
-                target,
-                c["decisions"],
-                c["warnings"],
-                c["reading"],
-            )
+            told = (c[name] for name in ("decisions", "warnings", "reading"))
+            return cls(c["kind"], names, c["has_header"], standard, columns, target, *told)
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 

@@ -46,7 +46,8 @@ class Target:
         values = table[table.target].values
         said: list[str] = []
         warned: list[str] = []
-        form = None if task == "classification" else _form(table, values, anyhow=task == "regression")
+        is_text = values.dtype.kind == "O"
+        form = None if is_text and task == "classification" else _form(table, values, anyhow=task == "regression")
         if form is not None:
             numbers = _numbers(table, form)
             task = task or _likely(table, numbers, form, said, warned)
