@@ -15,6 +15,7 @@ Data        data.digits, data.split, ...
 Train       net.fit, net.partial_fit or net.step, with SGD, Momentum, Adam, AdamW or RMSprop; History, Progress,
             Diverged; StepDecay, CosineDecay, Warmup, ReduceOnPlateau; EarlyStopping
 Use         net.predict, net.evaluate, net.forward, net.save, net.state_dict
+Estimators  sklearn: MLPClassifier and MLPRegressor, with scikit-learn's parameters; imported when used
 Exchange    interop: weights to and from PyTorch, Keras, scikit-learn, ONNX, safetensors
 Look        net.summary, net.graph, net.gradients; calculus: derivatives the slow, certain way
 Loops       kernels.LADDERS: every operation, from the naive loop to the fast one; backends(): which loops run
@@ -25,6 +26,8 @@ Errors      Error, for everything that the caller can fix, in one sentence
 `help` of each name has its formula, shapes and errors. The command line (`jitnet --help`) and `jitnet.lab` measure and
 explain compiled loops.
 """
+
+import importlib
 
 from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
@@ -71,3 +74,10 @@ __all__ += layers.__all__ + optimizers.__all__ + schedules.__all__ + stopping.__
 def __dir__() -> list[str]:
     """The public names, for tab completion."""
     return sorted(__all__)
+
+
+def __getattr__(name: str) -> object:
+    """`jitnet.sklearn`, which is imported when it is used, since it needs scikit-learn."""
+    if name == "sklearn":
+        return importlib.import_module("jitnet.sklearn")
+    raise AttributeError(f"module 'jitnet' has no attribute {name!r}")

@@ -1,0 +1,283 @@
+"""What both estimators share: the parameters, one training by `Network.fit`, and what is noted after each epoch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import checks
+from ..layers import Dense
+from ..network import Network
+from ..step import ROWS_AT_ONCE, order_of
+from ..training import Diverged
+from .penalty import PenalizedAdam, PenalizedMomentum, Penalty
+
+ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+"""scikit-learn's name -> jitnet's."""
+
+LOSSES = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy", "identity": "half_squared_error"}
+"""Output activation -> the loss."""
+
+
+def can_learn_in_parts(estimator: Any) -> bool:
+    """partial_fit exists for the solvers that learn by batches."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit needs solver='adam' or 'sgd'")
+    return True
+
+
+class MLP(BaseEstimator):
+    """What both estimators share: one training by `Network.fit`, watched after each epoch."""
+
+    _metric: Any
+    best_loss_: Any
+    best_validation_score_: Any
+    validation_scores_: Any
+    loss_curve_: list[float]
+
+    def _store(self, given: dict[str, Any]) -> None:
+        """The parameters of `__init__`, as they were given; `fit` validates them."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+        widths = self._check()
+        if incremental and self.early_stopping:
+            raise checks.Error("partial_fit does not support early_stopping=True: it would need other samples to stop")
+        is_first = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        dtype = (np.float64, np.float32) if is_first else self.network_.dtype
+        X, Y, weights = self._prepared(X, y, sample_weight, is_first, dtype, incremental)
+        rng = check_random_state(self.random_state)
+        widths = [X.shape[1], *widths, Y.shape[1]]
+        if is_first:
+            self._begin(widths, X.dtype, rng)
+        elif [layer.n_in for layer in self.network_.layers] != widths[:-1] or self.n_outputs_ != widths[-1]:
+            raise checks.Error(
+                f"the network is {self.network_.widths}, and cannot continue as {'-'.join(map(str, widths))}; fit with "
+                "warm_start=False"
+            )
+        self._train(X, Y, weights, incremental, rng)
+        return self
+
+    def _begin(self, widths: list[int], dtype: Any, rng: Any) -> None:
+        """A new network, with the initial weights of scikit-learn; and nothing learned."""
+        last = len(widths) - 2
+        names = [ACTIVATIONS[self.activation]] * last + [ACTIVATIONS.get(self.out_activation_, self.out_activation_)]
+        layers = [Dense(n_in, n_out, f) for n_in, n_out, f in zip(widths, widths[1:], names, strict=False)]  # type: ignore[arg-type]
+        self.network_ = net = Network(*layers, dtype=dtype)
+        for layer in net.layers:
+            bound = np.sqrt((2 if self.activation == "logistic" else 6) / (layer.n_in + layer.n_out))
+            layer.W = rng.uniform(-bound, bound, (layer.n_in, layer.n_out))
+            layer.b = rng.uniform(-bound, bound, layer.n_out)
+        self._name_outputs(net)
+        self.n_layers_, self.n_outputs_, self.t_, self.loss_curve_ = len(widths), widths[-1], 0, []
+        self._no_improvement_count = 0
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _train(self, X: Any, Y: Any, weights: Any, incremental: bool, rng: Any) -> None:
+        net, held_out = self.network_, None
+        if self.early_stopping:
+            X, Y, weights, held_out = self._split(X, Y, weights, rng)
+        n = X.shape[0]
+        m = min(200, n) if self.batch_size == "auto" else min(self.batch_size, n)
+        if self.batch_size != "auto" and self.batch_size > n:
+            warnings.warn(f"batch_size is {self.batch_size}, but there are {n} samples; it becomes {n}", stacklevel=4)
+        continues = incremental and net._state is not None
+        if not continues:
+            self._rate = float(self.learning_rate_init)
+        self.n_iter_ = 0
+        sizes = [min(m, n - start) for start in range(0, n, m)]
+        of_sample = 1.0 if weights is None else float(np.mean(weights))
+        penalty = Penalty(net, self.alpha, sizes, of_sample) if self.alpha > 0 else None
+        best = net.theta.copy()
+
+        def after_epoch(net: Network, history: Any) -> bool:
+            loss = history.loss[-1] / (1 if is_classifier(self) else self.n_outputs_)
+            if penalty is not None:
+                loss, penalty.total = loss + penalty.total / n, 0.0
+            stops = self._note(loss, n, held_out)
+            if held_out is not None and self.validation_scores_[-1] == self.best_validation_score_:
+                best[...] = net.theta
+            return stops
+
+        seed = int(rng.randint(2**31 - 1))
+        started = net._state.history.epochs if continues and net._state else 0
+        options: Any = {
+            "epochs": 1 if incremental else self.max_iter, "optimizer": self._optimizer_with(penalty), "seed": seed,
+            "loss": LOSSES[self.out_activation_], "callbacks": after_epoch, "resume": continues,
+            "schedule": lambda epoch, history: self._rate / self.learning_rate_init,
+        }  # fmt: skip
+        Y = np.asarray(Y, net.dtype)
+        try:
+            if sparse.issparse(X):
+                epochs = itertools.count(started)
+                data = lambda: self._batches(X, Y, weights, order_of(n, next(epochs), seed, self.shuffle), m)  # noqa: E731
+                history = net.fit(data, **options)
+            else:
+                history = net.fit(X, Y, batch_size=m, shuffle=self.shuffle, sample_weight=weights, **options)
+        except Diverged as error:
+            if held_out is None:
+                raise Diverged(
+                    "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+                    f"be preprocessed. {error}", error.history,
+                ) from None  # fmt: skip
+            self.validation_scores_.append(math.nan)
+            warnings.warn(
+                f"{error}; the weights with the best validation score are kept", ConvergenceWarning, stacklevel=4
+            )
+        else:
+            if history.stopped == "interrupted":
+                warnings.warn("Training interrupted by user.", stacklevel=4)
+            elif not incremental and not history.stopped:
+                warnings.warn(
+                    f"training ended after max_iter={self.max_iter} epochs, and the loss could still fall: it hasn't "
+                    "converged", ConvergenceWarning, stacklevel=4,
+                )  # fmt: skip
+        if held_out is not None:
+            net.theta[...] = best
+
+    def _name_outputs(self, net: Network) -> None:
+        """Tell the network its classes."""
+
+    def _batches(self, X: Any, Y: Any, weights: Any, order: Any, m: int) -> Iterator[tuple[Any, ...]]:
+        """The batches of one epoch; only they are dense."""
+        for start in range(0, len(order), m):
+            rows = order[start : start + m]
+            yield X[rows].toarray(), Y[rows], *(() if weights is None else (weights[rows],))
+
+    def _split(self, X: Any, Y: Any, weights: Any, rng: Any) -> Any:
+        """Training samples, and the validation samples that decide when to stop."""
+        arrays = [X, Y] if weights is None else [X, Y, weights]
+        stratify = Y if is_classifier(self) and Y.shape[1] == 1 else None
+        parts = train_test_split(*arrays, random_state=rng, test_size=self.validation_fraction, stratify=stratify)
+        if parts[1].shape[0] < 2:
+            raise checks.Error(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        held_out = parts[1], self._answers(parts[3]), parts[5] if weights is not None else None
+        return parts[0], parts[2], parts[4] if weights is not None else None, held_out
+
+    def _note(self, loss: float, n: int, held_out: Any) -> bool:
+        """What is known after an epoch, and the learning rate of the next one; True if there is none."""
+        self.loss_, self.n_iter_, self.t_ = loss, self.n_iter_ + 1, self.t_ + n
+        self.loss_curve_.append(loss)
+        self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+        if held_out is None:
+            is_better = loss <= self.best_loss_ - self.tol
+            self.best_loss_ = min(loss, self.best_loss_)
+        else:
+            X, wanted, weights = held_out
+            A = self._outputs(X)
+            is_finite = np.isfinite(A).all()
+            score = float(self._metric(wanted, self._answers(A), sample_weight=weights)) if is_finite else math.nan
+            self._say(f"Validation score: {score:f}")
+            self.validation_scores_.append(score)
+            is_better = score >= self.best_validation_score_ + self.tol
+            self.best_validation_score_ = max(score, self.best_validation_score_)
+        self._no_improvement_count = 0 if is_better else self._no_improvement_count + 1
+        if self.solver == "sgd" and self.learning_rate == "invscaling":
+            self._rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+        if self._no_improvement_count <= self.n_iter_no_change:
+            return False
+        what = "Training loss" if held_out is None else "Validation score"
+        message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+        if self.solver != "sgd" or self.learning_rate != "adaptive" or self._rate <= 1e-6:
+            self._say(f"{message} Stopping.")
+            return True
+        self._rate, self._no_improvement_count = self._rate / 5, 0
+        self._say(f"{message} Setting learning rate to {self._rate:f}")
+        return False
+
+    def _say(self, line: str) -> None:
+        if self.verbose:
+            print(line)
+
+    def _optimizer_with(self, penalty: Penalty | None) -> Any:
+        optimizer: Any
+        if self.solver == "adam":
+            optimizer = PenalizedAdam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+        else:
+            optimizer = PenalizedMomentum(self.learning_rate_init, self.momentum, bool(self.nesterovs_momentum))
+        object.__setattr__(optimizer, "penalty", penalty)
+        return optimizer
+
+    def _check(self) -> list[int]:
+        """The widths of the hidden layers, after all parameters have been validated."""
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if np.ndim(sizes) else [sizes]
+        checks.one_of("activation", self.activation, ACTIVATIONS)
+        if self.solver == "lbfgs":
+            raise checks.Error("solver is 'lbfgs', which jitnet does not have; use 'adam' or 'sgd'")
+        checks.one_of("solver", self.solver, ("sgd", "adam"))
+        checks.one_of("learning_rate", self.learning_rate, ("constant", "invscaling", "adaptive"))
+        if self.batch_size != "auto":
+            checks.whole("batch_size", self.batch_size, least=1)
+        if self.n_iter_no_change != np.inf:
+            checks.whole("n_iter_no_change", self.n_iter_no_change, least=1)
+        checks.whole("max_iter", self.max_iter, least=1)
+        for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
+            checks.flag(name, getattr(self, name))
+        for name in ("alpha", "power_t", "tol"):
+            checks.number(name, getattr(self, name), least=0)
+        for name in ("learning_rate_init", "epsilon"):
+            checks.number(name, getattr(self, name), above=0)
+        for name in ("momentum", "beta_1", "beta_2"):
+            checks.number(name, getattr(self, name), least=0, below=1)
+        checks.number("validation_fraction", self.validation_fraction, above=0, below=1)
+        return [checks.whole("hidden_layer_sizes", size, least=1) for size in sizes]
+
+    def _outputs(self, X: Any) -> Any:
+        """The output of the network for validated samples."""
+        if not sparse.issparse(X):
+            return self.network_.forward(X)
+        starts = range(0, X.shape[0], ROWS_AT_ONCE)
+        return np.vstack([self.network_.forward(X[start : start + ROWS_AT_ONCE].toarray()) for start in starts])
+
+    def _outputs_of(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return self._outputs(validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False))
+
+    @property
+    def coefs_(self) -> list[Any]:
+        """The weights W of each layer."""
+        return [layer.W for layer in self.network_.layers]
+
+    @property
+    def intercepts_(self) -> list[Any]:
+        """The bias b of each layer."""
+        return [layer.b for layer in self.network_.layers]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: with the state of the optimizer, so that partial_fit continues."""
+        state: dict[str, Any] = super().__getstate__()
+        net = state.get("network_")
+        if net is not None and net._state is not None:
+            arrays = {name: array for name, array in net.state_dict().items() if "." in name}
+            state = {**state, "_training": (arrays, net._state.history)}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays, history = state.pop("_training", (None, None))
+        super().__setstate__(state)
+        if arrays is not None:
+            self.network_.load_state_dict({**self.network_.state_dict(), **arrays})
+            self.network_._state.history = history  # type: ignore[union-attr]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

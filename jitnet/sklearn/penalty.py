@@ -1,0 +1,53 @@
+"""scikit-learn's `alpha`: the weights, but not the biases, are pulled to 0."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from .. import optimizers, parameters
+from ..network import Network
+
+
+class Penalty:
+    """α/2 · Σ W² of each batch, divided by its samples: its gradient, and its sum over an epoch. Biases have none."""
+
+    def __init__(self, net: Network, alpha: float, sizes: list[int], of_sample: float) -> None:
+        self._layers, self._pairs, self._grad = net.layers, list[Any](), None
+        self._alpha, self._sizes, self._of_sample = alpha, itertools.cycle(sizes), of_sample
+        self.total = 0.0
+
+    def __call__(self, grad: Any, theta: Any) -> None:
+        if grad is not self._grad:
+            named = [parameters.named(self._layers, flat) for flat in (grad, theta)]
+            self._pairs = [tuple(flat[name].ravel() for flat in named) for name in named[0] if name[0] == "W"]
+            self._grad = grad
+        size = next(self._sizes)
+        decay = self._alpha / (size * self._of_sample)
+        for dW, W in self._pairs:
+            self.total += 0.5 * size * decay * float(W @ W)
+            dW += theta.dtype.type(decay) * W
+
+
+class Penalized:
+    """An optimizer whose gradient is that of the loss and of a penalty."""
+
+    penalty: Penalty | None = None
+    base: type[optimizers.Optimizer]
+
+    @property
+    def name(self) -> str:
+        return self.base.__name__.lower()
+
+    def step(self, kernel: Any, t: int, grad: Any, state: Any, theta: Any) -> None:
+        if self.penalty is not None:
+            self.penalty(grad, theta)
+        self.base.step(self, kernel, t, grad, state, theta)  # type: ignore[arg-type]
+
+
+class PenalizedAdam(Penalized, optimizers.Adam):
+    base = optimizers.Adam
+
+
+class PenalizedMomentum(Penalized, optimizers.Momentum):
+    base = optimizers.Momentum
