@@ -156,6 +156,8 @@ def _dated(*patterns: str) -> Reader:
         if not 6 <= len(cell) <= 40 or not cell.isascii():
             return None
         for pattern in patterns:
+            if cell.count(pattern[2]) < 2:  # the separator; a quick look, since most columns of text are no dates
+                continue
             for clock in times:
                 try:
                     return date_parts(datetime.strptime(cell, pattern + clock))
