@@ -39,6 +39,7 @@ BAD = [
     (["train", "digits", "--threads", "2", "--backend", "njit"], "'njit' runs on one thread"),
     (["train", "digits", "--early-stopping", "0"], "early_stopping is 0"),
     (["train", "digits", "--target", "y"], "--target works with a CSV file, not with digits"),
+    (["train", "digits", "--no-header"], "--header works with a CSV file, not with digits"),
     (["train", "digits", "--labels", "y"], "--labels works with IDX pictures, not with digits"),
     (["train", "digits", "--path", "."], "--path works with mnist and fashion_mnist"),
     (["train", "mnist", "--test", "0.5"], "--test does not work with mnist, which has test samples of its own"),

@@ -175,6 +175,13 @@ def test_both_readers_give_the_same_table(tmp_path):
         (b"\xff\xfea\0,\0b\0\n", "not utf-16-le text"),
         (b"\x89PNG\r\n\x1a\n", "f is one picture; give the folder"),
         (b"\x93NUMPY\1\0", r"f is one NumPy array \(.npy\), not a table; save X and y together: numpy.savez"),
+        (
+            b"Report of May\n\na,b\n1,x\n2,y\n",
+            r"f, line 1 has 1 cell, 'Report of May', but most rows have 2; if it is a title",
+        ),
+        (b"\x80\x02}", "a Python pickle"),
+        (b"@relation x", "an ARFF file"),
+        (b"a,b\n1,\xe4\n2,\0\n", r"f, line 3 holds a NUL byte"),
         (b"%PDF-1.4", "a PDF"),
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
         (b"BZh91", "bunzip2"),

@@ -44,13 +44,14 @@ def run(options: argparse.Namespace) -> int:
         raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
     if options.proba and recipe.classes is None:
         raise checks.Error(f"--proba needs a model of classes, but {options.model} answers with numbers")
+    how = samples.reading(options)
     if options.data in NAMED:
         train, test = samples.named(options.data)
         table = test or train
     else:
         table = data.read_table(
             options.data, recipe.target.name, labels=options.labels, learned=(recipe.names, recipe.has_header),
-            usual=recipe.reading, **samples.reading(options),
+            usual=recipe.reading, **how,
         )  # fmt: skip
     X, notes = recipe.prepare(table, net.dtype)
     notes = [*table.notes, *notes]

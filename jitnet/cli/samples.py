@@ -42,11 +42,16 @@ def reading_options(group: Any) -> None:
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:
     """What the options say of a CSV, for `read_table`."""
-    return {name: getattr(options, name) for name in ("header", "separator", "decimal", "encoding")}
+    given = {name: getattr(options, name) for name in ("header", "separator", "decimal", "encoding")}
+    for name, value in given.items():
+        if value is not None and options.data in NAMED:
+            raise checks.Error(f"--{name} works with a CSV file, not with {options.data}")
+    return given
 
 
 def read(options: argparse.Namespace) -> Samples:
     """Read the data, hold out the test samples, and learn the recipe from the training samples."""
+    how = reading(options)
     for name, value, works_with in (
         ("--target", options.target, "a CSV file"),
         ("--labels", options.labels, "IDX pictures"),
@@ -69,7 +74,7 @@ def read(options: argparse.Namespace) -> Samples:
         except checks.Error as error:
             raise checks.Error(f"{error}; and there is no file of that name") from None
     else:
-        table = data.read_table(options.data, options.target, labels=options.labels, **reading(options))
+        table = data.read_table(options.data, options.target, labels=options.labels, **how)
         test_table = None
     warned: list[str] = []
     rows = _rows_with_target(table, warned)

@@ -33,8 +33,16 @@ UNREADABLE = (
     (b"7z\xbc\xaf", "a 7-Zip archive", "unpack it first"),
     (b"Rar!", "a RAR archive", "unpack it first"),
     (b"\x7fELF", "a program", SAVE_AS_CSV),
-    (b"\x80\x04\x95", "a Python pickle", "save X and y with numpy.savez, or the table as CSV; a pickle can run code"),
-    (b"\x80\x05\x95", "a Python pickle", "save X and y with numpy.savez, or the table as CSV; a pickle can run code"),
+    *(
+        (
+            bytes([0x80, protocol]),
+            "a Python pickle",
+            "save X and y with numpy.savez, or the table as CSV; a pickle can run code",
+        )
+        for protocol in range(2, 6)
+    ),
+    (b"@relation", "an ARFF file", SAVE_AS_CSV),
+    (b"@RELATION", "an ARFF file", SAVE_AS_CSV),
     (b"PK\5\6", "an empty zip archive", SAVE_AS_CSV),
 )
 """First bytes, what such a file is, and what to do instead."""
@@ -210,7 +218,8 @@ def text_of(content: Content, encoding: str | None = None) -> bytes:
         if (error := _not_utf8(data)) is None:
             return _without_nul(data, source)
         line = data.count(b"\n", 0, error) + 1
-        if found is not None or any(ord(c) > 127 for c in data[: 1 << 24].decode("utf-8", "ignore")):
+        _without_nul(data, source)
+        if found is not None or _is_mostly_utf8(data, error):
             raise checks.Error(
                 f"{source}, line {line}: byte {data[error]:02x} is not UTF-8, which the rest is; fix it, or name the "
                 "encoding with --encoding"
@@ -224,6 +233,12 @@ def text_of(content: Content, encoding: str | None = None) -> bytes:
             f"{source} is not {found} text (byte {error.start}); name its encoding with --encoding"
         ) from None
     return _without_nul(text.removeprefix("\ufeff").encode("utf-8", "replace"), source)
+
+
+def _is_mostly_utf8(data: bytes, error: int) -> bool:
+    """True if there are other letters beyond ASCII around a byte that is not UTF-8, and more of them are."""
+    text = data[max(0, error - PORTION) : error + PORTION].decode("utf-8", "replace")
+    return sum(ord(c) > 127 and c != "\ufffd" for c in text) >= max(1, text.count("\ufffd"))
 
 
 def _not_utf8(data: bytes) -> int | None:

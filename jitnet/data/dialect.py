@@ -81,6 +81,13 @@ def dialect_of(
     if decimal == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
     first = rows[0]
+    width, times = Counter(map(len, rows)).most_common(1)[0]
+    if len(first) == 1 < width and 2 * times > len(rows):
+        line = skipped + next(i for i, text in enumerate(lines, 1) if text.strip())
+        raise checks.Error(
+            f"{source}, line {line} has 1 cell, {checks.shown(first[0])}, but most rows have {width}; if it is a "
+            "title, remove it, or let it begin with #"
+        )
     if header is None and not _are_places(expected):
         wanted = set(expected)
         header = True if 2 * len(wanted & set(first)) > len(wanted) else None
