@@ -22,13 +22,18 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def arguments(about: str) -> argparse.Namespace:
-    """The options of every benchmark. They are read before NumPy is imported, which fixes the number of threads."""
+def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Namespace:
+    """The options of every benchmark, and `paths`: those of one alone, with their help.
+
+    They are read before NumPy is imported, which fixes the number of threads.
+    """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--threads", type=int, default=1, help="for every candidate (default: 1)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each candidate (default: 15)")
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON and the Markdown")
+    for name, text in (paths or {}).items():
+        parser.add_argument(f"--{name}", type=Path, help=text)
     given = parser.parse_args()
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(given.threads)

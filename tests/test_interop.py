@@ -2,6 +2,9 @@
 
 import importlib
 import json
+import re
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -306,6 +309,21 @@ def test_damaged_files_of_safetensors(tmp_path):
         interop.from_safetensors(tmp_path / "none.safetensors")
     with pytest.raises(jitnet.Error, match="cannot write"):
         interop.to_safetensors(net, tmp_path)
+
+
+def test_the_code_of_the_guide_runs(tmp_path, monkeypatch):
+    for package in ("torch", "sklearn", "onnx", "safetensors"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[1] / "docs" / "guide" / "other_libraries.md"
+    blocks = re.findall(r"```py\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    names = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "training ended after max_iter")
+        exec("\n".join(blocks), names)
+    assert (names["again"].predict(names["X"]) == names["net"].predict(names["X"])).all()
+    assert names["search"].best_score_ > 0.8
 
 
 def test_an_activation_of_a_users_stays_here(tmp_path, monkeypatch):

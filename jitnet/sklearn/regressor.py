@@ -21,7 +21,7 @@ class MLPRegressor(RegressorMixin, MLP):
 
     >>> from jitnet.sklearn import MLPRegressor
     >>> model = MLPRegressor(8, activation="identity", learning_rate_init=0.05, random_state=0)
-    >>> model.fit([[-1.0], [0.0], [1.0]], [-2.0, 0.0, 2.0]).predict([[0.5]]).round(1).tolist()
+    >>> model.fit([[-1.0], [0.0], [1.0]], [-2.0, 0.0, 2.0]).predict([[0.5]]).round().tolist()
     [1.0]
     """
 
