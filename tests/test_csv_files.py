@@ -66,6 +66,10 @@ FILES = {
     "numbers of pandas": (b"0,1,2,3\n5,6,7,8\n", {"0": [5], "1": [6], "2": [7], "3": [8]}),
     "pandas with its index": (b",a\n0,5\n1,6\n", {"": [0, 1], "a": [5, 6]}),
     "two numbers of pandas": (b"0,1\n0.5,6.0\n1.5,2.5\n", {"0": [0.5, 1.5], "1": [6, 2.5]}),
+    "pandas and a word": (b"0,1,y\n5,6,p\n7,8,p\n", {"0": [5, 7], "1": [6, 8], "y": ["p", "p"]}),
+    "a word that is data": (b"0,1,p\n5,6,p\n7,8,q\n", {"1": [0, 5, 7], "2": [1, 6, 8], "3": ["p", "p", "q"]}),
+    "a name that is data": (b"0,1,p\n5,6,q\n7,8,r\n", {"1": [0, 5, 7], "2": [1, 6, 8], "3": ["p", "q", "r"]}),
+    "whole above decimals": (b"7,y\n0.5,p\n1.0,q\n", {"7": [0.5, 1], "y": ["p", "q"]}),
     "years": (b"name,2019,2020\nFrance,1,2\n", {"1": ["name", "France"], "2": [2019, 1], "3": [2020, 2]}),
     "years above a number": (b"a,2019,2020,y\n1,2,3,x\n", {"a": [1], "2019": [2], "2020": [3], "y": ["x"]}),
     "numbers alone": (b"3,7,1\n4,5,0\n7,9,1\n", {"1": [3, 4, 7], "2": [7, 5, 9], "3": [1, 0, 1]}),
@@ -300,6 +304,11 @@ def test_the_header_to_predict(tmp_path):
         read_table(path, "1", learned=(["0", "2"], True))
     path.write_text("0,1,2\n5,6,7\n")
     assert len(read_table(path, "3", learned=(["1", "2"], False))) == 2
+    path.write_text("p,q\n5,6\n7,8\n")
+    with pytest.raises(
+        jitnet.Error, match="seems to have a header, p, q, but the file that the model learned from had"
+    ):
+        read_table(path, "3", learned=(["1", "2"], False))
     path.write_text("2,1\n5,6\n")  # without a header, the names are numbers from 1
     assert len(read_table(path, "3", features=["1", "2"])) == 2
 

@@ -107,22 +107,27 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
 
     - it has no number, and at most half of its cells occur again in their columns;
     - or a text of it stands above a column of numbers;
-    - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them;
-    - or it has no text, and every number below it has a decimal point.
+    - or its numbers are 0, 1, 2, ..., as pandas writes them: three or more, or two beside words that stand above
+      categories and are none of them;
+    - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
     numbers = [cell for cell in first if is_number(cell)]
     if not all(cell.isdigit() for cell in numbers) or len(set(numbers)) < len(numbers):
         return False
-    below = zip(first, *(row for row in rows if len(row) == len(first)), strict=True)
-    columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in below]
+    cells_of = zip(first, *(row for row in rows if len(row) == len(first)), strict=True)
+    columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in cells_of]
     texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
     if any(column and not is_missing(cell) and all(map(is_number, column)) for cell, column in texts):
         return True
     if not numbers:
         return sum(cell in column for cell, column in texts) <= len(first) / 2
-    if len(numbers) > 2 and numbers == [str(i) for i in range(len(numbers))]:
-        return True
-    return not texts and bool(columns[0]) and all("." in cell for column in columns for cell in column)
+    are_new = all(cell not in column for cell, column in texts)
+    if numbers == [str(i) for i in range(len(numbers))]:
+        above_categories = bool(texts) and all(2 * len(set(column)) <= len(column) for _, column in texts)
+        if len(numbers) > 2 or (len(numbers) == 2 and are_new and above_categories):
+            return True
+    below = [column for cell, column in zip(first, columns, strict=True) if is_number(cell)]
+    return are_new and all(column and all("." in cell for cell in column) for column in below)
 
 
 def _are_places(names: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from .csv_file import read_csv
 from .folder import read_folder
 from .idx import images_and_labels, read_idx, scaled
 from .parquet import read_parquet
-from .table import Column, Table
+from .table import Column, Table, is_number
 
 
 def read_table(
@@ -56,8 +56,9 @@ def read_table(
         content = content_of(path)
         names, had_header = ([], None) if learned is None else learned
         features = [] if learned is not None else features
-        if header is None and content.kind == "text":
-            header = False if had_header is False else None
+        by_model = header is None and content.kind == "text"
+        if by_model and had_header is False:
+            header = False
         given = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
         given = {name: value for name, value in given.items() if value is not None}
         if content.kind == "text":
@@ -83,10 +84,15 @@ def read_table(
         if content.kind == "parquet":
             return _chosen(read_parquet(content.data, content.source), target, features)
         table = read_csv(content, **given, expected=names or features or ())  # type: ignore[arg-type]
-        if had_header and header is None and not table.has_header:
+        if by_model and had_header and not table.has_header:
             raise checks.Error(
                 f"{content.source} has no header, but the model knows its columns by their names, "
                 f"{checks.some(names, 12)}; add a first row with the names of its columns"
+            )
+        if by_model and had_header is False and (row := _header_above(table)):
+            raise checks.Error(
+                f"{content.source} seems to have a header, {checks.some(row, 12)}, but the file that the model learned "
+                "from had none; remove the first row"
             )
         return _chosen(table, target, features)
 
@@ -123,6 +129,16 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
         raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
     table.chosen = features
     return table
+
+
+def _header_above(table: Table) -> list[str]:
+    """The first row, if it has no number and one of its words stands above a column of numbers."""
+    if len(table) < 2 or not all(column.is_text and column.values[0] is not None for column in table.columns):
+        return []
+    first = [str(column.values[0]) for column in table.columns]
+    below = [[cell for cell in column.values[1:100] if cell is not None] for column in table.columns]
+    above = any(cells and all(map(is_number, cells)) for cells in below)
+    return first if above and not any(map(is_number, first)) else []
 
 
 def _first(column: Column) -> str:
