@@ -408,6 +408,43 @@ def _(a):
     a[1:] = a[:-1].copy()
 
 
+@pair(lambda: (matrix(),), "overlap", r"copies a part of A to another part")
+def overlapping_copy_inside(A):
+    for i in prange(A.shape[0]):
+        row = A[i]
+        row[1:] = row[:-1]
+
+
+@njit
+def moved(row):
+    row[1:] = row[:-1]
+
+
+@twin_of("overlapping_copy_inside")
+def _(A):
+    for i in prange(A.shape[0]):
+        moved(A[i])
+
+
+@pair(lambda: (vector(), unset(N)), "race", r"a\[0\] is read by iteration 0 .* written by iteration 6")
+def read_by_all_and_written_at_last(a, out):
+    for i in prange(a.size):
+        out[i] = a[0]
+        if i == a.size - 1:
+            a[0] = 0
+
+
+@twin_of("read_by_all_and_written_at_last")
+def _(a, out):
+    for i in prange(a.size):
+        if a[i] > 3:
+            out[i] = a[0]
+            continue
+        out[i] = a[i]
+        continue
+    a[0] = 0
+
+
 @pair(lambda: (vector(), np.zeros(N, "f4")), "race", r"cut\[0\]")
 def in_a_closure(a, out):
     cut = np.zeros(1, a.dtype)
@@ -581,6 +618,18 @@ def gathered_from_outside(index, a, out):
 def _(index, a, out):
     for i in prange(index.size):
         out[i] = a[index[i] % a.size]
+
+
+@pair(lambda: (vector(), unset(N)), "outside", r"a\[-8\] is outside")
+def far_before_the_first(a, out):
+    for i in prange(a.size):
+        out[i] = a[i - 8]
+
+
+@twin_of("far_before_the_first")
+def _(a, out):
+    for i in prange(a.size):
+        out[i] = a[max(i - 8, 0)]
 
 
 @pair(lambda: (matrix(), unset(N)), "outside", r"A\[5\] is outside")
@@ -966,6 +1015,17 @@ def two_loops(a, out):
 
 
 @parallel
+def both_branches_end(a, out):
+    t = a.dtype.type(0)
+    for i in prange(a.size):
+        if a[i] > 3:
+            out[i] = a[i]
+            continue
+        t = a[i]
+        out[i] = t
+
+
+@parallel
 def rgb(pixels, hist):
     for c in prange(3):
         for i in range(pixels.shape[0]):
@@ -983,5 +1043,6 @@ RIGHT = {
     "many_ways_to_index": lambda: (matrix(), unset(M, N)),
     "calls_a_serial_loop": lambda: (vector(),),
     "two_loops": lambda: (vector(), unset(N)),
+    "both_branches_end": lambda: (vector(), unset(N)),
     "rgb": lambda: (np.full((4, 3), 200, np.uint8), np.zeros((3, 256), np.int64)),
 }

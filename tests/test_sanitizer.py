@@ -86,6 +86,14 @@ def test_helper_for_pytest():
         jitnet.lab.check(right, A)
 
 
+def test_an_array_that_is_input_and_output():
+    """Given twice, it may be written, if one of the parameters may."""
+    a = buggy_loops.vector()
+    right = PAIRS["aliased"][1]
+    assert not examine(right, [(a, a)], writes="out").findings
+    assert [f.kind for f in examine(right, [(a, a.copy())], writes="a").findings] == ["input"]
+
+
 def test_a_race_of_a_serial_kernel_is_explained():
     report = examine(njit(PAIRS["neighbors"][0].py_func), [[buggy_loops.vector()]])
     assert [finding.kind for finding in report.findings] == ["race", "serial"]

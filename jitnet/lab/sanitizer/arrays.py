@@ -85,9 +85,13 @@ class Traced(Recorded, NDArrayOperatorsMixin):
 
     def overlaps(self, value: Any) -> None:
         """A copy between overlapping parts of an array: with parallel=True it is divided among threads."""
-        if not isinstance(value, Traced) or value.memory is not self.memory or not self.run.is_parallel:
+        if not isinstance(value, Traced) or value.memory is not self.memory:
             return
-        if self.run.stamp or self.offset == value.offset or not np.may_share_memory(self.data, value.data):
+        if (
+            shadow.frame_of_kernel().f_code in self.run.serial
+            or self.offset == value.offset
+            or not np.may_share_memory(self.data, value.data)
+        ):
             return
         one, other = numbers_of(self.data, self.memory), numbers_of(value.data, self.memory)
         if np.isin(one, other).any():

@@ -153,11 +153,12 @@ class _Case:
     def _given(self, run: Run) -> list[Any]:
         """Arguments that record: copies of the arrays, which share memory where the originals do."""
         arrays: dict[int, NDArray[Any]] = {}
-        of: dict[int, int] = {}
+        of: dict[int, list[int]] = {}
+        """Array -> the parameters that it is given to."""
         for i, argument in enumerate(self.arguments):
             for array in _in(argument):
                 arrays[id(array)] = array
-                of.setdefault(id(array), i)
+                of.setdefault(id(array), []).append(i)
         made: dict[int, Traced] = {}
         for group in _sharing(arrays):
             start = min(bounds_of(arrays[i])[0] for i in group)
@@ -168,8 +169,8 @@ class _Case:
                 at = address_of(array) - start if array.size else 0
                 copies[i] = np.ndarray(array.shape, array.dtype, block, at, array.strides if array.size else None)
                 copies[i][...] = array
-            memory = Memory(run, copies[group[0]], self.names[of[group[0]]], block=block)
-            memory.is_input = not any(self._may_write(of[i], arrays[i]) for i in group)
+            memory = Memory(run, copies[group[0]], self.names[of[group[0]][0]], block=block)
+            memory.is_input = not any(self._may_write(k, arrays[i]) for i in group for k in of[i])
             if len(group) == 1 and not memory.is_input and has_nan(copies[group[0]]):
                 memory.initialized = np.zeros(memory.count, np.bool_)
             for i in group:

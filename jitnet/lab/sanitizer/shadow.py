@@ -3,7 +3,7 @@
 Every iteration of a prange loop has a number of its own, its stamp, and counts as a thread. Two stamps of one loop that
 touch the same element, at least one of them writing, race, whatever the scheduler makes of it. Outside of prange loops
 the stamp is 0, and nothing can race. Iterations run one after the other here, so it is enough to remember the last
-writer and two different readers of each element.
+writer and the first reader of each element.
 """
 
 import linecache
@@ -64,7 +64,8 @@ class Run:
         self.index_of: dict[int, Any] = {}
         self.by_thread = False
         """True if the kernel asks for the number of its thread: then iterations of one thread do not race."""
-        self.is_parallel = True
+        self.serial: set[CodeType] = set()
+        """Functions that are compiled without parallel=True."""
         self.places: list[Place] = [("", 0)]
         self.numbers: dict[Place, int] = {self.places[0]: 0}
         self.sums: list[tuple[str, str, int]] = []
@@ -175,9 +176,9 @@ class Memory:
         """Shadows of the same size, from the first access in a loop on."""
         self.has_record = True
         self.writer = np.full(self.count, self.owner, np.int64)
-        self.first, self.second = np.zeros((2, self.count), np.int64)
+        self.reader = np.zeros(self.count, np.int64)
         self.write_line = np.full(self.count, self.made, np.int32)
-        self.first_line, self.second_line = np.zeros((2, self.count), np.int32)
+        self.read_line = np.zeros(self.count, np.int32)
 
     def _is_private(self) -> bool:
         """True if nobody else can have touched it: no prange loop runs, or this iteration made it.
@@ -198,16 +199,12 @@ class Memory:
         if not self.has_record:
             self._record()
         stamp, start, place = run.stamp, run.start, run.place()
-        writer, first, second = self.writer[at], self.first[at], self.second[at]
+        writer, reader = self.writer[at], self.reader[at]
         racing = (writer > start) & (writer != stamp)
         if np.any(racing):
             self._race(at, racing, self.writer, self.write_line, "writes", "reads", place)
-        new = first <= start
-        other = ~new & (first != stamp) & ((second <= start) | (second != stamp))
-        self.first[at], self.first_line[at] = np.where(new, stamp, first), np.where(new, place, self.first_line[at])
-        if np.any(other):
-            self.second[at] = np.where(other, stamp, second)
-            self.second_line[at] = np.where(other, place, self.second_line[at])
+        new = reader <= start
+        self.reader[at], self.read_line[at] = np.where(new, stamp, reader), np.where(new, place, self.read_line[at])
 
     def read_one(self, at: int) -> None:
         """The same for one element, faster."""
@@ -223,11 +220,8 @@ class Memory:
         start, writer = run.start, self.writer[at]
         if writer > start and writer != stamp:
             self._race(at, True, self.writer, self.write_line, "writes", "reads", run.place())
-        first = self.first[at]
-        if first <= start:
-            self.first[at], self.first_line[at] = stamp, run.place()
-        elif first != stamp and (self.second[at] <= start or self.second[at] != stamp):
-            self.second[at], self.second_line[at] = stamp, run.place()
+        if self.reader[at] <= start:
+            self.reader[at], self.read_line[at] = stamp, run.place()
 
     def write(self, at: Any) -> None:
         """The kernel writes these elements."""
@@ -244,10 +238,7 @@ class Memory:
         if not self.has_record:
             self._record()
         stamp, start, place = run.stamp, run.start, run.place()
-        for who, line, did in (
-            (self.writer, self.write_line, "writes"), (self.first, self.first_line, "reads"),
-            (self.second, self.second_line, "reads"),
-        ):  # fmt: skip
+        for who, line, did in self._before():
             racing = (who[at] > start) & (who[at] != stamp)
             if np.any(racing):
                 self._race(at, racing, who, line, did, "writes", place)
@@ -268,14 +259,15 @@ class Memory:
             return
         if not self.has_record:
             self._record()
-        for who, line, did in (
-            (self.writer, self.write_line, "writes"), (self.first, self.first_line, "reads"),
-            (self.second, self.second_line, "reads"),
-        ):  # fmt: skip
+        for who, line, did in self._before():
             if who[at] > start and who[at] != stamp:
                 self._race(at, True, who, line, did, "writes", run.place())
                 break
         self.writer[at], self.write_line[at] = stamp, run.place()
+
+    def _before(self) -> list[tuple[NDArray[Any], NDArray[Any], str]]:
+        """Who touched the elements before: what a write can race with."""
+        return [(self.writer, self.write_line, "writes"), (self.reader, self.read_line, "reads")]
 
     def _race(self, at: Any, racing: Any, who: Any, line: Any, did: str, does: str, place: int) -> None:
         run = self.run

@@ -47,7 +47,6 @@ class Twins:
         body = getattr(kernel, "py_func", kernel)
         options = getattr(kernel, "targetoptions", {})
         parallel = not as_compiled or bool(options.get("parallel"))
-        self.run.is_parallel = parallel
         return self._function(body, parallel) if isinstance(body, FunctionType) else body
 
     def replaced(self, value: Any, parallel: bool) -> Any:
@@ -129,6 +128,8 @@ class Twins:
                 continue
         if parallel:
             self._analyze(function)
+        else:
+            self.run.serial.add(code)
         return copy
 
     def _analyze(self, function: FunctionType) -> None:
