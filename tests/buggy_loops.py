@@ -550,6 +550,23 @@ def _(a):
     return s
 
 
+@pair(lambda: (vector(),), "carried", r"reads s, which another iteration assigns")
+def alternating(a):
+    s = a.dtype.type(0)
+    for i in prange(a.size):
+        s = a[i] - s
+    return s
+
+
+@twin_of("alternating")
+def _(a):
+    s = a.dtype.type(0)
+    for i in prange(a.size):
+        s = a[i] + s
+        s = s - a[i]
+    return s
+
+
 # indices
 
 
@@ -1026,6 +1043,17 @@ def both_branches_end(a, out):
 
 
 @parallel
+def both_branches_continue(a, out):
+    for i in prange(a.size):
+        if a[i] > 3:
+            out[i] = a[i]
+            continue
+        else:  # noqa: RET507
+            out[i] = a[0]
+            continue
+
+
+@parallel
 def rgb(pixels, hist):
     for c in prange(3):
         for i in range(pixels.shape[0]):
@@ -1044,5 +1072,6 @@ RIGHT = {
     "calls_a_serial_loop": lambda: (vector(),),
     "two_loops": lambda: (vector(), unset(N)),
     "both_branches_end": lambda: (vector(), unset(N)),
+    "both_branches_continue": lambda: (vector(), unset(N)),
     "rgb": lambda: (np.full((4, 3), 200, np.uint8), np.zeros((3, 256), np.int64)),
 }

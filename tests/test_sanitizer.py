@@ -94,6 +94,14 @@ def test_an_array_that_is_input_and_output():
     assert [f.kind for f in examine(right, [(a, a.copy())], writes="a").findings] == ["input"]
 
 
+def test_the_outermost_indices_that_are_inside():
+    def ends(A):
+        return A[-A.shape[0]], A[A.shape[0] - 1], A[-A.shape[0], 0]
+
+    report = examine(ends, [(buggy_loops.matrix(),)])
+    assert {finding.kind for finding in report.findings} == {"negative"}
+
+
 def test_a_race_of_a_serial_kernel_is_explained():
     report = examine(njit(PAIRS["neighbors"][0].py_func), [[buggy_loops.vector()]])
     assert [finding.kind for finding in report.findings] == ["race", "serial"]
@@ -117,6 +125,12 @@ def test_explicit_float64_is_not_quiet():
         out[0] = half
 
     assert not examine(explicit, [(buggy_loops.vector(), buggy_loops.unset(7))]).findings
+
+    def scaled(a, scale, out):
+        out[0] = a[0] * scale
+
+    arguments = buggy_loops.vector(), np.float64(2), np.ones(7, "f4")
+    assert [finding.kind for finding in examine(scaled, [arguments]).findings] == ["float64"]
     (found,) = examine(quiet, [(buggy_loops.vector(), np.ones(7, "f4"))]).findings
     line = quiet.__code__.co_firstlineno + 1
     assert f"line {line} mixes a float32 with a number of Python" in found.message
