@@ -131,6 +131,8 @@ def test_explicit_float64_is_not_quiet():
 
     arguments = buggy_loops.vector(), np.float64(2), np.ones(7, "f4")
     assert [finding.kind for finding in examine(scaled, [arguments]).findings] == ["float64"]
+    scaled_from_left = [finding.kind for finding in examine(lambda a, s, out: out.fill(s * a[0]), [arguments]).findings]
+    assert scaled_from_left == ["float64"]
     (found,) = examine(quiet, [(buggy_loops.vector(), np.ones(7, "f4"))]).findings
     line = quiet.__code__.co_firstlineno + 1
     assert f"line {line} mixes a float32 with a number of Python" in found.message

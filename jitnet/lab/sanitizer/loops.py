@@ -53,7 +53,7 @@ def analyzed(code: CodeType, is_prange: Callable[[ast.expr], bool]) -> Loops:
     """The loops of a function; `is_prange` tells whether an expression is the name of prange."""
     found, tree = Loops(), tree_of(code)
     if tree is None:
-        found.has_source = False
+        found.has_source = code.co_name == "<lambda>"  # which has no loops
         return found
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and any(map(_is_negative, _indices(node))):

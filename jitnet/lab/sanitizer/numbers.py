@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 _PYTHON = (float, int)
+"""Exact types: an np.float64 is a float, too."""
 
 
 listeners: list[Callable[[], None]] = [lambda: None]
@@ -33,7 +34,7 @@ def _with_promotion(name: str) -> Callable[[Any, Any], Any]:
     single, double = getattr(np.float32, name), getattr(np.float64, name)
 
     def calculate(self: Single, other: Any) -> Any:
-        if type(other) in _PYTHON:
+        if type(other) in _PYTHON or isinstance(other, np.float64):
             promoted()
             return double(np.float64(self), other)
         result = single(self, other)

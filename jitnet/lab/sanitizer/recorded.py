@@ -113,9 +113,12 @@ class Recorded:
         kind = self.data.dtype.kind
         if kind == "f" and self.data.dtype == np.float32:
             is_double = type(value) is np.float64 or (isinstance(value, Recorded) and value.data.dtype == np.float64)
-            if is_double and self.run.promotion:  # not one that was asked for, by astype
-                name, (file, line) = self.memory.name, self.run.promotion
-                where = f"line {line} of {os.path.basename(file)}" if file != shadow.here()[0] else f"line {line}"
+            mixed, name = self.run.promotion, self.memory.name
+            if is_double and (mixed or not self.run.wants_float64):
+                where = "this line, or one before it,"
+                if mixed:
+                    other = f" of {os.path.basename(mixed[0])}" if mixed[0] != shadow.here()[0] else ""
+                    where = f"line {mixed[1]}{other}"
                 self.run.found(
                     "float64", f"a float64 is stored in {name}, which is float32: {where} mixes a float32 with a number"
                     " of Python or with a float64", name, array=name,

@@ -148,6 +148,9 @@ class Run:
     promotion: Place | None = None
     """Where that happened last."""
 
+    wants_float64 = False
+    """True if the kernel names the type, as in astype: then a float64 is no surprise."""
+
     asked = False
     """True if the kernel asked for the number of threads."""
 

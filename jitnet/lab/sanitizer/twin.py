@@ -193,6 +193,8 @@ class NumPy:
             return lambda array: ((index, array[index]) for index in np.ndindex(array.shape))
         if name == "array":
             return lambda *arguments, **options: traced(self.run, np.array(*map(plain, arguments), **options))
+        if name == "float64":
+            self.run.wants_float64 = True
         if name in TYPES:
             return TYPES[name]
         if isinstance(value, type) or not callable(value):
