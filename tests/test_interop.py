@@ -111,6 +111,8 @@ def test_state_dict_of_pytorch(make):
     # safetensors sorts the names as texts, 10.weight before 2.weight
     scattered = {f"{10 ** int(name[0])}{name[1:]}": tensor for name, tensor in state.items()}
     same_bits(net, interop.from_torch(dict(sorted(scattered.items(), reverse=True)), names, epsilon=1e-3))
+    inner = {f"module.net.{name}": tensor for name, tensor in sorted(scattered.items())}
+    same_bits(net, interop.from_torch(inner, names, epsilon=1e-3))
     named = {f"layer_{'cab'[int(name[0]) % 3]}{name[1:]}": tensor for name, tensor in state.items()}
     if len({name.partition(".")[0] for name in named}) == len({name[0] for name in state}):
         same_bits(net, interop.from_torch(named, names, epsilon=1e-3))
@@ -140,7 +142,7 @@ def test_what_pytorch_has_and_jitnet_has_not():
         (nn.Sequential(nn.LayerNorm((2, 2)), nn.Linear(2, 2)), r"normalizes \(2, 2\)"),
         (nn.Sequential(nn.LayerNorm(2, bias=False), nn.Linear(2, 2)), "no weight or no bias"),
         (nn.Linear(2, 2).half(), "weights are float16, but must be all float32 or all float64"),
-        (nn.Linear(2, 2).bfloat16(), "weights are bfloat16"),
+        (nn.Linear(2, 2).bfloat16(), "bfloat16"), (nn.Linear(2, 2, device="meta"), "on meta"),
         (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double()), "float32 and float64"),
         (hooked, "0 has hooks"), (not_finite, r"layer 0: W\[0, 1\] is nan"), (3, "3 is not a torch.nn.Module"),
     ):  # fmt: skip

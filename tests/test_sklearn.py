@@ -182,8 +182,14 @@ def test_warm_start():
     assert (model.n_iter_, len(model.loss_curve_)) == (12, 24)
     with pytest.raises(jitnet.Error, match="warm_start can only be used where `y` has the same classes"):
         model.fit(X, labels(y, "two"))
-    with pytest.raises(jitnet.Error, match="the network is 5-8-3, and cannot continue as 5-9-3"):
+    with pytest.raises(jitnet.Error, match=r"Network 5-8-3 .* cannot continue as <Network 5-9-3"):
         model.set_params(hidden_layer_sizes=9).fit(X, labels(y, "three"))
+    with pytest.raises(jitnet.Error, match=r"tanh.*fit with warm_start=False"):
+        model.set_params(hidden_layer_sizes=8, activation="tanh").fit(X, labels(y, "three"))
+    model.set_params(activation="relu", early_stopping=True).fit(X, labels(y, "three"))
+    assert len(model.validation_scores_) == model.n_iter_
+    model.set_params(early_stopping=False, solver="sgd").partial_fit(X, labels(y, "three"))
+    assert model.best_loss_ == model.loss_
     cold = MLPClassifier(**SMALL).fit(X, labels(y, "three")).fit(X, labels(y, "three"))
     assert len(cold.loss_curve_) == 12
 
@@ -260,6 +266,7 @@ def test_a_divergence():
         ({"learning_rate_init": 0}, "learning_rate_init is 0"), ({"tol": np.nan}, "tol is nan"),
         ({"momentum": 1}, "momentum is 1, but must be a number at least 0 and below 1"),
         ({"validation_fraction": 1}, "validation_fraction is 1"), ({"warm_start": "no"}, "warm_start is 'no'"),
+        ({"learning_rate_init": 1e-50}, r"^Adam\(lr=1e-50.*is 0 in float32"),
         ({"n_iter_no_change": 0}, "n_iter_no_change is 0"), ({"beta_1": 1.0}, "beta_1 is 1.0"),
     ],
 )  # fmt: skip

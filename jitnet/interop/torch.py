@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ def from_torch(module: Any, activations: Sequence[str] | None = None, epsilon: f
     activations    for a state_dict, which has none: the activation of each Linear
     epsilon        for a state_dict: of its LayerNorms
 
-    A state_dict is read in its order; names that begin with numbers (0.weight, 2.weight, 10.weight) are sorted by them.
+    A state_dict is read in its order, or by the numbers of a Sequential: 0.weight, 2.weight, 10.weight.
 
     Errors    ValueError for a module without a counterpart, such as nn.GELU() without approximate="tanh", and for
               parameters that are neither all float32 nor all float64, or not finite
@@ -150,8 +151,8 @@ def _of_state_dict(state: Mapping[str, Any], activations: Any, epsilon: float) -
                 f"{checks.shown(key)} {array.shape} is neither the weight nor the bias of a Linear or a LayerNorm"
             )
         modules.setdefault(name, {})[parameter] = array
-    if all(name.partition(".")[0].isdigit() for name in modules):
-        modules = dict(sorted(modules.items(), key=lambda item: int(item[0].partition(".")[0])))
+    if all(_numbers(name) for name in modules) and len({_prefix(name) for name in modules}) == 1:
+        modules = dict(sorted(modules.items(), key=lambda item: _numbers(item[0])))
     of_dense = iter(parts.activations_of(
         activations, sum(module["weight"].ndim == 2 for module in modules.values() if "weight" in module)
     ))  # fmt: skip
@@ -166,11 +167,25 @@ def _of_state_dict(state: Mapping[str, Any], activations: Any, epsilon: float) -
     return found
 
 
+def _numbers(name: str) -> list[int]:
+    """The numbers of "net.2.10", which is a Sequential in a Sequential; none if other names follow one."""
+    parts = name.removeprefix(_prefix(name)).split(".")
+    return [int(part) for part in parts] if all(part.isdecimal() for part in parts) else []
+
+
+def _prefix(name: str) -> str:
+    """What stands before the first number: "net." of "net.2.10"."""
+    return "".join(f"{part}." for part in itertools.takewhile(lambda part: not part.isdecimal(), name.split(".")))
+
+
 def _array(value: Any) -> NDArray[Any]:
     """A tensor or array as an array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        if "bfloat16" in str(value.dtype):
-            raise checks.Error("the weights are bfloat16, but must be all float32 or all float64; convert them")
-        value = value.numpy()
-    return np.asarray(value)
+    if not hasattr(value, "detach"):
+        return np.asarray(value)
+    try:
+        return np.asarray(value.detach().cpu().numpy())
+    except (NotImplementedError, RuntimeError, TypeError) as error:  # bfloat16, sparse, quantized, without data
+        kind = f"{value.dtype}, {value.layout}, on {value.device}"
+        raise checks.Error(
+            f"a tensor ({kind}) is no array for NumPy: {checks.reason(error)}; convert it to a dense float32"
+        ) from None

@@ -60,29 +60,35 @@ class MLP(BaseEstimator):
         dtype = (np.float64, np.float32) if is_first else self.network_.dtype
         X, Y, weights = self._prepared(X, y, sample_weight, is_first, dtype, incremental)
         rng = check_random_state(self.random_state)
-        widths = [X.shape[1], *widths, Y.shape[1]]
+        layers = self._layers([X.shape[1], *widths, Y.shape[1]])
         if is_first:
-            self._begin(widths, X.dtype, rng)
-        elif [layer.n_in for layer in self.network_.layers] != widths[:-1] or self.n_outputs_ != widths[-1]:
-            raise checks.Error(
-                f"the network is {self.network_.widths}, and cannot continue as {'-'.join(map(str, widths))}; fit with "
-                "warm_start=False"
-            )
+            self._begin(layers, X.dtype, rng)
+        elif [layer.identity for layer in self.network_.layers] != [layer.identity for layer in layers]:
+            raise checks.Error(f"{self.network_} cannot continue as {Network(*layers)}; fit with warm_start=False")
+        if self.early_stopping != (self.validation_scores_ is not None):  # changed since the last fit
+            self._expect_nothing()
         self._train(X, Y, weights, incremental, rng)
         return self
 
-    def _begin(self, widths: list[int], dtype: Any, rng: Any) -> None:
+    def _layers(self, widths: list[int]) -> list[Dense]:
+        hidden, last = ACTIVATIONS[self.activation], ACTIVATIONS.get(self.out_activation_, self.out_activation_)
+        names: list[Any] = [hidden] * (len(widths) - 2) + [last]
+        return [Dense(n_in, n_out, f) for (n_in, n_out), f in zip(itertools.pairwise(widths), names, strict=True)]
+
+    def _begin(self, layers: list[Dense], dtype: Any, rng: Any) -> None:
         """A new network, with the initial weights of scikit-learn; and nothing learned."""
-        last = len(widths) - 2
-        names = [ACTIVATIONS[self.activation]] * last + [ACTIVATIONS.get(self.out_activation_, self.out_activation_)]
-        layers = [Dense(n_in, n_out, f) for n_in, n_out, f in zip(widths, widths[1:], names, strict=False)]  # type: ignore[arg-type]
         self.network_ = net = Network(*layers, dtype=dtype)
         for layer in net.layers:
             bound = np.sqrt((2 if self.activation == "logistic" else 6) / (layer.n_in + layer.n_out))
             layer.W = rng.uniform(-bound, bound, (layer.n_in, layer.n_out))
             layer.b = rng.uniform(-bound, bound, layer.n_out)
         self._name_outputs(net)
-        self.n_layers_, self.n_outputs_, self.t_, self.loss_curve_ = len(widths), widths[-1], 0, []
+        self.n_layers_, self.n_outputs_ = len(layers) + 1, layers[-1].n_out
+        self.t_, self.loss_curve_ = 0, []
+        self._expect_nothing()
+
+    def _expect_nothing(self) -> None:
+        """There is no epoch yet to be better than."""
         self._no_improvement_count = 0
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
@@ -96,13 +102,15 @@ class MLP(BaseEstimator):
         m = min(200, n) if self.batch_size == "auto" else min(self.batch_size, n)
         if self.batch_size != "auto" and self.batch_size > n:
             warnings.warn(f"batch_size is {self.batch_size}, but there are {n} samples; it becomes {n}", stacklevel=4)
-        continues = incremental and net._state is not None
+        optimizer = self._optimizer()
+        continues = incremental and net._state is not None and net._state.optimizer == optimizer.name
         if not continues:
             self._rate = float(self.learning_rate_init)
         self.n_iter_ = 0
         sizes = [min(m, n - start) for start in range(0, n, m)]
         of_sample = 1.0 if weights is None else float(np.mean(weights))
         penalty = Penalty(net, self.alpha, sizes, of_sample) if self.alpha > 0 else None
+        object.__setattr__(optimizer, "penalty", penalty)
         best = net.theta.copy()
 
         def after_epoch(net: Network, history: Any) -> bool:
@@ -117,7 +125,7 @@ class MLP(BaseEstimator):
         seed = int(rng.randint(2**31 - 1))
         started = net._state.history.epochs if continues and net._state else 0
         options: Any = {
-            "epochs": 1 if incremental else self.max_iter, "optimizer": self._optimizer_with(penalty), "seed": seed,
+            "epochs": 1 if incremental else self.max_iter, "optimizer": optimizer, "seed": seed,
             "loss": LOSSES[self.out_activation_], "callbacks": after_epoch, "resume": continues,
             "schedule": lambda epoch, history: self._rate / self.learning_rate_init,
         }  # fmt: skip
@@ -206,14 +214,10 @@ class MLP(BaseEstimator):
         if self.verbose:
             print(line)
 
-    def _optimizer_with(self, penalty: Penalty | None) -> Any:
-        optimizer: Any
+    def _optimizer(self) -> Any:
         if self.solver == "adam":
-            optimizer = PenalizedAdam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
-        else:
-            optimizer = PenalizedMomentum(self.learning_rate_init, self.momentum, bool(self.nesterovs_momentum))
-        object.__setattr__(optimizer, "penalty", penalty)
-        return optimizer
+            return PenalizedAdam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+        return PenalizedMomentum(self.learning_rate_init, self.momentum, bool(self.nesterovs_momentum))
 
     def _check(self) -> list[int]:
         """The widths of the hidden layers, after all parameters have been validated."""

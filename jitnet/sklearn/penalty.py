@@ -39,6 +39,9 @@ class Penalized:
     def name(self) -> str:
         return self.base.__name__.lower()
 
+    def __repr__(self) -> str:
+        return object.__getattribute__(self, "base").__repr__(self).removeprefix("Penalized")
+
     def step(self, kernel: Any, t: int, grad: Any, state: Any, theta: Any) -> None:
         if self.penalty is not None:
             self.penalty(grad, theta)
