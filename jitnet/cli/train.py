@@ -120,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     widths = [recipe.inputs, *hidden]
     layers: list[Layer] = []
     for n_in, n_out in pairwise(widths):
-        layers.append(Dense(n_in, n_out, activation, init=activation.init))
+        layers.append(Dense(n_in, n_out, activation))
         layers += [Dropout(options.dropout)] if options.dropout else []
     net = Network(
         *layers,

@@ -100,7 +100,7 @@ def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
             delta[i, j] = dA[i, j] if A[i, j] > zero else zero
 
 
-@activation("relu", init="he")
+@activation("relu")
 def relu(z: float) -> float:
     """max(z, 0), with the test z < 0, so that NaN, for which every comparison is false, stays NaN.
 
@@ -128,7 +128,7 @@ def _(a: float) -> float:
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-@activation("gelu", init="he")
+@activation("gelu")
 def gelu(z: float) -> float:
     """z·Φ(z) with Φ, the normal distribution, approximated by a sigmoid: PyTorch's F.gelu(z, approximate="tanh").
 
@@ -143,7 +143,7 @@ def _(z: float) -> float:
     return s + z * s * (1 - s) * (2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * (z * z)))
 
 
-@activation("silu", init="he")
+@activation("silu")
 def silu(z: float) -> float:
     """z times its sigmoid, also called swish.
 
@@ -158,7 +158,7 @@ def _(z: float) -> float:
     return s * (1 + z * (1 - s))
 
 
-@activation("leaky_relu", init="he")
+@activation("leaky_relu")
 def leaky_relu(z: float) -> float:
     """z, or z/100 below 0, so that every unit has a gradient.
 

@@ -55,11 +55,8 @@ ACTIVATIONS: dict[str, "Activation"] = {}
 class Activation:
     """An activation: f, f', and what a layer needs to know."""
 
-    def __init__(
-        self, name: str, f: Function, fast: Function | None = None, init: str = "glorot",
-        jacobian: Function | None = None,
-    ) -> None:  # fmt: skip
-        self.name, self.f, self.init, self.jacobian = name, f, init, jacobian
+    def __init__(self, name: str, f: Function, fast: Function | None = None, jacobian: Function | None = None) -> None:
+        self.name, self.f, self.jacobian = name, f, jacobian
         self.__doc__, self.__wrapped__ = f.__doc__, f
         self.f_prime: Function
         """f'."""
@@ -89,13 +86,12 @@ class Activation:
         return self
 
 
-def activation(name: str, fast: Function | None = None, init: str = "glorot") -> Callable[[Function], Activation]:
+def activation(name: str, fast: Function | None = None) -> Callable[[Function], Activation]:
     """Define an activation by f; `derivative` completes it.
 
     fast      calculates f without a call into the mathematics library, if exchanging e^x (`FAST`) is not enough
-    init      how the weights of a layer with it begin best
     """
-    return lambda f: Activation(name, f, fast, init)
+    return lambda f: Activation(name, f, fast)
 
 
 def flop(Z: Matrix, *others: Matrix) -> int:
