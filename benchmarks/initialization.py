@@ -52,7 +52,7 @@ STARTS = {
     "he, b = 0": lambda *a: (he(*a), 0), "glorot, b = 0": lambda *a: (glorot(*a), 0), "he, b random": he_random,
     "glorot, b random": scikit_learn, "1/√n_in, b random": pytorch,
 }  # fmt: skip
-"""Of the hidden layers; the last one has glorot, and random biases like the others. The first is what jitnet train had."""
+"""Of the hidden layers; the last one has glorot, and random biases like the others. The first was the default."""
 
 
 def keel(name):
