@@ -16,6 +16,7 @@ from jitnet.data import read_table
 from jitnet.data.content import Content, content_of
 from jitnet.data.csv_fast import read_by_pyarrow
 from jitnet.data.csv_file import read_csv
+from jitnet.data.dialect import dialect_of
 
 N = np.nan
 FLOWERS = {"a": [1, 2.5, 3], "b": ["x", "y", "x"]}
@@ -59,6 +60,11 @@ FILES = {
         {"a": ["007", "7"], "b": ["12345678901234567", "1"], "c": [0.5, 0]},
     ),
     "a text at the end": (b"a\n" + b"1\n" * 5000 + b"x\n", {"a": ["1"] * 5000 + ["x"]}),
+    "odd digits late": (
+        b"a,b\n" + b"1,1\n" * 9 + "1_0,٣\n".encode(),
+        {"a": ["1"] * 9 + ["1_0"], "b": ["1"] * 9 + ["٣"]},
+    ),
+    "commas and lists": (b"x,a;b,1\ny,c;d,2\n", {"1": ["x", "y"], "2": ["a;b", "c;d"], "3": [1, 2]}),
     "a thousand": (b'a,b\n"1,000",1\n"2,500",2\n', {"a": ["1,000", "2,500"], "b": [1, 2]}),
     "unknown": (b"a,b\n1,x\nunknown,y\n", {"a": ["1", "unknown"], "b": ["x", "y"]}),
     "missing, with blanks": (b"a,b,c\n1 , x, NA \n NA ,na , 2\n", {"a": [1, N], "b": ["x", None], "c": [N, 2]}),
@@ -68,6 +74,10 @@ FILES = {
     "two numbers of pandas": (b"0,1\n0.5,6.0\n1.5,2.5\n", {"0": [0.5, 1.5], "1": [6, 2.5]}),
     "pandas and a word": (b"0,1,y\n5,6,p\n7,8,p\n", {"0": [5, 7], "1": [6, 8], "y": ["p", "p"]}),
     "a word that is data": (b"0,1,p\n5,6,p\n7,8,q\n", {"1": [0, 5, 7], "2": [1, 6, 8], "3": ["p", "p", "q"]}),
+    "a category that is data": (
+        b"0,1,p\n5,6,p\n7,8,p\n",
+        {"1": [0, 5, 7], "2": [1, 6, 8], "3": ["p", "p", "p"]},
+    ),
     "a name that is data": (b"0,1,p\n5,6,q\n7,8,r\n", {"1": [0, 5, 7], "2": [1, 6, 8], "3": ["p", "q", "r"]}),
     "whole above decimals": (b"7,y\n0.5,p\n1.0,q\n", {"7": [0.5, 1], "y": ["p", "q"]}),
     "years": (b"name,2019,2020\nFrance,1,2\n", {"1": ["name", "France"], "2": [2019, 1], "3": [2020, 2]}),
@@ -107,8 +117,6 @@ def test_files(tmp_path, name, engine):
 def test_pyarrow_reads_plain_files(tmp_path):
     """And is not merely given up for Python."""
     pytest.importorskip("pyarrow", reason="the extra data")
-    from jitnet.data.dialect import dialect_of
-
     read = {name for name, (data, _) in FILES.items() if read_by_pyarrow(data, dialect_of(data, name, []))}
     assert read >= {"commas", "semicolons", "tabs", "bars", "quotes", "quotes within", "missing", "codes", "unknown"}
     assert not read & {"comment between rows", "line break within quotes", "inch", "CR"}
@@ -116,7 +124,7 @@ def test_pyarrow_reads_plain_files(tmp_path):
 
 CELLS = [
     "1", "2.5", "-3", "007", "12345678901234567", "x", "y y", "ä", "", "NA", "nan", "?", "1e5", "+4", "0x1", "inf",
-    "1,5", "1_0", " 7 ", "'q'", "#c", 'a"b', "0", "2", "3", "-01", "1e999", "-nan", "TRUE", "\t5", "5\u00a0", "٣",
+    "1,5", "1_0", " 7 ", "'q'", "#c", 'a"b', "0", "2", "3", "-01", "1e999", "-nan", "TRUE", " NA ", "\t5", "5\u00a0", "٣",
 ]  # fmt: skip
 
 
@@ -141,8 +149,22 @@ def random_csv(seed):
     return (r.choice(["\n", "\n", "\r\n", "\r"]).join(lines) + r.choice(["", "\n"])).encode()
 
 
-def test_both_readers_give_the_same_table(tmp_path):
+def test_a_large_file_with_an_odd_row(monkeypatch):
+    """Beyond the rows that tell what the columns hold: pyarrow reads its piece, and the columns, as text."""
     pytest.importorskip("pyarrow", reason="the extra data")
+    monkeypatch.setattr(jitnet.data.csv_fast, "PORTION", 1 << 17)
+    data = b"a,b,c,d\n" + b"1,2.5,x,.5\n" * 60_000 + b"y,w,z,NA\n" + b"1,2.5,x,.5\n" * 60_000
+    values, lines = read_by_pyarrow(data, dialect_of(data, "f", []))
+    assert (lines[0], lines[-1], len(lines)) == (2, 120_002, 120_001)
+    assert values[0].tolist() == ["1"] * 60_000 + ["y"] + ["1"] * 60_000
+    assert values[1].tolist() == ["2.5"] * 60_000 + ["w"] + ["2.5"] * 60_000
+    assert values[2].tolist() == ["x"] * 60_000 + ["z"] + ["x"] * 60_000
+    np.testing.assert_array_equal(values[3], [0.5] * 60_000 + [N] + [0.5] * 60_000)
+
+
+def test_both_readers_give_the_same_table(monkeypatch):
+    pytest.importorskip("pyarrow", reason="the extra data")
+    monkeypatch.setattr(jitnet.data.builder, "MOST", 3)
     fast = 0
     for seed in range(400):
         data, found = random_csv(seed), []

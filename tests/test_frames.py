@@ -71,6 +71,7 @@ def test_arrays():
     same(table["y"], ["a", "b"])
     same(from_frame(np.ma.array([[1, 2]]), [3])["2"], [2])
     same(from_frame({"a": np.ma.array([1, 2], mask=[0, 1]), "y": ["u", "v"]}, "y")["a"], [1, N])
+    same(from_frame({"t": np.ma.array(["a", "b"], mask=[0, 1])})["t"], ["a", None])
     same(from_frame({"d": np.array(["2024-01-02", "NaT"], "M8[ns]")})["d"], ["2024-01-02 00:00:00.000000000", None])
     same(from_frame([{"a": 1, "b": "x"}, {"a": None}])["b"], ["x", None])
     with pytest.raises(jitnet.Error, match=r"X is a zip, which can be read once only; write list"):

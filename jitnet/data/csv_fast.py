@@ -25,7 +25,7 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     """The values of each column, and the line of each row; None if pyarrow is missing or the file is unusual.
 
     Unusual are quotes that do not enclose whole cells, line breaks within quotes, lines that are blank or of another
-    width, comments between rows, and Mac line ends.
+    width, such as comments, and Mac line ends.
     """
     if importlib.util.find_spec("pyarrow") is None:
         return None
@@ -38,8 +38,6 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     end = len(data.rstrip(b"\r\n")) if data[-2:-1] in (b"\r", b"\n") else len(data)
     lines = data.count(b"\n", start, end - 1) + 1
     if (start == 0) != (dialect.skipped + dialect.has_header == 0) or data.count(b'"', 0, start) % 2 or lines < 2:
-        return None
-    if _holds(data, b"#", start) and data.find(b"\n#", max(start - 1, 0)) >= 0:
         return None
     if _holds(data, b"\r", start) and data.count(b"\r", start, end) != data.count(b"\r\n", start, end):
         return None
