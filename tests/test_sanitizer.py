@@ -167,6 +167,11 @@ def test_the_judge_knows_how_it_is_compiled():
     assert judge.hidden_error(njit(wrong.py_func), "matmul", dtype) is None
     assert judge.hidden_error(wrong.py_func, "matmul", dtype) is None
 
+    def around(A, B, C):
+        wrong(A, B, C)
+
+    assert "race: C[0, 0]" in judge.hidden_error(around, "matmul", dtype)
+
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from time import perf_counter  # before a kernel's file could replace it
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -188,8 +189,10 @@ def _is_compiled(kernel: Callable[..., object]) -> bool:
     """True for a function that Numba compiles, and for one that names such functions."""
     if isinstance(kernel, Dispatcher):
         return True
-    code, names = getattr(kernel, "__code__", None), getattr(kernel, "__globals__", {})
-    return code is not None and any(isinstance(names.get(name), Dispatcher) for name in code.co_names)
+    if not isinstance(kernel, FunctionType):
+        return False
+    named = [kernel.__globals__.get(name) for name in kernel.__code__.co_names]
+    return any(isinstance(value, Dispatcher) for value in [*named, *inspect.getclosurevars(kernel).nonlocals.values()])
 
 
 def placed(case: oracle.Case) -> oracle.Case:
