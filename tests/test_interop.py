@@ -242,13 +242,13 @@ def test_scikit_learn(dtype, activation, targets):
     with pytest.warns(UserWarning, match="hasn't converged"):
         model.fit(X, Y)
     net = interop.from_sklearn(model)
-    expected = model.predict(X).reshape(40, -1) if kind is neural.MLPRegressor else model.predict_proba(X)
-    A = net.forward(X)
-    assert np.allclose(A, expected[:, -A.shape[1] :], rtol=0, atol=1e-6)
+    wanted = model.predict(X).reshape(40, -1) if kind is neural.MLPRegressor else model.predict_proba(X)
+    A = expected(net, X)  # and not net.forward: in float64 its kernels would have to be compiled
+    assert np.allclose(A, wanted[:, -A.shape[1] :], rtol=0, atol=1e-6)
     assert all((layer.W == W).all() for layer, W in zip(net.layers, model.coefs_, strict=True))
     assert all((layer.b == b).all() for layer, b in zip(net.layers, model.intercepts_, strict=True))
     assert net.dtype == dtype
-    if Y.ndim == 1 and kind is neural.MLPClassifier:
+    if Y.ndim == 1 and kind is neural.MLPClassifier and dtype == "float32":
         assert (net.predict(X) == model.predict(X)).all()
 
 
