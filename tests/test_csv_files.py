@@ -36,6 +36,7 @@ FILES = {
     "byte order mark, CRLF": (b"\xef\xbb\xbfa,b\r\n1,x\r\n2.5,y\r\n3,x\r\n", FLOWERS),
     "CR": (b"a,b\r1,x\r2.5,y\r3,x\r", FLOWERS),
     "blank lines": (b"\n\na,b\n1,x\n\n , \n2.5,y\n3,x\n\n\n", FLOWERS),
+    "cells without content": (b",\n\n,\na,b\n1,x\n,\n2.5,y\n3,x\n , \n", FLOWERS),
     "no line end": (b"a,b\n1,x\n2.5,y\n3,x", FLOWERS),
     "quotes": (b'"a","b"\n"1","x"\n2.5,"y"\n"3",x\n', FLOWERS),
     "quotes within": (b'a,b\n1,"x ""1"", y"\n2,z\n', {"a": [1, 2], "b": ['x "1", y', "z"]}),

@@ -97,6 +97,7 @@ def test_likely_task():
     ("X", "y", "task", "message"),
     [
         (np.ones((3, 1)), [1, 1, 1], None, "only one class, '1'"),
+        (np.ones((3, 1)), np.array([None] * 3, object), "classification", "the target 'y' is missing in all rows"),
         (np.ones((3, 1)), ["a", "b", "a"], "regression", "column 'y': regression cannot learn 'a'"),
         (np.ones((3, 1)), [1, 2, 1], "classificaton", "unknown task .*did you mean 'classification'"),
         (np.full((3, 1), np.nan), [1, 2, 1], None, "no column left to learn from: 0: no value"),

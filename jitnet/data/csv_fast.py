@@ -29,10 +29,10 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
     """
     if importlib.util.find_spec("pyarrow") is None:
         return None
-    start = 0
+    start, blank = 0, b' \t\r\n"' + dialect.separator.encode()
     for line in range(dialect.skipped + dialect.has_header):
         until = data.find(b"\n", start) + 1
-        if line == dialect.skipped and not data[start:until].strip():
+        if line == dialect.skipped and not data[start:until].strip(blank):
             return None
         start = until
     end = len(data.rstrip(b"\r\n")) if data[-2:-1] in (b"\r", b"\n") else len(data)

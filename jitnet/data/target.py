@@ -208,6 +208,8 @@ def _twins(classes: list[str], target: str) -> list[str]:
 
 def _check_classes(classes: list[str], table: Table) -> None:
     target = shown(table.target)
+    if not classes:
+        raise checks.Error(f"the target {target} is missing in all rows")
     if len(classes) < 2:
         raise checks.Error(f"the target {target} has only one class, {shown(classes[0])}; at least two are needed")
     if len(classes) > max(FEW, len(table) // 2):
