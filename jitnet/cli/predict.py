@@ -16,7 +16,11 @@ from .shared import NAMED, as_json, backend_option, check_paths, output_options,
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="file that jitnet train --save wrote")
-    parser.add_argument("data", help="file of the same kind, where the target may be missing; or digits, mnist, ...")
+    parser.add_argument(
+        "data",
+        help="file of the same kind (- is standard input), where the target may be missing; a folder of pictures; "
+        "or one picture; or digits, mnist, ...",
+    )
     parser.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
     parser.add_argument(
         "--proba", action="store_true", help="print the probability of each class, below a line with their names"
