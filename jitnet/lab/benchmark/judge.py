@@ -43,8 +43,8 @@ HIDDEN = ("race", "carried", "reduction", "escapes", "overlap", "differs", "outs
 MISLEADING = ("is wrong", "gives NaN", "leaves ")
 """How errors of results begin, whose cause the sanitizer may know."""
 
-ACCESSES = 200_000
-"""Accesses of one interpreted run, about a second, that the sanitizer may take."""
+ACCESSES = 50_000
+"""Accesses of one interpreted run, some tenths of a second, that the sanitizer may take."""
 
 FINITE = 0x3F
 """Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""

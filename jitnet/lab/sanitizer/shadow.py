@@ -46,8 +46,8 @@ def here() -> Place:
     return frame.f_code.co_filename, frame.f_lineno
 
 
-MOST = 50_000_000
-"""Accesses of a run, some minutes."""
+MOST = 3_000_000
+"""Accesses of a run, about half a minute."""
 
 
 class TooLongError(Exception):
@@ -137,7 +137,7 @@ class Run:
         """One more access; raises `TooLongError` beyond the limit."""
         self.accesses += 1
         if self.accesses > self.most:
-            raise TooLongError(f"it takes more than {self.most} accesses")
+            raise TooLongError(f"more than {self.most} accesses; take smaller arrays")
 
     accesses, most = 0, MOST
 
