@@ -567,6 +567,26 @@ def _(a):
     return s
 
 
+@pair(lambda: (vector(),), "shared", r"found.append in a prange loop changes what all threads share")
+def appends(a):
+    found = [a[0]]
+    for i in prange(a.size):
+        if a[i] > 3:
+            found.append(a[i])
+    return found
+
+
+@twin_of("appends")
+def _(a):
+    found = np.zeros(a.size, a.dtype)
+    for i in prange(a.size):
+        mine = [a[i]]
+        mine.append(np.add(a[i], a[i]))
+        if a[i] > 3:
+            found[i] = mine[1]
+    return found
+
+
 # indices
 
 

@@ -5,7 +5,7 @@ thread and on the smallest shapes. It follows Numba's rules: reductions, private
 
 It cannot see: other arguments than those it ran with, and branches that they do not take; what compiled code does
 otherwise than Python (fastmath, integers that overflow inside an expression); functions without Python source (ctypes,
-cffi, objmode, jitclass, intrinsics); lists and dicts that several iterations change; two kernels that run at once;
+cffi, objmode, jitclass, intrinsics); elements of lists and dicts that several iterations change; two kernels at once;
 float64 within NumPy's functions. Array expressions follow NumPy: of the loops that parallel=True makes of them, only
 copies between overlapping parts of an array are reported. Views of another item size count whole elements.
 """

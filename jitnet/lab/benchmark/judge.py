@@ -37,7 +37,7 @@ SMALL = 1 << 26
 UNTOUCHED = 0xFF
 """Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
 
-HIDDEN = ("race", "carried", "reduction", "escapes", "overlap", "differs", "outside")
+HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "differs", "outside")
 """Kinds of findings that are errors even if a result was right."""
 
 MISLEADING = ("is wrong", "gives NaN", "leaves ")

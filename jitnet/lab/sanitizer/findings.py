@@ -9,6 +9,7 @@ from ...checks import count
 FIXES = {
     "race": "let each iteration write its own elements: divide another loop, or allocate the buffer inside the loop",
     "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
+    "shared": "let each iteration write its own element of an array that is allocated before the loop",
     "carried": "compute it from the loop variable, or make the loop serial: iterations run in any order",
     "reduction": "read it after the loop; inside, each thread has a part of it only",
     "escapes": "write it into an array, or compute it after the loop: a variable of the body is private",

@@ -19,6 +19,9 @@ from .findings import Finding
 _FAMILY = {ast.Add: "+", ast.Sub: "+", ast.Mult: "*", ast.Div: "*"}
 """Operations that Numba combines; those of one family may be mixed."""
 
+_CHANGES = ("append", "extend", "insert", "pop", "popitem", "remove", "clear", "update", "setdefault", "add", "discard")
+"""Methods that change a list, a dict or a set, none of which threads may share."""
+
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -87,6 +90,13 @@ def _analyze(loop: ast.For, function: ast.FunctionDef, file: str, found: Loops) 
     known_before |= {name for name, kind, _ in earlier if kind == "store"}
     targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
     stores = [(name, line) for name, kind, line in _events(body) if kind == "store"]
+    shared = known_before - {name for name, _ in stores}
+    for node in ast.walk(body):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
+            owner = node.func.value
+            if isinstance(owner, ast.Name) and owner.id in shared:
+                message = f"{owner.id}.{node.func.attr} in a prange loop changes what all threads share"
+                found.findings.append(Finding("shared", message, [node.lineno], file, owner.id))
     after, carried = list(_events_after(function, loop)), set()
     for name in dict.fromkeys(name for name, _ in stores):
         mine = [(statement, family) for statement, (variable, family) in updates if variable == name]
