@@ -41,6 +41,17 @@ def test_pandas():
     for name, cells in expected.items():
         same(table[name], cells)
     assert from_frame(frame, "f").target == "f"
+    same(from_frame(frame[["f"]], pandas.DataFrame({"z": [1, 2, 1]}))["z"], [1, 2, 1])
+    odd = pandas.DataFrame({
+        "p": pandas.period_range("2024-01", periods=2, freq="M"), "t": pandas.to_timedelta(["1h", None]),
+        "i": pandas.arrays.IntervalArray.from_breaks([0, 1, 2]),
+    })  # fmt: skip
+    for name, cells in (("p", ["2024-01", "2024-02"]), ("t", [3600, N]), ("i", ["(0, 1]", "(1, 2]"])):
+        same(from_frame(odd)[name], cells)
+    with pytest.raises(jitnet.Error, match="X has two columns called 'a'; rename one"):
+        from_frame(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(jitnet.Error, match="y has 2 columns, but must have one"):
+        from_frame(frame, frame[["f", "i"]])
     with pytest.raises(jitnet.Error, match="unknown column of X 'g'"):
         from_frame(frame, "g")
     with pytest.raises(jitnet.Error, match="X has 3 rows, but y has 2"):
@@ -61,6 +72,8 @@ def test_polars():
     assert table.names == list(expected)
     for name, cells in expected.items():
         same(table[name], cells)
+    with pytest.raises(jitnet.Error, match=r"X is a LazyFrame; write X.collect\(\)"):
+        from_frame(frame.lazy())
 
 
 def test_arrays():
@@ -76,6 +89,9 @@ def test_arrays():
     same(from_frame([{"a": 1, "b": "x"}, {"a": None}])["b"], ["x", None])
     with pytest.raises(jitnet.Error, match=r"X is a zip, which can be read once only; write list"):
         from_frame(zip([1], [2], strict=True))
+    same(from_frame(np.array([(1, "x"), (3, "y")], [("a", int), ("b", "U1")]))["b"], ["x", "y"])
+    with pytest.raises(jitnet.Error, match=r"X is 'f.csv', a text; read a file with jitnet.data.read_table"):
+        from_frame("f.csv")
     recipe = Recipe.learn(from_frame(np.eye(4), [0, 1, 0, 1]), np.arange(4), None)
     assert recipe.classes == ["0", "1"]
 

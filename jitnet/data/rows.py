@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,28 @@ def table_of(X: Any) -> Table:
     if hasattr(X, "toarray"):  # scipy
         checks.dense("X", X.shape)
         X = X.toarray()
+    if isinstance(X, (str, Path)):
+        raise checks.Error(f"X is {shown(str(X))}, a text; read a file with jitnet.data.read_table")
+    if hasattr(X, "collect"):  # polars
+        raise checks.Error(f"X is a {type(X).__name__}; write X.collect()")
+    if hasattr(X, "to_pydict"):  # pyarrow
+        X = X.to_pydict()
+    if getattr(getattr(X, "dtype", None), "names", None):  # NumPy's structured arrays
+        X = {name: X[name] for name in X.dtype.names}
     if isinstance(X, Iterator):
         raise checks.Error(f"X is a {type(X).__name__}, which can be read once only; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
-        table = Table([Column(str(name), values_of(X[name])) for name in X.columns], "X", "frame", True)
+        names = [str(name) for name in X.columns]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise checks.Error(f"X has two columns called {shown(twice)}; rename one")
+        columns = [Column(name, values_of(X[given])) for name, given in zip(names, X.columns, strict=True)]
+        table = Table(columns, "X", "frame", True)
     elif isinstance(X, Mapping):
         table = Table([Column(str(name), values_of(cells)) for name, cells in X.items()], "X", "frame", True)
     elif isinstance(X, Sequence) and len(X) and all(isinstance(row, Mapping) for row in X):
-        names = dict.fromkeys(name for row in X for name in row)
-        columns = [Column(str(name), values_of([row.get(name) for row in X])) for name in names]
+        keys = dict.fromkeys(name for row in X for name in row)
+        columns = [Column(str(name), values_of([row.get(name) for row in X])) for name in keys]
         table = Table(columns, "X", "frame", True)
     else:
         table = _of_array(X)
@@ -58,6 +72,10 @@ def from_frame(X: Any, y: Any = None) -> Table:
         checks.one_of("column of X", y, found.names)
         found.target = y
     elif y is not None:
+        if hasattr(y, "columns"):  # a DataFrame
+            if len(y.columns) != 1:
+                raise checks.Error(f"y has {len(y.columns)} columns, but must have one")
+            y = y[y.columns[0]]
         values = values_of(np.ravel(y) if isinstance(y, np.ndarray) and not np.ma.isMA(y) else y)
         if len(values) != len(found):
             raise checks.Error(f"X has {checks.count(len(found), 'row')}, but y has {len(values)}")
@@ -136,6 +154,10 @@ def _text(cell: Any) -> str:
         return cell.isoformat(*[" "] * hasattr(cell, "hour"))
     if isinstance(cell, str):
         return cell.strip()
+    if hasattr(cell, "total_seconds"):
+        return repr(cell.total_seconds())
+    if type(cell).__name__ in ("Period", "Interval"):  # of pandas
+        return str(cell)
     if isinstance(cell, int) and abs(cell) >= 10**15 and not isinstance(cell, bool):
         return str(cell)  # float64 would lose digits
     try:
