@@ -239,6 +239,12 @@ def test_bad_folders(pictures, tmp_path):
     (pictures / "odd.png").unlink()
     (pictures / "empty").mkdir()
     refused("empty has no PNG or JPEG files; remove it")
+    (pictures / "empty" / "a.bmp").touch()
+    refused("empty has no PNG or JPEG files; it holds a.bmp")
+    with pytest.raises(
+        jitnet.Error, match=r"has no pictures: .*; the folders in .*pictures have some: name .*pictures instead"
+    ):
+        read_table(tmp_path)
     with pytest.raises(jitnet.Error, match="is one picture; give the folder"):
         read_table(pictures / "dark" / "0.PNG")
     with pytest.raises(
@@ -247,6 +253,9 @@ def test_bad_folders(pictures, tmp_path):
         read_table(write_mnist(tmp_path / "m"))
     with pytest.raises(jitnet.Error, match="has no pictures"):
         read_table(pictures / "empty")
+    (pictures / "empty" / "a.bmp").rename(pictures / "dark" / "a.bmp")
+    (pictures / "empty").rmdir()
+    assert "1 other file not read, such as " in read_table(pictures).notes[1]
 
 
 @pytest.mark.parametrize(

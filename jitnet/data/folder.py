@@ -44,23 +44,34 @@ def read_folder(path: str | Path, wanted: int | None = None) -> Table:
         )
     empty = [name for name, found in classes.items() if not found]
     if empty and wanted is None:
-        raise checks.Error(f"the folder {folder / empty[0]} has no PNG or JPEG files; remove it")
+        raise checks.Error(f"{folder / empty[0]} has no PNG or JPEG files{_hint(folder / empty[0])}")
     if importlib.util.find_spec("PIL") is None:
         raise checks.Error("PNG and JPEG pictures need Pillow: pip install 'jitnet[data]'")
     X, note = _pixels(files, wanted)
     columns = [Column("label", _labels(names))] if names else []
-    return Table(columns, str(path), "pictures", notes=[note], target="label", matrix=X)
+    others = [file for one in (inner if names else [folder] if folder.is_dir() else []) for file in _others(one)]
+    notes = [note, *([f"{count(len(others), 'other file')} not read, such as {others[0]}"] if others else [])]
+    return Table(columns, str(path), "pictures", notes=notes, target="label", matrix=X)
 
 
 def _pictures(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
 
 
+def _others(folder: Path) -> list[Path]:
+    if folder.name.startswith("."):
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() not in ENDINGS and file.name[0] != ".")
+
+
 def _hint(folder: Path) -> str:
     names = sorted(file.name for file in folder.iterdir())
+    for place in (folder, *(one for one in sorted(folder.iterdir()) if one.is_dir())):
+        if any(one.is_dir() and _pictures(one) for one in place.iterdir()):
+            return f"; the folders in {place} have some: name {place} instead"
     if any("idx3" in name for name in names):
         return f"; for the files of MNIST write: jitnet train mnist --path {folder}"
-    return f"; it holds {some(names, 5)}" if names else ""
+    return f"; it holds {some(names, 5)}" if names else "; remove it"
 
 
 def _labels(names: list[str]) -> NDArray[Any]:
