@@ -110,7 +110,11 @@ def test_csv_to_predict_may_have_blank_targets(tmp_path):
         ("a,b,y\n1,2,nan\n", "y", "line 2: the target 'y' is missing"),
         ("a,b,y\n1_000,2,0\n", "y", "'1_000' is not a finite number"),
         ("a,b,label\n1,2,0\n", "lable", "unknown target column of .*data.csv 'lable'; known: a, b, label .*'label'"),
-        ("a,b,y\n1,2,0\n", None, "name the column of .* to learn with --target NAME; columns: a, b, y"),
+        (
+            "a,b,y\n1,2,0\n",
+            None,
+            r"name the column of .* to learn with --target NAME \(in Python target=NAME\); columns: a, b, y",
+        ),
         ("a,a,y\n1,2,0\n", "y", "two columns called 'a'"),
         ("a,b,y\n", "y", "a header but no rows"),
         ("", "y", "is empty"),

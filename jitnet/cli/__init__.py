@@ -9,6 +9,7 @@ exit status 2. Status 1: the work is done, but a file could not be written. ^C g
 
 import argparse
 import contextlib
+import difflib
 import importlib
 import os
 import signal
@@ -61,7 +62,11 @@ class CommandParser(Parser):
         self.description = command.__doc__
         command.add_options(self)
         self.set_defaults(run=command.run)
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], self._option_string_actions, n=1)
+            self.error(f"unknown argument {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+        return found, unknown
 
 
 def parser() -> Parser:

@@ -5,6 +5,7 @@ import json
 
 from .. import disturbance
 from ..lab import compile_cost, estimate, formatting, report
+from ..lab.benchmark.candidates import known
 from .shared import check_paths, measuring, measuring_options, output_options
 
 
@@ -17,6 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("out",))
+    for operation in options.operations:
+        known(operation)
     report.check_report()
     expected = estimate.of_report(options.operations, compile_cost.WARM, report.rungs_on_gpu(options.operations))
     with measuring(options, estimate.said(expected)) as show:

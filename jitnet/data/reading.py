@@ -109,7 +109,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
     if features is None:
         if target is None:
             raise checks.Error(
-                f"name the column of {path} to learn with --target NAME; columns: {checks.some(table.names)}"
+                f"name the column of {path} to learn with --target NAME (in Python target=NAME); columns: "
+                f"{checks.some(table.names)}"
             )
         try:
             checks.one_of(f"target column of {path}", target, table.names)

@@ -45,6 +45,8 @@ def table_of(X: Any) -> Table:
         columns = [Column(name, values_of(X[given])) for name, given in zip(names, X.columns, strict=True)]
         table = Table(columns, "X", "frame", True)
     elif isinstance(X, Mapping):
+        if X and all(isinstance(cell, str) or np.ndim(cell) == 0 for cell in X.values()):
+            raise checks.Error("X is one row; write [X], a list of rows")
         table = Table([Column(str(name), values_of(cells)) for name, cells in X.items()], "X", "frame", True)
     elif isinstance(X, Sequence) and len(X) and all(isinstance(row, Mapping) for row in X):
         keys = dict.fromkeys(name for row in X for name in row)

@@ -221,7 +221,8 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
     else:
         raise checks.Error(
             f"{name}{parameters} needs argument types: give arguments such as "
-            "'ones(1000, float32), 3', types such as 'float32[:,::1], int64', or an operation such as matmul"
+            "--args 'ones(1000, float32), 3', types such as --types 'float32[:,::1], int64', or an operation, as in "
+            "--as matmul"
         )
     try:
         parameters.bind(*types)
