@@ -82,6 +82,7 @@ def test_the_table_names_the_rungs(operation):
 
 def test_the_figures_are_the_output_of_the_benchmark():
     assert text_of("benchmarks/results/steps_1_thread.md").strip() in text_of("docs/guide/speed.md")
+    assert text_of("benchmarks/results/estimators_1_thread.md").strip() in text_of("docs/guide/other_libraries.md")
 
 
 def test_the_figures_of_the_front_page_are_those_of_the_benchmark():
