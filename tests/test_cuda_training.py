@@ -1,0 +1,240 @@
+"""Training on the GPU without one: `backend="cuda"` whose kernels the PTX interpreter runs."""
+
+import copy
+import importlib.util
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from runs import OPTIMIZERS, make, spiral
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
+
+from jitnet import SGD, Adam, CosineDecay, Dense, Dropout, Error, LayerNorm, Network, backend
+from jitnet.backend import cuda, cuda_epoch
+from jitnet.compiler.cuda import registry
+from jitnet.compiler.cuda.registry import Launch, Rung, recording
+from jitnet.kernels.cuda import LADDERS, clock
+from jitnet.kernels.cuda.optimizers import FROM_MEMORY
+from jitnet.lab.gpu.ptx_interpreter import execute
+from jitnet.lab.gpu.running import program_of, run
+
+pytestmark = pytest.mark.usefixtures("ptx_once")
+
+
+class OnCard(np.ndarray):
+    """GPU memory, simulated by NumPy arrays."""
+
+    def copy_to_device(self, source, stream=None):
+        self[...] = source
+
+
+class Interpreted(cuda.GpuBackend):
+    """The GPU backend without a GPU."""
+
+    @staticmethod
+    def memory(shape, dtype):
+        return np.zeros(shape, dtype).view(OnCard)
+
+    def to_device(self, array):
+        return array if isinstance(array, OnCard) else np.array(array).view(OnCard)
+
+    def to_host(self, array):
+        return np.array(array)
+
+    def compile(self, operations, dtype, report=None):
+        return 0
+
+
+def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
+    """After `warmup`, training compiles nothing; loaded kernels do not count as compiled."""
+    compiled, told = [], []
+    monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
+    monkeypatch.setattr(Launch, "is_compiled", False)
+    monkeypatch.setattr(Launch, "is_cached", property(lambda launch: launch is clock.TICK))
+    count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
+    needed = {clock.BEGIN, clock.TICK, FROM_MEMORY["adam"]}
+    needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
+    assert set(compiled) == needed
+    assert count == len(needed) - 1
+    assert [done for done, *_ in told] == list(range(count + 1))
+
+
+class Replay:
+    def __init__(self, calls):
+        self.calls = calls
+
+    def __call__(self):
+        for launch, blocks, arguments in self.calls:
+            execute(program_of(launch), blocks, launch.threads, arguments)
+
+
+def note_or_run(rung, *arguments):
+    if registry._recorder.get() is None:
+        run(rung, *arguments)
+    else:
+        rung.body(*arguments)
+
+
+def test_launches_of_another_thread_are_not_recorded():
+    """A network can be used while another is trained; its launches are not recorded in a step of the other."""
+    with recording() as calls:
+        thread = threading.Thread(target=lambda: calls.append(registry._recorder.get()))
+        thread.start()
+        thread.join()
+    assert calls == [None]
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
+    net, X = make(), np.ones((5, 2), np.float32)
+
+    def full(shape, dtype):
+        raise Error("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Interpreted, "memory", staticmethod(full))
+        with pytest.raises(Error, match="no room"):
+            net.forward(X, backend="cuda")
+    np.testing.assert_allclose(net.forward(X, backend="cuda"), net.forward(X), atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_layers_that_only_the_cpu_has(tmp_path, monkeypatch):
+    """One line, before anything is changed; without training, dropout is not there."""
+    monkeypatch.delitem(LADDERS, "dropout")
+    net = Network(Dense(2, 4, "tanh"), Dropout(0.2), Dense(4, 3, "softmax"), seed=0)
+    X, y = spiral()
+    before = net.theta.copy()
+    file = tmp_path / "run.npz"
+    copy.deepcopy(net).fit(X, y, epochs=1, seed=0, checkpoint=file)
+    for options in ({}, {"seed": 0, "checkpoint": file, "resume": True}):
+        with pytest.raises(Error, match=r"^backend 'cuda' has no kernel for dropout; use another backend$"):
+            net.fit(X, y, epochs=2, backend="cuda", **options)
+        np.testing.assert_array_equal(net.theta, before)
+        assert net.loss is None
+    np.testing.assert_allclose(net.forward(X[:7], backend="cuda"), net.forward(X[:7]), atol=1e-5)
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a GPU."""
+    backend._latest.clear()
+    monkeypatch.setitem(backend.REGISTRY, "cuda", Interpreted)
+    monkeypatch.setattr(cuda, "obstacle", lambda: None)
+    monkeypatch.setattr(cuda_epoch, "Replay", Replay)
+    monkeypatch.setattr(cuda_epoch, "stream", lambda: None)
+    monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 1e9)
+    monkeypatch.setattr(Rung, "__call__", note_or_run)
+    yield
+    backend._latest.clear()
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_training_equals_the_cpus_and_itself(optimizer):
+    X, y = spiral()
+    ends = []
+    runs = ("cuda", "cuda", "fast") if optimizer in (OPTIMIZERS[0], OPTIMIZERS[-1]) else ("cuda", "fast")
+    for run_on in runs:
+        net = make(widths=(2, 33, 20, 3))
+        history = net.fit(X, y, epochs=2, batch_size=16, optimizer=optimizer, backend=run_on, validation=(X, y))
+        ends.append((net.theta.copy(), history.loss, history.validation_loss))
+    assert len({theta.tobytes() for theta, *_ in ends[:-1]}) == 1
+    for gpu, cpu in zip(ends[0], ends[-1], strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_training_with_weights_equals_the_cpus():
+    """Weights follow the order of the samples, in a fused update; a batch without weight does not move."""
+    X, y = spiral(23)
+    weights, ends = np.random.default_rng(0).integers(0, 3, 23), []
+    for run_on in ("cuda", "numpy"):
+        net = make(widths=(2, 5, 3))
+        history = net.fit(X, y, epochs=2, batch_size=8, optimizer=SGD(0.5), backend=run_on, sample_weight=weights)
+        ends.append((net.theta.copy(), history.loss, net.gradients(X, y, backend=run_on, sample_weight=weights)[0]))
+    for gpu, cpu in zip(*ends, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS[:4]], ids=repr)
+def test_rates_of_a_schedule_and_clipped_gradients_equal_the_cpus(optimizer):
+    """Rates that change in each step come from memory, also for SGD and momentum."""
+    (X, y), ends = spiral(23), []
+    for run_on in ("cuda", "numpy"):
+        net = make(widths=(2, 5, 3))
+        history = net.fit(
+            X, y, epochs=2, batch_size=8, optimizer=optimizer, backend=run_on, schedule=CosineDecay(2), clip_norm=0.2
+        )
+        ends.append((net.theta.copy(), history.loss))
+    for gpu, cpu in zip(*ends, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_batches_of_an_iterator_train_as_on_the_cpu():
+    (X, y), ends = spiral(23), []
+    parts = [(X[:8], y[:8]), (X[8:16], y[8:16]), (X[16:], y[16:])]
+    for run_on in ("cuda", "numpy"):
+        net = make(widths=(2, 5, 3))
+        net.fit(parts, epochs=2, optimizer=Adam(0.01), backend=run_on)
+        net.fit(parts, epochs=1, optimizer=Adam(0.01), backend=run_on, resume=True)
+        ends.append(net.theta.copy())
+    np.testing.assert_allclose(*ends, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], Adam(0.01)], ids=repr)
+def test_training_with_dropout_and_layer_norm_equals_the_cpus(optimizer, tmp_path):
+    """The same samples, and the same numbers dropped in each step, resumed or not."""
+    X, y = spiral(53)
+
+    def trained(run_on, epochs=2, **options):
+        layers = Dense(2, 33, "tanh"), LayerNorm(33), Dropout(0.3), Dense(33, 20, "gelu"), Dropout(0.1)
+        net = Network(*layers, Dense(20, 3, "softmax"), seed=3)
+        options = {"batch_size": 20, "optimizer": optimizer, "backend": run_on, "validation": (X, y), **options}
+        history = net.fit(X, y, epochs=epochs, **options)
+        return net, [net.theta.copy(), history.loss, history.validation_loss]
+
+    net, gpu = trained("cuda")
+    for ours, theirs in zip(gpu, trained("fast")[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert (net.layers[1].gamma != 1).all()
+    file = tmp_path / "run.npz"
+    trained("cuda", epochs=1, checkpoint=file)
+    resumed = trained("cuda", checkpoint=file, resume=True)[1]
+    assert [np.array(a).tobytes() for a in resumed] == [np.array(a).tobytes() for a in gpu]
+    (loss, grads), (expected, wanted) = (net.gradients(X, y, backend=run_on) for run_on in ("cuda", "fast"))
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert grads[2] == (None, None, None)
+    for grad, other in zip(grads[1], wanted[1], strict=True):  # of the layer norm
+        np.testing.assert_allclose(grad, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("interpreted")
+def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
+    """On a GPU with limited memory: the copied data never exceed it."""
+    X, y = spiral()
+    X_judged, y_judged = np.resize(X, (8192, X.shape[1])), np.resize(y, 8192)
+    net = make(widths=(2, 3, 3))
+    taken, room = [0], 110_000  # 65 KB for the samples to judge by, or 86 KB for what they go through
+
+    def give_back(size):
+        taken[0] -= size
+
+    def counted(array):
+        taken[0] += array.nbytes
+        weakref.finalize(array, give_back, array.nbytes)
+        assert taken[0] <= room
+        return array
+
+    memory, bring = Interpreted.memory, Interpreted.to_device
+    monkeypatch.setattr(Interpreted, "memory", staticmethod(lambda *shape: counted(memory(*shape))))
+    monkeypatch.setattr(Interpreted, "to_device", lambda run, array: counted(bring(run, array)))
+    monkeypatch.setattr(cuda_epoch, "free_memory", lambda: float(room - taken[0]))
+    net.fit(X, y, epochs=1, batch_size=16, backend="cuda", validation=(X_judged, y_judged))
