@@ -41,7 +41,7 @@ def test_nothing_is_wrong_with_its_twin(name):
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_rules_of_numba(name):
-    report = examine(getattr(buggy_loops, name), [RIGHT[name]()])
+    report = examine(getattr(buggy_loops.right, name), [RIGHT[name]()])
     assert not report.errors, str(report)
     assert not report.warnings, str(report)
 
