@@ -219,3 +219,17 @@ def test_python_rows_that_do_not_fit(tmp_path, run):
     ):  # fmt: skip
         with pytest.raises(jitnet.Error, match=message):
             net.predict(X, "numpy")
+
+
+def test_a_file_for_predictions_without_the_first_column(run, tmp_path):
+    """Without a header and without the target, the columns after it are not taken for it."""
+    rows = [f"{1 + i % 17},{i * 7 % 30}" for i in range(40)]
+    learned = csv(tmp_path, "".join(f"{i % 2},{row}\n" for i, row in enumerate(rows)), "d.csv")
+    run("train", learned, "--target", "1", "--save", "m.npz", *QUICK)
+    said = run("predict", "m.npz", csv(tmp_path, "\n".join(rows), "new.csv"), "--json", "--backend", "numpy")
+    result = json.loads(said.out)
+    assert "accuracy" not in result
+    assert result["notes"] == []
+    same = json.loads(run("predict", "m.npz", learned, "--json", "--backend", "numpy").out)
+    assert result["predictions"] == same["predictions"]
+    assert "accuracy" in same

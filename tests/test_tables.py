@@ -81,6 +81,28 @@ def test_csv_targets_that_are_no_classes(tmp_path):
         learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], "classification")
 
 
+def test_csv_prices_among_words(tmp_path):
+    """Words in a third of the rows are too many for typing errors, but the prices are no classes."""
+    with pytest.raises(jitnet.Error, match=r"line 2, column 'y': 'sold' is no number, but 12 of 18 targets are"):
+        learn(tmp_path, ["sold" if i % 3 == 0 else f"${100 + i}" for i in range(18)])
+    grades = ["1", "1-", "2", "2-"] * 5
+    assert learn(tmp_path, grades)[0].classes == ["1", "1-", "2", "2-"]
+
+
+def test_csv_targets_that_say_little(tmp_path):
+    recipe, _ = learn(tmp_path, ["red", "blue", "unknown", "-"] * 5)
+    sentence = "y has the class '-', 'unknown'; if it means that the target is missing, empty these cells"
+    assert sentence in recipe.warnings
+    with pytest.raises(jitnet.Error, match=r"the target 'y' is 7.5 in all rows: nothing to learn"):
+        learn(tmp_path, ["7.5"] * 20)
+
+
+def test_csv_empty_columns_of_a_spreadsheet(tmp_path):
+    table = read_table(csv(tmp_path, "a,b,y,,\n1,2,0,,\n3,4,1,,\n"), "y")
+    assert table.names == ["a", "b", "y"]
+    assert read_table(csv(tmp_path, "a,b,y,\n1,2,0,\n3,4,1,7\n"), "y").names == ["a", "b", "y", ""]
+
+
 def test_csv_header_is_proved_by_the_target(tmp_path):
     table = read_table(csv(tmp_path, "a,2019,2020,y\n1,2,3,x\n"), "y")
     assert table.features == ["a", "2019", "2020"]
@@ -121,6 +143,9 @@ def test_csv_to_predict_may_have_blank_targets(tmp_path):
         ("\n \n", "y", "is empty"),
         ("y\n1\n", "y", "no column besides the target"),
         ('a,y\n"1,2\n', "y", "line 2: a quote is never closed"),
+        ('"a,y\n1,2\n3,4\n', "y", "line 1: a quote is never closed"),
+        ("Prices,,\na,b,y\n1,2,0\n", "y", "2 columns without a name"),
+        ("a~y\n1~2\n", "y", "known: a~y.*; if it has several, name what separates them with --separator"),
     ],
 )
 def test_bad_csv(tmp_path, text, target, message):

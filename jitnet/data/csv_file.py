@@ -40,6 +40,8 @@ def read_csv(
         found = read_by_pyarrow(data, dialect)
     values, lines = found or Reader(data, content.source, dialect, notes).read()
     columns = [Column(name, one) for name, one in zip(dialect.names, values, strict=True)]
+    if dialect.has_header:  # spreadsheets write rows that end with commas
+        columns = [column for column in columns if column.name or not column.missing.all()]
     return Table(columns, content.source, "csv", dialect.has_header, lines, notes)
 
 

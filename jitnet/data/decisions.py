@@ -10,7 +10,7 @@ from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard
 from .table import Table
-from .values import DATES, FORMS, NUMBERS, PLAIN, TIMES, distinct, form_of, parts_of
+from .values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of
 
 Rows = NDArray[np.int64]
 
@@ -167,7 +167,7 @@ class Planner:
         texts, present = list(times), sum(times.values())
         form, _ = form_of(texts, np.array(list(times.values()), np.int64))
         if name in self.choices.numeric:
-            form = form or _form_at_all(texts)
+            form = form or form_at_all(texts)
             if form is None:
                 raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are no numbers")
         elif len(texts) == 1 and present == len(values) > 1:
@@ -232,13 +232,6 @@ class Planner:
         if column.marked:
             text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
         self.said.append(f"{text} (--drop {_quoted(name)})")
-
-
-def _form_at_all(texts: list[str]) -> str | None:
-    """The form of numbers that reads the most texts; None if none reads any."""
-    times = {form: sum(read(text) is not None for text in texts) for form, read in NUMBERS.items()}
-    best = max(times, key=lambda form: times[form])
-    return best if times[best] else None
 
 
 def _listed(names: list[str], most: int = 12) -> str:

@@ -69,6 +69,8 @@ def dialect_of(
             name = {"\t": "tabs", " ": "spaces"}.get(separator, repr(separator))
             notes.append(f"read as separated by {name} (--separator)")
     rows = list(islice(_rows(lines, separator), SAMPLE))
+    if not rows and '"' in lines[0]:
+        raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
     if decimal is None:

@@ -94,6 +94,8 @@ def read_table(
                 f"{content.source} seems to have a header, {checks.some(row, 12)}, but the file that the model learned "
                 "from had none; remove the first row"
             )
+        if had_header is False and not table.has_header and len(table.names) == len(names):
+            table = _renamed(table, names)
         return _chosen(table, target, features)
 
 
@@ -103,6 +105,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
     needed = None if features is None else {*features, target}
     times = Counter(name for name in table.names if needed is None or name in needed)
     twice = next((name for name in table.names if times[name] > 1), None)
+    if twice == "":
+        raise checks.Error(f"{path} has {times['']} columns without a name; name them in the first row of the table")
     if twice is not None:
         raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
     table.target = target or ""
@@ -115,6 +119,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
         try:
             checks.one_of(f"target column of {path}", target, table.names)
         except checks.Error as error:
+            if table.kind == "csv" and len(table.names) == 1:
+                raise checks.Error(f"{error}; if it has several, name what separates them with --separator") from None
             if table.kind != "csv" or table.has_header or not any(_first(column) == target for column in table.columns):
                 raise
             raise checks.Error(f"{error}; if the first row has the names of the columns, add --header") from None
@@ -122,14 +128,18 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
         return table
     if not table.has_header and len(table.names) == len(features):  # no target column, so numbers shift
-        columns = [Column(name, column.values) for name, column in zip(features, table.columns, strict=True)]
-        table = Table(columns, path, table.kind, False, table.lines, table.notes, table.target)
+        table = _renamed(table, features)
     missing = [name for name in features if name not in table]
     if missing:
         hint = "" if table.has_header else "; it seems to have no header"
         raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
     table.chosen = features
     return table
+
+
+def _renamed(table: Table, names: list[str]) -> Table:
+    columns = [Column(name, column.values) for name, column in zip(names, table.columns, strict=True)]
+    return Table(columns, table.source, table.kind, False, table.lines, table.notes, table.target)
 
 
 def _header_above(table: Table) -> list[str]:

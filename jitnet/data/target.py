@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown, some
-from .cells import is_number
+from .cells import is_code, is_number
 from .columns import check_extent, mean_and_scale, names_in
 from .table import Table
-from .values import NUMBERS, PLAIN, distinct, form_of, in_order, is_missing_word, numbers_in, spelled
+from .values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, is_missing_word, numbers_in, spelled
 
 TASKS = ("classification", "regression")
 
@@ -55,7 +55,15 @@ class Target:
             classes = in_order(distinct(values)[0])
             _check_classes(classes, table)
             warned += _twins(classes, table.target)
+            if no_words := [shown(name) for name in classes if is_missing_word(name)]:
+                warned.append(
+                    f"{table.target} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
+                    "these cells"
+                )
             return cls(table.target, classes, 0.0, 1.0, PLAIN), said, warned
+        known = numbers[~np.isnan(numbers)]
+        if len(known) > 1 and known.min() == known.max():
+            raise checks.Error(f"the target {shown(table.target)} is {known[0]:.15g} in all rows: nothing to learn")
         known = numbers[train]
         mean, scale = mean_and_scale(known[~np.isnan(known)])
         check_extent(table.target, [mean, scale])
@@ -146,6 +154,8 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
     unknown = [text for text in texts if is_missing_word(text)]
     if form is not None and odd and few and not unknown and all(texts[text] > 1 for text in odd):
         form = None  # classes such as 0, 1, 2, other
+    elif form is None and _are_quantities(texts):  # or each price would be a class
+        form = form_at_all(list(texts))
     if form is None and not anyhow:
         return None
     if form is None or odd or unknown:
@@ -160,6 +170,13 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
             "row out, or learn every value as a class with --task classification"
         )
     return form
+
+
+def _are_quantities(texts: dict[str, int]) -> bool:
+    """True if most cells are numbers, and most of these differ; `texts` has how often each occurs."""
+    form = None if any(map(is_code, texts)) else form_at_all(list(texts))
+    times = [] if form is None else [number for text, number in texts.items() if NUMBERS[form](text) is not None]
+    return 2 * sum(times) > sum(texts.values()) and 2 * len(times) > sum(times)
 
 
 def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[str], warned: list[str]) -> str:

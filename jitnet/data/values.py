@@ -231,6 +231,13 @@ def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, li
     return best, odd
 
 
+def form_at_all(texts: list[str]) -> str | None:
+    """The form of numbers that reads the most texts; None if none reads any."""
+    times = {form: sum(read(text) is not None for text in texts) for form, read in NUMBERS.items()}
+    best = max(times, key=lambda form: times[form])
+    return best if times[best] else None
+
+
 def numbers_in(values: NDArray[Any], form: str) -> tuple[NDArray[np.float64], int | None, str | None]:
     """The numbers of a column (n, parts), NaN for missing; and the row and text of the first cell that is no number."""
     width = len(parts_of(form))
