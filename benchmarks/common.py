@@ -1,4 +1,4 @@
-"""What the benchmarks share: candidates are timed alternately, and ratios come from one run.
+"""What the benchmarks share: candidates are timed in turn, and ratios come from one run.
 
 Machines are noisy because of neighbors, the clock frequency and the scheduler. With one thread, the candidates are
 therefore timed in rounds: in each round every candidate runs for about the same short time, and the medians over the

@@ -27,7 +27,7 @@ COLORS = ("#ffe08a", "#a8d8f0", "#b9e3b4", "#f5c1a9", "#d9c3ec", "#f3bcd6", "#d5
 
 
 def measure() -> dict[str, float]:
-    """Median seconds of each rung, checked first, timed alternately; and of the peak's multiply-adds."""
+    """Median seconds of each rung, checked first, timed in turn; and of the peak's multiply-adds."""
     rng = np.random.default_rng(0)
     X, W, Z = (aligned(SIZE * SIZE, "float32").reshape(SIZE, SIZE) for _ in range(3))
     X[...], W[...] = rng.standard_normal(X.shape), rng.standard_normal(W.shape)
@@ -95,7 +95,7 @@ def panels(axis, found) -> None:
     code = [(one["text"].replace("\t", " "), color.get(one["line"], "none")) for one in found["instructions"]]
     most = 14
     rest = [(f"… and {len(code) - most} more", "none")] if len(code) > most + 1 else code[most:]
-    write(axis, 17.3, f"Machine code: {len(code)} instructions an iteration", code[:most] + rest)
+    write(axis, 17.3, f"Machine code: {len(code)} instructions per iteration", code[:most] + rest)
 
 
 def write(axis, top: float, title: str, lines: list[tuple[str, str]]) -> None:

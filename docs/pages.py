@@ -28,7 +28,7 @@ def make() -> None:
     course = linked(course, ROOT / "examples", "course/index.md")
     made.append(write("course/index.md", f"{course}\n```{{toctree}}\n:hidden:\n\n{tree}```\n"))
     net = jitnet.Network(jitnet.Dense(64, 32, "relu"), jitnet.Dense(32, 10, "softmax"))
-    made.append(write("files/graph.svg", net.graph(optimizer="sgd").svg()))
+    made.append(write("graph.svg", net.graph(optimizer="sgd").svg()))
     waiting = [ROOT / "examples" / "README.md", *DOCS.glob("*.md"), *(DOCS / "guide").glob("*.md")]
     seen: set[Path] = set()
     while waiting:

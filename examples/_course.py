@@ -103,7 +103,7 @@ def effect(factor: float) -> str:
 
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-"""Colors for every kind of color vision; lines also differ in style or marker."""
+"""A color-blind-safe palette; lines also differ in style or marker."""
 
 
 def new_figure(width: float, height: float, title: str) -> Any:

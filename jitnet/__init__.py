@@ -1,4 +1,4 @@
-"""A neural network you can read, running at the speed of the hardware.
+"""A neural-network library whose every loop you can read, running at the speed of the hardware.
 
 Every operation is a loop written by hand; Numba compiles it, and plain Python decides which loop runs next.
 
@@ -17,13 +17,13 @@ Train       net.fit, net.partial_fit or net.step, with SGD, Momentum, Adam, Adam
 Use         net.predict, net.evaluate, net.forward, net.save, net.state_dict
 Estimators  sklearn: MLPClassifier and MLPRegressor, with scikit-learn's parameters; imported when used
 Exchange    interop: weights to and from PyTorch, Keras, scikit-learn, ONNX, safetensors
-Look        net.summary, net.graph, net.gradients; calculus: derivatives the slow, certain way
+Inspect     net.summary, net.graph, net.gradients; calculus: derivatives computed slowly, but reliably
 Loops       kernels.LADDERS: every operation, from the naive loop to the fast one; backends(): which loops run
-One by one  matmul, sigmoid, tanh, relu, softmax, for any array
-Your own    activation, loss: functions of one number, as decorators
-Errors      Error, for everything that the caller can fix, in one sentence
+Operations  matmul, sigmoid, tanh, relu, softmax: single operations on any array
+Your own    activation, loss: decorators of scalar functions
+Errors      Error, with one sentence, for everything that the caller can fix
 
-`help` of each name has its formula, shapes and errors. The command line (`jitnet --help`) and `jitnet.lab` measure and
+`help` of a name shows its formula, shapes and errors. The command line (`jitnet --help`) and `jitnet.lab` measure and
 explain compiled loops.
 """
 

@@ -8,7 +8,7 @@
     net.fit(batches, epochs=10)
 
 The source is a function that returns an iterator, or an object that can be iterated several times, such as a list or a
-data loader: each epoch starts anew. An iterator is used up once: it has batches for one epoch, or, with
+data loader: each epoch starts over. An iterator is used up once: it has batches for one epoch, or, with
 `batches_per_epoch`, for as many as it lasts.
 """
 

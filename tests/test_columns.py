@@ -156,7 +156,7 @@ def test_columns_that_are_left_out(tmp_path, name, cells, why):
     np.testing.assert_array_equal(recipe.X(table_of(other)), recipe.X(table_of({"x": [3.5], name: [99]})))
 
 
-def test_the_user_overrules(tmp_path):
+def test_the_user_overrides(tmp_path):
     assert learned(tmp_path, "id", range(6), numeric=["id"])[1].shape[1] == 1
     assert learned(tmp_path, "c", [5] * 6, categorical=["c"])[1].tolist() == [[1]] * 6
     assert learned(tmp_path, "c", [1, 2, 1, 2, 1, 2], categorical=["c"])[1].tolist() == [[1, 0], [0, 1]] * 3

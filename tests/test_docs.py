@@ -65,6 +65,12 @@ def test_no_docstring_loses_a_word(tabular):
         assert [word for word in words if word not in shown] == [], name
 
 
+def test_the_drawing_of_the_front_page_is_current():
+    """docs/graph.svg is kept, so that the page is whole where it is read without the site."""
+    net = jitnet.Network(jitnet.Dense(64, 32, "relu"), jitnet.Dense(32, 10, "softmax"))
+    assert (DOCS / "graph.svg").read_text(encoding="utf-8") == net.graph(optimizer="sgd").svg()
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The pages; lessons are not executed, but show the output that they promise."""

@@ -1,4 +1,4 @@
-"""Training in parts: fit(2) and fit(2, resume=True) have the bits of fit(4); partial_fit."""
+"""Training in parts: fit(2) and fit(2, resume=True) are bit-identical to fit(4); partial_fit."""
 
 import numpy as np
 import pytest

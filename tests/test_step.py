@@ -1,4 +1,4 @@
-"""net.step and state_dict: the bits of fit, PyTorch's numbers, finite differences, and states that travel."""
+"""net.step and state_dict: bit-identical to fit, PyTorch's numbers, finite differences, and states that travel."""
 
 import copy
 import io

@@ -25,13 +25,13 @@ COMMANDS = {
     "predict": "apply a saved model to a file",
     "warmup": "compile all kernels now",
     "ladder": "time every rung of an operation",
-    "check": "find races and other bugs of a kernel, by running its source",
+    "check": "find races and other bugs in a kernel, by running its source",
     "explain": "what the compiler made of a loop",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",
-    "compile-cost": "cost of compiling, and the break-even number of calls",
+    "compile-cost": "cost of compiling, and the break-even number of calls (alias: ledger)",
     "cache": "where compiled kernels are, how large, and how to remove them",
-    "doctor": "find problems of this installation, and their fixes",
+    "doctor": "find problems with this installation, and how to fix them",
 }
 """Command -> its line in `jitnet --help`."""
 
@@ -71,7 +71,10 @@ class CommandParser(Parser):
 
 def parser() -> Parser:
     """All commands."""
-    top = Parser(prog="jitnet", description="A neural network you can read, running at the speed of the hardware.")
+    top = Parser(
+        prog="jitnet",
+        description="A neural-network library whose every loop you can read, running at the speed of the hardware.",
+    )
     top.add_argument("--version", action="version", version=f"jitnet {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
     for name, text in COMMANDS.items():

@@ -1,12 +1,12 @@
-"""Run a kernel's Python source with every prange iteration as a thread: races, indices outside, memory nobody wrote.
+"""Run a kernel's source, each prange iteration as a thread, and find races, bad indices and uninitialized memory.
 
 The source is interpreted on arrays that record each access, so a race is found whatever the scheduler does, with one
 thread and on the smallest shapes. It follows Numba's rules: reductions, private variables, inner prange loops.
 
-It cannot see: other arguments than those it ran with, and branches that they do not take; what compiled code does
-otherwise than Python (fastmath, integers that overflow inside an expression); functions without Python source (ctypes,
-cffi, objmode, jitclass, intrinsics); elements of lists and dicts that several iterations change; two kernels at once;
-float64 within NumPy's functions. Array expressions follow NumPy: of the loops that parallel=True makes of them, only
+It cannot see: arguments other than those it ran with, and branches that they do not take; where compiled code differs
+from Python (fastmath, integers that overflow inside an expression); functions without Python source (ctypes, cffi,
+objmode, jitclass, intrinsics); elements of lists and dicts that several iterations change; two kernels at once; float64
+within NumPy's functions. Array expressions follow NumPy: of the loops that parallel=True makes of them, only
 copies between overlapping parts of an array are reported. Views of another item size count whole elements.
 """
 
@@ -29,10 +29,12 @@ from .shared import dtype_option
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", help="file.py:function, module:function, or operation.rung such as matmul.packed")
-    parser.add_argument("--as", dest="operation", metavar="OPERATION", help="it takes the arguments of matmul, ...")
     parser.add_argument(
-        "--args", metavar="EXPR", help="or these, in Python with np: 'np.ones((3, 4)), np.empty(4), 3'. What np.empty "
-        "makes must be written before it is read, and all of it. Without --as and --args they are guessed",
+        "--as", dest="operation", metavar="OPERATION", help="the kernel takes the arguments of matmul, ..."
+    )
+    parser.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python: 'np.ones((3, 4)), np.empty(4), 3'. The kernel must write "
+        "every element of np.empty before it reads it. Without --as and --args, the arguments are guessed",
     )  # fmt: skip
     parser.add_argument(
         "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"

@@ -1,4 +1,4 @@
-"""Show the hottest loop of a function beside its machine code, with verdicts in plain words."""
+"""Show the hottest loop of a function next to its machine code, with verdicts in plain words."""
 
 import argparse
 import json
@@ -10,18 +10,16 @@ from .shared import dtype_option, gpu_instrument, measuring, output_options
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "target", help="operation.rung such as matmul.packed, or a function of yours: file.py:function, module:function"
+        "target", help="operation.rung such as matmul.packed, or your function: file.py:function, module:function"
     )
     dtype_option(parser, "of a rung, or with --as: float32 (default) or float64")
     parser.add_argument(
-        "--as", dest="operation", metavar="OPERATION", help="a function of yours takes the arguments of matmul, ..."
+        "--as", dest="operation", metavar="OPERATION", help="your function takes the arguments of matmul, ..."
     )
-    parser.add_argument(
-        "--args", metavar="EXPR", help="or these, in Python with np: 'np.ones(9), 3', 'np.ones((64, 64)), 3'"
-    )
+    parser.add_argument("--args", metavar="EXPR", help="or these, in Python: 'np.ones(9), 3', 'np.ones((64, 64)), 3'")
     parser.add_argument("--types", metavar="TYPES", help="or of these types: 'float32[::1], int64', 'float32[:,::1]'")
     parser.add_argument(
-        "--options", metavar="EXPR", help="compile with these instead: 'fastmath=True, error_model=\"numpy\"'"
+        "--options", metavar="EXPR", help="compile with these options instead: 'fastmath=True, error_model=\"numpy\"'"
     )
     parser.add_argument("--backend", metavar="NAME", help="cuda: a rung of the GPU; this needs no GPU and no driver")
     parser.add_argument("--capability", metavar="N.N", help="compute capability of that GPU (default 9.0)")

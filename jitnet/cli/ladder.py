@@ -26,12 +26,12 @@ from .shared import (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "operation", nargs="?", default="matmul", help="matmul (default), sigmoid, adam, ..., train; update is sgd"
+        "operation", nargs="?", default="matmul", help="matmul (default), sigmoid, sgd (alias: update), ..., or train"
     )
     measuring_options(parser)
     parser.add_argument(
         "--with", dest="custom", action="append", default=[], metavar="FILE.PY:NAME",
-        help="a kernel of yours among the rungs, also module:name; repeatable. It runs in a separate process, "
+        help="your kernel, ranked among the rungs; also module:name; repeatable. It runs in a separate process, "
         "with at most 3/4 of the memory, and files of at most 100 MiB",
     )  # fmt: skip
     parser.add_argument(
@@ -39,9 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="longest time for one call of your kernel, without compilation, before it counts as hanging (default 20)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="with --with: draw the shapes that your kernel is tested on again"
+        "--seed", type=int, metavar="N", help="with --with: draw the same test shapes as the run that printed this seed"
     )
-    parser.add_argument("--backend", metavar="NAME", help="cuda: the rungs of the GPU in place of the processor's")
+    parser.add_argument("--backend", metavar="NAME", help="cuda: the GPU's rungs instead of the CPU's")
     parser.add_argument(
         "--count", action="store_true",
         help="with --backend cuda: count memory transactions per multiply-add instead of timing; this needs no GPU",

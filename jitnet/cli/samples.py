@@ -33,11 +33,11 @@ def reading_options(group: Any) -> None:
     """How a CSV is written, where its first lines do not tell."""
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction,
-        help="the first row of a CSV has the names of the columns, or has not (default: decided by the first rows)",
+        help="the first row of a CSV contains the column names, or does not (default: decided by the first rows)",
     )  # fmt: skip
-    group.add_argument("--separator", metavar="C", help="between the cells of a CSV: , ; | tab or space")
+    group.add_argument("--separator", metavar="C", help="separator of the cells of a CSV: , ; | tab or space")
     group.add_argument("--decimal", metavar="C", help="decimal sign of a CSV: . or ,")
-    group.add_argument("--encoding", metavar="NAME", help="of a CSV, such as utf-8, utf-16 or cp1252")
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the CSV: utf-8, utf-16, cp1252, ...")
 
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:

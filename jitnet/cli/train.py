@@ -29,19 +29,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), Parquet, NPZ with X and y, IDX "
-        "pictures, or a folder with a folder of pictures for each class",
+        "pictures, or a folder of pictures per class in one folder",
     )
     what = parser.add_argument_group("data")
     what.add_argument(
-        "--target", metavar="NAME", help="column of a table to learn; without a header they are 1, 2, 3, ..."
+        "--target", metavar="NAME", help="column to predict; without a header, columns are called 1, 2, ..."
     )
     what.add_argument(
         "--task", metavar="TASK",
         help="classification or regression (default: text and few different whole numbers are classes)",
     )  # fmt: skip
-    what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found beside the pictures)")
+    what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found next to the pictures)")
     what.add_argument("--drop", metavar="A,B", help="columns to leave out; names with a comma are quoted: 'a,\"b, c\"'")
-    what.add_argument("--categorical", metavar="A,B", help="columns whose values are categories, as those of text")
+    what.add_argument(
+        "--categorical", metavar="A,B", help="columns whose values are categories, even if they are numbers"
+    )
     what.add_argument("--numeric", metavar="A,B", help="columns to read as numbers; other text there is missing")
     what.add_argument(
         "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
@@ -54,11 +56,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     net.add_argument(
         "--activation", default="relu", metavar="NAME",
-        help=f"of the hidden layers: {', '.join(ACTIVATIONS)} (default relu)",
+        help=f"activation of the hidden layers: {', '.join(ACTIVATIONS)} (default relu)",
     )  # fmt: skip
     net.add_argument(
         "--dropout", type=float, default=0.0, metavar="RATE",
-        help="of each hidden layer, leave this part out in training (default 0)",
+        help="fraction of each hidden layer dropped in training (default 0)",
     )  # fmt: skip
     dtype_option(net)
     how = parser.add_argument_group("training")
@@ -78,19 +80,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     patience = "stop after N epochs without progress on a fifth of the training samples, set aside for validation"
     how.add_argument("--early-stopping", type=int, metavar="N", help=patience)
     how.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of split, weights and order of samples (default 0)"
+        "--seed", type=int, default=0, metavar="N", help="seed for split, weights and order of samples (default 0)"
     )
     backend_option(how)
     how.add_argument(
-        "--threads", type=int, metavar="N", help="for parallel and fast (default: 1 or all, whichever is faster)"
-    )
+        "--threads", type=int, metavar="N",
+        help="number of threads, for the backends parallel and fast (default: 1 or all, whichever is faster)",
+    )  # fmt: skip
     out = parser.add_argument_group("output")
-    out.add_argument("--save", metavar="FILE", help="write the model")
+    out.add_argument("--save", metavar="FILE", help="write the model to this file")
     plot_option(out, "loss and accuracy per epoch")
     out.add_argument(
         "--checkpoint", metavar="FILE", help="save the training state here (exit status 1 if it cannot be written)"
     )
-    out.add_argument("--checkpoint-every", type=int, metavar="N", help="every N epochs (default 1)")
+    out.add_argument("--checkpoint-every", type=int, metavar="N", help="save it every N epochs (default 1)")
     out.add_argument("--resume", action="store_true", help="continue from the checkpoint")
     output_options(out)
 
