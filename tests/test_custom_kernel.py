@@ -1,7 +1,6 @@
 """A user's kernel on the ladder: errors are reported, and correct kernels are ranked."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from numba import njit
 import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder
-from jitnet.lab.benchmark import custom, judge, sandbox
+from jitnet.lab.benchmark import custom, judge
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
@@ -382,46 +381,3 @@ def test_outputs_that_are_inputs_too():
     dtype = np.dtype("float64")
     assert "writes nothing into theta" in judge.error_of(renames, "sgd", (2, 3, 5), dtype)
     assert "returns its result, but must write it into theta" in judge.error_of(returns, "sgd", (2, 3, 5), dtype)
-
-
-def test_zeros_in_half_of_the_output_are_not_nothing():
-    """Zeros that are written over zeros do not show; over NaN they do."""
-
-    def half(Z, A):
-        A[: len(A) // 2] = 0
-
-    assert "leaves 6 numbers of A unwritten" in judge.error_of(half, "relu", (4, 1, 3), np.dtype("float32"))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
-    """A process in a session of its own is not ended with the trial, and keeps the pipe open."""
-    (tmp_path / "leaves.py").write_text(
-        "import os, time\nleft = []\n"
-        "def f(X, W, Z):\n    Z[...] = X @ W\n    if not left:\n        left.append(os.fork())\n"
-        "        if left[0] == 0:\n            os.setsid()\n            time.sleep(100)\n            os._exit(0)\n"
-        "        with open('pid', 'w') as file:\n            print(left[0], file=file)\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sandbox, "ENDING", 1.0)
-    with sandbox.Trial("f", "leaves.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
-        tried.examine(0.01, lambda doing: None)
-        assert tried.error is None
-        began = time.monotonic()
-    try:
-        assert time.monotonic() - began < 20
-        assert tried.listener.is_alive()
-    finally:
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
-    tried.listener.join(timeout=20)
-    assert not tried.listener.is_alive()
-
-
-def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
-    source = "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
-    (tmp_path / "closes.py").write_text(source)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sandbox, "ENDING", 1.0)
-    with sandbox.Trial("f", "closes.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
-        tried.examine(0.01, lambda doing: None)
-    assert tried.error.startswith("closes files that it has not opened, given X (2, 3)")
