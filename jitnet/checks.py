@@ -324,8 +324,11 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
     return _settled_and_finite("Y", array, dtype)
 
 
-def weights(sample_weight: ArrayLike, m: int) -> NDArray[np.float64]:
-    """Weights (m,) of the samples, at least 0 and not all 0. Only their ratios count: the largest becomes 1."""
+def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[NDArray[np.float64], float]:
+    """Weights (m,) of the samples, at least 0 and, unless they are a part of the data, not all 0.
+
+    Only their ratios count: the largest becomes 1. Returns them, and the number that they were divided by.
+    """
     array = _numeric("sample_weight", sample_weight)
     if array.shape != (m,):
         raise Error(f"sample_weight has shape {array.shape}, but X needs ({m},): one weight per sample")
@@ -335,9 +338,11 @@ def weights(sample_weight: ArrayLike, m: int) -> NDArray[np.float64]:
         raise Error(f"sample_weight[{i}] is {array[i]:g}, but must be at least 0; 0 leaves a sample out")
     most = float(array.max())
     if most == 0:
-        raise Error("sample_weight is 0 for all samples, so there is nothing to learn; give some a weight above 0")
+        if not is_part:
+            raise Error("the weight is 0 for all samples, so there is nothing to learn; give some a weight above 0")
+        return np.zeros(m), 1.0
     scaled = array / most
-    return np.where(scaled < 1e-30, 0, scaled)  # so that in float32 the inverse of a sum of weights is finite
+    return np.where(scaled < 1e-30, 0, scaled), most  # so that in float32 the inverse of a sum of weights is finite
 
 
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:

@@ -98,7 +98,7 @@ def evaluate(
         X, Y = net.prepared(X, Y)
     inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
     wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net._classes)
-    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
+    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))[0]
     with net._twin() as twin:
         run = backends.get(backend, net.dtype)
         measured: dict[str, float] = twin.measure(run, inputs, wanted.Y, which, wanted.task, weights)
@@ -148,7 +148,7 @@ def gradients(
     run, which = backends.get(backend, net.dtype), _loss(net, loss)
     inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
     wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net._classes)
-    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))
+    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))[0]
     work = Workspace(net.layers, len(inputs), net.dtype, run.memory)
     with net._twin() as twin:
         there = twin.on(run)

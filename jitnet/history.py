@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +17,7 @@ class History:
     loss: list[float] = field(default_factory=list)
     """Mean loss over the samples of the epoch, each with the weights at its batch."""
     validation_loss: list[float] = field(default_factory=list)
+    """Empty without validation; NaN for epochs without it, if a resumed training has it in others."""
     validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     compile_seconds: float = 0.0
@@ -32,6 +35,14 @@ class History:
     def epochs(self) -> int:
         """The number of completed epochs."""
         return len(self.loss)
+
+    def add(self, loss: float, seconds: float, measured: Mapping[str, float]) -> None:
+        """One more epoch; `measured` has the loss and the accuracy of the validation samples, if there are any."""
+        for name, values in (("loss", self.validation_loss), ("accuracy", self.validation_accuracy)):
+            if values or name in measured:
+                values += [math.nan] * (self.epochs - len(values)) + [measured.get(name, math.nan)]
+        self.loss.append(loss)
+        self.seconds.append(seconds)
 
     def plot(self, title: str = "") -> Any:
         """Loss and, for classes, accuracy per epoch, as a matplotlib figure, which a notebook shows.

@@ -165,13 +165,13 @@ def _outside(labels: NDArray[Any], n_out: int) -> str:
 
 
 def _settled(classes: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers as int64: 1 and 1.0 are one label."""
+    """A copy, with whole numbers as int64: 1 and 1.0 are one label."""
     if classes.dtype.kind in "uf":
         largest = max(classes.tolist(), key=abs)
         if abs(largest) >= 2**63:
             raise checks.Error(f"label {largest} has more than 63 bits; write labels as text")
         return classes.astype(np.int64)
-    return classes.astype(np.int64) if classes.dtype.kind == "i" else classes
+    return classes.astype(np.int64) if classes.dtype.kind == "i" else classes.copy()
 
 
 def _contains(classes: NDArray[Any], labels: NDArray[Any]) -> bool:

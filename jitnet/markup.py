@@ -1,5 +1,6 @@
 """How results look in a notebook: tables and curves in plain HTML and SVG, readable on light and on dark pages."""
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -42,6 +43,10 @@ def curve(values: Sequence[float], width: int = 240, height: int = 48) -> str:
     )
 
 
+def _shown(value: float, style: str) -> str:
+    return "–" if math.isnan(value) else format(value, style)  # of an epoch without validation
+
+
 def history(history: Any) -> str:
     """The loss as a curve, and the figures of about ten epochs; the last one is always there."""
     epochs, best_epoch = history.epochs, history.best_epoch
@@ -52,7 +57,7 @@ def history(history: Any) -> str:
         "accuracy": (history.validation_accuracy, ".1%"), "seconds": (history.seconds, ".3g"),
     }  # fmt: skip
     columns = {name: column for name, column in columns.items() if column[0]}
-    rows = [[epoch, *(format(values[epoch - 1], style) for values, style in columns.values())] for epoch in shown]
+    rows = [[epoch, *(_shown(values[epoch - 1], style) for values, style in columns.values())] for epoch in shown]
     best = f"; the weights are those of epoch {best_epoch}" if best_epoch else ""
     why = {"early": ", stopped early", "interrupted": ", interrupted"}.get(history.stopped, "")
     caption = f"{epochs} epoch{'' if epochs == 1 else 's'} in {sum(history.seconds):.3g} s{why}{best}"

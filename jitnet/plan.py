@@ -99,18 +99,23 @@ class Plan:
         last = self.net.layers[-1]
         inputs = checks.samples(X, self.net.layers[0].n_in, self.net.dtype)
         wanted = labels.targets(Y, len(inputs), last, self.loss, self.net.dtype, self.classes)
-        weights = _weights(sample_weight, self.class_weight, wanted, self.classes)
-        mass = len(inputs) if sample_weight is None else float(np.sum(sample_weight))
-        return inputs, wanted.Y, weights, mass
+        weights, most = _weights(sample_weight, self.class_weight, wanted, self.classes, is_part=True)
+        return inputs, wanted.Y, weights, float(len(inputs) if weights is None else weights.sum() * most)
 
 
-def _weights(sample_weight: Any, class_weight: Any, wanted: labels.Targets, classes: Any) -> Any:
-    """The weights of the samples times those of their classes, or None."""
-    weights = None if sample_weight is None else checks.weights(sample_weight, len(wanted.Y))
-    if class_weight is None:
-        return weights
-    of_classes = labels.class_weights(class_weight, wanted, classes)
-    return checks.weights(of_classes if weights is None else weights * of_classes, len(wanted.Y))
+def _weights(
+    sample_weight: Any, class_weight: Any, wanted: labels.Targets, classes: Any, is_part: bool
+) -> tuple[Any, float]:
+    """The weights of the samples times those of their classes, or None; and the number that they are divided by."""
+    m, most = len(wanted.Y), 1.0
+    weights: Any = None
+    if sample_weight is not None:
+        weights, most = checks.weights(sample_weight, m, is_part)
+    if class_weight is not None:
+        of_classes = labels.class_weights(class_weight, wanted, classes)
+        weights, factor = checks.weights(of_classes if weights is None else weights * of_classes, m, is_part)
+        most *= factor
+    return weights, most
 
 
 def validated(
@@ -133,8 +138,13 @@ def validated(
     class_weight: Any = None,
     classes: ArrayLike | None = None,
     learns: bool = False,
+    is_part: bool = False,
 ) -> Plan:
-    """Validate everything before anything is changed. With `learns`, Y can define the classes."""
+    """Validate everything before anything is changed.
+
+    learns     Y can define the classes
+    is_part    the samples are one of several batches, and can all have the weight 0
+    """
     run = backends.get(backend, net.dtype)
     layers = net.layers
     last, which = layers[-1], losses.get(loss, layers[-1].activation)
@@ -155,7 +165,7 @@ def validated(
         held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
         of_held_out = labels.targets(validation[1], len(held_out_inputs), last, which, net.dtype, known)
         held_out, judged = (held_out_inputs, of_held_out.Y), of_held_out.task
-    weights = _weights(sample_weight, class_weight, wanted, known)
+    weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part)
     chosen = optimizers.get(optimizer)
     if clip_norm is not None:
         checks.survives("clip_norm", checks.number("clip_norm", clip_norm, above=0), net.dtype)
@@ -163,7 +173,7 @@ def validated(
         chosen.scaled(1)  # an error for an optimizer without a learning rate
     return Plan(
         net, run, inputs, wanted.Y, weights, held_out, wanted.task, judged,
-        known if wanted.task == "classes" else None, class_weight, which, chosen, schedule,
+        known, class_weight, which, chosen, schedule,
         Extras(weights is not None, schedule is not None, clip_norm),
         checks.whole("epochs", epochs, least=1),
         checks.whole("batch_size", batch_size, least=1),

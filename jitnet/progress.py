@@ -7,6 +7,7 @@ progress bars with rich, if it is installed and standard error is a terminal; `C
 import contextlib
 import html
 import importlib.util
+import math
 import os
 import sys
 import time
@@ -88,9 +89,9 @@ def say(text: str) -> None:
 def summary(history: Any, epochs: int) -> str:
     """The latest epoch in one line."""
     text = f"epoch {history.epochs:>{len(str(epochs))}}/{epochs}  loss {history.loss[-1]:.4f}"
-    if history.validation_loss:
+    if history.validation_loss and not math.isnan(history.validation_loss[-1]):
         text += f"  validation loss {history.validation_loss[-1]:.4f}"
-    if history.validation_accuracy:
+    if history.validation_accuracy and not math.isnan(history.validation_accuracy[-1]):
         text += f"  accuracy {history.validation_accuracy[-1]:.1%}"
     return text
 

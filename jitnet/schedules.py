@@ -91,8 +91,7 @@ class Warmup(Schedule):
     def __post_init__(self) -> None:
         self._settle("epochs", above=0)
         self._settle("start", above=0, most=1)
-        if self.then is not None and not callable(self.then):
-            raise checks.Error(f"then is {checks.shown(self.then)}, but must be a schedule, such as CosineDecay(30)")
+        checked(self.then, "then")
 
     def __call__(self, epoch: float, history: History) -> float:
         if epoch < self.epochs:
@@ -124,7 +123,10 @@ class ReduceOnPlateau(Schedule):
 
     def __call__(self, epoch: float, history: History) -> float:
         lowest, waited, factor = math.inf, 0, 1.0
-        for loss in history.validation_loss or history.loss:
+        losses = history.validation_loss
+        if not losses or math.isnan(losses[-1]):  # a resumed training can have validation in earlier epochs only
+            losses = history.loss
+        for loss in filter(math.isfinite, losses):
             if loss < lowest - self.min_delta:
                 lowest, waited = loss, 0
             elif (waited := waited + 1) == self.patience:
@@ -136,13 +138,13 @@ Factor = Callable[[float, History], float]
 """Schedules and a user's functions: (epoch, history) -> factor of the learning rate."""
 
 
-def checked(schedule: Any) -> Any:
-    """A schedule, or a function of (epoch, history)."""
+def checked(schedule: Any, what: str = "schedule") -> Any:
+    """A schedule, or a function of (epoch, history), or None."""
     if isinstance(schedule, type) and issubclass(schedule, Schedule):
-        raise checks.Error(f"the schedule is a class; write {schedule.__name__}(...), with its settings")
+        raise checks.Error(f"{what} is a class; write {schedule.__name__}(...), with its settings")
     if schedule is not None and not callable(schedule):
         raise checks.Error(
-            f"schedule is {checks.shown(schedule)}, but must be a schedule, such as CosineDecay(30), or a function "
+            f"{what} is {checks.shown(schedule)}, but must be a schedule, such as CosineDecay(30), or a function "
             "(epoch, history) -> factor of the learning rate"
         )
     return schedule

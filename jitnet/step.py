@@ -163,9 +163,14 @@ def order_of(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.
 
 
 def mean(losses: Vector, weights: Vector | None, order: NDArray[np.int64] | None = None) -> float:
-    """The mean of the losses in float64, or their weighted mean, where losses[i] is that of sample order[i]."""
+    """The mean of the losses in float64, or their weighted mean, where losses[i] is that of sample order[i].
+
+    It is 0 if all weights are 0, as those of a batch can be.
+    """
     if weights is None:
         return float(losses.mean(dtype=np.float64))
+    if not weights.any():
+        return 0.0
     return float(np.average(losses.astype(np.float64), weights=weights if order is None else weights[order]))
 
 

@@ -55,8 +55,10 @@ class EarlyStopping:
             history.stopped = "early"
 
     def continues(self, state: Any) -> bool:
-        """True if the best epoch of an earlier part of the training was found by the same number."""
+        """True if an earlier part of the training has a best epoch by the same number, and its weights if needed."""
         best = state.history.best_epoch
+        if (state.best_theta is not None) != self.restore:
+            return False
         return best is not None and getattr(state.history, self.monitor)[best - 1 : best] == [state.best_loss]
 
     def score(self, value: float) -> float:

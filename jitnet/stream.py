@@ -125,6 +125,8 @@ class StreamEpoch:
                 show.batch(min(seen, self._samples), self._samples)
             if interrupt.asked:
                 return None
+        if mass == 0:
+            raise checks.Error(f"the weight is 0 for all samples of epoch {epoch + 1}; give some a weight above 0")
         self._samples = seen
         return total / mass
 

@@ -158,7 +158,7 @@ def fit(
     plan = validated(
         net, data, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
         validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping, sample_weight=sample_weight,
-        class_weight=class_weight, schedule=schedule, clip_norm=clip_norm, learns=learns,
+        class_weight=class_weight, schedule=schedule, clip_norm=clip_norm, learns=learns, is_part=batches is not None,
     )  # fmt: skip
     if batches is not None:
         plan.batches, plan.batch_size = batches, len(plan.X)
@@ -299,7 +299,8 @@ def _continued(net: Trainable, plan: Plan) -> State:
         )
     if state.optimizer != plan.optimizer.name:
         raise checks.Error(
-            f"resume continues a training by {state.optimizer}, but optimizer is {plan.optimizer.name}; use the same"
+            f"resume continues a training by {state.optimizer}, but optimizer is {plan.optimizer.name}; use the same, "
+            "or start another training by fit without resume"
         )
     plan.optimizer.check(net.dtype)
     plan.epochs += state.history.epochs
@@ -328,7 +329,7 @@ def _one_epoch(
         if not is_good:
             state.theta[...] = good
         return
-    what = "" if is_good and math.isfinite(mean) else f"the loss is {mean:g}"
+    what, measured = "" if is_good and math.isfinite(mean) else f"the loss is {mean:g}", dict[str, float]()
     if plan.held_out is not None and not what:
         try:
             measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.judged)
@@ -341,11 +342,7 @@ def _one_epoch(
             f"{f'epoch {history.epochs}' if history.epochs else 'the start'} were restored; "
             "lower the learning rate, or scale the inputs", history,
         )  # fmt: skip
-    if plan.held_out is not None:
-        history.validation_loss.append(measured["loss"])
-        history.validation_accuracy += [measured["accuracy"]] if "accuracy" in measured else []
-    history.loss.append(mean)
-    history.seconds.append(time.perf_counter() - began)
+    history.add(mean, time.perf_counter() - began, measured)
     if plan.early_stopping is not None:
         plan.early_stopping.note(state)
     show.epoch(history, plan.epochs)

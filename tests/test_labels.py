@@ -240,3 +240,19 @@ def test_a_copy_keeps_the_classes():
     network = net()
     fit(network, NAMES[CODES])
     assert copy.deepcopy(network).predict(X, "numpy").tolist() == network.predict(X, "numpy").tolist()
+
+
+@pytest.mark.parametrize("learn", ["partial_fit", "step"])
+def test_probabilities_after_labels_keep_the_classes(learn):
+    network = net(1, "sigmoid")
+    network.partial_fit(X[:4], ["no", "yes"] * 2, classes=["no", "yes"], backend="numpy")
+    getattr(network, learn)(X[:2], [[0.3], [0.7]], backend="numpy")
+    assert network.classes.tolist() == ["no", "yes"]
+    assert set(network.predict(X, "numpy")) <= {"no", "yes"}
+
+
+def test_the_classes_are_a_copy():
+    names, network = NAMES.copy(), net()
+    network.classes = names
+    names[0] = "emu"
+    assert network.classes.tolist() == NAMES.tolist()

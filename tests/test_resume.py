@@ -126,3 +126,36 @@ def test_what_partial_fit_refuses():
         net.partial_fit(X, ["a"] * 97, classes=["a", "b", "d"], backend="numpy")
     with pytest.raises(jitnet.Error, match="class_weight is 'balanced', but partial_fit does not see all samples"):
         net.partial_fit(X, ["a"] * 97, class_weight="balanced", backend="numpy")
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_whether_the_best_weights_are_restored_can_change(restores):
+    """There are no weights of the best epoch so far, or they are not wanted any more: the best epoch is a new one."""
+    net = make()
+    wrong = X, (CODES + 1) % 3  # its loss rises
+    options = {"optimizer": SGD(0.5), "validation": wrong, **RUNS}
+    net.fit(X, CODES, epochs=3, early_stopping=jitnet.EarlyStopping(9, restore=not restores), **options)
+    history = net.fit(
+        X, CODES, epochs=2, early_stopping=jitnet.EarlyStopping(9, restore=restores), resume=True, **options
+    )
+    assert history.best_epoch == 4
+    expected = history.validation_loss[3 if restores else 4]
+    assert net.evaluate(*wrong, backend="numpy")["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_part_without_validation(capsys):
+    """Its numbers are missing, in what is shown too, and the numbers of the other epochs stay at their place."""
+    net = make()
+    net.fit(X, CODES, epochs=1, **RUNS)
+    net.fit(X, CODES, epochs=2, resume=True, validation=(X, CODES), **RUNS)
+    capsys.readouterr()
+    history = net.fit(X, CODES, epochs=1, resume=True, progress=True, **RUNS)
+    for values in (history.validation_loss, history.validation_accuracy):
+        assert np.isnan(values).tolist() == [True, False, False, True]
+    assert "validation" not in capsys.readouterr().err
+    assert history._repr_html_().count(">–<") == 4
+    plateau = jitnet.ReduceOnPlateau(0.5, patience=1, min_delta=0)
+    assert plateau(4, jitnet.History(loss=[3, 2, 1, 4], validation_loss=[1, 1, 1, float("nan")])) == 0.5
+    assert plateau(4, jitnet.History(loss=[3, 3, 3, 3], validation_loss=[float("nan"), 3, 2, 1])) == 1
+    pytest.importorskip("matplotlib", reason="plots need it")
+    assert len(history.plot().axes) == 2

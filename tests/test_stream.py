@@ -65,7 +65,24 @@ def test_weights_come_with_the_batches():
     history = net.fit(lambda: ((X[part], CODES[part], weights[part]) for part in PARTS), **options)
     steps = whole.fit(X, CODES, sample_weight=weights, batch_size=10, shuffle=False, **options)
     np.testing.assert_allclose(net.theta, whole.theta, rtol=1e-4, atol=1e-5)
-    assert history.loss == pytest.approx(steps.loss, rel=0.2)
+    assert history.loss == pytest.approx(steps.loss, rel=1e-4)
+
+
+def test_all_samples_of_a_batch_can_have_the_weight_0():
+    """As in a batch of `fit(X, Y)`; but not all samples of an epoch."""
+    for weights, factors in ((np.arange(97) >= 10, None), (None, {0: 0.0})):
+        codes = CODES if factors is None else np.arange(97) // 40
+        net, whole = make(), make()
+        options = {"epochs": 2, "class_weight": factors, "backend": "numpy"}
+        history = net.fit(
+            lambda c=codes, w=weights: ((X[part], c[part], *(() if w is None else (w[part] * 1.0,))) for part in PARTS),
+            **options,
+        )
+        steps = whole.fit(X, codes, sample_weight=weights, batch_size=10, shuffle=False, **options)
+        np.testing.assert_allclose(net.theta, whole.theta, rtol=1e-4, atol=1e-6)
+        assert history.loss == pytest.approx(steps.loss, rel=1e-5)
+    with pytest.raises(jitnet.Error, match="the weight is 0 for all samples of epoch 1"):
+        make().fit([(X, CODES, np.zeros(97))], epochs=1, backend="numpy")
 
 
 def test_batches_may_have_any_size():

@@ -141,7 +141,7 @@ def test_class_weights_of_one_sigmoid():
         ({"sample_weight": np.where(np.arange(97) == 5, -1, 1)}, r"sample_weight\[5\] is -1, but must be at least 0"),
         ({"sample_weight": np.where(np.arange(97) == 5, np.nan, 1)}, r"sample_weight\[5\] is nan"),
         ({"sample_weight": np.where(np.arange(97) == 5, np.inf, 1)}, r"sample_weight\[5\] is inf"),
-        ({"sample_weight": np.zeros(97)}, "sample_weight is 0 for all samples"),
+        ({"sample_weight": np.zeros(97)}, "the weight is 0 for all samples"),
         ({"sample_weight": ["a"] * 97}, "sample_weight holds"),
         ({"class_weight": "balance"}, r'class_weight is \'balance\', but must be "balanced" or a dict'),
         ({"class_weight": {5: 1.0}}, "class_weight has 5, but the classes are 0, 1, 2"),

@@ -106,11 +106,13 @@ class MLP(BaseEstimator):
         continues = incremental and net._state is not None and net._state.optimizer == optimizer.name
         if not continues:
             self._rate = float(self.learning_rate_init)
+            self._latest_rate = [self._rate]
         self.n_iter_ = 0
         sizes = [min(m, n - start) for start in range(0, n, m)]
         of_sample = 1.0 if weights is None else float(np.mean(weights))
         penalty = Penalty(net, self.alpha, sizes, of_sample) if self.alpha > 0 else None
-        object.__setattr__(optimizer, "penalty", penalty)
+        object.__setattr__(optimizer, "penalty", penalty)  # shared by the copies that a schedule makes
+        object.__setattr__(optimizer, "latest", self._latest_rate)
         best = net.theta.copy()
 
         def after_epoch(net: Network, history: Any) -> bool:

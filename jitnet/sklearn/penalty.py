@@ -1,4 +1,4 @@
-"""scikit-learn's `alpha`: the weights, but not the biases, are pulled to 0."""
+"""scikit-learn's optimizers: with `alpha`, the L2 weight decay of weights but not of biases, and its momentum."""
 
 from __future__ import annotations
 
@@ -53,4 +53,17 @@ class PenalizedAdam(Penalized, optimizers.Adam):
 
 
 class PenalizedMomentum(Penalized, optimizers.Momentum):
+    """The velocity of scikit-learn has the learning rate in it, so that earlier gradients keep the rate of their step.
+
+    jitnet's has not: if the rate changes, it is multiplied by the earlier rate divided by the new one.
+    """
+
     base = optimizers.Momentum
+    latest: list[float]
+    """The learning rate of the latest step, shared by the copies of `scaled`."""
+
+    def step(self, kernel: Any, t: int, grad: Any, state: Any, theta: Any) -> None:
+        if self.latest != [self.lr]:
+            state[0] *= theta.dtype.type(self.latest[0] / self.lr)
+            self.latest[:] = [self.lr]
+        super().step(kernel, t, grad, state, theta)
