@@ -203,6 +203,10 @@ def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
         raise Error(f"{what} is a sparse matrix; write {what}.toarray()")
     if isinstance(values, Iterator):
         raise Error(f"{what} is a {type(values).__name__}; write np.array(list({what}))")
+    if isinstance(values, Mapping):
+        raise Error(f"{what} is a {type(values).__name__}; write np.column_stack(list({what}.values()))")
+    if hasattr(values, "collect"):  # polars
+        raise Error(f"{what} is a {type(values).__name__}; write {what}.collect()")
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
@@ -215,6 +219,8 @@ def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
         odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
         such = f"{shown(odd[0])}, a {type(odd[0]).__name__}" if odd else "Python objects"
         raise Error(f"{what} holds {such}, but must hold real numbers; write {what}.astype(float) if all are numbers")
+    if array.dtype.kind in "UST":
+        raise Error(f"{what} holds text, but must hold real numbers; write {what}.astype(float) if all are numbers")
     if array.dtype.kind not in "fiub":
         raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
     return array
@@ -314,6 +320,8 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
         array = one_hot(array, n_out)
     if array.shape != (m, n_out):
         labels = f" or labels ({m},)" if n_out > 1 else f" or ({m},)"
+        if n_out > 1 and array.shape == (m, 1):
+            labels += "; for labels write np.ravel(Y)"
         raise Error(f"Y has shape {array.shape}, but X and the last layer need ({m}, {n_out}){labels}")
     finite("Y", array)
     if loss.targets != "numbers" and (array.min() < 0 or array.max() > 1):

@@ -190,12 +190,14 @@ def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
         wrong = classes[found] != labels
         if not wrong.any():
             return np.asarray(found, np.int64)
+        hint = ""
     else:
         wrong = np.ones(1, bool)
+        hint = "; Y is text, and they are not" if is_text else "; they are text, and Y is not: write Y.astype(str)"
     i = int(wrong.argmax())
     raise checks.Error(
         f"label Y[{i}] is {checks.shown(labels[i].item())}, but the network has the classes "
-        f"{checks.some([checks.shown(label) for label in classes.tolist()])}"
+        f"{checks.some([checks.shown(label) for label in classes.tolist()])}{hint}"
     )
 
 

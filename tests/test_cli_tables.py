@@ -223,7 +223,7 @@ def test_python_rows_that_do_not_fit(tmp_path, run):
 
 def test_a_file_for_predictions_without_the_first_column(run, tmp_path):
     """Without a header and without the target, the columns after it are not taken for it."""
-    rows = [f"{1 + i % 17},{i * 7 % 30}" for i in range(40)]
+    rows = [f"{1 + i % 17},{i * 7 % 30},{i % 5}" for i in range(40)]
     learned = csv(tmp_path, "".join(f"{i % 2},{row}\n" for i, row in enumerate(rows)), "d.csv")
     run("train", learned, "--target", "1", "--save", "m.npz", *QUICK)
     said = run("predict", "m.npz", csv(tmp_path, "\n".join(rows), "new.csv"), "--json", "--backend", "numpy")
@@ -233,3 +233,18 @@ def test_a_file_for_predictions_without_the_first_column(run, tmp_path):
     same = json.loads(run("predict", "m.npz", learned, "--json", "--backend", "numpy").out)
     assert result["predictions"] == same["predictions"]
     assert "accuracy" in same
+    numbered = csv(tmp_path, "\n".join(["0,1,2", *rows]), "numbered.csv")  # as pandas writes a header
+    said = run("predict", "m.npz", numbered, "--backend", "numpy").err
+    assert "the first row, 0, 1, 2, is taken for data; if it is a header, remove it" in said
+
+
+def test_thousands_are_not_taken_for_decimals(run, tmp_path):
+    """A table saved with tabs has the numbers that it had with commas, or is refused."""
+    rows = [f'{i % 7},"{1 + i},{100 + i * 7}",{i % 2}' for i in range(40)]
+    run("train", csv(tmp_path, "\n".join(["a,price,y", *rows]), "d.csv"), "--target", "y", "--save", "m.npz", *QUICK)
+    same = "\n".join(["\ta\tprice\ty", *(f"{i}\t{i % 7}\t{1 + i},{100 + i * 7}\t{i % 2}" for i in range(40))])
+    tabs = csv(tmp_path, same, "tabs.csv")
+    assert "1.1 is read with a decimal comma, but in training" in run("predict", "m.npz", tabs, status=2).err
+    said = run("predict", "m.npz", tabs, "--decimal", ".", "--backend", "numpy")
+    assert said.out == run("predict", "m.npz", tmp_path / "d.csv", "--backend", "numpy").out
+    assert "not used, since training did not have it: the unnamed column" in said.err

@@ -65,7 +65,10 @@ def test_what_there_is_to_resume():
     net.fit(X, CODES, epochs=1, optimizer="adam", **RUNS)
     with pytest.raises(jitnet.Error, match="resume continues a training by adam, but optimizer is sgd; use the same"):
         net.fit(X, CODES, resume=True, **RUNS)
-    with pytest.raises(jitnet.Error, match="label Y\\[0\\] is 'a', but the network has the classes 0, 1, 2"):
+    with pytest.raises(
+        jitnet.Error,
+        match="label Y\\[0\\] is 'a', but the network has the classes 0, 1, 2; Y is text, and they are not",
+    ):
         net.fit(X, ["a"] * 97, resume=True, optimizer="adam", **RUNS)
     before = net.theta.tobytes()
     net.fit(X, CODES, epochs=1, resume=True, optimizer=Adam(0.5), **RUNS)  # another rate is allowed

@@ -244,6 +244,12 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
             f"{table.where(row, name)}: {values[row]} can be two numbers: in training, points separated thousands and "
             "commas were decimal, but no cell here has a comma"
         )
+    if form == "1,234.5" and table.decimal == "," and values.dtype.kind == "f" and (values % 1 > 0).any():
+        row = int((values % 1 > 0).argmax())
+        raise checks.Error(
+            f"{table.where(row, name)}: {values[row]} is read with a decimal comma, but in training commas separated "
+            "thousands; if they do here, add --decimal ."
+        )
     numbers, odd, text = numbers_in(values, form)
     if odd is not None and not lenient:
         what = "number" if len(parts_of(form)) == 1 else f"date like {form}"

@@ -21,6 +21,8 @@ HEAD = 1 << 12
 SAVE_AS_CSV = "save it as CSV"
 UNREADABLE = (
     (b"GIF8", "a GIF picture", "save the pictures as PNG, in one folder per class"),
+    (b"II*\0", "a TIFF picture", "save the pictures as PNG, in one folder per class"),
+    (b"MM\0*", "a TIFF picture", "save the pictures as PNG, in one folder per class"),
     (b"\x93NUMPY", "one NumPy array (.npy)", "save X and y together: numpy.savez(FILE, X=X, y=y)"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", SAVE_AS_CSV),
     (b"\x89HDF", "an HDF5 file", SAVE_AS_CSV),

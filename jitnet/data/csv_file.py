@@ -42,7 +42,7 @@ def read_csv(
     columns = [Column(name, one) for name, one in zip(dialect.names, values, strict=True)]
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
-    return Table(columns, content.source, "csv", dialect.has_header, lines, notes)
+    return Table(columns, content.source, "csv", dialect.has_header, lines, notes, decimal=dialect.decimal)
 
 
 class Reader:

@@ -90,11 +90,11 @@ class Planner:
             if why is not None:
                 self.left_out.setdefault(why, []).append(name)
         if not self.standard and not self.columns:
-            reasons = "; ".join(f"{_listed(names, 5)}: {why}" for why, names in self.left_out.items())
+            reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
-        said = [f"left out: {_listed(names)}: {why}" for why, names in self.left_out.items()]
+        said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
-            numbers = f"{count(len(self.standard), 'column')} of numbers: {_listed(self.standard)} (--categorical NAME)"
+            numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
             said = [numbers, *self.said, *said]
         else:
             said = self.said + said
@@ -234,7 +234,7 @@ class Planner:
         self.said.append(f"{text} (--drop {_quoted(name)})")
 
 
-def _listed(names: list[str], most: int = 12) -> str:
+def listed(names: list[str], most: int = 12) -> str:
     return some([name or "the unnamed column" for name in names], most)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,11 @@ def read_table(
                 f"{content.source} seems to have a header, {checks.some(row, 12)}, but the file that the model learned "
                 "from had none; remove the first row"
             )
+        first = [_first(column) for column in table.columns]
+        if by_model and had_header is False and first in [[str(i + j) for j in range(len(first))] for i in (0, 1)]:
+            table.notes.append(
+                f"the first row, {checks.some(first, 5)}, is taken for data; if it is a header, remove it"
+            )
         if had_header is False and not table.has_header and len(table.names) == len(names):
             table = _renamed(table, names)
         return _chosen(table, target, features)
@@ -139,7 +145,7 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
 
 def _renamed(table: Table, names: list[str]) -> Table:
     columns = [Column(name, column.values) for name, column in zip(names, table.columns, strict=True)]
-    return Table(columns, table.source, table.kind, False, table.lines, table.notes, table.target)
+    return replace(table, columns=columns)
 
 
 def _header_above(table: Table) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import checks
 from ..checks import count, shown, some
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
-from .decisions import Choices, Planner
+from .decisions import Choices, Planner, listed
 from .idx import scaled
 from .rows import table_of, values_of
 from .table import Column, Table
@@ -149,7 +149,9 @@ class Recipe:
         if not has_names and len(given) == len(self.names) and given != self.names:  # no target, so the numbers shift
             renamed = [Column(name, table[old].values) for name, old in zip(self.names, given, strict=True)]
             renamed += [] if table.matrix is None else table.columns
-            table = Table(renamed, table.source, table.kind, False, table.lines, target=table.target)
+            table = Table(
+                renamed, table.source, table.kind, False, table.lines, target=table.target, decimal=table.decimal
+            )
         allowed = (len(self.names), len(self.names) + (table.kind == "csv"))  # with the target
         if not has_names and len(given) not in allowed:
             raise checks.Error(
@@ -168,7 +170,7 @@ class Recipe:
             )
         known = {*self.names, self.target.name}
         new = [name for name in table.names if name not in known] if has_names else []
-        return table, [f"not used, since training did not have it: {some(new, 12)}"] if new else []
+        return table, [f"not used, since training did not have it: {listed(new)}"] if new else []
 
     def prepare(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> tuple[NDArray[Any], list[str]]:
         """The inputs X (n, inputs), and sentences on what training did not have: gaps, unknown categories.

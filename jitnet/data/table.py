@@ -58,6 +58,8 @@ class Table:
     """(n, k) finite float32 or float64: the columns 1, 2, ..., k of an NPZ file or of images."""
     chosen: list[str] | None = None
     """The names of the features, if they are not all columns besides the target."""
+    decimal: str = "."
+    """The decimal sign of a CSV."""
 
     def __post_init__(self) -> None:
         wide = 0 if self.matrix is None else self.matrix.shape[1]
