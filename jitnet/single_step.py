@@ -114,7 +114,7 @@ def _recorded(net: Any, plan: Plan, state: State, threads: int | None) -> traini
     latest: Recorded | None = net._recorded
     is_compiled = latest is not None and latest.settings == settings
     if latest and is_compiled and not plan.run.is_remote:
-        before, now = (descent(plan.run, optimizer) for optimizer in (latest.plan.optimizer, plan.optimizer))
+        before, now = (descent(plan.run, kind, plan.extras) for kind in (latest.plan.optimizer, plan.optimizer))
         if before == now:  # otherwise lr is part of what is bound
             latest.plan.X, latest.plan.Y, latest.plan.optimizer = plan.X, plan.Y, plan.optimizer
             latest.plan.weights = plan.weights

@@ -99,6 +99,15 @@ def test_pytorch(make):
     assert (expected(net, X) == expected(interop.from_torch(interop.to_torch(net)), X)).all()  # copies, not views
 
 
+def test_a_module_of_pytorch_that_is_there_twice():
+    """One nn.ReLU() is often used after each Linear."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    linear, relu = torch.nn.Linear(3, 3), torch.nn.ReLU()
+    net = interop.from_torch(torch.nn.Sequential(linear, relu, torch.nn.Linear(3, 3), relu, linear))
+    assert [layer.activation for layer in net.layers] == ["relu", "relu", "identity"]
+    assert (net.layers[0].W == net.layers[2].W).all()
+
+
 @pytest.mark.parametrize("make", [lambda: network(Dense(5, 5, "relu"), LayerNorm(5, 1e-3), Dense(5, 5)), odd])
 def test_state_dict_of_pytorch(make):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -109,7 +109,7 @@ def _flat(nn: Any, module: Any, name: str) -> Iterator[tuple[str, Any]]:
     if module._forward_pre_hooks or module._forward_hooks:
         raise checks.Error(f"{name or 'the module'} has hooks, which can change what it computes; remove them first")
     if type(module) is nn.Sequential:
-        for key, inner in module.named_children():
+        for key, inner in module._modules.items():  # named_children omits a module that is there a second time
             yield from _flat(nn, inner, f"{name}.{key}" if name else key)
     elif type(module) is not nn.Flatten:
         yield f"{name or 'it'} ({type(module).__name__})", module
