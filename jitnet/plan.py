@@ -162,8 +162,11 @@ def validated(
     if validation is not None:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise checks.Error("validation must be a pair (X, Y)")
-        held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
-        of_held_out = labels.targets(validation[1], len(held_out_inputs), last, which, net.dtype, known)
+        try:
+            held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
+            of_held_out = labels.targets(validation[1], len(held_out_inputs), last, which, net.dtype, known)
+        except checks.Error as error:
+            raise checks.Error(f"in validation, {error}") from None
         held_out, judged = (held_out_inputs, of_held_out.Y), of_held_out.task
     weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part)
     chosen = optimizers.get(optimizer)

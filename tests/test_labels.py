@@ -256,3 +256,9 @@ def test_the_classes_are_a_copy():
     network.classes = names
     names[0] = "emu"
     assert network.classes.tolist() == NAMES.tolist()
+
+
+def test_an_error_in_the_validation_samples_says_so():
+    for wrong in ((X, ["emu"] * 97), (X[:, :1], CODES)):
+        with pytest.raises(jitnet.Error, match=r"^in validation, "):
+            net().fit(X, NAMES[CODES], validation=wrong, backend="numpy")
