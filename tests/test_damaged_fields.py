@@ -85,7 +85,12 @@ def test_fields_of_a_model(model, tmp_path, field):
             continue
         accepted.append(value)
         assert np.isfinite(net.forward(np.eye(2), "numpy")).all()
-        assert net.evaluate(np.eye(2), [0, 1], backend="numpy")["accuracy"] in (0, 0.5, 1)
+        try:
+            assert net.evaluate(np.eye(2), [0, 1], backend="numpy")["accuracy"] in (0, 0.5, 1)
+        except jitnet.Error as error:
+            assert field == ("recipe",)  # which is read when rows of a table come
+            assert str(error).startswith("the model's recipe is damaged")  # noqa: PT017
+            continue
         net.fit(np.eye(2), [0, 1], epochs=1, backend="numpy")
         net.save(tmp_path / "again.npz")
     if field[0] in ("format", "version", "dtype", "layers"):

@@ -39,6 +39,9 @@ IN_ORDER = (
 )  # fmt: skip
 """Operations whose first loop adds up a sum, in the order in which it is written."""
 
+IN_FLOAT64 = ("squares", "shrink")
+"""Operations whose sums are float64 in any dtype: squares of float32 numbers can be too large for float32."""
+
 TILES = ("tiled", "packed", "fused")
 """Rungs made of the register tile."""
 
@@ -114,7 +117,7 @@ def test_every_kernel_of_the_registry(registry, rung):
     vectorized, calls = verdict(found, "vectorized"), verdict(found, "calls")
     assert found["loop"]["source"].startswith("for ")
     assert verdict(found, "checks")["good"]
-    assert verdict(found, "numbers")["good"] is not False
+    assert (verdict(found, "numbers")["good"] is not False) == (operation not in IN_FLOAT64)
     if plain in ("njit", "parallel", "lanes", "compensated") and operation in CALLING:
         assert vectorized["good"] is False
         assert CALLING[operation] in calls["answer"]
@@ -146,6 +149,8 @@ def test_every_kernel_of_the_registry(registry, rung):
 @pytest.mark.parametrize("rung", EACH)
 def test_float32_code_has_no_float64(assembly, rung):
     """In no instruction, not only in the hottest loop, and in no function of the C library that it calls."""
+    if rung.split(".")[0] in IN_FLOAT64:
+        pytest.skip("its sums are float64")
     code = [i.text for function in assembly[rung] for block in function.blocks for i in block.instructions]
     assert code
     assert [text for text in code if uses_float64(text)] == []

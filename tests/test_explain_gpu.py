@@ -9,7 +9,7 @@ import re
 import sys
 
 import pytest
-from command import jitnet_command
+from command import in_a_process, jitnet_command
 
 import jitnet.cli
 
@@ -310,7 +310,7 @@ def test_sums_that_find_no_register_are_found():
 
 
 def test_the_command_line():
-    result = jitnet_command("explain", "matmul.naive", "--backend", "cuda")
+    result = in_a_process("explain", "matmul.naive", "--backend", "cuda")
     assert "measuring 1/2: compiling matmul.naive for the GPU" in result.stderr
     assert "✗ reuse             0.5 multiply-adds per loaded number" in result.stdout
     assert "total += A[i, k] * B[k, j]" in result.stdout

@@ -31,9 +31,10 @@ def squares(grad: Vector, sums: Vector) -> None:
     """
     n, parts = grad.size, sums.size
     for t in prange(parts):
+        part = grad[t * n // parts : (t + 1) * n // parts]
         total = 0.0
-        for i in range(t * n // parts, (t + 1) * n // parts):
-            total += float(grad[i]) * float(grad[i])
+        for i in range(part.size):
+            total += float(part[i]) * float(part[i])
         sums[t] = total
 
 

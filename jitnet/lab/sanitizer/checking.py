@@ -40,6 +40,9 @@ class CheckError(AssertionError):
         super().__init__(f"\n{report}")
         self.report = report
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.report,), vars(self)
+
 
 def check(kernel: Custom, *arguments: Any, writes: Writes = None) -> Report:
     """Run a kernel's Python source on these arguments, every prange iteration as a thread, and raise if it has errors.
