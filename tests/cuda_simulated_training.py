@@ -156,7 +156,15 @@ def test_the_numbers_of_each_step_need_memory(monkeypatch):
     """RMSprop and Momentum store one vector each, and the numbers of RMSprop are in GPU memory: five for each step."""
 
     def least(optimizer, batch_size):
-        plan = SimpleNamespace(X=np.empty((1000, 2)), net=make(), held_out=None, batch_size=batch_size, weights=None)
+        plan = SimpleNamespace(
+            X=np.empty((1000, 2)),
+            net=make(),
+            held_out=None,
+            batch_size=batch_size,
+            weights=None,
+            schedule=None,
+            clip_norm=None,
+        )
         plan.optimizer = optimizer
 
         def fits(size):

@@ -22,7 +22,7 @@ def squares(grad: Vector, sums: Vector) -> None:
 
     Formula   sums[t] = Σ grad[i]² over part t of len(sums) equal parts
     Shapes    grad (n,), sums (parts,)
-    Dtype     float32 or float64, all equal; the sums are added up in float64
+    Dtype     float32 or float64, all equal
     Writes    sums
     Parallel  over t
     Cost      2 FLOP per number
@@ -32,9 +32,9 @@ def squares(grad: Vector, sums: Vector) -> None:
     n, parts = grad.size, sums.size
     for t in prange(parts):
         part = grad[t * n // parts : (t + 1) * n // parts]
-        total = 0.0
+        total = grad.dtype.type(0)
         for i in range(part.size):
-            total += float(part[i]) * float(part[i])
+            total += part[i] * part[i]
         sums[t] = total
 
 
@@ -46,18 +46,19 @@ def squares_in_lanes(grad: Vector, sums: Vector) -> None:
         start, stop = t * n // parts, (t + 1) * n // parts
         g = window(grad, start, stop - start)
         whole = g.size - g.size % LANES
-        s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        zero = grad.dtype.type(0)
+        s0, s1, s2, s3, s4, s5, s6, s7 = zero, zero, zero, zero, zero, zero, zero, zero
         for i in range(0, whole, LANES):
-            s0 += float(g[i]) * float(g[i])
-            s1 += float(g[i + 1]) * float(g[i + 1])
-            s2 += float(g[i + 2]) * float(g[i + 2])
-            s3 += float(g[i + 3]) * float(g[i + 3])
-            s4 += float(g[i + 4]) * float(g[i + 4])
-            s5 += float(g[i + 5]) * float(g[i + 5])
-            s6 += float(g[i + 6]) * float(g[i + 6])
-            s7 += float(g[i + 7]) * float(g[i + 7])
+            s0 += g[i] * g[i]
+            s1 += g[i + 1] * g[i + 1]
+            s2 += g[i + 2] * g[i + 2]
+            s3 += g[i + 3] * g[i + 3]
+            s4 += g[i + 4] * g[i + 4]
+            s5 += g[i + 5] * g[i + 5]
+            s6 += g[i + 6] * g[i + 6]
+            s7 += g[i + 7] * g[i + 7]
         for i in range(whole, g.size):
-            s0 += float(g[i]) * float(g[i])
+            s0 += g[i] * g[i]
         sums[t] = ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
 
 
@@ -65,7 +66,7 @@ def squares_in_lanes(grad: Vector, sums: Vector) -> None:
 def squares_numpy(grad: Vector, sums: Vector) -> None:
     n, parts = grad.size, sums.size
     for t in range(parts):
-        part = grad[t * n // parts : (t + 1) * n // parts].astype(np.float64)
+        part = grad[t * n // parts : (t + 1) * n // parts]
         sums[t] = part @ part
 
 
@@ -75,23 +76,24 @@ def shrink(sums: Vector, limit: float, grad: Vector, clipped: Vector) -> None:
 
     Formula   clipped[i] = grad[i]·min(1, limit / √Σ_t sums[t])
     Shapes    sums (parts,), limit a number, grad (n,), clipped (n,)
-    Dtype     float32 or float64, all equal, limit included; the sum is added up in float64
+    Dtype     float32 or float64, all equal, limit included
     Writes    clipped, which may be grad
     Parallel  over i
     Cost      1 FLOP per number
     Errors    none here: with a NaN in sums, nothing is changed, and the caller sees a gradient with NaN
     Source    Pascanu et al., On the difficulty of training recurrent neural networks, 2013
     """
-    total = 0.0
+    one = grad.dtype.type(1)
+    total = grad.dtype.type(0)
     for t in range(sums.size):
-        total += float(sums[t])
-    length = math.sqrt(total)
-    factor = grad.dtype.type(limit / length if length > limit else 1.0)
+        total += sums[t]
+    length = grad.dtype.type(math.sqrt(total))
+    factor = limit / length if length > limit else one
     for i in prange(grad.size):
         clipped[i] = factor * grad[i]
 
 
 @baseline("shrink")
 def shrink_numpy(sums: Vector, limit: float, grad: Vector, clipped: Vector) -> None:
-    length = math.sqrt(sums.astype(np.float64).sum())
-    np.multiply(grad, grad.dtype.type(limit / length if length > limit else 1), out=clipped)
+    length = grad.dtype.type(math.sqrt(sums.sum()))
+    np.multiply(grad, limit / length if length > limit else grad.dtype.type(1), out=clipped)
