@@ -213,6 +213,7 @@ def test_a_loss_says_what_its_targets_are(targets, Y, message):
         jitnet.checks.targets(Y, 1, 2, mine, np.dtype(np.float32))
 
 
+@pytest.mark.slow
 def test_loops_without_a_rung_for_speed_get_threads_too():
     """Under `fast`, the losses and Momentum are the first loop: with threads, its twin `parallel`, the same bits."""
     fast = backend.get("fast")

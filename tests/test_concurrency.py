@@ -236,6 +236,7 @@ print([answer for answer in answers if isinstance(answer, BaseException)])
 """
 
 
+@pytest.mark.slow
 def test_threads_with_small_stacks():
     """The stack size of musl: 128 KB. Also for OpenMP's threads."""
     assert run(SMALL_STACKS, OMP_STACKSIZE="128k", NUMBA_NUM_THREADS="2") == "[]"

@@ -54,17 +54,7 @@ FAULTS = {
     "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files .* may have at most 100 MiB$",
     "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
 }
-QUICK = (
-    "raises",
-    "crashes",
-    "past_the_end",
-    "into_the_input",
-    "returns",
-    "two",
-    "not_compiled",
-    "wrong_if_large",
-    "late",
-)
+QUICK = ("raises", "past_the_end", "into_the_input", "returns", "wrong_if_large")
 """One error of each sort; the others are slow, since each kernel needs a process."""
 
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]
