@@ -53,27 +53,6 @@ def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
     assert len(results) == 1
 
 
-@slow
-@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
-def test_rows_of_a_larger_matrix(operation):
-    """Matrices at arbitrary addresses: float4 loads where they are aligned, single loads elsewhere."""
-    for start in (1, 4):
-        for rung in (rung for name, rung in RUNGS if name == operation):
-            kernel = LADDERS[operation][rung]
-            case = oracle.case(operation, (5, 8, 12), "float32")
-            placed = []
-            for matrix in case.arguments:
-                memory = np.full(matrix.size + 8, 42, np.float32)
-                memory[start : start + matrix.size] = matrix.ravel()
-                placed.append(cuda.to_device(memory))
-            kernel(*(m[start : start + a.size].reshape(a.shape) for m, a in zip(placed, case.arguments, strict=True)))
-            written = placed[-1].copy_to_host()
-            case.arguments[-1][...] = written[start : start + case.arguments[-1].size].reshape(case.arguments[-1].shape)
-            case.check()
-            assert (written[:start] == 42).all(), rung
-            assert (written[start + case.arguments[-1].size :] == 42).all(), rung
-
-
 def test_derivative_may_write_over_its_input():
     for operation in (name for name in LADDERS if name.endswith("_derivative")):
         for kernel in LADDERS[operation].values():

@@ -15,7 +15,7 @@ from jitnet.backend import cuda_epoch
 from jitnet.backend.cuda import GpuBackend
 from jitnet.compiler.cuda import device, graph
 
-OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4)]
+OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Adam(0.01, weight_decay=1e-4)]
 X, Y = spiral(13)
 slow = pytest.mark.slow  # the interpreter of PTX trains as well, with every optimizer (test_cuda_training.py)
 
