@@ -75,6 +75,14 @@ def _loss(net: Any, name: str | Loss | None) -> Loss:
     return losses.get(name or net.loss, net.layers[-1].activation)
 
 
+def _validated(
+    net: Any, X: ArrayLike, Y: ArrayLike, loss: Loss, sample_weight: ArrayLike | None
+) -> tuple[Matrix, labels.Targets, NDArray[Any] | None]:
+    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
+    wanted = labels.targets(Y, len(inputs), net.layers[-1], loss, net.dtype, net._classes)
+    return inputs, wanted, None if sample_weight is None else checks.weights(sample_weight, len(inputs))[0]
+
+
 def evaluate(
     net: Any,
     X: ArrayLike,
@@ -96,9 +104,7 @@ def evaluate(
     which = _loss(net, loss)
     if net.recipe is not None:
         X, Y = net.prepared(X, Y)
-    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
-    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net._classes)
-    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))[0]
+    inputs, wanted, weights = _validated(net, X, Y, which, sample_weight)
     with net._twin() as twin:
         run = backends.get(backend, net.dtype)
         measured: dict[str, float] = twin.measure(run, inputs, wanted.Y, which, wanted.task, weights)
@@ -146,9 +152,7 @@ def gradients(
               or if the loss of a sample, or a gradient, is not finite
     """
     run, which = backends.get(backend, net.dtype), _loss(net, loss)
-    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
-    wanted = labels.targets(Y, len(inputs), net.layers[-1], which, net.dtype, net._classes)
-    weights = None if sample_weight is None else checks.weights(sample_weight, len(inputs))[0]
+    inputs, wanted, weights = _validated(net, X, Y, which, sample_weight)
     work = Workspace(net.layers, len(inputs), net.dtype, run.memory)
     with net._twin() as twin:
         there = twin.on(run)

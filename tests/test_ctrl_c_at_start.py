@@ -53,6 +53,16 @@ def start(tmp_path):
     return start
 
 
+def interrupted(command):
+    """Call a function that a KeyboardInterrupt must end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
 def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
     """Python prints an exception there and continues, so the interrupt would be lost."""
@@ -70,12 +80,7 @@ def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
             done.append("after it")
             time.sleep(10)
 
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            command()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    interrupted(command)
     assert done == ["callback", "after it"]
     assert capfd.readouterr().err == ""
 
@@ -101,12 +106,7 @@ def test_ctrl_c_that_python_would_drop_is_heard_after_it(capfd, where):
 
     done = []
     hook = sys.unraisablehook
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            command()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    interrupted(command)
     assert done == ["after it"]
     assert sys.unraisablehook is hook
     assert capfd.readouterr().err == ""

@@ -184,7 +184,7 @@ def _array(value: Any) -> NDArray[Any]:
         return np.asarray(value)
     try:
         return np.asarray(value.detach().cpu().numpy())
-    except (NotImplementedError, RuntimeError, TypeError) as error:  # bfloat16, sparse, quantized, without data
+    except (RuntimeError, TypeError) as error:  # bfloat16, sparse, quantized, without data
         kind = f"{value.dtype}, {value.layout}, on {value.device}"
         raise checks.Error(
             f"a tensor ({kind}) is no array for NumPy: {checks.reason(error)}; convert it to a dense float32"
