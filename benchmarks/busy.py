@@ -91,7 +91,7 @@ def main():
         candidate(given.candidate)
         return
 
-    from jitnet import disturbance
+    from jitnet.process import disturbance
 
     cores = os.cpu_count()
     with disturbance.Watch() as watch:

@@ -82,7 +82,7 @@ def watched(threads: int = 1) -> Iterator[Any]:
 
     threads     the number of cores that the measurement needs
     """
-    from jitnet import disturbance
+    from jitnet.process import disturbance
 
     with disturbance.Watch(threads) as watch:
         yield watch
@@ -91,7 +91,7 @@ def watched(threads: int = 1) -> Iterator[Any]:
 
 def say(reasons: list[str]) -> None:
     """Print what disturbed a measurement, if anything did."""
-    from jitnet import disturbance
+    from jitnet.process import disturbance
 
     if reasons:
         print(disturbance.sentence(reasons))

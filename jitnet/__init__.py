@@ -29,21 +29,22 @@ explain compiled loops.
 
 import importlib
 
-from . import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
+from .process import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, data, interop, kernels, layers, optimizers, schedules, stopping
+from . import calculus, data, interop, kernels, layers, optimizers
 from .backend import backends
 from .checks import Error
 from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
-from .history import History
 from .layers import *  # noqa: F403  the kinds of layers
 from .network import Network, load
 from .optimizers import *  # noqa: F403  all that a user can make one of
-from .progress import Progress
-from .schedules import *  # noqa: F403
-from .stopping import *  # noqa: F403
-from .training import Diverged
+from .process.progress import Progress
+from .training import schedules, stopping
+from .training.history import History
+from .training.loop import Diverged
+from .training.schedules import *  # noqa: F403
+from .training.stopping import *  # noqa: F403
 
 __version__ = "0.1.0"
 

@@ -17,22 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import checks, display, evaluation, formulas, parameters, single_step, storage, training
-from . import graph as graphs
-from . import state as states
+from . import checks, evaluation, formulas, parameters, storage
 from .backend import Backend
 from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
-from .data.recipe import Recipe
+from .data.preprocessing.recipe import Recipe
 from .data.values import labels_of
+from .display import graph as graphs
+from .display import summary as summaries
 from .kernels.activations import ACTIVATIONS
 from .labels import Task
 from .labels import checked as checked_classes
 from .layers import Dense, Layer
 from .losses import Loss
-from .state import State
 from .step import ROWS_AT_ONCE, Memory, Workspace
+from .training import loop, single_step
+from .training import state as states
+from .training.state import State
 
 IDLE = 2
 """Number of idle twins that a network keeps, each with gradients and work space of its own."""
@@ -274,14 +276,14 @@ class Network:
     evaluate = evaluation.evaluate
     measure = evaluation.measure
     gradients = evaluation.gradients
-    fit = training.fit
-    partial_fit = training.partial_fit
+    fit = loop.fit
+    partial_fit = loop.partial_fit
     step = single_step.step
     state_dict = states.state_dict
     load_state_dict = states.load_state_dict
     graph = graphs.graph
-    summary = display.summary
-    _repr_html_ = display.network
+    summary = summaries.summary
+    _repr_html_ = summaries.network
 
     def save(self, path: str | Path) -> None:
         """Write the network to an .npz file, atomically."""

@@ -14,7 +14,8 @@ from numba.core import event
 from test_cuda_simulator import HAS_PACKAGE, Simulation
 
 import jitnet
-from jitnet import cli, disturbance
+from jitnet import cli
+from jitnet.process import disturbance
 
 DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
 for name, handler in DEFAULTS.items():  # ignored in background jobs and under nohup; tests send them too

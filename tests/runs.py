@@ -9,7 +9,7 @@ import numpy as np
 
 from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 from jitnet.backend import REGISTRY
-from jitnet.progress import Progress
+from jitnet.process.progress import Progress
 
 ON_CPU = [name for name, backend in REGISTRY.items() if not backend.is_remote]
 """The backends that work on every machine."""

@@ -9,8 +9,9 @@ import pytest
 from command import JITNET
 
 import jitnet
-from jitnet import cli, progress
+from jitnet import cli
 from jitnet.cli import train
+from jitnet.process import progress
 
 BAD = [
     (["train", "digitz"], "unknown data set 'digitz'; known: digits, mnist, fashion_mnist (did you mean 'digits'?)"),

@@ -9,7 +9,7 @@ from files import csv
 import jitnet
 from jitnet import storage
 from jitnet.data import Recipe, read_table
-from jitnet.data.decisions import Choices
+from jitnet.data.preprocessing.decisions import Choices
 from jitnet.data.rows import table_of
 from jitnet.data.split import split_rows
 from jitnet.data.values import DATES, NUMBERS, distinct, form_of, labels_of, numbers_in, spelled

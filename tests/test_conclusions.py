@@ -8,8 +8,8 @@ import pytest
 from course import lesson_file, run_here
 
 import jitnet
-from jitnet import disturbance
 from jitnet.lab import ladder, machine, timing
+from jitnet.process import disturbance
 
 BUSY = ["other processes used 1.4 of 2 cores"]
 

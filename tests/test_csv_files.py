@@ -13,10 +13,10 @@ from files import csv
 
 import jitnet
 from jitnet.data import read_table
-from jitnet.data.content import Content, content_of
-from jitnet.data.csv_fast import read_by_pyarrow
-from jitnet.data.csv_file import read_csv
-from jitnet.data.dialect import dialect_of
+from jitnet.data.files.content import Content, content_of
+from jitnet.data.files.csv_fast import read_by_pyarrow
+from jitnet.data.files.csv_file import read_csv
+from jitnet.data.files.dialect import dialect_of
 
 N = np.nan
 FLOWERS = {"a": [1, 2.5, 3], "b": ["x", "y", "x"]}
@@ -154,7 +154,7 @@ def random_csv(seed):
 def test_a_large_file_with_an_odd_row(monkeypatch):
     """Beyond the rows that tell what the columns hold: pyarrow reads its piece, and the columns, as text."""
     pytest.importorskip("pyarrow", reason="the extra data")
-    monkeypatch.setattr(jitnet.data.csv_fast, "PORTION", 1 << 17)
+    monkeypatch.setattr(jitnet.data.files.csv_fast, "PORTION", 1 << 17)
     data = b"a,b,c,d\n" + b"1,2.5,x,.5\n" * 60_000 + b"y,w,z,NA\n" + b"1,2.5,x,.5\n" * 60_000
     values, lines = read_by_pyarrow(data, dialect_of(data, "f", []))
     assert (lines[0], lines[-1], len(lines)) == (2, 120_002, 120_001)
@@ -166,7 +166,7 @@ def test_a_large_file_with_an_odd_row(monkeypatch):
 
 def test_both_readers_give_the_same_table(monkeypatch):
     pytest.importorskip("pyarrow", reason="the extra data")
-    monkeypatch.setattr(jitnet.data.builder, "MOST", 3)
+    monkeypatch.setattr(jitnet.data.files.builder, "MOST", 3)
     fast = 0
     for seed in range(400):
         data, found = random_csv(seed), []
@@ -365,14 +365,14 @@ def test_kinds_by_content(tmp_path):
 def test_a_file_that_grows(tmp_path, monkeypatch):
     """Its last line is not whole yet."""
     path = csv(tmp_path, "a,b\n1,x\n2,y\n")
-    real = jitnet.data.content._inside
+    real = jitnet.data.files.content._inside
 
     def slowly(data, *arguments):
         with path.open("ab") as file:
             file.write(b"3,z\n4")
         return real(data + b"3,z\n4", *arguments)
 
-    monkeypatch.setattr(jitnet.data.content, "_inside", slowly)
+    monkeypatch.setattr(jitnet.data.files.content, "_inside", slowly)
     table = read_table(path, "b")
     assert table["a"].values.tolist() == [1, 2, 3]
     assert "grew while it was read" in table.notes[0]

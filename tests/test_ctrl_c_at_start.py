@@ -11,7 +11,7 @@ import weakref
 import pytest
 from runs import press_ctrl_c
 
-from jitnet import interruption
+from jitnet.process import interruption
 
 SCRIPT = "import sys\nfrom jitnet.cli import main\nsys.exit(main())\n"
 """What an installer writes for the entry point jitnet.cli:main."""

@@ -8,8 +8,8 @@ from files import table_of
 
 import jitnet
 from jitnet.data import Recipe, split
-from jitnet.data.columns import Standard
-from jitnet.data.target import Target
+from jitnet.data.preprocessing.columns import Standard
+from jitnet.data.preprocessing.target import Target
 
 
 def test_digits():

@@ -14,10 +14,10 @@ import pytest
 from command import jitnet_command
 
 import jitnet
-from jitnet import disturbance, granted, progress
 from jitnet.lab import ladder
 from jitnet.lab.checkup import hardware
 from jitnet.lab.timing import Timing
+from jitnet.process import disturbance, granted, progress
 
 COUNTED = Path("/proc/stat").exists()
 BEFORE = disturbance._Counters(100.0, 5.0, 50.0, 1.0, 10.0, 0.0, 0.0, 0.5)
@@ -144,7 +144,7 @@ UNWATCHED = """
 import sys
 import numpy as np
 from jitnet import Dense, Network
-from jitnet.progress import Lines
+from jitnet.process.progress import Lines
 
 net, read = Network(Dense(2, 2, "softmax"), seed=0), []
 sys.addaudithook(lambda event, about: event == "open" and read.append(str(about[0])))

@@ -9,7 +9,7 @@ from files import write_mnist
 import jitnet
 from jitnet import cli
 from jitnet.data import from_frame, mnist, read_table
-from jitnet.data.recipe import Recipe
+from jitnet.data.preprocessing.recipe import Recipe
 
 N = np.nan
 

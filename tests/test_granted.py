@@ -5,10 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from jitnet import disturbance, granted
 from jitnet.backend import thread_choice
 from jitnet.lab.benchmark import sandbox
 from jitnet.lab.checkup import hardware
+from jitnet.process import disturbance, granted
 
 
 @pytest.fixture

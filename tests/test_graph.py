@@ -8,7 +8,8 @@ import pytest
 from runs import ON_CPU
 
 import jitnet
-from jitnet import Adam, Dense, Dropout, LayerNorm, Momentum, Network, backend, graph_svg, losses
+from jitnet import Adam, Dense, Dropout, LayerNorm, Momentum, Network, backend, losses
+from jitnet.display import graph_svg
 from jitnet.kernels import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 from jitnet.step import Workspace, passes

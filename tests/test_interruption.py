@@ -11,7 +11,7 @@ from runs import ON_CPU, At, make, overfit, press_ctrl_c, spiral
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, storage
 from jitnet.cli import train
-from jitnet.progress import Progress
+from jitnet.process.progress import Progress
 
 
 def test_ctrl_c_between_epochs_keeps_what_was_learned():

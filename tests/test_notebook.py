@@ -10,9 +10,11 @@ from runs import make, spiral
 from test_ladder import made_up
 
 import jitnet
-from jitnet import History, markup, progress
+from jitnet import History
+from jitnet.display import markup
 from jitnet.lab import explain
 from jitnet.lab.ladder import Ladder
+from jitnet.process import progress
 
 
 class Page(HTMLParser):

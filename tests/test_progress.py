@@ -11,8 +11,8 @@ import pytest
 from command import JITNET, jitnet_command
 
 import jitnet
-from jitnet import progress
 from jitnet.lab import estimate
+from jitnet.process import progress
 
 
 def on_a_terminal(arguments, **environment):

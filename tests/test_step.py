@@ -9,9 +9,10 @@ import pytest
 from runs import OPTIMIZERS, make, overfit, press_ctrl_c, spiral
 
 import jitnet
-from jitnet import SGD, Adam, Dense, Diverged, Dropout, LayerNorm, Momentum, Network, RMSprop, training
+from jitnet import SGD, Adam, Dense, Diverged, Dropout, LayerNorm, Momentum, Network, RMSprop
 from jitnet.calculus import numerical_gradient
 from jitnet.step import order_of
+from jitnet.training import loop
 
 X, Y = spiral()
 
@@ -271,7 +272,7 @@ def test_a_step_that_diverges_is_undone(optimizer, backend):
 
 
 def test_ctrl_c_arrives_after_the_step(monkeypatch):
-    class Pressing(training.Interrupt):
+    class Pressing(loop.Interrupt):
         def __enter__(self):
             super().__enter__()
             press_ctrl_c()
@@ -279,7 +280,7 @@ def test_ctrl_c_arrives_after_the_step(monkeypatch):
 
     net, other = mixed(), mixed()
     other.step(X, Y, Adam(0.01), backend="numpy")
-    monkeypatch.setattr(training, "Interrupt", Pressing)
+    monkeypatch.setattr(loop, "Interrupt", Pressing)
     with pytest.raises(KeyboardInterrupt):
         net.step(X, Y, Adam(0.01), backend="numpy")
     assert net.theta.tobytes() == other.theta.tobytes()

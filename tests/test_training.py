@@ -6,7 +6,7 @@ import pytest
 from runs import ON_CPU, OPTIMIZERS, make, overfit, spiral
 
 from jitnet import SGD, Adam, Dense, Network
-from jitnet.progress import Progress
+from jitnet.process.progress import Progress
 from jitnet.step import order_of
 
 

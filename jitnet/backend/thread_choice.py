@@ -16,9 +16,9 @@ from pathlib import Path
 from numba import config
 from numba.np.ufunc import parallel
 
-from .. import granted
 from ..compiler.parallel_for import can_have_threads, start_layer
 from ..compiler.threads import thread_count
+from ..process import granted
 
 SLICE = 0.002
 """Minimum seconds of work before the two numbers of threads are compared."""

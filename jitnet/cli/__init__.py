@@ -18,7 +18,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from .. import __version__, checks, interruption, progress
+from .. import __version__, checks
+from ..process import interruption, progress
 
 COMMANDS = {
     "train": "train a network on a data set",

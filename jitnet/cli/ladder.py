@@ -8,10 +8,11 @@ import sys
 from collections import Counter
 from typing import Any
 
-from .. import checks, progress
+from .. import checks
 from ..kernels import LADDERS
 from ..lab import estimate, ladder, plots
 from ..lab.loading import check_name
+from ..process import progress
 from .shared import (
     check_paths,
     could_count,

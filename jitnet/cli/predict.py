@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 from .. import backend as backends
-from .. import checks, data, progress, storage
+from .. import checks, data, storage
 from ..data import Recipe
 from ..network import load
+from ..process import progress
 from . import samples
 from .shared import NAMED, as_json, backend_option, check_paths, output_options, shown
 

@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from .. import disturbance
 from ..lab import compile_cost, estimate, formatting, report
 from ..lab.benchmark.candidates import known
+from ..process import disturbance
 from .shared import check_paths, measuring, measuring_options, output_options
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from .. import checks, data
 from ..data import Column, Recipe, Table
-from ..data.decisions import Choices
-from ..data.recipe import READING
+from ..data.preprocessing.decisions import Choices
+from ..data.preprocessing.recipe import READING
+from ..data.preprocessing.target import Target
 from ..data.split import split_rows
-from ..data.target import Target
 from ..data.values import distinct
 from .shared import NAMED
 

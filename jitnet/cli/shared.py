@@ -9,9 +9,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from .. import backend, checks, progress, storage
+from .. import backend, checks, storage
 from ..backend import cuda
-from ..plots import ENDINGS, check_drawing
+from ..display.plots import ENDINGS, check_drawing
+from ..process import progress
 
 NAMED = ("digits", "mnist", "fashion_mnist")
 """Data sets that have a name."""

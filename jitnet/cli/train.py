@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import backend as backends
-from .. import checks, disturbance, optimizers, plots, progress
-from ..history import History
+from .. import checks, optimizers
+from ..display import plots
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
 from ..network import Network
-from ..training import Diverged, Interrupt
+from ..process import disturbance, progress
+from ..training.history import History
+from ..training.loop import Diverged, Interrupt
 from . import samples, scores
 from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown
 

@@ -8,12 +8,12 @@ from_frame(X, y)             DataFrames and arrays of Python
 Recipe, Choices              what is learned from the columns of a table, and what the user decides on them
 """
 
-from .decisions import Choices
 from .digits import load_digits as digits
 from .download import fashion_mnist, mnist
-from .idx import read_idx
-from .reading import read_table
-from .recipe import Recipe
+from .files.idx import read_idx
+from .files.reading import read_table
+from .preprocessing.decisions import Choices
+from .preprocessing.recipe import Recipe
 from .rows import from_frame
 from .split import split
 from .table import Column, Table

@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import checks, progress, storage
+from .. import checks, storage
 from ..compiler.cache_folder import cache_folder, make_cache_folder
 from ..npz import PORTION
-from .idx import images_and_labels, read_idx
+from ..process import progress
+from .files.idx import images_and_labels, read_idx
 from .split import Pair
 
 TIMEOUT = 600

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend, checks, disturbance, losses, step
+from .. import backend, checks, losses, step
 from ..compiler.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..compiler.registry import Call
 from ..compiler.threads import thread_count
 from ..kernels import LADDERS, SIGNATURES
 from ..network import Network
 from ..optimizers import SGD
-from ..progress import Report
+from ..process import disturbance
+from ..process.progress import Report
 from . import ladder, machine, oracle
 from .benchmark import candidates, training
 from .benchmark.training import CLASSES

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .. import checks
-from ..progress import Report
+from ..process.progress import Report
 from .checkup import NOTE, WRONG, Item
 from .checkup.hardware import examine_compiler, examine_gpu, examine_load, examine_threads
 from .checkup.packages import examine_extras, examine_needed, examine_python

@@ -26,7 +26,7 @@ from ..checks import count
 from ..compiler import intrinsics
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
-from ..progress import Report
+from ..process.progress import Report
 from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
 from .machine import check_compiling

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend, checks, disturbance, markup
+from .. import backend, checks
 from ..compiler.threads import thread_count
-from ..progress import Report, stage
+from ..display import markup
+from ..process import disturbance
+from ..process.progress import Report, stage
 from . import formatting, loading, machine, roofline
 from .benchmark import candidates, gpu, sandbox
 from .benchmark.candidates import PRODUCTS, Candidate, ignore, known, rungs_of

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from .. import markup
+from ..display import markup
 from . import formatting
 from .machine_code import sources
 from .machine_code.assembly import Place

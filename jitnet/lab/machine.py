@@ -21,13 +21,14 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import checks, disturbance, storage
+from .. import checks, storage
 from ..backend import threads
 from ..compiler.cache import SOURCES, settings
 from ..compiler.cache_folder import cache_folder, make_cache_folder
 from ..compiler.intrinsics import VECTOR_BYTES, lanes
 from ..compiler.memory import aligned
-from ..progress import Report
+from ..process import disturbance
+from ..process.progress import Report
 from . import formatting
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, VECTORS, flop_of_multiply_adds, start_values
 from .timing import time_of

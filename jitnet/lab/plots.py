@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import disturbance, plots
+from ..display import plots
+from ..process import disturbance
 from . import compile_cost, ladder
 from .formatting import SPEEDS, duration
 

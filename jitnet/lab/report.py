@@ -16,10 +16,11 @@ import llvmlite
 import numba
 import numpy as np
 
-from .. import __version__, backend, checks, disturbance, storage
+from .. import __version__, backend, checks, storage
 from ..backend import cuda
 from ..kernels import LADDERS
-from ..progress import Report, stage
+from ..process import disturbance
+from ..process.progress import Report, stage
 from . import compile_cost, explain, ladder, machine
 from .benchmark.candidates import known
 from .formatting import SPEEDS, count, duration, nothing_to_fix, share, spread

@@ -20,7 +20,7 @@ from .. import checks
 from ..layers import Dense
 from ..network import Network
 from ..step import ROWS_AT_ONCE, order_of
-from ..training import Diverged
+from ..training.loop import Diverged
 from .penalty import PenalizedAdam, PenalizedMomentum, Penalty
 
 ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}

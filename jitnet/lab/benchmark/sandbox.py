@@ -30,7 +30,8 @@ import numba
 import numpy as np
 from numba.core import event, serialize
 
-from ... import backend, checks, disturbance, granted
+from ... import backend, checks
+from ...process import disturbance, granted
 from .. import loading, oracle
 from ..timing import blas_threads, manageable, time_of
 from ..worker import command

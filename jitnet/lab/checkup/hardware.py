@@ -18,12 +18,12 @@ import numpy as np
 from numba import prange
 from numba.np.ufunc.parallel import get_thread_id
 
-from ... import disturbance
 from ...backend.thread_choice import cpus
 from ...compiler.intrinsics import VECTOR_BYTES
 from ...compiler.jit import compiled, is_compiled
 from ...compiler.threads import thread_count
 from ...compiler.types import Vector
+from ...process import disturbance
 from ..worker import NoAnswerError, ask
 from . import NOTE, OK, WRONG, Item, export, pip_install, unset
 from .packages import installed

@@ -17,7 +17,7 @@ from ... import checks
 from ...compiler.cuda.device import SIMULATED, cuda
 from ...compiler.cuda.registry import Launch, Rung
 from ...kernels.cuda import LADDERS
-from ...progress import Report
+from ...process.progress import Report
 from ..benchmark.candidates import PRODUCTS
 from ..formatting import count
 from ..listing import KEY, WIDTH, Explanation, beside, functions_around, judged, line_of, short, wrapped

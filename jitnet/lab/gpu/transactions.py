@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import checks, progress
+from ... import checks
 from ...compiler.cuda.registry import recording
 from ...kernels.cuda import LADDERS
+from ...process import progress
 from .. import oracle
 from ..benchmark.candidates import PRODUCTS, known
 from ..formatting import share, wrapped

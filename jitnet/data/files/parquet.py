@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
-from .rows import values_of
-from .table import Column, Table
+from ... import checks
+from ..rows import values_of
+from ..table import Column, Table
 
 
 def read_parquet(data: bytes, source: str) -> Table:

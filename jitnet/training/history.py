@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import markup
+from ..display import markup
 
 
 @dataclass
@@ -49,7 +49,7 @@ class History:
 
         Errors    ValueError if matplotlib is not installed
         """
-        from . import plots
+        from ..display import plots
 
         return plots.history_figure(self, title)
 

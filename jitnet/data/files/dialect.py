@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from .. import checks
-from .cells import is_missing, is_number
+from ... import checks
+from ..cells import is_missing, is_number
 
 SAMPLE = 1000
 """Rows that decide on the header and the decimal sign."""

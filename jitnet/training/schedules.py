@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from . import checks
+from .. import checks
 from .history import History
 
 __all__ = ["CosineDecay", "ReduceOnPlateau", "StepDecay", "Warmup"]

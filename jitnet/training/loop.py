@@ -17,14 +17,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import backend as backends
+from .. import backend as backends
+from .. import checks, labels, storage
+from ..backend import Backend
+from ..compiler.types import BackendName
+from ..losses import Loss, LossName
+from ..optimizers import Optimizer, OptimizerName
+from ..process import disturbance, progress
 from . import checkpoint as checkpoints
-from . import checks, disturbance, labels, progress, storage
-from .backend import Backend
-from .compiler.types import BackendName
 from .history import History
-from .losses import Loss, LossName
-from .optimizers import Optimizer, OptimizerName
 from .plan import Plan, Trainable, steps, validated
 from .schedules import Factor
 from .state import State

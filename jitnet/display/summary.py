@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from ..layers import Dense
 from . import markup
-from .layers import Dense
 
 
 def _rows(net: Any) -> list[tuple[str, str, str, str]]:

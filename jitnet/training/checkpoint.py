@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import checks, storage
+from .. import checks, storage
 
 RECORDED = (
     "loss", "validation_loss", "validation_accuracy", "seconds", "compile_seconds", "best_epoch", "stopped",

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from . import checks
+from .. import checks
+from ..process.progress import Progress
 from .plan import Plan
-from .progress import Progress
 from .state import State
 
 Source = Iterable[Any] | Callable[[], Iterable[Any]]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks
-from ..checks import shown, some
-from .cells import is_code, is_number
+from ... import checks
+from ...checks import shown, some
+from ..cells import is_code, is_number
+from ..table import Table
+from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, is_missing_word, numbers_in, spelled
 from .columns import check_extent, mean_and_scale, names_in
-from .table import Table
-from .values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, is_missing_word, numbers_in, spelled
 
 TASKS = ("classification", "regression")
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checks, optimizers, parameters
-from .compiler.memory import aligned
-from .compiler.types import Vector
+from .. import checks, optimizers, parameters
+from ..compiler.memory import aligned
+from ..compiler.types import Vector
 from .history import History
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks
-from ..checks import count, shown, some
+from ... import checks
+from ...checks import count, shown, some
+from ..table import Table
+from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of
 from .columns import Category, Number, Standard
-from .table import Table
-from .values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of
 
 Rows = NDArray[np.int64]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import LONGEST, are_whole, has_code, is_missing, numbers_of
+from ..cells import LONGEST, are_whole, has_code, is_missing, numbers_of
 
 MOST = 50_000
 """Texts that are remembered, so that equal cells are one string."""

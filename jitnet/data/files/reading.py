@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import checks, npz
-from ..checks import shown
-from .cells import DIGITS
+from ... import checks, npz
+from ...checks import shown
+from ..cells import DIGITS
+from ..table import Column, Table, is_number
 from .content import content_of
 from .csv_file import read_csv
 from .folder import read_folder
 from .idx import images_and_labels, read_idx, scaled
 from .parquet import read_parquet
-from .table import Column, Table, is_number
 
 
 def read_table(
@@ -42,7 +42,7 @@ def read_table(
               predictions, a folder of pictures, or one picture
     features  for predictions: the columns that must be there; `target` is then optional
     header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
-              `jitnet.data.dialect.looks_like_a_header`
+              `jitnet.data.files.dialect.looks_like_a_header`
     learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
               which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
     usual     for predictions: the separator, decimal and encoding of CSV files, if the arguments do not say

@@ -10,8 +10,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import checks
-from ..npz import DENSEST, PORTION
+from ... import checks
+from ...npz import DENSEST, PORTION
 from .idx import TYPES, is_idx
 
 STANDARD_INPUT = "-"

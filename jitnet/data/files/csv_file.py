@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks
-from ..checks import count
+from ... import checks
+from ...checks import count
+from ..table import Column, Table
 from .builder import Builder
 from .content import Content, text_of
 from .csv_fast import read_by_pyarrow
 from .dialect import Dialect, dialect_of
-from .table import Column, Table
 
 BLOCK = 512
 """Rows that are converted at a time: few, since the garbage collector looks at those that live long."""

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import backend as backends
-from . import checks, losses, optimizers
+from .. import backend as backends
+from .. import checks, losses, optimizers
+from ..backend import Backend
+from ..compiler.registry import Call
+from ..compiler.types import BackendName
+from ..losses import Loss, LossName
+from ..optimizers import Optimizer, OptimizerName
+from ..step import Workspace, descent, passes
 from . import graph_svg as drawing
-from .backend import Backend
-from .compiler.registry import Call
-from .compiler.types import BackendName
-from .losses import Loss, LossName
-from .optimizers import Optimizer, OptimizerName
-from .step import Workspace, descent, passes
 
 
 class Node(NamedTuple):

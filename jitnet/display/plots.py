@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from . import checks, storage
+from .. import checks, storage
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 """File formats of plots."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks
-from ..checks import count, some
-from .cells import has_code, is_missing, numbers_of
-from .table import Column, Table
+from ... import checks
+from ...checks import count, some
+from ..cells import has_code, is_missing, numbers_of
+from ..table import Column, Table
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 

@@ -11,17 +11,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import backend as backends
-from . import checks, labels, losses, optimizers, schedules, stopping, storage
-from .backend import Backend
-from .compiler.registry import Call
-from .compiler.types import Matrix, Vector
-from .labels import Task
-from .losses import Loss
-from .optimizers import Optimizer
+from .. import backend as backends
+from .. import checks, labels, losses, optimizers, storage
+from ..backend import Backend
+from ..compiler.registry import Call
+from ..compiler.types import Matrix, Vector
+from ..labels import Task
+from ..losses import Loss
+from ..optimizers import Optimizer
+from ..step import Extras, needed
+from . import schedules, stopping
 from .schedules import Factor
 from .state import State
-from .step import Extras, needed
 from .stopping import EarlyStopping
 
 

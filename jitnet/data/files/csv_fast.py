@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cells import DIGITS, MISSING, are_whole, has_code, is_missing, numbers_of
 from .builder import Builder
-from .cells import DIGITS, MISSING, are_whole, has_code, is_missing, numbers_of
 from .dialect import Dialect
 
 QUOTE, NEWLINE = ord('"'), ord("\n")

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import checks
-from ..checks import count, shown, some
+from ... import checks
+from ...checks import count, shown, some
+from ..files.idx import scaled
+from ..rows import table_of, values_of
+from ..table import Column, Table
+from ..values import PLAIN, labels_of
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner, listed
-from .idx import scaled
-from .rows import table_of, values_of
-from .table import Column, Table
 from .target import TASKS, Target
-from .values import PLAIN, labels_of
 
 KINDS = ("csv", "npz", "pictures", "parquet", "frame")
 """The kinds of files."""

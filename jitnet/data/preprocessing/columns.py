@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks
-from ..checks import count, shown
-from .table import Table
-from .values import FORMS, PLAIN, distinct, in_order, numbers_in, parts_of
+from ... import checks
+from ...checks import count, shown
+from ..table import Table
+from ..values import FORMS, PLAIN, distinct, in_order, numbers_in, parts_of
 
 
 @dataclass(frozen=True)

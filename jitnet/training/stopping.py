@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from . import checks
+from .. import checks
 from .history import History
 
 __all__ = ["EarlyStopping"]

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import backend as backends
-from . import progress, training
-from .compiler.types import BackendName
-from .losses import Loss, LossName
-from .optimizers import Optimizer, OptimizerName
+from .. import backend as backends
+from ..compiler.types import BackendName
+from ..losses import Loss, LossName
+from ..optimizers import Optimizer, OptimizerName
+from ..process import progress
+from ..step import descent
+from . import loop
 from .plan import Plan, steps, validated
 from .state import State
-from .step import descent
 
 
 class Recorded(NamedTuple):
@@ -24,7 +25,7 @@ class Recorded(NamedTuple):
 
     settings: tuple[Any, ...]
     plan: Plan
-    run: training.Epochs
+    run: loop.Epochs
 
 
 def step(
@@ -75,7 +76,7 @@ def step(
         state = _continued(net, plan)
         recorded = _recorded(net, plan, state, threads)
         before = [vector.copy() for vector in (state.theta, *state.memory)]
-        with training.Interrupt() as interrupt:
+        with loop.Interrupt() as interrupt:
             mean = recorded(interrupt, progress.Progress())
             recorded.settle()
         assert mean is not None  # an epoch of one batch cannot end early
@@ -83,7 +84,7 @@ def step(
             for vector, good in zip((state.theta, *state.memory), before, strict=True):
                 vector[...] = good
             state.step -= 1
-            raise training.Diverged(
+            raise loop.Diverged(
                 f"training diverged in step {state.step + 1}: the loss is {mean:g}; the weights before it were "
                 "restored; lower the learning rate, or scale the inputs", state.history,
             )  # fmt: skip
@@ -105,7 +106,7 @@ def _continued(net: Any, plan: Plan) -> State:
     return state
 
 
-def _recorded(net: Any, plan: Plan, state: State, threads: int | None) -> training.Epochs:
+def _recorded(net: Any, plan: Plan, state: State, threads: int | None) -> loop.Epochs:
     """The step for these settings, compiled if necessary. On a GPU each batch is copied there by a new one."""
     plan.optimizer.check(net.dtype)
     settings = (
