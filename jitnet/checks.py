@@ -90,9 +90,13 @@ def one_of(what: str, name: object, known: Iterable[str]) -> str:
     names = list(known)
     if isinstance(name, str) and name in names:
         return name
-    message = f"unknown {what} {shown(name)}; known: {some(names)}"
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5) if isinstance(name, str) else []
-    raise Error(message + (f" (did you mean {shown(near[0])}?)" if near else ""))
+    raise Error(f"unknown {what} {shown(name)}; known: {some(names)}{did_you_mean(name, names)}")
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The known name that is nearest to a misspelled one, as a question; or nothing."""
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5) if isinstance(name, str) else []
+    return f" (did you mean {shown(near[0])}?)" if near else ""
 
 
 def name_of(what: str, entry: Any, known: Mapping[str, Any]) -> str:

@@ -65,7 +65,7 @@ BAD = [
     (["trian", "digits"], "unknown command 'trian'; known: train, predict, warmup, ladder, "),
     (["trian"], "doctor (did you mean 'train'?) (try jitnet --help)"),
     (["train", "digits", "--color", "red"], "jitnet train: unknown argument --color"),
-    (["train", "digits", "--hiden", "3"], "unknown argument --hiden; did you mean --hidden? (try jitnet train --help)"),
+    (["train", "digits", "--hiden", "3"], "unknown argument --hiden (did you mean '--hidden'?)"),
     (["predict", "none.npz", "none.csv"], "none.npz: No such file or directory"),
     (["predict", "bad.npz", "good.csv"], "bad.npz is not a readable jitnet model"),
     (["predict", "library.npz", "good.csv"], "saved without a recipe"),

@@ -9,7 +9,6 @@ exit status 2. Status 1: the work is done, but a file could not be written. ^C g
 
 import argparse
 import contextlib
-import difflib
 import importlib
 import os
 import signal
@@ -65,8 +64,7 @@ class CommandParser(Parser):
         self.set_defaults(run=command.run)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            near = difflib.get_close_matches(unknown[0], self._option_string_actions, n=1)
-            self.error(f"unknown argument {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+            self.error(f"unknown argument {unknown[0]}{checks.did_you_mean(unknown[0], self._option_string_actions)}")
         return found, unknown
 
 

@@ -99,18 +99,14 @@ class MLP(BaseEstimator):
         if self.early_stopping:
             X, Y, weights, held_out = self._split(X, Y, weights, rng)
         n = X.shape[0]
-        m = min(200, n) if self.batch_size == "auto" else min(self.batch_size, n)
-        if self.batch_size != "auto" and self.batch_size > n:
-            warnings.warn(f"batch_size is {self.batch_size}, but there are {n} samples; it becomes {n}", stacklevel=4)
+        m = self._batch_size(n)
         optimizer = self._optimizer()
         continues = incremental and net._state is not None and net._state.optimizer == optimizer.name
         if not continues:
             self._rate = float(self.learning_rate_init)
             self._latest_rate = [self._rate]
         self.n_iter_ = 0
-        sizes = [min(m, n - start) for start in range(0, n, m)]
-        of_sample = 1.0 if weights is None else float(np.mean(weights))
-        penalty = Penalty(net, self.alpha, sizes, of_sample) if self.alpha > 0 else None
+        penalty = self._penalty(n, m, weights)
         object.__setattr__(optimizer, "penalty", penalty)  # shared by the copies that a schedule makes
         object.__setattr__(optimizer, "latest", self._latest_rate)
         best = net.theta.copy()
@@ -124,41 +120,64 @@ class MLP(BaseEstimator):
                 best[...] = net.theta
             return stops
 
-        seed = int(rng.randint(2**31 - 1))
-        started = net._state.history.epochs if continues and net._state else 0
         options: Any = {
-            "epochs": 1 if incremental else self.max_iter, "optimizer": optimizer, "seed": seed,
-            "loss": LOSSES[self.out_activation_], "callbacks": after_epoch, "resume": continues,
+            "epochs": 1 if incremental else self.max_iter, "optimizer": optimizer, "loss": LOSSES[self.out_activation_],
+            "seed": int(rng.randint(2**31 - 1)), "callbacks": after_epoch, "resume": continues,
             "schedule": lambda epoch, history: self._rate / self.learning_rate_init,
         }  # fmt: skip
-        Y = np.asarray(Y, net.dtype)
         try:
-            if sparse.issparse(X):
-                epochs = itertools.count(started)
-                data = lambda: self._batches(X, Y, weights, order_of(n, next(epochs), seed, self.shuffle), m)  # noqa: E731
-                history = net.fit(data, **options)
-            else:
-                history = net.fit(X, Y, batch_size=m, shuffle=self.shuffle, sample_weight=weights, **options)
+            stopped = self._fit_network(X, np.asarray(Y, net.dtype), weights, m, options)
         except Diverged as error:
-            if held_out is None:
-                raise Diverged(
-                    "Solver produced non-finite parameter weights. The input data may contain large values and need to "
-                    f"be preprocessed. {error}", error.history,
-                ) from None  # fmt: skip
-            self.validation_scores_.append(math.nan)
-            warnings.warn(
-                f"{error}; the weights with the best validation score are kept", ConvergenceWarning, stacklevel=4
-            )
+            self._diverged(error)
         else:
-            if history.stopped == "interrupted":
-                warnings.warn("Training interrupted by user.", stacklevel=4)
-            elif not incremental and not history.stopped:
-                warnings.warn(
-                    f"training ended after max_iter={self.max_iter} epochs, and the loss could still fall: it hasn't "
-                    "converged", ConvergenceWarning, stacklevel=4,
-                )  # fmt: skip
+            self._warn_of(stopped, incremental)
         if held_out is not None:
             net.theta[...] = best
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n)
+        if self.batch_size > n:
+            warnings.warn(f"batch_size is {self.batch_size}, but there are {n} samples; it becomes {n}", stacklevel=5)
+        return int(min(self.batch_size, n))
+
+    def _penalty(self, n: int, m: int, weights: Any) -> Penalty | None:
+        if self.alpha <= 0:
+            return None
+        sizes = [min(m, n - start) for start in range(0, n, m)]
+        return Penalty(self.network_, self.alpha, sizes, 1.0 if weights is None else float(np.mean(weights)))
+
+    def _fit_network(self, X: Any, Y: Any, weights: Any, m: int, options: dict[str, Any]) -> str:
+        """The training itself, of a sparse X batch by batch; the reason why it stopped early, or ""."""
+        net = self.network_
+        if not sparse.issparse(X):
+            return net.fit(X, Y, batch_size=m, shuffle=self.shuffle, sample_weight=weights, **options).stopped
+        epochs = itertools.count(net._state.history.epochs if options["resume"] and net._state else 0)
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            return self._batches(X, Y, weights, order_of(len(Y), next(epochs), options["seed"], self.shuffle), m)
+
+        return net.fit(batches, **options).stopped
+
+    def _diverged(self, error: Diverged) -> None:
+        """With early stopping there are good weights; without it this is an error."""
+        if not self.early_stopping:
+            raise Diverged(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+                f"be preprocessed. {error}", error.history,
+            ) from None  # fmt: skip
+        self.validation_scores_.append(math.nan)
+        message = f"{error}; the weights with the best validation score are kept"
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+    def _warn_of(self, stopped: str, incremental: bool) -> None:
+        if stopped == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        elif not incremental and not stopped:
+            warnings.warn(
+                f"training ended after max_iter={self.max_iter} epochs, and the loss could still fall: it hasn't "
+                "converged", ConvergenceWarning, stacklevel=5,
+            )  # fmt: skip
 
     def _name_outputs(self, net: Network) -> None:
         """Tell the network its classes."""

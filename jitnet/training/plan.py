@@ -159,16 +159,7 @@ def validated(
     wanted = labels.targets(Y, len(inputs), last, which, net.dtype, known, learns)
     if wanted.classes is not None:
         known = wanted.classes
-    held_out, judged = None, wanted.task
-    if validation is not None:
-        if not isinstance(validation, tuple | list) or len(validation) != 2:
-            raise checks.Error("validation must be a pair (X, Y)")
-        try:
-            held_out_inputs = checks.samples(validation[0], layers[0].n_in, net.dtype)
-            of_held_out = labels.targets(validation[1], len(held_out_inputs), last, which, net.dtype, known)
-        except checks.Error as error:
-            raise checks.Error(f"in validation, {error}") from None
-        held_out, judged = (held_out_inputs, of_held_out.Y), of_held_out.task
+    held_out, judged = _held_out(validation, net, which, known) if validation is not None else (None, wanted.task)
     weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part)
     chosen = optimizers.get(optimizer)
     if clip_norm is not None:
@@ -185,6 +176,18 @@ def validated(
         net.seed if seed is None else checks.whole("seed", seed, least=0),
         stopping.checked(early_stopping, held_out is not None, judged != "numbers"),
     )  # fmt: skip
+
+
+def _held_out(validation: Any, net: Trainable, loss: Loss, classes: Any) -> tuple[tuple[Matrix, Matrix], Task]:
+    """The validation samples, and their task."""
+    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        raise checks.Error("validation must be a pair (X, Y)")
+    try:
+        X = checks.samples(validation[0], net.layers[0].n_in, net.dtype)
+        wanted = labels.targets(validation[1], len(X), net.layers[-1], loss, net.dtype, classes)
+    except checks.Error as error:
+        raise checks.Error(f"in validation, {error}") from None
+    return (X, wanted.Y), wanted.task
 
 
 def steps(plan: Plan) -> list[Call]:
