@@ -9,7 +9,7 @@ from typing import Any
 from .. import backend as backends
 from .. import checks, data, storage
 from ..data import Recipe
-from ..network import load
+from ..network import Network, load
 from ..process import progress
 from . import samples
 from .shared import NAMED, as_json, backend_option, check_paths, output_options, shown
@@ -35,29 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     backend = backends.get(options.backend)
     check_paths(options, reads=("model", "data", "labels"), writes=("out",))
-    net = load(options.model)
-    if net.recipe is None:
-        raise checks.Error(
-            f"{options.model} was saved without a recipe for files; "
-            f"use it in Python: jitnet.load({options.model!r}).predict(X)"
-        )
-    try:
-        recipe = Recipe.from_plain(net.recipe)
-    except checks.Error as error:
-        raise checks.Error(f"{options.model}: {error}") from None
-    if (recipe.inputs, recipe.target.width) != (net.layers[0].n_in, net.layers[-1].n_out):
-        raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
-    if options.proba and recipe.classes is None:
-        raise checks.Error(f"--proba needs a model of classes, but {options.model} answers with numbers")
-    how = samples.reading(options)
-    if options.data in NAMED:
-        train, test = samples.named(options.data)
-        table = test or train
-    else:
-        table = data.read_table(
-            options.data, recipe.target.name, labels=options.labels, learned=(recipe.names, recipe.has_header),
-            usual=recipe.reading, **how,
-        )  # fmt: skip
+    net, recipe = _model(options)
+    table = _read(options, recipe)
     X, notes = recipe.prepare(table, net.dtype)
     notes = [*table.notes, *notes]
     if unknown := recipe.target.unknown(table):
@@ -84,11 +63,45 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         for note in notes:
             progress.say(note)
-        found = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
-        found += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
-        found += f" ({result['judged']} with a target)" if "judged" in result else ""
-        progress.say(f"{checks.count(len(answers), 'row')}{found}")
+        progress.say(f"{checks.count(len(answers), 'row')}{_score_in_words(result)}")
     return 0
+
+
+def _model(options: argparse.Namespace) -> tuple[Network, Recipe]:
+    """The model, and its recipe for files."""
+    net = load(options.model)
+    if net.recipe is None:
+        raise checks.Error(
+            f"{options.model} was saved without a recipe for files; "
+            f"use it in Python: jitnet.load({options.model!r}).predict(X)"
+        )
+    try:
+        recipe = Recipe.from_plain(net.recipe)
+    except checks.Error as error:
+        raise checks.Error(f"{options.model}: {error}") from None
+    if (recipe.inputs, recipe.target.width) != (net.layers[0].n_in, net.layers[-1].n_out):
+        raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
+    if options.proba and recipe.classes is None:
+        raise checks.Error(f"--proba needs a model of classes, but {options.model} answers with numbers")
+    return net, recipe
+
+
+def _read(options: argparse.Namespace, recipe: Recipe) -> data.Table:
+    """The rows to predict, read as those of the training were."""
+    how = samples.reading(options)
+    if options.data in NAMED:
+        train, test = samples.named(options.data)
+        return test or train
+    return data.read_table(
+        options.data, recipe.target.name, labels=options.labels, learned=(recipe.names, recipe.has_header),
+        usual=recipe.reading, **how,
+    )  # fmt: skip
+
+
+def _score_in_words(result: dict[str, Any]) -> str:
+    text = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
+    text += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
+    return text + (f" ({result['judged']} with a target)" if "judged" in result else "")
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -51,31 +51,8 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
 
 def read(options: argparse.Namespace) -> Samples:
     """Read the data, hold out the test samples, and learn the recipe from the training samples."""
-    how = reading(options)
-    for name, value, works_with in (
-        ("--target", options.target, "a CSV file"),
-        ("--labels", options.labels, "IDX pictures"),
-    ):
-        if value is not None and options.data in NAMED:
-            raise checks.Error(f"{name} works with {works_with}, not with {options.data}")
-    if options.path is not None and options.data not in NAMED[1:]:
-        raise checks.Error("--path works with mnist and fashion_mnist")
-    if options.test is not None and options.data in NAMED[1:]:
-        raise checks.Error(f"--test does not work with {options.data}, which has test samples of its own")
-    fraction = 0.2 if options.test is None else checks.number("--test", options.test, above=0, below=1)
-    checks.whole("--seed", options.seed, least=0)
-    if options.data in NAMED:
-        table, test_table = named(options.data, options.path)
-    elif (
-        options.data != "-" and not Path(options.data).exists() and not Path(options.data).suffix
-    ):  # a misspelled data set?
-        try:
-            checks.one_of("data set", options.data, NAMED)
-        except checks.Error as error:
-            raise checks.Error(f"{error}; and there is no file of that name") from None
-    else:
-        table = data.read_table(options.data, options.target, labels=options.labels, **how)
-        test_table = None
+    fraction = _checked_fraction(options)
+    table, test_table = _tables(options)
     warned: list[str] = []
     rows = _rows_with_target(table, warned)
     codes = _codes(table, rows, options.task)
@@ -105,6 +82,36 @@ def read(options: argparse.Namespace) -> Samples:
         recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned], reading=said_how
     )
     return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
+
+
+def _checked_fraction(options: argparse.Namespace) -> float:
+    """The fraction of test samples, after the options that belong to some kinds of data alone."""
+    for name, value, works_with in (
+        ("--target", options.target, "a CSV file"),
+        ("--labels", options.labels, "IDX pictures"),
+    ):
+        if value is not None and options.data in NAMED:
+            raise checks.Error(f"{name} works with {works_with}, not with {options.data}")
+    if options.path is not None and options.data not in NAMED[1:]:
+        raise checks.Error("--path works with mnist and fashion_mnist")
+    if options.test is not None and options.data in NAMED[1:]:
+        raise checks.Error(f"--test does not work with {options.data}, which has test samples of its own")
+    checks.whole("--seed", options.seed, least=0)
+    return 0.2 if options.test is None else checks.number("--test", options.test, above=0, below=1)
+
+
+def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
+    """The samples, and the test samples of a data set that has its own."""
+    how = reading(options)
+    if options.data in NAMED:
+        return named(options.data, options.path)
+    path = Path(options.data)
+    if options.data != "-" and not path.suffix and not path.exists():  # a misspelled data set?
+        try:
+            checks.one_of("data set", options.data, NAMED)
+        except checks.Error as error:
+            raise checks.Error(f"{error}; and there is no file of that name") from None
+    return data.read_table(options.data, options.target, labels=options.labels, **how), None
 
 
 def _names(options: argparse.Namespace, option: str) -> list[str]:

@@ -10,11 +10,13 @@ from typing import Any
 
 from .. import backend as backends
 from .. import checks, optimizers
+from ..data import Recipe
 from ..display import plots
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
 from ..network import Network
+from ..optimizers import Optimizer
 from ..process import disturbance, progress
 from ..training.history import History
 from ..training.loop import Diverged, Interrupt
@@ -23,6 +25,8 @@ from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, o
 
 SENTENCES = 30
 """Decisions on the columns of a table that are shown before training."""
+COMPARED = 2
+"""Seconds of training from which people compare times, so that a disturbance is worth a sentence."""
 NOTES = 8
 """Warnings that are repeated beside the result."""
 
@@ -103,80 +107,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     backend = backends.get(options.backend)
-    checks.one_of("optimizer", options.optimizer, optimizers.OPTIMIZERS)
-    decay = _usual_decay(options.optimizer) if options.weight_decay is None else options.weight_decay
-    settings = {"weight_decay": decay, **({} if options.lr is None else {"lr": options.lr})}
-    optimizer = optimizers.get(options.optimizer, **settings)
-    checks.number("--dropout", options.dropout, least=0, below=1)
-    hidden = _widths(options.hidden)
-    if options.dropout and not hidden:
-        raise checks.Error(f"--dropout is {options.dropout:g}, but --hidden none has no layer for it; omit one")
-    activation = ACTIVATIONS[checks.one_of("activation", options.activation, ACTIVATIONS)]
-    if options.loss is not None:
-        checks.one_of("loss", options.loss, LOSSES)
-    check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
-    if options.resume and options.checkpoint is None:
-        raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
-    if options.checkpoint_every is not None and options.checkpoint is None:
-        raise checks.Error("--checkpoint-every needs --checkpoint FILE")
-
+    optimizer, hidden = _optimizer(options), _hidden(options)
+    _check_files(options)
     parts = samples.read(options)
     recipe = parts.recipe
-    widths = [recipe.inputs, *hidden]
-    layers: list[Layer] = []
-    for n_in, n_out in pairwise(widths):
-        layers.append(Dense(n_in, n_out, activation))
-        layers += [Dropout(options.dropout)] if options.dropout else []
-    net = Network(
-        *layers,
-        Dense(widths[-1], recipe.target.width, "softmax" if recipe.classes else "identity"),
-        seed=options.seed, dtype=options.dtype,
-    )  # fmt: skip
-    net.recipe = recipe.plain()
-    what = (
-        checks.count(recipe.target.width, "class", "classes") if recipe.classes
-        else f"regression of {recipe.target.name}"
-    )  # fmt: skip
-    counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0]), "column": len(recipe.features)}
-    sizes = ", ".join(checks.count(number, name) for name, number in counts.items())
-    if recipe.inputs != len(recipe.features):
-        sizes += f" as {recipe.inputs} inputs"
-    said = [*recipe.decisions[:SENTENCES]]
-    if len(recipe.decisions) > SENTENCES:
-        said.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
-    intro = "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
-    show = shown(options, intro)
-    watch = disturbance.Watch(backend.cores(options.threads))
-    try:
-        with watch:
-            history = net.fit(
-                *parts.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer,
-                loss=options.loss,
-                backend=options.backend, validation=parts.validation, threads=options.threads,
-                early_stopping=options.early_stopping, checkpoint=options.checkpoint,
-                checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every,
-                resume=options.resume, progress=show,
-            )  # fmt: skip
-    except Diverged as error:
-        if options.save is None:
-            raise
-        if not error.history.epochs:
-            raise checks.Error(f"{error}; {options.save} was not written") from None
-        where, problem = _save(net, options.save)
-        kept = problem or f"the model as of epoch {error.history.epochs} is in {where}"
-        raise checks.Error(f"{error}; {kept}") from None
-    save, plot, unwritten = options.save, options.plot if history.epochs else None, [history.checkpoint_error]
-    if save is not None:  # first of all, so that nothing after it can lose the model
-        save, problem = _save(net, save)
-        unwritten.append(problem)
-    if plot is not None:
-        try:
-            plots.draw_history(history, plot, f"{options.data}: {net.widths}, {options.optimizer}")
-        except checks.Error as error:
-            plot = None
-            unwritten.append(str(error))
-    for problem in filter(None, unwritten[1:]):  # the first was reported when it happened
-        progress.say(f"jitnet: {' '.join(problem.split())}")
+    net = _network(hidden, options, recipe)
+    show = shown(options, _introduction(options, parts, net))
+    with disturbance.Watch(backend.cores(options.threads)) as watch:
+        history = _fit(net, parts, optimizer, options, show)
+    save, plot, unwritten = _write(net, history, options)
     with backends.threads(history.threads if backend.uses_threads else None):  # one may be enough
         scored = scores.of(net, parts, options.backend)
     result = {
@@ -190,12 +129,116 @@ def run(options: argparse.Namespace) -> int:
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
         "total_seconds": time.perf_counter() - began,
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
-        "unwritten": list(filter(None, unwritten)),
+        "unwritten": unwritten,
     }  # fmt: skip
     print(as_json(result) if options.json else _in_words(result, history))
     if history.stopped == "interrupted":
         return 130
-    return 1 if result["unwritten"] else 0
+    return 1 if unwritten else 0
+
+
+def _optimizer(options: argparse.Namespace) -> Optimizer:
+    checks.one_of("optimizer", options.optimizer, optimizers.OPTIMIZERS)
+    decay = _usual_decay(options.optimizer) if options.weight_decay is None else options.weight_decay
+    settings = {"weight_decay": decay, **({} if options.lr is None else {"lr": options.lr})}
+    return optimizers.get(options.optimizer, **settings)
+
+
+def _usual_decay(optimizer: str) -> float:
+    """The default of --weight-decay: the optimizer's own, unless that is 0."""
+    return float(getattr(optimizers.OPTIMIZERS[optimizer], "weight_decay", 0)) or 3e-4
+
+
+def _hidden(options: argparse.Namespace) -> list[int]:
+    """The widths of the hidden layers, after their options have been validated."""
+    checks.number("--dropout", options.dropout, least=0, below=1)
+    checks.one_of("activation", options.activation, ACTIVATIONS)
+    if options.hidden == "none":
+        if options.dropout:
+            raise checks.Error(f"--dropout is {options.dropout:g}, but --hidden none has no layer for it; omit one")
+        return []
+    try:
+        return [checks.whole("a width in --hidden", int(part), least=1) for part in options.hidden.split(",")]
+    except ValueError:
+        raise checks.Error(f"--hidden is {options.hidden!r}, but must be widths such as 64,32, or none") from None
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    if options.loss is not None:
+        checks.one_of("loss", options.loss, LOSSES)
+    check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
+    if options.resume and options.checkpoint is None:
+        raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
+    if options.checkpoint_every is not None and options.checkpoint is None:
+        raise checks.Error("--checkpoint-every needs --checkpoint FILE")
+
+
+def _network(hidden: list[int], options: argparse.Namespace, recipe: Recipe) -> Network:
+    widths = [recipe.inputs, *hidden]
+    layers: list[Layer] = []
+    for n_in, n_out in pairwise(widths):
+        layers.append(Dense(n_in, n_out, options.activation))
+        layers += [Dropout(options.dropout)] if options.dropout else []
+    layers.append(Dense(widths[-1], recipe.target.width, "softmax" if recipe.classes else "identity"))
+    net = Network(*layers, seed=options.seed, dtype=options.dtype)
+    net.recipe = recipe.plain()
+    return net
+
+
+def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Network) -> str:
+    """The data, what was decided about them, and the network."""
+    recipe = parts.recipe
+    if recipe.classes:
+        what = checks.count(recipe.target.width, "class", "classes")
+    else:
+        what = f"regression of {recipe.target.name}"
+    counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0]), "column": len(recipe.features)}
+    sizes = ", ".join(checks.count(number, name) for name, number in counts.items())
+    if recipe.inputs != len(recipe.features):
+        sizes += f" as {recipe.inputs} inputs"
+    said = [*recipe.decisions[:SENTENCES]]
+    if len(recipe.decisions) > SENTENCES:
+        said.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
+    return "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
+
+
+def _fit(
+    net: Network, parts: samples.Samples, optimizer: Optimizer, options: argparse.Namespace, show: progress.Progress
+) -> History:
+    try:
+        return net.fit(
+            *parts.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer, loss=options.loss,
+            backend=options.backend, validation=parts.validation, threads=options.threads,
+            early_stopping=options.early_stopping, checkpoint=options.checkpoint,
+            checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every,
+            resume=options.resume, progress=show,
+        )  # fmt: skip
+    except Diverged as error:
+        if options.save is None:
+            raise
+        if not error.history.epochs:
+            raise checks.Error(f"{error}; {options.save} was not written") from None
+        where, problem = _save(net, options.save)
+        kept = problem or f"the model as of epoch {error.history.epochs} is in {where}"
+        raise checks.Error(f"{error}; {kept}") from None
+
+
+def _write(net: Network, history: History, options: argparse.Namespace) -> tuple[str | None, str | None, list[str]]:
+    """Write the model and the plot: where they are, and what could not be written."""
+    save, plot, problems = options.save, options.plot if history.epochs else None, []
+    if save is not None:  # first of all, so that nothing after it can lose the model
+        save, problem = _save(net, save)
+        problems += [problem] if problem else []
+    if plot is not None:
+        try:
+            plots.draw_history(history, plot, f"{options.data}: {net.widths}, {options.optimizer}")
+        except checks.Error as error:
+            plot = None
+            problems.append(str(error))
+    for problem in problems:
+        progress.say(f"jitnet: {' '.join(problem.split())}")
+    # an error of the checkpoint was reported when it happened
+    return save, plot, [*filter(None, [history.checkpoint_error]), *problems]
 
 
 def _save(net: Network, path: str) -> tuple[str | None, str]:
@@ -221,20 +264,6 @@ def _saved(net: Network, path: str) -> tuple[str | None, str]:
         return str(instead), f"{error}; the model is in {instead} instead"
 
 
-def _usual_decay(optimizer: str) -> float:
-    """The default of --weight-decay: the optimizer's own, unless that is 0."""
-    return float(getattr(optimizers.OPTIMIZERS[optimizer], "weight_decay", 0)) or 3e-4
-
-
-def _widths(text: str) -> list[int]:
-    if text == "none":
-        return []
-    try:
-        return [checks.whole("a width in --hidden", int(part), least=1) for part in text.split(",")]
-    except ValueError:
-        raise checks.Error(f"--hidden is {text!r}, but must be widths such as 64,32, or none") from None
-
-
 def _in_words(result: dict[str, Any], history: History) -> str:
     if "test_accuracy" in result:
         right = round(result["test_accuracy"] * result["samples"]["test"])
@@ -251,7 +280,7 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":
         text += f"\ninterrupted after {result['epochs']} epochs"
-    if result["disturbed"]:
+    if result["disturbed"] and result["seconds"] >= COMPARED:
         text += f"\n{disturbance.sentence(result['disturbed_by'])}"
         text += " Until then, --threads 1 may be faster." if backends.get(result["backend"]).uses_threads else ""
     if result["save"]:
