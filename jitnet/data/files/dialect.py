@@ -41,25 +41,8 @@ def dialect_of(
     Errors    ValueError if there are no rows, or an option is wrong
     """
     lines = _first_lines(data)
-    skipped = 0
-    if lines and (found := re.fullmatch(r'"?sep=(\\t|.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
-        skipped = 1
-        separator = separator or found[1]
-    comments = skipped
-    while comments < len(lines) and (lines[comments].startswith("#") or not lines[comments].strip()):
-        comments += 1
-    has_comments = any(line.startswith("#") for line in lines[skipped:comments])
-    if separator is not None:
-        separator = NAMES.get(separator, separator)
-        if len(separator) != 1 or separator in '\r\n"':
-            raise checks.Error(f"the separator is {checks.shown(separator)}, but must be one character, or: tab, space")
-    if has_comments:
-        last = max(i for i in range(skipped, comments) if lines[i].startswith("#"))
-        skipped = comments
-        if _is_header_line(lines[last], lines[comments:], separator):
-            skipped = last
-        if skipped > comments - 1 or last > 0:
-            notes.append(f"the lines before line {skipped + 1} begin with # and are skipped")
+    skipped, separator = _separator_line(lines, separator)
+    skipped, has_comments = _after_comments(lines, skipped, separator, notes)
     lines = lines[skipped:]
     if not any(line.strip() for line in lines):
         raise checks.Error(f"{source} is empty" + (": it has comments alone" if has_comments else ""))
@@ -73,6 +56,48 @@ def dialect_of(
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
+    decimal = _decimal_sign(rows, separator, decimal, notes)
+    if decimal == ",":
+        rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
+    _expect_no_title(rows, lines, skipped, source)
+    if header is None:
+        header = _has_header(rows, expected, notes)
+    names = rows[0] if header else [str(j + 1) for j in range(len(rows[0]))]
+    return Dialect(separator, decimal, skipped, header, names)
+
+
+def _separator_line(lines: list[str], separator: str | None) -> tuple[int, str | None]:
+    """The number of lines before the text, 0 or 1, and the separator as one character, if it is known."""
+    skipped = 0
+    if lines and (found := re.fullmatch(r'"?sep=(\\t|.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
+        skipped = 1
+        separator = separator or found[1]
+    if separator is not None:
+        separator = NAMES.get(separator, separator)
+        if len(separator) != 1 or separator in '\r\n"':
+            raise checks.Error(f"the separator is {checks.shown(separator)}, but must be one character, or: tab, space")
+    return skipped, separator
+
+
+def _after_comments(lines: list[str], skipped: int, separator: str | None, notes: list[str]) -> tuple[int, bool]:
+    """The number of lines before the table, and whether some of them are comments.
+
+    The last comment can be the header, as in `#id,x,y`.
+    """
+    end = skipped
+    while end < len(lines) and (lines[end].startswith("#") or not lines[end].strip()):
+        end += 1
+    comments = [i for i in range(skipped, end) if lines[i].startswith("#")]
+    if not comments:
+        return skipped, False
+    last = comments[-1]
+    is_header = _is_header_line(lines[last], lines[end:], separator)
+    if not is_header or last > 0:
+        notes.append(f"the lines before line {(last if is_header else end) + 1} begin with # and are skipped")
+    return last if is_header else end, True
+
+
+def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, notes: list[str]) -> str:
     if decimal is None:
         decimal = "." if separator == "," or not _has_decimal_commas(rows) else ","
         if decimal == ",":
@@ -80,26 +105,29 @@ def dialect_of(
             notes.append(f"{example!r} and others are read as numbers with a decimal comma (--decimal .)")
     elif decimal not in (".", ",") or decimal == separator:
         raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
-    if decimal == ",":
-        rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
-    first = rows[0]
+    return decimal
+
+
+def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, source: str) -> None:
     width, times = Counter(map(len, rows)).most_common(1)[0]
-    if len(first) == 1 < width and 2 * times > len(rows):
+    if len(rows[0]) == 1 < width and 2 * times > len(rows):
         line = skipped + next(i for i, text in enumerate(lines, 1) if text.strip())
         raise checks.Error(
-            f"{source}, line {line} has 1 cell, {checks.shown(first[0])}, but most rows have {width}; if it is a "
+            f"{source}, line {line} has 1 cell, {checks.shown(rows[0][0])}, but most rows have {width}; if it is a "
             "title, remove it, or let it begin with #"
         )
-    if header is None and not _are_places(expected):
-        wanted = set(expected)
-        header = True if 2 * len(wanted & set(first)) > len(wanted) else None
-    if header is None:
-        header = looks_like_a_header(first, rows[1:])
-        if not header:
-            notes.append("the first row is taken for data, and the columns are called 1, 2, 3, ... (--header)")
-        elif any(map(is_number, first)) or not any(is_number(cell) for row in rows for cell in row):
-            notes.append(f"the first row, {checks.some(first, 5)}, is taken for the header (--no-header)")
-    return Dialect(separator, decimal, skipped, header, first if header else [str(j + 1) for j in range(len(first))])
+
+
+def _has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
+    first, wanted = rows[0], set(expected)
+    if not _are_places(expected) and 2 * len(wanted & set(first)) > len(wanted):
+        return True
+    is_header = looks_like_a_header(first, rows[1:])
+    if not is_header:
+        notes.append("the first row is taken for data, and the columns are called 1, 2, 3, ... (--header)")
+    elif any(map(is_number, first)) or not any(is_number(cell) for row in rows for cell in row):
+        notes.append(f"the first row, {checks.some(first, 5)}, is taken for the header (--no-header)")
+    return is_header
 
 
 def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
