@@ -96,56 +96,66 @@ class Drawing:
         """Row by row: forward, downward; each backward operation stands beside the forward one of its layer."""
         kind_of = {name: node.kind for name, node in self.graph.nodes.items()}
         layer_of = {name: node.layer for name, node in self.graph.nodes.items()}
-        forward = [i for i, step in enumerate(self.steps) if kind_of[step.outputs[0]] == "activation"]
+        rows, y = self._place_forward(kind_of, layer_of)
+        loss = max(self._size(i)[1] for i, step in enumerate(self.steps) if "losses" in step.outputs)
+        y += BOX[1] / 2 + GAP + loss / 2
+        self._node("Y", FORWARD, y)
+        self._place_backward(kind_of, layer_of, rows, y)
+        self._place_updates(kind_of, layer_of, rows, y)
+        self.height = 20 + max(place.below for place in (*self.nodes.values(), *self.pills.values()))
+
+    def _place_forward(self, kind_of: dict[str, str], layer_of: dict[str, Any]) -> tuple[dict[int, float], float]:
+        """The height of the first operation of each layer, and that of the output."""
         y = TOP + BOX[1] / 2
         self._node("X", FORWARD, y)
-        rows: dict[int, float] = {}  # of the first operation of each layer
-        for i in forward:
-            step, name = self.steps[i], self.steps[i].outputs[-1]
+        rows: dict[int, float] = {}
+        for i, step in enumerate(self.steps):
+            if kind_of[step.outputs[0]] != "activation":
+                continue
             given = [n for n in step.inputs if kind_of[n] == "parameter"]
-            half = max(
-                self._size(i)[1] / 2, *(self._size(j)[1] / 2 for j in self._beside(i, layer_of)), 22 * len(given)
-            )
+            half = max(self._size(j)[1] / 2 for j in (i, *self._beside(i, layer_of)))
+            half = max(half, 22 * len(given))
             y += BOX[1] / 2 + GAP + half
             self._pill(i, FORWARD, y)
+            name = step.outputs[-1]
             rows.setdefault(layer_of[name] or 0, y)
             for place, parameter in enumerate(reversed(given)):  # W below, so that its lines cross no box
                 self._node(parameter, PARAMETERS, y + 42 * (place - (len(given) - 1) / 2))
             y += half + GAP + BOX[1] / 2
             self._node(name, FORWARD, y)
-        y += (
-            BOX[1] / 2
-            + GAP
-            + max(self._size(i)[1] for i, step in enumerate(self.steps) if "losses" in step.outputs) / 2
-        )
-        self._node("Y", FORWARD, y)
+        return rows, y
+
+    def _place_backward(
+        self, kind_of: dict[str, str], layer_of: dict[str, Any], rows: dict[int, float], last: float
+    ) -> None:
+        """The deltas beside their activations; the one of the output in the last row."""
         for i, step in enumerate(self.steps):
-            first, kind = step.outputs[0], kind_of[step.outputs[0]]
-            if kind == "delta":
+            first = step.outputs[0]
+            is_last = "losses" in step.outputs
+            if kind_of[first] == "delta":
                 l = layer_of[first]
                 beside = self.nodes.get(f"Z{l}") or self.nodes[f"A{l}"]
                 self._node(first, BACKWARD, beside.y)
-                is_last = "losses" in step.outputs
-                self._pill(i, BACKWARD, y if is_last else rows[min(n for n in rows if n > (l or 0))])
-            if "losses" in step.outputs:
-                self._node("losses", CHANGE, y)
-        last = y
+                self._pill(i, BACKWARD, last if is_last else rows[min(n for n in rows if n > (l or 0))])
+            if is_last:
+                self._node("losses", CHANGE, last)
+
+    def _place_updates(
+        self, kind_of: dict[str, str], layer_of: dict[str, Any], rows: dict[int, float], last: float
+    ) -> None:
+        """The gradients beside their layers; an update of all parameters at once below everything."""
         for i, step in enumerate(self.steps):
             if kind_of[step.outputs[0]] not in ("gradient", "update"):
                 continue
-            layers = {layer_of[name] for name in step.outputs}
-            is_whole = any(kind_of[name] == "gradient" for name in step.inputs)  # the update of all parameters at once
-            for name in () if is_whole else step.outputs:
-                place = list(reversed(step.outputs)).index(name)
-                row = rows[layer_of[name] or 0]
-                self._node(name, GRADIENTS, row + 42 * (place - (len(step.outputs) - 1) / 2))
-            if not is_whole:
-                self._pill(i, CHANGE, rows[min(l or 0 for l in layers)])
+            if any(kind_of[name] == "gradient" for name in step.inputs):
+                last += BOX[1] + GAP
+                self._pill(i, CHANGE, last)
+                self._node("theta", BACKWARD, last)
                 continue
-            last += BOX[1] + GAP
-            self._pill(i, CHANGE, last)
-            self._node("theta", BACKWARD, last)
-        self.height = 20 + max(place.below for place in (*self.nodes.values(), *self.pills.values()))
+            for place, name in enumerate(step.outputs):  # dW below
+                row = rows[layer_of[name] or 0]
+                self._node(name, GRADIENTS, row + 42 * ((len(step.outputs) - 1) / 2 - place))
+            self._pill(i, CHANGE, rows[min(layer_of[name] or 0 for name in step.outputs)])
 
     def _beside(self, i: int, layer_of: dict[str, Any]) -> list[int]:
         """The backward operations in the row of this forward one."""

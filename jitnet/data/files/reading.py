@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ... import checks, npz
 from ...checks import shown
 from ..cells import DIGITS
 from ..table import Column, Table, is_number
-from .content import content_of
+from .content import Content, content_of
 from .csv_file import read_csv
 from .folder import read_folder
 from .idx import images_and_labels, read_idx, scaled
@@ -57,18 +58,18 @@ def read_table(
         content = content_of(path)
         names, had_header = ([], None) if learned is None else learned
         features = [] if learned is not None else features
-        by_model = header is None and content.kind == "text"
-        if by_model and had_header is False:
-            header = False
-        given = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
+        given: dict[str, Any] = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
         given = {name: value for name, value in given.items() if value is not None}
-        if content.kind == "text":
-            given = {**(usual or {}), **given}
-        if given and content.kind != "text":
-            raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
         if labels is not None and content.kind != "idx":
             raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
-        if target is not None and content.kind in ("npz", "idx", "folder") and features is None:
+        if content.kind == "text":
+            table = _read_text(content, names, had_header, features, {**(usual or {}), **given})
+            return _chosen(table, target, features)
+        if given:
+            raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
+        if content.kind == "parquet":
+            return _chosen(read_parquet(content.data, content.source), target, features)
+        if target is not None and features is None and content.kind != "picture":
             raise checks.Error(
                 f"a target is named only for a CSV or Parquet file; that of {path} is y, or the labels of the images"
             )
@@ -76,33 +77,37 @@ def read_table(
             return _read_npz(path, needs_target=features is None)
         if content.kind == "idx":
             return _read_pictures(path, labels, needs_target=features is None or labels is not None)
-        if content.kind in ("folder", "picture"):
-            if content.kind == "picture" and features is None:
-                raise checks.Error(
-                    f"{path} is one picture; give the folder whose folders hold the pictures of each class"
-                )
-            return read_folder(path, None if features is None else len(names or features))
-        if content.kind == "parquet":
-            return _chosen(read_parquet(content.data, content.source), target, features)
-        table = read_csv(content, **given, expected=names or features or ())  # type: ignore[arg-type]
-        if by_model and had_header and not table.has_header:
-            raise checks.Error(
-                f"{content.source} has no header, but the model knows its columns by their names, "
-                f"{checks.some(names, 12)}; add a first row with the names of its columns"
-            )
-        if by_model and had_header is False and (row := _header_above(table)):
+        if content.kind == "picture" and features is None:
+            raise checks.Error(f"{path} is one picture; give the folder whose folders hold the pictures of each class")
+        return read_folder(path, None if features is None else len(names or features))
+
+
+def _read_text(
+    content: Content, names: list[str], had_header: bool | None, features: list[str] | None, given: dict[str, Any]
+) -> Table:
+    """A CSV; it has a header if the file of the model had one."""
+    by_model = "header" not in given
+    if by_model and had_header is False:
+        given = {**given, "header": False}
+    table = read_csv(content, **given, expected=names or features or ())
+    if by_model and had_header and not table.has_header:
+        raise checks.Error(
+            f"{content.source} has no header, but the model knows its columns by their names, "
+            f"{checks.some(names, 12)}; add a first row with the names of its columns"
+        )
+    if by_model and had_header is False:
+        if row := _header_above(table):
             raise checks.Error(
                 f"{content.source} seems to have a header, {checks.some(row, 12)}, but the file that the model learned "
                 "from had none; remove the first row"
             )
         first = [_first(column) for column in table.columns]
-        if by_model and had_header is False and first in [[str(i + j) for j in range(len(first))] for i in (0, 1)]:
-            table.notes.append(
-                f"the first row, {checks.some(first, 5)}, is taken for data; if it is a header, remove it"
-            )
-        if had_header is False and not table.has_header and len(table.names) == len(names):
-            table = _renamed(table, names)
-        return _chosen(table, target, features)
+        if first in [[str(i + j) for j in range(len(first))] for i in (0, 1)]:
+            said = f"the first row, {checks.some(first, 5)}, is taken for data; if it is a header, remove it"
+            table.notes.append(said)
+    if had_header is False and not table.has_header and len(table.names) == len(names):
+        return _renamed(table, names)
+    return table
 
 
 def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:
