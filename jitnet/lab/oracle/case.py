@@ -1,0 +1,121 @@
+"""A case: the arguments of a kernel, what it should give, and how far rounding may carry it from that."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.losses import LOSSES
+
+Array = NDArray[Any]
+Shape = tuple[int, int, int]
+
+UGLY: list[Shape] = [
+    (2, 3, 5), (1, 1, 1), (4, 4, 4), (5, 4, 3), (7, 13, 11), (3, 5, 65), (17, 1, 63), (6, 9, 64), (33, 64, 10),
+    (8, 31, 129), (5, 257, 65), (97, 20, 66), (300, 6, 17), (6, 7, 300), (0, 3, 2), (3, 0, 2), (3, 2, 0),
+]  # fmt: skip
+"""Shapes on which loops fail: one, primes, a tile and one more, or one less, and nothing at all."""
+
+
+def ugly_shapes(operation: str) -> list[Shape]:
+    """Those on which the operation has a meaning: over no outputs there is no mean, and no probability."""
+    loss = LOSSES.get(operation)
+    has_a_mean = loss is not None and (loss.averages_outputs or operation == "cross_entropy")
+    return [shape for shape in UGLY if shape[2] or not has_a_mean]
+
+
+@dataclass
+class Case:
+    arguments: list[Any]
+    """Inputs, then outputs, as the rung takes them."""
+    expected: list[Array]
+    """One array per output, float64."""
+    bounds: list[Array]
+
+    @property
+    def outputs(self) -> list[Array]:
+        return self.arguments[-len(self.expected) :]
+
+    def error(self) -> str | None:
+        """What is wrong with the outputs, or None."""
+        for got, expected, bound in zip(self.outputs, self.expected, self.bounds, strict=True):
+            error = np.abs(got.astype(np.float64) - expected)
+            wrong = ~(error <= bound)
+            if wrong.any():
+                where = tuple(int(i) for i in np.argwhere(wrong)[0])
+                bound_there = np.broadcast_to(bound, error.shape)[where]
+                return (
+                    f"{wrong.sum()} of {wrong.size} wrong, first at {where}: "
+                    f"expected {expected[where]:.9g}, got {got[where]:.9g}, bound {bound_there:.3g}"
+                )
+        return None
+
+    def allow(self, eps: float) -> None:
+        """Widen the bounds for a rung of float32 that rounds what it multiplies to that spacing, relative to it."""
+        self.bounds = [bound * (eps / float(np.finfo(np.float32).eps)) for bound in self.bounds]
+
+    def check(self) -> None:
+        error = self.error()
+        assert error is None, error
+
+
+@dataclass
+class Draw:
+    """Draws the arguments of one case."""
+
+    operation: str
+    rng: np.random.Generator
+    dtype: np.dtype[Any]
+    shape: Shape
+
+    def __call__(self, *size: int, scale: float = 1.0) -> Array:
+        return self.rounded(scale * self.rng.standard_normal(size))
+
+    def rounded(self, values: Any) -> Array:
+        return np.asarray(values).astype(self.dtype)
+
+    def number(self, value: float) -> Any:
+        return self.dtype.type(value)
+
+
+class Expected(NamedTuple):
+    """What a formula says of drawn inputs."""
+
+    inputs: list[Any]
+    results: list[Array]
+    """float64, one per output."""
+    roundings: list[Any]
+    """One per output: the number of roundings times the sum of the absolute values; times eps it is the bound."""
+    starts: list[Array] | None = None
+    """The outputs before the call, if a kernel reads them too."""
+
+    def case(self, dtype: np.dtype[Any]) -> Case:
+        """Outputs that a kernel only writes are NaN before."""
+        outputs = self.starts
+        if outputs is None:
+            outputs = [np.full(result.shape, np.nan, dtype) for result in self.results]
+        eps = np.finfo(dtype).eps
+        return Case([*self.inputs, *outputs], self.results, [eps * count for count in self.roundings])
+
+
+Formula = Callable[[Draw], Expected]
+
+FORMULAS: dict[str, Formula] = {}
+"""Operation -> its formula in float64 NumPy."""
+
+
+def formula(*operations: str) -> Callable[[Formula], Formula]:
+    """Register the formula of these operations."""
+
+    def register(function: Formula) -> Formula:
+        FORMULAS.update(dict.fromkeys(operations, function))
+        return function
+
+    return register
+
+
+def wide(array: Array) -> Array:
+    """In float64, which is exact."""
+    return array.astype(np.float64)
