@@ -168,6 +168,19 @@ def bump(answer):
     return "the bump at all places but its edges"
 
 
+class Counted(np.ndarray):
+    """An array that counts how often it is indexed, and how many numbers are read from it."""
+
+    def __array_finalize__(self, source):
+        self.calls = self.reads = 0
+
+    def __getitem__(self, key):
+        found = self.view(np.ndarray)[key]
+        self.calls += 1
+        self.reads += np.size(found)
+        return found
+
+
 @exercise(5)
 def matmul(answer):
     def matmul(A, B):
@@ -184,6 +197,10 @@ def matmul(answer):
         except Exception as error:
             raise Wrong(f"for the shapes {A.shape} and {B.shape}, matmul raises {error!r} and no ValueError") from None
         raise Wrong(f"matmul gives a result for the shapes {A.shape} and {B.shape}, but should raise a ValueError")
+    A, B = draw(4, 2).view(Counted), draw(2, 3).view(Counted)
+    getattr(answer, "py_func", answer)(A, B)
+    if max(A.calls, B.calls) < 4 * 2 * 3:
+        raise Wrong("matmul is right, but leaves a loop to NumPy: write three loops over single numbers, as A[i, k]")
     return "NumPy, and rejects shapes that do not fit"
 
 
@@ -228,15 +245,6 @@ def cross_entropy(answer):
     return "arithmetic with 50 digits, also for outputs of 2000"
 
 
-class Counted(np.ndarray):
-    """An array that counts how many numbers are read from it."""
-
-    def __getitem__(self, key):
-        found = self.view(np.ndarray)[key]
-        self.reads = getattr(self, "reads", 0) + np.size(found)
-        return found
-
-
 def is_kernel(answer, name):
     """Test a kernel for X·W, interpreted, so that an index that is too large is an error; then as it is."""
     body = getattr(answer, "py_func", answer)
@@ -257,9 +265,9 @@ def two_rows(answer):
     for m in (2, 8):
         W = draw(5, 7).view(Counted)
         getattr(answer, "py_func", answer)(draw(m, 5), W, np.zeros((m, 7)))
-        reads, wanted = getattr(W, "reads", 0), m // 2 * W.size
-        if reads != wanted:
-            raise Wrong(f"for {m} rows, two_rows reads {reads} numbers of W, but should read {wanted}: "
+        wanted = m // 2 * W.size
+        if W.reads != wanted:
+            raise Wrong(f"for {m} rows, two_rows reads {W.reads} numbers of W, but should read {wanted}: "
                         "each of them once for two rows")  # fmt: skip
     return "float64 for unusual shapes, and reads W once for two rows"
 

@@ -65,3 +65,14 @@ def test_what_is_wrong_with_a_result(given, said, monkeypatch):
 
     call = re.escape("step(w=0.5, x=[2.0], y=[3.0], lr=0.1)")
     assert re.match(f"wrong: {call} {said}", verdict(lambda w, x, y, lr: given, "step"))
+
+
+@pytest.mark.parametrize("product", ["A @ B", "np.array([[a @ b for b in B.T] for a in A])"])
+def test_a_product_by_numpy_is_no_answer(tmp_path, product):
+    file = tmp_path / "answer.py"
+    check = "    if A.shape[1] != B.shape[0]:\n        raise ValueError\n"
+    body = f"{check}    return ({product}).reshape(len(A), B.shape[1])"
+    file.write_text(f"{NAMES}def matmul(A, B):\n{body}\n")
+    status, printed, _ = run_here(LESSONS[4], "--check", file)
+    assert status == 1
+    assert printed.startswith("wrong: matmul is right, but leaves a loop to NumPy")

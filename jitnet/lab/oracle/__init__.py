@@ -19,6 +19,7 @@ from . import functions, losses, products, updates  # noqa: F401  (they register
 from .baseline import case_by_baseline
 from .baseline import described as described
 from .case import FORMULAS, Draw, Formula
+from .case import UGLY as UGLY
 from .case import Case as Case
 from .case import Shape as Shape
 from .case import ugly_shapes as ugly_shapes
