@@ -8,7 +8,10 @@ import pytest
 
 import jitnet
 
-MODULES = ["", ".calculus", ".display", ".functions", ".graph", ".interop.keras", ".network", ".single_step", ".state"]
+MODULES = [
+    "", ".calculus", ".display.graph", ".display.summary", ".functions", ".interop.keras", ".network",
+    ".training.loop", ".training.single_step", ".training.state",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("module", MODULES)
