@@ -38,7 +38,7 @@ class EarlyStopping:
     restore: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "patience", checks.whole("early_stopping", self.patience, least=1))
+        object.__setattr__(self, "patience", checks.whole("patience", self.patience, least=1))
         checks.one_of("monitor", self.monitor, get_args(Monitored))
         object.__setattr__(self, "min_delta", checks.number("min_delta", self.min_delta, least=0))
         checks.flag("restore", self.restore)
@@ -76,7 +76,9 @@ def checked(wanted: Any, is_validated: bool, has_accuracy: bool) -> EarlyStoppin
         return None
     if wanted is EarlyStopping:
         raise checks.Error("early_stopping is a class; write EarlyStopping(...), with its settings")
-    stopping = wanted if isinstance(wanted, EarlyStopping) else EarlyStopping(wanted)
+    if not isinstance(wanted, EarlyStopping):
+        wanted = EarlyStopping(checks.whole("early_stopping", wanted, least=1))
+    stopping: EarlyStopping = wanted
     if stopping.monitor != "loss" and not is_validated:
         raise checks.Error("early_stopping needs validation=(X, Y): the validation loss decides when to stop")
     if stopping.monitor == "validation_accuracy" and not has_accuracy:
