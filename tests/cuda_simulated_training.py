@@ -65,7 +65,7 @@ def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
 @slow
 @pytest.mark.parametrize(
     ("last", "loss"),
-    [("sigmoid", "binary_cross_entropy"), ("sigmoid", "mse"), ("softmax", "mse"), ("relu", "half_squared_error")],
+    [("sigmoid", "binary_cross_entropy"), ("softmax", "mse"), ("relu", "half_squared_error")],
 )
 def test_everything_a_network_does_equals_the_cpus(last, loss):
     net = make(last)
@@ -218,7 +218,7 @@ def test_interruption_and_divergence():
 
 
 @slow
-@pytest.mark.parametrize("optimizer", [SGD(0.5), Adam(0.01)], ids=repr)
+@pytest.mark.parametrize("optimizer", [Adam(0.01)], ids=repr)
 def test_single_steps_have_the_bits_of_fit(optimizer):
     """The optimizer's state goes from step to step, and to another network; the graph names rungs of the GPU."""
     net, _ = train(optimizer, shuffle=False)

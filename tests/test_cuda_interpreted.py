@@ -23,6 +23,7 @@ from jitnet.lab.gpu.running import program_of, run
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (33, 64, 130), (127, 17, 129)]
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt")
+FEW_PRODUCTS = ("matmul", *(pytest.param(name, marks=pytest.mark.slow) for name in PRODUCTS[1:]))
 BY_TILE = (*PRODUCTS, "layer", "delta", "gradients", "descend")
 pytestmark = pytest.mark.usefixtures("ptx_once")
 
@@ -73,7 +74,7 @@ def test_the_size_of_the_output_decides_on_the_tile():
         assert [(launch, blocks) for launch, blocks, _ in calls] == [(launches[chosen], taken[chosen])]
 
 
-@pytest.mark.parametrize("operation", PRODUCTS)
+@pytest.mark.parametrize("operation", FEW_PRODUCTS)
 def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
     """Incomplete tiles in aligned matrices: the next number, or the next four, do not exist."""
     for shape in [(124, 31, 124), (31, 124, 124)]:
@@ -104,7 +105,7 @@ def test_blocks_may_run_in_any_order(operation):
         assert results[0] == results[1], name
 
 
-@pytest.mark.parametrize("operation", PRODUCTS)
+@pytest.mark.parametrize("operation", FEW_PRODUCTS)
 def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
     """All tiles use fused multiply-adds in the order of k, except the small tile, which splits the sum."""
     results = set()

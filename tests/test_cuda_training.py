@@ -132,8 +132,13 @@ def interpreted(monkeypatch):
     backend._latest.clear()
 
 
+def few(*optimizers, others=()):
+    """Some optimizers, and the others in `pytest -m ""`."""
+    return [*optimizers, *(pytest.param(one, marks=pytest.mark.slow) for one in others if one not in optimizers)]
+
+
 @pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("optimizer", few(OPTIMIZERS[0], OPTIMIZERS[3], others=OPTIMIZERS), ids=repr)
 def test_training_equals_the_cpus_and_itself(optimizer):
     X, y = spiral()
     ends = []
@@ -161,7 +166,7 @@ def test_training_with_weights_equals_the_cpus():
 
 
 @pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS[:4]], ids=repr)
+@pytest.mark.parametrize("optimizer", few(OPTIMIZERS[0], OPTIMIZERS[3], others=OPTIMIZERS[:4]), ids=repr)
 def test_rates_of_a_schedule_and_clipped_gradients_equal_the_cpus(optimizer):
     """Rates that change in each step come from memory, also for SGD and momentum."""
     (X, y), ends = spiral(23), []
@@ -188,7 +193,7 @@ def test_batches_of_an_iterator_train_as_on_the_cpu():
 
 
 @pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], Adam(0.01)], ids=repr)
+@pytest.mark.parametrize("optimizer", few(OPTIMIZERS[3], others=[OPTIMIZERS[0]]), ids=repr)
 def test_training_with_dropout_and_layer_norm_equals_the_cpus(optimizer, tmp_path):
     """The same samples, and the same numbers dropped in each step, resumed or not."""
     X, y = spiral(53)

@@ -75,6 +75,7 @@ def test_what_rungs_say_of_their_reads(products):
     assert found["pipelined"]["shared"] == 24 / 128
 
 
+@pytest.mark.slow
 def test_each_rung_wastes_fewer_instructions_than_the_last(products):
     for rungs in products.values():
         useful = [rung["useful"] for rung in rungs]
