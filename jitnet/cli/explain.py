@@ -21,6 +21,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--options", metavar="EXPR", help="compile with these options instead: 'fastmath=True, error_model=\"numpy\"'"
     )
+    parser.add_argument(
+        "--analyzer",
+        metavar="PROGRAM",
+        help="predict cycles with llvm-mca, osaca or this path (default: what is found)",
+    )
     parser.add_argument("--backend", metavar="NAME", help="cuda: a rung of the GPU; this needs no GPU and no driver")
     parser.add_argument("--capability", metavar="N.N", help="compute capability of that GPU (default 9.0)")
     output_options(parser)
@@ -32,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     with measuring(options, estimate.said(2 * estimate.EXPLAINED)) as show:
         found = explain.explain(
             options.target, options.dtype, options.args, options.types, options.options, options.operation,
-            show.measuring,
+            show.measuring, options.analyzer,
         )  # fmt: skip
     print(json.dumps(found) if options.json else explain.as_text(found))
     return 0
@@ -46,9 +51,15 @@ def _on_gpu(options: argparse.Namespace) -> bool:
         return False
     if options.backend != "cuda":
         raise checks.Error("without --backend, explain compiles for the processor; --backend can be cuda")
-    if (options.args, options.types, options.options) != (None, None, None) or options.dtype != "float32":
+    if (options.args, options.types, options.options, options.analyzer) != (
+        None,
+        None,
+        None,
+        None,
+    ) or options.dtype != "float32":
         raise checks.Error(
-            "with --backend cuda, --args, --types, --options and --dtype float64 mean nothing; leave them out"
+            "with --backend cuda, --args, --types, --options, --analyzer and --dtype float64 mean nothing; "
+            "leave them out"
         )
     return True
 

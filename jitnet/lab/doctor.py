@@ -13,13 +13,13 @@ from .. import checks
 from ..process.progress import Report
 from .checkup import NOTE, WRONG, Item
 from .checkup.hardware import examine_compiler, examine_gpu, examine_load, examine_threads
-from .checkup.packages import examine_extras, examine_needed, examine_python
+from .checkup.packages import examine_analyzer, examine_extras, examine_needed, examine_python
 from .checkup.settings import examine_cache, examine_settings
 
 EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
     "python": examine_python, "packages": examine_needed, "settings": examine_settings, "compiler": examine_compiler,
     "threads": examine_threads, "load": examine_load, "cache": examine_cache, "extras": examine_extras,
-    "GPU": examine_gpu,
+    "analyzer": examine_analyzer, "GPU": examine_gpu,
 }  # fmt: skip
 
 

@@ -5,7 +5,8 @@
     print(explain.as_text(found))
 
 Nothing is run and nothing is timed. The function is compiled in a separate process (`compiling.py`), its machine code
-is parsed (`assembly.py`, `x86.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`).
+is parsed (`assembly.py`, `x86.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles
+are predicted by an external program (`cycles.py`).
 """
 
 import contextlib
@@ -27,11 +28,13 @@ from ..compiler import intrinsics
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from ..process.progress import Report
+from . import listing
 from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
 from .machine import check_compiling
-from .machine_code import remarks, sources
+from .machine_code import analyzers, remarks, sources
 from .machine_code.assembly import Instruction, Place, functions_of, plain_name
+from .machine_code.cycles import limit_of, predicted
 from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.verdicts import Facts, summary, verdicts
 from .worker import command
@@ -43,6 +46,7 @@ _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 def explain(
     target: str, dtype: str = "float32", arguments: str | None = None, types: str | None = None,
     options: str | None = None, operation: str | None = None, report: Report | None = None,
+    analyzer: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
 
@@ -52,6 +56,7 @@ def explain(
     operation   or the operation of `LADDERS` whose arguments it takes: `"matmul"`
     options     options of `numba.njit` in place of those of the function: `"fastmath=True"`. A function without a
                 decorator is compiled with the options of jitnet's kernels.
+    analyzer    the program that predicts cycles: llvm-mca, osaca, or a path; otherwise the first on the PATH
 
     Keys of the result, which contains only dicts, lists, texts and numbers:
 
@@ -62,23 +67,28 @@ def explain(
     instructions    of the loop: text, comment (LLVM's, or the called function), file, line ("" and 0 if unknown)
     verdicts        name, answer, good (True, False, or None for neither), evidence, fix
     summary         in one sentence
-    limit           arithmetic or memory, by the instructions; None if there is something to fix first
+    limit           arithmetic, memory, the dependency chain or the front end; None if there is something to fix first
     remarks         LLVM's remarks on this loop
+    cycles          the predicted cycles of an iteration: `jitnet.lab.machine_code.cycles.predicted`
+    lines           their share of each source line, largest first: file, line, source, cycles, share
 
     Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
     request = _request(target, dtype, arguments, types, options, operation)
-    return next(iter(explain_all([request], report)))
+    return next(iter(explain_all([request], report, analyzer)))
 
 
-def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
+def explain_all(
+    requests: Iterable[dict[str, Any]], report: Report | None = None, analyzer: str | None = None
+) -> list[dict[str, Any]]:
     """Explain several functions in one process; requests are the arguments of `explain`, as dicts."""
     asked = [_request(**request) for request in requests]
+    analyzers.found(analyzer)  # an error now, not after compiling
     found = []
     for request, answer in zip(asked, answers(asked, report), strict=True):
         if "error" in answer:
             raise checks.Error(answer["error"])
-        found.append(_explained(request["target"], answer))
+        found.append(_explained(request["target"], answer, analyzer))
     return found
 
 
@@ -170,7 +180,7 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
     return found
 
 
-def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
+def _explained(target: str, answer: dict[str, Any], analyzer: str | None) -> dict[str, Any]:
     files = {Path(answer["file"]).name: answer["file"]}
     functions = [function for text in answer["assembly"] for function in functions_of(text, files)]
     found = candidates(functions, answer["links"])
@@ -183,6 +193,7 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
         "float32 [" in kinds and "float64 [" not in kinds,
     )  # fmt: skip
     found_verdicts = verdicts(facts)
+    prediction = predicted(loop, answer["cpu"], analyzer)
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
     shown = [_shown(instruction) for instruction in loop.loop.instructions]
@@ -204,8 +215,10 @@ def _explained(target: str, answer: dict[str, Any]) -> dict[str, Any]:
             {"text": i.text, "comment": called.get(id(i), i.comment), "file": place[0], "line": place[1]}
             for i, place in zip(loop.loop.instructions, shown, strict=True)
         ],
-        "verdicts": found_verdicts, **summary(found_verdicts, _limit(found_verdicts, loop)),
+        "verdicts": found_verdicts,
+        **summary(found_verdicts, limit_of(prediction, _limit(found_verdicts, loop))),
         "remarks": remarks.about(answer["remarks"], loop.place),
+        "cycles": prediction, "lines": listing.by_line(shown, prediction["weights"] or []),
     })  # fmt: skip
 
 
@@ -217,7 +230,7 @@ def _shown(instruction: Instruction) -> Place:
 
 
 def _limit(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
-    """What limits the loop if there is nothing to fix."""
+    """What limits the loop if there is nothing to fix, by its instructions alone."""
     traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
     return "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
 
@@ -231,7 +244,7 @@ def as_text(found: dict[str, Any]) -> str:
         *wrapped(f"compiled with {options or 'no options'}, for {found['cpu']} with {unit['name']}: "
                  f"{unit['registers']} vector registers of {unit['bits']} bits"),
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
-        *judged(found), "",
+        *judged(found), "", *listing.cycles_of(found), "",
         *beside(found["instructions"], loop, f"one iteration: {count(len(found['instructions']), 'instruction')}"),
         *wrapped("The last operand of an instruction is its target; parentheses mean an address in memory."),
         KEY,

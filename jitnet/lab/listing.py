@@ -2,6 +2,7 @@
 
 import shutil
 import textwrap
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ SOURCE = WIDTH * 4 // 5 - 30
 LEAST = 24
 """Columns: of the whole text (100, or fewer on a narrower terminal), of the name of a verdict, of the source beside the
 machine code, and the fewest that a long instruction leaves to the source."""
+
+PORTS = (
+    "A port starts one instruction per cycle; a chain of dependent instructions waits for its own results; the front "
+    "end delivers the instructions. The prediction takes all data to be in the L1 cache."
+)
+LINES = 8
+"""Lines of the profile that are shown."""
 
 KEY = "✓ good   ✗ to fix   · neither: it may have to be so"
 
@@ -85,6 +93,47 @@ def judged(found: dict[str, Any]) -> list[str]:
             fixes.setdefault(verdict["fix"], []).append(verdict["name"])
     for fix, names in fixes.items():
         lines += wrapped(fix, f"→ {names[0]}")
+    return lines
+
+
+def by_line(places: list[Place], weights: list[float]) -> list[dict[str, Any]]:
+    """The sum of the weights of each source line, and its share, largest first."""
+    sums: dict[Place, float] = defaultdict(float)
+    for place, weight in zip(places, weights, strict=False):
+        sums[place] += weight
+    whole = sum(sums.values())
+    return [
+        {
+            "file": file,
+            "line": line,
+            "source": line_of(file, line).partition("  #")[0].strip(),
+            "cycles": part,
+            "share": part / whole,
+        }
+        for (file, line), part in sorted(sums.items(), key=lambda item: -item[1])
+        if part > 0
+    ]
+
+
+def cycles_of(found: dict[str, Any]) -> list[str]:
+    """The predicted cycles of an iteration, the limit first, and their source lines."""
+    cycles = found["cycles"]
+    if cycles["missing"]:
+        return wrapped(cycles["missing"])
+    about = {"busiest port": f"{cycles['port']['name']}, {cycles['port']['does']}"}
+    rows = [("busiest port", cycles["port"]), ("dependency chain", cycles["chain"]), ("front end", cycles["front_end"])]
+    known = sorted(((name, row["cycles"]) for name, row in rows if row), key=lambda row: row[0] != cycles["limit"])
+    lines = wrapped(f"Cycles of one iteration at least, predicted by {cycles['program']} for {cycles['model']}:")
+    for name, figure in known:
+        text = f"{figure:8.1f}  {name + (' (the limit)' if name == cycles['limit'] else ''):30}{about.get(name, '')}"
+        lines.append(text.rstrip())
+    lines += wrapped(PORTS)
+    for note in cycles["notes"]:
+        lines += wrapped(f"Note: {note}.")
+    lines += ["", "Share of the predicted cycles of each source line:"]
+    lines += [
+        _cut(f"{row['share']:8.0%}  line {row['line']}: {row['source']}", WIDTH) for row in found["lines"][:LINES]
+    ]
     return lines
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
+from ..machine_code import analyzers
 from . import NOTE, OK, WRONG, Item, pip_install
 
 NEEDED = ("numba", "llvmlite", "numpy")
@@ -110,3 +111,13 @@ def examine_extras() -> Iterator[Item]:
         state = WRONG if unfit else NOTE if missing else OK
         fix = pip_install(*install) if install else None
         yield Item(f"extra {extra}", state, "; ".join(found or [", ".join(fits)]), fix)
+
+
+def examine_analyzer() -> Iterator[Item]:
+    """The external program with which `jitnet explain` predicts cycles."""
+    program = analyzers.found()
+    if program is not None:
+        yield Item("analyzer", OK, f"{program} predicts cycles for jitnet explain")
+        return
+    finding = f"missing: a program with which jitnet explain predicts cycles: {analyzers.WHERE}"
+    yield Item("analyzer", NOTE, finding, pip_install("osaca"))

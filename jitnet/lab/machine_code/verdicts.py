@@ -133,6 +133,9 @@ def width(facts: Facts) -> Verdict:
     )  # fmt: skip
 
 
+BUSY = ": more accesses to memory than a core makes beside its arithmetic"
+
+
 def _type_of(operation: Operation) -> str:
     return f"{'float' if operation.is_float else 'int'}{8 * operation.element}"
 
@@ -193,10 +196,10 @@ def traffic(facts: Facts) -> Verdict:
         )
     if facts.came_back or sources.depth(*facts.loop.place) > 2:
         return Verdict(
-            "loads and stores", answer, False, evidence + ": memory is the limit, not arithmetic",
+            "loads and stores", answer, False, evidence + BUSY,
             "reuse each loaded number: process several rows and columns at once (as `blocked` and `tiled` do)",
         )  # fmt: skip
-    return Verdict("loads and stores", answer, None, evidence + ": memory is the limit")
+    return Verdict("loads and stores", answer, None, evidence + BUSY)
 
 
 def accumulators(facts: Facts) -> Verdict:

@@ -1,0 +1,182 @@
+"""Predicted cycles: the output of llvm-mca and OSACA, dependency chains worked out by hand, and missing programs."""
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from command import jitnet_command
+
+import jitnet
+from jitnet.lab import doctor
+from jitnet.lab.machine_code import analyzers, cycles
+from jitnet.lab.machine_code.assembly import functions_of
+from jitnet.lab.machine_code.hottest import candidates
+from jitnet.lab.machine_code.x86 import understood
+
+OUTPUTS = Path(__file__).parent / "outputs"
+
+DOT = """\
+vmovss -4(%rcx,%rbp,4), %xmm1
+vfmadd231ss (%rdx,%rbp,4), %xmm1, %xmm0
+vmovss (%rcx,%rbp,4), %xmm2
+vfmadd231ss 4(%rdx,%rbp,4), %xmm2, %xmm0
+addq $2, %rbp
+cmpq %rbp, %r13
+jne .LBB0_3""".splitlines()
+"""The loop of the stored outputs: total += x[i] * y[i], two at a time."""
+
+
+def loop_of(*instructions):
+    """The loop of these instructions, whose header is .LBB0_3."""
+    body = "\n".join(f"\t{text}" for text in instructions)
+    text = f"f:\n.LBB0_3:    # =>This Inner Loop Header: Depth=1\n{body}\n"
+    return candidates(functions_of(text, {}), {})[0]
+
+
+def chain_of(instructions, latencies, loads):
+    """Cycles of the dependency chain of each iteration."""
+    found = analyzers.Analysis("", "", [{} for _ in instructions], latencies=latencies, loads=loads)
+    return sum(cycles._in_chain([understood(text) for text in instructions], found))
+
+
+def program(folder, name, *lines):
+    """An executable shell script."""
+    file = folder / name
+    file.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return file
+
+
+@pytest.mark.parametrize(("version", "loading"), [(14, 5), (19, 7)])
+def test_output_of_llvm(version, loading):
+    text = (OUTPUTS / f"llvm-mca-{version}.json").read_text()
+    found = analyzers.from_llvm(text, "llvm-mca", "sapphirerapids", ["scalar"])
+    assert found.width == 6
+    assert found.latencies == [loading, loading + 4, loading, loading + 4, 1, 1, 1]
+    assert found.loads == {"scalar": loading}
+    operations = [understood(text) for text in DOT]
+    port, does = cycles._busiest_port(operations, found)
+    ports = 3 if version == 19 else 2  # that load: two in the model of LLVM 14, which is Skylake's
+    assert does == "loads"
+    assert sum(row.get(port, 0) for row in found.pressure) == pytest.approx(4 / ports, abs=0.02)
+    assert sum(cycles._in_chain(operations, found)) == 8  # two multiply-adds, one after the other
+    assert sum(cycles._delivered(operations, found)) == pytest.approx(1)  # 6 of 6: the comparison and its jump are one
+
+
+def test_output_of_osaca():
+    found = analyzers.from_osaca((OUTPUTS / "osaca-0.7.txt").read_text(), "OSACA", "sapphirerapids", len(DOT))
+    assert found.chain == [0, 4, 0, 4, 0, 0, 0]
+    assert found.pressure[1] == {"port 0": 0.5, "port 1": 0.5, "port 2": 0.33, "port 3": 0.33, "port 11": 0.33}
+    assert found.unknown == 0
+    assert cycles._busiest_port([understood(text) for text in DOT], found)[1] == "loads"
+    assert cycles._delivered([understood(text) for text in DOT], found) is None
+    division = "  1 | 1.00   10.00 |             | 0.33 ||  4.0 |  4.0 |   vdivps %zmm0, %zmm1, %zmm1"
+    head = "     |  0   -  0DV  |  1   - 1DV  |  2   ||  CP  | LCD  |"
+    found = analyzers.from_osaca(f"{head}\n{division}\n", "", "", 1)
+    assert found.pressure == [{"port 0": 1, "port 0DV": 10, "port 2": 0.33}]
+    found = analyzers.from_osaca(f"{head}\n  1 |      |      |     ||    |     | X vnew %zmm0, %zmm1\n", "", "", 1)
+    assert found.unknown == 1
+
+
+@pytest.mark.parametrize(
+    ("instructions", "latencies", "loads", "expected"),
+    [
+        (["addq $1, %rax", "cmpq %rax, %rcx", "jne .LBB0_3"], [1, 1, 1], {}, 1),
+        (["vmovaps %zmm0, %zmm1", "vmulps %zmm1, %zmm2, %zmm3", "vaddps %zmm3, %zmm4, %zmm0"], [1, 4, 3], {}, 8),
+        # a sum of what is loaded waits for the addition alone, a chain through an address for the load too
+        (["vaddss (%rax), %xmm0, %xmm0", "addq $4, %rax"], [9, 1], {"scalar": 5}, 4),
+        (["movq (%rax), %rax"], [5], {}, 5),
+        # a sum in memory: load, add, store at an address that does not change
+        (["vaddss (%rax), %xmm1, %xmm0", "vmovss %xmm0, (%rax)"], [9, 1], {"scalar": 5}, 10),
+        (["vaddss (%rax), %xmm1, %xmm0", "vmovss %xmm0, (%rax)", "addq $4, %rax"], [9, 1, 1], {"scalar": 5}, 1),
+        (["vxorps %xmm0, %xmm0, %xmm0", "vaddss %xmm1, %xmm0, %xmm0"], [1, 4], {}, 0),
+        # a chain that goes through two iterations before it closes
+        (["vaddss %xmm1, %xmm3, %xmm2", "vaddss %xmm0, %xmm3, %xmm1", "vmovaps %xmm2, %xmm0"], [4, 4, 1], {}, 4.5),
+    ],
+)
+def test_dependency_chains(instructions, latencies, loads, expected):
+    assert chain_of(instructions, latencies, loads) == pytest.approx(expected)
+
+
+def test_uses_of_ports():
+    texts = ["vfmadd231ps (%rax), %zmm1, %zmm2", "vmovups %zmm2, (%rcx)", "vdivps %zmm2, %zmm3, %zmm3", "addq $4, %rax"]
+    uses = {
+        "a": ([0, 2], "multiply-adds"),
+        "b": ([0], "loads"),
+        "c": ([1], "stores"),
+        "d": ([0, 1], "loads and stores"),
+    }
+    uses |= {"FPDivider": ([2], "divisions and roots"), "e": ([3], "integers and jumps"), "f": ([2, 3], "arithmetic")}
+    pressure = [{name: 1.0 for name, (users, _) in uses.items() if n in users} for n in range(4)]
+    found = analyzers.Analysis("", "", pressure)
+    for name, (_, does) in uses.items():
+        assert cycles._use_of(name, [understood(text) for text in texts], found) == does
+
+
+def test_without_a_program(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = cycles.predicted(loop_of(*DOT), "sapphirerapids")
+    assert "pip install osaca" in found["missing"]
+    assert found["cycles"] is None
+    assert cycles.limit_of(found, "memory") == "memory"
+    (item,) = doctor.EXAMINATIONS["analyzer"]()
+    assert (item.state, item.fix.split()[-1]) == ("note", "osaca")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the programs are shell scripts")
+def test_programs_that_fail(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    stored = OUTPUTS / "llvm-mca-19.json"
+    script = program(
+        tmp_path, "llvm-mca-99", f'case "$*" in *znver4*) cat {stored};; *--version*) echo "LLVM version 99.0.1";;',
+        "*) echo \"'$2' is not a recognized processor\" >&2; exit 1;; esac",
+    )  # fmt: skip
+    assert analyzers.found() == str(script)  # the newest
+    found = cycles.predicted(loop_of(*DOT), "znver6")
+    assert found["missing"] is None
+    assert found["notes"] == ["llvm-mca 99.0.1 does not know znver6, so it describes znver4"]
+    assert (found["chain"]["cycles"], found["limit"]) == (8, "dependency chain")
+    assert cycles.limit_of(found, "memory") == "the dependency chain"
+    assert "not a recognized processor" in cycles.predicted(loop_of(*DOT), "pentium")["missing"]
+    program(tmp_path, "llvm-mca-99", "echo '{}'")
+    assert "is not understood" in cycles.predicted(loop_of(*DOT), "znver4")["missing"]
+    program(tmp_path, "osaca", "echo no tables")
+    assert "is not understood" in cycles.predicted(loop_of(*DOT), "znver4", "osaca")["missing"]
+    assert "knows no processor like pentium" in cycles.predicted(loop_of(*DOT), "pentium", "osaca")["missing"]
+
+
+def test_the_program_is_chosen(tmp_path):
+    with pytest.raises(jitnet.Error, match="--analyzer perl6 is not on the PATH"):
+        analyzers.found("perl6")
+    with pytest.raises(jitnet.Error, match="neither llvm-mca nor osaca"):
+        analyzers.found(str(program(tmp_path, "other", "")))
+
+
+@pytest.mark.parametrize("name", ["llvm-mca", "osaca"])
+def test_installed_programs(name):
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    found = cycles.predicted(loop_of(*DOT), "skylake-avx512", name)
+    assert found["missing"] is None
+    assert found["chain"]["cycles"] == 8
+    assert found["port"]["does"] == "loads"
+    assert found["port"]["cycles"] == pytest.approx(2, abs=0.05)
+    assert found["limit"] == "dependency chain"
+    calls = cycles.predicted(loop_of("callq *%rbx", *DOT[4:]), "skylake-avx512", name)
+    assert any("the work inside 1 call is not counted" in note for note in calls["notes"])
+
+
+def test_explain_predicts(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def total(x):\n    t = x[0]\n    for i in range(x.size):\n        t += x[i]\n    return t\n")
+    if analyzers.found() is None:
+        pytest.skip("neither llvm-mca nor osaca is installed")
+    found = json.loads(
+        jitnet_command("explain", f"{file}:total", "--types", "float32[::1]", "--json", "--quiet").stdout
+    )
+    assert found["cycles"]["limit"] == "dependency chain"
+    assert found["lines"][0]["source"] == "t += x[i]"
+    assert sum(line["share"] for line in found["lines"]) == pytest.approx(1)
