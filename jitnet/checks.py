@@ -200,6 +200,8 @@ def chain(widths: Sequence[tuple[int, int]]) -> None:
 
 def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     """An array of real numbers; an error says how to turn other things into one."""
+    if type(values) is np.ndarray and values.dtype.kind in "fiub":
+        return values
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
         raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(0)")
@@ -247,15 +249,20 @@ def dense(what: str, shape: tuple[int, ...]) -> None:
 
 def finite(what: str, array: NDArray[Any]) -> None:
     """No NaN and no infinity."""
-    if array.dtype.kind != "f":
-        return
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum()):  # one pass: NaN and infinity survive every sum; a finite array can overflow
-            return
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not _is_finite(array):
         where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
         place = ", ".join(str(position) for position in where)
         raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    """One pass without a temporary array, as NaN and infinity survive every sum; another if the sum overflows."""
+    if array.size < 4096:
+        total = np.vdot(array, array)  # it never warns, and np.errstate would take longer than the sum
+    else:
+        with np.errstate(all="ignore"):
+            total = array.sum()
+    return math.isfinite(total) or bool(np.isfinite(array).all())
 
 
 def parameter(name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -272,7 +279,7 @@ TOO_LARGE = "X, Y or the weights are too large; scale the inputs"
 
 def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
     """Raise for the first sample whose `what` is not finite; `start` is the index of results[0]."""
-    if not np.isfinite(results).all():
+    if not _is_finite(results):
         where = tuple(np.argwhere(~np.isfinite(results))[0])
         raise NotFiniteError(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
 
@@ -291,13 +298,15 @@ def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
     Copies only if necessary. Kernels only read their inputs, so a read-only array, such as a memory map, is not copied.
     """
-    settled = np.require(array, dtype, ["C", "A"])
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:  # in C order, aligned and writable
+        return array
+    with np.errstate(over="ignore"):
+        settled = np.require(array, dtype, ["C", "A"])
     return settled if settled.flags.writeable else np.asarray(_Unlocked(settled))
 
 
 def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        settled = _settled(array, dtype)
+    settled = _settled(array, dtype)
     if settled.dtype != array.dtype:
         finite(f"{what} as {dtype}", settled)  # 1e300 is finite, but not in float32
     return settled

@@ -31,11 +31,30 @@ def forward(net: Any, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
     inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
     with net._twin() as twin:
         there = twin.on(run)
+        if len(inputs) <= ROWS_AT_ONCE:
+            return _output(there, run, inputs, there.workspace(len(inputs))).copy()
         output = np.empty((len(inputs), net.layers[-1].n_out), net.dtype)
         for rows, work in _portions(there, len(inputs)):
-            there.run(run, "forward", there.pass_forward(run.to_device(inputs[rows]), work))
-            output[rows] = run.to_host(work.A[-1])
+            output[rows] = _output(there, run, inputs[rows], work)
         return output
+
+
+FEW = 32
+"""The largest number of samples for which the calls of `forward` are kept: each time, it costs a copy of them."""
+
+
+def _output(net: Any, run: Backend, X: Matrix, work: Workspace) -> Matrix:
+    """The output for X, in the work space. The calls for few samples take longer to list than to execute."""
+    if work.forward and work.forward[0] is run:
+        work.X[...] = X
+        for kernel, arguments in work.forward[1]:
+            kernel(*arguments)
+        return work.A[-1]  # type: ignore[no-any-return]
+    calls = net.pass_forward(run.to_device(X), work)
+    net.run(run, "forward", calls)  # which compiles the kernels
+    if work.m <= FEW and not run.is_remote and not run.pay_for_threads(calls):
+        work.forward = run, run.bound(net.pass_forward(work.X, work), net.dtype)
+    return run.to_host(work.A[-1])  # type: ignore[no-any-return]
 
 
 def _portions(net: Any, m: int) -> Iterator[tuple[slice, Workspace]]:
@@ -57,9 +76,11 @@ def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[An
 
 def task_of(net: Any) -> Task:
     """What the network was trained for; before, what its last layer suggests."""
+    if net.task:
+        return net.task  # type: ignore[no-any-return]
     last = net.layers[-1]
     is_classifier = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
-    return net.task or ("classes" if is_classifier else "numbers")
+    return "classes" if is_classifier else "numbers"
 
 
 def decided(A: Matrix, task: Task) -> NDArray[np.int64]:

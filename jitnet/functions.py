@@ -1,4 +1,8 @@
-"""Single operations for any array: inputs are validated and converted if necessary, then the fast kernel runs."""
+"""Single operations for any array: inputs are validated and converted if necessary, then the fast kernel runs.
+
+With small arrays that takes longer than the kernel itself. If a few tests show that the arrays are what the kernel
+takes, it is called at once; everything else goes the long way, where each error has its message.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import backend as backends
 from . import checks
-from .compiler.registry import Call
+from .compiler.jit import Kernel, compile_for, entry_point, signature_for
+from .compiler.registry import FLOP, SIGNATURES, Call
+from .compiler.threads import LEAST_FLOP
 from .compiler.types import BackendName
+
+
+class _MachineCode(dict[np.dtype[Any], "Kernel | None"]):
+    """dtype -> an operation of the fast backend, for one thread, compiled when first used; None for other dtypes.
+
+    It does not check the types of its arguments.
+    """
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+
+    def __missing__(self, dtype: np.dtype[Any]) -> Kernel | None:
+        if dtype not in backends.REGISTRY["fast"].dtypes:
+            return None
+        kernel = backends.get("fast").kernels[self.operation]
+        signature = signature_for(SIGNATURES[self.operation], dtype)
+        compile_for(kernel, signature)
+        self[dtype] = entry_point(kernel, signature)
+        return self[dtype]
+
+
+_at_once = {operation: _MachineCode(operation) for operation in ("matmul", "sigmoid", "tanh", "relu", "softmax")}
 
 
 def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
@@ -27,6 +55,14 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
     array([[ 5., 14.],
            [14., 50.]])
     """
+    if backend == "fast" and type(A) is type(B) is np.ndarray and A.ndim == B.ndim == 2:
+        (m, n), (rows, p), dtype = A.shape, B.shape, A.dtype
+        if n == rows and dtype is B.dtype and A.flags.carray and B.flags.carray and 2 * m * n * p < LEAST_FLOP:
+            kernel = _at_once["matmul"][dtype]
+            if kernel:
+                C = np.empty((m, p), dtype)
+                kernel(A, B, C)
+                return C
     left, right = checks.factors(A, B)
     run = backends.get(backend, left.dtype)
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
@@ -63,6 +99,12 @@ def softmax(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
 
 
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
+    if backend == "fast" and type(Z) is np.ndarray and Z.ndim == 2 and Z.flags.carray:
+        kernel = _at_once[operation][Z.dtype]
+        if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
+            A = np.empty(Z.shape, Z.dtype)
+            kernel(Z, A)
+            return A
     rows = checks.rows(Z)
     A = np.empty_like(rows)
     run = backends.get(backend, rows.dtype)

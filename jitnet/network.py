@@ -40,6 +40,27 @@ IDLE = 2
 """Number of idle twins that a network keeps, each with gradients and work space of its own."""
 
 
+class Twin:
+    """For `with`: a twin of a network, made or taken from the idle ones. A generator would take longer."""
+
+    __slots__ = ("_net", "_twin")
+
+    def __init__(self, net: Network) -> None:
+        self._net = net
+
+    def __enter__(self) -> Network:
+        try:
+            self._twin = self._net._twins.pop()  # atomic, without a lock that could stay locked in a forked child
+        except IndexError:
+            self._twin = self._net._with_views_of_its_own()
+            self._twin._lay_out(theta=self._net.theta)
+        return self._twin
+
+    def __exit__(self, *_: object) -> None:
+        if len(self._net._twins) < IDLE:
+            self._net._twins.append(self._twin)
+
+
 class Network:
     """A multilayer perceptron.
 
@@ -101,19 +122,9 @@ class Network:
         self._lay_out()
         self.theta[...] = state["theta"]
 
-    @contextlib.contextmanager
-    def _twin(self) -> Iterator[Network]:
+    def _twin(self) -> Twin:
         """A network with the same parameters, and work space and gradients for the calling thread alone."""
-        try:
-            twin = self._twins.pop()  # atomic, without a lock that could stay locked in a forked child
-        except IndexError:
-            twin = self._with_views_of_its_own()
-            twin._lay_out(theta=self.theta)
-        try:
-            yield twin
-        finally:
-            if len(self._twins) < IDLE:
-                self._twins.append(twin)
+        return Twin(self)
 
     def _with_views_of_its_own(self) -> Network:
         """A copy that shares theta; `_lay_out` then creates the views of its layers."""

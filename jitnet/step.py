@@ -51,6 +51,7 @@ class Workspace:
         self.w = memory(m, dtype)  # weights of the samples, if there are any
         self.sums = memory(SUMS, dtype)
         self.clock = memory(2, np.dtype(np.int64))
+        self.forward: tuple[Any, list[Any]] | None = None  # a backend, and the forward pass of X bound to its kernels
         self.spots = [
             Spot(l, self.clock, memory((m, layer.keeps), dtype) if layer.keeps else None)
             for l, layer in enumerate(layers)

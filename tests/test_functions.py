@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import ON_CPU
+from runs import ON_CPU, make
 
 import jitnet
 from jitnet.lab import oracle
@@ -82,3 +82,68 @@ def test_nan_and_infinity_pass_through_a_product():
     assert np.isnan(C[0]).all()
     assert np.isinf(C[1]).all()
     assert (C[2] == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("A", "B", "message"),
+    [
+        (np.ones((2, 3), "f4"), np.ones((3, 2), "f8"), "A is float32 and B is float64"),
+        (np.ones((2, 3), "f2"), np.ones((3, 2), "f2"), "both must be float32 or both float64"),
+        (np.ones((2, 3), "i8"), np.ones((3, 2), "i8"), "both must be float32 or both float64"),
+        (np.ones((2, 3), ">f4"), np.ones((3, 2), ">f4"), "both must be float32 or both float64"),
+        (np.ones((2, 3)), np.ones((2, 3)), "columns of A = rows of B"),
+        (np.ones((2, 3)), np.ones(3), "columns of A = rows of B"),
+        (np.ma.masked_equal(np.eye(3), 1), np.eye(3), r"A\[0, 0\] is masked"),
+    ],
+)
+def test_what_is_almost_a_product(A, B, message):
+    """Nothing of it may reach the machine code, which does not check its arguments."""
+    np.testing.assert_array_equal(jitnet.matmul(np.eye(3), np.eye(3)), np.eye(3))  # the machine code is there
+    with pytest.raises(jitnet.Error, match=message):
+        jitnet.matmul(A, B)
+
+
+def expected_output(net, X):
+    A = np.tanh(X.astype("f8") @ net.layers[0].W + net.layers[0].b)
+    e = np.exp(A @ net.layers[1].W + net.layers[1].b)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("m", [1, 2, 32, 33, 1025])
+def test_forward_again_and_again(m):
+    """With few samples, later calls repeat what the first one recorded: for other samples and parameters."""
+    net, rng, results = make(), np.random.default_rng(m), []
+    for backend in ("fast", "fast", "numpy", "fast", "numpy"):
+        X = rng.standard_normal((m, 4))[:, ::2]  # neither float32 nor contiguous
+        net.layers[0].W = rng.standard_normal((2, 17))
+        results.append((net.forward(X, backend), expected_output(net, X)))
+        np.testing.assert_array_equal(net.predict(X, backend), results[-1][1].argmax(axis=1))
+    for found, expected in results:  # none is a view of the work space
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_forward_after_an_activation_is_replaced(forgotten):
+    def define(factor):
+        @jitnet.activation
+        def times(z):
+            return factor * z
+
+        times.derivative(lambda z: factor)
+
+    define(2.0)
+    net = jitnet.Network(jitnet.Dense(1, 1, "times"))
+    before = [net.forward([[1.0]], backend="python")[0, 0] for _ in range(3)]
+    define(3.0)
+    assert before == [before[0]] * 3
+    np.testing.assert_allclose(net.forward([[1.0]], backend="python") / before[0], 1.5, rtol=1e-6)
+
+
+def test_numbers_that_are_not_finite_are_found_in_small_and_large_arrays():
+    net = make()
+    for m in (1, 7, 5000):
+        X = np.full((m, 2), 1e30, "f4")  # the sum of their squares is infinite, and they are valid
+        assert net.forward(X).shape == (m, 3)
+        for value in (np.nan, np.inf, -np.inf):
+            X[m - 1, 1] = value
+            with pytest.raises(jitnet.Error, match=rf"X\[{m - 1}, 1\] is {value}"):
+                net.forward(X)

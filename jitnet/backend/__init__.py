@@ -42,25 +42,28 @@ def get(name: str, dtype: np.dtype[Any] | None = None) -> Backend:
 
     It is the same object every time, until a user registers an operation.
     """
-    run = _get(checks.one_of("backend", name, REGISTRY))
+    changes, run = _latest.get(name, _NEVER) if isinstance(name, str) else _NEVER
+    if run is None or changes != registry.changes:
+        run = _made(checks.one_of("backend", name, REGISTRY))
     if dtype is not None and dtype not in run.dtypes:
         able = " or ".join(map(str, run.dtypes))
         raise checks.Error(f"backend {name!r} computes in {able}, not in {dtype}; use that dtype, or another backend")
     return run
 
 
-_latest: dict[str, tuple[int, Backend]] = {}
-"""Name -> the backend, and `registry.changes` when it was made."""
+_latest: dict[str, tuple[int, Backend | None]] = {}
+"""Name -> `registry.changes` when the backend was made, and the backend."""
+
+_NEVER = -1, None
 
 
-def _get(name: str) -> Backend:
-    changes = registry.changes
-    if _latest.get(name, (-1, None))[0] != changes:
-        missing = REGISTRY[name].obstacle()
-        if missing:
-            raise checks.Error(f"backend {name!r} does not work here: {missing}")
-        _latest[name] = changes, REGISTRY[name]()
-    return _latest[name][1]
+def _made(name: str) -> Backend:
+    missing = REGISTRY[name].obstacle()
+    if missing:
+        raise checks.Error(f"backend {name!r} does not work here: {missing}")
+    run = REGISTRY[name]()
+    _latest[name] = registry.changes, run
+    return run
 
 
 def check_threads(count: int | None, name: str) -> None:
