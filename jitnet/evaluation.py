@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +15,7 @@ from . import backend as backends
 from . import checks, labels, losses
 from .backend import Backend
 from .compiler.types import BackendName, Matrix
+from .distributed import Alone, Comm
 from .labels import Task
 from .losses import Loss, LossName
 from .step import ROWS_AT_ONCE, Workspace, mean
@@ -133,23 +137,30 @@ def evaluate(
 
 
 def measure(
-    net: Any, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, weights: NDArray[Any] | None = None
-) -> dict[str, float]:
-    """`evaluate` for validated arrays."""
-    there = net.on(run)
-    total, right, of_all = 0.0, 0.0, float(len(X)) if weights is None else float(weights.sum())
-    for rows, work in _portions(there, len(X)):
-        there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # X goes, Y comes
-        there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
-        of_samples = run.to_host(work.losses)
-        checks.finite_results("loss", of_samples, rows.start)
-        w = None if weights is None else weights[rows]
-        total += float(of_samples.sum(dtype=np.float64) if w is None else of_samples @ w)
-        if task != "numbers":
-            is_right = decided(run.to_host(work.A[-1]), task) == decided(Y[rows], task)
-            of_rows = is_right.all(axis=1) if task == "multilabel" else is_right
-            right += float(of_rows.sum() if w is None else of_rows @ w)
-    return {"loss": total / of_all, **({} if task == "numbers" else {"accuracy": right / of_all})}
+    net: Any, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, weights: NDArray[Any] | None = None,
+    comm: Comm | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """`evaluate` for validated arrays. Each rank of `comm` measures some portions, and all add up those of all."""
+    there, ranks = net.on(run), comm or Alone()
+    of_all = float(len(X)) if weights is None else float(weights.sum())
+    portions, sums = list(_portions(there, len(X))), []
+    with ranks.together():
+        for rows, work in portions[ranks.part(len(portions))]:
+            there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # X goes, Y comes
+            there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
+            of_samples = run.to_host(work.losses)
+            checks.finite_results("loss", of_samples, rows.start)
+            w = None if weights is None else weights[rows]
+            total = float(of_samples.sum(dtype=np.float64) if w is None else of_samples @ w)
+            right = 0.0
+            if task != "numbers":
+                is_right = decided(run.to_host(work.A[-1]), task) == decided(Y[rows], task)
+                of_rows = is_right.all(axis=1) if task == "multilabel" else is_right
+                right = float(of_rows.sum() if w is None else of_rows @ w)
+            sums.append((total, right))
+    totals, rights = zip(*itertools.chain(*ranks.gather(sums)), strict=True)
+    accuracy = {} if task == "numbers" else {"accuracy": functools.reduce(operator.add, rights, 0.0) / of_all}
+    return {"loss": functools.reduce(operator.add, totals, 0.0) / of_all, **accuracy}
 
 
 def gradients(

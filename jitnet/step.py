@@ -67,6 +67,8 @@ class Extras(NamedTuple):
     """The learning rate changes from step to step."""
     clip_norm: float | None = None
     """The largest length of the gradient."""
+    is_in_blocks: bool = False
+    """The batch is one of several blocks, whose gradients are added up before they are clipped and used."""
 
 
 PLAIN = Extras()
@@ -74,7 +76,8 @@ PLAIN = Extras()
 
 def descent(run: Runner, optimizer: Optimizer, extras: Extras = PLAIN) -> tuple[float, float] | None:
     """lr and weight decay, if this backend fuses the update of this optimizer with the gradients."""
-    return optimizer.descent if run.descends and not extras.is_scheduled and extras.clip_norm is None else None
+    is_plain = not (extras.is_scheduled or extras.is_in_blocks) and extras.clip_norm is None
+    return optimizer.descent if run.descends and is_plain else None
 
 
 def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None, extras: Extras = PLAIN) -> list[Call]:
@@ -84,10 +87,15 @@ def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None
         *net.pass_output(work.Y, loss, work, extras.is_weighted),
         *net.pass_back(work.X, work, descends, training=True),
     ]
-    if extras.clip_norm is not None:
-        limit = net.dtype.type(extras.clip_norm)
-        calls += [Call("squares", (net.grad, work.sums)), Call("shrink", (work.sums, limit, net.grad, net.grad))]
-    return calls
+    return calls if extras.is_in_blocks else [*calls, *clipping(net.grad, work.sums, extras)]
+
+
+def clipping(grad: Vector, sums: Vector, extras: Extras) -> list[Call]:
+    """The calls that shorten the gradient of a batch, if there is a limit."""
+    if extras.clip_norm is None:
+        return []
+    limit = grad.dtype.type(extras.clip_norm)
+    return [Call("squares", (grad, sums)), Call("shrink", (sums, limit, grad, grad))]
 
 
 def _gathering(work: Any) -> Call:
@@ -95,7 +103,7 @@ def _gathering(work: Any) -> Call:
     return Call("gather", (work.X, work.Y, np.empty(0, np.int64), 0, work.X, work.Y))
 
 
-def _update(net: Any, optimizer: Optimizer) -> Call:
+def update_of(net: Any, optimizer: Optimizer) -> Call:
     """With the right types and sizes; its memory and its numbers come with each step."""
     numbers, memory = optimizer.given(1, net.dtype), [net.grad for _ in optimizer.memory]
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
@@ -104,8 +112,9 @@ def _update(net: Any, optimizer: Optimizer) -> Call:
 def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, extras: Extras = PLAIN) -> list[Call]:
     """The calls of a step of m samples on empty arrays: the kernels to compile."""
     work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer, extras)
-    update = [] if descends else [_update(net, optimizer)]
-    return [_gathering(work), *passes(net, work, loss, descends, extras), *update]
+    update = [] if descends else [update_of(net, optimizer)]
+    clips = clipping(net.grad, work.sums, extras) if extras.is_in_blocks else []
+    return [_gathering(work), *passes(net, work, loss, descends, extras), *clips, *update]
 
 
 class Step:
@@ -129,7 +138,7 @@ class Step:
         self.work = net.workspace(m)
         self._calls = run.bound(passes(net, self.work, loss, descends, extras), net.dtype, threads)
         self.gather = run.bound([_gathering(self.work)], net.dtype, threads)[0][0]
-        update = [] if descends else run.bound([_update(net, optimizer)], net.dtype, threads)
+        update = [] if descends else run.bound([update_of(net, optimizer)], net.dtype, threads)
         self._update = update[0][0] if update else None
         self.optimizer, self._net = optimizer, net
         self.work.clock[0] = seed % 2**63
@@ -137,13 +146,17 @@ class Step:
 
     def __call__(self, t: int, memory: list[Vector]) -> Vector:
         """Train on the batch in work.X and work.Y as step t = 1, 2, ...; returns the loss of each sample."""
+        self.backpropagate(t)
+        if self._update:
+            self.optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
+        return self.work.losses  # type: ignore[no-any-return]
+
+    def backpropagate(self, t: int) -> None:
+        """The gradient of the batch, into grad; or the new parameters, if the update is fused with it."""
         if self._draws:
             self.work.clock[1] = t
         for kernel, arguments in self._calls:
             kernel(*arguments)
-        if self._update:
-            self.optimizer.step(self._update, t, self._net.grad, memory, self._net.theta)
-        return self.work.losses  # type: ignore[no-any-return]
 
 
 def optimizers_of(plan: Any, state: Any, batches: int) -> Iterator[Optimizer]:
@@ -189,18 +202,13 @@ class Epoch:
         plan, state = self._plan, self._state
         n, m = len(plan.X), min(plan.batch_size, len(plan.X))
         order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
-        losses = np.empty(n, plan.net.dtype)
+        losses = np.zeros(n, plan.net.dtype)
         optimizers = optimizers_of(plan, state, -(-n // m))
         with self._spread(m) as slices:
             for start in range(0, n, m):
                 seen = min(start + m, n)
-                step = self._step(seen - start, slices.threads)
-                step.optimizer = next(optimizers)  # its settings can change from one step to the next
-                step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
-                if plan.weights is not None:
-                    step.work.w[...] = plan.weights[order[start:seen]]
                 state.step += 1
-                losses[start:seen] = step(state.step, state.memory)
+                self._train(order, start, seen, next(optimizers), slices.threads, losses)
                 slices.done(seen - start)
                 show.batch(seen, n)
                 if interrupt.asked and seen < n:
@@ -208,7 +216,27 @@ class Epoch:
         state.history.threads = slices.best
         if seen < n:
             return None
-        return mean(losses, plan.weights, order)
+        return mean(self._all(losses), plan.weights, order)
+
+    def _train(
+        self, order: NDArray[np.int64], start: int, stop: int, optimizer: Optimizer, threads: int, losses: Vector
+    ) -> None:
+        """One step on these samples of the order; their losses go into losses[start:stop]."""
+        step = self._loaded(order, start, stop, threads)
+        step.optimizer = optimizer  # its settings can change from one step to the next
+        losses[start:stop] = step(self._state.step, self._state.memory)
+
+    def _loaded(self, order: NDArray[np.int64], start: int, stop: int, threads: int) -> Step:
+        """The step for these samples, with them in its work space."""
+        step, plan = self._step(stop - start, threads), self._plan
+        step.gather(plan.X, plan.Y, order, start, step.work.X, step.work.Y)
+        if plan.weights is not None:
+            step.work.w[...] = plan.weights[order[start:stop]]
+        return step
+
+    def _all(self, losses: Vector) -> Vector:
+        """The losses of all samples."""
+        return losses
 
     def _spread(self, m: int) -> Any:
         """For `with`: steps of m samples. They are compared by the time per sample."""

@@ -12,7 +12,7 @@ import jitnet
 from jitnet import SGD, Adam, Dense, Diverged, Dropout, LayerNorm, Momentum, Network, RMSprop
 from jitnet.calculus import numerical_gradient
 from jitnet.step import order_of
-from jitnet.training import loop
+from jitnet.training import single_step
 
 X, Y = spiral()
 
@@ -272,7 +272,7 @@ def test_a_step_that_diverges_is_undone(optimizer, backend):
 
 
 def test_ctrl_c_arrives_after_the_step(monkeypatch):
-    class Pressing(loop.Interrupt):
+    class Pressing(single_step.Interrupt):
         def __enter__(self):
             super().__enter__()
             press_ctrl_c()
@@ -280,7 +280,7 @@ def test_ctrl_c_arrives_after_the_step(monkeypatch):
 
     net, other = mixed(), mixed()
     other.step(X, Y, Adam(0.01), backend="numpy")
-    monkeypatch.setattr(loop, "Interrupt", Pressing)
+    monkeypatch.setattr(single_step, "Interrupt", Pressing)
     with pytest.raises(KeyboardInterrupt):
         net.step(X, Y, Adam(0.01), backend="numpy")
     assert net.theta.tobytes() == other.theta.tobytes()

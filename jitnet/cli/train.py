@@ -19,7 +19,8 @@ from ..network import Network
 from ..optimizers import Optimizer
 from ..process import disturbance, progress
 from ..training.history import History
-from ..training.loop import Diverged, Interrupt
+from ..training.interrupt import Interrupt
+from ..training.loop import Diverged
 from . import samples, scores
 from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown
 

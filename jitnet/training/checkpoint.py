@@ -43,6 +43,8 @@ def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
         if not history.checkpoint_error:
             left = f"the checkpoint of epoch {written} is still there" if written else "this run has no checkpoint yet"
             history.checkpoint_error = f"{error}; {left}"
+            if plan.comm.size > 1:  # hours of many machines that could not be kept
+                raise checks.Error(history.checkpoint_error) from None
             warnings.warn(f"{history.checkpoint_error}; training continues", stacklevel=3)
         return written
     history.checkpoint_error = ""

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import backend as backends
-from .. import checks, labels, storage
+from .. import checks, distributed, labels, storage
 from ..backend import Backend
 from ..compiler.types import BackendName
+from ..distributed import Comm, Reduction
 from ..losses import Loss, LossName
 from ..optimizers import Optimizer, OptimizerName
 from ..process import disturbance, progress
 from . import checkpoint as checkpoints
+from . import ranks
+from .blocks import BlockEpoch
 from .history import History
+from .interrupt import Agreed, Interrupt
 from .plan import Plan, Trainable, steps, validated
 from .schedules import Factor
 from .state import State
@@ -49,33 +51,6 @@ class Diverged(checks.Error):
 
     def __reduce__(self) -> tuple[Any, ...]:  # otherwise pickle would call it with the message alone
         return type(self), (str(self), self.history), vars(self)
-
-
-class Interrupt:
-    """Delays ^C to the end of a mini-batch, so that no update is incomplete. A second ^C is immediate.
-
-    Other signals belong to the program. A handler that should end the training as ^C does calls the handler of SIGINT.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._before is signal.SIG_IGN:  # as a shell starts jobs in the background
-            return
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
 
 
 def fit(
@@ -103,6 +78,8 @@ def fit(
     checkpoint_every: int = 1,
     resume: bool = False,
     progress: progress.Progress | bool = False,
+    comm: Any = None,
+    reduction: Reduction | None = None,
 ) -> History:
     """Train on X and Y by mini-batches; returns the history.
 
@@ -138,6 +115,12 @@ def fit(
                       of this network in memory, by `epochs` more: its optimizer's state, the order of the samples, the
                       history. Both have the same bits as one uninterrupted run
     progress          True shows compiling and epochs on standard error; or your own Progress object
+    comm              communicator of mpi4py, such as MPI.COMM_WORLD: its ranks all call fit with the same options, and
+                      share the work of each batch. They begin with the parameters of rank 0, and end with the same
+                      ones; rank 0 alone reads and writes the checkpoint and shows progress
+    reduction         how gradients are added up. "tree", the default with comm: each batch is cut into 8 blocks, or a
+                      given number of them, and their gradients are added up in a fixed order, for the same bits with
+                      any number of ranks, and with none. "fast": in any order. None without comm: no blocks
 
     ^C ends the training after the current batch and keeps the weights; while kernels are compiled, it is an ordinary
     KeyboardInterrupt.
@@ -146,28 +129,34 @@ def fit(
               validation loss or the weights are not finite: the network then has the weights of its last good
               epoch
     """
-    data: Any = X
-    learns, batches = not resume or checkpoint is not None, None
-    if Y is None:
-        if sample_weight is not None or isinstance(class_weight, str):
-            raise checks.Error("an iterator of batches has its weights in its triples (X, Y, sample_weight); give none")
-        batches = Batches(X, checks.whole("epochs", epochs, least=1), batches_per_epoch)
-        data, Y, sample_weight = batches.first
-        learns = False
-    elif batches_per_epoch is not None:
-        raise checks.Error("batches_per_epoch is for an iterator of batches; with X and Y, batch_size decides")
-    plan = validated(
-        net, data, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
-        validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping, sample_weight=sample_weight,
-        class_weight=class_weight, schedule=schedule, clip_norm=clip_norm, learns=learns, is_part=batches is not None,
-    )  # fmt: skip
-    if batches is not None:
-        plan.batches, plan.batch_size = batches, len(plan.X)
-    checks.whole("checkpoint_every", checkpoint_every, least=1)
-    backends.check_threads(threads, backend)
-    if checks.flag("resume", resume) and checkpoint is None and seed is None:
-        plan.seed = None
-    return _train(net, plan, threads, checkpoint, checkpoint_every, resume, progress, listed(callbacks))
+    with contextlib.closing(distributed.comm_of(comm)) as joined, joined.or_abort():
+        with joined.together():
+            data: Any = X
+            learns, batches = not resume or checkpoint is not None, None
+            if Y is None:
+                if sample_weight is not None or isinstance(class_weight, str):
+                    raise checks.Error(
+                        "an iterator of batches has its weights in its triples (X, Y, sample_weight); give none"
+                    )
+                batches = Batches(X, checks.whole("epochs", epochs, least=1), batches_per_epoch)
+                data, Y, sample_weight = batches.first
+                learns = False
+            elif batches_per_epoch is not None:
+                raise checks.Error("batches_per_epoch is for an iterator of batches; with X and Y, batch_size decides")
+            plan = validated(
+                net, data, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
+                validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping,
+                sample_weight=sample_weight, class_weight=class_weight, schedule=schedule, clip_norm=clip_norm,
+                learns=learns, is_part=batches is not None,
+            )  # fmt: skip
+            if batches is not None:
+                plan.batches, plan.batch_size = batches, len(plan.X)
+            plan.distribute(joined, distributed.checked(reduction, joined, comm is not None))
+            checks.whole("checkpoint_every", checkpoint_every, least=1)
+            backends.check_threads(threads, backend)
+            if checks.flag("resume", resume) and checkpoint is None and seed is None:
+                plan.seed = None
+        return _train(net, plan, threads, checkpoint, checkpoint_every, resume, progress, listed(callbacks))
 
 
 def partial_fit(
@@ -240,43 +229,42 @@ def _train(
     callbacks: Sequence[Callback] = (),
 ) -> History:
     """`fit` for validated options."""
+    comm = plan.comm
     with net.in_training() as plan.net:
-        calls = steps(plan)
-        validation_too = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
-        plan.run.check(calls + validation_too)
-        if resume and checkpoint is None:
-            state = _continued(net, plan)
-        else:
-            state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
-        if checkpoint is not None:
-            storage.check_writable(checkpoint, kind="checkpoint")
-            if resume:
-                checkpoints.restore(checkpoint, state, plan)
-        if plan.seed is None:
-            plan.seed = secrets.randbits(32)
-        state.seed, net._state = plan.seed, None
+        ranks.compare(plan, {"callbacks": len(callbacks), "a checkpoint": checkpoint is not None, "resume": resume})
+        with comm.together():
+            calls = steps(plan)
+            calls += plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
+            plan.run.check(calls)
+            state = _begun(net, plan, checkpoint, resume)
+        ranks.share(state, plan)
+        net._state = None
         net.loss, net.task = plan.loss.name, (resume and net.task) or plan.task  # a part of the data can look otherwise
         net._classes = plan.classes if net.task == "classes" else None
-        show = _display(progress)
-        if threads is None and plan.run.uses_threads and not plan.run.pay_for_threads(calls):
-            threads = 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
-        with backends.threads(threads), np.errstate(all="ignore"), show:
+        show = _display(progress if comm.rank == 0 else False)
+        with backends.threads(_threads(plan, threads)), np.errstate(all="ignore"), show:
             began = time.perf_counter()
-            plan.run.prepare(calls + validation_too, net.dtype, show.compiling)
+            for is_turn in (True, False):  # the first rank of a machine compiles, the others load
+                with comm.together():
+                    if comm.is_first_here is is_turn:
+                        plan.run.prepare(calls, net.dtype, show.compiling)
             history = state.history
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
-            see_every_sample = StreamEpoch(plan, state) if plan.batches else plan.run.epoch(plan, state)
+            see_every_sample = _epochs(plan, state)
             written = history.epochs
             watch = _watch(show, plan.run)
-            with Interrupt() as interrupt:
+            with Interrupt() as pressed:
+                interrupt = pressed if plan.reduction is None else Agreed(pressed)
                 while history.epochs < plan.epochs and not history.stopped:
                     _one_epoch(plan, state, see_every_sample, interrupt, show)
                     if str(history.stopped) != "interrupted":
-                        _call_back(callbacks, net, history)
+                        _call_back(callbacks, net, history, comm)
                     if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
                         see_every_sample.settle()
-                        written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
+                        with comm.together():
+                            if comm.rank == 0:
+                                written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
                     if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
                         history.stopped = "interrupted"
                     if watch and (news := watch.news()):
@@ -288,6 +276,36 @@ def _train(
             state.last_theta = state.theta.copy()
             state.theta[...] = state.best_theta
         return history
+
+
+def _begun(net: Trainable, plan: Plan, checkpoint: str | Path | None, resume: bool) -> State:
+    """The state that the training begins with: a new one, that of the latest training, or that of a checkpoint."""
+    if resume and checkpoint is None:
+        state = _continued(net, plan)
+    else:
+        state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
+    if checkpoint is not None and plan.comm.rank == 0:
+        storage.check_writable(checkpoint, kind="checkpoint")
+        if resume:
+            checkpoints.restore(checkpoint, state, plan)
+    state.seed = plan.seed = secrets.randbits(32) if plan.seed is None else plan.seed
+    return state
+
+
+def _threads(plan: Plan, threads: int | None) -> int | None:
+    """The number of threads of all kernels; None leaves it to the backend."""
+    if threads is not None or not plan.run.uses_threads:
+        return threads
+    if not plan.run.pay_for_threads(steps(plan)):
+        return 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
+    return None if plan.comm.threads is None else min(plan.comm.threads, max(backends.thread_choice.possible()))
+
+
+def _epochs(plan: Plan, state: State) -> Epochs:
+    if plan.batches:
+        return StreamEpoch(plan, state)
+    epochs: Epochs = plan.run.epoch(plan, state) if plan.reduction is None else BlockEpoch(plan, state)
+    return epochs
 
 
 def _continued(net: Trainable, plan: Plan) -> State:
@@ -318,7 +336,7 @@ def _continued(net: Trainable, plan: Plan) -> State:
 
 
 def _one_epoch(
-    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt, show: progress.Progress
+    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt | Agreed, show: progress.Progress
 ) -> None:
     """Train on every sample once, then validate; the result is in the history."""
     history = state.history
@@ -333,29 +351,32 @@ def _one_epoch(
     what, measured = "" if is_good and math.isfinite(mean) else f"the loss is {mean:g}", dict[str, float]()
     if plan.held_out is not None and not what:
         try:
-            measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.judged)
+            measured = plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.judged, comm=plan.comm)
         except checks.NotFiniteError as error:
             what = f"on the validation samples {error}"
     if what:
         state.theta[...] = good
-        raise Diverged(
+        raise distributed.of_all(Diverged(
             f"training diverged in epoch {history.epochs + 1}: {what}; the weights of "
             f"{f'epoch {history.epochs}' if history.epochs else 'the start'} were restored; "
             "lower the learning rate, or scale the inputs", history,
-        )  # fmt: skip
-    history.add(mean, time.perf_counter() - began, measured)
+        ))  # fmt: skip
+    history.add(mean, ranks.settle_epoch(plan, state, time.perf_counter() - began, interrupt), measured)
     if plan.early_stopping is not None:
         plan.early_stopping.note(state)
     show.epoch(history, plan.epochs)
 
 
-def _call_back(callbacks: Sequence[Callback], net: Trainable, history: History) -> None:
+def _call_back(callbacks: Sequence[Callback], net: Trainable, history: History, comm: Comm) -> None:
+    """Each rank has its callbacks, and any of them can end the training of all."""
     for callback in callbacks:
-        if asks_to_stop(callback(net, history)) and not history.stopped:
+        with comm.together():
+            asks = asks_to_stop(callback(net, history))
+        if any(comm.gather(asks)) and not history.stopped:
             history.stopped = "callback"
 
 
-def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt) -> bool:
+def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt | Agreed) -> bool:
     """After every `every` epochs and after the last one; not if ^C ended an epoch before its last batch."""
     is_last = history.epochs == plan.epochs or history.stopped in ("early", "callback") or interrupt.asked
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)

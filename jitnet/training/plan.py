@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import zlib
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,8 @@ from .. import checks, labels, losses, optimizers, storage
 from ..backend import Backend
 from ..compiler.registry import Call
 from ..compiler.types import Matrix, Vector
+from ..distributed import Alone, Comm
+from ..distributed.tree import cuts
 from ..labels import Task
 from ..losses import Loss
 from ..optimizers import Optimizer
@@ -41,7 +44,9 @@ class Trainable(Protocol):
 
     def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
-    def measure(self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task) -> dict[str, float]: ...
+    def measure(
+        self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, *, comm: Comm
+    ) -> dict[str, float]: ...
 
 
 @dataclass
@@ -68,8 +73,24 @@ class Plan:
     shuffle: bool
     seed: int | None
     early_stopping: EarlyStopping | None
+    comm: Comm = field(default_factory=Alone)
+    reduction: int | Literal["fast"] | None = None
+    """How the gradients of the blocks of a batch are added up; None for whole batches."""
     batches: Any = None
     """A `stream.Batches`, of which X and Y are the first one; None if X and Y are all samples."""
+
+    def distribute(self, comm: Comm, reduction: int | Literal["fast"] | None) -> None:
+        """Cut batches into blocks, and share them among the ranks.
+
+        Errors    ValueError where this does not work: for streams of batches, and on a GPU
+        """
+        if reduction is None:
+            return
+        for is_there, what in ((self.batches, "an iterator of batches"), (self.run.is_remote, "a GPU")):
+            if is_there:
+                raise checks.Error(f"comm and reduction do not work with {what}; use X and Y, and a backend of the CPU")
+        self.comm, self.reduction = comm, reduction
+        self.extras = self.extras._replace(is_in_blocks=True)
 
     @functools.cached_property
     def fingerprint(self) -> list[Any]:
@@ -79,15 +100,21 @@ class Plan:
         arrays = [self.run.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
         return [["batches"]] * bool(self.batches) + [[list(array.shape), zlib.crc32(array)] for array in arrays]
 
-    def settings(self) -> dict[str, Any]:
-        """The settings that must be the same to resume a run, in the form of JSON."""
+    def choices(self) -> dict[str, Any]:
+        """The options that decide on the bits of a run, in the form of JSON."""
         layers = [layer.identity for layer in self.net.layers]
-        settings: dict[str, Any] = storage.plain({
+        choices: dict[str, Any] = storage.plain({
             "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,
             "optimizer": self.optimizer.settings(), "shuffle": self.shuffle, "seed": self.seed,
             "early_stopping": self.early_stopping and self.early_stopping.settings(),
-            "schedule": schedules.settings(self.schedule), "clip_norm": self.extras.clip_norm, "data": self.fingerprint,
+            "schedule": schedules.settings(self.schedule), "clip_norm": self.extras.clip_norm,
+            "reduction": self.reduction,
         })  # fmt: skip
+        return choices
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that must be the same to resume a run, in the form of JSON."""
+        settings: dict[str, Any] = self.choices() | {"data": storage.plain(self.fingerprint)}
         return settings
 
     @property
@@ -191,8 +218,12 @@ def _held_out(validation: Any, net: Trainable, loss: Loss, classes: Any) -> tupl
 
 
 def steps(plan: Plan) -> list[Call]:
-    """The calls of a step for a whole batch, and of one for the rest of the samples."""
+    """The calls of a step for a whole batch, and of one for the rest of the samples; or for their blocks."""
     n, calls = len(plan.X), []
-    for m in {min(plan.batch_size, n), n % plan.batch_size} - {0}:
+    sizes = {min(plan.batch_size, n), n % plan.batch_size}
+    if plan.reduction is not None:
+        blocks = plan.comm.size if plan.reduction == "fast" else plan.reduction
+        sizes = {size for m in sizes for start, stop in itertools.pairwise(cuts(m, blocks)) for size in [stop - start]}
+    for m in sizes - {0}:
         calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
     return calls

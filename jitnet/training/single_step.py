@@ -16,6 +16,7 @@ from ..optimizers import Optimizer, OptimizerName
 from ..process import progress
 from ..step import descent
 from . import loop
+from .interrupt import Interrupt
 from .plan import Plan, steps, validated
 from .state import State
 
@@ -76,7 +77,7 @@ def step(
         state = _continued(net, plan)
         recorded = _recorded(net, plan, state, threads)
         before = [vector.copy() for vector in (state.theta, *state.memory)]
-        with loop.Interrupt() as interrupt:
+        with Interrupt() as interrupt:
             mean = recorded(interrupt, progress.Progress())
             recorded.settle()
         assert mean is not None  # an epoch of one batch cannot end early

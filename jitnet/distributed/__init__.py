@@ -1,0 +1,39 @@
+"""Several processes, called ranks as in MPI, train one network on parts of each mini-batch.
+
+    tree.py         a sum in a fixed order: the blocks of a batch are the leaves of a binary tree
+    comm.py         what ranks say to one another, and how the error of one becomes that of all
+    mpi.py          the same by mpi4py, the only module that imports it
+    reduction.py    the gradient of a batch from those of its blocks: the fixed tree, or a plain all-reduce
+
+Every rank has all parameters, the optimizer's vectors and the history, and they have the same bits everywhere. What a
+training does with this is in `training/blocks.py` and `training/loop.py`.
+"""
+
+import sys
+from typing import Any
+
+from .. import checks
+from .comm import Alone, Comm, is_of_all, of_all
+from .reduction import BLOCKS, Reduction, Sum, checked, sum_of
+
+__all__ = ["BLOCKS", "Alone", "Comm", "Reduction", "Sum", "checked", "comm_of", "is_of_all", "of_all", "sum_of"]
+
+
+def comm_of(given: Any) -> Comm:
+    """The ranks of a communicator of mpi4py; None is one rank.
+
+    Errors    ValueError for anything else
+    """
+    if given is None:
+        return Alone()
+    if isinstance(given, Comm):
+        return given
+    library = sys.modules.get("mpi4py.MPI")  # it is there, if the argument is one of its communicators
+    if library is None or not isinstance(given, library.Intracomm) or given == library.COMM_NULL:
+        raise checks.Error(
+            f"comm is {checks.shown(given)}, but must be a communicator of mpi4py: from mpi4py import MPI, then "
+            "comm=MPI.COMM_WORLD"
+        )
+    from .mpi import MpiComm
+
+    return MpiComm(given)

@@ -1,0 +1,144 @@
+"""What ranks say to one another. `Alone` is the one rank of a training without MPI; mpi.py has the others."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from .. import checks
+from ..compiler.types import Vector
+from . import tree
+
+
+class Comm(ABC):
+    """The ranks of a training. All of them call each method but `abort`, in the same order."""
+
+    rank: int
+    size: int
+    is_first_here: bool
+    """One rank of each machine is the first: it compiles for the others."""
+    threads: int | None
+    """The cores for each rank of this machine; None leaves the number of threads to the backend."""
+
+    @abstractmethod
+    def gather(self, thing: Any) -> list[Any]:
+        """The things of all ranks, which get the same list. Ranks that wait for others leave the cores to them."""
+
+    @abstractmethod
+    def share(self, vector: Vector) -> None:
+        """Overwrite the vector by that of rank 0."""
+
+    @abstractmethod
+    def add_up(self, vector: Vector) -> None:
+        """Overwrite the vector by the sum over all ranks, in any order."""
+
+    @abstractmethod
+    def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
+        """Send part r of the vector to each rank r; receive this rank's part of the vectors of the others.
+
+        cuts        where the parts of all vectors begin, and the end of the last one
+        received    for the part of each rank; None for a rank without a vector
+        """
+
+    @abstractmethod
+    def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
+        """The parts of all ranks as one vector, on all of them."""
+
+    @abstractmethod
+    def abort(self, message: str, status: int) -> None:
+        """End all ranks at once, after this message; what one rank does if the others wait for it in vain."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The training is over."""
+
+    def part(self, size: int) -> slice:
+        """This rank's part of so many samples."""
+        return slice(*tree.cuts(size, self.size)[self.rank : self.rank + 2])
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """An error of one rank within the `with` is raised by all of them, with its number."""
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as raised:
+            error = raised
+        if self.size == 1:
+            if error is not None:
+                raise error
+            return
+        said = self.gather(
+            None if error is None else str(error) if isinstance(error, checks.Error) else _in_words(error)
+        )
+        if not any(said):
+            return
+        if error is not None and said == said[:1] * self.size:
+            raise of_all(error)
+        rank = next(rank for rank, words in enumerate(said) if words)
+        raise of_all(checks.Error(f"rank {rank}: {said[rank]}")) from error
+
+    @contextlib.contextmanager
+    def or_abort(self) -> Iterator[None]:
+        """An exception within the `with` that only this rank has ends all: the others would wait for it for ever."""
+        try:
+            yield
+        except BaseException as error:
+            if self.size > 1 and not is_of_all(error):
+                is_interrupt = isinstance(error, KeyboardInterrupt)
+                self.abort("interrupted" if is_interrupt else _in_words(error), 130 if is_interrupt else 2)
+            raise
+
+
+def _in_words(error: BaseException) -> str:
+    """The error in one line; that of a user's function with its place."""
+    if isinstance(error, checks.Error | OSError | MemoryError):
+        return checks.reason(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})" if trace else ""
+    return f"{checks.described(error)}{place}"
+
+
+Raised = TypeVar("Raised", bound=BaseException)
+
+
+def of_all(error: Raised) -> Raised:
+    """Mark an error that all ranks raise."""
+    error.is_of_all = True  # type: ignore[attr-defined]
+    return error
+
+
+def is_of_all(error: BaseException) -> bool:
+    """True if all ranks raise this error, so that one of them is enough to report it."""
+    return getattr(error, "is_of_all", False)
+
+
+class Alone(Comm):
+    """One rank, without MPI."""
+
+    rank, size, is_first_here, threads = 0, 1, True, None
+
+    def gather(self, thing: Any) -> list[Any]:
+        return [thing]
+
+    def share(self, vector: Vector) -> None:
+        """It has it."""
+
+    add_up = share
+
+    def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
+        if vector is not None and received[0] is not None:
+            received[0][...] = vector
+
+    def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
+        whole[...] = part
+
+    def abort(self, message: str, status: int) -> None:
+        """There is nobody else to end."""
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,79 @@
+"""Ranks by mpi4py. No other module imports it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+from mpi4py import MPI
+
+from ..compiler.types import Vector
+from ..process import granted, progress
+from .comm import Comm
+
+SPIN = 1e-4
+"""Seconds of waiting at full speed: longer than most exchanges take if each rank has a core."""
+
+NAP = 5e-5
+"""Seconds between two looks after that. MPI itself would spin on, and keep a core from the rank that it waits for."""
+
+
+class MpiComm(Comm):
+    """The ranks of a communicator of mpi4py, with messages of their own."""
+
+    def __init__(self, given: Any) -> None:
+        self._comm = given.Dup()
+        self.rank, self.size = self._comm.rank, self._comm.size
+        here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
+        cores = here.allgather(granted.cores())
+        self.is_first_here = here.rank == 0
+        self.threads = max(1, min(len(granted.cores()), len(set().union(*cores)) // here.size))
+        here.Free()
+
+    def gather(self, thing: Any) -> list[Any]:
+        _wait(self._comm.Ibarrier())
+        return list(self._comm.allgather(thing))
+
+    def share(self, vector: Vector) -> None:
+        _wait(self._comm.Ibcast(vector, root=0))
+
+    def add_up(self, vector: Vector) -> None:
+        _wait(self._comm.Iallreduce(MPI.IN_PLACE, vector, MPI.SUM))
+
+    def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
+        waiting = [
+            self._comm.Irecv(part, source)
+            for source, part in enumerate(received)
+            if part is not None and source != self.rank
+        ]
+        for target in range(self.size):
+            part = None if vector is None else vector[cuts[target] : cuts[target + 1]]
+            mine = received[target]
+            if part is None:
+                continue
+            if target != self.rank:
+                waiting.append(self._comm.Isend(part, target))
+            elif mine is not None:
+                mine[...] = part
+        _wait(waiting)
+
+    def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
+        sizes = [stop - start for start, stop in itertools.pairwise(cuts)]
+        _wait(self._comm.Iallgatherv(part, [whole, (sizes, cuts[:-1])]))
+
+    def abort(self, message: str, status: int) -> None:
+        progress.say(f"jitnet: rank {self.rank}: {message}")
+        self._comm.Abort(status)
+
+    def close(self) -> None:
+        self._comm.Free()
+
+
+def _wait(requests: Any) -> None:
+    """Wait politely; signals are heard meanwhile."""
+    test = requests.Test if isinstance(requests, MPI.Request) else lambda: MPI.Request.Testall(requests)
+    until = time.perf_counter() + SPIN
+    while not test():
+        if time.perf_counter() > until:
+            time.sleep(NAP)

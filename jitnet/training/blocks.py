@@ -1,0 +1,83 @@
+"""Epochs whose batches are cut into blocks: on several ranks, or on one with the bits of several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import distributed
+from ..compiler.memory import aligned
+from ..compiler.types import Vector
+from ..distributed.tree import cuts
+from ..optimizers import Optimizer
+from ..step import SUMS, Epoch, clipping, update_of
+from .plan import Plan, steps
+from .state import State
+
+
+class BlockEpoch(Epoch):
+    """Like `step.Epoch`, but each rank computes the gradients of its blocks of every batch.
+
+    Their sum is the same on all ranks, and each of them updates all parameters, so that parameters and optimizer are
+    the same everywhere without being sent.
+    """
+
+    def __init__(self, plan: Plan, state: State) -> None:
+        super().__init__(plan, state)
+        net: Any = plan.net
+        assert plan.reduction is not None
+        self._sum = distributed.sum_of(plan.reduction, plan.comm, net.theta.size, net.dtype)
+        self._squares = aligned(SUMS, net.dtype)
+        self._finishing: dict[bool, tuple[list[Any], Any]] = {}
+        self._batch = steps(plan)
+        seeds = (np.random.SeedSequence((plan.seed or 0, block)) for block in self._sum.mine)
+        self._seeds = [int(seed.generate_state(1, np.uint64)[0]) % 2**63 for seed in seeds]  # Dropout in each block
+        self._interrupt: Any = None
+
+    def __call__(self, interrupt: Any, show: Any) -> float | None:
+        """`interrupt.asked` becomes true on all ranks after the same batch, if it is `pressed` on one of them."""
+        self._interrupt = interrupt
+        return super().__call__(interrupt, show)
+
+    def _train(
+        self, order: NDArray[np.int64], start: int, stop: int, optimizer: Optimizer, threads: int, losses: Vector
+    ) -> None:
+        total, weights = self._sum, self._plan.weights
+        edges = [start + edge for edge in cuts(stop - start, total.blocks)]
+        whole = stop - start if weights is None else weights[order[start:stop]].sum()
+        for block, seed in zip(total.mine, self._seeds, strict=True):
+            rows = slice(*edges[block : block + 2])
+            of_block = rows.stop - rows.start if weights is None else weights[order[rows]].sum()
+            losses[rows] = self._gradient(order, rows, threads, seed)
+            total.add(block, self._plan.net.grad, of_block / whole if whole else 0.0)
+        self._interrupt.asked = total.finish(self._interrupt.pressed)
+        self._update(optimizer, threads)
+
+    def _gradient(self, order: NDArray[np.int64], rows: slice, threads: int, seed: int) -> Vector:
+        """The gradient of the mean over these samples, into grad; returns their losses."""
+        if rows.start == rows.stop:  # a batch can have fewer samples than blocks
+            self._plan.net.grad[...] = 0
+            return np.empty(0)
+        step = self._loaded(order, rows.start, rows.stop, threads)
+        step.work.clock[0] = seed
+        step.backpropagate(self._state.step)
+        return step.work.losses  # type: ignore[no-any-return]
+
+    def _update(self, optimizer: Optimizer, threads: int) -> None:
+        """One step of the optimizer with the gradient of the whole batch."""
+        if (threads > 1) not in self._finishing:
+            run, net, grad = self._plan.run, self._plan.net, self._sum.gradient
+            clips = clipping(grad, self._squares, self._plan.extras)
+            *shorten, update = run.bound([*clips, update_of(net, optimizer)], net.dtype, threads)
+            self._finishing[threads > 1] = shorten, update[0]
+        shorten, kernel = self._finishing[threads > 1]
+        for of_clip, arguments in shorten:
+            of_clip(*arguments)
+        optimizer.step(kernel, self._state.step, self._sum.gradient, self._state.memory, self._plan.net.theta)
+
+    def _all(self, losses: Vector) -> Vector:
+        """Each rank has the losses of its samples, and zeros for the others."""
+        self._plan.comm.add_up(losses)
+        return losses

@@ -1,0 +1,88 @@
+"""What the ranks of a training agree on: that they train the same, where they begin, and what an epoch was."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks, distributed
+from .plan import Plan
+from .state import State
+
+SAMPLES = 64
+"""Rows of X that are compared between ranks: all of them would have to be read everywhere."""
+
+
+def compare(plan: Plan, others: dict[str, Any]) -> None:
+    """Compare versions, options and data; `others` are options that are not in the plan.
+
+    Errors    ValueError on all ranks, which names the first that differs from rank 0, and in what
+    """
+    if plan.comm.size == 1:
+        return
+    version = sys.modules[__package__.partition(".")[0]].__version__  # of the package, which is above this module
+    with plan.comm.together():
+        described = _described(plan) | others
+    versions = plan.comm.gather({"the version of jitnet": version})  # apart: another one can compare other things
+    _compare(versions, "install the same version for all ranks")
+    _compare(plan.comm.gather(described), "start all ranks with the same options and data")
+
+
+def _compare(ranks: list[dict[str, Any]], fix: str) -> None:
+    for rank, described in enumerate(ranks):
+        for name, value in described.items():
+            if value != ranks[0][name]:
+                raise distributed.of_all(checks.Error(
+                    f"rank {rank}: {name} is {checks.shown(value)}, but {checks.shown(ranks[0][name])} on rank 0; {fix}"
+                ))  # fmt: skip
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    options = {name: value for name, value in plan.choices().items() if name != "seed"}  # the seed of rank 0 counts
+    rows = np.unique(np.linspace(0, len(plan.X) - 1, SAMPLES).astype(int))
+    arrays = {"X": plan.X[rows], "Y": plan.Y, "weights": plan.weights}
+    arrays |= dict(zip(("validation X", "validation Y"), plan.held_out or (None, None), strict=True))
+    sums = {f"checksum of {name}": None if array is None else _checksum(array) for name, array in arrays.items()}
+    return {**options, "shape of X": plan.X.shape, "epochs": plan.epochs, "backend": plan.run.name, **sums}
+
+
+def share(state: State, plan: Plan) -> None:
+    """All ranks begin with what rank 0 has: its parameters, and what it continues."""
+    comm = plan.comm
+    if comm.size == 1:
+        return
+    numbers = (state.seed, plan.epochs, state.step, state.history, state.best_loss, state.best_theta is not None)
+    state.seed, plan.epochs, state.step, state.history, state.best_loss, has_best = comm.gather(numbers)[0]
+    plan.seed = state.seed
+    vectors = [state.theta, *state.memory]
+    if has_best:
+        state.best_theta = state.theta.copy() if state.best_theta is None else state.best_theta
+        vectors.append(state.best_theta)
+    for vector in vectors:
+        comm.share(vector)
+
+
+def settle_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> float:
+    """After an epoch: its seconds as rank 0 counted them. ^C between batches is agreed on too.
+
+    Errors    ValueError if ranks have come to different parameters
+    """
+    if plan.comm.size == 1:
+        return seconds
+    ranks = plan.comm.gather((seconds, _checksum(state.theta), interrupt.pressed))
+    for rank, (_, checksum, _) in enumerate(ranks):
+        if checksum != ranks[0][1]:
+            raise distributed.of_all(checks.Error(
+                f"rank {rank}: its parameters are not those of rank 0 after epoch {state.history.epochs + 1}: its "
+                "machine computes otherwise, or a callback has changed them; use processors of one kind"
+            ))  # fmt: skip
+    interrupt.asked |= any(pressed for _, _, pressed in ranks)
+    return float(ranks[0][0])
+
+
+def _checksum(array: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).data)

@@ -1,0 +1,91 @@
+"""Ranks as threads of this process: what they compute is the same as with MPI, without its processes."""
+
+import pickle
+import threading
+
+import numpy as np
+
+from jitnet.distributed import Comm
+
+
+class AbortedError(Exception):
+    """Another rank has ended the training."""
+
+
+class Hall:
+    """Where threads meet, and leave things for one another."""
+
+    def __init__(self, size):
+        self.size = size
+        self.barrier = threading.Barrier(size, timeout=60)
+        self.things = [None] * size
+        self.messages = []
+
+    def swap(self, rank, thing):
+        """The things of all ranks."""
+        try:
+            self.things[rank] = thing
+            self.barrier.wait()
+            things = list(self.things)
+            self.barrier.wait()
+        except threading.BrokenBarrierError:
+            raise AbortedError from None
+        return things
+
+
+class ThreadComm(Comm):
+    """One rank of those that meet in a hall."""
+
+    is_first_here, threads = True, 1
+
+    def __init__(self, hall, rank):
+        self._hall, self.rank, self.size = hall, rank, hall.size
+
+    def gather(self, thing):
+        return [pickle.loads(sent) for sent in self._hall.swap(self.rank, pickle.dumps(thing))]
+
+    def share(self, vector):
+        things = self._hall.swap(self.rank, vector.copy())
+        vector[...] = things[0]
+
+    def add_up(self, vector):
+        vector[...] = np.sum(self._hall.swap(self.rank, vector.copy()), axis=0)
+
+    def exchange(self, vector, cuts, received):
+        for part, sent in zip(received, self._hall.swap(self.rank, vector), strict=True):
+            assert (part is None) == (sent is None)
+            if sent is not None:
+                part[...] = sent[cuts[self.rank] : cuts[self.rank + 1]]
+        self._hall.swap(self.rank, None)  # the vectors are free again
+
+    def collect(self, part, cuts, whole):
+        parts = self._hall.swap(self.rank, part.copy())
+        assert [len(part) for part in parts] == list(np.diff(cuts))
+        whole[...] = np.concatenate(parts)
+
+    def abort(self, message, status):
+        if not self._hall.barrier.broken:  # with MPI, the others would not come so far
+            self._hall.messages.append((self.rank, message, status))
+            self._hall.barrier.abort()
+
+    def close(self):
+        pass
+
+
+def on_ranks(size, work):
+    """work(comm) on each rank: the results or exceptions, in the order of the ranks, and what they said at an abort."""
+    hall, results = Hall(size), [None] * size
+
+    def run(rank):
+        try:
+            results[rank] = work(ThreadComm(hall, rank))
+        except BaseException as error:
+            results[rank] = error
+
+    threads = [threading.Thread(target=run, args=[rank], daemon=True) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads), "ranks wait for one another"
+    return results, hall.messages

@@ -1,0 +1,319 @@
+"""Training on several ranks, which are threads here; test_mpi.py has real processes."""
+
+import math
+import warnings
+from unittest import mock
+
+import numpy as np
+import pytest
+from ranks import AbortedError, on_ranks
+from runs import OPTIMIZERS, overfit, spiral
+
+import jitnet
+from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStopping, LayerNorm, Network
+from jitnet.distributed import Alone, tree
+from jitnet.training import interrupt as interrupts
+from jitnet.training import loop
+
+X, Y = spiral()
+
+
+def make(dtype="float32", dropout=0.2, seed=3):
+    dropped = [Dropout(dropout)] if dropout else []
+    return Network(Dense(2, 17, "tanh"), LayerNorm(17), *dropped, Dense(17, 3, "softmax"), seed=seed, dtype=dtype)
+
+
+def trained(comm=None, net=None, data=(X, Y), **options):
+    """All that a training leaves behind, as bytes and numbers."""
+    net = net or make()
+    settings = {"epochs": 3, "optimizer": Adam(0.01), "backend": "numpy", "reduction": "tree", "comm": comm, **options}
+    history = net.fit(*data, **settings)
+    lists = history.loss, history.validation_loss, history.validation_accuracy
+    vectors = [array.tobytes() for array in net.state_dict().values()]
+    return net.theta.tobytes(), lists, history.stopped, history.best_epoch, vectors
+
+
+def agree(size, work):
+    """The result that all ranks have."""
+    results, said = on_ranks(size, work)
+    assert not said
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        assert result == results[0]
+    return results[0]
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 8, 64])
+def test_subtrees_cover_the_blocks_of_each_rank(blocks):
+    for size in range(1, blocks + 1):
+        cuts = tree.cuts(blocks, size)
+        found = [node for rank in range(size) for node in tree.subtrees(*cuts[rank : rank + 2])]
+        assert [start for start, _ in found] + [blocks] == [0] + [stop for _, stop in found]
+        assert all((stop - start) & (stop - start - 1) == 0 and start % (stop - start) == 0 for start, stop in found)
+
+
+def pairwise_sum(vectors):
+    half = len(vectors) // 2
+    return vectors[0] if half == 0 else pairwise_sum(vectors[:half]) + pairwise_sum(vectors[half:])
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 16])
+def test_the_tree_adds_up_in_pairs(blocks):
+    vectors = np.random.default_rng(0).standard_normal((blocks, 5)).astype(np.float32)
+    grown = tree.Tree()
+    for block, vector in enumerate(vectors):
+        grown.add(tree.Node(block, block + 1, vector.copy()))
+    (root,) = grown.nodes
+    assert root.sum.tobytes() == pairwise_sum(vectors).tobytes()
+    assert len(grown.spare) == blocks - 1
+
+
+@pytest.mark.parametrize("batch_size", [3, 16, 41])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[::2], ids=repr)
+def test_same_bits_with_any_number_of_ranks(batch_size, optimizer):
+    options = {
+        "optimizer": optimizer, "batch_size": batch_size, "clip_norm": 0.5, "sample_weight": np.arange(41) % 5,
+        "schedule": CosineDecay(2), "validation": spiral(2100, seed=1), "data": (X[:41], Y[:41]), "epochs": 2,
+    }  # fmt: skip
+    alone = trained(**options)
+    for size in (1, 2, 3, 4, 7):
+        assert agree(size, lambda comm: trained(comm, **options)) == alone, size
+
+
+def test_same_bits_of_compiled_loops():
+    options = {"backend": "fast", "batch_size": 32, "optimizer": SGD(0.1)}
+    assert agree(3, lambda comm: trained(comm, **options)) == trained(**options)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(97) % 3])
+@pytest.mark.parametrize("reduction", ["tree", 1, 16, "fast"])
+def test_it_is_the_gradient_of_the_whole_batch(reduction, weights):
+    def theta(comm, reduction):
+        net = make("float64", dropout=0)
+        options = {"batch_size": 20, "clip_norm": 0.1, "sample_weight": weights, "epochs": 2, "optimizer": SGD(0.3)}
+        net.fit(X, Y, backend="numpy", comm=comm, reduction=reduction, **options)
+        return net.theta
+
+    results, said = on_ranks(3 if reduction != 1 else 1, lambda comm: theta(comm, reduction))
+    assert not said
+    np.testing.assert_allclose(results[0], theta(None, None), rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_differs_from_block_to_block():
+    net = Network(Dense(1, 64), Dropout(0.5), Dense(64, 1), seed=0)
+    seen = []
+    with mock.patch.object(jitnet.training.blocks.BlockEpoch, "_gradient", autospec=True) as gradient:
+        gradient.side_effect = lambda self, order, rows, threads, seed: seen.append(seed) or np.zeros(1)
+        net.fit(np.ones((8, 1)), np.ones((8, 1)), epochs=1, batch_size=8, backend="numpy", reduction="tree")
+    assert len(set(seen)) == 8
+
+
+def test_ranks_begin_with_the_parameters_of_rank_0():
+    agree(2, lambda comm: trained(comm, make(seed=comm.rank)))
+    agree(2, lambda comm: trained(comm, make(seed=None)))
+
+
+def test_early_stopping():
+    train, test = overfit()
+
+    def work(comm=None):
+        net = Network(Dense(8, 40, "tanh"), Dense(40, 2, "softmax"), seed=0)
+        return trained(comm, net, train, epochs=60, validation=test, early_stopping=EarlyStopping(4), batch_size=7)
+
+    assert agree(3, work) == work()
+    assert work()[2] == "early"
+
+
+def test_a_callback_on_any_rank_stops_all():
+    def work(comm):
+        return trained(comm, epochs=9, callbacks=lambda net, history: comm.rank == 1 and history.epochs == 2)
+
+    _, (loss, *_), stopped, *_ = agree(3, work)
+    assert (len(loss), stopped) == (2, "callback")
+
+
+def test_ctrl_c_on_one_rank_stops_all_after_the_same_batch(monkeypatch):
+    class Pressed(interrupts.Interrupt):
+        """Pressed on the second rank that begins, when it has looked seven times."""
+
+        begun = 0
+
+        def __init__(self):
+            self._before = None
+            self.looks, self.number = 0, Pressed.begun
+            Pressed.begun += 1
+
+        @property
+        def asked(self):
+            self.looks += 1
+            return self.number == 1 and self.looks == 9  # five batches an epoch, and once after it
+
+    monkeypatch.setattr(loop, "Interrupt", Pressed)
+    _, (loss, *_), stopped, *_ = agree(3, lambda comm: trained(comm, batch_size=20, epochs=9))
+    assert stopped == "interrupted"
+    assert len(loss) == 1
+
+
+@pytest.mark.parametrize("sizes", [(4, 1, 3), (1, 4, 1)])
+def test_resume_on_another_number_of_ranks(tmp_path, sizes):
+    path = tmp_path / "run.ckpt"
+    options = {"validation": (X, Y), "early_stopping": 50, "batch_size": 20}
+    for k, size in enumerate(sizes):
+        last = agree(
+            size, lambda comm, k=k: trained(comm, epochs=2 * k + 2, checkpoint=path, resume=k > 0, **options)
+        )  # fmt: skip
+    assert last == trained(epochs=6, **options)
+
+
+def test_another_reduction_is_another_run(tmp_path):
+    path = tmp_path / "run.ckpt"
+    trained(checkpoint=path)
+    with pytest.raises(jitnet.Error, match="belongs to another run: reduction was 8, is 16"):
+        trained(checkpoint=path, resume=True, reduction=16)
+    with pytest.raises(jitnet.Error, match="reduction was 8, is None"):
+        trained(checkpoint=path, resume=True, reduction=None)
+
+
+def errors(size, work):
+    """The messages of all ranks, which must be of one kind."""
+    results, said = on_ranks(size, work)
+    assert not said
+    assert all(isinstance(result, jitnet.Error) for result in results), results
+    return [str(result) for result in results]
+
+
+@pytest.mark.parametrize(
+    ("of_rank_2", "expected"),
+    [
+        ({"epochs": 4}, "rank 2: epochs is 4, but 3 on rank 0; start all ranks with the same options and data"),
+        ({"optimizer": "sgd"}, "rank 2: optimizer is {'name': 'sgd'"),
+        ({"data": (X + 1, Y)}, "rank 2: checksum of X is "),
+        ({"data": (X, Y[::-1])}, "rank 2: checksum of Y is "),
+        ({"data": (X[:-1], Y[:-1])}, "rank 2: shape of X is (96, 2), but (97, 2) on rank 0"),
+        ({"validation": (X, Y)}, "rank 2: checksum of validation X is "),
+        ({"batch_size": 0}, "rank 2: batch_size is 0"),
+        ({"data": (np.where(X > 0, X, np.nan), Y)}, "rank 2: X["),
+        ({"backend": "njit"}, "rank 2: backend is 'njit', but 'numpy' on rank 0"),
+        ({"reduction": 16}, "rank 2: reduction is 16, but 8 on rank 0"),
+        ({"callbacks": print}, "rank 2: callbacks is 1, but 0 on rank 0"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_rank_that_differs(of_rank_2, expected):
+    for message in errors(3, lambda comm: trained(comm, **(of_rank_2 if comm.rank == 2 else {}))):
+        assert message.startswith(expected)
+
+
+def test_a_rank_with_another_version(monkeypatch):
+    class Changing:
+        """A version that is another one for the second rank that asks."""
+
+        asked = 0
+
+        def __get__(self, *_):
+            Changing.asked += 1
+            return "0.0.1" if Changing.asked == 2 else "0.0.2"
+
+    module = type("Module", (), {"__version__": Changing()})()
+    monkeypatch.setitem(jitnet.training.ranks.sys.modules, "jitnet", module)
+    for message in errors(3, trained):
+        assert "the version of jitnet is '0.0." in message
+        assert message.endswith("install the same version for all ranks")
+
+
+def test_an_error_of_all_ranks_names_none():
+    assert (
+        errors(2, lambda comm: trained(comm, epochs=0)) == ["epochs is 0, but must be a whole number, at least 1"] * 2
+    )
+
+
+def test_all_ranks_diverge_alike():
+    results, said = on_ranks(2, lambda comm: trained(comm, make(dropout=0), optimizer=SGD(1e30)))
+    assert not said
+    assert [type(result) for result in results] == [Diverged] * 2
+    assert str(results[0]) == str(results[1])
+
+
+def test_a_callback_that_raises_on_one_rank():
+    def work(comm):
+        return trained(comm, callbacks=lambda net, history: 1 / (comm.rank - 1) == 2)
+
+    for message in errors(3, work):
+        assert message.startswith("rank 1: ZeroDivisionError: division by zero (")
+        assert "test_distributed.py, line" in message
+
+
+def test_parameters_that_drift_apart():
+    def drift(comm):
+        def callback(net, history):
+            if comm.rank == 1:
+                net.layers[0].b[0] += 1
+
+        return trained(comm, callbacks=callback)
+
+    for message in errors(2, drift):
+        assert message.startswith("rank 1: its parameters are not those of rank 0 after epoch 2")
+
+
+def test_what_one_rank_raises_within_an_epoch_ends_all():
+    def work(comm):
+        def factor(epoch, history):
+            return 1.0 if epoch < 1 or comm.rank != 2 else math.sqrt(-1)
+
+        return trained(comm, schedule=factor)
+
+    results, said = on_ranks(3, work)
+    ((rank, message, status),) = said
+    assert (rank, status) == (2, 2)
+    assert message.startswith(("ValueError: math domain error", "ValueError: expected a nonnegative input"))
+    assert [type(result) for result in results] == [AbortedError, AbortedError, ValueError]
+
+
+def test_a_full_disk_ends_all_ranks(tmp_path):
+    path = tmp_path / "run.ckpt"
+
+    def work(comm):
+        def fill(net, history):
+            if history.epochs == 2 and comm.rank == 0:
+                path.unlink()
+                path.mkdir()  # nothing can be written there, as on a full disk
+
+        return trained(comm, epochs=5, checkpoint=path, callbacks=fill)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for message in errors(2, work):
+            assert message.startswith(f"rank 0: cannot write {path}: it is a folder")
+            assert message.endswith("the checkpoint of epoch 1 is still there")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reduction": "tre"}, "reduction .*tre.*tree"),
+        ({"reduction": 12}, "must be a power of two up to 4096"),
+        ({"reduction": 2**13}, "must be a power of two up to 4096"),
+        ({"reduction": 0}, "reduction is 0, but must be a whole number, at least 1"),
+        ({"reduction": 2.5}, "reduction is 2.5"),
+        ({"comm": 3}, "comm is 3, but must be a communicator of mpi4py"),
+        ({"data": (lambda: [(X, Y)], None)}, "do not work with an iterator of batches"),
+    ],
+    ids=str,
+)
+def test_errors(options, message):
+    with pytest.raises(jitnet.Error, match=message):
+        trained(**options)
+
+
+def test_more_ranks_than_blocks():
+    for message in errors(3, lambda comm: trained(comm, reduction=2)):
+        assert message.startswith("there are 3 ranks, but a batch has 2 blocks; write reduction=4")
+
+
+def test_one_rank_needs_no_communicator():
+    comm, vector = Alone(), np.ones(3)
+    received = [np.zeros(3)]
+    comm.exchange(vector, [0, 3], received)
+    comm.collect(received[0], [0, 3], vector)
+    assert vector.tolist() == [1, 1, 1]
