@@ -26,6 +26,7 @@ COMMANDS = {
     "warmup": "compile all kernels now",
     "ladder": "time every rung of an operation",
     "check": "find races and other bugs in a kernel, by running its source",
+    "trace": "how a kernel goes through memory: strides, reuse and cache misses of each line",
     "explain": "what the compiler made of a loop",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",

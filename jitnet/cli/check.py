@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> Report:
-    kernel, operation = _kernel(options)
+    kernel, operation = kernel_of(options)
     writes: Sequence[str] | int | None = None
     cases: Iterable[Sequence[Any]]
     if operation is not None:
@@ -69,7 +69,7 @@ def _report(options: argparse.Namespace) -> Report:
     return checking.examine(kernel, cases, writes, options.target)
 
 
-def _kernel(options: argparse.Namespace) -> tuple[Any, str | None]:
+def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
     """The function, and the operation that it belongs to."""
     if ":" in options.target:
         return loading.load(options.target), options.operation

@@ -41,6 +41,10 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/distributed/reduction.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/tree.py": [["tests/test_distributed.py"]],
     "jitnet/training/stream.py": [["tests/test_stream.py"]],
+    **{
+        f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py"]]
+        for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "picture")
+    },
     "jitnet/cli/cache.py": [["tests/test_cache_command.py"]],
     "jitnet/kernels/weigh.py": [*loops("weigh"), ["tests/test_weights.py"]],
     "jitnet/kernels/losses.py": loops("error or mse or cross_entropy or huber or hinge"),

@@ -9,7 +9,7 @@ import ast
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,8 @@ def written_by(operation: str) -> int:
     return len(oracle.case(operation, (1, 1, 1), "float32").expected)
 
 
-def guessed(kernel: Callable[..., Any], dtype: str) -> Iterator[list[Any]]:
-    """Arguments of the declared types, or as the source uses them."""
+def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LENGTHS) -> Iterator[list[Any]]:
+    """Arguments of the declared types, or as the source uses them; those whose dimensions have each of the lengths."""
     body = getattr(kernel, "py_func", kernel)
     name = getattr(body, "__name__", "the function")
     declared = list(getattr(kernel, "overloads", ()))
@@ -55,18 +55,17 @@ def guessed(kernel: Callable[..., Any], dtype: str) -> Iterator[list[Any]]:
     except (TypeError, ValueError):
         raise checks.Error(f"{name} has no signature; {_NEEDS}") from None
     if declared:
-        for length in LENGTHS:
+        for length in lengths:
             rng = np.random.default_rng(length)
             yield [_of_type(kind, length, rng, name) for kind in declared[0]]
         return
     uses = _Uses(_tree(body, name), parameters)
     reason = ""
     for dims in uses.choices():
-        cases = [uses.made(dims, length, np.dtype(dtype)) for length in LENGTHS]
-        report = examine(kernel, cases[:1], most=TRIAL)
+        report = examine(kernel, [uses.made(dims, LENGTHS[0], np.dtype(dtype))], most=TRIAL)
         broken = [finding for finding in report.errors if finding.kind in ("raises", "stopped")]
         if not broken:
-            yield from cases
+            yield from (uses.made(dims, length, np.dtype(dtype)) for length in lengths)
             return
         reason = reason or str(broken[0])
     raise checks.Error(f"the arguments of {name} cannot be guessed: it {reason}; {_NEEDS}")

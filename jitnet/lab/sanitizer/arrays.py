@@ -138,7 +138,7 @@ class Traced(Recorded, NDArrayOperatorsMixin):
         result = getattr(ufunc, method)(*given, **options)
         if outs and len(outs) == 1:
             return outs[0]
-        return traced(self.run, result)
+        return traced(self.run, result, allocated=False)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         name = function.__name__
@@ -282,11 +282,19 @@ class Flat:
         self.array[self._where(i)] = value
 
 
-def new(run: Run, array: NDArray[Any], initialized: bool = True) -> Traced:
-    """An array that the kernel made."""
-    return Traced(array, Memory(run, array, shadow.name_of_new(shadow.here()), initialized))
+def new(run: Run, array: NDArray[Any], initialized: bool = True, allocated: bool = True) -> Traced:
+    """An array that the kernel made; allocated is False for a result of arithmetic."""
+    place = shadow.here()
+    memory = Memory(run, array, shadow.name_of_new(place), initialized)
+    if allocated:
+        run.allocated(memory, place)
+    return Traced(array, memory)
 
 
-def traced(run: Run, value: Any) -> Any:
+def traced(run: Run, value: Any, allocated: bool = True) -> Any:
     """Results of NumPy: arrays record from now on."""
-    return mapped(value, lambda x: new(run, x) if isinstance(x, np.ndarray) and x.ndim else scalar(x))
+
+    def recording(x: Any) -> Any:
+        return new(run, x, allocated=allocated) if isinstance(x, np.ndarray) and x.ndim else scalar(x)
+
+    return mapped(value, recording)

@@ -74,11 +74,11 @@ def examine(
     body = getattr(function, "py_func", function)
     report = Report(name or str(getattr(body, "__name__", body)))
     for arguments in cases:
-        _Case(report, function, list(arguments), _names(body, arguments), writes, as_compiled, most).run()
+        _Case(report, function, list(arguments), names_of(body, arguments), writes, as_compiled, most).run()
     return report
 
 
-def _names(body: Any, arguments: Sequence[Any]) -> list[str]:
+def names_of(body: Any, arguments: Sequence[Any]) -> list[str]:
     """The names of the arguments."""
     try:
         bound = inspect.signature(body).bind(*arguments)
@@ -124,7 +124,7 @@ class _Case:
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
         run.sums = twins.sums
-        given = self._given(run)
+        given = shadowed(run, self.arguments, self.names, self._may_write)
         shapes = [f"{name} {a.shape}" for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)]
         self.report.runs.append(", ".join(shapes) + (f"; {threads} threads" if threads > 1 else ""))
         result = None
@@ -152,39 +152,6 @@ class _Case:
         outputs = [a.data for a in _arrays(given) if not a.memory.is_input]
         outputs += [a.data for a in _arrays(result)] + [np.asarray(x) for x in _numbers(result)]
         return run.asked or run.by_thread, outputs
-
-    def _given(self, run: Run) -> list[Any]:
-        """Arguments that record: copies of the arrays, which share memory where the originals do."""
-        arrays: dict[int, NDArray[Any]] = {}
-        of: dict[int, list[int]] = {}
-        """Array -> the parameters that it is given to."""
-        for i, argument in enumerate(self.arguments):
-            for array in _in(argument):
-                arrays[id(array)] = array
-                of.setdefault(id(array), []).append(i)
-        made: dict[int, Traced] = {}
-        for group in _sharing(arrays):
-            start = min(bounds_of(arrays[i])[0] for i in group)
-            block = np.zeros(max(bounds_of(arrays[i])[1] for i in group) - start + 1, np.uint8)
-            copies = {}
-            for i in group:
-                array = arrays[i]
-                at = address_of(array) - start if array.size else 0
-                copies[i] = np.ndarray(array.shape, array.dtype, block, at, array.strides if array.size else None)
-                copies[i][...] = array
-            memory = Memory(run, copies[group[0]], self.names[of[group[0]][0]], block=block)
-            memory.is_input = not any(self._may_write(k, arrays[i]) for i in group for k in of[i])
-            if len(group) == 1 and not memory.is_input and has_nan(copies[group[0]]):
-                memory.initialized = np.zeros(memory.count, np.bool_)
-            for i in group:
-                made[i] = Traced(copies[i], memory)
-
-        def recording(value: Any) -> Any:
-            if isinstance(value, np.ndarray):
-                return made[id(value)]
-            return Single(value) if type(value) is np.float32 else value
-
-        return [mapped(argument, recording) for argument in self.arguments]
 
     def _may_write(self, i: int, array: NDArray[Any]) -> bool:
         return self.names[i] in self.writes if self.writes is not None else bool(array.flags.writeable)
@@ -232,7 +199,52 @@ class _Case:
             self.report.add(Finding("threads" if is_rounding else "differs", message + why))
 
 
-def _sharing(arrays: dict[int, NDArray[Any]]) -> list[list[int]]:
+def shadowed(
+    run: Run, arguments: Sequence[Any], names: Sequence[str], may_write: Callable[[int, NDArray[Any]], bool]
+) -> list[Any]:
+    """Arguments that record: copies of the arrays, which share memory where the originals do.
+
+    may_write    whether the kernel may write an array that is, or is in, the argument of that number
+    """
+    arrays: dict[int, NDArray[Any]] = {}
+    of: dict[int, list[int]] = {}
+    """Array -> the parameters that it is given to."""
+    for i, argument in enumerate(arguments):
+        for array in arrays_in(argument):
+            arrays[id(array)] = array
+            of.setdefault(id(array), []).append(i)
+    made: dict[int, Traced] = {}
+    for group in sharing(arrays):
+        start = min(bounds_of(arrays[i])[0] for i in group)
+        block = np.zeros(max(bounds_of(arrays[i])[1] for i in group) - start + 1, np.uint8)
+        copies = {}
+        for i in group:
+            copies[i] = copied(arrays[i], block, address_of(arrays[i]) - start)
+        memory = Memory(run, copies[group[0]], names[of[group[0]][0]], block=block)
+        memory.origin = start
+        memory.is_input = not any(may_write(k, arrays[i]) for i in group for k in of[i])
+        if len(group) == 1 and not memory.is_input and has_nan(copies[group[0]]):
+            memory.initialized = np.zeros(memory.count, np.bool_)
+        for i in group:
+            made[i] = Traced(copies[i], memory)
+
+    def recording(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return made[id(value)]
+        return Single(value) if type(value) is np.float32 else value
+
+    return [mapped(argument, recording) for argument in arguments]
+
+
+def copied(array: NDArray[Any], block: NDArray[np.uint8], at: int) -> NDArray[Any]:
+    """A copy with the same strides, whose first element is at byte `at` of the block."""
+    copy: NDArray[Any] = np.ndarray(array.shape, array.dtype, block, at if array.size else 0,
+                                    array.strides if array.size else None)  # fmt: skip
+    copy[...] = array
+    return copy
+
+
+def sharing(arrays: dict[int, NDArray[Any]]) -> list[list[int]]:
     """The arguments in groups of those whose memory overlaps."""
     groups: list[list[int]] = []
     for i, array in arrays.items():
@@ -244,11 +256,11 @@ def _sharing(arrays: dict[int, NDArray[Any]]) -> list[list[int]]:
     return groups
 
 
-def _in(argument: Any) -> list[NDArray[Any]]:
+def arrays_in(argument: Any) -> list[NDArray[Any]]:
     """The arrays of an argument, which may be a tuple or list of them."""
     if isinstance(argument, np.ndarray):
         return [argument]
-    return [a for part in argument for a in _in(part)] if isinstance(argument, (tuple, list)) else []
+    return [a for part in argument for a in arrays_in(part)] if isinstance(argument, (tuple, list)) else []
 
 
 def _arrays(result: Any) -> list[Traced]:

@@ -84,7 +84,7 @@ def _is_negative(node: ast.expr) -> bool:
 
 def _analyze(loop: ast.For, function: ast.FunctionDef, file: str, found: Loops) -> None:
     body = ast.Module(loop.body, [])
-    updates = [(statement, update) for statement in _statements(body) if (update := _update(statement))]
+    updates = [(statement, update) for statement in _statements(body) if (update := update_of(statement))]
     known_before = {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
     earlier = (event for event in _events(ast.Module(function.body, [])) if event[2] < loop.lineno)
     known_before |= {name for name, kind, _ in earlier if kind == "store"}
@@ -141,7 +141,7 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
         yield from _statements(child)
 
 
-def _update(statement: ast.stmt) -> tuple[str, str] | None:
+def update_of(statement: ast.stmt) -> tuple[str, str] | None:
     """The variable of `s += x`, `s = s + x`, `s = max(s, x)`, and the family of the operation, or ""."""
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
         return statement.target.id, _FAMILY.get(type(statement.op), "")

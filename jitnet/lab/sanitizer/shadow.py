@@ -21,8 +21,8 @@ from .findings import Finding, Report
 
 _HERE = os.path.dirname(__file__)
 _NUMPY = os.path.dirname(np.__file__)
-_inner: dict[CodeType, bool] = {}
-"""Code -> whether it belongs to the sanitizer or to NumPy, whose lines nobody asked for."""
+_inner: dict[str, bool] = {}
+"""File -> whether it belongs to the sanitizer or to NumPy, whose lines nobody asked for."""
 
 Place = tuple[str, int]
 """File and line."""
@@ -32,10 +32,10 @@ def frame_of_kernel() -> Any:
     """The innermost frame of the kernel, or of a helper of it."""
     frame: Any = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        if code not in _inner:
-            _inner[code] = code.co_filename.startswith((_HERE, _NUMPY))
-        if not _inner[code]:
+        file = frame.f_code.co_filename
+        if file not in _inner:
+            _inner[file] = file.startswith((_HERE, _NUMPY))
+        if not _inner[file]:
             return frame
         frame = frame.f_back
     return sys._getframe(1)
@@ -133,13 +133,16 @@ class Run:
         self.asked = True
         return self.threads
 
-    def count(self) -> None:
-        """One more access; raises `TooLongError` beyond the limit."""
+    def touched(self, memory: "Memory", at: Any, stores: bool) -> None:
+        """The kernel reads or writes elements `at`: one more access; raises `TooLongError` beyond the limit."""
         self.accesses += 1
         if self.accesses > self.most:
             raise TooLongError(f"more than {self.most} accesses; take smaller arrays")
 
     accesses, most = 0, MOST
+
+    def allocated(self, memory: "Memory", place: Place) -> None:
+        """This line makes an array, which is not the result of arithmetic: that may stay in registers."""
 
     def promoted(self) -> None:
         """A float32 becomes a float64 in this line."""
@@ -167,6 +170,8 @@ class Memory:
     ) -> None:
         self.run, self.array, self.name, self.is_input = run, array, name, False
         self.low, self.high = bounds_of(array if block is None else block)
+        self.origin = self.low
+        """The address of the argument that it is a copy of; its own for an array that the kernel makes."""
         self.unit = 1 if array.dtype.names else max(array.itemsize, 1)
         self.count = max(1, -(-(self.high - self.low) // self.unit))
         self.initialized: NDArray[np.bool_] | None = None if initialized else np.zeros(self.count, np.bool_)
@@ -194,7 +199,7 @@ class Memory:
     def read(self, at: Any) -> None:
         """The kernel reads elements `at`: a number, or an array of numbers."""
         run = self.run
-        run.count()
+        run.touched(self, at, False)
         if self.initialized is not None and not np.all(self.initialized[at]):
             self._not_initialized(at)
         if self._is_private():
@@ -212,7 +217,7 @@ class Memory:
     def read_one(self, at: int) -> None:
         """The same for one element, faster."""
         run = self.run
-        run.count()
+        run.touched(self, at, False)
         if self.initialized is not None and not self.initialized[at]:
             self._not_initialized(at)
         stamp = run.stamp
@@ -229,7 +234,7 @@ class Memory:
     def write(self, at: Any) -> None:
         """The kernel writes these elements."""
         run = self.run
-        run.count()
+        run.touched(self, at, True)
         if self.is_input:
             element = self._index(at)
             run.found("input", f"writes into its input {self.name}: {self.named(element)}", self.name,
@@ -251,11 +256,11 @@ class Memory:
     def write_one(self, at: int) -> None:
         """The same for one element, faster."""
         run = self.run
-        run.count()
-        stamp, start = run.stamp, run.start
         if self.is_input:
             self.write(at)
             return
+        run.touched(self, at, True)
+        stamp, start = run.stamp, run.start
         if self.initialized is not None:
             self.initialized[at] = True
         if not stamp or stamp == self.owner:

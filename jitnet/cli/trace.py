@@ -1,0 +1,95 @@
+"""Show how a kernel goes through memory: strides, reuse and cache misses of each source line, as a table and a film.
+
+The kernel's own source is interpreted, and every access to an array recorded; the data caches of this machine are
+simulated on these accesses, and the time that follows is compared with the measured one. Take small sizes: an access
+takes about 5 µs. A few rows often show the same as many: --size 2x64x512.
+
+It cannot see: what the compiler changes (numbers that it keeps in registers, loops that it exchanges); accesses inside
+a function of NumPy but those to its arguments and its result; prefetchers, address translation, other cores. A parallel
+loop is traced as the work of one thread that executes all iterations in order. With --cache, other caches are simulated
+than those of this machine, and no time is predicted.
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .. import checks
+from ..kernels import LADDERS
+from ..lab import estimate, loading, machine, oracle
+from ..lab.benchmark.candidates import PRODUCTS
+from ..lab.ladder import shape_of
+from ..lab.sanitizer import arguments
+from ..lab.trace import caches, picture, recording, table, tracing
+from .check import kernel_of
+from .shared import as_json, check_paths, dtype_option, measuring, output_options, plot_option, say_where
+
+SIZE = "64"
+
+ACCESS = 5e-6
+"""Seconds to record an access, on an idle machine."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", help="operation.rung such as matmul.njit, file.py:function, or module:function")
+    parser.add_argument(
+        "--size", metavar="N", help="64 (default), or m x n_in x n_out: 2x64x512; of guessed arguments a number"
+    )
+    parser.add_argument(
+        "--as", dest="operation", metavar="OPERATION", help="your kernel takes the arguments of matmul, ..."
+    )
+    parser.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python: 'ones((64, 64), float32), empty(64)'. Without --as and "
+        "--args, the arguments are guessed, as `jitnet check` does",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cache", nargs="+", metavar="LEVEL", help="size/ways of each level, such as L1=48K/12 L2=2M/16"
+    )
+    dtype_option(parser)
+    plot_option(parser, "the arrays as a film strip, colored by when their elements are touched")
+    output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    check_paths(options, writes=("plot",))
+    checks.dtype_of(options.dtype)
+    if options.operation is not None and options.args is not None:
+        raise checks.Error("--as and --args both give arguments; leave one out")
+    levels = caches.parsed(options.cache) if options.cache else None
+    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no result
+        kernel, operation = kernel_of(options)
+        given, expected = _arguments(options, kernel, operation)
+        if levels is None and not machine.cached():
+            expected += estimate.LIMITS
+        with measuring(options, estimate.said(expected)) as show:
+            found = tracing.trace(
+                kernel, given, operation, levels, time=levels is None, name=options.target, report=show.measuring
+            )
+            if options.plot is not None:
+                picture.draw(found, options.plot)
+    say_where(options)
+    print(as_json(found) if options.json else table.as_text(found))
+    return 0
+
+
+def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operation: str | None) -> tuple[Any, float]:
+    """The arguments, and about how many seconds their trace takes."""
+    size = options.size or SIZE
+    if options.args is not None:
+        if options.size is not None:
+            raise checks.Error("--size and --args both give a size; leave one out")
+        return loading.evaluated(options.args), 0.0
+    if operation is not None:
+        checks.one_of("operation", operation, LADDERS)
+        m, n_in, n_out = shape = shape_of(size)
+        work = m * n_in * n_out if operation in PRODUCTS else max(m * n_in, m * n_out, n_in * n_out)
+        if work > recording.MOST:
+            raise checks.Error(
+                f"size {size} has too many accesses to trace, about {2 * work:,}; take fewer rows, such as 2x64x512"
+            )
+        return oracle.case(operation, shape, options.dtype).arguments, 2 * work * ACCESS
+    if not size.isdecimal() or not int(size):
+        raise checks.Error(f"size is {size!r}, but must be a whole number such as 64; m x n_in x n_out needs --as")
+    return next(arguments.guessed(kernel, options.dtype, [int(size)])), 0.0

@@ -1,0 +1,136 @@
+"""How long a kernel should take on one thread, from what it does: the longest of three times, since all go on at once.
+
+    memory       the bytes that L1 moves, and the lines that each level below sends, at the rates of this machine
+    waits        a number that is added to itself, `total += ...`, waits for each addition, which takes 4 cycles
+    arithmetic   the multiply-adds at the peak of this machine, for an operation whose multiply-adds are known
+
+An expression that goes along a row can load a whole vector at a time; one with a stride moves a vector for each number.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
+
+import numba
+
+from ...compiler.intrinsics import VECTOR_BYTES
+from ..sanitizer.loops import tree_of, update_of
+from ..timing import in_turn
+
+CYCLES_OF_AN_ADDITION = 4
+"""3 or 4 on today's processors."""
+
+CLOCK = 3e9
+"""A fair guess where the clock cannot be measured."""
+
+REASSOCIATES = {"reassoc", "fast"}
+
+
+def predicted(
+    rows: list[dict[str, Any]], chain: tuple[str, int] | None, flop: int | None, levels: list[str], line: int,
+    dtype: str, limits: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Seconds of a call when the caches hold what the call before has left; keys memory, waits, arithmetic, seconds,
+    limit (which of them it is), levels (the parts of memory), and waits_for (the variable)."""
+    rates = {level: by_count["1"] for level, by_count in limits["bandwidth"].items()}
+    parts = {levels[0]: _at_the_top(rows, rates.get(levels[0], rates["L1"]))}
+    for above, level in zip(levels, [*levels[1:], "memory"], strict=True):
+        lines = sum(row["misses_again"][above] for row in rows)
+        parts[level] = lines * line / rates.get(level, rates["memory"])["read"]
+    seconds = {"memory": sum(parts.values())}
+    if chain is not None:
+        seconds["waits"] = chain[1] * CYCLES_OF_AN_ADDITION / (limits["clock"] or CLOCK)
+    if flop is not None:
+        seconds["arithmetic"] = flop / limits["peak"][dtype]["1"]
+    limit = max(seconds, key=lambda name: seconds[name])
+    none = {"waits": None, "arithmetic": None}
+    return {
+        **none, **seconds, "seconds": seconds[limit], "limit": limit, "levels": parts,
+        "waits_for": chain[0] if chain else None,
+    }  # fmt: skip
+
+
+def _at_the_top(rows: list[dict[str, Any]], rate: dict[str, float]) -> float:
+    """Loads and stores in pairs move at the rate of copying; what remains at that of reading, or writing."""
+    loaded = sum(row["loads"] * _moved(row) for row in rows)
+    stored = sum(row["stores"] * _moved(row) for row in rows)
+    both = min(loaded, stored)
+    return float(2 * both / rate["copy"] + (loaded - both) / rate["read"] + (stored - both) / rate["write"])
+
+
+def _moved(row: dict[str, Any]) -> int:
+    """Bytes that an access occupies."""
+    along = row["stride"] is None or abs(row["stride"]) <= row["itemsize"]
+    return int(row["itemsize"]) if along else max(VECTOR_BYTES, int(row["itemsize"]))
+
+
+def longest_chain(
+    kernel: Callable[..., Any],
+    functions: list[CodeType],
+    rows: list[dict[str, Any]],
+) -> tuple[str, int] | None:
+    """The variable that most additions wait for, and how many; None if there is none.
+
+    How often a line is executed is what its accesses tell, or those of the lines beside it.
+    """
+    if REASSOCIATES & _fastmath(kernel):
+        return None
+    accesses: dict[tuple[str, int], int] = {}
+    for row in rows:
+        if row["loads"] and row["dtype"].startswith("float"):  # integers are added in one cycle
+            key = row["file"], row["line"]
+            accesses[key] = accesses.get(key, 0) + row["loads"]
+    chains: dict[tuple[Any, str], int] = {}
+    for code in functions:
+        tree = tree_of(code)
+        for block in _blocks(tree) if tree else ():
+            times = max((_executions(one, code.co_filename, accesses) for one in block), default=0)
+            for statement in block:
+                if name := _added_to(statement, block):
+                    chains[code, name] = chains.get((code, name), 0) + times
+    longest = max(chains, key=lambda chain: chains[chain], default=None)
+    return (longest[1], chains[longest]) if longest and chains[longest] else None
+
+
+def _fastmath(kernel: Any) -> set[str]:
+    chosen = getattr(kernel, "targetoptions", {}).get("fastmath", False)
+    return {"fast"} if chosen is True else set(chosen or ())
+
+
+def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    """The bodies of the innermost loops."""
+    for loop in ast.walk(tree):
+        if isinstance(loop, (ast.For, ast.While)) and not any(
+            isinstance(inner, (ast.For, ast.While)) for body in loop.body for inner in ast.walk(body)
+        ):
+            yield loop.body
+
+
+def _added_to(statement: ast.stmt, block: list[ast.stmt]) -> str | None:
+    """`total` in `total += x`; nothing for a counter, to which something is added that the loop does not change."""
+    update = update_of(statement)
+    if update is None or not update[1]:
+        return None
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AugAssign)) else None
+    assigned = {node.id for one in block for node in ast.walk(one)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
+    assigned.discard(update[0])
+    parts = ast.walk(value) if value else ()
+    changes = any(isinstance(x, ast.Subscript) or (isinstance(x, ast.Name) and x.id in assigned) for x in parts)
+    return update[0] if changes else None
+
+
+def _executions(statement: ast.stmt, file: str, accesses: dict[tuple[str, int], int]) -> int:
+    """How often a statement is executed: its loads, divided by the number of expressions that load."""
+    found = [node for node in ast.walk(statement) if isinstance(node, ast.Subscript)]
+    of_views = [node.value for node in found]  # A[i] in A[i][j]
+    loading = [node for node in found if isinstance(node.ctx, ast.Load) and node not in of_views]
+    lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
+    return sum(accesses.get((file, line), 0) for line in lines) // len(loading) if loading else 0
+
+
+def measured(kernel: Callable[..., Any], arguments: list[Any]) -> float:
+    """Seconds of a call of the compiled kernel on these arguments."""
+    function = kernel if hasattr(kernel, "py_func") else numba.njit(kernel)
+    return in_turn({"kernel": lambda: function(*arguments)}, rounds=5, seconds=0.01)["kernel"].seconds

@@ -1,0 +1,152 @@
+"""A trace on a terminal: a row per source line and array, and what follows from the figures, in sentences."""
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from .. import formatting
+from ..formatting import kilobytes
+from .caches import Level
+from .figures import KEPT, sets_of_stride
+
+NAME = 17
+WIDTHS = [9, 9, 9, 9, 10, 10]
+
+LAYOUT = (
+    "Assumed: the arrays lie one after another, each from the start of a cache line on; addresses are physical; "
+    "variables, SIMD vectors and results of array expressions stay in registers; one thread executes all iterations."
+)
+
+SEEN = 0.1
+"""Accesses per multiply-add, or iteration, from which on a row is worth a sentence."""
+
+OVERLAPS = 0.85
+"""A kernel that takes less than this part of the time of its additions one by one executes several sums at once."""
+
+OFTEN = 0.25
+"""A row whose stride has this part of its steps, or whose misses have this part of conflicts, is worth one."""
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """For a terminal of 80 columns."""
+    levels = [Level(x["name"], x["size"], x["ways"], x["line"]) for x in found["caches"]]
+    where = "" if found["caches_known"] else " (assumed: the system does not tell)"
+    lines = [
+        *formatting.wrapped(
+            f"{found['target']}: {', '.join(found['arguments'])}",
+            f"{found['accesses']:,} accesses, {found['times']:,} {found['per']}s",
+            f"caches: {'; '.join(map(str, levels))}; lines of {levels[0].line} bytes{where}",
+        ),
+        "", *_table(found, levels), "",
+        *formatting.wrapped(
+            f"Per {found['per']}, from empty caches. stride: bytes from one access to the next; reuse: a cache of this "
+            f"size keeps {KEPT:.0%} of the lines until they are used again."
+        ), "",
+    ]  # fmt: skip
+    for sentence in conclusions(found):
+        lines += [*formatting.wrapped(sentence), ""]
+    return "\n".join([*lines, *formatting.wrapped(LAYOUT)])
+
+
+def _table(found: dict[str, Any], levels: list[Level]) -> list[str]:
+    shown = levels[:2]
+    head = ["loads", "stores", "stride", "reuse", *(f"{level.name} misses" for level in shown)]
+    lines = formatting.row("line  array", head, WIDTHS, NAME)
+    for file, rows in groupby(found["rows"], key=lambda row: row["file"]):
+        lines.append(Path(file).name)
+        for (number, source), of_line in groupby(rows, key=lambda row: (row["line"], row["source"])):
+            text = f"{number:4}  {source}"
+            lines.append(text if len(text) <= formatting.WIDTH else f"{text[: formatting.WIDTH - 1]}…")
+            for row in of_line:
+                lines += formatting.row(f"      {row['array']}", _cells(row, found["times"], shown), WIDTHS, NAME)
+    return lines + formatting.row("all", _cells(found, found["times"], shown), WIDTHS, NAME)
+
+
+def _cells(row: dict[str, Any], times: int, levels: list[Level]) -> list[str]:
+    stride, reuse = row.get("stride"), row.get("reuse")
+    return [
+        _each(row["loads"], times), _each(row["stores"], times), "" if stride is None else f"{stride} B",
+        "" if reuse is None else f"{reuse} B" if reuse < 1024 else kilobytes(reuse),
+        *(_each(row["misses"][level.name], times, zero="0") for level in levels),
+    ]  # fmt: skip
+
+
+def _each(count: int, times: int, zero: str = "") -> str:
+    return f"{count / times:.4f}" if count else zero
+
+
+def conclusions(found: dict[str, Any]) -> list[str]:
+    """Strides that waste cache lines, lines that collide in a set, how often a number is used, and the time."""
+    return [*_strides(found), *_conflicts(found), *_use(found), *_time(found)]
+
+
+def _worth_saying(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in found["rows"] if row["loads"] + row["stores"] >= SEEN * found["times"]]
+
+
+def _strides(found: dict[str, Any]) -> list[str]:
+    line = found["caches"][0]["line"]
+    return [
+        f"Line {row['line']} goes through {row['array']} in steps of {row['stride']} bytes: of each cache line of "
+        f"{line} bytes it uses {row['itemsize']} at a time, and no load can fill a vector. With an inner loop along "
+        f"the row the step is {row['itemsize']}."
+        for row in _worth_saying(found)
+        if row["stride"] is not None and abs(row["stride"]) >= line and row["stride_share"] > OFTEN
+    ]
+
+
+def _conflicts(found: dict[str, Any]) -> list[str]:
+    top = found["caches"][0]
+    level = Level(top["name"], top["size"], top["ways"], top["line"])
+    sentences = []
+    for row in _worth_saying(found):
+        share = row["conflicts"] / max(row["misses"][level.name], 1)
+        if row["conflicts"] < SEEN * found["times"] or share < OFTEN:
+            continue
+        text = f"Line {row['line']}: {share:.0%} of the {level.name} misses of {row['array']} are conflicts, which " \
+               f"another layout would avoid."  # fmt: skip
+        sets = sets_of_stride(row["stride"] or row["itemsize"], level)
+        if sets < level.sets:
+            longer = abs(row["stride"]) + level.line // 2
+            text += (
+                f" Addresses {row['stride']} bytes apart fall into {sets} of its {level.sets} sets, which hold "
+                f"{sets * level.ways} lines; with rows half a cache line longer, {longer} bytes or "
+                f"{longer // row['itemsize']} numbers, they fall into {sets_of_stride(longer, level)}."
+            )
+        sentences.append(text)
+    return sentences
+
+
+def _use(found: dict[str, Any]) -> list[str]:
+    if found["per"] != "multiply-add" or not found["loads"]:
+        return []
+    uses, loads = found["times"] / found["loads"], found["loads"] / found["times"]
+    return [
+        f"A multiply-add takes {loads:.3g} loads, so a loaded number is used {uses:.3g} times; "
+        "blocks of rows and terms use it more often."
+    ]
+
+
+def _time(found: dict[str, Any]) -> list[str]:
+    predicted = found["predicted"]
+    if predicted is None:
+        return []
+    times = found["times"]
+
+    def each(seconds: float) -> str:
+        return f"{seconds / times * 1e9:.3g} ns"
+
+    parts = [f"memory {each(predicted['memory'])} ("
+             + ", ".join(f"{level} {each(x)}" for level, x in predicted["levels"].items() if x) + ")"]  # fmt: skip
+    if predicted["waits"] is not None:
+        parts.append(f"additions to {predicted['waits_for']} that wait for one another {each(predicted['waits'])}")
+    if predicted["arithmetic"] is not None:
+        parts.append(f"multiply-adds at the peak {each(predicted['arithmetic'])}")
+    overlaps = predicted["limit"] == "waits" and found["measured"] < OVERLAPS * predicted["seconds"]
+    short = " The processor begins a sum before the one before it is complete." if overlaps else ""
+    limit = {"memory": "memory", "waits": "waiting", "arithmetic": "arithmetic"}[predicted["limit"]]
+    return [
+        f"Time per {found['per']}, with warm caches: {', '.join(parts)}. They go on at once, so {limit} is the limit: "
+        f"predicted {each(predicted['seconds'])}, measured {each(found['measured'])} "
+        f"({found['measured'] / predicted['seconds']:.2g} times that)." + short
+    ]

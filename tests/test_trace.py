@@ -1,0 +1,396 @@
+"""`jitnet trace`: the accesses of a kernel, the simulated caches, and what they explain."""
+
+import functools
+import json
+import random
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from command import jitnet_command
+
+from jitnet import checks
+from jitnet.kernels import LADDERS
+from jitnet.lab import oracle
+from jitnet.lab.trace import caches, picture, prediction, recording, table, tracing
+from jitnet.lab.trace.caches import Hierarchy, Level
+
+L1, L2 = Level("L1", 48 << 10, 12), Level("L2", 2 << 20, 16)
+TINY = Level("L1", 2 * 2 * 64, 2)  # two sets of two lines
+
+
+@functools.cache
+def traced(rung, shape, levels=(L1, L2), operation="matmul", **options):
+    arguments = oracle.case(operation, shape, "float32").arguments
+    return tracing.trace(LADDERS[operation][rung], arguments, operation, levels, time=False, **options)
+
+
+def addresses_of(lines):
+    return np.array(lines, np.int64) * 64
+
+
+# -- the caches ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "misses"),
+    [
+        ([0, 0, 1, 1], [1, 0, 1, 0]),
+        ([0, 2, 0, 2], [1, 1, 0, 0]),  # one set, two ways
+        ([0, 2, 4, 0, 2, 4], [1, 1, 1, 1, 1, 1]),  # three lines in it: each leaves before it is used again
+        ([0, 2, 0, 4, 0, 2], [1, 1, 0, 1, 0, 1]),  # 2 is used longest ago when 4 comes
+        ([0, 1, 2, 3, 0, 1, 2, 3], [1, 1, 1, 1, 0, 0, 0, 0]),  # the whole cache
+        ([], []),
+    ],
+)
+def test_misses_counted_by_hand(lines, misses):
+    assert Hierarchy([TINY]).misses_of(addresses_of(lines)).tolist() == misses
+
+
+def test_a_second_level_is_asked_for_what_the_first_misses():
+    both = Hierarchy([TINY, Level("L2", 8 * 64, 4)])  # two sets of four lines
+    assert both.misses_of(addresses_of([0, 2, 4, 0, 2, 4, 4])).tolist() == [2, 2, 2, 1, 1, 1, 0]
+    assert both.misses_of(addresses_of([0, 4])).tolist() == [1, 0]  # it keeps what it holds: 2 and 4; then 4 and 0
+
+
+def by_dictionaries(lines, level):
+    """The same cache by other means: a dictionary per set, in the order of use."""
+    sets = [OrderedDict() for _ in range(level.sets)]
+    for line in lines:
+        held = sets[line % level.sets]
+        yield line not in held
+        held[line] = held.pop(line, None)
+        if len(held) > level.ways:
+            held.popitem(last=False)
+
+
+def some_lines(count, seed):
+    """Lines near and far, forwards, backwards and again."""
+    draw = random.Random(seed)
+    lines = []
+    while len(lines) < count:
+        start, step = draw.randrange(400), draw.choice([1, 1, 3, 8, 64, -1])
+        lines += [start + step * k + 4096 for k in range(draw.randrange(1, 40))] * draw.randrange(1, 3)
+    return lines[:count]
+
+
+@pytest.mark.parametrize("level", [TINY, Level("L1", 64, 1), Level("L1", 3 * 5 * 64, 5), Level("L1", 64 * 64, 64)])
+def test_misses_equal_those_of_dictionaries(level):
+    lines = some_lines(3000, level.ways)
+    assert Hierarchy([level]).misses_of(addresses_of(lines)).tolist() == list(by_dictionaries(lines, level))
+
+
+def test_misses_equal_those_of_pycachesim():
+    cachesim = pytest.importorskip("cachesim", reason="pip install pycachesim: another simulator")
+    level, below = Level("L1", 4096, 4), Level("L2", 32768, 8)
+    memory = cachesim.MainMemory()
+    second = cachesim.Cache("L2", below.sets, below.ways, 64, "LRU")
+    first = cachesim.Cache("L1", level.sets, level.ways, 64, "LRU", store_to=second, load_from=second)
+    memory.load_to(second)
+    memory.store_from(second)
+    simulator = cachesim.CacheSimulator(first, memory)
+    addresses = addresses_of(some_lines(20_000, 1))
+    for address in addresses.tolist():
+        simulator.load(address, length=4)
+    misses = Hierarchy([level, below]).misses_of(addresses)
+    for depth, cache in enumerate((first, second)):
+        assert cache.stats()["MISS_count"] == int((misses > depth).sum()) > 100
+
+
+def test_reuse_distances_equal_a_count():
+    lines = some_lines(400, 3)
+    found = caches.reuse_distances(addresses_of(lines))
+    for t, line in enumerate(lines):
+        before = [s for s in range(t) if lines[s] == line]
+        assert found[t] == (len(set(lines[before[-1] : t])) if before else 0)
+
+
+def test_a_reuse_distance_decides_about_a_cache_of_one_set():
+    lines = some_lines(2000, 4)
+    reuse = caches.reuse_distances(addresses_of(lines))
+    misses = Hierarchy([Level("L1", 16 * 64, 16)]).misses_of(addresses_of(lines))
+    assert np.array_equal(misses > 0, (reuse == 0) | (reuse > 16))
+
+
+def test_the_caches_of_this_machine(tmp_path):
+    def describe(index, **files):
+        (tmp_path / f"index{index}").mkdir()
+        for name, text in files.items():
+            (tmp_path / f"index{index}" / name).write_text(f"{text}\n")
+
+    ways = {"coherency_line_size": 64, "ways_of_associativity": 12}
+    describe(0, type="Data", level=1, size="48K", **ways)
+    describe(1, type="Instruction", level=1, size="32K", **ways)
+    describe(2, type="Unified", level=2, size="1536K", **ways)
+    describe(3, type="Unified", level=3)  # a virtual machine tells nothing more
+    assert caches.of_this_machine(tmp_path) == [L1, Level("L2", 1536 << 10, 12)]
+    assert caches.of_this_machine(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("texts", [["L1"], ["L2=1M/16"], ["L1=48K"], ["L1=48K/0"], ["L1=48K/13"], ["L1=0/1"],
+                                   ["L1=9G/8"], ["L1=32K/8", "L1=32K/8"], ["L1=-32K/8"]])  # fmt: skip
+def test_caches_that_cannot_be(texts):
+    with pytest.raises(checks.Error, match="cache"):
+        caches.parsed(texts)
+
+
+# -- the recording ---------------------------------------------------------------------------------
+
+
+def test_accesses_of_a_small_product_by_hand():
+    counts = traced("njit", (1, 2, 2)).counts
+    x, w, z = 0, 64, 128  # each array begins with a cache line
+    assert counts.accesses.addresses.tolist() == [x, w, x + 4, w + 8, z, x, w + 4, x + 4, w + 12, z + 4]
+    assert [(site.array, site.stores) for site in counts.accesses.sites] == [("X", False), ("W", False), ("Z", True)]
+    assert counts.misses.tolist() == [2, 2, 0, 0, 2, 0, 0, 0, 0, 0]
+    assert not counts.misses_again.any()
+
+
+def test_figures_of_a_product():
+    found = traced("njit", (4, 8, 32))
+    x, w, z = found["rows"]
+    n = found["times"]
+    assert (n, found["per"]) == (4 * 8 * 32, "multiply-add")
+    assert (x["loads"], w["loads"], z["stores"], found["loads"], found["stores"]) == (n, n, 4 * 32, 2 * n, 4 * 32)
+    assert (x["stride"], w["stride"], z["stride"]) == (4, 4 * 32, 4)
+    assert "X[i, k] * W[k, j]" in x["source"]
+    lines = 4 * 8 * 4 // 64 + 8 * 32 * 4 // 64 + 4 * 32 * 4 // 64
+    assert found["misses"] == {"L1": lines, "L2": lines}  # everything fits: each line is loaded once
+    assert w["reuse"] == 64 * (16 + 2 + 2)  # all of W, two rows of X in two lines, a row of Z
+
+
+def shifted(A, B):
+    for i in range(A.shape[0]):
+        B[i] = A[i]
+
+
+def test_views_share_the_addresses_of_their_memory():
+    memory = np.arange(20.0)
+    for A, B in ((memory[5:10], memory[3:8]), (memory[9:4:-1], memory[3:8]), (memory[10:20:2], memory[13:8:-1])):
+        given = recording.arranged([A, B])
+        accesses = recording.record(shifted, given)
+        start = A.__array_interface__["data"][0] - B.__array_interface__["data"][0]
+        found = accesses.addresses
+        assert np.array_equal(found[::2], found[0] + np.arange(5) * A.strides[0])
+        assert np.array_equal(found[1::2], found[0] - start + np.arange(5) * B.strides[0])
+        assert np.array_equal(given[0], A)
+
+
+def backwards(A, B):
+    for i in range(A.shape[0]):
+        B[i] = A[-1 - i]
+
+
+def test_negative_indices_count_from_the_end():
+    accesses = recording.record(backwards, recording.arranged([np.ones(8), np.ones(8)]))
+    assert accesses.addresses[::2].tolist() == list(range(56, -8, -8))
+
+
+def scratch(A):
+    for i in range(A.shape[0]):
+        row = np.empty(A.shape[1])
+        row[:] = A[i] * 2.0
+        A[i] = row
+
+
+def test_an_array_of_the_kernel_gets_the_same_place_again():
+    accesses = recording.record(scratch, recording.arranged([np.ones((3, 8))]))
+    own = [accesses.sites[s].array == "row" for s in accesses.site_of]
+    assert set(accesses.addresses[own]) == set(range(192, 256, 8))
+    assert len(accesses) == 3 * (8 + 8 + 8 + 8)  # A, row, row, A; A[i] * 2.0 stays in registers
+
+
+@pytest.mark.parametrize("rung", ["tiled", "packed", "packed_parallel"])
+def test_vectors_of_the_tile_are_registers(rung):
+    shape = 10, 24, 64
+    found = traced(rung, shape)
+    arrays = {row["array"]: row for row in found["rows"]}
+    assert {"X", "W", "Z"} <= set(arrays) <= {"X", "W", "Z", "panel", "zeros", "stack"}
+    assert sum(row["stores"] for row in found["rows"] if row["array"] == "Z") == 10 * 64
+    assert found["loads"] < 0.3 * found["times"]
+
+
+def test_a_kernel_that_cannot_be_traced():
+    def outside(A):
+        A[7] = 0
+
+    def forever(A):
+        while True:
+            A[0] = 0
+
+    for kernel, said in ((outside, "outside"), (forever, "accesses")):
+        with pytest.raises(checks.Error, match=said):
+            recording.record(kernel, recording.arranged([np.ones(3)]), most=1000)
+
+
+# -- what it explains ------------------------------------------------------------------------------
+
+
+def per_multiply_add(found, key="L1"):
+    return found["misses"][key] / found["times"]
+
+
+def test_why_reordered_beats_njit():
+    njit, reordered = (traced(rung, (1, 64, 512)) for rung in ("njit", "reordered"))
+    assert next(row for row in njit["rows"] if row["array"] == "W")["stride"] == 2048
+    assert all(row["stride"] <= 4 for row in reordered["rows"])
+    assert per_multiply_add(njit) > 1 > 14 * per_multiply_add(reordered)  # a line per number, or per 16
+    assert chain_of("njit", njit) == ("total", njit["times"])  # each addition waits for the one before
+    assert chain_of("reordered", reordered) is None
+
+
+def chain_of(rung, found):
+    return prediction.longest_chain(LADDERS["matmul"][rung], found.counts.accesses.functions, found["rows"])
+
+
+def test_why_512_columns_collide_and_520_do_not():
+    collides, spreads = (traced("njit", (1, 64, columns)) for columns in (512, 520))
+    assert per_multiply_add(collides) > 15 * per_multiply_add(spreads)
+    assert collides["conflicts"] > 0.9 * collides["times"]
+    assert spreads["conflicts"] == 0
+    (said,) = (x for x in table.conclusions(collides) if "conflicts" in x)
+    assert "into 2 of its 64 sets, which hold 24 lines" in said
+    assert "2080 bytes or 520 numbers, they fall into 64" in said
+    assert not any("conflicts" in x for x in table.conclusions(spreads))
+
+
+def test_what_a_block_buys():
+    small = Level("L1", 2048, 4), L2  # W has 4 KB
+    reordered, blocked = (traced(rung, (8, 32, 32), small) for rung in ("reordered", "blocked"))
+    assert reordered["loads"] > 3.5 * blocked["loads"]
+    assert reordered["stores"] > 3.5 * blocked["stores"]
+    assert per_multiply_add(reordered) > 2.5 * per_multiply_add(blocked)
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+LIMITS = {
+    "clock": 2e9, "peak": {"float32": {"1": 1e11}, "float64": {"1": 5e10}}, "disturbed": False, "disturbed_by": [],
+    "bandwidth": {
+        "L1": {"1": {"read": 1e11, "write": 5e10, "copy": 1e11}},
+        "L2": {"1": {"read": 3.2e10, "write": 2e10, "copy": 2e10}},
+        "memory": {"1": {"read": 8e9, "write": 5e9, "copy": 5e9}},
+    },
+}  # fmt: skip
+
+
+def predicted(rung, shape):
+    found = traced(rung, shape)
+    flop = 2 * found["times"]
+    result = prediction.predicted(found["rows"], chain_of(rung, found), flop, ["L1", "L2"], 64, "float32", LIMITS)
+    return result, found["times"]
+
+
+def test_times_predicted_by_hand():
+    njit, times = predicted("njit", (4, 8, 32))
+    assert njit["waits"] == pytest.approx(times * 4 / 2e9)
+    assert (njit["limit"], njit["waits_for"], njit["seconds"]) == ("waits", "total", njit["waits"])
+    assert njit["arithmetic"] == pytest.approx(2 * times / 1e11)
+    collides, times = predicted("njit", (1, 64, 512))
+    assert collides["levels"]["L2"] == pytest.approx(times * 64 / 3.2e10, rel=0.03)  # every number takes a line
+    assert collides["levels"]["memory"] == 0  # the second call finds all in L2
+    reordered, times = predicted("reordered", (4, 8, 32))
+    assert reordered["waits"] is None
+    assert reordered["levels"]["L1"] == pytest.approx(times * (8 / 1e11 + 4 / 1e11), rel=0.1)
+    assert reordered["limit"] == "memory"
+
+
+def dot(A, B):
+    total = A.dtype.type(0)
+    for i in range(A.size):
+        a = A[i]
+        total += a * B[i]
+    return total
+
+
+def count_large(A):
+    count = 0
+    for i in range(A.size):
+        if A[i] > 1:
+            count += 1
+    return count
+
+
+def add_rows(A, B):
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            B[j] = B[j] + A[i, j]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "arguments", "chain"),
+    [(dot, (np.ones(40), np.ones(40)), ("total", 40)), (count_large, (np.ones(40),), None),
+     (add_rows, (np.ones((3, 5)), np.ones(5)), None)],
+)  # fmt: skip
+def test_which_additions_wait(kernel, arguments, chain):
+    found = tracing.trace(kernel, arguments, levels=[TINY], time=False)
+    assert prediction.longest_chain(kernel, found.counts.accesses.functions, found["rows"]) == chain
+
+
+def test_the_time_of_the_compiled_kernel_is_measured():
+    arguments = oracle.case("matmul", (3, 4, 5), "float32").arguments
+    found = tracing.trace(LADDERS["matmul"]["njit"], arguments, "matmul", [L1, L2], limits=LIMITS)
+    assert 0 < found["measured"] < 0.1
+    assert "predicted" in table.as_text(found)
+    assert np.isnan(arguments[2]).all()  # the caller's arrays are copied
+
+
+# -- the picture and the command -------------------------------------------------------------------
+
+
+def test_the_film_of_a_small_product():
+    found = traced("njit", (1, 2, 2))
+    accesses = found.counts.accesses
+    X, W, Z = accesses.arrays
+    assert [array.name for array in (X, W, Z)] == ["X", "W", "Z"]
+    assert picture._end_of_film(accesses, [X, W, Z]) == 9  # W[1, 1] is touched in the second sum
+    assert picture._latest(W, accesses.addresses).tolist() == [[1, 6], [3, 8]]
+    assert picture._latest(Z, accesses.addresses[:5]).tolist() == [[4, None]]
+    missed = picture._missed(X, accesses.addresses, found.counts.misses > 0)
+    assert missed.tolist() == [[0.5, 0.0]]
+
+
+def test_the_command_prints_a_table_and_draws(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    file = tmp_path / "film.png"
+    result = jitnet_command(
+        "trace", "matmul.njit", "--size", "2x3x5", "--cache", "L1=1K/2", "L2=32K/8", "--plot", file, "--quiet"
+    )
+    assert result.stderr == ""
+    assert "matmul.njit: X 2x3, W 3x5, Z 2x5" in result.stdout
+    assert "L1 1 KB, 2 ways; L2 32 KB, 8 ways" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_guesses_the_arguments_of_a_kernel(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def total(A, out):\n    for j in range(A.shape[1]):\n        for i in range(A.shape[0]):\n"
+        "            out[j] += A[i, j]\n"
+    )
+    result = jitnet_command("trace", f"{file}:total", "--size", "16", "--cache", "L1=1K/2", "--json", "--quiet")
+    found = json.loads(result.stdout)
+    assert (found["per"], found["times"], found["loads"], found["stores"]) == ("iteration", 256, 512, 256)
+    assert [row["stride"] for row in found["rows"] if row["array"] == "A"] == [64]
+    given = jitnet_command("trace", f"{file}:total", "--args", "ones((4, 8)), zeros(8)", "--cache", "L1=1K/2")
+    assert "32 iterations" in given.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["matmul.nijt"], "did you mean 'njit'"),
+        (["matmul"], "names no function"),
+        (["matmul.njit", "--size", "0"], "size"),
+        (["matmul.njit", "--size", "2000"], "too many"),
+        (["matmul.njit", "--args", "ones(3)"], "its own arguments"),
+        (["matmul.njit", "--cache", "48K"], "L1=48K/12"),
+        (["matmul.numpy"], "NumPy's own code"),
+    ],
+)
+def test_errors_of_the_command_are_one_line(arguments, said):
+    result = jitnet_command("trace", *arguments, "--quiet", status=2)
+    assert result.stderr.count("\n") == 1
+    assert said in result.stderr
+    assert result.stdout == ""
