@@ -1,5 +1,6 @@
 """The sanitizer: it finds the one bug of each kernel, and nothing wrong with its twin or with any kernel of jitnet."""
 
+import functools
 import json
 import re
 import sys
@@ -8,7 +9,7 @@ import buggy_loops
 import numpy as np
 import pytest
 from buggy_loops import PAIRS, RIGHT
-from numba import njit
+from numba import guvectorize, njit, prange, stencil, vectorize
 from test_interpreted import small  # noqa: F401  a fixture
 
 import jitnet.lab
@@ -158,6 +159,125 @@ def test_a_long_run_is_ended():
     assert "more than 1000 accesses" in str(report)
 
 
+def test_no_kernel_catches_the_end_of_a_long_run():
+    def endless(a):
+        while True:
+            try:
+                a[0] += 1
+            except Exception:
+                a[0] = 0
+
+    assert "more than 1000 accesses" in str(examine(endless, [[np.zeros(1)]], most=1000))
+
+
+def generated(a):
+    for i in range(a.size + 1):
+        yield a[i]
+
+
+class Doubler:
+    def __init__(self):
+        self.table = np.zeros(3)
+
+    def __call__(self, a):
+        a[a.size] = 0
+
+    def method(self, a):
+        self(a)
+
+
+@guvectorize("(n)->()")
+def total(a, out):
+    out[0] = a[a.size]
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [generated, Doubler(), Doubler().method, functools.partial(lambda n, a: a[n], 7), total, njit(generated)],
+    ids=["generator", "callable", "method", "partial", "guvectorize", "compiled generator"],
+)
+def test_functions_of_all_kinds(kernel):
+    arguments = [buggy_loops.vector()] if kernel is not total else [buggy_loops.vector(), np.zeros(1)]
+    assert [finding.kind for finding in examine(kernel, [arguments]).errors] == ["outside"]
+
+
+@vectorize
+def doubled(x):
+    return x + x
+
+
+@stencil
+def left_of(a):
+    return a[-1]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (doubled, "doubled cannot be checked: vectorize compiles it for one number at a time"),
+        (left_of, "left_of cannot be checked: Numba writes the loop of a stencil"),
+        (np.add, "add cannot be checked: it is a ufunc, without Python source"),
+        (len, "len cannot be checked: it is a builtin_function_or_method, without Python source"),
+        (functools.partial(doubled, x=1), "doubled cannot be checked: it is a partial with keyword arguments"),
+        (Doubler, "Doubler cannot be checked: it is a type, without Python source"),
+    ],
+)
+def test_what_cannot_be_checked_is_named(kernel, message):
+    with pytest.raises(jitnet.Error, match=re.escape(message)):
+        examine(kernel, [[buggy_loops.vector()]])
+
+
+def test_what_is_not_covered_is_named():
+    """No part that runs as it is passes silently."""
+
+    def uses(a, out, thing):
+        total(a, out)
+        out[:] = left_of(a)[:1]
+
+    report = examine(uses, [[buggy_loops.vector(), np.ones(1, "f4"), Doubler()]])
+    assert [note.message.partition(",")[0] for note in report.notes] == [
+        "left_of is a stencil", "total is a guvectorize function",
+        "what the kernel does with its argument of type Doubler is not recorded",
+    ]  # fmt: skip
+    assert report.summary() == "uses: nothing wrong, except in what was not covered, in 1 run"
+
+
+def test_where_compiled_code_goes_on_and_python_does_not():
+    @njit(error_model="numpy")
+    def inverse(a):
+        for i in range(a.size):
+            a[i] = 1 / i
+
+    (found,) = examine(inverse, [[np.ones(2)]]).errors
+    assert (found.kind, "Python does not divide by zero" in found.message) == ("stopped", True)
+
+    def misfit(a):
+        a[:2] = a[:3]
+
+    assert [error.kind for error in examine(misfit, [[np.ones(4)]]).errors] == ["raises"]
+
+
+def test_a_loop_with_two_exits_is_serial():
+    """Numba says so in a warning of its own. The judge believes it, a check does not rely on it."""
+
+    @njit(parallel=True)
+    def first(X, W, Z):
+        for i in prange(3):
+            if i == 2:
+                break
+            for j in range(3):
+                if j == 2:
+                    break
+            if X.size and Z.size:
+                Z[0, 0] = X[0, 0]
+
+    report = examine(first, [[buggy_loops.matrix()] * 2 + [np.zeros((1, 1), "f4")]])
+    assert [finding.kind for finding in report.findings] == ["serial", "race"]
+    assert "with `break` inside has more than one exit" in report.notes[0].message
+    assert report.notes[0].lines == [first.py_func.__code__.co_firstlineno + 4]
+    assert judge.hidden_error(first, "matmul", np.dtype("float32")) is None
+
+
 def test_the_judge_knows_how_it_is_compiled():
     """A race is one only if the loop is parallel; results that are right do not excuse it."""
     wrong, right = PAIRS["product_over_k"][:2]
@@ -170,7 +290,12 @@ def test_the_judge_knows_how_it_is_compiled():
     def around(A, B, C):
         wrong(A, B, C)
 
+    def further_around(A, B, C):
+        around(A, B, C)
+
     assert "race: C[0, 0]" in judge.hidden_error(around, "matmul", dtype)
+    assert "race: C[0, 0]" in judge.hidden_error(further_around, "matmul", dtype)
+    assert "race: C[0, 0]" in judge.hidden_error(functools.partial(further_around), "matmul", dtype)
 
 
 @pytest.fixture

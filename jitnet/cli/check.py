@@ -4,10 +4,11 @@ The source is interpreted on arrays that record each access, so a race is found 
 thread and on the smallest shapes. It follows Numba's rules: reductions, private variables, inner prange loops.
 
 It cannot see: arguments other than those it ran with, and branches that they do not take; where compiled code differs
-from Python (fastmath, integers that overflow inside an expression); functions without Python source (ctypes, cffi,
-objmode, jitclass, intrinsics); elements of lists and dicts that several iterations change; two kernels at once; float64
-within NumPy's functions. Array expressions follow NumPy: of the loops that parallel=True makes of them, only
-copies between overlapping parts of an array are reported. Views of another item size count whole elements.
+from Python (fastmath, integers that overflow inside an expression, float64 from uint64 + 1); functions without Python
+source (ctypes, cffi, intrinsics); two kernels at once; float64 within NumPy's functions. Notes name what else it could
+not follow: a jitclass, stencil or guvectorize function runs compiled. Array expressions follow NumPy: of the loops that
+parallel=True makes of them, only copies between overlapping parts of an array are reported. Views of another item size
+count whole elements.
 """
 
 import argparse

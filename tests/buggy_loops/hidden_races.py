@@ -1,5 +1,7 @@
 """Races by way of views, helpers, aliases, scratch memory and closures."""
 
+from collections import namedtuple
+
 import numpy as np
 from numba import njit, prange
 from numba.extending import register_jitable
@@ -228,6 +230,33 @@ def _(a, out):
         out[i] = a[i]
         continue
     a[0] = 0
+
+
+Pair = namedtuple("Pair", "x y")
+
+
+@pair(lambda: (Pair(vector(), np.zeros(N, "f4")),), "race", r"arrays\.y\[0\] is written by iteration 0")
+def in_a_named_tuple(arrays):
+    for i in prange(arrays.x.size):
+        arrays.y[0] = arrays.x[i]
+
+
+@twin_of("in_a_named_tuple")
+def _(arrays):
+    for i in prange(arrays.x.size):
+        arrays.y[i] = arrays.x[i]
+
+
+@pair(lambda: (add_into, vector(), np.zeros(1, "f4")), "race", r"out\[0\] is written by iteration 0")
+def in_a_function_argument(add, a, out):
+    for i in prange(a.size):
+        add(out, a[i])
+
+
+@twin_of("in_a_function_argument")
+def _(add, a, out):
+    for i in range(a.size):
+        add(out, a[i])
 
 
 @pair(lambda: (vector(), np.zeros(N, "f4")), "race", r"cut\[0\]")

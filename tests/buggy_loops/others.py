@@ -24,6 +24,21 @@ def _(A, B):
             B[i, j] = half * A[i, j]
 
 
+TABLE = np.arange(3, dtype=np.float32)
+
+
+@pair(lambda: (vector(),), "constant", r"writes into the global array TABLE: TABLE\[0\], which compiled code cannot")
+def fills_a_table(a):
+    for i in range(3):
+        TABLE[i] = a[i]
+
+
+@twin_of("fills_a_table")
+def _(a):
+    for i in prange(3):
+        a[i] = TABLE[i]
+
+
 @pair(lambda: (vector(), unset(N)), "float64", r"a float64 is stored in out, which is float32")
 def a_constant_of_64_bits(a, out):
     for i in prange(a.size):

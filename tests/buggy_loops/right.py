@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+import numba
 import numpy as np
 from numba import njit, prange
 
@@ -22,15 +23,6 @@ def array_reduction(A):
 def array_reduction_into_an_argument(A, out):
     for i in prange(A.shape[0]):
         out += A[i]
-
-
-@parallel
-def array_reduction_in_two_lines(A):
-    sums = np.zeros(A.shape[1], A.dtype)
-    for i in prange(A.shape[0]):
-        for _ in range(2):
-            sums = sums + A[i]
-    return sums
 
 
 @parallel
@@ -146,10 +138,24 @@ def rgb(pixels, hist):
             hist[c, pixels[i, c] * 2 // 2] += 1
 
 
+@parallel
+def types_of_numba(a):
+    out = np.zeros(a.size, dtype=numba.float32)
+    for i in prange(a.size):
+        out[i] = a.astype(numba.float32)[i]
+    return out
+
+
+@parallel
+def fields_of_records(p):
+    for i in prange(p.size):
+        p.x[i, 1] = 2
+        p[i].x[0] = p[i].n
+
+
 RIGHT = {
     "array_reduction": lambda: (matrix(),),
     "array_reduction_into_an_argument": lambda: (matrix(), np.zeros(N, "f4")),
-    "array_reduction_in_two_lines": lambda: (matrix(),),
     "reductions": lambda: (vector(),),
     "nested": lambda: (matrix(), unset(M, N)),
     "private_views": lambda: (matrix(), unset(M, N)),
@@ -159,5 +165,7 @@ RIGHT = {
     "two_loops": lambda: (vector(), unset(N)),
     "both_branches_end": lambda: (vector(), unset(N)),
     "both_branches_continue": lambda: (vector(), unset(N)),
+    "types_of_numba": lambda: (vector(),),
+    "fields_of_records": lambda: (np.zeros(4, [("x", "f4", 3), ("n", "i4")]),),
     "rgb": lambda: (np.full((4, 3), 200, np.uint8), np.zeros((3, 256), np.int64)),
 }

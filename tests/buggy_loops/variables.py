@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from .pairs import N, pair, twin_of, unset, vector
+from .pairs import N, matrix, pair, twin_of, unset, vector
 
 
 @pair(lambda: (vector(), unset(N)), "reduction", r"reads total inside the prange loop that adds it up")
@@ -82,8 +82,9 @@ def horner(a):
 @twin_of("horner")
 def _(a):
     s = a.dtype.type(0)
+    two = a.dtype.type(2)
     for i in prange(a.size):
-        s = s + a[i] + a[i]
+        s = s + two * a[i]
     return s
 
 
@@ -99,7 +100,6 @@ def alternating(a):
 def _(a):
     s = a.dtype.type(0)
     for i in prange(a.size):
-        s = a[i] + s
         s = s - a[i]
     return s
 
@@ -122,3 +122,95 @@ def _(a):
         if a[i] > 3:
             found[i] = mine[1]
     return found
+
+
+@pair(lambda: (matrix(),), "lost", r"assigns sums a new array in every iteration")
+def array_sum_by_assignment(A):
+    sums = np.zeros(A.shape[1], A.dtype)
+    for i in prange(A.shape[0]):
+        for _ in range(2):
+            sums = sums + A[i]
+    return sums
+
+
+@twin_of("array_sum_by_assignment")
+def _(A):
+    sums = np.zeros(A.shape[1], A.dtype)
+    for i in prange(A.shape[0]):
+        for _ in range(2):
+            sums += A[i]
+    return sums
+
+
+@pair(lambda: (vector(), vector()), "carried", r"reads s, which another iteration assigns")
+def compound(a, rates):
+    s = a.dtype.type(1)
+    for i in prange(a.size):
+        s += s * rates[i]
+    return s
+
+
+@twin_of("compound")
+def _(a, rates):
+    s, one = a.dtype.type(1), a.dtype.type(1)
+    for i in prange(a.size):
+        s *= one + rates[i]
+    return s
+
+
+@pair(lambda: (vector(),), "reduction", r"reads s inside the prange loop that adds it up")
+def two_sums(a):
+    s, t = a.dtype.type(0), a.dtype.type(0)
+    for i in prange(a.size):
+        s, t = s + a[i], t + s
+    return s, t
+
+
+@twin_of("two_sums")
+def _(a):
+    s, t = a.dtype.type(0), 0
+    for i in prange(a.size):
+        s, t = s + a[i], t + 1
+    return s, t
+
+
+@pair(lambda: (vector(),), "escapes", r"reads i after the prange loop")
+def loop_variable(a):
+    for i in prange(a.size):
+        a[i] = 0
+    return i
+
+
+@twin_of("loop_variable")
+def _(a):
+    for i in prange(a.size):
+        a[i] = 0
+    return a.size - 1
+
+
+@pair(lambda: (np.array([3, 1, 3]),), "shared", r"assigns an item of count, which all threads share")
+def counts_in_a_dict(a):
+    count = {0: 0}
+    for i in prange(a.size):
+        count[a[i]] = count.get(a[i], 0) + 1
+    return len(count)
+
+
+@twin_of("counts_in_a_dict")
+def _(a):
+    count = {0: 0}
+    for i in range(a.size):
+        count[a[i]] = count.get(a[i], 0) + 1
+    return len(count)
+
+
+@pair(lambda: (vector(),), "step", r"prange takes steps of 1 only")
+def every_other(a):
+    for i in prange(0, a.size, 2):
+        a[i] = 0
+
+
+@twin_of("every_other")
+def _(a):
+    for k in prange(0, (a.size + 1) // 2, 1):
+        a[2 * k] = 0

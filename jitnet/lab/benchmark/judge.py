@@ -18,12 +18,14 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
+from ... import checks
 from ...checks import count
 from ...compiler.memory import aligned
 from ...kernels import LADDERS
 from .. import oracle
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine
+from ..sanitizer.targets import opened
 
 GUARD = 1 << 16
 """Bytes before and after each array."""
@@ -175,7 +177,11 @@ class Refill:
 
 def hidden_error(kernel: Callable[..., object], operation: str, dtype: np.dtype[Any]) -> str | None:
     """What the sanitizer finds in the source of a compiled kernel that its results may hide: a race, above all."""
-    if not _is_compiled(kernel):
+    try:
+        function, _ = opened(kernel)
+    except checks.Error:  # it has no Python source
+        return None
+    if not _is_compiled(function):
         return None
     cases = arguments.of_operation(operation, dtype.name)
     report = examine(kernel, cases, arguments.written_by(operation), as_compiled=True, most=ACCESSES)
@@ -185,14 +191,15 @@ def hidden_error(kernel: Callable[..., object], operation: str, dtype: np.dtype[
     return f"{found[0]}; {found[0].fix}"
 
 
-def _is_compiled(kernel: Callable[..., object]) -> bool:
-    """True for a function that Numba compiles, and for one that names such functions."""
+def _is_compiled(kernel: object, *callers: object) -> bool:
+    """True for a function that Numba compiles, and for one that calls such functions."""
     if isinstance(kernel, Dispatcher):
         return True
-    if not isinstance(kernel, FunctionType):
+    if not isinstance(kernel, FunctionType) or kernel in callers:
         return False
     named = [kernel.__globals__.get(name) for name in kernel.__code__.co_names]
-    return any(isinstance(value, Dispatcher) for value in [*named, *inspect.getclosurevars(kernel).nonlocals.values()])
+    called = [*named, *inspect.getclosurevars(kernel).nonlocals.values()]
+    return any(_is_compiled(value, kernel, *callers) for value in called)
 
 
 def placed(case: oracle.Case) -> oracle.Case:

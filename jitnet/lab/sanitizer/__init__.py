@@ -6,7 +6,9 @@ recorded.py   the number of each element of a view in its memory, and whether an
 arrays.py     arrays that record every access, and share the record of their base, as views share memory
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
 loops.py      what the source alone tells about a prange loop: reductions, private and carried variables
+targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced
+given.py      copies of the arguments that record
 arguments.py  arguments for a check: those of an operation, of declared types, or guessed
 checking.py   a check: one run or several, with other numbers of threads, and the comparison of their results
 """

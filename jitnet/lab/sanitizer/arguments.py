@@ -20,6 +20,7 @@ from ... import checks
 from .. import oracle
 from .checking import examine
 from .loops import tree_of
+from .targets import name_of, opened
 
 MOST = 1100
 """Products of the sizes of a shape: the loops are interpreted."""
@@ -47,13 +48,10 @@ def written_by(operation: str) -> int:
 
 def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LENGTHS) -> Iterator[list[Any]]:
     """Arguments of the declared types, or as the source uses them; those whose dimensions have each of the lengths."""
-    body = getattr(kernel, "py_func", kernel)
-    name = getattr(body, "__name__", "the function")
-    declared = list(getattr(kernel, "overloads", ()))
-    try:
-        parameters = list(inspect.signature(body).parameters)
-    except (TypeError, ValueError):
-        raise checks.Error(f"{name} has no signature; {_NEEDS}") from None
+    function, bound = opened(kernel)
+    body, name = getattr(function, "py_func", function), name_of(kernel)
+    declared = list(getattr(function, "overloads", ()))
+    parameters = list(inspect.signature(body).parameters)[len(bound) :]
     if declared:
         for length in lengths:
             rng = np.random.default_rng(length)

@@ -167,6 +167,8 @@ class Traced(Recorded, NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in (self.data.dtype.names or ()):
+            return self[name]
         if name == "flat":
             return Flat(self)
         value = getattr(self.data, name)

@@ -4,24 +4,30 @@ With two and three threads too, if it asks how many there are; the results are t
 """
 
 import inspect
+import itertools
 import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numba
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from ... import checks
 from ..loading import Custom, load
 from .arrays import Traced
 from .findings import Finding, Report
-from .numbers import Single, listeners
-from .recorded import mapped
-from .shadow import MOST, Memory, Run, address_of, bounds_of
+from .given import as_python, shadowed
+from .numbers import listeners
+from .shadow import MOST, Run, TooLongError
+from .targets import name_of, opened
 from .twin import Twins
 
-_HERE = os.path.dirname(__file__)
+_HERE, _NUMBA = os.path.dirname(__file__), os.path.dirname(numba.__file__)
+
+_LIBRARIES = (_HERE, _NUMBA, os.path.dirname(np.__file__))
 
 THREADS = (1, 2, 3)
 """The numbers of threads for a kernel that asks for it."""
@@ -70,27 +76,25 @@ def examine(
     as_compiled    its prange loops are parallel only if it is compiled with parallel=True; otherwise always
     most           accesses of a run, after which it counts as too long
     """
-    function = load(kernel)
-    body = getattr(function, "py_func", function)
-    report = Report(name or str(getattr(body, "__name__", body)))
-    for arguments in cases:
-        _Case(report, function, list(arguments), names_of(body, arguments), writes, as_compiled, most).run()
+    kernel = load(kernel)
+    function, bound = opened(kernel)
+    report = Report(name or name_of(kernel))
+    for case in cases:
+        arguments = [as_python(argument) for argument in (*bound, *case)]
+        _Case(report, function, arguments, names_of(function, arguments), writes, as_compiled, most).run()
     return report
 
 
-def names_of(body: Any, arguments: Sequence[Any]) -> list[str]:
+def names_of(function: Any, arguments: Sequence[Any]) -> list[str]:
     """The names of the arguments."""
+    signature = inspect.signature(getattr(function, "py_func", function))
     try:
-        bound = inspect.signature(body).bind(*arguments)
+        bound = signature.bind(*arguments)
     except TypeError as error:
-        raise checks.Error(
-            f"{getattr(body, '__name__', body)} cannot be called with these arguments: {error}"
-        ) from None
-    except ValueError:  # it has no signature
-        return [f"argument {i + 1}" for i in range(len(arguments))]
+        raise checks.Error(f"{name_of(function)} cannot be called with these arguments: {error}") from None
     names: list[str] = []
     for name, value in bound.arguments.items():
-        is_several = body and inspect.signature(body).parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+        is_several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
         names += [f"{name}[{i}]" for i in range(len(value))] if is_several else [name]
     return names
 
@@ -123,8 +127,7 @@ class _Case:
         run.most = self.most
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
-        run.sums = twins.sums
-        given = shadowed(run, self.arguments, self.names, self._may_write)
+        given = shadowed(twins, self.arguments, self.names, self._may_write)
         shapes = [f"{name} {a.shape}" for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)]
         self.report.runs.append(", ".join(shapes) + (f"; {threads} threads" if threads > 1 else ""))
         result = None
@@ -132,23 +135,18 @@ class _Case:
         try:
             with np.errstate(all="ignore"):
                 result = body(*given)
-        except (Exception, SystemExit) as error:
+            if inspect.isgenerator(result):  # which runs when it is asked for values
+                result = list(itertools.islice(result, MOST))
+        except (Exception, SystemExit, TooLongError) as error:
             self._raised(error)
         else:
             self._look_at_the_end(run, given, result)
         finally:
             listeners.pop()
-        for name, file, line in twins.sums:
-            if (file, line, name) in run.float_sums:
-                message = f"adds up {name} in parallel: its last bits depend on the number of threads"
-                self.report.add(Finding("order", message, [line], file, name), name)
         is_parallel = getattr(self.function, "targetoptions", {"parallel": True}).get("parallel")
         if not is_parallel and run.loop and self.report.errors:
             message = "it is compiled without parallel=True, so prange is a range there; it was checked as if with it"
             self.report.add(Finding("serial", message))
-        for name in twins.without_source:
-            message = f"the source of {name} was not found, so its reductions and private variables are unknown"
-            self.report.add(Finding("not covered", message), name)
         outputs = [a.data for a in _arrays(given) if not a.memory.is_input]
         outputs += [a.data for a in _arrays(result)] + [np.asarray(x) for x in _numbers(result)]
         return run.asked or run.by_thread, outputs
@@ -172,12 +170,21 @@ class _Case:
 
     def _raised(self, error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)
-        inside = [frame for frame in frames if not (frame.filename or "").startswith(_HERE)]
-        place = inside[-1] if inside else frames[-1]
-        kind = "raises" if frames[-1] in inside else "stopped"
-        kind = "overflow" if isinstance(error, OverflowError) else kind
-        what = "could not be checked to its end:" if kind == "stopped" else "raises"
-        message = f"{what} {checks.described(error)}, given {self.report.runs[-1]}"
+        of_kernel = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+        place = of_kernel[-1] if of_kernel else frames[-1]
+        is_numpy_rule = getattr(self.function, "targetoptions", {}).get("error_model") == "numpy"
+        if isinstance(error, OverflowError):
+            kind, what = "overflow", f"raises {checks.described(error)}"
+        elif isinstance(error, NumbaError) or frames[-1].filename.startswith(_NUMBA):
+            kind, what = "stopped", "it calls compiled code without Python source, which takes no arrays that record"
+        elif isinstance(error, ZeroDivisionError) and is_numpy_rule:
+            kind, what = "stopped", "Python does not divide by zero, as error_model='numpy' does"
+        elif frames[-1].filename.startswith(_HERE) and not isinstance(error, (ValueError, IndexError)):
+            kind, what = "stopped", checks.described(error)
+        else:
+            kind, what = "raises", f"raises {checks.described(error)}"
+        message = f"could not be checked to its end: {what}" if kind == "stopped" else what
+        message += f", given {self.report.runs[-1]}"
         self.report.add(Finding(kind, message, [place.lineno or 0], place.filename))
 
     def _compare(self, first: list[Any], other: list[Any], threads: int) -> None:
@@ -199,70 +206,6 @@ class _Case:
             self.report.add(Finding("threads" if is_rounding else "differs", message + why))
 
 
-def shadowed(
-    run: Run, arguments: Sequence[Any], names: Sequence[str], may_write: Callable[[int, NDArray[Any]], bool]
-) -> list[Any]:
-    """Arguments that record: copies of the arrays, which share memory where the originals do.
-
-    may_write    whether the kernel may write an array that is, or is in, the argument of that number
-    """
-    arrays: dict[int, NDArray[Any]] = {}
-    of: dict[int, list[int]] = {}
-    """Array -> the parameters that it is given to."""
-    for i, argument in enumerate(arguments):
-        for array in arrays_in(argument):
-            arrays[id(array)] = array
-            of.setdefault(id(array), []).append(i)
-    made: dict[int, Traced] = {}
-    for group in sharing(arrays):
-        start = min(bounds_of(arrays[i])[0] for i in group)
-        block = np.zeros(max(bounds_of(arrays[i])[1] for i in group) - start + 1, np.uint8)
-        copies = {}
-        for i in group:
-            copies[i] = copied(arrays[i], block, address_of(arrays[i]) - start)
-        memory = Memory(run, copies[group[0]], names[of[group[0]][0]], block=block)
-        memory.origin = start
-        memory.is_input = not any(may_write(k, arrays[i]) for i in group for k in of[i])
-        if len(group) == 1 and not memory.is_input and has_nan(copies[group[0]]):
-            memory.initialized = np.zeros(memory.count, np.bool_)
-        for i in group:
-            made[i] = Traced(copies[i], memory)
-
-    def recording(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            return made[id(value)]
-        return Single(value) if type(value) is np.float32 else value
-
-    return [mapped(argument, recording) for argument in arguments]
-
-
-def copied(array: NDArray[Any], block: NDArray[np.uint8], at: int) -> NDArray[Any]:
-    """A copy with the same strides, whose first element is at byte `at` of the block."""
-    copy: NDArray[Any] = np.ndarray(array.shape, array.dtype, block, at if array.size else 0,
-                                    array.strides if array.size else None)  # fmt: skip
-    copy[...] = array
-    return copy
-
-
-def sharing(arrays: dict[int, NDArray[Any]]) -> list[list[int]]:
-    """The arguments in groups of those whose memory overlaps."""
-    groups: list[list[int]] = []
-    for i, array in arrays.items():
-        low, high = bounds_of(array)
-        found = [
-            g for g in groups if any(low < bounds_of(arrays[j])[1] and bounds_of(arrays[j])[0] < high for j in g)
-        ]  # fmt: skip
-        groups = [g for g in groups if g not in found] + [[j for g in found for j in g] + [i]]
-    return groups
-
-
-def arrays_in(argument: Any) -> list[NDArray[Any]]:
-    """The arrays of an argument, which may be a tuple or list of them."""
-    if isinstance(argument, np.ndarray):
-        return [argument]
-    return [a for part in argument for a in arrays_in(part)] if isinstance(argument, (tuple, list)) else []
-
-
 def _arrays(result: Any) -> list[Traced]:
     if isinstance(result, Traced):
         return [result]
@@ -273,8 +216,3 @@ def _numbers(result: Any) -> list[Any]:
     if isinstance(result, (int, float, np.number, np.bool_)):
         return [result]
     return [x for part in result for x in _numbers(part)] if isinstance(result, (tuple, list)) else []
-
-
-def has_nan(array: NDArray[Any]) -> bool:
-    """True for an array that holds nothing but NaN: it counts as not initialized."""
-    return array.dtype.kind == "f" and array.size > 0 and bool(np.isnan(array).all())

@@ -12,11 +12,14 @@ FIXES = {
     "shared": "let each iteration write its own element of an array that is allocated before the loop",
     "carried": "compute it from the loop variable, or make the loop serial: iterations run in any order",
     "reduction": "read it after the loop; inside, each thread has a part of it only",
+    "lost": "write it as acc += x: then the parts of all threads are added into the array",
+    "step": "loop over the number of steps, and compute the index from it: i = start + k * step",
     "escapes": "write it into an array, or compute it after the loop: a variable of the body is private",
     "outside": "check the bounds of the loop, and the last block; compiled code reads, or overwrites, other memory",
     "negative": "if wrapping around to the end is meant, write A[-1] or A[i % n]; otherwise begin the loop later",
     "not initialized": "np.zeros, or write every element before it is read: np.empty holds anything",
     "unwritten": "write every element, those after the last whole block too",
+    "constant": "give the array as an argument",
     "input": "write into an output, or a copy",
     "overflow": "take an integer type with more bits",
     "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
@@ -115,7 +118,8 @@ class Report:
     def summary(self) -> str:
         """`racy: 2 errors, 1 warning in 9 runs`."""
         parts = [count(len(self.of(kind)), kind) for kind in ("error", "warning") if self.of(kind)]
-        return f"{self.name}: {', '.join(parts) or 'nothing wrong'} in {count(len(self.runs), 'run')}"
+        where = ", except in what was not covered," if any(note.kind == "not covered" for note in self.notes) else ""
+        return f"{self.name}: {', '.join(parts) or 'nothing wrong'}{where} in {count(len(self.runs), 'run')}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

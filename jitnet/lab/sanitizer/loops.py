@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
+from typing import NamedTuple
 
 from .findings import Finding
 
@@ -25,16 +26,28 @@ _CHANGES = ("append", "extend", "insert", "pop", "popitem", "remove", "clear", "
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
+class Watched(NamedTuple):
+    """A variable whose value at the end of a prange loop decides what the lines mean."""
+
+    name: str
+    loop: int
+    """The line of the loop."""
+    line: int
+    how: str
+    """"sum": added up as `s += x`, so that the order matters for floating-point numbers; "assigned": as `s = s + x`,
+    which is no reduction of arrays; "stored": its items are assigned, which no list or dict allows to several threads.
+    """
+
+
 @dataclass
 class Loops:
     """The prange loops of one function."""
 
     findings: list[Finding] = field(default_factory=list)
     reduction_lines: set[int] = field(default_factory=set)
-    reductions: dict[int, list[str]] = field(default_factory=dict)
-    """Line of a loop -> its reduction variables."""
-    sums: list[tuple[str, int]] = field(default_factory=list)
-    """Those that add or multiply, so that the order matters, each with the line of its loop."""
+    watched: list[Watched] = field(default_factory=list)
+    serial_lines: set[int] = field(default_factory=set)
+    """Lines of loops that Numba runs serially, because they have more than one exit."""
     literal_lines: set[int] = field(default_factory=set)
     """Lines with an index that is written as a negative number."""
     has_source: bool = True
@@ -61,8 +74,11 @@ def analyzed(code: CodeType, is_prange: Callable[[ast.expr], bool]) -> Loops:
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and any(map(_is_negative, _indices(node))):
             found.literal_lines.add(node.lineno)
+        elif isinstance(node, ast.For) and _has_steps(node, is_prange):
+            message = "prange takes steps of 1 only: Numba does not compile this loop with parallel=True"
+            found.findings.append(Finding("step", message, [node.lineno], code.co_filename))
     for loop in _outermost(tree, is_prange):
-        _analyze(loop, tree, code.co_filename, found)
+        _Loop(loop, tree, code.co_filename, found).analyze()
     return found
 
 
@@ -74,6 +90,14 @@ def _outermost(node: ast.AST, is_prange: Callable[[ast.expr], bool]) -> Iterator
             yield from _outermost(child, is_prange)
 
 
+def _has_steps(loop: ast.For, is_prange: Callable[[ast.expr], bool]) -> bool:
+    """True for prange(start, stop, step), unless the step is written as 1."""
+    if not isinstance(loop.iter, ast.Call) or not is_prange(loop.iter.func) or len(loop.iter.args) < 3:
+        return False
+    step = loop.iter.args[2]
+    return not (isinstance(step, ast.Constant) and step.value == 1)
+
+
 def _indices(node: ast.Subscript) -> list[ast.expr]:
     return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
 
@@ -82,54 +106,123 @@ def _is_negative(node: ast.expr) -> bool:
     return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
 
 
-def _analyze(loop: ast.For, function: ast.FunctionDef, file: str, found: Loops) -> None:
-    body = ast.Module(loop.body, [])
-    updates = [(statement, update) for statement in _statements(body) if (update := update_of(statement))]
-    known_before = {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
-    earlier = (event for event in _events(ast.Module(function.body, [])) if event[2] < loop.lineno)
-    known_before |= {name for name, kind, _ in earlier if kind == "store"}
-    targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-    stores = [(name, line) for name, kind, line in _events(body) if kind == "store"]
-    shared = known_before - {name for name, _ in stores}
-    for node in ast.walk(body):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
-            owner = node.func.value
-            if isinstance(owner, ast.Name) and owner.id in shared:
-                message = f"{owner.id}.{node.func.attr} in a prange loop changes what all threads share"
-                found.findings.append(Finding("shared", message, [node.lineno], file, owner.id))
-    after, carried = list(_events_after(function, loop)), set()
-    for name in dict.fromkeys(name for name, _ in stores):
-        mine = [(statement, family) for statement, (variable, family) in updates if variable == name]
-        families = {family for _, family in mine}
-        lines = [line for other, line in stores if other == name]
-        if name not in known_before or name in targets:
-            continue
-        if len(mine) == len(lines) and len(families) == 1 and "" not in families:
-            found.reduction_lines.update(line for s, _ in mine for line in range(s.lineno, (s.end_lineno or 0) + 1))
-            found.reductions.setdefault(loop.lineno, []).append(name)
-            if not families & {"max", "min"}:
-                found.sums.append((name, loop.lineno))
-            reads = [line for other, kind, line in _events(body) if (other, kind) == (name, "load")]
-            updated = [line for s, _ in mine for other, kind, line in _events(s) if (other, kind) == (name, "load")]
-            for line in updated:
-                reads.remove(line)
+class _Loop:
+    """One prange loop of a function: what its body does with variables."""
+
+    def __init__(self, loop: ast.For, function: ast.FunctionDef, file: str, found: Loops) -> None:
+        self.loop, self.file, self.found = loop, file, found
+        self.body = ast.Module(loop.body, [])
+        self.events = list(_events(self.body))
+        self.stores: dict[str, list[int]] = {}
+        """Variable -> the lines of the body that assign it."""
+        for name, kind, line in self.events:
+            if kind == "store":
+                self.stores.setdefault(name, []).append(line)
+        earlier = (event for event in _events(ast.Module(function.body, [])) if event[2] < loop.lineno)
+        self.known_before = {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
+        self.known_before |= {name for name, kind, _ in earlier if kind == "store"}
+        self.targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+        self.updates = [
+            (statement, *update) for statement in _statements(self.body) for update in updates_of(statement)
+        ]
+        self.after = list(_events_after(function, loop))
+        self.not_private: set[str] = set()
+        """Variables that are added up, or carry a value to the next iteration."""
+
+    def analyze(self) -> None:
+        self._exits()
+        self._shared()
+        stale = _read_before_written(self.loop)
+        for name, lines in self.stores.items():
+            if name not in self.known_before or name in self.targets:
+                continue
+            mine = [(statement, family) for statement, variable, family in self.updates if variable == name]
+            families = {family for _, family in mine}
+            if len(mine) == len(lines) and len(families) == 1 and "" not in families:
+                self._reduction(name, [statement for statement, _ in mine], families.pop())
+                continue
+            reads = [line for other, line in stale if other == name]
             if reads:
-                message = (
-                    f"reads {name} inside the prange loop that adds it up: a thread sees only its own part of the sum"
-                )
-                found.findings.append(Finding("reduction", message, [reads[0], lines[0]], file, name))
-            continue
-        stale = [line for other, line in _read_before_written(loop) if other == name]
-        if stale:
-            message = f"an iteration of the prange loop reads {name}, which another iteration assigns"
-            found.findings.append(Finding("carried", message, [stale[0], lines[-1]], file, name))
-            carried.add(name)
-    for name, line in dict(stores).items():
-        first = next(((kind, at) for other, kind, at in after if other == name), None)
-        is_private = name not in carried and name not in found.reductions.get(loop.lineno, [])
-        if first and first[0] == "load" and is_private:
-            message = f"reads {name} after the prange loop, whose iterations each have a {name} of their own"
-            found.findings.append(Finding("escapes", message, [first[1], line], file, name))
+                message = f"an iteration of the prange loop reads {name}, which another iteration assigns"
+                self._add("carried", message, [reads[0], lines[-1]], name)
+                self.not_private.add(name)
+        self._escapes()
+
+    def _add(self, kind: str, message: str, lines: list[int], name: str = "") -> None:
+        self.found.findings.append(Finding(kind, message, lines, self.file, name))
+
+    def _exits(self) -> None:
+        """Numba runs a loop with more than one exit serially."""
+        statement = next(_exits_of(self.loop), None)
+        if statement is not None:
+            self.found.serial_lines.add(self.loop.lineno)
+            what = type(statement).__name__.lower()
+            message = (
+                f"a prange loop with `{what}` inside has more than one exit, so Numba runs it serially; it was checked "
+                "as if it ran in parallel"
+            )
+            self._add("serial", message, [statement.lineno])
+
+    def _shared(self) -> None:
+        """What changes a list or a dict that was made before the loop."""
+        shared = self.known_before - set(self.stores)
+        for node in ast.walk(self.body):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
+                owner = node.func.value
+                if isinstance(owner, ast.Name) and owner.id in shared:
+                    message = f"{owner.id}.{node.func.attr} in a prange loop changes what all threads share"
+                    self._add("shared", message, [node.lineno], owner.id)
+            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                name = node.value.id if isinstance(node.value, ast.Name) else ""
+                if name in shared:
+                    self._watch(name, node.lineno, "stored")
+
+    def _watch(self, name: str, line: int, how: str) -> None:
+        self.found.watched.append(Watched(name, self.loop.lineno, line, how))
+
+    def _reduction(self, name: str, statements: list[ast.stmt], family: str) -> None:
+        """A variable that is only updated; nothing else may read it."""
+        self.not_private.add(name)
+        self.found.reduction_lines.update(
+            line for statement in statements for line in range(statement.lineno, (statement.end_lineno or 0) + 1)
+        )
+        if family not in ("max", "min"):
+            assigned = next((statement for statement in statements if isinstance(statement, ast.Assign)), None)
+            self._watch(name, assigned.lineno if assigned else self.loop.lineno, "assigned" if assigned else "sum")
+        reads = [line for other, kind, line in self.events if (other, kind) == (name, "load")]
+        for statement in statements:  # an update reads it once
+            reads.remove(next(line for other, kind, line in _events(statement) if (other, kind) == (name, "load")))
+        if reads:
+            message = f"reads {name} inside the prange loop that adds it up: a thread sees only its own part of the sum"
+            self._add("reduction", message, [reads[0], self.stores[name][0]], name)
+
+    def _escapes(self) -> None:
+        """Variables of the body, and the loop variable, that are read after the loop."""
+        lines = {name: lines[-1] for name, lines in self.stores.items()}
+        for name, line in (lines | dict.fromkeys(self.targets, self.loop.lineno)).items():
+            kind, at = next(((kind, at) for other, kind, at in self.after if other == name), ("", 0))
+            if kind == "load" and name not in self.not_private:
+                message = f"reads {name} after the prange loop, whose iterations each have their own {name}"
+                self._add("escapes", message, [at, line], name)
+
+
+def _exits_of(loop: ast.For) -> Iterator[ast.stmt]:
+    """The statements that leave the loop: `break`, but not that of a loop inside, and all that may raise."""
+
+    def walk(statements: list[ast.stmt], is_inner: bool) -> Iterator[ast.stmt]:
+        for statement in statements:
+            leaves = (ast.Return, ast.Raise, ast.Assert, ast.Try) + (() if is_inner else (ast.Break,))
+            if isinstance(statement, leaves):
+                yield statement
+            elif isinstance(statement, (ast.For, ast.While)):
+                yield from walk(statement.body, True)
+                yield from walk(statement.orelse, is_inner)
+            elif isinstance(statement, ast.If):
+                yield from walk([*statement.body, *statement.orelse], is_inner)
+            elif isinstance(statement, ast.With):
+                yield from walk(statement.body, is_inner)
+
+    return walk(loop.body, False)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:
@@ -141,31 +234,33 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
         yield from _statements(child)
 
 
-def update_of(statement: ast.stmt) -> tuple[str, str] | None:
-    """The variable of `s += x`, `s = s + x`, `s = max(s, x)`, and the family of the operation, or ""."""
+def updates_of(statement: ast.stmt) -> list[tuple[str, str]]:
+    """The variables of `s += x`, `s = s + x`, `s = max(s, x)`, each with the family of the operation, or ""."""
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-        return statement.target.id, _FAMILY.get(type(statement.op), "")
+        name = statement.target.id
+        return [(name, "" if _mentions(statement.value, name) else _FAMILY.get(type(statement.op), ""))]
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-        return None
+        return []
     target, value = statement.targets[0], statement.value
-    if not isinstance(target, ast.Name):
-        return None
-    name = target.id
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        pairs = list(zip(target.elts, value.elts, strict=True))  # s, t = s + x, t + 1
+    else:
+        pairs = [(target, value)]
+    return [(name.id, _family(name.id, of)) for name, of in pairs if isinstance(name, ast.Name)]
+
+
+def _family(name: str, value: ast.expr) -> str:
+    """The family of the operation that `name = value` updates the variable by, or ""."""
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("max", "min"):
         others = [a for a in value.args if not _is(a, name)]
-        if len(others) == len(value.args) - 1 and not any(_mentions(a, name) for a in others):
-            return name, value.func.id
+        if len(others) == 1 and len(value.args) == 2 and not _mentions(others[0], name):
+            return value.func.id
     if isinstance(value, ast.BinOp) and type(value.op) in _FAMILY:
-        family, commutes = _FAMILY[type(value.op)], isinstance(value.op, (ast.Add, ast.Mult))
-        if commutes and _is(value.right, name) and not _mentions(value.left, name):
-            return name, family
-        left, others = value, [value.right]
-        while isinstance(left.left, ast.BinOp) and _FAMILY.get(type(left.left.op)) == family:
-            left = left.left
-            others.append(left.right)
-        if _is(left.left, name) and not any(_mentions(a, name) for a in others):
-            return name, family
-    return None
+        commutes = isinstance(value.op, (ast.Add, ast.Mult))
+        for one, other in ((value.left, value.right), (value.right, value.left)):
+            if _is(one, name) and not _mentions(other, name) and (commutes or one is value.left):
+                return _FAMILY[type(value.op)]
+    return ""
 
 
 def _is(node: ast.expr, name: str) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.np.numpy_support import as_dtype
 from numpy.typing import NDArray
 
 from . import shadow
@@ -143,7 +145,7 @@ class Recorded:
 
 def plain(value: Any) -> Any:
     """For NumPy: arrays without their record, which is read."""
-    return mapped(value, lambda x: x.read_all() if isinstance(x, Recorded) else x)
+    return mapped(value, lambda x: x.read_all() if isinstance(x, Recorded) else as_numpy(x))
 
 
 def bare(value: Any, known: list[Recorded]) -> Any:
@@ -153,9 +155,14 @@ def bare(value: Any, known: list[Recorded]) -> Any:
         if isinstance(x, Recorded):
             known.append(x)
             return x.data
-        return x
+        return as_numpy(x)
 
     return mapped(value, without)
+
+
+def as_numpy(value: Any) -> Any:
+    """A type of Numba as NumPy knows it: `np.zeros(3, numba.float32)`."""
+    return as_dtype(value) if isinstance(value, types.Type) else value
 
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:

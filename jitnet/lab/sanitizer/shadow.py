@@ -15,9 +15,11 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+from numba.typed import Dict, List
 from numpy.typing import NDArray
 
 from .findings import Finding, Report
+from .loops import Watched
 
 _HERE = os.path.dirname(__file__)
 _NUMPY = os.path.dirname(np.__file__)
@@ -50,8 +52,8 @@ MOST = 3_000_000
 """Accesses of a run, about half a minute."""
 
 
-class TooLongError(Exception):
-    """The kernel does more than a check wants to wait for."""
+class TooLongError(BaseException):
+    """The kernel does more than a check wants to wait for. No `except Exception` of the kernel catches it."""
 
 
 class Run:
@@ -68,9 +70,10 @@ class Run:
         """Functions that are compiled without parallel=True."""
         self.places: list[Place] = [("", 0)]
         self.numbers: dict[Place, int] = {self.places[0]: 0}
-        self.sums: list[tuple[str, str, int]] = []
-        """Reduction variables, each with the file and the line of its loop."""
-        self.float_sums: set[tuple[str, int, str]] = set()
+        self.watched: dict[Place, list[Watched]] = {}
+        """Loop -> variables to look at when it ends."""
+        self.serial_loops: set[Place] = set()
+        """Loops to run as `range`."""
         self.reductions: set[Place] = set()
         """Lines that add to a reduction variable, of which each thread has its own."""
         self.literal: set[Place] = set()
@@ -90,16 +93,17 @@ class Run:
 
     def prange(self, *bounds: Any) -> Any:
         """Every iteration is a thread; inside of another prange loop it is a range."""
-        if not self.stamp:
-            self.loop = here()[1]
-        indices = range(*map(int, bounds))
-        return indices if self.stamp else self._iterations(indices)
+        return self._loop(range(*map(int, bounds)))
 
     def pndindex(self, *shape: Any) -> Any:
-        if not self.stamp:
-            self.loop = here()[1]
-        indices = list(np.ndindex(*shape))
-        return indices if self.stamp else self._iterations(indices)
+        return self._loop(list(np.ndindex(*shape)))
+
+    def _loop(self, indices: Sequence[Any]) -> Any:
+        place = here()
+        if self.stamp or place in self.serial_loops:
+            return indices
+        self.loop = place[1]
+        return self._iterations(indices)
 
     def _iterations(self, indices: Sequence[Any]) -> Any:
         self.start, count = self.last, len(indices)
@@ -110,18 +114,26 @@ class Run:
                 self.stamp = self.start + 1 + (self.thread if self.by_thread else k)
                 self.index_of[self.stamp] = self.thread if self.by_thread else index
                 yield index
-            self._note_sums()
+            self._look_at_variables()
         finally:
             self.stamp, self.thread = 0, 0
 
-    def _note_sums(self) -> None:
-        """At the end of a loop: which of its reduction variables are sums of floating-point numbers."""
+    def _look_at_variables(self) -> None:
+        """At the end of a loop: what its source alone does not tell, because it depends on the type of a variable."""
         frame = frame_of_kernel()
-        for name, file, line in self.sums:
-            value = frame.f_locals.get(name) if (file, line) == (frame.f_code.co_filename, frame.f_lineno) else None
-            dtype = getattr(value, "dtype", None)
-            if isinstance(value, float) or (dtype is not None and dtype.kind == "f"):
-                self.float_sums.add((file, line, name))
+        file = frame.f_code.co_filename
+        for name, loop, line, how in self.watched.get((file, frame.f_lineno), ()):
+            value = frame.f_locals.get(name)
+            is_float = isinstance(value, float) or getattr(value, "dtype", np.dtype(np.int64)).kind == "f"
+            if how == "assigned" and hasattr(value, "ndim") and value.ndim > 0:
+                message = f"assigns {name} a new array in every iteration: the sums of the threads are lost"
+                self.report.add(Finding("lost", message, [line], file, name), name)
+            elif how in ("sum", "assigned") and is_float:
+                message = f"adds up {name} in parallel: its last bits depend on the number of threads"
+                self.report.add(Finding("order", message, [loop], file, name), name)
+            elif how == "stored" and isinstance(value, (list, dict, List, Dict)):
+                message = f"assigns an item of {name}, which all threads share: no list or dict allows that"
+                self.report.add(Finding("shared", message, [line], file, name), name)
 
     thread = loop = 0
     """The current thread, and the line of the current loop."""
@@ -168,7 +180,8 @@ class Memory:
     def __init__(
         self, run: Run, array: NDArray[Any], name: str, initialized: bool = True, block: NDArray[Any] | None = None
     ) -> None:
-        self.run, self.array, self.name, self.is_input = run, array, name, False
+        self.run, self.array, self.name = run, array, name
+        self.is_input = self.is_constant = False
         self.low, self.high = bounds_of(array if block is None else block)
         self.origin = self.low
         """The address of the argument that it is a copy of; its own for an array that the kernel makes."""
@@ -237,8 +250,10 @@ class Memory:
         run.touched(self, at, True)
         if self.is_input:
             element = self._index(at)
-            run.found("input", f"writes into its input {self.name}: {self.named(element)}", self.name,
-                      array=self.name, element=element)  # fmt: skip
+            kind, what = ("constant", "the global array") if self.is_constant else ("input", "its input")
+            constant = ", which compiled code cannot: it is a constant there" if self.is_constant else ""
+            message = f"writes into {what} {self.name}: {self.named(element)}{constant}"
+            run.found(kind, message, self.name, array=self.name, element=element)
         if self.initialized is not None:
             self.initialized[at] = True
         if self._is_private():

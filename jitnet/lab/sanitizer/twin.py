@@ -14,17 +14,21 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numba.experimental.jitclass.base import JitClassType
 from numba.np.ufunc import parallel
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
+from numba.stencils.stencil import StencilFunc
 
 from ...compiler import scalar as scalars
 from ...compiler import threads
 from . import loops
 from .arrays import Flat, Traced, new, traced
+from .findings import Finding
 from .numbers import TYPES, Single, math_function, math_module
-from .recorded import plain
+from .recorded import as_numpy, plain
 from .shadow import Memory, Run
+from .targets import name_of
 
 _LEFT_ALONE = ("numba", "numpy", "builtins", "llvmlite")
 """Packages whose functions are called as they are."""
@@ -38,19 +42,18 @@ class Twins:
         self.copies: dict[Any, Any] = {}
         self.globals: dict[Any, dict[str, Any]] = {}
         self.numpy = NumPy(run)
-        self.sums: list[tuple[str, str, int]] = []
-        """Reduction variables that are added up, with the file and the line of their loops."""
-        self.without_source: list[str] = []
+        self.as_compiled = False
 
     def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
         """The copy of a kernel. Its prange loops are parallel, unless it counts how it is compiled."""
+        self.as_compiled = as_compiled
         body = getattr(kernel, "py_func", kernel)
         options = getattr(kernel, "targetoptions", {})
         parallel = not as_compiled or bool(options.get("parallel"))
-        return self._function(body, parallel) if isinstance(body, FunctionType) else body
+        return self._function(body, parallel)  # type: ignore[no-any-return]
 
-    def replaced(self, value: Any, parallel: bool) -> Any:
-        """What a copy finds in place of this value."""
+    def replaced(self, value: Any, parallel: bool, name: str = "") -> Any:
+        """What a copy finds in place of this value, the global or the variable of that name."""
         if value is numba.prange:
             return self.run.prange if parallel else range
         if value is numba.pndindex:
@@ -72,17 +75,41 @@ class Twins:
             return self.numpy
         if isinstance(value, ModuleType):
             return self._module(value, parallel)
-        if isinstance(value, (np.ufunc, DUFunc, GUFunc)):
+        if isinstance(value, (GUFunc, StencilFunc, JitClassType)):
+            what = {GUFunc: "guvectorize function", StencilFunc: "stencil"}.get(type(value), "jitclass")
+            self.not_covered(f"{name_of(value)} is a {what}, which runs compiled: what it does inside is not recorded")
+        if isinstance(value, GUFunc):
+            return self._gufunc(value)
+        if isinstance(value, StencilFunc):
+            return self.numpy.wrapped(lambda *arrays, **options: value(*plain(arrays), **plain_of(options)))
+        if isinstance(value, (np.ufunc, DUFunc)):
             return self.numpy.wrapped(value)
         if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
             return math_function(value)
         if isinstance(value, np.ndarray) and value.ndim:
-            return self.array(value, "a global array")
+            return self.constant(value, name or "a global array")
         if type(value) is np.float32:
             return Single(value)
         if isinstance(value, tuple) and type(value) is tuple:
-            return tuple(self.replaced(part, parallel) for part in value)
+            return tuple(self.replaced(part, parallel, name) for part in value)
         return value
+
+    def not_covered(self, message: str) -> None:
+        """Note that a part of the kernel is not checked."""
+        self.run.report.add(Finding("not covered", message), message)
+
+    def _gufunc(self, function: Any) -> Callable[..., Any]:
+        """A guvectorize function; the last ones of its arguments are outputs."""
+        inputs = len(function.gufunc_builder.sin)
+
+        def call(*arrays: Any) -> Any:
+            outputs = [array for array in arrays[inputs:] if isinstance(array, Traced)]
+            result = function(*map(plain, arrays[:inputs]), *(output.data for output in outputs))
+            for output in outputs:
+                output.write_all()
+            return traced(self.run, result)
+
+        return call
 
     def _module(self, module: ModuleType, parallel: bool) -> Any:
         package = module.__name__.partition(".")[0]
@@ -92,10 +119,13 @@ class Twins:
             return module
         return Namespace(lambda name: self.replaced(getattr(module, name), parallel))
 
-    def array(self, array: Any, name: str) -> Any:
-        """An array from outside of the kernel; the same one at every mention."""
+    def constant(self, array: Any, name: str) -> Any:
+        """A copy of an array from outside of the kernel, which Numba compiles as a constant; one for every mention."""
         if id(array) not in self.copies:
-            self.copies[id(array)] = Traced(array, Memory(self.run, array, name)), array
+            own = array.copy(order="K")
+            memory = Memory(self.run, own, name)
+            memory.is_input = memory.is_constant = True
+            self.copies[id(array)] = Traced(own, memory), array
         return self.copies[id(array)][0]
 
     def _scalar(self, stand_in: FunctionType, parallel: bool) -> Callable[..., Any]:
@@ -118,12 +148,12 @@ class Twins:
         copy.__kwdefaults__ = function.__kwdefaults__
         copy.__qualname__ = function.__qualname__
         self.copies[key] = copy, function
-        for name in _globals_of(code):
+        for name in sorted(_globals_of(code)):  # so that findings come in the same order each time
             if name in function.__globals__:
-                settings[name] = self.replaced(function.__globals__[name], parallel)
-        for cell, original in zip(cells, function.__closure__ or (), strict=True):
+                settings[name] = self.replaced(function.__globals__[name], parallel, name)
+        for name, cell, original in zip(code.co_freevars, cells, function.__closure__ or (), strict=True):
             try:
-                cell.cell_contents = self.replaced(original.cell_contents, parallel)
+                cell.cell_contents = self.replaced(original.cell_contents, parallel, name)
             except ValueError:  # a name that is not bound yet
                 continue
         if parallel:
@@ -149,15 +179,24 @@ class Twins:
             self.run.report.add(finding, finding.array)
         self.run.reductions |= {(file, line) for line in found.reduction_lines}
         self.run.literal |= {(file, line) for line in found.literal_lines}
-        self.sums += [(name, file, line) for name, line in found.sums]
+        for watched in found.watched:
+            self.run.watched.setdefault((file, watched.loop), []).append(watched)
+        if self.as_compiled:
+            self.run.serial_loops |= {(file, line) for line in found.serial_lines}
         if not found.has_source:
-            self.without_source.append(function.__name__)
+            name = function.__name__
+            self.not_covered(f"the source of {name} was not found, so its reductions and private variables are unknown")
 
 
 def _globals_of(code: CodeType) -> set[str]:
     """The global names of a function, and of the functions in it."""
     names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return names.union(*(_globals_of(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+def plain_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments for NumPy."""
+    return {name: plain(value) for name, value in options.items()}
 
 
 _THREAD_IDS = (numba.get_thread_id, parallel.get_thread_id)
@@ -192,7 +231,7 @@ class NumPy:
         if name == "ndenumerate":
             return lambda array: ((index, array[index]) for index in np.ndindex(array.shape))
         if name == "array":
-            return lambda *arguments, **options: traced(self.run, np.array(*map(plain, arguments), **options))
+            return lambda *given, **options: traced(self.run, np.array(*map(plain, given), **plain_of(options)))
         if name == "float64":
             self.run.wants_float64 = True
         if name in TYPES:
@@ -220,7 +259,8 @@ class Function:
         self.run, self.function = run, function
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        result = self.function(*arguments, **options)
+        options = {name: as_numpy(value) for name, value in options.items()}
+        result = self.function(*map(as_numpy, arguments), **options)
         if isinstance(result, (Traced, Flat)):
             return result
         if self.function in (np.empty, np.empty_like) and isinstance(result, np.ndarray):

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 
 from ...compiler.intrinsics import VECTOR_BYTES
-from ..sanitizer.loops import tree_of, update_of
+from ..sanitizer.loops import tree_of, updates_of
 from ..timing import in_turn
 
 CYCLES_OF_AN_ADDITION = 4
@@ -109,16 +109,16 @@ def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
 
 def _added_to(statement: ast.stmt, block: list[ast.stmt]) -> str | None:
     """`total` in `total += x`; nothing for a counter, to which something is added that the loop does not change."""
-    update = update_of(statement)
-    if update is None or not update[1]:
+    added = [name for name, family in updates_of(statement) if family]
+    if len(added) != 1:
         return None
     value = statement.value if isinstance(statement, (ast.Assign, ast.AugAssign)) else None
     assigned = {node.id for one in block for node in ast.walk(one)
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
-    assigned.discard(update[0])
+    assigned.discard(added[0])
     parts = ast.walk(value) if value else ()
     changes = any(isinstance(x, ast.Subscript) or (isinstance(x, ast.Name) and x.id in assigned) for x in parts)
-    return update[0] if changes else None
+    return added[0] if changes else None
 
 
 def _executions(statement: ast.stmt, file: str, accesses: dict[tuple[str, int], int]) -> int:

@@ -23,8 +23,9 @@ from ...compiler import intrinsics, simd
 from ...compiler.memory import LINE
 from ..sanitizer import shadow
 from ..sanitizer.arrays import Traced
-from ..sanitizer.checking import arrays_in, copied, names_of, shadowed, sharing
+from ..sanitizer.checking import names_of
 from ..sanitizer.findings import Report
+from ..sanitizer.given import arrays_in, copied, shadowed, sharing
 from ..sanitizer.recorded import mapped
 from ..sanitizer.shadow import Memory, Place, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.twin import Twins
@@ -98,8 +99,9 @@ def record(kernel: Callable[..., Any], arguments: Sequence[Any], most: int = MOS
     if not isinstance(body, FunctionType):
         raise checks.Error(f"{name} is no function of Python, so it has no source to trace")
     run = _Recording(Report(name), most, [a for argument in arguments for a in arrays_in(argument)])
-    twin = Twins(run).of(body, as_compiled=True)
-    given = shadowed(run, arguments, names_of(body, arguments), lambda *_: True)
+    twins = Twins(run)
+    twin = twins.of(body, as_compiled=True)
+    given = shadowed(twins, arguments, names_of(body, arguments), lambda *_: True)
     for recording in _arrays(given):
         recording.memory.initialized = None  # whether elements are written before they are read is for `check`
         run.put(recording.memory)

@@ -11,7 +11,8 @@ from ...process.progress import Report
 from .. import machine
 from ..benchmark.candidates import PRODUCTS
 from ..loading import Custom, load
-from ..sanitizer.checking import arrays_in, names_of
+from ..sanitizer.checking import names_of
+from ..sanitizer.given import arrays_in
 from . import caches, figures, prediction, recording
 from .caches import Level
 
