@@ -17,7 +17,7 @@ from ..compiler.threads import thread_count
 from ..display import markup
 from ..process import disturbance
 from ..process.progress import Report, stage
-from . import formatting, loading, machine, roofline
+from . import formatting, loading, machine, peaks, roofline
 from .benchmark import candidates, gpu, sandbox
 from .benchmark.candidates import PRODUCTS, Candidate, ignore, known, rungs_of
 from .loading import Custom
@@ -46,11 +46,11 @@ def measure(
     """Check and time every rung of an operation; the machine peaks are `limits`, or those of `machine.limits`.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (the peak that `share_of_peak` is a fraction
-    of), numpy_threads, cpu, disturbed (True if times or peaks are unreliable), disturbed_by (the reasons), roofline (of
-    `roofline.roofline`; None if disturbed), rungs: a list of name, custom (False), idea, shape, checked, seconds, low,
-    high (quartiles), gflops or gbytes, speedup (vs the interpreted loop), gain (vs the rung that it improves on; for a
-    threaded rung, vs the same on one thread), share_of_peak (None if disturbed), share_of_numpy, rank (by speed; 1 is
-    the slowest).
+    of), raised (a sentence for each peak that a rung exceeded), numpy_threads, cpu, disturbed (True if times or peaks
+    are unreliable), disturbed_by (the reasons), roofline (of `roofline.roofline`; None if disturbed), rungs: a list of
+    name, custom (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (vs the
+    interpreted loop), gain (vs the rung that it improves on; for a threaded rung, vs the same on one thread),
+    share_of_peak (None if disturbed), share_of_numpy, rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
@@ -103,18 +103,19 @@ def compare(
         times, disturbed_by = _times(found, count, report, tell)
     limits = limits or machine.limits(report=stage("machine peaks", report))
     disturbed_by = disturbed_by or limits["disturbed_by"]
-    rungs = _compared([*ladder, *custom], found, times, limits, kind, operation in PRODUCTS)
+    is_product, raised = operation in PRODUCTS, list[str]()
+    if not disturbed_by:
+        rates = [(name, found[name], found[name].work / time.seconds) for name, time in times.items()]
+        limits, raised = peaks.above(rates, limits, kind, is_product, stage("machine peaks", report))
+    rungs = _compared([*ladder, *custom], found, times, limits, kind, is_product)
     if not disturbed_by and _refuse_impossible(rungs, found, tell):
         times = {name: timing for name, timing in times.items() if not found[name].error}
-        rungs = _compared([*ladder, *custom], found, times, limits, kind, operation in PRODUCTS)
-    above = max(rungs, key=lambda rung: rung.get("share_of_peak") or 0.0)
-    if not disturbed_by and above.get("share_of_peak", 0.0) > disturbance.ABOVE:
-        disturbed_by = [f"{above['name']} was faster than the measured peak (jitnet machine --again)"]
+        rungs = _compared([*ladder, *custom], found, times, limits, kind, is_product)
     result = {
         "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
-        "unit": "GFLOP/s" if operation in PRODUCTS else "GB/s",
-        "limit": _name_of_limit(limits, found["njit"], operation in PRODUCTS), "limit_kind": found["njit"].kind,
-        "numpy_threads": blas,
+        "unit": "GFLOP/s" if is_product else "GB/s",
+        "limit": peaks.name_of(limits, found["njit"], is_product), "limit_kind": found["njit"].kind,
+        "raised": raised, "numpy_threads": blas,
         "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
         "seed": seed if custom else None,
         "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
@@ -184,10 +185,8 @@ def _times(
 
 
 def _refuse_impossible(rungs: list[dict[str, Any]], found: dict[str, Candidate], tell: Callable[[str], object]) -> bool:
-    """Refuse custom kernels that are faster than the machine, unless its peaks were measured too low for ours too."""
+    """Refuse custom kernels that are faster than the machine; no other rung is."""
     above = [rung for rung in rungs if (rung.get("share_of_peak") or 0.0) > disturbance.ABOVE]
-    if not above or not all(rung["custom"] for rung in above):
-        return False
     for rung in above:
         who = found[rung["name"]]
         who.error = (
@@ -195,7 +194,7 @@ def _refuse_impossible(rungs: list[dict[str, Any]], found: dict[str, Candidate],
             "cannot have done the work; if it has, the peak is out of date (jitnet machine --again)"
         )
         tell(f"{rung['name']} {who.error}")
-    return True
+    return bool(above)
 
 
 def _compared(
@@ -215,7 +214,7 @@ def _compared(
         below = None if name in (first, "numpy") or who.custom else serial
         limit = None
         if limits and not limits["disturbed"]:
-            limit = _limit(limits, dtype, who, is_product)
+            limit = peaks.peak_of(limits, dtype, who, is_product)
         rungs.append({
             "name": name, "custom": who.custom, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
@@ -229,21 +228,6 @@ def _compared(
         if not name.endswith("parallel"):
             serial = name
     return rungs
-
-
-def _limit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate, is_product: bool) -> float:
-    """The peak of this machine for a candidate."""
-    if is_product:
-        return machine.for_threads(limits["peak"][dtype.name], who.threads)
-    level = machine.level_of(limits["caches"], who.moves, who.threads)
-    return roofline.moving(limits, level, who.kind, who.threads)
-
-
-def _name_of_limit(limits: dict[str, Any], who: Candidate, is_product: bool) -> str:
-    if is_product:
-        return "peak rate of multiply-adds"
-    doing = {"copy": "copying", "read": "reading"}[who.kind]
-    return f"peak bandwidth of {doing} in {machine.level_of(limits['caches'], who.moves, who.threads)}"
 
 
 NAME = 20
@@ -309,6 +293,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
     if not result["disturbed"]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads, and their caches, of a rung.")
+    notes += result.get("raised", [])
     if result.get("seed") is not None:
         notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")
     if result["numpy_threads"] != result["threads"]:

@@ -8,6 +8,7 @@ A measurement takes a few seconds and is kept in the cache folder, until the pro
 changes.
 """
 
+import copy
 import datetime
 import json
 import math
@@ -69,13 +70,47 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     found["disturbed"] = bool(found["disturbed_by"])
     if found["disturbed"]:
         return found  # used once, but not kept
+    _keep(found)
+    return found
+
+
+def _keep(found: dict[str, Any]) -> None:
     try:
         make_cache_folder()
         with storage.replacing(_file()) as target:
             target.write(json.dumps(found, indent=1).encode())
     except (OSError, checks.Error):
         pass  # without a cache, it is measured again
-    return found
+
+
+def best_of(found: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
+    """Of each rate, the better one of two measurements, the second of which may be disturbed."""
+    if again["disturbed"]:
+        return found
+    rates = {name: _better(found[name], again[name]) for name in ("peak", "bandwidth")}
+    return again | rates
+
+
+def _better(one: Any, other: Any) -> Any:
+    return {key: _better(one[key], other[key]) for key in one} if isinstance(one, dict) else max(one, other)
+
+
+def raised(found: dict[str, Any], where: tuple[str, ...], threads: int, factor: float) -> dict[str, Any]:
+    """The peaks, of which one is larger by a factor: ("peak", dtype) or ("bandwidth", cache, kind); they are kept.
+
+    For a number of threads between two measured ones, the peaks of both are raised.
+    """
+    raised = copy.deepcopy(found)
+    counts = sorted(map(int, found["peak"]["float32"]))
+    below = max((count for count in counts if count <= threads), default=counts[0])
+    beyond = min((count for count in counts if count >= threads), default=counts[-1])
+    for count in {str(below), str(beyond)}:
+        rates = raised[where[0]][where[1]]
+        rates, key = (rates[count], where[2]) if len(where) > 2 else (rates, count)
+        rates[key] *= factor
+    raised["multiply_adds_per_cycle"] = _per_cycle(raised)
+    _keep(raised)
+    return raised
 
 
 def cached() -> dict[str, Any] | None:
@@ -142,17 +177,19 @@ def _measure(report: Report | None) -> dict[str, Any]:
             for level, (size, shared) in sizes.items():
                 next_one(f"bandwidth of {level}, {formatting.count(count, 'thread')}")
                 bandwidth[level][str(count)] = _bandwidth(size // count if shared else size, count)
+    for count in counts:  # once more: seconds later, a neighbor on the same core may have stopped
+        with threads(count):
+            for dtype, by_count in peak.items():
+                by_count[str(count)] = max(by_count[str(count)], _peak(dtype, count))
     if report:
         report(total, total, "")
+    found = {"clock": clock, "caches": caches, "peak": peak, "bandwidth": bandwidth}
+    return {**found, "multiply_adds_per_cycle": _per_cycle(found), "measured": datetime.date.today().isoformat()}
+
+
+def _per_cycle(found: dict[str, Any]) -> float | None:
     one_vector = 2 * VECTOR_BYTES // 4  # FLOP of one multiply-add of float32
-    return {
-        "clock": clock,
-        "multiply_adds_per_cycle": peak["float32"]["1"] / (clock * one_vector) if clock else None,
-        "caches": caches,
-        "peak": peak,
-        "bandwidth": bandwidth,
-        "measured": datetime.date.today().isoformat(),
-    }
+    return found["peak"]["float32"]["1"] / (found["clock"] * one_vector) if found.get("clock") else None
 
 
 def _is_whole(found: dict[str, Any]) -> bool:

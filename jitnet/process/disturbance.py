@@ -33,7 +33,7 @@ SWITCHES = 50
 SPREAD = 0.25
 """Half of the interquartile range of a timing, as a fraction of its median; the median over all timings."""
 
-ABOVE = 1.05
+ABOVE = 1.03
 """The factor by which a rate may exceed a measured peak, as both have errors. Above it, the peak is wrong."""
 
 

@@ -1,0 +1,65 @@
+"""The peak that limits a candidate of a ladder; one that a rung exceeds was measured too low, and is raised.
+
+A peak is the best of several runs, but a neighbor on the same core can take half of its units for minutes. A rung was
+checked against float64, so it has done its work, and if it is faster than the peak, the peak is wrong. All peaks are
+then measured again, and what the rung still exceeds becomes its rate, for this ladder and in the file.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..process.disturbance import ABOVE
+from ..process.progress import Report
+from . import formatting, machine, roofline
+from .benchmark.candidates import Candidate
+
+Limits = dict[str, Any]
+
+
+def peak_of(limits: Limits, dtype: np.dtype[Any], who: Candidate, is_product: bool) -> float:
+    """The peak of this machine for a candidate, in FLOP/s or bytes/s."""
+    if is_product:
+        return machine.for_threads(limits["peak"][dtype.name], who.threads)
+    return roofline.moving(limits, _level(limits, who), who.kind, who.threads)
+
+
+def name_of(limits: Limits, who: Candidate, is_product: bool) -> str:
+    """What is at its peak there."""
+    if is_product:
+        return "peak rate of multiply-adds"
+    doing = {"copy": "copying", "read": "reading"}[who.kind]
+    return f"peak bandwidth of {doing} in {_level(limits, who)}"
+
+
+def _level(limits: Limits, who: Candidate) -> str:
+    return machine.level_of(limits["caches"], who.moves, who.threads)
+
+
+def above(
+    rates: Iterable[tuple[str, Candidate, float]], limits: Limits, dtype: np.dtype[Any], is_product: bool,
+    report: Report | None = None,
+) -> tuple[Limits, list[str]]:  # fmt: skip
+    """The peaks, none of which a rung (name, candidate, rate) exceeds, and a sentence for each that was raised.
+
+    A custom kernel that is faster than the machine may not have done the work: it only causes a second measurement.
+    """
+    first, said = limits, []
+    for name, who, rate in sorted(rates, key=lambda each: -each[2]):  # the fastest first: it raises the peak for others
+        before = peak_of(limits, dtype, who, is_product)
+        if rate <= ABOVE * before:
+            continue
+        if limits is first:
+            limits = machine.best_of(limits, machine.limits(again=True, report=report))
+        now = peak_of(limits, dtype, who, is_product)
+        if rate > ABOVE * now and not who.custom:
+            where = ("peak", dtype.name) if is_product else ("bandwidth", _level(limits, who), who.kind)
+            limits, now = machine.raised(limits, where, who.threads, rate / now), rate
+        if now > before:
+            unit, threads = "GFLOP/s" if is_product else "GB/s", formatting.count(who.threads, "thread")
+            said.append(
+                f"The {name_of(limits, who, is_product)} ({threads}) was measured too low, as {name} exceeded it; it "
+                f"was raised from {before / 1e9:.4g} to {now / 1e9:.4g} {unit}."
+            )
+    return limits, said

@@ -1,0 +1,104 @@
+"""No rung is faster than the peak of the machine: on synthetic timings, a peak that was measured too low is raised."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jitnet.lab import machine, peaks
+from jitnet.lab.benchmark.candidates import Candidate
+
+F32 = np.dtype("float32")
+
+
+def limits(multiply_adds=137e9, moves=50e9, disturbed=False):
+    """Peaks of one, two and four threads, as they are on file."""
+    by_count = {str(count): multiply_adds * count for count in (1, 2, 4)}
+    rates = {str(count): dict.fromkeys(("read", "write", "copy"), moves * count) for count in (1, 2, 4)}
+    return machine._identity() | {
+        "clock": 2.6e9, "caches": {"L1": 1 << 15, "L2": 1 << 20}, "disturbed": disturbed, "disturbed_by": [],
+        "peak": {"float32": by_count, "float64": {count: peak / 2 for count, peak in by_count.items()}},
+        "bandwidth": dict.fromkeys(("L1", "L2", "memory"), rates), "measured": "2026-01-01",
+        "multiply_adds_per_cycle": 137 / 2.6 / 32,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def again(monkeypatch, tmp_path):
+    """What a second measurement of the machine finds; the list has its calls."""
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    calls = []
+
+    def found(result):
+        monkeypatch.setattr(machine, "limits", lambda again, report: calls.append(again) or result)
+        return calls
+
+    return found
+
+
+def candidate(threads=1, custom=False):
+    return Candidate((8, 8, 8), custom, threads, moves=1 << 16)
+
+
+def test_rungs_below_the_peak_change_nothing(again):
+    calls, before = again(limits()), limits()
+    rates = [("tiled", candidate(), 141e9), ("packed_parallel", candidate(2), 270e9)]
+    assert peaks.above(rates, before, F32, True) == (before, [])
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("second", "peak"),
+    [
+        (limits(170e9), 170e9),  # the neighbor has gone
+        (limits(120e9), 166e9),  # it has not
+        (limits(900e9, disturbed=True), 166e9),  # that is no measurement
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+def test_a_peak_that_a_rung_exceeds_is_raised(again, second, peak, threads):
+    calls = again(second)
+    rates = [("njit", candidate(), 2e9), ("fast", candidate(threads), 166e9 * threads)]
+    rates.insert(1, ("slightly_slower", candidate(threads), 165e9 * threads))
+    found, said = peaks.above(rates, limits(), F32, True)
+    assert calls == [True]  # measured again, once
+    assert machine.for_threads(found["peak"]["float32"], threads) == pytest.approx(peak * threads)
+    assert found["peak"]["float64"]["1"] >= 68.5e9
+    for _, who, rate in rates:
+        assert rate <= 1.03 * peaks.peak_of(found, F32, who, True)
+    (sentence,) = said
+    many = "1 thread" if threads == 1 else f"{threads} threads"
+    assert sentence == (
+        f"The peak rate of multiply-adds ({many}) was measured too low, as fast exceeded it; it was raised from "
+        f"{137 * threads} to {peak / 1e9 * threads:.4g} GFLOP/s."
+    )
+
+
+def test_a_raised_peak_is_kept(again, tmp_path):
+    again(limits())
+    found, _ = peaks.above([("fast", candidate(), 166e9)], limits(), F32, True)
+    assert json.loads((tmp_path / "machine.json").read_text()) == found
+    assert machine.cached() == found
+    assert found["multiply_adds_per_cycle"] == pytest.approx(166e9 / 2.6e9 / (2 * machine.VECTOR_BYTES // 4))
+
+
+def test_the_bandwidth_of_a_cache_is_raised_alone(again):
+    again(limits())
+    who = candidate()  # whose data fit into L2
+    found, said = peaks.above([("wide", who, 60e9)], limits(), F32, False)
+    assert found["bandwidth"]["L2"]["1"] == {"read": 50e9, "write": 50e9, "copy": 60e9}
+    assert found["bandwidth"]["L2"]["2"]["copy"] == 100e9
+    assert found["bandwidth"]["L1"] == limits()["bandwidth"]["L1"]
+    assert "peak bandwidth of copying in L2 (1 thread) was measured too low, as wide exceeded it" in said[0]
+
+
+def test_a_custom_kernel_raises_nothing_by_itself(again):
+    """It may not have done its work. But the machine is measured again before it is refused."""
+    rates = [("mine", candidate(custom=True), 166e9), ("packed", candidate(), 130e9)]
+    calls = again(limits(120e9))
+    found, said = peaks.above(rates, limits(), F32, True)
+    assert (found["peak"], said, calls) == (limits()["peak"], [], [True])
+    again(limits(165e9))
+    found, said = peaks.above(rates, limits(), F32, True)
+    assert found["peak"]["float32"]["1"] == 165e9
+    assert "as mine exceeded it; it was raised from 137 to 165 GFLOP/s" in said[0]
