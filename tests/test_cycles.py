@@ -10,8 +10,8 @@ import pytest
 from command import jitnet_command
 
 import jitnet
-from jitnet.lab import doctor
-from jitnet.lab.machine_code import analyzers, cycles
+from jitnet.lab import doctor, explain
+from jitnet.lab.machine_code import analyzers, cycles, measurement, sampling
 from jitnet.lab.machine_code.assembly import functions_of
 from jitnet.lab.machine_code.hottest import candidates
 from jitnet.lab.machine_code.x86 import understood
@@ -175,8 +175,130 @@ def test_explain_predicts(tmp_path):
     if analyzers.found() is None:
         pytest.skip("neither llvm-mca nor osaca is installed")
     found = json.loads(
-        jitnet_command("explain", f"{file}:total", "--types", "float32[::1]", "--json", "--quiet").stdout
+        jitnet_command("explain", f"{file}:total", "--types", "float32[::1]", "--json", "--quiet", "--no-run").stdout
     )
     assert found["cycles"]["limit"] == "dependency chain"
-    assert found["lines"][0]["source"] == "t += x[i]"
-    assert sum(line["share"] for line in found["lines"]) == pytest.approx(1)
+    assert found["lines"]["lines"][0]["source"] == "t += x[i]"
+    assert sum(line["share"] for line in found["lines"]["lines"]) == pytest.approx(1)
+
+
+USERS = """\
+from numba import njit, prange
+
+@njit
+def two_loops(x, y):
+    for _ in range(200):
+        for i in range(1, x.size):
+            x[i] = x[i - 1] * 0.5 + y[i]
+    for i in range(x.size):
+        y[i] = 2 * x[i]
+
+@njit(parallel=True)
+def rows(X, total):
+    for i in prange(X.shape[0]):
+        sum = X[i, 0]
+        for j in range(1, X.shape[1]):
+            sum = sum * 0.5 + X[i, j]
+        total[i] = sum
+
+@njit
+def fails(x):
+    for i in range(x.size):
+        if x[i] > 0:
+            raise ValueError("a positive number")
+        x[i] += 1
+"""
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    file = tmp_path_factory.mktemp("users") / "users.py"
+    file.write_text(USERS)
+    return file
+
+
+def multiplications(found):
+    """Source iterations that an iteration of the compiled loop stands for: each multiplies once."""
+    done = [understood(instruction["text"]) for instruction in found["instructions"]]
+    return sum(o.lanes for o in done if o.kind in ("multiply", "fma"))
+
+
+def test_iterations_and_lines_are_measured(users):
+    found = explain.explain(f"{users}:two_loops", arguments="ones(1003), ones(1003)", run=1)
+    taken = found["measured"]
+    assert taken["missing"] is None, taken
+    assert 200 * 1002 - 200 * multiplications(found) < taken["iterations"] * multiplications(found) <= 200 * 1002
+    assert taken["bytes"] == 2 * 8 * 1003
+    assert taken["threads"] == 1
+    if found["cycles"]["missing"] is None:
+        assert found["cycles"]["limit"] == "dependency chain"
+        assert found["cycles"]["cycles"] / 4 < taken["cycles"] < 10 * found["cycles"]["cycles"]  # on a busy machine too
+    if taken["samples"] is None:
+        pytest.skip(taken["no_samples"])
+    assert found["lines"]["kind"] == "samples"
+    first = found["lines"]["lines"][0]
+    assert first["source"] == "x[i] = x[i - 1] * 0.5 + y[i]"
+    assert first["share"] > 0.5
+    assert sum(line["share"] for line in found["lines"]["lines"]) + found["lines"]["elsewhere"] == pytest.approx(1)
+
+
+def test_a_loop_of_threads_is_measured(users):
+    found = explain.explain(f"{users}:rows", arguments="ones((67, 1003)), zeros(67)", run=1)
+    taken, each = found["measured"], multiplications(found)
+    assert taken["missing"] is None, taken
+    assert 67 * (1002 - each) < taken["iterations"] * each <= 67 * 1002
+    if taken["samples"] is None:
+        pytest.skip(taken["no_samples"])
+    assert found["lines"]["lines"][0]["source"] == "sum = sum * 0.5 + X[i, j]"
+
+
+def test_a_function_that_cannot_be_run_is_explained(users):
+    result = jitnet_command("explain", f"{users}:fails", "--args", "ones(9)", "--quiet")
+    assert "Not measured: running the function failed: ValueError: a positive number." in result.stdout
+    assert "early exit" in result.stdout
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_its_process(tmp_path):
+    file = tmp_path / "crash.py"
+    file.write_text("def crash(x):\n    for i in range(x.size):\n        x[10**15 * (i + 1)] = 1.0\n")
+    found = explain.explain(f"{file}:crash", arguments="ones(9)", run=1)
+    assert "ended with status -11" in found["measured"]["missing"]
+    assert found["verdicts"]
+
+
+@pytest.mark.parametrize(
+    ("times", "limit", "calls", "size", "said"),
+    [
+        (1.1, "busiest port", 0, 10**9, "the prediction holds: the busiest port is the limit"),
+        (0.5, "busiest port", 0, 0, "tables of P do not fit this processor"),
+        (0.5, "dependency chain", 0, 0, "its next run begins before its sum is there"),
+        (4, "front end", 2, 10**9, "the rest is spent in 2 calls"),
+        (4, "front end", 0, 10**9, "so memory is the limit"),
+        (4, "front end", 0, 100, "though the data fit into the L1 cache"),
+    ],
+)
+def test_what_a_measurement_means(times, limit, calls, size, said):
+    prediction = {"missing": None, "program": "P", "cycles": 8.0, "limit": limit}
+    loop = loop_of(*["callq *%rbx"] * calls, *DOT)
+    run = {
+        "missing": None, "iterations": [{loop.loop.header: 100}], "seconds": times * 8 * 100 / 2e9, "clock": 2e9,
+        "samples": None, "no_samples": "forbidden", "size": [4, 5, 6], "bytes": size, "threads": 1, "disturbed_by": [],
+    }  # fmt: skip
+    taken = measurement.measured(loop, 0, run, prediction, 48 << 10)
+    assert taken["cycles"] == pytest.approx(times * 8)
+    assert said in taken["means"]
+    assert taken["limit"] == ("memory" if "memory" in said else None)
+    assert measurement.in_words(taken).startswith("4 × 5 × 6, 1 thread: 100 iterations in ")
+    rows = {str(instruction.row): 10 for instruction in loop.loop.instructions[:2]} | {"10000": 5}
+    run |= {"samples": {"count": 25, "seconds": 1e-3, "rows": [rows]}, "calls": 4}
+    sampled = measurement.measured(loop, 0, run, prediction, 48 << 10)
+    assert sampled["cycles"] == pytest.approx(times * 8 if calls else 20 * 1e-3 / 4 * 2e9 / 100)
+    run["iterations"] = [{}]
+    assert "did not run" in measurement.measured(loop, 0, run, prediction, 48 << 10)["missing"]
+
+
+def test_systems_without_samples(monkeypatch):
+    monkeypatch.setattr(sampling.sys, "platform", "darwin")
+    with pytest.raises(sampling.NoSamplesError, match="only Linux"):
+        sampling.Sampler(0.001)

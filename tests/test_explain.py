@@ -281,7 +281,9 @@ def bias(X, W, b, f, A):
     for j in range(b.size):
         A[f, j] = b[j]
 """)
-    found = json.loads(jitnet_command("explain", f"{file}:product", "--as", "matmul", "--json", "--quiet").stdout)
+    found = json.loads(
+        jitnet_command("explain", f"{file}:product", "--as", "matmul", "--json", "--quiet", "--no-run").stdout
+    )
     assert found["signature"] == "float32[:,::1], float32[:,::1], float32[:,::1]"
     found = explain.explain(f"{file}:bias", "float64", operation="layer")
     assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
@@ -325,13 +327,14 @@ def test_instructions_are_understood(text, kind, lanes, loads, stores, reads, wr
 
 
 def test_the_command_line(tmp_path):
-    result = in_a_process("explain", "matmul.reordered")
+    result = in_a_process("explain", "matmul.reordered", "--size", "64")
     assert "measuring 1/1: compiling matmul.reordered" in result.stderr
     assert "✓ vectorized        yes" in result.stdout
+    assert "  measured  " in result.stdout
     assert "z[j] += x * w[j]" in result.stdout
     file = tmp_path / "mine.py"
     file.write_text("print('imported')\ndef scale(x, a):\n    for i in range(x.size):\n        x[i] = a * x[i] + a\n")
-    arguments = ("--args", "np.ones(9, float32), float32(2)", "--json", "--quiet")
+    arguments = ("--args", "np.ones(9, float32), float32(2)", "--json", "--quiet", "--no-run")
     found = json.loads(jitnet_command("explain", f"{file}:scale", *arguments).stdout)
     assert found["signature"] == "float32[::1], float32"
     assert found["options"]["fastmath"] == ["contract"]  # of jitnet, since it says nothing itself

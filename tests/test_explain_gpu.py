@@ -334,7 +334,10 @@ def test_the_command_line():
         (["matmul.naive", "--capability", "3.5"], "capability is '3.5', but must be a compute capability that"),
         (["matmul.naive", "--capability", "9"], "capability is '9', but must be"),
         (["matmul.tensorcore", "--capability", "7.5"], "matmul.tensorcore needs compute capability 8.0, and 7.5"),
-        (["matmul.naive", "--args", "3"], "--args, --types, --options, --analyzer and --dtype float64 mean nothing"),
+        (
+            ["matmul.naive", "--args", "3"],
+            "--args, --types, --options, --analyzer, --size, --no-run and --dtype float64",
+        ),
         (["matmul.naive", "--types", "int64"], "mean nothing"),
         (["matmul.naive", "--options", "fastmath=True"], "mean nothing"),
         (["matmul.naive", "--dtype", "float64"], "mean nothing"),

@@ -7,6 +7,8 @@ from .. import checks
 from ..lab import estimate, explain
 from .shared import dtype_option, gpu_instrument, measuring, output_options
 
+SIZE = "512"
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -26,6 +28,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PROGRAM",
         help="predict cycles with llvm-mca, osaca or this path (default: what is found)",
     )
+    parser.add_argument(
+        "--size", default=SIZE, metavar="N|MxKxN", help="size of the run of a rung or with --as (default 512)"
+    )
+    parser.add_argument("--no-run", action="store_true", help="predict only; do not run it to measure cycles and lines")
     parser.add_argument("--backend", metavar="NAME", help="cuda: a rung of the GPU; this needs no GPU and no driver")
     parser.add_argument("--capability", metavar="N.N", help="compute capability of that GPU (default 9.0)")
     output_options(parser)
@@ -37,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     with measuring(options, estimate.said(2 * estimate.EXPLAINED)) as show:
         found = explain.explain(
             options.target, options.dtype, options.args, options.types, options.options, options.operation,
-            show.measuring, options.analyzer,
+            show.measuring, options.analyzer, None if options.no_run else options.size,
         )  # fmt: skip
     print(json.dumps(found) if options.json else explain.as_text(found))
     return 0
@@ -51,15 +57,11 @@ def _on_gpu(options: argparse.Namespace) -> bool:
         return False
     if options.backend != "cuda":
         raise checks.Error("without --backend, explain compiles for the processor; --backend can be cuda")
-    if (options.args, options.types, options.options, options.analyzer) != (
-        None,
-        None,
-        None,
-        None,
-    ) or options.dtype != "float32":
+    given = (options.args, options.types, options.options, options.analyzer, options.no_run or None)
+    if any(option is not None for option in given) or (options.dtype, options.size) != ("float32", SIZE):
         raise checks.Error(
-            "with --backend cuda, --args, --types, --options, --analyzer and --dtype float64 mean nothing; "
-            "leave them out"
+            "with --backend cuda, --args, --types, --options, --analyzer, --size, --no-run and --dtype float64 mean "
+            "nothing; leave them out"
         )
     return True
 

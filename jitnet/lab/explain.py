@@ -4,9 +4,10 @@
     found = explain.explain("matmul.packed")
     print(explain.as_text(found))
 
-Nothing is run and nothing is timed. The function is compiled in a separate process (`compiling.py`), its machine code
-is parsed (`assembly.py`, `x86.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles
-are predicted by an external program (`cycles.py`).
+The function is compiled in a separate process (`compiling.py`), its machine code is parsed (`assembly.py`, `x86.py`),
+the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles are predicted by an external program
+(`cycles.py`). If asked, that process also runs the function: then the cycles are measured (`measurement.py`), and
+samples say how much of the time each source line takes.
 """
 
 import contextlib
@@ -29,13 +30,15 @@ from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from ..process.progress import Report
 from . import listing
+from .ladder import shape_of
 from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
-from .machine import check_compiling
+from .machine import cache_sizes, check_compiling
 from .machine_code import analyzers, remarks, sources
-from .machine_code.assembly import Instruction, Place, functions_of, plain_name
+from .machine_code.assembly import Function, Instruction, Place, functions_of, plain_name
 from .machine_code.cycles import limit_of, predicted
 from .machine_code.hottest import Candidate, candidates, hottest
+from .machine_code.measurement import measured
 from .machine_code.verdicts import Facts, summary, verdicts
 from .worker import command
 
@@ -46,7 +49,7 @@ _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 def explain(
     target: str, dtype: str = "float32", arguments: str | None = None, types: str | None = None,
     options: str | None = None, operation: str | None = None, report: Report | None = None,
-    analyzer: str | None = None,
+    analyzer: str | None = None, run: str | int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
 
@@ -57,6 +60,8 @@ def explain(
     options     options of `numba.njit` in place of those of the function: `"fastmath=True"`. A function without a
                 decorator is compiled with the options of jitnet's kernels.
     analyzer    the program that predicts cycles: llvm-mca, osaca, or a path; otherwise the first on the PATH
+    run         the size of the arguments of an operation, such as 512 or "64x784x128": the function is also run, for
+                two seconds, to measure cycles and source lines. With `arguments` any size will do.
 
     Keys of the result, which contains only dicts, lists, texts and numbers:
 
@@ -70,26 +75,34 @@ def explain(
     limit           arithmetic, memory, the dependency chain or the front end; None if there is something to fix first
     remarks         LLVM's remarks on this loop
     cycles          the predicted cycles of an iteration: `jitnet.lab.machine_code.cycles.predicted`
-    lines           their share of each source line, largest first: file, line, source, cycles, share
+    measured        the measured ones: `jitnet.lab.machine_code.measurement.measured`; None if it was not run
+    lines           kind: "samples", of the whole function, or "predicted", of the loop; lines: file, line, source,
+                    share, largest first; elsewhere: the share of samples outside of the function and its helpers
 
     Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
-    request = _request(target, dtype, arguments, types, options, operation)
-    return next(iter(explain_all([request], report, analyzer)))
+    request = _request(target, dtype, arguments, types, options, operation, run)
+    analyzers.found(analyzer)  # an error now, not after compiling
+    try:
+        (answer,) = answers([request], report)
+    except ProcessError as error:
+        if run is None:
+            raise
+        (answer,) = answers([request | {"run": None}], report)
+        answer["run"] = {"missing": f"running it failed: {error}"}
+    return _explained(target, answer, analyzer)
 
 
-def explain_all(
-    requests: Iterable[dict[str, Any]], report: Report | None = None, analyzer: str | None = None
-) -> list[dict[str, Any]]:
+def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
     """Explain several functions in one process; requests are the arguments of `explain`, as dicts."""
     asked = [_request(**request) for request in requests]
-    analyzers.found(analyzer)  # an error now, not after compiling
-    found = []
-    for request, answer in zip(asked, answers(asked, report), strict=True):
-        if "error" in answer:
-            raise checks.Error(answer["error"])
-        found.append(_explained(request["target"], answer, analyzer))
-    return found
+    return [
+        _explained(request["target"], answer) for request, answer in zip(asked, answers(asked, report), strict=True)
+    ]
+
+
+class ProcessError(checks.Error):
+    """The process that compiles has ended without an answer."""
 
 
 def is_readable() -> bool:
@@ -104,6 +117,7 @@ def _request(
     types: str | None = None,
     options: str | None = None,
     operation: str | None = None,
+    run: str | int | None = None,
 ) -> dict[str, Any]:
     """The request for the child process, after the checks that need no compilation."""
     if not is_readable():
@@ -125,7 +139,7 @@ def _request(
             )
     return {
         "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
-        "options": options, "operation": operation,
+        "options": options, "operation": operation, "run": None if run is None else shape_of(run),
     }  # fmt: skip
 
 
@@ -172,7 +186,7 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
         if len(found) < len(requests):
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["without a message"]
-            raise checks.Error(
+            raise ProcessError(
                 f"compiling {requests[len(found)]['target']} ended with status {child.returncode}: {said[0]}"
             )
     if report:
@@ -180,10 +194,12 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
     return found
 
 
-def _explained(target: str, answer: dict[str, Any], analyzer: str | None) -> dict[str, Any]:
+def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None) -> dict[str, Any]:
+    if "error" in answer:
+        raise checks.Error(answer["error"])
     files = {Path(answer["file"]).name: answer["file"]}
-    functions = [function for text in answer["assembly"] for function in functions_of(text, files)]
-    found = candidates(functions, answer["links"])
+    texts = [functions_of(text, files) for text in answer["assembly"]]
+    found = candidates([function for functions in texts for function in functions], answer["links"])
     if not found:
         raise checks.Error(f"there is no loop in the machine code of {target}: the source has none, or LLVM removed it")
     loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
@@ -194,6 +210,8 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None) -> dic
     )  # fmt: skip
     found_verdicts = verdicts(facts)
     prediction = predicted(loop, answer["cpu"], analyzer)
+    measurement = _measurement(loop, texts, answer.get("run"), prediction)
+    limit = (measurement or {}).get("limit") or limit_of(prediction, _limit(found_verdicts, loop))
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
     shown = [_shown(instruction) for instruction in loop.loop.instructions]
@@ -215,11 +233,43 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None) -> dic
             {"text": i.text, "comment": called.get(id(i), i.comment), "file": place[0], "line": place[1]}
             for i, place in zip(loop.loop.instructions, shown, strict=True)
         ],
-        "verdicts": found_verdicts,
-        **summary(found_verdicts, limit_of(prediction, _limit(found_verdicts, loop))),
+        "verdicts": found_verdicts, **summary(found_verdicts, limit),
         "remarks": remarks.about(answer["remarks"], loop.place),
-        "cycles": prediction, "lines": listing.by_line(shown, prediction["weights"] or []),
+        "cycles": prediction, "measured": measurement,
+        "lines": _sampled_lines(texts, answer.get("run")) or _predicted_lines(shown, prediction),
     })  # fmt: skip
+
+
+def _measurement(
+    loop: Candidate, texts: list[list[Function]], run: dict[str, Any] | None, prediction: dict[str, Any]
+) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    text = next(n for n, functions in enumerate(texts) if loop.loop.function in functions)
+    return measured(loop, text, run, prediction, cache_sizes()["L1"])
+
+
+def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The share of samples of each source line; None without samples."""
+    if run is None or run["missing"] or not run["samples"] or not run["samples"]["count"]:
+        return None
+    weights: list[tuple[Place, float]] = [
+        (_shown(instruction), rows.get(str(instruction.row), 0) / run["samples"]["count"])
+        for functions, rows in zip(texts, run["samples"]["rows"], strict=True)
+        for function in functions
+        for block in function.blocks
+        for instruction in block.instructions
+    ]
+    return listing.by_line("samples", weights)
+
+
+def _predicted_lines(places: list[Place], prediction: dict[str, Any]) -> dict[str, Any] | None:
+    """The share of the predicted cycles of each source line of the loop; None without a prediction."""
+    if prediction["missing"]:
+        return None
+    return listing.by_line(
+        "predicted", [(p, w / prediction["cycles"]) for p, w in zip(places, prediction["weights"], strict=True)]
+    )
 
 
 def _shown(instruction: Instruction) -> Place:
@@ -244,7 +294,7 @@ def as_text(found: dict[str, Any]) -> str:
         *wrapped(f"compiled with {options or 'no options'}, for {found['cpu']} with {unit['name']}: "
                  f"{unit['registers']} vector registers of {unit['bits']} bits"),
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
-        *judged(found), "", *listing.cycles_of(found), "",
+        *judged(found), "", *listing.cycles_of(found), "", *listing.profile_of(found), "",
         *beside(found["instructions"], loop, f"one iteration: {count(len(found['instructions']), 'instruction')}"),
         *wrapped("The last operand of an instruction is its target; parentheses mean an address in memory."),
         KEY,

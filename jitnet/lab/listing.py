@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..display import markup
+from ..process import disturbance
 from . import formatting
 from .machine_code import sources
 from .machine_code.assembly import Place
+from .machine_code.measurement import in_words
 
 WIDTH = min(100, max(formatting.WIDTH, shutil.get_terminal_size((100, 24)).columns))
 NAME = 20
@@ -20,7 +22,7 @@ machine code, and the fewest that a long instruction leaves to the source."""
 
 PORTS = (
     "A port starts one instruction per cycle; a chain of dependent instructions waits for its own results; the front "
-    "end delivers the instructions. The prediction takes all data to be in the L1 cache."
+    "end delivers the instructions. The largest is the limit, if the data are in the L1 cache."
 )
 LINES = 8
 """Lines of the profile that are shown."""
@@ -96,45 +98,73 @@ def judged(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def by_line(places: list[Place], weights: list[float]) -> list[dict[str, Any]]:
-    """The sum of the weights of each source line, and its share, largest first."""
+def by_line(kind: str, weights: list[tuple[Place, float]]) -> dict[str, Any]:
+    """kind, lines, elsewhere: the sum of the shares of each source line, largest first, and the rest to 1."""
     sums: dict[Place, float] = defaultdict(float)
-    for place, weight in zip(places, weights, strict=False):
-        sums[place] += weight
-    whole = sum(sums.values())
-    return [
-        {
-            "file": file,
-            "line": line,
-            "source": line_of(file, line).partition("  #")[0].strip(),
-            "cycles": part,
-            "share": part / whole,
-        }
-        for (file, line), part in sorted(sums.items(), key=lambda item: -item[1])
-        if part > 0
+    for place, share in weights:
+        sums[place] += share
+    lines = [
+        {"file": file, "line": line, "source": line_of(file, line).partition("  #")[0].strip(), "share": share}
+        for (file, line), share in sorted(sums.items(), key=lambda item: -item[1])
+        if share > 0
     ]
+    return {"kind": kind, "lines": lines, "elsewhere": max(0.0, 1 - sum(sums.values()))}
 
 
 def cycles_of(found: dict[str, Any]) -> list[str]:
-    """The predicted cycles of an iteration, the limit first, and their source lines."""
-    cycles = found["cycles"]
+    """The predicted and measured cycles of an iteration."""
+    cycles, taken = found["cycles"], found["measured"]
+    lines = []
     if cycles["missing"]:
-        return wrapped(cycles["missing"])
-    about = {"busiest port": f"{cycles['port']['name']}, {cycles['port']['does']}"}
-    rows = [("busiest port", cycles["port"]), ("dependency chain", cycles["chain"]), ("front end", cycles["front_end"])]
-    known = sorted(((name, row["cycles"]) for name, row in rows if row), key=lambda row: row[0] != cycles["limit"])
-    lines = wrapped(f"Cycles of one iteration at least, predicted by {cycles['program']} for {cycles['model']}:")
-    for name, figure in known:
-        text = f"{figure:8.1f}  {name + (' (the limit)' if name == cycles['limit'] else ''):30}{about.get(name, '')}"
-        lines.append(text.rstrip())
-    lines += wrapped(PORTS)
+        lines += wrapped(cycles["missing"])
+    else:
+        limit, port = cycles["limit"], cycles["port"]
+        lines += wrapped(f"Cycles of one iteration, predicted by {cycles['program']} for {cycles['model']}:")
+        lines += _figures([
+            ("busiest port", port["cycles"], f"{port['name']}, {port['does']}"),
+            ("dependency chain", cycles["chain"]["cycles"], ""),
+            *([("front end", cycles["front_end"]["cycles"], "")] if cycles["front_end"] else []),
+        ], limit)  # fmt: skip
+    if taken and not taken["missing"]:
+        lines += _figures([("measured", taken["cycles"], in_words(taken))])
+        lines += wrapped(f"→ {taken['means']}") if taken["means"] else []
+        lines += wrapped(disturbance.sentence(taken["disturbed_by"]))
+    elif taken:
+        lines += wrapped(f"Not measured: {taken['missing']}.")
     for note in cycles["notes"]:
         lines += wrapped(f"Note: {note}.")
-    lines += ["", "Share of the predicted cycles of each source line:"]
-    lines += [
-        _cut(f"{row['share']:8.0%}  line {row['line']}: {row['source']}", WIDTH) for row in found["lines"][:LINES]
-    ]
-    return lines
+    return [*lines, *(wrapped(PORTS) if not cycles["missing"] else [])]
+
+
+def _figures(rows: list[tuple[str, float, str]], limit: str = "") -> list[str]:
+    """Rows of a figure, its name, and more about it; the limit is the first."""
+    found = []
+    for name, figure, more in sorted(rows, key=lambda row: row[0] != limit):
+        first, *rest = textwrap.wrap(more, WIDTH - 40) or [""]
+        found.append(f"{figure:8.1f}  {name + ' (the limit)' * (name == limit):30}{first}".rstrip())
+        found += [" " * 40 + line for line in rest]
+    return found
+
+
+def profile_of(found: dict[str, Any]) -> list[str]:
+    """The share of each source line."""
+    lines = found["lines"]
+    if lines is None:
+        return []
+    taken = found["measured"]
+    if lines["kind"] == "samples":
+        title = f"Source lines of the whole function by {taken['samples']} samples of its run:"
+    else:
+        why = f"; there are no samples: {taken['no_samples']}" if taken and taken.get("no_samples") else ""
+        title = f"Source lines of this loop by predicted cycles, not by a measurement{why}:"
+    rows = [(row["share"], f"line {row['line']}: {row['source']}") for row in lines["lines"] if row["line"]]
+    hidden = lines["elsewhere"] + sum(row["share"] for row in lines["lines"] if not row["line"])
+    shown = rows[:LINES]
+    if rest := sum(share for share, _ in rows[LINES:]):
+        shown.append((rest, "other lines"))
+    if hidden >= 0.005:
+        shown.append((hidden, "outside: called functions, Numba's runtime, threads that wait"))
+    return [*wrapped(title), *(_cut(f"{share:8.0%}  {what}", WIDTH) for share, what in shown if share >= 0.005)]
 
 
 def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str, run: int = 0) -> list[str]:

@@ -39,6 +39,9 @@ RUN = 0.01
 
 RUNS = 9
 
+RUNS_OF_CLOCK = 20
+"""Runs of some tens of microseconds each."""
+
 SLOWEST = 1e8
 """FLOP/s or bytes/s. No machine that runs Numba is slower, so a lower rate is a wrong measurement."""
 
@@ -166,7 +169,7 @@ def _measure(report: Report | None) -> dict[str, Any]:
         done += 1
 
     next_one("clock")
-    clock = _clock()
+    clock = clock_now()
     peak: dict[str, dict[str, float]] = {"float32": {}, "float64": {}}
     bandwidth: dict[str, dict[str, dict[str, float]]] = {level: {} for level in sizes}
     for count in counts:
@@ -273,11 +276,17 @@ def _best(call: Callable[[int], Any], work: float) -> float:
         once = best / times
 
 
-def _clock() -> float | None:
+def clock_now() -> float | None:
+    """The clock in Hz, by a chain of dependent multiplications; None if this is not an x86 processor.
+
+    The best of many short runs, which other processes disturb less than long ones.
+    """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return None
-    state, steps = np.array([3, 5, 7], np.uint64), 10_000
-    return _best(lambda times: DEPENDENT_STEPS(state, steps * times), CYCLES_OF_A_STEP * steps)
+    state, steps = np.array([3, 5, 7], np.uint64), 20_000
+    DEPENDENT_STEPS(state, steps)
+    best = min(time_of(lambda: DEPENDENT_STEPS(state, steps), 1) for _ in range(RUNS_OF_CLOCK))
+    return CYCLES_OF_A_STEP * steps / best
 
 
 def _peak(dtype: str, count: int) -> float:

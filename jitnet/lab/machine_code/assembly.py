@@ -34,6 +34,8 @@ class Instruction:
     comment: str
     places: tuple[Place, ...]
     """Its places, outermost first: the line of an inlined call comes before the line inside the function."""
+    row: int = -1
+    """Its line in the assembly."""
 
     @property
     def name(self) -> str:
@@ -71,6 +73,10 @@ class Loop:
         return [instruction for block in self.blocks for instruction in block.instructions]
 
 
+def is_instruction(line: str) -> bool:
+    return line[:1] == "\t" and line[1:2].isalpha()
+
+
 def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
     """The functions, without the wrappers that Numba adds for callers in Python and C.
 
@@ -81,7 +87,7 @@ def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
     places: tuple[Place, ...] = ()
     function: Function | None = None
     at_label = False
-    for line in assembly.splitlines():
+    for row, line in enumerate(assembly.splitlines()):
         stripped = line.strip()
         if label := _LABEL.match(line):
             if function is not None:
@@ -101,11 +107,11 @@ def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
                 names.setdefault(files[file[1]].rsplit("/", 1)[-1], files[file[1]])
         elif loc := _LOC.match(stripped):
             places = _places(files.get(loc[1], ""), int(loc[2]), loc[3] or "", names)
-        elif line.startswith("\t") and stripped[:1].isalpha() and function is not None:
+        elif is_instruction(line) and function is not None:
             at_label = False
             comment = _COMMENT.search(stripped)
             text = " ".join((stripped[: comment.start()] if comment else stripped).split())
-            function.blocks[-1].instructions.append(Instruction(text, comment[1] if comment else "", places))
+            function.blocks[-1].instructions.append(Instruction(text, comment[1] if comment else "", places, row))
     code = [f for f in functions if any(block.instructions for block in f.blocks)]
     return [f for f in code if not f.symbol.startswith(_WRAPPERS)]
 

@@ -2,7 +2,8 @@
 
 LLVM gives remarks only if an option is set before the first compilation, and Numba has no assembly of code from a
 cache. `explain` therefore starts this program. It reads requests from standard input (a list of target, dtype,
-arguments, types, options, operation, in JSON) and prints a line of JSON for each: assembly and remarks, or an error.
+arguments, types, options, operation, run, in JSON) and prints a line of JSON for each: assembly and remarks, or an
+error. `run`, if not None, is the size of the arguments of an operation; the function is then also run (`running.py`).
 
 Line numbers come from `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds, and keeps
 each variable in memory. Here the instructions are the same, one for one.
@@ -39,6 +40,7 @@ from ...compiler.jit import OPTIONS, signature_for
 from ...kernels import LADDERS, SIGNATURES
 from .. import loading
 from ..formatting import count
+from . import running
 
 Request = dict[str, Any]
 
@@ -119,7 +121,7 @@ class Listener:
 
 
 def compiled(request: Request, listener: Listener) -> dict[str, Any]:
-    """Assembly, remarks and other properties of one target."""
+    """Assembly, remarks and other properties of one target; and its run, if the request wants one."""
     start = listener.position()
     dispatcher, types = _kernel(request) if ":" not in request["target"] else _function_of_user(request)
     body = dispatcher.py_func
@@ -143,11 +145,14 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
             said += "\n" + listener.helpers[symbol]
     options = {name: sorted(value) if isinstance(value, set) else value for name, value in _options(dispatcher)}
     triple, cpu, features = dispatcher.targetctx.codegen().magic_tuple()
-    return {
+    answer = {
         "name": body.__name__, "signature": _notation(*types), "file": body.__code__.co_filename,
         "line": body.__code__.co_firstlineno, "options": options, "triple": triple, "cpu": cpu, "features": features,
         "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
     }  # fmt: skip
+    if request["run"]:
+        answer["run"] = running.measured(request, answer, overload)
+    return answer
 
 
 def _notation(*types: Any) -> str:

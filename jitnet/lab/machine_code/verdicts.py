@@ -107,6 +107,7 @@ def vectorized(facts: Facts) -> Verdict:
 
 
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
+BUSY = ": more accesses to memory than a core makes beside its arithmetic"
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 
 
@@ -131,9 +132,6 @@ def width(facts: Facts) -> Verdict:
         "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
         "-prefer-256-bit",
     )  # fmt: skip
-
-
-BUSY = ": more accesses to memory than a core makes beside its arithmetic"
 
 
 def _type_of(operation: Operation) -> str:

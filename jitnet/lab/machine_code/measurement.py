@@ -1,0 +1,94 @@
+"""The measured cycles of one iteration of a loop, beside the predicted ones, and what the difference means.
+
+Cycles are time × clock: the time that the samples give to the instructions of the loop, or, where there are no samples,
+the CPU time of the whole call; the clock that a chain of dependent multiplications has between the calls. A
+core that executes 512-bit vectors may run at a lower clock, and then the cycles are too many.
+"""
+
+from typing import Any
+
+from ..formatting import count, duration, kilobytes
+from .cycles import LIMITS
+from .hottest import Candidate
+
+HOLDS = 1.3
+"""A measurement up to this multiple of the prediction confirms it."""
+
+LESS = 0.9
+"""Below this multiple the tables of the program are wrong for this processor."""
+
+
+def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[str, Any], cache: int) -> dict[str, Any]:
+    """The measurement of one iteration, from a run (`running.py`).
+
+    text        which of the texts of the assembly has the loop
+    cache       bytes of the L1 cache
+
+    Keys: missing (why there is none, or None), cycles, clock, iterations (per call), seconds (CPU time per call), size
+    and bytes (of the arguments), threads, samples (how many; None if all the time of a call is taken), no_samples
+    (why), limit ("memory", or None), means (the limit in a sentence), disturbed_by (reasons to doubt it).
+    """
+    if run["missing"]:
+        return {"missing": run["missing"], "limit": None}
+    iterations = run["iterations"][text].get(loop.loop.header, 0)
+    if not iterations:
+        return {"missing": "this loop did not run with these arguments, another version of it may have", "limit": None}
+    seconds = _seconds_in(loop, text, run)
+    cycles = seconds * run["clock"] / iterations
+    limit, means = _meaning(cycles, prediction, loop, run["bytes"], cache)
+    return {
+        "missing": None, "cycles": cycles, "clock": run["clock"], "iterations": iterations, "seconds": run["seconds"],
+        "size": run["size"], "bytes": run["bytes"], "threads": run["threads"],
+        "samples": run["samples"] and run["samples"]["count"], "no_samples": run["no_samples"],
+        "limit": limit, "means": means, "disturbed_by": run["disturbed_by"],
+    }  # fmt: skip
+
+
+def _seconds_in(loop: Candidate, text: int, run: dict[str, Any]) -> float:
+    """CPU time of all threads in the loop, per call of the function; functions that it calls belong to it."""
+    if run["samples"] is None or loop.calls:
+        return float(run["seconds"])
+    rows = run["samples"]["rows"][text]
+    inside = sum(rows.get(str(instruction.row), 0) for instruction in loop.loop.instructions)
+    return float(inside * run["samples"]["seconds"] / run["calls"])
+
+
+def _meaning(
+    cycles: float, prediction: dict[str, Any], loop: Candidate, size: int, cache: int
+) -> tuple[str | None, str]:
+    """The limit that the measurement shows, or None, and a sentence."""
+    if prediction["missing"]:
+        return None, ""
+    if cycles < LESS * prediction["cycles"]:
+        if prediction["limit"] == LIMITS["chain"]:
+            return (
+                None,
+                "less than predicted: the loop has few iterations, and its next run begins before its sum is there",
+            )
+        return None, (
+            f"less than predicted: the tables of {prediction['program']} do not fit this processor; "
+            "another program or version (--analyzer) may be nearer"
+        )
+    if cycles <= HOLDS * prediction["cycles"]:
+        return None, f"the prediction holds: the {prediction['limit']} is the limit"
+    if loop.heavy_calls:
+        return None, f"the rest is spent in {count(len(loop.calls), 'call')} per iteration, which no prediction counts"
+    if size > cache:
+        return "memory", (
+            f"far above all three, so memory is the limit: the data ({kilobytes(size)}) do not fit into the L1 cache "
+            f"({kilobytes(cache)})"
+        )
+    return None, (
+        "far above all three, though the data fit into the L1 cache: too few iterations at a time, mispredicted "
+        "branches, a number loaded just after it was stored, or tables that do not fit this processor"
+    )
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """`512 × 512 × 512, 1 thread: 2097152 iterations in 12.1 ms of CPU time, at 2.90 GHz`."""
+    size = " × ".join(map(str, found["size"])) + ", " if found["size"] else ""
+    how = "" if found["samples"] else "; all of its time is taken, without samples"
+    return (
+        f"{size}{count(found['threads'], 'thread')}: {found['iterations']} iterations in "
+        f"{duration(found['seconds'])} of CPU time, {found['clock'] / 1e9:.2f} GHz{how}"
+    )

@@ -1,0 +1,120 @@
+"""Run a compiled function in this process, as a copy of its machine code: iterations, time, and samples.
+
+The copy is the code that `explain` shows. Its arguments get their first values again after each round, because a kernel
+may change what it is given.
+"""
+
+import contextlib
+import functools
+import signal
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import checks
+from ...process import disturbance
+from ..benchmark.judge import placed
+from ..loading import evaluated
+from ..machine import clock_now
+from ..oracle import case
+from ..timing import time_of
+from .copies import Copy
+from .sampling import NoSamplesError, Sampler
+
+SECONDS = 1.0
+"""The function is called again and again for so long."""
+
+ROUND = 0.02
+"""Seconds until the arguments get their first values again."""
+
+LIMIT = 120
+"""Seconds after which the process is ended."""
+
+SAMPLES = 4000
+"""Samples of a thread, about."""
+
+
+def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> dict[str, Any]:
+    """Run the function that a request names and an answer describes.
+
+    Keys: missing (why it was not run, or None), size (of the arguments of an operation, or None), bytes (of its
+    arrays), threads, calls, seconds (CPU time of all threads per call), clock (in Hz, or 0), iterations (of one call;
+    for each text of the assembly: header of an innermost loop -> number), samples (count, seconds of each, and for each
+    text: row of an instruction -> how many) or None, no_samples (why there are none), disturbed_by (reasons).
+    """
+    if hasattr(signal, "alarm"):  # ends the process even while compiled code runs
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LIMIT)
+    try:
+        operation = request["operation"] if ":" in request["target"] else request["target"].partition(".")[0]
+        if operation is not None:
+            arguments = tuple(placed(case(operation, tuple(request["run"]), request["dtype"])).arguments)
+        elif request["arguments"] is not None or not overload.signature.args:
+            arguments = evaluated(request["arguments"] or "")
+        else:
+            return {"missing": "give example arguments with --args, so that the function can be run"}
+        return _run(overload, answer, arguments) | {"size": operation and request["run"], "missing": None}
+    except Exception as error:  # of the function, or of LLVM; the explanation does not depend on it
+        return {"missing": f"running the function failed: {checks.described(error)}"}
+    finally:
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+
+
+def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
+    first = [array.copy() for array in _arrays(arguments)]
+
+    def restore() -> None:
+        for array, values in zip(_arrays(arguments), first, strict=True):
+            if array.flags.writeable:
+                array[...] = values
+
+    counting = Copy(overload, answer["assembly"], answer["links"], counting=True)
+    counting.call(*arguments)
+    restore()
+    copied = Copy(overload, answer["assembly"], answer["links"])
+    copied.call(*arguments)  # it starts the threads, which can be sampled from then on
+    once = time_of(lambda: copied.call(*arguments), 1)
+    threads = numba.get_num_threads() if answer["options"].get("parallel") else 1
+    found: dict[str, Any] = {"bytes": sum(array.nbytes for array in first), "iterations": counting.iterations()}
+    repeated = functools.partial(_repeated, functools.partial(copied.call, *arguments), threads, restore)
+    try:
+        sampler = Sampler(max(SECONDS, 2 * once) / SAMPLES)
+    except NoSamplesError as error:
+        return found | repeated() | {"samples": None, "no_samples": str(error)}
+    with contextlib.closing(sampler):
+        found |= repeated(sampler)
+        addresses = sampler.addresses()
+    samples = {"count": len(addresses), "seconds": sampler.period, "rows": copied.rows(addresses)}
+    return found | {"samples": samples, "no_samples": None}
+
+
+def _arrays(arguments: tuple[Any, ...]) -> list[NDArray[Any]]:
+    return [argument for argument in arguments if isinstance(argument, np.ndarray)]
+
+
+def _repeated(
+    call: Callable[[], object], threads: int, restore: Callable[[], None], sampler: Sampler | None = None
+) -> dict[str, Any]:
+    """Call it for some time: calls, CPU seconds of all threads per call, the clock meanwhile, and disturbances."""
+    once = max(time_of(call, 1), 1e-7)
+    calls, spent, clocks, end = 0, 0.0, [], time.perf_counter() + SECONDS
+    with disturbance.Watch(threads) as watch:
+        while not calls or time.perf_counter() < end:
+            restore()
+            clocks.append(clock_now() or 0.0)
+            before = time.process_time()
+            with sampler or contextlib.nullcontext():
+                for _ in range(max(1, int(ROUND / once))):
+                    call()
+                    calls += 1
+            spent += time.process_time() - before
+    return {
+        "calls": calls, "seconds": spent / calls, "clock": statistics.median(clocks), "threads": threads,
+        "disturbed_by": watch.reasons,
+    }  # fmt: skip
