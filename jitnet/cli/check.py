@@ -15,7 +15,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from .. import checks
 from ..kernels import LADDERS
 from ..lab import loading
 from ..lab.sanitizer import arguments, checking
-from ..lab.sanitizer.findings import Report
+from ..lab.sanitizer.findings import Finding, Report
 from .shared import dtype_option
 
 
@@ -57,17 +57,21 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> Report:
     kernel, operation = kernel_of(options)
     writes: Sequence[str] | int | None = None
-    cases: Iterable[Sequence[Any]]
-    if operation is not None:
-        checks.one_of("operation", operation, LADDERS)
-        cases, writes = arguments.of_operation(operation, options.dtype), arguments.written_by(operation)
-    elif options.args is not None:
-        cases = [loading.evaluated(options.args, {"empty": _not_initialized})]
-    else:
-        cases = arguments.guessed(kernel, options.dtype)
     if options.writes is not None:
         writes = options.writes.replace(",", " ").split()
-    return checking.examine(kernel, cases, writes, options.target)
+    if operation is not None:
+        checks.one_of("operation", operation, LADDERS)
+        writes = arguments.written_by(operation) if writes is None else writes
+        cases = arguments.of_operation(operation, options.dtype)
+        report = checking.examine(kernel, cases, writes, options.target)
+        if options.operation is not None:
+            how = f"jitnet ladder {operation} --with {options.target}"
+            report.add(Finding("not compared", f"whether its results are right is another question: {how}"))
+        return report
+    if options.args is not None:
+        given = loading.evaluated(options.args, {"empty": _not_initialized})
+        return checking.examine(kernel, [given], writes, options.target)
+    return arguments.examine_guessed(kernel, options.dtype, writes, options.target)
 
 
 def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:

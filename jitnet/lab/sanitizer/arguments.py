@@ -2,7 +2,8 @@
 
 Without anything else, arrays get as many dimensions as the kernel uses indices, all of the same small length: square
 shapes fit almost every kernel. A parameter is a number if it is never indexed. If the kernel cannot run like that, the
-next larger numbers of dimensions are tried.
+next larger numbers of dimensions are tried. If nothing is wrong with square arrays, and the source tells which
+dimensions must have the same length, there is a run where the others differ.
 """
 
 import ast
@@ -10,6 +11,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,9 @@ from numba.np.numpy_support import as_dtype
 
 from ... import checks
 from .. import oracle
-from .checking import examine
+from . import shapes
+from .checking import Writes, examine
+from .findings import Report
 from .loops import tree_of
 from .targets import name_of, opened
 
@@ -67,6 +71,41 @@ def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LEN
             return
         reason = reason or str(broken[0])
     raise checks.Error(f"the arguments of {name} cannot be guessed: it {reason}; {_NEEDS}")
+
+
+def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name: str) -> Report:
+    """The report of a kernel on guessed arguments: square ones, then others, which it need not be made for."""
+    cases = list(guessed(kernel, dtype))
+    report = examine(kernel, cases, writes, name)
+    others = None if report.errors else _unequal(kernel, cases[0])
+    if others:
+        found = examine(kernel, [others], writes, name)
+        report.runs += found.runs
+        for error in found.errors:
+            if error.kind == "outside":
+                message = f"is right for square arrays only: {error.message}, given {found.runs[0]}"
+                report.add(replace(error, kind="square", message=message))
+    return report
+
+
+def _unequal(kernel: Callable[..., Any], square: Sequence[Any]) -> list[Any] | None:
+    """Arguments like those that were guessed, but with dimensions of several lengths; None if that may not fit."""
+    function, bound = opened(kernel)
+    body = getattr(function, "py_func", function)
+    names, tree = list(inspect.signature(body).parameters)[len(bound) :], tree_of(body.__code__)
+    dims = {name: np.ndim(argument) for name, argument in zip(names, square, strict=False)}
+    groups = shapes.groups(tree, dims) if tree else []
+    if len(groups) < 2:
+        return None
+    lengths = {axis: shapes.SMALLEST + number for number, group in enumerate(groups) for axis in group}
+    rng, made = np.random.default_rng(0), []
+    for name, argument in zip(names, square, strict=False):
+        if isinstance(argument, np.ndarray):
+            shape = tuple(lengths[name, axis] for axis in range(argument.ndim))
+            made.append(_numbers(shape, argument.dtype, shapes.SMALLEST, rng))
+        else:
+            made.append(lengths[name, -1] if type(argument) is int else argument)
+    return made
 
 
 def _tree(body: Any, name: str) -> ast.FunctionDef:

@@ -25,12 +25,13 @@ FIXES = {
     "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
     "differs": "look at how the work is divided: some elements are forgotten, or computed twice",
+    "square": "check which dimension each loop runs over, and each index goes along",
     "stopped": "check a part of it, in a function of its own",
 }
 """Kind of finding -> the usual fix."""
 
-WARNINGS = ("negative", "float64", "threads")
-NOTES = ("not covered", "order", "serial")
+WARNINGS = ("negative", "float64", "threads", "square")
+NOTES = ("not covered", "order", "serial", "not compared")
 
 
 @dataclass

@@ -1,0 +1,139 @@
+"""The command `jitnet check`: its arguments, guessed or given, and its messages."""
+
+import json
+import re
+import sys
+
+import pytest
+
+from jitnet import cli
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+SOURCE = """
+import numpy as np
+from numba import njit, prange
+
+@njit(parallel=True)
+def racy(A, B, C):
+    C[:] = 0
+    for k in prange(A.shape[1]):
+        for i in range(A.shape[0]):
+            for j in range(B.shape[1]):
+                C[i, j] += A[i, k] * B[k, j]
+
+@njit
+def gather(data, order, n):
+    print("for standard error")
+    out = np.empty((n, data.shape[1]), data.dtype)
+    for i in range(n):
+        out[i] = data[order[i]]
+    return out
+
+@njit("(float32[::1], int64)")
+def declared(a, n):
+    for i in range(n + 1):
+        a[i] = 0
+
+def axes_swapped(A, B, n):
+    rows = A.shape[1]
+    for i in range(rows):
+        for j in range(len(A)):
+            B[i, j] = A[i, j] + n[0]
+
+def product(A, B, C):
+    m, k = A.shape
+    for i in range(m):
+        for j in range(B.shape[1]):
+            C[i, j] = 0
+            for l in range(0, k):
+                C[i, j] += A[i, l] * B[l, j]
+
+def only_for_square_arrays(A):
+    for i in range(A.shape[0]):
+        for j in range(i):
+            A[i, j] = A[j, i]
+
+def pads(A, B):
+    n = A.shape[0]
+    n += 1
+    for i in range(n):
+        B[i] = A[i]
+
+def passes_on(a, b):
+    return racy(a, a, b)
+
+def unpacks(pair):
+    x, y = pair
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (
+            ["mine.py:racy"],
+            2,
+            r"race: C\[0, 0\] .*\(line 11\) .*\(line 11\) .* in line 8 \(mine.py\), and \d+ more times\n    fix: ",
+        ),
+        (
+            ["mine.py:racy", "--as", "matmul"],
+            2,
+            r"--with mine.py:racy\nmine.py:racy: 1 error in 10 runs\n$",
+        ),
+        (["mine.py:racy", "--args", "ones((2, 2)), ones((2, 2)), np.empty((2, 2))", "--writes", "C"], 2, "in 1 run"),
+        (["mine.py:passes_on"], 2, r"race: C\[0, 0\]|race: b\[0, 0\]"),
+        (["mine.py:gather"], 0, r"^mine.py:gather: nothing wrong in 2 runs\n$"),
+        (["mine.py:axes_swapped"], 0, r"^warning: is right for square arrays only: A\[7, 0\] is outside: .*A \(7, 8\)"),
+        (["mine.py:product"], 0, r"^mine.py:product: nothing wrong in 3 runs\n$"),
+        (["mine.py:only_for_square_arrays"], 0, r"nothing wrong in 2 runs\n$"),
+        (["mine.py:pads"], 2, r"B\[7\] is outside"),
+        (["matmul.blocked"], 0, r"^matmul.blocked: nothing wrong in 10 runs\n$"),
+        (["sgd.python", "--dtype", "float64"], 0, "nothing wrong"),
+    ],
+)
+def test_command(arguments, status, says, file, capsys):
+    assert cli.main(["check", *arguments]) == status
+    assert re.search(says, capsys.readouterr().out)
+
+
+def test_command_as_json(file, capsys):
+    assert cli.main(["check", "mine.py:racy", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kernel"], found["passed"], len(found["runs"])) == ("mine.py:racy", False, 2)
+    (race,) = found["findings"]
+    assert (race["kind"], race["severity"], race["lines"], race["element"]) == ("race", "error", [11, 11], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine.py"], "'mine.py' names no function; write file.py:function, or matmul.packed"),
+        (["mine.py:rcy"], "unknown function of mine.py 'rcy'"),
+        (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
+        (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
+        (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as and --args both give arguments; leave one out"),
+        (["mine.py:racy", "--as", "matmull"], "unknown operation 'matmull'"),
+        (["mine.py:racy", "--writes", "D"], "unknown parameter 'D'; known: A, B, C"),
+        (["relu.numpy"], "relu.numpy is NumPy's own code, without loops to check; try relu.njit"),
+        (["matmul.paked"], "unknown rung of matmul 'paked'"),
+        (["matmul.packed", "--args", "1"], "matmul.packed has its own arguments; leave --as and --args out"),
+    ],
+)
+def test_errors_of_the_command_are_one_line(arguments, message, file, capsys):
+    assert cli.main(["check", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+
+
+def test_help_says_what_it_cannot_see(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--help"])
+    assert "It cannot see: " in " ".join(capsys.readouterr().out.split())
