@@ -17,6 +17,7 @@ from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, say
 
 import jitnet
 from jitnet.lab import ladder, machine
+from jitnet.lab.trace import caches, picture, tracing
 
 # %% [markdown]
 # The peaks of this machine
@@ -108,6 +109,37 @@ axis.set(
 axis.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=3)
 save(figure, "08_the_ladder")
+
+# %% [markdown]
+# Through a microscope
+# --------------------
+# So far every number came from the cache. Large matrices do not fit into it: here W has 32 rows of 512 numbers, 64 KB.
+# `trace` runs the source of a loop, records each access to memory, and simulates a cache of 48 KB. A cache holds lines
+# of 64 bytes, 16 numbers, and an address can be in one of its 64 sets only, each of which has 12 lines.
+#
+# - **njit** goes down the columns of W, in steps of 2048 bytes, 32 lines: all are in 2 of the 64 sets. 24 lines fit, 32
+#   are needed, so each has left when the next column comes: a miss for every number.
+# - With **520 columns** the steps are 2080 bytes, and the lines are in all sets. The next 15 columns find them there.
+# - **reordered** goes along the rows of W. One access of 16 is to a new line, whatever the number of columns.
+# - **blocked** uses each number of W for four rows, so it goes through W once instead of four times.
+#
+# `jitnet trace matmul.njit --size 4x32x512` prints this for each line of the source, with the caches of your machine.
+# The picture is a film of njit: the order in which it touches the numbers, and on the right where it misses.
+
+# %%
+# > njit, 512 columns: 2.00 loads and 1.031 misses per multiply-add
+# > njit, 520 columns: 2.00 loads and 0.065 misses per multiply-add
+# > reordered, 512 columns: 2.00 loads and 0.065 misses per multiply-add
+# > blocked, 512 columns: 0.50 loads and 0.018 misses per multiply-add
+level, traces = caches.parsed(["L1=48K/12"]), []
+for name, columns in (("njit", 512), ("njit", 520), ("reordered", 512), ("blocked", 512)):
+    arrays = [np.ones(shape, np.float32) for shape in ((4, 32), (32, columns), (4, columns))]
+    found = tracing.trace(jitnet.kernels.LADDERS["matmul"][name], arrays, "matmul", level, False, name=f"matmul.{name}")
+    loads, misses = found["loads"] / found["times"], found["misses"]["L1"] / found["times"]
+    print(f"{name}, {columns} columns: {loads:.2f} loads and {misses:.3f} misses per multiply-add")
+    traces.append(found)
+
+save(picture.film_strip(traces[0]), "08_microscope")
 
 # %% [markdown]
 # Exercises

@@ -288,6 +288,10 @@ def test_08_the_ladder(lesson):
     python, njit, unrolled, reordered, *top = measured
     assert 10 * python < njit
     assert max(njit, unrolled) < reordered < max(top)
+    loads, misses = zip(*(line[1:] for line in numbers(printed, "misses per multiply-add")), strict=True)
+    assert loads == pytest.approx([2, 2, 2 + 1 / 512, 8 / 16 + 1 / 512], abs=0.006)
+    by_hand = [1 + 1 / 32, 1 / 16, 1 / 16, 1 / 64]  # W, and Z where it collides with W; the rest is rarely missed
+    assert misses == pytest.approx(by_hand, abs=0.004)
     first, second, third, _ = answers(printed)
     assert first.startswith("16 multiply-adds; 4 ")
     assert second.startswith(f"240 times; {8 / 240:.3f} bytes")
