@@ -134,7 +134,8 @@ save(figure, "08_the_ladder")
 level, traces = caches.parsed(["L1=48K/12"]), []
 for name, columns in (("njit", 512), ("njit", 520), ("reordered", 512), ("blocked", 512)):
     arrays = [np.ones(shape, np.float32) for shape in ((4, 32), (32, columns), (4, columns))]
-    found = tracing.trace(jitnet.kernels.LADDERS["matmul"][name], arrays, "matmul", level, False, name=f"matmul.{name}")
+    rung = jitnet.kernels.LADDERS["matmul"][name]
+    found = tracing.trace(rung, arrays, "matmul", level, time=False, name=f"matmul.{name}")
     loads, misses = found["loads"] / found["times"], found["misses"]["L1"] / found["times"]
     print(f"{name}, {columns} columns: {loads:.2f} loads and {misses:.3f} misses per multiply-add")
     traces.append(found)

@@ -210,6 +210,41 @@ def test_vectors_of_the_tile_are_registers(rung):
     assert found["loads"] < 0.3 * found["times"]
 
 
+def fields(R):
+    for i in range(R.size):
+        R[i]["a"] = R[i]["b"]
+
+
+def test_fields_and_numbers_of_no_dimension():
+    accesses = recording.record(fields, recording.arranged([np.zeros(2, [("a", "f4"), ("b", "f8")])]))
+    assert accesses.addresses.tolist() == [4, 0, 16, 12]
+
+
+TABLE = np.arange(4.0)
+
+
+def from_outside(A):
+    for i in range(A.size):
+        A[i] = TABLE[i]
+
+
+def test_a_global_array_comes_after_the_arguments():
+    accesses = recording.record(from_outside, recording.arranged([np.zeros(4)]))
+    assert accesses.addresses.tolist() == [64, 0, 72, 8, 80, 16, 88, 24]
+
+
+def test_every_kernel_can_be_traced():
+    for operation, ladder in LADDERS.items():
+        for rung, kernel in ladder.items():
+            if rung in ("python", "numpy") or rung.endswith("parallel"):
+                continue
+            arguments = oracle.case(operation, (3, 4, 5), "float64").arguments
+            found = tracing.trace(kernel, arguments, operation, [TINY], time=False, name=f"{operation}.{rung}")
+            assert found["loads"] > 0, found["target"]
+            assert found["loads"] + found["stores"] == found["accesses"]
+            assert found["target"] in table.as_text(found)
+
+
 def test_a_kernel_that_cannot_be_traced():
     def outside(A):
         A[7] = 0

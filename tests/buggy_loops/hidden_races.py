@@ -278,3 +278,15 @@ def _(a, out):
 
     for i in prange(a.size):
         out[i] = clip(a[i])
+
+
+@pair(lambda: (np.zeros(N, [("a", "f4"), ("b", "f4")]),), "race", r"R\[0\] is written by iteration 0")
+def field_of_the_neighbor(R):
+    for i in prange(R.size):
+        R[i]["a"] = R[i - 1]["a"] if i > 0 else R[i]["b"]
+
+
+@twin_of("field_of_the_neighbor")
+def _(R):
+    for i in prange(R.size):
+        R[i]["a"] = R[i - 1]["b"] if i > 0 else R[i]["b"]

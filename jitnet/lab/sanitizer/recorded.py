@@ -46,7 +46,7 @@ class Recorded:
         """The number and the checked index of one element, or None if the index is that of several."""
         shape, strides = self.data.shape, self.data.strides
         parts = index if type(index) is tuple else (index,)
-        if len(parts) != len(shape) or not shape:
+        if len(parts) != len(shape):
             return None
         at, where = self.offset, []
         for part, size, stride in zip(parts, shape, strides, strict=True):

@@ -156,6 +156,9 @@ class Run:
     def allocated(self, memory: "Memory", place: Place) -> None:
         """This line makes an array, which is not the result of arithmetic: that may stay in registers."""
 
+    def found_outside(self, memory: "Memory") -> None:
+        """The kernel uses this array without having it as an argument."""
+
     def promoted(self) -> None:
         """A float32 becomes a float64 in this line."""
         self.promotion = here()

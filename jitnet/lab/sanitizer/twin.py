@@ -125,6 +125,7 @@ class Twins:
             own = array.copy(order="K")
             memory = Memory(self.run, own, name)
             memory.is_input = memory.is_constant = True
+            self.run.found_outside(memory)
             self.copies[id(array)] = Traced(own, memory), array
         return self.copies[id(array)][0]
 

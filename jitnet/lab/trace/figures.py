@@ -60,7 +60,7 @@ def _by_site(accesses: Accesses) -> list[NDArray[np.int64]]:
     """Per site, which accesses are its own, in their order."""
     order = np.argsort(accesses.site_of, kind="stable")
     ends = np.cumsum(np.bincount(accesses.site_of, minlength=len(accesses.sites)))
-    return np.split(order, ends[:-1]) if len(ends) else []
+    return np.split(order, ends[:-1])
 
 
 def _figures(counts: Counts, sites: list[Site], at: list[NDArray[np.int64]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...compiler import intrinsics, simd
 from ...compiler.memory import LINE
+from ..benchmark.candidates import ignore
 from ..sanitizer import shadow
 from ..sanitizer.arrays import Traced
 from ..sanitizer.checking import names_of
@@ -28,9 +29,13 @@ from ..sanitizer.findings import Report
 from ..sanitizer.given import arrays_in, copied, shadowed, sharing
 from ..sanitizer.recorded import mapped
 from ..sanitizer.shadow import Memory, Place, Run, address_of, bounds_of, numbers_of
+from ..sanitizer.targets import name_of
 from ..sanitizer.twin import Twins
 
 PAGE = 4096
+
+STEP = 100_000
+"""Accesses between two reports of progress."""
 
 MOST = 5_000_000
 """Accesses of a recording, about a minute: the loops are interpreted."""
@@ -92,13 +97,16 @@ def arranged(arguments: Sequence[Any]) -> list[Any]:
     return [mapped(x, lambda a: made[id(a)] if isinstance(a, np.ndarray) else a) for x in arguments]
 
 
-def record(kernel: Callable[..., Any], arguments: Sequence[Any], most: int = MOST) -> Accesses:
-    """The accesses of a kernel on arguments that are `arranged`; addresses count from the first page on."""
+def record(
+    kernel: Callable[..., Any], arguments: Sequence[Any], most: int = MOST, say: Callable[[int], object] = ignore
+) -> Accesses:
+    """The accesses of a kernel on arguments that are `arranged`; addresses count from the first page on.
+
+    `say` hears from time to time how many accesses there are; there may be `most`.
+    """
     body = getattr(kernel, "py_func", kernel)
-    name = getattr(body, "__name__", str(body))
-    if not isinstance(body, FunctionType):
-        raise checks.Error(f"{name} is no function of Python, so it has no source to trace")
-    run = _Recording(Report(name), most, [a for argument in arguments for a in arrays_in(argument)])
+    name = name_of(body)
+    run = _Recording(Report(name), most, [a for argument in arguments for a in arrays_in(argument)], say)
     twins = Twins(run)
     twin = twins.of(body, as_compiled=True)
     given = shadowed(twins, arguments, names_of(body, arguments), lambda *_: True)
@@ -117,6 +125,8 @@ def record(kernel: Callable[..., Any], arguments: Sequence[Any], most: int = MOS
     outside = [finding for finding in run.report.errors if finding.kind in ("outside", "stopped")]
     if outside:
         raise checks.Error(f"{name} cannot be traced: {outside[0]}; jitnet check says more")
+    if not run.sites:
+        raise checks.Error(f"{name} accesses no elements of these arguments, so there is nothing to trace")
     return run.accesses_of(_arrays(given))
 
 
@@ -129,9 +139,9 @@ def _arrays(given: Sequence[Any]) -> list[Traced]:
 class _Recording(Run):
     """A run that records each access to an array that has a place in memory."""
 
-    def __init__(self, report: Report, most: int, arguments: list[NDArray[Any]]) -> None:
+    def __init__(self, report: Report, most: int, arguments: list[NDArray[Any]], say: Callable[[int], object]) -> None:
         super().__init__(report, threads=1)
-        self.most = most
+        self.most, self.pause, self.say = most, min(STEP, most), say
         ends = [bounds_of(a) for a in arguments if a.size]
         self.first = min((low for low, _ in ends), default=0)
         self.end = max((high for _, high in ends), default=0) - self.first
@@ -155,18 +165,25 @@ class _Recording(Run):
         frame, size = _frame(), memory.high - memory.low
         key = frame.f_code.co_filename, frame.f_lineno, size
         if key not in self.remade:
-            self.remade[key] = self.end = -(-self.end // LINE) * LINE
-            self.end += size
+            self.remade[key] = self._next_place(size)
         if place[0] == intrinsics.__file__:
             memory.name = shadow.name_of_new(key[:2])
         self.bases[memory] = self.remade[key]
+
+    def found_outside(self, memory: Memory) -> None:
+        self.bases[memory] = self._next_place(memory.high - memory.low)
+
+    def _next_place(self, size: int) -> int:
+        start = -(-self.end // LINE) * LINE
+        self.end = start + size
+        return start
 
     def touched(self, memory: Memory, at: Any, stores: bool) -> None:
         base = self.bases.get(memory)
         if base is None:
             return
-        if len(self.addresses) > self.most:
-            raise shadow.TooLongError
+        if len(self.addresses) >= self.pause:
+            self._go_on()
         site = self._site(memory, base, stores)
         if type(at) is int:
             self.addresses.append(base + at * memory.unit)
@@ -175,6 +192,12 @@ class _Recording(Run):
             places = base + np.ravel(at).astype(np.int64) * memory.unit
             self.addresses.frombytes(places.tobytes())
             self.site_of.extend(itertools.repeat(site, places.size))
+
+    def _go_on(self) -> None:
+        if len(self.addresses) >= self.most:
+            raise shadow.TooLongError
+        self.say(len(self.addresses))
+        self.pause = min(self.pause + STEP, self.most)
 
     def _site(self, memory: Memory, base: int, stores: bool) -> int:
         """Its number. A line has several if it has several expressions that access arrays."""
@@ -197,12 +220,11 @@ class _Recording(Run):
 
     def accesses_of(self, arguments: list[Traced]) -> Accesses:
         placed = {
-            x.memory.name: Placed(x.memory.name, self.bases[x.memory] + numbers_of(x.data, x.memory) * x.memory.unit)
+            x.memory: Placed(x.memory.name, self.bases[x.memory] + numbers_of(x.data, x.memory) * x.memory.unit)
             for x in arguments
             if x.data.size
         }
-        addresses = np.frombuffer(self.addresses, np.int64) if self.addresses else np.zeros(0, np.int64)
-        site_of = np.frombuffer(self.site_of, np.int32) if self.site_of else np.zeros(0, np.int32)
+        addresses, site_of = np.frombuffer(self.addresses, np.int64), np.frombuffer(self.site_of, np.int32)
         return Accesses(addresses, site_of, self.sites, list(placed.values()), list(self.functions.values()))
 
 

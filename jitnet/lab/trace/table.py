@@ -1,9 +1,11 @@
 """A trace on a terminal: a row per source line and array, and what follows from the figures, in sentences."""
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ...process import disturbance
 from .. import formatting
 from ..formatting import kilobytes
 from .caches import Level
@@ -20,11 +22,17 @@ LAYOUT = (
 SEEN = 0.1
 """Accesses per multiply-add, or iteration, from which on a row is worth a sentence."""
 
+CALL = 3e-6
+"""Seconds of a call that has nothing to do, and a little work."""
+
 OVERLAPS = 0.85
 """A kernel that takes less than this part of the time of its additions one by one executes several sums at once."""
 
+STEADY = 0.5
+"""A stride that fewer of the steps have is none."""
+
 OFTEN = 0.25
-"""A row whose stride has this part of its steps, or whose misses have this part of conflicts, is worth one."""
+"""A row of whose misses this part is conflicts is worth one."""
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -63,12 +71,18 @@ def _table(found: dict[str, Any], levels: list[Level]) -> list[str]:
 
 
 def _cells(row: dict[str, Any], times: int, levels: list[Level]) -> list[str]:
-    stride, reuse = row.get("stride"), row.get("reuse")
+    reuse = row.get("reuse")
     return [
-        _each(row["loads"], times), _each(row["stores"], times), "" if stride is None else f"{stride} B",
+        _each(row["loads"], times), _each(row["stores"], times), _stride(row),
         "" if reuse is None else f"{reuse} B" if reuse < 1024 else kilobytes(reuse),
         *(_each(row["misses"][level.name], times, zero="0") for level in levels),
     ]  # fmt: skip
+
+
+def _stride(row: dict[str, Any]) -> str:
+    if row.get("stride") is None:
+        return ""
+    return f"{row['stride']} B" if row["stride_share"] >= STEADY else "varies"
 
 
 def _each(count: int, times: int, zero: str = "") -> str:
@@ -91,7 +105,7 @@ def _strides(found: dict[str, Any]) -> list[str]:
         f"{line} bytes it uses {row['itemsize']} at a time, and no load can fill a vector. With an inner loop along "
         f"the row the step is {row['itemsize']}."
         for row in _worth_saying(found)
-        if row["stride"] is not None and abs(row["stride"]) >= line and row["stride_share"] > OFTEN
+        if row["stride"] is not None and abs(row["stride"]) >= line and row["stride_share"] >= STEADY
     ]
 
 
@@ -142,11 +156,19 @@ def _time(found: dict[str, Any]) -> list[str]:
         parts.append(f"additions to {predicted['waits_for']} that wait for one another {each(predicted['waits'])}")
     if predicted["arithmetic"] is not None:
         parts.append(f"multiply-adds at the peak {each(predicted['arithmetic'])}")
-    overlaps = predicted["limit"] == "waits" and found["measured"] < OVERLAPS * predicted["seconds"]
-    short = " The processor begins a sum before the one before it is complete." if overlaps else ""
     limit = {"memory": "memory", "waits": "waiting", "arithmetic": "arithmetic"}[predicted["limit"]]
     return [
         f"Time per {found['per']}, with warm caches: {', '.join(parts)}. They go on at once, so {limit} is the limit: "
-        f"predicted {each(predicted['seconds'])}, measured {each(found['measured'])} "
-        f"({found['measured'] / predicted['seconds']:.2g} times that)." + short
+        f"predicted {each(predicted['seconds'])}, {_measured(found, each)}"
     ]
+
+
+def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
+    if found["measured"] is None:
+        return f"not measured: {found['not_measured']}"
+    share = found["measured"] / found["predicted"]["seconds"]
+    short = share < OVERLAPS and found["predicted"]["limit"] == "waits"
+    why = " The processor begins a sum before the one before it is complete." if short else ""
+    why = why if found["measured"] > CALL else " Most of this is the call itself: take a larger size."
+    noise = disturbance.sentence(found["disturbed_by"])
+    return f"measured {each(found['measured'])} ({share:.2g} times that).{why} {noise}".rstrip()

@@ -7,12 +7,15 @@ import numpy as np
 
 from ... import backend, checks
 from ...compiler.registry import FLOP
+from ...process import disturbance
 from ...process.progress import Report
 from .. import machine
-from ..benchmark.candidates import PRODUCTS
-from ..loading import Custom, load
+from ..benchmark.candidates import PRODUCTS, ignore
+from ..loading import Custom, load, not_compiled
 from ..sanitizer.checking import names_of
-from ..sanitizer.given import arrays_in
+from ..sanitizer.given import arrays_in, as_python
+from ..sanitizer.targets import name_of, opened
+from ..timing import CandidateError
 from . import caches, figures, prediction, recording
 from .caches import Level
 
@@ -31,54 +34,79 @@ def trace(
 
     operation   whose arguments they are: figures are then per multiply-add, otherwise per iteration of its busiest line
     levels      the caches, such as those of `caches.parsed(["L1=32K/8"])`; by default those of this machine
-    time        whether to predict and to measure the time of a call on one thread
+    time        whether to predict and to measure the time of a call on one thread; a function that is not compiled is
+                compiled by numba.njit for that
     limits      the machine peaks for the prediction; by default those of `machine.limits`
 
     Keys: target, arguments, per (multiply-add or iteration), times (how many), accesses, caches, caches_known, rows (of
     `figures.rows`), loads, stores, misses, misses_again, conflicts, predicted (of `prediction.predicted`), measured
-    (seconds). The last two are None without `time`.
+    (seconds), not_measured (why, if Numba does not compile it), disturbed_by (what makes the times uncertain). Without
+    `time` there are no times: None.
     """
-    function = load(kernel)
-    body = getattr(function, "py_func", function)
+    function, bound = opened(load(kernel))
+    arguments = [as_python(argument) for argument in (*bound, *arguments)]
+    say = report or ignore
     known = list(levels) if levels is not None else caches.of_this_machine()
-    chosen = known or caches.UNKNOWN
-    say = report or (lambda *_: None)
-    say(0, 3, "tracing: accesses")
+    say(0, 3, "tracing: 0 accesses")
     given = recording.arranged(arguments)
-    accesses = recording.record(function, given)
+    accesses = recording.record(function, given, say=lambda done: say(0, 3, f"tracing: {done:,} accesses"))
     say(1, 3, "tracing: caches")
-    counts = figures.counted(accesses, chosen)
+    counts = figures.counted(accesses, known or caches.UNKNOWN)
     rows = figures.rows(counts)
     flop = FLOP[operation](*given) if operation in PRODUCTS else None
-    busiest = max((max(row["loads"], row["stores"]) for row in rows), default=0)
-    found = Trace({
-        "target": name or str(getattr(body, "__name__", body)),
-        "arguments": [_described(*argument) for argument in zip(names_of(body, arguments), arguments, strict=True)],
-        "per": "iteration" if flop is None else "multiply-add", "times": (flop // 2 if flop else busiest) or 1,
-        "accesses": len(accesses),
-        "caches": [{"name": x.name, "size": x.size, "ways": x.ways, "sets": x.sets, "line": x.line} for x in chosen],
-        "caches_known": bool(known), "rows": rows,
-        "loads": sum(row["loads"] for row in rows), "stores": sum(row["stores"] for row in rows),
-        "misses": figures.misses_per_level(counts.misses, chosen),
-        "misses_again": figures.misses_per_level(counts.misses_again, chosen),
-        "conflicts": int(counts.conflicts.sum()), "predicted": None, "measured": None,
-    })  # fmt: skip
+    found = Trace(_subject(function, arguments, name) | _totals(counts, rows, flop) | {"caches_known": bool(known)})
     found.counts = counts
-    if time and len(accesses):
+    found |= {"predicted": None, "measured": None, "not_measured": None, "disturbed_by": []}
+    if time:
         say(2, 3, "tracing: time")
-        chain = prediction.longest_chain(function, accesses.functions, rows)
-        dtype = next((a.dtype.name for x in given for a in arrays_in(x) if a.dtype.kind == "f"), "float64")
         machine.check_compiling()
-        found["predicted"] = prediction.predicted(
-            rows, chain, flop, [level.name for level in chosen], chosen[0].line, dtype, limits or machine.limits()
-        )
-        with backend.threads(1), np.errstate(all="ignore"):
-            found["measured"] = prediction.measured(function, given)
+        limits = limits or machine.limits()
+        chain = prediction.longest_chain(function, accesses.functions, rows)
+        names = [level.name for level in counts.levels]
+        dtype = next((a.dtype.name for x in given for a in arrays_in(x) if a.dtype.kind == "f"), "float64")
+        found["predicted"] = prediction.predicted(rows, chain, flop, names, counts.levels[0].line, dtype, limits)
+        found |= _measured(function, given)
+        found["disturbed_by"] = found["disturbed_by"] or limits["disturbed_by"]
     say(3, 3, "")
     return found
 
 
-def _described(name: str, argument: Any) -> str:
+def _subject(function: Any, arguments: Sequence[Any], name: str | None) -> dict[str, Any]:
+    body = getattr(function, "py_func", function)
+    parameters = zip(names_of(body, arguments), arguments, strict=True)
+    return {
+        "target": name or name_of(body),
+        "arguments": [f"{parameter} {_described(argument)}" for parameter, argument in parameters],
+    }
+
+
+def _totals(counts: figures.Counts, rows: list[dict[str, Any]], flop: int | None) -> dict[str, Any]:
+    levels, busiest = counts.levels, int(np.bincount(counts.accesses.site_of).max())  # executions of an expression
+    return {
+        "per": "multiply-add" if flop else "iteration", "times": flop // 2 if flop else busiest,
+        "accesses": len(counts.accesses),
+        "caches": [{"name": x.name, "size": x.size, "ways": x.ways, "sets": x.sets, "line": x.line} for x in levels],
+        "rows": rows,
+        "loads": sum(row["loads"] for row in rows), "stores": sum(row["stores"] for row in rows),
+        "misses": figures.misses_per_level(counts.misses, levels),
+        "misses_again": figures.misses_per_level(counts.misses_again, levels),
+        "conflicts": int(counts.conflicts.sum()),
+    }  # fmt: skip
+
+
+def _measured(function: Any, given: list[Any]) -> dict[str, Any]:
+    with disturbance.Watch(1) as watch, backend.threads(1), np.errstate(all="ignore"):
+        try:
+            seconds, why = prediction.measured(function, given), None
+        except CandidateError as error:
+            seconds, why = None, not_compiled(error.__cause__ or error)
+    return {"measured": seconds, "not_measured": why, "disturbed_by": watch.reasons}
+
+
+def _described(argument: Any) -> str:
+    """The shape of an array, the value of a number."""
     if isinstance(argument, np.ndarray):
-        return f"{name} {'x'.join(map(str, argument.shape)) or 'a number'}"
-    return f"{name} {checks.shown(argument)}"
+        return "x".join(map(str, argument.shape)) or "a number"
+    if isinstance(argument, (tuple, list)):
+        return f"({', '.join(map(_described, argument))})"
+    return checks.shown(argument.item() if isinstance(argument, np.generic) else argument)
