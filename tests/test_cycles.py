@@ -224,7 +224,9 @@ def multiplications(found):
 
 
 def test_iterations_and_lines_are_measured(users):
-    found = explain.explain(f"{users}:two_loops", arguments="ones(1003), ones(1003)", run=1)
+    request = explain._request(f"{users}:two_loops", arguments="ones(1003), ones(1003)", run=1)
+    (answer,) = explain.answers([request])
+    found = explain._explained(request["target"], answer)
     taken = found["measured"]
     assert taken["missing"] is None, taken
     assert 200 * 1002 - 200 * multiplications(found) < taken["iterations"] * multiplications(found) <= 200 * 1002
@@ -235,11 +237,15 @@ def test_iterations_and_lines_are_measured(users):
         assert found["cycles"]["cycles"] / 4 < taken["cycles"] < 10 * found["cycles"]["cycles"]  # on a busy machine too
     if taken["samples"] is None:
         pytest.skip(taken["no_samples"])
-    assert found["lines"]["kind"] == "samples"
+    assert found["lines"]["samples"] == taken["samples"]
     first = found["lines"]["lines"][0]
     assert first["source"] == "x[i] = x[i - 1] * 0.5 + y[i]"
     assert first["share"] > 0.5
     assert sum(line["share"] for line in found["lines"]["lines"]) + found["lines"]["elsewhere"] == pytest.approx(1)
+    answer["run"]["iterations"] = [{}]  # as if another version of the loop had run
+    found = explain._explained(request["target"], answer)
+    assert "Not measured: this loop did not run" in explain.as_text(found)
+    assert found["lines"]["samples"]
 
 
 def test_a_loop_of_threads_is_measured(users):
@@ -272,14 +278,14 @@ def test_a_run_that_ends_its_process(tmp_path):
     [
         (1.1, "busiest port", 0, 10**9, "the prediction holds: the busiest port is the limit"),
         (0.5, "busiest port", 0, 0, "tables of P do not fit this processor"),
-        (0.5, "dependency chain", 0, 0, "its next run begins before its sum is there"),
+        (0.5, "dependency chain", 0, 0, "its next run begins before the chain ends"),
         (4, "front end", 2, 10**9, "the rest is spent in 2 calls"),
         (4, "front end", 0, 10**9, "so memory is the limit"),
         (4, "front end", 0, 100, "though the data fit into the L1 cache"),
     ],
 )
 def test_what_a_measurement_means(times, limit, calls, size, said):
-    prediction = {"missing": None, "program": "P", "cycles": 8.0, "limit": limit}
+    prediction = {"missing": None, "program": "P", "cycles": 8.0, "limit": limit, "blocks": 1}
     loop = loop_of(*["callq *%rbx"] * calls, *DOT)
     run = {
         "missing": None, "iterations": [{loop.loop.header: 100}], "seconds": times * 8 * 100 / 2e9, "clock": 2e9,
@@ -294,6 +300,8 @@ def test_what_a_measurement_means(times, limit, calls, size, said):
     run |= {"samples": {"count": 25, "seconds": 1e-3, "rows": [rows]}, "calls": 4}
     sampled = measurement.measured(loop, 0, run, prediction, 48 << 10)
     assert sampled["cycles"] == pytest.approx(times * 8 if calls else 20 * 1e-3 / 4 * 2e9 / 100)
+    less = measurement.measured(loop, 0, run, prediction | {"cycles": 1e9, "blocks": 2}, 48 << 10)
+    assert "some of the loop's blocks only" in less["means"]
     run["iterations"] = [{}]
     assert "did not run" in measurement.measured(loop, 0, run, prediction, 48 << 10)["missing"]
 

@@ -76,8 +76,8 @@ def explain(
     remarks         LLVM's remarks on this loop
     cycles          the predicted cycles of an iteration: `jitnet.lab.machine_code.cycles.predicted`
     measured        the measured ones: `jitnet.lab.machine_code.measurement.measured`; None if it was not run
-    lines           kind: "samples", of the whole function, or "predicted", of the loop; lines: file, line, source,
-                    share, largest first; elsewhere: the share of samples outside of the function and its helpers
+    lines           samples (how many) of the whole function, or None if the shares are those of the predicted cycles of
+                    the loop; lines: file, line, source, share, largest first; elsewhere: the share of other code
 
     Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
@@ -253,23 +253,22 @@ def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> d
     """The share of samples of each source line; None without samples."""
     if run is None or run["missing"] or not run["samples"] or not run["samples"]["count"]:
         return None
-    weights: list[tuple[Place, float]] = [
-        (_shown(instruction), rows.get(str(instruction.row), 0) / run["samples"]["count"])
-        for functions, rows in zip(texts, run["samples"]["rows"], strict=True)
-        for function in functions
-        for block in function.blocks
-        for instruction in block.instructions
-    ]
-    return listing.by_line("samples", weights)
+    weights: list[tuple[Place, float]] = []
+    for functions, rows in zip(texts, run["samples"]["rows"], strict=True):
+        for block in (block for function in functions for block in function.blocks):
+            place: Place = ("", 0)
+            for instruction in block.instructions:
+                place = _shown(instruction) if instruction.places else place  # on no line: that of the one before it
+                weights.append((place, rows.get(str(instruction.row), 0) / run["samples"]["count"]))
+    return listing.by_line(weights, run["samples"]["count"])
 
 
 def _predicted_lines(places: list[Place], prediction: dict[str, Any]) -> dict[str, Any] | None:
     """The share of the predicted cycles of each source line of the loop; None without a prediction."""
     if prediction["missing"]:
         return None
-    return listing.by_line(
-        "predicted", [(p, w / prediction["cycles"]) for p, w in zip(places, prediction["weights"], strict=True)]
-    )
+    weights = zip(places, prediction["weights"], strict=True)
+    return listing.by_line([(place, weight / prediction["cycles"]) for place, weight in weights])
 
 
 def _shown(instruction: Instruction) -> Place:
@@ -296,8 +295,7 @@ def as_text(found: dict[str, Any]) -> str:
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
         *judged(found), "", *listing.cycles_of(found), "", *listing.profile_of(found), "",
         *beside(found["instructions"], loop, f"one iteration: {count(len(found['instructions']), 'instruction')}"),
-        *wrapped("The last operand of an instruction is its target; parentheses mean an address in memory."),
-        KEY,
+        *wrapped(listing.SYNTAX), KEY,
     ])  # fmt: skip
 
 

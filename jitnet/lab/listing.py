@@ -24,6 +24,10 @@ PORTS = (
     "A port starts one instruction per cycle; a chain of dependent instructions waits for its own results; the front "
     "end delivers the instructions. The largest is the limit, if the data are in the L1 cache."
 )
+SYNTAX = (
+    "The last operand of an instruction is its target; parentheses mean an address in memory. %xmm, %ymm and %zmm are "
+    "vector registers of 128, 256 and 512 bits, %k masks; the others hold integers and addresses."
+)
 LINES = 8
 """Lines of the profile that are shown."""
 
@@ -98,8 +102,8 @@ def judged(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def by_line(kind: str, weights: list[tuple[Place, float]]) -> dict[str, Any]:
-    """kind, lines, elsewhere: the sum of the shares of each source line, largest first, and the rest to 1."""
+def by_line(weights: list[tuple[Place, float]], samples: int | None = None) -> dict[str, Any]:
+    """samples, lines, elsewhere: the sum of the shares of each source line, largest first, and the rest to 1."""
     sums: dict[Place, float] = defaultdict(float)
     for place, share in weights:
         sums[place] += share
@@ -108,7 +112,7 @@ def by_line(kind: str, weights: list[tuple[Place, float]]) -> dict[str, Any]:
         for (file, line), share in sorted(sums.items(), key=lambda item: -item[1])
         if share > 0
     ]
-    return {"kind": kind, "lines": lines, "elsewhere": max(0.0, 1 - sum(sums.values()))}
+    return {"samples": samples, "lines": lines, "elsewhere": max(0.0, 1 - sum(sums.values()))}
 
 
 def cycles_of(found: dict[str, Any]) -> list[str]:
@@ -152,18 +156,18 @@ def profile_of(found: dict[str, Any]) -> list[str]:
     if lines is None:
         return []
     taken = found["measured"]
-    if lines["kind"] == "samples":
-        title = f"Source lines of the whole function by {taken['samples']} samples of its run:"
+    if lines["samples"]:
+        title = f"Source lines of the whole function by {lines['samples']} samples of its run:"
     else:
         why = f"; there are no samples: {taken['no_samples']}" if taken and taken.get("no_samples") else ""
         title = f"Source lines of this loop by predicted cycles, not by a measurement{why}:"
     rows = [(row["share"], f"line {row['line']}: {row['source']}") for row in lines["lines"] if row["line"]]
-    hidden = lines["elsewhere"] + sum(row["share"] for row in lines["lines"] if not row["line"])
+    merged = sum(row["share"] for row in lines["lines"] if not row["line"])
     shown = rows[:LINES]
     if rest := sum(share for share, _ in rows[LINES:]):
         shown.append((rest, "other lines"))
-    if hidden >= 0.005:
-        shown.append((hidden, "outside: called functions, Numba's runtime, threads that wait"))
+    shown.append((merged, "no line: instructions that the compiler added, or merged from several lines"))
+    shown.append((lines["elsewhere"], "outside: called functions, Numba's runtime, threads that wait"))
     return [*wrapped(title), *(_cut(f"{share:8.0%}  {what}", WIDTH) for share, what in shown if share >= 0.005)]
 
 

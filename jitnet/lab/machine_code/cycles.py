@@ -41,8 +41,9 @@ def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, 
     """The prediction for one iteration, or why there is none.
 
     Keys: program, model (of the processor), port (name, does, cycles), chain and front_end (cycles), cycles (the
-    largest), limit (its name), weights (of each instruction: its part of `cycles`), notes (what the prediction leaves
-    out), missing (None, or why the others are None). The front end is None if the program does not know it.
+    largest), limit (its name), weights (of each instruction: its part of `cycles`), blocks (between the branches of the
+    loop), notes (what the prediction leaves out), missing (None, or why the others are None). The front end is None if
+    the program does not know it.
     """
     program = analyzers.found(asked)
     if program is None:
@@ -65,17 +66,18 @@ def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, 
         "port": {"name": port, "does": does, "cycles": sums["port"]},
         "chain": {"cycles": sums["chain"]},
         "front_end": {"cycles": sums["front_end"]} if "front_end" in sums else None,
-        "cycles": sums[limit], "limit": LIMITS[limit], "notes": _notes(loop, cpu, analysis),
+        "cycles": sums[limit], "limit": LIMITS[limit], "blocks": _blocks(loop), "notes": _notes(loop, cpu, analysis),
         "weights": weights[limit], "missing": None,
     }  # fmt: skip
 
 
 def limit_of(found: dict[str, Any], otherwise: str) -> str:
-    """What should limit the loop, in the words of a summary; `otherwise`, if there is no prediction.
+    """What should limit the loop, in the words of a summary; `otherwise`, if no prediction is sure of it.
 
     arithmetic or memory (its loads and stores) if it is a port, else the name of the limit.
     """
-    if found["missing"] or (found["limit"] == LIMITS["port"] and found["port"]["does"] == OTHER):
+    unsure = found["missing"] or found["blocks"] > 1
+    if unsure or (found["limit"] == LIMITS["port"] and found["port"]["does"] == OTHER):
         return otherwise
     if found["limit"] == LIMITS["port"]:
         return "arithmetic" if found["port"]["does"] in ARITHMETIC else "memory"
@@ -83,8 +85,12 @@ def limit_of(found: dict[str, Any], otherwise: str) -> str:
 
 
 def _nothing(why: str) -> dict[str, Any]:
-    keys = ("program", "model", "port", "chain", "front_end", "cycles", "limit", "weights")
+    keys = ("program", "model", "port", "chain", "front_end", "cycles", "limit", "blocks", "weights")
     return {**dict.fromkeys(keys), "notes": [], "missing": why}
+
+
+def _blocks(loop: Candidate) -> int:
+    return sum(bool(block.instructions) for block in loop.loop.blocks)
 
 
 def _notes(loop: Candidate, cpu: str, analysis: Analysis) -> list[str]:
@@ -93,9 +99,10 @@ def _notes(loop: Candidate, cpu: str, analysis: Analysis) -> list[str]:
         notes.append(f"{analysis.program} does not know {cpu}, so it describes {analysis.model}")
     if loop.calls:
         notes.append(f"the work inside {count(len(loop.calls), 'call')} is not counted")
-    blocks = sum(bool(block.instructions) for block in loop.loop.blocks)
-    if blocks > 1:
-        notes.append(f"the loop has {blocks} blocks between branches; it is predicted as if each of them always ran")
+    if _blocks(loop) > 1:
+        notes.append(
+            f"the loop has {_blocks(loop)} blocks between branches; it is predicted as if each of them always ran"
+        )
     if analysis.unknown:
         notes.append(f"{count(analysis.unknown, 'unknown instruction')} counted as free")
     return notes

@@ -60,15 +60,7 @@ def _meaning(
     if prediction["missing"]:
         return None, ""
     if cycles < LESS * prediction["cycles"]:
-        if prediction["limit"] == LIMITS["chain"]:
-            return (
-                None,
-                "less than predicted: the loop has few iterations, and its next run begins before its sum is there",
-            )
-        return None, (
-            f"less than predicted: the tables of {prediction['program']} do not fit this processor; "
-            "another program or version (--analyzer) may be nearer"
-        )
+        return None, f"less than predicted: {_why_less(prediction)}"
     if cycles <= HOLDS * prediction["cycles"]:
         return None, f"the prediction holds: the {prediction['limit']} is the limit"
     if loop.heavy_calls:
@@ -82,6 +74,15 @@ def _meaning(
         "far above all three, though the data fit into the L1 cache: too few iterations at a time, mispredicted "
         "branches, a number loaded just after it was stored, or tables that do not fit this processor"
     )
+
+
+def _why_less(prediction: dict[str, Any]) -> str:
+    if prediction["blocks"] > 1:
+        return "an iteration runs some of the loop's blocks only"
+    tables = f"the tables of {prediction['program']} do not fit this processor (another --analyzer may)"
+    if prediction["limit"] == LIMITS["chain"]:
+        return f"{tables}, or the loop has so few iterations that its next run begins before the chain ends"
+    return tables
 
 
 def in_words(found: dict[str, Any]) -> str:

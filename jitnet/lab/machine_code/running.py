@@ -78,11 +78,13 @@ def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...]) -> d
     counting.call(*arguments)
     restore()
     copied = Copy(overload, answer["assembly"], answer["links"])
-    copied.call(*arguments)  # it starts the threads, which can be sampled from then on
-    once = time_of(lambda: copied.call(*arguments), 1)
+    call = functools.partial(copied.call, *arguments)
+    once = time_of(call, 1)  # it also starts the threads, which can be sampled from then on
+    if once < ROUND:
+        once = time_of(call, 1)
     threads = numba.get_num_threads() if answer["options"].get("parallel") else 1
     found: dict[str, Any] = {"bytes": sum(array.nbytes for array in first), "iterations": counting.iterations()}
-    repeated = functools.partial(_repeated, functools.partial(copied.call, *arguments), threads, restore)
+    repeated = functools.partial(_repeated, call, max(1, int(ROUND / max(once, 1e-7))), threads, restore)
     try:
         sampler = Sampler(max(SECONDS, 2 * once) / SAMPLES)
     except NoSamplesError as error:
@@ -99,10 +101,9 @@ def _arrays(arguments: tuple[Any, ...]) -> list[NDArray[Any]]:
 
 
 def _repeated(
-    call: Callable[[], object], threads: int, restore: Callable[[], None], sampler: Sampler | None = None
+    call: Callable[[], object], each: int, threads: int, restore: Callable[[], None], sampler: Sampler | None = None
 ) -> dict[str, Any]:
-    """Call it for some time: calls, CPU seconds of all threads per call, the clock meanwhile, and disturbances."""
-    once = max(time_of(call, 1), 1e-7)
+    """Call it for some time, in rounds of `each` calls. Keys: calls, seconds, clock, threads, disturbed_by."""
     calls, spent, clocks, end = 0, 0.0, [], time.perf_counter() + SECONDS
     with disturbance.Watch(threads) as watch:
         while not calls or time.perf_counter() < end:
@@ -110,9 +111,9 @@ def _repeated(
             clocks.append(clock_now() or 0.0)
             before = time.process_time()
             with sampler or contextlib.nullcontext():
-                for _ in range(max(1, int(ROUND / once))):
+                for _ in range(each):
                     call()
-                    calls += 1
+            calls += each
             spent += time.process_time() - before
     return {
         "calls": calls, "seconds": spent / calls, "clock": statistics.median(clocks), "threads": threads,
