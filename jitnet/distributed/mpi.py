@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import signal
 import time
 from typing import Any
 
@@ -10,13 +13,14 @@ from mpi4py import MPI
 
 from ..compiler.types import Vector
 from ..process import granted, progress
+from . import witness
 from .comm import Comm
 
-SPIN = 1e-4
+SPIN = 1e-3
 """Seconds of waiting at full speed: longer than most exchanges take if each rank has a core."""
 
 NAP = 5e-5
-"""Seconds between two looks after that. MPI itself would spin on, and keep a core from the rank that it waits for."""
+"""Seconds between two looks after that. MPI itself would spin on, and keep a core from those that need it."""
 
 
 class MpiComm(Comm):
@@ -26,9 +30,14 @@ class MpiComm(Comm):
         self._comm = given.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
-        cores = here.allgather(granted.cores())
+        neighbors = here.allgather((os.getpid(), self.rank, granted.cores()))
         self.is_first_here = here.rank == 0
-        self.threads = max(1, min(len(granted.cores()), len(set().union(*cores)) // here.size))
+        all_cores = {core for _, _, cores in neighbors for core in cores}
+        self.threads = max(1, min(len(granted.cores()), len(all_cores) // here.size))
+        self._witness = None
+        if self.size > 1 and self.is_first_here:
+            self._witness = witness.started({pid: rank for pid, rank, _ in neighbors})
+        self._witness_pid = here.bcast(self._witness and self._witness.pid)
         here.Free()
 
     def gather(self, thing: Any) -> list[Any]:
@@ -63,10 +72,18 @@ class MpiComm(Comm):
         _wait(self._comm.Iallgatherv(part, [whole, (sizes, cuts[:-1])]))
 
     def abort(self, message: str, status: int) -> None:
+        if self._witness_pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._witness_pid, signal.SIGKILL)  # it has nothing to report
         progress.say(f"jitnet: rank {self.rank}: {message}")
         self._comm.Abort(status)
 
     def close(self) -> None:
+        _wait(self._comm.Ibarrier())
+        if self._witness is not None:  # before any rank ends
+            self._witness.kill()
+            self._witness.wait()
+        _wait(self._comm.Ibarrier())
         self._comm.Free()
 
 

@@ -1,0 +1,57 @@
+"""Whether mpiexec or srun started this process, and as which of how many."""
+
+from __future__ import annotations
+
+import os
+
+from .. import checks
+from .comm import Comm
+
+VARIABLES = {
+    "PMI_SIZE": "PMI_RANK",  # MPICH, Intel MPI, and Slurm with PMI-2
+    "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK",
+    "MV2_COMM_WORLD_SIZE": "MV2_COMM_WORLD_RANK",
+    "SLURM_STEP_NUM_TASKS": "PMIX_RANK",
+}
+"""Environment variables: the number of ranks, and this rank."""
+
+
+def place() -> tuple[int, int] | None:
+    """(rank, number of ranks) of this process; None if no launcher started it."""
+    for size, rank in VARIABLES.items():
+        if os.environ.get(size, "").isdecimal() and os.environ.get(rank, "").isdecimal():
+            return int(os.environ[rank]), int(os.environ[size])
+    return None
+
+
+def is_first() -> bool:
+    """True in one of the processes that a launcher started, and without a launcher."""
+    where = place()
+    return where is None or where[0] == 0
+
+
+def world() -> Comm | None:
+    """The ranks that the launcher started; None if there is no launcher.
+
+    Errors    ValueError if they cannot find one another
+    """
+    where = place()
+    if where is None:
+        return None
+    size = where[1]
+    os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # of MPICH; jitnet names the rank and the error
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # RuntimeError: without an MPI library
+        raise checks.Error(
+            f"mpiexec started {checks.count(size, 'process', 'processes')}, which need mpi4py to work together, and it "
+            f"cannot be imported ({checks.reason(error)}); pip install 'jitnet[mpi]', or run without mpiexec"
+        ) from None
+    if MPI.COMM_WORLD.size != size:
+        raise checks.Error(
+            f"mpiexec started {checks.count(size, 'process', 'processes')}, but MPI knows {MPI.COMM_WORLD.size}: mpiexec "
+            "belongs to another MPI library than mpi4py; use the mpiexec of that library"
+        )
+    from .mpi import MpiComm
+
+    return MpiComm(MPI.COMM_WORLD)
