@@ -1,17 +1,21 @@
 """Training on several ranks, which are threads here; test_mpi.py has real processes."""
 
 import math
+import os
+import subprocess
+import threading
 import warnings
 from unittest import mock
 
 import numpy as np
 import pytest
+from command import jitnet_command
 from ranks import AbortedError, on_ranks
 from runs import OPTIMIZERS, overfit, spiral
 
 import jitnet
 from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStopping, LayerNorm, Network
-from jitnet.distributed import Alone, tree
+from jitnet.distributed import Alone, launcher, tree, witness
 from jitnet.training import interrupt as interrupts
 from jitnet.training import loop
 
@@ -317,3 +321,58 @@ def test_one_rank_needs_no_communicator():
     comm.exchange(vector, [0, 3], received)
     comm.collect(received[0], [0, 3], vector)
     assert vector.tolist() == [1, 1, 1]
+
+
+LAUNCHED = [
+    ({}, None),
+    ({"PMI_RANK": "2", "PMI_SIZE": "4"}, (2, 4)),
+    ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, (0, 2)),
+    ({"PMIX_RANK": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
+    ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # a batch script, before srun
+    ({"PMI_RANK": "", "PMI_SIZE": "many"}, None),
+]
+
+
+@pytest.mark.parametrize(("variables", "place"), LAUNCHED)
+def test_what_a_launcher_says(monkeypatch, variables, place):
+    for names in launcher.VARIABLES.items():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert launcher.place() == place
+    assert launcher.is_first() == (place is None or place[0] == 0)
+
+
+def test_under_mpiexec_without_mpi4py(monkeypatch, capsys):
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setitem(jitnet.training.ranks.sys.modules, "mpi4py", None)
+    for rank, said in (("0", "jitnet: mpiexec started 4 processes, which need mpi4py to work together"), ("1", "")):
+        monkeypatch.setenv("PMI_RANK", rank)
+        assert jitnet_command("train", "digits", status=2).stderr.startswith(said)
+    jitnet_command("train", "digits", "--epochs", "x", status=2)
+
+
+def test_the_command_line_adds_up_in_blocks(tmp_path):
+    options = ("train", "digits", "--epochs", "1", "--hidden", "8", "--quiet", "--backend", "numpy", "--save")
+    thetas = []
+    for name, reduction in (("tree", "tree"), ("8", "8"), ("16", "16")):
+        jitnet_command(*options, tmp_path / name, "--reduction", reduction)
+        thetas.append(jitnet.load(tmp_path / name).theta)
+    assert np.array_equal(thetas[0], thetas[1])
+    assert not np.array_equal(thetas[0], thetas[2])
+    jitnet_command("train", "digits", "--reduction", "forest", status=2)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
+    monkeypatch.setattr(witness, "GRACE", 0.05)
+    ranks = [subprocess.Popen(["sleep", "60"]) for _ in range(3)]
+    threading.Timer(0.05, ranks[1].kill).start()
+    witness.watch({process.pid: rank for rank, process in enumerate(ranks)})
+    said = f"jitnet: rank 1 (process {ranks[1].pid}) was killed or crashed; the training of all ranks ends\n"
+    assert capsys.readouterr().err == said
+    assert [process.wait(5) for process in ranks] == [-9, -9, -9]
+    ranks[1].wait()
+    witness.watch({ranks[1].pid: 7})  # it is gone already
+    assert capsys.readouterr().err.startswith("jitnet: rank 7 (process ")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from command import jitnet_command
+
+import jitnet
+from jitnet import storage
 
 pytest.importorskip("mpi4py", reason="needs the extra mpi")
 HERE = Path(__file__).parent
@@ -17,13 +22,15 @@ if MPIEXEC is None:
     pytest.skip("needs mpiexec, as in the package mpich", allow_module_level=True)
 
 
-def on_processes(size, code, timeout=120, **environment):
-    """Run this code on so many ranks, with the helpers of the tests."""
-    command = [MPIEXEC, "-n", str(size), sys.executable, "-c", textwrap.dedent(code)]
+def mpiexec(*parts):
+    """Run parts (number of ranks, words after python), with the helpers of the tests."""
+    command = []
+    for size, *words in parts:
+        command += [":"] * bool(command) + ["-n", str(size), sys.executable, *map(str, words)]
     paths = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, check=False,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
+        [MPIEXEC, *command], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
 
 
@@ -43,7 +50,7 @@ TRAINED = """
 
 
 def results_on(size, threads="None", with_comm=True):
-    result = on_processes(size, TRAINED.format(threads=threads, with_comm=with_comm))
+    result = mpiexec((size, "-c", textwrap.dedent(TRAINED.format(threads=threads, with_comm=with_comm))))
     assert result.returncode == 0, result.stderr
     assert not result.stderr
     ranks = json.loads(result.stdout)
@@ -61,3 +68,56 @@ def test_the_same_bits_on_one_to_four_processes_and_one_or_two_threads():
     expected = results_on(1)
     for size, threads in ((3, None), (4, 2)):
         assert results_on(size, threads) == expected, (size, threads)
+
+
+TRAIN = ["-m", "jitnet", "train", "digits", "--hidden", "8", "--backend", "numpy"]
+
+
+@pytest.mark.slow
+def test_the_command_line(tmp_path):
+    options = [*TRAIN, "--epochs", 2, "--checkpoint", tmp_path / "run.ckpt", "--json"]
+    result = mpiexec((3, *options, "--save", tmp_path / "of three.npz"))
+    assert json.loads(result.stdout)["ranks"] == 3
+    assert result.stderr.count("digits: 1438 training samples") == 1
+    options[options.index(2)] = 4
+    assert mpiexec((2, *options, "--resume", "--save", tmp_path / "resumed.npz")).returncode == 0
+    jitnet_command(*TRAIN[2:], "--epochs", 4, "--reduction", "tree", "--quiet", "--save", tmp_path / "of one.npz")
+    resumed, whole = (jitnet.load(tmp_path / name).theta for name in ("resumed.npz", "of one.npz"))
+    assert resumed.tobytes() == whole.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "others", "line"),
+    [
+        (["--epochs", "1"], ["--epochs", "x"], "rank 1: jitnet train: argument --epochs: invalid int value: 'x' "),
+        (["--lr", "0.1"], ["--lr", "0.2"], "rank 1: optimizer is {"),
+        (["--hidden", "x"], ["--hidden", "x"], "--hidden is 'x', but must be widths such as 64,32, or none"),
+    ],
+)
+def test_an_error_is_one_line(first, others, line):
+    result = mpiexec((1, *TRAIN, *first), (2, *TRAIN, *others))
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"jitnet: {line}")
+    assert result.stderr.count("\n") == 1
+
+
+KILLED = """
+    import os, signal
+    from mpi4py import MPI
+    from runs import make, spiral
+    def kill(net, history):
+        if history.epochs == 3 and MPI.COMM_WORLD.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+    make().fit(*spiral(), epochs=9999, backend="numpy", comm=MPI.COMM_WORLD, callbacks=kill, checkpoint={path!r})
+"""
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed(tmp_path):
+    result = mpiexec((3, "-c", textwrap.dedent(KILLED.format(path=str(tmp_path / "run.ckpt")))))
+    assert result.returncode != 0
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("jitnet: ")]
+    assert re.fullmatch(r"jitnet: rank 1 \(process \d+\) was killed or crashed; the training of all ranks ends", line)
+    about, _ = storage.read(tmp_path / "run.ckpt", "checkpoint")
+    assert len(about["history"]["loss"]) == 2

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .. import __version__, checks
+from ..distributed import launcher
 from ..process import interruption, progress
 
 COMMANDS = {
@@ -51,7 +52,9 @@ class Parser(argparse.ArgumentParser):
                 self.error(str(error))
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (try {self.prog} --help)", file=sys.stderr)
+        line = launcher.reported(f"{self.prog}: {message} (try {self.prog} --help)")
+        if line is not None:
+            print(line, file=sys.stderr)
         sys.exit(2)
 
 
@@ -98,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 progress.say("jitnet: interrupted")
     if not heard:
         return status
-    progress.say(f"jitnet: ended by {signal.Signals(heard[0]).name}")
+    where = launcher.place()
+    rank = "" if where is None else f"rank {where[0]}: "
+    progress.say(f"jitnet: {rank}ended by {signal.Signals(heard[0]).name}")
     return 128 + heard[0]
 
 

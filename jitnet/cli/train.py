@@ -1,6 +1,7 @@
 """Train a network on a data set and report its accuracy or error on test samples."""
 
 import argparse
+import contextlib
 import tempfile
 import time
 import uuid
@@ -12,6 +13,7 @@ from .. import backend as backends
 from .. import checks, optimizers
 from ..data import Recipe
 from ..display import plots
+from ..distributed import Alone, Comm, is_of_all, launcher, of_all
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
@@ -94,6 +96,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N",
         help="number of threads, for the backends parallel and fast (default: 1 or all, whichever is faster)",
     )  # fmt: skip
+    how.add_argument(
+        "--reduction", metavar="HOW",
+        help="how gradients of several processes are added up: tree, for the same bits on any number of them (default "
+        "under mpiexec), the same with a number of blocks per batch (tree has 8), or fast",
+    )  # fmt: skip
     out = parser.add_argument_group("output")
     out.add_argument("--save", metavar="FILE", help="write the model to this file")
     plot_option(out, "loss and accuracy per epoch")
@@ -106,16 +113,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    try:
+        comm = launcher.world()
+        if comm is None:
+            return _train(options, None, Alone())
+        with contextlib.closing(comm), comm.or_abort():
+            return _train(options, comm, comm)
+    except Exception as error:
+        if is_of_all(error) and not launcher.is_first():  # which reports it
+            return 2
+        raise
+
+
+def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
+    """The command, on one of the ranks of `comm`. Rank 0 writes files and reports."""
     began = time.perf_counter()
-    backend = backends.get(options.backend)
-    optimizer, hidden = _optimizer(options), _hidden(options)
-    _check_files(options)
-    parts = samples.read(options)
+    with ranks.together():
+        backend = backends.get(options.backend)
+        optimizer, hidden = _optimizer(options), _hidden(options)
+        _check_files(options, ranks)
+        parts = samples.read(options)
+        net = _network(hidden, options, parts.recipe)
     recipe = parts.recipe
-    net = _network(hidden, options, recipe)
     show = shown(options, _introduction(options, parts, net))
     with disturbance.Watch(backend.cores(options.threads)) as watch:
-        history = _fit(net, parts, optimizer, options, show)
+        history = _fit(net, parts, optimizer, options, show, comm)
+    if ranks.rank > 0:
+        return 130 if history.stopped == "interrupted" else 0
+    disturbed_by = watch.reasons if ranks.size == 1 else []  # the other ranks are no disturbance
     save, plot, unwritten = _write(net, history, options)
     with backends.threads(history.threads if backend.uses_threads else None):  # one may be enough
         scored = scores.of(net, parts, options.backend)
@@ -129,8 +154,8 @@ def run(options: argparse.Namespace) -> int:
         **scored, "threads": history.threads,
         "seconds": sum(history.seconds), "compile_seconds": history.compile_seconds,
         "total_seconds": time.perf_counter() - began,
-        "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons, "save": save, "plot": plot,
-        "unwritten": unwritten,
+        "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by, "save": save, "plot": plot,
+        "unwritten": unwritten, **({} if comm is None else {"ranks": comm.size}),
     }  # fmt: skip
     print(as_json(result) if options.json else _in_words(result, history))
     if history.stopped == "interrupted":
@@ -164,10 +189,12 @@ def _hidden(options: argparse.Namespace) -> list[int]:
         raise checks.Error(f"--hidden is {options.hidden!r}, but must be widths such as 64,32, or none") from None
 
 
-def _check_files(options: argparse.Namespace) -> None:
+def _check_files(options: argparse.Namespace, ranks: Comm) -> None:
+    if ranks.size > 1 and options.data == "-":
+        raise checks.Error("- is standard input, which mpiexec gives to one process; name a file that all can read")
     if options.loss is not None:
         checks.one_of("loss", options.loss, LOSSES)
-    check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint"))
+    check_paths(options, reads=("data", "labels"), writes=("save", "plot", "checkpoint") * (ranks.rank == 0))
     if options.resume and options.checkpoint is None:
         raise checks.Error("--resume needs --checkpoint FILE, the file to continue from")
     if options.checkpoint_every is not None and options.checkpoint is None:
@@ -204,24 +231,25 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
 
 
 def _fit(
-    net: Network, parts: samples.Samples, optimizer: Optimizer, options: argparse.Namespace, show: progress.Progress
-) -> History:
+    net: Network, parts: samples.Samples, optimizer: Optimizer, options: argparse.Namespace, show: progress.Progress,
+    comm: Comm | None,
+) -> History:  # fmt: skip
     try:
         return net.fit(
             *parts.train, epochs=options.epochs, batch_size=options.batch_size, optimizer=optimizer, loss=options.loss,
             backend=options.backend, validation=parts.validation, threads=options.threads,
             early_stopping=options.early_stopping, checkpoint=options.checkpoint,
             checkpoint_every=1 if options.checkpoint_every is None else options.checkpoint_every,
-            resume=options.resume, progress=show,
+            resume=options.resume, progress=show, comm=comm, reduction=options.reduction,
         )  # fmt: skip
     except Diverged as error:
-        if options.save is None:
+        if options.save is None or (comm is not None and comm.rank > 0):
             raise
         if not error.history.epochs:
-            raise checks.Error(f"{error}; {options.save} was not written") from None
+            raise of_all(checks.Error(f"{error}; {options.save} was not written")) from None
         where, problem = _save(net, options.save)
         kept = problem or f"the model as of epoch {error.history.epochs} is in {where}"
-        raise checks.Error(f"{error}; {kept}") from None
+        raise of_all(checks.Error(f"{error}; {kept}")) from None
 
 
 def _write(net: Network, history: History, options: argparse.Namespace) -> tuple[str | None, str | None, list[str]]:

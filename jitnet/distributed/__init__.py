@@ -4,30 +4,34 @@
     comm.py         what ranks say to one another, and how the error of one becomes that of all
     mpi.py          the same by mpi4py, the only module that imports it
     reduction.py    the gradient of a batch from those of its blocks: the fixed tree, or a plain all-reduce
+    launcher.py     whether mpiexec started this process
+    witness.py      a process that reports which rank was killed
 
 Every rank has all parameters, the optimizer's vectors and the history, and they have the same bits everywhere. What a
 training does with this is in `training/blocks.py` and `training/loop.py`.
 """
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from .. import checks
 from .comm import Alone, Comm, is_of_all, of_all
 from .reduction import BLOCKS, Reduction, Sum, checked, sum_of
 
-__all__ = ["BLOCKS", "Alone", "Comm", "Reduction", "Sum", "checked", "comm_of", "is_of_all", "of_all", "sum_of"]
+__all__ = ["BLOCKS", "Alone", "Comm", "Reduction", "Sum", "checked", "is_of_all", "joined", "of_all", "sum_of"]
 
 
-def comm_of(given: Any) -> Comm:
-    """The ranks of a communicator of mpi4py; None is one rank.
+@contextlib.contextmanager
+def joined(given: Any) -> Iterator[Comm]:
+    """The ranks of a communicator of mpi4py; None is one rank, and a `Comm` is itself.
 
     Errors    ValueError for anything else
     """
-    if given is None:
-        return Alone()
-    if isinstance(given, Comm):
-        return given
+    if given is None or isinstance(given, Comm):
+        yield given or Alone()
+        return
     library = sys.modules.get("mpi4py.MPI")  # it is there, if the argument is one of its communicators
     if library is None or not isinstance(given, library.Intracomm) or given == library.COMM_NULL:
         raise checks.Error(
@@ -36,4 +40,5 @@ def comm_of(given: Any) -> Comm:
         )
     from .mpi import MpiComm
 
-    return MpiComm(given)
+    with contextlib.closing(MpiComm(given)) as comm:
+        yield comm

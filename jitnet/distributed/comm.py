@@ -52,7 +52,7 @@ class Comm(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """The training is over."""
+        """All ranks are done, and can end."""
 
     def part(self, size: int) -> slice:
         """This rank's part of so many samples."""

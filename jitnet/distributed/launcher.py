@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from .. import checks
-from .comm import Comm
+from .comm import Comm, of_all
 
 VARIABLES = {
     "PMI_SIZE": "PMI_RANK",  # MPICH, Intel MPI, and Slurm with PMI-2
@@ -43,15 +44,27 @@ def world() -> Comm | None:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: without an MPI library
-        raise checks.Error(
+        raise of_all(checks.Error(
             f"mpiexec started {checks.count(size, 'process', 'processes')}, which need mpi4py to work together, and it "
             f"cannot be imported ({checks.reason(error)}); pip install 'jitnet[mpi]', or run without mpiexec"
-        ) from None
+        )) from None  # fmt: skip
     if MPI.COMM_WORLD.size != size:
-        raise checks.Error(
-            f"mpiexec started {checks.count(size, 'process', 'processes')}, but MPI knows {MPI.COMM_WORLD.size}: mpiexec "
-            "belongs to another MPI library than mpi4py; use the mpiexec of that library"
-        )
+        raise of_all(checks.Error(
+            f"mpiexec started {checks.count(size, 'process', 'processes')}, but MPI knows {MPI.COMM_WORLD.size}: "
+            "mpiexec belongs to another MPI library than mpi4py; use the mpiexec of that library"
+        ))  # fmt: skip
     from .mpi import MpiComm
 
     return MpiComm(MPI.COMM_WORLD)
+
+
+def reported(message: str) -> str | None:
+    """What this rank says of an error in its command line, before it ends: ranks without one would wait for it."""
+    try:
+        comm = world()
+        if comm is None:
+            return message
+        with contextlib.closing(comm), comm.together():
+            raise checks.Error(message)
+    except checks.Error as error:
+        return str(error) if is_first() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import secrets
@@ -129,8 +128,8 @@ def fit(
               validation loss or the weights are not finite: the network then has the weights of its last good
               epoch
     """
-    with contextlib.closing(distributed.comm_of(comm)) as joined, joined.or_abort():
-        with joined.together():
+    with distributed.joined(comm) as group, group.or_abort():
+        with group.together():
             data: Any = X
             learns, batches = not resume or checkpoint is not None, None
             if Y is None:
@@ -151,7 +150,7 @@ def fit(
             )  # fmt: skip
             if batches is not None:
                 plan.batches, plan.batch_size = batches, len(plan.X)
-            plan.distribute(joined, distributed.checked(reduction, joined, comm is not None))
+            plan.distribute(group, distributed.checked(reduction, group, comm is not None))
             checks.whole("checkpoint_every", checkpoint_every, least=1)
             backends.check_threads(threads, backend)
             if checks.flag("resume", resume) and checkpoint is None and seed is None:
@@ -253,7 +252,7 @@ def _train(
             show.training(history.epochs, plan.epochs)
             see_every_sample = _epochs(plan, state)
             written = history.epochs
-            watch = _watch(show, plan.run)
+            watch = _watch(show, plan.run) if comm.size == 1 else None
             with Interrupt() as pressed:
                 interrupt = pressed if plan.reduction is None else Agreed(pressed)
                 while history.epochs < plan.epochs and not history.stopped:
