@@ -12,7 +12,7 @@ import pytest
 
 from jitnet.kernels import LADDERS
 from jitnet.lab import oracle
-from jitnet.lab.ladder import PRODUCTS
+from jitnet.lab.problems.operations import PRODUCTS
 
 SIZES = [(32, 64, 32), (64, 784, 128), (128, 512, 512)]
 

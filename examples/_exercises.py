@@ -19,6 +19,7 @@ from jitnet import checks
 from jitnet.calculus import numerical_gradient
 from jitnet.lab import explain, loading, oracle
 from jitnet.lab.benchmark import judge
+from jitnet.lab.problems import of_operation
 
 
 class Wrong(Exception):  # noqa: N818  a verdict, no failure
@@ -251,7 +252,7 @@ def is_kernel(answer, name):
     for kernel, most in ((body, 20_000), (answer, np.inf))[: 1 + (answer is not body)]:
         for shape in (shape for shape in oracle.UGLY if math.prod(shape) < most):
             try:
-                error = judge.error_of(kernel, "matmul", shape, np.dtype(np.float32))
+                error = judge.error_of(kernel, of_operation("matmul"), shape, np.dtype(np.float32))
             except Exception as raised:
                 error = loading.raised(raised, inspect.getsourcefile(body) or "")
             if error:

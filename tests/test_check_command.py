@@ -118,7 +118,11 @@ def test_command_as_json(file, capsys):
         (["mine.py:rcy"], "unknown function of mine.py 'rcy'"),
         (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
         (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
-        (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as and --args both give arguments; leave one out"),
+        (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as, --problem and --args each give arguments; leave"),
+        (
+            ["matmul.packed", "--problem", "dot"],
+            "--problem takes a function, as in file.py:function, not matmul.packed",
+        ),
         (["mine.py:racy", "--as", "matmull"], "unknown operation 'matmull'"),
         (["mine.py:racy", "--writes", "D"], "unknown parameter 'D'; known: A, B, C"),
         (["relu.numpy"], "relu.numpy is NumPy's own code, without loops to check; try relu.njit"),

@@ -17,6 +17,7 @@ import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder
 from jitnet.lab.benchmark import custom, judge
+from jitnet.lab.problems import of_operation
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
@@ -358,7 +359,7 @@ def test_names_have_to_be_new():
 @pytest.mark.parametrize("operation", LADDERS)
 def test_the_judge_lets_our_own_pass(operation):
     for shape in [(5, 4, 3), (1, 1, 1)]:
-        assert judge.error_of(LADDERS[operation]["numpy"], operation, shape, np.dtype("float32")) is None
+        assert judge.error_of(LADDERS[operation]["numpy"], of_operation(operation), shape, np.dtype("float32")) is None
 
 
 def test_outputs_that_are_inputs_too():
@@ -368,6 +369,6 @@ def test_outputs_that_are_inputs_too():
     def returns(grad, lr, decay, theta):
         return theta - lr * (grad + decay * theta)
 
-    dtype = np.dtype("float64")
-    assert "writes nothing into theta" in judge.error_of(renames, "sgd", (2, 3, 5), dtype)
-    assert "returns its result, but must write it into theta" in judge.error_of(returns, "sgd", (2, 3, 5), dtype)
+    sgd, dtype = of_operation("sgd"), np.dtype("float64")
+    assert "writes nothing into theta" in judge.error_of(renames, sgd, (2, 3, 5), dtype)
+    assert "returns its result, but must write it into theta" in judge.error_of(returns, sgd, (2, 3, 5), dtype)

@@ -11,8 +11,10 @@ import pytest
 from jitnet.lab import ladder, oracle, timing
 from jitnet.lab.benchmark import judge, sandbox
 from jitnet.lab.benchmark.candidates import Candidate
+from jitnet.lab.problems import of_operation
 
 DTYPE = np.dtype("float32")
+MATMUL = of_operation("matmul")
 
 
 def right(X, W, Z):
@@ -57,9 +59,9 @@ def in_the_background(X, W, Z):
 
 
 def test_drawn_shapes_leave_every_remainder_of_every_block():
-    shapes = list(judge.drawn_shapes(17))
-    assert shapes == list(judge.drawn_shapes(17))
-    assert shapes != list(judge.drawn_shapes(18))
+    shapes = list(judge.drawn_shapes(MATMUL, 17))
+    assert shapes == list(judge.drawn_shapes(MATMUL, 17))
+    assert shapes != list(judge.drawn_shapes(MATMUL, 18))
     for sizes in zip(*shapes, strict=True):
         for block in range(2, 129):
             assert {size % block for size in sizes if size >= block} == set(range(block))
@@ -68,21 +70,20 @@ def test_drawn_shapes_leave_every_remainder_of_every_block():
 
 @pytest.mark.parametrize("kernel", [forgets_the_rest_of_a_panel, wrong_if_wide_and_odd, forgets_the_last_block_of_128])
 def test_what_is_wrong_for_some_shapes_is_found(kernel):
-    found = [
-        error for shape in judge.drawn_shapes(3) if (error := judge.quick_error_of(kernel, "matmul", shape, DTYPE))
-    ]
+    found = [judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in judge.drawn_shapes(MATMUL, 3)]
+    found = [error for error in found if error]
     assert found
     assert all("wrong" in error or "NaN" in error for error in found)
 
 
 def test_a_right_kernel_passes_the_drawn_shapes():
-    for shape in list(judge.drawn_shapes(4))[::10]:
-        assert judge.quick_error_of(right, "matmul", shape, DTYPE) is None
+    for shape in list(judge.drawn_shapes(MATMUL, 4))[::10]:
+        assert judge.quick_error_of(right, MATMUL, shape, DTYPE) is None
 
 
 @pytest.mark.parametrize("kernel", [in_half_precision, without_the_last_term, in_the_background])
 def test_less_work_than_it_should_do(kernel):
-    assert judge.error_of(kernel, "matmul", (24, 24, 24), DTYPE) is not None
+    assert judge.error_of(kernel, MATMUL, (24, 24, 24), DTYPE) is not None
 
 
 def cached():
@@ -100,7 +101,7 @@ def cached():
 
 def timed(kernel, questions=12):
     """The first error while it is timed."""
-    data = judge.Refill("matmul", (16, 16, 16), DTYPE, 5)
+    data = judge.Refill(MATMUL, (16, 16, 16), DTYPE, 5)
     for number in range(questions):
         for _ in range(3):
             kernel(*data.case(number).arguments)
@@ -115,7 +116,7 @@ def test_results_of_earlier_calls_are_found():
 
 
 def test_the_data_are_at_several_places():
-    data = judge.Refill("sgd", (4, 4, 4), DTYPE, 0)
+    data = judge.Refill(of_operation("sgd"), (4, 4, 4), DTYPE, 0)
     assert len({id(data.case(number)) for number in range(6)}) == 3
     numbers = data.case(0).arguments[0].copy()
     assert data.error_of(lambda grad, lr, decay, theta: theta.__isub__(lr * (grad + decay * theta)), 0) is None
@@ -131,8 +132,8 @@ def test_bits_that_change_are_found():
         if calls[0] == 3:
             Z[0, 0] = np.nextafter(Z[0, 0], np.float32(9))
 
-    assert judge.error_of_repeating(right, "matmul", (8, 8, 8), DTYPE, 1.0) is None
-    error = judge.error_of_repeating(changes, "matmul", (8, 8, 8), DTYPE, 1.0)
+    assert judge.error_of_repeating(right, MATMUL, (8, 8, 8), DTYPE, 1.0) is None
+    error = judge.error_of_repeating(changes, MATMUL, (8, 8, 8), DTYPE, 1.0)
     assert error.startswith("gives other bits in call 3 than in call 1, as in a race, given X (8, 8)")
 
 
@@ -150,7 +151,7 @@ def test_what_is_faster_than_the_machine_is_refused(mine, refused):
         {"name": "wrong", "custom": True},
     ]
     heard = []
-    assert ladder._refuse_impossible(rungs, found, heard.append) is refused
+    assert ladder._refuse_impossible(rungs, found, MATMUL, heard.append) is refused
     assert (found["mine"].error is not None) is refused
     assert len(heard) == refused
     if refused:
@@ -160,7 +161,7 @@ def test_what_is_faster_than_the_machine_is_refused(mine, refused):
 def test_shapes_of_the_oracle_are_drawn_too():
     """Every operation has a meaning on the shapes that are drawn."""
     for operation in ("relu", "softmax", "cross_entropy", "adam", "gather", "dropout"):
-        for shape in list(judge.drawn_shapes(6))[:3]:
+        for shape in list(judge.drawn_shapes(MATMUL, 6))[:3]:
             assert oracle.case(operation, shape, DTYPE).expected
 
 
@@ -170,7 +171,7 @@ def test_zeros_in_half_of_the_output_are_not_nothing():
     def half(Z, A):
         A[: len(A) // 2] = 0
 
-    assert "leaves 6 numbers of A unwritten" in judge.error_of(half, "relu", (4, 1, 3), np.dtype("float32"))
+    assert "leaves 6 numbers of A unwritten" in judge.error_of(half, of_operation("relu"), (4, 1, 3), DTYPE)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -184,7 +185,7 @@ def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sandbox, "ENDING", 1.0)
-    with sandbox.Trial("f", "leaves.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+    with sandbox.Trial("f", "leaves.py:f", MATMUL, (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
         tried.examine(0.01, lambda doing: None)
         assert tried.error is None
         began = time.monotonic()
@@ -202,6 +203,6 @@ def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatc
     (tmp_path / "closes.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sandbox, "ENDING", 1.0)
-    with sandbox.Trial("f", "closes.py:f", "matmul", (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+    with sandbox.Trial("f", "closes.py:f", MATMUL, (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
         tried.examine(0.01, lambda doing: None)
     assert tried.error.startswith("closes files that it has not opened, given X (2, 3)")

@@ -14,6 +14,8 @@ import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder, oracle, plots
 from jitnet.lab.benchmark import candidates, training
+from jitnet.lab.problems import of_operation
+from jitnet.lab.problems.operations import PRODUCTS
 
 LIMITS = {
     "cpu": "a machine", "disturbed": False, "disturbed_by": [], "caches": {"L1": 1 << 15, "L2": 1 << 20},
@@ -46,7 +48,7 @@ def test_json_of_the_command_line(tmp_path):
 def test_figures_hold_together(operation, limits):
     heard = []
     found = ladder.measure(operation, "24", threads=1, report=lambda *news: heard.append(news))
-    key = "gflops" if operation in ladder.PRODUCTS else "gbytes"
+    key = "gflops" if operation in PRODUCTS else "gbytes"
     python, *_, numpy = found["rungs"]
     for rung in found["rungs"]:
         assert rung["shape"] == [24, 24, 24]
@@ -90,7 +92,7 @@ def test_a_training_step_is_right(name, shape, dtype):
 
 
 def test_data_begin_on_a_cache_line_and_are_the_oracles():
-    _, case = candidates.prepared("gradients", "njit", np.dtype("float32"), (5, 7, 3))
+    _, case = candidates.prepared(of_operation("gradients"), "njit", np.dtype("float32"), (5, 7, 3))
     usual = oracle.case("gradients", (5, 7, 3), "float32")
     for here, there in zip(case.arguments, usual.arguments, strict=True):
         assert here.ctypes.data % 64 == 0
@@ -225,7 +227,8 @@ def made_up(operation, names, on_gpu=False, **changes):
 
 @pytest.mark.parametrize("operation", [*LADDERS, "train"])
 def test_every_ladder_fits_a_terminal(operation, tmp_path):
-    names = [*candidates.rungs_of(operation), "a/long/path/to/somebodys/kernels/my_kernels.py:my_matmul_parallel"]
+    rungs = candidates.problem_of(operation).rungs
+    names = [*rungs, "a/long/path/to/somebodys/kernels/my_kernels.py:my_matmul_parallel"]
     found = made_up(operation, names)
     lines = ladder.as_text(found).splitlines()
     assert max(map(len, lines)) <= 80

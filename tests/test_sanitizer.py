@@ -14,6 +14,7 @@ import jitnet.lab
 from jitnet.kernels import LADDERS
 from jitnet.lab import oracle
 from jitnet.lab.benchmark import judge
+from jitnet.lab.problems import of_operation
 from jitnet.lab.sanitizer.checking import examine
 
 
@@ -60,7 +61,7 @@ def test_kernels_of_jitnet(operation, rung, small):  # noqa: F811
     if operation in BY_HAND:
         arguments, writes = BY_HAND[operation](), 1
     else:
-        arguments, writes = oracle.case(operation, (6, 11, 5), "float32").arguments, judge.outputs_of(operation)
+        arguments, writes = oracle.case(operation, (6, 11, 5), "float32").arguments, of_operation(operation).results
     report = examine(LADDERS[operation][rung], [arguments], writes)
     assert not report.findings, str(report)
 
@@ -272,17 +273,17 @@ def test_a_loop_with_two_exits_is_serial():
     assert [finding.kind for finding in report.findings] == ["serial", "race"]
     assert "with `break` inside has more than one exit" in report.notes[0].message
     assert report.notes[0].lines == [first.py_func.__code__.co_firstlineno + 4]
-    assert judge.hidden_error(first, "matmul", np.dtype("float32")) is None
+    assert judge.hidden_error(first, of_operation("matmul"), np.dtype("float32")) is None
 
 
 def test_the_judge_knows_how_it_is_compiled():
     """A race is one only if the loop is parallel; results that are right do not excuse it."""
     wrong, right = PAIRS["product_over_k"][:2]
     dtype = np.dtype("float32")
-    assert "race: C[0, 0]" in judge.hidden_error(wrong, "matmul", dtype)
-    assert judge.hidden_error(right, "matmul", dtype) is None
-    assert judge.hidden_error(njit(wrong.py_func), "matmul", dtype) is None
-    assert judge.hidden_error(wrong.py_func, "matmul", dtype) is None
+    assert "race: C[0, 0]" in judge.hidden_error(wrong, of_operation("matmul"), dtype)
+    assert judge.hidden_error(right, of_operation("matmul"), dtype) is None
+    assert judge.hidden_error(njit(wrong.py_func), of_operation("matmul"), dtype) is None
+    assert judge.hidden_error(wrong.py_func, of_operation("matmul"), dtype) is None
 
     def around(A, B, C):
         wrong(A, B, C)
@@ -290,6 +291,6 @@ def test_the_judge_knows_how_it_is_compiled():
     def further_around(A, B, C):
         around(A, B, C)
 
-    assert "race: C[0, 0]" in judge.hidden_error(around, "matmul", dtype)
-    assert "race: C[0, 0]" in judge.hidden_error(further_around, "matmul", dtype)
-    assert "race: C[0, 0]" in judge.hidden_error(functools.partial(further_around), "matmul", dtype)
+    assert "race: C[0, 0]" in judge.hidden_error(around, of_operation("matmul"), dtype)
+    assert "race: C[0, 0]" in judge.hidden_error(further_around, of_operation("matmul"), dtype)
+    assert "race: C[0, 0]" in judge.hidden_error(functools.partial(further_around), of_operation("matmul"), dtype)

@@ -22,7 +22,8 @@ import numpy as np
 
 from .. import checks
 from ..kernels import LADDERS
-from ..lab import loading
+from ..lab import loading, problems
+from ..lab.problems import of_operation
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
 from .shared import dtype_option
@@ -34,8 +35,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--as", dest="operation", metavar="OPERATION", help="the kernel takes the arguments of matmul, ..."
     )
     parser.add_argument(
+        "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet"
+    )
+    parser.add_argument(
         "--args", metavar="EXPR", help="or these, in Python: 'np.ones((3, 4)), np.empty(4), 3'. The kernel must write "
-        "every element of np.empty before it reads it. Without --as and --args, the arguments are guessed",
+        "every element of np.empty before it reads it. Without these options, the arguments are guessed",
     )  # fmt: skip
     parser.add_argument(
         "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"
@@ -46,8 +50,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     checks.dtype_of(options.dtype)
-    if options.operation is not None and options.args is not None:
-        raise checks.Error("--as and --args both give arguments; leave one out")
+    if [options.operation, options.problem, options.args].count(None) < 2:
+        raise checks.Error("--as, --problem and --args each give arguments; leave all but one out")
+    if options.problem is not None and ":" not in options.target:
+        raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no result
         report = _report(options)
     print(json.dumps(report.as_dict()) if options.json else report)
@@ -59,13 +65,15 @@ def _report(options: argparse.Namespace) -> Report:
     writes: Sequence[str] | int | None = None
     if options.writes is not None:
         writes = options.writes.replace(",", " ").split()
+    problem = problems.load(options.problem) if options.problem is not None else None
     if operation is not None:
-        checks.one_of("operation", operation, LADDERS)
-        writes = arguments.written_by(operation) if writes is None else writes
-        cases = arguments.of_operation(operation, options.dtype)
-        report = checking.examine(kernel, cases, writes, options.target)
-        if options.operation is not None:
-            how = f"jitnet ladder {operation} --with {options.target}"
+        problem = of_operation(checks.one_of("operation", operation, LADDERS))
+    if problem is not None:
+        cases = arguments.of_problem(problem, options.dtype)
+        report = checking.examine(kernel, cases, len(problem.results) if writes is None else writes, options.target)
+        if options.operation or options.problem:
+            what = f"--problem {options.problem}" if options.problem else operation
+            how = f"jitnet ladder {what} --with {options.target}"
             report.add(Finding("not compared", f"whether its results are right is another question: {how}"))
         return report
     if options.args is not None:

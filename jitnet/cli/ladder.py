@@ -9,9 +9,10 @@ from collections import Counter
 from typing import Any
 
 from .. import checks
-from ..kernels import LADDERS
-from ..lab import estimate, ladder, plots
+from ..lab import estimate, ladder, plots, problems
+from ..lab.benchmark import candidates
 from ..lab.loading import check_name
+from ..lab.problems import Problem
 from ..process import progress
 from .shared import (
     check_paths,
@@ -26,10 +27,14 @@ from .shared import (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("operation", nargs="?", help="matmul (default), sigmoid, sgd (alias: update), ..., or train")
     parser.add_argument(
-        "operation", nargs="?", default="matmul", help="matmul (default), sigmoid, sgd (alias: update), ..., or train"
-    )
+        "--problem", metavar="NAME_OR_FILE",
+        help="instead of an operation, a Python file with inputs, reference, SHAPES, TIMED, flops, memory; "
+        f"or {', '.join(problems.NAMES)}. Its size is the first of TIMED by default",
+    )  # fmt: skip
     measuring_options(parser)
+    parser.set_defaults(size=None, dtype=None)  # the problem has its own
     parser.add_argument(
         "--with", dest="custom", action="append", default=[], metavar="FILE.PY:NAME",
         help="your kernel, ranked among the rungs; also module:name; repeatable. It runs in a separate process, "
@@ -52,20 +57,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.problem is not None and (options.operation, options.backend) != (None, None):
+        raise checks.Error("--problem names what the kernels compute; leave the operation and --backend out")
+    options.operation = options.operation or "matmul"
     if options.count:
         return _count(options)
     check_paths(options, writes=("plot",))
-    custom = _names(options.custom, options.operation)
     on_gpu = _on_gpu(options)
-    expected = estimate.said(estimate.of_ladder(options.operation, len(custom), on_gpu))
+    named = options.problem is not None
+    problem = problems.load(options.problem) if named else candidates.problem_of(options.operation)
+    custom = _names(options.custom, problem)
+    apart = len(custom) + len(problem.rungs) * problem.is_own
+    expected = estimate.said(estimate.of_ladder(len(problem.rungs), apart, on_gpu))
     with measuring(options, expected) as show:
         if on_gpu:
             result = _measured_on_gpu(options, show)
         else:
             result = ladder.compare(
-                options.operation, custom, options.size, options.dtype, options.threads, options.patience,
-                show.measuring, tell=lambda error: progress.say(f"jitnet: {' '.join(error.split())}"),
-                seed=options.seed,
+                problem, custom, options.size, options.dtype, options.threads, options.patience, show.measuring,
+                tell=lambda error: progress.say(f"jitnet: {' '.join(error.split())}"), seed=options.seed,
             )  # fmt: skip
     if options.plot is not None:
         plots.draw_ladder(result, options.plot)
@@ -80,7 +90,7 @@ def _on_gpu(options: argparse.Namespace) -> bool:
         return False
     if options.backend != "cuda":
         raise checks.Error("the backends of the processor are rungs of jitnet ladder train; --backend can be cuda")
-    if options.custom or options.threads is not None or options.dtype != "float32":
+    if options.custom or options.threads is not None or options.dtype not in (None, "float32"):
         raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
     return True
 
@@ -95,7 +105,7 @@ def _measured_on_gpu(options: argparse.Namespace, show: progress.Progress) -> di
 
 
 def _count(options: argparse.Namespace) -> int:
-    if not _on_gpu(options) or options.plot is not None or options.size != "512":
+    if not _on_gpu(options) or options.plot is not None or options.size is not None:
         raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
     transactions = gpu_instrument("transactions")
     rungs = len(transactions.LADDERS.get(options.operation, ()))
@@ -112,10 +122,10 @@ def _at_the_same_place() -> bool:
     return False
 
 
-def _names(texts: list[str], operation: str) -> dict[str, str]:
+def _names(texts: list[str], problem: Problem) -> dict[str, str]:
     """Name on the ladder -> text of --with. The name is the function's, or the whole text if another has that name."""
     names = [check_name(text)[1] for text in texts]
-    taken = {*LADDERS.get(operation, ()), *(name for name, count in Counter(names).items() if count > 1)}
+    taken = {*problem.rungs, *(name for name, count in Counter(names).items() if count > 1)}
     custom = {text if name in taken else name: text for text, name in zip(texts, names, strict=True)}
     if len(custom) < len(texts):
         raise checks.Error("--with names the same function twice")

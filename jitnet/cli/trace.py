@@ -19,8 +19,8 @@ from typing import Any
 from .. import checks
 from ..kernels import LADDERS
 from ..lab import estimate, loading, machine, oracle
-from ..lab.benchmark.candidates import PRODUCTS
 from ..lab.ladder import shape_of
+from ..lab.problems.operations import PRODUCTS
 from ..lab.sanitizer import arguments
 from ..lab.trace import caches, picture, recording, table, tracing
 from .check import kernel_of

@@ -31,6 +31,7 @@ from .benchmark import candidates, training
 from .benchmark.training import CLASSES
 from .formatting import count, duration, row, wrapped
 from .oracle import Shape
+from .problems import of_operation
 from .timing import in_turn, manageable, time_of
 from .worker import NoAnswerError, ask
 
@@ -134,7 +135,7 @@ def _check_compiled(what: str) -> None:
 def _interpreted(what: str, shape: Shape, dtype: np.dtype[Any]) -> Callable[[], object]:
     """A call of the interpreted loop, or an interpreted training step."""
     if what in LADDERS:
-        return candidates.prepared(what, "python", dtype, shape)[0]
+        return candidates.prepared(of_operation(what), "python", dtype, shape)[0]
     return _step(backend.get("python"), *training.network(shape, dtype.name), shape[0])
 
 

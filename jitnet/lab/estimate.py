@@ -5,7 +5,7 @@ from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from . import machine
 from .benchmark import training
-from .benchmark.candidates import PRODUCTS
+from .problems.operations import PRODUCTS
 
 RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
 """Seconds to check and time a rung, to test a custom kernel in its process, and to measure the machine peaks."""
@@ -25,9 +25,8 @@ def said(seconds: float) -> str:
     return f"this takes about {about} on an idle machine (an estimate)"
 
 
-def of_ladder(operation: str, custom: int = 0, on_gpu: bool = False) -> float:
-    """Seconds of a ladder, with so many custom kernels."""
-    rungs = len(_rungs(operation))
+def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False) -> float:
+    """Seconds of a ladder with so many rungs, and so many kernels that are tested in a process of their own."""
     limits = 0 if on_gpu or machine.cached() else LIMITS
     return RUNG * rungs + (RUNG + TRIAL) * custom + limits
 
@@ -46,7 +45,7 @@ def of_count(operation: str, rungs: int) -> float:
 
 def of_report(operations: list[str], warm: int, with_gpu: int) -> float:
     """Seconds of a report that explains so many rungs of the GPU."""
-    ladders = sum(of_ladder(operation) for operation in operations)
+    ladders = sum(of_ladder(len(_rungs(operation))) for operation in operations)
     costs = sum(of_compile_cost("fast" if operation == "train" else operation, warm) for operation in operations)
     return ladders + costs + sum(EXPLAINED * len(_compiled(one)) for one in operations) + ON_GPU * with_gpu
 

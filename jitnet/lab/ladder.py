@@ -5,7 +5,9 @@ multiply-adds for products, the bandwidth of the cache that holds the data for o
 """
 
 import contextlib
+import dataclasses
 import functools
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,32 +20,46 @@ from ..display import markup
 from ..process import disturbance
 from ..process.progress import Report, stage
 from . import formatting, loading, machine, peaks, roofline
-from .benchmark import candidates, gpu, sandbox
-from .benchmark.candidates import PRODUCTS, Candidate, ignore, known, rungs_of
+from .benchmark import candidates, gpu, sandbox, training
+from .benchmark.candidates import Candidate, ignore
 from .loading import Custom
 from .oracle import Shape
-from .timing import CandidateError, Timing, blas_threads, in_turn
+from .problems import Problem
+from .timing import CandidateError, Elsewhere, Timing, blas_threads, in_turn
 
 PATIENCE = 0.5
 """Seconds that one call may take. A slower rung gets a smaller size, and the table shows it."""
 
 
-def shape_of(size: str | int) -> Shape:
-    """(m, n_in, n_out) of `"512"` or `"64x784x128"`."""
+def shape_of(size: str | int | None, problem: Problem | None = None) -> Shape:
+    """The sizes in `"64x784x128"`; for an operation, `"512"` is short for three. None: the default of the problem."""
+    if size is None and problem:
+        return problem.timed[0]
+    usual, wanted = [1, 3], "a whole number such as 512, or m x n_in x n_out: 64x784x128"
+    if problem and problem.path:
+        usual, wanted = [len(problem.timed[0])], f"whole numbers, as in {'x'.join(map(str, problem.timed[0]))}"
     parts = str(size).lower().split("x")
-    if len(parts) not in (1, 3) or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise checks.Error(f"size is {size!r}, but must be a whole number such as 512, or m x n_in x n_out: 64x784x128")
-    m, n_in, n_out = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
-    if max(m * n_in, n_in * n_out, m * n_out) > 2**28:
+    if len(parts) not in usual or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise checks.Error(f"size is {size!r}, but must be {wanted}")
+    shape = tuple(map(int, parts * 3 if usual == [1, 3] and len(parts) == 1 else parts))
+    if math.prod(sorted(shape)[-2:]) > 2**28:
         raise checks.Error(f"size {size} is too large; a matrix may have 2**28 numbers")
-    return m, n_in, n_out
+    return shape
+
+
+def _dtype_of(name: str | None, problem: Problem) -> np.dtype[Any]:
+    dtype = checks.dtype_of(problem.dtypes[0] if name is None else name)
+    if dtype.name not in problem.dtypes:
+        raise checks.Error(f"dtype is {dtype}, but {problem.name} has {' and '.join(problem.dtypes)} only")
+    return dtype
 
 
 def measure(
-    operation: str, size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    report: Report | None = None, limits: dict[str, Any] | None = None,
+    operation: str | Problem, size: str | int | None = None, dtype: str | None = None,
+    threads: int | None = None, report: Report | None = None, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Check and time every rung of an operation; the machine peaks are `limits`, or those of `machine.limits`.
+    """Check and time every rung of an operation, or of a problem; the machine peaks are `limits`, or those of
+    `machine.limits`.
 
     Keys: operation, shape, dtype, threads, unit (GFLOP/s or GB/s), limit (the peak that `share_of_peak` is a fraction
     of), raised (a sentence for each peak that a rung exceeded), numpy_threads, cpu, disturbed (True if times or peaks
@@ -56,12 +72,13 @@ def measure(
 
 
 def compare(
-    operation: str, custom: Mapping[str, Custom], size: str | int = 512, dtype: str = "float32",
+    operation: str | Problem, custom: Mapping[str, Custom], size: str | int | None = None, dtype: str | None = None,
     threads: int | None = None, patience: float = sandbox.PATIENCE, report: Report | None = None,
     limits: dict[str, Any] | None = None, tell: Callable[[str], object] = ignore,
     seed: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Check and time custom kernels among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`.
+    """Check and time custom kernels among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`; or of a
+    problem: `compare(problems.load("conv2d.py"), {"mine": my_conv2d})`, whose first timed shape is the default size.
 
     A kernel is any callable with the arguments of a rung, (inputs..., outputs), or the name of one, "file.py:function"
     or "module:function". It is tested and timed in a separate process, where a call may take `patience` seconds
@@ -70,95 +87,112 @@ def compare(
 
     The result is that of `measure`, with an entry for each custom kernel at the end, where `custom` is True. A kernel
     that fails the test is not timed: it has name, custom, checked (False) and error, a sentence that `tell` also gets
-    at once. A kernel that cannot be loaded, or sent to the other process, is a `checks.Error`.
+    at once. So has a rung of a user's problem. A kernel that cannot be loaded, or sent to the other process, is a
+    `checks.Error`.
     """
-    operation = known(operation)
+    problem = candidates.problem_of(operation)
     machine.check_compiling()
-    kind = checks.dtype_of(dtype)
-    shape = shape_of(size)
+    kind, shape = _dtype_of(dtype, problem), shape_of(size, problem)
     backend.check_threads(threads, "fast")
     checks.number("patience", patience, above=0, below=1e6)
-    _check_custom(operation, custom)
+    _check_custom(problem, custom)
     seed = secrets.randbelow(10**6) if seed is None else checks.whole("seed", seed, 0)
-    count = threads or thread_count()
-    ladder = rungs_of(operation)
+    count, names = threads or thread_count(), [*custom, *problem.rungs]
     found: dict[str, Candidate] = {}
     # repeated updates diverge, which costs no time
     with (
         backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"),
         contextlib.ExitStack() as trials,
     ):  # fmt: skip
-        for done, name in enumerate([*custom, *ladder]):  # custom ones first: one that cannot be loaded fails at once
-            say = functools.partial(stage("checking", report) or ignore, done, len(custom) + len(ladder))
-            if name in custom:
-                found[name] = candidates.custom(
-                    name, custom[name], operation, shape, kind, count, patience, PATIENCE, say, trials, seed
+        for done, name in enumerate(names):  # custom ones first: one that cannot be loaded fails at once
+            say = functools.partial(stage("checking", report) or ignore, done, len(names))
+            if name in custom or (problem.is_own and name != "numpy"):
+                found[name] = candidates.apart(
+                    name, custom.get(name), problem, shape, kind, count, patience, PATIENCE, say, trials, seed
                 )
-                if found[name].error:
-                    tell(f"{name} {found[name].error}")
             else:
-                say(f"{operation}.{name} against float64")
+                say(f"{problem.name}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)
-                found[name] = candidates.rung(operation, name, shape, kind, used, PATIENCE)
+                found[name] = candidates.rung(problem, name, shape, kind, used, PATIENCE)
+            if found[name].error:
+                tell(f"{name} {found[name].error}")
         times, disturbed_by = _times(found, count, report, tell)
+    if not times:
+        raise checks.Error(f"there is nothing to time: no rung of {problem.name} passed the check")
+    head = {
+        "operation": problem.name, "shape": list(shape), "dtype": kind.name, "threads": count, "numpy_threads": blas,
+        "seed": seed if custom or problem.is_own else None,
+    }  # fmt: skip
     limits = limits or machine.limits(report=stage("machine peaks", report))
-    disturbed_by = disturbed_by or limits["disturbed_by"]
-    is_product, raised = operation in PRODUCTS, list[str]()
+    return _result(head, problem, found, times, limits, disturbed_by or limits["disturbed_by"], report, tell)
+
+
+def _result(
+    head: dict[str, Any], problem: Problem, found: dict[str, Candidate], times: dict[str, Timing],
+    limits: dict[str, Any], disturbed_by: list[str], report: Report | None, tell: Callable[[str], object],
+) -> dict[str, Any]:  # fmt: skip
+    """The ladder from its timings; kernels that were faster than the machine can be are refused."""
+    names = [*problem.rungs, *(name for name in found if found[name].custom)]
+    dtype = np.dtype(head["dtype"])
+    typical = dataclasses.replace(max(found.values(), key=lambda who: who.moves), threads=1)
+    unit = problem.unit or _unit(limits, dtype, typical)
+    is_product, raised = unit == "GFLOP/s", list[str]()
     if not disturbed_by:
-        rates = [(name, found[name], found[name].work / time.seconds) for name, time in times.items()]
-        limits, raised = peaks.above(rates, limits, kind, is_product, stage("machine peaks", report))
-    rungs = _compared([*ladder, *custom], found, times, limits, kind, is_product)
-    if not disturbed_by and _refuse_impossible(rungs, found, tell):
+        rates = [(name, found[name], found[name].work(unit) / time.seconds) for name, time in times.items()]
+        limits, raised = peaks.above(rates, limits, dtype, is_product, stage("machine peaks", report))
+    rungs = _compared(names, found, times, limits, dtype, is_product)
+    if not disturbed_by and _refuse_impossible(rungs, found, problem, tell):
         times = {name: timing for name, timing in times.items() if not found[name].error}
-        rungs = _compared([*ladder, *custom], found, times, limits, kind, is_product)
-    result = {
-        "operation": operation, "shape": list(shape), "dtype": kind.name, "threads": count,
-        "unit": "GFLOP/s" if is_product else "GB/s",
-        "limit": peaks.name_of(limits, found["njit"], is_product), "limit_kind": found["njit"].kind,
-        "raised": raised, "numpy_threads": blas,
+        rungs = _compared(names, found, times, limits, dtype, is_product)
+    result = head | {
+        "unit": unit, "limit": peaks.name_of(limits, typical, is_product), "limit_kind": typical.kind, "raised": raised,
         "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
-        "seed": seed if custom else None,
         "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
     }  # fmt: skip
     return Ladder(result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)})
 
 
-def measure_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any]:
+def _unit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate) -> str:
+    """The unit of the lower peak: of the two times that a kernel needs at least, for its work and its memory."""
+    by_work = who.flops / peaks.peak_of(limits, dtype, who, True)
+    by_memory = who.moves / peaks.peak_of(limits, dtype, who, False)
+    return "GFLOP/s" if by_work > by_memory else "GB/s"
+
+
+def measure_gpu(operation: str, size: str | int | None = None, report: Report | None = None) -> dict[str, Any]:
     """Check and time every rung of an operation on the GPU, in float32.
 
     The result is that of `measure`, where speedup is vs the first rung. These keys are None: threads, numpy_threads,
     limit, roofline, share_of_peak and share_of_numpy. cpu is the name of the GPU.
     """
-    operation = known(operation)
-    ladder = rungs_of(operation, on_gpu=True)
-    shape = shape_of(size)
+    problem = candidates.problem_of(operation)
+    ladder, shape = list(gpu.ladder_of(problem.name)), shape_of(size, problem)
     found: dict[str, Candidate] = {}
     with np.errstate(all="ignore"):
         for done, name in enumerate(ladder):
             say = functools.partial(stage("checking", report) or ignore, done, len(ladder))
-            say(f"{operation}.{name} against float64")
-            found[name] = candidates.rung_of_gpu(operation, name, shape, PATIENCE)
+            say(f"{problem.name}.{name} against float64")
+            found[name] = candidates.rung_of_gpu(problem.name, name, shape, PATIENCE)
         times, disturbed_by = _times(found, 1, report)
-    is_product = operation in PRODUCTS
     return Ladder({
-        "operation": operation, "shape": list(shape), "dtype": "float32", "threads": None,
-        "unit": "GFLOP/s" if is_product else "GB/s", "limit": None, "numpy_threads": None, "cpu": gpu.name(),
+        "operation": problem.name, "shape": list(shape), "dtype": "float32", "threads": None,
+        "unit": problem.unit, "limit": None, "numpy_threads": None, "cpu": gpu.name(),
         "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
         "roofline": None,
-        "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), is_product),
+        "rungs": _compared(ladder, found, times, None, np.dtype(np.float32), problem.unit == "GFLOP/s"),
     })  # fmt: skip
 
 
-def _check_custom(operation: str, custom: Mapping[str, Custom]) -> None:
+def _check_custom(problem: Problem, custom: Mapping[str, Custom]) -> None:
     """Raise the errors that need no run."""
     if not isinstance(custom, Mapping):
-        wanted = f"a dict of names and functions: {{'mine': my_{operation}}}"
+        wanted = f"a dict of names and functions: {{'mine': my_{problem.name}}}"
         raise checks.Error(f"custom is {custom!r}, but must be {wanted}")
-    if custom and operation == "train":
+    if custom and problem is training.STEP:
         raise checks.Error("the rungs of train are backends; try yours with an operation, such as matmul")
     for name, function in custom.items():
-        if name in rungs_of(operation):
-            raise checks.Error(f"{operation} has a rung {name!r} already; give yours another name")
+        if name in problem.rungs:
+            raise checks.Error(f"{problem.name} has a rung {name!r} already; give yours another name")
         if isinstance(function, str):
             loading.check_name(function)
         elif not callable(function):
@@ -178,23 +212,33 @@ def _times(
                 times = in_turn(calls, most=1.0, report=stage("timing", report))
             return times, watch.reasons or disturbance.of_timings(times.values())
         except CandidateError as failure:
-            if not found[failure.name].custom:
+            if not isinstance(found[failure.name].call, Elsewhere):
                 raise
             found[failure.name].error = str(failure.__cause__)
             tell(f"{failure.name} {found[failure.name].error}")
 
 
-def _refuse_impossible(rungs: list[dict[str, Any]], found: dict[str, Candidate], tell: Callable[[str], object]) -> bool:
-    """Refuse custom kernels that are faster than the machine; no other rung is."""
+def _refuse_impossible(
+    rungs: list[dict[str, Any]], found: dict[str, Candidate], problem: Problem, tell: Callable[[str], object]
+) -> bool:
+    """Refuse kernels of users that are faster than the machine; no other rung is."""
     above = [rung for rung in rungs if (rung.get("share_of_peak") or 0.0) > disturbance.ABOVE]
     for rung in above:
         who = found[rung["name"]]
         who.error = (
             f"took {formatting.duration(rung['seconds'])}, {rung['share_of_peak']:.0%} of the machine's peak, so it "
-            "cannot have done the work; if it has, the peak is out of date (jitnet machine --again)"
+            f"cannot have done the work; if it has, the peak is out of date ({_or_the_peak(problem)})"
         )
         tell(f"{rung['name']} {who.error}")
+    if len(above) == sum("share_of_peak" in rung for rung in rungs):
+        raise checks.Error(f"nothing is left to compare; flops or memory of {problem.name} count too much")
     return bool(above)
+
+
+def _or_the_peak(problem: Problem) -> str:
+    """What else may be wrong if a kernel is faster than the peak."""
+    again = "jitnet machine --again"
+    return f"{again}), or the problem counts more work than there is (flops, memory" if problem.path else again
 
 
 def _compared(
@@ -202,14 +246,16 @@ def _compared(
     dtype: np.dtype[Any], is_product: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The entry of each rung, in this order; None where there is nothing to compare with."""
-    rates = {name: found[name].work / times[name].seconds for name in times}
-    key = formatting.SPEEDS["GFLOP/s" if is_product else "GB/s"]
+    unit = "GFLOP/s" if is_product else "GB/s"
+    work = {name: found[name].work(unit) for name in times}
+    rates = {name: work[name] / times[name].seconds for name in times}
+    key = formatting.SPEEDS[unit]
     rungs: list[dict[str, Any]] = []
-    first = serial = names[0]
+    first = serial = next(name for name in names if name in times)
     for name in names:
         who = found[name]
         if who.error:
-            rungs.append({"name": name, "custom": True, "checked": False, "error": who.error})
+            rungs.append({"name": name, "custom": who.custom, "checked": False, "error": who.error})
             continue
         below = None if name in (first, "numpy") or who.custom else serial
         limit = None
@@ -218,7 +264,7 @@ def _compared(
         rungs.append({
             "name": name, "custom": who.custom, "idea": who.idea, "shape": list(who.shape), "checked": True,
             "seconds": times[name].seconds, "low": times[name].low, "high": times[name].high,
-            key: rates[name] / 1e9, "bytes": who.moves, "intensity": who.work / who.moves,
+            key: rates[name] / 1e9, "bytes": who.moves, "intensity": work[name] / who.moves,
             "speedup": rates[name] / rates[first],
             "gain": rates[name] / rates[below] if below else None,
             "share_of_peak": rates[name] / limit if limit else None,
@@ -284,7 +330,11 @@ def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     if result["limit"] is None:
         return cells
-    return [*cells, formatting.share(rung["share_of_peak"]), f"{rung['share_of_numpy']:.2f}"]
+    return [
+        *cells,
+        formatting.share(rung["share_of_peak"]),
+        f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] else "–",
+    ]
 
 
 def _footnotes(result: dict[str, Any]) -> list[str]:

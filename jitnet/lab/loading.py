@@ -38,22 +38,7 @@ def load(custom: Custom) -> Function:
     if not isinstance(custom, str):
         return custom
     place, name = check_name(custom)
-    file = os.path.realpath(place) if _is_file(place) else None
-    folder = str(_folder_of(Path(file))) if file else os.getcwd()
-    if folder not in sys.path:  # as Python does for a script
-        sys.path.insert(0, folder)
-    try:
-        module = _module_of(Path(file)) if file else importlib.import_module(place)
-    except SyntaxError as error:
-        line = f", line {error.lineno}" if error.lineno else ""
-        raise checks.Error(
-            f"importing {place}: {error.msg} ({os.path.basename(error.filename or place)}{line})"
-        ) from None
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
-            raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None
-        code = file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
-        raise checks.Error(f"importing {place} {raised(error, code)}") from None
+    module = module_of(place)
     known = [
         key for key, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == module.__name__
@@ -66,6 +51,26 @@ def load(custom: Custom) -> Function:
     if not callable(function):
         raise checks.Error(f"{name} in {place} is {checks.shown(function)}, but must be a function")
     return function  # type: ignore[no-any-return]
+
+
+def module_of(place: str) -> Any:
+    """The module of that name, or of a file, which is then executed; an exception there is an error in one line."""
+    file = os.path.realpath(place) if _is_file(place) else None
+    folder = str(_folder_of(Path(file))) if file else os.getcwd()
+    if folder not in sys.path:  # as Python does for a script
+        sys.path.insert(0, folder)
+    try:
+        return _module_of(Path(file)) if file else importlib.import_module(place)
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise checks.Error(
+            f"importing {place}: {error.msg} ({os.path.basename(error.filename or place)}{line})"
+        ) from None
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
+            raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None
+        code = file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
+        raise checks.Error(f"importing {place} {raised(error, code)}") from None
 
 
 def _is_file(place: str) -> bool:

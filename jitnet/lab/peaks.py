@@ -43,7 +43,8 @@ def above(
 ) -> tuple[Limits, list[str]]:  # fmt: skip
     """The peaks, none of which a rung (name, candidate, rate) exceeds, and a sentence for each that was raised.
 
-    A custom kernel that is faster than the machine may not have done the work: it only causes a second measurement.
+    A user's kernel that is faster than the machine may not have done the work, or a user's problem counts too much of
+    it: that only causes a second measurement.
     """
     first, said = limits, []
     for name, who, rate in sorted(rates, key=lambda each: -each[2]):  # the fastest first: it raises the peak for others
@@ -53,7 +54,7 @@ def above(
         if limits is first:
             limits = machine.best_of(limits, machine.limits(again=True, report=report))
         now = peak_of(limits, dtype, who, is_product)
-        if rate > ABOVE * now and not who.custom:
+        if rate > ABOVE * now and who.is_trusted:
             where = ("peak", dtype.name) if is_product else ("bandwidth", _level(limits, who), who.kind)
             limits, now = machine.raised(limits, where, who.threads, rate / now), rate
         if now > before:

@@ -103,15 +103,18 @@ def _blaming(name: str) -> Iterator[None]:
         raise CandidateError(name) from error
 
 
-def manageable(call_for: Callable[[Shape], Call], shape: Shape, most: float) -> Shape:
+def manageable(
+    call_for: Callable[[Shape], Call], shape: Shape, most: float, takes: Callable[[Shape], bool] = lambda shape: True
+) -> Shape:
     """The shape, or its half, quarter, ...: the largest at which a call takes at most `most` seconds.
 
     The time is extrapolated from the next smaller shape. `call_for(shape)` gives the call for each, smallest first.
+    Sizes up to 16 stay as they are, and shapes that `takes` refuses are left out.
     """
     shapes = [shape]
     while max(shapes[-1]) > 16:
-        m, n_in, n_out = shapes[-1]
-        shapes.append(((m + 1) // 2, (n_in + 1) // 2, (n_out + 1) // 2))
+        shapes.append(tuple((size + 1) // 2 if size > 16 else size for size in shapes[-1]))
+    shapes = [shape, *filter(takes, shapes[1:])]
     shapes.reverse()
     call_for(shapes[0])()  # compile it
     for smaller, larger in pairwise(shapes):

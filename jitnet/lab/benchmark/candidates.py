@@ -5,7 +5,6 @@ A candidate that is too slow for the requested size gets a smaller one.
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +13,11 @@ import numpy as np
 
 from ... import checks
 from ...kernels import LADDERS
-from .. import oracle
 from ..loading import Custom
 from ..oracle import Case, Shape
+from ..problems import Problem, of_operation
 from ..timing import Elsewhere, manageable
 from . import gpu, judge, sandbox, training
-
-PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
-"""Operations whose work is multiply-adds, and that are measured in FLOP/s; the others in bytes/s."""
 
 ALSO_CALLED = {"update": "sgd"}
 
@@ -36,16 +32,22 @@ class Candidate:
 
     shape: Shape
     custom: bool = False
+    """Given beside the rungs."""
     threads: int = 1
     idea: str = ""
-    work: float = 0.0
-    """FLOP, or bytes."""
+    flops: float = 0.0
     moves: float = 0.0
     """Bytes that must at least be read and written."""
     kind: str = "copy"
     """How they move: "read" if hardly anything is written, else "copy"."""
     call: Callable[[], object] = ignore
     error: str | None = None
+    is_trusted: bool = True
+    """Whether it has certainly done the work that was counted: kernels and problems of users may be wrong."""
+
+    def work(self, unit: str) -> float:
+        """FLOP or bytes."""
+        return self.flops if unit == "GFLOP/s" else self.moves
 
 
 def known(operation: str) -> str:
@@ -53,33 +55,38 @@ def known(operation: str) -> str:
     return checks.one_of("operation", ALSO_CALLED.get(operation, operation), [*LADDERS, "train"])
 
 
-def rungs_of(operation: str, on_gpu: bool = False) -> list[str]:
-    """From the bottom to the top."""
-    if on_gpu:
-        return list(gpu.ladder_of(operation))
-    return list(training.RUNGS if operation == "train" else LADDERS[operation])
+def problem_of(operation: str | Problem) -> Problem:
+    """The operation of this name as a problem, or the problem itself."""
+    if isinstance(operation, Problem):
+        return operation
+    name = known(operation)
+    return training.STEP if name == "train" else of_operation(name)
 
 
-def rung(operation: str, name: str, shape: Shape, dtype: np.dtype[Any], threads: int, most: float) -> Candidate:
-    """A rung, at a size that takes at most `most` seconds. A wrong rung is a `checks.Error`."""
-    call_for = functools.partial(prepared, operation, name, dtype)
-    shape = manageable(lambda shape: call_for(shape)[0], shape, most)
+def rung(problem: Problem, name: str, shape: Shape, dtype: np.dtype[Any], threads: int, most: float) -> Candidate:
+    """A rung, at a size that takes at most `most` seconds. A wrong rung of jitnet is a `checks.Error`."""
+    call_for = functools.partial(prepared, problem, name, dtype)
+    shape = manageable(lambda shape: call_for(shape)[0], shape, most, problem.takes)
     call, case = call_for(shape)
-    if operation == "train":
+    if problem is training.STEP:
         call()
         error = case.error()
     else:
-        error = judge.error_of(LADDERS[operation][name], operation, shape, dtype)
-    if error:
-        raise checks.Error(f"{operation}.{name} {error}")
-    return _measured(operation, shape, case, Candidate(shape, False, threads, _idea(operation, name), call=call))
+        error = judge.error_of(problem.rungs[name], problem, shape, dtype)
+    if error and problem.path is None:
+        raise checks.Error(f"{problem.name}.{name} {error}")
+    if error and problem.is_own:  # of its rungs, only the reference runs here
+        error += f"; terms(shape) of {problem.name} may be too small, or its reference needs float64"
+    who = Candidate(shape, False, threads, _idea(problem, name), call=call, error=error)
+    return _measured(problem, shape, dtype, case, who)
 
 
 def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candidate:
     """A rung of the GPU, at a size that takes at most `most` seconds. A wrong rung is a `checks.Error`."""
     shape = manageable(lambda shape: gpu.prepare(operation, name, shape)[0], shape, most)
     call, case = gpu.prepare(operation, name, shape)
-    who = _measured(operation, shape, case, Candidate(shape, idea=gpu.idea(operation, name), call=call))
+    who = Candidate(shape, idea=gpu.idea(operation, name), call=call)
+    who = _measured(of_operation(operation), shape, np.dtype(np.float32), case, who)
     call()
     error = case.error()
     if error:
@@ -87,50 +94,46 @@ def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candida
     return who
 
 
-def custom(
-    name: str, kernel: Custom, operation: str, shape: Shape, dtype: np.dtype[Any], threads: int, patience: float,
-    most: float, report: Callable[[str], object], trials: contextlib.ExitStack, seed: int = 0,
+def apart(
+    name: str, kernel: Custom | None, problem: Problem, shape: Shape, dtype: np.dtype[Any], threads: int,
+    patience: float, most: float, report: Callable[[str], object], trials: contextlib.ExitStack, seed: int = 0,
 ) -> Candidate:  # fmt: skip
-    """A custom kernel: tested, and later timed, in a separate process, which ends with `trials`."""
-    tried = trials.enter_context(sandbox.Trial(name, kernel, operation, shape, dtype, threads, patience, seed))
+    """A user's kernel, or a rung of a user's problem: tested and timed in a process that ends with `trials`."""
+    tried = trials.enter_context(sandbox.Trial(name, kernel, problem, shape, dtype, threads, patience, seed))
     tried.examine(most, report)
     if tried.error:
-        return Candidate(tried.shape, True, error=tried.error)
-    who = Candidate(tried.shape, True, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
-    return _measured(operation, tried.shape, oracle.case(operation, tried.shape, dtype), who)
+        return Candidate(tried.shape, kernel is not None, error=tried.error)
+    who = Candidate(tried.shape, kernel is not None, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
+    return _measured(problem, tried.shape, dtype, problem.case(tried.shape, dtype), who)
 
 
-def prepared(operation: str, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
+def prepared(problem: Problem, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:
     """A call of a rung on data of that shape, and the expected result."""
-    if operation == "train":
+    if problem is training.STEP:
         return training.prepare(name, shape, dtype)
-    case = judge.placed(oracle.case(operation, shape, dtype))
-    return functools.partial(LADDERS[operation][name], *case.arguments), case
+    case = judge.placed(problem.case(shape, dtype))
+    return functools.partial(problem.rungs[name], *case.arguments), case
 
 
-def _measured(operation: str, shape: Shape, case: Case, who: Candidate) -> Candidate:
-    """The candidate with its work. An array that is both read and written moves twice."""
-    arrays = [argument for argument in case.arguments if isinstance(argument, np.ndarray)]
-    updated = [output for output in case.outputs if not np.isnan(output).any()]
-    who.moves = float(sum(array.nbytes for array in [*arrays, *updated]))
+def _measured(problem: Problem, shape: Shape, dtype: np.dtype[Any], case: Case, who: Candidate) -> Candidate:
+    """The candidate with its work."""
+    who.is_trusted = not (who.custom or problem.is_own)
+    who.flops, who.moves = problem.flops(shape), problem.memory(shape, dtype)
     who.kind = "read" if 8 * sum(output.nbytes for output in case.outputs) < who.moves else "copy"
-    if operation == "train":
-        who.work = training.flop(shape)
-    else:
-        who.work = 2.0 * math.prod(shape) if operation in PRODUCTS else who.moves
     return who
 
 
-def _idea(operation: str, name: str) -> str:
+def _idea(problem: Problem, name: str) -> str:
     """The idea of a rung: the first sentence of its docstring."""
-    if operation == "train":
+    if problem is training.STEP:
         return training.RUNGS[name]
-    base = name.removesuffix("_parallel")
     common = {
         "python": "the formula as a loop, interpreted", "njit": "the same loop, compiled",
         "parallel": "the same, divided among the threads", "numpy": "NumPy, the baseline",
     }  # fmt: skip
     if name in common:
         return common[name]
-    text = " ".join((LADDERS[operation][base].__doc__ or base).split(".")[0].split())
-    return f"{base}, divided among the threads" if base != name else text
+    base = name.removesuffix("_parallel")
+    if problem.path is None and base != name:  # its body is that of the rung below
+        return f"{base}, divided among the threads"
+    return " ".join((problem.rungs[name].__doc__ or name).split(".")[0].split())

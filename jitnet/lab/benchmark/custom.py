@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numba
@@ -17,7 +17,7 @@ from numba.core import errors
 from ..loading import Function, not_compiled, raised
 
 
-def misfit(function: Function, name: str, parameters: list[str], outputs: list[str]) -> str | None:
+def misfit(function: Function, name: str, parameters: Sequence[str], outputs: Sequence[str]) -> str | None:
     """The error if its parameters do not fit the call, or None."""
     try:
         signature = inspect.signature(_body(function))

@@ -8,7 +8,7 @@ with guards that are numbers.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter  # before a kernel's file could replace it
 from types import FunctionType
 from typing import Any
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count
 from ...compiler.memory import aligned
-from ...kernels import LADDERS
-from .. import oracle
+from ..loading import Function
+from ..oracle import Case, Shape, holds_nothing
+from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine
 from ..sanitizer.targets import opened
@@ -32,6 +33,9 @@ GUARD = 1 << 16
 
 NARROW = 1 << 10
 """The same for the quick test of many shapes."""
+
+NOT_SMALL = {1: (8_000, 250_000), 2: (90, 500), 3: (20, 200)}
+"""Number of sizes -> limits of those of drawn shapes that have no small size."""
 
 SMALL = 1 << 26
 """Bytes of arguments of which there can be several sets."""
@@ -52,66 +56,54 @@ FINITE = 0x3F
 """Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
 
 
-def names_of(operation: str) -> list[str]:
-    """The names of the arguments of an operation, inputs first and outputs last."""
-    return list(inspect.signature(LADDERS[operation]["python"]).parameters)
-
-
-def outputs_of(operation: str) -> list[str]:
-    """The names of its outputs."""
-    return names_of(operation)[-len(oracle.case(operation, (1, 1, 1), "float32").expected) :]
-
-
-def given(operation: str, case: oracle.Case) -> str:
-    """`given X (2, 3), W (3, 5), Z (2, 5)`."""
-    pairs = zip(names_of(operation), case.arguments, strict=True)
-    return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
-
-
-def error_of(kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]) -> str | None:
+def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:
     """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
-    case = oracle.case(operation, shape, dtype)
+    case = problem.case(shape, dtype)
     call = _Call(kernel, case)
-    found = call.beside(names_of(operation))
+    found = call.beside(problem.parameters)
     if not found and case.error():
-        again = functools.partial(_Call, kernel, oracle.case(operation, shape, dtype), start=0.0)
-        found = call.within(outputs_of(operation), again)
+        again = functools.partial(_Call, kernel, problem.case(shape, dtype), start=0.0)
+        found = call.within(problem.results, again)
     elif not found:
-        found = _Call(kernel, oracle.case(operation, shape, dtype), guard=FINITE).beside(names_of(operation))
-    return f"{found}, {given(operation, case)}" if found else None
+        found = _Call(kernel, problem.case(shape, dtype), guard=FINITE).beside(problem.parameters)
+    return f"{found}, {problem.given(case)}" if found else None
 
 
-def drawn_shapes(seed: int) -> Iterator[oracle.Shape]:
-    """Shapes in random order; each dimension has every size up to 255, so every remainder of every block up to 128.
+def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
+    """Shapes in random order; each size has every value up to 255, so every remainder of every block up to 128.
 
-    Some sizes are larger, to 1100, and some shapes have no small dimension.
+    Some sizes are larger, to 1100, and some shapes have no small size; others are those of the problem, with one size
+    that is larger or smaller by one. A size that all shapes of the problem share stays as it is.
     """
     rng = np.random.default_rng(seed)
-    shapes = [rng.integers(20, 200, 3) for _ in range(8)]
-    for axis in range(3):
+    known = np.array([*problem.shapes, *problem.timed])
+    fixed = (known == known[0]).all(axis=0)
+    least, most = NOT_SMALL.get(int((~fixed).sum()), (4, 40))
+    shapes = [rng.integers(least, most, fixed.size) for _ in range(8)]
+    for axis in np.flatnonzero(~fixed):
+        one = np.eye(fixed.size, dtype=int)[axis]
         for size in (*range(1, 256), *rng.integers(256, 1100, 24)):
-            shape = rng.integers(1, 12, 3)
-            shape[axis] = size
-            shapes.append(shape)
+            small = rng.integers(1, 12, fixed.size)
+            shapes.append(np.where(one, size, small))
+        shapes += [shape + step * one for shape in known[: len(problem.shapes)] for step in (-1, 1)]
     for place in rng.permutation(len(shapes)):
-        m, n_in, n_out = (int(size) for size in shapes[place])
-        yield m, n_in, n_out
+        shape = np.where(fixed, known[0], shapes[place])
+        if shape.min() > 0:
+            yield tuple(shape.tolist())
 
 
-def quick_error_of(
-    kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any]
-) -> str | None:
+def quick_error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:
     """Like `error_of`, but with one call and narrow guards, unless something is wrong."""
-    case = oracle.case(operation, shape, dtype)
+    case = problem.case(shape, dtype)
     call = _Call(kernel, case, width=NARROW)
-    if not call.beside(names_of(operation)) and not case.error():
+    if not call.beside(problem.parameters) and not case.error():
         return None
-    wrong = f"is wrong in some calls: {case.error()}, {given(operation, case)}"  # a race, if the next call is right
-    return error_of(kernel, operation, shape, dtype) or wrong
+    wrong = f"is wrong in some calls: {case.error()}, {problem.given(case)}"  # a race, if the next call is right
+    return error_of(kernel, problem, shape, dtype) or wrong
 
 
 def error_of_repeating(
-    kernel: Callable[..., object], operation: str, shape: oracle.Shape, dtype: np.dtype[Any], seconds: float
+    kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any], seconds: float
 ) -> str | None:
     """The error of a parallel kernel whose results change from call to call, or None after so many seconds."""
     most, end = numba.config.NUMBA_NUM_THREADS, perf_counter() + seconds
@@ -121,14 +113,14 @@ def error_of_repeating(
             numba.set_num_threads(threads)
             first: list[NDArray[Any]] = []
             for calls in range(1, 11):
-                case = oracle.case(operation, shape, dtype)
+                case = problem.case(shape, dtype)
                 kernel(*case.arguments)
                 if error := case.error():
-                    return f"is wrong in some calls, with {count(threads, 'thread')}: {error}, {given(operation, case)}"
+                    return f"is wrong in some calls, with {count(threads, 'thread')}: {error}, {problem.given(case)}"
                 first = first or case.outputs
                 pairs = zip(first, case.outputs, strict=True)
                 if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
-                    return f"gives other bits in call {calls} than in call 1, as in a race, {given(operation, case)}"
+                    return f"gives other bits in call {calls} than in call 1, as in a race, {problem.given(case)}"
                 if perf_counter() > end:
                     return None
     finally:
@@ -139,23 +131,23 @@ def error_of_repeating(
 class Refill:
     """Data of a timed kernel, which gets other numbers between the timings: results of earlier calls are then wrong."""
 
-    def __init__(self, operation: str, shape: oracle.Shape, dtype: np.dtype[Any], seed: int) -> None:
-        self.operation, self.shape, self.dtype, self.seed = operation, shape, dtype, seed
+    def __init__(self, problem: Problem, shape: Shape, dtype: np.dtype[Any], seed: int) -> None:
+        self.problem, self.shape, self.dtype, self.seed = problem, shape, dtype, seed
         bytes_of_a_set = sum(a.nbytes for a in self._drawn().arguments if isinstance(a, np.ndarray))
         sets = 3 if bytes_of_a_set < SMALL else 1
         self.sets = [placed(self._drawn()) for _ in range(sets)]
         self.seconds = 0.0
         """Seconds that the verification has taken."""
 
-    def _drawn(self) -> oracle.Case:
+    def _drawn(self) -> Case:
         self.seed += 1
-        return oracle.case(self.operation, self.shape, self.dtype, self.seed)
+        return self.problem.case(self.shape, self.dtype, self.seed)
 
-    def case(self, number: int) -> oracle.Case:
+    def case(self, number: int) -> Case:
         """The arguments of a timing: several sets, at different addresses, take turns."""
         return self.sets[number % len(self.sets)]
 
-    def error_of(self, kernel: Callable[..., object], number: int) -> str | None:
+    def error_of(self, kernel: Function, number: int) -> str | None:
         """Call it once more, on new numbers at the same addresses. Takes a second in all, then every fourth time."""
         if self.seconds > 1 and number % 4:
             return None
@@ -175,7 +167,7 @@ class Refill:
         )
 
 
-def hidden_error(kernel: Callable[..., object], operation: str, dtype: np.dtype[Any]) -> str | None:
+def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> str | None:
     """What the sanitizer finds in the source of a compiled kernel that its results may hide: a race, above all."""
     try:
         function, _ = opened(kernel)
@@ -183,8 +175,8 @@ def hidden_error(kernel: Callable[..., object], operation: str, dtype: np.dtype[
         return None
     if not _is_compiled(function):
         return None
-    cases = arguments.of_operation(operation, dtype.name)
-    report = examine(kernel, cases, arguments.written_by(operation), as_compiled=True, most=ACCESSES)
+    cases = arguments.of_problem(problem, dtype.name)
+    report = examine(kernel, cases, len(problem.results), as_compiled=True, most=ACCESSES)
     found = [finding for finding in report.errors if finding.kind in HIDDEN]
     if not found or any(note.kind == "not covered" for note in report.notes):
         return None
@@ -202,7 +194,7 @@ def _is_compiled(kernel: object, *callers: object) -> bool:
     return any(_is_compiled(value, kernel, *callers) for value in called)
 
 
-def placed(case: oracle.Case) -> oracle.Case:
+def placed(case: Case) -> Case:
     """The same with arrays that begin on a cache line, as those of a network do, so that alignment favors no rung."""
     for position, argument in enumerate(case.arguments):
         if isinstance(argument, np.ndarray):
@@ -215,7 +207,7 @@ class _Call:
     """A call on guarded arrays, which replace those of the case."""
 
     def __init__(
-        self, kernel: Callable[..., object], case: oracle.Case, start: float = np.nan, guard: int = UNTOUCHED,
+        self, kernel: Function, case: Case, start: float = np.nan, guard: int = UNTOUCHED,
         width: int = GUARD,
     ) -> None:  # fmt: skip
         self.case, self.guard, self.width = case, guard, width
@@ -227,7 +219,7 @@ class _Call:
                 memory.fill(guard)
                 memory[width : width + argument.nbytes] = UNTOUCHED
                 inner = memory[width : width + argument.nbytes].view(argument.dtype).reshape(argument.shape)
-                if position < inputs or not np.isnan(argument).all():
+                if position < inputs or not holds_nothing(argument):
                     inner[...] = argument
                 elif not np.isnan(start):
                     inner.fill(start)
@@ -244,7 +236,7 @@ class _Call:
         """True if it wrote nothing at all."""
         return not any(self.changed.values())
 
-    def beside(self, names: list[str]) -> str | None:
+    def beside(self, names: Sequence[str]) -> str | None:
         """The error if it wrote outside of its outputs."""
         for position, memory in self.memories.items():
             name, size = names[position], self.case.arguments[position].itemsize
@@ -256,14 +248,15 @@ class _Call:
                 return f"changes its input {name}"
         return None
 
-    def within(self, outputs: list[str], with_zeros: Callable[[], "_Call"]) -> str:
+    def within(self, outputs: Sequence[str], with_zeros: Callable[[], "_Call"]) -> str:
         """The error of wrong outputs."""
         into, first = " and ".join(outputs), outputs[0]
         if self.idle and self.result is not None:
             return f"returns its result, but must write it into {into}: {first}[...] = the result"
         untouched = sum(map(_untouched, self.case.outputs))
-        # or it calculated NaN from NaN; then it gives something else from 0
-        second = with_zeros() if untouched else self
+        # or it added to what was there: NaN stays NaN, and −1 does not; then it gives something else from 0
+        was_there = untouched or any(output.dtype.kind != "f" for output in self.case.outputs)
+        second = with_zeros() if was_there else self
         if second.case.error() is None:
             return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
         if self.idle and second.idle:  # zeros that it writes over zeros would not show

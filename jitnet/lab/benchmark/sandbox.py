@@ -32,7 +32,9 @@ from numba.core import event, serialize
 
 from ... import backend, checks
 from ...process import disturbance, granted
-from .. import loading, oracle
+from .. import loading
+from ..oracle import Case, Shape
+from ..problems import Problem, ProblemError, again
 from ..timing import blas_threads, manageable, time_of
 from ..worker import command
 from . import custom, judge
@@ -67,21 +69,21 @@ class KernelError(Exception):
 
 
 class Trial:
-    """A kernel in a separate process, as long as the `with` block lasts.
+    """A kernel in a separate process, as long as the `with` block lasts; without a function, a rung of the problem.
 
     After `examine`, shape is the size at which a call is short enough, error is its error or None, threads is how many
     it may use, and idea is the first sentence of its docstring. Then `seconds_of` times it.
     """
 
     def __init__(
-        self, name: str, function: loading.Custom, operation: str, shape: oracle.Shape, dtype: np.dtype[Any],
-        threads: int, patience: float, seed: int = 0,
+        self, name: str, function: loading.Custom | None, problem: Problem, shape: Shape,
+        dtype: np.dtype[Any], threads: int, patience: float, seed: int = 0,
     ) -> None:  # fmt: skip
         self.name = name
         self.job = {
-            "name": name, "function": function if isinstance(function, str) else _packed(name, function),
-            "operation": operation, "shape": shape, "dtype": dtype, "threads": threads, "patience": patience,
-            "seed": seed,
+            "name": name, "function": _packed(name, function) if callable(function) else function,
+            "problem": (problem.path, problem.name), "shape": shape, "dtype": dtype, "threads": threads,
+            "patience": patience, "seed": seed,
         }  # fmt: skip
         self.shape, self.threads, self.idea = shape, 1, ""
         self.error: str | None = None
@@ -133,8 +135,7 @@ class Trial:
             return
         if "not_loaded" in found:
             raise checks.Error(found["not_loaded"])
-        m, n_in, n_out = found["shape"]
-        self.shape, self.error = (m, n_in, n_out), found["error"]
+        self.shape, self.error = tuple(found["shape"]), found["error"]
         self.threads, self.idea = found["threads"], found["idea"]
         self.report = lambda doing: None
 
@@ -234,10 +235,11 @@ class _Child:
 
     def run(self) -> None:
         event.register("numba:compile", _Listener(self.compiling))
-        name, function, operation, dtype = (self.job[key] for key in ("name", "function", "operation", "dtype"))
+        name, function, dtype = (self.job[key] for key in ("name", "function", "dtype"))
         self.work(f"importing {function}" if isinstance(function, str) else "loading")
         try:
-            kernel = serialize.loads(function) if isinstance(function, bytes) else loading.load(function)
+            problem = again(*self.job["problem"])
+            kernel = self.kernel_of(problem)
         except checks.Error as error:
             self.tell(not_loaded=str(error))
             return
@@ -245,50 +247,62 @@ class _Child:
             self.tell(not_loaded=f"{name} cannot be loaded in the process that tests it ({checks.described(error)})")
             return
         self.loaded = True
-        case = oracle.case(operation, (1, 1, 1), dtype)
+        case = problem.case(problem.shapes[0], dtype)
 
-        def call_for(shape: oracle.Shape) -> Callable[[], object]:
+        def call_for(shape: Shape) -> Callable[[], object]:
             nonlocal case
-            case = oracle.case(operation, shape, dtype)
-            self.work(judge.given(operation, case))
+            case = problem.case(shape, dtype)
+            self.work(problem.given(case))
             return functools.partial(kernel, *case.arguments)
 
-        def error_at(shape: oracle.Shape) -> str | None:
+        def error_at(shape: Shape) -> str | None:
             call_for(shape)
-            return judge.error_of(kernel, operation, shape, dtype)
+            return judge.error_of(kernel, problem, shape, dtype)
 
-        def quick_error_at(shape: oracle.Shape) -> str | None:
+        def quick_error_at(shape: Shape) -> str | None:
             call_for(shape)
-            return judge.quick_error_of(kernel, operation, shape, dtype)
+            return judge.quick_error_of(kernel, problem, shape, dtype)
 
         shape = self.job["shape"]
-        found = custom.misfit(kernel, name, judge.names_of(operation), judge.outputs_of(operation))
+        found = custom.misfit(kernel, name, problem.parameters, problem.results)
         try:
-            found = found or next(filter(None, map(error_at, oracle.ugly_shapes(operation))), None)
+            found = found or next(filter(None, map(error_at, problem.shapes)), None)
             if not found or found.startswith(judge.MISLEADING):
                 self.begin("running its source with every prange iteration as a thread", SANITIZING)
-                hidden = judge.hidden_error(kernel, operation, dtype)
+                hidden = judge.hidden_error(kernel, problem, dtype)
                 found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
-            found = found or self.error_of_drawn(quick_error_at)
+            found = found or self.error_of_drawn(problem, quick_error_at)
             if not found:
-                shape = manageable(call_for, shape, min(self.job["most"], self.job["patience"] / 4))
+                most = min(self.job["most"], self.job["patience"] / 4)
+                shape = manageable(call_for, shape, most, problem.takes)
                 found = error_at(shape)
             if not found and custom.threads_of(kernel, 2) > 1:
                 self.work("called several times")
-                found = judge.error_of_repeating(kernel, operation, shape, dtype, REPEATING)
+                found = judge.error_of_repeating(kernel, problem, shape, dtype, REPEATING)
+        except ProblemError as error:
+            self.tell(not_loaded=str(error))
+            return
         except BaseException as error:  # sys.exit too
-            found = self.in_words(error, kernel, case, judge.given(operation, case))
+            found = self.in_words(error, kernel, case, problem.given(case))
         used = custom.threads_of(kernel, numba.get_num_threads())
         self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
         if not found:
-            self.answer_timings(kernel, judge.Refill(operation, shape, dtype, self.job["seed"]))
+            self.answer_timings(kernel, judge.Refill(problem, shape, dtype, self.job["seed"]))
 
-    def error_of_drawn(self, error_at: Callable[[oracle.Shape], str | None]) -> str | None:
-        """Test shapes that are drawn from the seed, as many as there is time for."""
+    def kernel_of(self, problem: Problem) -> loading.Function:
+        """The function that was sent or named, or the rung of the problem."""
+        function = self.job["function"]
+        if isinstance(function, bytes):
+            return serialize.loads(function)  # type: ignore[no-any-return]
+        return loading.load(function) if function else problem.rungs[self.job["name"]]
+
+    def error_of_drawn(self, problem: Problem, error_at: Callable[[Shape], str | None]) -> str | None:
+        """Test shapes that are drawn from the seed, as many as there is time for, and the problem has a meaning on."""
         end = perf_counter() + DRAWING
-        for shape in judge.drawn_shapes(self.job["seed"]):
-            if found := error_at(shape):
-                return found
+        for shape in judge.drawn_shapes(problem, self.job["seed"]):
+            with contextlib.suppress(ProblemError):
+                if found := error_at(shape):
+                    return found
             if perf_counter() > end:
                 break
         return None
@@ -305,7 +319,7 @@ class _Child:
             except BaseException as error:
                 self.answer(error=self.in_words(error, kernel, case, "while it was timed"))
 
-    def in_words(self, error: BaseException, kernel: loading.Function, case: oracle.Case, when: str) -> str:
+    def in_words(self, error: BaseException, kernel: loading.Function, case: Case, when: str) -> str:
         """An exception of a call as a sentence, with the limit that it exceeded."""
         text = custom.in_words(error, kernel, case.arguments, when)
         if isinstance(error, MemoryError) and self.memory:

@@ -17,7 +17,8 @@ from ...losses import Loss
 from ...network import Network
 from ...optimizers import SGD
 from ...step import Step, needed
-from ..oracle import Case, Shape, sigmoid, softmax
+from ..oracle import UGLY, Case, Shape, sigmoid, softmax
+from ..problems import Problem
 
 CLASSES = 10
 LR = 0.125
@@ -33,10 +34,16 @@ RUNGS = {
 }
 
 
-def flop(shape: Shape) -> float:
+def flops(shape: Shape) -> float:
     """Of the products: forward and gradients of both layers, delta of the first."""
     m, n_in, n_out = shape
     return 2.0 * m * (2 * n_in * n_out + 3 * n_out * CLASSES)
+
+
+def memory(shape: Shape, dtype: np.dtype[Any]) -> float:
+    """Of the parameters, which are read and written."""
+    _, n_in, n_out = shape
+    return 2.0 * dtype.itemsize * ((n_in + 1) * n_out + (n_out + 1) * CLASSES)
 
 
 def network(shape: Shape, dtype: str) -> tuple[Network, Loss, SGD]:
@@ -91,3 +98,11 @@ def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Cas
         [array - LR * step for array, step in zip(before, steps, strict=True)],
         [LR * bound + 2 * eps * np.abs(array) for bound, array in zip(bounds, before, strict=True)],
     )
+
+
+STEP = Problem(
+    name="train", title="one training step", parameters=("W1", "b1", "W2", "b2"), results=("W1", "b1", "W2", "b2"),
+    draw=lambda shape, dtype, seed: prepare("python", shape, dtype)[1], shapes=tuple(UGLY), timed=((512, 512, 512),),
+    flops=flops, memory=memory, rungs={name: functools.partial(prepare, name) for name in RUNGS}, unit="GFLOP/s",
+)  # fmt: skip
+"""Its rungs are no kernels: they prepare a step."""

@@ -18,11 +18,11 @@ from ...compiler.cuda.device import SIMULATED, cuda
 from ...compiler.cuda.registry import Launch, Rung
 from ...kernels.cuda import LADDERS
 from ...process.progress import Report
-from ..benchmark.candidates import PRODUCTS
 from ..formatting import count
 from ..listing import KEY, WIDTH, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
 from ..machine_code.verdicts import summary
+from ..problems.operations import PRODUCTS
 from . import transactions
 from .compiling import HOW_TO_GET, assembled, has_assembler, ptx_of
 from .disassembly import HOW_TO_GET as HOW_TO_DISASSEMBLE

@@ -18,9 +18,10 @@ from ...compiler.cuda.registry import recording
 from ...kernels.cuda import LADDERS
 from ...process import progress
 from .. import oracle
-from ..benchmark.candidates import PRODUCTS, known
+from ..benchmark.candidates import known
 from ..formatting import share, wrapped
 from ..oracle import Shape
+from ..problems.operations import PRODUCTS
 from .memory import WORD, Ints
 from .occupancy import BANKS, WARP
 from .program import Step

@@ -22,6 +22,8 @@ from .case import FORMULAS, Draw, Formula
 from .case import UGLY as UGLY
 from .case import Case as Case
 from .case import Shape as Shape
+from .case import holds_nothing as holds_nothing
+from .case import nothing as nothing
 from .case import ugly_shapes as ugly_shapes
 from .functions import ACTIVATIONS as ACTIVATIONS
 from .functions import f_of as f_of

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ...kernels.losses import LOSSES
 
 Array = NDArray[Any]
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
+"""(m, n_in, n_out) for an operation; a problem has any number of sizes."""
 
 UGLY: list[Shape] = [
     (2, 3, 5), (1, 1, 1), (4, 4, 4), (5, 4, 3), (7, 13, 11), (3, 5, 65), (17, 1, 63), (6, 9, 64), (33, 64, 10),
@@ -24,6 +25,19 @@ def ugly_shapes(operation: str) -> list[Shape]:
     loss = LOSSES.get(operation)
     has_a_mean = loss is not None and (loss.averages_outputs or operation == "cross_entropy")
     return [shape for shape in UGLY if shape[2] or not has_a_mean]
+
+
+def nothing(shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """An output that holds nothing yet: NaN, or integers of which all bits are 1."""
+    return np.full(shape, np.nan if dtype.kind == "f" else _ALL_BITS.astype(dtype), dtype)
+
+
+def holds_nothing(array: Array) -> bool:
+    """Whether an output is as `nothing` makes it."""
+    return bool((np.isnan(array) if array.dtype.kind == "f" else array == _ALL_BITS.astype(array.dtype)).all())
+
+
+_ALL_BITS = np.array(-1)
 
 
 @dataclass
@@ -95,7 +109,7 @@ class Expected(NamedTuple):
         """Outputs that a kernel only writes are NaN before."""
         outputs = self.starts
         if outputs is None:
-            outputs = [np.full(result.shape, np.nan, dtype) for result in self.results]
+            outputs = [nothing(result.shape, dtype) for result in self.results]
         eps = np.finfo(dtype).eps
         return Case([*self.inputs, *outputs], self.results, [eps * count for count in self.roundings])
 

@@ -9,7 +9,7 @@ loops.py      what the source alone tells about a prange loop: reductions, priva
 targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced
 given.py      copies of the arguments that record
-arguments.py  arguments for a check: those of an operation, of declared types, or guessed
+arguments.py  arguments for a check: those of a problem, of declared types, or guessed
 shapes.py     which dimensions of the arguments must have the same length
 checking.py   a check: one run or several, with other numbers of threads, and the comparison of their results
 """

@@ -1,4 +1,4 @@
-"""Arguments for a check: those of an operation, those of declared types, or what the source tells of them.
+"""Arguments for a check: those of a problem, those of declared types, or what the source tells of them.
 
 Without anything else, arrays get as many dimensions as the kernel uses indices, all of the same small length: square
 shapes fit almost every kernel. A parameter is a number if it is never indexed. If the kernel cannot run like that, the
@@ -19,7 +19,7 @@ from numba import types
 from numba.np.numpy_support import as_dtype
 
 from ... import checks
-from .. import oracle
+from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine
 from .findings import Report
@@ -38,16 +38,11 @@ TRIAL = 100_000
 _NEEDS = "give arguments: --args 'ones((3, 4)), empty(4)', or those of an operation: --as matmul"
 
 
-def of_operation(operation: str, dtype: str) -> Iterator[list[Any]]:
-    """Small cases of an operation; its outputs are not initialized."""
-    for shape in oracle.ugly_shapes(operation):
-        if math.prod(shape) <= MOST:
-            yield oracle.case(operation, shape, dtype).arguments
-
-
-def written_by(operation: str) -> int:
-    """The number of its outputs, which are the last arguments."""
-    return len(oracle.case(operation, (1, 1, 1), "float32").expected)
+def of_problem(problem: Problem, dtype: str) -> Iterator[list[Any]]:
+    """Small cases of a problem; its outputs are not initialized."""
+    small = [shape for shape in problem.shapes if math.prod(shape) <= MOST]
+    for shape in small or [min(problem.shapes, key=math.prod)]:
+        yield problem.case(shape, dtype if dtype in problem.dtypes else problem.dtypes[0]).arguments
 
 
 def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LENGTHS) -> Iterator[list[Any]]:

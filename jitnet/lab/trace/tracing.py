@@ -10,8 +10,9 @@ from ...compiler.registry import FLOP
 from ...process import disturbance
 from ...process.progress import Report
 from .. import machine
-from ..benchmark.candidates import PRODUCTS, ignore
+from ..benchmark.candidates import ignore
 from ..loading import Custom, load, not_compiled
+from ..problems.operations import PRODUCTS
 from ..sanitizer.checking import names_of
 from ..sanitizer.given import arrays_in, as_python
 from ..sanitizer.targets import name_of, opened

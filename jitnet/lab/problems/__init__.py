@@ -1,0 +1,43 @@
+"""Problems for kernels: what is computed, on which inputs, how much work it is, and loops from naive to good.
+
+files/          ten problems, one Python file each; a problem of your own is such a file, too
+problem.py      what the judge asks of a problem
+reading.py      a problem from a file; each mistake in it is one line
+bounds.py       how far rounding may carry a kernel from the reference
+operations.py   the operations of jitnet as problems
+"""
+
+import os
+from pathlib import Path
+
+from ... import checks
+from ...kernels import LADDERS
+from .operations import of_operation as of_operation
+from .problem import Problem as Problem
+from .reading import FOLDER, from_file
+from .reading import ProblemError as ProblemError
+
+NAMES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
+"""The problems that come with jitnet."""
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Problem:
+    """The problem in a Python file, or one that comes with jitnet, by its name; else the operation of that name.
+
+    Errors    checks.Error: there is no such problem; or a mistake in its file, in one line that names it
+    """
+    text = os.fspath(name_or_path)
+    if text in NAMES:
+        return from_file(FOLDER / f"{text}.py")
+    if Path(text).is_file():
+        return from_file(text)
+    if ".py:" in text:
+        raise checks.Error(f"{text!r} names a function, but a problem is a whole file; name the file alone")
+    if text.endswith(".py") or os.sep in text:
+        raise checks.Error(f"there is no file {text}")
+    return of_operation(checks.one_of("problem", text, [*NAMES, *LADDERS]))
+
+
+def again(path: str | None, name: str) -> Problem:
+    """The same problem in another process."""
+    return from_file(path) if path else of_operation(name)

@@ -1,0 +1,58 @@
+"""How far rounding may carry a kernel from a reference that is any NumPy code.
+
+A sum of n terms in some order is the exact sum of terms that are wrong by up to n roundings each (Higham, Accuracy and
+Stability of Numerical Algorithms, 2002, 4.2): a backward error. So the reference is computed again from inputs that are
+off by random relative errors; what changes tells how the result depends on them, however it is computed.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import checks
+
+Array = NDArray[Any]
+
+STEP = 2.0**-20
+"""Relative size of the random errors; small enough that twice as large ones would change the result twice as much."""
+
+DRAWS = 3
+"""An element may hardly change in one draw, by chance."""
+
+ROUNDINGS = 8
+"""Beside those of the longest sum: a quotient, an exponential."""
+
+
+def bounds(
+    reference: Callable[[Sequence[Any]], list[Array]], inputs: Sequence[Any], expected: list[Array],
+    dtype: np.dtype[Any], terms: float, rng: np.random.Generator,
+) -> list[Array]:  # fmt: skip
+    """A bound for each element of the expected results; 0 for whole numbers, which must be equal.
+
+    inputs    in float64
+    terms     of the longest sum
+    """
+    changed = [np.zeros(result.shape) for result in expected]
+    for _ in range(DRAWS if any(result.dtype.kind == "f" for result in expected) else 0):
+        with contextlib.suppress(checks.Error):  # it may take only inputs with some property, such as a sum of 1
+            moved = reference([_moved(argument, rng) for argument in inputs])
+            for change, result, other in zip(changed, expected, moved, strict=True):
+                if result.dtype.kind == "f" and other.shape == result.shape:
+                    np.maximum(change, abs(other - result), out=change, where=np.isfinite(other))
+    eps, smallest = float(np.finfo(dtype).eps), float(np.finfo(dtype).tiny)
+    return [
+        (terms + ROUNDINGS) * (eps * (change / STEP + abs(result)) + smallest) if result.dtype.kind == "f" else change
+        for change, result in zip(changed, expected, strict=True)
+    ]
+
+
+def _moved(argument: Any, rng: np.random.Generator) -> Any:
+    """The same, with errors in its floating-point numbers."""
+    if isinstance(argument, float):
+        return argument * (1 + STEP * rng.standard_normal())
+    if isinstance(argument, np.ndarray) and argument.dtype.kind == "f":
+        return argument * (1 + STEP * rng.standard_normal(argument.shape))
+    return argument

@@ -1,0 +1,91 @@
+"""Rows of scores as probabilities: exponentials are the work.
+
+Formula   A[i,j] = e^{Z[i,j] − c_i} / Σ_l e^{Z[i,l] − c_i} with c_i = max_l Z[i,l], so that no exponential exceeds 1
+Shape     (m, n)
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+
+def inputs(shape, dtype, rng):
+    return ((3 * rng.standard_normal(shape)).astype(dtype),)
+
+
+def reference(Z):
+    e = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+SHAPES = [(3, 5), (1, 1), (7, 1), (1, 7), (4, 64), (5, 65), (97, 20), (0, 3)]
+TIMED = [(1024, 1024), (4096, 10)]
+
+
+def terms(shape):
+    return shape[1]
+
+
+def flops(shape):
+    m, n = shape
+    return 5 * m * n  # the maximum, the difference, the exponential, the sum, the quotient
+
+
+def memory(shape, dtype):
+    m, n = shape
+    return 2 * m * n * dtype.itemsize
+
+
+@njit
+def naive(Z, A):
+    """As the formula is written: each exponential twice, and a division for each number."""
+    m, n = Z.shape
+    for i in range(m):
+        c = Z[i, 0]
+        for j in range(n):
+            c = max(c, Z[i, j])
+        total = Z.dtype.type(0)
+        for j in range(n):
+            total += math.exp(Z[i, j] - c)
+        for j in range(n):
+            A[i, j] = math.exp(Z[i, j] - c) / total
+
+
+@njit(fastmath={"reassoc", "nsz"})
+def exponentials_once(Z, A):
+    """Like the rung above, but the exponentials are kept in A, and multiplied by 1 / the sum."""
+    m, n = Z.shape
+    for i in range(m):
+        c = Z[i, 0]
+        for j in range(n):
+            c = max(c, Z[i, j])
+        for j in range(n):
+            A[i, j] = math.exp(Z[i, j] - c)
+        total = Z.dtype.type(0)
+        for j in range(n):
+            total += A[i, j]
+        factor = Z.dtype.type(1) / total
+        for j in range(n):
+            A[i, j] *= factor
+
+
+@njit(parallel=True, fastmath={"reassoc", "nsz"})
+def exponentials_once_parallel(Z, A):
+    """The same, with the rows divided among the threads."""
+    m, n = Z.shape
+    for i in prange(m):
+        c = Z[i, 0]
+        for j in range(n):
+            c = max(c, Z[i, j])
+        for j in range(n):
+            A[i, j] = math.exp(Z[i, j] - c)
+        total = Z.dtype.type(0)
+        for j in range(n):
+            total += A[i, j]
+        factor = Z.dtype.type(1) / total
+        for j in range(n):
+            A[i, j] *= factor
+
+
+RUNGS = (naive, exponentials_once, exponentials_once_parallel)

@@ -1,0 +1,59 @@
+"""What the judge asks of a problem: what a kernel is given, what it should write, and how much work that is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..oracle import Case, Shape
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A problem, which may be an operation of jitnet. A kernel takes its inputs, then arrays for its results."""
+
+    name: str
+    title: str
+    """The formula, or what it is about, in one sentence."""
+    parameters: tuple[str, ...]
+    """Names of the arguments of a kernel, inputs first and results last."""
+    results: tuple[str, ...]
+    """Names of those that it writes."""
+    draw: Callable[[Shape, np.dtype[Any], int], Case]
+    """Arguments for a shape and a dtype, drawn from a seed, and the expected results: see `case`."""
+    shapes: tuple[Shape, ...]
+    """Shapes on which loops fail: one, primes, a block and one more, or one less, and nothing at all."""
+    timed: tuple[Shape, ...]
+    """Shapes for timing; the first is the default."""
+    flops: Callable[[Shape], float]
+    """Floating-point operations, at least."""
+    memory: Callable[[Shape, np.dtype[Any]], float]
+    """Bytes that must be read and written, at least."""
+    rungs: Mapping[str, Function]
+    """Name -> kernel, from naive to fast."""
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    unit: str | None = None
+    """GFLOP/s or GB/s; None where the lower of the two peaks of the machine decides."""
+    path: str | None = None
+    """Its file; None for an operation."""
+    is_own: bool = False
+    """Whether a user wrote it: its rungs may crash, as any kernel of a user's."""
+    takes: Callable[[Shape], bool] = lambda shape: True
+    """Whether it has a meaning for this shape, as far as its inputs tell."""
+
+    def case(self, shape: Shape, dtype: Any, seed: int = 0) -> Case:
+        """Arguments with outputs that hold nothing yet, the expected results in float64, and their bounds."""
+        return self.draw(shape, np.dtype(dtype), seed)
+
+    def arguments(self, shape: Shape, dtype: Any, rng: np.random.Generator) -> tuple[list[Any], list[Any]]:
+        """Inputs, and arrays for the results."""
+        case = self.case(shape, dtype, int(rng.integers(2**31)))
+        return case.arguments[: -len(self.results)], case.outputs
+
+    def given(self, case: Case) -> str:
+        """`given X (2, 3), W (3, 5), Z (2, 5)`."""
+        pairs = zip(self.parameters, case.arguments, strict=True)
+        return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))

@@ -1,0 +1,348 @@
+"""Problems: the ten that come with jitnet are right and safe, and mistakes in a user's file are one line."""
+
+import json
+import math
+import re
+import sys
+
+import numpy as np
+import pytest
+from command import jitnet_command
+
+import jitnet
+from jitnet.lab import ladder, problems
+from jitnet.lab.benchmark import judge
+from jitnet.lab.problems.bounds import bounds
+from jitnet.lab.sanitizer import arguments
+from jitnet.lab.sanitizer.checking import examine
+
+F32 = np.dtype(np.float32)
+
+SUMS = '''"""Sums of the rows of a matrix."""
+import numpy as np
+
+def inputs(shape, dtype, rng):
+    return (rng.standard_normal(shape).astype(dtype),)
+
+def reference(X):
+    return X.sum(axis=1)
+
+SHAPES = [(3, 5), (1, 1), (7, 2), (0, 3)]
+TIMED = [(40, 30)]
+
+def flops(shape):
+    return shape[0] * shape[1]
+
+def memory(shape, dtype):
+    return dtype.itemsize * shape[0] * (shape[1] + 1)
+
+def naive(X, sums):
+    """As the formula is written."""
+    for i in range(len(X)):
+        sums[i] = 0
+        for j in range(X.shape[1]):
+            sums[i] += X[i, j]
+
+RUNGS = (naive,)
+'''
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes the file of a problem, with parts replaced, into the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def written(*parts):
+        text = SUMS
+        for part, other in parts:
+            assert part in text
+            text = text.replace(part, other)
+        (tmp_path / "sums.py").write_text(text)
+        return tmp_path / "sums.py"
+
+    return written
+
+
+RUNGS = [(name, rung) for name in problems.NAMES for rung in problems.load(name).rungs if rung != "numpy"]
+
+
+@pytest.mark.parametrize(("name", "rung"), RUNGS)
+def test_rungs_are_right_and_safe(name, rung, monkeypatch):
+    """Interpreted, on every small shape, with small blocks: the results, the arrays around them, and every access."""
+    problem = problems.load(name)
+    kernel = problem.rungs[rung]
+    if "BLOCK" in kernel.py_func.__globals__:
+        monkeypatch.setitem(kernel.py_func.__globals__, "BLOCK", 7)
+    for dtype in problem.dtypes:
+        for shape in (shape for shape in problem.shapes if math.prod(shape) <= arguments.MOST):
+            assert judge.error_of(kernel.py_func, problem, shape, np.dtype(dtype)) is None
+    report = examine(kernel, arguments.of_problem(problem, "float32"), len(problem.results))
+    assert report.runs
+    assert not report.findings, str(report)
+    assert kernel.__doc__
+
+
+@pytest.mark.parametrize("name", problems.NAMES)
+def test_references_are_right_in_float32_too(name):
+    problem = problems.load(name)
+    assert problem.title.endswith(".")
+    assert len(problem.rungs) >= 3
+    for shape in problem.shapes:
+        assert judge.error_of(problem.rungs["numpy"], problem, shape, F32) is None
+
+
+def test_rungs_with_errors_are_found():
+    """A sum in low precision or without a term, a forgotten element, and counts that are added to what was there."""
+    conv, histogram, dot = map(problems.load, ("conv2d", "histogram", "dot"))
+
+    def adds(x, bins, counts):
+        for i in range(x.size):
+            counts[x[i]] += 1
+
+    def forgets(X, F, Y):
+        before = Y[-1, -1]
+        conv.rungs["numpy"](X, F, Y)
+        Y[-1, -1] = before
+
+    def in_half_precision(x, y, total):
+        total[0] = x.astype(np.float16) @ y.astype(np.float16)
+
+    def without_the_last_term(x, y, total):
+        total[0] = x[:-1] @ y[:-1]
+
+    assert "is right only if counts is 0 before" in judge.error_of(adds, histogram, (64, 8), F32)
+    assert "leaves 1 number of Y unwritten" in judge.error_of(forgets, conv, (4, 5, 3), F32)
+    for kernel in (in_half_precision, without_the_last_term):
+        assert "is wrong: 1 of 1 wrong" in judge.error_of(kernel, dot, (64,), F32)
+        assert "is wrong: 1 of 1 wrong" in judge.error_of(kernel, dot, (1000,), F32)
+
+
+def test_bounds_follow_from_the_reference():
+    """A dot product, whose bound is known: terms · eps · Σ |x·y|, which random errors show within a small factor."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 1000))
+    (bound,) = bounds(
+        lambda given: [np.atleast_1d(given[0] @ given[1])], [x, y], [np.atleast_1d(x @ y)], F32, 1000, rng
+    )
+    assert 1e-3 < bound[0] / (1000 * np.finfo(np.float32).eps * np.abs(x * y).sum()) < 1
+    (bound,) = bounds(lambda given: [given[0]], [x], [x], F32, 0, rng)
+    np.testing.assert_array_less(0, bound)
+    np.testing.assert_array_less(bound, 1e-5 * np.abs(x) + 1e-30)
+    whole = np.arange(3)
+    assert not bounds(lambda given: [whole], [x], [whole], F32, 9, rng)[0].any()
+
+
+MISTAKES = {
+    "missing function": (("def reference(", "def referenz("), "sums.py: there is no reference; a problem has inputs,"),
+    "missing list": (
+        ("TIMED =", "TIMES ="),
+        "sums.py: there is no TIMED; a problem has inputs, reference, SHAPES, TIMED",
+    ),
+    "no function": (
+        ("def flops(shape):\n    return shape[0] * shape[1]", "flops = 7"),
+        "flops is 7, but must be a function",
+    ),
+    "parameters of inputs": (
+        ("def inputs(shape, dtype, rng)", "def inputs(shape, rng, dtype=np.float32, *, more)"),
+        "inputs has the parameters (shape, rng, dtype=<class 'numpy.float32'>, *, more), but is called as "
+        "inputs(shape, dtype, rng)",
+    ),
+    "parameters of reference": (
+        ("def reference(X)", "def reference(X, Y)"),
+        "reference has the parameters (X, Y), but is called as reference(input_1)",
+    ),
+    "parameters of memory": (
+        ("def memory(shape, dtype)", "def memory(shape)"),
+        "but is called as memory(shape, dtype)",
+    ),
+    "parameters of a rung": (
+        ("def naive(X, sums)", "def naive(X)"),
+        "naive has the parameters (X), but is called as naive(X, result)",
+    ),
+    "exception in inputs": (
+        ("    return (rng.", "    1 / 0\n    return (rng."),
+        "inputs((3, 5), float32, rng) raises ZeroDivisionError: division by zero (sums.py, line 5)",
+    ),
+    "exception in reference": (
+        ("X.sum(axis=1)", "X.sum(axis=2)"),
+        "reference for the shape (3, 5) raises AxisError: axis 2 is out of bounds",
+    ),
+    "exit in reference": (("return X.sum(axis=1)", "raise SystemExit(3)"), "raises SystemExit: 3 (sums.py, line 8)"),
+    "exit at import": (
+        ("import numpy as np", "import sys\nsys.exit('enough')"),
+        "raises SystemExit: enough (sums.py, line 3)",
+    ),
+    "error at import": (
+        ("import numpy as np", "import numpyy"),
+        "raises ModuleNotFoundError: No module named 'numpyy'",
+    ),
+    "syntax": (("def inputs(", "def inputs(("), "(sums.py, line 4)"),
+    "array instead of a tuple": (
+        ("return (rng.standard_normal(shape).astype(dtype),)", "return rng.standard_normal(shape).astype(dtype)"),
+        "returns an array of float32, but must return a tuple of arguments: return x, y",
+    ),
+    "dtype of inputs": ((".astype(dtype)", ""), "[0] is an array of float64, but must be of float32: x.astype(dtype)"),
+    "text among inputs": (("astype(dtype),)", "astype(dtype), 'x')"), "[1] is str, but must be a number, or an array"),
+    "Python's float": (
+        ("astype(dtype),)", "astype(dtype), 0.5)"),
+        "[1] is float, but must be of float32: dtype.type(x)",
+    ),
+    "NaN in inputs": (("rng.standard_normal(shape)", "np.full(shape, np.nan)"), "[0] has NaN or infinity"),
+    "inputs of another shape": (
+        ("rng.standard_normal(shape)", "rng.standard_normal((3, 4))"),
+        "inputs ignores its shape: it returns arrays of the same shapes for all SHAPES",
+    ),
+    "NumPy's own generator": (
+        ("rng.standard_normal(shape)", "np.random.standard_normal(shape)"),
+        "inputs draws other numbers for the same rng; draw all random numbers from rng",
+    ),
+    "NaN in results": (
+        ("X.sum(axis=1)", "X.sum(axis=1) * np.nan"),
+        "for the shape (3, 5) gives NaN or infinity; leave",
+    ),
+    "NaN of an empty row": (
+        ("X.sum(axis=1)", "X.mean(axis=0)"),
+        "reference for the shape (0, 3) gives NaN or infinity",
+    ),
+    "dtype of results": (
+        ("X.sum(axis=1)", "X.sum(axis=1).astype(np.float32)"),
+        "returns an array of float32, but must return arrays of float64, as its inputs are, or integers",
+    ),
+    "no result": (("return X.sum", "X.sum"), "returns NoneType, but must return arrays of float64"),
+    "complex results": (("X.sum(axis=1)", "X.sum(axis=1) * 1j"), "returns an array of complex128, but must return"),
+    "numbers of results": (
+        ("return X.sum(axis=1)", "return (X.sum(axis=1),) * (1 + (len(X) == 7))"),
+        "the shape (7, 2) has other numbers of inputs or results than (3, 5)",
+    ),
+    "negative work": (("shape[0] * shape[1]", "-shape[0]"), "flops((3, 5)) is -3, but must be a number, at least 0"),
+    "work that is no number": (("shape[0] * shape[1]", "'many'"), "flops((3, 5)) is 'many', but must be a number"),
+    "work that is NaN": (("shape[0] * shape[1]", "float('nan')"), "flops((3, 5)) is nan, but must be a number"),
+    "no memory": (("dtype.itemsize * shape[0] * (shape[1] + 1)", "0"), "memory((40, 30), float32) is 0, but"),
+    "exception in flops": (("shape[0] * shape[1]", "shape[2]"), "flops((3, 5)) raises IndexError: tuple index out of"),
+    "no shapes": (
+        ("SHAPES = [(3, 5), (1, 1), (7, 2), (0, 3)]", "SHAPES = []"),
+        "SHAPES is [], but must be a list of shapes",
+    ),
+    "a size instead of a shape": (("[(3, 5),", "[3,"), "SHAPES has 3, but each must be a tuple of"),
+    "shapes of other lengths": (
+        ("(7, 2)", "(7,)"),
+        "SHAPES has (7,), but each must be a tuple of 2 whole numbers, at least 0",
+    ),
+    "a negative size": (("(7, 2)", "(7, -2)"), "SHAPES has (7, -2), but each must be a tuple of 2 whole numbers"),
+    "nothing to time": (
+        ("[(40, 30)]", "[(40, 0)]"),
+        "TIMED has (40, 0), but each must be a tuple of 2 whole numbers, at least 1",
+    ),
+    "other numbers of sizes": (
+        ("[(40, 30)]", "[(40,)]"),
+        "TIMED has (40,), but SHAPES has (3, 5): other numbers of dim",
+    ),
+    "dtypes": (
+        ("TIMED =", "DTYPES = ['int8']\nTIMED ="),
+        "DTYPES is ['int8'], but must be a part of ('float32', 'float64')",
+    ),
+    "rungs that are none": (("(naive,)", "('naive',)"), "RUNGS is ('naive',), but must be a tuple of functions"),
+    "rungs twice": (("(naive,)", "(naive, naive)"), "RUNGS: naive is there twice; give it another name"),
+    "rung named numpy": (("naive", "numpy"), "RUNGS: numpy is the name of the reference; give it another name"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line(mistake, write):
+    part, message = MISTAKES[mistake]
+    with pytest.raises(jitnet.Error) as caught:
+        problems.load(write(part))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("conv3d", "unknown problem 'conv3d'; known: conv2d, dot, histogram"),
+        ("none.py", "there is no file none.py"),
+        ("sums.py:naive", "'sums.py:naive' names a function, but a problem is a whole file; name the file alone"),
+    ],
+)
+def test_unknown_problems(name, message, write):
+    write()
+    with pytest.raises(jitnet.Error, match=re.escape(message)):
+        problems.load(name)
+
+
+def test_a_problem_of_a_user(write):
+    problem = problems.load(write())
+    assert (problem.name, problem.title) == ("sums", "Sums of the rows of a matrix.")
+    assert (problem.parameters, problem.results) == (("X", "sums"), ("sums",))
+    assert (problem.flops((3, 5)), problem.memory((3, 5), F32)) == (15, 72)
+    (X,), (sums,) = problem.arguments((3, 5), "float32", np.random.default_rng(0))
+    assert (X.shape, X.dtype, sums.shape) == ((3, 5), F32, (3,))
+    assert np.isnan(sums).all()
+    assert problems.load("softmax").path
+    assert problems.load("matmul").path is None  # an operation is a problem, too
+
+
+def test_shapes_are_drawn_where_the_problem_has_a_meaning(write):
+    """Each size gets every value; one that all shapes share stays; inputs refuse the others."""
+    always = (
+        "SHAPES = [(3, 5), (1, 1), (7, 2), (0, 3)]\nTIMED = [(40, 30)]",
+        "SHAPES = [(3, 5), (7, 5)]\nTIMED = [(40, 5)]",
+    )
+    shapes = list(judge.drawn_shapes(problems.load(write(always)), 0))
+    assert {columns for _, columns in shapes} == {5}
+    assert {rows for rows, _ in shapes} >= set(range(1, 256))
+    conv = problems.load("conv2d")
+    assert conv.takes((5, 7, 5))
+    assert not conv.takes((5, 7, 6))
+
+
+def test_the_command(write):
+    """A rung of the file and a user's kernel, both in a process of their own, beside the reference."""
+    write()
+    with open("mine.py", "w") as file:
+        file.write("def mine(X, sums):\n    sums[:] = X @ X.dtype.type(1).repeat(X.shape[1])\n")
+    result = jitnet_command(
+        "ladder", "--problem", "sums.py", "--with", "mine.py:mine", "--size", "30x20", "--json", "--quiet"
+    )  # fmt: skip
+    found = json.loads(result.stdout)
+    assert (found["operation"], found["shape"], found["dtype"]) == ("sums", [30, 20], "float32")
+    assert [(rung["name"], rung["custom"], rung["checked"]) for rung in found["rungs"]] == [
+        ("naive", False, True), ("numpy", False, True), ("mine", True, True)
+    ]  # fmt: skip
+    assert result.stderr == ""
+    text = ladder.as_text(found)
+    assert text.startswith("sums 30x20 float32")
+    assert "vs naive" in text
+    assert "mine is rung " in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["matmul", "--problem", "dot"],
+            "--problem names what the kernels compute; leave the operation and --backend out",
+        ),
+        (["--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers, as in 2000000"),
+        (
+            ["--problem", "conv2d", "--size", "3x3x5"],
+            "raises ValueError: the filter must fit into the picture (conv2d.py",
+        ),
+        (["--problem", "dot", "--dtype", "int8"], "unknown dtype 'int8'"),
+        (["--problem", "dot", "--with", "nothing.py:f"], "there is no file nothing.py"),
+    ],
+)
+def test_errors_of_the_command(arguments, message):
+    result = jitnet_command("ladder", *arguments, "--quiet", status=2)
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_check_takes_the_arguments_of_a_problem(write):
+    path = write()
+    result = jitnet_command("check", f"{path}:naive", "--problem", path)
+    assert "nothing wrong in 4 runs" in result.stdout
+    path.write_text(path.read_text().replace("sums[i] = 0\n", "pass\n"))
+    result = jitnet_command("check", f"{path}:naive", "--problem", path, status=2)
+    assert "reads sums[0] before anything wrote it" in result.stdout
