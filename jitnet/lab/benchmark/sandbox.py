@@ -22,7 +22,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter  # before a kernel's file could replace it
 from typing import IO, Any
 
@@ -32,7 +31,7 @@ from numba.core import event, serialize
 
 from ... import backend, checks
 from ...process import disturbance, granted
-from .. import loading
+from .. import confinement, loading
 from ..oracle import Case, Shape
 from ..problems import Problem, ProblemError, again
 from ..timing import blas_threads, manageable, time_of
@@ -206,7 +205,7 @@ class _Child:
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
         self.doing, self.loaded, self.compilations = "", False, 0
-        self.memory = _limited()
+        self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
         self.nowhere = open(os.devnull, "w")  # noqa: SIM115
 
     def tell(self, **news: Any) -> None:
@@ -340,29 +339,6 @@ class _Listener(event.Listener):  # type: ignore[misc]
 
     def on_end(self, event: Any) -> None:
         self.compiling(-1)
-
-
-def _limited() -> int:
-    """Limit the memory and the files of this process; returns the bytes of memory left to it, 0 without a limit."""
-    with contextlib.suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump
-        _lower(resource.RLIMIT_FSIZE, FILE)
-        with contextlib.suppress(OSError):  # only Linux has this file, and enforces the limit
-            in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-            room = int(MEMORY * _memory())
-            _lower(resource.RLIMIT_AS, in_use + room)
-            return room
-    return 0
-
-
-def _lower(limit: int, value: int) -> None:
-    import resource
-
-    _, highest = resource.getrlimit(limit)
-    value = value if highest == resource.RLIM_INFINITY else min(value, highest)
-    resource.setrlimit(limit, (value, value))
 
 
 def _memory() -> int:
