@@ -28,6 +28,8 @@ COMMANDS = {
     "ladder": "time every rung of an operation",
     "check": "find races and other bugs in a kernel, by running its source",
     "trace": "how a kernel goes through memory: strides, reuse and cache misses of each line",
+    "grade": "grade kernels of students by the tests of an assignment",
+    "assignment": "begin an assignment: starter files, public test, points",
     "explain": "what the compiler made of a loop",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",

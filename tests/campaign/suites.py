@@ -45,6 +45,12 @@ TESTS: dict[str, list[list[str]]] = {
         f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py"]]
         for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "picture")
     },
+    "jitnet/lab/grade/language.py": [["tests/test_grade.py", "-k", "language"]],
+    "jitnet/lab/grade/process.py": [["tests/test_grade.py"]],
+    "jitnet/lab/grade/judging.py": [["tests/test_grade.py"]],
+    "jitnet/lab/grade/assignment.py": [["tests/test_grade.py", "-k", "assignment"]],
+    "jitnet/lab/grade/output.py": [["tests/test_grade.py", "-k", "class or said or gradescope"]],
+    "jitnet/lab/confinement.py": [["tests/test_grade.py", "-k", "fence"]],
     "jitnet/cli/cache.py": [["tests/test_cache_command.py"]],
     "jitnet/kernels/weigh.py": [*loops("weigh"), ["tests/test_weights.py"]],
     "jitnet/kernels/losses.py": loops("error or mse or cross_entropy or huber or hinge"),

@@ -1,0 +1,52 @@
+"""A layer forward: the activations of a mini-batch of samples, one in each row.
+
+Formula   A[i, j] = sigmoid(b[j] + Σ_k X[i, k]·W[k, j]),  sigmoid(z) = 1 / (1 + exp(−z))
+Shape     (m, n_in, n_out): X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+
+def inputs(shape, dtype, rng):
+    m, n_in, n_out = shape
+    sizes = (m, n_in), (n_in, n_out), (n_out,)
+    return tuple(rng.standard_normal(size).astype(dtype) for size in sizes)
+
+
+def reference(X, W, b):
+    return 1 / (1 + np.exp(-(X @ W + b)))
+
+
+SHAPES = [(2, 3, 5), (1, 1, 1), (4, 4, 4), (7, 13, 11), (1, 17, 3), (9, 1, 6)]
+TIMED = [(256, 256, 256)]
+
+
+def terms(shape):
+    return shape[1] + 1
+
+
+def flops(shape):
+    m, n_in, n_out = shape
+    return 2 * m * n_in * n_out
+
+
+def memory(shape, dtype):
+    m, n_in, n_out = shape
+    return (m * n_in + n_in * n_out + n_out + m * n_out) * dtype.itemsize
+
+
+@njit
+def naive(X, W, b, A):
+    """As the formula is written."""
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            z = b[j]
+            for k in range(X.shape[1]):
+                z += X[i, k] * W[k, j]
+            A[i, j] = 1 / (1 + math.exp(-z))
+
+
+RUNGS = (naive,)

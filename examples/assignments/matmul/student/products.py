@@ -1,0 +1,40 @@
+"""The ladder of the matrix product: Z = X·W, with Z[i, j] = Σ_k X[i, k]·W[k, j].
+
+X has the shape (m, n_in), W (n_in, n_out) and Z (m, n_out). The functions write Z, whatever is in it before, and return
+nothing. The loops are yours: no @, no np.dot, no sums of arrays.
+
+    python test_public.py                                the public test
+    jitnet ladder matmul --with products.py:reordered    how fast is it?
+    jitnet check products.py:threaded --as matmul        is there a race?
+    jitnet explain products.py:tiled --as matmul         what did the compiler make of it?
+"""
+
+import numba
+
+
+@numba.njit
+def naive(X, W, Z):
+    """The formula: one sum at a time."""
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            total = X.dtype.type(0)
+            # add X[i, k]·W[k, j] for every k
+            Z[i, j] = total
+
+
+@numba.njit
+def reordered(X, W, Z):
+    """The inner loop runs along the rows of W and Z, so that it is vectorized."""
+    raise NotImplementedError  # in which order are the loops over i, j and k? Where are the zeros written?
+
+
+@numba.njit(parallel=True)
+def threaded(X, W, Z):
+    """The same, with one loop divided among the threads: numba.prange."""
+    raise NotImplementedError  # which loop can be divided, so that no two iterations add to the same element?
+
+
+@numba.njit
+def tiled(X, W, Z):
+    """Several rows of W at once: one load and store of Z serves several multiply-adds."""
+    raise NotImplementedError  # what if n_in is no multiple of the number of rows?

@@ -1,0 +1,140 @@
+"""All tests of a submission, and all submissions of a folder."""
+
+import contextlib
+import os
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ... import checks
+from ...checks import described
+from .assignment import PEAK, Assignment
+from .judging import Judge, Verdict, peaks
+from .language import LONGEST
+from .output import one_line
+
+CORRECT, INSPECTED, TIMED = 4.0, 4.0, 4.0
+"""Seconds of a test on an idle machine, for the estimate; a kernel is first tested whether it is correct."""
+
+SEEDS = 62
+"""Bits: a submission must not be able to try all seeds."""
+
+
+def new_seed() -> int:
+    """A seed that no submission can guess."""
+    return secrets.randbits(SEEDS)
+
+
+def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
+    """Names and files of a submission, or of all in a folder.
+
+    In a folder, each Python file is a submission, and each folder, in which the file has the wanted name, or is the
+    only one; otherwise it does not exist. A folder that has a file of the wanted name is itself a submission.
+    """
+    path = Path(place)
+    if not path.is_dir():
+        if not path.exists():
+            raise checks.Error(f"there is no submission {place}; expected a Python file, or a folder of submissions")
+        return [(path.name, path)]
+    if (path / file).is_file():
+        return [(path.resolve().name, path / file)]
+    found = []
+    for entry in sorted(path.iterdir()):
+        if entry.is_symlink():
+            continue
+        if entry.is_dir() and not entry.name.startswith((".", "__")):
+            files = sorted(entry.rglob("*.py"))
+            named = [inner for inner in files if inner.name == file] or files
+            found.append((entry.name, named[0] if len(named) == 1 else entry / file))
+        elif entry.suffix == ".py":
+            found.append((entry.stem, entry))
+    if not found:
+        raise checks.Error(f"{place} has no submissions; expected Python files, or a folder for each student")
+    return found
+
+
+def estimate(assignment: Assignment, count: int) -> float:
+    """Seconds for so many submissions."""
+    tests = [test for kernel in assignment.kernels for test in kernel.tests]
+    cost = {"correct": 0.0, "no race": INSPECTED, "vectorized": INSPECTED, "speed": TIMED}
+    return count * (CORRECT * len(assignment.kernels) + sum(cost[test.check] for test in tests))
+
+
+def prepare(assignment: Assignment) -> None:
+    """Measure the machine before the first submission, if it is needed."""
+    if os.name != "posix":
+        raise checks.Error("jitnet grade stops processes by signals, which Windows has not; use Linux, WSL or macOS")
+    if any(test.of == PEAK for kernel in assignment.kernels for test in kernel.tests if test.check == "speed"):
+        peaks()
+
+
+def grade(
+    assignment: Assignment, name: str, path: Path, seed: int, report: Callable[[str], object] = lambda step: None
+) -> dict[str, Any]:
+    """The result of one submission, whatever it does.
+
+    Keys: assignment, submission, points, of, tests: a list of kernel, test, check, points, of, passed (None if it
+    cannot be judged here), said, hint (of the assignment, for a test that was not passed); seed (draws the same tests
+    again), unfenced (what the submission's process could do on this system, besides computing), disturbed_by,
+    seconds.
+    """
+    start = time.monotonic()
+    with _copied(path, assignment.file) as (file, error):
+        error = error or assignment.language.error_of(Path(file).read_bytes())
+        judges = [Judge(assignment, kernel, file, seed) for kernel in assignment.kernels]
+        verdicts = [verdict for judge in judges for verdict in _verdicts(judge, error, report)]
+    return {
+        "assignment": assignment.title, "submission": one_line(name),
+        "points": sum(verdict.points for verdict in verdicts), "of": sum(verdict.of for verdict in verdicts),
+        "tests": [_as_dict(verdict) for verdict in verdicts], "seed": seed,
+        "unfenced": next((judge.unfenced for judge in judges if judge.unfenced), ""),
+        "disturbed_by": next((judge.disturbed_by for judge in judges if judge.disturbed_by), []),
+        "seconds": time.monotonic() - start,
+    }  # fmt: skip
+
+
+def _verdicts(judge: Judge, error: str | None, report: Callable[[str], object]) -> list[Verdict]:
+    """The verdicts of a kernel's tests; with an error of the whole submission, nothing of it runs."""
+    kernel = judge.kernel
+    if not error:
+        try:
+            with judge:
+                return list(judge.verdicts(report))
+        except (OSError, RuntimeError, ValueError) as failure:  # the others are graded all the same
+            error = f"could not be judged: {described(failure)}"
+    return [Verdict(kernel.name, test, False, error) for test in kernel.tests]
+
+
+def _as_dict(verdict: Verdict) -> dict[str, Any]:
+    test = verdict.test
+    return {
+        "kernel": verdict.kernel, "test": f"{verdict.kernel}: {test.title}", "check": test.check,
+        "points": verdict.points, "of": verdict.of, "passed": verdict.passed, "said": verdict.said,
+        "hint": "" if verdict.passed else test.hint,
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _copied(path: Path, name: str) -> Iterator[tuple[str, str | None]]:
+    """A copy of a submission alone in a folder, and the error if there is nothing to copy."""
+    with tempfile.TemporaryDirectory(prefix="jitnet-grade-", ignore_cleanup_errors=True) as folder:
+        copy = os.path.join(os.path.realpath(folder), name)
+        content, error = _content(path)
+        Path(copy).write_bytes(content)
+        yield copy, error
+
+
+def _content(path: Path) -> tuple[bytes, str | None]:
+    """The bytes of a submission, or the error if it is no file: a link could lead to the solution."""
+    try:
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        return b"", f"cannot be read: {error.strerror}"
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            return b"", "is no file"
+        return file.read(LONGEST + 1), None

@@ -1,0 +1,271 @@
+"""The tests of one kernel of a submission: correct, no race, vectorized, speed.
+
+A kernel that is not correct gets no points for anything else: a loop that does nothing is free of races, and fast.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ...process import disturbance
+from .. import explain, machine, roofline
+from ..benchmark.judge import drawn_shapes
+from ..formatting import duration
+from ..oracle import Case, Shape
+from ..worker import NoAnswerError, ask
+from . import inspection
+from .assignment import PEAK, Assignment, Kernel, Test
+from .board import Board
+from .process import FailureError, Process
+
+DRAWN = 60
+"""Shapes that are drawn from the seed, besides those of the problem."""
+
+ROUNDS, MOST_ROUNDS = 7, 42
+"""Timed calls; the best counts, because a disturbance only makes a call longer. More where it is not fast enough."""
+
+HOPELESS = 4
+"""More calls will not make a kernel so many times faster."""
+
+INSPECTING = 120.0
+"""Seconds that the sanitizer, or the explanation of a loop, may take."""
+
+FALSE_PEAK = 1.5
+"""No kernel is that much faster than a peak that was measured well."""
+
+
+@dataclass
+class Verdict:
+    """A test, and how a submission did in it."""
+
+    kernel: str
+    test: Test
+    passed: bool | None
+    """None if the test cannot be made on this machine."""
+    said: str
+    """What happened."""
+
+    @property
+    def points(self) -> float:
+        return self.test.points if self.passed else 0.0
+
+    @property
+    def of(self) -> float:
+        return 0.0 if self.passed is None else self.test.points
+
+
+@functools.cache
+def peaks() -> dict[str, Any]:
+    """The machine peaks, measured once for a class, even on a busy machine, where they are not kept on file."""
+    return machine.limits()
+
+
+class _RivalError(Exception):
+    """The rung that a submission is compared with failed; the reason is the cause."""
+
+
+@contextlib.contextmanager
+def _as_rival() -> Iterator[None]:
+    try:
+        yield
+    except FailureError as failure:
+        raise _RivalError from failure
+
+
+class Judge:
+    """The tests of one kernel in a file that is not trusted, as long as the `with` block lasts."""
+
+    def __init__(self, assignment: Assignment, kernel: Kernel, file: str, seed: int) -> None:
+        self.kernel, self.problem, self.file, self.seed = kernel, kernel.problem, file, seed
+        self.limits = assignment.limits
+        self.numbers = np.random.default_rng(seed)
+        self.process: Process | None = None
+        self.unfenced = ""
+        """What the process can still do on this system."""
+        self.disturbed_by: list[str] = []
+
+    def __enter__(self) -> "Judge":
+        self.board = Board()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_submission()
+        self.board.close()
+
+    def verdicts(self, report: Callable[[str], object]) -> Iterator[Verdict]:
+        """The verdicts of all tests, in their order."""
+        report(f"{self.kernel.name}, correct")
+        wrong = self._error_on(self._all_cases())
+        for test in self.kernel.tests:
+            if test.check != "correct" and not wrong:
+                report(f"{self.kernel.name}, {test.title}")
+            yield self._verdict(test, wrong)
+
+    def _verdict(self, test: Test, wrong: str | None) -> Verdict:
+        passed: bool | None
+        if test.check == "correct":
+            chosen = bool(test.shapes or test.dtype)
+            error = self._error_on(self._cases(test)) if chosen else wrong
+            passed, said = not error, error or "right for all shapes that were tried"
+        elif wrong:
+            passed, said = False, f"not tried, because it is not correct: it {wrong}"
+        elif test.check == "no race":
+            passed, said = self._without_race(test)
+        elif test.check == "vectorized":
+            passed, said = self._vectorized(test)
+        else:
+            passed, said = self._fast(test)
+        return Verdict(self.kernel.name, test, passed, said)
+
+    # correct
+
+    def _all_cases(self) -> Iterator[Case]:
+        """The shapes of the problem in all its dtypes, then others that are drawn."""
+        for dtype in self.problem.dtypes:
+            yield from (self._case(shape, dtype) for shape in self.problem.shapes)
+        drawn = filter(self.problem.takes, drawn_shapes(self.problem, self.seed))
+        yield from (self._case(shape, self.problem.dtypes[0]) for shape in islice(drawn, DRAWN))
+
+    def _cases(self, test: Test) -> Iterator[Case]:
+        for dtype in [test.dtype] if test.dtype else self.problem.dtypes:
+            yield from (self._case(shape, dtype) for shape in test.shapes or self.problem.shapes)
+
+    def _case(self, shape: Shape, dtype: str) -> Case:
+        """Numbers that a submission cannot know before; the seed repeats them."""
+        return self.problem.case(shape, dtype, int(self.numbers.integers(2**31)))
+
+    def _error_on(self, cases: Iterator[Case]) -> str | None:
+        """The error of the kernel on the first case that it gets wrong, or None."""
+        try:
+            process = self._submission()
+        except FailureError as failure:
+            return str(failure)
+        for case in cases:
+            try:
+                _, error = self._call(process, case)
+            except FailureError as failure:
+                self._end_submission()
+                return f"{failure}, {self.problem.given(case)}"
+            if error:
+                return error
+        return None
+
+    def _submission(self) -> Process:
+        """The process of the submission; a new one if the last failed."""
+        if self.process is None:
+            process = Process.of_submission(self.file, self.kernel.name, self.limits, self.board)
+            self.process = process.__enter__()
+            self.unfenced = process.unfenced
+        return self.process
+
+    def _end_submission(self) -> None:
+        """End the process, which may be at work still: it must not disturb what is timed next."""
+        if self.process is not None:
+            self.process.close()
+            self.process = None
+
+    def _call(self, process: Process, case: Case) -> tuple[float, str | None]:
+        """Seconds of a call, and its error."""
+        inputs = len(case.arguments) - len(case.expected)
+        seconds = process.call(case.arguments, inputs)
+        error = process.board.error(self.problem.parameters)
+        if not error:
+            case.arguments[inputs:] = process.board.views[inputs:]
+            found = case.error()
+            error = f"is wrong: {found}" if found else None
+        return seconds, f"{error}, {self.problem.given(case)}" if error else None
+
+    # in processes of their own
+
+    def _asked(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> tuple[bool, str]:
+        memory = int(self.limits.memory * 2**30)
+        try:
+            error = ask(
+                function, self.file, self.kernel.name, *arguments, memory, environment=environment, seconds=INSPECTING
+            )
+        except NoAnswerError as error_of_process:
+            error = f"could not be examined: {error_of_process}"
+        return not error, error or ""
+
+    def _without_race(self, test: Test) -> tuple[bool, str]:
+        dtype = test.dtype or self.problem.dtypes[0]
+        passed, error = self._asked(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
+        return passed, error or "no two iterations touch the same element"
+
+    def _vectorized(self, test: Test) -> tuple[bool | None, str]:
+        if not explain.is_readable():
+            return None, "not judged: only the instructions of x86-64 can be read"
+        case = self._case(self.problem.shapes[0], test.dtype or self.problem.dtypes[0])
+        passed, error = self._asked(inspection.scalar_loop_in, inspection.types_of(case.arguments))
+        return passed, error or "its hottest loop computes with vectors"
+
+    # speed
+
+    def _fast(self, test: Test) -> tuple[bool | None, str]:
+        """Compare the best times of the submission and of a rung, in turn, on numbers that are new in each call."""
+        shape = test.shapes[0] if test.shapes else self.problem.timed[0]
+        dtype = test.dtype or self.problem.dtypes[0]
+        try:
+            mine, other = self._times(test, shape, dtype)
+        except _RivalError as failure:
+            return None, f"not judged: the rung {test.of} {failure.__cause__}"
+        except FailureError as failure:
+            self._end_submission()
+            return False, f"{failure}, given the shape {shape}"
+        fraction = other / mine
+        rival = "the peak of this machine" if test.of == PEAK else test.of
+        said = f"{duration(mine)} for {shape}, {fraction:.0%} of the speed of {rival}"
+        if test.of == PEAK and fraction > FALSE_PEAK:
+            return None, f"not judged: {said}; the peak is out of date (jitnet machine --again)"
+        return fraction >= test.reach, said
+
+    def _times(self, test: Test, shape: Shape, dtype: str) -> tuple[float, float]:
+        """The best seconds of a call of the submission, and of its rival; more calls if they are not fast enough."""
+        with contextlib.ExitStack() as stack, disturbance.Watch(self.limits.threads + 1) as watch:
+            rival = None if test.of == PEAK else self._rival(test.of, stack)
+            least = 0.0 if rival else self._least_seconds(shape, np.dtype(dtype))
+            self._in_turn(rival, shape, dtype)  # compiles, and touches the memory
+            times: list[tuple[float, float]] = []
+            while len(times) < MOST_ROUNDS:
+                times += [self._in_turn(rival, shape, dtype) for _ in range(ROUNDS)]
+                mine, other = (min(column) for column in zip(*times, strict=True))
+                fraction = (least or other) / mine
+                if not test.reach / HOPELESS < fraction < test.reach:
+                    break
+        self.disturbed_by = self.disturbed_by or watch.reasons
+        return mine, least or other
+
+    def _rival(self, name: str, stack: contextlib.ExitStack) -> Process:
+        """The process of a rung, which ends with the stack."""
+        board = Board()
+        stack.callback(board.close)
+        with _as_rival():
+            return stack.enter_context(Process.of_rung(self.kernel.spec, name, self.limits, board))
+
+    def _in_turn(self, rival: Process | None, shape: Shape, dtype: str) -> tuple[float, float]:
+        """Seconds of a call of the submission, and of its rival, on the same new numbers."""
+        case = self._case(shape, dtype)
+        with _as_rival():
+            other = self._seconds(rival, case) if rival else 0.0
+        return self._seconds(self._submission(), case), other
+
+    def _seconds(self, process: Process, case: Case) -> float:
+        copy = Case(list(case.arguments), case.expected, case.bounds)
+        seconds, error = self._call(process, copy)
+        if error:
+            raise FailureError(error)
+        return seconds
+
+    def _least_seconds(self, shape: Shape, dtype: np.dtype[Any]) -> float:
+        """The time that the roofline of this machine allows."""
+        limits, threads = peaks(), self.limits.threads
+        self.disturbed_by = self.disturbed_by or limits["disturbed_by"]
+        moved = self.problem.memory(shape, dtype)
+        level = machine.level_of(limits["caches"], moved, threads)
+        arithmetic = self.problem.flops(shape) / machine.for_threads(limits["peak"][dtype.name], threads)
+        return max(arithmetic, moved / roofline.moving(limits, level, "copy", threads))

@@ -1,0 +1,286 @@
+"""The language of submissions: loops over arrays, in Python, with a list of what they may import and call.
+
+The source is parsed and not run. What is not listed is refused: other modules, functions of NumPy that do the work
+themselves, names that begin with an underscore, and the parts of Python that reach into the interpreter. A submission
+in this language can neither look for the grader's data nor call somebody else's loops, whatever it computes.
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ... import checks
+
+LONGEST = 100_000
+"""Bytes of a submission; Python's parser takes no harm from so few."""
+
+ANYTHING = "*"
+"""In place of a list of modules: submissions may import and do what they like, as far as their process allows."""
+
+MODULES = ("math", "numba", "numpy")
+"""What submissions may import, unless the assignment lists something else."""
+
+NUMPY = (
+    "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "float32", "float64", "int8", "int16",
+    "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64", "bool_", "inf", "nan", "pi", "e", "newaxis",
+    "sqrt", "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "abs", "fabs", "maximum", "minimum", "isnan", "isinf",
+    "isfinite", "floor", "ceil", "sign", "finfo",
+)  # fmt: skip
+"""Functions of NumPy that make arrays, or take one number: none of them contains a loop that a student should write."""
+
+TYPES = (
+    "boolean", "float32", "float64", "int8", "int16", "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64",
+    "void",
+)  # fmt: skip
+COMPILERS = ("njit", "jit", "vectorize", "guvectorize")
+"""Numba's, which evaluate texts as Python: what they are given has rules of its own."""
+
+NUMBA = (
+    *TYPES, *COMPILERS, "prange", "types", "get_num_threads", "get_thread_id", "set_num_threads",
+    "get_parallel_chunksize", "set_parallel_chunksize",
+)  # fmt: skip
+
+ATTRIBUTES = (
+    *TYPES, "shape", "size", "ndim", "dtype", "type", "T", "itemsize", "nbytes", "strides", "real", "imag", "copy",
+    "fill", "astype", "reshape", "ravel", "flat", "transpose", "append", "extend", "pop", "eps", "tiny",
+)  # fmt: skip
+"""Of arrays, lists and types."""
+
+BUILTINS = (
+    "range", "len", "min", "max", "abs", "round", "pow", "divmod", "int", "float", "bool", "complex", "enumerate",
+    "zip", "reversed", "tuple", "list", "dict", "set", "slice", "print", "AssertionError", "ValueError", "IndexError",
+    "NotImplementedError", "Ellipsis", "__name__",
+)  # fmt: skip
+
+STATEMENTS = (
+    ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Delete, ast.Assign, ast.AugAssign,
+    ast.AnnAssign, ast.For, ast.While, ast.If, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.alias, ast.Expr,
+    ast.Pass, ast.Break, ast.Continue, ast.BoolOp, ast.NamedExpr, ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp,
+    ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Compare,
+    ast.Call, ast.keyword, ast.JoinedStr, ast.FormattedValue, ast.Constant, ast.Attribute, ast.Subscript, ast.Starred,
+    ast.Name, ast.List, ast.Tuple, ast.Slice, ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop,
+    ast.Global, ast.Nonlocal,
+)  # fmt: skip
+"""What Python may be made of: no classes, `with`, `try`, `match`, generators and coroutines."""
+
+
+AT_THE_TOP = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Assign, ast.AnnAssign)
+"""Statements outside of functions, besides texts and `if __name__ == "__main__":`. They call nothing but Numba."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """What submissions to an assignment may import, and which functions of NumPy they may use."""
+
+    modules: tuple[str, ...] = MODULES
+    numpy: tuple[str, ...] = NUMPY
+
+    @property
+    def is_free(self) -> bool:
+        """True if submissions may do anything."""
+        return ANYTHING in self.modules
+
+    def error_of(self, source: bytes) -> str | None:
+        """The first thing in a submission that is not allowed, as a sentence, or None."""
+        if len(source) > LONGEST:
+            return f"has {len(source)} bytes; a submission may have {LONGEST}"
+        if self.is_free:
+            return None
+        try:
+            return next(_Reader(self, ast.parse(source)).refused(), None)
+        except SyntaxError as error:
+            return f"is not Python: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
+        except (ValueError, RecursionError, MemoryError):  # a zero byte, or hundreds of nested parentheses
+            return "is not Python that can be parsed"
+
+
+def is_allowed_name(name: str) -> bool:
+    """Whether a submission may give a function this name: not one of Python's own."""
+    return name.isidentifier() and not name.startswith("__") and (name not in _PYTHON or name in BUILTINS)
+
+
+class _Reader:
+    """Reads a submission, and finds what is not allowed."""
+
+    def __init__(self, language: Language, tree: ast.Module) -> None:
+        self.language, self.tree = language, tree
+        self.nodes = sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0))
+        imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        self.modules = {
+            a.asname or a.name: a.name for node in imports if isinstance(node, ast.Import) for a in node.names
+        }
+        """Name in the submission -> the module that it stands for."""
+        numba = [node for node in imports if isinstance(node, ast.ImportFrom) and node.module == "numba"]
+        self.of_numba = {a.asname or a.name: a.name for node in numba for a in node.names}
+        """Name in the submission -> the name in Numba."""
+        self.functions = {node.name for node in self.nodes if isinstance(node, ast.FunctionDef)}
+        decorators = [part for node in self.nodes if isinstance(node, ast.FunctionDef) for part in node.decorator_list]
+        calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
+        self.placed = {id(part) for part in [*decorators, *calls]}
+        """What is above a function, or is called."""
+
+    def refused(self) -> Iterator[str]:
+        """What is not allowed, as sentences."""
+        for node in self.nodes:
+            if found := self._error_at(node):
+                line = getattr(node, "lineno", 0)
+                yield f"{found} (line {line})" if line else found
+        for statement in self.tree.body:
+            if found := self._error_at_the_top(statement):
+                yield f"{found} (line {statement.lineno})"
+
+    def _error_at(self, node: ast.AST) -> str | None:
+        if not isinstance(node, STATEMENTS):
+            return f"has a {type(node).__name__} statement, which is not part of the language of this assignment"
+        if isinstance(node, ast.Import):
+            return next(filter(None, (self._error_of_module(alias) for alias in node.names)), None)
+        if isinstance(node, ast.ImportFrom):
+            return self._error_of_import(node)
+        if isinstance(node, ast.Attribute) and (error := self._error_of_attribute(node)):
+            return error
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
+            return "uses @, a product that others have written; write the loops"
+        if self._numba(node) in COMPILERS and id(node) not in self.placed:
+            return f"gives {self._numba(node)} another name; write it above a function, or call it"
+        if isinstance(node, ast.Call) and self._numba(node.func) in COMPILERS:
+            return self._error_of_compiler(node)
+        return self._error_of_names(node)
+
+    def _error_of_names(self, node: ast.AST) -> str | None:
+        for name in _names(node):
+            if name.startswith("__") and name != "__name__":
+                return f"uses the name {name}; names with two underscores belong to Python"
+            if name in _PYTHON and name not in BUILTINS:
+                return f"uses {name}, which this assignment does not allow"
+        taken = next((name for name in _given(node) if name in {**self.modules, **self.of_numba}), None)
+        return f"gives the name {taken}, which it imports, to something else" if taken else None
+
+    def _error_of_module(self, alias: ast.alias) -> str | None:
+        if alias.name not in self.language.modules:
+            return f"imports {alias.name}; it may import {checks.some(self.language.modules) or 'nothing'}"
+        name = alias.asname or alias.name
+        if self.modules.get(name, alias.name) != alias.name or name in self.of_numba:
+            return f"imports two modules as {name}"
+        return None
+
+    def _error_of_import(self, node: ast.ImportFrom) -> str | None:
+        module = "." * node.level + (node.module or "")
+        if module not in self.language.modules:
+            return f"imports {module}; it may import {checks.some(self.language.modules) or 'nothing'}"
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if error := self._error_of_part(module, alias.name):
+                return error
+            if name in self.modules or (name in self.of_numba and self.of_numba[name] != alias.name):
+                return f"imports two things as {name}"
+            if name in self.of_numba and module != "numba":
+                return f"imports two things as {name}"
+        return None
+
+    def _error_of_part(self, module: str, name: str) -> str | None:
+        """The error if this name of a module may not be used."""
+        allowed = {"numpy": self.language.numpy, "numba": NUMBA}.get(module)
+        if name == "*":
+            return f"imports * from {module}; name what you use"
+        if name.startswith("_") or (allowed is not None and name not in allowed):
+            return f"uses {module}.{name}, which this assignment does not allow; write the loops"
+        return None
+
+    def _error_of_attribute(self, node: ast.Attribute) -> str | None:
+        base = node.value
+        if isinstance(base, ast.Name) and base.id in self.modules:
+            return self._error_of_part(self.modules[base.id], node.attr)
+        if node.attr not in ATTRIBUTES:
+            return f"uses .{node.attr}, which this assignment does not allow; write the loops"
+        return None
+
+    def _numba(self, node: ast.AST) -> str | None:
+        """The name in Numba of `njit`, `nb.njit`."""
+        if isinstance(node, ast.Name):
+            return self.of_numba.get(node.id)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            return node.attr if self.modules.get(node.value.id) == "numba" else None
+        return None
+
+    def _error_of_compiler(self, call: ast.Call) -> str | None:
+        """The error if Numba is given more than types, flags and functions: it would evaluate a text as Python."""
+        for part in (inner for argument in [*call.args, *call.keywords] for inner in ast.walk(argument)):
+            is_text = isinstance(part, ast.Constant) and isinstance(part.value, str)
+            if is_text and not _is_signature(part.value):  # type: ignore[attr-defined]
+                return f"gives Numba the text {part.value[:40]!r}, which is no signature"  # type: ignore[attr-defined]
+            if isinstance(part, ast.Name) and part.id not in {**self.modules, **self.of_numba}:
+                if part.id not in self.functions:
+                    return f"gives Numba {part.id}; write types and options where Numba is called"
+            elif not isinstance(part, _OPTIONS):
+                return "gives Numba something else than types, options and a function"
+        return None
+
+    def _error_at_the_top(self, statement: ast.stmt) -> str | None:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) in _MAIN and not statement.orelse:
+            return None
+        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if not (is_text or isinstance(statement, AT_THE_TOP)):
+            return "does something outside of its functions; write it below if __name__ == '__main__':"
+        inside = {id(inner) for inner in _bodies(statement)}
+        for node in ast.walk(statement):
+            if id(node) not in inside and isinstance(node, ast.Call) and not self._is_of_numba(node.func):
+                return "calls a function when it is imported; write it below if __name__ == '__main__':"
+        return None
+
+    def _is_of_numba(self, function: ast.AST) -> bool:
+        """True for `njit`, and for what `njit(parallel=True)` returns."""
+        return self._numba(function) is not None or (
+            isinstance(function, ast.Call) and self._numba(function.func) in COMPILERS
+        )
+
+
+def _bodies(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What is inside of a function, and runs only if it is called."""
+    if isinstance(statement, ast.FunctionDef):
+        for inner in statement.body:
+            yield from ast.walk(inner)
+
+
+_MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
+_OPTIONS = (
+    ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.keyword, ast.Attribute, ast.Subscript, ast.Slice,
+    ast.Call, ast.Name, ast.expr_context,
+)  # fmt: skip
+
+
+def _is_signature(text: str) -> bool:
+    """True for `float32[:,::1], int64`, `void(f8)`, `(m,n)->(m)`, and names of options such as `contract`."""
+    words = re.findall(r"[^\W\d]\w*", text)
+    is_option = text.isidentifier() and not text.startswith("_") and text not in _PYTHON
+    return is_option or (bool(re.fullmatch(r"[\w\[\]:,()\s>-]*", text)) and all(w in _SIGNATURE for w in words))
+
+
+_SIGNATURE = {*TYPES, *"fi", "b1", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", *"mnklpqxyz"}
+
+
+def _names(node: ast.AST) -> list[str]:
+    """The names that a node uses or gives."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.arg | ast.keyword):
+        return [node.arg] if node.arg else []
+    if isinstance(node, ast.Global | ast.Nonlocal):
+        return list(node.names)
+    if isinstance(node, ast.alias):
+        return [node.asname or node.name]
+    return []
+
+
+def _given(node: ast.AST) -> list[str]:
+    """The names that a node gives to something, other than an import."""
+    if isinstance(node, ast.Name):
+        return [] if isinstance(node.ctx, ast.Load) else [node.id]
+    return [] if isinstance(node, ast.alias | ast.keyword | ast.Global | ast.Nonlocal) else _names(node)
+
+
+_PYTHON = frozenset(dir(builtins))
+"""The names that Python has by itself."""

@@ -1,0 +1,140 @@
+"""The files of a new assignment: for the teacher assignment.toml and solution.py, for the students a folder.
+
+The folder of the students has a starter file with holes, a public test, and the problems that are files of their own.
+Nothing in it is secret: the grader draws numbers and shapes that nobody knows before.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ... import checks, storage
+from .. import problems
+from ..problems import Problem
+from .assignment import FILE
+from .language import is_allowed_name
+
+STUDENT = "student"
+
+PUBLIC_TEST = '''\
+"""The public test: python test_public.py, or pytest. The grader tries more shapes, with other numbers."""
+
+{first}import {module}
+from jitnet.lab import problems
+{here}
+
+def check(kernel, problem):
+    for shape in problem.shapes:
+        case = problem.case(shape, "float32")
+        kernel(*case.arguments)
+        error = case.error()
+        assert error is None, f"{{kernel.__name__}} is wrong: {{error}}, {{problem.given(case)}}"
+    print(f"{{kernel.__name__}} is right for the public shapes")
+
+{tests}
+
+if __name__ == "__main__":
+{calls}
+'''
+
+TEST = """
+def test_{name}():
+    check({module}.{name}, problems.load({place}))
+"""
+
+
+def write(folder: str | Path, specs: Sequence[str], title: str = "") -> list[Path]:
+    """Write an assignment with a kernel for each problem into a new folder; returns its files.
+
+    specs    names of problems of jitnet, or files
+    """
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise checks.Error(f"{folder} exists already; name a new folder")
+    module = place.resolve().name
+    if not module.isidentifier():
+        raise checks.Error(f"{module!r} is no name of a Python module, which the submissions have; take letters and _")
+    found = {_name_of(spec): (spec, problems.load(spec)) for spec in specs}
+    if len(found) < len(specs):
+        raise checks.Error("two problems have the same name; give one of the files another name")
+    texts = {
+        Path(FILE): _assignment(title or module, module, found), Path("solution.py"): _starter(found, "the solution"),
+        Path(STUDENT, f"{module}.py"): _starter(found, "your loops"),
+        Path(STUDENT, "test_public.py"): public_test(module, {name: spec for name, (spec, _) in found.items()}),
+    }  # fmt: skip
+    (place / STUDENT).mkdir(parents=True)
+    for path, text in texts.items():
+        with storage.replacing(place / path) as target:
+            target.write(text.encode())
+    copies = {
+        place / below / Path(spec).name: spec
+        for spec, _ in found.values() if spec.endswith(".py") for below in ("", STUDENT)
+    }  # fmt: skip
+    for copy, original in copies.items():
+        shutil.copyfile(original, copy)
+    return [*(place / path for path in texts), *copies]
+
+
+def _name_of(spec: str) -> str:
+    """The name of the kernel for a problem: sum is a function of Python, so it becomes my_sum."""
+    name = Path(spec).stem
+    return name if is_allowed_name(name) else f"my_{re.sub('[^a-zA-Z0-9_]', '_', name)}"
+
+
+def public_test(module: str, kernels: dict[str, str]) -> str:
+    """The text of test_public.py for kernels and their problems."""
+    tests = [
+        TEST.format(
+            name=name, module=module, place=f'HERE / "{Path(spec).name}"' if spec.endswith(".py") else f'"{spec}"'
+        )
+        for name, spec in kernels.items()
+    ]
+    calls = "\n".join(f"    test_{name}()" for name in kernels)
+    has_files = any(spec.endswith(".py") for spec in kernels.values())
+    first, here = ("from pathlib import Path\n\n", "\nHERE = Path(__file__).parent\n") if has_files else ("", "")
+    return PUBLIC_TEST.format(first=first, module=module, here=here, tests="\n".join(tests), calls=calls)
+
+
+def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) -> str:
+    lines = [
+        f"title = {json.dumps(title, ensure_ascii=False)}",
+        f'file = "{module}.py"',
+        'imports = ["math", "numba", "numpy"]',
+    ]
+    for name, (spec, problem) in found.items():
+        place = Path(spec).name if spec.endswith(".py") else spec
+        lines += ["", "[[kernel]]", f'name = "{name}"', f'problem = "{place}"']
+        lines += _test("correct", 5, "Which element is wrong? Try your function on an array of two by three.")
+        lines += _test("no race", 1, "Which loop divides the result into parts that no two iterations share?")
+        rung = _best_on_one_thread(problem)
+        if rung:
+            lines += _test("speed", 4, "jitnet explain shows what the compiler made of your loop.", of=rung, reach=0.5)
+    return "\n".join(lines) + "\n"
+
+
+def _test(check: str, points: int, hint: str, of: str = "", reach: float = 0.0) -> Iterator[str]:
+    yield from ("", "  [[kernel.test]]", f'  check = "{check}"')
+    if of:
+        yield from (f'  of = "{of}"', f"  reach = {reach}")
+    yield from (f"  points = {points}", f'  hint = "{hint}"')
+
+
+def _best_on_one_thread(problem: Problem) -> str:
+    """The last rung without threads: what a submission is compared with."""
+    serial = [name for name in problem.rungs if "parallel" not in name and name != "numpy"]
+    return serial[-1] if serial else ""
+
+
+def _starter(found: dict[str, tuple[str, Problem]], what: str) -> str:
+    """Functions with holes."""
+    parts = [f'"""Write {what} where the functions raise NotImplementedError."""\n\nimport numba\n']
+    for name, (_, problem) in found.items():
+        results = " and ".join(problem.results)
+        parts.append(
+            f"\n@numba.njit\ndef {name}({', '.join(problem.parameters)}):\n"
+            f'    """{problem.title.rstrip(".")}.\n\n    Write {results}, and return nothing.\n    """\n'
+            "    raise NotImplementedError\n"
+        )
+    return "\n".join(parts)

@@ -1,0 +1,86 @@
+"""Results of a grader: as text, as a table of a class, and as Gradescope reads them."""
+
+import csv
+import io
+import textwrap
+from typing import Any
+
+from ... import checks
+from ...process import disturbance
+from ..formatting import WIDTH, wrapped
+
+MARKS = {True: "✓", False: "✗", None: "–"}
+
+
+def number(points: float) -> str:
+    """`3`, `2.5`."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
+
+
+def one_line(text: str) -> str:
+    """What a submission wrote, in one line that no control character leaves; `checks.Error` shortens it."""
+    return str(checks.Error(" ".join(text.split())))
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """A submission: its points, then each test; for a lost point what happened, and the hint."""
+    lines = [headline(result), ""]
+    for test in result["tests"]:
+        lines.append(f"{MARKS[test['passed']]} {number(test['points']):>4} of {number(test['of'])}  {test['test']}")
+        if not test["passed"]:
+            texts = [one_line(test["said"])] + ([f"Hint: {test['hint']}"] if test["hint"] else [])
+            lines += [
+                "    " + line for text in texts for line in textwrap.wrap(text, WIDTH - 4, break_on_hyphens=False)
+            ]
+    notes = wrapped(*notes_of(result))
+    return "\n".join([*lines, *([""] if notes else []), *notes])
+
+
+def headline(result: dict[str, Any]) -> str:
+    return f"{result['submission']}: {number(result['points'])} of {number(result['of'])} points"
+
+
+def notes_of(result: dict[str, Any]) -> list[str]:
+    """What a reader of the result must know."""
+    notes = []
+    if result["unfenced"]:
+        notes.append(f"On this system the submission could {result['unfenced']}: grade strangers' code in a container.")
+    if result["disturbed_by"]:
+        notes.append(disturbance.sentence(result["disturbed_by"]))
+    return notes
+
+
+def as_table(results: list[dict[str, Any]]) -> str:
+    """A class as CSV: a row for each submission, a column for each test."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    tests = [test["test"] for test in results[0]["tests"]]
+    writer.writerow(["submission", "points", "of", *tests, "first lost point", "disturbed by"])
+    for result in results:
+        lost = next((f"{t['test']}: {one_line(t['said'])}" for t in result["tests"] if t["passed"] is False), "")
+        points = [number(test["points"]) for test in result["tests"]]
+        cells = [result["submission"], number(result["points"]), number(result["of"]), *points, lost]
+        cells.append(one_line(", ".join(result["disturbed_by"])))
+        writer.writerow([_no_formula(cell) for cell in cells])
+    return text.getvalue()
+
+
+def _no_formula(cell: str) -> str:
+    """A cell that no spreadsheet computes: students choose the names of files, and messages quote what they wrote."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell
+
+
+def as_gradescope(result: dict[str, Any]) -> dict[str, Any]:
+    """The content of results.json, as Gradescope's documentation describes it."""
+    tests = [
+        {
+            "name": test["test"], "score": test["points"], "max_score": test["of"],
+            "status": "passed" if test["passed"] else "failed",
+            "output": one_line(test["said"]) + (f"\nHint: {test['hint']}" if test["hint"] else ""),
+        }
+        for test in result["tests"] if test["passed"] is not None
+    ]  # fmt: skip
+    return {
+        "score": result["points"], "execution_time": round(result["seconds"]), "visibility": "visible",
+        "output": " ".join([f"{result['assignment']}: {headline(result)}.", *notes_of(result)]), "tests": tests,
+    }  # fmt: skip

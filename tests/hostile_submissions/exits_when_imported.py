@@ -1,0 +1,5 @@
+"""Ends the process before there is a function."""
+
+import sys
+
+sys.exit(0)

@@ -1,0 +1,9 @@
+"""Numba evaluates signatures as Python."""
+
+import numba
+
+
+@numba.njit("__import__('os').abort()")
+def add(x, y, result):
+    for i in range(x.size):
+        result[i] = x[i] + y[i]

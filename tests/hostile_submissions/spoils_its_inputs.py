@@ -1,0 +1,7 @@
+"""Right results, but its inputs are gone."""
+
+
+def add(x, y, result):
+    for i in range(x.size):
+        result[i] = x[i] + y[i]
+        x[i] = 0

@@ -1,0 +1,368 @@
+"""The grader: no submission gets points that it has not earned, and none stops the grader."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from command import jitnet_command
+
+from jitnet import checks
+from jitnet.lab.grade import assignment, grading, inspection, judging, new, output, page, process
+from jitnet.lab.grade.language import Language
+from jitnet.lab.worker import ask
+
+HERE = Path(__file__).parent
+HOSTILE = sorted((HERE / "hostile_submissions").glob("*.py"))
+EXAMPLES = HERE.parent / "examples" / "assignments"
+
+HONEST = "def add(x, y, result):\n    for i in range(x.size):\n        result[i] = x[i] + y[i]\n"
+
+ADDITION = """
+title = "Addition"
+imports = ["numba"]
+[[kernel]]
+name = "add"
+problem = "vector_add"
+[[kernel.test]]
+check = "correct"
+points = 3
+hint = "one loop"
+"""
+
+SPEED = """
+[[kernel.test]]
+check = "speed"
+of = "naive"
+reach = 0.5
+points = 2
+"""
+
+NO_JIT = {"NUMBA_DISABLE_JIT": "1"}
+
+IN_THE_LANGUAGE = ("changes_its_inputs", "is_lazy_when_timed", "remembers_contents", "spoils_its_inputs")
+"""What these do, no reader of their source can tell."""
+
+CORRECT = ("patches_the_clock", "works_before_the_clock", "is_lazy_when_timed")
+"""These compute what the test of correctness asks for, and get its points, but none for their speed."""
+
+RIGHT = (
+    "calls_numpy", "calls_jitnet", "hides_a_call", "renames_a_module", "lets_numba_evaluate", "works_when_imported",
+    "reaches_through_a_method", "uses_format", "matches_a_class",
+)  # fmt: skip
+"""These are about the language: where it allows everything, there is nothing to find."""
+
+TRIED = [path for path in HOSTILE if path.stem not in RIGHT]
+CHEAP = ("forges_answers", "works_in_a_thread", "shrinks_the_memory", "reads_the_heap")
+
+
+def made(folder, text=ADDITION):
+    folder.mkdir(exist_ok=True)
+    (folder / "assignment.toml").write_text(text)
+    return assignment.load(folder)
+
+
+def graded(wanted, path, seed=1):
+    return grading.grade(wanted, path.name, path, seed)
+
+
+@pytest.fixture(scope="module")
+def addition(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("addition"))
+
+
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.stem)
+def test_the_language_refuses_what_could_cheat(path):
+    error = Language().error_of(path.read_bytes())
+    assert (error is None) == (path.stem in IN_THE_LANGUAGE)
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=() if p.stem in CHEAP else pytest.mark.slow) for p in TRIED], ids=lambda p: p.stem
+)
+def test_no_points_where_the_language_allows_everything(path, tmp_path, monkeypatch):
+    """The process alone must hold: `imports = ["*"]`."""
+    monkeypatch.setattr(process, "COMPILING", 3.0)
+    text = ADDITION.replace('["numba"]', '["*"]\nseconds = 2\nmemory = 0.5')
+    victim = Path(tempfile.gettempdir(), f"hostile-victim-{os.getpid()}")
+    victim.write_text("whole")
+    try:
+        result = graded(made(tmp_path, text + SPEED * (path.stem not in CHEAP)), path)
+        assert result["points"] == (3 if path.stem in CORRECT else 0), result
+        assert victim.read_text() == "whole"
+        assert not list(Path(tempfile.gettempdir()).glob("forged*"))
+        output.as_text(result).encode()
+    finally:
+        victim.unlink()
+
+
+def test_an_honest_submission_gets_its_points(addition, tmp_path):
+    path = tmp_path / "anna.py"
+    path.write_text(HONEST)
+    result = graded(addition, path)
+    assert (result["points"], result["of"]) == (3, 3), result
+    assert not result["unfenced"] or os.name != "posix"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (HONEST.replace("+ y[i]", "+ y[i] * 1.00001"), "expected"),
+        ("def add(x, y, result):\n    raise ValueError('a\x1bb')\n", "ValueError"),
+        ("def add(x, y, result:\n", "not Python"),
+        ("(" * 50_000, "not Python"),
+        ("x = " + "-" * 90_000 + "1", "parsed"),
+        ("if " + "-" * 300 + "1:\n    pass\n", "outside of its functions"),
+        ("\0", "null bytes"),
+        ("x" * 200_000, "bytes"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(source, said, addition, tmp_path):
+    path = tmp_path / "ben.py"
+    path.write_text(source)
+    result = graded(addition, path)
+    text = output.as_text(result)
+    assert result["points"] == 0
+    assert said in text
+    assert "\x1b" not in text
+    assert "Hint: one loop" in text
+
+
+FORGING = """
+import numba
+
+
+def add(x, y, result):
+    for i in numba.prange(x.size):
+        result[i // 2] = x[i] + y[i]
+    print('\\njitnet-answer:{"answer": null}')
+"""
+
+
+@pytest.mark.slow
+def test_what_a_kernel_prints_is_no_answer(tmp_path):
+    """The sanitizer runs it in the process that answers."""
+    path = tmp_path / "emil.py"
+    path.write_text(FORGING)
+    assert Language().error_of(path.read_bytes()) is None
+    found = ask(inspection.race_in, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
+    assert found.startswith("race")
+
+
+def test_one_that_breaks_the_grader_stops_no_other(addition, tmp_path, monkeypatch):
+    def failing(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(judging.Judge, "_error_on", failing)
+    path = tmp_path / "\x1b[31mfred.py"
+    path.write_text(HONEST)
+    result = graded(addition, path)
+    assert (result["points"], result["of"]) == (0, 3)
+    assert "Too many open files" in result["tests"][0]["said"]
+    assert "\x1b" not in output.as_text(result) + output.as_table([result]) + page.as_html([result])
+
+
+def test_a_link_to_the_solution_is_no_submission(addition, tmp_path):
+    solution, link = tmp_path / "solution.py", tmp_path / "carl.py"
+    solution.write_text(HONEST)
+    link.symlink_to(solution)
+    assert graded(addition, link)["points"] == 0
+    os.mkfifo(tmp_path / "pipe.py")
+    assert graded(addition, tmp_path / "pipe.py")["points"] == 0
+
+
+FENCED = """
+import os, signal, socket, resource, subprocess, tempfile, threading
+
+def attempts():
+    yield lambda: open(os.path.join(tempfile.gettempdir(), "forged"), "w")
+    yield lambda: open(__file__, "a")
+    yield lambda: os.listdir("/")
+    yield lambda: open("/etc/passwd")
+    yield lambda: open("/proc/%d/mem" % os.getppid(), "rb")
+    yield lambda: os.fork()
+    yield lambda: subprocess.run(["true"])
+    yield lambda: os.execv("/bin/true", ["true"])
+    yield lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    yield lambda: os.kill(os.getppid(), signal.SIGCONT)
+    yield lambda: os.chmod(__file__, 0o777)
+    yield lambda: os.setsid()
+    yield lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 50, 1 << 50))
+    yield lambda: os.sched_setaffinity(0, range(os.cpu_count()))
+    yield lambda: os.memfd_create("forged")
+    yield lambda: bytearray(1 << 31)
+
+def add(x, y, result):
+    for number, attempt in enumerate(attempts()):
+        try:
+            attempt()
+        except (OSError, ValueError, MemoryError):
+            continue
+        raise AssertionError(f"attempt {number} was not stopped")
+    assert "SECRET" not in os.environ
+    thread = threading.Thread(target=lambda: result.__setitem__(..., x + y))  # threads are allowed
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux fences processes in")
+def test_the_fence(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET", "token")
+    path = tmp_path / "dora.py"
+    path.write_text(FENCED)
+    result = graded(made(tmp_path / "free", ADDITION.replace('["numba"]', '["*"]\nmemory = 1')), path)
+    assert result["unfenced"] or result["points"] == 3, result
+
+
+@pytest.fixture
+def classroom(tmp_path):
+    """An assignment, and submissions of which only anna's runs."""
+    folder = tmp_path / "class"
+    (folder / "ben").mkdir(parents=True)
+    (folder / "=cmd()").mkdir()
+    (folder / "empty").mkdir()
+    (folder / "anna.py").write_text(HONEST)
+    (folder / "ben" / "work.py").write_text("import os\n")
+    (folder / "=cmd()" / "<b>.py").write_text("<script>alert(1)</script>")
+    made(tmp_path / "addition")
+    return tmp_path / "addition", folder
+
+
+def test_a_class(classroom, tmp_path):
+    table, html = tmp_path / "class.csv", tmp_path / "class.html"
+    found = jitnet_command("grade", *classroom, "--csv", table, "--html", html, "--json", "--quiet", "--seed", "5")
+    results = json.loads(found.stdout)["results"]
+    assert [(r["submission"], r["points"], r["of"]) for r in results] == [
+        ("=cmd()", 0, 3), ("anna", 3, 3), ("ben", 0, 3), ("empty", 0, 3)
+    ]  # fmt: skip
+    rows = list(csv.reader(io.StringIO(table.read_text())))
+    assert rows[0] == ["submission", "points", "of", "add: correct", "first lost point", "disturbed by"]
+    assert rows[1][0] == "'=cmd()"
+    assert rows[2] == ["anna", "3", "3", "3", "", ""]
+    assert "imports os" in rows[3][-2]
+    assert "<script" not in html.read_text()
+
+
+def test_what_was_graded_before_an_interruption_is_kept(classroom, tmp_path, monkeypatch):
+    real = grading.grade
+
+    def interrupted(wanted, name, *others):
+        if name != "=cmd()":
+            raise KeyboardInterrupt
+        return real(wanted, name, *others)
+
+    monkeypatch.setattr(grading, "grade", interrupted)
+    table = tmp_path / "class.csv"
+    found = jitnet_command("grade", *classroom, "--csv", table, "--quiet", status=130)
+    assert len(table.read_text().splitlines()) == 2
+    assert "=cmd(): 0 of 3 points" in found.stdout
+    assert "1 of 4 submissions were graded" in found.stderr
+
+
+def test_gradescope(classroom, tmp_path):
+    folder, submissions = classroom
+    results = tmp_path / "results.json"
+    work, plain = submissions / "ben" / "work.py", tmp_path / "plain.json"
+    found = jitnet_command("grade", folder, work, "--gradescope", results, "--quiet", "--json", plain)
+    assert json.loads(plain.read_text())["of"] == 3
+    content = json.loads(results.read_text())
+    assert (content["score"], content["tests"][0]["max_score"]) == (0, 3)
+    assert content["tests"][0]["status"] == "failed"
+    assert "Hint: one loop" in content["tests"][0]["output"]
+    assert "imports os" in found.stdout
+    assert "--csv" in jitnet_command("grade", folder, submissions, "--gradescope", results, status=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "written", "said"),
+    [
+        ('title = "Addition"', "", "no 'title'"),
+        ('title = "Addition"', "title = 3", "must be a string"),
+        ("points = 3", "points = -1", "points is -1"),
+        ('check = "correct"', 'check = "corect"', "did you mean 'correct'"),
+        ('problem = "vector_add"', 'problem = "vector_ad"', "did you mean 'vector_add'"),
+        ('problem = "vector_add"', 'problem = "missing.py"', "no file"),
+        ('name = "add"', 'name = "a b"', "no name for a function"),
+        ("points = 3", "points = 3\nreach = 1", "belong to"),
+        ('check = "correct"', 'check = "speed"', "reach of a speed test"),
+        ('check = "correct"', 'check = "speed"\nreach = 1\nof = "best"', "rung for 'of' 'best'"),
+        ("points = 3", "points = 3\nshapes = [[1, 2]]", "lists of 1 whole"),
+        ("points = 3", 'points = 3\ndtype = "int8"', "unknown dtype"),
+        ("points = 3", "points = 3\nweight = 1", "entry of test 'weight'"),
+        ("[[kernel]]", "[kernel]", "[[kernel"),
+        ('["numba"]', '"numba"', "list of texts"),
+        ('["numba"]', '["numba"]\nthreads = 0', "threads is 0"),
+        ("title =", "title ", "assignment.toml"),
+    ],
+)
+def test_mistakes_in_an_assignment_are_one_line(old, written, said, tmp_path):
+    with pytest.raises(checks.Error) as error:
+        made(tmp_path, ADDITION.replace(old, written, 1))
+    assert said in str(error.value)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_what_reads_the_source_needs_a_language(tmp_path):
+    with pytest.raises(checks.Error, match="list the modules"):
+        made(tmp_path, ADDITION.replace('["numba"]', '["*"]').replace('"correct"', '"no race"'))
+
+
+def test_a_new_assignment(tmp_path):
+    folder = tmp_path / "first"
+    problem = EXAMPLES / "by_hand" / "forward.py"
+    jitnet_command("assignment", "new", folder, "--problem", "sum", "--problem", problem, "--title", 'A "b"')
+    wanted = assignment.load(folder)
+    assert [kernel.name for kernel in wanted.kernels] == ["my_sum", "forward"]
+    starter, public = folder / "student" / "first.py", folder / "student" / "test_public.py"
+    assert (wanted.file, wanted.title) == (starter.name, 'A "b"')
+    assert wanted.language.error_of(starter.read_bytes()) is None
+    compile(public.read_text(), public, "exec")
+    assert (folder / "student" / "forward.py").read_text() == problem.read_text()
+    assert "exists already" in jitnet_command("assignment", "new", folder, "--problem", "sum", status=2).stderr
+    other = tmp_path / "second-week"
+    assert "module" in jitnet_command("assignment", "new", other, "--problem", "sum", status=2).stderr
+
+
+COMPLETE = [("matmul", 17), ("by_hand", 12)]
+
+
+@pytest.mark.parametrize(("name", "points"), COMPLETE)
+def test_the_files_of_a_complete_assignment(name, points):
+    wanted = assignment.load(EXAMPLES / name)
+    assert wanted.points == points
+    student = EXAMPLES / name / "student"
+    places = {k.name: Path(k.spec).name if k.spec.endswith(".py") else k.spec for k in wanted.kernels}
+    public = new.public_test(wanted.file.removesuffix(".py"), places)
+    assert (student / "test_public.py").read_text().split() == public.split()
+    for path in (EXAMPLES / name / "solution.py", student / wanted.file):
+        assert wanted.language.error_of(path.read_bytes()) is None
+    for place in set(places.values()) - {"matmul"}:
+        assert (student / place).read_text() == (EXAMPLES / name / place).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "points"), COMPLETE)
+def test_the_model_solution_gets_its_points_and_the_starter_none(name, points):
+    wanted = assignment.load(EXAMPLES / name)
+    result = graded(wanted, EXAMPLES / name / "solution.py")
+    assert result["of"] in (points, points - 2)  # only x86-64 has the test "vectorized"
+    lost = [test for test in result["tests"] if test["passed"] is False]
+    assert all(test["check"] == "speed" for test in lost), lost  # on a slow day
+    assert graded(wanted, EXAMPLES / name / "student" / wanted.file)["points"] == 0
+
+
+@pytest.mark.slow
+def test_the_public_test_fails_for_the_starter_and_passes_for_the_solution(tmp_path):
+    for file in (EXAMPLES / "by_hand" / "student").glob("*.py"):
+        (tmp_path / file.name).write_text(file.read_text())
+    command = [sys.executable, "test_public.py"]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True).returncode
+    (tmp_path / "layer.py").write_text((EXAMPLES / "by_hand" / "solution.py").read_text())
+    assert not subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
