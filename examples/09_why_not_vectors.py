@@ -60,7 +60,7 @@ try:
         print(f"    fixed: {verdict[name + '_fixed']['answer']}")
     print("whole vectors before:", sum(verdict[name]["answer"].startswith("yes") for name in names), "of 6")
     print("whole vectors after:", sum(verdict[name]["answer"].startswith("yes") for name in both[6:]), "of 6")
-except jitnet.Error as error:  # explain reads the instructions of x86-64 only; the rest of the lesson runs anywhere
+except jitnet.Error as error:  # explain reads x86-64 and AArch64; the rest of the lesson runs anywhere
     print(error)
 
 # %% [markdown]

@@ -4,10 +4,10 @@
     found = explain.explain("matmul.packed")
     print(explain.as_text(found))
 
-The function is compiled in a separate process (`compiling.py`), its machine code is parsed (`assembly.py`, `x86.py`),
-the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles are predicted by an external program
-(`cycles.py`). If asked, that process also runs the function: then the cycles are measured (`measurement.py`), and
-samples say how much of the time each source line takes.
+The function is compiled in a separate process (`compiling.py`), its machine code is parsed (`assembly.py`, `x86.py`,
+`aarch64.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles are predicted by an
+external program (`cycles.py`). If asked, that process also runs the function: then the cycles are measured
+(`measurement.py`), and samples say how much of the time each source line takes.
 """
 
 import contextlib
@@ -38,6 +38,8 @@ from .machine_code import analyzers, remarks, sources
 from .machine_code.assembly import Function, Instruction, Place, functions_of, plain_name
 from .machine_code.cycles import limit_of, predicted
 from .machine_code.hottest import Candidate, candidates, hottest
+from .machine_code.instructions import ARM, machine
+from .machine_code.instructions import is_readable as is_readable
 from .machine_code.measurement import measured
 from .machine_code.verdicts import Facts, summary, verdicts
 from .worker import command
@@ -105,11 +107,6 @@ class ProcessError(checks.Error):
     """The process that compiles has ended without an answer."""
 
 
-def is_readable() -> bool:
-    """True if `explain` can parse the instructions of this machine."""
-    return platform.machine().lower() in ("x86_64", "amd64")
-
-
 def _request(
     target: str,
     dtype: str = "float32",
@@ -122,7 +119,8 @@ def _request(
     """The request for the child process, after the checks that need no compilation."""
     if not is_readable():
         raise checks.Error(
-            f"explain reads the instructions of x86-64 (SSE, AVX2, AVX-512), but this machine is {platform.machine()}"
+            "explain reads the instructions of x86-64 (SSE, AVX2, AVX-512) and AArch64 (NEON), but this machine is "
+            f"{platform.machine()}"
         )
     check_compiling()
     if ":" in target:
@@ -220,8 +218,8 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
         "target": target,
         **{key: answer[key] for key in ("name", "signature", "options", "file", "line", "cpu", "numba")},
         "vector_unit": {
-            "name": _UNITS[8 * intrinsics.VECTOR_BYTES], "bits": 8 * intrinsics.VECTOR_BYTES,
-            "registers": intrinsics.REGISTERS,
+            "name": "NEON" if machine() in ARM else _UNITS[8 * intrinsics.VECTOR_BYTES],
+            "bits": 8 * intrinsics.VECTOR_BYTES, "registers": intrinsics.REGISTERS,
         },
         "loop": {
             "file": file, "line": line, "last": sources.lines_of_loop(file, line)[1],
@@ -295,7 +293,7 @@ def as_text(found: dict[str, Any]) -> str:
         "", *wrapped(f"Hottest loop: {short(loop['file'])}, line {loop['line']}, in {loop['function']}"), "",
         *judged(found), "", *listing.cycles_of(found), "", *listing.profile_of(found), "",
         *beside(found["instructions"], loop, f"one iteration: {count(len(found['instructions']), 'instruction')}"),
-        *wrapped(listing.SYNTAX), KEY,
+        *wrapped(listing.SYNTAX_OF_ARM if machine() in ARM else listing.SYNTAX), KEY,
     ])  # fmt: skip
 
 

@@ -28,6 +28,10 @@ SYNTAX = (
     "The last operand of an instruction is its target; parentheses mean an address in memory. %xmm, %ymm and %zmm are "
     "vector registers of 128, 256 and 512 bits, %k masks; the others hold integers and addresses."
 )
+SYNTAX_OF_ARM = (
+    "The first operand of an instruction is its target, except in a store; brackets mean an address in memory. v, q, d "
+    "and s are vector registers, of 128 bits or a part of them; x and w hold integers and addresses."
+)
 LINES = 8
 """Lines of the profile that are shown."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import checks
-from .x86 import Operation
+from .operation import Operation
 
 WHERE = "llvm-mca (apt install llvm, brew install llvm, conda install llvm-tools) or OSACA (pip install osaca)"
 MISSING = f"There is no prediction of cycles: it needs {WHERE} on the PATH"

@@ -18,7 +18,7 @@ Place = tuple[str, int]
 """File and line."""
 
 _LABEL = re.compile(r"^(?:\.?L?(BB\d+_\d+):|(?:#|//|;)+ %bb\.\d+:)(.*)")
-_FUNCTION = re.compile(r'^("[^"]+"|[^\s"#/;.:][^\s":]*):')
+_FUNCTION = re.compile(r'^("[^"]+"|(?!L[a-z])[^\s"#/;.:][^\s":]*):')  # Ltmp1 is a label inside of a function on a Mac
 _LOC = re.compile(r"^\.loc\s+(\d+)\s+(\d+)\b[^#/;]*(?:(?:#|//|;)+ (.*))?")
 _FILE = re.compile(r'^\.file\s+(\d+)\s+"([^"]*)"(?:\s+"([^"]*)")?')
 _HEADER = re.compile(r"=>\s*This (Inner )?Loop Header: Depth=(\d+)")
@@ -98,7 +98,7 @@ def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
             if function is not None:
                 _note_loop(function.blocks[-1], stripped)
         elif begin := _FUNCTION.match(line):
-            function = Function(begin[1].strip('"'), [Block("")])
+            function = Function(as_compiled(begin[1].strip('"')), [Block("")])
             functions.append(function)
             places = ()
         elif stripped.startswith(".file"):
@@ -139,6 +139,11 @@ def loops_of(function: Function) -> list[Loop]:
         for head in function.blocks
         if head.innermost
     ]
+
+
+def as_compiled(symbol: str) -> str:
+    """The symbol as it was before LLVM wrote it for a Mac, with one more underscore."""
+    return re.sub(r"^_(?=_ZN|jitnet_linked_|cfunc\.|NRT_)", "", symbol)
 
 
 _LENGTH = re.compile(r"\d+")

@@ -180,11 +180,15 @@ def _assembly_of_helper(symbol: str) -> str:
 
 
 def _assembly(library: Any) -> str:
-    machine = library._codegen._tm
+    return text_of(library._codegen._tm, library._final_module)
+
+
+def text_of(machine: Any, module: Any) -> str:
+    """The assembly for that machine, without what debuggers need."""
     machine.set_asm_verbosity(True)
-    text = str(machine.emit_assembly(library._final_module))
-    kept = [line for line in text.splitlines() if "#DEBUG_VALUE" not in line and not line.startswith("\t.cfi")]
-    return "\n".join(kept).split("\t.section\t.debug_")[0]
+    lines = str(machine.emit_assembly(module)).splitlines()
+    kept = [line for line in lines if "DEBUG_VALUE:" not in line and not line.startswith("\t.cfi")]
+    return re.split(r"\t\.section\t(?:\.debug_|__DWARF)", "\n".join(kept))[0]
 
 
 def _kernel(request: Request) -> tuple[Any, tuple[Any, ...]]:

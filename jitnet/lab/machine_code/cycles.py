@@ -22,7 +22,7 @@ from ..formatting import count
 from . import analyzers
 from .analyzers import MISSING, Analysis
 from .hottest import Candidate
-from .x86 import Operation, registers_in
+from .instructions import ARM, Operation, machine, registers_in
 
 ITERATIONS = 64
 """Iterations in which the dependency chain is followed; the first half lets it settle."""
@@ -45,6 +45,8 @@ def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, 
     loop), notes (what the prediction leaves out), missing (None, or why the others are None). The front end is None if
     the program does not know it.
     """
+    if machine() in ARM:
+        return _nothing("Cycles are predicted for x86-64 alone.")
     program = analyzers.found(asked)
     if program is None:
         return _nothing(MISSING)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from . import sources
-from .assembly import Function, Instruction, Loop, Place, loops_of
-from .x86 import Operation, registers_in, understood
+from .assembly import Function, Instruction, Loop, Place, as_compiled, loops_of
+from .instructions import Operation, registers_in, understood
 
 ITERATIONS = 12
 """Assumed number of iterations of a loop, to compare loops of different depth."""
@@ -63,7 +63,7 @@ class Candidate:
         for _, operation in self.operations:
             if operation.memory and not operation.on_stack and not operation.is_constant:
                 lanes = operation.bits // 8 // (operation.element or 4) if moves_vectors(operation) else operation.lanes
-                taken[operation.memory.partition("(")[2]] += max(lanes, 1)
+                taken[operation.address] += max(lanes, 1)
         return max(taken.values(), default=1)
 
     @property
@@ -75,10 +75,10 @@ class Candidate:
     @property
     def far_apart(self) -> bool:
         """True if an address advances by a step known only at run time, or numbers are gathered."""
-        changed = set[str]().union(*(o.writes for _, o in self.operations if o.name != "addq"))
+        changed = set[str]().union(*(o.writes for _, o in self.operations if o.name not in ("addq", "add")))
         used = set[str]().union(*(registers_in(o.memory) for _, o in self.operations if o.memory))
-        steps = (o for _, o in self.operations if o.name == "addq" and o.operands[0].startswith("%"))
-        walks = any(o.writes & used and not registers_in(o.operands[0]) & changed for o in steps)
+        steps = (o for _, o in self.operations if o.adds_register)
+        walks = any(o.writes & used and not (o.reads - o.writes) & changed for o in steps)
         return walks or any("gather" in o.name or "scatter" in o.name for _, o in self.operations)
 
     @property
@@ -145,7 +145,9 @@ def place_of(loop: Loop) -> Place:
         shared += 1
     level = [chain[shared] for chain in chains if len(chain) > shared]
     file = max({file for file, _ in level}, key=[file for file, _ in level].count)
-    back = [i.places for i in loop.instructions if i.text.startswith("j") and i.text.endswith("L" + loop.header)]
+    back = [
+        i.places for i in loop.instructions if understood(i.text).kind == "jump" and i.text.endswith("L" + loop.header)
+    ]
     for places in reversed(back):
         if len(places) > shared and places[shared][0] == file and sources.is_loop(*places[shared]):
             return places[shared]
@@ -154,6 +156,7 @@ def place_of(loop: Loop) -> Place:
 
 
 _SYMBOL = re.compile(r"^(?:movabsq|movq|leaq) \$?\"?([A-Za-z_.][^\s(,\"@]*)\"?(?:@GOTPCREL)?(?:\(%rip\))?, (%\w+)$")
+_SYMBOL_OF_ARM = re.compile(r"^(?:adrp|movz|ldr) (x\d+), (?:\[x\d+, )?#?(?::\w+:)?([A-Za-z_.][\w.]*)")
 
 
 def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instruction, str | None, int]]:
@@ -169,6 +172,8 @@ def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instructi
             source, target = (operation.operands[0], operation.operands[-1]) if operation.operands else ("", "")
             if symbol := _SYMBOL.match(text):
                 known[symbol[2]] = loaded[symbol[2]] = symbol[1]
+            elif symbol := _SYMBOL_OF_ARM.match(text):
+                known[symbol[1]] = loaded[symbol[1]] = symbol[2]
             elif operation.kind == "call":
                 where = source.removeprefix("*")
                 found.append((instruction, where, block.depth))
@@ -179,7 +184,7 @@ def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instructi
                 known.pop(target, None)
     guessed = [symbol or loaded.get(where) for symbol, (_, where, _) in zip(resolved, found, strict=True)]
     return [
-        (i, links.get(symbol, symbol) if symbol else None, depth)
+        (i, links.get(as_compiled(symbol), as_compiled(symbol)) if symbol else None, depth)
         for symbol, (i, _, depth) in zip(guessed, found, strict=True)
     ]
 

@@ -13,10 +13,8 @@ from ..formatting import count, nothing_to_fix
 from . import sources
 from .assembly import plain_name
 from .hottest import CHEAP, Candidate, moves_vectors
+from .instructions import Operation, register_name, registers_in, understood
 from .remarks import reasons, success
-from .x86 import Operation, registers_in, understood
-
-REGISTERS = {128: "xmm", 256: "ymm", 512: "zmm"}
 
 
 @dataclass
@@ -48,8 +46,8 @@ class Facts:
         self.unfused = _unfused(self.operations)
         self.packed = [o for o in self.arithmetic if o.lanes > 1]
         self.moved = [o for o in self.operations if moves_vectors(o) and (o.loads or o.stores) and not o.on_stack]
-        self.loads = sum(o.loads and not o.on_stack and not o.is_constant for o in self.operations)
-        self.stores = sum(o.stores and not o.on_stack for o in self.operations)
+        self.loads = sum(o.accesses for o in self.operations if o.loads and not (o.on_stack or o.is_constant))
+        self.stores = sum(o.accesses for o in self.operations if o.stores and not o.on_stack)
         self.came_back = sources.comes_back(*self.loop.place)
 
 
@@ -114,7 +112,7 @@ CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp 
 def width(facts: Facts) -> Verdict:
     """How much of a vector register is used?"""
     used = max((o.bits for o in facts.packed or facts.moved), default=0)
-    wide = f"{facts.bits} bits ({REGISTERS[facts.bits]}), the widest of this machine"
+    wide = f"{facts.bits} bits ({register_name(facts.bits)}), the widest of this machine"
     if any((symbol or "").startswith(CHEAP) for _, symbol in facts.loop.calls) and not used:
         return Verdict("vector width", "left to the library", None, "the loop is a call")
     if not used:
@@ -122,12 +120,12 @@ def width(facts: Facts) -> Verdict:
         what = f"{number} of {facts.bits} bits" if number else "no vector register"
         return Verdict("vector width", what, False, "no instruction works on a whole vector")
     if any("gather" in o.name or "scatter" in o.name for o in facts.operations):
-        wide = f"{used} bits ({REGISTERS[used]}) of {facts.bits}"
+        wide = f"{used} bits ({register_name(used)}) of {facts.bits}"
         return Verdict("vector width", wide, None, "a gather needs an address for each number, of twice its size")
     if used >= facts.bits:
         return Verdict("vector width", wide, True, f"{used // 8} bytes per instruction")
     return Verdict(
-        "vector width", f"{used} bits ({REGISTERS[used]}) of {facts.bits}", False,
+        "vector width", f"{used} bits ({register_name(used)}) of {facts.bits}", False,
         "LLVM takes narrower vectors if it expects wide ones to lower the clock, or the loop to be short",
         "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
         "-prefer-256-bit",
@@ -206,7 +204,7 @@ def accumulators(facts: Facts) -> Verdict:
     spills = [
         i for i, o in facts.loop.operations if "Spill" in i.comment or ("Reload" in i.comment and o.is_arithmetic)
     ]
-    spills = [i for i in spills if not re.match(r"[48]-byte", i.comment) or "%xmm" in i.text]
+    spills = [i for i in spills if any(r[0] == "v" for r in understood(i.text).reads | understood(i.text).writes)]
     stack, back = count(len(spills), "stack access", "stack accesses"), _sums_in_memory(facts)
     if spills and facts.loop.heavy_calls:
         return Verdict(
@@ -258,7 +256,7 @@ def _carried(facts: Facts) -> set[str]:
                 operation = understood(instruction.text)
                 if operation.kind == "jump":
                     target = live[place[label]] if (label := _target(operation)) in place else set[str]()
-                    now = target if operation.name == "jmp" else now | target
+                    now = target if operation.is_unconditional else now | target
                 now = now - operation.writes | operation.reads
             changed |= now != live[n]
             live[n] = now
@@ -267,7 +265,7 @@ def _carried(facts: Facts) -> set[str]:
 
 def _target(jump: Operation) -> str:
     """The label that it jumps to, as blocks have it: BB0_8 of .LBB0_8."""
-    return jump.operands[0].removeprefix(".L") if jump.operands else ""
+    return jump.operands[-1].removeprefix(".").removeprefix("L") if jump.operands else ""
 
 
 def _sums_in_memory(facts: Facts) -> int:
@@ -284,7 +282,7 @@ def _sums_in_memory(facts: Facts) -> int:
 
 def checks(facts: Facts) -> Verdict:
     """Does every iteration check an index or a divisor?"""
-    wraps = sum(_tests_sign(o) for o in facts.operations)
+    wraps = sum(o.tests_sign for o in facts.operations)
     exits = _ways_out(facts)
     first, last = sources.lines_of_loop(*facts.loop.place)
     if exits and sources.leaves(*facts.loop.place):
@@ -317,17 +315,12 @@ def checks(facts: Facts) -> Verdict:
     return Verdict("checks", "none", True, "no index is compared, no sign is tested")
 
 
-def _tests_sign(operation: Operation) -> bool:
-    shifts = operation.name in ("sarq", "vpsraq") and operation.operands[:1] == ("$63",)
-    return shifts or operation.name.startswith(("cmovs", "cmovns"))
-
-
 def _ways_out(facts: Facts) -> int:
     """Jumps out of the loop, except the one that ends it."""
-    labels = {f".L{block.label}" for block in facts.loop.loop.blocks if block.label}
-    jumps = [o for o in facts.operations if o.kind == "jump" and o.name != "jmp"]
-    out = sum(o.operands[-1] not in labels for o in jumps)
-    ends_by_itself = any(o.operands[-1] == f".L{facts.loop.loop.header}" for o in jumps)
+    labels = {block.label for block in facts.loop.loop.blocks if block.label}
+    jumps = [_target(o) for o in facts.operations if o.kind == "jump" and not o.is_unconditional]
+    out = sum(target not in labels for target in jumps)
+    ends_by_itself = facts.loop.loop.header in jumps
     return out if ends_by_itself else max(out - 1, 0)
 
 
@@ -349,10 +342,16 @@ def calls(facts: Facts) -> Verdict:
     )
 
 
+_BETWEEN_FLOATS = re.compile(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)|fcvt[ln]?2?$")
+_FROM_WHOLE = re.compile(r"v?cvt(u?si2s|u?dq2p|u?qq2p)|[su]cvtf")
+
+
 def numbers(facts: Facts) -> Verdict:
     """Does float32 stay float32, or is it converted to float64 and back?"""
-    between = sum(re.match(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)", o.name) is not None for o in facts.operations)
-    whole = sum(re.match(r"v?cvt(u?si2s|u?dq2p|u?qq2p)", o.name) is not None for o in facts.operations)
+    between = sum(
+        re.match(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)|fcvt[ln]?2?$", o.name) is not None for o in facts.operations
+    )
+    whole = sum(re.match(r"v?cvt(u?si2s|u?dq2p|u?qq2p)|[su]cvtf", o.name) is not None for o in facts.operations)
     kinds = Counter(_type_of(o) for o in facts.arithmetic if o.element)
     listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "none"
     if between and facts.float32_only:
@@ -376,10 +375,8 @@ def divisions(facts: Facts) -> Verdict:
     whole = [o for o in facts.operations if o.kind == "divide" and not o.is_float]
     slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
     changing = set[str]().union(*(o.writes for o in facts.operations))
-    same = [
-        o for o in slow if o.kind == "divide" and "(" not in o.operands[0] and o.operands[0][1:2] in "xyz"
-        and not {"v" + o.operands[0][4:]} & changing
-    ]  # fmt: skip
+    by = [o.operands[0] for o in slow if o.kind == "divide"]
+    same = [divisor for divisor in by if "(" not in divisor and not registers_in(divisor) & changing]
     if whole:
         return Verdict(
             "divisions", f"{len(whole)} of integers per iteration", False,

@@ -5,7 +5,8 @@ In this syntax the last operand is the target: `vfmadd231ps (%rax), %zmm1, %zmm2
 
 import functools
 import re
-from dataclasses import dataclass
+
+from .operation import Operation, split
 
 _FMA = re.compile(r"vf(n?m(add|sub)|maddsub|msubadd)\d{3}([ps])([sd])$")
 _FLOAT = re.compile(
@@ -30,46 +31,6 @@ _TARGET_IS_NEW = ("mov", "lea", "set", "pop", "cvt", "sqrt", "pmov", "pshufd", "
 """Instructions with two operands that write their target without reading it; others modify it."""
 
 
-@dataclass(frozen=True)
-class Operation:
-    """One parsed instruction."""
-
-    name: str
-    operands: tuple[str, ...]
-    kind: str
-    """fma, multiply, add (or subtract), divide, other (arithmetic), convert, move, jump, call, or "" for others."""
-    element: int
-    """Bytes of a number, for arithmetic on floats or vectors; else 0."""
-    is_float: bool
-    lanes: int
-    """Numbers per instruction; 1 for scalars."""
-    bits: int
-    """Of the widest vector register in the operands."""
-    loads: bool
-    stores: bool
-    memory: str
-    """The memory operand, without its mask, or ""."""
-    reads: frozenset[str]
-    writes: frozenset[str]
-
-    @property
-    def is_arithmetic(self) -> bool:
-        return self.kind in ("fma", "multiply", "add", "divide", "other")
-
-    @property
-    def is_masked(self) -> bool:
-        return any("{%k" in operand for operand in self.operands)
-
-    @property
-    def on_stack(self) -> bool:
-        return "(%rsp" in self.memory
-
-    @property
-    def is_constant(self) -> bool:
-        """True if it reads a constant that the compiler stored with the code."""
-        return "(%rip)" in self.memory or ".LCPI" in self.memory
-
-
 def registers_in(operand: str) -> frozenset[str]:
     """Their names without their width: v3 for xmm3, ymm3 and zmm3, ax for rax, eax and al."""
     found = set()
@@ -79,26 +40,13 @@ def registers_in(operand: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _split(text: str) -> tuple[str, ...]:
-    """Operands, split at the commas outside of brackets."""
-    parts, depth, part = [], 0, ""
-    for character in text:
-        depth += (character in "({") - (character in ")}")
-        if character == "," and depth == 0:
-            parts.append(part.strip())
-            part = ""
-        else:
-            part += character
-    return tuple([*parts, part.strip()] if part.strip() else parts)
-
-
 @functools.lru_cache(maxsize=65536)
 def understood(text: str) -> Operation:
     """Parse one instruction, such as `vaddps %zmm0, %zmm1, %zmm1`."""
     name, _, rest = text.partition(" ")
     while name in ("rep", "lock", "rex64", "notrack", "{evex}", "{vex}"):
         name, _, rest = rest.partition(" ")
-    operands = _split(rest)
+    operands = split(rest)
     kind, element, is_float, packed = _kind(name)
     widths = [{"x": 128, "y": 256, "z": 512}[width] for width in re.findall(r"%([xyz])mm", rest)]
     bits = max(widths, default=0)
