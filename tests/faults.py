@@ -27,7 +27,7 @@ FAULTS = {
     "reciprocal": (f"{VECTOR}, float32", "divisions", "by the same number"),
     "leaves": (f"{VECTOR}, float32", "checks", "early exit"),
     "memory": (f"{VECTOR}, {VECTOR}, {VECTOR}", "accumulators", "in memory"),
-    "trips": (f"{MATRIX}, {MATRIX}, {MATRIX}", "loads and stores", "more accesses to memory than a core makes"),
+    "trips": (f"{MATRIX}, {MATRIX}, {MATRIX}", "loads and stores", "more than a core makes in the time"),
     "spill": (f"{MATRIX}, {MATRIX}, {MATRIX}", "accumulators", "spilled"),
     "recurrence": (f"{VECTOR}, {VECTOR}", "vectorized", "an earlier one wrote"),
     "scatter": (f"{VECTOR}, int64[::1], {VECTOR}", "vectorized", "which part of the memory"),

@@ -281,7 +281,8 @@ def test_a_run_that_ends_its_process(tmp_path):
         (0.5, "dependency chain", 0, 0, "its next run begins before the chain ends"),
         (4, "front end", 2, 10**9, "the rest is spent in 2 calls"),
         (4, "front end", 0, 10**9, "so memory is the limit"),
-        (4, "front end", 0, 100, "though the data fit into the L1 cache"),
+        (2, "front end", 0, 10**9, "or the tables do not fit this processor"),  # 16 bytes in 16 cycles
+        (1.5, "front end", 0, 100, "though the data fit into the L1 cache"),
     ],
 )
 def test_what_a_measurement_means(times, limit, calls, size, said):
@@ -300,6 +301,10 @@ def test_what_a_measurement_means(times, limit, calls, size, said):
     run |= {"samples": {"count": 25, "seconds": 1e-3, "rows": [rows]}, "calls": 4}
     sampled = measurement.measured(loop, 0, run, prediction, 48 << 10)
     assert sampled["cycles"] == pytest.approx(times * 8 if calls else 20 * 1e-3 / 4 * 2e9 / 100)
+    run["disturbed_by"] = ["noise"]
+    if times > 1.3 and not calls:
+        disturbed = measurement.measured(loop, 0, run | {"samples": None}, prediction, 48 << 10)
+        assert (disturbed["limit"], "not idle" in disturbed["means"]) == (None, True)
     less = measurement.measured(loop, 0, run, prediction | {"cycles": 1e9, "blocks": 2}, 48 << 10)
     assert "some of the loop's blocks only" in less["means"]
     run["iterations"] = [{}]

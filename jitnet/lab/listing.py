@@ -85,9 +85,14 @@ class Explanation(dict[str, Any]):
         loop = self["loop"]
         place = f"{short(loop['file'])}, line {loop['line']}, in {loop['function']}"
         listing = "\n".join(beside(self["instructions"], loop, "instructions"))
-        return markup.table(
-            f"{self['target']}: {self['summary']}", ["", "verdict", "evidence", "fix"], rows, KEY, figures=False
-        ) + markup.folded(f"{len(self['instructions'])} instructions of {place}", listing)
+        cycles = "\n".join([*cycles_of(self), "", *profile_of(self)])
+        return (
+            markup.table(
+                f"{self['target']}: {self['summary']}", ["", "verdict", "evidence", "fix"], rows, KEY, figures=False
+            )
+            + markup.folded("cycles and source lines", cycles)
+            + markup.folded(f"{len(self['instructions'])} instructions of {place}", listing)
+        )
 
 
 def judged(found: dict[str, Any]) -> list[str]:

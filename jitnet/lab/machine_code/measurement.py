@@ -9,10 +9,13 @@ from typing import Any
 
 from ..formatting import count, duration, kilobytes
 from .cycles import LIMITS
-from .hottest import Candidate
+from .hottest import Candidate, moves_vectors
 
 HOLDS = 1.3
 """A measurement up to this multiple of the prediction confirms it."""
+
+FAR, MANY = 3, 8
+"""Far above it, or with so many bytes per cycle, memory is the limit, and not an error in the tables."""
 
 LESS = 0.9
 """Below this multiple the tables of the program are wrong for this processor."""
@@ -35,7 +38,7 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
         return {"missing": "this loop did not run with these arguments, another version of it may have", "limit": None}
     seconds = _seconds_in(loop, text, run)
     cycles = seconds * run["clock"] / iterations
-    limit, means = _meaning(cycles, prediction, loop, run["bytes"], cache)
+    limit, means = _meaning(cycles, prediction, loop, run, cache)
     return {
         "missing": None, "cycles": cycles, "clock": run["clock"], "iterations": iterations, "seconds": run["seconds"],
         "size": run["size"], "bytes": run["bytes"], "threads": run["threads"],
@@ -54,26 +57,35 @@ def _seconds_in(loop: Candidate, text: int, run: dict[str, Any]) -> float:
 
 
 def _meaning(
-    cycles: float, prediction: dict[str, Any], loop: Candidate, size: int, cache: int
+    cycles: float, prediction: dict[str, Any], loop: Candidate, run: dict[str, Any], cache: int
 ) -> tuple[str | None, str]:
     """The limit that the measurement shows, or None, and a sentence."""
     if prediction["missing"]:
         return None, ""
-    if cycles < LESS * prediction["cycles"]:
+    times = cycles / prediction["cycles"]
+    if times < LESS:
         return None, f"less than predicted: {_why_less(prediction)}"
-    if cycles <= HOLDS * prediction["cycles"]:
+    if times <= HOLDS:
         return None, f"the prediction holds: the {prediction['limit']} is the limit"
     if loop.heavy_calls:
         return None, f"the rest is spent in {count(len(loop.calls), 'call')} per iteration, which no prediction counts"
-    if size > cache:
-        return "memory", (
-            f"far above all three, so memory is the limit: the data ({kilobytes(size)}) do not fit into the L1 cache "
-            f"({kilobytes(cache)})"
+    if run["disturbed_by"]:
+        return None, "above all three predictions, but the machine was not idle"
+    room = f"the data ({kilobytes(run['bytes'])}) do not fit into the L1 cache ({kilobytes(cache)})"
+    if run["bytes"] <= cache:
+        return None, (
+            "above all three predictions, though the data fit into the L1 cache: too few iterations at a time, "
+            "mispredicted branches, a number loaded just after it was stored, or tables that do not fit this processor"
         )
-    return None, (
-        "far above all three, though the data fit into the L1 cache: too few iterations at a time, mispredicted "
-        "branches, a number loaded just after it was stored, or tables that do not fit this processor"
-    )
+    if times >= FAR or loop.far_apart or _bytes(loop) >= MANY * cycles:
+        return "memory", f"far above all three predictions, so memory is the limit: {room}"
+    return None, f"above all three predictions: {room}, or the tables do not fit this processor"
+
+
+def _bytes(loop: Candidate) -> int:
+    """What an iteration loads and stores."""
+    moved = [o for _, o in loop.operations if o.memory and not o.on_stack and not o.is_constant]
+    return sum((o.loads + o.stores) * (o.bits // 8 if moves_vectors(o) else o.element or 4) for o in moved)
 
 
 def _why_less(prediction: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ def vectorized(facts: Facts) -> Verdict:
 
 
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
-BUSY = ": more accesses to memory than a core makes beside its arithmetic"
+BUSY = ": more than a core makes in the time of that many multiply-adds"
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 
 
@@ -233,9 +233,10 @@ def accumulators(facts: Facts) -> Verdict:
         )
     chain = sum(bool(o.writes & carried) or bool(o.reads & carried) for o in facts.arithmetic) // len(carried)
     steps = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
-    if len(carried) == 1 and chain > 1:
+    if alone := len(carried) == 1 and chain > 1:
         steps = "; its steps depend on one another, and an addition takes about 4 cycles"
-    return Verdict("accumulators", f"in registers: {len(carried)}", True, f"the loop does not use the stack{steps}")
+    good = None if alone else True
+    return Verdict("accumulators", f"in registers: {len(carried)}", good, f"the loop does not use the stack{steps}")
 
 
 def _carried(facts: Facts) -> set[str]:
