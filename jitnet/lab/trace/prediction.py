@@ -1,7 +1,8 @@
 """How long a kernel should take on one thread, from what it does: the longest of three times, since all go on at once.
 
     memory       the bytes that L1 moves, and the lines that each level below sends, at the rates of this machine
-    waits        a number that is added to itself, `total += ...`, waits for each addition, which takes 4 cycles
+    waits        a number that is added to itself, `total += ...`, waits for each addition, which takes 4 cycles; one in
+                 an array, `Z[i, j] += ...` with k inside, for storing and loading it too, 5 cycles more
     arithmetic   the multiply-adds at the peak of this machine, for an operation whose multiply-adds are known
 
 An expression that goes along a row can load a whole vector at a time; one with a stride moves a vector for each number.
@@ -18,11 +19,14 @@ from ...compiler.intrinsics import VECTOR_BYTES
 from ..sanitizer.loops import tree_of, updates_of
 from ..timing import in_turn
 
-CYCLES_OF_AN_ADDITION = 4
-"""3 or 4 on today's processors."""
+CYCLES_OF_AN_ADDITION, CYCLES_THROUGH_MEMORY = 4, 5
+"""3 or 4 on today's processors; and a load of what was just stored, 4 or 5 (some of the newest need none)."""
 
 CLOCK = 3e9
 """A fair guess where the clock cannot be measured."""
+
+STAYS = 0.5
+"""An expression of whose steps more than this part are 0 accesses the same element again and again."""
 
 REASSOCIATES = {"reassoc", "fast"}
 
@@ -40,7 +44,7 @@ def predicted(
         parts[level] = lines * line / rates.get(level, rates["memory"])["read"]
     seconds = {"memory": sum(parts.values())}
     if chain is not None:
-        seconds["waits"] = chain[1] * CYCLES_OF_AN_ADDITION / (limits["clock"] or CLOCK)
+        seconds["waits"] = chain[1] / (limits["clock"] or CLOCK)
     if flop is not None:
         seconds["arithmetic"] = flop / limits["peak"][dtype]["1"]
     limit = max(seconds, key=lambda name: seconds[name])
@@ -70,7 +74,7 @@ def longest_chain(
     functions: list[CodeType],
     rows: list[dict[str, Any]],
 ) -> tuple[str, int] | None:
-    """The variable that most additions wait for, and how many; None if there is none.
+    """The number that additions wait for longest, and how many cycles; None if there is none.
 
     How often a line is executed is what its accesses tell, or those of the lines beside it.
     """
@@ -89,8 +93,17 @@ def longest_chain(
             for statement in block:
                 if name := _added_to(statement, block):
                     chains[code, name] = chains.get((code, name), 0) + times
-    longest = max(chains, key=lambda chain: chains[chain], default=None)
-    return (longest[1], chains[longest]) if longest and chains[longest] else None
+    waits = [(name, CYCLES_OF_AN_ADDITION * times) for (_, name), times in chains.items()]
+    waits += [
+        (
+            f"an element of {row['array']}",
+            (CYCLES_OF_AN_ADDITION + CYCLES_THROUGH_MEMORY) * min(row["loads"], row["stores"]),
+        )
+        for row in rows
+        if row["stride"] == 0 and row["stride_share"] > STAYS and row["dtype"].startswith("float")
+    ]
+    longest = max(waits, key=lambda wait: wait[1], default=("", 0))
+    return longest if longest[1] else None
 
 
 def _fastmath(kernel: Any) -> set[str]:

@@ -108,6 +108,6 @@ def _described(argument: Any) -> str:
     """The shape of an array, the value of a number."""
     if isinstance(argument, np.ndarray):
         return "x".join(map(str, argument.shape)) or "a number"
-    if isinstance(argument, (tuple, list)):
+    if arrays_in(argument):
         return f"({', '.join(map(_described, argument))})"
     return checks.shown(argument.item() if isinstance(argument, np.generic) else argument)
