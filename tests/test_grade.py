@@ -39,13 +39,14 @@ SPEED = """
 [[kernel.test]]
 check = "speed"
 of = "naive"
+shapes = [[300000]]
 reach = 0.5
 points = 2
 """
 
 NO_JIT = {"NUMBA_DISABLE_JIT": "1"}
 
-IN_THE_LANGUAGE = ("changes_its_inputs", "is_lazy_when_timed", "remembers_contents", "spoils_its_inputs")
+IN_THE_LANGUAGE = ("changes_its_inputs", "is_lazy_when_timed", "remembers_contents", "spoils_its_inputs", "writes_far")
 """What these do, no reader of their source can tell."""
 
 CORRECT = ("patches_the_clock", "works_before_the_clock", "is_lazy_when_timed")
