@@ -170,7 +170,11 @@ def profile_of(found: dict[str, Any]) -> list[str]:
     else:
         why = f"; there are no samples: {taken['no_samples']}" if taken and taken.get("no_samples") else ""
         title = f"Source lines of this loop by predicted cycles, not by a measurement{why}:"
-    rows = [(row["share"], f"line {row['line']}: {row['source']}") for row in lines["lines"] if row["line"]]
+    rows = [
+        (row["share"], f"{Path(row['file']).name}:{row['line']}  {row['source']}")
+        for row in lines["lines"]
+        if row["line"]
+    ]
     merged = sum(row["share"] for row in lines["lines"] if not row["line"])
     shown = rows[:LINES]
     if rest := sum(share for share, _ in rows[LINES:]):

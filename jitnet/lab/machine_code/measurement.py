@@ -29,7 +29,7 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
 
     Keys: missing (why there is none, or None), cycles, clock, iterations (per call), seconds (CPU time per call), size
     and bytes (of the arguments), threads, samples (how many; None if all the time of a call is taken), no_samples
-    (why), limit ("memory", or None), means (the limit in a sentence), disturbed_by (reasons to doubt it).
+    (why), limit ("memory", or None), means (the limit in a sentence), disturbed, disturbed_by (reasons to doubt it).
     """
     if run["missing"]:
         return {"missing": run["missing"], "limit": None}
@@ -43,7 +43,7 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
         "missing": None, "cycles": cycles, "clock": run["clock"], "iterations": iterations, "seconds": run["seconds"],
         "size": run["size"], "bytes": run["bytes"], "threads": run["threads"],
         "samples": run["samples"] and run["samples"]["count"], "no_samples": run["no_samples"],
-        "limit": limit, "means": means, "disturbed_by": run["disturbed_by"],
+        "limit": limit, "means": means, "disturbed": bool(run["disturbed_by"]), "disturbed_by": run["disturbed_by"],
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import signal
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -47,9 +48,10 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
     for each text of the assembly: header of an innermost loop -> number), samples (count, seconds of each, and for each
     text: row of an instruction -> how many) or None, no_samples (why there are none), disturbed_by (reasons).
     """
-    if hasattr(signal, "alarm"):  # ends the process even while compiled code runs
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(LIMIT)
+    if sys.platform != "linux":
+        return {"missing": "copies of machine code can be made on Linux only"}
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIMIT)  # ends the process even while compiled code runs
     try:
         operation = request["operation"] if ":" in request["target"] else request["target"].partition(".")[0]
         if operation is not None:
@@ -62,8 +64,7 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
     except Exception as error:  # of the function, or of LLVM; the explanation does not depend on it
         return {"missing": f"running the function failed: {checks.described(error)}"}
     finally:
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)
+        signal.alarm(0)
 
 
 def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ next; a waiting thread gives none. Some containers and settings (`perf_event_par
 
 import contextlib
 import ctypes
-import fcntl
 import mmap
 import os
 import struct
@@ -45,6 +44,7 @@ class Sampler:
         self.period = period
         if sys.platform != "linux":
             raise NoSamplesError("only Linux has perf_event_open")
+        self._library = ctypes.CDLL(None, use_errno=True)
         self._events: list[tuple[int, mmap.mmap]] = []
         try:
             for thread in Path("/proc/self/task").iterdir():
@@ -58,8 +58,7 @@ class Sampler:
         attributes = struct.pack(
             "<IIQQQQQIIQ", _SOFTWARE, 64, _CPU_CLOCK, int(1e9 * self.period), _ADDRESS, 0, flags, 0, 0, 0
         )
-        library = ctypes.CDLL(None, use_errno=True)
-        event = library.syscall(_OPEN, attributes, thread, -1, -1, 0)
+        event = self._library.syscall(_OPEN, attributes, thread, -1, -1, 0)
         if event < 0:
             raise NoSamplesError(f"perf_event_open: {os.strerror(ctypes.get_errno())}")
         try:
@@ -70,14 +69,14 @@ class Sampler:
 
     def __enter__(self) -> "Sampler":
         for event, _ in self._events:
-            fcntl.ioctl(event, _ENABLE, 0)
+            self._library.ioctl(event, _ENABLE, 0)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for event, _ in self._events:
-            fcntl.ioctl(event, _DISABLE, 0)
+            self._library.ioctl(event, _DISABLE, 0)
 
     def addresses(self) -> NDArray[np.uint64]:
         """All samples so far."""
