@@ -106,7 +106,7 @@ def _verdicts(judge: Judge, error: str | None, report: Callable[[str], object]) 
                 return list(judge.verdicts(report))
         except (OSError, RuntimeError, ValueError) as failure:  # the others are graded all the same
             error = f"could not be judged: {described(failure)}"
-    return [Verdict(kernel.name, test, False, error) for test in kernel.tests]
+    return [Verdict(kernel.name, test, False, error, tried=False) for test in kernel.tests]
 
 
 def _as_dict(verdict: Verdict) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _as_dict(verdict: Verdict) -> dict[str, Any]:
     return {
         "kernel": verdict.kernel, "test": f"{verdict.kernel}: {test.title}", "check": test.check,
         "points": verdict.points, "of": verdict.of, "passed": verdict.passed, "said": verdict.said,
-        "hint": "" if verdict.passed else test.hint,
+        "hint": verdict.hint,
     }  # fmt: skip
 
 

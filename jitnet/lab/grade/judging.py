@@ -49,6 +49,12 @@ class Verdict:
     """None if the test cannot be made on this machine."""
     said: str
     """What happened."""
+    tried: bool = True
+    """False if the test was not made, because something else is wrong; its hint would not help."""
+
+    @property
+    def hint(self) -> str:
+        return self.test.hint if self.tried and not self.passed else ""
 
     @property
     def points(self) -> float:
@@ -108,19 +114,22 @@ class Judge:
 
     def _verdict(self, test: Test, wrong: str | None) -> Verdict:
         passed: bool | None
+        tried = True
         if test.check == "correct":
             chosen = bool(test.shapes or test.dtype)
             error = self._error_on(self._cases(test)) if chosen else wrong
             passed, said = not error, error or "right for all shapes that were tried"
         elif wrong:
-            passed, said = False, f"not tried, because it is not correct: it {wrong}"
+            passed, tried, said = False, False, f"not tried, because {self.kernel.name} is not correct"
+            if not any(other.check == "correct" for other in self.kernel.tests):
+                said += f": it {wrong}"
         elif test.check == "no race":
             passed, said = self._without_race(test)
         elif test.check == "vectorized":
             passed, said = self._vectorized(test)
         else:
             passed, said = self._fast(test)
-        return Verdict(self.kernel.name, test, passed, said)
+        return Verdict(self.kernel.name, test, passed, said, tried)
 
     # correct
 

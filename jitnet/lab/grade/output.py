@@ -25,15 +25,24 @@ def one_line(text: str) -> str:
 def as_text(result: dict[str, Any]) -> str:
     """A submission: its points, then each test; for a lost point what happened, and the hint."""
     lines = [headline(result), ""]
-    for test in result["tests"]:
+    for test, said in said_once(result["tests"]):
         lines.append(f"{MARKS[test['passed']]} {number(test['points']):>4} of {number(test['of'])}  {test['test']}")
         if not test["passed"]:
-            texts = [one_line(test["said"])] + ([f"Hint: {test['hint']}"] if test["hint"] else [])
+            texts = [said, f"Hint: {test['hint']}" if test["hint"] else ""]
             lines += [
                 "    " + line for text in texts for line in textwrap.wrap(text, WIDTH - 4, break_on_hyphens=False)
             ]
     notes = wrapped(*notes_of(result))
     return "\n".join([*lines, *([""] if notes else []), *notes])
+
+
+def said_once(tests: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+    """Tests with what happened; empty where it is the same as for the test before."""
+    before = [None, *(test["said"] for test in tests)]
+    return [
+        (test, one_line(test["said"]) if test["said"] != last else "")
+        for test, last in zip(tests, before, strict=False)
+    ]
 
 
 def headline(result: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from .output import MARKS, notes_of, number, one_line
+from .output import MARKS, notes_of, number, one_line, said_once
 
 CSS = Path(__file__).parents[1] / "page" / "page.css"
 
@@ -65,14 +65,14 @@ def _submission(place: int, result: dict[str, Any]) -> list[str]:
         f'<section id="s{place}">\n<h2>{escape(one_line(result["submission"]))}: {points}</h2>',
         *(f"<p><small>{escape(note)}</small></p>" for note in notes_of(result)),
         '<table class="tests">\n<tbody>',
-        *map(_test, result["tests"]),
+        *(_test(test, said) for test, said in said_once(result["tests"])),
         "</tbody>\n</table>\n</section>",
     ]
 
 
-def _test(test: dict[str, Any]) -> str:
+def _test(test: dict[str, Any], said: str) -> str:
     """The row of a test. What happened is shown for passed tests too: it has the times."""
-    said = f"<p>{escape(one_line(test['said']))}</p>"
+    said = f"<p>{escape(said)}</p>" if said else ""
     hint = f'<p class="hint">Hint: {escape(test["hint"])}</p>' if test["hint"] else ""
     return (
         f'<tr class="{CLASS[test["passed"]]}"><td>{MARKS[test["passed"]]}</td>'
