@@ -70,40 +70,44 @@ def _moved(row: dict[str, Any]) -> int:
 
 
 def longest_chain(
-    kernel: Callable[..., Any],
-    functions: list[CodeType],
-    rows: list[dict[str, Any]],
+    kernel: Callable[..., Any], functions: list[CodeType], rows: list[dict[str, Any]]
 ) -> tuple[str, int] | None:
-    """The number that additions wait for longest, and how many cycles; None if there is none.
+    """The number that additions wait for longest, and how many cycles; None if there is none."""
+    of_floats = [row for row in rows if row["dtype"].startswith("float")]  # integers are added in one cycle
+    waits = _sums_in_memory(of_floats)
+    if not REASSOCIATES & _fastmath(kernel):
+        waits += _sums_in_variables(functions, of_floats)
+    return max(waits, key=lambda wait: wait[1], default=None)
+
+
+def _sums_in_memory(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """`Z[i, j] += ...`, where one access after the other is to the same element."""
+    cycles = CYCLES_OF_AN_ADDITION + CYCLES_THROUGH_MEMORY
+    return [
+        (f"an element of {row['array']}", cycles * min(row["loads"], row["stores"]))
+        for row in rows
+        if row["stride"] == 0 and row["stride_share"] > STAYS and row["loads"] and row["stores"]
+    ]
+
+
+def _sums_in_variables(functions: list[CodeType], rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """`total += ...` in the innermost loops.
 
     How often a line is executed is what its accesses tell, or those of the lines beside it.
     """
-    if REASSOCIATES & _fastmath(kernel):
-        return None
     accesses: dict[tuple[str, int], int] = {}
     for row in rows:
-        if row["loads"] and row["dtype"].startswith("float"):  # integers are added in one cycle
-            key = row["file"], row["line"]
-            accesses[key] = accesses.get(key, 0) + row["loads"]
-    chains: dict[tuple[Any, str], int] = {}
+        key = row["file"], row["line"]
+        accesses[key] = accesses.get(key, 0) + row["loads"]
+    chains: dict[tuple[CodeType, str], int] = {}
     for code in functions:
         tree = tree_of(code)
         for block in _blocks(tree) if tree else ():
             times = max((_executions(one, code.co_filename, accesses) for one in block), default=0)
             for statement in block:
-                if name := _added_to(statement, block):
+                if times and (name := _added_to(statement, block)):
                     chains[code, name] = chains.get((code, name), 0) + times
-    waits = [(name, CYCLES_OF_AN_ADDITION * times) for (_, name), times in chains.items()]
-    waits += [
-        (
-            f"an element of {row['array']}",
-            (CYCLES_OF_AN_ADDITION + CYCLES_THROUGH_MEMORY) * min(row["loads"], row["stores"]),
-        )
-        for row in rows
-        if row["stride"] == 0 and row["stride_share"] > STAYS and row["dtype"].startswith("float")
-    ]
-    longest = max(waits, key=lambda wait: wait[1], default=("", 0))
-    return longest if longest[1] else None
+    return [(name, CYCLES_OF_AN_ADDITION * times) for (_, name), times in chains.items()]
 
 
 def _fastmath(kernel: Any) -> set[str]:

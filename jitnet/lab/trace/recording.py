@@ -120,7 +120,7 @@ def record(
         raise checks.Error(
             f"{name} makes more than {most:,} accesses; take smaller arrays, or fewer rows of the same length"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise checks.Error(f"{name} raises {checks.described(error)}; jitnet check says more") from None
     outside = [finding for finding in run.report.errors if finding.kind in ("outside", "stopped")]
     if outside:
