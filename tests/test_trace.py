@@ -3,7 +3,9 @@
 import functools
 import json
 import random
+import re
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,6 +297,17 @@ def test_what_a_block_buys():
     assert reordered["loads"] > 3.5 * blocked["loads"]
     assert reordered["stores"] > 3.5 * blocked["stores"]
     assert per_multiply_add(reordered) > 2.5 * per_multiply_add(blocked)
+
+
+def test_the_figures_of_the_guide():
+    guide = (Path(__file__).parents[1] / "docs" / "guide" / "trace.md").read_text(encoding="utf-8")
+    figures = re.findall(r"^\| (\w+) \| ([\d.]+) \| ([\d.]+) \| (\d+) B \| ([\d.]+) \|$", guide, re.MULTILINE)
+    assert len(figures) == 4
+    for rung, *said in figures:
+        found = traced(rung, (8, 64, 64), tuple(caches.parsed(["L1=8K/8", "L2=2M/16"])))
+        stride = max((row for row in found["rows"] if row["array"] == "W"), key=lambda row: row["loads"])["stride"]
+        loads, stores = found["loads"] / found["times"], found["stores"] / found["times"]
+        assert said == [f"{loads:.2f}", f"{stores:.2f}", str(stride), f"{per_multiply_add(found):.3f}"], rung
 
 
 # -- time ------------------------------------------------------------------------------------------
