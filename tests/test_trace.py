@@ -428,6 +428,8 @@ def test_the_command_guesses_the_arguments_of_a_kernel(tmp_path):
     found = json.loads(result.stdout)
     assert (found["per"], found["times"], found["loads"], found["stores"]) == ("iteration", 256, 512, 256)
     assert [row["stride"] for row in found["rows"] if row["array"] == "A"] == [64]
+    refused = jitnet_command("trace", f"{file}:total", "--size", "4096", status=2)
+    assert f"too many accesses to trace, about {3 * 4096**2:,}" in refused.stderr
     given = jitnet_command("trace", f"{file}:total", "--args", "ones((4, 8)), zeros(8)", "--cache", "L1=1K/2")
     assert "32 iterations" in given.stdout
 

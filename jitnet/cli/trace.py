@@ -12,6 +12,7 @@ than those of this machine, and no time is predicted.
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,9 @@ from .check import kernel_of
 from .shared import as_json, check_paths, dtype_option, measuring, output_options, plot_option, say_where
 
 SIZE = "64"
+
+SMALL = 12, 24
+"""Sizes of guessed arguments; from the accesses with these follow those with others."""
 
 ACCESS = 5e-6
 """Seconds to record an access, on an idle machine."""
@@ -85,11 +89,18 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
         checks.one_of("operation", operation, LADDERS)
         m, n_in, n_out = shape = shape_of(size)
         work = m * n_in * n_out if operation in PRODUCTS else max(m * n_in, m * n_out, n_in * n_out)
-        if work > recording.MOST:
-            raise checks.Error(
-                f"size {size} has too many accesses to trace, about {2 * work:,}; take fewer rows, such as 2x64x512"
-            )
+        _check_count(size, 2 * work, "fewer rows, such as 2x64x512")
         return oracle.case(operation, shape, options.dtype).arguments, 2 * work * ACCESS
     if not size.isdecimal() or not int(size):
         raise checks.Error(f"size is {size!r}, but must be a whole number such as 64; m x n_in x n_out needs --as")
-    return next(arguments.guessed(kernel, options.dtype, [int(size)])), 0.0
+    cases = arguments.guessed(kernel, options.dtype, [*SMALL, int(size)])
+    few, more = (len(tracing.recorded(kernel, next(cases))[-1]) for _ in SMALL)
+    expected = more * (more / few) ** math.log2(int(size) / SMALL[-1])
+    _check_count(size, int(expected), "a smaller --size")
+    return next(cases), expected * ACCESS
+
+
+def _check_count(size: str, count: int, instead: str) -> None:
+    """An error if about so many accesses are far too many; a recording counts them exactly."""
+    if count > 2 * recording.MOST:
+        raise checks.Error(f"size {size} has too many accesses to trace, about {count:,}; take {instead}")

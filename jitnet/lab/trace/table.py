@@ -42,7 +42,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines = [
         *formatting.wrapped(
             f"{found['target']}: {', '.join(found['arguments'])}",
-            f"{found['accesses']:,} accesses, {found['times']:,} {found['per']}s",
+            f"{found['accesses']:,} accesses, {found['times']:,} {found['per']}{'s' * (found['times'] > 1)}",
             f"caches: {'; '.join(map(str, levels))}; lines of {levels[0].line} bytes{where}",
         ),
         "", *_table(found, levels), "",

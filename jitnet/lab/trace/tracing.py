@@ -1,6 +1,6 @@
 """A trace: the accesses of a kernel, the misses of the caches, and the time that follows from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,18 +44,17 @@ def trace(
     (seconds), not_measured (why, if Numba does not compile it), disturbed_by (what makes the times uncertain). Without
     `time` there are no times: None.
     """
-    function, bound = opened(load(kernel))
-    arguments = [as_python(argument) for argument in (*bound, *arguments)]
     say = report or ignore
     known = list(levels) if levels is not None else caches.of_this_machine()
     say(0, 3, "tracing: 0 accesses")
-    given = recording.arranged(arguments)
-    accesses = recording.record(function, given, say=lambda done: say(0, 3, f"tracing: {done:,} accesses"))
+    function, given, accesses = recorded(
+        load(kernel), arguments, say=lambda done: say(0, 3, f"tracing: {done:,} accesses")
+    )
     say(1, 3, "tracing: caches")
     counts = figures.counted(accesses, known or caches.UNKNOWN)
     rows = figures.rows(counts)
     flop = FLOP[operation](*given) if operation in PRODUCTS else None
-    found = Trace(_subject(function, arguments, name) | _totals(counts, rows, flop) | {"caches_known": bool(known)})
+    found = Trace(_subject(function, given, name) | _totals(counts, rows, flop) | {"caches_known": bool(known)})
     found.counts = counts
     found |= {"predicted": None, "measured": None, "not_measured": None, "disturbed_by": []}
     if time:
@@ -70,6 +69,15 @@ def trace(
         found["disturbed_by"] = found["disturbed_by"] or limits["disturbed_by"]
     say(3, 3, "")
     return found
+
+
+def recorded(
+    kernel: Callable[..., Any], arguments: Sequence[Any], say: Callable[[int], object] = ignore
+) -> tuple[Callable[..., Any], list[Any], recording.Accesses]:
+    """The function of a kernel, its arguments where they are in memory, and what it does with them."""
+    function, bound = opened(kernel)
+    given = recording.arranged([as_python(argument) for argument in (*bound, *arguments)])
+    return function, given, recording.record(function, given, say=say)
 
 
 def _subject(function: Any, arguments: Sequence[Any], name: str | None) -> dict[str, Any]:
