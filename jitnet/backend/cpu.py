@@ -1,7 +1,9 @@
 """The CPU backends: the rung that each uses per operation, and the choice between serial and threaded kernels."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+import contextlib
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -86,19 +88,52 @@ class CpuBackend(Backend):
         return len(self.dtypes) * sum(map(is_compiled, kernels))
 
 
+Named = tuple[str, str, str]
+"""A kernel by its operation, rung and dtype."""
+
+assistant: Callable[[list[Named]], AbstractContextManager[object]] = contextlib.nullcontext
+"""Starts another process that compiles these kernels too, from the last to the first; see `cli/compiling.py`."""
+
+SHARE_THE_TILE = ("fused", "packed")
+"""Rungs that call the register tile. It takes half of the time, so one process compiles all of them, first of all."""
+
+
+class _Wanted(NamedTuple):
+    """A kernel that has to be compiled or loaded."""
+
+    operation: str
+    rung: str
+    kernel: Kernel
+    signature: str
+    is_missing: bool
+
+    @property
+    def shares_the_tile(self) -> bool:
+        return self.rung.removesuffix("_parallel") in SHARE_THE_TILE
+
+
+def _wanted(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _Wanted:
+    rung = next((rung for rung, known in LADDERS[operation].items() if known is kernel), "")
+    signature = signature_for(SIGNATURES[operation], dtype)
+    return _Wanted(operation, rung, kernel, signature, needs_compiling(kernel, signature))
+
+
 def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
-    wanted = [(name, kernel, signature_for(SIGNATURES[name], dtype)) for name, kernel in kernels]
-    missing = [needs_compiling(kernel, signature) for _, kernel, signature in wanted]
-    done, total = 0, sum(missing)
-    for (operation, kernel, signature), is_missing in zip(wanted, missing, strict=True):
-        if is_missing and report:
-            report(done, total, operation)
-        try:
-            compile_for(kernel, signature)
-        except Exception as error:
-            raise_if_refused(operation, error)
-            raise
-        done += is_missing
+    """Compile what is not in the cache, and load the rest; returns how many kernels were not there."""
+    wanted = sorted((_wanted(*each, dtype) for each in kernels), key=lambda each: not each.shares_the_tile)
+    missing = [each for each in wanted if each.is_missing]
+    others = [(each.operation, each.rung, dtype.name) for each in missing if not each.shares_the_tile]
+    done, total = 0, len(missing)
+    with assistant(others) if total > 1 and others else contextlib.nullcontext():
+        for operation, _, kernel, signature, is_missing in wanted:
+            if is_missing and report:
+                report(done, total, operation)
+            try:
+                compile_for(kernel, signature)
+            except Exception as error:
+                raise_if_refused(operation, error)
+                raise
+            done += is_missing
     if total and report:
         report(total, total, "")
     return total

@@ -24,6 +24,7 @@ from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.loop import Diverged
 from . import samples, scores
+from .compiling import in_two_processes
 from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown
 
 SENTENCES = 30
@@ -136,7 +137,7 @@ def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
         net = _network(hidden, options, parts.recipe)
     recipe = parts.recipe
     show = shown(options, _introduction(options, parts, net))
-    with disturbance.Watch(backend.cores(options.threads)) as watch:
+    with disturbance.Watch(backend.cores(options.threads)) as watch, in_two_processes():
         history = _fit(net, parts, optimizer, options, show, comm)
     if ranks.rank > 0:
         return 130 if history.stopped == "interrupted" else 0

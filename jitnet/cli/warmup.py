@@ -8,6 +8,7 @@ from .. import backend as backends
 from ..checks import count
 from ..compiler.cache_folder import cache_folder
 from ..kernels import LADDERS
+from .compiling import in_two_processes
 from .shared import backend_option, output_options, shown
 
 
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     backend = backends.get(options.backend)
     needed = backend.compiles
-    with shown(options) as show:
+    with shown(options) as show, in_two_processes():
         compiled = sum(backend.compile(LADDERS, dtype, show.compiling) for dtype in backend.dtypes)
     seconds, folder = time.perf_counter() - began, str(cache_folder())
     if options.json:

@@ -1,0 +1,49 @@
+"""Compile in two processes: the second one goes through the list of kernels from its other end.
+
+Each stores machine code in the cache and loads what is there already, so they meet without talking to each other. Only
+the command line does it, because a library should start no processes that a program does not expect.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..backend import cpu, thread_choice
+from ..compiler.jit import compile_for, signature_for
+from ..kernels import LADDERS, SIGNATURES
+from ..lab.worker import command
+from ..process import disturbance
+
+
+@contextlib.contextmanager
+def in_two_processes() -> Iterator[None]:
+    """Within it, kernels are compiled by this process and by another one, if there are two cores."""
+    cpu.assistant = second_process if thread_choice.cpus() > 1 else contextlib.nullcontext
+    try:
+        yield
+    finally:
+        cpu.assistant = contextlib.nullcontext
+
+
+@contextlib.contextmanager
+def second_process(kernels: list[cpu.Named]) -> Iterator[None]:
+    """Meanwhile another process compiles these kernels, the last one first. It ends with the `with`, or with us."""
+    nothing = subprocess.DEVNULL
+    asked = [*command("jitnet.cli.compiling"), json.dumps(kernels)]
+    with subprocess.Popen(asked, stdin=nothing, stdout=nothing, stderr=nothing) as child:
+        disturbance.HELPERS.add(child.pid)
+        try:
+            yield
+        finally:
+            child.kill()
+            disturbance.HELPERS.discard(child.pid)
+
+
+def main() -> None:
+    """The second process. If it fails, the first one compiles everything."""
+    for operation, rung, dtype in reversed(json.loads(sys.argv[1])):
+        compile_for(LADDERS[operation][rung], signature_for(SIGNATURES[operation], np.dtype(dtype)))

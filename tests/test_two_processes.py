@@ -1,0 +1,82 @@
+"""Kernels are compiled by two processes: what the second one gets, that it does it, and that it ends."""
+
+import contextlib
+import os
+import time
+
+import numpy as np
+import pytest
+
+from jitnet.backend import cpu, thread_choice
+from jitnet.cli import compiling
+from jitnet.process import disturbance
+
+FLOAT32 = np.dtype("float32")
+OF_A_TRAINING = ["gather", "layer", "softmax", "cross_entropy", "delta", "adam", "gradients"]
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What would be compiled, and the start and the end of the other process."""
+    heard = []
+
+    @contextlib.contextmanager
+    def assistant(kernels):
+        heard.append(("starts", kernels))
+        yield
+        heard.append("ends")
+
+    monkeypatch.setattr(cpu, "assistant", assistant)
+    monkeypatch.setattr(cpu, "needs_compiling", lambda kernel, signature: True)
+    monkeypatch.setattr(cpu, "compile_for", lambda kernel, signature: heard.append(kernel.__name__))
+    return heard
+
+
+def test_the_other_process_gets_what_does_not_need_the_tile(events):
+    fast = cpu.Fast()
+    kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
+    reported = []
+    assert cpu._compile(kernels, FLOAT32, lambda *news: reported.append(news)) == 7
+    assert events == [
+        ("starts", [(name, rung, "float32") for name, rung in zip(
+            ("gather", "softmax", "cross_entropy", "adam"), ("ahead", "polynomial", "njit", "wide"), strict=True)]),
+        "layer_fused", "delta_fused", "gradients_fused", "gather_ahead", "softmax_polynomial", "cross_entropy",
+        "adam_wide", "ends",
+    ]  # fmt: skip
+    assert [news[:2] for news in reported] == [(done, 7) for done in range(8)]
+
+
+def test_the_other_process_gets_what_is_missing(events, monkeypatch):
+    fast = cpu.Fast()
+    kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
+    missing = {id(fast.kernels[operation]) for operation in ("layer", "adam")}
+    monkeypatch.setattr(cpu, "needs_compiling", lambda kernel, signature: id(kernel) in missing)
+    assert cpu._compile(kernels, FLOAT32, None) == 2
+    assert events[0] == ("starts", [("adam", "wide", "float32")])
+    events.clear()
+    missing.remove(id(fast.kernels["layer"]))
+    assert cpu._compile(kernels, FLOAT32, None) == 1  # a single one is not worth a process
+    assert "ends" not in events
+
+
+def test_it_is_for_the_command_line_with_two_cores(monkeypatch):
+    monkeypatch.setattr(thread_choice, "cpus", lambda: 2)
+    with compiling.in_two_processes():
+        assert cpu.assistant is compiling.second_process
+    assert cpu.assistant is contextlib.nullcontext
+    monkeypatch.setattr(thread_choice, "cpus", lambda: 1)
+    with compiling.in_two_processes():
+        assert cpu.assistant is contextlib.nullcontext
+
+
+def test_it_fills_the_cache_and_ends(tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
+    until = time.monotonic() + 60
+    with compiling.second_process([("relu", "wide", "float32"), ("relu", "njit", "float32")]):
+        while not list(tmp_path.glob("*/relu-*.kernel")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        (child,) = disturbance.HELPERS
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert not disturbance.HELPERS
