@@ -198,7 +198,7 @@ def chain(widths: Sequence[tuple[int, int]]) -> None:
             )
 
 
-def _numeric(what: str, values: ArrayLike) -> NDArray[Any]:
+def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     """An array of real numbers; an error says how to turn other things into one."""
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
@@ -267,7 +267,7 @@ def _is_finite(array: NDArray[Any]) -> bool:
 
 def parameter(name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """New values for a parameter: real numbers of its shape, finite in its dtype too."""
-    array = _numeric(name, values)
+    array = numeric(name, values)
     if array.shape != shape:
         raise Error(f"{name} has shape {shape}, but was given {array.shape}")
     finite(name, array)
@@ -293,7 +293,7 @@ class _Unlocked:
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+def settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """In the kernels' layout: C order, aligned, and of the type for arrays that can be written.
 
     Copies only if necessary. Kernels only read their inputs, so a read-only array, such as a memory map, is not copied.
@@ -301,20 +301,20 @@ def _settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:  # in C order, aligned and writable
         return array
     with np.errstate(over="ignore"):
-        settled = np.require(array, dtype, ["C", "A"])
-    return settled if settled.flags.writeable else np.asarray(_Unlocked(settled))
+        result = np.require(array, dtype, ["C", "A"])
+    return result if result.flags.writeable else np.asarray(_Unlocked(result))
 
 
 def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    settled = _settled(array, dtype)
-    if settled.dtype != array.dtype:
-        finite(f"{what} as {dtype}", settled)  # 1e300 is finite, but not in float32
-    return settled
+    result = settled(array, dtype)
+    if result.dtype != array.dtype:
+        finite(f"{what} as {dtype}", result)  # 1e300 is finite, but not in float32
+    return result
 
 
 def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels."""
-    array = _numeric("X", X)
+    array = numeric("X", X)
     if array.ndim != 2 or array.shape[1] != n_in:
         hint = f"; for one sample write X.reshape(1, {n_in})" if array.shape == (n_in,) else ""
         raise Error(f"X has shape {array.shape}, but the first layer needs (m, {n_in}): one sample per row{hint}")
@@ -326,7 +326,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Y as (m, n_out), finite, in range for the loss. Labels (m,) are converted to one-hot rows."""
-    array = _numeric("Y", Y)
+    array = numeric("Y", Y)
     if array.ndim == 1 and array.shape == (m,) and n_out == 1:
         array = array.reshape(m, 1)
     if array.ndim == 1 and array.shape == (m,):
@@ -350,7 +350,7 @@ def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[ND
 
     Only their ratios count: the largest becomes 1. Returns them, and the number that they were divided by.
     """
-    array = _numeric("sample_weight", sample_weight)
+    array = numeric("sample_weight", sample_weight)
     if array.shape != (m,):
         raise Error(f"sample_weight has shape {array.shape}, but X needs ({m},): one weight per sample")
     finite("sample_weight", array)
@@ -379,28 +379,3 @@ def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     rows = np.zeros((labels.size, classes), np.float32)
     rows[np.arange(labels.size), whole_labels] = 1
     return rows
-
-
-def factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Two matrices that can be multiplied, of one dtype, each in the kernels' layout or a transpose of it."""
-    a, b = _numeric("A", A), _numeric("B", B)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
-        raise Error(f"A has shape {a.shape} and B {b.shape}, but A·B needs (m, n) and (n, p): columns of A = rows of B")
-    if a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
-        raise Error(f"A is {a.dtype} and B is {b.dtype}, but both must be float32 or both float64; use .astype")
-    return _settled_or_transposed(a), _settled_or_transposed(b)
-
-
-def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
-    if array.flags.f_contiguous and not array.flags.c_contiguous:
-        return _settled(array.T, array.dtype).T
-    return _settled(array, array.dtype)
-
-
-def rows(Z: ArrayLike) -> NDArray[Any]:
-    """Z of any shape as a matrix; its rows are the last axis. float32 or float64."""
-    array = _numeric("Z", Z)
-    if array.dtype not in (np.float32, np.float64):
-        raise Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")
-    width = array.shape[-1] if array.ndim else 1
-    return _settled(array, array.dtype).reshape(math.prod(array.shape[:-1]), width)

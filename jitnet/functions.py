@@ -6,6 +6,7 @@ takes, it is called at once; everything else goes the long way, where each error
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
                 C = np.empty((m, p), dtype)
                 kernel(A, B, C)
                 return C
-    left, right = checks.factors(A, B)
+    left, right = _factors(A, B)
     run = backends.get(backend, left.dtype)
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
         return matmul(right.T, left.T, backend).T  # A·B = (Bᵀ·Aᵀ)ᵀ
@@ -99,14 +100,47 @@ def softmax(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
 
 
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
-    if backend == "fast" and type(Z) is np.ndarray and Z.ndim == 2 and Z.flags.carray:
+    if backend == "fast" and type(Z) is np.ndarray and Z.flags.carray:
         kernel = _at_once[operation][Z.dtype]
         if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
             A = np.empty(Z.shape, Z.dtype)
-            kernel(Z, A)
+            kernel(_as_rows(Z), _as_rows(A))
             return A
-    rows = checks.rows(Z)
+    rows = _rows(Z)
     A = np.empty_like(rows)
     run = backends.get(backend, rows.dtype)
     run.run([Call(operation, (rows, A))], operation, rows.dtype)
     return A.reshape(np.shape(Z))
+
+
+def _factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Two matrices that can be multiplied, of one dtype, each in the kernels' layout or a transpose of it."""
+    a, b = checks.numeric("A", A), checks.numeric("B", B)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise checks.Error(
+            f"A has shape {a.shape} and B {b.shape}, but A·B needs (m, n) and (n, p): columns of A = rows of B"
+        )
+    if a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
+        raise checks.Error(f"A is {a.dtype} and B is {b.dtype}, but both must be float32 or both float64; use .astype")
+    return _settled_or_transposed(a), _settled_or_transposed(b)
+
+
+def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        return checks.settled(array.T, array.dtype).T
+    return checks.settled(array, array.dtype)
+
+
+def _rows(Z: ArrayLike) -> NDArray[Any]:
+    """Z of any shape as a matrix; its rows are the last axis. float32 or float64."""
+    array = checks.numeric("Z", Z)
+    if array.dtype not in (np.float32, np.float64):
+        raise checks.Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")
+    return _as_rows(checks.settled(array, array.dtype))
+
+
+def _as_rows(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory as a matrix, for an array in C order."""
+    if array.ndim == 2:
+        return array
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1] if array.ndim else 1)
