@@ -1,5 +1,6 @@
 """Problems: the ten that come with jitnet are right and safe, and mistakes in a user's file are one line."""
 
+import itertools
 import json
 import math
 import re
@@ -81,6 +82,18 @@ def test_rungs_are_right_and_safe(name, rung, monkeypatch):
     assert report.runs
     assert not report.findings, str(report)
     assert kernel.__doc__
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "rung"), RUNGS)
+def test_compiled_rungs(name, rung):
+    """On all shapes, on a part of those that are drawn, and with the same bits for 1, 2 and all threads."""
+    problem = problems.load(name)
+    kernel = problem.rungs[rung]
+    for dtype in map(np.dtype, problem.dtypes):
+        for shape in (*problem.shapes, *filter(problem.takes, itertools.islice(judge.drawn_shapes(problem, 0), 40))):
+            assert judge.error_of(kernel, problem, shape, dtype) is None
+    assert judge.error_of_repeating(kernel, problem, problem.shapes[-2], F32, 1.0) is None
 
 
 @pytest.mark.parametrize("name", problems.NAMES)

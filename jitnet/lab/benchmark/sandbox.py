@@ -262,7 +262,7 @@ class _Child:
             call_for(shape)
             return judge.quick_error_of(kernel, problem, shape, dtype)
 
-        shape = self.job["shape"]
+        shape, data = self.job["shape"], None
         found = custom.misfit(kernel, name, problem.parameters, problem.results)
         try:
             found = found or next(filter(None, map(error_at, problem.shapes)), None)
@@ -278,6 +278,9 @@ class _Child:
             if not found and custom.threads_of(kernel, 2) > 1:
                 self.work("called several times")
                 found = judge.error_of_repeating(kernel, problem, shape, dtype, REPEATING)
+            if not found:
+                self.begin("drawing inputs", COMPILING)
+                data = judge.Refill(problem, shape, dtype, self.job["seed"])
         except ProblemError as error:
             self.tell(not_loaded=str(error))
             return
@@ -285,8 +288,8 @@ class _Child:
             found = self.in_words(error, kernel, case, problem.given(case))
         used = custom.threads_of(kernel, numba.get_num_threads())
         self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
-        if not found:
-            self.answer_timings(kernel, judge.Refill(problem, shape, dtype, self.job["seed"]))
+        if data:
+            self.answer_timings(kernel, data)
 
     def kernel_of(self, problem: Problem) -> loading.Function:
         """The function that was sent or named, or the rung of the problem."""

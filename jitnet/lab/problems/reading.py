@@ -1,5 +1,6 @@
 """A problem from a Python file: its functions and lists, each checked, so that a mistake is one line that names it."""
 
+import copy
 import functools
 import inspect
 import math
@@ -52,6 +53,7 @@ class _File:
         self.shapes = self._shapes("SHAPES", 0)
         self.timed = self._shapes("TIMED", 1)
         self.rungs = self._rungs()
+        self.answers = functools.lru_cache(maxsize=2)(self._answers)
 
     def problem(self) -> Problem:
         cases = self._tried()
@@ -160,8 +162,10 @@ class _File:
         call = f"reference for the shape {shape}"
         found = self._called(call, self.reference, *copies)
         results = found if isinstance(found, tuple) else (found,)
+        if not results:
+            raise self._error(f"{call} returns nothing, but must return the results of a kernel")
         for result in results:
-            if not _is_numeric(result) or np.asarray(result).dtype in (np.float32, np.float16):
+            if not _is_numeric(result) or (np.asarray(result).dtype.kind == "f" and result.dtype != np.float64):
                 raise self._error(
                     f"{call} returns {_kind(result)}, but must return arrays of float64, as its inputs are, or integers"
                 )
@@ -171,14 +175,18 @@ class _File:
 
     def draw(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> Case:
         """Inputs, outputs that hold nothing yet, and the expected results."""
+        inputs, expected, limits = self.answers(shape, dtype, seed)
+        outputs = [nothing(result.shape, dtype if result.dtype.kind == "f" else result.dtype) for result in expected]
+        return Case([*map(copy.copy, inputs), *outputs], expected, limits)
+
+    def _answers(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> tuple[list[Any], list[Array], list[Array]]:
+        """Inputs, the expected results, and their bounds; kept, since the same are asked for several times."""
         rng = np.random.default_rng((seed, *shape))
         inputs = self.drawn(shape, dtype, rng)
         exact = [_in_float64(argument) for argument in inputs]
         expected = self.results_of(exact, shape)
         terms = self.work("terms", shape) if self.terms else max((np.size(argument) for argument in inputs), default=1)
-        limits = bounds(lambda moved: self.results_of(moved, shape), exact, expected, dtype, terms, rng)
-        outputs = [nothing(result.shape, dtype if result.dtype.kind == "f" else result.dtype) for result in expected]
-        return Case([*inputs, *outputs], expected, limits)
+        return inputs, expected, bounds(lambda moved: self.results_of(moved, shape), exact, expected, dtype, terms, rng)
 
     def work(self, name: str, *arguments: Any) -> float:
         """What flops, memory or terms give."""
@@ -199,7 +207,10 @@ class _File:
 
     def baseline(self, results: int, *arguments: Any) -> None:
         """The reference as it is, in the dtype of its inputs."""
-        found = self.reference(*arguments[:-results])
+        try:
+            found = self.reference(*arguments[:-results])
+        except (Exception, SystemExit) as error:
+            raise self._error(f"reference, given the dtypes of a kernel, {loading.raised(error, self.path)}") from None
         for output, result in zip(arguments[-results:], found if isinstance(found, tuple) else (found,), strict=True):
             output[...] = result
 
@@ -226,15 +237,22 @@ class _File:
 
     def _names(self, inputs: int, results: int) -> tuple[str, ...]:
         """Those of the first rung, if there is one, else those of the reference."""
-        own = [str(name) for name in inspect.signature(self.reference).parameters]
-        names = own if len(own) == inputs else [f"input_{i + 1}" for i in range(inputs)]
+        names = _parameters(self.reference)
+        if len(names) != inputs:
+            names = [f"input_{i + 1}" for i in range(inputs)]
         names += ["result"] if results == 1 else [f"result_{i + 1}" for i in range(results)]
         for name, rung in self.rungs.items():
             self._check_call(name, rung, names)
-        for rung in self.rungs.values():
-            found = list(inspect.signature(getattr(rung, "py_func", rung)).parameters)
-            return tuple(found) if len(found) == len(names) else tuple(names)
-        return tuple(names)
+        of_first = _parameters(next(iter(self.rungs.values()), self.reference))
+        return tuple(of_first if len(of_first) == len(names) else names)
+
+
+def _parameters(function: Function) -> list[str]:
+    """The names of its parameters; none if it has no signature, as some built-in functions."""
+    try:
+        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
+    except ValueError:
+        return []
 
 
 def _is_numeric(value: object) -> bool:
