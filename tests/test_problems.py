@@ -337,7 +337,7 @@ def test_the_command(write):
             ["matmul", "--problem", "dot"],
             "--problem names what the kernels compute; leave the operation and --backend out",
         ),
-        (["--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers, as in 2000000"),
+        (["--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers, as in 1000000"),
         (
             ["--problem", "conv2d", "--size", "3x3x5"],
             "raises ValueError: the filter must fit into the picture (conv2d.py",
