@@ -9,10 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import jitnet_command
 
 from jitnet import checks
+from jitnet.lab import explain
 from jitnet.lab.grade import assignment, grading, inspection, judging, new, output, page, process
 from jitnet.lab.grade.language import Language
 from jitnet.lab.worker import ask
@@ -153,6 +155,18 @@ def test_what_a_kernel_prints_is_no_answer(tmp_path):
     assert Language().error_of(path.read_bytes()) is None
     found = ask(inspection.race_in, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
     assert found.startswith("race")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not explain.is_readable(), reason="explain reads the instructions of x86-64 only")
+def test_only_a_compiled_vector_loop_is_vectorized(tmp_path):
+    solution, plain = EXAMPLES / "matmul" / "solution.py", tmp_path / "plain.py"
+    plain.write_text(HONEST)
+    matrices = inspection.types_of([np.ones((2, 2), np.float32)] * 3)
+    assert matrices == "float32[:,::1], float32[:,::1], float32[:,::1]"
+    assert ask(inspection.scalar_loop_in, str(solution), "reordered", matrices, 1 << 31) is None
+    assert "not vectorized" in ask(inspection.scalar_loop_in, str(solution), "naive", matrices, 1 << 31)
+    assert "not compiled" in ask(inspection.scalar_loop_in, str(plain), "add", "float32[::1]", 1 << 31)
 
 
 def test_one_that_breaks_the_grader_stops_no_other(addition, tmp_path, monkeypatch):

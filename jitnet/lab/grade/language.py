@@ -28,7 +28,7 @@ NUMPY = (
     "sqrt", "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "abs", "fabs", "maximum", "minimum", "isnan", "isinf",
     "isfinite", "floor", "ceil", "sign", "finfo",
 )  # fmt: skip
-"""Functions of NumPy that make arrays, or take one number: none of them contains a loop that a student should write."""
+"""Names of NumPy that make arrays, or work on single numbers: none does a sum or a product over an array."""
 
 TYPES = (
     "boolean", "float32", "float64", "int8", "int16", "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64",
