@@ -75,7 +75,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/compiler/linking.py": [["tests/test_cache.py", "-k", "linked"]],
     "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
     "jitnet/backend/base.py": [QUICK, ["tests/test_threads_under_load.py", *TRAINING]],
-    "jitnet/backend/cpu.py": [QUICK, ["tests/test_functions.py", "tests/test_dtypes.py", *TRAINING]],
+    "jitnet/backend/cpu.py": [QUICK, ["tests/test_functions.py", "tests/test_two_processes.py", *TRAINING]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
     "jitnet/training/checkpoint.py": [["tests/test_checkpoints.py"], ["tests/test_damaged_fields.py"]],
     "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
