@@ -28,20 +28,22 @@ def keeping(optimize):
     return optimize_and_keep
 
 
-def assembly_for_arm(library):
-    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=CPU, opt=3)
+def for_arm(library):
+    """The machine, and the module that is optimized for it."""
+    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=CPU, opt=3, reloc="static")
     module = llvm.parse_assembly(library.before)
     module.triple, module.data_layout = TRIPLE, str(machine.target_data)
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_vectorization = True
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
-    return compiling.text_of(machine, module)
+    return machine, module
 
+
+llvm.initialize_all_targets()
+llvm.initialize_all_asmprinters()
+CPUCodeLibrary._optimize_final_module = keeping(CPUCodeLibrary._optimize_final_module)
 
 if __name__ == "__main__":
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    CPUCodeLibrary._optimize_final_module = keeping(CPUCodeLibrary._optimize_final_module)
-    compiling._assembly = assembly_for_arm
+    compiling._assembly = lambda library: compiling.text_of(*for_arm(library))
     compiling.main()
