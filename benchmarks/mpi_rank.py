@@ -1,0 +1,120 @@
+"""One rank of mpi.py: times of steps, and what they send, as JSON on rank 0."""
+
+import itertools
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+from mpi4py import MPI
+
+import jitnet
+from jitnet.backend import get
+from jitnet.distributed import sum_of
+from jitnet.distributed.mpi import MpiComm
+
+
+class Counting(MpiComm):
+    """Counts what a step exchanges, and how long this rank waits for it."""
+
+    def __init__(self):
+        super().__init__(MPI.COMM_WORLD)
+        self.clear()
+
+    def clear(self):
+        self.calls, self.bytes, self.seconds = 0, 0, 0.0
+
+    def _timed(self, exchange, received):
+        began = time.perf_counter()
+        exchange()
+        self.seconds += time.perf_counter() - began
+        self.calls += 1
+        self.bytes += received
+
+    def exchange(self, vector, cuts, received):
+        others = sum(part.nbytes for rank, part in enumerate(received) if part is not None and rank != self.rank)
+        self._timed(lambda: MpiComm.exchange(self, vector, cuts, received), others)
+
+    def collect(self, part, cuts, whole):
+        self._timed(lambda: MpiComm.collect(self, part, cuts, whole), whole.nbytes - part.nbytes)
+
+    def add_up(self, vector):  # by a ring, at least
+        self._timed(lambda: MpiComm.add_up(self, vector), 2 * vector.nbytes * (self.size - 1) // self.size)
+
+
+def made(widths):
+    sizes = [int(width) for width in widths.split("-")]
+    hidden = [jitnet.Dense(n, p, "relu") for n, p in itertools.pairwise(sizes)]
+    return jitnet.Network(*hidden, jitnet.Dense(*sizes[-2:], "softmax"), seed=0)
+
+
+def steps(comm, widths, m, reduction, seconds):
+    """The median time of a step, and its exchange, over epochs that take about so many seconds."""
+    net, rng = made(widths), np.random.default_rng(0)
+    count = 16
+    X = rng.standard_normal((count * m, net.layers[0].n_in)).astype(np.float32)
+    y = rng.integers(0, net.layers[-1].n_out, len(X))
+    waited, sent = [], []
+
+    def after(net, history):
+        waited.append(comm.seconds / count)
+        sent.append((comm.calls, comm.bytes))
+        comm.clear()
+        return sum(history.seconds) > seconds and history.epochs > 4
+
+    comm.clear()
+    options = {"batch_size": m, "optimizer": jitnet.SGD(1e-3), "loss": "cross_entropy", "callbacks": after}
+    history = net.fit(X, y, epochs=10_000, comm=comm, reduction=reduction, **options)
+    calls, total = sent[-1]  # with the losses of the epoch, once
+    return {
+        "step": statistics.median(history.seconds[2:]) / count, "exchange": statistics.median(waited[2:]),
+        "calls": calls // count, "bytes": total // count,
+    }  # fmt: skip
+
+
+def update(widths, rounds=200):
+    """The time of the optimizer's kernel."""
+    net = made(widths)
+    kernel, numbers = get("fast").kernels["sgd"], (np.float32(1e-3), np.float32(0))
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        kernel(net.grad, *numbers, net.theta)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def exchanges(comm, size, rounds=60):
+    """The median time of the exchange of a gradient of that many numbers, in a tree, and by the plain all-reduce."""
+    found = {}
+    for reduction in (8, "fast"):
+        total, gradient = sum_of(reduction, comm, size, np.dtype(np.float32)), np.ones(size, np.float32)
+        times = []
+        for _ in range(rounds):
+            for block in total.mine:
+                total.add(block, gradient, 0.125)
+            comm.gather(None)
+            began = time.perf_counter()
+            total.finish(False)
+            times.append(time.perf_counter() - began)
+        found[str(reduction)] = statistics.median(times)
+    return found
+
+
+def main():
+    cases, seconds = json.loads(sys.argv[1])
+    comm = Counting()
+    results = {}
+    for widths, m in cases:
+        of_case = {str(how): steps(comm, widths, m, how, seconds) for how in ("tree", "fast")}
+        results[f"{widths}, batch {m}"] = of_case | {"parameters": made(widths).theta.size, "update": update(widths)}
+    sizes = [1000, 10_000, 100_000, 1_000_000]
+    results["exchanges"] = {size: exchanges(comm, size) for size in sizes} if comm.size > 1 else {}
+    comm.close()
+    if comm.rank == 0:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
