@@ -45,7 +45,7 @@ class Counting(MpiComm):
 
 def made(widths):
     sizes = [int(width) for width in widths.split("-")]
-    hidden = [jitnet.Dense(n, p, "relu") for n, p in itertools.pairwise(sizes)]
+    hidden = [jitnet.Dense(n, p, "relu") for n, p in itertools.pairwise(sizes[:-1])]
     return jitnet.Network(*hidden, jitnet.Dense(*sizes[-2:], "softmax"), seed=0)
 
 

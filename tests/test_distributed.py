@@ -1,8 +1,11 @@
 """Training on several ranks, which are threads here; test_mpi.py has real processes."""
 
+import contextlib
 import math
 import os
+import socket
 import subprocess
+import sys
 import threading
 import warnings
 from unittest import mock
@@ -364,15 +367,50 @@ def test_the_command_line_adds_up_in_blocks(tmp_path):
     jitnet_command("train", "digits", "--reduction", "forest", status=2)
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
-def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
+RANK = """
+import runpy, sys, time
+connection = runpy.run_path(sys.argv[1])["connected"](chr(0) + sys.argv[2], int(sys.argv[3]))
+print(flush=True)
+time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def on_witness(ranks, monkeypatch):
+    """A witness in a thread of this process, and the connections of processes that sleep."""
     monkeypatch.setattr(witness, "GRACE", 0.05)
-    ranks = [subprocess.Popen(["sleep", "60"]) for _ in range(3)]
-    threading.Timer(0.05, ranks[1].kill).start()
-    witness.watch({process.pid: rank for rank, process in enumerate(ranks)})
-    said = f"jitnet: rank 1 (process {ranks[1].pid}) was killed or crashed; the training of all ranks ends\n"
+    server, name = socket.socket(socket.AF_UNIX), f"jitnet-test-{os.getpid()}-{ranks}"
+    server.bind("\0" + name)
+    server.listen(ranks)
+    watch = threading.Thread(target=witness.watch, args=[server, ranks])
+    watch.start()
+    yield name, watch
+    server.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
+    with on_witness(3, monkeypatch) as (name, watch):
+        words = [sys.executable, "-I", "-S", "-c", RANK, witness.__file__, name]
+        processes = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE) for rank in range(3)]
+        for process in processes:
+            process.stdout.readline()  # it is connected
+        processes[1].kill()
+        watch.join(20)
+    said = f"jitnet: rank 1 (process {processes[1].pid}) was killed or crashed; the training of all ranks ends\n"
     assert capsys.readouterr().err == said
-    assert [process.wait(5) for process in ranks] == [-9, -9, -9]
-    ranks[1].wait()
-    witness.watch({ranks[1].pid: 7})  # it is gone already
-    assert capsys.readouterr().err.startswith("jitnet: rank 7 (process ")
+    for process in processes:
+        process.communicate(timeout=5)
+        assert process.returncode == -9
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
+    with on_witness(2, monkeypatch) as (name, watch):
+        connections = [witness.connected("\0" + name, rank) for rank in range(2)]
+        connections[1].sendall(witness.LEAVE)
+        for connection in connections[::-1]:
+            connection.close()
+        watch.join(20)
+    assert not watch.is_alive()
+    assert capsys.readouterr() == ("", "")

@@ -306,6 +306,8 @@ def test_10_threads(lesson):
     assert len(counts) == 5
     assert 0 < min(counts) <= max(counts) <= 40_000_000
     assert (min(counts) < 40_000_000) == (most > 1)
+    assert "in a tree of eight blocks: the same bits: True" in printed
+    assert "in a ring of 2, 4 and 8 machines: the same bits: False" in printed
     first, second, third, _ = answers(printed)
     assert first == "t/2 + 5 = 0.55·t, so t = 100 µs"
     assert second == "1e-20, and 0.0: the first"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import signal
 import time
 from typing import Any
 
@@ -30,14 +28,14 @@ class MpiComm(Comm):
         self._comm = given.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
-        neighbors = here.allgather((os.getpid(), self.rank, granted.cores()))
+        cores = here.allgather(granted.cores())
         self.is_first_here = here.rank == 0
-        all_cores = {core for _, _, cores in neighbors for core in cores}
-        self.threads = max(1, min(len(granted.cores()), len(all_cores) // here.size))
-        self._witness = None
+        self.threads = max(1, min(len(granted.cores()), len(set().union(*cores)) // here.size))
+        address, self._process = "", None
         if self.size > 1 and self.is_first_here:
-            self._witness = witness.started({pid: rank for pid, rank, _ in neighbors})
-        self._witness_pid = here.bcast(self._witness and self._witness.pid)
+            address, self._process = witness.started(here.size)
+        address = here.bcast(address)
+        self._witness = witness.connected(address, self.rank) if address else None
         here.Free()
 
     def gather(self, thing: Any) -> list[Any]:
@@ -72,19 +70,23 @@ class MpiComm(Comm):
         _wait(self._comm.Iallgatherv(part, [whole, (sizes, cuts[:-1])]))
 
     def abort(self, message: str, status: int) -> None:
-        if self._witness_pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._witness_pid, signal.SIGKILL)  # it has nothing to report
+        self._dismiss()  # it has nothing to report
         progress.say(f"jitnet: rank {self.rank}: {message}")
         self._comm.Abort(status)
 
     def close(self) -> None:
         _wait(self._comm.Ibarrier())
-        if self._witness is not None:  # before any rank ends
-            self._witness.kill()
-            self._witness.wait()
-        _wait(self._comm.Ibarrier())
+        self._dismiss()
+        if self._process is not None:
+            self._process.wait()
         self._comm.Free()
+
+    def _dismiss(self) -> None:
+        """Send the witness away. The first rank that does so is enough."""
+        if self._witness is not None:
+            with contextlib.suppress(OSError):
+                self._witness.sendall(witness.LEAVE)
+            self._witness.close()
 
 
 def _wait(requests: Any) -> None:
