@@ -80,3 +80,9 @@ def test_it_fills_the_cache_and_ends(tmp_path, monkeypatch):
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert not disturbance.HELPERS
+
+
+def test_without_a_second_process_the_first_compiles_everything(monkeypatch):
+    monkeypatch.setattr(compiling, "command", lambda module: ["/nowhere/python"])
+    with compiling.second_process([("relu", "njit", "float32")]):
+        assert not disturbance.HELPERS

@@ -1,4 +1,4 @@
-"""Compile in two processes: the second one goes through the list of kernels from its other end.
+"""Compile in two processes: the second one begins with the kernels that the first one would compile last.
 
 Each stores machine code in the cache and loads what is there already, so they meet without talking to each other. Only
 the command line does it, because a library should start no processes that a program does not expect.
@@ -34,7 +34,12 @@ def second_process(kernels: list[cpu.Named]) -> Iterator[None]:
     """Meanwhile another process compiles these kernels, the last one first. It ends with the `with`, or with us."""
     nothing = subprocess.DEVNULL
     asked = [*command("jitnet.cli.compiling"), json.dumps(kernels)]
-    with subprocess.Popen(asked, stdin=nothing, stdout=nothing, stderr=nothing) as child:
+    try:
+        child = subprocess.Popen(asked, stdin=nothing, stdout=nothing, stderr=nothing)
+    except OSError:  # no memory, or no permission, for a second process
+        yield
+        return
+    with child:
         disturbance.HELPERS.add(child.pid)
         try:
             yield
