@@ -306,7 +306,7 @@ def test_a_full_disk_ends_all_ranks(tmp_path):
         ({"comm": 3}, "comm is 3, but must be a communicator of mpi4py"),
         ({"data": (lambda: [(X, Y)], None)}, "do not work with an iterator of batches"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),  # no address of a function
 )
 def test_errors(options, message):
     with pytest.raises(jitnet.Error, match=message):
