@@ -189,7 +189,7 @@ def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
 def test_only_results_that_are_not_finite_diverge(monkeypatch):
     """A GPU without memory for the validation samples is another error than divergence."""
 
-    def measure(*_):
+    def measure(*_, **options):
         raise jitnet.Error("the GPU has no room")
 
     X, y = spiral()

@@ -149,7 +149,7 @@ def test_how_long_it_takes_is_said_once_it_begins(capsys):
 def test_every_estimate_is_a_time(operations):
     seconds = (
         estimate.of_report(operations, 3, 2),
-        estimate.of_ladder(operations[0], 1),
+        estimate.of_ladder(len(estimate._rungs(operations[0])), 1),
         estimate.of_compile_cost("fast", 3),
     )
     assert all(0 < one < 3600 for one in seconds)
