@@ -39,7 +39,8 @@ class _MachineCode(dict[np.dtype[Any], "Kernel | None"]):
         return self[dtype]
 
 
-_at_once = {operation: _MachineCode(operation) for operation in ("matmul", "sigmoid", "tanh", "relu", "softmax")}
+_product = _MachineCode("matmul")
+_functions = {operation: _MachineCode(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
 
 
 def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
@@ -59,7 +60,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
     if backend == "fast" and type(A) is type(B) is np.ndarray and A.ndim == B.ndim == 2:
         (m, n), (rows, p), dtype = A.shape, B.shape, A.dtype
         if n == rows and dtype is B.dtype and A.flags.carray and B.flags.carray and 2 * m * n * p < LEAST_FLOP:
-            kernel = _at_once["matmul"][dtype]
+            kernel = _product[dtype]
             if kernel:
                 C = np.empty((m, p), dtype)
                 kernel(A, B, C)
@@ -101,7 +102,7 @@ def softmax(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
 
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
     if backend == "fast" and type(Z) is np.ndarray and Z.flags.carray:
-        kernel = _at_once[operation][Z.dtype]
+        kernel = _functions[operation][Z.dtype]
         if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
             A = np.empty(Z.shape, Z.dtype)
             kernel(_as_rows(Z), _as_rows(A))
