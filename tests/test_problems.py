@@ -9,10 +9,12 @@ import sys
 import numpy as np
 import pytest
 from command import jitnet_command
+from test_ladder import LIMITS
 
 import jitnet
 from jitnet.lab import ladder, problems
-from jitnet.lab.benchmark import judge
+from jitnet.lab.benchmark import candidates, judge
+from jitnet.lab.benchmark.candidates import Candidate
 from jitnet.lab.problems.bounds import bounds
 from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.checking import examine
@@ -228,9 +230,10 @@ MISTAKES = {
         ("return X.sum(axis=1)", "return (X.sum(axis=1),) * (1 + (len(X) == 7))"),
         "the shape (7, 2) has other numbers of inputs or results than (3, 5)",
     ),
-    "negative work": (("shape[0] * shape[1]", "-shape[0]"), "flops((3, 5)) is -3, but must be a number, at least 0"),
+    "negative work": (("shape[0] * shape[1]", "-shape[0]"), "flops((3, 5)) is -3, but must be a number at least 0"),
     "work that is no number": (("shape[0] * shape[1]", "'many'"), "flops((3, 5)) is 'many', but must be a number"),
     "work that is NaN": (("shape[0] * shape[1]", "float('nan')"), "flops((3, 5)) is nan, but must be a number"),
+    "endless work": (("shape[0] * shape[1]", "10**400"), "flops((3, 5)) is 1000"),
     "no memory": (("dtype.itemsize * shape[0] * (shape[1] + 1)", "0"), "memory((40, 30), float32) is 0, but"),
     "exception in flops": (("shape[0] * shape[1]", "shape[2]"), "flops((3, 5)) raises IndexError: tuple index out of"),
     "no shapes": (
@@ -308,6 +311,22 @@ def test_shapes_are_drawn_where_the_problem_has_a_meaning(write):
     conv = problems.load("conv2d")
     assert conv.takes((5, 7, 5))
     assert not conv.takes((5, 7, 6))
+
+
+def test_the_lower_peak_decides_the_unit():
+    """A vector addition moves 12 bytes for a FLOP, a large filter 8 bytes for 242; here the ratio of peaks is 10."""
+    for name, unit in {"vector_add": "GB/s", "transpose": "GB/s", "histogram": "GB/s", "conv2d": "GFLOP/s"}.items():
+        problem = problems.load(name)
+        shape = problem.timed[-1]
+        who = Candidate(shape, flops=problem.flops(shape), moves=problem.memory(shape, F32))
+        assert ladder._unit(LIMITS, F32, who) == unit
+
+
+def test_peaks_are_not_raised_by_problems_of_users(write):
+    """Its work may be counted wrongly; a problem that comes with jitnet counts as its operations do."""
+    for problem in (problems.load(write()), problems.load("sum")):
+        who = candidates.rung(problem, "numpy", problem.shapes[0], F32, 1, 0.1)
+        assert who.is_trusted == (problem.name == "sum")
 
 
 def test_the_command(write):

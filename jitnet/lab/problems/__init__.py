@@ -29,7 +29,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Problem:
     text = os.fspath(name_or_path)
     if text in NAMES:
         return from_file(FOLDER / f"{text}.py")
-    if Path(text).is_file():
+    if text.endswith(".py") and Path(text).is_file():
         return from_file(text)
     if ".py:" in text:
         raise checks.Error(f"{text!r} names a function, but a problem is a whole file; name the file alone")

@@ -3,7 +3,6 @@
 import copy
 import functools
 import inspect
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -154,7 +153,7 @@ class _File:
                 raise self._error(f"{what}, but must be of {dtype}: {fix}")
             if not np.isfinite(given).all():
                 raise self._error(f"{call}[{position}] has NaN or infinity")
-        return [np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in found]
+        return [np.ascontiguousarray(a) if np.ndim(a) else np.asarray(a)[()] for a in found]
 
     def results_of(self, inputs: Sequence[Any], shape: Shape) -> list[Array]:
         """What the reference gives for inputs in float64: arrays of float64, or of whole numbers."""
@@ -192,10 +191,10 @@ class _File:
         """What flops, memory or terms give."""
         call = f"{name}({', '.join(map(str, arguments))})"
         found = self._called(call, getattr(self, name), *arguments)
-        is_number = isinstance(found, (int, float, np.number)) and not isinstance(found, bool)
-        if not is_number or not math.isfinite(found) or found < 0:
-            raise self._error(f"{call} is {checks.shown(found)}, but must be a number, at least 0")
-        return float(found)
+        try:
+            return checks.number(call, found, least=0)
+        except checks.Error as error:
+            raise self._error(str(error)) from None
 
     def takes(self, shape: Shape) -> bool:
         """Whether inputs can be drawn for this shape."""
