@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -247,11 +247,11 @@ def dense(what: str, shape: tuple[int, ...]) -> None:
         raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
 
 
-def finite(what: str, array: NDArray[Any]) -> None:
-    """No NaN and no infinity."""
+def finite(what: str, array: NDArray[Any], start: int = 0) -> None:
+    """No NaN and no infinity; `start` is the index of array[0] for the message."""
     if array.dtype.kind == "f" and not _is_finite(array):
         where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
-        place = ", ".join(str(position) for position in where)
+        place = ", ".join(str(position + start * (axis == 0)) for axis, position in enumerate(where))
         raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
 
 
@@ -312,16 +312,30 @@ def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) ->
     return result
 
 
-def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels."""
+def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int], slice] | None = None) -> NDArray[Any]:
+    """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels.
+
+    part    the rows of a memory map, of so many, whose values are looked at; other processes look at the others
+    """
     array = numeric("X", X)
     if array.ndim != 2 or array.shape[1] != n_in:
         hint = f"; for one sample write X.reshape(1, {n_in})" if array.shape == (n_in,) else ""
         raise Error(f"X has shape {array.shape}, but the first layer needs (m, {n_in}): one sample per row{hint}")
     if array.shape[0] == 0:
         raise Error("X is empty: it has no rows")
-    finite("X", array)
-    return _settled_and_finite("X", array, dtype)
+    rows = part(len(array)) if part is not None and _is_mapped(array) else slice(0, None)
+    finite("X", array[rows], rows.start)
+    result = settled(array, dtype)
+    if result.dtype != array.dtype:
+        finite(f"X as {dtype}", result[rows], rows.start)
+    return result
+
+
+def _is_mapped(array: Any) -> bool:
+    """True for a memory map, and for an array within one."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
 
 
 def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -1,26 +1,21 @@
 """Training on several ranks, which are threads here; test_mpi.py has real processes."""
 
-import contextlib
 import math
-import os
-import socket
-import subprocess
-import sys
-import threading
 import warnings
 from unittest import mock
 
 import numpy as np
 import pytest
-from command import jitnet_command
 from ranks import AbortedError, on_ranks
 from runs import OPTIMIZERS, overfit, spiral
 
 import jitnet
 from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStopping, LayerNorm, Network
-from jitnet.distributed import Alone, launcher, tree, witness
+from jitnet.distributed import Alone, tree
+from jitnet.step import Epoch
 from jitnet.training import interrupt as interrupts
 from jitnet.training import loop
+from jitnet.training.blocks import BlockEpoch
 
 X, Y = spiral()
 
@@ -182,6 +177,28 @@ def test_another_reduction_is_another_run(tmp_path):
         trained(checkpoint=path, resume=True, reduction=None)
 
 
+def test_each_rank_reads_its_part_of_a_memory_map(tmp_path):
+    X32, path = X.astype(np.float32), tmp_path / "X.npy"
+    np.save(path, X32)
+    options = {"checkpoint": tmp_path / "run.ckpt", "batch_size": 20}
+    read = {0: [], 1: [], 2: []}
+
+    def loaded(self, order, start, stop, threads):
+        read[self._plan.comm.rank] += order[start:stop].tolist()
+        return Epoch._loaded(self, order, start, stop, threads)
+
+    with mock.patch.object(BlockEpoch, "_loaded", loaded):
+        mapped = agree(3, lambda comm: trained(comm, data=(np.load(path, mmap_mode="r"), Y), epochs=1, **options))
+    assert mapped == trained(data=(X32, Y), epochs=1, batch_size=20)
+    assert sorted(row for rows in read.values() for row in rows) == list(range(97))
+    assert min(map(len, read.values())) > 20
+    trained(data=(X32, Y), resume=True, **options)  # with the checksums of three ranks
+    X32[50, 1] = np.nan  # which is in the part of the second
+    np.save(path, X32)
+    for message in errors(3, lambda comm: trained(comm, data=(np.load(path, mmap_mode="r"), Y))):
+        assert message.startswith("rank 1: X[50, 1] is nan")
+
+
 def errors(size, work):
     """The messages of all ranks, which must be of one kind."""
     results, said = on_ranks(size, work)
@@ -324,93 +341,3 @@ def test_one_rank_needs_no_communicator():
     comm.exchange(vector, [0, 3], received)
     comm.collect(received[0], [0, 3], vector)
     assert vector.tolist() == [1, 1, 1]
-
-
-LAUNCHED = [
-    ({}, None),
-    ({"PMI_RANK": "2", "PMI_SIZE": "4"}, (2, 4)),
-    ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, (0, 2)),
-    ({"PMIX_RANK": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
-    ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # a batch script, before srun
-    ({"PMI_RANK": "", "PMI_SIZE": "many"}, None),
-]
-
-
-@pytest.mark.parametrize(("variables", "place"), LAUNCHED)
-def test_what_a_launcher_says(monkeypatch, variables, place):
-    for names in launcher.VARIABLES.items():
-        for name in names:
-            monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert launcher.place() == place
-    assert launcher.is_first() == (place is None or place[0] == 0)
-
-
-def test_under_mpiexec_without_mpi4py(monkeypatch, capsys):
-    monkeypatch.setenv("PMI_SIZE", "4")
-    monkeypatch.setitem(jitnet.training.ranks.sys.modules, "mpi4py", None)
-    for rank, said in (("0", "jitnet: mpiexec started 4 processes, which need mpi4py to work together"), ("1", "")):
-        monkeypatch.setenv("PMI_RANK", rank)
-        assert jitnet_command("train", "digits", status=2).stderr.startswith(said)
-    jitnet_command("train", "digits", "--epochs", "x", status=2)
-
-
-def test_the_command_line_adds_up_in_blocks(tmp_path):
-    options = ("train", "digits", "--epochs", "1", "--hidden", "8", "--quiet", "--backend", "numpy", "--save")
-    thetas = []
-    for name, reduction in (("tree", "tree"), ("8", "8"), ("16", "16")):
-        jitnet_command(*options, tmp_path / name, "--reduction", reduction)
-        thetas.append(jitnet.load(tmp_path / name).theta)
-    assert np.array_equal(thetas[0], thetas[1])
-    assert not np.array_equal(thetas[0], thetas[2])
-    jitnet_command("train", "digits", "--reduction", "forest", status=2)
-
-
-RANK = """
-import runpy, sys, time
-connection = runpy.run_path(sys.argv[1])["connected"](chr(0) + sys.argv[2], int(sys.argv[3]))
-print(flush=True)
-time.sleep(60)
-"""
-
-
-@contextlib.contextmanager
-def on_witness(ranks, monkeypatch):
-    """A witness in a thread of this process, and the connections of processes that sleep."""
-    monkeypatch.setattr(witness, "GRACE", 0.05)
-    server, name = socket.socket(socket.AF_UNIX), f"jitnet-test-{os.getpid()}-{ranks}"
-    server.bind("\0" + name)
-    server.listen(ranks)
-    watch = threading.Thread(target=witness.watch, args=[server, ranks])
-    watch.start()
-    yield name, watch
-    server.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
-    with on_witness(3, monkeypatch) as (name, watch):
-        words = [sys.executable, "-I", "-S", "-c", RANK, witness.__file__, name]
-        processes = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE) for rank in range(3)]
-        for process in processes:
-            process.stdout.readline()  # it is connected
-        processes[1].kill()
-        watch.join(20)
-    said = f"jitnet: rank 1 (process {processes[1].pid}) was killed or crashed; the training of all ranks ends\n"
-    assert capsys.readouterr().err == said
-    for process in processes:
-        process.communicate(timeout=5)
-        assert process.returncode == -9
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
-    with on_witness(2, monkeypatch) as (name, watch):
-        connections = [witness.connected("\0" + name, rank) for rank in range(2)]
-        connections[1].sendall(witness.LEAVE)
-        for connection in connections[::-1]:
-            connection.close()
-        watch.join(20)
-    assert not watch.is_alive()
-    assert capsys.readouterr() == ("", "")

@@ -146,7 +146,7 @@ def fit(
                 net, data, Y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend,
                 validation=validation, shuffle=shuffle, seed=seed, early_stopping=early_stopping,
                 sample_weight=sample_weight, class_weight=class_weight, schedule=schedule, clip_norm=clip_norm,
-                learns=learns, is_part=batches is not None,
+                learns=learns, is_part=batches is not None, part=group.part,
             )  # fmt: skip
             if batches is not None:
                 plan.batches, plan.batch_size = batches, len(plan.X)
@@ -231,6 +231,8 @@ def _train(
     comm = plan.comm
     with net.in_training() as plan.net:
         ranks.compare(plan, {"callbacks": len(callbacks), "a checkpoint": checkpoint is not None, "resume": resume})
+        if checkpoint is not None and comm.size > 1:
+            ranks.read_together(plan)
         with comm.together():
             calls = steps(plan)
             calls += plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []

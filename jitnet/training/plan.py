@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -27,6 +27,9 @@ from . import schedules, stopping
 from .schedules import Factor
 from .state import State
 from .stopping import EarlyStopping
+
+PARTS = 64
+"""Parts of the data, each with a checksum of its own, if several ranks read them."""
 
 
 class Trainable(Protocol):
@@ -76,6 +79,7 @@ class Plan:
     comm: Comm = field(default_factory=Alone)
     reduction: int | Literal["fast"] | None = None
     """How the gradients of the blocks of a batch are added up; None for whole batches."""
+    _fingerprint: list[Any] = field(default_factory=list)
     batches: Any = None
     """A `stream.Batches`, of which X and Y are the first one; None if X and Y are all samples."""
 
@@ -92,13 +96,26 @@ class Plan:
         self.comm, self.reduction = comm, reduction
         self.extras = self.extras._replace(is_in_blocks=True)
 
-    @functools.cached_property
+    @property
     def fingerprint(self) -> list[Any]:
         """Shapes and checksums of the data, to detect that a run is resumed with other data."""
+        if not self._fingerprint:  # functools.cached_property has one lock for all ranks that are threads
+            self._fingerprint = self._fingerprinted()
+        return self._fingerprint
+
+    def _fingerprinted(self) -> list[Any]:
         data = [] if self.batches else [self.X, self.Y]
         weights = [] if self.weights is None or self.batches else [self.weights]
         arrays = [self.run.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
-        return [["batches"]] * bool(self.batches) + [[list(array.shape), zlib.crc32(array)] for array in arrays]
+        checksum = zlib.crc32 if self.reduction is None else self._checksums
+        return [["batches"]] * bool(self.batches) + [[list(array.shape), checksum(array)] for array in arrays]
+
+    def _checksums(self, array: NDArray[Any]) -> list[int]:
+        """The checksums of the parts of an array. Each rank reads some of them, and all must call it."""
+        parts = cuts(len(array), PARTS)
+        mine = range(PARTS)[self.comm.part(PARTS)]
+        of_ranks = self.comm.gather([zlib.crc32(array[parts[k] : parts[k + 1]].data) for k in mine])
+        return list(itertools.chain.from_iterable(of_ranks))
 
     def choices(self) -> dict[str, Any]:
         """The options that decide on the bits of a run, in the form of JSON."""
@@ -167,11 +184,13 @@ def validated(
     classes: ArrayLike | None = None,
     learns: bool = False,
     is_part: bool = False,
+    part: Callable[[int], slice] | None = None,
 ) -> Plan:
     """Validate everything before anything is changed.
 
     learns     Y can define the classes
     is_part    the samples are one of several batches, and can all have the weight 0
+    part       see `checks.samples`
     """
     run = backends.get(backend, net.dtype)
     layers = net.layers
@@ -182,7 +201,7 @@ def validated(
             "Dense(n_in, 1, 'sigmoid') for two classes, 'identity' for numbers"
         )
     known = net._classes if classes is None else labels.checked(classes, last.n_out)
-    inputs = checks.samples(X, layers[0].n_in, net.dtype)
+    inputs = checks.samples(X, layers[0].n_in, net.dtype, part)
     wanted = labels.targets(Y, len(inputs), last, which, net.dtype, known, learns)
     if wanted.classes is not None:
         known = wanted.classes

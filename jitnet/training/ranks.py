@@ -50,6 +50,11 @@ def _described(plan: Plan) -> dict[str, Any]:
     return {**options, "shape of X": plan.X.shape, "epochs": plan.epochs, "backend": plan.run.name, **sums}
 
 
+def read_together(plan: Plan) -> None:
+    """Each rank reads its part of the data for the fingerprint in the checkpoint, which rank 0 alone writes."""
+    assert plan.fingerprint  # which is kept
+
+
 def share(state: State, plan: Plan) -> None:
     """All ranks begin with what rank 0 has: its parameters, and what it continues."""
     comm = plan.comm

@@ -40,6 +40,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/distributed/comm.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/reduction.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/tree.py": [["tests/test_distributed.py"]],
+    "jitnet/distributed/launcher.py": [["tests/test_launcher.py"]],
+    "jitnet/distributed/witness.py": [["tests/test_launcher.py"]],
     "jitnet/training/stream.py": [["tests/test_stream.py"]],
     **{
         f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py"]]

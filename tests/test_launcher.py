@@ -1,0 +1,104 @@
+"""What surrounds ranks: the launcher that starts them, the command line, and the witness that reports a killed one."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from command import jitnet_command
+
+import jitnet
+from jitnet.distributed import launcher, witness
+
+LAUNCHED = [
+    ({}, None),
+    ({"PMI_RANK": "2", "PMI_SIZE": "4"}, (2, 4)),
+    ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, (0, 2)),
+    ({"PMIX_RANK": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
+    ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # a batch script, before srun
+    ({"PMI_RANK": "", "PMI_SIZE": "many"}, None),
+]
+
+
+@pytest.mark.parametrize(("variables", "place"), LAUNCHED)
+def test_what_a_launcher_says(monkeypatch, variables, place):
+    for names in launcher.VARIABLES.items():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert launcher.place() == place
+    assert launcher.is_first() == (place is None or place[0] == 0)
+
+
+def test_under_mpiexec_without_mpi4py(monkeypatch, capsys):
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    for rank, said in (("0", "jitnet: mpiexec started 4 processes, which need mpi4py to work together"), ("1", "")):
+        monkeypatch.setenv("PMI_RANK", rank)
+        assert jitnet_command("train", "digits", status=2).stderr.startswith(said)
+    jitnet_command("train", "digits", "--epochs", "x", status=2)
+
+
+def test_the_command_line_adds_up_in_blocks(tmp_path):
+    options = ("train", "digits", "--epochs", "1", "--hidden", "8", "--quiet", "--backend", "numpy", "--save")
+    thetas = []
+    for name, reduction in (("tree", "tree"), ("8", "8"), ("16", "16")):
+        jitnet_command(*options, tmp_path / name, "--reduction", reduction)
+        thetas.append(jitnet.load(tmp_path / name).theta)
+    assert np.array_equal(thetas[0], thetas[1])
+    assert not np.array_equal(thetas[0], thetas[2])
+    jitnet_command("train", "digits", "--reduction", "forest", status=2)
+
+
+RANK = """
+import runpy, sys, time
+connection = runpy.run_path(sys.argv[1])["connected"](chr(0) + sys.argv[2], int(sys.argv[3]))
+print(flush=True)
+time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def on_witness(ranks, monkeypatch):
+    """A witness in a thread of this process, and the connections of processes that sleep."""
+    monkeypatch.setattr(witness, "GRACE", 0.05)
+    server, name = socket.socket(socket.AF_UNIX), f"jitnet-test-{os.getpid()}-{ranks}"
+    server.bind("\0" + name)
+    server.listen(ranks)
+    watch = threading.Thread(target=witness.watch, args=[server, ranks])
+    watch.start()
+    yield name, watch
+    server.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
+    with on_witness(3, monkeypatch) as (name, watch):
+        words = [sys.executable, "-I", "-S", "-c", RANK, witness.__file__, name]
+        processes = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE) for rank in range(3)]
+        for process in processes:
+            process.stdout.readline()  # it is connected
+        processes[1].kill()
+        watch.join(20)
+    said = f"jitnet: rank 1 (process {processes[1].pid}) was killed or crashed; the training of all ranks ends\n"
+    assert capsys.readouterr().err == said
+    for process in processes:
+        process.communicate(timeout=5)
+        assert process.returncode == -9
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
+    with on_witness(2, monkeypatch) as (name, watch):
+        connections = [witness.connected("\0" + name, rank) for rank in range(2)]
+        connections[1].sendall(witness.LEAVE)
+        for connection in connections[::-1]:
+            connection.close()
+        watch.join(20)
+    assert not watch.is_alive()
+    assert capsys.readouterr() == ("", "")
