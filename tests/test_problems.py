@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -296,6 +297,15 @@ def test_a_problem_of_a_user(write):
     assert np.isnan(sums).all()
     assert problems.load("softmax").path
     assert problems.load("matmul").path is None  # an operation is a problem, too
+
+
+def test_the_guide_shows_a_problem_and_names_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    guide = (Path(__file__).parents[1] / "docs" / "guide" / "problems.md").read_text(encoding="utf-8")
+    (tmp_path / "guide.py").write_text(guide.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    problem = problems.load(tmp_path / "guide.py")
+    assert judge.error_of(problem.rungs["naive"].py_func, problem, (5, 64), F32) is None
+    assert set(problems.NAMES) == set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE))
 
 
 def test_shapes_are_drawn_where_the_problem_has_a_meaning(write):
