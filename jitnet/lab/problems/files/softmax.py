@@ -11,7 +11,7 @@ from numba import njit, prange
 
 
 def inputs(shape, dtype, rng):
-    return ((3 * rng.standard_normal(shape)).astype(dtype),)
+    return ((40 * rng.standard_normal(shape)).astype(dtype),)  # e^Z is infinite in float32 for some
 
 
 def reference(Z):
