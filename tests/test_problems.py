@@ -352,6 +352,7 @@ def test_the_command(write):
         ("naive", False, True), ("numpy", False, True), ("mine", True, True)
     ]  # fmt: skip
     assert result.stderr == ""
+    found["rungs"].insert(0, {"name": "crashing", "custom": False, "checked": False, "error": "crashes"})
     text = ladder.as_text(found)
     assert text.startswith("sums 30x20 float32")
     assert "vs naive" in text

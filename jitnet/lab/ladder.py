@@ -310,8 +310,8 @@ class Ladder(dict[str, Any]):
 
 def _head(result: dict[str, Any]) -> list[str]:
     """The names of the columns with figures."""
-    first = result["rungs"][0]["name"]
-    head = ["time", "spread", result["unit"], f"vs {first}" if len(first) < 8 else "vs first", "vs prev"]
+    first = next(rung["name"] for rung in result["rungs"] if rung["checked"])
+    head = ["time", "spread", result["unit"], f"vs {first}" if len(first) < 7 else "vs first", "vs prev"]
     return [*head, *(["of peak", "vs NumPy"] if result["limit"] is not None else [])]
 
 
