@@ -136,6 +136,16 @@ def test_what_is_wrong_is_said(source, said, addition, tmp_path):
     assert ("Hint: one loop" in text) == (said in ("expected", "ValueError"))  # of the test that it has failed
 
 
+def test_a_speed_that_passes_is_shown():
+    test = assignment.Test("speed", 2, of="naive", reach=0.5)
+    passed = {"test": f"add: {test.title}", "check": "speed", "points": 2, "of": 2, "passed": True, "hint": ""}
+    tests = [passed | {"said": "1.0 ms, 80% of the speed of naive"}, passed | {"check": "correct", "said": "right"}]
+    found = {"submission": "anna.py", "points": 4, "of": 4, "tests": tests, "unfenced": "", "disturbed_by": []}
+    lines = output.as_text(found).splitlines()[2:]
+    row = "✓    2 of 2  add: at least 50% of the speed of naive"
+    assert lines == [row, "    1.0 ms, 80% of the speed of naive", row]
+
+
 FORGING = """
 import numba
 
@@ -341,7 +351,7 @@ def test_a_new_assignment(tmp_path):
     assert (folder / "student" / "forward.py").read_text() == problem.read_text()
     assert "exists already" in jitnet_command("assignment", "new", folder, "--problem", "sum", status=2).stderr
     other = tmp_path / "second-week"
-    assert "module" in jitnet_command("assignment", "new", other, "--problem", "sum", status=2).stderr
+    assert "digits and _" in jitnet_command("assignment", "new", other, "--problem", "sum", status=2).stderr
 
 
 COMPLETE = [("matmul", 17), ("by_hand", 12)]

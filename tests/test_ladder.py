@@ -163,6 +163,7 @@ def shares_are_withheld(found, sentence):
     assert [rung["share_of_peak"] for rung in found["rungs"]] == [None] * len(found["rungs"])
     lines = ladder.as_text(found).splitlines()
     assert sentence in " ".join(lines)
+    assert "of peak is left out" in " ".join(lines)
     assert max(map(len, lines)) <= 80
     head, *rows = lines[2 : 3 + len(found["rungs"])]
     assert [row[head.index("of peak") : len(head) - len(" vs NumPy")].strip() for row in rows] == ["–"] * len(rows)

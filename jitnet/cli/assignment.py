@@ -1,8 +1,9 @@
 """Begin an assignment: jitnet assignment new FOLDER --problem NAME.
 
 The new folder has assignment.toml (kernels, tests, points, hints), solution.py for your solution, and a folder for the
-students, with a starter file with holes and a public test. Edit them all; then `jitnet grade FOLDER
-FOLDER/solution.py` must give all points, and the starter file none.
+students, with a starter file with holes and a public test; with a problem of your own, a copy of its file, too, from
+which you can delete the rungs. Edit them all; then `jitnet grade FOLDER FOLDER/solution.py` must give all points, and
+the starter file none.
 """
 
 import argparse

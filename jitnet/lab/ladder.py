@@ -343,6 +343,8 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
     if not result["disturbed"]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads, and their caches, of a rung.")
+    else:
+        notes.append("of peak is left out, since the measurement was disturbed.")
     notes += result.get("raised", [])
     if result.get("seed") is not None:
         notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")

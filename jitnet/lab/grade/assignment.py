@@ -63,10 +63,10 @@ class Test:
 
     @property
     def title(self) -> str:
-        """`correct`, `50% of the speed of tiled for (512, 512, 512)`."""
+        """`correct`, `at least 50% of the speed of tiled for (512, 512, 512)`."""
         title = self.check
         if title == "speed":
-            title = f"{self.reach:.0%} of {'the peak' if self.of == PEAK else f'the speed of {self.of}'}"
+            title = f"at least {self.reach:.0%} of {'the peak' if self.of == PEAK else f'the speed of {self.of}'}"
         if self.dtype:
             title += f" in {self.dtype}"
         return title + (f" for {' and '.join(map(str, self.shapes))}" if self.shapes else "")

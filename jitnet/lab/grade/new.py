@@ -55,7 +55,7 @@ def write(folder: str | Path, specs: Sequence[str], title: str = "") -> list[Pat
         raise checks.Error(f"{folder} exists already; name a new folder")
     module = place.resolve().name
     if not module.isidentifier():
-        raise checks.Error(f"{module!r} is no name of a Python module, which the submissions have; take letters and _")
+        raise checks.Error(f"students cannot import {module!r}; name the folder with letters, digits and _ alone")
     found = {_name_of(spec): (spec, problems.load(spec)) for spec in specs}
     if len(found) < len(specs):
         raise checks.Error("two problems have the same name; give one of the files another name")
@@ -106,7 +106,7 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
     for name, (spec, problem) in found.items():
         place = Path(spec).name if spec.endswith(".py") else spec
         lines += ["", "[[kernel]]", f'name = "{name}"', f'problem = "{place}"']
-        lines += _test("correct", 5, "Which element is wrong? Try your function on an array of two by three.")
+        lines += _test("correct", 5, "Which element is wrong? Try the smallest arrays of the public test on paper.")
         lines += _test("no race", 1, "Which loop divides the result into parts that no two iterations share?")
         rung = _best_on_one_thread(problem)
         if rung:

@@ -23,11 +23,11 @@ def one_line(text: str) -> str:
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """A submission: its points, then each test; for a lost point what happened, and the hint."""
+    """A submission: its points, then each test; what happened, if points were lost or a time measured; and the hint."""
     lines = [headline(result), ""]
     for test, said in said_once(result["tests"]):
         lines.append(f"{MARKS[test['passed']]} {number(test['points']):>4} of {number(test['of'])}  {test['test']}")
-        if not test["passed"]:
+        if not test["passed"] or test["check"] == "speed":
             texts = [said, f"Hint: {test['hint']}" if test["hint"] else ""]
             lines += [
                 "    " + line for text in texts for line in textwrap.wrap(text, WIDTH - 4, break_on_hyphens=False)
