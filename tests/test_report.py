@@ -265,7 +265,7 @@ def undisturbed(found):
 
 
 def test_the_report_without_machine_code(monkeypatch):
-    monkeypatch.setattr(report.explain.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(report.explain.platform, "machine", lambda: "riscv64")
     for what in ("ladder.measure", "compile_cost.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
     monkeypatch.setattr(report, "on_gpu", lambda *_: None)

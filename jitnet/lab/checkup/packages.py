@@ -10,6 +10,7 @@ from typing import Any
 
 from ... import __version__
 from ..machine_code import analyzers
+from ..machine_code.instructions import ARM, machine
 from . import NOTE, OK, WRONG, Item, pip_install
 
 NEEDED = ("numba", "llvmlite", "numpy")
@@ -115,6 +116,8 @@ def examine_extras() -> Iterator[Item]:
 
 def examine_analyzer() -> Iterator[Item]:
     """The external program with which `jitnet explain` predicts cycles."""
+    if machine() in ARM:  # explain does not predict there
+        return
     program = analyzers.found()
     if program is not None:
         yield Item("analyzer", OK, f"{program} predicts cycles for jitnet explain")

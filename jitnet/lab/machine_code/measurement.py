@@ -14,6 +14,8 @@ from .hottest import Candidate, moves_vectors
 HOLDS = 1.3
 """A measurement up to this multiple of the prediction confirms it."""
 
+DID_NOT_RUN = "this loop did not run with these arguments, maybe another version did; try others (--size, --args)"
+
 FAR, MANY = 3, 8
 """Far above it, or with so many bytes per cycle, memory is the limit, and not an error in the tables."""
 
@@ -35,7 +37,7 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
         return {"missing": run["missing"], "limit": None}
     iterations = run["iterations"][text].get(loop.loop.header, 0)
     if not iterations:
-        return {"missing": "this loop did not run with these arguments, another version of it may have", "limit": None}
+        return {"missing": DID_NOT_RUN, "limit": None}
     seconds = _seconds_in(loop, text, run)
     cycles = seconds * run["clock"] / iterations
     limit, means = _meaning(cycles, prediction, loop, run, cache)

@@ -25,6 +25,7 @@ from ..machine import clock_now
 from ..oracle import case
 from ..timing import time_of
 from .copies import Copy
+from .instructions import ARM, machine
 from .sampling import NoSamplesError, Sampler
 
 SECONDS = 1.0
@@ -48,8 +49,8 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
     for each text of the assembly: header of an innermost loop -> number), samples (count, seconds of each, and for each
     text: row of an instruction -> how many) or None, no_samples (why there are none), disturbed_by (reasons).
     """
-    if sys.platform != "linux":
-        return {"missing": "copies of machine code can be made on Linux only"}
+    if sys.platform != "linux" or machine() in ARM:
+        return {"missing": "cycles are measured on Linux and x86-64 only"}
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIMIT)  # ends the process even while compiled code runs
     try:
