@@ -65,14 +65,14 @@ def _meaning(
     if prediction["missing"]:
         return None, ""
     times = cycles / prediction["cycles"]
-    if times < LESS:
-        return None, f"less than predicted: {_why_less(prediction)}"
-    if times <= HOLDS:
+    if LESS <= times <= HOLDS:
         return None, f"the prediction holds: the {prediction['limit']} is the limit"
-    if loop.heavy_calls:
+    if times > HOLDS and loop.heavy_calls:
         return None, f"the rest is spent in {count(len(loop.calls), 'call')} per iteration, which no prediction counts"
     if run["disturbed_by"]:
-        return None, "above all three predictions, but the machine was not idle"
+        return None, f"{'above' if times > 1 else 'below'} the prediction, but the machine was not idle"
+    if times < LESS:
+        return None, f"less than predicted: {_why_less(prediction)}"
     room = f"the data ({kilobytes(run['bytes'])}) do not fit into the L1 cache ({kilobytes(cache)})"
     if run["bytes"] <= cache:
         return None, (
