@@ -23,7 +23,7 @@ from pathlib import Path
 import common
 
 CORES = sorted(os.sched_getaffinity(0))  # before the options fix this process to one
-CASES = [("64-128-64-10", 32), ("784-128-10", 256), ("784-512-512-10", 1024)]
+CASES = [("64-128-64-10", 32), ("784-128-10", 256), ("784-512-512-10", 512)]
 RANKS = (1, 2, 3, 4, 8)
 BLOCKS = 8
 

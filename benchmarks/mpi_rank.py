@@ -52,7 +52,7 @@ def made(widths):
 def steps(comm, widths, m, reduction, seconds):
     """The median time of a step, and its exchange, over epochs that take about so many seconds."""
     net, rng = made(widths), np.random.default_rng(0)
-    count = 16
+    count = 8
     X = rng.standard_normal((count * m, net.layers[0].n_in)).astype(np.float32)
     y = rng.integers(0, net.layers[-1].n_out, len(X))
     waited, sent = [], []
@@ -61,14 +61,14 @@ def steps(comm, widths, m, reduction, seconds):
         waited.append(comm.seconds / count)
         sent.append((comm.calls, comm.bytes))
         comm.clear()
-        return sum(history.seconds) > seconds and history.epochs > 4
+        return sum(history.seconds) > seconds and history.epochs > 3
 
     comm.clear()
     options = {"batch_size": m, "optimizer": jitnet.SGD(1e-3), "loss": "cross_entropy", "callbacks": after}
     history = net.fit(X, y, epochs=10_000, comm=comm, reduction=reduction, **options)
     calls, total = sent[-1]  # with the losses of the epoch, once
     return {
-        "step": statistics.median(history.seconds[2:]) / count, "exchange": statistics.median(waited[2:]),
+        "step": statistics.median(history.seconds[1:]) / count, "exchange": statistics.median(waited[1:]),
         "calls": calls // count, "bytes": total // count,
     }  # fmt: skip
 
@@ -85,7 +85,7 @@ def update(widths, rounds=200):
     return statistics.median(times)
 
 
-def exchanges(comm, size, rounds=60):
+def exchanges(comm, size, rounds=30):
     """The median time of the exchange of a gradient of that many numbers, in a tree, and by the plain all-reduce."""
     found = {}
     for reduction in (8, "fast"):

@@ -72,3 +72,10 @@ def test_a_failure_is_reported_with_the_number_that_repeats_it(tmp_path):
     assert again.returncode == 1
     assert "1 numbers in 0 s (): 1 failed" in again.stdout
     assert run().stderr == result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks for processes as Linux does")
+def test_mpi_kills():
+    pytest.importorskip("mpi4py", reason="needs the extra mpi")
+    assert re.match(r"3 kills in .*: 0 failed\n", campaign("mpi_kills", count=3))
