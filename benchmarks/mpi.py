@@ -8,7 +8,8 @@ The model of one step on P ranks and C cores, for n parameters and 8 blocks:
     compute     the larger of ceil(8/P)/8·blocks + update, for one rank, and (blocks + P·update)/C, for all
     exchange    latency + bytes/bandwidth, times P/C if ranks share cores; bytes = 2·4n·(P − 1)/P received by each rank
 
-`blocks` and `update` are measured on one rank; latency and bandwidth are fitted to exchanges of four sizes on two.
+`blocks` and `update` are measured on one rank; latency and bandwidth are fitted to exchanges of four sizes on two. If
+ranks share cores, an exchange waits for its turn on them, and the latency is that of a small one on four ranks, P/4.
 """
 
 import itertools
@@ -63,25 +64,27 @@ def fitted(exchanges: dict, reduction: str) -> tuple[float, float]:
     return (y1 * s22 - y2 * s12) / determinant, determinant / (s11 * y2 - s12 * y1)
 
 
-def predicted(size: int, one: dict, line: tuple[float, float], cores: int) -> float:
+def predicted(size: int, one: dict, line: tuple[float, float], turn: float, cores: int) -> float:
     """Seconds of a step in the tree, from those on one rank."""
     update, blocks = one["update"], one["tree"]["step"] - one["update"]
     compute = max(math.ceil(BLOCKS / size) / BLOCKS * blocks + update, (blocks + size * update) / cores)
     if size == 1:
         return compute
     latency, bandwidth = line
-    return compute + (latency + received(size, one["parameters"]) / bandwidth) * max(1, size / cores)
+    if size > cores:
+        latency, bandwidth = turn * size / 4, bandwidth * cores / size
+    return compute + latency + received(size, one["parameters"]) / bandwidth
 
 
 def table(results: dict[int, dict]) -> tuple[list[dict], tuple[float, float]]:
-    line = fitted(results[2]["exchanges"], "8")
+    line, turn = fitted(results[2]["exchanges"], "8"), results[4]["exchanges"]["1000"]["8"]
     rows = []
     for widths, m in CASES:
         case = f"{widths}, batch {m}"
         one = results[1][case]
         for size, found in results.items():
             times = found[case]
-            guess = predicted(size, one, line, len(CORES))
+            guess = predicted(size, one, line, turn, len(CORES))
             rows.append({
                 "": case, "ranks": size,
                 "tree µs": f"{1e6 * times['tree']['step']:.0f}", "model µs": f"{1e6 * guess:.0f}",

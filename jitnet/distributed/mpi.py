@@ -15,7 +15,7 @@ from . import witness
 from .comm import Comm
 
 SPIN = 1e-3
-"""Seconds of waiting at full speed: longer than most exchanges take if each rank has a core."""
+"""Seconds of waiting at full speed, if each rank has a core: longer than most exchanges take."""
 
 NAP = 5e-5
 """Seconds between two looks after that. MPI itself would spin on, and keep a core from those that need it."""
@@ -30,7 +30,9 @@ class MpiComm(Comm):
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         cores = here.allgather(granted.cores())
         self.is_first_here = here.rank == 0
-        self.threads = max(1, min(len(granted.cores()), len(set().union(*cores)) // here.size))
+        of_all = len(set().union(*cores))
+        self.threads = max(1, min(len(granted.cores()), of_all // here.size))
+        self._spin = SPIN if here.size <= of_all else 0.0
         address, self._process = "", None
         if self.size > 1 and self.is_first_here:
             address, self._process = witness.started(here.size)
@@ -39,14 +41,14 @@ class MpiComm(Comm):
         here.Free()
 
     def gather(self, thing: Any) -> list[Any]:
-        _wait(self._comm.Ibarrier())
+        self._wait(self._comm.Ibarrier())
         return list(self._comm.allgather(thing))
 
     def share(self, vector: Vector) -> None:
-        _wait(self._comm.Ibcast(vector, root=0))
+        self._wait(self._comm.Ibcast(vector, root=0))
 
     def add_up(self, vector: Vector) -> None:
-        _wait(self._comm.Iallreduce(MPI.IN_PLACE, vector, MPI.SUM))
+        self._wait(self._comm.Iallreduce(MPI.IN_PLACE, vector, MPI.SUM))
 
     def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
         waiting = [
@@ -63,11 +65,11 @@ class MpiComm(Comm):
                 waiting.append(self._comm.Isend(part, target))
             elif mine is not None:
                 mine[...] = part
-        _wait(waiting)
+        self._wait(waiting)
 
     def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
         sizes = [stop - start for start, stop in itertools.pairwise(cuts)]
-        _wait(self._comm.Iallgatherv(part, [whole, (sizes, cuts[:-1])]))
+        self._wait(self._comm.Iallgatherv(part, [whole, (sizes, cuts[:-1])]))
 
     def abort(self, message: str, status: int) -> None:
         self._dismiss()  # it has nothing to report
@@ -75,7 +77,7 @@ class MpiComm(Comm):
         self._comm.Abort(status)
 
     def close(self) -> None:
-        _wait(self._comm.Ibarrier())
+        self._wait(self._comm.Ibarrier())
         self._dismiss()
         if self._process is not None:
             self._process.wait()
@@ -88,11 +90,10 @@ class MpiComm(Comm):
                 self._witness.sendall(witness.LEAVE)
             self._witness.close()
 
-
-def _wait(requests: Any) -> None:
-    """Wait politely; signals are heard meanwhile."""
-    test = requests.Test if isinstance(requests, MPI.Request) else lambda: MPI.Request.Testall(requests)
-    until = time.perf_counter() + SPIN
-    while not test():
-        if time.perf_counter() > until:
-            time.sleep(NAP)
+    def _wait(self, requests: Any) -> None:
+        """Wait politely; signals are heard meanwhile."""
+        test = requests.Test if isinstance(requests, MPI.Request) else lambda: MPI.Request.Testall(requests)
+        until = time.perf_counter() + self._spin
+        while not test():
+            if time.perf_counter() >= until:
+                time.sleep(NAP)
