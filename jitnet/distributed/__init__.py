@@ -18,9 +18,9 @@ from typing import Any
 
 from .. import checks
 from .comm import Alone, Comm, is_of_all, of_all
-from .reduction import BLOCKS, Reduction, Sum, checked, sum_of
+from .reduction import Reduction, checked, sum_of
 
-__all__ = ["BLOCKS", "Alone", "Comm", "Reduction", "Sum", "checked", "is_of_all", "joined", "of_all", "sum_of"]
+__all__ = ["Alone", "Comm", "Reduction", "checked", "is_of_all", "joined", "of_all", "sum_of"]
 
 
 @contextlib.contextmanager

@@ -32,11 +32,15 @@ def keep(path: str | Path, state: Any, plan: Any) -> None:
 def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
     """Write a checkpoint, or warn once and continue: a full disk must not end the training.
 
+    Of several ranks the first writes it, and a full disk is an error, which ends them all.
+
     written     the epoch of this run's latest checkpoint, 0 if there is none
 
     Returns the epoch of the latest checkpoint afterwards.
     """
     history = state.history
+    if plan.comm.rank > 0:
+        return int(history.epochs)
     try:
         keep(path, state, plan)
     except checks.Error as error:

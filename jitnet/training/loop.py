@@ -245,10 +245,7 @@ def _train(
         show = _display(progress if comm.rank == 0 else False)
         with backends.threads(_threads(plan, threads)), np.errstate(all="ignore"), show:
             began = time.perf_counter()
-            for is_turn in (True, False):  # the first rank of a machine compiles, the others load
-                with comm.together():
-                    if comm.is_first_here is is_turn:
-                        plan.run.prepare(calls, net.dtype, show.compiling)
+            ranks.prepare(plan, calls, show.compiling)
             history = state.history
             history.compile_seconds = time.perf_counter() - began
             show.training(history.epochs, plan.epochs)
@@ -264,8 +261,7 @@ def _train(
                     if checkpoint is not None and _is_due(plan, history, checkpoint_every, interrupt):
                         see_every_sample.settle()
                         with comm.together():
-                            if comm.rank == 0:
-                                written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
+                            written = checkpoints.keep_or_warn(checkpoint, state, plan, written)
                     if interrupt.asked and history.epochs < plan.epochs and not history.stopped:
                         history.stopped = "interrupted"
                     if watch and (news := watch.news()):

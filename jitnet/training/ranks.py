@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, distributed
+from ..backend import Report
+from ..compiler.registry import Call
 from .plan import Plan
 from .state import State
 
@@ -48,6 +50,14 @@ def _described(plan: Plan) -> dict[str, Any]:
     arrays |= dict(zip(("validation X", "validation Y"), plan.held_out or (None, None), strict=True))
     sums = {f"checksum of {name}": None if array is None else _checksum(array) for name, array in arrays.items()}
     return {**options, "shape of X": plan.X.shape, "epochs": plan.epochs, "backend": plan.run.name, **sums}
+
+
+def prepare(plan: Plan, calls: list[Call], report: Report) -> None:
+    """Load the kernels: the first rank of a machine compiles those that are not in the cache, and the others wait."""
+    for is_turn in (True, False):
+        with plan.comm.together():
+            if plan.comm.is_first_here is is_turn:
+                plan.run.prepare(calls, plan.net.dtype, report)
 
 
 def read_together(plan: Plan) -> None:
