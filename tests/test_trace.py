@@ -434,6 +434,14 @@ def test_the_command_guesses_the_arguments_of_a_kernel(tmp_path):
     assert "32 iterations" in given.stdout
 
 
+def test_the_command_takes_the_arguments_of_a_problem(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def add(x, total):\n    for i in range(x.size):\n        total[0] += x[i]\n")
+    command = "trace", f"{file}:add", "--problem", "sum", "--cache", "L1=1K/2", "--quiet"
+    assert "63 accesses, 21 iterations" in jitnet_command(*command, "--size", "21").stdout
+    assert "3,027 accesses, 1,009 iterations" in jitnet_command(*command).stdout  # of the largest shape of its tests
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -444,6 +452,8 @@ def test_the_command_guesses_the_arguments_of_a_kernel(tmp_path):
         (["matmul.njit", "--args", "ones(3)"], "its own arguments"),
         (["matmul.njit", "--cache", "48K"], "L1=48K/12"),
         (["matmul.numpy"], "NumPy's own code"),
+        (["matmul.njit", "--problem", "sum"], "--problem takes a function"),
+        (["f.py:f", "--problem", "sum", "--as", "matmul"], "leave all but one out"),
     ],
 )
 def test_errors_of_the_command_are_one_line(arguments, said):

@@ -19,7 +19,7 @@ from typing import Any
 
 from .. import checks
 from ..kernels import LADDERS
-from ..lab import estimate, loading, machine, oracle
+from ..lab import estimate, loading, machine, oracle, problems
 from ..lab.ladder import shape_of
 from ..lab.problems.operations import PRODUCTS
 from ..lab.sanitizer import arguments
@@ -45,8 +45,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--as", dest="operation", metavar="OPERATION", help="your kernel takes the arguments of matmul, ..."
     )
     parser.add_argument(
-        "--args", metavar="EXPR", help="or these, in Python: 'ones((64, 64), float32), empty(64)'. Without --as and "
-        "--args, the arguments are guessed, as `jitnet check` does",
+        "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet; "
+        "of its largest small shape, or of --size",
+    )  # fmt: skip
+    parser.add_argument(
+        "--args", metavar="EXPR", help="or these, in Python: 'ones((64, 64), float32), empty(64)'. Without these "
+        "options, the arguments are guessed, as `jitnet check` does",
     )  # fmt: skip
     parser.add_argument(
         "--cache", nargs="+", metavar="LEVEL", help="size/ways of each level, such as L1=48K/12 L2=2M/16"
@@ -59,8 +63,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("plot",))
     checks.dtype_of(options.dtype)
-    if options.operation is not None and options.args is not None:
-        raise checks.Error("--as and --args both give arguments; leave one out")
+    if [options.operation, options.problem, options.args].count(None) < 2:
+        raise checks.Error("--as, --problem and --args each give arguments; leave all but one out")
+    if options.problem is not None and ":" not in options.target:
+        raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     levels = caches.parsed(options.cache) if options.cache else None
     with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no result
         kernel, operation = kernel_of(options)
@@ -85,6 +91,11 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
         if options.size is not None:
             raise checks.Error("--size and --args both give a size; leave one out")
         return loading.evaluated(options.args), 0.0
+    if options.problem is not None:
+        problem = problems.load(options.problem)
+        shape = shape_of(size, problem) if options.size else max(arguments.small_shapes(problem), key=math.prod)
+        dtype = options.dtype if options.dtype in problem.dtypes else problem.dtypes[0]
+        return problem.case(shape, dtype).arguments, 0.0
     if operation is not None:
         checks.one_of("operation", operation, LADDERS)
         m, n_in, n_out = shape = shape_of(size)

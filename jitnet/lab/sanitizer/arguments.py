@@ -19,6 +19,7 @@ from numba import types
 from numba.np.numpy_support import as_dtype
 
 from ... import checks
+from ..oracle import Shape
 from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine
@@ -38,10 +39,15 @@ TRIAL = 100_000
 _NEEDS = "give arguments: --args 'ones((3, 4)), empty(4)', or those of an operation: --as matmul"
 
 
+def small_shapes(problem: Problem) -> list[Shape]:
+    """The shapes of a problem on which an interpreted loop ends soon; of large ones, the smallest."""
+    small = [shape for shape in problem.shapes if math.prod(shape) <= MOST]
+    return small or [min(problem.shapes, key=math.prod)]
+
+
 def of_problem(problem: Problem, dtype: str) -> Iterator[list[Any]]:
     """Small cases of a problem; its outputs are not initialized."""
-    small = [shape for shape in problem.shapes if math.prod(shape) <= MOST]
-    for shape in small or [min(problem.shapes, key=math.prod)]:
+    for shape in small_shapes(problem):
         yield problem.case(shape, dtype if dtype in problem.dtypes else problem.dtypes[0]).arguments
 
 
