@@ -1,16 +1,25 @@
 """The judge of custom kernels: what is right only where it was looked at, or only while it was looked at."""
 
+import contextlib
+import gc
+import io
 import os
+import queue
+import re
 import signal
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from jitnet.lab import ladder, oracle, timing
 from jitnet.lab.benchmark import judge, sandbox
+from jitnet.lab.benchmark import timed as timed_calls
 from jitnet.lab.benchmark.candidates import Candidate
+from jitnet.lab.benchmark.timed import Idle, Timed
 from jitnet.lab.problems import of_operation
 
 DTYPE = np.dtype("float32")
@@ -99,28 +108,135 @@ def cached():
     return kernel
 
 
-def timed(kernel, questions=12):
+def skips_what_it_has_seen():
+    """The output still has the result of the call before, unless somebody took it away."""
+    last = [None]
+
+    def kernel(X, W, Z):
+        if X.size and last[0] == X[0, 0]:
+            return
+        last[0] = X[0, 0] if X.size else None
+        np.matmul(X, W, out=Z)
+
+    return kernel
+
+
+def keeps_results():
+    """It writes the result that it has, a thousand times faster than it was computed."""
+    kept = {}
+
+    def kernel(X, W, Z):
+        if X[0, 0] not in kept:
+            time.sleep(0.003)
+            kept[X[0, 0]] = X @ W
+        Z[...] = kept[X[0, 0]]
+
+    return kernel
+
+
+def is_right_only_when_it_is_not_timed(X, W, Z):
+    np.matmul(X, W, out=Z)
+    if sys._getframe(1).f_code.co_name == "time_of":
+        Z[0] = 0
+
+
+def changes_its_input(X, W, Z):
+    np.matmul(X, W, out=Z)
+    X[0, 0] = 0
+
+
+def reads_the_expected_result(X, W, Z):
+    """Where it lies is no secret, so it should not be there yet."""
+    cases = [thing for thing in gc.get_objects() if isinstance(thing, oracle.Case)]
+    found = [case for case in cases if any(argument is X for argument in case.arguments)]
+    Z[...] = found[0].expected[0] if found else X @ W
+
+
+def timed(kernel, questions=12, problem=MATMUL):
     """The first error while it is timed."""
-    data = judge.Refill(MATMUL, (16, 16, 16), DTYPE, 5)
-    for number in range(questions):
-        for _ in range(3):
-            kernel(*data.case(number).arguments)
-        if error := data.error_of(kernel, number):
-            return error
-    return None
+    data = Timed(kernel, problem, (16, 16, 16), DTYPE, 5)
+    found = (data.ask(number, calls, contextlib.nullcontext)[1] for number in range(questions) for calls in (1, 3))
+    return next(filter(None, found), None)
 
 
-def test_results_of_earlier_calls_are_found():
+def descends(grad, lr, decay, theta):
+    theta -= lr * (grad + decay * theta)
+
+
+def test_kernels_that_do_the_work_in_every_call_pass():
     assert timed(right) is None
-    assert timed(cached()).startswith("was right in the check, but is wrong when it is timed, on new numbers")
+    assert timed(descends, problem=of_operation("sgd")) is None
+
+
+@pytest.mark.parametrize(
+    ("kernel", "says"),
+    [
+        (cached(), "was right in the check, but is wrong when it is timed, on new numbers"),
+        (skips_what_it_has_seen(), "is wrong when it is timed"),
+        (keeps_results(), "keeps results, or skips calls: a call on new numbers takes 0.003"),
+        (is_right_only_when_it_is_not_timed, "is wrong when it is timed"),
+        (changes_its_input, "on new numbers: it changes its input X"),
+        (reads_the_expected_result, "is wrong when it is timed"),
+    ],
+)
+def test_work_that_is_not_done_in_every_call_is_found(kernel, says):
+    assert says in timed(kernel)
 
 
 def test_the_data_are_at_several_places():
-    data = judge.Refill(of_operation("sgd"), (4, 4, 4), DTYPE, 0)
-    assert len({id(data.case(number)) for number in range(6)}) == 3
-    numbers = data.case(0).arguments[0].copy()
-    assert data.error_of(lambda grad, lr, decay, theta: theta.__isub__(lr * (grad + decay * theta)), 0) is None
-    assert (data.case(0).arguments[0] != numbers).any()
+    data = Timed(right, MATMUL, (4, 4, 4), DTYPE, 0)
+    assert len({id(case) for case in data.sets}) == 3
+    numbers = [case.arguments[0].copy() for case in data.sets]
+    for number in range(3):
+        data.ask(number, 1, contextlib.nullcontext)
+    assert all((case.arguments[0] != before).any() for case, before in zip(data.sets, numbers, strict=True))
+
+
+def test_few_bits_are_found_at_any_length():
+    """At 2048 terms the errors of half precision are far below the bounds, which are for the worst case."""
+    case = MATMUL.case((8, 2048, 8), DTYPE)
+    X, W, Z = case.arguments
+    np.matmul(X, W, out=Z)
+    assert case.error() is None
+    np.matmul(X.astype(np.float16).astype(DTYPE), W.astype(np.float16).astype(DTYPE), out=Z)
+    assert re.fullmatch(r"the errors are \d+ times those of float32, as if it had fewer bits", case.error())
+    case.typical = []
+    assert case.error() is None
+
+
+@pytest.mark.parametrize(("works", "found"), [(True, True), (False, False)])
+def test_work_in_the_background_is_found(works, found, monkeypatch):
+    monkeypatch.setattr(timed_calls, "IDLE", 0.1)
+    monkeypatch.setattr(timed_calls, "process_time", time.perf_counter if works else lambda: 0.0)
+    idle = Idle()
+    time.sleep(0.15)
+    assert bool(idle.end()) is found
+
+
+def test_a_kernel_that_writes_between_the_lines_of_the_judge_is_named(monkeypatch):
+    tried = sandbox.Trial("f", right, MATMUL, (4, 4, 4), DTYPE, 1, 60.0)
+    tried.child, tried.lines = SimpleNamespace(stdin=io.BytesIO()), queue.Queue()
+    for line in (b'{"seconds": 1e-9}\n', b"hello\n", b"3\n"):
+        tried.lines.put((0.0, line))
+        with pytest.raises(sandbox.KernelError, match="writes into files that it has not opened"):
+            tried.seconds_of(1)
+
+
+@pytest.mark.parametrize(("claimed", "found"), [(0.0, True), (0.02, False)])
+def test_a_clock_of_its_own_is_found(claimed, found, monkeypatch):
+    """The process of the kernel says how long it took; this one looks at its own clock."""
+    tried = sandbox.Trial("f", right, MATMUL, (4, 4, 4), DTYPE, 1, 60.0)
+
+    def answered(question, limit):
+        tried.seen = 0.03
+        return {"seconds": claimed, "claimed": claimed}
+
+    monkeypatch.setattr(tried, "_answer", answered)
+    expected = pytest.raises(sandbox.KernelError, match="but its own clock says 0 s; leave the clock")
+    tried.seconds_of(1)
+    tried.seconds_of(1)
+    with expected if found else contextlib.nullcontext():
+        tried.seconds_of(1)
 
 
 def test_bits_that_change_are_found():

@@ -5,7 +5,7 @@ the others are compared with the first rung.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..oracle import Case, Shape
 class CaseOnGpu(Case):
     """A case whose outputs are copied to the host before they are checked."""
 
-    placed: list[Any]
+    placed: list[Any] = field(default_factory=list)
     """Its arguments in GPU memory."""
 
     def error(self) -> str | None:
@@ -48,7 +48,7 @@ def prepare(operation: str, name: str, shape: Shape) -> tuple[Callable[[], objec
         stream().synchronize()
 
     case.allow(rung.eps)  # other arithmetic rounds differently
-    return call, CaseOnGpu(case.arguments, case.expected, case.bounds, placed)
+    return call, CaseOnGpu(case.arguments, case.expected, case.bounds, case.typical, placed)
 
 
 def idea(operation: str, name: str) -> str:

@@ -37,9 +37,6 @@ NARROW = 1 << 10
 NOT_SMALL = {1: (8_000, 250_000), 2: (90, 500), 3: (20, 200)}
 """Number of sizes -> limits of those of drawn shapes that have no small size."""
 
-SMALL = 1 << 26
-"""Bytes of arguments of which there can be several sets."""
-
 UNTOUCHED = 0xFF
 """Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
 
@@ -126,45 +123,6 @@ def error_of_repeating(
     finally:
         numba.set_num_threads(before)
     return None
-
-
-class Refill:
-    """Data of a timed kernel, which gets other numbers between the timings: results of earlier calls are then wrong."""
-
-    def __init__(self, problem: Problem, shape: Shape, dtype: np.dtype[Any], seed: int) -> None:
-        self.problem, self.shape, self.dtype, self.seed = problem, shape, dtype, seed
-        bytes_of_a_set = sum(a.nbytes for a in self._drawn().arguments if isinstance(a, np.ndarray))
-        sets = 3 if bytes_of_a_set < SMALL else 1
-        self.sets = [placed(self._drawn()) for _ in range(sets)]
-        self.seconds = 0.0
-        """Seconds that the verification has taken."""
-
-    def _drawn(self) -> Case:
-        self.seed += 1
-        return self.problem.case(self.shape, self.dtype, self.seed)
-
-    def case(self, number: int) -> Case:
-        """The arguments of a timing: several sets, at different addresses, take turns."""
-        return self.sets[number % len(self.sets)]
-
-    def error_of(self, kernel: Function, number: int) -> str | None:
-        """Call it once more, on new numbers at the same addresses. Takes a second in all, then every fourth time."""
-        if self.seconds > 1 and number % 4:
-            return None
-        start = perf_counter()
-        case, new = self.case(number), self._drawn()
-        for i, argument in enumerate(new.arguments):
-            if isinstance(argument, np.ndarray):
-                case.arguments[i][...] = argument
-            else:
-                case.arguments[i] = argument
-        case.expected, case.bounds = new.expected, new.bounds
-        kernel(*case.arguments)
-        error = case.error()
-        self.seconds += perf_counter() - start
-        return (
-            error and f"was right in the check, but is wrong when it is timed, on new numbers at known places: {error}"
-        )
 
 
 def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> str | None:

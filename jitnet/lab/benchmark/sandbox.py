@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter  # before a kernel's file could replace it
 from typing import IO, Any
 
@@ -32,11 +32,12 @@ from numba.core import event, serialize
 from ... import backend, checks
 from ...process import disturbance, granted
 from .. import confinement, loading
-from ..oracle import Case, Shape
+from ..oracle import Shape
 from ..problems import Problem, ProblemError, again
-from ..timing import blas_threads, manageable, time_of
+from ..timing import blas_threads, manageable
 from ..worker import command
 from . import custom, judge
+from .timed import Idle, Timed
 
 PATIENCE = 20.0
 """Seconds that one call may take on a small shape before it counts as hanging."""
@@ -53,6 +54,14 @@ DRAWING = 1.0
 REPEATING = 1.0
 """Seconds for calls of a parallel kernel whose results are compared."""
 
+TIMED = "while it was timed"
+
+UNSEEN = 0.01
+"""Seconds that a line may need from process to process, when the machine is busy."""
+
+STRAY = "writes into files that it has not opened, such as the pipe to the process that shows the ladder"
+"""The error of a kernel whose lines come between those of its judge."""
+
 MEMORY = 0.75
 """Fraction of the memory of this machine that the kernel may use."""
 
@@ -65,6 +74,13 @@ FILE = 100 * 2**20
 
 class KernelError(Exception):
     """The error of a kernel, as a sentence."""
+
+
+class _News(dict[str, Any]):
+    """A line of the child."""
+
+    def __missing__(self, key: str) -> Any:
+        raise KernelError(STRAY)
 
 
 class Trial:
@@ -88,6 +104,10 @@ class Trial:
         self.error: str | None = None
         self.doing, self.loaded, self.is_over = "starting", False, False
         self.report: Callable[[str], object] = lambda doing: None
+        self.seen = 0.0
+        """Seconds that the timed calls took by the clock of this process."""
+        self.excess: list[float] = []
+        """By how much that is more than twice what the kernel's process says; for each long question."""
 
     def __enter__(self) -> "Trial":
         self.errors = tempfile.TemporaryFile()
@@ -96,7 +116,8 @@ class Trial:
             command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
         )
         assert self.child.stdout is not None
-        self.lines: queue.Queue[bytes] = queue.Queue()
+        self.lines: queue.Queue[tuple[float, bytes]] = queue.Queue()
+        """Each with the time when it came."""
         self.listener = threading.Thread(target=_forward, args=(self.child.stdout, self.lines), daemon=True)
         self.listener.start()
         disturbance.HELPERS.add(self.child.pid)
@@ -127,6 +148,9 @@ class Trial:
         self.report = report
         try:
             found = self._answer(pickle.dumps(self.job | {"most": most}), COMPILING)
+            if "not_loaded" not in found:
+                self.shape, self.error = tuple(found["shape"]), found["error"]
+                self.threads, self.idea = found["threads"], found["idea"]
         except KernelError as error:
             if not self.loaded:
                 raise checks.Error(f"{self.name} {error}") from None
@@ -134,34 +158,44 @@ class Trial:
             return
         if "not_loaded" in found:
             raise checks.Error(found["not_loaded"])
-        self.shape, self.error = tuple(found["shape"]), found["error"]
-        self.threads, self.idea = found["threads"], found["idea"]
         self.report = lambda doing: None
 
     def seconds_of(self, calls: int) -> float:
         """Seconds for one of so many calls in a row. Raises `KernelError`."""
+        self.seen = 0.0
         found = self._answer(f"{calls}\n".encode(), PATIENCE)
         if "error" in found:
             raise KernelError(found["error"])
-        return float(found["seconds"])
+        seconds, claimed = float(found["seconds"]), float(found["claimed"])
+        if self.seen > UNSEEN:
+            self.excess.append(self.seen - 2 * claimed)
+        if len(self.excess) > 2 and min(self.excess) > UNSEEN:
+            raise KernelError(f"takes {self.seen:.2g} s, but its own clock says {claimed:.2g} s; leave the clock alone")
+        return seconds
 
     def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
         """The answer of the child to a question; before it come lines about its steps."""
         assert self.child.stdin is not None
+        since = perf_counter()
         # does not block: the child reads the job before it runs the kernel, and a pipe has room for a number
         with contextlib.suppress(OSError):  # the child has ended: see below
             self.child.stdin.write(question)
             self.child.stdin.flush()
         while True:
             try:
-                line = self.lines.get(timeout=limit)
+                at, line = self.lines.get(timeout=limit)
             except queue.Empty:
                 self.is_over = True
                 raise KernelError(f"hangs: no end after {limit:g} seconds, {self.doing}") from None
             if not line:
                 self.is_over = True
                 raise KernelError(f"{_end_of(self.child, self.errors)}, {self.doing}")
-            news: dict[str, Any] = json.loads(line)
+            try:
+                news = _News(json.loads(line))
+            except (ValueError, TypeError):
+                raise KernelError(STRAY) from None
+            self.seen += at - since if self.doing == TIMED else 0.0
+            since = at
             if "doing" not in news:
                 return news
             self.doing, limit, self.loaded = news["doing"], news["limit"], news["loaded"]
@@ -178,11 +212,11 @@ def _packed(name: str, function: loading.Function) -> bytes:
         ) from None
 
 
-def _forward(stream: IO[bytes], lines: "queue.Queue[bytes]") -> None:
+def _forward(stream: IO[bytes], lines: "queue.Queue[tuple[float, bytes]]") -> None:
     with stream:
         for line in stream:
-            lines.put(line)
-    lines.put(b"")
+            lines.put((perf_counter(), line))
+    lines.put((perf_counter(), b""))
 
 
 def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
@@ -262,7 +296,7 @@ class _Child:
             call_for(shape)
             return judge.quick_error_of(kernel, problem, shape, dtype)
 
-        shape, data = self.job["shape"], None
+        shape, timed = self.job["shape"], None
         found = custom.misfit(kernel, name, problem.parameters, problem.results)
         try:
             found = found or next(filter(None, map(error_at, problem.shapes)), None)
@@ -280,16 +314,16 @@ class _Child:
                 found = judge.error_of_repeating(kernel, problem, shape, dtype, REPEATING)
             if not found:
                 self.begin("drawing inputs", COMPILING)
-                data = judge.Refill(problem, shape, dtype, self.job["seed"])
+                timed = Timed(kernel, problem, shape, dtype, self.job["seed"])
         except ProblemError as error:
             self.tell(not_loaded=str(error))
             return
         except BaseException as error:  # sys.exit too
-            found = self.in_words(error, kernel, case, problem.given(case))
+            found = self.in_words(error, kernel, case.arguments, problem.given(case))
         used = custom.threads_of(kernel, numba.get_num_threads())
         self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
-        if data:
-            self.answer_timings(kernel, data)
+        if timed:
+            self.answer_timings(timed)
 
     def kernel_of(self, problem: Problem) -> loading.Function:
         """The function that was sent or named, or the rung of the problem."""
@@ -309,21 +343,33 @@ class _Child:
                 break
         return None
 
-    def answer_timings(self, kernel: loading.Function, data: judge.Refill) -> None:
+    def answer_timings(self, timed: Timed) -> None:
         """Time as many calls as the parent asks for, until it closes the pipe, and check the results afterwards."""
+        idle = Idle()
         for number, line in enumerate(sys.stdin.buffer):
-            self.work("while it was timed")
-            case = data.case(number)
+            busy = idle.end()
+            self.begin("before it is timed", COMPILING)
             try:
-                seconds = time_of(functools.partial(kernel, *case.arguments), int(line))
-                found = data.error_of(kernel, number)
-                self.answer(**({"error": found} if found else {"seconds": seconds}))
+                seconds, found = timed.ask(number, int(line), self.timing)
+                if found := found or busy:
+                    self.answer(error=found)
+                else:
+                    self.answer(seconds=seconds, claimed=timed.claimed)
             except BaseException as error:
-                self.answer(error=self.in_words(error, kernel, case, "while it was timed"))
+                arguments = timed.sets[0].arguments
+                self.answer(error=self.in_words(error, timed.kernel, arguments, TIMED))
+            idle.begin()
 
-    def in_words(self, error: BaseException, kernel: loading.Function, case: Case, when: str) -> str:
+    @contextlib.contextmanager
+    def timing(self) -> Iterator[None]:
+        """Tells the parent when timed calls begin and end; it has a clock of its own."""
+        self.work(TIMED)
+        yield
+        self.begin("after it was timed", COMPILING)
+
+    def in_words(self, error: BaseException, kernel: loading.Function, arguments: list[Any], when: str) -> str:
         """An exception of a call as a sentence, with the limit that it exceeded."""
-        text = custom.in_words(error, kernel, case.arguments, when)
+        text = custom.in_words(error, kernel, arguments, when)
         if isinstance(error, MemoryError) and self.memory:
             return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
         if isinstance(error, OSError) and error.errno == errno.EFBIG:

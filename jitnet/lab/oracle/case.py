@@ -1,7 +1,7 @@
 """A case: the arguments of a kernel, what it should give, and how far rounding may carry it from that."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,10 @@ def holds_nothing(array: Array) -> bool:
 _ALL_BITS = np.array(-1)
 
 
+SAFETY = 10
+"""How much larger than those of a plain sum the typical errors may be."""
+
+
 @dataclass
 class Case:
     arguments: list[Any]
@@ -47,6 +51,8 @@ class Case:
     expected: list[Array]
     """One array per output, float64."""
     bounds: list[Array]
+    typical: list[Array] = field(default_factory=list)
+    """One array per output: what the errors may be in the root mean square; empty where only the bounds count."""
 
     @property
     def outputs(self) -> list[Array]:
@@ -64,11 +70,17 @@ class Case:
                     f"{wrong.sum()} of {wrong.size} wrong, first at {where}: "
                     f"expected {expected[where]:.9g}, got {got[where]:.9g}, bound {bound_there:.3g}"
                 )
+        for got, expected, typical in zip(self.outputs, self.expected, self.typical, strict=False):
+            ratio = float(np.sqrt(np.mean(((got.astype(np.float64) - expected) / typical) ** 2)))
+            if not ratio <= 1:
+                return f"the errors are {SAFETY * ratio:.0f} times those of {got.dtype}, as if it had fewer bits"
         return None
 
     def allow(self, eps: float) -> None:
         """Widen the bounds for a rung of float32 that rounds what it multiplies to that spacing, relative to it."""
-        self.bounds = [bound * (eps / float(np.finfo(np.float32).eps)) for bound in self.bounds]
+        factor = eps / float(np.finfo(np.float32).eps)
+        self.bounds = [bound * factor for bound in self.bounds]
+        self.typical = [typical * factor for typical in self.typical]
 
     def check(self) -> None:
         error = self.error()
@@ -104,6 +116,8 @@ class Expected(NamedTuple):
     """One per output: the number of roundings times the sum of the absolute values; times eps it is the bound."""
     starts: list[Array] | None = None
     """The outputs before the call, if a kernel reads them too."""
+    typical: Sequence[Array] = ()
+    """Times eps, what the errors may be in the root mean square."""
 
     def case(self, dtype: np.dtype[Any]) -> Case:
         """Outputs that a kernel only writes are NaN before."""
@@ -111,7 +125,8 @@ class Expected(NamedTuple):
         if outputs is None:
             outputs = [nothing(result.shape, dtype) for result in self.results]
         eps = np.finfo(dtype).eps
-        return Case([*self.inputs, *outputs], self.results, [eps * count for count in self.roundings])
+        bounds, typical = ([eps * count for count in counts] for counts in (self.roundings, self.typical))
+        return Case([*self.inputs, *outputs], self.results, bounds, typical)
 
 
 Formula = Callable[[Draw], Expected]
