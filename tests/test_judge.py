@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jitnet.lab import ladder, oracle, timing
+from jitnet.lab import estimate, ladder, oracle, timing
 from jitnet.lab.benchmark import judge, sandbox
 from jitnet.lab.benchmark import timed as timed_calls
 from jitnet.lab.benchmark.candidates import Candidate
@@ -322,3 +322,18 @@ def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatc
     with sandbox.Trial("f", "closes.py:f", MATMUL, (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
         tried.examine(0.01, lambda doing: None)
     assert tried.error.startswith("closes files that it has not opened, given X (2, 3)")
+
+
+def test_places_within_the_noise_are_doubted():
+    """Twice as much work in twice the time is as fast; what counts is the spread of both."""
+    slow = {"name": "njit", "seconds": 2.0, "low": 1.8, "high": 2.2, "speedup": 1.0, "checked": True, "custom": False}
+    mine = slow | {"name": "mine", "seconds": 1.9, "low": 1.7, "high": 2.1, "speedup": 2.0 / 1.9}
+    fast = slow | {"name": "packed", "seconds": 1.0, "low": 0.9, "high": 1.1, "speedup": 2.0}
+    said = ladder._place(mine, [slow, mine, fast])
+    assert said.startswith("mine is rung 2 of 3: 1.05× over njit")
+    assert said.endswith("; its times overlap with those of njit, so their order may be chance")
+    assert "overlap" not in ladder._place(fast, [slow, mine, fast])
+
+
+def test_the_estimate_knows_the_size():
+    assert estimate.of_ladder(8, 1, flops=2 * 2048.0**3) > 2 * estimate.of_ladder(8, 1, flops=2 * 512.0**3)

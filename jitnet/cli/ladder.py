@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
     problem = problems.load(options.problem) if named else candidates.problem_of(options.operation)
     custom = _names(options.custom, problem)
     apart = len(custom) + len(problem.rungs) * problem.is_own
-    expected = estimate.said(estimate.of_ladder(len(problem.rungs), apart, on_gpu))
+    flops = problem.flops(ladder.shape_of(options.size, problem))
+    expected = estimate.said(estimate.of_ladder(len(problem.rungs), apart, on_gpu, flops))
     with measuring(options, expected) as show:
         if on_gpu:
             result = _measured_on_gpu(options, show)

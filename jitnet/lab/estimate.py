@@ -10,6 +10,9 @@ from .problems.operations import PRODUCTS
 RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
 """Seconds to check and time a rung, to test a custom kernel in its process, and to measure the machine peaks."""
 
+EXPECTED = 9 / 30e9
+"""Seconds for each FLOP of a call: three cases, each with three products in float64, at 30 GFLOP/s."""
+
 COUNTED, WORTH_SAYING = 3.0, 5.0
 """Seconds to count the memory transactions of a GPU kernel that is no product; and the shortest estimate to show."""
 
@@ -25,10 +28,13 @@ def said(seconds: float) -> str:
     return f"this takes about {about} on an idle machine (an estimate)"
 
 
-def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False) -> float:
-    """Seconds of a ladder with so many rungs, and so many kernels that are tested in a process of their own."""
+def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False, flops: float = 0.0) -> float:
+    """Seconds of a ladder with so many rungs, and so many kernels that are tested in a process of their own.
+
+    flops    of a call at the size to be timed: of a large one, it takes long to compute what is expected
+    """
     limits = 0 if on_gpu or machine.cached() else LIMITS
-    return RUNG * rungs + (RUNG + TRIAL) * custom + limits
+    return RUNG * rungs + (RUNG + TRIAL) * custom + limits + EXPECTED * flops * (rungs + 4 * custom)
 
 
 def of_compile_cost(what: str, warm: int) -> float:

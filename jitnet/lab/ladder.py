@@ -368,7 +368,17 @@ def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
     faster = {other["name"]: rung["speedup"] / other["speedup"] for other in [*order[at + 1 :][:1], order[-1]]}
     above = [f"{share:.2g} of {name}" for name, share in faster.items() if at + 1 < len(order)]
     best = [] if at + 1 < len(order) else ["the fastest"]
-    return f"{rung['name']} is rung {at + 1} of {len(order)}: {', '.join([*best, *below, *above])}"
+    alike = [other["name"] for other in order if other is not rung and _overlap(rung, other)]
+    doubt = f"; its times overlap with those of {', '.join(alike)}, so their order may be chance" if alike else ""
+    return f"{rung['name']} is rung {at + 1} of {len(order)}: {', '.join([*best, *below, *above])}{doubt}"
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the quartiles of two rungs, for the same work, overlap."""
+    (fast, slow), (least, most) = (
+        [rung["seconds"] / rung[end] * rung["speedup"] for end in ("high", "low")] for rung in (one, other)
+    )
+    return bool(fast <= most and least <= slow)
 
 
 def errors(result: dict[str, Any]) -> list[str]:
