@@ -115,7 +115,7 @@ def test_command_as_json(file, capsys):
     ("arguments", "message"),
     [
         (["mine.py"], "'mine.py' names no function; write file.py:function, or matmul.packed"),
-        (["mine.py:rcy"], "unknown function of mine.py 'rcy'"),
+        (["mine.py:rcy"], "mine.py has no function 'rcy'; known: "),
         (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
         (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
         (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as, --problem and --args each give arguments; leave"),

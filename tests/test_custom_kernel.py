@@ -248,7 +248,7 @@ def test_a_fault_is_shown_once_at_one_place(folder):
         ("nothing_there:f", "there is no module 'nothing_there' here, nor one that is installed"),
         ("mine.py", "'mine.py' names no function; write file.py:function or module:function"),
         ("mine.py:", "'mine.py:' names no function"),
-        ("mine.py:rihgt", r"unknown function of mine.py 'rihgt'; known: right, .*did you mean 'right'"),
+        ("mine.py:rihgt", r"mine.py has no function 'rihgt'; known: right, .*did you mean 'right'"),
         ("mine.py:no_function", r"no_function in mine.py is \[1\], but must be a function"),
         ("empty.py:f", "empty.py has no function 'f', nor any other"),
         ("syntax.py:f", r"importing syntax.py: .* \(syntax.py, line 2\)"),

@@ -55,7 +55,7 @@ def mine(tmp_path_factory):
 def test_errors_of_functions(mine):
     """In one process, because each takes a second to start."""
     cases = [
-        ("mine.py:fin", {"types": "float32[::1]"}, "unknown function of .*known: .*did you mean 'fine'"),
+        ("mine.py:fin", {"types": "float32[::1]"}, "has no function .*known: .*did you mean 'fine'"),
         ("mine.py:LENGTH", {}, "LENGTH in .*mine.py is 3, but must be a function"),
         ("mine.py:wrong", {"types": "float32[::1]"}, r"does not compile: .*upper.*mine.py, line 15"),
         ("mine.py:fine", {}, r"fine\(x\) needs argument types"),

@@ -46,7 +46,8 @@ def load(custom: Custom) -> Function:
     if not hasattr(module, name):
         if not known:
             raise checks.Error(f"{place} has no function {name!r}, nor any other")
-        checks.one_of(f"function of {place}", name, known)
+        nearest = checks.did_you_mean(name, known)
+        raise checks.Error(f"{place} has no function {name!r}; known: {checks.some(known)}{nearest}")
     function: Any = getattr(module, name)
     if not callable(function):
         raise checks.Error(f"{name} in {place} is {checks.shown(function)}, but must be a function")
