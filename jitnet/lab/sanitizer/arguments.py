@@ -23,7 +23,7 @@ from ..oracle import Shape
 from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine
-from .findings import Report
+from .findings import Finding, Report
 from .loops import tree_of
 from .targets import name_of, opened
 
@@ -37,6 +37,12 @@ TRIAL = 100_000
 """Accesses of a run that shows whether arguments fit."""
 
 _NEEDS = "give arguments: --args 'ones((3, 4)), empty(4)', or those of an operation: --as matmul"
+
+
+GUESSED = (
+    "the arguments were guessed, with all dimensions of one length; if the kernel is made for others, it may be right: "
+    "give them by --args, --as or --problem"
+)
 
 
 def small_shapes(problem: Problem) -> list[Shape]:
@@ -86,6 +92,8 @@ def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name
             if error.kind == "outside":
                 message = f"is right for square arrays only: {error.message}, given {found.runs[0]}"
                 report.add(replace(error, kind="square", message=message))
+    if any(error.kind == "outside" for error in report.errors):
+        report.add(Finding("guessed", GUESSED))
     return report
 
 

@@ -31,7 +31,7 @@ FIXES = {
 """Kind of finding -> the usual fix."""
 
 WARNINGS = ("negative", "float64", "threads", "square")
-NOTES = ("not covered", "order", "serial", "not compared")
+NOTES = ("not covered", "order", "serial", "not compared", "guessed")
 
 
 @dataclass
