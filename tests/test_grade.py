@@ -144,6 +144,11 @@ def test_a_speed_that_passes_is_shown():
     lines = output.as_text(found).splitlines()[2:]
     row = "✓    2 of 2  add: at least 50% of the speed of naive"
     assert lines == [row, "    1.0 ms, 80% of the speed of naive", row]
+    assert output.line_of(found) == "anna.py: 4 of 4 points"
+    tests[0] |= {"test": "add: speed", "passed": False}
+    assert output.line_of(found) == "anna.py: 4 of 4 points; add: speed: 1.0 ms, 80% of the speed of naive"
+    tests[0]["said"] = "it is slow " * 9
+    assert len(output.line_of(found)) <= 80
 
 
 FORGING = """

@@ -92,7 +92,7 @@ def _print(options: argparse.Namespace, results: list[dict[str, Any]], count: in
     elif options.one:
         print("\n".join(map(output.as_text, results)))
     else:
-        print("\n".join(map(output.headline, results)))
+        print("\n".join(map(output.line_of, results)))
     if results and len(results) < count:
         progress.say(f"jitnet: {len(results)} of {count} submissions were graded")
     elif results and not options.quiet:

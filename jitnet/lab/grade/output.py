@@ -49,6 +49,16 @@ def headline(result: dict[str, Any]) -> str:
     return f"{result['submission']}: {number(result['points'])} of {number(result['of'])} points"
 
 
+def line_of(result: dict[str, Any]) -> str:
+    """A submission of a class in one line: its points, and the first that it lost."""
+    head, lost = headline(result), _first_lost(result)
+    return f"{head}; {textwrap.shorten(lost, max(WIDTH - len(head) - 2, 20), placeholder=' ...')}" if lost else head
+
+
+def _first_lost(result: dict[str, Any]) -> str:
+    return next((f"{t['test']}: {one_line(t['said'])}" for t in result["tests"] if t["passed"] is False), "")
+
+
 def notes_of(result: dict[str, Any]) -> list[str]:
     """What a reader of the result must know."""
     notes = []
@@ -66,9 +76,8 @@ def as_table(results: list[dict[str, Any]]) -> str:
     tests = [test["test"] for test in results[0]["tests"]]
     writer.writerow(["submission", "points", "of", *tests, "first lost point", "disturbed by"])
     for result in results:
-        lost = next((f"{t['test']}: {one_line(t['said'])}" for t in result["tests"] if t["passed"] is False), "")
         points = [number(test["points"]) for test in result["tests"]]
-        cells = [result["submission"], number(result["points"]), number(result["of"]), *points, lost]
+        cells = [result["submission"], number(result["points"]), number(result["of"]), *points, _first_lost(result)]
         cells.append(one_line(", ".join(result["disturbed_by"])))
         writer.writerow([_no_formula(cell) for cell in cells])
     return text.getvalue()
