@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jitnet.backend import thread_choice
-from jitnet.lab.benchmark import sandbox
+from jitnet.lab.benchmark import child
 from jitnet.lab.checkup import hardware
 from jitnet.process import disturbance, granted
 
@@ -72,9 +72,9 @@ def test_time_that_quotas_took(grant, groups, files, seconds):
     ],
 )
 def test_memory_that_control_groups_grant(grant, groups, files):
-    everything = sandbox._memory()
+    everything = child._memory()
     grant(groups, files)
-    assert sandbox._memory() == 1_000_000 < everything
+    assert child._memory() == 1_000_000 < everything
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")

@@ -215,7 +215,7 @@ def test_work_in_the_background_is_found(works, found, monkeypatch):
 
 def test_a_kernel_that_writes_between_the_lines_of_the_judge_is_named(monkeypatch):
     tried = sandbox.Trial("f", right, MATMUL, (4, 4, 4), DTYPE, 1, 60.0)
-    tried.child, tried.lines = SimpleNamespace(stdin=io.BytesIO()), queue.Queue()
+    tried.process, tried.lines = SimpleNamespace(stdin=io.BytesIO()), queue.Queue()
     for line in (b'{"seconds": 1e-9}\n', b"hello\n", b"3\n"):
         tried.lines.put((0.0, line))
         with pytest.raises(sandbox.KernelError, match="writes into files that it has not opened"):

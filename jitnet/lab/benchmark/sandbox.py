@@ -3,58 +3,38 @@
 A kernel may hang, end the interpreter, write anywhere, or allocate all memory, so it never runs in the process that
 shows the ladder. A child process tests it on odd shapes, then at the size to be timed, and makes the timed calls when
 the parent asks for them. Before each step the child writes a line of JSON: what it does, and how long that may take.
-The parent ends a child that takes longer. Compilation has its own time limit.
+The parent ends a child that takes longer. Compilation has its own time limit. The child's side is in child.py.
 
 This protects from mistakes, not from malice: the kernel can read, change and send whatever the user can.
 """
 
 import contextlib
-import errno
-import faulthandler
-import functools
 import json
 import os
 import pickle
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter  # before a kernel's file could replace it
 from typing import IO, Any
 
-import numba
 import numpy as np
-from numba.core import event, serialize
+from numba.core import serialize
 
-from ... import backend, checks
-from ...process import disturbance, granted
-from .. import confinement, loading
+from ... import checks
+from ...process import disturbance
+from .. import loading
 from ..oracle import Shape
-from ..problems import Problem, ProblemError, again
-from ..timing import blas_threads, manageable
+from ..problems import Problem
 from ..worker import command
-from . import custom, judge
-from .timed import Idle, Timed
+from . import child
+from .child import COMPILING, TIMED
 
 PATIENCE = 20.0
 """Seconds that one call may take on a small shape before it counts as hanging."""
-
-COMPILING = 600.0
-"""Seconds that the child may take to start, and Numba to compile."""
-
-SANITIZING = 300.0
-"""Seconds that its source may be interpreted; usually it takes one."""
-
-DRAWING = 1.0
-"""Seconds for shapes that are drawn; 850 of them take less, unless the kernel is interpreted."""
-
-REPEATING = 1.0
-"""Seconds for calls of a parallel kernel whose results are compared."""
-
-TIMED = "while it was timed"
 
 UNSEEN = 0.01
 """Seconds that a line may need from process to process, when the machine is busy."""
@@ -62,14 +42,8 @@ UNSEEN = 0.01
 STRAY = "writes into files that it has not opened, such as the pipe to the process that shows the ladder"
 """The error of a kernel whose lines come between those of its judge."""
 
-MEMORY = 0.75
-"""Fraction of the memory of this machine that the kernel may use."""
-
 ENDING = 5.0
 """Seconds that the child, and the pipe that it writes to, may take to end."""
-
-FILE = 100 * 2**20
-"""The largest file that the kernel may write, in bytes; those of Numba's cache are far smaller."""
 
 
 class KernelError(Exception):
@@ -112,31 +86,32 @@ class Trial:
     def __enter__(self) -> "Trial":
         self.errors = tempfile.TemporaryFile()
         # in its own process group: only the parent gets ^C, and processes that the kernel starts can be ended with it
-        self.child = subprocess.Popen(
-            command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
-        )
-        assert self.child.stdout is not None
+        self.process = subprocess.Popen(
+            command(child.__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
         self.lines: queue.Queue[tuple[float, bytes]] = queue.Queue()
         """Each with the time when it came."""
-        self.listener = threading.Thread(target=_forward, args=(self.child.stdout, self.lines), daemon=True)
+        self.listener = threading.Thread(target=_forward, args=(self.process.stdout, self.lines), daemon=True)
         self.listener.start()
-        disturbance.HELPERS.add(self.child.pid)
+        disturbance.HELPERS.add(self.process.pid)
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.child.stdin is not None
+        assert self.process.stdin is not None
         with contextlib.suppress(OSError):
-            self.child.stdin.close()
+            self.process.stdin.close()
         if not self.is_over:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(timeout=ENDING)  # it may have to clean up
+                self.process.wait(timeout=ENDING)  # it may have to clean up
         if os.name == "posix":
             with contextlib.suppress(OSError):
-                os.killpg(self.child.pid, signal.SIGKILL)
+                os.killpg(self.process.pid, signal.SIGKILL)
         else:
-            self.child.kill()
-        self.child.wait()
-        disturbance.HELPERS.discard(self.child.pid)
+            self.process.kill()
+        self.process.wait()
+        disturbance.HELPERS.discard(self.process.pid)
         self.listener.join(timeout=ENDING)  # a process that left the group may keep the pipe open
         self.errors.close()
 
@@ -175,12 +150,12 @@ class Trial:
 
     def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
         """The answer of the child to a question; before it come lines about its steps."""
-        assert self.child.stdin is not None
+        assert self.process.stdin is not None
         since = perf_counter()
         # does not block: the child reads the job before it runs the kernel, and a pipe has room for a number
         with contextlib.suppress(OSError):  # the child has ended: see below
-            self.child.stdin.write(question)
-            self.child.stdin.flush()
+            self.process.stdin.write(question)
+            self.process.stdin.flush()
         while True:
             try:
                 at, line = self.lines.get(timeout=limit)
@@ -189,7 +164,7 @@ class Trial:
                 raise KernelError(f"hangs: no end after {limit:g} seconds, {self.doing}") from None
             if not line:
                 self.is_over = True
-                raise KernelError(f"{_end_of(self.child, self.errors)}, {self.doing}")
+                raise KernelError(f"{_end_of(self.process, self.errors)}, {self.doing}")
             try:
                 news = _News(json.loads(line))
             except (ValueError, TypeError):
@@ -219,10 +194,10 @@ def _forward(stream: IO[bytes], lines: "queue.Queue[tuple[float, bytes]]") -> No
     lines.put((perf_counter(), b""))
 
 
-def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
+def _end_of(process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
     """How a child ended too early."""
     try:
-        status = child.wait(timeout=ENDING)
+        status = process.wait(timeout=ENDING)
     except subprocess.TimeoutExpired:
         return "closes files that it has not opened"
     errors.seek(0)
@@ -231,179 +206,3 @@ def _end_of(child: "subprocess.Popen[bytes]", errors: IO[bytes]) -> str:
     if status < 0:
         return f"crashes the process: {signal.Signals(-status).name}{said}"
     return f"ends the process with status {status}{said}"
-
-
-class _Child:
-    """Does the job in the child process, and reports each step to the parent."""
-
-    def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
-        self.job, self.channel = job, channel
-        self.doing, self.loaded, self.compilations = "", False, 0
-        self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
-        self.nowhere = open(os.devnull, "w")  # noqa: SIM115
-
-    def tell(self, **news: Any) -> None:
-        print(json.dumps(news), file=self.channel, flush=True)
-
-    def begin(self, doing: str, limit: float) -> None:
-        # if the parent is gone, which would end it
-        faulthandler.dump_traceback_later(limit + 60, exit=True, file=self.nowhere)
-        self.tell(doing=doing, limit=limit, loaded=self.loaded)
-
-    def work(self, doing: str) -> None:
-        self.doing = doing
-        self.begin(doing, self.job["patience"])
-
-    def answer(self, **news: Any) -> None:
-        faulthandler.cancel_dump_traceback_later()  # waiting may take long
-        self.tell(**news)
-
-    def compiling(self, more: int) -> None:
-        """Numba begins to compile (1) or has finished (−1); compilations can be nested."""
-        self.compilations += more
-        if self.compilations == 0:
-            self.work(self.doing)
-        elif more == self.compilations == 1:
-            self.begin("compiling", COMPILING)
-
-    def run(self) -> None:
-        event.register("numba:compile", _Listener(self.compiling))
-        name, function, dtype = (self.job[key] for key in ("name", "function", "dtype"))
-        self.work(f"importing {function}" if isinstance(function, str) else "loading")
-        try:
-            problem = again(*self.job["problem"])
-            kernel = self.kernel_of(problem)
-        except checks.Error as error:
-            self.tell(not_loaded=str(error))
-            return
-        except Exception as error:
-            self.tell(not_loaded=f"{name} cannot be loaded in the process that tests it ({checks.described(error)})")
-            return
-        self.loaded = True
-        case = problem.case(problem.shapes[0], dtype)
-
-        def call_for(shape: Shape) -> Callable[[], object]:
-            nonlocal case
-            case = problem.case(shape, dtype)
-            self.work(problem.given(case))
-            return functools.partial(kernel, *case.arguments)
-
-        def error_at(shape: Shape) -> str | None:
-            call_for(shape)
-            return judge.error_of(kernel, problem, shape, dtype)
-
-        def quick_error_at(shape: Shape) -> str | None:
-            call_for(shape)
-            return judge.quick_error_of(kernel, problem, shape, dtype)
-
-        shape, timed = self.job["shape"], None
-        found = custom.misfit(kernel, name, problem.parameters, problem.results)
-        try:
-            found = found or next(filter(None, map(error_at, problem.shapes)), None)
-            if not found or found.startswith(judge.MISLEADING):
-                self.begin("running its source with every prange iteration as a thread", SANITIZING)
-                hidden = judge.hidden_error(kernel, problem, dtype)
-                found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
-            found = found or self.error_of_drawn(problem, quick_error_at)
-            if not found:
-                most = min(self.job["most"], self.job["patience"] / 4)
-                shape = manageable(call_for, shape, most, problem.takes)
-                found = error_at(shape)
-            if not found and custom.threads_of(kernel, 2) > 1:
-                self.work("called several times")
-                found = judge.error_of_repeating(kernel, problem, shape, dtype, REPEATING)
-            if not found:
-                self.begin("drawing inputs", COMPILING)
-                timed = Timed(kernel, problem, shape, dtype, self.job["seed"])
-        except ProblemError as error:
-            self.tell(not_loaded=str(error))
-            return
-        except BaseException as error:  # sys.exit too
-            found = self.in_words(error, kernel, case.arguments, problem.given(case))
-        used = custom.threads_of(kernel, numba.get_num_threads())
-        self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
-        if timed:
-            self.answer_timings(timed)
-
-    def kernel_of(self, problem: Problem) -> loading.Function:
-        """The function that was sent or named, or the rung of the problem."""
-        function = self.job["function"]
-        if isinstance(function, bytes):
-            return serialize.loads(function)  # type: ignore[no-any-return]
-        return loading.load(function) if function else problem.rungs[self.job["name"]]
-
-    def error_of_drawn(self, problem: Problem, error_at: Callable[[Shape], str | None]) -> str | None:
-        """Test shapes that are drawn from the seed, as many as there is time for, and the problem has a meaning on."""
-        end = perf_counter() + DRAWING
-        for shape in judge.drawn_shapes(problem, self.job["seed"]):
-            with contextlib.suppress(ProblemError):
-                if found := error_at(shape):
-                    return found
-            if perf_counter() > end:
-                break
-        return None
-
-    def answer_timings(self, timed: Timed) -> None:
-        """Time as many calls as the parent asks for, until it closes the pipe, and check the results afterwards."""
-        idle = Idle()
-        for number, line in enumerate(sys.stdin.buffer):
-            busy = idle.end()
-            self.begin("before it is timed", COMPILING)
-            try:
-                seconds, found = timed.ask(number, int(line), self.timing)
-                if found := found or busy:
-                    self.answer(error=found)
-                else:
-                    self.answer(seconds=seconds, claimed=timed.claimed)
-            except BaseException as error:
-                arguments = timed.sets[0].arguments
-                self.answer(error=self.in_words(error, timed.kernel, arguments, TIMED))
-            idle.begin()
-
-    @contextlib.contextmanager
-    def timing(self) -> Iterator[None]:
-        """Tells the parent when timed calls begin and end; it has a clock of its own."""
-        self.work(TIMED)
-        yield
-        self.begin("after it was timed", COMPILING)
-
-    def in_words(self, error: BaseException, kernel: loading.Function, arguments: list[Any], when: str) -> str:
-        """An exception of a call as a sentence, with the limit that it exceeded."""
-        text = custom.in_words(error, kernel, arguments, when)
-        if isinstance(error, MemoryError) and self.memory:
-            return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
-        if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            return f"{text}; files that it writes may have at most {FILE >> 20} MiB"
-        return text
-
-
-class _Listener(event.Listener):  # type: ignore[misc]
-    """Reports when Numba begins to compile and when it has finished."""
-
-    def __init__(self, compiling: Callable[[int], None]) -> None:
-        self.compiling = compiling
-
-    def on_start(self, event: Any) -> None:
-        self.compiling(1)
-
-    def on_end(self, event: Any) -> None:
-        self.compiling(-1)
-
-
-def _memory() -> int:
-    """Bytes of memory of this machine, or of the control groups of this process."""
-    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for folder in granted.control_groups("memory"):
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            with contextlib.suppress(OSError, ValueError):  # "max" is no number
-                found = min(found, int((folder / name).read_text()))
-    return found
-
-
-def main() -> None:
-    """The child process: requests on standard input, answers on standard output, where nothing else may print."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    job = pickle.load(sys.stdin.buffer)
-    with backend.threads(job["threads"]), blas_threads(job["threads"]), np.errstate(all="ignore"):
-        _Child(job, channel).run()
