@@ -33,6 +33,8 @@ from .state import State
 from .stopping import Callback, EarlyStopping, asks_to_stop, listed
 from .stream import Batches, Source, StreamEpoch
 
+ClassWeight = Mapping[Any, float] | Literal["balanced"]
+
 
 class Epochs(Protocol):
     """Each call trains on every sample once: `step.Epoch`, or its equivalent for a GPU."""
@@ -67,7 +69,7 @@ def fit(
     seed: int | None = None,
     threads: int | None = None,
     sample_weight: ArrayLike | None = None,
-    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+    class_weight: ClassWeight | None = None,
     schedule: Factor | None = None,
     clip_norm: float | None = None,
     early_stopping: int | EarlyStopping | None = None,
