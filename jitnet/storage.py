@@ -26,6 +26,7 @@ from . import checks, losses, npz, parameters
 from .kernels.activations import ACTIVATIONS
 from .labels import Task, checked
 from .layers import Layer, from_settings
+from .process import interruption
 
 VERSION = 1
 """Version of the file format; newer files are rejected."""
@@ -105,8 +106,9 @@ def check_writable(path: str | Path, kind: str | None = None) -> None:
     target = _target(path)
     temporary = _temporary(target)
     try:
-        _created(temporary, target).close()
-        temporary.unlink()
+        with interruption.delayed():  # so that it is removed, too
+            _created(temporary, target).close()
+            temporary.unlink()
     except OSError as error:
         raise checks.Error(f"cannot write {path}: {checks.reason(error)}") from None
     if kind is not None and target.exists() and target.stat().st_size > 0:

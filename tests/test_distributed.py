@@ -12,8 +12,8 @@ from runs import OPTIMIZERS, overfit, spiral
 import jitnet
 from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStopping, LayerNorm, Network
 from jitnet.distributed import Alone, tree
+from jitnet.process import interruption
 from jitnet.step import Epoch, Step
-from jitnet.training import interrupt as interrupts
 from jitnet.training import loop
 from jitnet.training.blocks import BlockEpoch
 
@@ -136,7 +136,7 @@ def test_a_callback_on_any_rank_stops_all():
 
 @pytest.mark.parametrize("when", [6, 9])  # five batches an epoch, and once after it
 def test_ctrl_c_on_one_rank_stops_all_after_the_same_batch(monkeypatch, when):
-    class Pressed(interrupts.Interrupt):
+    class Pressed(interruption.Interrupt):
         """Pressed on the second rank that begins, when it looks for that time."""
 
         begun = 0

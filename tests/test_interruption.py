@@ -11,6 +11,7 @@ from runs import ON_CPU, At, make, overfit, press_ctrl_c, spiral
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, storage
 from jitnet.cli import train
+from jitnet.display import plots
 from jitnet.process.progress import Progress
 
 
@@ -197,3 +198,31 @@ def test_only_results_that_are_not_finite_diverge(monkeypatch):
     with pytest.raises(jitnet.Error, match=r"^the GPU has no room$") as caught:
         Network(Dense(2, 3, "softmax"), seed=0).fit(X, y, epochs=2, validation=(X, y))
     assert type(caught.value) is jitnet.Error
+
+
+def test_ctrl_c_while_a_file_is_tried_leaves_nothing_behind(monkeypatch, tmp_path):
+    created = storage._created
+
+    def interrupted(*arguments):
+        file = created(*arguments)
+        press_ctrl_c()
+        return file
+
+    monkeypatch.setattr(storage, "_created", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        storage.check_writable(tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_a_plot_is_drawn_comes_after_it(tmp_path):
+    """Within C++ it would become a TypeError."""
+
+    class Figure:
+        def savefig(self, file, **_):
+            file.write(b"half")
+            press_ctrl_c()
+            file.write(b" and half")
+
+    with pytest.raises(KeyboardInterrupt):
+        plots.write(Figure(), tmp_path / "plot.png")
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"half and half"]

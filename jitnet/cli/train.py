@@ -20,8 +20,8 @@ from ..losses import LOSSES
 from ..network import Network
 from ..optimizers import Optimizer
 from ..process import disturbance, progress
+from ..process.interruption import Interrupt
 from ..training.history import History
-from ..training.interrupt import Interrupt
 from ..training.loop import Diverged
 from . import samples, scores
 from .compiling import in_two_processes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import checks, storage
+from ..process import interruption
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 """File formats of plots."""
@@ -28,13 +29,14 @@ def check_drawing(path: str | Path) -> None:
 def write(figure: Any, path: str | Path) -> None:
     """Write a matplotlib figure atomically, in the format of the file's suffix."""
     check_drawing(path)
-    with storage.replacing(path) as file:
+    with interruption.delayed(), storage.replacing(path) as file:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
 def draw_history(history: Any, path: str | Path, title: str) -> None:
     """Write the plot of a history."""
-    write(history_figure(history, title), path)
+    with interruption.delayed():
+        write(history_figure(history, title), path)
 
 
 def history_figure(history: Any, title: str) -> Any:

@@ -96,5 +96,44 @@ def raised() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+class Interrupt:
+    """Notes ^C within a `with`, as `asked`, so that work is not interrupted in its middle. A second ^C is immediate.
+
+    Other signals belong to the program. A handler that should do what ^C does calls the handler of SIGINT.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> "Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self._before is signal.SIG_IGN:  # as a shell starts jobs in the background
+            return
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+
+@contextlib.contextmanager
+def delayed() -> Iterator[None]:
+    """^C within the `with` is raised at its end; for short work that must be whole, or that C++ does.
+
+    Interrupted while it converts arguments, C++ raises a TypeError for them in place of KeyboardInterrupt.
+    """
+    with Interrupt() as interrupt:
+        yield
+    if interrupt.asked:
+        raise KeyboardInterrupt
+
+
 if _is_the_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as by nohup
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -22,11 +22,11 @@ from ..distributed import Comm, Reduction
 from ..losses import Loss, LossName
 from ..optimizers import Optimizer, OptimizerName
 from ..process import disturbance, progress
+from ..process.interruption import Interrupt
 from . import checkpoint as checkpoints
 from . import ranks
 from .blocks import BlockEpoch
 from .history import History
-from .interrupt import Agreed, Interrupt
 from .plan import Plan, Trainable, steps, validated
 from .schedules import Factor
 from .state import State
@@ -255,7 +255,7 @@ def _train(
             written = history.epochs
             watch = _watch(show, plan.run) if comm.size == 1 else None
             with Interrupt() as pressed:
-                interrupt = pressed if plan.reduction is None else Agreed(pressed)
+                interrupt = pressed if plan.reduction is None else ranks.Agreed(pressed)
                 while history.epochs < plan.epochs and not history.stopped:
                     _one_epoch(plan, state, see_every_sample, interrupt, show)
                     if str(history.stopped) != "interrupted":
@@ -335,7 +335,7 @@ def _continued(net: Trainable, plan: Plan) -> State:
 
 
 def _one_epoch(
-    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt | Agreed, show: progress.Progress
+    plan: Plan, state: State, see_every_sample: Epochs, interrupt: Interrupt | ranks.Agreed, show: progress.Progress
 ) -> None:
     """Train on every sample once, then validate; the result is in the history."""
     history = state.history
@@ -375,7 +375,7 @@ def _call_back(callbacks: Sequence[Callback], net: Trainable, history: History, 
             history.stopped = "callback"
 
 
-def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt | Agreed) -> bool:
+def _is_due(plan: Plan, history: History, every: int, interrupt: Interrupt | ranks.Agreed) -> bool:
     """After every `every` epochs and after the last one; not if ^C ended an epoch before its last batch."""
     is_last = history.epochs == plan.epochs or history.stopped in ("early", "callback") or interrupt.asked
     return history.stopped != "interrupted" and (history.epochs % every == 0 or is_last)

@@ -12,11 +12,25 @@ from numpy.typing import NDArray
 from .. import checks, distributed
 from ..backend import Report
 from ..compiler.registry import Call
+from ..process.interruption import Interrupt
 from .plan import Plan
 from .state import State
 
 SAMPLES = 64
 """Rows of X that are compared between ranks: all of them would have to be read everywhere."""
+
+
+class Agreed:
+    """^C as all ranks see it, after the same batch."""
+
+    def __init__(self, heard: Interrupt) -> None:
+        self._heard = heard
+        self.asked = False
+
+    @property
+    def pressed(self) -> bool:
+        """True if this rank heard it."""
+        return bool(self._heard.asked)
 
 
 def compare(plan: Plan, others: dict[str, Any]) -> None:

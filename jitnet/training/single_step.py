@@ -14,9 +14,9 @@ from ..compiler.types import BackendName
 from ..losses import Loss, LossName
 from ..optimizers import Optimizer, OptimizerName
 from ..process import progress
+from ..process.interruption import Interrupt
 from ..step import descent
 from . import loop
-from .interrupt import Interrupt
 from .plan import Plan, steps, validated
 from .state import State
 
