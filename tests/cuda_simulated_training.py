@@ -18,6 +18,7 @@ from jitnet.compiler.cuda import device, graph
 OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Adam(0.01, weight_decay=1e-4)]
 X, Y = spiral(13)
 slow = pytest.mark.slow  # the interpreter of PTX trains as well, with every optimizer (test_cuda_training.py)
+release = pytest.mark.release
 
 
 def make(last="softmax"):
@@ -42,7 +43,7 @@ def test_a_training_run_equals_the_cpus(optimizer):
     assert history.validation_accuracy == reference.validation_accuracy
 
 
-@slow
+@release
 def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
     """The numbers that a step drops are those of the CPU; resumed, and with data in portions, too."""
 
@@ -82,7 +83,7 @@ def test_everything_a_network_does_equals_the_cpus(last, loss):
     assert net.evaluate(X, Y, loss=loss, backend="cuda") == pytest.approx(net.evaluate(X, Y, loss=loss), rel=1e-5)
 
 
-@slow
+@release
 def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatch):
     net, history = train(Adam(0.01), epochs=2)
     bits = net.theta.tobytes(), history.loss
@@ -97,7 +98,7 @@ def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatc
     assert (streamed.theta.tobytes(), history.loss) == bits
 
 
-@slow
+@release
 def test_a_network_goes_on_training_elsewhere():
     net, _ = train(SGD(0.5), epochs=1)
     train(SGD(0.5), net, epochs=1, backend="fast")
@@ -108,7 +109,7 @@ def test_a_network_goes_on_training_elsewhere():
     np.testing.assert_allclose(net.theta, other.theta, rtol=0, atol=2e-6)
 
 
-@slow
+@release
 def test_little_travels_and_few_launches_are_made(monkeypatch):
     fetched, brought, launches = [], [], []
     fetch, capture = GpuBackend.to_host, graph.Replay.__init__
@@ -217,7 +218,7 @@ def test_interruption_and_divergence():
     assert np.isfinite(wild.theta).all()
 
 
-@slow
+@release
 @pytest.mark.parametrize("optimizer", [Adam(0.01)], ids=repr)
 def test_single_steps_have_the_bits_of_fit(optimizer):
     """The optimizer's state goes from step to step, and to another network; the graph names rungs of the GPU."""

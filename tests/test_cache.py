@@ -199,7 +199,7 @@ def test_edited_sources_are_compiled_anew(folder, tmp_path):
     assert run(code, **environment).stdout.split() == ["3.0", "0"]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_linked_helpers_are_there_in_a_later_process(tmp_path):
     """The register tile is compiled once, into a file of its own; kernels from the cache find it by its symbol."""
     code = """

@@ -33,7 +33,7 @@ def test_damaged_files():
     assert re.match(r"800 files in .* \(\d+ accepted, \d+ refused\): 0 failed\n", campaign("fuzz", count=800))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_configurations():
     """Two processes, of one thread and of two, with three configurations each."""
     assert re.match(r"6 configurations in .*: 0 failed\n", campaign("configurations", count=6))
@@ -74,7 +74,7 @@ def test_a_failure_is_reported_with_the_number_that_repeats_it(tmp_path):
     assert run().stderr == result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks for processes as Linux does")
 def test_mpi_kills():
     pytest.importorskip("mpi4py", reason="needs the extra mpi")

@@ -271,7 +271,7 @@ def test_help_and_version():
         assert option in text
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_warmup_compiles_everything_once():
     """Backend numpy first, which is quick; then fast, from the cache or compiled."""
     nothing = jitnet_command("warmup", "--backend", "numpy")

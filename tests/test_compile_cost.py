@@ -52,7 +52,7 @@ def test_break_even(ready, first, interpreted):
         assert n == 1 or not is_ahead(n - 1)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_costs_of_an_operation(tmp_path):
     """Real processes, by the command line under its old name; the user's cache is neither read nor written."""
     picture = tmp_path / "cost.png"

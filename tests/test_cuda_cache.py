@@ -34,7 +34,7 @@ def test_a_function_with_two_tiles(process):
     assert process("9.0", "small") == ["loaded", *small[1:]]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_compiled_once_then_loaded(process, tmp_path):
     how, name, code = process("9.0")
     assert how == "compiled"

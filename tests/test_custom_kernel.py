@@ -57,6 +57,11 @@ FAULTS = {
 }
 QUICK = ("raises", "past_the_end", "into_the_input", "returns", "wrong_if_large")
 """One error of each sort; the others are slow, since each kernel needs a process."""
+RARE = (
+    "far_away", "adds_past_the_end", "before_the_start", "raises_compiled", "no_such_name", "no_such_function", "adds",
+    "greedy", "late", "not_a_number", "wrong_at_an_edge", "ends",
+)  # fmt: skip
+"""Errors that are much like others."""
 
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]
 
@@ -80,11 +85,15 @@ def ladder_command(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
+def mark_of(name):
+    return () if name in QUICK else pytest.mark.release if name in RARE else pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def wrong(request):
     """The kernels with an error that this run tries."""
-    here = [item for item in request.session.items if item.path == request.path]
-    return [name for name in FAULTS if name in QUICK or any(item.get_closest_marker("slow") for item in here)]
+    here = [item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")]
+    return [name for name in FAULTS if name in QUICK or name in here]
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +109,7 @@ def rungs(reported):
     return {rung["name"]: rung for rung in json.loads(reported.stdout)["rungs"]}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAULTS]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=mark_of(name)) for name in FAULTS])
 def test_errors_are_reported(name, reported, rungs):
     assert set(rungs[name]) == {"name", "custom", "checked", "error"}
     assert (rungs[name]["custom"], rungs[name]["checked"]) == (True, False)
@@ -140,7 +147,7 @@ def test_right_kernels_are_ranked(reported, rungs):
     assert all(fault in text for fault in ladder.errors(json.loads(reported.stdout)))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_hanging_kernel_is_ended(folder, tmp_path):
     picture = tmp_path / "ladder.png"
     hanging = [f"--with=mine.py:{name}" for name in ("hangs", "hangs_compiled")]

@@ -111,7 +111,7 @@ def test_a_real_load_is_noticed_and_own_work_is_not():
 @pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
 def test_training_and_ladder_under_load_say_it(tmp_path):
     with load():
-        trained = jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy")
+        trained = jitnet_command("train", "digits", "--epochs", "60", "--backend", "numpy")
         told = json.loads(jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy", "--json").stdout)
         found = json.loads(jitnet_command("ladder", "relu", "--size", "200", "--json", "--quiet").stdout)
     assert "Other processes used" in trained.stdout

@@ -13,7 +13,7 @@ from jitnet.lab import explain
 from jitnet.lab.machine_code.instructions import understood
 
 FEW = ("stride", "bounds", "float64", "trips", "spill")
-"""The bugs that are told by names of instructions, or by registers; the others are slow tests."""
+"""The bugs that are told by names of instructions, or by registers; the others run before a release."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_a_loop_that_llvm_vectorized(found, rung):
     assert loop["loop"]["source"] == "for j in range(n_out):"
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in FEW)) for n in faults.FAULTS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.release] * (n not in FEW)) for n in faults.FAULTS])
 def test_a_fault_is_found_there_too(found, name):
     _, verdicts, word = faults.FAULTS[name]
     bad = [v for v in found[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]

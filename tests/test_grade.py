@@ -376,7 +376,7 @@ def test_the_files_of_a_complete_assignment(name, points):
         assert (student / place).is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(("name", "points"), COMPLETE)
 def test_the_model_solution_gets_its_points_and_the_starter_none(name, points):
     wanted = assignment.load(EXAMPLES / name)

@@ -37,7 +37,7 @@ def again(monkeypatch, tmp_path):
 
 
 def candidate(threads=1, custom=False):
-    return Candidate((8, 8, 8), custom, threads, moves=1 << 16)
+    return Candidate((8, 8, 8), custom, threads, moves=1 << 16, is_trusted=not custom)
 
 
 def test_rungs_below_the_peak_change_nothing(again):

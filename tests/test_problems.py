@@ -87,7 +87,7 @@ def test_rungs_are_right_and_safe(name, rung, monkeypatch):
     assert kernel.__doc__
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(("name", "rung"), RUNGS)
 def test_compiled_rungs(name, rung):
     """On all shapes, on a part of those that are drawn, and with the same bits for 1, 2 and all threads."""

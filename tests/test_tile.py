@@ -221,9 +221,12 @@ def test_part_of_a_square_is_turned_over(dtype):
             np.testing.assert_array_equal(np.pad(ours[3:], (0, 3), constant_values=42).reshape(20, 21), expected)
 
 
+AVX2 = "+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt"
+
+
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt", "+sse4.2,+popcnt"])
+@pytest.mark.parametrize("features", [AVX2, pytest.param("+sse4.2,+popcnt", marks=pytest.mark.release)])
 def test_other_vector_units(features):
     """The same tests in a process limited to AVX2, and to SSE: in float32, since float64 is half as many at a time."""
     if "avx2" in features and VECTOR_BYTES < 32:

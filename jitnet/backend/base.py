@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from .. import checks, step
 from ..compiler.jit import Kernel
@@ -27,7 +28,8 @@ NOT_USEFUL = re.compile(
 
 def raise_if_refused(operation: str, error: Exception) -> None:
     """Raise one clear error if the compiler refused the function of a user."""
-    is_from_compiler = any(frame.name == "compile" for frame in traceback.extract_tb(error.__traceback__))
+    frames = traceback.extract_tb(error.__traceback__)
+    is_from_compiler = isinstance(error, NumbaError) or any(frame.name == "compile" for frame in frames)
     if operation in MADE and is_from_compiler and not isinstance(error, (OSError, MemoryError, checks.Error)):
         lines = [line.strip() for line in str(error).splitlines()]
         useful = next((line for line in lines if line and not NOT_USEFUL.match(line)), type(error).__name__)

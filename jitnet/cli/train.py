@@ -29,7 +29,7 @@ from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, o
 
 SENTENCES = 30
 """Decisions on the columns of a table that are shown before training."""
-COMPARED = 2
+COMPARED = 0.5
 """Seconds of training from which people compare times, so that a disturbance is worth a sentence."""
 NOTES = 8
 """Warnings that are repeated beside the result."""

@@ -159,7 +159,7 @@ def _gunzipped(data: bytes, source: str) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as file:
             while portion := file.read(PORTION):
-                if not parts and (b"\0\0\0\0" in portion[:PORTION]) and portion[:4] != b"PAR1":
+                if not parts and b"\0\0\0\0" in portion and not portion.startswith((b"PAR1", b"\x1f\x8b")):
                     raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text")
                 parts.append(portion)
                 total += len(portion)
