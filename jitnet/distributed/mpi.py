@@ -92,7 +92,8 @@ class MpiComm(Comm):
 
     def _wait(self, requests: Any) -> None:
         """Wait politely; signals are heard meanwhile."""
-        test = requests.Test if isinstance(requests, MPI.Request) else lambda: MPI.Request.Testall(requests)
+        kind: Any = MPI.Request
+        test = requests.Test if isinstance(requests, kind) else lambda: kind.Testall(requests)
         until = time.perf_counter() + self._spin
         while not test():
             if time.perf_counter() >= until:
