@@ -153,7 +153,7 @@ print(f"trained with 1 thread and with several: the same bits: {np.array_equal(*
 # Machines that train together have no memory in common. Each computes the gradient of a part of the batch, and they
 # send one another what they have until all know the sum: an all-reduce. The usual one is a ring. Each machine adds its
 # own numbers to what comes from the left and passes it on, so the order of the additions follows the machines, and the
-# bits of the sum with it. jitnet cuts every batch into eight blocks instead, whoever computes them, and adds up in
+# bits of the sum with it. jitnet cuts every batch into eight blocks instead, on any number of ranks, and adds up in
 # pairs: 0 + 1, 2 + 3, ..., then the sums of those, and so on. A machine with blocks 2 and 3 can do its part of the tree
 # alone. Two, four or eight machines do the same additions, and `fit(..., comm=MPI.COMM_WORLD)` gives the same bits.
 

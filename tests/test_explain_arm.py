@@ -13,7 +13,7 @@ from jitnet.lab import explain
 from jitnet.lab.machine_code.instructions import understood
 
 FEW = ("stride", "bounds", "float64", "trips", "spill")
-"""The bugs that are told by names of instructions, or by registers; the others run before a release."""
+"""The bugs that are recognized by names of instructions, or by registers; the others run before a release."""
 
 
 @pytest.fixture(scope="module")

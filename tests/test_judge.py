@@ -109,7 +109,7 @@ def cached():
 
 
 def skips_what_it_has_seen():
-    """The output still has the result of the call before, unless somebody took it away."""
+    """The output still has the result of the call before, unless it was taken away."""
     last = [None]
 
     def kernel(X, W, Z):

@@ -2,9 +2,7 @@
 
 import functools
 import json
-import random
 import re
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from jitnet import checks
 from jitnet.kernels import LADDERS
 from jitnet.lab import oracle
 from jitnet.lab.trace import caches, picture, prediction, recording, table, tracing
-from jitnet.lab.trace.caches import Hierarchy, Level
+from jitnet.lab.trace.caches import Level
 
 L1, L2 = Level("L1", 48 << 10, 12), Level("L2", 2 << 20, 16)
 TINY = Level("L1", 2 * 2 * 64, 2)  # two sets of two lines
@@ -25,118 +23,6 @@ TINY = Level("L1", 2 * 2 * 64, 2)  # two sets of two lines
 def traced(rung, shape, levels=(L1, L2), operation="matmul", **options):
     arguments = oracle.case(operation, shape, "float32").arguments
     return tracing.trace(LADDERS[operation][rung], arguments, operation, levels, time=False, **options)
-
-
-def addresses_of(lines):
-    return np.array(lines, np.int64) * 64
-
-
-# -- the caches ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("lines", "misses"),
-    [
-        ([0, 0, 1, 1], [1, 0, 1, 0]),
-        ([0, 2, 0, 2], [1, 1, 0, 0]),  # one set, two ways
-        ([0, 2, 4, 0, 2, 4], [1, 1, 1, 1, 1, 1]),  # three lines in it: each leaves before it is used again
-        ([0, 2, 0, 4, 0, 2], [1, 1, 0, 1, 0, 1]),  # 2 is used longest ago when 4 comes
-        ([0, 1, 2, 3, 0, 1, 2, 3], [1, 1, 1, 1, 0, 0, 0, 0]),  # the whole cache
-        ([], []),
-    ],
-)
-def test_misses_counted_by_hand(lines, misses):
-    assert Hierarchy([TINY]).misses_of(addresses_of(lines)).tolist() == misses
-
-
-def test_a_second_level_is_asked_for_what_the_first_misses():
-    both = Hierarchy([TINY, Level("L2", 8 * 64, 4)])  # two sets of four lines
-    assert both.misses_of(addresses_of([0, 2, 4, 0, 2, 4, 4])).tolist() == [2, 2, 2, 1, 1, 1, 0]
-    assert both.misses_of(addresses_of([0, 4])).tolist() == [1, 0]  # it keeps what it holds: 2 and 4; then 4 and 0
-
-
-def by_dictionaries(lines, level):
-    """The same cache by other means: a dictionary per set, in the order of use."""
-    sets = [OrderedDict() for _ in range(level.sets)]
-    for line in lines:
-        held = sets[line % level.sets]
-        yield line not in held
-        held[line] = held.pop(line, None)
-        if len(held) > level.ways:
-            held.popitem(last=False)
-
-
-def some_lines(count, seed):
-    """Lines near and far, forwards, backwards and again."""
-    draw = random.Random(seed)
-    lines = []
-    while len(lines) < count:
-        start, step = draw.randrange(400), draw.choice([1, 1, 3, 8, 64, -1])
-        lines += [start + step * k + 4096 for k in range(draw.randrange(1, 40))] * draw.randrange(1, 3)
-    return lines[:count]
-
-
-@pytest.mark.parametrize("level", [TINY, Level("L1", 64, 1), Level("L1", 3 * 5 * 64, 5), Level("L1", 64 * 64, 64)])
-def test_misses_equal_those_of_dictionaries(level):
-    lines = some_lines(3000, level.ways)
-    assert Hierarchy([level]).misses_of(addresses_of(lines)).tolist() == list(by_dictionaries(lines, level))
-
-
-def test_misses_equal_those_of_pycachesim():
-    cachesim = pytest.importorskip("cachesim", reason="pip install pycachesim: another simulator")
-    level, below = Level("L1", 4096, 4), Level("L2", 32768, 8)
-    memory = cachesim.MainMemory()
-    second = cachesim.Cache("L2", below.sets, below.ways, 64, "LRU")
-    first = cachesim.Cache("L1", level.sets, level.ways, 64, "LRU", store_to=second, load_from=second)
-    memory.load_to(second)
-    memory.store_from(second)
-    simulator = cachesim.CacheSimulator(first, memory)
-    addresses = addresses_of(some_lines(20_000, 1))
-    for address in addresses.tolist():
-        simulator.load(address, length=4)
-    misses = Hierarchy([level, below]).misses_of(addresses)
-    for depth, cache in enumerate((first, second)):
-        assert cache.stats()["MISS_count"] == int((misses > depth).sum()) > 100
-
-
-def test_reuse_distances_equal_a_count():
-    lines = some_lines(400, 3)
-    found = caches.reuse_distances(addresses_of(lines))
-    for t, line in enumerate(lines):
-        before = [s for s in range(t) if lines[s] == line]
-        assert found[t] == (len(set(lines[before[-1] : t])) if before else 0)
-
-
-def test_a_reuse_distance_decides_about_a_cache_of_one_set():
-    lines = some_lines(2000, 4)
-    reuse = caches.reuse_distances(addresses_of(lines))
-    misses = Hierarchy([Level("L1", 16 * 64, 16)]).misses_of(addresses_of(lines))
-    assert np.array_equal(misses > 0, (reuse == 0) | (reuse > 16))
-
-
-def test_the_caches_of_this_machine(tmp_path):
-    def describe(index, **files):
-        (tmp_path / f"index{index}").mkdir()
-        for name, text in files.items():
-            (tmp_path / f"index{index}" / name).write_text(f"{text}\n")
-
-    ways = {"coherency_line_size": 64, "ways_of_associativity": 12}
-    describe(0, type="Data", level=1, size="48K", **ways)
-    describe(1, type="Instruction", level=1, size="32K", **ways)
-    describe(2, type="Unified", level=2, size="1536K", **ways)
-    describe(3, type="Unified", level=3)  # a virtual machine tells nothing more
-    assert caches.of_this_machine(tmp_path) == [L1, Level("L2", 1536 << 10, 12)]
-    assert caches.of_this_machine(tmp_path / "elsewhere") == []
-
-
-@pytest.mark.parametrize("texts", [["L1"], ["L2=1M/16"], ["L1=48K"], ["L1=48K/0"], ["L1=48K/13"], ["L1=0/1"],
-                                   ["L1=9G/8"], ["L1=32K/8", "L1=32K/8"], ["L1=-32K/8"]])  # fmt: skip
-def test_caches_that_cannot_be(texts):
-    with pytest.raises(checks.Error, match="cache"):
-        caches.parsed(texts)
-
-
-# -- the recording ---------------------------------------------------------------------------------
 
 
 def test_accesses_of_a_small_product_by_hand():

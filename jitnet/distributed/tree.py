@@ -1,4 +1,4 @@
-"""A sum in a fixed order: the blocks of a batch are the leaves of a binary tree, whoever computes them.
+"""A sum in a fixed order: the blocks of a batch are the leaves of a binary tree, whichever rank computes them.
 
 A rank has consecutive blocks, adds up the subtrees that lie within them, and others complete the tree. Floating-point
 addition is not associative, but each addition of the tree is the same one for any number of ranks.

@@ -1,6 +1,6 @@
 """What a process may do from now on: limits on memory and files for mistakes, Linux's own fences against malice.
 
-`limit` is for every process that runs somebody's kernel. `confine` is for one that may be hostile: it takes away,
+`limit` is for every process that runs a kernel of a user. `confine` is for one that may be hostile: it takes away,
 for good, files other than a list to read (Landlock), other processes, the network, and more time on more cores
 (seccomp). Only Linux has both; `confine` returns what the process can still do on this system.
 """

@@ -1,4 +1,4 @@
-"""Stops its process, so that whoever waits for it waits for ever."""
+"""Stops its process, so that the grader would wait for it forever."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The process in which a submission runs: it calls a function when it is told to, and says when it has returned.
+"""The process in which a submission runs: it calls a function on command, and says when it has returned.
 
 It knows nothing that is worth points. The grader draws the inputs, writes them into memory that both share, starts the
 clock, and reads the outputs there; what this process says is only believed where it costs points.

@@ -2,7 +2,7 @@
 
 The source is parsed and not run. What is not listed is refused: other modules, functions of NumPy that do the work
 themselves, names that begin with an underscore, and the parts of Python that reach into the interpreter. A submission
-in this language can neither look for the grader's data nor call somebody else's loops, whatever it computes.
+in this language can neither look for the grader's data nor call loops of others, whatever it computes.
 """
 
 import ast
@@ -51,7 +51,7 @@ ATTRIBUTES = (
 BUILTINS = (
     "range", "len", "min", "max", "abs", "round", "pow", "divmod", "int", "float", "bool", "complex", "enumerate",
     "zip", "reversed", "tuple", "list", "dict", "set", "slice", "print", "AssertionError", "ValueError", "IndexError",
-    "NotImplementedError", "Ellipsis", "__name__",
+    "Ellipsis", "__name__",
 )  # fmt: skip
 
 STATEMENTS = (

@@ -129,12 +129,12 @@ def _best_on_one_thread(problem: Problem) -> str:
 
 def _starter(found: dict[str, tuple[str, Problem]], what: str) -> str:
     """Functions with holes."""
-    parts = [f'"""Write {what} where the functions raise NotImplementedError."""\n\nimport numba\n']
+    parts = [f'"""Write {what} in the functions, which do nothing yet."""\n\nimport numba\n']
     for name, (_, problem) in found.items():
         results = " and ".join(problem.results)
         parts.append(
             f"\n@numba.njit\ndef {name}({', '.join(problem.parameters)}):\n"
             f'    """{problem.title.rstrip(".")}.\n\n    Write {results}, and return nothing.\n    """\n'
-            "    raise NotImplementedError\n"
+            "    # your loops\n"
         )
     return "\n".join(parts)

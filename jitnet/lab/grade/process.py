@@ -140,7 +140,7 @@ class Process:
         try:
             os.kill(self.child.pid, signal.SIGCONT)
             self.child.stdin.write(line)
-        except OSError:  # it has ended, or does not read what it is told
+        except OSError:  # it has ended, or does not read its commands
             pass
         self._wait_for("done", self.limits.seconds)
         seconds = perf_counter() - start

@@ -4,10 +4,7 @@ Formula   A[i, j] = sigmoid(b[j] + Σ_k X[i, k]·W[k, j]),  sigmoid(z) = 1 / (1 
 Shape     (m, n_in, n_out): X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)
 """
 
-import math
-
 import numpy as np
-from numba import njit
 
 
 def inputs(shape, dtype, rng):
@@ -36,17 +33,3 @@ def flops(shape):
 def memory(shape, dtype):
     m, n_in, n_out = shape
     return (m * n_in + n_in * n_out + n_out + m * n_out) * dtype.itemsize
-
-
-@njit
-def naive(X, W, b, A):
-    """As the formula is written."""
-    for i in range(A.shape[0]):
-        for j in range(A.shape[1]):
-            z = b[j]
-            for k in range(X.shape[1]):
-                z += X[i, k] * W[k, j]
-            A[i, j] = 1 / (1 + math.exp(-z))
-
-
-RUNGS = (naive,)

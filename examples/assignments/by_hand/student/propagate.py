@@ -4,8 +4,6 @@ Formula   below[i, k] = A[i, k]·(1 − A[i, k])·Σ_j delta[i, j]·W[k, j]
 Shape     (m, n_in, n_out): delta (m, n_out), W (n_in, n_out), A and below (m, n_in); A is what the layer below gave
 """
 
-from numba import njit
-
 
 def inputs(shape, dtype, rng):
     m, n_in, n_out = shape
@@ -33,17 +31,3 @@ def flops(shape):
 def memory(shape, dtype):
     m, n_in, n_out = shape
     return (m * n_out + n_in * n_out + 2 * m * n_in) * dtype.itemsize
-
-
-@njit
-def naive(delta, W, A, below):
-    """As the formula is written; the rows of W are read along, since the formula has its transpose."""
-    for i in range(below.shape[0]):
-        for k in range(below.shape[1]):
-            total = delta.dtype.type(0)
-            for j in range(delta.shape[1]):
-                total += delta[i, j] * W[k, j]
-            below[i, k] = total * A[i, k] * (1 - A[i, k])
-
-
-RUNGS = (naive,)

@@ -27,7 +27,7 @@ def test_propagate():
 
 
 def test_gradients():
-    check(layer.gradients, problems.load(HERE / "gradients.py"))
+    check(layer.gradients, problems.load("gradients"))
 
 
 if __name__ == "__main__":

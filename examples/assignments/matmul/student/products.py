@@ -25,16 +25,16 @@ def naive(X, W, Z):
 @numba.njit
 def reordered(X, W, Z):
     """The inner loop runs along the rows of W and Z, so that it is vectorized."""
-    raise NotImplementedError  # in which order are the loops over i, j and k? Where are the zeros written?
+    # in which order are the loops over i, j and k? Where are the zeros written?
 
 
 @numba.njit(parallel=True)
 def threaded(X, W, Z):
     """The same, with one loop divided among the threads: numba.prange."""
-    raise NotImplementedError  # which loop can be divided, so that no two iterations add to the same element?
+    # which loop can be divided, so that no two iterations add to the same element?
 
 
 @numba.njit
 def tiled(X, W, Z):
     """Several rows of W at once: one load and store of Z serves several multiply-adds."""
-    raise NotImplementedError  # what if n_in is no multiple of the number of rows?
+    # what if n_in is no multiple of the number of rows?
