@@ -44,7 +44,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/distributed/witness.py": [["tests/test_launcher.py"]],
     "jitnet/training/stream.py": [["tests/test_stream.py"]],
     **{
-        f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py"]]
+        f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py", "tests/test_trace_caches.py"]]
         for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "picture")
     },
     "jitnet/lab/grade/language.py": [["tests/test_grade.py", "-k", "language"]],
