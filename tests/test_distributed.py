@@ -221,6 +221,9 @@ def errors(size, work):
         ({"backend": "njit"}, "rank 2: backend is 'njit', but 'numpy' on rank 0"),
         ({"reduction": 16}, "rank 2: reduction is 16, but 8 on rank 0"),
         ({"callbacks": print}, "rank 2: callbacks is 1, but 0 on rank 0"),
+        ({"checkpoint_every": 2}, "rank 2: checkpoint_every is 2, but 1 on rank 0"),
+        ({"data": (X, np.array(["a", "b", "d"])[Y])}, "rank 2: classes is ['a', 'b', 'd'], but [0, 1, 2] on rank 0"),
+        ({"data": (X, np.eye(3)[Y])}, "rank 2: classes is None, but [0, 1, 2] on rank 0"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -257,6 +260,29 @@ def test_all_ranks_diverge_alike():
     assert not said
     assert [type(result) for result in results] == [Diverged] * 2
     assert str(results[0]) == str(results[1])
+
+
+def test_validation_that_diverges_on_one_rank_is_that_of_one_process():
+    far = np.zeros((2100, 2))
+    far[1500] = 3e38  # in the second of three portions
+
+    def work(comm=None):
+        net = Network(Dense(2, 3, "relu"), Dense(3, 1), seed=0)
+        with pytest.raises(Diverged, match=r"on the validation samples the loss for X\[1500\] is inf") as caught:
+            trained(comm, net, (X, Y[:, None] * 1.0), validation=(far, np.zeros(2100)), optimizer=SGD(1e-4))
+        return str(caught.value), net.theta.tobytes()
+
+    assert agree(2, work) == work()
+
+
+def test_resume_in_memory_continues_what_rank_0_has():
+    def work(comm):
+        net = make()
+        best = {"validation": (X, Y), "early_stopping": 50} if comm.rank == 1 else {}
+        trained(net=net, **best)
+        return trained(comm, net, resume=True)
+
+    agree(2, work)
 
 
 def test_a_callback_that_raises_on_one_rank():

@@ -38,10 +38,14 @@ def test_what_a_launcher_says(monkeypatch, variables, place):
 def test_under_mpiexec_without_mpi4py(monkeypatch, capsys):
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    for rank, said in (("0", "jitnet: mpiexec started 4 processes, which need mpi4py to work together"), ("1", "")):
+    monkeypatch.setattr(launcher, "PRIORITY", 0)
+    monkeypatch.setattr(launcher.signal, "raise_signal", lambda number: sys.exit(2))  # others would wait for this rank
+    for rank, words in (("0", []), ("1", []), ("1", ["--epochs", "x"])):
         monkeypatch.setenv("PMI_RANK", rank)
-        assert jitnet_command("train", "digits", status=2).stderr.startswith(said)
-    jitnet_command("train", "digits", "--epochs", "x", status=2)
+        said = jitnet_command("train", "digits", *words, status=2).stderr
+        assert said.startswith(f"jitnet: rank {rank}: mpiexec started 4 processes, which need mpi4py to work together")
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert "jitnet: mpiexec started 1 process" in jitnet_command("train", "digits", status=2).stderr
 
 
 def test_the_command_line_adds_up_in_blocks(tmp_path):

@@ -70,15 +70,14 @@ class Comm(ABC):
             if error is not None:
                 raise error
             return
-        said = self.gather(
-            None if error is None else str(error) if isinstance(error, checks.Error) else _in_words(error)
-        )
+        said = self.gather(None if error is None else _said(error))
         if not any(said):
             return
         if error is not None and said == said[:1] * self.size:
             raise of_all(error)
-        rank = next(rank for rank, words in enumerate(said) if words)
-        raise of_all(checks.Error(f"rank {rank}: {said[rank]}")) from error
+        rank = next(rank for rank, of_rank in enumerate(said) if of_rank)
+        words, is_result = said[rank]
+        raise of_all(checks.NotFiniteError(words) if is_result else checks.Error(f"rank {rank}: {words}")) from error
 
     @contextlib.contextmanager
     def or_abort(self) -> Iterator[None]:
@@ -90,6 +89,12 @@ class Comm(ABC):
                 is_interrupt = isinstance(error, KeyboardInterrupt)
                 self.abort("interrupted" if is_interrupt else _in_words(error), 130 if is_interrupt else 2)
             raise
+
+
+def _said(error: Exception) -> tuple[str, bool]:
+    """What a rank tells the others of its error, and whether it is a result, which is nobody's mistake."""
+    words = str(error) if isinstance(error, checks.Error) else _in_words(error)
+    return words, isinstance(error, checks.NotFiniteError)
 
 
 def _in_words(error: BaseException) -> str:

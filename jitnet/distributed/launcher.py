@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 
 from .. import checks
+from ..process import progress
 from .comm import Comm, of_all
 
 VARIABLES = {
@@ -15,6 +18,9 @@ VARIABLES = {
     "SLURM_STEP_NUM_TASKS": "PMIX_RANK",
 }
 """Environment variables: the number of ranks, and this rank."""
+
+PRIORITY = 2.0
+"""Seconds in which rank 0 alone reports what may be wrong on all ranks."""
 
 
 def place() -> tuple[int, int] | None:
@@ -39,15 +45,18 @@ def world() -> Comm | None:
     where = place()
     if where is None:
         return None
-    size = where[1]
+    rank, size = where
     os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # of MPICH; jitnet names the rank and the error
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: without an MPI library
-        raise of_all(checks.Error(
+        message = (
             f"mpiexec started {checks.count(size, 'process', 'processes')}, which need mpi4py to work together, and it "
             f"cannot be imported ({checks.reason(error)}); pip install 'jitnet[mpi]', or run without mpiexec"
-        )) from None  # fmt: skip
+        )
+        if size > 1:
+            _end_all(rank, message)
+        raise checks.Error(message) from None
     if MPI.COMM_WORLD.size != size:
         raise of_all(checks.Error(
             f"mpiexec started {checks.count(size, 'process', 'processes')}, but MPI knows {MPI.COMM_WORLD.size}: "
@@ -56,6 +65,17 @@ def world() -> Comm | None:
     from .mpi import MpiComm
 
     return MpiComm(MPI.COMM_WORLD)
+
+
+def _end_all(rank: int, message: str) -> None:
+    """End a rank without MPI: the others would wait for it for ever, unless a signal ends it, which launchers notice.
+
+    If all are without it, rank 0 is the first that says so and ends, and the launcher ends the others.
+    """
+    if rank > 0:
+        time.sleep(PRIORITY)
+    progress.say(f"jitnet: rank {rank}: {message}")
+    signal.raise_signal(signal.SIGKILL)
 
 
 def reported(message: str) -> str | None:

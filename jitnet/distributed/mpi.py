@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import socket
 import time
 from typing import Any
 
@@ -25,8 +26,16 @@ class MpiComm(Comm):
     """The ranks of a communicator of mpi4py, with messages of their own."""
 
     def __init__(self, given: Any) -> None:
-        self._comm = given.Dup()
-        self.rank, self.size = self._comm.rank, self._comm.size
+        self._given, self.rank, self.size = given, given.rank, given.size
+        self._spin = 0.0
+        self._witness: socket.socket | None = None
+        self._comm, comes = given.Idup()
+        with self.or_abort():
+            self._wait(comes)  # ranks can come late
+            self._meet()
+
+    def _meet(self) -> None:
+        """Get to know the ranks of this machine, and give them a witness."""
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         cores = here.allgather(granted.cores())
         self.is_first_here = here.rank == 0
@@ -37,7 +46,8 @@ class MpiComm(Comm):
         if self.size > 1 and self.is_first_here:
             address, self._process = witness.started(here.size)
         address = here.bcast(address)
-        self._witness = witness.connected(address, self.rank) if address else None
+        if address:
+            self._witness = witness.connected(address, self.rank)
         here.Free()
 
     def gather(self, thing: Any) -> list[Any]:
@@ -74,7 +84,7 @@ class MpiComm(Comm):
     def abort(self, message: str, status: int) -> None:
         self._dismiss()  # it has nothing to report
         progress.say(f"jitnet: rank {self.rank}: {message}")
-        self._comm.Abort(status)
+        self._given.Abort(status)
 
     def close(self) -> None:
         self._wait(self._comm.Ibarrier())

@@ -65,7 +65,8 @@ def watch(server: socket.socket, count: int) -> None:
         if any(_last_word(connection) == LEAVE for connection, _, _ in first):
             return
         names = " and ".join(f"rank {rank} (process {pid})" for _, rank, pid in first)
-        sys.stderr.write(f"jitnet: {names} was killed or crashed; the training of all ranks ends\n")
+        were = "was" if len(first) == 1 else "were"
+        sys.stderr.write(f"jitnet: {names} {were} killed or crashed; the training of all ranks ends\n")
         sys.stderr.flush()
         time.sleep(GRACE)
         for connection, _, pid in ranks.values():

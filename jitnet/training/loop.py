@@ -232,7 +232,10 @@ def _train(
     """`fit` for validated options."""
     comm = plan.comm
     with net.in_training() as plan.net:
-        ranks.compare(plan, {"callbacks": len(callbacks), "a checkpoint": checkpoint is not None, "resume": resume})
+        ranks.compare(plan, {
+            "callbacks": len(callbacks), "a checkpoint": checkpoint is not None, "checkpoint_every": checkpoint_every,
+            "resume": resume,
+        })  # fmt: skip
         if checkpoint is not None and comm.size > 1:
             ranks.read_together(plan)
         with comm.together():

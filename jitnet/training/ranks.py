@@ -63,7 +63,9 @@ def _described(plan: Plan) -> dict[str, Any]:
     arrays = {"X": plan.X[rows], "Y": plan.Y, "weights": plan.weights}
     arrays |= dict(zip(("validation X", "validation Y"), plan.held_out or (None, None), strict=True))
     sums = {f"checksum of {name}": None if array is None else _checksum(array) for name, array in arrays.items()}
-    return {**options, "shape of X": plan.X.shape, "epochs": plan.epochs, "backend": plan.run.name, **sums}
+    classes = None if plan.classes is None else plan.classes.tolist()
+    tasks = {"task": plan.task, "task of the validation": plan.judged, "classes": classes}
+    return {**options, **tasks, "shape of X": plan.X.shape, "epochs": plan.epochs, "backend": plan.run.name, **sums}
 
 
 def prepare(plan: Plan, calls: list[Call], report: Report) -> None:
@@ -91,6 +93,8 @@ def share(state: State, plan: Plan) -> None:
     if has_best:
         state.best_theta = state.theta.copy() if state.best_theta is None else state.best_theta
         vectors.append(state.best_theta)
+    else:
+        state.best_theta = None
     for vector in vectors:
         comm.share(vector)
 
