@@ -1,6 +1,7 @@
 """Shared files for the tests of the command line, written once; and the simulator, which starts first."""
 
 import gc
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -60,6 +61,7 @@ def pytest_cmdline_main(config):
     """`pytest -n auto` hands whole files to its processes, the longest first, unless it is told otherwise."""
     if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
         config.option.dist, config.option.loadscopereorder = "loadfile", False
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a hundred processes each compile jitnet
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)

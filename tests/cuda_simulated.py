@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import release
 
 from jitnet import Error
 from jitnet.compiler.cuda.device import cuda
@@ -32,7 +33,7 @@ def test_rung_equals_the_formula(operation, rung):
 
 
 @slow
-@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+@pytest.mark.parametrize("operation", ["matmul", release("matmul_tn"), release("matmul_nt")])
 def test_tensor_cores(operation):
     """Block of 128 threads, and a warp that exchanges its numbers: slow here, so one shape for each product."""
     case = check(operation, "tensorcore", (18, 11, 13))
@@ -40,7 +41,7 @@ def test_tensor_cores(operation):
     assert 1e-5 < error < 1e-2  # it is TF32, and not more exact than that
 
 
-@slow
+@pytest.mark.release
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "sgd"])
 def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
     """On a GPU all are fused multiply-adds in the order of k; here none is fused."""

@@ -5,6 +5,7 @@ import contextlib
 import re
 from types import SimpleNamespace
 
+import cases
 import numpy as np
 import pytest
 from runs import At, press_ctrl_c, spiral
@@ -31,9 +32,7 @@ def train(optimizer, net=None, epochs=2, **options):
     return net, net.fit(X, Y, epochs=epochs, optimizer=optimizer, **options)
 
 
-@pytest.mark.parametrize(
-    "optimizer", [OPTIMIZERS[0], *(pytest.param(one, marks=slow) for one in OPTIMIZERS[1:])], ids=repr
-)
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], cases.release(OPTIMIZERS[1])], ids=repr)
 def test_a_training_run_equals_the_cpus(optimizer):
     net, history = train(optimizer, validation=(X, Y))
     other, reference = train(optimizer, validation=(X, Y), backend="fast")
@@ -66,7 +65,7 @@ def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
 @slow
 @pytest.mark.parametrize(
     ("last", "loss"),
-    [("sigmoid", "binary_cross_entropy"), ("softmax", "mse"), ("relu", "half_squared_error")],
+    [("sigmoid", "binary_cross_entropy"), cases.release("softmax", "mse"), cases.release("relu", "half_squared_error")],
 )
 def test_everything_a_network_does_equals_the_cpus(last, loss):
     net = make(last)

@@ -171,6 +171,7 @@ x = np.ones(1); kernel(x); print(x[0])
     assert len(list(tmp_path.rglob("*.kernel"))) == 2
 
 
+@pytest.mark.slow  # six processes; the hash alone is tested above
 @pytest.mark.parametrize("folder", ["compiler", "kernels"])
 def test_edited_sources_are_compiled_anew(folder, tmp_path):
     """A copy of the compiler and a kernel, in which a helper in another file than the kernel's is edited."""
@@ -223,6 +224,7 @@ for rung in ("packed", "packed_parallel"):
     assert tile.exists()
 
 
+@pytest.mark.slow  # two processes; test_interpreted.py runs every loop as Python
 def test_interpreted_with_jit_disabled(tmp_path):
     code = """
 import jitnet, numpy as np

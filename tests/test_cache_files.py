@@ -36,6 +36,7 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
         assert run(SUMS, **folder).stdout.strip() == "1"
 
 
+@pytest.mark.slow  # three processes; test_cache_folder.py asks for the owner in this one
 def test_what_another_user_wrote_is_not_run(tmp_path):
     """A warm cache that another user now owns: jitnet compiles without it, and does not change it."""
     if os.geteuid():
@@ -81,6 +82,7 @@ def test_a_pickle_is_not_run(tmp_path, monkeypatch):
     assert (tmp_path / "bang").exists()
 
 
+@pytest.mark.slow  # two processes; the next test does it in this one
 def test_what_returns_objects_is_not_kept(tmp_path):
     """A file contains only numbers, names and machine code; a function that needs other objects is not cached."""
     (tmp_path / "mine.py").write_text(
@@ -109,6 +111,7 @@ def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
     assert kernel._cache.holds(signature, result.codegen)
 
 
+@pytest.mark.slow  # two processes that compile
 def test_a_loaded_helper_finds_its_environment(tmp_path):
     """Code that passes numbers to Python, here to print them."""
     (tmp_path / "mine.py").write_text(

@@ -22,11 +22,13 @@ def campaign(script, *arguments, status=0, count=None):
     return result.stdout
 
 
+@pytest.mark.slow  # processes that are killed, as in test_storage.py
 @needs_fork
 def test_kills():
     assert re.match(r"10 kills in .*: 0 failed\n", campaign("kills", count=10))
 
 
+@pytest.mark.slow  # 800 files; test_damaged_fields.py and test_limits.py damage the same kinds
 @needs_fork
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits memory as Linux does")
 def test_damaged_files():

@@ -69,6 +69,7 @@ def test_a_finished_early_stop_stays_finished(tmp_path):
     assert again.theta.tobytes() == theta.tobytes()
 
 
+@pytest.mark.slow  # five processes; runs that stop by themselves are resumed above
 def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(tmp_path):
     """A real process, killed by SIGKILL again and again until it finishes."""
     script = tmp_path / "run.py"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import slow
 from command import JITNET, jitnet_command
 from files import write_mnist
 
@@ -44,7 +45,7 @@ def test_digits_in_words(tmp_path):
     assert quiet.stderr == ""
 
 
-@pytest.mark.parametrize("backend", ["python", "njit", "parallel", "fast", "numpy"])
+@pytest.mark.parametrize("backend", ["njit", "fast", "numpy", slow("python"), slow("parallel")])
 def test_every_backend_and_option(backend, tmp_path):
     arguments = ["train", "digits", "--backend", backend, "--epochs", "2", "--hidden", "6,5", "--activation", "tanh"]
     arguments += [
@@ -167,6 +168,7 @@ def test_resume_gives_the_same_model(tmp_path):
     assert ends[0] == ends[1]
 
 
+@pytest.mark.slow  # test_endings.py interrupts a training with all that is saved
 def test_ctrl_c_saves_what_was_learned(tmp_path):
     """A real process: SIGINT in the middle of a long training."""
     model = tmp_path / "m.npz"
@@ -231,12 +233,13 @@ def test_output_into_a_closed_pipe(bad_files):
     assert "Error" not in result.stderr
 
 
-def test_closed_streams(bad_files):
-    for closing in (">&-", "2>&-", ">&- 2>&-"):
-        command = f"'{sys.executable}' -m jitnet predict model.npz good.csv {closing}"
-        assert subprocess.run(["bash", "-c", command], cwd=bad_files, check=False).returncode == 0
+@pytest.mark.parametrize("closing", [">&- 2>&-", slow(">&-"), slow("2>&-")])
+def test_closed_streams(bad_files, closing):
+    command = f"'{sys.executable}' -m jitnet predict model.npz good.csv {closing}"
+    assert subprocess.run(["bash", "-c", command], cwd=bad_files, check=False).returncode == 0
 
 
+@pytest.mark.slow  # test_endings.py fills the output of a training
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
 def test_output_that_does_not_fit(bad_files):
     command = f"'{sys.executable}' -m jitnet predict model.npz good.csv --quiet > /dev/full"
@@ -244,6 +247,7 @@ def test_output_that_does_not_fit(bad_files):
     assert (result.returncode, result.stderr) == (2, "jitnet: output: No space left on device\n")
 
 
+@pytest.mark.slow  # a process, for one letter
 def test_output_that_knows_no_unicode(numbers):
     arguments = "train", numbers, "--target", "3", "--epochs", "1"
     assert "R\\xb2" in jitnet_command(*arguments, PYTHONIOENCODING="ascii", PYTHONUTF8="0").stdout

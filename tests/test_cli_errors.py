@@ -6,6 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from cases import slow
 from command import JITNET
 
 import jitnet
@@ -107,7 +108,10 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, bad_files, monke
     assert sorted(path.name for path in bad_files.iterdir()) == before  # nothing half-written is left behind
 
 
-@pytest.mark.parametrize(("arguments", "message"), [BAD[0], BAD[9], BAD[10], BAD[25], BAD[31], BAD[32], BAD[35]])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [BAD[10], BAD[25], *(slow(*BAD[n]) for n in (0, 9, 31, 32, 35))],
+)
 def test_bad_input_in_real_processes(arguments, message, bad_files):
     result = subprocess.run([*JITNET, *arguments], capture_output=True, text=True, cwd=bad_files, check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
@@ -151,6 +155,7 @@ def test_no_matplotlib_is_said_before_the_training(monkeypatch, tmp_path, capsys
     assert "pip install 'jitnet[cli]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # compiles in a process of its own; test_cache.py has the warning
 def test_a_warning_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     command = [*JITNET, "train", "digits", "--hidden", "none", "--epochs", "1", "--backend", "njit", "--quiet"]

@@ -98,6 +98,7 @@ def test_the_costs_of_a_back_end(monkeypatch):
     assert compile_cost.as_text(found).startswith(subject)
 
 
+@pytest.mark.slow  # processes that compile
 def test_a_process_that_finds_kernels_says_so(tmp_path):
     costs = [
         compile_cost.ask(compile_cost.costs_of_rung, "relu", "njit", (2, 2, 2), "float32",
@@ -182,6 +183,7 @@ def test_errors_are_one_line(arguments, message, capsys):
     assert captured.out == ""
 
 
+@pytest.mark.slow  # a process; test_machine.py tests the same sentence
 def test_nothing_is_compiled():
     result = jitnet_command("compile-cost", "relu", status=2, NUMBA_DISABLE_JIT="1")
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"

@@ -11,6 +11,7 @@ import sys
 from ctypes.util import find_library
 
 import pytest
+from cases import release, slow
 
 import jitnet
 
@@ -78,7 +79,7 @@ if __name__ == "__main__":
 
 LAYERS = [
     pytest.param("omp", marks=pytest.mark.skipif(sys.platform != "linux", reason="comes with Linux alone")),
-    pytest.param("workqueue", marks=pytest.mark.slow),
+    release("workqueue"),
     pytest.param("tbb", marks=pytest.mark.skipif(find_library("tbb") is None, reason="needs TBB")),
 ]
 
@@ -138,6 +139,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow  # processes that compile; of forks, two cases are enough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_fork_after_threads_that_the_program_itself_has_started():
     assert run(OWN_THREADS_FIRST, "fast") == "same bits"
@@ -268,13 +270,13 @@ def test_every_exception_comes_back_from_another_process():
 
 
 WRONG_SETTINGS = [
-    ("NUMBA_NUM_THREADS", "0"),
     ("NUMBA_NUM_THREADS", "two"),
-    ("NUMBA_FUNCTION_CACHE_SIZE", "-1"),
-    ("NUMBA_CPU_FEATURES", "avx2"),
     ("NUMBA_THREADING_LAYER", "bogus"),
-    ("NUMBA_THREADING_LAYER_PRIORITY", "omp"),
-    pytest.param("NUMBA_THREADING_LAYER", "tbb", marks=pytest.mark.skipif(bool(find_library("tbb")), reason="is here")),
+    slow("NUMBA_NUM_THREADS", "0"),
+    slow("NUMBA_FUNCTION_CACHE_SIZE", "-1"),
+    slow("NUMBA_CPU_FEATURES", "avx2"),
+    slow("NUMBA_THREADING_LAYER_PRIORITY", "omp"),
+    *([] if find_library("tbb") else [slow("NUMBA_THREADING_LAYER", "tbb")]),
 ]
 
 
@@ -299,6 +301,7 @@ sys.exit(main(["train", "digits", "--epochs", "1", "--quiet"]))
     assert line.endswith(f"unset {name}")
 
 
+@pytest.mark.slow  # a process; test_doctor.py lists most settings
 def test_the_doctor_lists_settings_with_which_numba_cannot_be_imported():
     code = """
 from jitnet.lab.checkup.settings import examine_settings

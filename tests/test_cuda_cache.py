@@ -27,7 +27,7 @@ def process(tmp_path):
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_function_with_two_tiles(process):
     small, large = process("9.0", "small"), process("9.0", "large")
     assert (small[0], large[0]) == ("compiled", "compiled")

@@ -8,6 +8,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from cases import release, slow
 
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
@@ -23,7 +24,7 @@ from jitnet.lab.gpu.running import program_of, run
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (33, 64, 130), (127, 17, 129)]
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt")
-FEW_PRODUCTS = ("matmul", *(pytest.param(name, marks=pytest.mark.slow) for name in PRODUCTS[1:]))
+FEW_PRODUCTS = ("matmul", *(release(name) for name in PRODUCTS[1:]))
 BY_TILE = (*PRODUCTS, "layer", "delta", "gradients", "descend")
 pytestmark = pytest.mark.usefixtures("ptx_once")
 
@@ -56,7 +57,7 @@ def force(monkeypatch, size):
 
 
 @pytest.mark.parametrize("operation", BY_TILE)
-@pytest.mark.parametrize("size", [pytest.param("large", marks=pytest.mark.slow), "medium"])
+@pytest.mark.parametrize("size", [release("large"), "medium"])
 def test_larger_tiles_too(operation, size, monkeypatch):
     force(monkeypatch, size)
     for shape in [(3, 2, 9), (128, 16, 128), (129, 33, 132)]:
@@ -85,7 +86,7 @@ def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
             check(operation, "pipelined", shape)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_older_cards_too():
     """The compiler then generates other instructions and branches."""
     for operation in PRODUCTS:
@@ -93,7 +94,7 @@ def test_older_cards_too():
             check(operation, name, (33, 20, 36), capability=(8, 0))
 
 
-@pytest.mark.parametrize("operation", [*BY_TILE, "softmax", "cross_entropy"])
+@pytest.mark.parametrize("operation", ["matmul", "softmax", *map(slow, BY_TILE[1:]), slow("cross_entropy")])
 def test_blocks_may_run_in_any_order(operation):
     """Blocks run in any order on a GPU; if one needed the output of another, the order would matter."""
     for name in LADDERS[operation]:
@@ -150,6 +151,7 @@ def test_rows_of_a_larger_matrix(operation, start):
         assert (memories[-1][start + placed[-1].size :] == 42).all()
 
 
+@pytest.mark.slow  # training with the interpreter writes over them
 def test_derivative_may_write_over_its_input():
     for operation in (name for name in LADDERS if name.endswith("_derivative")):
         for rung in LADDERS[operation].values():

@@ -36,6 +36,7 @@ class Simulation:
         self._output.close()
 
 
+@pytest.mark.slow  # the interpreter of PTX runs the same kernels, training included
 @pytest.mark.skipif(not HAS_PACKAGE, reason="pip install 'jitnet[cuda]' to run these")
 def test_everything_in_the_simulator(request):
     simulation = request.config.stash.get("simulation", None) or Simulation(request.config)

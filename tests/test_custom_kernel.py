@@ -9,7 +9,8 @@ import time
 
 import numpy as np
 import pytest
-from command import JITNET
+from cases import slow
+from command import JITNET, jitnet_command
 from custom_kernels import KERNELS
 from numba import njit
 
@@ -55,13 +56,12 @@ FAULTS = {
     "writes_much": rf"raises OSError: .*File too large.*, {SHAPES[:-1]}; files .* may have at most 100 MiB$",
     "late": r"raises RuntimeError: too late \(mine.py, line \d+\), while it was timed$",
 }
-QUICK = ("raises", "past_the_end", "into_the_input", "returns", "wrong_if_large")
-"""One error of each sort; the others are slow, since each kernel needs a process."""
 RARE = (
     "far_away", "adds_past_the_end", "before_the_start", "raises_compiled", "no_such_name", "no_such_function", "adds",
-    "greedy", "late", "not_a_number", "wrong_at_an_edge", "ends",
+    "greedy", "late", "not_a_number", "wrong_at_an_edge", "ends", "exits", "other_types", "writes_much",
 )  # fmt: skip
-"""Errors that are much like others."""
+"""Errors that are much like others. All of them are slow, since each kernel needs a process that compiles it; usually
+test_judge.py judges kernels in this process."""
 
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]
 
@@ -86,14 +86,14 @@ def ladder_command(folder, *arguments):
 
 
 def mark_of(name):
-    return () if name in QUICK else pytest.mark.release if name in RARE else pytest.mark.slow
+    return pytest.mark.release if name in RARE else pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wrong(request):
     """The kernels with an error that this run tries."""
     here = [item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")]
-    return [name for name in FAULTS if name in QUICK or name in here]
+    return [name for name in FAULTS if name in here]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,7 @@ def test_errors_are_reported(name, reported, rungs):
     assert f"jitnet: {name} {rungs[name]['error']}" in reported.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_the_rest_of_the_ladder_is_shown(wrong, reported, rungs):
     assert reported.returncode == 2
     assert sum(line.startswith("jitnet: ") for line in reported.stderr.splitlines()) == len(wrong)
@@ -125,6 +126,7 @@ def test_the_rest_of_the_ladder_is_shown(wrong, reported, rungs):
     assert all(rungs[name]["checked"] and not rungs[name]["custom"] for name in LADDERS["matmul"])
 
 
+@pytest.mark.slow
 def test_right_kernels_are_ranked(reported, rungs):
     timed = [rung for rung in rungs.values() if rung["checked"]]
     assert sorted(rung["rank"] for rung in timed) == list(range(1, len(timed) + 1))
@@ -179,7 +181,7 @@ def test_errors_are_reported_at_once(folder, monkeypatch):
     assert all(heard.count(fault) == 1 for fault in ladder.errors(found))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_compiling_does_not_count(folder):
     result = ladder_command(folder, "--with", "mine:slow_to_compile", "--quiet", "--patience", "3")
     assert (result.returncode, result.stderr) == (0, "")
@@ -238,7 +240,7 @@ def test_a_process_that_is_asked_ends_with_the_one_that_asks(tmp_path):
     killed_with_its_child([sys.executable, "-c", code], signal.SIGKILL, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_fault_is_shown_once_at_one_place(folder):
     command = [*JITNET, "ladder", "matmul", "--size", "8", "--threads", "1", "--quiet", "--with", "mine.py:raises"]
     result = subprocess.run(
@@ -252,19 +254,19 @@ def test_a_fault_is_shown_once_at_one_place(folder):
     ("name", "message"),
     [
         ("none.py:f", "there is no file none.py"),
-        ("nothing_there:f", "there is no module 'nothing_there' here, nor one that is installed"),
+        slow("nothing_there:f", "there is no module 'nothing_there' here, nor one that is installed"),
         ("mine.py", "'mine.py' names no function; write file.py:function or module:function"),
         ("mine.py:", "'mine.py:' names no function"),
         ("mine.py:rihgt", r"mine.py has no function 'rihgt'; known: right, .*did you mean 'right'"),
-        ("mine.py:no_function", r"no_function in mine.py is \[1\], but must be a function"),
-        ("empty.py:f", "empty.py has no function 'f', nor any other"),
-        ("syntax.py:f", r"importing syntax.py: .* \(syntax.py, line 2\)"),
+        slow("mine.py:no_function", r"no_function in mine.py is \[1\], but must be a function"),
+        slow("empty.py:f", "empty.py has no function 'f', nor any other"),
+        slow("syntax.py:f", r"importing syntax.py: .* \(syntax.py, line 2\)"),
         ("stops.py:f", r"importing stops.py raises ZeroDivisionError: division by zero \(stops.py, line 2\)"),
-        (
+        slow(
             "lacks.py:f",
             r"importing lacks.py raises ModuleNotFoundError: .*'nothing_there' \(lacks.py, line 1",
         ),
-        ("aborts.py:f", "f crashes the process: SIGABRT, importing aborts.py:f"),
+        slow("aborts.py:f", "f crashes the process: SIGABRT, importing aborts.py:f"),
         (7, "mine is 7, but must be a function"),
     ],
 )
@@ -285,9 +287,10 @@ def test_what_cannot_be_loaded_is_an_error(name, message, folder, monkeypatch):
         (["--with", "mine.py:right", "--patience", "0"], "patience is 0.0, but must be a number above 0"),
     ],
 )
-def test_errors_are_one_line(arguments, message, folder):
-    result = ladder_command(folder, *arguments, "--quiet")
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+def test_errors_are_one_line(arguments, message, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    result = jitnet_command("ladder", "matmul", "--size", "24", *arguments, "--quiet", status=2)
+    assert (result.stdout, result.stderr.count("\n")) == ("", 1)
     assert message in result.stderr
 
 

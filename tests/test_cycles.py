@@ -223,6 +223,7 @@ def multiplications(found):
     return sum(o.lanes for o in done if o.kind in ("multiply", "fma"))
 
 
+@pytest.mark.slow  # compiles and runs for seconds
 def test_iterations_and_lines_are_measured(users):
     request = explain._request(f"{users}:two_loops", arguments="ones(1003), ones(1003)", run=1)
     (answer,) = explain.answers([request])
@@ -248,6 +249,7 @@ def test_iterations_and_lines_are_measured(users):
     assert found["lines"]["samples"]
 
 
+@pytest.mark.slow  # compiles and runs for seconds
 def test_a_loop_of_threads_is_measured(users):
     found = explain.explain(f"{users}:rows", arguments="ones((67, 1003)), zeros(67)", run=1)
     taken, each = found["measured"], multiplications(found)
@@ -258,6 +260,7 @@ def test_a_loop_of_threads_is_measured(users):
     assert found["lines"]["lines"][0]["source"] == "sum = sum * 0.5 + X[i, j]"
 
 
+@pytest.mark.slow  # compiles the same functions
 def test_a_function_that_cannot_be_run_is_explained(users):
     result = jitnet_command("explain", f"{users}:fails", "--args", "ones(9)", "--quiet")
     assert "Not measured: running the function failed: ValueError: a positive number." in result.stdout

@@ -107,7 +107,7 @@ def test_a_real_load_is_noticed_and_own_work_is_not():
         )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
 def test_training_and_ladder_under_load_say_it(tmp_path):
     with load():

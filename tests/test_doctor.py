@@ -44,7 +44,7 @@ def test_a_healthy_machine(tmp_path):
     assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="for a shell and AVX2 or better")
 def test_its_fixes_work(tmp_path):
     """Three independent problems at once; then the shell runs the suggested commands."""
@@ -95,6 +95,7 @@ def test_nothing_is_compiled(tmp_path):
     assert lines[-1].startswith("2 things are wrong; ")
 
 
+@pytest.mark.slow  # three processes that compile a loop
 @pytest.mark.skipif(sys.platform != "linux", reason="OpenMP's own limit")
 def test_threads_that_do_not_run(monkeypatch):
     (item, layer) = hardware.examine_threads()
@@ -107,6 +108,7 @@ def test_threads_that_do_not_run(monkeypatch):
                         unset("OMP_THREAD_LIMIT"))  # fmt: skip
 
 
+@pytest.mark.slow  # a process that compiles a loop
 def test_more_threads_than_cores(monkeypatch):
     cores = thread_choice.cpus()
     monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores + 1))
@@ -305,6 +307,7 @@ int cuDeviceGetAttribute(int *x, int what, int d) { *x = what == 75 ? 9 : d; ret
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="a driver is built with a C compiler")
+@pytest.mark.slow  # four processes
 def test_a_gpu(tmp_path, monkeypatch):
     """A library in place of the driver, called in a real process."""
     source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"

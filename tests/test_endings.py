@@ -10,6 +10,7 @@ import tempfile
 import time
 
 import pytest
+from cases import slow
 from command import JITNET
 from runs import At, make, spiral
 
@@ -116,6 +117,7 @@ def test_a_model_that_cannot_be_saved_there_is_saved_elsewhere(full, tmp_path):
     assert os.listdir(full) == ["filler"]
 
 
+@pytest.mark.slow  # a process; models and checkpoints apart are tested above
 def test_where_nothing_can_be_written_that_is_said(tmp_path):
     result = with_files_up_to(1000, [*TRAIN, "--quiet", "--save", "m.npz", "--checkpoint", "c"], tmp_path)
     place = tempfile.gettempdir()
@@ -129,6 +131,7 @@ def test_where_nothing_can_be_written_that_is_said(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow  # a process; test_storage.py keeps old files
 def test_answers_that_cannot_be_written_leave_the_old_ones(bad_files, tmp_path):
     (tmp_path / "out").write_text("old")
     (tmp_path / "many.csv").write_text("a,b\n" + "1,2\n" * 1000)
@@ -140,7 +143,7 @@ def test_answers_that_cannot_be_written_leave_the_old_ones(bad_files, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("stream", ["stdout", slow("stderr")])
 def test_the_model_is_saved_without_a_reader(stream, tmp_path):
     with open("/dev/full", "w") as full:
         other = {"stdout": "stderr", "stderr": "stdout"}[stream]
@@ -165,7 +168,7 @@ def started(folder, *more, **options):
     return process
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", slow("SIGHUP"), "SIGINT"])
 def test_signals_end_the_training_and_keep_what_was_learned(name, tmp_path):
     process = started(tmp_path, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     number = signal.Signals[name]
@@ -197,6 +200,7 @@ def test_a_job_in_the_background_ends_by_sigterm_and_not_by_ctrl_c(tmp_path):
     jitnet.load(tmp_path / "m.npz")
 
 
+@pytest.mark.slow  # a process; SIGINT may be ignored in the same way
 def test_nohup_is_respected(tmp_path):
     process = started(tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                       preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))  # fmt: skip
@@ -207,7 +211,7 @@ def test_nohup_is_respected(tmp_path):
     assert process.wait(timeout=60) == 143
 
 
-@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize("rich", [True, slow(False)])
 def test_a_terminal_that_is_closed_ends_the_training_and_keeps_what_was_learned(rich, tmp_path):
     if rich:
         pytest.importorskip("rich")

@@ -7,6 +7,7 @@ import sys
 
 import faults
 import pytest
+from cases import release, slow
 from command import in_a_process, jitnet_command
 
 from jitnet.compiler.intrinsics import VECTOR_BYTES
@@ -22,17 +23,17 @@ COMPILED = [rung for rung in RUNGS if not rung.endswith((".python", ".numpy"))]
 THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.wide_parallel")
 """Threaded twins that stand for all others: their loops are the same functions (test_jit.py)."""
 
-LAST = {
-    f"{operation}.{next(rung for rung in reversed(LADDERS[operation]) if not rung.endswith(('numpy', 'parallel')))}"
-    for operation in ("layer", "delta", "descend", "sigmoid", "softmax", "cross_entropy", "adam")
-}
-"""The rungs with which a network of the README trains; others are slow, since each takes a second to compile."""
-
+FEW = ("matmul.njit", "matmul.packed", "sigmoid.polynomial", "adam.wide")
+FEW_FAULTS = ("order", "stride", "bounds", "float64")
+OFTEN = ("matmul", "layer", "descend", "sigmoid", "relu_derivative", "softmax", "cross_entropy", "sgd", "adam")
 EACH = [
-    pytest.param(rung, marks=() if rung in LAST or rung.startswith("matmul.") else pytest.mark.slow)
+    rung if rung in FEW else slow(rung) if rung.partition(".")[0] in OFTEN else release(rung)
     for rung in COMPILED
     if not rung.endswith("parallel") or rung in THREADED
 ]
+"""Each takes a second to compile, so most are slow, and those of operations that are much like others come before a
+release."""
+
 PRODUCTS = ("layer", "delta", "gradients", "descend", "matmul", "matmul_tn", "matmul_nt")
 IN_ORDER = (
     *PRODUCTS, "half_squared_error", "mse", "cross_entropy", "huber", "hinge", "layer_norm_back", "layer_norm_gradients"
@@ -86,17 +87,19 @@ def assembly(rungs, registry, explanations_once):
 
 
 @pytest.fixture(scope="module")
-def loops():
-    """Every bug and every fix."""
+def loops(request):
+    """The bugs and fixes that tests of this run ask for, compiled in one process."""
+    calls = [item.callspec for item in request.session.items if hasattr(item, "callspec") and item.path == request.path]
+    wanted = {call.params["name"].split("_")[0] for call in calls if "name" in call.params}
     requests = [
         {"target": f"{faults.__file__}:{name}_{kind}", "types": types}
-        for name, (types, *_) in faults.FAULTS.items()
+        for name, (types, *_) in faults.FAULTS.items() if name in wanted
         for kind in ("fault", "fixed")
-    ]
+    ]  # fmt: skip
     return {found["name"]: found for found in explain.explain_all(requests)}
 
 
-@pytest.mark.parametrize("name", faults.FAULTS)
+@pytest.mark.parametrize("name", [name if name in FEW_FAULTS else slow(name) for name in faults.FAULTS])
 def test_a_fault_is_found_and_its_cure_is_clean(loops, name):
     _, verdicts, word = faults.FAULTS[name]
     bad = [v for v in loops[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
@@ -183,12 +186,13 @@ def uses_float64(text):
 
 def test_vectors_of_the_host(registry):
     register = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[VECTOR_BYTES]
-    for rung in ("matmul.packed", "matmul.packed_parallel", "sigmoid.polynomial", "sgd.wide", "adam.wide_parallel"):
+    for rung in ("matmul.packed", "sigmoid.polynomial", "adam.wide"):
         assert f"{VECTOR_BYTES // 4} float32 at a time" in verdict(registry[rung], "vectorized")["answer"]
         assert f"{8 * VECTOR_BYTES} bits" in verdict(registry[rung], "vector width")["answer"]
         assert any(register in instruction["text"] for instruction in registry[rung]["instructions"])
 
 
+@pytest.mark.slow  # compiles five more rungs
 def test_what_is_known_of_single_rungs(registry):
     assert "2 of them by the same number" in verdict(registry["adam.njit"], "divisions")["answer"]
     assert "the loop over k" in verdict(registry["matmul.reordered"], "accumulators")["evidence"]
@@ -236,6 +240,7 @@ def lines(x, y, z):
     assert found["sources"][0]["first"] == 4
 
 
+@pytest.mark.slow  # compiles functions that differ from others in their options
 def test_functions_of_all_sorts(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("""from numba import njit
@@ -269,6 +274,7 @@ def grows(n):
     assert "allocate" in verdict(grows, "calls")["fix"]
 
 
+@pytest.mark.slow  # two processes; test_explain_errors.py gives it arguments
 def test_a_function_takes_the_arguments_of_an_operation(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("""
@@ -289,6 +295,7 @@ def bias(X, W, b, f, A):
     assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["order_fixed", "unfused_fixed", "call_fault"])
 def test_line_numbers_change_no_instruction(loops, name):
     kernel = getattr(faults, name)
@@ -326,6 +333,7 @@ def test_instructions_are_understood(text, kind, lanes, loads, stores, reads, wr
     assert (operation.reads, operation.writes) == (reads, writes)
 
 
+@pytest.mark.slow  # four processes; test_explain_errors.py uses the command
 def test_the_command_line(tmp_path):
     result = in_a_process("explain", "matmul.reordered", "--size", "64")
     assert "measuring 1/1: compiling matmul.reordered" in result.stderr
@@ -344,6 +352,7 @@ def test_the_command_line(tmp_path):
     assert verdict(json.loads(stated.stdout), "multiply-adds")["good"] is False
 
 
+@pytest.mark.slow  # a process
 def test_importing_the_instrument_compiles_nothing():
     code = (
         "import jitnet.lab.explain, numba.core.compiler as c; assert c.compile_ir.__module__ == 'numba.core.compiler'"

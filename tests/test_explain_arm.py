@@ -7,6 +7,7 @@ from unittest import mock
 
 import faults
 import pytest
+from cases import release
 
 from jitnet.compiler import intrinsics
 from jitnet.lab import explain
@@ -49,13 +50,14 @@ def verdict(explained, name):
     return answer
 
 
-@pytest.mark.parametrize("rung", ["matmul.tiled", pytest.param("matmul.packed", marks=pytest.mark.slow)])
+@pytest.mark.slow  # compiles the register tile; the next loop is compiled for ARM in any case
+@pytest.mark.parametrize("rung", ["matmul.tiled", release("matmul.packed")])
 def test_the_register_tile_with_neon(found, rung):
     """5 rows × 4 vectors fit: 20 sums, 4 vectors of B and the numbers of A need 25 to 29 of 32 registers."""
     judge_tile(found[rung])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_on_a_mac(monkeypatch):
     """Where LLVM writes instructions, labels and symbols in another way."""
     monkeypatch.setenv("ARM", "arm64-apple-macosx13 apple-m1")

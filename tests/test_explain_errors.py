@@ -106,6 +106,7 @@ def test_errors_of_names(arguments, message, capsys):
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.slow  # two processes; the one above knows most errors
 def test_errors_that_only_the_process_knows(mine):
     for target, message in (
         ("nomodule:f", "there is no module 'nomodule' here"),
@@ -117,6 +118,7 @@ def test_errors_that_only_the_process_knows(mine):
         assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow  # a process; test_custom_kernel.py has the sentence
 def test_a_missing_scipy_is_reported(mine, tmp_path):
     """Numba calls SciPy's BLAS for a product of matrices."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")
@@ -142,6 +144,7 @@ def test_a_process_that_dies_is_reported(mine):
         explain.explain(f"{mine}/dies.py:f", types="float32[::1]")
 
 
+@pytest.mark.slow  # a process; test_custom_kernel.py ends one like it
 def test_a_file_that_hangs_ends_with_the_command(mine):
     (mine / "hangs.py").write_text(f"import os\nopen('{mine}/pid', 'w').write(str(os.getpid()))\nwhile True: pass\n")
     command = [sys.executable, "-m", "jitnet", "explain", f"{mine}/hangs.py:f", "--types", "int64", "--quiet"]

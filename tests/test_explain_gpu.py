@@ -9,6 +9,7 @@ import re
 import sys
 
 import pytest
+from cases import release, slow
 from command import in_a_process, jitnet_command
 
 import jitnet.cli
@@ -36,16 +37,17 @@ RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend")
 
 
-def is_slow(rung, capability):
-    """Of a second GPU one loop is enough, and of the products one, but for `pytest -m ""`: the compiler is the same."""
-    operation = rung.partition(".")[0]
-    return rung != "matmul.warptile" if capability != "9.0" else operation in PRODUCTS[1:]
+def case_of(rung, capability):
+    """Of a second GPU one loop is enough, and of the products one, but before a release: the compiler is the same."""
+    if rung in ("matmul.naive", "matmul.pipelined", "softmax.rows", "sigmoid.elements") and capability == "9.0":
+        return rung, capability
+    if rung == "matmul.warptile":
+        return rung, capability
+    other = capability == "8.0" or rung.partition(".")[0] in PRODUCTS[1:]
+    return release(rung, capability) if other else slow(rung, capability)
 
 
-RUNGS_OF_GPUS = [
-    pytest.param(rung, capability, marks=pytest.mark.slow if is_slow(rung, capability) else ())
-    for rung in RUNGS for capability in ("8.0", "9.0")
-]  # fmt: skip
+RUNGS_OF_GPUS = [case_of(rung, capability) for rung in RUNGS for capability in ("8.0", "9.0")]
 
 with_assembler = pytest.mark.skipif(not has_assembler(), reason="pip install 'jitnet[cuda]' for nvJitLink")
 with_disassembler = pytest.mark.skipif(
@@ -182,6 +184,7 @@ def test_what_is_known_of_single_rungs(registry):
     assert "Left out: " in explaining.as_text(registry["matmul.tensorcore", "9.0"])
 
 
+@pytest.mark.slow  # test_gpu_transactions.py counts them
 def test_memory_transactions_are_counted():
     """Threads of `naive` read two numbers per multiply-add, which transfer 33 bytes; those of `coalesced` 5."""
     naive, coalesced = (
@@ -312,6 +315,7 @@ def test_sums_that_find_no_register_are_found():
     assert found["summary"].startswith("What to change first: registers")
 
 
+@pytest.mark.slow  # a process that compiles; `explaining` is tested above
 def test_the_command_line():
     result = in_a_process("explain", "matmul.naive", "--backend", "cuda")
     assert "measuring 1/2: compiling matmul.naive for the GPU" in result.stderr
@@ -357,6 +361,7 @@ def test_a_capability_belongs_to_a_gpu(capsys):
     assert "give --backend cuda too" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # a process, for one line
 def test_missing_packages_are_one_line(monkeypatch):
     monkeypatch.setattr(explaining.cuda.nvvm, "is_available", lambda: False)
     with pytest.raises(jitnet.Error, match=r"the compiler for the GPU is missing: pip install 'jitnet\[cuda\]'"):

@@ -85,6 +85,7 @@ def test_each_rung_wastes_fewer_instructions_than_the_last(products):
         assert useful[-2] > 0.7
 
 
+@pytest.mark.slow  # millions of numbers
 def test_what_is_no_product_is_counted_for_each_number_written():
     (found,) = transactions.ladder("sigmoid")["rungs"]
     assert (found["numbers"], found["bytes"], found["shared"]) == (1, 4, 0)
@@ -134,6 +135,7 @@ def test_counting_needs_no_gpu():
     assert result.stderr.endswith("or count memory transactions per multiply-add, without a GPU: --count\n")
 
 
+@pytest.mark.slow  # a process; test_explain_gpu.py has the same sentence
 def test_the_simulator_compiles_nothing():
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", status=2, NUMBA_ENABLE_CUDASIM="1")
     assert "NUMBA_ENABLE_CUDASIM is set" in result.stderr

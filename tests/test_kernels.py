@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import release, slow
 
 from jitnet.kernels import LADDERS, SIGNATURES
 from jitnet.kernels.activations import ACTIVATIONS, CODES
@@ -23,11 +24,19 @@ ENDS = {
 }
 """The ends of each ladder, and the rung that trains."""
 
-EACH = [
-    pytest.param(*rung, dtype, marks=pytest.mark.slow if dtype == "float64" and rung not in ENDS else ())
-    for rung in RUNGS for dtype in ("float32", "float64")
-]  # fmt: skip
-"""Compiling takes longest. The rungs between the ends are the same loops in float64: only for `pytest -m ""`."""
+
+def marks_of(operation, rung, dtype):
+    """Compiling takes longest, a second for threads. Twins with threads are the same loops (test_jit.py), which
+    test_interpreted.py runs and test_sanitizer.py searches for races; so are the rungs between the ends in float64."""
+    serial = rung.removesuffix("_parallel")
+    if rung == "parallel" or (operation, serial) in ENDS:
+        return pytest.mark.slow if dtype == "float64" and rung.endswith("parallel") else ()
+    if rung == serial and dtype == "float32":
+        return ()
+    return pytest.mark.slow if rung == serial or dtype == "float32" else pytest.mark.release
+
+
+EACH = [pytest.param(*rung, dtype, marks=marks_of(*rung, dtype)) for rung in RUNGS for dtype in ("float32", "float64")]
 
 
 @pytest.mark.parametrize(("operation", "rung", "dtype"), EACH)
@@ -63,7 +72,10 @@ def test_products_and_formulas_have_the_same_ladder(operation):
 
 
 def rungs_of(operation):
-    return [pytest.param(kernel, id=rung) for rung, kernel in LADDERS[operation].items()]
+    return [
+        pytest.param(kernel, id=rung, marks=marks_of(operation, rung, "float32"))
+        for rung, kernel in LADDERS[operation].items()
+    ]
 
 
 EXTREMES = [1e4, -1e4, 88.8, -88.8, 104.0, -104.0, 3.4e38, -3.4e38, 1e-45, -0.0, 0.0, 745.2, -745.2]
@@ -116,15 +128,17 @@ def test_derivative_of_relu_is_exactly_0(kernel, dtype):
             assert delta.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kernel", rungs_of("delta"))
-def test_delta_through_relu_is_exactly_0(kernel, dtype):
+@pytest.mark.parametrize(("rung", "dtype"), [
+    pytest.param(rung, dtype, marks=marks_of("delta", rung, dtype))
+    for rung in LADDERS["delta"] for dtype in ("float32", "float64")
+])  # fmt: skip
+def test_delta_through_relu_is_exactly_0(rung, dtype):
     m, n, n_next = 11, 41, 3
     A = np.resize(np.array([0, 0, 2, 0, 1], dtype), (m, n))
     delta_next, W_next = -np.ones((m, n_next), dtype), np.ones((n, n_next), dtype)
     W_next[::3, 0] = np.inf
     delta = np.full((m, n), np.nan, dtype)
-    kernel(delta_next, W_next, A, CODES["relu"], delta)
+    LADDERS["delta"][rung](delta_next, W_next, A, CODES["relu"], delta)
     expected = np.where(A > 0, np.where(np.arange(n) % 3 == 0, -np.inf, -n_next), 0).astype(dtype)
     assert delta.tobytes() == expected.tobytes()
 
@@ -180,9 +194,9 @@ def test_binary_cross_entropy_at_the_edges(kernel):
 @pytest.mark.parametrize("operation", [name for name in LADDERS if name.endswith("_derivative")])
 def test_derivative_may_write_over_its_input(operation):
     for kernel in LADDERS[operation].values():
-        apart = oracle.case(operation, (5, 3, 7), "float64")
+        apart = oracle.case(operation, (5, 3, 7), "float32")
         kernel(*apart.arguments)
-        A, dA, _ = oracle.case(operation, (5, 3, 7), "float64").arguments
+        A, dA, _ = oracle.case(operation, (5, 3, 7), "float32").arguments
         kernel(A, dA, dA)
         np.testing.assert_array_equal(dA, apart.arguments[2])
 
@@ -198,20 +212,22 @@ def test_nothing_is_written_beside_the_output(operation):
         assert (memory[6:] == 42).all(), rung
 
 
-@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
-def test_products_write_only_their_output(operation):
-    for rung, kernel in LADDERS[operation].items():
-        case = oracle.case(operation, (5, 7, 6), "float32")
-        before = [argument.copy() for argument in case.arguments[:-1]]
-        output = case.arguments[-1]
-        memory = np.full((len(output) + 8, output.shape[1]), 42.0, np.float32)
-        case.arguments[-1] = memory[4:-4]
-        kernel(*case.arguments)
-        case.check()
-        assert (memory[:4] == 42).all(), rung
-        assert (memory[-4:] == 42).all(), rung
-        for argument, copy in zip(case.arguments[:-1], before, strict=True):
-            np.testing.assert_array_equal(argument, copy)
+@pytest.mark.parametrize(("operation", "rung"), [
+    pytest.param(operation, rung, marks=marks_of(operation, rung, "float32"))
+    for operation in ("matmul", "matmul_tn", "matmul_nt") for rung in LADDERS[operation]
+])  # fmt: skip
+def test_products_write_only_their_output(operation, rung):
+    case = oracle.case(operation, (5, 7, 6), "float32")
+    before = [argument.copy() for argument in case.arguments[:-1]]
+    output = case.arguments[-1]
+    memory = np.full((len(output) + 8, output.shape[1]), 42.0, np.float32)
+    case.arguments[-1] = memory[4:-4]
+    LADDERS[operation][rung](*case.arguments)
+    case.check()
+    assert (memory[:4] == 42).all()
+    assert (memory[-4:] == 42).all()
+    for argument, copy in zip(case.arguments[:-1], before, strict=True):
+        np.testing.assert_array_equal(argument, copy)
 
 
 def test_the_oracle_itself_sees_a_fault():
@@ -226,7 +242,7 @@ def test_the_oracle_itself_sees_a_fault():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="mprotect is a call of POSIX systems")
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", [slow("float32"), release("float64")])  # test_interpreted.py checks every index, too
 def test_nothing_beside_the_arrays_is_touched(dtype):
     """Nothing else is even read: protected pages are before the first byte of each array, or after the last."""
     command = [sys.executable, Path(__file__).with_name("guard_pages.py"), dtype]

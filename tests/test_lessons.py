@@ -17,15 +17,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brief import measure_briefly
+from cases import slow
 from course import FOLDER, LESSONS, answers, lesson_file, numbers, run_here
 
 import jitnet
-from jitnet.lab import ladder, machine, timing
+from jitnet.lab import machine
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 WITH_CUDA = importlib.util.find_spec("numba_cuda") is not None
 ONLY_ON_X86 = "whole vectors "
 """How promises begin that need `explain`, which reads the instructions of x86-64."""
+
+COURSE = [slow(file) if file.stem[:2] in ("09", "11", "12") else file for file in LESSONS]
+"""Some start processes that compile; they are run in CI, and test_conclusions.py and test_exercises.py try parts."""
 
 
 limits = functools.cache(machine.limits)  # which a busy machine measures anew each time
@@ -44,10 +49,7 @@ def lesson(tmp_path_factory, request):
         if number == 11:
             request.getfixturevalue("ptx_once")
         with pytest.MonkeyPatch.context() as patch:
-            briefly = functools.partial(timing.in_turn, rounds=9, seconds=0.003)
-            patch.setattr(timing, "in_turn", briefly)
-            patch.setattr(ladder, "in_turn", briefly)
-            patch.setattr(ladder, "PATIENCE", 0.05)
+            measure_briefly(patch)
             patch.setattr(machine, "limits", limits)
             status, printed, errors = run_here(file, "--out", folder, "--answers")
         assert status == 0, errors
@@ -56,7 +58,7 @@ def lesson(tmp_path_factory, request):
     return result_of
 
 
-@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", COURSE, ids=lambda file: file.stem)
 def test_a_lesson_keeps_its_promises(lesson, file):
     printed, folder = lesson(int(file.stem[:2]))
     text = file.read_text(encoding="utf-8")
@@ -75,7 +77,7 @@ def test_a_lesson_keeps_its_promises(lesson, file):
         assert f"picture: {picture}" in printed
 
 
-@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", COURSE, ids=lambda file: file.stem)
 def test_a_lesson_has_its_parts(lesson, file):
     text, number = file.read_text(encoding="utf-8"), int(file.stem[:2])
     assert text.startswith(f'# %% [markdown]\n"""Lesson {number}. ')
@@ -314,6 +316,7 @@ def test_10_threads(lesson):
     assert third == "2000000"
 
 
+@pytest.mark.slow
 def test_09_why_not_vectors(lesson):
     printed, _ = lesson(9)
     times = numbers(printed, "times as fast$")
@@ -330,6 +333,7 @@ def test_09_why_not_vectors(lesson):
     assert "which is True" in third
 
 
+@pytest.mark.slow
 def test_11_the_gpu(lesson):
     printed, _ = lesson(11)
     assert "all eight are right: True" in printed
@@ -353,6 +357,7 @@ def test_the_gpu_lesson_says_what_it_needs(tmp_path):
     assert re.fullmatch(r"this lesson needs no GPU, but .*pip install 'jitnet\[cuda\]'.*\n", error)
 
 
+@pytest.mark.slow
 def test_12_your_own_kernel(lesson):
     printed, _ = lesson(12)
     assert re.search("what is wrong: .* wrong, first at ", printed)

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from cases import slow
 from command import jitnet_command
 
 from jitnet.compiler.intrinsics import lanes
@@ -20,6 +21,7 @@ def found(tmp_path_factory):
     return folder, json.loads(result.stdout)
 
 
+@pytest.mark.slow  # compiles the probes and measures for seconds
 def test_every_limit_is_a_finite_speed(found):
     _, limits = found
     assert set(limits["peak"]) == {"float32", "float64"}
@@ -30,6 +32,7 @@ def test_every_limit_is_a_finite_speed(found):
     assert min(speeds) > 1e6  # in FLOP/s and bytes/s, on a machine that is as busy as may be
 
 
+@pytest.mark.slow  # the same measurement
 def test_it_is_kept_unless_others_took_the_cores(found):
     folder, limits = found
     assert (folder / "machine.json").exists() == (not limits["disturbed"])
@@ -159,10 +162,10 @@ def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):
     assert "More threads were slower than one" in machine.as_text(machine.limits())
 
 
-def test_the_speed_of_the_interpreter_is_no_limit(tmp_path):
-    for arguments in (["machine"], ["ladder", "relu"], ["explain", "relu.njit"], ["report"]):
-        result = jitnet_command(*arguments, status=2, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
-        assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
+@pytest.mark.parametrize("words", ["machine", slow("ladder relu"), slow("explain relu.njit"), slow("report")])
+def test_the_speed_of_the_interpreter_is_no_limit(words, tmp_path):
+    result = jitnet_command(*words.split(), status=2, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
+    assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
     assert not list(tmp_path.iterdir())
 
 

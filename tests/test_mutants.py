@@ -38,6 +38,7 @@ print(json.dumps(verdicts))
 """
 
 
+@pytest.mark.slow  # runs pytest on three mutants
 def test_what_is_seen_and_what_is_not():
     """A sign, a missing row, and a change of speed alone."""
     command = [sys.executable, "-c", FEW]
@@ -76,6 +77,7 @@ def test_the_chosen_bugs_are_there(tools):
     assert sum(bug.file.startswith("cuda/") for bug in bugs) >= 10
 
 
+@pytest.mark.slow  # runs pytest on two bugs
 def test_chosen_bugs_are_seen():
     command = [sys.executable, str(CAMPAIGN / "broken_kernels.py"), "--only", "^dropout"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

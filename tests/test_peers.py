@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from cases import slow
 
 from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 
@@ -76,7 +77,7 @@ def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
 
 @pytest.mark.parametrize(("activations", "loss"), RUNS, ids=str)
 @pytest.mark.parametrize(("mine", "theirs"), OPTIMIZERS, ids=lambda value: repr(value) if not callable(value) else "")
-@pytest.mark.parametrize("backend", ["fast", "parallel"])
+@pytest.mark.parametrize("backend", ["fast", slow("parallel")])  # the same bits
 def test_a_hundred_steps(activations, loss, mine, theirs, backend):
     rng = np.random.default_rng(0)
     widths = [*[7, 11, 9][: len(activations)], 4]

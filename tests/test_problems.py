@@ -338,6 +338,7 @@ def test_peaks_are_not_raised_by_problems_of_users(write):
         assert who.is_trusted == (problem.name == "sum")
 
 
+@pytest.mark.slow  # a real ladder; test_judge.py judges kernels in this process
 def test_the_command(write):
     """A rung of the file and a user's kernel, both in a process of their own, beside the reference."""
     write()

@@ -37,6 +37,7 @@ def on_a_terminal(arguments, **environment):
     return shown.decode()
 
 
+@pytest.mark.slow  # compiles in a process of its own, twice
 def test_compiling_is_shown_once(tmp_path):
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}
     arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "1"
@@ -54,6 +55,7 @@ def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
     assert len(result.stdout.splitlines()) == 20
 
 
+@pytest.mark.slow  # a process; test_endings.py trains without a reader
 def test_progress_into_a_closed_pipe(tmp_path):
     """Standard error into a closed pipe: the work goes on, and the model is saved."""
     command = f"'{sys.executable}' -m jitnet train digits --epochs 30 --save m.npz 2> >(head -1 >/dev/null) >out"
@@ -62,6 +64,7 @@ def test_progress_into_a_closed_pipe(tmp_path):
     assert "test accuracy" in (tmp_path / "out").read_text()
 
 
+@pytest.mark.slow  # compiles in a process of its own; the bars alone are tested below
 def test_rich_draws_on_a_terminal(tmp_path):
     pytest.importorskip("rich")
     arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "20"

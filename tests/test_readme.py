@@ -2,11 +2,10 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from course import run_here
 
 import jitnet
 
@@ -28,13 +27,12 @@ def blocks(path):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
-def test_the_code_runs(tmp_path, page):
+def test_the_code_runs(tmp_path, monkeypatch, page):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "page.py").write_text("\n".join(blocks(page)), encoding="utf-8")  # a file: user functions need source
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
+    status, printed, errors = run_here("page.py")
+    assert status == 0, errors
+    lines = printed.splitlines()
     if page.stem == "README":
         assert float(re.search(r"'accuracy': ([\d.]+)", lines[-1])[1]) > 0.95
     elif page.stem == "library":

@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+from brief import measure_briefly
 from command import jitnet_command
 from test_compile_cost import answers
 
@@ -26,12 +27,13 @@ def page_file(tmp_path_factory, request, explanations_once):
     path = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         answers(patch, parts={"gather": 0.1, "layer": 0.2})
+        measure_briefly(patch)
         command = ["report", "matmul_tn", "train", "--size", "48", "--out", str(path), "--json", "--quiet"]
         assert cli.main(command) == 0
     return path, json.loads(printed.getvalue())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_nothing_is_invented(tmp_path):
     """The whole command, in a process of its own, on an operation that compiles quickly."""
     path = tmp_path / "report.html"
@@ -287,7 +289,8 @@ def test_without_the_package_there_is_no_gpu(monkeypatch):
         (["matmul", "--dtype", "int8"], "dtype"),
     ],
 )
-def test_errors_are_one_line(arguments, message, tmp_path):
-    result = jitnet_command("report", *arguments, status=2, JITNET_CACHE_DIR=str(tmp_path))  # no limits are kept there
+def test_errors_are_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))  # no limits are kept there
+    result = jitnet_command("report", *arguments, status=2)
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

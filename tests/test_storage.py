@@ -218,6 +218,7 @@ def test_files_that_are_no_models(tmp_path):
         jitnet.load(tmp_path)
 
 
+@pytest.mark.slow  # eight processes
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
     """Real processes that save again and again, killed by SIGKILL at random moments."""
     code = (

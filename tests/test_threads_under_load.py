@@ -8,6 +8,7 @@ import sys
 import numba
 import numpy as np
 import pytest
+from cases import slow
 
 import jitnet
 from jitnet import backend, cli
@@ -211,11 +212,11 @@ print(json.dumps([sorted(set(kernels)), history.threads]))
 @pytest.mark.parametrize(
     ("threads", "m", "name", "used"),
     [
-        ("null", "32", "fast", "ahead fused njit polynomial"),  # validation alone would be worth threads
         ("1", "300", "fast", "ahead fused njit polynomial"),
-        ("2", "300", "fast", "ahead fused fused_parallel njit polynomial"),
         ("null", "300", "fast", "ahead fused fused_parallel njit polynomial"),
-        ("1", "32", "parallel", "parallel"),
+        slow("null", "32", "fast", "ahead fused njit polynomial"),  # validation alone would be worth threads
+        slow("2", "300", "fast", "ahead fused fused_parallel njit polynomial"),
+        slow("1", "32", "parallel", "parallel"),
     ],
 )
 def test_threaded_kernels_are_compiled_where_they_may_run(threads, m, name, used):
@@ -261,6 +262,7 @@ def test_wait_policy_is_set_for_the_launch_alone():
     assert count >= 1
 
 
+@pytest.mark.slow  # a process each
 @pytest.mark.parametrize("own", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
 def test_wait_policy_of_the_user_stays(own):
     spins, policy, is_as_before, _ = said_by(LAUNCHED, **own)

@@ -225,8 +225,8 @@ AVX2 = "+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt"
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
-@pytest.mark.slow
-@pytest.mark.parametrize("features", [AVX2, pytest.param("+sse4.2,+popcnt", marks=pytest.mark.release)])
+@pytest.mark.release
+@pytest.mark.parametrize("features", [AVX2, "+sse4.2,+popcnt"])
 def test_other_vector_units(features):
     """The same tests in a process limited to AVX2, and to SSE: in float32, since float64 is half as many at a time."""
     if "avx2" in features and VECTOR_BYTES < 32:

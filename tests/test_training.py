@@ -40,8 +40,10 @@ def test_a_network_goes_on_training_on_any_backend(optimizer):
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("backend", ["njit", "parallel", "fast"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("dtype", "backend"), [
+    pytest.param(dtype, backend, marks=pytest.mark.slow if dtype == "float64" or backend == "njit" else ())
+    for dtype in ("float32", "float64") for backend in ("njit", "parallel", "fast")
+])  # fmt: skip
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this process has one thread")
 def test_same_seed_same_bits_for_one_thread_and_two(backend, dtype):
     """Wide enough that the products of `fast` use their threads, with sizes that do not divide evenly."""

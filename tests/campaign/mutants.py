@@ -126,7 +126,7 @@ class Run:
             sys.dont_write_bytecode = True
             import pytest
 
-            status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *self.tests]))
+            status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not release", *self.tests]))
         except BaseException:
             traceback.print_exc()
         finally:

@@ -1,0 +1,12 @@
+"""Measurements of milliseconds, for tests that ask for everything but the speed."""
+
+import functools
+
+from jitnet.lab import ladder, timing
+
+
+def measure_briefly(patch):
+    briefly = functools.partial(timing.in_turn, rounds=9, seconds=0.003)
+    patch.setattr(timing, "in_turn", briefly)
+    patch.setattr(ladder, "in_turn", briefly)
+    patch.setattr(ladder, "PATIENCE", 0.05)
