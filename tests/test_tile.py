@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from jitnet.compiler.caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
 from jitnet.compiler.memory import aligned
 from jitnet.compiler.simd import (
@@ -21,7 +22,18 @@ from jitnet.compiler.simd import (
     transpose_square,
 )
 from jitnet.kernels import LADDERS
-from jitnet.kernels.register_tile import DEPTH, MANY_ROWS, MOST_ROWS, ROWS, VECTORS
+from jitnet.kernels.register_tile import (
+    CROWDED_ROWS,
+    DEPTH,
+    L2,
+    MANY_ROWS,
+    MOST_ROWS,
+    ROW_BYTES,
+    ROWS,
+    SPLIT_ROWS,
+    VECTORS,
+    packing_pays,
+)
 
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # two dtypes compile twice as long
 
@@ -54,7 +66,7 @@ def check(m, depth, n, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("m", [0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, MANY_ROWS - 1, MANY_ROWS + 1])
+@pytest.mark.parametrize("m", [0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, SPLIT_ROWS - 1, SPLIT_ROWS + 1])
 def test_every_edge_of_the_tile(dtype, m):
     v = VECTOR_BYTES // np.dtype(dtype).itemsize
     for n in {
@@ -76,11 +88,51 @@ def test_every_edge_of_the_tile(dtype, m):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("m", [7, MANY_ROWS + 4])
+@pytest.mark.parametrize("m", [7, SPLIT_ROWS + 4])
 def test_the_seams_along_the_sum(dtype, m):
     for depth in (DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 17):
         for n in (1, 30, 64, 70):
             check(m, depth, n, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_that_crowd_each_other_out_of_the_cache(dtype):
+    n = PAGE // np.dtype(dtype).itemsize
+    depth = L2 * 9 // 16 // PAGE + 1
+    for m in (CROWDED_ROWS - 1, CROWDED_ROWS):
+        check(m, depth, n, dtype)
+
+
+def test_a_step_of_descent_is_the_same_for_each_thread_count():
+    """One thread packs delta, and two threads, with half of the rows each, read it in place: the same bits."""
+    rng = np.random.default_rng(0)
+    samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, 30
+    X, delta = (rng.standard_normal((samples, n)).astype(np.float32) for n in (n_in, n_out))
+    start = rng.standard_normal((n_in, n_out)).astype(np.float32)
+    found = []
+    for rung in ("fused", "fused_parallel"):
+        W, b = start.copy(), np.zeros(n_out, np.float32)
+        LADDERS["descend"][rung](X, delta, np.float32(0.01), np.float32(0), W, b)
+        found.append(W)
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0], start - 0.01 * (X.astype("f8").T @ delta), atol=1e-4)
+
+
+def test_when_packing_pays():
+    """The same number of columns costs a copy or not, by the place that its rows take up in the L2 cache."""
+
+    def B(depth, n, offset=0):
+        return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
+
+    few, width, v = CROWDED_ROWS, ROW_BYTES // 4, VECTOR_BYTES // 4
+    page, deep = PAGE // 4, L2 * 9 // 16 // PAGE + 1
+    crowded, roomy, split = B(deep, page), B(deep, page + v), B(64, page + 1)
+    assert [packing_pays(crowded, rows, width) for rows in (few - 1, few)] == [False, True]
+    assert [packing_pays(roomy, rows, width) for rows in (few, MANY_ROWS - 1, MANY_ROWS)] == [False, False, True]
+    assert [packing_pays(split, rows, width) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
+    assert packing_pays(B(64, page, offset=1), SPLIT_ROWS, width)  # rows a multiple of a line apart, but not on one
+    assert not packing_pays(split, 10 * MANY_ROWS, v)  # one vector: the tile waits for sums, not for loads
+    assert not packing_pays(B(64, width), 10 * MANY_ROWS, width)  # B is a panel
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -46,6 +46,8 @@ def _vector_unit() -> tuple[int, int]:
 
 VECTOR_BYTES, REGISTERS = _vector_unit()
 
+IS_AMD = (numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name()).startswith(("znver", "bdver", "btver"))
+
 
 def lanes(array: Any) -> int:
     """The number of elements of this array's dtype that fill one vector register; a compile-time constant."""

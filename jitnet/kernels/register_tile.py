@@ -16,8 +16,10 @@ The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then 
 
 from typing import Any
 
-from ..compiler.intrinsics import REGISTERS, VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
+from ..compiler.caches import PAGE, USUAL, data_caches
+from ..compiler.intrinsics import IS_AMD, REGISTERS, VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
 from ..compiler.jit import linked, part_of_kernels
+from ..compiler.memory import LINE
 from ..compiler.simd import (
     MASKS,
     broadcast,
@@ -74,24 +76,25 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
             c[j] += a * b[j]
 
 
-DEPTH = 1024
-"""Rows of a panel: the terms of a sum that are processed at a time. A panel fits into the L2 cache, and is so deep that
-packing B, and loading and storing partial sums, are a few percent of the work."""
+L2 = (data_caches() or USUAL).get(2, USUAL[2]).size
+"""Bytes of the L2 cache. Panels are planned for it, because L3 and memory are several times as slow."""
+
+ROW_BYTES = VECTORS * VECTOR_BYTES
+
+DEPTH = max(128, min(1024, L2 // 4 // ROW_BYTES))
+"""Rows of a panel: the terms of a sum that are processed at a time. A panel takes a quarter of the L2 cache, and is so
+deep that packing B, and loading and storing partial sums, are a few percent of the work."""
 
 MOST_ROWS = 1024
 """Rows of C in one part: DEPTH columns of that many rows of A stay in the cache for all panels but the first."""
 
-ROW_BYTES = VECTORS * VECTOR_BYTES
-
 STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
-MANY_ROWS = 200
-"""From this many rows of C on, packing B costs less than reading it in place."""
-
-FAR = 6144
-"""Bytes. If the rows of B are further apart than this, one and a half pages, B is packed for few rows of C too: each
-page needs an address translation, and rows a power of two apart evict each other from the cache."""
+CROWDED_ROWS, SPLIT_ROWS, MANY_ROWS = 24, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
+"""Rows of C from which packing B is faster than reading it in place: where the rows of B crowd each other out of the L2
+cache, where they do not begin on a cache line, and where they do, but are apart. Measured on Emerald Rapids and Zen 4:
+Intel's cores split a load across two lines into two accesses, which half of the AVX2 loads and all of AVX-512 do."""
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
@@ -189,6 +192,24 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
                 transpose_part(B, source, stride, j1 - j, k1 - k, panel, to, n)
 
 
+@part_of_kernels
+def packing_pays(B: Matrix, rows: int, count: int) -> bool:
+    """Whether panels of B, `count` columns each, are read faster from a copy, for so many rows of C.
+
+    In place, the rows of a panel are `apart` bytes from each other. They can only use the sets of the L2 cache that
+    belong to their positions within a page, because pages are scattered. Rows that are a multiple of a page apart share
+    one position; 768 numbers apart, four. So each row takes up as many bytes as the largest power of two in `apart`, up
+    to a page, and where they take up more than half of the cache, they crowd each other out.
+    """
+    apart = B.shape[1] * B.itemsize
+    takes_up = max(ROW_BYTES, min(apart & -apart, PAGE))
+    if B.shape[0] * takes_up > L2 * 9 // 16:
+        return rows >= CROWDED_ROWS
+    if apart % LINE > 0 or B.ctypes.data % LINE > 0:
+        return rows >= SPLIT_ROWS and count > lanes(B)
+    return rows >= MANY_ROWS and apart > ROW_BYTES
+
+
 PLAIN, WITH_BIAS, DESCENT = range(3)
 """The variants of a product: C = A·B; C = A·B + b; C ← C − lr·A·B."""
 
@@ -204,20 +225,21 @@ def product(
     b, or lr. A can be strided, because only single numbers of it are read. The terms of each sum are added in the
     order of k, whatever the tile, so the partition of the work changes no bit of the result.
 
-    With few rows, B is read in place. With many it is packed panel by panel, DEPTH rows at a time, in a loop outside
-    the columns: DEPTH columns of A then stay in the cache for all panels but the first. Without memory for a panel,
-    there are fewer rows at a time, and a gradient step is done in as many parts.
+    B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
+    DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not divided: its panels
+    hold all rows, since C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only without memory for a panel
+    there are fewer rows at a time, and as many steps.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
-    far_apart = B.shape[1] * B.itemsize > FAR
-    packed = transposed or i1 - i0 >= MANY_ROWS or (far_apart and i1 - i0 > 2 * ROWS)
+    packed = transposed or packing_pays(B, i1 - i0, min(width, j1 - j0))
     packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel is padded with zeros
     widest = (min(width, j1 - j0) + v - 1) // v * v
-    wanted = min(DEPTH, depth) * widest * C.itemsize if packed else 0
+    deep = depth if purpose == DESCENT else min(DEPTH, depth)
+    wanted = deep * widest * C.itemsize if packed else 0
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
     panel = heap if heap.size > 0 else stack
-    rows = min(DEPTH, panel.size // max(widest, 1))
+    rows = min(deep, panel.size // max(widest, 1))
     zeros = stack_array(ROW_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0

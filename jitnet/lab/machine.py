@@ -26,6 +26,7 @@ from .. import checks, storage
 from ..backend import threads
 from ..compiler.cache import SOURCES, settings
 from ..compiler.cache_folder import cache_folder, make_cache_folder
+from ..compiler.caches import USUAL, data_caches
 from ..compiler.intrinsics import VECTOR_BYTES, lanes
 from ..compiler.memory import aligned
 from ..process import disturbance
@@ -308,16 +309,8 @@ def _bandwidth(size: int, count: int) -> dict[str, float]:
 
 
 def cache_sizes() -> dict[str, int]:
-    """Bytes of each data cache, as Linux reports them; elsewhere a size that most processors have at least."""
-    sizes = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}
-    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
-        try:
-            kind, level, size = ((index / name).read_text().strip() for name in ("type", "level", "size"))
-            if kind != "Instruction":
-                sizes[f"L{level}"] = int(size[:-1]) << {"K": 10, "M": 20}[size[-1]]
-        except (OSError, ValueError, KeyError, IndexError):
-            continue  # a virtual machine may not report it
-    return sizes
+    """Bytes of each data cache; what the system does not describe has the usual size."""
+    return {f"L{level}": cache.size for level, cache in sorted((USUAL | data_caches()).items())}
 
 
 def _working_sets(caches: dict[str, int]) -> dict[str, tuple[int, bool]]:

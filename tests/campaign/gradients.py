@@ -58,14 +58,15 @@ def draw(number, rng):
 
 
 def near_a_kink(net, X, Y, loss):
-    """relu has no derivative at 0: Z must stay on its side of 0 for all steps that are taken; and hinge none at 1."""
+    """relu has no derivative at 0, hinge none at 1, huber no second one at a distance of 1: steps must not cross it."""
     A = X
     for layer in net.layers:
         Z = A @ layer.W + (0 if layer.b is None else layer.b)
         if layer.activation in ("relu", "leaky_relu") and np.abs(Z).min() < 20 * H:
             return True
         A = oracle.f_of(layer.activation)(Z)
-    return loss == "hinge" and np.abs(1 - A * Y).min() < 20 * H
+    kink = {"hinge": 1 - A * Y, "huber": 1 - np.abs(A - Y)}.get(loss)
+    return kink is not None and np.abs(kink).min() < 20 * H
 
 
 def differentiate(function, theta, h=H):

@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...compiler.caches import DESCRIPTIONS, USUAL, bytes_of, data_caches
 from ...compiler.jit import compiled, part_of_kernels
 from ...compiler.memory import LINE
 from ...compiler.types import Matrix, Vector
 from ..formatting import kilobytes
-
-CPU = Path("/sys/devices/system/cpu/cpu0/cache")
-
-UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 
 LARGEST = 1 << 32
 """Bytes of a cache."""
@@ -47,27 +44,14 @@ class Level:
         return f"{self.name} {size}, {self.ways} ways"
 
 
-UNKNOWN = [Level("L1", 32 << 10, 8), Level("L2", 1 << 20, 16)]
+UNKNOWN = [Level(f"L{level}", *described) for level, *described in USUAL.values()][:2]
 """Assumed where the system does not tell: on anything but Linux."""
 
 
-def of_this_machine(folder: Path = CPU) -> list[Level]:
-    """The data caches, as Linux describes them; empty if it does not."""
-    found = {}
-    for index in sorted(folder.glob("index*")):
-        try:
-            kind, *texts = (
-                (index / name).read_text(encoding="ascii").strip()
-                for name in ("type", "level", "size", "ways_of_associativity", "coherency_line_size")
-            )
-            level, ways, line = int(texts[0]), int(texts[2]), int(texts[3])
-            size = _bytes(texts[1])
-        except (OSError, ValueError):
-            continue
-        if kind != "Instruction" and ways > 0 and line > 0 and size >= ways * line:
-            found[level] = Level(f"L{level}", size, ways, line)
-    lines = {level.line for level in found.values()}
-    return [found[level] for level in sorted(found)] if len(lines) == 1 else []
+def of_this_machine(folder: Path = DESCRIPTIONS) -> list[Level]:
+    """The data caches, as the system describes them; empty if it does not."""
+    found = [Level(f"L{level}", *described) for level, *described in sorted(data_caches(folder).values())]
+    return found if len({level.line for level in found}) == 1 else []
 
 
 def parsed(texts: list[str]) -> list[Level]:
@@ -77,18 +61,13 @@ def parsed(texts: list[str]) -> list[Level]:
         match = re.fullmatch(r"L(\d)=(\d+[KMG]?)/(\d+)", text, re.IGNORECASE)
         if match is None or int(match[1]) != len(levels) + 1:
             raise checks.Error(f"cache {text!r} is no cache; write size/ways of each level: --cache L1=48K/12 L2=2M/16")
-        size, ways = _bytes(match[2].upper()), int(match[3])
+        size, ways = bytes_of(match[2].upper()), int(match[3])
         if not ways or not 0 < size <= LARGEST or size % (ways * LINE):
             raise checks.Error(
                 f"cache {text!r} cannot be: its size must be a multiple of {ways or 1} ways × {LINE} bytes, up to 4G"
             )
         levels.append(Level(match[0].partition("=")[0].upper(), size, ways))
     return levels
-
-
-def _bytes(text: str) -> int:
-    unit = text[-1] if text[-1:].isalpha() else ""
-    return int(text.removesuffix(unit)) << UNITS[unit] if unit in UNITS else 0
 
 
 def find_misses(lines: Vector, sets: Matrix, missed: Vector) -> None:
