@@ -84,7 +84,7 @@ def candidate(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of each candidate (default: 5)")
-    parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder for the JSON and the Markdown")
+    parser.add_argument("--out", type=Path, help="folder for the JSON and the Markdown (default: that of this machine)")
     parser.add_argument("--candidate", choices=CANDIDATES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.candidate:
@@ -114,7 +114,7 @@ def main():
         for process in (*processes.values(), *load):
             process.kill()
     about = common.machine(cores) | {"quiet before": was_quiet}
-    common.write(given.out / "busy", about, list(rows[0]), rows)
+    common.write((given.out or common.folder_of_this_machine()) / "busy", about, list(rows[0]), rows)
 
 
 def turns(processes, name, rounds):

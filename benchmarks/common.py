@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Names
     parser.add_argument("--threads", type=int, default=1, help="for every candidate (default: 1)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each candidate (default: 15)")
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON and the Markdown")
+    parser.add_argument("--out", type=Path, help="folder for the JSON and the Markdown (default: that of this machine)")
     for name, text in (paths or {}).items():
         parser.add_argument(f"--{name}", type=Path, help=text)
     given = parser.parse_args()
@@ -46,7 +47,16 @@ def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Names
     if given.threads == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core for all, whatever a library sets
     os.environ["NUMBA_NUM_THREADS"] = str(given.threads)
+    given.out = given.out or folder_of_this_machine()
     return given
+
+
+def folder_of_this_machine() -> Path:
+    """Such as results/intel_xeon; tables.py compares the machines."""
+    from jitnet.lab.machine import cpu_name  # after the number of threads is set: it imports NumPy
+
+    name = re.sub(r"\((R|TM|C)\)|@.*|\b(CPU|Processor|\d+-Core)\b", " ", cpu_name())
+    return RESULTS / "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def in_turn(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:

@@ -73,7 +73,7 @@ def arguments():
     )
     parser.add_argument("--cases", default="", help="only networks whose name contains this text")
     parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, help="folder for the tables (default: that of this GPU, in results/)")
     return parser.parse_args()
 
 
@@ -363,13 +363,14 @@ def of_jax(jax, X, y, start, m, f, loss, optimizer, rounds):
 
 
 def publish(name, about, rows, folder):
-    """Write the table as JSON and Markdown, under the name of the GPU."""
+    """Write the table as JSON and Markdown, into the folder of the GPU."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
     text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
+    folder = folder or Path(__file__).parent / "results" / re.sub("[^a-z0-9]+", "_", about["gpu"].lower()).strip("_")
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"gpu_{name}_{re.sub('[^a-z0-9]+', '_', about['gpu'].lower()).strip('_')}"
+    stem = folder / f"gpu_{name}"
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     content = json.dumps({"machine": about, "rows": rows}, indent=1) + "\n"
     stem.with_suffix(".json").write_text(content, encoding="utf-8")

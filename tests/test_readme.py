@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -78,24 +79,18 @@ def test_the_table_names_the_rungs(operation):
     assert row.endswith(f"| {', '.join(rungs)} |")
 
 
-def test_the_figures_are_the_output_of_the_benchmark():
-    assert text_of("benchmarks/results/steps_1_thread.md").strip() in text_of("docs/guide/speed.md")
-    assert text_of("benchmarks/results/estimators_1_thread.md").strip() in text_of("docs/guide/other_libraries.md")
-
-
-def test_the_figures_of_the_front_page_are_those_of_the_benchmark():
-    measured = json.loads((RESULTS / "steps_1_thread.json").read_text(encoding="utf-8"))
-    columns = ("step", "jitnet µs", "NumPy µs", "PyTorch µs", "JAX µs", "fraction of peak")
-    lines = {"| " + " | ".join(row[column] for column in columns) + " |" for row in measured["rows"]}
-    table = README[README.index("| step | jitnet | NumPy | PyTorch | JAX | fraction of peak |") :].split("\n\n")[0]
-    rows = table.splitlines()[2:]
-    assert len(rows) >= 3
-    assert set(rows) <= lines
-    assert measured["machine"]["cpu"] in README
+def test_the_figures_are_the_output_of_the_benchmarks():
+    assert text_of("benchmarks/results/intel_xeon/estimators_1_thread.md").strip() in text_of(
+        "docs/guide/other_libraries.md"
+    )
+    tables = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
+    assert text_of("docs/guide/machines.md") == tables["page"]()
+    assert tables["readme"](README) == README
+    assert "| 64-32-10, batch 32" in README
 
 
 def test_the_fractions_of_cublas_are_the_output_of_the_benchmark():
-    path = RESULTS / "gpu_products_nvidia_h200.json"
+    path = RESULTS / "nvidia_h200" / "gpu_products.json"
     rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["operation"] == "matmul"]
     sizes = list(dict.fromkeys(row["size"] for row in rows))
     measured = {(row["rung"], row["size"]): row["of cuBLAS"].replace("%", " %") for row in rows}

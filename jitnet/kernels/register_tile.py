@@ -91,10 +91,10 @@ MOST_ROWS = 1024
 STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
-CROWDED_ROWS, SPLIT_ROWS, MANY_ROWS = 24, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
+CROWDED_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
 """Rows of C from which packing B is faster than reading it in place: where the rows of B crowd each other out of the L2
 cache, where they do not begin on a cache line, and where they do, but are apart. Measured on Emerald Rapids and Zen 4:
-Intel's cores split a load across two lines into two accesses, which half of the AVX2 loads and all of AVX-512 do."""
+an Intel core makes two accesses of a load across two lines, as all loads of AVX-512 are there, and half of AVX2's."""
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:

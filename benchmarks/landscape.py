@@ -1,0 +1,171 @@
+"""What the register tile could be on this machine: tiles of every size, and B packed or read in place.
+
+    python benchmarks/landscape.py
+
+The left picture times tiles of 1 to 14 rows and 1 to 6 vectors, on panels in the L2 cache. A few sums wait for one
+another; more sums than there are registers are spilled to memory; in between is a plateau, and `register_tile.py` uses
+one of its tiles. The right one divides the time of a product that reads B in place by the time of one that packs it,
+for many shapes, and marks where `packing_pays` packs. It takes about three minutes.
+"""
+
+import common
+
+given = common.arguments(__doc__ or "")
+
+import statistics  # noqa: E402
+from types import FunctionType  # noqa: E402
+
+import numba  # noqa: E402
+import numpy as np  # noqa: E402
+
+from jitnet.compiler.intrinsics import REGISTERS, VECTOR_BYTES, lanes  # noqa: E402
+from jitnet.compiler.jit import OPTIONS, part_of_kernels  # noqa: E402
+from jitnet.compiler.memory import aligned  # noqa: E402
+from jitnet.compiler.simd import broadcast, load, store  # noqa: E402
+from jitnet.kernels import register_tile  # noqa: E402
+
+ROWS, VECTORS = range(1, 15), range(1, 7)
+DEPTH, HEIGHT = 500, 840  # terms of a sum; rows of C, a multiple of most numbers of rows
+
+CASES = {
+    "on a cache line": [(64, 128), (128, 784), (512, 512), (784, 128), (784, 256), (2048, 64)],
+    "across lines": [(64, 77), (128, 131), (771, 131), (784, 30), (784, 200), (1023, 513)],
+    "crowded": [(320, 1024), (640, 512), (784, 512), (784, 1024), (1024, 512)],
+}
+"""Kind of rows -> shapes of B."""
+HEIGHTS = (5, 10, 16, 24, 32, 48, 64, 96, 128, 200, 400)
+
+
+def tile_of(rows, vectors):
+    """C = A·B with tiles of that size and nothing else: the loop of `five_rows`, for any number of rows."""
+    each = range(rows)
+    lines = [
+        "def tile(A, B, C):",
+        "    n = C.shape[1]",
+        f"    for i in range(0, C.shape[0] - C.shape[0] % {rows}, {rows}):",
+        *(f"        a{r} = A[i + {r}]" for r in each),
+        f"        {' = '.join(f'c{r}' for r in each)} = broadcast(C.dtype.type(0), C, {vectors})",
+        "        for k in range(A.shape[1]):",
+        f"            y = load(B, k * n, {vectors})",
+        *(f"            c{r} = c{r} + a{r}[k] * y" for r in each),
+        *(f"        store(c{r}, C, (i + {r}) * n)" for r in each),
+    ]
+    names = {"broadcast": broadcast, "load": load, "store": store}
+    exec("\n".join(lines), names)
+    return numba.njit(**OPTIONS)(names["tile"])
+
+
+def speed_of_tiles():
+    """Fraction of the peak, by rows and vectors."""
+    probe, probe_flop = common.peak_probe(np.float32, 1)
+    calls, flop = {"peak": probe}, {"peak": probe_flop}
+    for vectors in VECTORS:
+        common.say(f"compiling tiles {vectors} vectors wide")
+        width = vectors * lanes(np.empty(0, np.float32))
+        A, B = draw(HEIGHT, DEPTH), draw(DEPTH, width)
+        for rows in ROWS:
+            tile, C = tile_of(rows, vectors), np.full((HEIGHT, width), np.nan, np.float32)
+            tile(A, B, C)
+            whole = HEIGHT - HEIGHT % rows
+            np.testing.assert_allclose(C[:whole], A[:whole] @ B, atol=1e-3)
+            calls[rows, vectors] = lambda tile=tile, A=A, B=B, C=C: tile(A, B, C)
+            flop[rows, vectors] = 2 * whole * DEPTH * width
+    times = common.in_turn(calls, given.rounds, 0.005)
+    peak = flop["peak"] / times["peak"]
+    return np.array([[flop[r, v] / times[r, v] / peak for v in VECTORS] for r in ROWS])
+
+
+def draw(m, n):
+    array = aligned(m * n, np.float32).reshape(m, n)
+    array[...] = np.random.default_rng(m * n).standard_normal((m, n))
+    return array
+
+
+def product_that(packs):
+    """The product of `register_tile.py`, with another `packing_pays`."""
+
+    def decided(B, rows, count):
+        return packs
+
+    names = {**vars(register_tile), "packing_pays": part_of_kernels(decided)}
+    body = FunctionType(register_tile.product.__code__, names)
+    product = numba.njit(**OPTIONS)(body)
+    return lambda A, B, C: product(A[:, ::1], B, False, 0, C[0, :0], np.float32(0), C, 0, len(C), 0, C.shape[1])
+
+
+def gains_of_packing():
+    """Shape of B -> for each of HEIGHTS, the time in place over the time packed, and whether jitnet packs."""
+    in_place, packed = product_that(False), product_that(True)
+    found = {}
+    for shape in [shape for shapes in CASES.values() for shape in shapes]:
+        common.say(f"B {shape[0]}x{shape[1]}")
+        B, row = draw(*shape), []
+        width = min(register_tile.ROW_BYTES // 4, shape[1])
+        for m in HEIGHTS:
+            A, C, D = draw(m, shape[0]), np.empty((m, shape[1]), np.float32), np.empty((m, shape[1]), np.float32)
+            calls = {"in place": lambda: in_place(A, B, C), "packed": lambda: packed(A, B, D)}  # noqa: B023
+            times = common.in_turn(calls, given.rounds, 0.003)
+            np.testing.assert_array_equal(C, D)
+            row.append((times["in place"] / times["packed"], register_tile.packing_pays(B, m, width)))
+        found[shape] = row
+    return found
+
+
+def losses_of(gains):
+    """For each cell, the time of jitnet's choice over the time of the better one."""
+    return [max(1.0, 1 / gain if packs else gain) for row in gains.values() for gain, packs in row]
+
+
+def picture(speed, gains, path):
+    from matplotlib import pyplot as plt
+    from matplotlib.colors import TwoSlopeNorm
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 6.2), width_ratios=(2, 3), layout="constrained")
+    image = left.imshow(speed, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    for r, v in np.ndindex(speed.shape):
+        left.text(v, r, f"{speed[r, v]:.2f}", ha="center", va="center", color="w" if speed[r, v] < 0.6 else "k")
+    left.add_patch(frame(plt, register_tile.VECTORS - 1, register_tile.ROWS - 1))
+    left.set_xticks(range(len(VECTORS)), VECTORS)
+    left.set_yticks(range(len(ROWS)), ROWS)
+    left.set_xlabel(f"vectors of {VECTOR_BYTES} bytes; {REGISTERS} registers")
+    left.set_ylabel("rows")
+    left.set_title("Fraction of the peak, by size of the tile\n(framed: the tile of jitnet)")
+    figure.colorbar(image, ax=left)
+    table = np.array([[gain for gain, _ in row] for row in gains.values()])
+    image = right.imshow(table, cmap="RdBu_r", norm=TwoSlopeNorm(1, 0.5, 2), aspect="auto")
+    for y, row in enumerate(gains.values()):
+        for x, (gain, packs) in enumerate(row):
+            right.text(x, y, f"{gain:.2f}", ha="center", va="center", color="k" if 0.65 < gain < 1.6 else "w")
+            if packs:
+                right.add_patch(frame(plt, x, y))
+    kinds = [kind for kind, shapes in CASES.items() for _ in shapes]
+    right.set_xticks(range(len(HEIGHTS)), HEIGHTS)
+    right.set_yticks(range(len(gains)), [f"{k}×{n}, {kind}" for (k, n), kind in zip(gains, kinds, strict=True)])
+    right.set_xlabel("rows of C")
+    losses = losses_of(gains)
+    right.set_title(
+        "Time with B in place over time with B packed (framed: jitnet packs)\n"
+        f"jitnet's choice takes {100 * (statistics.mean(losses) - 1):.0f} % longer than the better one on average, "
+        f"{100 * (max(losses) - 1):.0f} % at most"
+    )
+    figure.colorbar(image, ax=right)
+    figure.savefig(path, dpi=110)
+
+
+def frame(plt, x, y):
+    return plt.Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="k", linewidth=2.5)
+
+
+def main():
+    speed, gains = speed_of_tiles(), gains_of_packing()
+    rows = [
+        {"B": f"{k}x{n}"} | {str(m): f"{gain:.2f}{' packed' if packs else ''}"
+                             for m, (gain, packs) in zip(HEIGHTS, row, strict=True)}
+        for (k, n), row in gains.items()
+    ]  # fmt: skip
+    common.publish("landscape", given, list(rows[0]), rows)
+    picture(speed, gains, given.out / "landscape.png")
+
+
+if __name__ == "__main__":
+    main()

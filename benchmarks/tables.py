@@ -1,0 +1,121 @@
+"""The tables of all machines side by side, one column per machine: docs/guide/machines.md, and three rows in README.md.
+
+    python benchmarks/tables.py
+
+The other scripts write their results to a folder of their machine; this one only reads these folders.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+PAGE, README = ROOT / "docs" / "guide" / "machines.md", ROOT / "README.md"
+
+Row = dict[str, str]
+
+INTRODUCTION = """\
+# Every machine
+
+The same benchmarks on different processors: how much of the core's peak is used, and how many times as fast jitnet is
+as the other libraries, all timed in turn on one machine. The peak is what a loop of multiply-adds in registers reaches
+in the same minute. The machines are virtual and shared, so times are comparable within a column, and only roughly
+between columns. A dash means not measured. `python benchmarks/steps.py` (and `products.py`, `activations.py`,
+`epochs.py`) measures, and writes to a folder of its machine; `python benchmarks/tables.py` writes this page.
+"""
+
+
+def ratios(row: Row, unit: str) -> str:
+    """How many times as long each other library takes: "1.40 × NumPy, 2.31 × PyTorch"."""
+    own = float(row[f"jitnet{unit}"])
+    others = {name.removesuffix(unit): row[name] for name in row if name.endswith(unit) and name not in NO_PEERS}
+    return ", ".join(f"{float(time) / own:.2f} × {peer}" for peer, time in others.items() if time)
+
+
+NO_PEERS = {"jitnet µs", "limit µs", "jitnet ns", "jitnet", "µs at peak", "what", "× best peer"}
+
+
+def step(row: Row) -> str:
+    return f"{row['jitnet µs']} µs, {row['fraction of peak']} of peak; {ratios(row, ' µs')}"
+
+
+def product(row: Row) -> str:
+    share = f"{row['jitnet GFLOP/s']} GFLOP/s, {row['jitnet, of peak']} of peak"
+    return f"{share}; {row['× NumPy']} × NumPy, {row['× PyTorch']} × PyTorch"
+
+
+def operation(row: Row) -> str:
+    return f"{row['jitnet ns']} ns; {ratios(row, ' ns')}"
+
+
+def epoch(row: Row) -> str:
+    return f"{row['jitnet']} s; {ratios(row, '')}"
+
+
+TABLES: list[tuple[str, str, str, Callable[[Row], str]]] = [
+    ("A training step, one thread", "steps_1_thread", "step", step),
+    ("A training step, two threads", "steps_2_threads", "step", step),
+    ("Products, one thread", "products_1_thread", "product", product),
+    ("Products, two threads", "products_2_threads", "product", product),
+    ("Activations, time per number, one thread", "activations_1_thread", "operation", operation),
+    ("An epoch, and predictions, one thread", "epochs_1_thread", "what", epoch),
+]
+"""Title, file, the column with the names of the rows, and what a cell says."""
+
+
+def results_of(file: str) -> dict[str, dict[str, Any]]:
+    """Machine -> content of that file, for each machine that has it."""
+    paths = sorted(RESULTS.glob(f"*/{file}.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return {f"{content['machine']['cpu']}, {content['machine']['vector bits']} bits": content for content in found}
+
+
+def table(file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = ()) -> list[str]:
+    """The lines of a table of that file; with `only`, those rows of it."""
+    machines = results_of(file)
+    columns = {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in machines.items()}
+    lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
+    for name in dict.fromkeys(name for cells in columns.values() for name in cells):
+        if name in only or not only:
+            lines.append(f"| {name} | {' | '.join(cells.get(name, '–') for cells in columns.values())} |")
+    return lines
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    lines = [INTRODUCTION]
+    for title, file, names, cell in TABLES:
+        lines += [f"## {title}", "", *table(file, names, cell), ""]
+    return "\n".join(lines)
+
+
+FRONT = (
+    "64-32-10, batch 32, sigmoid + mse, SGD",
+    "784-128-10, batch 64, relu + cross_entropy, Adam",
+    "784-512-512-10, batch 128, relu + cross_entropy, SGD",
+)
+"""Rows of the first table that README.md has too."""
+
+
+def readme(text: str) -> str:
+    """README.md with the present figures: its only table whose first column is `step`."""
+    before, after = text.split("| step |")
+    rest = after[after.index("\n\n") :]
+    return before + "\n".join(table("steps_1_thread", "step", short, FRONT)) + rest
+
+
+def short(row: Row) -> str:
+    own = float(row["jitnet µs"])
+    peers = ", ".join(f"{float(row[f'{peer} µs']) / own:.1f} × {peer}" for peer in ("NumPy", "PyTorch", "JAX"))
+    return f"{row['jitnet µs']} µs; {peers}"
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+    README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
