@@ -62,6 +62,11 @@ def test_links_lead_somewhere():
             assert (page.parent / target).exists(), (page.name, target)
 
 
+def test_pages_that_are_read_in_one_sitting():
+    assert len(README.splitlines()) <= 130
+    assert len(text_of("CONTRIBUTING.md").splitlines()) <= 150
+
+
 def test_the_table_of_loops_names_every_kernel_file():
     files = {path.name for path in (ROOT / "jitnet" / "kernels").glob("*.py")}
     for name in files - {"__init__.py", "numpy_baseline.py"}:
