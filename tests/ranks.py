@@ -36,7 +36,7 @@ class Hall:
 class ThreadComm(Comm):
     """One rank of those that meet in a hall."""
 
-    is_first_here, threads = True, 1
+    first_here, threads = 0, 1
 
     def __init__(self, hall, rank):
         self._hall, self.rank, self.size = hall, rank, hall.size

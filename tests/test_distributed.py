@@ -1,6 +1,7 @@
 """Training on several ranks, which are threads here; test_mpi.py has real processes."""
 
 import math
+import tempfile
 import warnings
 from unittest import mock
 
@@ -10,8 +11,8 @@ from ranks import AbortedError, on_ranks
 from runs import OPTIMIZERS, overfit, spiral
 
 import jitnet
-from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStopping, LayerNorm, Network
-from jitnet.distributed import Alone, tree
+from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStopping, LayerNorm, Network, checks
+from jitnet.distributed import Alone, read_once, tree
 from jitnet.process import interruption
 from jitnet.step import Epoch, Step
 from jitnet.training import loop
@@ -247,6 +248,33 @@ def test_a_rank_with_another_version(monkeypatch):
     for message in errors(3, trained):
         assert "the version of jitnet is '0.0." in message
         assert message.endswith("install the same version for all ranks")
+
+
+def test_one_rank_of_a_machine_reads_the_data_of_all():
+    readers = []
+
+    def work(comm):
+        def read():
+            readers.append(comm.rank)
+            return {"X": X, "Y": Y, "empty": X[:0], "names": np.array(["a", None], object), "text": "b"}
+
+        data = read_once(comm, read)
+        assert comm.size == 1 or all(checks._is_mapped(data[name]) for name in ("X", "Y"))
+        return [np.asarray(value).tolist() for value in data.values()]
+
+    assert agree(3, work) == work(Alone())
+    assert readers == [0, 0]
+    assert agree(2, lambda comm: read_once(comm, lambda: "no array")) == "no array"
+
+
+def test_data_that_cannot_be_read_or_shared(monkeypatch):
+    def read():
+        raise jitnet.Error("there is no file x.csv")
+
+    assert errors(2, lambda comm: read_once(comm, read)) == ["rank 0: there is no file x.csv"] * 2
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    for message in errors(2, lambda comm: read_once(comm, lambda: X)):
+        assert message.startswith("rank 0: cannot write the data for all ranks of this machine to /nowhere: ")
 
 
 def test_an_error_of_all_ranks_names_none():

@@ -91,7 +91,7 @@ def test_the_command_line(tmp_path):
     ("first", "others", "line"),
     [
         (["--epochs", "1"], ["--epochs", "x"], "rank 1: jitnet train: argument --epochs: invalid int value: 'x' "),
-        (["--lr", "0.1"], ["--lr", "0.2"], "rank 1: optimizer is {"),
+        (["--lr", "0.1"], ["--lr", "0.2"], "rank 1: lr is 0.2, but 0.1 on rank 0; give all the same"),
         (["--hidden", "x"], ["--hidden", "x"], "--hidden is 'x', but must be widths such as 64,32, or none"),
     ],
 )

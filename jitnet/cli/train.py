@@ -13,7 +13,7 @@ from .. import backend as backends
 from .. import checks, optimizers
 from ..data import Recipe
 from ..display import plots
-from ..distributed import Alone, Comm, is_of_all, launcher, of_all
+from ..distributed import Alone, Comm, is_of_all, launcher, of_all, read_once
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
@@ -31,6 +31,8 @@ SENTENCES = 30
 """Decisions on the columns of a table that are shown before training."""
 COMPARED = 0.5
 """Seconds of training from which people compare times, so that a disturbance is worth a sentence."""
+OF_RANK = ("run", "threads")
+"""What ranks can have for themselves among the options."""
 NOTES = 8
 """Warnings that are repeated beside the result."""
 
@@ -133,9 +135,11 @@ def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
         backend = backends.get(options.backend)
         optimizer, hidden = _optimizer(options), _hidden(options)
         _check_files(options, ranks)
-        parts = samples.read(options)
-        net = _network(hidden, options, parts.recipe)
+    ranks.compare({name: value for name, value in vars(options).items() if name not in OF_RANK}, "give all the same")
+    parts = read_once(ranks, lambda: samples.read(options))
     recipe = parts.recipe
+    with ranks.together():
+        net = _network(hidden, options, recipe)
     show = shown(options, _introduction(options, parts, net))
     with disturbance.Watch(backend.cores(options.threads)) as watch, in_two_processes():
         history = _fit(net, parts, optimizer, options, show, comm)

@@ -4,6 +4,7 @@
     comm.py         what ranks say to one another, and how the error of one becomes that of all
     mpi.py          the same by mpi4py, the only module that imports it
     reduction.py    the gradient of a batch from those of its blocks: the fixed tree, or a plain all-reduce
+    one_copy.py     one rank of each machine reads the data, and all ranks there share them
     launcher.py     whether mpiexec started this process
     witness.py      a process that reports which rank was killed
 
@@ -18,9 +19,10 @@ from typing import Any
 
 from .. import checks
 from .comm import Alone, Comm, is_of_all, of_all
+from .one_copy import read_once
 from .reduction import Reduction, checked, sum_of
 
-__all__ = ["Alone", "Comm", "Reduction", "checked", "is_of_all", "joined", "of_all", "sum_of"]
+__all__ = ["Alone", "Comm", "Reduction", "checked", "is_of_all", "joined", "of_all", "read_once", "sum_of"]
 
 
 @contextlib.contextmanager

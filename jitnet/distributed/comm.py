@@ -17,8 +17,8 @@ class Comm(ABC):
 
     rank: int
     size: int
-    is_first_here: bool
-    """One rank of each machine is the first: it compiles for the others."""
+    first_here: int
+    """The first rank of this machine, which compiles and reads for the others."""
     threads: int | None
     """The cores for each rank of this machine; None leaves the number of threads to the backend."""
 
@@ -54,9 +54,27 @@ class Comm(ABC):
     def close(self) -> None:
         """All ranks are done, and can end."""
 
+    @property
+    def is_first_here(self) -> bool:
+        return self.rank == self.first_here
+
     def part(self, size: int) -> slice:
         """This rank's part of so many samples."""
         return slice(*tree.cuts(size, self.size)[self.rank : self.rank + 2])
+
+    def compare(self, described: dict[str, Any], fix: str) -> None:
+        """Compare what ranks say of themselves, name by name.
+
+        Errors    ValueError on all ranks, which names the first that differs from rank 0, and in what
+        """
+        ranks = self.gather(described)
+        for rank, of_rank in enumerate(ranks):
+            for name, value in of_rank.items():
+                if repr(value) != repr(ranks[0][name]):  # NaN is not equal to itself
+                    raise of_all(checks.Error(
+                        f"rank {rank}: {name} is {checks.shown(value)}, but {checks.shown(ranks[0][name])} on rank 0; "
+                        f"{fix}"
+                    ))  # fmt: skip
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -125,7 +143,7 @@ def is_of_all(error: BaseException) -> bool:
 class Alone(Comm):
     """One rank, without MPI."""
 
-    rank, size, is_first_here, threads = 0, 1, True, None
+    rank, size, first_here, threads = 0, 1, 0, None
 
     def gather(self, thing: Any) -> list[Any]:
         return [thing]

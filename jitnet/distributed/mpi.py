@@ -38,7 +38,7 @@ class MpiComm(Comm):
         """Get to know the ranks of this machine, and give them a witness."""
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         cores = here.allgather(granted.cores())
-        self.is_first_here = here.rank == 0
+        self.first_here = here.bcast(self.rank)
         of_all = len(set().union(*cores))
         self.threads = max(1, min(len(granted.cores()), of_all // here.size))
         self._spin = SPIN if here.size <= of_all else 0.0

@@ -43,18 +43,9 @@ def compare(plan: Plan, others: dict[str, Any]) -> None:
     version = sys.modules[__package__.partition(".")[0]].__version__  # of the package, which is above this module
     with plan.comm.together():
         described = _described(plan) | others
-    versions = plan.comm.gather({"the version of jitnet": version})  # apart: another one can compare other things
-    _compare(versions, "install the same version for all ranks")
-    _compare(plan.comm.gather(described), "start all ranks with the same options and data")
-
-
-def _compare(ranks: list[dict[str, Any]], fix: str) -> None:
-    for rank, described in enumerate(ranks):
-        for name, value in described.items():
-            if value != ranks[0][name]:
-                raise distributed.of_all(checks.Error(
-                    f"rank {rank}: {name} is {checks.shown(value)}, but {checks.shown(ranks[0][name])} on rank 0; {fix}"
-                ))  # fmt: skip
+    its = {"the version of jitnet": version}  # apart: another one can compare other things
+    plan.comm.compare(its, "install the same version for all ranks")
+    plan.comm.compare(described, "start all ranks with the same options and data")
 
 
 def _described(plan: Plan) -> dict[str, Any]:

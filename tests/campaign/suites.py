@@ -38,6 +38,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/training/blocks.py": [["tests/test_distributed.py"]],
     "jitnet/training/ranks.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/comm.py": [["tests/test_distributed.py"]],
+    "jitnet/distributed/one_copy.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/reduction.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/tree.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/launcher.py": [["tests/test_launcher.py"]],
