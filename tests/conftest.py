@@ -52,7 +52,10 @@ GROUPS = {
 }  # fmt: skip
 """Files whose tests run in one process: they read the same PTX or the same machine code, which is made once."""
 
-FIRST = ("test_cuda_simulator", "gpu", "explanations", "test_tile", "test_custom_kernel", "test_cli", "test_lessons")
+FIRST = (
+    "test_cuda_simulator", "gpu", "explanations", "test_custom_kernel", "test_docs", "test_cache", "test_cache_files",
+    "test_lessons", "test_peers", "test_concurrency", "test_cli", "test_ladder", "test_tile",
+)  # fmt: skip
 """Groups that take longest, so that no process is left alone with one at the end."""
 
 

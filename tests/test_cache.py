@@ -10,6 +10,7 @@ from types import FunctionType, SimpleNamespace
 import numba
 import numpy as np
 import pytest
+from cases import release
 from command import run
 
 import jitnet
@@ -48,7 +49,7 @@ for rung in sys.argv[1:]:
     assert len(list(tmp_path.rglob("*.kernel"))) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_other_options_make_another_file(tmp_path):
     """fastmath is not in Numba's own key; in jitnet's it is, and so are Numba's settings."""
     (tmp_path / "mine.py").write_text(
@@ -147,7 +148,7 @@ def test_types_of_linked_helpers_travel_as_text():
         linking._described(numba.types.UniTuple(numba.int64, 2))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_ambiguous_functions_are_not_cached(tmp_path):
     """Typed at a prompt: the function has no source. What a factory makes is cached with the values it captured."""
     code = """
@@ -171,8 +172,8 @@ x = np.ones(1); kernel(x); print(x[0])
     assert len(list(tmp_path.rglob("*.kernel"))) == 2
 
 
-@pytest.mark.slow  # six processes; the hash alone is tested above
-@pytest.mark.parametrize("folder", ["compiler", "kernels"])
+@pytest.mark.slow  # three processes; the hash alone is tested above
+@pytest.mark.parametrize("folder", [release("compiler"), "kernels"])
 def test_edited_sources_are_compiled_anew(folder, tmp_path):
     """A copy of the compiler and a kernel, in which a helper in another file than the kernel's is edited."""
     package = tmp_path / "package"

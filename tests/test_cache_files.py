@@ -66,7 +66,7 @@ class Bomb:
         return os.mkdir, (os.environ["BOMB"],)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_pickle_is_not_run(tmp_path, monkeypatch):
     """A pickle with the right checksum in place of a kernel: it is not loaded."""
     monkeypatch.setenv("BOMB", str(tmp_path / "bang"))
@@ -111,7 +111,7 @@ def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
     assert kernel._cache.holds(signature, result.codegen)
 
 
-@pytest.mark.slow  # two processes that compile
+@pytest.mark.release  # two processes that compile
 def test_a_loaded_helper_finds_its_environment(tmp_path):
     """Code that passes numbers to Python, here to print them."""
     (tmp_path / "mine.py").write_text(

@@ -41,7 +41,7 @@ def test_configurations():
     assert re.match(r"6 configurations in .*: 0 failed\n", campaign("configurations", count=6))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_gradients():
     summary = campaign("gradients", count=1000)
     assert re.match(r"1\d\d\d parameters in .*: 0 failed\n", summary)

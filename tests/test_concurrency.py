@@ -84,6 +84,7 @@ LAYERS = [
 ]
 
 
+@pytest.mark.slow  # three processes; test_training.py compares bits in this one, and a forked child trains below
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_same_bits_in_threads_and_forked_children(layer):
     assert run(IN_ALL_WAYS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == layer

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from cases import slow
+from cases import release, slow
 from command import JITNET, jitnet_command
 from custom_kernels import KERNELS
 from numba import njit
@@ -163,7 +163,7 @@ def test_a_hanging_kernel_is_ended(folder, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_errors_are_reported_at_once(folder, monkeypatch):
     """Before the next kernel is tested or timed, and only once."""
     monkeypatch.chdir(folder)
@@ -219,7 +219,7 @@ WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.w
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), release("SIGTERM", 143), ("SIGKILL", -9)])
 def test_the_trial_ends_with_the_command(name, status, tmp_path):
     """Also if the function never releases the interpreter."""
     endless = "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"

@@ -27,13 +27,15 @@ ENDS = {
 
 def marks_of(operation, rung, dtype):
     """Compiling takes longest, a second for threads. Twins with threads are the same loops (test_jit.py), which
-    test_interpreted.py runs and test_sanitizer.py searches for races; so are the rungs between the ends in float64."""
+    test_interpreted.py runs and test_sanitizer.py searches for races; so are the rungs between the ends in float64.
+    CI compiles the twins of three operations, and all rungs between the ends; all of both, a release."""
     serial = rung.removesuffix("_parallel")
     if rung == "parallel" or (operation, serial) in ENDS:
         return pytest.mark.slow if dtype == "float64" and rung.endswith("parallel") else ()
     if rung == serial and dtype == "float32":
         return ()
-    return pytest.mark.slow if rung == serial or dtype == "float32" else pytest.mark.release
+    is_often = rung == serial or (dtype == "float32" and operation in ("matmul", "layer", "softmax"))
+    return pytest.mark.slow if is_often else pytest.mark.release
 
 
 EACH = [pytest.param(*rung, dtype, marks=marks_of(*rung, dtype)) for rung in RUNGS for dtype in ("float32", "float64")]

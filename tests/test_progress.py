@@ -47,7 +47,7 @@ def test_compiling_is_shown_once(tmp_path):
     assert "compil" not in jitnet_command(*arguments, **folder).stderr
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
     model, table = bad_files / "model.npz", bad_files / "good.csv"
     result = jitnet_command("predict", model, table, JITNET_CACHE_DIR=str(tmp_path))
