@@ -88,7 +88,9 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "BLOCK_BYTES", 4 * 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialised)
     monkeypatch.setattr(register_tile, "stack_array", not_initialised)
-    for name, value in {"DEPTH": 6, "MOST_ROWS": 10, "MANY_ROWS": 13, "FAR": 80}.items():
+    room = 16 * register_tile.ROW_BYTES  # nine rows take up more than half of it
+    rows = {"DEPTH": 6, "MOST_ROWS": 10, "CROWDED_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
+    for name, value in {**rows, "L2": room}.items():
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel
     heap = Heap()
