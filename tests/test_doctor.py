@@ -83,6 +83,7 @@ def test_its_fixes_work(tmp_path):
     assert items["cache folder"]["finding"] == f"{tmp_path / 'usual' / 'jitnet'}, with 0 kernels, 0 bytes"
 
 
+@pytest.mark.slow  # a process that starts others
 def test_nothing_is_compiled(tmp_path):
     result = jitnet_command("doctor", status=1, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
     lines = result.stdout.splitlines()

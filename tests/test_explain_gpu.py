@@ -285,8 +285,8 @@ def met(x, y):
     ("fault", "fixed", "name", "says", "fix"),
     [
         (in_float64, in_float32, "numbers", "on float64", "float32(0.1)"),
-        (indexed, indexed_by_constants, "registers", "an array of 64 bytes is in memory", "constants only"),
-        (missed, met, "barriers", "1 of 1 may be missed by some threads", "out of the `if`"),
+        slow(indexed, indexed_by_constants, "registers", "an array of 64 bytes is in memory", "constants only"),
+        slow(missed, met, "barriers", "1 of 1 may be missed by some threads", "out of the `if`"),
     ],
 )
 def test_a_fault_is_found_and_its_cure_is_clean(fault, fixed, name, says, fix):

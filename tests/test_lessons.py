@@ -29,8 +29,9 @@ WITH_CUDA = importlib.util.find_spec("numba_cuda") is not None
 ONLY_ON_X86 = "whole vectors "
 """How promises begin that need `explain`, which reads the instructions of x86-64."""
 
-COURSE = [slow(file) if file.stem[:2] in ("09", "11", "12") else file for file in LESSONS]
-"""Some start processes that compile; they are run in CI, and test_conclusions.py and test_exercises.py try parts."""
+COURSE = [slow(file) if file.stem[:2] in ("09", "10", "11", "12") else file for file in LESSONS]
+"""Some measure for seconds or start processes that compile: they are run in CI. test_conclusions.py and
+test_exercises.py try parts of them."""
 
 
 limits = functools.cache(machine.limits)  # which a busy machine measures anew each time
@@ -300,6 +301,7 @@ def test_08_the_ladder(lesson):
     assert third == "(1e8 − 1e8) + 1 = 1.0, but (1e8 + 1) − 1e8 = 0.0"
 
 
+@pytest.mark.slow
 def test_10_threads(lesson):
     printed, _ = lesson(10)
     most = int(numbers(printed, "^threads: ")[0][0])

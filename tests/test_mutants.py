@@ -51,6 +51,7 @@ def test_what_is_seen_and_what_is_not():
     assert all(test.startswith("FAILED tests/test_interpreted.py::test_body[gather") for test in by.values()), by
 
 
+@pytest.mark.slow  # draws from all sources, three times
 def test_the_same_sample_every_time(tools):
     chosen = tools.sample(300, 0)
     assert len(chosen) >= 300
