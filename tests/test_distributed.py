@@ -200,6 +200,77 @@ def test_each_rank_reads_its_part_of_a_memory_map(tmp_path):
         assert message.startswith("rank 1: X[50, 1] is nan")
 
 
+def parts_of(data, size, rank, m=16):
+    """The part of each batch of so many samples that a rank has; the last one is short."""
+    n = len(data[0])
+    batches = [[array[start : start + m] for array in data] for start in range(0, n, m)]
+    cuts = [tree.cuts(len(batch[0]), size)[rank : rank + 2] for batch in batches]
+    return [tuple(array[slice(*cut)] for array in batch) for batch, cut in zip(batches, cuts, strict=True)]
+
+
+def test_iterators_of_batches_have_the_bits_of_the_whole_batches():
+    data = X[:56], Y[:56]  # 16, 16, 16 and 8 samples, which eight blocks divide
+    options = {"schedule": CosineDecay(2), "clip_norm": 0.5, "validation": (X, Y)}
+    whole = trained(data=data, batch_size=16, shuffle=False, **options)
+    for size in (1, 2, 4):
+        own = agree(
+            size, lambda comm, size=size: trained(comm, data=(parts_of(data, size, comm.rank), None), **options)
+        )
+        assert own == whole, size
+
+
+@pytest.mark.parametrize("reduction", ["tree", "fast"])
+def test_iterators_of_batches_with_weights(reduction):
+    data = X[:95], np.eye(3)[Y[:95]], np.arange(95) % 5
+
+    def theta(comm, source, **options):
+        net = make("float64", dropout=0)
+        net.fit(source, epochs=2, backend="numpy", optimizer=SGD(0.3), comm=comm, **options)
+        return net.theta
+
+    results, said = on_ranks(
+        3, lambda comm: theta(comm, lambda: iter(parts_of(data, 3, comm.rank)), reduction=reduction)
+    )
+    assert not said
+    assert all(np.array_equal(result, results[0]) for result in results)
+    np.testing.assert_allclose(results[0], theta(None, parts_of(data, 1, 0)), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("of_rank_1", "expected"),
+    [
+        ([(X, Y)] * 2, "rank 1: its iterator has no batch 3 in epoch 1, but that of rank 0 has; give all ranks"),
+        ([(X, Y), (X * np.nan, Y)], "rank 1: batch 2 of epoch 1: X[0, 0] is nan"),
+        ([(X, Y), (X, Y, Y - 1)], "rank 1: batch 2 of epoch 1: sample_weight["),
+        ([], "rank 1: there are no batches"),
+        (((X[k:], Y[k:]) for k in range(3)), "rank 1: the iterator ended after 0 batches of epoch 2"),
+        (((X, Y) if k < 2 else 1 / 0 for k in range(3)), "rank 1: ZeroDivisionError: division by zero ("),
+    ],
+    ids=range(6),
+)
+def test_iterators_that_differ(of_rank_1, expected):
+    own = {} if isinstance(of_rank_1, list) else {"batches_per_epoch": 3}
+
+    def work(comm):
+        return trained(comm, data=([(X, Y)] * 3 if comm.rank != 1 else of_rank_1, None), epochs=2, **own)
+
+    for message in errors(3, work):
+        assert message.startswith(expected)
+
+
+def test_an_iterator_on_some_ranks_only():
+    for first in (0, 1):
+        for message in errors(
+            2, lambda comm, first=first: trained(comm, data=(X, Y) if comm.rank == first else ([(X, Y)], None))
+        ):
+            assert message.startswith(f"rank 1: an iterator of batches is {first == 0}, but {first == 1} on rank 0")
+
+
+def test_iterators_whose_samples_have_no_weight():
+    for message in errors(2, lambda comm: trained(comm, data=([(X, Y, 0.0 * Y)], None))):
+        assert message.startswith("the weight is 0 for all samples of epoch 1")
+
+
 def errors(size, work):
     """The messages of all ranks, which must be of one kind."""
     results, said = on_ranks(size, work)
@@ -375,7 +446,6 @@ def test_a_full_disk_ends_all_ranks(tmp_path):
         ({"reduction": 0}, "reduction is 0, but must be a whole number, at least 1"),
         ({"reduction": 2.5}, "reduction is 2.5"),
         ({"comm": 3}, "comm is 3, but must be a communicator of mpi4py"),
-        ({"data": (lambda: [(X, Y)], None)}, "do not work with an iterator of batches"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),  # no address of a function
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ class BlockEpoch(Epoch):
     the same everywhere without being sent.
     """
 
+    part = 1.0
+    """The part of the samples in X in the weight of the whole batch."""
+
     def __init__(self, plan: Plan, state: State) -> None:
         super().__init__(plan, state)
         net: Any = plan.net
@@ -45,15 +49,20 @@ class BlockEpoch(Epoch):
         self, order: NDArray[np.int64], start: int, stop: int, optimizer: Optimizer, threads: int, losses: Vector
     ) -> None:
         total, weights = self._sum, self._plan.weights
-        edges = [start + edge for edge in cuts(stop - start, total.blocks)]
+        edges = itertools.pairwise(self._edges(stop - start))
         whole = stop - start if weights is None else weights[order[start:stop]].sum()
-        for block, seed in zip(total.mine, self._seeds, strict=True):
-            rows = slice(*edges[block : block + 2])
-            of_block = rows.stop - rows.start if weights is None else weights[order[rows]].sum()
+        for block, seed, (first, last) in zip(total.mine, self._seeds, edges, strict=True):
+            rows = slice(start + first, start + last)
+            of_block = last - first if weights is None else weights[order[rows]].sum()
             losses[rows] = self._gradient(order, rows, threads, seed)
-            total.add(block, self._plan.net.grad, of_block / whole if whole else 0.0)
+            total.add(block, self._plan.net.grad, self.part * of_block / whole if whole else 0.0)
         self._interrupt.asked = total.finish(self._interrupt.pressed)
         self._update(optimizer, threads)
+
+    def _edges(self, size: int) -> list[int]:
+        """Where this rank's blocks of a batch of so many samples begin, and the end of the last one."""
+        mine = self._sum.mine
+        return cuts(size, self._sum.blocks)[mine.start : mine.stop + 1]
 
     def _gradient(self, order: NDArray[np.int64], rows: slice, threads: int, seed: int) -> Vector:
         """The gradient of the mean over these samples, into grad; returns their losses."""
@@ -80,4 +89,14 @@ class BlockEpoch(Epoch):
     def _all(self, losses: Vector) -> Vector:
         """Each rank has the losses of its samples, and zeros for the others."""
         self._plan.comm.add_up(losses)
+        return losses
+
+
+class OwnBlocks(BlockEpoch):
+    """The same where each rank has samples of its own, which together are the batch."""
+
+    def _edges(self, size: int) -> list[int]:
+        return cuts(size, len(self._sum.mine))
+
+    def _all(self, losses: Vector) -> Vector:
         return losses

@@ -117,8 +117,9 @@ def fit(
                       history. Both have the same bits as one uninterrupted run
     progress          True shows compiling and epochs on standard error; or your own Progress object
     comm              communicator of mpi4py, such as MPI.COMM_WORLD: its ranks all call fit with the same options, and
-                      share the work of each batch. They begin with the parameters of rank 0, and end with the same
-                      ones; rank 0 alone reads and writes the checkpoint and shows progress
+                      share the work of each batch; of iterators, each has its own, and their batches together are one.
+                      They begin with the parameters of rank 0, and end with the same ones; rank 0 alone reads and
+                      writes the checkpoint and shows progress
     reduction         how gradients are added up. "tree", the default with comm: each batch is cut into 8 blocks, or a
                       given number of them, and their gradients are added up in a fixed order, for the same bits with
                       any number of ranks, and with none. "fast": in any order. None without comm: no blocks

@@ -86,13 +86,12 @@ class Plan:
     def distribute(self, comm: Comm, reduction: int | Literal["fast"] | None) -> None:
         """Cut batches into blocks, and share them among the ranks.
 
-        Errors    ValueError where this does not work: for streams of batches, and on a GPU
+        Errors    ValueError on a GPU, where this does not work
         """
         if reduction is None:
             return
-        for is_there, what in ((self.batches, "an iterator of batches"), (self.run.is_remote, "a GPU")):
-            if is_there:
-                raise checks.Error(f"comm and reduction do not work with {what}; use X and Y, and a backend of the CPU")
+        if self.run.is_remote:
+            raise checks.Error("comm and reduction do not work on a GPU; use a backend of the CPU")
         self.comm, self.reduction = comm, reduction
         self.extras = self.extras._replace(is_in_blocks=True)
 
@@ -242,6 +241,8 @@ def steps(plan: Plan) -> list[Call]:
     sizes = {min(plan.batch_size, n), n % plan.batch_size}
     if plan.reduction is not None:
         blocks = plan.comm.size if plan.reduction == "fast" else plan.reduction
+        if plan.batches:  # X is that of this rank
+            blocks = len(range(blocks)[plan.comm.part(blocks)])
         sizes = {size for m in sizes for start, stop in itertools.pairwise(cuts(m, blocks)) for size in [stop - start]}
     for m in sizes - {0}:
         calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)

@@ -49,14 +49,18 @@ def compare(plan: Plan, others: dict[str, Any]) -> None:
 
 
 def _described(plan: Plan) -> dict[str, Any]:
-    options = {name: value for name, value in plan.choices().items() if name != "seed"}  # the seed of rank 0 counts
-    rows = np.unique(np.linspace(0, len(plan.X) - 1, SAMPLES).astype(int))
-    arrays = {"X": plan.X[rows], "Y": plan.Y, "weights": plan.weights}
-    arrays |= dict(zip(("validation X", "validation Y"), plan.held_out or (None, None), strict=True))
-    sums = {f"checksum of {name}": None if array is None else _checksum(array) for name, array in arrays.items()}
-    classes = None if plan.classes is None else plan.classes.tolist()
-    tasks = {"task": plan.task, "task of the validation": plan.judged, "classes": classes}
-    return {**options, **tasks, "shape of X": plan.X.shape, "epochs": plan.epochs, "backend": plan.run.name, **sums}
+    arrays = dict(zip(("validation X", "validation Y"), plan.held_out or (None, None), strict=True))
+    if plan.batches is None:
+        rows = np.unique(np.linspace(0, len(plan.X) - 1, SAMPLES).astype(int))
+        arrays |= {"X": plan.X[rows], "Y": plan.Y, "weights": plan.weights}
+    described = {"an iterator of batches": plan.batches is not None} | plan.choices() | {
+        "shape of X": plan.X.shape, "task": plan.task, "task of the validation": plan.judged,
+        "classes": None if plan.classes is None else plan.classes.tolist(),
+        "epochs": plan.epochs, "backend": plan.run.name,
+        **{f"checksum of {name}": None if array is None else _checksum(array) for name, array in arrays.items()},
+    }  # fmt: skip
+    of_rank = ("seed",) if plan.batches is None else ("seed", "batch_size", "shape of X")  # the seed of rank 0 counts
+    return {name: value for name, value in described.items() if name not in of_rank}
 
 
 def prepare(plan: Plan, calls: list[Call], report: Report) -> None:
@@ -88,6 +92,25 @@ def share(state: State, plan: Plan) -> None:
         state.best_theta = None
     for vector in vectors:
         comm.share(vector)
+
+
+def weight_of(batch: float | None, plan: Plan, place: str) -> float | None:
+    """The weight of a batch of which each rank has samples; None at the end of the epoch.
+
+    batch     the weight of this rank's samples; None if its iterator has ended
+
+    Errors    ValueError if the iterators of some ranks have ended, and those of others have not
+    """
+    of_ranks = plan.comm.gather(batch)
+    if None not in of_ranks:
+        return float(sum(of_ranks))
+    longer = next((rank for rank, weight in enumerate(of_ranks) if weight is not None), None)
+    if longer is None:
+        return None
+    raise distributed.of_all(checks.Error(
+        f"rank {of_ranks.index(None)}: its iterator has no {place}, but that of rank {longer} has; give all ranks the "
+        "same number of batches, or batches_per_epoch"
+    ))  # fmt: skip
 
 
 def settle_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> float:

@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
+from .. import checks, distributed
 from ..process.progress import Progress
+from . import ranks
+from .blocks import OwnBlocks
 from .plan import Plan
 from .state import State
 
@@ -107,17 +109,15 @@ class StreamEpoch:
         epoch = state.history.epochs
         batches = plan.batches.expected or state.step // max(epoch, 1)  # as in the epochs before; 0 in the first one
         seen, total, mass = 0, 0.0, 0.0
-        for k, batch in enumerate(plan.batches.epoch(epoch + 1)):
-            try:
-                X, Y, weights, weight = plan.validated_batch(*batch)
-            except checks.Error as error:
-                raise checks.Error(f"batch {k + 1} of epoch {epoch + 1}: {error}") from None
+        for k, (X, Y, weights, weight, whole) in enumerate(self._validated(epoch + 1)):
             of_batch, run = self._step(len(X), weights is not None)
             of_batch.X, of_batch.Y, of_batch.weights = X, Y, weights
             if plan.schedule is not None:
                 part = min(k / batches, 1) if batches and plan.schedules_within_epochs else 0
                 of_batch.optimizer = plan.optimizer.scaled(plan.schedule(epoch + part, state.history))
             run = run or plan.run.epoch(of_batch, state)  # on a GPU the batch is copied there by a new one
+            if plan.reduction is not None:
+                run.part = weight / whole if whole else 0.0
             mean = run(interrupt, Progress())
             run.settle()
             seen, total, mass = seen + len(X), total + mean * weight, mass + weight
@@ -125,10 +125,28 @@ class StreamEpoch:
                 show.batch(min(seen, self._samples), self._samples)
             if interrupt.asked:
                 return None
+        total, mass = (sum(of_ranks) for of_ranks in zip(*plan.comm.gather((total, mass)), strict=True))
         if mass == 0:
-            raise checks.Error(f"the weight is 0 for all samples of epoch {epoch + 1}; give some a weight above 0")
+            said = f"the weight is 0 for all samples of epoch {epoch + 1}; give some a weight above 0"
+            raise distributed.of_all(checks.Error(said))
         self._samples = seen
-        return total / mass
+        return float(total / mass)
+
+    def _validated(self, epoch: int) -> Iterator[tuple[Any, ...]]:
+        """The batches of this rank as (X, Y, weights, their sum, the sum of all ranks)."""
+        plan = self._plan
+        batches = plan.batches.epoch(epoch)
+        for k in itertools.count(1):
+            with plan.comm.together():
+                batch = next(batches, None)
+                try:
+                    mine = None if batch is None else plan.validated_batch(*batch)
+                except checks.Error as error:
+                    raise checks.Error(f"batch {k} of epoch {epoch}: {error}") from None
+            whole = ranks.weight_of(mine and mine[-1], plan, f"batch {k} in epoch {epoch}")
+            if mine is None:
+                return
+            yield *mine, whole
 
     def _step(self, m: int, is_weighted: bool) -> tuple[Plan, Any]:
         """The step for batches of m samples: an epoch of one batch."""
@@ -140,7 +158,8 @@ class StreamEpoch:
             of_batch = replace(plan, batch_size=m, shuffle=False, held_out=None, schedule=None, extras=extras)
             X, Y = np.empty((m, plan.X.shape[1]), plan.X.dtype), np.empty((m, plan.Y.shape[1]), plan.Y.dtype)
             of_batch.X, of_batch.Y = X, Y
-            self._steps[key] = of_batch, None if plan.run.is_remote else plan.run.epoch(of_batch, self._state)
+            epoch_of = plan.run.epoch if plan.reduction is None else OwnBlocks
+            self._steps[key] = of_batch, None if plan.run.is_remote else epoch_of(of_batch, self._state)
         return self._steps[key]
 
     def settle(self) -> None:
