@@ -25,7 +25,7 @@ THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.
 
 FEW = ("matmul.njit", "matmul.packed", "sigmoid.polynomial", "adam.wide")
 FEW_FAULTS = ("order", "stride", "bounds", "float64")
-OFTEN = ("matmul", "layer", "descend", "sigmoid", "relu_derivative", "softmax", "cross_entropy", "sgd", "adam")
+OFTEN = ("matmul", "layer", "identity", "sigmoid", "softmax", "cross_entropy", "adam")
 EACH = [
     rung if rung in FEW else slow(rung) if rung.partition(".")[0] in OFTEN else release(rung)
     for rung in COMPILED
