@@ -2,10 +2,10 @@
 """Lesson 1. One weight: how can a number learn?
 ================================================
 
-The smallest network has one input x, one weight w and one output o = x·w, which should be y. The first w is wrong, and
-the derivative of the loss shows the direction in which to change it. All later lessons repeat this many times over.
+The smallest network has one input x, one weight w and one output o = x·w, which should equal y. The initial w is wrong,
+and the derivative of the loss shows in which direction to change it. All later lessons repeat this step many times.
 
-Lines that begin with `# >` show what the lesson prints. Try to work each one out before you run it.
+Lines that begin with `# >` show what the lesson prints. Try to predict each one before you run it.
 """
 
 # %%
@@ -75,8 +75,8 @@ for step in range(5):
     path.append(path[-1] - lr * gradient)
 
 # %% [markdown]
-# The same, by the library
-# ------------------------
+# The same with the library
+# -------------------------
 # `fit` does the same: forward, derivative, step. After four epochs, the weight is the same.
 
 # %%
@@ -86,8 +86,8 @@ net.fit(x, y, epochs=4, batch_size=1, optimizer=jitnet.SGD(0.1), loss="mse")
 print(f"fit: w = {net.layers[0].W[0, 0]:.5g}")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 # The loss as a function of w is a valley, and the steps lead down into it. The dashed line has the slope −8.
 
 # %%
@@ -110,9 +110,9 @@ save(figure, "01_one_weight")
 # Exercises
 # ---------
 # 1. Which learning rate reaches w = 1.5 in one step?
-# 2. Which one makes w jump from 0.5 to 2.5 and back, forever? Where does a step with lr = 0.3 lead?
+# 2. Which one makes w jump between 0.5 and 2.5 forever? Where does a step with lr = 0.3 lead?
 # 3. What is the derivative at w = 2.5, and in which direction does a step from there lead?
-# 4. Now with several samples: x and y are vectors, and the loss is the mean of (x·w − y)². Write `step(w, x, y, lr)`,
+# 4. Now take several samples: x and y are vectors, and the loss is the mean of (x·w − y)². Write `step(w, x, y, lr)`,
 #    which returns the weight after one gradient step. `python examples/01_one_weight.py --check my_answer.py` checks
 #    it.
 

@@ -3,8 +3,8 @@
 =====================================================================================
 
 A layer maps n inputs x to z outputs xᵀW + b. Each output j has its own share of the loss, ℓ_j. The derivatives of every
-share by every parameter are the Jacobian, a large array. Training needs only their sums over the outputs, and
-backpropagation computes these sums without the Jacobian.
+share with respect to every parameter are the Jacobian, a large array. Training needs only their sums over the outputs,
+and backpropagation computes these sums without the Jacobian.
 
 Lines that begin with `# >` show what the lesson prints.
 """
@@ -27,8 +27,8 @@ y = np.array([2.0, 1.0])
 # Forward
 # -------
 # Output j takes column j of W: 1·1 + 2·0 + 3·1 + 0 = 4 and 1·0 + 2·1 + 3·(−1) + 1 = 0. The targets are 2 and 1, so the
-# errors are 2 and −1. The loss is the mean of their squares, (4 + 1)/2 = 2.5, of which output 0 has the share ½·2² = 2
-# and output 1 the share ½·(−1)² = 0.5.
+# errors are 2 and −1. The loss is the mean of their squares, (4 + 1)/2 = 2.5. The share of output 0 is ½·2² = 2, and
+# that of output 1 is ½·(−1)² = 0.5.
 
 # %%
 # > outputs [4. 0.], errors [ 2. -1.]
@@ -41,10 +41,10 @@ print(f"shares of the loss {errors**2 / 2}, loss {(errors**2 / 2).sum()}")
 # %% [markdown]
 # One output: a vector of derivatives
 # -----------------------------------
-# Lesson 1 had one weight and one derivative. Take output 0 alone: it has three weights, 1, 0 and 1, so its share of the
-# loss has three derivatives, one by each weight: a vector, the gradient. The chain rule gives each of them: the
-# derivative of ½·error² is the error, and weight k multiplies x_k. So the gradient is the error times x: 2·(1, 2, 3).
-# Finite differences, which change one weight at a time, agree.
+# Lesson 1 had one weight and one derivative. Output 0 has three weights, 1, 0 and 1, so its share of the loss has three
+# derivatives, one for each weight: a vector, the gradient. The chain rule gives each of them: the derivative of
+# ½·error² is the error, and weight k multiplies x_k. So the gradient is the error times x: 2·(1, 2, 3). Finite
+# differences, which change one weight at a time, agree.
 
 # %%
 # > gradient of share 0 by its weights: [2. 4. 6.]
@@ -62,10 +62,10 @@ print(f"by finite differences: {jitnet.calculus.numerical_gradient(share, W[:, 0
 # %% [markdown]
 # Two outputs: a row for each bias
 # --------------------------------
-# With two outputs, each parameter has two derivatives, one of each share: a row. The rows of all biases, one above the
-# other, are a matrix, the Jacobian: J[i,j] = ∂ℓ_j/∂b_i. Bias i changes output i alone, and it is multiplied by 1, so J
-# has the errors on its diagonal and zeros elsewhere. The sum over the outputs j, along each row, is db, the gradient of
-# the loss by the bias.
+# With two outputs, each parameter has two derivatives, one for each share: a row. The rows of all biases form a matrix,
+# the Jacobian: J[i,j] = ∂ℓ_j/∂b_i. Bias i changes only output i, and it is multiplied by 1, so J has the errors on its
+# diagonal and zeros elsewhere. The sum over the outputs j, along each row, is db, the gradient of the loss with respect
+# to the bias.
 
 # %%
 # > bias Jacobian (2, 2), row by row: [2. 0.] [ 0. -1.]
@@ -77,8 +77,8 @@ print(f"db = {J_b.sum(axis=1)}")
 # %% [markdown]
 # One input: a row for each of its weights
 # ----------------------------------------
-# A weight of input 2 multiplies x_2 = 3, where a bias multiplies 1. So the two weights of this input, W[2,0] and
-# W[2,1], have the rows of the two biases, times 3: one more matrix.
+# A weight of input 2 multiplies x_2 = 3, while a bias multiplies 1. So the two weights of this input, W[2,0] and
+# W[2,1], have the rows of the two biases times 3: another matrix.
 
 # %%
 # > weights of input 2, row by row: [6. 0.] [ 0. -3.]
@@ -87,9 +87,9 @@ print("weights of input 2, row by row:", *(x[2] * J_b + 0.0))
 # %% [markdown]
 # All inputs: a stack of matrices
 # -------------------------------
-# Each of the n inputs has such a matrix of z × z numbers. Their stack is the Jacobian by all weights, with three
-# indices: J[k,i,j] = ∂ℓ_j/∂W[k,i] = x_k·∂ℓ_j/∂b_i. Sliced the other way, the numbers of one output j have one column
-# that is not zero: x times the error of j, the vector of the first step. The sum over the outputs j has these columns
+# Each of the n inputs has such a matrix of z × z numbers. Their stack is the Jacobian with respect to all weights. It
+# has three indices: J[k,i,j] = ∂ℓ_j/∂W[k,i] = x_k·∂ℓ_j/∂b_i. Sliced the other way, the slice of output j has one column
+# that is not zero: x times the error of j, the gradient vector above. The sum over the outputs j puts these columns
 # side by side: dW.
 
 # %%
@@ -104,8 +104,8 @@ print("dW, row by row:", *J_W.sum(axis=2))
 # %% [markdown]
 # Backpropagation
 # ---------------
-# The sum is x_k times delta_i, for each k and i, where delta, the derivative of the loss by each output, equals db
-# here. This is a column times a row, the outer product dW = x·deltaᵀ, and backpropagation computes nothing else. The
+# The sum is x_k times delta_i, for each k and i. Here delta, the derivative of the loss with respect to each output,
+# equals db. This is a column times a row, the outer product dW = x·deltaᵀ, and backpropagation computes only this. The
 # library agrees to the last digit:
 
 # %%
@@ -120,8 +120,8 @@ print(f"backpropagation: delta = {grads.delta[0]}, the same dW: {same[0]}, the s
 # What backpropagation saves
 # --------------------------
 # The Jacobian has z times as many numbers as dW: with n = z, memory grows like n³ instead of n². Double n, and the
-# Jacobian needs 8 times the memory, dW 4 times. Time follows (less closely while the arrays are so small that the call
-# itself takes longest): at n = 256 the outer product is hundreds of times as fast, or thousands.
+# Jacobian needs 8 times the memory, dW 4 times. Time grows in the same way, except for small arrays, where the call
+# itself takes longest: at n = 256 the outer product is hundreds or thousands of times as fast.
 
 # %%
 # > n = z =  16: memory 0.03 MB, 16 times that of dW
@@ -149,8 +149,8 @@ with watched():
         print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 # Above: slice by slice, the Jacobian of a layer with n = 3 and z = 4, and the sum of the slices. Below: what it costs.
 
 # %%
@@ -179,10 +179,10 @@ save(figure, "02_jacobians")
 # Exercises
 # ---------
 # 1. How many numbers does the weight Jacobian of a layer with n = 784 and z = 128 have, and how many does dW have?
-# 2. After softmax every output depends on every z. How many zeros are left in the Jacobian of x, W, b and y above?
+# 2. With softmax, every output depends on every z. How many zeros are left in the Jacobian for x, W, b and y above?
 # 3. Does the sum of its slices still equal what backpropagation computes?
-# 4. Write `weight_jacobian(x, W, b, y)`, which returns J as an array of n × z × z numbers, for z outputs of which each
-#    has the share error²/z of the loss. Check it: `python examples/02_jacobians.py --check my_answer.py`.
+# 4. Write `weight_jacobian(x, W, b, y)`, which returns J as an array of n × z × z numbers. Each of the z outputs has
+#    the share error²/z of the loss. Check it: `python examples/02_jacobians.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

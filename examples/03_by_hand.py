@@ -2,9 +2,9 @@
 """Lesson 3. A network by hand: does the library do what the formulas say?
 ==========================================================================
 
-One input, one hidden neuron, one output neuron, a sigmoid in each. We compute every number of the forward and backward
-pass on paper first, and then with jitnet. The parameters are chosen so that all numbers are short decimal fractions
-that floating point represents exactly: both results must agree to the last digit.
+The network has one input, one hidden neuron and one output neuron, each with a sigmoid. We compute every number of the
+forward and backward pass on paper first, and then with jitnet. The parameters are chosen so that all numbers are short
+decimal fractions that floating point represents exactly, so both results must agree to the last digit.
 
 Lines that begin with `# >` show what the lesson prints.
 """
@@ -26,8 +26,8 @@ hidden.W, hidden.b, output.W, output.b = [[w1]], [b1], [[w2]], [b2]
 # %% [markdown]
 # Forward, on paper
 # -----------------
-# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2, b2 make z 0 twice. The loss is
-# half the squared error: its derivative is then the error itself, without a 2.
+# The sigmoid is σ(z) = 1/(1 + e^{−z}). At z = 0 it is 1/(1 + 1) = 0.5, and w1, b1, w2 and b2 are such that both z are
+# 0. The loss is half the squared error, so its derivative is the error itself, without a factor of 2.
 #
 # - z1 = x·w1 + b1 = 2·0.5 − 1 = 0, and a1 = σ(0) = 0.5
 # - z2 = a1·w2 + b2 = 0.5·3 − 1.5 = 0, and a2 = σ(0) = 0.5
@@ -54,9 +54,9 @@ dw2, db2, dw1, db1 = -0.0625, -0.125, -0.1875, -0.09375
 on_paper = [L, a1, a2, delta2, delta1, dw2, db2, dw1, db1]
 
 # %% [markdown]
-# The same by jitnet
-# ------------------
-# Each backend computes with other loops: interpreted, compiled, vectorized, and NumPy's own. All give the same nine
+# The same with jitnet
+# --------------------
+# Each backend uses different loops: interpreted, compiled, vectorized, and NumPy's own. All give the same nine
 # numbers: L, a1, a2, delta2, delta1, dw2, db2, dw1, db1.
 
 # %%
@@ -79,9 +79,9 @@ for backend in ("python", "njit", "fast", "numpy"):
 # %% [markdown]
 # Which loops computed it
 # -----------------------
-# The graph of a training step lists its calls in their order: what is computed, by which loop, from what. It counts
-# layers from 0: W0 is our w1. The first two lines are the forward pass, the third is the loss with delta of the output,
-# and the rest is the backward pass. A notebook draws the graph. Compare each line with its formula above.
+# The graph of a training step lists its calls in order: the result, the loop that computes it, and its inputs. It
+# counts layers from 0: W0 is our w1. The first two lines are the forward pass, the third is the loss with delta of the
+# output, and the rest is the backward pass. A notebook draws the graph. Compare each line with its formula above.
 
 # %%
 # > A0 = layer.njit(X, W0, b0)
@@ -97,7 +97,7 @@ graph  # noqa: B018  a notebook draws it
 # %% [markdown]
 # A third way: finite differences
 # -------------------------------
-# The derivatives can be computed without the chain rule: change one parameter a little, up and down, and compare the
+# Derivatives can be computed without the chain rule: change one parameter slightly, up and down, and compare the
 # losses.
 
 # %%
@@ -112,7 +112,7 @@ print("finite differences:", ", ".join(f"{name} = {derivative:.9g}" for name, de
 # %% [markdown]
 # A step
 # ------
-# With the learning rate 1, a step subtracts from every parameter its derivative. If the loss were linear, it would fall
+# With the learning rate 1, a step subtracts its derivative from every parameter. If the loss were linear, it would fall
 # by the sum of the squared derivatives, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.0635, from 0.125 to 0.0615. The loss
 # is curved, so the result is larger.
 
@@ -125,12 +125,12 @@ after = net.evaluate([[x]], [[y]], loss="half_squared_error")["loss"]
 print(f"loss {after:.4f} instead of {L}")
 
 # %% [markdown]
-# The picture
-# -----------
-# Above the arrows: the values of the forward pass. Below them: the derivatives of L of the backward pass.
+# The plot
+# --------
+# Above the arrows are the values of the forward pass, below them the derivatives of L from the backward pass.
 
 # %%
-figure = new_figure(10, 2.8, "Values go forward (above), and the derivatives of L by each of them go backward (below)")
+figure = new_figure(10, 2.8, "Values go forward (above the arrows), and the derivatives of L go backward (below)")
 axis = figure.subplots()
 boxes = [("x", "2", ""), ("z1", "0", "delta1 =\n−0.09375"), ("a1", "0.5", "−0.375"), ("z2", "0", "delta2 =\n−0.125"),
          ("a2", "0.5", "−0.5"), ("L", "0.125", "1")]  # fmt: skip

@@ -2,9 +2,9 @@
 """Lesson 4. Two transformations: how can S-curves add up to any curve?
 =======================================================================
 
-The network is s = σ(x·W1 + b1), y = s·W2 + b2: a matrix, a nonlinear function, and a second matrix. It learns the
-sine, and we look at the contribution of each hidden unit. Then tanh, with values in (−1, 1), replaces σ, with values in
-(0, 1): what changes, and what does not?
+The network is s = σ(x·W1 + b1), y = s·W2 + b2: a matrix, a nonlinear function, and a second matrix. It learns the sine
+function, and we look at the contribution of each hidden unit. Then we replace σ, which has values in (0, 1), by tanh,
+which has values in (−1, 1). What changes, and what does not?
 
 Lines that begin with `# >` show what the lesson prints.
 """
@@ -31,9 +31,9 @@ def learn(hidden, output="identity", units=3, seed=7, optimizer=adam):
 # %% [markdown]
 # Learning the sine
 # -----------------
-# From −π to π the sine falls, rises and falls. A sigmoid only rises or only falls, so three hidden units should do.
-# They have 3 + 3 parameters in the first layer and 3 + 1 in the second. The remaining error, the root of the loss, is
-# below 0.03; the sine itself goes up to 1.
+# From −π to π the sine falls, rises and falls. A sigmoid only rises or only falls, so three hidden units should be
+# enough. They have 3 + 3 parameters in the first layer and 3 + 1 in the second. The remaining error, the root of the
+# loss, is below 0.03; the sine itself goes up to 1.
 
 # %%
 # > <Network 1-3-1 (sigmoid, identity), 10 parameters, float64>
@@ -46,7 +46,6 @@ print(f"remaining error: {np.sqrt(loss):.3f}")
 # ------------------------
 # Each unit is a ramp from 0 to 1, or from 1 to 0 if its weight is negative: it is steep around one place, where x·W1 +
 # b1 = 0, and flat elsewhere. W2 is the height of each ramp in the sum. No unit reaches 0 or 1: the range of σ is open.
-# One unit alone can only rise or only fall, so the sine takes three.
 
 # %%
 # > all values of the hidden units lie between 0 and 1: True
@@ -96,7 +95,7 @@ print(f"tanh reaches a smaller loss than sigmoid with {farther} of 8 seeds")
 # What changes: the range of the output
 # -------------------------------------
 # In the last layer the range matters. σ is never below 0, so on the negative half of the sine it can at best stay near
-# 0, which leaves the mean of min(y, 0)² as the loss, about ¼. tanh reaches both halves.
+# 0. The loss is then at least the mean of min(y, 0)², about ¼. tanh reaches both halves.
 
 # %%
 # > the smallest possible loss with values in (0, 1): 0.246
@@ -110,8 +109,8 @@ print(f"a sigmoid at the output stays above it: {with_sigmoid > least}")
 print(f"a tanh at the output goes below it: {with_tanh < least}")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 figure = new_figure(10, 3.4, "Three S-curves (left), each with its weight (middle), add up to the sine (right)")
@@ -134,12 +133,12 @@ save(figure, "04_two_transformations")
 # %% [markdown]
 # Exercises
 # ---------
-# 1. Remove the σ (activation "identity"): what is the best that two matrices, one after the other, can do here?
+# 1. Remove the σ (activation "identity"). What is the best result of two matrices in sequence?
 # 2. How small is the error with one hidden unit, two, and three?
-# 3. At which z is the derivative of σ largest, and how large is it? And of tanh?
+# 3. At which z is the derivative of σ largest, and how large is it there? Answer the same for tanh.
 # 4. Two sigmoids make a bump. Write `bump(left, right)`, which returns W1 (1, 2), b1 (2,), W2 (2, 1) and b2 (1,) of a
-#    network σ(x·W1 + b1)·W2 + b2 that gives 1 between left and right, and 0 elsewhere: within 0.01, except closer than
-#    0.1 to left and right. Check it: `python examples/04_two_transformations.py --check my_answer.py`.
+#    network σ(x·W1 + b1)·W2 + b2 that gives 1 between left and right, and 0 elsewhere, within 0.01; points within 0.1
+#    of left and right do not count. Check it: `python examples/04_two_transformations.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

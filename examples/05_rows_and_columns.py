@@ -3,8 +3,8 @@
 ===================================================================================================
 
 Some books write Z = W·X + b, with a sample in each column; jitnet writes Z = X·W + b, with a sample in each row. They
-compute the same. We do it both ways, use wrong shapes on purpose, put many samples into one product, and predict the
-time of a product.
+compute the same numbers. We do it both ways, use wrong shapes on purpose, put many samples into one product, and
+predict the time of a product.
 
 Lines that begin with `# >` show what the lesson prints.
 """
@@ -40,8 +40,8 @@ print(f"sample 3: {Z[3]}")
 # %% [markdown]
 # Columns
 # -------
-# The transpose of a product is the product of the transposes in reverse order: (X·W)ᵀ = Wᵀ·Xᵀ. What such a book calls X
-# is our Xᵀ, and its W is our Wᵀ. Its b is a column, which is added to each column.
+# The transpose of a product is the product of the transposes in reverse order: (X·W)ᵀ = Wᵀ·Xᵀ. The X of such a book is
+# our Xᵀ, and its W is our Wᵀ. Its b is a column, which is added to each column.
 
 # %%
 # > W (3, 2) times X (2, 4) gives Z (3, 4)
@@ -72,9 +72,9 @@ for attempt in (lambda: jitnet.matmul(W, X), lambda: net.forward([1, 2])):
 # %% [markdown]
 # Batches
 # -------
-# The rows of a batch are independent: each result is the same as for a batch of one row, to the last bit. Together they
-# are cheaper, because a weight that is loaded from memory is used for several of them: 64 samples at once take less
-# time each than one alone.
+# The rows of a batch are independent: each result is the same as for a batch of one row, to the last bit. A batch is
+# cheaper, because a weight that is loaded from memory is used for several rows: each of 64 samples in a batch takes
+# less time than a single sample.
 
 # %%
 # > row by row the same bits as in a batch: True
@@ -100,10 +100,10 @@ print("µs for each sample:", *(f"{time:.3g}" for time in per_sample))
 # %% [markdown]
 # What a product costs
 # --------------------
-# Z has m·p numbers, and each is a sum of n terms: m·n·p multiplications and as many additions, 2·m·n·p FLOP, floating
-# point operations. The time should double with m, with n and with p, and be 8 times as long if all three double. We
-# measure 64 × 64 × 64 and predict the others from it. (The best of several repetitions counts: other programs use this
-# machine too.) Expect to be right within a factor of 2: larger matrices are in slower memory.
+# Z has m·p numbers, and each is a sum of n terms: m·n·p multiplications and as many additions, 2·m·n·p FLOP
+# (floating-point operations). The time should double with m, with n and with p, and be 8 times as long if all three
+# double. We measure 64 × 64 × 64 and predict the others from it. (We take the best of several repetitions, because
+# other programs use this machine too.) Expect to be right within a factor of 2: larger matrices are in slower memory.
 
 # %%
 # > 512 x 512 x 512: 268435456 FLOP, 512 times those of 64 x 64 x 64
@@ -121,8 +121,8 @@ for shape in shapes:
 print(f"{name}: {flop[shape]} FLOP, {flop[shape] // flop[shapes[0]]} times those of 64 x 64 x 64")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 close = not watch.reasons and all(0.5 < seconds[shape] / predicted[shape] < 2 for shape in shapes)
@@ -144,9 +144,11 @@ save(figure, "05_rows_and_columns")
 # %% [markdown]
 # Exercises
 # ---------
-# 1. A layer has 784 inputs and 128 units, a batch 64 samples. What are the shapes of X, W and Z, and the FLOP of X·W?
-# 2. W is square, and by mistake you multiply by Wᵀ. Is there an error message?
-# 3. With samples in columns, you add b without making it a column. When is that an error, and when is it worse?
+# 1. A layer has 784 inputs and 128 units, and a batch has 64 samples. What are the shapes of X, W and Z, and the FLOP
+#    of X·W?
+# 2. W is square, and you multiply by Wᵀ by mistake. Do you get an error message?
+# 3. With samples in columns, you add b without making it a column. When is that an error, and when is the result
+#    silently wrong?
 # 4. Write `matmul(A, B)` with three loops. It returns the product, and raises a ValueError if the shapes do not fit.
 #    Check it: `python examples/05_rows_and_columns.py --check my_answer.py`.
 

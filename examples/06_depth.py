@@ -3,8 +3,8 @@
 ===================================================================================
 
 The chain rule turns a chain of layers into a product of matrices. We write it down once in full, see why it is cheaper
-to start at the end, and then follow delta through twenty layers: it shrinks, stays or grows by a factor per layer that
-can be predicted from the activation and the initialization of the weights.
+to start at the end, and then follow delta through twenty layers. It shrinks, stays or grows by a factor per layer,
+which we can predict from the activation and the initialization of the weights.
 
 Lines that begin with `# >` show what the lesson prints.
 """
@@ -21,9 +21,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # The chain rule is a product of matrices
 # ---------------------------------------
-# In one layer, a = f(x·W + b). Input k changes z_j by W[k,j], and z_j changes a_j by f'(z_j): as a matrix, this is W·D,
-# with the derivatives f' on the diagonal of D. Through three layers: W1·D1·W2·D2·W3·D3. Finite differences, which
-# change each input a little, give the same.
+# In one layer, a = f(x·W + b). Input k changes z_j by W[k,j], and z_j changes a_j by f'(z_j). As a matrix, this is W·D,
+# with the derivatives f' on the diagonal of D. For three layers it is W1·D1·W2·D2·W3·D3. Finite differences, which
+# change each input slightly, give the same result.
 
 # %%
 # > 3 inputs, 2 outputs: a Jacobian (3, 2)
@@ -42,9 +42,10 @@ print(f"the product agrees with finite differences: {np.allclose(jacobian.T, tri
 # %% [markdown]
 # Start at the end
 # ----------------
-# The loss is one number, so its derivative by the last activations is one row, a − y. Multiply that row by D3, W3ᵀ, D2,
-# W2ᵀ, ... and it stays one row: delta. A row times a matrix takes n² multiplications. From the input on, each layer
-# would be a matrix times a matrix, n³. Backpropagation is the chain rule, multiplied from the cheap end.
+# The loss is one number, so its derivative with respect to the last activations is one row, a − y. Multiply that row by
+# D3, W3ᵀ, D2, W2ᵀ, ... and it stays one row: delta. A row times a matrix takes n² multiplications. If we started at the
+# input, each layer would be a matrix times a matrix, n³. Backpropagation is the chain rule, multiplied from the cheap
+# end.
 
 # %%
 # > delta of the library is this row, layer by layer: True True True
@@ -62,13 +63,13 @@ print(f"20 layers of 100: {19 * 100**3} multiplications from the input, {19 * 10
 # One factor for each layer
 # -------------------------
 # Each layer multiplies the size of delta by about √(n · variance of W · mean of f'²). The initialization sets n ·
-# variance: 1 with glorot, for layers of equal width, and 2 with he. And f'² is
+# variance: 1 with glorot, for layers of equal width, and 2 with he. The mean of f'² is
 #
 # - at most 1/16 for sigmoid, whose derivative is at most ¼: with glorot, the factor is below √(1·1/16) = 0.25
 # - nearly 1 for tanh, while its input is small: with glorot, the factor is a little below 1
 # - 1 for one half of the numbers with relu, 0 for the other: with glorot, √(1·½) = 0.71; with he, √(2·½) = 1
 #
-# From the last layer to the first, nineteen factors of 0.25 make 0.25¹⁹ = 4·10⁻¹²: almost nothing reaches the first
+# From the last layer to the first there are nineteen factors, and 0.25¹⁹ = 4·10⁻¹²: almost nothing reaches the first
 # layers of a deep network of sigmoids. This is the vanishing gradient.
 
 # %%
@@ -89,8 +90,8 @@ for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "glorot"), (
 # %% [markdown]
 # The effect on training
 # ----------------------
-# Networks of twelve layers learn to classify digits in 20 epochs. With sigmoid the network is no better than guessing,
-# one digit in ten. With tanh, and with relu and he, more than 8 of 10 are right.
+# Networks of twelve layers learn to classify digits in 20 epochs. With sigmoid, the network is no better than guessing,
+# which gets one digit in ten right. With tanh, and with relu and he, more than 8 of 10 are right.
 
 # %%
 train, test = jitnet.data.split(*jitnet.data.digits(), test=0.2, seed=0)
@@ -102,8 +103,8 @@ for f, init in (("sigmoid", "glorot"), ("tanh", "glorot"), ("relu", "he")):
     print(f"12 layers, {f}, {init}: {net.evaluate(*test)['accuracy']:.0%} of the digits right")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 figure = new_figure(7, 4.4, "In the backward pass, delta changes by about the same factor in every layer")
@@ -119,11 +120,11 @@ save(figure, "06_depth")
 # %% [markdown]
 # Exercises
 # ---------
-# 1. Predict the factor for each layer if every W of glorot is halved, in a network without activations.
-# 2. After how many layers of sigmoids is less than a millionth of delta left, if each leaves 0.23 of it?
+# 1. In a network without activations, predict the factor for each layer if every W from glorot is halved.
+# 2. If each sigmoid layer multiplies delta by 0.23, after how many layers is less than a millionth of it left?
 # 3. With init="zeros", what is delta in all layers but the last?
 # 4. Write `deltas(weights, activations, y)`, which returns delta of each layer, from the first to the last, for layers
-#    of tanh and the loss half_squared_error. There is one sample: activations are x and the result of each layer, as
+#    of tanh and the loss half_squared_error. There is one sample. `activations` has x and the result of each layer, as
 #    rows. Check it: `python examples/06_depth.py --check my_answer.py`.
 
 # %% [markdown]

@@ -2,9 +2,9 @@
 """Lesson 7. Training for real: how well does a network read digits, and how does training improve it?
 ======================================================================================================
 
-A network learns to classify handwritten digits of 8 × 8 pixels, once with each of three optimizers. Then we look at its
-mistakes. At the end, a smaller network learns to separate the three arms of a spiral, and we watch the decision
-boundaries form.
+A network learns to classify handwritten digits of 8 × 8 pixels with three different optimizers. Then we look at its
+mistakes. Finally, a smaller network learns to separate the three arms of a spiral, and we watch the decision boundaries
+form.
 
 Lines that begin with `# >` show what the lesson prints.
 """
@@ -37,9 +37,10 @@ print(f"equal probabilities: loss {ignorant.evaluate(*test)['loss']:.3f}")
 # Three optimizers
 # ----------------
 # SGD makes one gradient step per batch. Momentum adds the new gradient to nine tenths of its last step: where the
-# gradients agree, the step becomes ten times as long. Adam divides the step of each parameter by the usual size of its
-# gradient, so that all parameters change at a similar rate. An epoch is one pass through the data. After five epochs,
-# momentum and Adam are ahead of SGD here. This is not always so: exercise 1 shows the effect of the learning rate.
+# gradients agree, the step becomes ten times as long. Adam divides the step of each parameter by the typical size of
+# its gradient, so that all parameters change at a similar rate. An epoch is one pass through the data. After five
+# epochs, momentum and Adam are ahead of SGD here. This is not always so: exercise 1 shows the effect of the learning
+# rate.
 
 # %%
 rules = {"SGD(0.1)": jitnet.SGD(0.1), "Momentum(0.1)": jitnet.Momentum(0.1), "Adam(0.003)": jitnet.Adam(0.003)}
@@ -57,8 +58,8 @@ for name, optimizer in rules.items():
     print(f"loss with {name}: {after[0]:.3f} after 1 epoch, {after[4]:.3f} after 5, {after[19]:.4f} after 20")
 
 # %% [markdown]
-# What it gets wrong
-# ------------------
+# Its mistakes
+# ------------
 # More than 9 of 10 digits are classified correctly. The confusion matrix shows the mistakes: its rows are the true
 # digits, its columns the predicted ones. Correct predictions are on the diagonal.
 
@@ -72,7 +73,8 @@ print(f"right: {np.trace(confusions)} of {confusions.sum()}, accuracy {net.evalu
 # %% [markdown]
 # The worst mistakes
 # ------------------
-# The worst mistakes have the largest loss: a wrong answer with high confidence leaves little for the right one.
+# The worst mistakes have the largest loss: a wrong answer with high confidence leaves little probability for the right
+# one.
 
 # %%
 given = probabilities[np.arange(len(read)), test[1]]
@@ -83,9 +85,10 @@ for i in worst[:3]:
 # %% [markdown]
 # A spiral, and its decision boundaries
 # -------------------------------------
-# Two coordinates, three arms: no straight line separates them. Of 400 points, a quarter are test points. With 32 hidden
-# tanh units, the first boundaries are nearly straight, and less than three quarters of the points are right; in the end
-# almost all are, test points too: the network has learned the arms, not single points.
+# The inputs are two coordinates, and the classes are three arms that no straight line separates. Of 400 points, a
+# quarter are test points. With 32 hidden tanh units, the first boundaries are nearly straight, and less than three
+# quarters of the points are right. In the end almost all are right, including the test points: the network has learned
+# the arms, not single points.
 
 # %%
 rng = np.random.default_rng(0)
@@ -99,7 +102,7 @@ kept = {}  # epoch -> all parameters as one vector
 
 
 class Watch(jitnet.Progress):
-    """Looks on while a network learns."""
+    """Saves the parameters of some epochs while a network learns."""
 
     def epoch(self, history, epochs):
         if history.epochs in (1, 10, 30, 100, 300):
@@ -109,8 +112,8 @@ class Watch(jitnet.Progress):
 spiral.fit(*known, epochs=300, batch_size=30, optimizer=jitnet.Adam(0.02), progress=Watch())
 
 # %% [markdown]
-# The pictures
-# ------------
+# The plots
+# ---------
 
 # %%
 figure = new_figure(12, 4, "Digits: three ways to learn, what is read as what, and the six worst mistakes")
@@ -153,12 +156,12 @@ save(figure, "07_spiral")
 # %% [markdown]
 # Exercises
 # ---------
-# 1. Give SGD a learning rate of 0.5. Is it still behind Adam(0.003)?
+# 1. Give SGD a learning rate of 0.5. Is its loss still larger than that of Adam(0.003)?
 # 2. How many numbers does each optimizer keep from step to step, for each parameter?
-# 3. How many digits does the best linear classifier, a network without a hidden layer, get right?
-# 4. Write `cross_entropy(Z, labels)`: softmax turns each row of Z into probabilities; return the mean of −log of those
-#    of the labels. It must also be right for outputs as large as 2000, whose exponential is infinite. Check it:
-#    `python examples/07_training.py --check my_answer.py`.
+# 3. How many digits does a linear classifier, which is a network without a hidden layer, get right?
+# 4. Write `cross_entropy(Z, labels)`: softmax turns each row of Z into probabilities; return the mean of −log of the
+#    probabilities of the labels. It must also be right for outputs as large as 2000, whose exponential is infinite.
+#    Check it: `python examples/07_training.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

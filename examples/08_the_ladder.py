@@ -2,8 +2,8 @@
 """Lesson 8. Climbing the ladder: why is one loop ten thousand times as fast as another?
 ========================================================================================
 
-The product Z = X·W, computed by seven loops of jitnet/kernels/matmul.py. Each adds one idea to the one before. All do
-the same multiplications, so the effect of an idea can be predicted from three numbers of your machine: the clock, the
+Seven loops of jitnet/kernels/matmul.py compute the product Z = X·W. Each adds one idea to the previous one. All do the
+same multiplications, so we can predict the effect of an idea from three numbers of your machine: the clock, the
 bandwidth of the L1 cache, and the peak of multiply-adds. Then we measure.
 
 Lines that begin with `# >` show what the lesson prints; the times are those of your machine, on one thread.
@@ -22,11 +22,11 @@ from jitnet.lab.trace import caches, picture, tracing
 # %% [markdown]
 # The peaks of this machine
 # -------------------------
-# They are measured once, by loops that do nothing else, and saved (`jitnet machine` shows all of them).
+# Simple loops measure them once and save them (`jitnet machine` shows all of them).
 
 # %%
 limits = machine.limits()
-clock = limits["clock"] or 3e9  # it can be measured on some processors only; 3 GHz is a fair guess for the others
+clock = limits["clock"] or 3e9  # it can be measured only on some processors; 3 GHz is a fair guess for the others
 cache = limits["bandwidth"]["L1"]["1"]["copy"]
 peak = limits["peak"]["float32"]["1"]
 print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9:.0f} GFLOP/s")
@@ -34,22 +34,23 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 # %% [markdown]
 # What we expect of each rung
 # ---------------------------
-# A multiply-add is two floating point operations, 2 FLOP; so each prediction is 2 over the time of a multiply-add.
+# A multiply-add is two floating-point operations (2 FLOP), so each prediction is 2 divided by the time of a
+# multiply-add.
 #
-# - **python**: The interpreter looks up names, wraps every number into an object and unwraps it: some 200 ns.
-# - **njit**: The same loop, compiled. No interpreter, but each addition waits for the one before, because all go into
-#   the same sum: 3 or 4 clock cycles on today's processors. We take 4.
+# - **python**: The interpreter looks up names, and wraps and unwraps every number as an object: about 200 ns.
+# - **njit**: The same loop, compiled. There is no interpreter, but each addition waits for the previous one, because
+#   all add to the same sum: 3 or 4 clock cycles on today's processors. We take 4.
 # - **unrolled**: Four sums side by side. While one addition waits, the other three start: one multiply-add per cycle.
-# - **reordered**: k outside, j inside. The additions go into different sums and need not wait; and the numbers are
-#   adjacent in memory, so a vector instruction processes 4, 8 or 16 at once. Now the memory accesses limit the speed:
-#   z[j] is read, w[j] is read, z[j] is written, 12 bytes.
-# - **blocked**: Four rows by four k at once: four numbers of W and four sums are read, four sums written, for 16
-#   multiply-adds: 3 bytes for each. The cache is fast enough for more than the peak, so the peak is the limit.
+# - **reordered**: The loop over k is outside, the loop over j inside. The additions go into different sums and need not
+#   wait, and the numbers are adjacent in memory, so a vector instruction processes 4, 8 or 16 at once. Now the memory
+#   accesses limit the speed: z[j] is read, w[j] is read, z[j] is written, 12 bytes.
+# - **blocked**: Four rows and four k at once: for 16 multiply-adds, four numbers of W and four sums are read, and four
+#   sums are written. That is 3 bytes for each. The cache could deliver more than the peak needs, so the peak is the
+#   limit.
 # - **tiled**: The sums of five rows stay in registers until they are complete, and only numbers of W and X are read.
-#   Almost nothing remains but multiply-adds: the peak again, and this time without the memory accesses that keep a loop
-#   below it.
-# - **packed**: The same tile, and the columns of W that it reads are copied next to each other, if W is so large that
-#   this saves time. This one is not: the peak once more.
+#   Almost only multiply-adds remain: the peak again, now without the memory accesses that keep a loop below it.
+# - **packed**: The same tile, but the columns of W that it reads are first copied next to each other, if W is so large
+#   that this saves time. This W is not: the peak again.
 
 # %%
 predicted = {
@@ -66,8 +67,9 @@ predicted = {
 # Measured
 # --------
 # `measure` first compares a loop with float64, and then times it, alternating with the others. (This takes about ten
-# seconds, and a few more the first time.) The first gain is a factor of a hundred, and so are the next two together;
-# the last ones are small. A prediction within a factor of 2 is good: it means that we know what limits the loop.
+# seconds, and a few more the first time.) The first step gains a factor of about a hundred, the next two together
+# another hundred, and the last ones little. A prediction within a factor of 2 is good: it means that we know what
+# limits the loop.
 
 # %%
 # > all seven are right: True
@@ -90,8 +92,8 @@ if not result["disturbed"]:
     print(f"from python to packed: {rungs['packed']['speedup']:.0f} times as fast")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 figure = new_figure(8, 4.2, "X·W, 240 × 240 × 240, on one thread: one idea a rung, predicted and measured")
@@ -114,17 +116,18 @@ save(figure, "08_the_ladder")
 # Through a microscope
 # --------------------
 # So far every number came from the cache. Large matrices do not fit into it: here W has 32 rows of 512 numbers, 64 KB.
-# `trace` runs the source of a loop, records each access to memory, and simulates a cache of 48 KB. A cache holds lines
-# of 64 bytes, 16 numbers, and an address can be in one of its 64 sets only, each of which has 12 lines.
+# `trace` runs the source of a loop, records each memory access, and simulates a cache of 48 KB. The cache stores lines
+# of 64 bytes (16 numbers). It has 64 sets of 12 lines, and each address maps to one set.
 #
-# - **njit** goes down the columns of W, in steps of 2048 bytes, 32 lines: all are in 2 of the 64 sets. 24 lines fit, 32
-#   are needed, so each has left when the next column comes: a miss for every number.
-# - With **520 columns** the steps are 2080 bytes, and the lines are in all sets. The next 15 columns find them there.
-# - **reordered** goes along the rows of W. One access of 16 is to a new line, whatever the number of columns.
+# - **njit** goes down the columns of W in steps of 2048 bytes (32 lines), which all map to 2 of the 64 sets. 24 lines
+#   fit and 32 are needed, so each is evicted before the next column needs it: a miss for every number.
+# - With **520 columns** the steps are 2080 bytes, and the lines map to all sets. They are still there for the next 15
+#   columns.
+# - **reordered** goes along the rows of W. One access in 16 is to a new line, whatever the number of columns.
 # - **blocked** uses each number of W for four rows, so it goes through W once instead of four times.
 #
 # `jitnet trace matmul.njit --size 4x32x512` prints this for each line of the source, with the caches of your machine.
-# The picture is a film of njit: the order in which it touches the numbers, and on the right where it misses.
+# The plot shows njit at several times: the numbers that it has touched, and on the right the misses.
 
 # %%
 # > njit, 512 columns: 2.00 loads and 1.031 misses per multiply-add
@@ -145,12 +148,12 @@ save(picture.film_strip(traces[0]), "08_microscope")
 # %% [markdown]
 # Exercises
 # ---------
-# 1. Read four_rows in jitnet/kernels/matmul.py. How many multiply-adds are in its inner loop, for how many numbers that
-#    are read and written?
-# 2. X, W and Z have 240² numbers each. How often is each number of W used? How many bytes per multiply-add must be read
-#    at least, if everything is read from memory once?
-# 3. Why do the additions of njit not fill vectors, four or sixteen at a time? The compiler may not reorder a sum. Show
-#    with three numbers of float32 that the order matters.
+# 1. Read four_rows in jitnet/kernels/matmul.py. How many multiply-adds are in its inner loop, and how many numbers does
+#    it read and write?
+# 2. X, W and Z have 240² numbers each. How often is each number of W used? At least how many bytes per multiply-add
+#    must be read, if everything is read from memory once?
+# 3. The compiler does not vectorize the additions of njit, because it may not reorder a sum. Show with three float32
+#    numbers that the order matters.
 # 4. Write `two_rows(X, W, Z)`, like reordered, but with two rows of Z at a time, so that each number of W is read once
 #    for both: `w = W[k]` reads a row. One row may remain at the end. Check it:
 #    `python examples/08_the_ladder.py --check my_answer.py`.

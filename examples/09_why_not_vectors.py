@@ -24,18 +24,18 @@ from jitnet.lab.timing import in_turn
 # %% [markdown]
 # Six reasons
 # -----------
-# - **total**: A sum has an order. Sixteen sums side by side, added up at the end, round differently from one. Fix:
-#   allow another order, `fastmath={"reassoc", ...}`.
-# - **roots**: An exception ends the loop at its first bad number, and no later number may be written. Fix: select a
-#   value instead, `a if c else b`, and test for NaN afterwards.
-# - **inverse**: An implicit exception: Python raises one for a division by 0, so a plain njit does, too. Fix:
+# - **total**: A sum has an order. Sixteen partial sums, added up at the end, round differently from one sum. Fix: allow
+#   another order, `fastmath={"reassoc", ...}`.
+# - **roots**: An exception ends the loop at the first negative number, and no later number may be written. Fix: select
+#   a value instead, `a if c else b`, and test for NaN afterwards.
+# - **inverse**: An implicit exception: Python raises one for a division by 0, so plain njit does too. Fix:
 #   `error_model="numpy"`, in which 1/0 is infinity.
-# - **growth**: A call of `math.exp` computes one number at a time. Fix: a function made of +, −, × and ÷ only, such as
-#   the polynomial of jitnet/kernels/exponential.py.
+# - **growth**: A call of `math.exp` computes one number at a time. Fix: a function that uses only +, −, × and ÷, such
+#   as the polynomial of jitnet/kernels/exponential.py.
 # - **doubled**: The index of `x[i // 2]` is calculated. It could be negative, and then Python counts from the end. Fix:
 #   use the loop variable itself as the index, `y[2 * i] = y[2 * i + 1] = x[i]`.
-# - **smooth**: A chain: each iteration reads what the iteration before has written. Only this reason can be final. Fix,
-#   if the old neighbor was meant: read from x, and write to y. The results differ, and are then right.
+# - **smooth**: A chain: each iteration reads what the previous iteration has written. Of the six, only this reason may
+#   have no fix. If the old neighbor was meant, read from x and write to y; the results are then different.
 
 # %%
 names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
@@ -66,8 +66,8 @@ except jitnet.Error as error:  # explain reads x86-64 and AArch64; the rest of t
 # %% [markdown]
 # The gain
 # --------
-# 4096 numbers fit into the L1 cache, so arithmetic limits the speed. Each fix makes a loop several times as fast, and
-# five of them change no result beyond rounding.
+# 4096 numbers fit into the L1 cache, so arithmetic limits the speed. Each fix makes its loop several times as fast, and
+# five of the six change results only by rounding.
 
 # %%
 # > the same numbers within rounding: total roots inverse growth doubled
@@ -83,8 +83,8 @@ same = [name for name in names if np.allclose(results[name], results[name + "_fi
 print("the same numbers within rounding:", *same)
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 faster = sum(time[name] > 1.1 * time[name + "_fixed"] for name in names)
@@ -109,8 +109,8 @@ save(figure, "09_why_not_vectors")
 # ---------
 # 1. total and total_fixed add the same numbers in two orders. Which sum is closer to that of float64?
 # 2. For which x do smooth and smooth_fixed agree?
-# 3. roots_fixed raises nothing. Which line, after the call, tests whether x had a negative number?
-# 4. Write `sigmoid(x, y)`, compiled and in whole vectors: y[i] = 1/(1 + e⁻ˣ) of x[i]. Check it:
+# 3. roots_fixed raises nothing. Which expression, after the call, tests whether x had a negative number?
+# 4. Write `sigmoid(x, y)`, compiled and vectorized: y[i] = 1/(1 + e⁻ˣ) for x = x[i]. Check it:
 #    `python examples/09_why_not_vectors.py --check my_answer.py`. The answer is the last function of _loops.py.
 
 # %% [markdown]

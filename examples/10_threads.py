@@ -3,8 +3,8 @@
 =================================================================================
 
 `prange` distributes the iterations of a loop over threads. We see which loops gain and which do not, watch threads lose
-counts because they write to the same element, and see how jitnet gives the same bits with any number of threads, and
-of machines.
+counts because they write to the same element, and see how jitnet gives the same bits with any number of threads and
+machines.
 
 Lines that begin with `# >` show what the lesson prints; the times are those of your machine.
 """
@@ -28,13 +28,13 @@ print(f"threads: {most}" + (", so nothing below can be gained or lost" if most =
 # %% [markdown]
 # What scales
 # -----------
-# Rows of Z = X·W do not depend on one another, so each thread takes some. Starting a parallel loop and waiting for the
-# slowest thread takes microseconds. A product that takes longer than that gains nearly as many times as there are
-# cores. One that takes a microsecond loses: threads make it slower. So jitnet uses them only where there is enough
-# work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the memory
-# bandwidth, which is less than the number of cores if there are many. All this holds while the cores are idle: if other
-# programs keep them busy, the threads wait for one another, and every gain can turn into a loss. In that case close
-# other programs, and run this cell again.
+# Rows of Z = X·W do not depend on one another, so each thread computes some of them. Starting a parallel loop and
+# waiting for the slowest thread takes microseconds. With n cores, a product that takes much longer than that becomes
+# nearly n times as fast. A product that takes a microsecond becomes slower. Therefore jitnet uses threads only if there
+# is enough work. A loop that only reads and writes memory, such as relu for large matrices, gains until it reaches the
+# memory bandwidth, which takes only a few cores. All this is true while the cores are idle: if other programs keep them
+# busy, the threads wait for one another, and every gain can turn into a loss. In that case close other programs, and
+# run this cell again.
 
 # %%
 
@@ -75,11 +75,11 @@ print(conclusion)
 # ------
 # How often does each digit occur among forty million? Every iteration adds 1 to one of ten counters: it reads,
 # increments and writes back. If two threads read the same old value, one of the two additions is lost without an error
-# or a warning. The count is too small, and differs from run to run. Sometimes it is even right, which makes such a bug
-# hard to find. One thread always counts correctly; several threads try five times.
+# or a warning. The count is too small, and differs from run to run. Sometimes it is right, which makes such a bug hard
+# to find. One thread always counts correctly; several threads try five times below.
 #
-# `jitnet check` does not need that luck: it runs the Python source, every iteration as a thread of its own, and
-# remembers who has read and written each element. Five digits are enough, the first ones of π.
+# `jitnet check` always finds the bug: it runs the Python source, treats every iteration as a thread, and records which
+# iteration reads and writes each element. The first five digits of π are enough.
 
 # %%
 # > 1 thread counts 40000000 of 40000000
@@ -114,8 +114,8 @@ except jitnet.lab.CheckError as error:
 # %% [markdown]
 # The fix
 # -------
-# Every iteration of the parallel loop has counters of its own, and a serial loop adds them up afterwards. All kernels
-# of jitnet follow this rule: a parallel loop runs over the elements of the output, and one thread writes each of them.
+# Every iteration of the parallel loop has its own counters, and a serial loop adds them up afterwards. All kernels of
+# jitnet follow this rule: a parallel loop runs over the elements of the output, and one thread writes each of them.
 
 # %%
 # > counters of their own: 40000000 of 40000000
@@ -134,8 +134,8 @@ print(f"counters of their own: {counted(count_by_parts, digits, (100, 10))} of {
 # %% [markdown]
 # The same bits
 # -------------
-# A sum of floating point numbers depends on its order. If each thread adds a part of the sum, the digits change with
-# the number of threads. In jitnet each sum has one order, whichever thread computes it, and training gives the same
+# A sum of floating-point numbers depends on its order. If each thread adds a part of the sum, the last digits change
+# with the number of threads. In jitnet each sum has one order, whichever thread computes it, so training gives the same
 # bits.
 
 # %%
@@ -150,12 +150,12 @@ print(f"trained with 1 thread and with several: the same bits: {np.array_equal(*
 # %% [markdown]
 # The same sum on several machines
 # --------------------------------
-# Machines that train together have no memory in common. Each computes the gradient of a part of the batch, and they
-# send one another what they have until all know the sum: an all-reduce. The usual one is a ring. Each machine adds its
-# own numbers to what comes from the left and passes it on, so the order of the additions follows the machines, and the
-# bits of the sum with it. jitnet cuts every batch into eight blocks instead, on any number of ranks, and adds up in
+# Machines that train together share no memory. Each computes the gradient of a part of the batch, and they exchange
+# messages until all have the sum: an all-reduce. The usual algorithm is a ring: each machine adds its numbers to those
+# that it receives and passes the sum on. The order of the additions, and with it the bits of the sum, depends on the
+# number of machines. jitnet instead splits every batch into eight blocks, for any number of machines, and adds them in
 # pairs: 0 + 1, 2 + 3, ..., then the sums of those, and so on. A machine with blocks 2 and 3 can do its part of the tree
-# alone. Two, four or eight machines do the same additions, and `fit(..., comm=MPI.COMM_WORLD)` gives the same bits.
+# alone. Two, four or eight machines do the same additions, so `fit(..., comm=MPI.COMM_WORLD)` gives the same bits.
 
 # %%
 # > in a ring of 2, 4 and 8 machines: the same bits: False
@@ -172,8 +172,8 @@ for name, add in {"a ring of 2, 4 and 8 machines": ring, "a tree of eight blocks
     print(f"in {name}: the same bits: {all(np.array_equal(sums[0], other) for other in sums)}")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 figure = new_figure(8, 3, conclusion)
@@ -190,13 +190,14 @@ save(figure, "10_threads")
 # %% [markdown]
 # Exercises
 # ---------
-# 1. A parallel loop costs 5 µs to start. How long must the work take on one thread, so that two threads need 0.55 of
-#    the time?
+# 1. Starting a parallel loop takes 5 µs. How long must the work take on one thread so that two threads need 0.55 of the
+#    time?
 # 2. Add up 1, −1 and 10⁻²⁰ from the left, and then from the right. Which order is right?
-# 3. From how many FLOP on does a kernel of jitnet use threads? Find the number in compiler/threads.py.
-# 4. count_by_parts leaves digits out if their number is not a multiple of the number of parts. Write
-#    `bounds(size, parts, part)`, which returns start and stop of a part, 0 ≤ part < parts, so that each number is in
-#    one part, and sizes differ by one at most. Check it: `python examples/10_threads.py --check my_answer.py`.
+# 3. From how many FLOP on does jitnet use threads? Find the number in compiler/threads.py.
+# 4. count_by_parts skips digits if their number is not a multiple of the number of parts. Write
+#    `bounds(size, parts, part)`, which returns the start and stop of a part, 0 ≤ part < parts, so that each number is
+#    in exactly one part, and sizes differ by at most one. Check it:
+#    `python examples/10_threads.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

@@ -2,10 +2,10 @@
 """Lesson 11. The GPU: what does a GPU with thousands of threads wait for?
 ==========================================================================
 
-The product again, by eight loops of jitnet/kernels/cuda/matmul.py, each of which describes one thread. A GPU can
-multiply far faster than its memory can deliver numbers, so each rung saves memory accesses. Their number can be
-predicted by hand, and counted: jitnet compiles the loops for a GPU, and an interpreter executes them instruction by
-instruction. This needs no GPU; with a GPU, the lesson measures the speed too.
+Eight loops of jitnet/kernels/cuda/matmul.py compute the product again; each loop describes one thread. A GPU can
+multiply far faster than its memory can deliver numbers, so each rung saves memory accesses. We predict their number by
+hand and count them: jitnet compiles the loops for a GPU, and an interpreter executes them instruction by instruction.
+This needs no GPU; with a GPU, the lesson measures the speed too.
 
 Lines that begin with `# >` show what the lesson prints on a machine without a GPU.
 """
@@ -45,10 +45,11 @@ print("a GPU: the kernels are counted, and timed on it" if obstacle is None else
 # one tile of C.
 #
 # - **naive**: One thread per number of C. All numbers come from global memory, the GPU's main memory: 2 reads.
-# - **coalesced**: The same 2 reads, but neighboring threads read adjacent numbers, which are loaded together.
-# - **shared**: The block first copies a tile of A and one of B into shared memory, which is small and fast. There each
-#   number is used for a whole row or column of the tile: 2/side reads of global memory.
-# - **blocktile_1d**: Each thread computes 8 numbers of a column, so the tile can be larger with as many threads.
+# - **coalesced**: The same 2 reads, but neighboring threads read adjacent numbers, which one transaction loads.
+# - **shared**: The block first copies a tile of A and a tile of B into shared memory, which is small and fast. Each
+#   number is then used for a whole row or column of the tile: 2/side reads of global memory.
+# - **blocktile_1d**: Each thread computes 8 numbers of a column, so the tile can be larger with the same number of
+#   threads.
 # - **blocktile_2d**: Each thread computes a patch of 8 × 8, and the tile is larger still.
 # - **vectorized**: The same, but each load reads four numbers (float4).
 # - **warptile**: The same, but the threads of a warp read adjacent numbers of shared memory.
@@ -65,8 +66,8 @@ predicted = {name: 2 / side for name, side in sides.items()}
 # %% [markdown]
 # Are they right?
 # ---------------
-# The interpreter runs all threads of a block in parallel, and stops if one reads outside of an array, or reads what
-# another thread has not written for certain.
+# The interpreter runs all threads of a block in parallel. It stops if a thread reads outside of an array, or reads a
+# number that another thread may not have written yet.
 
 # %%
 # > all eight are right: True
@@ -83,8 +84,8 @@ print(f"all eight are right: {all(right)}")
 # %% [markdown]
 # Counted
 # -------
-# A memory transaction transfers 32 bytes, 8 numbers, even if only one of them is needed. The accesses of 32 threads, a
-# warp, are combined: in naive their numbers of A are in different rows, so 32 bytes are transferred for each of them.
+# A memory transaction transfers 32 bytes, 8 numbers, even if only one of them is needed. The accesses of 32 threads (a
+# warp) are combined. In naive, their numbers of A are in different rows, so 32 bytes are transferred for each of them.
 
 # %%
 # > naive: 2 reads for each multiply-add predicted, 2 counted; 33 bytes transferred
@@ -104,8 +105,8 @@ for name in sides:
 # %% [markdown]
 # The remaining costs
 # -------------------
-# The last four differ although their accesses to global memory are the same: a multiply-add also needs its numbers from
-# shared memory, and it is one instruction among others: loads, addresses, comparisons. Each of them takes time.
+# The last four differ although their accesses to global memory are the same. A multiply-add also needs its numbers from
+# shared memory, and other instructions (loads, addresses, comparisons) take time too.
 
 # %%
 # > blocktile_2d: 0.625 accesses to shared memory for each multiply-add of a warp
@@ -139,8 +140,8 @@ for name, gflops in speeds.items():
     print(f"{name}: {gflops:.0f} GFLOP/s")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 figure = new_figure(9, 3.6, "On a GPU, each rung saves memory accesses, until most of the instructions are arithmetic")
@@ -165,11 +166,11 @@ save(figure, "11_the_gpu")
 # Exercises
 # ---------
 # 1. The memory bandwidth of a GPU is 3,000 GB/s. How many GFLOP/s can naive and coalesced reach without a cache?
-# 2. The peak of the GPU is 60,000 GFLOP/s. How large must the side of a tile be, so that memory is no longer the limit?
+# 2. The peak of the GPU is 60,000 GFLOP/s. How large must the side of a tile be so that memory is no longer the limit?
 # 3. Where do the 33 bytes of naive come from?
-# 4. Write `sectors(addresses)`: the 32 threads of a warp each read a number of float32, 4 bytes, at one of these
-#    addresses. Memory is divided into sectors of 32 bytes, from address 0 on. How many are transferred? Check it:
-#    `python examples/11_the_gpu.py --check my_answer.py`.
+# 4. Write `sectors(addresses)`: each of the 32 threads of a warp reads a float32 number, 4 bytes, at one of these
+#    addresses. Memory is divided into sectors of 32 bytes, from address 0 on. Return how many are transferred. Check
+#    it: `python examples/11_the_gpu.py --check my_answer.py`.
 
 # %% [markdown]
 # Answers

@@ -3,8 +3,8 @@
 ===============================================================
 
 Now it is your turn. We write a loop for X·W with a new idea, predict its speed, and pass it to the lab, which tests it
-on unusual shapes, compares it with float64, and ranks it among the rungs of jitnet. The first version looks right, but
-is not.
+on unusual shapes, compares it with float64, and ranks it among the rungs of jitnet. The first version looks right but
+is wrong.
 
 Lines that begin with `# >` show what the lesson prints; the times are those of your machine, on one thread.
 """
@@ -20,12 +20,12 @@ compiled = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet c
 # %% [markdown]
 # The idea
 # --------
-# For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the L1
-# cache. (Lesson 8.) Of these, w[j] comes from a larger cache first, because W, with 240 × 240 numbers, is larger than
-# most L1 caches: 4 bytes from there. Both transfers overlap, so the slower one is the limit.
+# For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the L1 cache
+# (lesson 8). W, with 240 × 240 numbers, is larger than most L1 caches, so the 4 bytes of w[j] come from a larger cache
+# first. Both transfers overlap, so the slower one is the limit.
 #
-# With four k at once, z[j] is read and written once for four of them: z[j], four w[j], z[j] again, six numbers for four
-# multiply-adds, or 6 bytes for each. This halves the accesses to L1, and saves none of the others.
+# With four k at once, z[j] is read and written once for four multiply-adds. These access six numbers, z[j], four w[j]
+# and z[j] again, or 6 bytes per multiply-add. This halves the accesses to L1, and saves none of the others.
 
 # %%
 limits = machine.limits()
@@ -58,9 +58,9 @@ def first_try(X, W, Z):
 # %% [markdown]
 # Right for many sizes
 # --------------------
-# A kernel has the arguments of a rung: inputs first, outputs last; it writes Z and returns nothing. Ours is right for
-# 240 × 240 × 240. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not check
-# this: they read whatever follows. The lab tests on arrays between guards, with unusual shapes.
+# A kernel has the arguments of a rung, inputs first and outputs last; it writes Z and returns nothing. Ours is right
+# for 240 × 240 × 240. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not
+# check indices: they read whatever follows. The lab tests unusual shapes, with guards around the arrays.
 
 # %%
 # > first_try is right: False
@@ -73,7 +73,8 @@ print(f"what is wrong: {mine['error']}")
 # %% [markdown]
 # Fixed
 # -----
-# Blocks of four, and then the remaining k one by one. Every blocked loop needs such a second loop.
+# The fixed version takes blocks of four, and then the remaining k one by one. Every blocked loop needs such a second
+# loop.
 
 # %%
 
@@ -105,7 +106,7 @@ speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 # Its place on the ladder
 # -----------------------
 # The prediction is between reordered and blocked, or equal to one of them: blocked also takes four rows, so it uses
-# each number of W that it loads for four of them. (From a terminal, with the kernel in mine.py:
+# each loaded number of W four times. (From a terminal, with the kernel in mine.py:
 # `jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1`.)
 
 # %%
@@ -117,8 +118,8 @@ if not result["disturbed"]:
     print("from slow to fast, predicted and measured:", *map(" ≤ ".join, order), sep="\n    ")
 
 # %% [markdown]
-# The picture
-# -----------
+# The plot
+# --------
 
 # %%
 figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: our own kernel among the rungs")
@@ -137,7 +138,7 @@ save(figure, "12_your_own_kernel")
 # Exercises
 # ---------
 # 1. What do you predict for eight k at once?
-# 2. And for four rows at once, with one k?
+# 2. What do you predict for four rows at once, with one k?
 # 3. What does the lab say about a kernel that returns X @ W?
 # 4. Write `eight_k(X, W, Z)`, for any number of inputs. Check it:
 #    `python examples/12_your_own_kernel.py --check my_answer.py`. Then measure it:

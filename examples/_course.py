@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
         return options
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.out).close()  # fail now, not after the work is done
+        tempfile.TemporaryFile(dir=options.out).close()  # fail now instead of after the work
     except OSError as error:
         stop(f"pictures cannot be written into {options.out}: {error.strerror}; name another folder with --out")
     return options
@@ -78,7 +78,7 @@ if OPTIONS.check:
 
 @contextlib.contextmanager
 def watched(threads: int = 1) -> Iterator[Any]:
-    """Watches a measurement, and prints afterwards what disturbed it; `reasons` lists that too.
+    """Watch a measurement and print afterwards what disturbed it; `reasons` lists the disturbances.
 
     threads     the number of cores that the measurement needs
     """
@@ -98,7 +98,7 @@ def say(reasons: list[str]) -> None:
 
 
 def effect(factor: float) -> str:
-    """The effect of a speedup in words."""
+    """What happens to a loop with this speedup, in words."""
     return "gains" if factor > 1.1 else "loses" if factor < 0.9 else "stays about the same"
 
 

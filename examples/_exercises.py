@@ -65,7 +65,7 @@ def agree(answer, expected, cases, within=1e-6):
 
 
 def different(given, wanted, within):
-    """Where and how a result differs, or None. It is a number, an array, or several of them."""
+    """Where and how a result (a number, an array, or several of them) differs from the expected one, or None."""
     if given is None:
         return " returns nothing; end the function with return"
     if isinstance(wanted, (list, tuple)):

@@ -29,7 +29,7 @@ def reordered(X, W, Z):
 
 @numba.njit(parallel=True, fastmath={"contract"})
 def threaded(X, W, Z):
-    """Each iteration of the outer loop has a row of Z of its own."""
+    """Each iteration of the outer loop has its own row of Z."""
     for i in numba.prange(Z.shape[0]):
         z = Z[i]
         for j in range(z.size):

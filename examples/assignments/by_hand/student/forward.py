@@ -1,4 +1,4 @@
-"""A layer forward: the activations of a mini-batch of samples, one in each row.
+"""The forward pass of a layer: the activations of a mini-batch, with one sample per row.
 
 Formula   A[i, j] = sigmoid(b[j] + Σ_k X[i, k]·W[k, j]),  sigmoid(z) = 1 / (1 + exp(−z))
 Shape     (m, n_in, n_out): X (m, n_in), W (n_in, n_out), b (n_out,), A (m, n_out)

@@ -1,11 +1,11 @@
 """Forward and backward by hand: the loops of one layer.
 
-The samples of a mini-batch lie in rows. The functions write their last arguments, whatever is in them before, and
-return nothing. Work each formula out on paper for one sample and two units before you write the loops. The loops are
-yours: no @, no np.dot, no sums of arrays.
+The samples of a mini-batch are rows. The functions write their last arguments, whose initial values are arbitrary, and
+return nothing. Work out each formula on paper for one sample and two units before you write the loops. Write the loops
+yourself: no @, no np.dot, no sums of arrays.
 
     python test_public.py                                the public test
-    jitnet ladder --problem forward.py --with layer.py:forward        right, and how fast?
+    jitnet ladder --problem forward.py --with layer.py:forward        is it correct, and how fast?
 """
 
 import numba

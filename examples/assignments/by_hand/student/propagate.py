@@ -1,7 +1,7 @@
 """Deltas propagated backward: from ∂L/∂Z of a layer to ∂L/∂Z of the sigmoid layer below it.
 
 Formula   below[i, k] = A[i, k]·(1 − A[i, k])·Σ_j delta[i, j]·W[k, j]
-Shape     (m, n_in, n_out): delta (m, n_out), W (n_in, n_out), A and below (m, n_in); A is what the layer below gave
+Shape     (m, n_in, n_out): delta (m, n_out), W (n_in, n_out), A and below (m, n_in); A is the output of the layer below
 """
 
 

@@ -1,12 +1,12 @@
 """The ladder of the matrix product: Z = X·W, with Z[i, j] = Σ_k X[i, k]·W[k, j].
 
-X has the shape (m, n_in), W (n_in, n_out) and Z (m, n_out). The functions write Z, whatever is in it before, and return
-nothing. The loops are yours: no @, no np.dot, no sums of arrays.
+X has the shape (m, n_in), W (n_in, n_out) and Z (m, n_out). The functions write Z, whose initial values are arbitrary,
+and return nothing. Write the loops yourself: no @, no np.dot, no sums of arrays.
 
     python test_public.py                                the public test
     jitnet ladder matmul --with products.py:reordered    how fast is it?
     jitnet check products.py:threaded --as matmul        is there a race?
-    jitnet explain products.py:tiled --as matmul         what did the compiler make of it?
+    jitnet explain products.py:tiled --as matmul         what machine code did the compiler make?
 """
 
 import numba
@@ -37,4 +37,4 @@ def threaded(X, W, Z):
 @numba.njit
 def tiled(X, W, Z):
     """Several rows of W at once: one load and store of Z serves several multiply-adds."""
-    # what if n_in is no multiple of the number of rows?
+    # what if n_in is not a multiple of the number of rows?
