@@ -1,6 +1,6 @@
-"""A neural-network library whose every loop you can read, running at the speed of the hardware.
+"""A neural-network library in which you can read every loop.
 
-Every operation is a loop written by hand; Numba compiles it, and plain Python decides which loop runs next.
+Each operation is a loop written by hand and compiled by Numba; plain Python decides which loop runs next.
 
     >>> import jitnet
     >>> X, y = jitnet.data.digits()
@@ -17,19 +17,19 @@ Train       net.fit, net.partial_fit or net.step, with SGD, Momentum, Adam, Adam
 Use         net.predict, net.evaluate, net.forward, net.save, net.state_dict
 Estimators  sklearn: MLPClassifier and MLPRegressor, with scikit-learn's parameters; imported when used
 Exchange    interop: weights to and from PyTorch, Keras, scikit-learn, ONNX, safetensors
-Inspect     net.summary, net.graph, net.gradients; calculus: derivatives computed slowly, but reliably
+Inspect     net.summary, net.graph, net.gradients; calculus: derivatives computed in slower, independent ways
 Loops       kernels.LADDERS: every operation, from the naive loop to the fast one; backends(): which loops run
 Operations  matmul, sigmoid, tanh, relu, softmax: single operations on any array
 Your own    activation, loss: decorators of scalar functions
-Errors      Error, with one sentence, for everything that the caller can fix
+Errors      Error: one sentence, for everything that the caller can fix
 
-`help` of a name shows its formula, shapes and errors. The command line (`jitnet --help`) and `jitnet.lab` measure and
+`help(name)` shows its formula, shapes and errors. The command line (`jitnet --help`) and `jitnet.lab` measure and
 explain compiled loops.
 """
 
 import importlib
 
-from .process import interruption  # noqa: F401  # isort: skip (first: ^C then ends the command during the imports)
+from .process import interruption  # noqa: F401  # isort: skip (first, so that ^C ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
 from . import calculus, data, interop, kernels, layers, optimizers
 from .backend import backends
@@ -38,7 +38,7 @@ from .custom import activation, loss
 from .functions import matmul, relu, sigmoid, softmax, tanh
 from .layers import *  # noqa: F403  the kinds of layers
 from .network import Network, load
-from .optimizers import *  # noqa: F403  all that a user can make one of
+from .optimizers import *  # noqa: F403 the optimizers that a user can create
 from .process.progress import Progress
 from .training import schedules, stopping
 from .training.history import History
@@ -78,7 +78,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """`jitnet.sklearn`, which is imported when it is used, since it needs scikit-learn."""
+    """`jitnet.sklearn`, imported on first use because it needs scikit-learn."""
     if name == "sklearn":
         return importlib.import_module("jitnet.sklearn")
     raise AttributeError(f"module 'jitnet' has no attribute {name!r}")

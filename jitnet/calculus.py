@@ -1,4 +1,4 @@
-"""Derivatives computed in a slow and certain way: full Jacobians and finite differences, for study and for tests.
+"""Derivatives computed in slower, independent ways, for study and for tests: full Jacobians and finite differences.
 
 One sample x (n,), one layer: z = xᵀW + b, a = f(z), and a loss that is a sum over the outputs, L = Σ_j ℓ_j:
 
@@ -9,7 +9,7 @@ One sample x (n,), one layer: z = xᵀW + b, a = f(z), and a loss that is a sum 
     binary_cross_entropy    −y_j log a_j − (1 − y_j) log(1 − a_j)
     others                  (1/z) ℓ(a_j, y_j), in kernels/losses.py
 
-The Jacobian contains the derivative of every ℓ_j by every parameter. Its sum over j is the gradient, which
+The Jacobian contains the derivative of every ℓ_j with respect to every parameter. Its sum over j is the gradient, which
 backpropagation computes as one outer product, dW = x·deltaᵀ, without the Jacobian.
 """
 
@@ -37,7 +37,7 @@ def bias_jacobian(
     activation: ActivationName | Activation = "identity",
     loss: LossName | Loss = "mse",
 ) -> Array:
-    """Derivative of each output's share of the loss by each bias.
+    """Derivative of each output's share of the loss with respect to each bias.
 
     Formula   J[i,j] = ∂ℓ_j/∂b_i = ∂ℓ_j/∂a_j · ∂a_j/∂z_i; Σ_j J[i,j] = db[i]
               after softmax, cross_entropy has y_j(a_i − 1{i=j}); after sigmoid, binary_cross_entropy (a_j − y_j)1{i=j}
@@ -68,7 +68,7 @@ def weight_jacobian(
     activation: ActivationName | Activation = "identity",
     loss: LossName | Loss = "mse",
 ) -> Array:
-    """Derivative of each output's share of the loss by each weight.
+    """Derivative of each output's share of the loss with respect to each weight.
 
     Formula   J[k,i,j] = ∂ℓ_j/∂W[k,i] = x_k · ∂ℓ_j/∂b_i; Σ_j J[k,i,j] = dW[k,i]
     Shapes    x (n,), W (n, z), b (z,), y (z,) -> J (n, z, z)

@@ -53,7 +53,7 @@ def shown(value: object) -> str:
     """The repr of a value, shortened."""
     try:
         text = repr(value)
-    except ValueError:  # of an integer with more digits than Python writes
+    except ValueError:  # an integer with more digits than Python converts to text
         return "a number of thousands of digits"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
@@ -71,7 +71,7 @@ def some(names: Sequence[str], most: int = 40) -> str:
 
 @contextlib.contextmanager
 def fits_into_memory(path: str | Path) -> Iterator[None]:
-    """If memory does not suffice to read the file at `path`, the error says how large the file is.
+    """If there is not enough memory to read the file at `path`, the error says how large the file is.
 
     Errors    ValueError in place of MemoryError
     """
@@ -94,7 +94,7 @@ def one_of(what: str, name: object, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """The known name that is nearest to a misspelled one, as a question; or nothing."""
+    """` (did you mean 'name'?)` with the known name that is nearest to a misspelled one; or an empty string."""
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5) if isinstance(name, str) else []
     return f" (did you mean {shown(near[0])}?)" if near else ""
 
@@ -142,7 +142,7 @@ def number(
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     try:
         converted = float(value) if is_number else math.nan  # type: ignore[arg-type]
-    except OverflowError:  # of an integer with hundreds of digits
+    except OverflowError:  # an integer with hundreds of digits
         converted = math.inf
     if not (math.isfinite(converted) and above < converted < below and least <= converted <= most):
         raise Error(f"{what} is {shown(value)}, but must be {f'a number {limits}' if limits else 'a finite number'}")
@@ -187,7 +187,7 @@ def dtype_of(name: object) -> np.dtype[Any]:
 
 
 def chain(widths: Sequence[tuple[int, int]]) -> None:
-    """The input width of each layer is the output width of the layer before."""
+    """An error unless the input width of each layer is the output width of the previous layer."""
     if not widths:
         raise Error("a network needs at least one layer, as in Network(Dense(64, 10, 'softmax'))")
     for l, ((_, n_out), (n_in, _)) in enumerate(pairwise(widths)):
@@ -199,7 +199,7 @@ def chain(widths: Sequence[tuple[int, int]]) -> None:
 
 
 def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
-    """An array of real numbers; an error says how to turn other things into one."""
+    """An array of real numbers; for anything else, an error says how to convert it."""
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
@@ -233,7 +233,7 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def free_memory() -> float:
-    """Bytes of memory that are free; infinity on systems that do not tell."""
+    """Bytes of free memory; infinity on systems that do not report them."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -241,7 +241,7 @@ def free_memory() -> float:
 
 
 def dense(what: str, shape: tuple[int, ...]) -> None:
-    """Check that an array of float64 of this shape fits into the memory that is free."""
+    """Check that a float64 array of this shape fits into free memory."""
     needed, free = 8 * math.prod(shape), free_memory()
     if needed > free:
         raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
@@ -256,7 +256,7 @@ def finite(what: str, array: NDArray[Any], start: int = 0) -> None:
 
 
 def _is_finite(array: NDArray[Any]) -> bool:
-    """One pass without a temporary array, as NaN and infinity survive every sum; another if the sum overflows."""
+    """One pass without a temporary array, since NaN and infinity survive sums; a second pass if the sum overflows."""
     if array.size < 4096:
         total = np.vdot(array, array)  # it never warns, and np.errstate would take longer than the sum
     else:
@@ -285,10 +285,10 @@ def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
 
 
 class _Unlocked:
-    """For NumPy: the memory of a read-only array as an array that is not marked so."""
+    """An object from which NumPy makes a view of a read-only array without the read-only flag."""
 
     def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array  # which owns the memory, such as a memory map
+        self._array = array  # keeps the owner of the memory alive
         interface = array.__array_interface__
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
@@ -315,7 +315,7 @@ def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) ->
 def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int], slice] | None = None) -> NDArray[Any]:
     """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels.
 
-    part    the rows of a memory map, of so many, whose values are looked at; other processes look at the others
+    part    number of rows -> the slice of a memory map that this process checks; other processes check the rest
     """
     array = numeric("X", X)
     if array.ndim != 2 or array.shape[1] != n_in:
@@ -362,7 +362,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
 def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[NDArray[np.float64], float]:
     """Weights (m,) of the samples, at least 0 and, unless they are a part of the data, not all 0.
 
-    Only their ratios count: the largest becomes 1. Returns them, and the number that they were divided by.
+    Only their ratios matter, so they are divided by the largest. Returns the weights and this divisor.
     """
     array = numeric("sample_weight", sample_weight)
     if array.shape != (m,):

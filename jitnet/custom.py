@@ -1,4 +1,4 @@
-"""Activations and losses of users: plain functions of numbers, which every backend then trains with.
+"""Users' activations and losses: plain functions of numbers, with which every backend can train.
 
     @jitnet.activation
     def mish(z):
@@ -31,7 +31,7 @@ from .kernels.elementwise import ACTIVATIONS, Activation, Function
 from .kernels.losses import LOSSES, Loss
 
 POINTS = (-4.183, -2.718, -1.414, -0.577, -0.1357, 0.1973, 0.6931, 1.2345, 2.2361, 3.6056)
-"""The numbers at which derivatives are compared; functions rarely have a kink there."""
+"""The points at which derivatives are compared; functions rarely have a kink there."""
 
 H, TOLERANCE = 1e-3, 1e-6
 
@@ -40,7 +40,7 @@ class CustomActivation(Activation):
     """A user's activation; `derivative` completes it."""
 
     def derivative(self, f_prime: Function) -> Activation:
-        """Set f', after comparing both; its parameter is z, or a if f' is computed from a = f(z)."""
+        """Set f', compared with differences of f; its parameter is z, or a if f' is computed from a = f(z)."""
         what = f"activation {self.name!r}"
         f_prime = _plain(f"the derivative of {what}", f_prime)
         names = list(inspect.signature(f_prime).parameters)
@@ -60,7 +60,7 @@ class CustomLoss(Loss):
     """A user's loss; `derivative` completes it."""
 
     def derivative(self, f_prime: Function) -> Loss:
-        """Set ∂ℓ/∂a, a function of (a, y), after comparing both."""
+        """Set ∂ℓ/∂a, a function of (a, y), after comparing it with finite differences of ℓ."""
         what = f"loss {self.name!r}"
         f_prime = _plain(f"the derivative of {what}", f_prime)
         _takes(f"the derivative of {what}", f_prime, ["a", "y"])
@@ -97,7 +97,7 @@ def loss(f: Function) -> CustomLoss:
 
 
 def _plain(what: str, f: Any, is_named: bool = False) -> Function:
-    """The Python function, which is compiled here and not by a decorator of Numba."""
+    """The Python function, even if a Numba decorator has compiled it: jitnet compiles it itself."""
     f = getattr(f, "py_func", f)
     if not isinstance(f, FunctionType):
         raise checks.Error(f"{what} must be a Python function of numbers, written with def, but is {checks.shown(f)}")
@@ -113,7 +113,7 @@ def _takes(what: str, f: Function, parameters: list[str]) -> Function:
 
 
 def _check_that_free(what: str, operations: list[str]) -> None:
-    """A function of a user can be replaced, as in a notebook, by one of the same kind."""
+    """A user's function can be replaced by one of the same kind, as happens in a notebook."""
     for operation in operations:
         is_taken = operation in {*LADDERS, *ACTIVATIONS, *LOSSES, "cuda"}
         if is_taken and MADE.get(operation) != what:
@@ -123,7 +123,7 @@ def _check_that_free(what: str, operations: list[str]) -> None:
 
 @contextlib.contextmanager
 def _registering(what: str, entry: Any, operations: list[str]) -> Iterator[None]:
-    """Compare and register within: if that fails, everything is as before, also an earlier function of this name."""
+    """For `with`: if registering fails, everything is as before, including an earlier function of this name."""
     registries: list[dict[str, Any]] = [LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, MADE, vars(entry)]
     before = [dict(registry) for registry in registries]
     try:

@@ -1,4 +1,4 @@
-"""What a network answers: its output, labels, loss and accuracy; and the gradients of a batch."""
+"""The output of a network, its labels, loss and accuracy, and the gradients of a batch."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def forward(net: Any, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
 
 
 FEW = 32
-"""The largest number of samples for which the calls of `forward` are kept: each time, it costs a copy of them."""
+"""The largest number of samples for which the calls of `forward` are reused, which copies the samples each time."""
 
 
 def _output(net: Any, run: Backend, X: Matrix, work: Workspace) -> Matrix:
-    """The output for X, in the work space. The calls for few samples take longer to list than to execute."""
+    """The output for X, in the work space. For few samples the calls are reused, because listing them takes longer."""
     if work.forward and work.forward[0] is run:
         work.X[...] = X
         for kernel, arguments in work.forward[1]:
             kernel(*arguments)
         return work.A[-1]  # type: ignore[no-any-return]
     calls = net.pass_forward(run.to_device(X), work)
-    net.run(run, "forward", calls)  # which compiles the kernels
+    net.run(run, "forward", calls)  # compiles the kernels
     if work.m <= FEW and not run.is_remote and not run.pay_for_threads(calls):
         work.forward = run, run.bound(net.pass_forward(work.X, work), net.dtype)
     return run.to_host(work.A[-1])  # type: ignore[no-any-return]
@@ -79,7 +79,7 @@ def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[An
 
 
 def task_of(net: Any) -> Task:
-    """What the network was trained for; before, what its last layer suggests."""
+    """The task that the network was trained for; before training, the one that its last layer suggests."""
     if net.task:
         return net.task  # type: ignore[no-any-return]
     last = net.layers[-1]
@@ -124,7 +124,7 @@ def evaluate(
     Errors    as for `gradients`, and if the loss of a sample is not finite
 
     The accuracy is the fraction of samples with the right label; with several labels of 0 and 1, all must be right. A
-    model of `jitnet train` takes rows and targets as its file has them; the loss is that of the prepared targets.
+    model of `jitnet train` takes rows and targets in the form of its file; the loss is that of the prepared targets.
     """
     which = _loss(net, loss)
     if net.recipe is not None:
@@ -140,13 +140,13 @@ def measure(
     net: Any, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, weights: NDArray[Any] | None = None,
     comm: Comm | None = None,
 ) -> dict[str, float]:  # fmt: skip
-    """`evaluate` for validated arrays. Each rank of `comm` measures some portions, and all add up those of all."""
+    """`evaluate` for validated arrays. Each rank of `comm` evaluates some blocks of samples; all add up the results."""
     there, ranks = net.on(run), comm or Alone()
     of_all = float(len(X)) if weights is None else float(weights.sum())
     portions, sums = list(_portions(there, len(X))), []
     with ranks.together():
         for rows, work in portions[ranks.part(len(portions))]:
-            there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # X goes, Y comes
+            there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # and back
             there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
             of_samples = run.to_host(work.losses)
             checks.finite_results("loss", of_samples, rows.start)
@@ -172,7 +172,7 @@ def gradients(
     *,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[float, list[Any]]:
-    """The loss of one batch and its gradient by every parameter, by backpropagation.
+    """The loss of one batch and its gradient with respect to every parameter, by backpropagation.
 
     Formula   delta^L = ∂L/∂A^L ⊙ f'(Z^L), delta^l = (delta^{l+1}·(W^{l+1})ᵀ) ⊙ f'(Z^l),
               dW^l = (A^{l-1})ᵀ·delta^l, db^l = Σ_rows delta^l

@@ -1,7 +1,7 @@
 """Single operations for any array: inputs are validated and converted if necessary, then the fast kernel runs.
 
-With small arrays that takes longer than the kernel itself. If a few tests show that the arrays are what the kernel
-takes, it is called at once; everything else goes the long way, where each error has its message.
+For small arrays, validation takes longer than the kernel. If a few tests show that the kernel can take the arrays, it
+is called directly; otherwise the full validation follows, which has the error messages.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
 
     Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
     Shapes    A (m, n), B (n, p) -> C (m, p); any layout and alignment, and zero sizes; transposes are not copied
-    Dtype     float32 or float64, both equal
+    Dtype     float32 or float64, the same for both
     Errors    ValueError for shapes that do not fit and other dtypes; NaN and infinity pass through
 
     >>> import jitnet, numpy as np
@@ -133,7 +133,7 @@ def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rows(Z: ArrayLike) -> NDArray[Any]:
-    """Z of any shape as a matrix; its rows are the last axis. float32 or float64."""
+    """Z of any shape as a matrix whose rows are the last axis; float32 or float64."""
     array = checks.numeric("Z", Z)
     if array.dtype not in (np.float32, np.float64):
         raise checks.Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")

@@ -1,4 +1,4 @@
-"""Labels of any kind: text, True and False, any whole numbers. A network computes with their positions 0, 1, 2, ...
+"""Labels of any kind: text, True and False, whole numbers. A network computes with their positions 0, 1, 2, ...
 
 The classes are the labels in the order of the outputs of the network. They are sorted, unless the user sets them.
 """
@@ -17,7 +17,7 @@ from .layers import Layer
 from .losses import Loss
 
 Task = Literal["classes", "multilabel", "numbers"]
-"""What the outputs are: one class of several, several labels that are each 0 or 1, or numbers."""
+"""What the outputs mean: one class of several, several labels that are each 0 or 1, or numbers."""
 
 
 class Targets(NamedTuple):
@@ -39,9 +39,9 @@ def targets(
     classes: NDArray[Any] | None,
     learns: bool = False,
 ) -> Targets:
-    """Y, or labels (m,), as the matrix (m, n_out) for the kernels, and what it asks of the last layer.
+    """Y, or labels (m,), as the matrix (m, n_out) for the kernels, with its task and its classes.
 
-    classes   those that the network knows; with `learns`, Y can define others
+    classes   those of the network; with `learns`, Y can define others
     Errors    ValueError as for `checks.targets`; for labels that are mixed, missing or of no class, for more or fewer
               classes than units, and with `learns` for a single class
     """
@@ -55,12 +55,12 @@ def targets(
         found = _classes(array, last.n_out, classes, learns)
         array = positions(array, found)
         return Targets(checks.targets(array, m, last.n_out, loss, dtype), "classes", found)
-    given = Y if array.dtype.kind == "O" else array  # a sparse matrix, an iterator: the error says what it is
+    given = Y if array.dtype.kind == "O" else array  # checks.targets says how to convert others
     return Targets(checks.targets(given, m, last.n_out, loss, dtype), _task(array, last, loss), None)
 
 
 def _are_labels(array: NDArray[Any], last: Layer) -> bool:
-    """One unit has two labels if its activation is sigmoid, and then text, booleans, or numbers not from 0 to 1."""
+    """One unit has labels only with sigmoid, and only if Y is text, booleans, or numbers with two different values."""
     if array.dtype.kind not in "biuU" and not _whole(array):
         return False
     if last.n_out > 1:
@@ -89,11 +89,11 @@ def _whole(array: NDArray[Any]) -> bool:
 
 
 def _array(Y: ArrayLike) -> NDArray[Any]:
-    """Y as an array of text, booleans or numbers; what is none of these is left as it is."""
+    """Y as an array of text, booleans or numbers; anything else is returned unchanged."""
     try:
         array = np.asarray(Y)
         if array.dtype.kind == "U" and isinstance(Y, list | tuple):
-            array = np.array(Y, object)  # NumPy turned numbers among text into text
+            array = np.array(Y, object)  # np.asarray has turned numbers among text into text
     except ValueError as error:
         raise checks.Error(f"Y is not a rectangular array: {error}") from None
     if array.dtype.kind == "O" and array.ndim:
@@ -132,14 +132,14 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:
-    """The labels in the order of the outputs: those that are known, 0 to n_out − 1, or the different ones, sorted."""
+    """The labels in the order of the outputs: the known ones, 0 to n_out − 1, or the distinct labels, sorted."""
     units = max(n_out, 2)  # one sigmoid tells two classes apart
     if known is not None and (not learns or _contains(known, labels)):
         return known
     is_text, is_bool = labels.dtype.kind == "U", labels.dtype.kind == "b"
     if learns and (labels == labels[0]).all():
         raise checks.Error(
-            f"Y has one class only, {checks.shown(labels[0].item())}, so there is nothing to tell apart; add samples "
+            f"Y has one class only, {checks.shown(labels[0].item())}, so there is nothing to learn; add samples "
             "of other classes, or set net.classes to all classes first"
         )
     if is_bool and units == 2:
@@ -151,7 +151,7 @@ def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learn
     found = np.unique(labels)
     if len(found) != units:
         names = checks.some([str(label) for label in found], most=10)
-        raise checks.Error(f"{_outside(labels, n_out)}; Y has {len(found)} classes ({names}): as many units will do")
+        raise checks.Error(f"{_outside(labels, n_out)}; Y has {len(found)} classes ({names}); use as many units")
     return _settled(found)
 
 
@@ -181,7 +181,7 @@ def _contains(classes: NDArray[Any], labels: NDArray[Any]) -> bool:
 def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     """The position of each label among the classes.
 
-    Errors    ValueError for the first label that is none of them
+    Errors    ValueError for the first label that is not among them
     """
     is_text = labels.dtype.kind == "U"
     if is_text == (classes.dtype.kind == "U"):
@@ -202,7 +202,7 @@ def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def checked(classes: ArrayLike | None, n_out: int) -> NDArray[Any] | None:
-    """Classes from a user or from a file: one-dimensional, different, as many as the network can tell apart."""
+    """Classes from a user or a file, checked: one-dimensional, distinct, as many as the network can distinguish."""
     if classes is None:
         return None
     array = _array(classes)
@@ -222,7 +222,7 @@ def checked(classes: ArrayLike | None, n_out: int) -> NDArray[Any] | None:
 def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -> NDArray[np.float64]:
     """The weight of each sample's class; a class that a dict omits has weight 1.
 
-    "balanced" is n / (k · samples of the class), with k classes that have samples.
+    "balanced" gives n / (k · samples of the class), where k is the number of classes with samples.
     """
     Y = wanted.Y
     if wanted.task != "classes" or not ((Y == 0) | (Y == 1)).all():

@@ -1,4 +1,4 @@
-"""The losses by name, and the activations that they are defined for. Their kernels are in kernels/losses.py.
+"""The losses by name, and the activations for which they are defined. Their kernels are in kernels/losses.py.
 
 Each is averaged over the batch.
 """
@@ -10,7 +10,7 @@ __all__ = ["LOSSES", "Loss", "LossName", "get"]
 
 
 def get(name: str | Loss | None, activation: str) -> Loss:
-    """The loss, by name or itself, checked against the output layer's activation; None means the one that suits it."""
+    """The loss of this name, checked against the output layer's activation; None selects the loss that suits it."""
     if name is None:
         name = next((loss.name for loss in LOSSES.values() if loss.made_for == activation), "mse")
     name = checks.name_of("loss", name, LOSSES) if isinstance(name, Loss) else name

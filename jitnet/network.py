@@ -37,11 +37,11 @@ from .training import state as states
 from .training.state import State
 
 IDLE = 2
-"""Number of idle twins that a network keeps, each with gradients and work space of its own."""
+"""The number of idle twins (copies for other threads, with their own gradients and work space) that a network keeps."""
 
 
 class Twin:
-    """For `with`: a twin of a network, made or taken from the idle ones. A generator would take longer."""
+    """For `with`: an idle twin of a network, or a new one. A class, because a generator would take longer."""
 
     __slots__ = ("_net", "_twin")
 
@@ -73,8 +73,8 @@ class Network:
     seed      of the initial parameters and the order of samples in `fit`; None draws one
     Errors    ValueError for layers that do not chain, unknown names, and invalid input
 
-    Several threads can use one network at once, but only one of them can `fit` it; the results of the others then come
-    from parameters that are changing.
+    Several threads can use one network at once, but only one of them can `fit` it; meanwhile, the others compute with
+    parameters that are changing.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Network:
         self.layers = _chained(layers)
         self.dtype = checks.dtype_of(dtype)
         self.seed = None if seed is None else checks.whole("seed", seed, least=0)
-        self.loss: str | None = None  # the loss that it was last trained with
-        self.recipe: Any = None  # what the command line learned from the columns of a table
-        self.task: Task | None = None  # what it was trained for: one class of several, several labels, numbers
+        self.loss: str | None = None  # of the last training
+        self.recipe: Any = None  # how the columns of a table are prepared, as the command line learned it
+        self.task: Task | None = None  # that it was trained for: one class of several, several labels, numbers
         self._classes: NDArray[Any] | None = None
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
@@ -111,7 +111,7 @@ class Network:
             layer._values, layer._grads = values[l], grads[l]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: theta, but neither its views, which would become copies, nor the optimizer's state."""
+        """For copy and pickle: theta without views, which would become copies, and without the optimizer's state."""
         made_anew = ("grad", "_workspaces", "_memory", "_elsewhere", "_twins", "_fitting", "_state", "_recorded")
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": tuple(replace(layer) for layer in self.layers)}
@@ -123,7 +123,7 @@ class Network:
         self.theta[...] = state["theta"]
 
     def _twin(self) -> Twin:
-        """A network with the same parameters, and work space and gradients for the calling thread alone."""
+        """A network with the same parameters, but with work space and gradients for the calling thread only."""
         return Twin(self)
 
     def _with_views_of_its_own(self) -> Network:
@@ -137,9 +137,7 @@ class Network:
     def in_training(self) -> Iterator[Network]:
         """A twin to train, which shares the parameters of this network; only one thread at a time can have it."""
         if not self._fitting.acquire(blocking=False):
-            raise checks.Error(
-                "this network is in training already, by another call of fit; wait for its end, or fit another network"
-            )
+            raise checks.Error("another call of fit is training this network; wait for its end, or fit another network")
         try:
             with self._twin() as twin:
                 yield twin
@@ -177,7 +175,7 @@ class Network:
         """The labels in the order of the outputs: text, whole numbers or booleans; None if there are none.
 
         `fit` sets them from its labels (m,). Set them yourself before `step` or `partial_fit`, which see few labels.
-        One unit with sigmoid has two classes. A model of `jitnet train` has those of the column that it learned.
+        One unit with sigmoid has two classes. The classes of a model of `jitnet train` come from the target column.
         """
         if self.recipe is None:
             return self._classes
@@ -191,7 +189,7 @@ class Network:
         self._classes = checked_classes(labels, self.layers[-1].n_out)
 
     def __dir__(self) -> list[str]:
-        """What users call, for tab completion; the rest is for training and backends."""
+        """The public names, for tab completion; the others are for training and backends."""
         internal = {"in_training", "measure", "needed", "on", "prepared", "run", "workspace"}
         return [name for name in super().__dir__() if name not in internal and not name.startswith("pass_")]
 
@@ -224,9 +222,9 @@ class Network:
     def pass_back(
         self, X: Matrix, work: Workspace, descent: tuple[float, float] | None = None, training: bool = False
     ) -> list[Call]:
-        """From delta at the output, layer by layer: delta of the layer before, and the gradients.
+        """From delta at the output, layer by layer: delta of the previous layer, and the gradients.
 
-        With `descent`, a learning rate and a weight decay, the parameters are updated at once, and the gradients are
+        With `descent`, a learning rate and a weight decay, the parameters are updated directly, and the gradients are
         not stored.
         """
         calls, active = [], self._active(training)
@@ -244,7 +242,7 @@ class Network:
         return calls
 
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]:
-        """The calls that `forward`, or given a loss `evaluate`, makes for m samples, to compile its kernels."""
+        """The calls of `forward`, or with a loss those of `evaluate`, for m samples; used to compile their kernels."""
         calls = []
         for rows in {min(m, ROWS_AT_ONCE), m % ROWS_AT_ONCE} - {0}:
             work = Workspace(self.layers, rows, self.dtype, np.empty)
@@ -271,8 +269,9 @@ class Network:
     def predict(self, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
         """Labels (m,), one for each sample, or (m, n_out) for several labels of 0 and 1; otherwise the output itself.
 
-        The labels are those of the training, `net.classes`. Without them they are int64, for softmax or one sigmoid. A
-        model of `jitnet train` takes rows as its file has them: an array, a DataFrame or dictionaries; (m,) answers.
+        The labels are those of the training, `net.classes`. Without classes they are int64, for softmax or one sigmoid.
+        A model of `jitnet train` takes rows in the form of its file, as an array, a DataFrame or dictionaries, and
+        returns (m,).
 
         Errors    ValueError as for `forward`, and if an output is not finite
         """
@@ -281,7 +280,7 @@ class Network:
         return evaluation.predict(self, X, backend)
 
     def prepared(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, NDArray[Any]]:
-        """Rows and targets as the file of a model has them -> inputs and targets as `fit` and `forward` take them."""
+        """Rows and targets in the form of the training file -> inputs and targets for `fit` and `forward`."""
         return Recipe.from_plain(self.recipe).samples(X, Y, self.dtype)
 
     evaluate = evaluation.evaluate
@@ -302,7 +301,7 @@ class Network:
 
 
 def _chained(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
-    """Copies of the layers, each for the output width of the layer before."""
+    """Copies of the layers, each for the output width of the previous layer."""
     if layers and not isinstance(layers[-1], Dense):
         raise checks.Error(f"the last layer is {layers[-1]!r}, but must be a Dense, as in Dense(64, 10, 'softmax')")
     width = next((layer.n_in for layer in layers if isinstance(layer, Dense)), 0)

@@ -1,9 +1,9 @@
 """Reading .npz archives that may be damaged or forged: every size is checked before memory is allocated.
 
-Limits    A member is stored or deflated, as NumPy writes it, and deflate compresses nothing to less than 1/1032. The
-          members together take at most as many bytes as the file has. A small file therefore holds little, whatever its
-          directory says. Only the members that a caller asks for are read, and a large array needs memory only for
-          itself.
+Limits    A member is stored or deflated, as NumPy writes it, and deflate compresses by a factor of at most 1032. All
+          members together take at most as many bytes as the file has. The size of the file therefore limits its
+          content, whatever its directory says. Only the members that a caller asks for are read, and a large array
+          needs memory only for itself.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def opened(path: str | Path, what: str) -> Iterator["Archive"]:
 
 
 class Archive:
-    """The members of an archive. Damaged files raise any exception; `opened` turns it into one sentence."""
+    """The members of an archive. A damaged file can raise any exception, which `opened` turns into one sentence."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive = archive

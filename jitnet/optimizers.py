@@ -28,7 +28,7 @@ USUAL_LR: dict[str, float] = {}
 
 
 class Optimizer(ABC):
-    """A rule for one gradient step. The settings are here; the memory between steps is in `state`."""
+    """A rule for one gradient step. The settings are fields; the vectors that it keeps between steps are in `state`."""
 
     kernel: str
     """Name of the operation of a step."""
@@ -39,7 +39,7 @@ class Optimizer(ABC):
 
     @property
     def name(self) -> str:
-        """Its name as a string: "adam" of Adam(0.01)."""
+        """Its name as a string: "adam" for Adam(0.01)."""
         return type(self).__name__.lower()
 
     def _settle(self, name: str, **limits: float) -> None:
@@ -68,7 +68,7 @@ class Optimizer(ABC):
         kernel(grad, *self.given(t, theta.dtype), *state, theta)
 
     def given(self, t: int, dtype: np.dtype[Any]) -> Sequence[Any]:
-        """The numbers of step t as the kernel takes them: one by one, or for a rule in a vector."""
+        """The numbers of step t as arguments of the kernel: one by one or, for a rule, as a vector."""
         return self.numbers(t) if self.rule is None else [np.array(self.numbers(t), dtype)]
 
     @property
@@ -232,7 +232,7 @@ class AdamW(Adam):
 @registered(usual_lr=0.003)
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """Steps of a similar size for every parameter, and no momentum: theta ← theta − lr·g/(√square + epsilon).
+    """Steps of a similar size for every parameter, without momentum: theta ← theta − lr·g/(√square + epsilon).
 
     square ← alpha·square + (1 − alpha)·g², g = grad + weight_decay·theta. lr > 0, 0 ≤ alpha < 1, epsilon > 0,
     weight_decay ≥ 0; ValueError otherwise. Tieleman and Hinton, lecture 6.5 of a course, 2012.

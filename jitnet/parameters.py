@@ -1,6 +1,7 @@
-"""Where the parameters of a network lie: one flat vector, with a view for each W, b, gamma and beta, and their names.
+"""The parameters of a network in memory: one flat vector, with a named view for each W, b, gamma and beta.
 
-The gradient and the vectors of an optimizer have the same layout, so each is one loop, one copy, one array in a file.
+The gradient and the vectors of an optimizer have the same layout, so each takes one loop, one copy, one array in a
+file.
 """
 
 import math

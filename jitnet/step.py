@@ -16,10 +16,10 @@ from .losses import Loss
 from .optimizers import Optimizer
 
 ROWS_AT_ONCE = 1024
-"""forward, predict and evaluate take the samples in portions of this many, so that memory stays bounded."""
+"""forward, predict and evaluate process this many samples at a time, to limit the memory."""
 
 SUMS = 64
-"""Parts of the squared length of a gradient; more would not be faster."""
+"""The number of parts of the squared length of a gradient; more would not be faster."""
 
 Memory = Callable[[Any, np.dtype[Any]], Any]
 """(shape, dtype) -> zeros in the memory of a backend."""
@@ -91,7 +91,7 @@ def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None
 
 
 def clipping(grad: Vector, sums: Vector, extras: Extras) -> list[Call]:
-    """The calls that shorten the gradient of a batch, if there is a limit."""
+    """The calls that clip the gradient of a batch, if there is a limit."""
     if extras.clip_norm is None:
         return []
     limit = grad.dtype.type(extras.clip_norm)
@@ -99,12 +99,12 @@ def clipping(grad: Vector, sums: Vector, extras: Extras) -> list[Call]:
 
 
 def _gathering(work: Any) -> Call:
-    """With the right types and sizes; the data and the order come with each epoch."""
+    """A placeholder with the right types and sizes; the data and the order come with each epoch."""
     return Call("gather", (work.X, work.Y, np.empty(0, np.int64), 0, work.X, work.Y))
 
 
 def update_of(net: Any, optimizer: Optimizer) -> Call:
-    """With the right types and sizes; its memory and its numbers come with each step."""
+    """A placeholder with the right types and sizes; its memory and its numbers come with each step."""
     numbers, memory = optimizer.given(1, net.dtype), [net.grad for _ in optimizer.memory]
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
@@ -120,7 +120,7 @@ def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, extr
 class Step:
     """One training step for batches of m samples: bound once, then repeated without Python between the kernels.
 
-    Random numbers of a layer depend on `seed` and the index of the step, so a resumed run has the same.
+    The random numbers of a layer depend on `seed` and the index of the step, so a resumed run has the same numbers.
     """
 
     def __init__(
@@ -177,9 +177,9 @@ def order_of(n: int, epoch: int, seed: int | None, shuffle: bool) -> NDArray[np.
 
 
 def mean(losses: Vector, weights: Vector | None, order: NDArray[np.int64] | None = None) -> float:
-    """The mean of the losses in float64, or their weighted mean, where losses[i] is that of sample order[i].
+    """The mean of the losses in float64, or their weighted mean; losses[i] belongs to sample order[i].
 
-    It is 0 if all weights are 0, as those of a batch can be.
+    It is 0 if all weights are 0, which can happen in a batch.
     """
     if weights is None:
         return float(losses.mean(dtype=np.float64))
@@ -221,7 +221,7 @@ class Epoch:
     def _train(
         self, order: NDArray[np.int64], start: int, stop: int, optimizer: Optimizer, threads: int, losses: Vector
     ) -> None:
-        """One step on these samples of the order; their losses go into losses[start:stop]."""
+        """One step on the samples order[start:stop]; their losses are stored in losses[start:stop]."""
         step = self._loaded(order, start, stop, threads)
         step.optimizer = optimizer  # its settings can change from one step to the next
         losses[start:stop] = step(self._state.step, self._state.memory)
@@ -239,7 +239,7 @@ class Epoch:
         return losses
 
     def _spread(self, m: int) -> Any:
-        """For `with`: steps of m samples. They are compared by the time per sample."""
+        """For `with`: steps of m samples, which are timed per sample to choose the number of threads."""
         net, plan = self._plan.net, self._plan
         kind = "step", net.theta.size, m, net.dtype, plan.optimizer.kernel
         return plan.run.spread(self._batch, *kind, is_repeated=True)

@@ -40,10 +40,10 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """Write a file atomically: after a kill at any moment, there is the old file or the new one.
 
     The bytes go to a temporary file in the same folder, which is synced and then renamed.
-    Whatever stops the writing, the temporary file is removed; a later writer removes leftovers that are more than an
-    hour old. The new file has the permissions of the old one, and so has the temporary file.
+    If writing fails, the temporary file is removed; a later writer removes leftovers that are more than an hour old.
+    The new file and the temporary file have the permissions of the old one.
 
-    Errors    ValueError where the file cannot be written, for lack of permission or of space
+    Errors    ValueError if the file cannot be written, for example without permission or space
     """
     target = _target(path)
     for stale in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 12}.tmp"):
@@ -101,12 +101,12 @@ def _target(path: str | Path) -> Path:
 def check_writable(path: str | Path, kind: str | None = None) -> None:
     """Check before the work starts that a file can be written.
 
-    kind     refuse to replace a file that is something else than a jitnet `kind`
+    kind     refuse to replace a file that is not a jitnet `kind`
     """
     target = _target(path)
     temporary = _temporary(target)
     try:
-        with interruption.delayed():  # so that it is removed, too
+        with interruption.delayed():  # so that ^C leaves no file behind
             _created(temporary, target).close()
             temporary.unlink()
     except OSError as error:
@@ -144,7 +144,7 @@ def reading(path: str | Path, kind: str) -> Iterator[tuple[dict[str, Any], npz.A
     """The metadata of a jitnet file, and the archive with its arrays.
 
     Limits    `ABOUT_LIMIT` for the metadata; those of `npz` for the arrays
-    Errors    FileNotFoundError; ValueError if it is no readable `kind`
+    Errors    FileNotFoundError; ValueError if it is not a readable `kind`
     """
     with npz.opened(path, f"jitnet {kind}") as archive:
         content = archive.content("about.json", ABOUT_LIMIT)
@@ -245,7 +245,7 @@ def read_model(path: str | Path) -> Model:
 
 
 def _check_that_it_is_known(what: str, name: Any, known: Iterable[str]) -> None:
-    """An unknown name can be a user's, from a file that has not been imported."""
+    """An unknown name can belong to a user's function in a file that has not been imported."""
     try:
         checks.one_of(what, name, known)
     except checks.Error as error:

@@ -185,7 +185,7 @@ print(watch.refused)
 
 def test_a_network_is_used_while_it_is_trained():
     """Computations in other threads do not affect the training; and a second training is an error."""
-    assert run(USED_IN_TRAINING).startswith("this network is in training already")
+    assert run(USED_IN_TRAINING).startswith("another call of fit is training this network")
 
 
 IN_A_CHILD = """

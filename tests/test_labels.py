@@ -116,9 +116,9 @@ def test_step_takes_the_classes_of_the_network():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (NAMES[CODES % 2], r"Y has 2 classes \(ant, bee\): as many units will do"),
+        (NAMES[CODES % 2], r"Y has 2 classes \(ant, bee\); use as many units"),
         (CODES + 1 + (np.arange(97) == 5), r"label Y\[2\] is 3, but the last layer has 3 units: .* Y has 4 classes"),
-        (["ant"] * 97, r"Y has one class only, 'ant', so there is nothing to tell apart"),
+        (["ant"] * 97, r"Y has one class only, 'ant', so there is nothing to learn"),
         ([2] * 97, "Y has one class only, 2,"),
         ([True] * 97, "Y has one class only, True"),
         (["ant", None] + ["bee"] * 95, r"Y\[1\] is None: a label is missing; leave this sample out"),

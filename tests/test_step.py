@@ -292,5 +292,5 @@ def test_one_thread_at_a_time():
     state = net.state_dict()
     with net.in_training():
         for call in (lambda: net.step(X, Y, backend="numpy"), lambda: net.load_state_dict(state)):
-            with pytest.raises(jitnet.Error, match="in training already"):
+            with pytest.raises(jitnet.Error, match="another call of fit"):
                 call()

@@ -1,7 +1,7 @@
 """A backend is a choice of one rung per operation.
 
-It executes calls (an operation and its arguments) with its kernels: at once, or bound to machine code in a list that is
-repeated for every batch. Each backend declares its properties, and registers itself. (The package is called backend,
+It executes calls (an operation and its arguments) with its kernels: directly, or bound to machine code in a list that
+is repeated for every batch. Each backend declares its properties, and registers itself. (The package is called backend,
 not backends, because `jitnet.backends()` is a function.)
 """
 
@@ -85,7 +85,7 @@ def check_threads(count: int | None, name: str) -> None:
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Kernels use this many threads inside the `with`; None leaves the choice to `thread_choice`."""
+    """For `with`: kernels use this many threads; None leaves the choice to `thread_choice`."""
     if count is None:
         yield
         return

@@ -23,11 +23,11 @@ NOT_USEFUL = re.compile(
     r"Failed in|\w*Error: Failed|>>>|There are|- Of which|Overload |With argument|Rejected as|No match|During|File "
     r"|No implementation of function Function\(<function "
 )
-"""How lines of Numba's messages begin that do not say what is wrong with a user's function."""
+"""The beginnings of those lines in Numba's messages that do not say what is wrong with a user's function."""
 
 
 def raise_if_refused(operation: str, error: Exception) -> None:
-    """Raise one clear error if the compiler refused the function of a user."""
+    """Raise one clear error if the compiler rejects a user's function."""
     frames = traceback.extract_tb(error.__traceback__)
     is_from_compiler = isinstance(error, NumbaError) or any(frame.name == "compile" for frame in frames)
     if operation in MADE and is_from_compiler and not isinstance(error, (OSError, MemoryError, checks.Error)):
@@ -69,7 +69,7 @@ class Backend(ABC):
         return array
 
     def cores(self, threads: int | None = None) -> int | None:
-        """The maximum number of cores, with this number of threads or the current one; None for all."""
+        """The maximum number of cores that it uses, with this number of threads or the current one; None for all."""
         return 1
 
     def check(self, calls: list[Call]) -> None:
@@ -87,7 +87,7 @@ class Backend(ABC):
         """The rungs that this backend chooses from."""
 
     def run(self, calls: list[Call], *kind: Hashable) -> None:
-        """Execute these calls, with the best number of threads for this kind of work unless the user has set it."""
+        """Execute these calls, with the fastest number of threads for this kind of work unless the user has set it."""
         with self.spread(calls, *kind) as slices:
             for call in calls:
                 try:
@@ -101,7 +101,7 @@ class Backend(ABC):
         """The kernel and the arguments of each call, to be repeated for every batch."""
 
     def spread(self, calls: list[Call], *kind: Hashable, is_repeated: bool = False) -> thread_choice.Slices:
-        """For `with`: these calls run with the best number of threads at present, unless the user has set it.
+        """For `with`: these calls run with the currently fastest number of threads, unless the user has set it.
 
         `kind` identifies work with about the same time per FLOP, so that its calls can be compared. Repeated work is
         tried on one thread at any size.

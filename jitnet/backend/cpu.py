@@ -32,7 +32,7 @@ class CpuBackend(Backend):
     """Rungs of `kernels.LADDERS`, on NumPy arrays."""
 
     rungs: ClassVar[tuple[str, ...]]
-    """In order of preference; every ladder has the last one."""
+    """Rungs in order of preference; every ladder has the last one."""
 
     def __init__(self) -> None:
         rungs = {operation: next(rung for rung in self.rungs if rung in LADDERS[operation]) for operation in LADDERS}
@@ -52,7 +52,7 @@ class CpuBackend(Backend):
         return LADDERS[operation]
 
     def kernel(self, call: Call, threads: int) -> Kernel:
-        """The rung for this call: the threaded twin, if there are threads and the work is large enough."""
+        """The rung for this call: its threaded version, if there are threads and the work is large enough."""
         twin = self.threaded.get(call.operation) if threads > 1 else None
         return twin if twin and call.flop >= LEAST_FLOP else self.kernels[call.operation]
 
@@ -95,7 +95,7 @@ assistant: Callable[[list[Named]], AbstractContextManager[object]] = contextlib.
 """Starts another process that compiles these kernels too, from the last to the first; see `cli/compiling.py`."""
 
 SHARE_THE_TILE = ("fused", "packed")
-"""Rungs that call the register tile. It takes half of the time, so one process compiles all of them, first of all."""
+"""Rungs that call the register tile. Compiling it takes half of the time, so one process compiles all of them first."""
 
 
 class _Wanted(NamedTuple):
@@ -119,7 +119,7 @@ def _wanted(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _Wanted:
 
 
 def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
-    """Compile what is not in the cache, and load the rest; returns how many kernels were not there."""
+    """Compile what is not in the cache, and load the rest; returns how many kernels were not in the cache."""
     wanted = sorted((_wanted(*each, dtype) for each in kernels), key=lambda each: not each.shares_the_tile)
     missing = [each for each in wanted if each.is_missing]
     others = [(each.operation, each.rung, dtype.name) for each in missing if not each.shares_the_tile]
@@ -166,7 +166,7 @@ class Parallel(CpuBackend):
 
 @register
 class Fast(CpuBackend):
-    """The best rung of each operation; for large work its threaded twin, if it has one."""
+    """The fastest rung of each operation; for large work its threaded version, if it has one."""
 
     name = "fast"
     rungs = ("fused", "packed", "polynomial", "wide", "ahead", "njit")

@@ -1,7 +1,7 @@
 """An epoch on the GPU: parameters, batches and losses stay in GPU memory from the first epoch to the last.
 
-Only three things are copied, once an epoch each: the order of the samples to the GPU, their losses back, and the
-parameters back. Data that the GPU cannot hold are copied too, in portions that overlap with computation.
+Only three things are copied, each once per epoch: the order of the samples to the GPU, and the losses and the
+parameters back. Data that do not fit into GPU memory are copied too, in portions that overlap with computation.
 """
 
 import itertools
@@ -52,7 +52,7 @@ class Resident:
 
 
 class Streamed:
-    """Portions of `rows` rows. The CPU gathers one in pinned memory, and it is copied while the one before is used."""
+    """Portions of `rows` rows. The CPU gathers one in pinned memory and copies it while the GPU uses the previous one."""
 
     def __init__(self, plan: Any, rows: int) -> None:
         self.rows, self._plan = rows, plan

@@ -1,4 +1,4 @@
-"""GPU memory: copies, free memory, and one line if it does not suffice."""
+"""GPU memory: copies, free memory, and a one-line error if there is not enough."""
 
 import contextlib
 import math

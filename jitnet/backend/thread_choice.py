@@ -1,7 +1,7 @@
 """The default number of threads: one, or all that this process can use, whichever is faster now.
 
-All threads are faster on idle cores. On cores that other processes use, a loop waits for the thread without a core, and
-can take many times as long as with one thread. The load changes, so both numbers are timed while they do the work.
+On idle cores, all threads are faster. While other processes use the cores, a loop waits for the thread that has no
+core, and can take many times as long as with one thread. The load changes, so both numbers are timed during training.
 Results do not depend on the number of threads.
 """
 
@@ -27,10 +27,10 @@ TRIALS = 64
 """The slower number is tried again after this many times the length of its slice: trials cost 1/64 of the time."""
 
 MEMORY = 0.1
-"""Seconds of work in the compared mean. Older measurements decay."""
+"""Seconds of work in the means that are compared. The weight of older measurements decays."""
 
 LONG_FLOP = 2_000_000_000
-"""A single call of this size is not tried on one thread: it takes longer than the scheduler delays a thread."""
+"""Single calls of this size are never tried on one thread: the scheduler delays a thread by less than they take."""
 
 given = contextvars.ContextVar("given", default=False)
 """True if the user has set the number of threads."""
@@ -85,8 +85,8 @@ class Way:
 class Choice:
     """One thread or all, for one kind of work. It begins with all, then tries one.
 
-    The slower number waits for `TRIALS` times the length of its slice, while the other is used. One thread is safe, and
-    can be selected at any time. Several Python threads can share a choice without a lock: they can disturb each other's
+    After a trial, the slower number is not used for `TRIALS` times the length of its slice. One thread is safe, and can
+    be selected at any time. Several Python threads can share a choice without a lock: they can disturb each other's
     measurement, which costs a slice and changes no result.
     """
 

@@ -1,1 +1,1 @@
-"""How a loop becomes machine code. This package knows no kernel; those are in `jitnet.kernels`."""
+"""How a loop becomes machine code. The kernels themselves are in `jitnet.kernels`."""

@@ -1,12 +1,12 @@
 """The cache of machine code on disk, so that kernels are compiled once per machine.
 
-Numba's own cache does not fit because of its key: signature, CPU and bytecode, but neither the decorator's options nor
-the functions that a kernel calls in other files. The serial and the parallel version of one body would load each
-other's machine code, and an edited helper would go unnoticed. Here the name of each file is a hash of everything that
-determines the machine code: all sources of `compiler/` and `kernels/`, the file that contains the kernel, options,
-signature, CPU, versions, Numba's settings. A stale or foreign file has another name. There is no index that two
-processes could overwrite: a file is written under a temporary name and then renamed. `cache_folder.py` decides which
-files are trusted.
+The key of Numba's own cache contains signature, CPU and bytecode, but neither the decorator's options nor the functions
+that a kernel calls in other files. The serial and the parallel version of one body would load each other's machine
+code, and an edited helper would go unnoticed. Here the name of each file is a hash of everything that determines the
+machine code: all sources of `compiler/` and `kernels/`, the file that contains the kernel, options, signature, CPU,
+versions, Numba's settings. A stale or foreign file therefore has another name. There is no index that two processes
+could overwrite: a file is written under a temporary name and then renamed. `cache_folder.py` decides which files are
+trusted.
 """
 
 import functools
@@ -48,7 +48,7 @@ KERNELS = COMPILER.with_name("kernels")
 SOURCES = hash_of_sources(
     [COMPILER, KERNELS], (sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__)
 )
-"""Computed at import, because edits after the import are not what will be compiled."""
+"""Computed at import, because later edits of the files are not what will be compiled."""
 
 
 def kernels_folder() -> Path:
@@ -73,7 +73,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     @functools.cached_property
     def content(self) -> str:
-        """A hash of the file and of the closure, or "". It is for kernels that run: a closure takes a millisecond."""
+        """A hash of the file and of the closure, or "". Computed on first use: it can take a millisecond."""
         closure = described(self.body) if self.body.__closure__ else ""
         if self.source is None or not is_lasting(closure):
             return ""
@@ -120,7 +120,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return
         (library, _, code), function, environment, result, *_, environments = data._reduce()
         if result.return_type != types.none or any(each.consts for each in [environment, *environments]):
-            return  # code that uses Python objects; kernels never do
+            return  # code that uses Python objects, which kernels never do
         about = {
             "library": library, "unique_name": function.unique_name, "symbol": function.mangled_name,
             "environment": _name_of(environment), "environments": [_name_of(each) for each in environments],
@@ -129,7 +129,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         write_cached(self._path(sig, data.codegen), packed(about, *code))
 
     def _put_together(self, sig: Any, target_context: Any, about: dict[str, Any], code: tuple[bytes, bytes]) -> Any:
-        """Like `CompileResult._rebuild`, but without a pickle: types are known from the call, and names are text."""
+        """Like `CompileResult._rebuild`, but without a pickle: the call has the types, and names are text."""
         arguments, _ = normalize_signature(sig)
         library = target_context.codegen().unserialize_library((about["library"], "object", code))
         environment, *environments = [
@@ -168,6 +168,6 @@ def _name_of(environment: Any) -> tuple[str, str]:
 
 
 def settings() -> list[tuple[str, str]]:
-    """Numba's environment variables, without those that certainly do not change the machine code."""
+    """Numba's environment variables, except those that certainly do not change the machine code."""
     harmless = ("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY")
     return sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in harmless)

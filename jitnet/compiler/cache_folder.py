@@ -2,7 +2,7 @@
 
 jitnet runs machine code from this folder. A file is therefore trusted only if no other user can have written it: the
 cache folder, the folder of these kernels in it, and the file belong to the user, and neither the group nor others have
-write permission. This holds for root too. Otherwise a warning says how to fix it, and every process compiles its
+write permission. This applies to root too. Otherwise a warning says how to fix it, and every process compiles its
 kernels, as if there were no cache. Parent folders need no check: a user who can rename them can put another folder in
 place of ours, but not a file that belongs to this user.
 
@@ -181,7 +181,7 @@ def packed(about: dict[str, Any], *code: bytes) -> bytes:
 
 
 def unpacked(payload: bytes | None) -> tuple[dict[str, Any], list[bytes]] | None:
-    """The arguments of `packed`; None if there are none, or it is of another form."""
+    """The arguments of `packed`; None if the data do not have this form."""
     header, _, code = (payload or b"").partition(b"\n")
     try:
         about, sizes = json.loads(header)
@@ -193,7 +193,7 @@ def unpacked(payload: bytes | None) -> tuple[dict[str, Any], list[bytes]] | None
 
 @functools.cache
 def _sweep_out_temporaries(folder: Path) -> None:
-    """Remove the parts of files that killed processes left in a folder: once per process, and of ours only."""
+    """Remove the partial files that killed processes left in one of our folders, once per process."""
     for file in folder.glob("*.tmp"):
         with contextlib.suppress(OSError):  # another process sweeps too
             ours = re.fullmatch(r".+-[0-9a-f]{32}\.[0-9a-f]{32}\.tmp", file.name)

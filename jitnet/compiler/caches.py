@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .memory import LINE
 
 PAGE = 4096
-"""Bytes that the system places in memory together; the position within a page decides about the sets of a cache."""
+"""Bytes that are contiguous in physical memory; the position within a page determines the sets of a cache."""
 
 DESCRIPTIONS = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -21,11 +21,11 @@ class Cache(NamedTuple):
 
 
 USUAL = {1: Cache(1, 32 << 10, 8, LINE), 2: Cache(2, 1 << 20, 16, LINE), 3: Cache(3, 8 << 20, 16, LINE)}
-"""Assumed where the system does not tell: on anything but Linux, and in some virtual machines."""
+"""Assumed if the system does not describe its caches: on anything but Linux, and in some virtual machines."""
 
 
 def data_caches(folder: Path = DESCRIPTIONS) -> dict[int, Cache]:
-    """Level -> cache, as Linux describes them; empty if it does not."""
+    """Level -> cache, as described by Linux; empty if there is no description."""
     found = {}
     for index in sorted(folder.glob("index*")):
         try:

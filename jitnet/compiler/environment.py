@@ -1,4 +1,4 @@
-"""Environment variables that make the import of Numba fail: they are found first, and each is reported in one line.
+"""Finds environment variables that make the import of Numba fail, before the import, and reports each in one line.
 
 Numba reads its environment variables at import. A wrong value ends in a long traceback, or LLVM ends the process. This
 module removes such a variable from the environment, and every computation reports it instead; only `jitnet doctor`

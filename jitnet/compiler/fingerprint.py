@@ -1,6 +1,6 @@
 """A fingerprint of a function: its instructions, its constants, and those of all functions that it calls.
 
-The cache key contains its hash, so machine code is found in the next process, but not after an edit.
+The cache key contains its hash, so the next process finds the machine code, but an edited function is compiled again.
 """
 
 import builtins
@@ -22,7 +22,7 @@ def fingerprint(f: Any) -> str:
 
 
 def described(value: Any, within: tuple[Any, ...] = ()) -> str:
-    """A text that is the same in each process, unless it contains the address of an object (`is_lasting`)."""
+    """A string that is the same in every process, unless it contains the address of an object (`is_lasting`)."""
     value = getattr(value, "py_func", getattr(value, "__wrapped__", value))  # the original function
     if isinstance(value, FunctionType):
         is_hashed = any(Path(value.__code__.co_filename).is_relative_to(folder) for folder in HASHED)

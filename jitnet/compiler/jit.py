@@ -3,11 +3,11 @@
 *Options are inherited.* A kernel that leaves `fastmath` or `error_model` unset takes them from the first caller that
 compiles it, so every kernel and every helper here sets them explicitly.
 
-*A fast-math flag is a promise.* `contract` lets a*b + c become one fused multiply-add, and nothing else is relaxed:
-every sum is added up in the order in which it is written, on every machine and with any number of threads. `reassoc`
-would let a sum be split over the lanes of a vector, but it also turned (c − z) + log s, which is exact for z = c = 1e4,
-into (c + log s) − z, which is not. `nnan` and `ninf` would promise that there are no NaNs and infinities, and `isnan`
-would then return False.
+*A fast-math flag is a promise to the compiler.* `contract` lets a*b + c become one fused multiply-add; nothing else is
+relaxed: every sum is added up in the order in which it is written, on every machine and with any number of threads.
+`reassoc` would let a sum be split over the lanes of a vector, but it also turned (c − z) + log s, which is exact for z
+= c = 1e4, into (c + log s) − z, which is not. `nnan` and `ninf` would promise that there are no NaNs and infinities,
+and `isnan` would then return False.
 """
 
 import functools

@@ -1,7 +1,6 @@
 """Memory that starts on a cache line.
 
-A 512-bit load that straddles two cache lines costs twice as much as one that does not, and NumPy aligns only to 16
-bytes.
+A 512-bit load that straddles two cache lines costs twice as much as an aligned one, and NumPy aligns only to 16 bytes.
 """
 
 import math

@@ -1,11 +1,10 @@
-"""A function between parallel loops and Numba's threading layer: a loop that cannot have threads runs without them.
+"""A function between parallel loops and Numba's threading layer: a loop that gets no threads runs serially.
 
 Without it, the process would end in two cases. GNU OpenMP must not be used in a child that was forked after its threads
 had started, which is how multiprocessing creates workers on Linux before Python 3.14; and the layer `workqueue` runs
 one parallel loop at a time. Every compiled prange loop calls the symbol `numba_parallel_for` with its parts. jitnet
-defines that symbol as a function of its own: it passes the call on if the layer can take it, and otherwise runs the
-parts one after the other on the calling thread. The partition of a loop changes no bit of a result, so this changes
-none.
+defines that symbol as its own function: it passes the call on if the layer can take it, and otherwise runs the parts
+one after the other on the calling thread. The partition of a loop does not change a bit of its result.
 """
 
 import ctypes
@@ -24,7 +23,7 @@ WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 """How OpenMP's threads wait for one another: they spin 1000 times, some 10 to 50 µs, and then sleep.
 
 By default they spin for milliseconds. On cores that other processes use, a spinning thread then keeps the thread that
-it waits for from running, and a loop takes 10 to 100 times as long. Threads that sleep at once start late.
+it waits for from running, and a loop takes 10 to 100 times as long. Threads that sleep immediately start late.
 """
 
 ANY = 1 << 30
@@ -39,7 +38,7 @@ _without_threads = False
 
 
 def start_layer() -> None:
-    """Start Numba's threads and redefine the symbol, unless that has been done.
+    """Start Numba's threads and redefine the symbol, if this has not been done yet.
 
     Errors    ValueError, in one line, if the environment asks for a threading layer that is not available
     """
@@ -81,7 +80,7 @@ def can_have_threads() -> bool:
 
 
 def _function_before(layer: int) -> tuple[Any, int]:
-    """Machine code, and its address: call the layer if it has room, else call the loop's function with all parts."""
+    """The machine code of the function and its address: it calls the layer, or the loop's function with all parts."""
     module = ir.Module()
     pointer, number, count = cgutils.voidptr_t, cgutils.intp_t, ir.IntType(32)
     of_layer = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [number] * 3)

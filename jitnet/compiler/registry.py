@@ -71,7 +71,7 @@ def operation(signature: str, flop: Callable[..., int] = one_for_each_number) ->
 
 
 def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], Kernel]:
-    """Register a body with a new idea as the next rung of a ladder, and its threaded twin above it."""
+    """Register a body with a new idea as the next rung of a ladder, and its threaded version above it."""
 
     def register(body: Kernel) -> Kernel:
         LADDERS[ladder][name] = compiled(body, allocates=allocates)

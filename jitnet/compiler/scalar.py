@@ -44,7 +44,7 @@ ON_ARRAYS: dict[Any, Callable[..., Any]] = {
 def of_dtype(
     f: Callable[..., Any], number: Any, instead: Instead, helper: Callable[..., Any] = part_of_kernels
 ) -> Callable[..., Any]:
-    """A copy of f whose numbers are made by `number`, and that calls what is named `instead`; so do its helpers.
+    """A copy of f with constants converted by `number` and functions replaced by `instead`, also in its helpers.
 
     helper    what makes a copy of a helper callable
     """
@@ -84,7 +84,7 @@ def of_dtype(
 
 
 def whole_numbers(code: CodeType) -> tuple[list[int], set[str]]:
-    """Offsets of the constants, and names, that are calculated with to index a tuple or to count a loop."""
+    """Offsets of the constants, and names, that are used to index a tuple or to count a loop."""
     steps = list(dis.get_instructions(code))
 
     def expression(end: int) -> set[int]:
@@ -160,7 +160,7 @@ def _with_infinity(f: Callable[..., Any], *numbers: Any) -> Any:
 
 
 def on_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f for arrays of NumPy: as it is, with NumPy's functions, or, where a comparison decides, number by number."""
+    """f for NumPy arrays: with NumPy's functions or, if f contains a comparison, number by number."""
 
     @functools.cache
     def copies(number: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -181,5 +181,5 @@ def _is_one_of(value: Any, functions: Instead) -> bool:
 
 
 def _is_a_helper(value: Any) -> bool:
-    """True for a user's function; jitnet's own helpers can be called already."""
+    """True for a user's function; kernels can call jitnet's own helpers without a copy."""
     return isinstance(value, FunctionType) and not value.__module__.startswith(("numba", "numpy", f"{__package__}"))

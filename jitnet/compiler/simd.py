@@ -248,9 +248,9 @@ _arithmetic(operator.mul, "fmul")
 def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
     """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
 
-    A loop can only move single numbers here, since either the loads or the stores jump. In registers it takes
-    log₂(lanes) rounds: each interleaves the first half of the rows with the second. After as many rounds as the number
-    of rows can be halved, every number is in the place of its mirror image.
+    A loop could only move single numbers, because either the loads or the stores are strided. In registers it takes
+    log₂(lanes) steps, each of which interleaves the first half of the rows with the second. After these, every number
+    is in its transposed position.
     """
     n = lanes(source)
     transpose_part(source, start, stride, n, n, target, to, step)

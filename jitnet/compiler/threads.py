@@ -29,7 +29,7 @@ def thread_count() -> int:
 
 
 def loop_threads() -> int:
-    """The number of threads that a `prange` loop of the calling kernel gets: 1 if it was compiled without threads."""
+    """The number of threads of a `prange` loop in the calling kernel: 1 if it was compiled without threads."""
     return thread_count()
 
 

@@ -1,10 +1,10 @@
-"""Every loop that jitnet computes with, written by hand. One file per operation, with its rungs from top to bottom.
+"""Every loop that jitnet computes with, written by hand: one file per operation, with its rungs from naive to fast.
 
 The legend, for code, formulas and plots alike:
 
     m            samples in a mini-batch
     n_in, n_out  width of a layer's input and output
-    X            input of a layer, one sample a row            (m, n_in)
+    X            input of a layer, one sample per row          (m, n_in)
     W, b         weights, bias                                 (n_in, n_out), (n_out,)
     Z            pre-activation, Z = X·W + b                   (m, n_out)
     A            activation, A = f(Z)                          (m, n_out)
@@ -25,7 +25,7 @@ from ..compiler.registry import LADDERS as LADDERS
 from ..compiler.registry import SIGNATURES as SIGNATURES
 
 LAST = "numpy_baseline"
-"""It is imported last, because it adds to the ladders of the others."""
+"""Imported last, because it adds to the ladders of the other files."""
 
 FILES = sorted((file.name for file in pkgutil.iter_modules(__path__) if not file.ispkg), key=lambda name: name == LAST)
 

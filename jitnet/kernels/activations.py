@@ -1,8 +1,8 @@
 """The elementwise activations, each next to its derivative.
 
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z = dA ⊙ f'(Z), and
-`delta` may be `dA` itself. The loops of sigmoid are written out here. Those of the others are the same with another f
-and f': `elementwise.py` creates them, and the rung `polynomial` with e^x from `exponential.py`.
+`delta` may be `dA` itself. The loops of sigmoid are written out here. `elementwise.py` creates the same loops for the
+other f and f', and the rung `polynomial` with e^x from `exponential.py`.
 """
 
 import math
@@ -90,8 +90,8 @@ def _(a: float) -> float:
 def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
     """f' = 1 where A > 0, else 0. Shapes (m, n) each; delta may be dA.
 
-    A choice and not a product, so that delta is 0 where f' is 0: dA·0 would be NaN for an infinite dA, and −0 for a
-    negative one.
+    A condition instead of a product, so that delta is 0 where f' is 0: dA·0 would be NaN for an infinite dA, and −0 for
+    a negative one.
     """
     m, n = A.shape
     zero = A.dtype.type(0)
@@ -102,7 +102,7 @@ def relu_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
 
 @activation("relu")
 def relu(z: float) -> float:
-    """max(z, 0), with the test z < 0, so that NaN, for which every comparison is false, stays NaN.
+    """max(z, 0), with the test z < 0, so that NaN stays NaN: every comparison with it is false.
 
     Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, 2010
     """

@@ -40,7 +40,7 @@ def squares(grad: Vector, sums: Vector) -> None:
 
 @rung("squares", "lanes")
 def squares_in_lanes(grad: Vector, sums: Vector) -> None:
-    """Like the rung above, but with eight sums at a time; saves a chain of waiting additions."""
+    """Like the rung above, but with eight sums at a time; saves a chain of dependent additions."""
     n, parts = grad.size, sums.size
     for t in prange(parts):
         start, stop = t * n // parts, (t + 1) * n // parts

@@ -6,8 +6,8 @@
 f is the number of an elementwise activation in `activations.CODES`. Without a bias, b is empty. A backend trains with
 these and with `gradients.py`.
 
-The rungs are those of the products, by the same helpers (`matmul.py`); up to `packed`, b and f follow in a pass
-of their own. On top stands `fused`: what follows the product is done while its result is in registers and caches.
+The rungs are those of the products, with the same helpers (`matmul.py`). Up to `packed`, b and f follow in a separate
+pass. The top rung, `fused`, applies them while the product is in registers and caches.
 """
 
 import numpy as np
@@ -59,7 +59,7 @@ def layer(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 @part_of_kernels
 def bias_and_activation(b: Vector, f: int, A: Matrix) -> None:
-    """A ← f(A + b): a pass over A of its own."""
+    """A ← f(A + b), in a separate pass over A."""
     for i in range(A.shape[0]):
         a = A[i]
         for j in range(b.size):
@@ -128,7 +128,7 @@ def layer_fused(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     flop=lambda delta_next, W_next, *rest: 2 * delta_next.shape[0] * W_next.size,
 )
 def delta(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """delta of the layer before.
+    """delta of the previous layer.
 
     Formula   delta[i,k] = f'(Z[i,k]) · Σ_j delta_next[i,j]·W_next[k,j], with f' taken from A = f(Z)
     Shapes    delta_next (m, n_next), W_next (n, n_next), A (m, n), f a number, delta (m, n); rows contiguous

@@ -2,7 +2,7 @@
 
 A hash of the index, the layer, the step and the seed decides. There is no sequential random generator and no stored
 mask, so the backward pass drops the same numbers as the forward pass, with any number of threads, and a resumed run
-those of the uninterrupted run.
+drops the same numbers as an uninterrupted one.
 """
 
 from typing import Any
@@ -79,7 +79,7 @@ def dropout_wide(X: Matrix, threshold: int, scale: float, layer: int, clock: Vec
 
 
 def mixed_numpy(x: Any) -> Any:
-    """The same hash of an array of uint32, whose products keep their lowest 32 bits."""
+    """The same hash for an array of uint32, whose products keep their lowest 32 bits."""
     for _ in range(2):
         x = (x ^ (x >> 16)) * np.uint32(0x45D9F3B)
     return x ^ (x >> 16)

@@ -8,7 +8,7 @@
     def _(a):
         return 1 - a * a
 
-An activation needs nothing else. The name of the derivative's parameter is the input of f': `a`, the activation, or
+This is all that an activation needs. The name of the derivative's parameter is the input of f': `a`, the activation, or
 `z`, the pre-activation, which a network then stores. This registers the operations `tanh` and `tanh_derivative`, with
 loops like those of `sigmoid`, which are written out in activations.py. The GPU uses the same two functions
 (`cuda/activations.py`).
@@ -42,7 +42,7 @@ def log1p(e: float) -> float:
 FAST: dict[Any, Function] = {
     math.exp: exponential, np.exp: exponential, math.tanh: tanh_of, np.tanh: tanh_of, log1p: log1p_of
 }  # fmt: skip
-"""Function -> its replacement in the rung `polynomial`, with which loops are vectorized."""
+"""Function -> its replacement in the rung `polynomial`, which can be vectorized."""
 
 FUSED = ("identity", "sigmoid", "tanh", "relu")
 """The activations that the kernels in `dense.py` apply to a product while it is in the cache. The others are
@@ -89,7 +89,7 @@ class Activation:
 def activation(name: str, fast: Function | None = None) -> Callable[[Function], Activation]:
     """Define an activation by f; `derivative` completes it.
 
-    fast      calculates f without a call into the mathematics library, if exchanging e^x (`FAST`) is not enough
+    fast      computes f without a call into the math library, if replacing e^x (`FAST`) is not enough
     """
     return lambda f: Activation(name, f, fast)
 

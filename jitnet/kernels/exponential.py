@@ -1,6 +1,6 @@
 """e^x, sigmoid and tanh from multiplications and additions, so that loops over them are vectorized.
 
-`math.exp` is a call into the mathematics library, one number at a time, and a loop with a call in it stays scalar.
+`math.exp` is a call into the math library, one number at a time, and a loop that contains a call stays scalar.
 The method is old (Cody and Waite, 1980). Any x is a multiple of ln 2 plus a small remainder,
 
     x = n·ln 2 + r,    n an integer,  |r| ≤ h = ½ ln 2 ≈ 0.35,      so      e^x = 2ⁿ·e^r
@@ -17,9 +17,9 @@ of e^r is h² times that, a tenth of an ULP of float32. Taylor's series needs on
 *2ⁿ* is built from n + 127 (n + 1023) in the exponent bits. Where the result can leave the range of these bits, near
 infinity and among the subnormal numbers, it is multiplied in two steps.
 
-x is clamped where the result is 0 or infinite. The comparisons are written so that NaN, for which every comparison is
-false, passes. Maximum errors over the whole range, compared with arithmetic of higher precision, in units of the last
-place: e^x 1.2, sigmoid 1.6, tanh 2.0.
+x is clamped where the result is 0 or infinite. The comparisons are written so that NaN passes: every comparison with it
+is false. Maximum errors over the whole range, compared with arithmetic of higher precision, in units in the last place:
+e^x 1.2, sigmoid 1.6, tanh 2.0.
 """
 
 import math
@@ -53,7 +53,7 @@ def _l(t: float) -> float:
 
 
 def _functions(real: Any, integer: Any, degree: int, upper: float, lower: float) -> dict[str, Callable[..., Any]]:
-    """The functions below, for one dtype: every constant in them has it."""
+    """The functions below, for one dtype, which all of their constants have."""
     about = np.finfo(real)
     whole, offset, places = real(1.5 * 2**about.nmant), integer(about.maxexp - 1), integer(about.nmant)
     ln2_upper, ln2_lower, log2_e = real(upper), real(lower), real(1 / math.log(2))
@@ -156,7 +156,7 @@ def decay(x: Any, low: Any) -> Any:
 def sigmoid_of(z: Any) -> Any:
     """1/(1 + e^{−z}), from e = e^{−|z|} ≤ 1.
 
-    The quotient is corrected by its remainder, divided once more; so what 1 + e lost to rounding comes back too.
+    The quotient is corrected by its remainder, divided once more, which also corrects the rounding of 1 + e.
     """
     return _BY_DTYPE[z.dtype.name]["sigmoid_of"](z)
 
@@ -213,7 +213,7 @@ def exp(Z: Matrix, A: Matrix) -> None:
     Dtype     float32 or float64, all equal
     Writes    A, which may be Z
     Parallel  over i
-    Cost      one call of the mathematics library per number
+    Cost      one call of the math library per number
     Errors    none here: NaN stays NaN, overflow gives infinity
     Source    Cody and Waite, Software Manual for the Elementary Functions, 1980, for the rung `polynomial`
     """

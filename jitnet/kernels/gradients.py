@@ -4,9 +4,9 @@
     descend      W     ← W − lr·(Xᵀ·delta + weight_decay·W),    b ← b − lr·(Σ_rows delta + weight_decay·b):
                  gradients and update in one
 
-Without a bias, b and db are empty. The rungs are those of the products, by the same helpers
-(`matmul.py`). Up to `packed`, `descend` writes the gradients to memory of its own, and then takes the step. On top
-is `fused`, where the rest is computed while the product is in registers and caches.
+Without a bias, b and db are empty. The rungs are those of the products, with the same helpers (`matmul.py`). Up to
+`packed`, `descend` writes the gradients to temporary memory, and then takes the step. The top rung, `fused`, computes
+the rest while the product is in registers and caches.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ from .register_tile import (
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
 def gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Gradients of the loss by a layer's parameters.
+    """Gradients of the loss with respect to a layer's parameters.
 
     Formula   dW[k,j] = Σ_i X[i,k]·delta[i,j],    db[j] = Σ_i delta[i,j]
     Shapes    X (m, n_in), delta (m, n_out), dW (n_in, n_out), db (n_out,) or (0,); rows contiguous

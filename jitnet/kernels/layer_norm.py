@@ -15,7 +15,7 @@ from ..compiler.registry import baseline, operation, rung
 from ..compiler.types import Matrix, Vector
 
 COLUMNS = 64
-"""Units whose gradients a thread takes at a time: rows of them are read as whole cache lines."""
+"""Units whose gradients a thread computes at a time, so that rows are read in whole cache lines."""
 
 
 @operation("T[:,::1], T[::1], T[::1], T, T[:,::1], T[:,::1]", flop=lambda X, *others: 8 * X.size)
@@ -49,7 +49,7 @@ def layer_norm(X: Matrix, gamma: Vector, beta: Vector, epsilon: float, kept: Mat
 
 @operation("T[:,::1], T[::1], T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, *others: 12 * X.size)
 def layer_norm_back(X: Matrix, gamma: Vector, kept: Matrix, dA: Matrix, dX: Matrix) -> None:
-    """The chain rule through the normalization, by its input.
+    """The chain rule through the normalization, with respect to its input.
 
     Formula   with x̂[i,j] = (X[i,j] − mean[i])·inverse[i] and g[i,j] = dA[i,j]·gamma[j]:
               dX[i,j] = inverse[i]·(g[i,j] − (1/n) Σ_l g[i,l] − x̂[i,j]·(1/n) Σ_l g[i,l]·x̂[i,l])
@@ -59,7 +59,7 @@ def layer_norm_back(X: Matrix, gamma: Vector, kept: Matrix, dA: Matrix, dX: Matr
     Parallel  over i
     Cost      some 12 FLOP per number
     Errors    none here: inputs are validated by the caller
-    Source    the derivatives of mean and variance, by every number of the sample
+    Source    the derivatives of mean and variance with respect to every number of the sample
     """
     m, n = X.shape
     count = X.dtype.type(max(n, 1))
@@ -77,7 +77,7 @@ def layer_norm_back(X: Matrix, gamma: Vector, kept: Matrix, dA: Matrix, dX: Matr
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T[::1], T[::1]", flop=lambda X, *others: 5 * X.size)
 def layer_norm_gradients(X: Matrix, kept: Matrix, dA: Matrix, dgamma: Vector, dbeta: Vector) -> None:
-    """The gradients of the loss by the scale and the shift of each unit.
+    """The gradients of the loss with respect to the scale and the shift of each unit.
 
     Formula   dgamma[j] = Σ_i dA[i,j]·(X[i,j] − mean[i])·inverse[i],    dbeta[j] = Σ_i dA[i,j]
     Shapes    X, dA (m, n), kept (m, 2): mean and inverse, dgamma (n,), dbeta (n,)
@@ -114,7 +114,7 @@ def gradients_of_columns(X: Matrix, kept: Matrix, dA: Matrix, dgamma: Vector, db
 
 @rung("layer_norm_gradients", "wide")
 def layer_norm_gradients_wide(X: Matrix, kept: Matrix, dA: Matrix, dgamma: Vector, dbeta: Vector) -> None:
-    """Like the rung above, but i outside j: the inner loop walks along rows, and fills whole vectors."""
+    """Like the rung above, but i outside j: the inner loop goes along rows, and is vectorized."""
     n = X.shape[1]
     for t in prange((n + COLUMNS - 1) // COLUMNS):
         gradients_of_columns(X, kept, dA, dgamma, dbeta, t * COLUMNS, min(t * COLUMNS + COLUMNS, n))

@@ -1,7 +1,7 @@
 """The losses, one number per sample, with delta of the output layer.
 
-The caller averages each loss over the batch. The derivative of each is the error A − Y times a
-constant, which is why a kernel can write both in one go:
+The caller averages each loss over the batch. The derivative of each is the error A − Y times a constant, so one kernel
+can compute both:
 
     loss                    scale         scale·(A − Y) is
     half_squared_error      1/m           ∂L/∂A; times the activation's derivative it is delta
@@ -52,7 +52,7 @@ class Loss:
     factor: float = 1.0
     """The constant factor of A − Y, or of ∂ℓ/∂a, in its kernel, without the averages."""
     targets: Targets = "numbers"
-    """What Y may hold: any numbers, numbers from 0 to 1, or these in rows that add up to 1."""
+    """What Y may contain: any numbers, numbers from 0 to 1, or such numbers in rows that add up to 1."""
     jacobian: Callable[[Any, Any], Any] | None = None
     """(a, y) of one sample -> ∂ℓ[j]/∂z[i], simplified by hand: a[j] can round to 0, and must not be a divisor."""
     is_written_out: bool = False
@@ -123,7 +123,7 @@ def loop_loss(of_output: Function, by_output: Function) -> Kernel:
 
 @operation("T[:,::1], T[:,::1], T, int64, T[:,::1], T[::1]")
 def half_squared_error(A: Matrix, Y: Matrix, scale: float, f: int, delta: Matrix, losses: Vector) -> None:
-    """Half the squared length of the error; its derivative by A is the error itself.
+    """Half the squared length of the error; its derivative with respect to A is the error itself.
 
     Formula   losses[i] = ½ Σ_j (A[i,j] − Y[i,j])²
               delta[i,j] = scale·(A[i,j] − Y[i,j])·f'(Z[i,j]), with f' taken from A = f(Z)
@@ -178,7 +178,7 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
     """Negative log-likelihood of the true class for A = softmax(Z).
 
     Formula   losses[i] = −Σ_j Y[i,j]·log A[i,j] = Σ_j Y[i,j]·((Z[i,c] − Z[i,j]) − log A[i,c]), where c is the class
-              with the largest Z: A[i,c] ≥ 1/n_out, so no logarithm meets 0, and softmax's sum is not needed again
+              with the largest Z: A[i,c] ≥ 1/n_out, so no logarithm of 0 occurs, and softmax's sum is not needed again
               delta[i,j] = scale·(A[i,j] − Y[i,j])
     Shapes    Z, A, Y (m, n_out), rows of Y add up to 1, scale a number, delta (m, n_out), losses (m,); rows contiguous
     Dtype     float32 or float64, all equal
@@ -186,7 +186,7 @@ def cross_entropy(Z: Matrix, A: Matrix, Y: Matrix, scale: float, delta: Matrix, 
     Parallel  over i
     Cost      about 5 FLOP per number, one logarithm per sample
     Errors    none: inputs are validated by the caller
-    Source    the logarithm of the softmax, seen from its largest term
+    Source    the logarithm of the softmax, relative to its largest term
     """
     m, n_out = Z.shape
     for i in prange(m):

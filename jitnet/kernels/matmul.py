@@ -1,7 +1,7 @@
 """The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
-They are one product with different transposes. The loops of a ladder differ in how often, and in which order, they read
-memory, and that is worth more than everything else the compiler can do. Each rung is one idea more than the rung above:
+They are one product with different transposes. The loops of a ladder differ in how often, and in which order, they
+access memory, which matters more than any compiler optimization. Each rung adds one idea to the rung above:
 
     unrolled    four sums at a time, which do not wait for one another
     reordered   whole rows at a time, in memory order: the inner loop is vectorized
@@ -168,7 +168,7 @@ def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, delta, dW: 2 * X.size * delta.shape[1])
 def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Gradient of the loss by the weights. tn: the left factor is read transposed, the right one as it is.
+    """Gradient of the loss with respect to the weights. tn: the left factor is read transposed, the right one is not.
 
     Formula   dW[k,j] = Σ_i X[i,k]·delta[i,j], that is dW = Xᵀ·delta
     Shapes    X (m, n_in), delta (m, n_out), dW (n_in, n_out); rows contiguous
@@ -241,7 +241,8 @@ def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda delta, W, dX: 2 * delta.shape[0] * W.size)
 def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Gradient of the loss by a layer's input. nt: the left factor is read as it is, the right one transposed.
+    """Gradient of the loss with respect to a layer's input. nt: the right factor is read transposed, the left one is
+    not.
 
     Formula   dX[i,k] = Σ_j delta[i,j]·W[k,j], that is dX = delta·Wᵀ
     Shapes    delta (m, n_out), W (n_in, n_out), dX (m, n_in); rows contiguous

@@ -111,7 +111,7 @@ def adam(
               mean ← beta1·mean + rest1·g
               square ← beta2·square + rest2·g²
               theta ← theta − lr·(mean/correction1) / (√(square/correction2) + epsilon)
-              with rest1 = 1 − beta1, rest2 = 1 − beta2 and, because both averages began at 0, correction1 =
+              with rest1 = 1 − beta1, rest2 = 1 − beta2 and, because both averages begin at 0, correction1 =
               1 − beta1^t, correction2 = 1 − beta2^t at step t = 1, 2, ...; all four are differences of nearly equal
               numbers, so the caller computes them in float64
     Shapes    grad (n,), mean (n,), square (n,), theta (n,)
@@ -164,14 +164,14 @@ def adam_wide(
 
 
 RULES: dict[str, tuple[Function, int, int]] = {}
-"""Operation -> a rule for one parameter, the number of its numbers, and the number of state vectors."""
+"""Operation -> a rule for one parameter, how many numbers it takes per step, and how many state vectors."""
 
 
 def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None:
     """The operation of that name, with all its rungs, from a rule for one parameter.
 
-    rule      (g, w, *memory, numbers) -> (*memory, w): the gradient, the parameter, what is remembered of it, and the
-              numbers of this step, together in a tuple; it returns the new memory and parameter
+    rule      (g, w, *memory, numbers) -> (*memory, w): the gradient, the parameter, its state from earlier steps, and a
+              tuple of the numbers of this step; returns the new state and parameter
     """
     RULES[name] = rule, numbers, vectors
     loops, fast = {1: (loop_of_one, fast_of_one), 2: (loop_of_two, fast_of_two)}[vectors]

@@ -1,14 +1,14 @@
 """The register tile: a block of the product whose sums stay in vector registers until they are complete.
 
-A fused multiply-add takes two numbers and a sum. `blocked` loads and stores a vector of sums for every four of them;
-here a tile of C, 5 rows high and 4 SIMD vectors wide, is stored once:
+A fused multiply-add takes two numbers and a sum. `blocked` loads and stores a vector of sums for every four
+multiply-adds; here a tile of C, 5 rows high and 4 SIMD vectors wide, is stored once:
 
     C[i : i+5, j : j+64]  in 5 × 4 registers           (float32 and AVX-512; AVX2 has half the registers: 5 × 2)
     for every k:  4 loads of B[k, j : j+64], 5 numbers of A, each copied to all lanes: 9 loads for 20 multiply-adds
 
 Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and the numbers of A must
-fit 32 registers, and 5 × 2 + 2 + 1 is what AVX2's 16 can hold. Each row of the tile is held in SIMD vectors
-(`simd.py`), which are values in registers, so the loop over k reads like the formula.
+fit into 32 registers, and 5 × 2 + 2 + 1 fits into AVX2's 16. Each row of the tile is held in SIMD vectors (`simd.py`),
+which are values in registers, so the loop over k reads like the formula.
 
 The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then come tiles of any size over panels of B
 (`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
@@ -77,7 +77,7 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 
 L2 = (data_caches() or USUAL).get(2, USUAL[2]).size
-"""Bytes of the L2 cache. Panels are planned for it, because L3 and memory are several times as slow."""
+"""Bytes of the L2 cache, for which panels are sized, because L3 and memory are several times as slow."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
@@ -92,13 +92,14 @@ STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
 CROWDED_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
-"""Rows of C from which packing B is faster than reading it in place: where the rows of B crowd each other out of the L2
-cache, where they do not begin on a cache line, and where they do, but are apart. Measured on Emerald Rapids and Zen 4:
-an Intel core makes two accesses of a load across two lines, as all loads of AVX-512 are there, and half of AVX2's."""
+"""Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
+cache, if they do not begin on a cache line, and if they do, but are apart. Measured on Emerald Rapids and Zen 4: an
+Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those of
+AVX2."""
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
-    """The tiles of one panel, `vectors` registers wide; `whole` if its last column fills the last of them."""
+    """The tiles of one panel, `vectors` registers wide; `whole` if its columns fill all of them."""
 
     @part_of_kernels
     def read(array: Any, at: int, count: int) -> Any:
@@ -198,8 +199,8 @@ def packing_pays(B: Matrix, rows: int, count: int) -> bool:
 
     In place, the rows of a panel are `apart` bytes from each other. They can only use the sets of the L2 cache that
     belong to their positions within a page, because pages are scattered. Rows that are a multiple of a page apart share
-    one position; 768 numbers apart, four. So each row takes up as many bytes as the largest power of two in `apart`, up
-    to a page, and where they take up more than half of the cache, they crowd each other out.
+    one position; 768 numbers apart, four. So each row takes up as many bytes as the largest power of two that divides
+    `apart`, up to a page. If the rows take up more than half of the cache, they evict each other.
     """
     apart = B.shape[1] * B.itemsize
     takes_up = max(ROW_BYTES, min(apart & -apart, PAGE))
@@ -226,9 +227,9 @@ def product(
     order of k, whatever the tile, so the partition of the work changes no bit of the result.
 
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
-    DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not divided: its panels
-    hold all rows, since C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only without memory for a panel
-    there are fewer rows at a time, and as many steps.
+    DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not split: its panels
+    contain all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only if there is no memory
+    for a panel, it takes fewer rows at a time, in several steps.
     """
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
     packed = transposed or packing_pays(B, i1 - i0, min(width, j1 - j0))

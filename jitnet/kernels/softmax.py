@@ -20,15 +20,15 @@ from .exponential import decay
 BLOCK_BYTES = 4 * VECTOR_BYTES
 
 NARROW_BYTES = 4096
-"""Numbers of narrow rows that softmax processes at a time."""
+"""How many numbers of narrow rows softmax processes at a time."""
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 40 * Z.size)
 def softmax(Z: Matrix, A: Matrix) -> None:
     """Probabilities from scores: positive, and each row adds up to 1.
 
-    Formula   A[i,j] = e^{Z[i,j] − c_i} / Σ_l e^{Z[i,l] − c_i} with c_i = max_l Z[i,l]; c cancels, and with it no
-              exponential exceeds 1
+    Formula   A[i,j] = e^{Z[i,j] − c_i} / Σ_l e^{Z[i,l] − c_i} with c_i = max_l Z[i,l]; c cancels out, and keeps every
+              exponential at most 1
     Shapes    Z (m, n), A (m, n); rows contiguous
     Dtype     float32 or float64, all equal
     Writes    A, which may be Z
@@ -114,7 +114,7 @@ def sum_of(e: Vector) -> Any:
 
 @rung("softmax", "lanes")
 def softmax_lanes(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but maximum and sum are computed per SIMD lane; saves a chain of waiting additions."""
+    """Like the rung above, but maximum and sum are computed per SIMD lane; saves a chain of dependent additions."""
     m, n = Z.shape
     wide(Z)
     for i in prange(m):

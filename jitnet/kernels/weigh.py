@@ -1,4 +1,4 @@
-"""Weights of samples: delta of a mean becomes delta of a weighted mean."""
+"""Weights of samples: turns delta of a mean into delta of a weighted mean."""
 
 import numpy as np
 from numba import prange

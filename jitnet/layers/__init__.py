@@ -1,4 +1,4 @@
-"""The kinds of layers, one file each. `base` has their interface, by which a network knows them."""
+"""The kinds of layers, one file each. `base` defines their interface to a network."""
 
 from .base import KINDS as KINDS
 from .base import Layer as Layer

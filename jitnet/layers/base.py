@@ -17,7 +17,7 @@ from ..compiler.types import Matrix, Vector
 
 
 class Spot(NamedTuple):
-    """A layer's place in a network, and its memory for the passes over one batch."""
+    """The position of a layer in a network, and its memory for the passes over one batch."""
 
     l: int
     clock: Vector
@@ -51,7 +51,7 @@ class Layer(ABC):
         if name not in ("_values", "_grads") and not isinstance(getattr(kind, name, None), property):
             if name not in getattr(kind, "__dataclass_fields__", {}):
                 raise checks.Error(f"{kind.__name__} has no {name} to set")
-            if is_in_network:  # its twins have copies, and recorded steps have the numbers
+            if is_in_network:  # twins have copies of the setting, and recorded steps have its value
                 raise checks.Error(
                     f"{name} of {kind.__name__} cannot change once the layer is in a network; make a new Network with "
                     f"{kind.__name__}({name}=...), and copy the parameters"
@@ -65,7 +65,7 @@ class Layer(ABC):
 
     @property
     def label(self) -> str:
-        """Its name in the description of a network."""
+        """The name of the layer in the description of a network."""
         return self.activation
 
     @property
@@ -86,11 +86,11 @@ class Layer(ABC):
 
     @abstractmethod
     def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
-        """delta_before = ∂L/∂X ⊙ f'(Z), where X = f(Z) is the output of the layer before."""
+        """delta_before = ∂L/∂X ⊙ f'(Z), where X = f(Z) is the output of the previous layer."""
 
     @abstractmethod
     def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
-        """The gradients by the parameters, into grad."""
+        """The gradients with respect to the parameters, into grad."""
 
     def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, spot: Spot) -> list[Call]:
         """A gradient step for the parameters."""
@@ -100,7 +100,7 @@ class Layer(ABC):
 
     @abstractmethod
     def gradient(self, delta: Any) -> Any:
-        """Copies of its gradients, for users: a named tuple."""
+        """Copies of its gradients for users, as a named tuple."""
 
     def settings(self) -> dict[str, Any]:
         """The settings for a file."""

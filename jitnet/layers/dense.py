@@ -20,7 +20,7 @@ INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "he": lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out)) * math.sqrt(2 / n_in),
     "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
 }
-"""Initial W: glorot (Glorot and Bengio, 2010), he (He et al., 2015), which was made for relu. b starts at 0."""
+"""Initial W: glorot (Glorot and Bengio, 2010), or he (He et al., 2015), which was designed for relu. b starts at 0."""
 
 
 class NameOfActivation:

@@ -15,12 +15,13 @@ from .dense import Gradient
 class Dropout(Layer):
     """In training, each number is set to 0 with probability `rate`, and the others are divided by 1 − rate.
 
-    Shapes    X (m, n), A (m, n), as wide as what comes before
+    Shapes    X (m, n), A (m, n), with the width of the previous layer
     rate      from 0 to below 1
     Errors    ValueError for other rates, and as the last layer
 
     Only `fit` drops numbers; forward, predict, evaluate and gradients skip this layer. The dropped numbers depend only
-    on the training seed, the step, the layer and the index: the same with any number of threads, and in a resumed run.
+    on the training seed, the step, the layer and the index, so they are the same with any number of threads and in a
+    resumed run.
     """
 
     rate: float

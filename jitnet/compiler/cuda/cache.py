@@ -1,8 +1,8 @@
 """The cache of GPU kernels, in the same folder as that of CPU kernels (`cache.py` explains why jitnet has its own).
 
 The name of a file is a hash of everything that determines the machine code: all sources, versions, the launch, the
-GPU's compute capability, Numba's settings. Numba's packages take a compiled kernel apart and rebuild it; if an update
-changes that, every process compiles its kernels, as if there were no cache.
+GPU's compute capability, Numba's settings. Loading and saving depend on the internals of Numba's packages; if an update
+changes these, every process compiles its kernels, as if there were no cache.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ class GpuCache(_Cache):
                 codelibrary=CUDACodeLibrary._rebuild(**library),
             )  # fmt: skip
             kernel.bind()  # load it onto the GPU now: that is not possible while a graph is captured
-        except Exception:  # another version of Numba: whatever fails, the kernel can be compiled instead
+        except Exception:  # with another version of Numba anything can fail; the kernel is then compiled
             return None
         return kernel
 

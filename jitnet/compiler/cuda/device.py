@@ -127,7 +127,7 @@ def _capability(driver: Any) -> tuple[int, int]:
 
 
 def unsuitable(toolkit: str, supports: int, capability: tuple[int, int]) -> str | None:
-    """Why GPU, driver and the installed version of CUDA do not work together, and which extra does.
+    """Why GPU, driver and the installed version of CUDA do not work together, and which extra to install.
 
     toolkit     version of the installed packages, such as "13.0.1"
     supports    newest version of CUDA that the driver supports, such as 12040 for 12.4

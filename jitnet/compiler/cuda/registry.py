@@ -4,8 +4,8 @@ A GPU kernel describes the work of one thread. `Launch` is a kernel with the typ
 number of blocks; a rung is one launch or several. Rungs take the same arguments as on the CPU, inputs first and outputs
 last. Arrays on the GPU are used in place; NumPy arrays are copied to the GPU and back.
 
-Loops that run are written with `while`, and loops that the compiler unrolls with `for`, because the compiler does not
-optimize Numba's `range` away: with it, the naive product took 37 instructions per multiply-add, where 8 are enough.
+Loops that must stay loops are written with `while`, and loops to unroll with `for`, because the compiler does not
+optimize Numba's `range` away: with it, the naive product took 37 instructions per multiply-add instead of 8.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ class Launch:
         self.body, self.threads, self.blocks = body, threads, blocks
         self.name, self.bounds = body.__name__, (threads, min_blocks_per_sm)
         self.signature = f"void({', '.join(types)})"
-        # no link-time optimization: the GPU then runs the PTX that is read, tested and counted without a GPU
+        # no link-time optimization, so that the GPU runs the same PTX that is read, tested and counted without a GPU
         self._kernel = cuda.jit(body) if SIMULATED else cuda.jit(body, launch_bounds=self.bounds, lto=False)
         if not SIMULATED:
             self._kernel._cache = GpuCache((body.__module__, body.__qualname__, *self.bounds, self.signature))

@@ -102,7 +102,7 @@ complete()
 
 @element_rung("relu_derivative", 3)
 def relu_derivative(a: Vector, da: Vector, delta: Vector) -> None:
-    """delta = dA where A > 0, else 0: a choice in place of the product, as on the CPU."""
+    """delta = dA where A > 0, else 0: a condition instead of a product, as on the CPU."""
     i = cuda.grid(1)
     if i < delta.size:
         delta[i] = da[i] if a[i] > 0 else float32(0)

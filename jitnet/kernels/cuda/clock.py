@@ -1,9 +1,9 @@
-"""The first and the last kernel of a recorded step: they fetch what changes from one step to the next.
+"""The first and the last kernel of a recorded step, which update what changes from one step to the next.
 
 A training step is recorded once, as a list of launches with fixed arguments, and then repeated. The GPU therefore
-stores the progress of the training itself, in `clock`: five integers. `begin` puts what belongs to the current step
-where the launches between read it: its samples, its seed and index (which dropout hashes), and the numbers of the
-optimizer. `tick` advances the clock.
+stores the progress of the training itself, in `clock`: five integers. `begin` copies what belongs to the current step
+to fixed addresses, from which the launches between read it: its samples, its seed and index (which dropout hashes), and
+the numbers of the optimizer. `tick` advances the clock.
 """
 
 from ...compiler.cuda.device import block, cuda, thread

@@ -1,4 +1,4 @@
-"""Layer normalization on the GPU: the sums over a sample by one block, those over all samples by several threads."""
+"""Layer normalization on the GPU: one block adds up a sample; several threads add up a column of all samples."""
 
 import math
 
@@ -99,5 +99,5 @@ GRADIENTS = Launch(layer_norm_columns, [MATRIX, MATRIX, MATRIX, VECTOR, VECTOR],
 
 @rung("layer_norm_gradients", "columns", GRADIENTS, writes=2)
 def layer_norm_gradients(X: Matrix, kept: Matrix, dA: Matrix, dgamma: Vector, dbeta: Vector) -> None:
-    """Several threads per column, 32 neighboring columns a block: both sums in one pass. Reads X and dA once."""
+    """Several threads per column, 32 neighboring columns per block: both sums in one pass. Reads X and dA once."""
     GRADIENTS(X, kept, dA, dgamma, dbeta)

@@ -1,6 +1,6 @@
 """The three products of training on the GPU, from the plain kernel to the fast one.
 
-A GPU has arithmetic to spare and waits for memory. Every rung computes the same sums in the same order, and saves
+A GPU computes faster than its memory delivers numbers. Every rung computes the same sums in the same order, and saves
 memory accesses: first to global memory, then to shared memory. The figures in the comments are for X·W.
 
     C = A·B, C (m, n), A (m, k), B (k, n), float32. A thread keeps its sums in registers to the end.

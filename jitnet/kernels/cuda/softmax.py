@@ -63,5 +63,5 @@ DERIVATIVE = Launch(softmax_derivative_rows, [MATRIX, MATRIX, MATRIX], THREADS, 
 
 @rung("softmax_derivative", "rows", DERIVATIVE)
 def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
-    """One block a row, which weighs dA by A first. Reads both twice and writes delta once."""
+    """One block per row, which first weights dA by A. Reads both twice and writes delta once."""
     DERIVATIVE(A, dA, delta)

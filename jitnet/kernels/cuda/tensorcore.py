@@ -1,4 +1,4 @@
-"""A product on tensor cores. The arithmetic is not float32, so this is a rung of its own that no backend trains with.
+"""A product on tensor cores. The arithmetic is not float32, so no backend trains with this rung.
 
 Tensor cores multiply TF32 numbers: float32 with 10 bits of mantissa instead of 23, rounded before the product; the sums
 are float32. The relative error of a term is about 1e-3, and about 1e-7 in the other rungs. For one instruction, the
