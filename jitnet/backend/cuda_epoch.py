@@ -52,7 +52,7 @@ class Resident:
 
 
 class Streamed:
-    """Portions of `rows` rows. The CPU gathers one in pinned memory and copies it while the GPU uses the previous one."""
+    """Portions of `rows` rows. The CPU gathers a portion in pinned memory, and copies it while the GPU uses another."""
 
     def __init__(self, plan: Any, rows: int) -> None:
         self.rows, self._plan = rows, plan
