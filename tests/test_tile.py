@@ -33,6 +33,7 @@ from jitnet.kernels.register_tile import (
     SPLIT_ROWS,
     VECTORS,
     packing_pays,
+    turning_pays,
 )
 
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # two dtypes compile twice as long
@@ -101,6 +102,26 @@ def test_rows_that_crowd_each_other_out_of_the_cache(dtype):
     depth = L2 * 9 // 16 // PAGE + 1
     for m in (CROWDED_ROWS - 1, CROWDED_ROWS):
         check(m, depth, n, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_transpose_whose_rows_crowd_each_other_out_is_copied(dtype):
+    m, n = PAGE // np.dtype(dtype).itemsize, 2 * ROW_BYTES // np.dtype(dtype).itemsize + 1
+    X = np.zeros((9, m), dtype)
+    assert [turning_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[:1].T, n))] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    for rows, depth in ((m, 9), (2 * m, 9), (m, DEPTH + 9)):  # also in two parts, and in two panels
+        check(rows, depth, n, dtype)
+
+
+def test_descent_from_a_transpose_that_is_copied():
+    rng = np.random.default_rng(1)
+    X, delta = rng.standard_normal((9, PAGE // 4)), rng.standard_normal((9, 130))
+    for rung in ("fused", "fused_parallel"):
+        W, b = np.ones((PAGE // 4, 130), np.float32), np.zeros(130, np.float32)
+        LADDERS["descend"][rung](X.astype("f4"), delta.astype("f4"), np.float32(0.1), np.float32(0), W, b)
+        np.testing.assert_allclose(W, 1 - 0.1 * X.T @ delta, atol=1e-5)
 
 
 def test_a_step_of_descent_is_the_same_for_each_thread_count():

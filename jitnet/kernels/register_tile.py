@@ -76,8 +76,8 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
             c[j] += a * b[j]
 
 
-L2 = (data_caches() or USUAL).get(2, USUAL[2]).size
-"""Bytes of the L2 cache, for which panels are sized, because L3 and memory are several times as slow."""
+L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())[:2])
+"""Bytes of the first two caches. Panels are sized for L2, because L3 and memory are several times as slow."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
@@ -114,17 +114,18 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
 
     @part_of_kernels
     def tiles(
-        A: Matrix, i0: int, i1: int, B: Vector, start: int, step: int, begin: Vector, first: int, adds: bool,
-        descends: bool, lr: float, C: Matrix, j: int, count: int,
+        A: Matrix, B: Vector, start: int, step: int, begin: Vector, first: int, adds: bool, descends: bool, lr: float,
+        C: Matrix, j: int, count: int,
     ) -> None:  # fmt: skip
-        """C[i0:i1, j : j+count] = sums of A[i0:i1]·B, five rows at a time; if it `descends`, C − lr·sums.
+        """C[:, j : j+count] = sums of A·B, five rows at a time; if it `descends`, C − lr·sums.
 
         B's row k begins at element start + k·step. The sums of each row begin with the elements of `begin` from
         `first` on, zeros or a bias; if it `adds`, with what C holds. At the bottom edge the last row is
         computed repeatedly, with the same result.
         """
-        n, last, row = C.shape[1], i1 - 1, read(begin, first, count)
-        for i in range(i0, i1, ROWS):
+        m, n = C.shape
+        last, row = m - 1, read(begin, first, count)
+        for i in range(0, m, ROWS):
             r1, r2, r3, r4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
             a0, a1, a2, a3, a4 = A[i], A[r1], A[r2], A[r3], A[r4]
             at0, at1, at2, at3, at4 = i * n + j, r1 * n + j, r2 * n + j, r3 * n + j, r4 * n + j
@@ -180,10 +181,10 @@ def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -
                 store(masked_load(B, k * stride + j, 1, j1 - j), panel, (k - k0) * n + j - j0)
 
 
-@part_of_kernels
+@linked
 def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
     """panel[k − k0] = B[j0:j1, k], padded with zeros to rows of n: squares, transposed in registers."""
-    v, stride = lanes(panel), B.shape[1]
+    v, stride = lanes(panel), B.strides[0] // B.itemsize
     for k in range(k0, k1, v):
         for j in range(j0, j1, v):
             source, to = j * stride + k, (k - k0) * n + j - j0
@@ -194,21 +195,36 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
 
 
 @part_of_kernels
-def packing_pays(B: Matrix, rows: int, count: int) -> bool:
-    """Whether panels of B, `count` columns each, are read faster from a copy, for so many rows of C.
+def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
+    """Whether rows of B, of which `least` bytes are read, evict each other from a cache of so many bytes.
 
-    In place, the rows of a panel are `apart` bytes from each other. They can only use the sets of the L2 cache that
-    belong to their positions within a page, because pages are scattered. Rows that are a multiple of a page apart share
-    one position; 768 numbers apart, four. So each row takes up as many bytes as the largest power of two that divides
-    `apart`, up to a page. If the rows take up more than half of the cache, they evict each other.
+    The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their positions
+    within a page, because pages are scattered. Rows that are a multiple of a page apart share one position; 768 numbers
+    apart, four. So each row takes up as many bytes as the largest power of two that divides `apart`, up to a page. If
+    the rows take up more than half of the cache, they evict each other.
     """
-    apart = B.shape[1] * B.itemsize
-    takes_up = max(ROW_BYTES, min(apart & -apart, PAGE))
-    if B.shape[0] * takes_up > L2 * 9 // 16:
+    apart = B.strides[0]
+    return bool(B.shape[0] * max(least, min(apart & -apart, PAGE)) > cache * 9 // 16)
+
+
+@part_of_kernels
+def packing_pays(B: Matrix, rows: int, count: int) -> bool:
+    """Whether panels of B, `count` columns each, are read faster from a copy, for so many rows of C."""
+    if rows_evict_each_other(B, ROW_BYTES, L2):
         return rows >= CROWDED_ROWS
-    if apart % LINE > 0 or B.ctypes.data % LINE > 0:
+    if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
         return rows >= SPLIT_ROWS and count > lanes(B)
-    return rows >= MANY_ROWS and apart > ROW_BYTES
+    return rows >= MANY_ROWS and B.strides[0] > ROW_BYTES
+
+
+@part_of_kernels
+def turning_pays(A: Matrix, columns: int) -> bool:
+    """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for so many columns of C.
+
+    A tile reads five numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
+    have evicted each other from the L1 cache by then.
+    """
+    return A.strides[0] == A.itemsize and columns >= 2 * VECTORS * lanes(A) and rows_evict_each_other(A.T, LINE, L1)
 
 
 PLAIN, WITH_BIAS, DESCENT = range(3)
@@ -229,10 +245,11 @@ def product(
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
     DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not split: its panels
     contain all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only if there is no memory
-    for a panel, it takes fewer rows at a time, in several steps.
+    for a panel does it take fewer rows at a time, in as many steps. A transposed A may be copied first (`turning_pays`).
     """
+    C = C[i0:i1]
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
-    packed = transposed or packing_pays(B, i1 - i0, min(width, j1 - j0))
+    packed = transposed or packing_pays(B, C.shape[0], min(width, j1 - j0))
     packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel is padded with zeros
     widest = (min(width, j1 - j0) + v - 1) // v * v
     deep = depth if purpose == DESCENT else min(DEPTH, depth)
@@ -240,14 +257,19 @@ def product(
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
     panel = heap if heap.size > 0 else stack
-    rows = min(deep, panel.size // max(widest, 1))
+    rows = min(deep, panel.size // max(widest, 1)) if packed else deep
+    long = (rows + v - 1) // v * v
+    turned = heap_array(C.shape[0] * long * C.itemsize if turning_pays(A, j1 - j0) else 0, C)
     zeros = stack_array(ROW_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0
     k0 = 0
     while k0 == 0 or k0 < depth:
-        k1 = min(k0 + rows, depth) if packed else depth
-        terms = A[:, k0:k1]
+        k1 = min(k0 + rows, depth) if packed or turned.size > 0 else depth
+        terms = A[i0:i1, k0:k1]
+        if turned.size > 0:
+            pack_transposed(A.T, i0, i1, k0, k1, long, turned)
+            terms = turned.reshape(C.shape[0], long)[:, 0 : k1 - k0 : 1]
         adds, descends = k0 > 0 and purpose != DESCENT, purpose == DESCENT
         for j in range(j0, j1, width):
             count = min(width, j1 - j)
@@ -256,21 +278,22 @@ def product(
             if packed:
                 source, start, step = panel, 0, n
             if transposed:
-                pack_transposed(B, k0, k1, j, j + count, n, panel)
+                pack_transposed(B[:, ::1], k0, k1, j, j + count, n, panel)  # of the type of A.T
             elif packed:
                 pack(B, k0, k1, j, j + count, n, panel)
             begin, first = (b, j) if purpose == WITH_BIAS else (zeros, 0)
             if count == width:
-                whole_tiles(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+                whole_tiles(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
             elif n == v:
-                tiles_1(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+                tiles_1(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
             elif n == 2 * v:
-                tiles_2(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+                tiles_2(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
             elif n == 3 * v:
-                tiles_3(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+                tiles_3(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
             else:
-                tiles_4(terms, i0, i1, source, start, step, begin, first, adds, descends, lr, C, j, count)
+                tiles_4(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
         k0 = max(k1, 1)
+    give_back(turned)
     give_back(heap)
 
 
