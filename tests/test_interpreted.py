@@ -89,7 +89,7 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "stack_array", not_initialised)
     monkeypatch.setattr(register_tile, "stack_array", not_initialised)
     room = 16 * register_tile.ROW_BYTES  # nine rows take up more than half of it
-    rows = {"DEPTH": 6, "MOST_ROWS": 10, "CROWDED_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
+    rows = {"DEPTH": 6, "MOST_ROWS": 10, "EVICTING_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
     for name, value in {**rows, "L2": room, "L1": 600}.items():
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel

@@ -23,7 +23,7 @@ from jitnet.compiler.simd import (
 )
 from jitnet.kernels import LADDERS
 from jitnet.kernels.register_tile import (
-    CROWDED_ROWS,
+    EVICTING_ROWS,
     DEPTH,
     L2,
     MANY_ROWS,
@@ -97,15 +97,15 @@ def test_the_seams_along_the_sum(dtype, m):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_that_crowd_each_other_out_of_the_cache(dtype):
+def test_rows_that_evict_each_other_from_the_cache(dtype):
     n = PAGE // np.dtype(dtype).itemsize
     depth = L2 * 9 // 16 // PAGE + 1
-    for m in (CROWDED_ROWS - 1, CROWDED_ROWS):
+    for m in (EVICTING_ROWS - 1, EVICTING_ROWS):
         check(m, depth, n, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_transpose_whose_rows_crowd_each_other_out_is_copied(dtype):
+def test_a_transpose_whose_lines_evict_each_other_is_copied(dtype):
     m, n = PAGE // np.dtype(dtype).itemsize, 2 * ROW_BYTES // np.dtype(dtype).itemsize + 1
     X = np.zeros((9, m), dtype)
     assert [turning_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[:1].T, n))] == [
@@ -145,7 +145,7 @@ def test_when_packing_pays():
     def B(depth, n, offset=0):
         return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
 
-    few, width, v = CROWDED_ROWS, ROW_BYTES // 4, VECTOR_BYTES // 4
+    few, width, v = EVICTING_ROWS, ROW_BYTES // 4, VECTOR_BYTES // 4
     page, deep = PAGE // 4, L2 * 9 // 16 // PAGE + 1
     crowded, roomy, split = B(deep, page), B(deep, page + v), B(64, page + 1)
     assert [packing_pays(crowded, rows, width) for rows in (few - 1, few)] == [False, True]

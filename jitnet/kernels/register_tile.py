@@ -91,7 +91,7 @@ MOST_ROWS = 1024
 STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
-CROWDED_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
+EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
 cache, if they do not begin on a cache line, and if they do, but are apart. Measured on Emerald Rapids and Zen 4: an
 Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those of
@@ -211,7 +211,7 @@ def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
 def packing_pays(B: Matrix, rows: int, count: int) -> bool:
     """Whether panels of B, `count` columns each, are read faster from a copy, for so many rows of C."""
     if rows_evict_each_other(B, ROW_BYTES, L2):
-        return rows >= CROWDED_ROWS
+        return rows >= EVICTING_ROWS
     if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
         return rows >= SPLIT_ROWS and count > lanes(B)
     return rows >= MANY_ROWS and B.strides[0] > ROW_BYTES
@@ -245,7 +245,7 @@ def product(
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
     DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not split: its panels
     contain all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only if there is no memory
-    for a panel does it take fewer rows at a time, in as many steps. A transposed A may be copied first (`turning_pays`).
+    for a panel does it take fewer rows at a time, in as many steps. A transposed A may be copied (`turning_pays`).
     """
     C = C[i0:i1]
     v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
