@@ -23,8 +23,8 @@ from jitnet.compiler.simd import (
 )
 from jitnet.kernels import LADDERS
 from jitnet.kernels.register_tile import (
-    EVICTING_ROWS,
     DEPTH,
+    EVICTING_ROWS,
     L2,
     MANY_ROWS,
     MOST_ROWS,
