@@ -114,7 +114,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
     for change, said in [
         ({"batch_size": 7}, "batch_size was 32, is 7"), ({"optimizer": "adam"}, "optimizer was"),
         ({"seed": 4}, "seed was 3, is 4"),
-        ({"X": other_data}, "the data are others, or split otherwise"),
+        ({"X": other_data}, "the data are different, or split differently"),
         ({"net": make("float64")}, "dtype was float32, is float64"),
         ({"net": make(widths=(2, 18, 3))}, "layers was"), ({"loss": "mse"}, "loss was cross_entropy, is mse"),
     ]:  # fmt: skip

@@ -86,7 +86,7 @@ def test_one_sentence():
 def test_the_spread_of_timings():
     calm, wild = Timing(1.0, 0.9, 1.1, 0.9), Timing(1.0, 0.5, 1.5, 0.4)
     assert disturbance.of_timings([calm, calm, wild]) == []
-    assert disturbance.of_timings([calm, wild, wild]) == ["the times of one and the same call differ by ±50%"]
+    assert disturbance.of_timings([calm, wild, wild]) == ["the times of the same call differ by ±50%"]
     assert disturbance.of_timings([]) == []
 
 

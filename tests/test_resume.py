@@ -63,7 +63,7 @@ def test_what_there_is_to_resume():
     with pytest.raises(jitnet.Error, match="resume continues the latest training of this network, and there is none"):
         net.fit(X, CODES, resume=True, **RUNS)
     net.fit(X, CODES, epochs=1, optimizer="adam", **RUNS)
-    with pytest.raises(jitnet.Error, match="resume continues a training by adam, but optimizer is sgd; use the same"):
+    with pytest.raises(jitnet.Error, match="resume continues a training with adam, but optimizer is sgd; use the same"):
         net.fit(X, CODES, resume=True, **RUNS)
     with pytest.raises(
         jitnet.Error,

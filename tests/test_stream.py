@@ -119,7 +119,7 @@ def test_an_endless_iterator_needs_a_length():
 @pytest.mark.parametrize(
     ("fit", "message"),
     [
-        (lambda net: net.fit(batches(), epochs=2), "used up after one epoch, but epochs is 2; give fit a function"),
+        (lambda net: net.fit(batches(), epochs=2), "ends after one epoch, but epochs is 2; give fit a function"),
         (lambda net: net.fit(list), "there are no batches: the iterator ended before the first one"),
         (lambda net: net.fit([]), "there are no batches"),
         (lambda net: net.fit(X), r"Y is missing; write fit\(X, Y\)"), (lambda net: net.fit(5), "Y is missing"),

@@ -177,6 +177,6 @@ def test_extreme_weights_stay_finite():
 def test_resuming_with_other_weights_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     make().fit(X, CODES, epochs=1, backend="numpy", checkpoint=path, sample_weight=W)
-    with pytest.raises(jitnet.Error, match="the data are others"):
+    with pytest.raises(jitnet.Error, match="the data are different"):
         make().fit(X, CODES, epochs=2, backend="numpy", checkpoint=path, sample_weight=W + 1, resume=True)
     make().fit(X, CODES, epochs=2, backend="numpy", checkpoint=path, sample_weight=W, resume=True)

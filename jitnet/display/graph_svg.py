@@ -14,7 +14,7 @@ COLORS = {
 LINE = "#868e96"
 
 PARAMETERS, FORWARD, BACKWARD, CHANGE, GRADIENTS = 76, 266, 492, 692, 858
-"""Columns: where each is centered."""
+"""The center of each column."""
 
 CHANNEL, SIDE, WIDTH = 374, 924, 936
 """Vertical lines between the columns, and at the right side; the width of the drawing."""
@@ -65,7 +65,7 @@ def sizes(shape: Iterable[int]) -> str:
 
 
 def steps_of(graph: Any) -> list[Step]:
-    """The operations, where one that works in place, or updates parameters by their gradients, joins the one before."""
+    """The operations; one that works in place, or updates parameters by their gradients, joins the previous one."""
     steps: list[Step] = []
     for operation in graph.operations:
         grads = [name for name in operation.inputs if graph.nodes[name].kind == "gradient"]
@@ -93,7 +93,7 @@ class Drawing:
         self._place()
 
     def _place(self) -> None:
-        """Row by row: forward, downward; each backward operation stands beside the forward one of its layer."""
+        """Row by row: forward, downward; each backward operation is next to the forward one."""
         kind_of = {name: node.kind for name, node in self.graph.nodes.items()}
         layer_of = {name: node.layer for name, node in self.graph.nodes.items()}
         rows, y = self._place_forward(kind_of, layer_of)
@@ -128,7 +128,7 @@ class Drawing:
     def _place_backward(
         self, kind_of: dict[str, str], layer_of: dict[str, Any], rows: dict[int, float], last: float
     ) -> None:
-        """The deltas beside their activations; the one of the output in the last row."""
+        """The deltas next to their activations; the one of the output in the last row."""
         for i, step in enumerate(self.steps):
             first = step.outputs[0]
             is_last = "losses" in step.outputs
@@ -143,7 +143,7 @@ class Drawing:
     def _place_updates(
         self, kind_of: dict[str, str], layer_of: dict[str, Any], rows: dict[int, float], last: float
     ) -> None:
-        """The gradients beside their layers; an update of all parameters at once below everything."""
+        """The gradients next to their layers; an update of all parameters at once below everything."""
         for i, step in enumerate(self.steps):
             if kind_of[step.outputs[0]] not in ("gradient", "update"):
                 continue
@@ -172,7 +172,7 @@ class Drawing:
         self.pills[i] = Place(x, y, *self._size(i))
 
     def svg(self) -> str:
-        """The whole picture; arrows lie behind boxes."""
+        """The whole drawing; arrows are behind boxes."""
         arrows = [arrow for i in self.pills for arrow in self._arrows(i)]
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height:.0f}" '
@@ -225,14 +225,14 @@ class Drawing:
         return [*into, *(_path(_from_pill(pill, self.nodes[name])) for name in step.outputs)]
 
     def _collected(self, pill: Place, step: Step) -> list[str]:
-        """All gradients, by one line at the right side."""
+        """All gradients, with one line at the right side."""
         grads = [self.nodes[n] for n in step.inputs if self.nodes[n].x == GRADIENTS]
         branches = [f'<path d="M{g.right} {g.y}H{SIDE}" fill="none" stroke="{LINE}"/>' for g in grads]
         top = min(g.y for g in grads)
         return [*branches, _path(f"M{SIDE} {top}V{pill.y}H{pill.right}")]
 
     def _to_pill(self, node: Place, pill: Place) -> str:
-        """Straight along a column, from a neighbor, or around: beside the row of the operation, between the boxes."""
+        """Straight along a column, from a neighbor, or around: next to the row of the operation, between the boxes."""
         if node.x == pill.x:
             return f"M{node.x} {node.below}V{pill.above}" if node.y < pill.y else f"M{node.x} {node.above}V{pill.below}"
         if (node.x, pill.x) == (PARAMETERS, FORWARD):
@@ -264,5 +264,5 @@ def _from_pill(pill: Place, node: Place) -> str:
 
 
 def draw(graph: Any) -> str:
-    """The SVG of a graph, as a text."""
+    """The SVG of a graph as a string."""
     return Drawing(graph).svg()

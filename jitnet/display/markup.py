@@ -1,4 +1,4 @@
-"""How results look in a notebook: tables and curves in plain HTML and SVG, readable on light and on dark pages."""
+"""Results in a notebook: tables and curves in plain HTML and SVG, readable on light and on dark pages."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ def table(
 
 
 def folded(title: str, text: str) -> str:
-    """Text of fixed width, which a click unfolds."""
+    """Fixed-width text that a click unfolds."""
     return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
@@ -44,7 +44,7 @@ def curve(values: Sequence[float], width: int = 240, height: int = 48) -> str:
 
 
 def _shown(value: float, style: str) -> str:
-    return "–" if math.isnan(value) else format(value, style)  # of an epoch without validation
+    return "–" if math.isnan(value) else format(value, style)  # an epoch without validation
 
 
 def history(history: Any) -> str:

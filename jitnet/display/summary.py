@@ -19,7 +19,7 @@ def _rows(net: Any) -> list[tuple[str, str, str, str]]:
 
 
 def _shapes(layer: Any) -> str:
-    """As in "W 64×32, b 32"; parameters that it does not have are left out."""
+    """As in "W 64×32, b 32"; parameters that the layer does not have are omitted."""
     there = {name: shape for name, shape in layer.shapes.items() if math.prod(shape)}
     return ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in there.items())
 

@@ -1,15 +1,15 @@
 """Several processes, called ranks as in MPI, train one network on parts of each mini-batch.
 
     tree.py         a sum in a fixed order: the blocks of a batch are the leaves of a binary tree
-    comm.py         what ranks say to one another, and how the error of one becomes that of all
-    mpi.py          the same by mpi4py, the only module that imports it
+    comm.py         the messages between ranks, and how all ranks raise the error of one
+    mpi.py          the same with mpi4py, the only module that imports it
     reduction.py    the gradient of a batch from those of its blocks: the fixed tree, or a plain all-reduce
     one_copy.py     one rank of each machine reads the data, and all ranks there share them
     launcher.py     whether mpiexec started this process
     witness.py      a process that reports which rank was killed
 
-Every rank has all parameters, the optimizer's vectors and the history, and they have the same bits everywhere. What a
-training does with this is in `training/blocks.py` and `training/loop.py`.
+Every rank has all parameters, the optimizer's vectors and the history, with the same bits. `training/blocks.py` and
+`training/loop.py` use this package.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ __all__ = ["Alone", "Comm", "Reduction", "checked", "is_of_all", "joined", "of_a
 
 @contextlib.contextmanager
 def joined(given: Any) -> Iterator[Comm]:
-    """The ranks of a communicator of mpi4py; None is one rank, and a `Comm` is itself.
+    """The ranks of a communicator of mpi4py; None is a single rank, and a `Comm` is returned unchanged.
 
     Errors    ValueError for anything else
     """

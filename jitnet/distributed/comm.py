@@ -1,4 +1,4 @@
-"""What ranks say to one another. `Alone` is the one rank of a training without MPI; mpi.py has the others."""
+"""The messages between ranks. `Alone` is the single rank of a training without MPI; mpi.py has several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import tree
 
 
 class Comm(ABC):
-    """The ranks of a training. All of them call each method but `abort`, in the same order."""
+    """The ranks of a training. All ranks call each method except `abort`, in the same order."""
 
     rank: int
     size: int
@@ -24,15 +24,15 @@ class Comm(ABC):
 
     @abstractmethod
     def gather(self, thing: Any) -> list[Any]:
-        """The things of all ranks, which get the same list. Ranks that wait for others leave the cores to them."""
+        """The objects of all ranks, as the same list on each. A rank that waits releases its core to the others."""
 
     @abstractmethod
     def share(self, vector: Vector) -> None:
-        """Overwrite the vector by that of rank 0."""
+        """Overwrite the vector with that of rank 0."""
 
     @abstractmethod
     def add_up(self, vector: Vector) -> None:
-        """Overwrite the vector by the sum over all ranks, in any order."""
+        """Overwrite the vector with the sum over all ranks, in any order."""
 
     @abstractmethod
     def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
@@ -48,22 +48,22 @@ class Comm(ABC):
 
     @abstractmethod
     def abort(self, message: str, status: int) -> None:
-        """End all ranks at once, after this message; what one rank does if the others wait for it in vain."""
+        """Print this message and end all ranks; for a rank that cannot continue while the others wait for it."""
 
     @abstractmethod
     def close(self) -> None:
-        """All ranks are done, and can end."""
+        """Called when all ranks are done."""
 
     @property
     def is_first_here(self) -> bool:
         return self.rank == self.first_here
 
     def part(self, size: int) -> slice:
-        """This rank's part of so many samples."""
+        """This rank's slice of this many samples."""
         return slice(*tree.cuts(size, self.size)[self.rank : self.rank + 2])
 
     def compare(self, described: dict[str, Any], fix: str) -> None:
-        """Compare what ranks say of themselves, name by name.
+        """Compare these values between the ranks, name by name.
 
         Errors    ValueError on all ranks, which names the first that differs from rank 0, and in what
         """
@@ -99,7 +99,7 @@ class Comm(ABC):
 
     @contextlib.contextmanager
     def or_abort(self) -> Iterator[None]:
-        """An exception within the `with` that only this rank has ends all: the others would wait for it for ever."""
+        """An exception within the `with` that only this rank has ends all ranks: the others would wait forever."""
         try:
             yield
         except BaseException as error:
@@ -110,7 +110,7 @@ class Comm(ABC):
 
 
 def _said(error: Exception) -> tuple[str, bool]:
-    """What a rank tells the others of its error, and whether it is a result, which is nobody's mistake."""
+    """The description of an error for the other ranks, and whether it is a result of training instead of a mistake."""
     words = str(error) if isinstance(error, checks.Error) else _in_words(error)
     return words, isinstance(error, checks.NotFiniteError)
 
@@ -149,7 +149,7 @@ class Alone(Comm):
         return [thing]
 
     def share(self, vector: Vector) -> None:
-        """It has it."""
+        """Nothing to do."""
 
     add_up = share
 
@@ -161,7 +161,7 @@ class Alone(Comm):
         whole[...] = part
 
     def abort(self, message: str, status: int) -> None:
-        """There is nobody else to end."""
+        """Nothing to end."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""

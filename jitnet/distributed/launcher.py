@@ -1,4 +1,4 @@
-"""Whether mpiexec or srun started this process, and as which of how many."""
+"""Whether mpiexec or srun started this process, with its rank and the number of ranks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIABLES = {
 """Environment variables: the number of ranks, and this rank."""
 
 PRIORITY = 2.0
-"""Seconds in which rank 0 alone reports what may be wrong on all ranks."""
+"""Seconds in which only rank 0 reports an error that all ranks may have."""
 
 
 def place() -> tuple[int, int] | None:
@@ -46,7 +46,9 @@ def world() -> Comm | None:
     if where is None:
         return None
     rank, size = where
-    os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # of MPICH; jitnet names the rank and the error
+    os.environ.setdefault(
+        "MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1"
+    )  # a variable of MPICH; jitnet itself names the rank and the error
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: without an MPI library
@@ -68,9 +70,9 @@ def world() -> Comm | None:
 
 
 def _end_all(rank: int, message: str) -> None:
-    """End a rank without MPI: the others would wait for it for ever, unless a signal ends it, which launchers notice.
+    """End a rank without MPI by a signal, which launchers notice; otherwise the others would wait for it forever.
 
-    If all are without it, rank 0 is the first that says so and ends, and the launcher ends the others.
+    If no rank has MPI, rank 0 reports it first and ends, and the launcher ends the others.
     """
     if rank > 0:
         time.sleep(PRIORITY)
@@ -79,7 +81,7 @@ def _end_all(rank: int, message: str) -> None:
 
 
 def reported(message: str) -> str | None:
-    """What this rank says of an error in its command line, before it ends: ranks without one would wait for it."""
+    """Report an error in the command line of this rank before it ends, because the other ranks would wait for it."""
     try:
         comm = world()
         if comm is None:

@@ -1,4 +1,4 @@
-"""Ranks by mpi4py. No other module imports it."""
+"""Ranks with mpi4py, which no other module imports."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from . import witness
 from .comm import Comm
 
 SPIN = 1e-3
-"""Seconds of waiting at full speed, if each rank has a core: longer than most exchanges take."""
+"""Seconds of polling without sleep, if each rank has a core: longer than most exchanges take."""
 
 NAP = 5e-5
-"""Seconds between two looks after that. MPI itself would spin on, and keep a core from those that need it."""
+"""Seconds between two polls after that. MPI itself would spin, and keep a core from ranks that need it."""
 
 
 class MpiComm(Comm):
-    """The ranks of a communicator of mpi4py, with messages of their own."""
+    """The ranks of a communicator of mpi4py, with a duplicate of it for jitnet's messages."""
 
     def __init__(self, given: Any) -> None:
         self._given, self.rank, self.size = given, given.rank, given.size
@@ -35,7 +35,7 @@ class MpiComm(Comm):
             self._meet()
 
     def _meet(self) -> None:
-        """Get to know the ranks of this machine, and give them a witness."""
+        """Find the ranks of this machine, and start their witness."""
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         cores = here.allgather(granted.cores())
         self.first_here = here.bcast(self.rank)
@@ -94,14 +94,14 @@ class MpiComm(Comm):
         self._comm.Free()
 
     def _dismiss(self) -> None:
-        """Send the witness away. The first rank that does so is enough."""
+        """Dismiss the witness. The first rank that does so is enough."""
         if self._witness is not None:
             with contextlib.suppress(OSError):
                 self._witness.sendall(witness.LEAVE)
             self._witness.close()
 
     def _wait(self, requests: Any) -> None:
-        """Wait politely; signals are heard meanwhile."""
+        """Wait without keeping the core busy; signals are handled meanwhile."""
         kind: Any = MPI.Request
         test = requests.Test if isinstance(requests, kind) else lambda: kind.Testall(requests)
         until = time.perf_counter() + self._spin

@@ -1,7 +1,7 @@
-"""Data that one rank of each machine reads, in one copy for all ranks there.
+"""Data that one rank of each machine reads, in one copy for all ranks of that machine.
 
-The order of the samples is a permutation of all of them, so over the epochs each rank needs every sample. What can be
-saved is to read and prepare them once for each rank, and a copy for each.
+The order of the samples is a permutation of all of them, so over the epochs each rank needs every sample. This saves
+the other ranks reading and preparing them, and the memory for copies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .comm import Comm
 Data = TypeVar("Data")
 
 ALIGNED = 64
-"""Each array begins at a multiple of this many bytes, as the kernels like it."""
+"""Each array begins at a multiple of this many bytes, for the kernels' vector loads."""
 
 
 class Packed(NamedTuple):
@@ -36,7 +36,7 @@ class Packed(NamedTuple):
 def read_once(comm: Comm, read: Callable[[], Data]) -> Data:
     """read(), which the first rank of each machine calls. If there are several ranks, arrays are read-only memory maps.
 
-    They are of a temporary file, of which each rank has in memory what it uses, and all share that.
+    They map a temporary file; the ranks share the pages that they use.
 
     Errors    those of read(), on all ranks; ValueError if the file cannot be written
     """
@@ -48,7 +48,7 @@ def read_once(comm: Comm, read: Callable[[], Data]) -> Data:
             if comm.is_first_here:
                 packed = _packed(read(), stack)
         mine: Any = comm.gather(packed)[comm.first_here]
-        with comm.together():  # the file loses its name after all have opened it
+        with comm.together():  # the name of the file is removed after all ranks have opened it
             opened: Data = _opened(mine)
     return opened
 

@@ -1,7 +1,7 @@
 """The gradient of a batch from the gradients of its blocks.
 
-The gradient of a mean over the batch is the sum of share·gradient over the blocks, where share is the part of a block
-in the samples of the batch or, if they have weights, in their sum.
+The gradient of a mean over the batch is the sum of share·gradient over the blocks, where share is the fraction of the
+batch's samples in a block or, with weights, of the sum of weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def checked(reduction: Any, comm: Comm, is_given: bool) -> int | Literal["fast"]
     """The number of blocks of the fixed tree, or "fast"; None for whole batches.
 
     is_given    there is a communicator, for which the tree is the default
-    Errors      ValueError for other names, numbers that are no power of two, and fewer blocks than ranks
+    Errors      ValueError for other names, numbers that are not a power of two, and fewer blocks than ranks
     """
     if reduction is None and not is_given:
         return None
@@ -69,7 +69,7 @@ class Sum(ABC):
 
     @abstractmethod
     def add(self, block: int, gradient: Vector, share: float) -> None:
-        """share·gradient of the next one of this rank's blocks."""
+        """Add share·gradient of the next block of this rank."""
 
     @abstractmethod
     def finish(self, asks: bool) -> bool:
@@ -122,7 +122,7 @@ class TreeSum(Sum):
 
 
 class FastSum(Sum):
-    """One block for each rank, and the library's own all-reduce: fewer and larger products, in an order of its own."""
+    """One block for each rank, and the library's own all-reduce: fewer and larger products, but in an unknown order."""
 
     def __init__(self, comm: Comm, size: int, dtype: np.dtype[Any]) -> None:
         super().__init__(comm, size, dtype, comm.size)
@@ -137,5 +137,5 @@ class FastSum(Sum):
 
 
 def sum_of(reduction: int | Literal["fast"], comm: Comm, size: int, dtype: np.dtype[Any]) -> Sum:
-    """The sum for vectors of that size."""
+    """The sum for vectors of this size."""
     return FastSum(comm, size, dtype) if reduction == "fast" else TreeSum(comm, size, dtype, reduction)

@@ -1,7 +1,7 @@
 """A sum in a fixed order: the blocks of a batch are the leaves of a binary tree, whichever rank computes them.
 
-A rank has consecutive blocks, adds up the subtrees that lie within them, and others complete the tree. Floating-point
-addition is not associative, but each addition of the tree is the same one for any number of ranks.
+Each rank has consecutive blocks and adds up the subtrees within them; then the ranks complete the tree. Floating-point
+addition is not associative, but the additions of the tree are the same for any number of ranks.
 
            0-7                  1 rank      has this sum
        /         \\
@@ -22,12 +22,12 @@ from ..compiler.types import Vector
 
 
 def cuts(size: int, parts: int) -> list[int]:
-    """Where that many nearly equal parts of `size` things begin, and the end of the last one."""
+    """Where this many nearly equal parts of `size` elements begin, and the end of the last one."""
     return [part * size // parts for part in range(parts + 1)]
 
 
 def subtrees(start: int, stop: int) -> list[tuple[int, int]]:
-    """The largest subtrees within blocks start to stop − 1, as (start, stop) in order."""
+    """The largest subtrees within blocks start to stop − 1, in order, as (start, stop)."""
     found = []
     while start < stop:
         size = 1
@@ -53,12 +53,12 @@ class Node:
 
 
 class Tree:
-    """Takes nodes from left to right, and adds up two as soon as they are children of one node."""
+    """Takes nodes from left to right, and adds two as soon as they are children of one node."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.spare: list[Vector] = []
-        """Vectors that are parts of a sum now, to be used again."""
+        """Vectors whose content has been added to a sum, for reuse."""
 
     def add(self, node: Node) -> None:
         """The next node to the right. Its vector belongs to the tree from now on."""
@@ -71,6 +71,6 @@ class Tree:
             self.spare.append(right.sum)
 
     def clear(self) -> None:
-        """Begin again; the vectors are kept for it."""
+        """Start a new sum, which reuses the vectors."""
         self.spare += [node.sum for node in self.nodes]
         self.nodes.clear()

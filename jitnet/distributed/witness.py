@@ -1,9 +1,10 @@
-"""A small process beside the ranks of one machine, which reports a rank that was killed.
+"""A small process on each machine, which reports a rank that was killed.
 
-A killed process says nothing, and the others wait for it in vain until the launcher ends them, who does not say which
-one was the first. Each rank keeps a connection to the witness, which the system closes when the rank ends in any way.
-The witness then prints one line, and ends the ranks that are still there two seconds later. When all are done, or one
-of them has reported an error, a word sends the witness away. It imports nothing of jitnet: it starts in milliseconds.
+A killed rank cannot report itself. The other ranks wait for it until the launcher ends them, and the launcher does not
+say which rank was the first. Each rank therefore keeps a connection to the witness, which the system closes when the
+rank ends in any way. The witness then prints one line, and ends the ranks that still run two seconds later. A message
+dismisses it when all ranks are done or one has reported an error. It imports nothing from jitnet, so it starts in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ LEAVE, ENDED = b".", b""
 
 
 def started(ranks: int) -> tuple[str, subprocess.Popen[bytes] | None]:
-    """A witness for so many ranks, and the address to connect to; "" on systems without such addresses."""
+    """Start a witness for this many ranks, and return its address; "" on systems without such addresses."""
     if sys.platform != "linux":
         return "", None
     server, address = socket.socket(socket.AF_UNIX), f"\0jitnet-{os.getpid()}-{time.monotonic_ns()}"
@@ -43,7 +44,7 @@ def started(ranks: int) -> tuple[str, subprocess.Popen[bytes] | None]:
 
 
 def connected(address: str, rank: int) -> socket.socket:
-    """The connection of a rank. The witness reports its end, unless it was sent away before."""
+    """The connection of a rank. The witness reports its end, unless it was dismissed before."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)
     connection.sendall(struct.pack("i", rank))
@@ -51,7 +52,7 @@ def connected(address: str, rank: int) -> socket.socket:
 
 
 def watch(server: socket.socket, count: int) -> None:
-    """Wait until one of so many ranks ends, and report it."""
+    """Wait until one of this many ranks ends, and report it."""
     with contextlib.ExitStack() as connections:
         ranks, poll = {}, select.poll()
         server.settimeout(START)
@@ -70,13 +71,13 @@ def watch(server: socket.socket, count: int) -> None:
         sys.stderr.flush()
         time.sleep(GRACE)
         for connection, _, pid in ranks.values():
-            if _last_word(connection) != ENDED:  # the number of one that has ended can be that of another process
+            if _last_word(connection) != ENDED:  # the process id of a rank that has ended can belong to another process
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
 
 def _last_word(connection: socket.socket) -> bytes | None:
-    """What a rank said last: None while it runs."""
+    """The last message of a rank: None while it runs."""
     try:
         return connection.recv(1, socket.MSG_DONTWAIT)
     except BlockingIOError:

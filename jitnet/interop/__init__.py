@@ -1,4 +1,4 @@
-"""Weights travel: networks to and from other libraries. One file per library, which is imported where it is used.
+"""Weights to and from other libraries: one file per library, which is imported where it is used.
 
 torch          from_torch, to_torch: a Sequential, or a state_dict
 keras          from_keras, to_keras: the list of arrays of get_weights and set_weights
@@ -6,7 +6,7 @@ scikit_learn   from_sklearn: a fitted MLPClassifier or MLPRegressor
 onnx           to_onnx: a file for ONNX Runtime and others
 safetensors    from_safetensors, to_safetensors: a file of named arrays, with the state of the optimizer
 
-Parameters are copied bit for bit, so a network that went there and back is the same.
+Parameters are copied bit for bit, so a network that is copied there and back is the same.
 """
 
 from .keras import from_keras, to_keras

@@ -15,7 +15,7 @@ from . import parts
 def to_keras(net: Network) -> list[NDArray[Any]]:
     """Copies of the parameters in the order of Keras: kernel and bias of each Dense, gamma and beta of each LayerNorm.
 
-    For `model.set_weights` of a model with the same layers, with use_bias=False where bias=False. Keras has other
+    For `model.set_weights` of a model with the same layers, with use_bias=False where bias=False. Keras has different
     defaults: its gelu is exact (`keras.activations.gelu(x, approximate=True)` is jitnet's), its LeakyReLU has the slope
     0.3 or 0.2 (jitnet 0.01), and the epsilon of its LayerNormalization is 1e-3 (jitnet 1e-5).
     """
@@ -26,10 +26,10 @@ def from_keras(weights: Sequence[ArrayLike], activations: Sequence[str], epsilon
     """A network with copies of the arrays of `model.get_weights()`.
 
     Shapes    kernel (n_in, n_out) and, unless use_bias=False, bias (n_out,) of each Dense; gamma (n,) and beta (n,) of
-              each LayerNormalization, which stand before the next kernel
+              each LayerNormalization, which precede the next kernel
     activations    of each Dense, by jitnet's names, such as ["relu", "softmax"]
     epsilon        of each LayerNormalization
-    Errors    ValueError for arrays that are no such list, neither all float32 nor all float64, or not finite
+    Errors    ValueError for arrays that do not form such a list, are neither all float32 nor all float64, or not finite
 
     >>> import jitnet, numpy as np
     >>> kernel, bias = np.eye(2, 3, dtype=np.float32), np.zeros(3, np.float32)

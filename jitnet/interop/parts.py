@@ -1,4 +1,4 @@
-"""What the files of this folder share: a network from layers and their arrays, and the import of another package."""
+"""Shared by the files of this folder: a network from layers and their arrays, and the import of another package."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def layer_norm(gamma: Any, beta: Any, epsilon: float) -> Part:
 
 
 def network(parts: Sequence[Part]) -> Network:
-    """A network with these parameters. Its dtype is theirs.
+    """A network with these parameters and their dtype.
 
     Errors    ValueError if they are not all float32 or all float64, do not chain, or are not finite
     """
@@ -72,9 +72,9 @@ def activations_of(names: Any, count: int) -> list[str]:
 
 
 def translated(activation: str, known: Mapping[str, Any], library: str) -> Any:
-    """What `library` has for this activation.
+    """The counterpart of this activation in `library`.
 
-    Errors    ValueError for an activation of a user's
+    Errors    ValueError for a user's activation
     """
     if activation not in known:
         raise checks.Error(

@@ -34,7 +34,7 @@ def to_torch(net: Network) -> Any:
     Its modules are Linear, LayerNorm, Dropout and the activations, and it computes what `net.forward` computes, within
     rounding. It can be saved, trained or exported without jitnet.
 
-    Errors    ValueError for an activation of a user's, and if PyTorch is not installed
+    Errors    ValueError for a user's activation, and if PyTorch is not installed
     """
     nn = parts.package("torch", "torch").nn
     tensor = parts.package("torch", "torch").from_numpy
@@ -61,9 +61,9 @@ def to_torch(net: Network) -> Any:
 def from_torch(module: Any, activations: Sequence[str] | None = None, epsilon: float = 1e-5) -> Network:
     """A network with copies of the parameters of a PyTorch model.
 
-    module         a torch.nn.Sequential (others may be in it) of Linear, LayerNorm, Dropout, and activations after a
+    module         a torch.nn.Sequential (can be nested) of Linear, LayerNorm, Dropout, and activations after a
                    Linear; or a state_dict: names and tensors or arrays, as PyTorch and safetensors give it
-    activations    for a state_dict, which has none: the activation of each Linear
+    activations    for a state_dict, which does not contain them: the activation of each Linear
     epsilon        for a state_dict: of its LayerNorms
 
     A state_dict is read in its order, or by the numbers of a Sequential: 0.weight, 2.weight, 10.weight.
@@ -109,7 +109,7 @@ def _flat(nn: Any, module: Any, name: str) -> Iterator[tuple[str, Any]]:
     if module._forward_pre_hooks or module._forward_hooks:
         raise checks.Error(f"{name or 'the module'} has hooks, which can change what it computes; remove them first")
     if type(module) is nn.Sequential:
-        for key, inner in module._modules.items():  # named_children omits a module that is there a second time
+        for key, inner in module._modules.items():  # named_children omits a module that occurs a second time
             yield from _flat(nn, inner, f"{name}.{key}" if name else key)
     elif type(module) is not nn.Flatten:
         yield f"{name or 'it'} ({type(module).__name__})", module
@@ -117,7 +117,7 @@ def _flat(nn: Any, module: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _norm(name: str, module: Any) -> parts.Part:
     if len(module.normalized_shape) != 1:
-        raise checks.Error(f"{name} normalizes {tuple(module.normalized_shape)}, but a LayerNorm one axis of samples")
+        raise checks.Error(f"{name} normalizes {tuple(module.normalized_shape)}, but a LayerNorm of jitnet one axis")
     if module.weight is None or module.bias is None:
         raise checks.Error(
             f"{name} has no weight or no bias, but a LayerNorm has both; set elementwise_affine and bias"
@@ -168,13 +168,13 @@ def _of_state_dict(state: Mapping[str, Any], activations: Any, epsilon: float) -
 
 
 def _numbers(name: str) -> list[int]:
-    """The numbers of "net.2.10", which is a Sequential in a Sequential; none if other names follow one."""
+    """The numbers of "net.2.10", a Sequential in a Sequential; none if other names follow a number."""
     parts = name.removeprefix(_prefix(name)).split(".")
     return [int(part) for part in parts] if all(part.isdecimal() for part in parts) else []
 
 
 def _prefix(name: str) -> str:
-    """What stands before the first number: "net." of "net.2.10"."""
+    """The part before the first number: "net." of "net.2.10"."""
     return "".join(f"{part}." for part in itertools.takewhile(lambda part: not part.isdecimal(), name.split(".")))
 
 
@@ -187,5 +187,5 @@ def _array(value: Any) -> NDArray[Any]:
     except (RuntimeError, TypeError) as error:  # bfloat16, sparse, quantized, without data
         kind = f"{value.dtype}, {value.layout}, on {value.device}"
         raise checks.Error(
-            f"a tensor ({kind}) is no array for NumPy: {checks.reason(error)}; convert it to a dense float32"
+            f"a tensor ({kind}) cannot become a NumPy array: {checks.reason(error)}; convert it to a dense float32"
         ) from None

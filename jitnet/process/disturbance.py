@@ -6,8 +6,7 @@
     disturbance.sentence(watch.reasons)            # "Other processes used 1.4 of 2 cores, so ...", or ""
 
 Linux counts the busy time of each core (/proc/stat) and the time of this process; other processes used the difference.
-Elsewhere there are the load average and the context switches. A counter that the system does not have gives no
-reason.
+Other systems have the load average and the context switches. A counter that the system does not have is not used.
 """
 
 import contextlib
@@ -25,16 +24,16 @@ SHORTEST = 0.25
 """Seconds. /proc/stat counts in hundredths of a second, so shorter measurements are too uncertain."""
 
 SLACK = 0.25, 0.05
-"""The load that others may cause: a quarter of a core, or a twentieth of all cores, whichever is more."""
+"""The load of other processes that is tolerated: a quarter of a core or a twentieth of all cores, whichever is more."""
 
 SWITCHES = 50
-"""Involuntary context switches a second, for each thread: a scheduler that shares a core switches every few ms."""
+"""Involuntary context switches per second and thread: a scheduler that shares a core switches every few ms."""
 
 SPREAD = 0.25
 """Half of the interquartile range of a timing, as a fraction of its median; the median over all timings."""
 
 ABOVE = 1.03
-"""The factor by which a rate may exceed a measured peak, as both have errors. Above it, the peak is wrong."""
+"""The factor by which a rate may exceed a measured peak, because both have errors. Above it, the peak is wrong."""
 
 
 def sentence(reasons: Iterable[str]) -> str:
@@ -52,7 +51,7 @@ def of_timings(timings: Iterable[Any]) -> list[str]:
     """Why these timings (`seconds`, `low`, `high`) are uncertain by themselves, or []."""
     spreads = [(timing.high - timing.low) / timing.seconds / 2 for timing in timings if timing.seconds > 0]
     typical = statistics.median(spreads) if spreads else 0
-    return [f"the times of one and the same call differ by ±{typical:.0%}"] if typical > SPREAD else []
+    return [f"the times of the same call differ by ±{typical:.0%}"] if typical > SPREAD else []
 
 
 HELPERS: set[int] = set()
@@ -76,7 +75,7 @@ class _Counters:
 class Watch:
     """Records what disturbs the measurement inside its `with`.
 
-    threads     the number of cores that the measurement uses at most; None for all. Others may use the rest.
+    threads     the maximum number of cores that the measurement uses; None for all. Others may use the rest.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -163,7 +162,7 @@ def _of_helpers() -> float:
 
 
 def _of_cores(cores: list[int]) -> tuple[float | None, float | None]:
-    """Seconds that these cores were busy, and that the host used them otherwise (steal time)."""
+    """Seconds that these cores were busy, and that the host took from them (steal time)."""
     try:
         lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
         ticks = os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Epochs whose batches are cut into blocks: on several ranks, or on one with the bits of several."""
+"""Epochs whose batches are cut into blocks: on several ranks, or on one rank with the same bits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .state import State
 class BlockEpoch(Epoch):
     """Like `step.Epoch`, but each rank computes the gradients of its blocks of every batch.
 
-    Their sum is the same on all ranks, and each of them updates all parameters, so that parameters and optimizer are
-    the same everywhere without being sent.
+    Their sum is the same on all ranks, and each rank updates all parameters, so parameters and optimizer need not be
+    sent.
     """
 
     part = 1.0
-    """The part of the samples in X in the weight of the whole batch."""
+    """The share of the samples in X in the weight of the whole batch."""
 
     def __init__(self, plan: Plan, state: State) -> None:
         super().__init__(plan, state)

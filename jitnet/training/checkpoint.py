@@ -32,7 +32,7 @@ def keep(path: str | Path, state: Any, plan: Any) -> None:
 def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
     """Write a checkpoint, or warn once and continue: a full disk must not end the training.
 
-    Of several ranks the first writes it, and a full disk is an error, which ends them all.
+    With several ranks, the first one writes it, and a full disk is an error that ends all of them.
 
     written     the epoch of this run's latest checkpoint, 0 if there is none
 
@@ -47,7 +47,7 @@ def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
         if not history.checkpoint_error:
             left = f"the checkpoint of epoch {written} is still there" if written else "this run has no checkpoint yet"
             history.checkpoint_error = f"{error}; {left}"
-            if plan.comm.size > 1:  # hours of many machines that could not be kept
+            if plan.comm.size > 1:  # many machines should not work for a result that may be lost
                 raise checks.Error(history.checkpoint_error) from None
             warnings.warn(f"{history.checkpoint_error}; training continues", stacklevel=3)
         return written
@@ -95,7 +95,7 @@ def restore(path: str | Path, state: Any, plan: Any) -> None:
 
 def _difference(name: str, before: Any, now: Any) -> str:
     if name == "data":
-        return "the data are others, or split otherwise"
+        return "the data are different, or split differently"
     return f"{name} was {str(before)[:200]}, is {str(now)[:200]}"
 
 

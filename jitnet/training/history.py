@@ -1,4 +1,4 @@
-"""The course of a training run, and how it is shown."""
+"""The course of a training run, for programs and as plot and table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class History:
     """The course of a training run, one number per epoch."""
 
     loss: list[float] = field(default_factory=list)
-    """Mean loss over the samples of the epoch, each with the weights at its batch."""
+    """Mean loss over the samples of the epoch, each with the weights before its batch was learned."""
     validation_loss: list[float] = field(default_factory=list)
-    """Empty without validation; NaN for epochs without it, if a resumed training has it in others."""
+    """Empty without validation; NaN for single epochs without validation, as a resumed training can have."""
     validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     compile_seconds: float = 0.0
@@ -37,7 +37,7 @@ class History:
         return len(self.loss)
 
     def add(self, loss: float, seconds: float, measured: Mapping[str, float]) -> None:
-        """One more epoch; `measured` has the loss and the accuracy of the validation samples, if there are any."""
+        """Add an epoch; `measured` has the loss and the accuracy of the validation samples, if there are any."""
         for name, values in (("loss", self.validation_loss), ("accuracy", self.validation_accuracy)):
             if values or name in measured:
                 values += [math.nan] * (self.epochs - len(values)) + [measured.get(name, math.nan)]

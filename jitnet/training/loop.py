@@ -50,7 +50,7 @@ class Diverged(checks.Error):
         super().__init__(message)
         self.history = history
 
-    def __reduce__(self) -> tuple[Any, ...]:  # otherwise pickle would call it with the message alone
+    def __reduce__(self) -> tuple[Any, ...]:  # otherwise pickle would call it with only the message
         return type(self), (str(self), self.history), vars(self)
 
 
@@ -86,27 +86,27 @@ def fit(
 
     Formula   for each batch: the four formulas, then theta ← optimizer(theta, grad)
     Shapes    X (n, n_in), Y (n, n_out), or labels (n,) of any kind: text, booleans, whole numbers; validation likewise.
-              With labels, `net.classes` has them in the order of the outputs, and `predict` returns them
+              With labels, `net.classes` lists them in the order of the outputs, and `predict` returns them
     Y                 None if X is an iterator of batches (X, Y) or (X, Y, sample_weight), or a function that returns
                       one, for data that do not fit in memory. Each batch is a step; batch_size and shuffle have no
-                      effect, and an error in a batch leaves the weights of the batches before it
-    batches_per_epoch end each epoch of an iterator after so many batches; None takes all
-    epochs            passes over all samples; with a checkpoint and `resume`, the earlier ones count too
+                      effect, and after an error in a batch the weights are those after the previous batch
+    batches_per_epoch end each epoch of an iterator after this many batches; None takes all
+    epochs            passes over all samples; with a checkpoint and `resume`, including earlier ones
     batch_size        samples per update; the last batch of an epoch can be smaller
     optimizer         "sgd", "momentum", "adam", ... with their default rates, or an object such as SGD(0.5)
     loss              its name; None selects the one that suits the last layer
-    validation        (X, Y) to measure loss and accuracy on after every epoch
+    validation        (X, Y), on which loss and accuracy are measured after every epoch
     shuffle, seed     permute the samples in each epoch; epoch e of seed s has the same order in every run. None
                       uses the network's seed
     threads           number of threads of the backends "parallel" and "fast"; None uses one or all, whichever is
                       faster at the time. It never changes a bit of the result
     sample_weight     w (n,), at least 0: the loss of a batch is Σ w·losses / Σ w, as in scikit-learn and PyTorch. Only
-                      the ratios count, and a weight of 0 leaves a sample out
+                      the ratios matter, and a weight of 0 leaves a sample out
     class_weight      {label: weight}, 1 for labels that it omits, or "balanced": n / (classes · samples of the class).
-                      It multiplies sample_weight
+                      It is multiplied by sample_weight
     schedule          factors of the learning rate: StepDecay, CosineDecay, Warmup or ReduceOnPlateau, or your function
                       of (epoch, history), which is called once per epoch
-    clip_norm         shorten each gradient, of all parameters together, to this length if it is longer
+    clip_norm         scale the gradient of all parameters down to this length if it is longer
     early_stopping    stop after this many epochs without a lower validation loss, and restore the best weights; or an
                       EarlyStopping object, which can also monitor the accuracy or the training loss
     callbacks         functions that are called with (net, history) after each epoch; True or "stop" ends the training
@@ -114,15 +114,16 @@ def fit(
                       there is a warning and history.checkpoint_error, and training continues
     resume            continue from that file, up to `epochs` in all. Without a checkpoint, continue the latest training
                       of this network in memory, by `epochs` more: its optimizer's state, the order of the samples, the
-                      history. Both have the same bits as one uninterrupted run
+                      history. Both give the same bits as one uninterrupted run
     progress          True shows compiling and epochs on standard error; or your own Progress object
     comm              communicator of mpi4py, such as MPI.COMM_WORLD: its ranks all call fit with the same options, and
-                      share the work of each batch; of iterators, each has its own, and their batches together are one.
-                      They begin with the parameters of rank 0, and end with the same ones; rank 0 alone reads and
-                      writes the checkpoint and shows progress
+                      share the work of each batch. Each rank can have its own iterator; the batches of all ranks
+                      together form one. The ranks begin with the parameters of rank 0 and end with the same parameters;
+                      only rank 0 reads and writes the checkpoint and shows progress
     reduction         how gradients are added up. "tree", the default with comm: each batch is cut into 8 blocks, or a
-                      given number of them, and their gradients are added up in a fixed order, for the same bits with
-                      any number of ranks, and with none. "fast": in any order. None without comm: no blocks
+                      given number of them, and their gradients are added up in a fixed order, so the bits are the same
+                      with any number of ranks and without MPI. "fast": in any order. None, the default without comm: no
+                      blocks
 
     ^C ends the training after the current batch and keeps the weights; while kernels are compiled, it is an ordinary
     KeyboardInterrupt.
@@ -138,7 +139,7 @@ def fit(
             if Y is None:
                 if sample_weight is not None or isinstance(class_weight, str):
                     raise checks.Error(
-                        "an iterator of batches has its weights in its triples (X, Y, sample_weight); give none"
+                        "an iterator of batches has its weights in triples (X, Y, sample_weight); omit sample_weight"
                     )
                 batches = Batches(X, checks.whole("epochs", epochs, least=1), batches_per_epoch)
                 data, Y, sample_weight = batches.first
@@ -179,7 +180,7 @@ def partial_fit(
     schedule: Factor | None = None,
     clip_norm: float | None = None,
 ) -> History:
-    """One epoch on X and Y, which are a part of the data; the next call continues with the optimizer's state.
+    """Train one epoch on X and Y, a part of the data; the next call continues with the optimizer's state.
 
     It is `fit(X, Y, epochs=1, resume=True)`, and the first call starts a training. Returns the history of all calls.
 
@@ -246,7 +247,10 @@ def _train(
             state = _begun(net, plan, checkpoint, resume)
         ranks.share(state, plan)
         net._state = None
-        net.loss, net.task = plan.loss.name, (resume and net.task) or plan.task  # a part of the data can look otherwise
+        net.loss, net.task = (
+            plan.loss.name,
+            (resume and net.task) or plan.task,
+        )  # a part of the data can suggest another task
         net._classes = plan.classes if net.task == "classes" else None
         show = _display(progress if comm.rank == 0 else False)
         with backends.threads(_threads(plan, threads)), np.errstate(all="ignore"), show:
@@ -300,7 +304,7 @@ def _threads(plan: Plan, threads: int | None) -> int | None:
     if threads is not None or not plan.run.uses_threads:
         return threads
     if not plan.run.pay_for_threads(steps(plan)):
-        return 1  # for validation too, which takes less time than the steps: no threaded kernel is compiled
+        return 1  # for validation too, which is shorter than the steps, so that no threaded kernel is compiled
     return None if plan.comm.threads is None else min(plan.comm.threads, max(backends.thread_choice.possible()))
 
 
@@ -321,15 +325,15 @@ def _continued(net: Trainable, plan: Plan) -> State:
         )
     if state.optimizer != plan.optimizer.name:
         raise checks.Error(
-            f"resume continues a training by {state.optimizer}, but optimizer is {plan.optimizer.name}; use the same, "
-            "or start another training by fit without resume"
+            f"resume continues a training with {state.optimizer}, but optimizer is {plan.optimizer.name}; use the same,"
+            " or start another training by fit without resume"
         )
     plan.optimizer.check(net.dtype)
     plan.epochs += state.history.epochs
     plan.seed = state.seed if plan.seed is None else plan.seed
-    history = copy.deepcopy(state.history)  # the one before belongs to the user
+    history = copy.deepcopy(state.history)  # the earlier history belongs to the user
     history.stopped = history.checkpoint_error = ""
-    if state.last_theta is not None:  # the network has the best weights, and not the last ones
+    if state.last_theta is not None:  # the network has the best weights instead of the last ones
         net.theta[...] = state.last_theta
     continued = replace(state, history=history, last_theta=None)
     if plan.early_stopping is None or not plan.early_stopping.continues(state):

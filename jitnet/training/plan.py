@@ -29,7 +29,7 @@ from .state import State
 from .stopping import EarlyStopping
 
 PARTS = 64
-"""Parts of the data, each with a checksum of its own, if several ranks read them."""
+"""Parts of the data, each with its own checksum, if several ranks read them."""
 
 
 class Trainable(Protocol):
@@ -64,7 +64,7 @@ class Plan:
     held_out: tuple[Matrix, Matrix] | None
     task: Task
     judged: Task
-    """The task as the validation samples have it, which decides whether there is an accuracy."""
+    """The task according to the validation samples, which decides whether there is an accuracy."""
     classes: NDArray[Any] | None
     class_weight: Any
     loss: Loss
@@ -91,7 +91,7 @@ class Plan:
         if reduction is None:
             return
         if self.run.is_remote:
-            raise checks.Error("comm and reduction do not work on a GPU; use a backend of the CPU")
+            raise checks.Error("comm and reduction do not work on a GPU; use a CPU backend")
         self.comm, self.reduction = comm, reduction
         self.extras = self.extras._replace(is_in_blocks=True)
 
@@ -117,7 +117,7 @@ class Plan:
         return list(itertools.chain.from_iterable(of_ranks))
 
     def choices(self) -> dict[str, Any]:
-        """The options that decide on the bits of a run, in the form of JSON."""
+        """The options that determine the bits of a run, in the form of JSON."""
         layers = [layer.identity for layer in self.net.layers]
         choices: dict[str, Any] = storage.plain({
             "layers": layers, "dtype": self.net.dtype.name, "batch_size": self.batch_size, "loss": self.loss.name,

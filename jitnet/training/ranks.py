@@ -1,4 +1,4 @@
-"""What the ranks of a training agree on: that they train the same, where they begin, and what an epoch was."""
+"""What the ranks of a training agree on: options, initial parameters, and the end of each epoch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .plan import Plan
 from .state import State
 
 SAMPLES = 64
-"""Rows of X that are compared between ranks: all of them would have to be read everywhere."""
+"""How many rows of X are compared between ranks; comparing all would require every rank to read all data."""
 
 
 class Agreed:
-    """^C as all ranks see it, after the same batch."""
+    """^C, which stops all ranks after the same batch."""
 
     def __init__(self, heard: Interrupt) -> None:
         self._heard = heard
@@ -29,7 +29,7 @@ class Agreed:
 
     @property
     def pressed(self) -> bool:
-        """True if this rank heard it."""
+        """True if this rank received it."""
         return bool(self._heard.asked)
 
 
@@ -43,7 +43,7 @@ def compare(plan: Plan, others: dict[str, Any]) -> None:
     version = sys.modules[__package__.partition(".")[0]].__version__  # of the package, which is above this module
     with plan.comm.together():
         described = _described(plan) | others
-    its = {"the version of jitnet": version}  # apart: another one can compare other things
+    its = {"the version of jitnet": version}  # separately: another version can compare other things
     plan.comm.compare(its, "install the same version for all ranks")
     plan.comm.compare(described, "start all ranks with the same options and data")
 
@@ -114,9 +114,9 @@ def weight_of(batch: float | None, plan: Plan, place: str) -> float | None:
 
 
 def settle_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> float:
-    """After an epoch: its seconds as rank 0 counted them. ^C between batches is agreed on too.
+    """After an epoch, return its seconds on rank 0, and agree on ^C between batches.
 
-    Errors    ValueError if ranks have come to different parameters
+    Errors    ValueError if the parameters of the ranks differ
     """
     if plan.comm.size == 1:
         return seconds
@@ -125,7 +125,7 @@ def settle_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> fl
         if checksum != ranks[0][1]:
             raise distributed.of_all(checks.Error(
                 f"rank {rank}: its parameters are not those of rank 0 after epoch {state.history.epochs + 1}: its "
-                "machine computes otherwise, or a callback has changed them; use processors of one kind"
+                "machine computes differently, or a callback has changed them; use processors of one kind"
             ))  # fmt: skip
     interrupt.asked |= any(pressed for _, _, pressed in ranks)
     return float(ranks[0][0])

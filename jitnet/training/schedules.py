@@ -1,7 +1,7 @@
 """Schedules of the learning rate: `fit(..., schedule=CosineDecay(30))`.
 
 A schedule is a function of the time, in epochs since the start, and of the history. It returns the factor by which the
-optimizer's learning rate is multiplied. Nothing else is remembered, so a resumed run has the same rates.
+optimizer's learning rate is multiplied. A schedule has no state, so a resumed run has the same rates.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Schedule(ABC):
     """A factor of the learning rate over time."""
 
     within_epochs: ClassVar[bool] = False
-    """True if the factor changes from step to step, and not only from epoch to epoch."""
+    """True if the factor changes in each step, not only in each epoch."""
 
     @abstractmethod
     def __call__(self, epoch: float, history: History) -> float:
-        """The factor after so many epochs: 2.5 is in the middle of the third one."""
+        """The factor after this many epochs: 2.5 is in the middle of the third one."""
 
     def settings(self) -> dict[str, Any]:
         """Name and settings, for files and messages."""
@@ -104,7 +104,7 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Times `factor` after every `patience` epochs in a row without a lower loss: of validation, if there is any.
+    """Times `factor` after every `patience` epochs without a lower loss (the validation loss, if there is one).
 
     A loss is lower if it is below the lowest one by more than min_delta. 0 < factor < 1, patience ≥ 1, a whole number;
     min_delta ≥ 0, 0 ≤ least ≤ 1: the smallest factor. ValueError otherwise.
@@ -151,7 +151,7 @@ def checked(schedule: Any, what: str = "schedule") -> Any:
 
 
 def settings(schedule: Factor | None) -> Any:
-    """For files and messages. A function is known by its name."""
+    """The schedule in files and messages; a function by its name."""
     if schedule is None or isinstance(schedule, Schedule):
         return schedule and schedule.settings()
     return {"name": getattr(schedule, "__qualname__", type(schedule).__name__)}

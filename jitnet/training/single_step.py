@@ -1,4 +1,4 @@
-"""A training step on one mini-batch, for loops of one's own: streams, schedules, several machines."""
+"""A training step on one mini-batch, for users' own loops: streams, schedules, several machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .state import State
 
 
 class Recorded(NamedTuple):
-    """The latest step, bound to its kernels: the next one with the same settings repeats it."""
+    """The latest step, bound to its kernels; the next step with the same settings reuses it."""
 
     settings: tuple[Any, ...]
     plan: Plan
@@ -45,16 +45,17 @@ def step(
 
     Formula   the four formulas, then theta ← optimizer(theta, grad)
     Shapes    X (m, n_in), Y (m, n_out), or labels (m,) of `net.classes`; m can change from step to step
-    optimizer         "sgd", "momentum", "adam", ..., or an object such as SGD(0.5). The network keeps its state, the
-                      number of steps and its vectors: the next step continues with it, and so does the first step after
-                      `fit`. Settings such as lr can change; another kind of optimizer starts with a new state, as
-                      `fit` does. `state_dict` has the state; copies and files of `save` do not
+    optimizer         "sgd", "momentum", "adam", ..., or an object such as SGD(0.5). The network keeps its state, which
+                      is the number of steps and its vectors. The next step continues with it, and so does the first
+                      step after `fit`. Settings such as lr can change; another kind of optimizer starts with a new
+                      state, as `fit` does. `state_dict` contains the state; copies of the network and files of `save`
+                      do not
     loss              its name; None selects the one that suits the last layer
     threads           as in `fit`; it never changes a bit of the result
     sample_weight     (m,), as in `fit`: the loss is a weighted mean
-    clip_norm         shorten the gradient to this length if it is longer
+    clip_norm         scale the gradient down to this length if it is longer
 
-    The bits are those of `fit` with the same batches. ^C arrives after the step, which is then complete.
+    The bits are those of `fit` with the same batches. ^C takes effect after the step, which is then complete.
 
     Errors    ValueError for invalid input; `Diverged`, a ValueError, if the loss or the weights are not finite: the
               weights and the optimizer's state are then those before the step

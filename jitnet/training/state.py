@@ -1,4 +1,4 @@
-"""What a training has reached: the parameters, the optimizer's vectors, the history. As named arrays it can travel."""
+"""The state of a training: the parameters, the optimizer's vectors, the history; also as named arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .history import History
 
 @dataclass(eq=False)
 class State:
-    """Everything that the next epoch or step depends on, which is the content of a checkpoint."""
+    """Everything on which the next epoch or step depends; a checkpoint contains the same."""
 
     theta: Vector
     memory: list[Vector]
@@ -26,7 +26,7 @@ class State:
     """The name of the kind: its settings, such as lr, may change from step to step."""
     step: int = 0
     seed: int = 0
-    """Of the random numbers of Dropout."""
+    """The seed of the random numbers of Dropout."""
     history: History = field(default_factory=History)
     best_loss: float = math.inf
     """With early stopping: the monitored number of the best epoch."""
@@ -36,7 +36,7 @@ class State:
 
     @property
     def is_current(self) -> bool:
-        """True if the optimizer's vectors belong to the weights of the network."""
+        """True if the optimizer's vectors belong to the current weights of the network."""
         return self.last_theta is None
 
 

@@ -15,7 +15,7 @@ from .history import History
 __all__ = ["EarlyStopping"]
 
 Monitored = Literal["validation_loss", "validation_accuracy", "loss"]
-"""The numbers of a history that can decide."""
+"""The lists of a history that can be monitored."""
 
 Callback = Callable[[Any, History], Any]
 """(net, history) after each epoch; True or "stop" ends the training, anything but None and False is an error."""
@@ -44,7 +44,7 @@ class EarlyStopping:
         checks.flag("restore", self.restore)
 
     def note(self, state: Any) -> None:
-        """After an epoch: its weights if it is the best so far; the end if there was no progress for too long."""
+        """After an epoch: keep its weights if it is the best so far; stop if there was no progress for too long."""
         history = state.history
         value = getattr(history, self.monitor)[-1]
         if self.score(value) < self.score(state.best_loss) - self.min_delta or history.best_epoch is None:
@@ -66,12 +66,12 @@ class EarlyStopping:
         return -value if self.monitor == "validation_accuracy" and math.isfinite(value) else value
 
     def settings(self) -> Any:
-        """For files and messages: the patience alone, if all else is the default, as in older files."""
+        """For files and messages: only the patience, if everything else is the default, as in older files."""
         return self.patience if self == EarlyStopping(self.patience) else asdict(self)
 
 
 def checked(wanted: Any, is_validated: bool, has_accuracy: bool) -> EarlyStopping | None:
-    """An EarlyStopping, or a patience; an error if what it monitors is not measured."""
+    """An EarlyStopping, also from a patience; an error if the monitored number is not measured."""
     if wanted is None:
         return None
     if wanted is EarlyStopping:

@@ -8,8 +8,8 @@
     net.fit(batches, epochs=10)
 
 The source is a function that returns an iterator, or an object that can be iterated several times, such as a list or a
-data loader: each epoch starts over. An iterator is used up once: it has batches for one epoch, or, with
-`batches_per_epoch`, for as many as it lasts.
+data loader: each epoch starts over. An iterator can be read only once: it has the batches of one epoch or, with
+`batches_per_epoch`, of as many epochs as it lasts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SIZES = 4
 
 
 class Batches:
-    """The batches of one epoch after the other, as (X, Y, weights or None)."""
+    """The batches of each epoch in turn, as (X, Y, weights or None)."""
 
     def __init__(self, source: Any, epochs: int, per_epoch: int | None) -> None:
         is_array = isinstance(source, np.ndarray) or hasattr(source, "__array__")
@@ -53,7 +53,7 @@ class Batches:
         self._is_used_up = not callable(source) and iter(source) is source
         if self._is_used_up and epochs > 1 and per_epoch is None:
             raise checks.Error(
-                f"an iterator of batches is used up after one epoch, but epochs is {epochs}; give fit a function that "
+                f"an iterator of batches ends after one epoch, but epochs is {epochs}; give fit a function that "
                 "returns a new iterator, or batches_per_epoch"
             )
         self._iterator: Iterator[Any] = self._begun()
@@ -97,7 +97,7 @@ def _parts(batch: Any, number: int) -> tuple[Any, Any, Any]:
 
 
 class StreamEpoch:
-    """Like `step.Epoch`, but each call trains on the batches of one epoch of an iterator, one step for each."""
+    """Like `step.Epoch`, but each call trains on the batches of one epoch of an iterator, one step per batch."""
 
     def __init__(self, plan: Plan, state: State) -> None:
         self._plan, self._state = plan, state
@@ -107,7 +107,7 @@ class StreamEpoch:
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         plan, state = self._plan, self._state
         epoch = state.history.epochs
-        batches = plan.batches.expected or state.step // max(epoch, 1)  # as in the epochs before; 0 in the first one
+        batches = plan.batches.expected or state.step // max(epoch, 1)  # as in earlier epochs; 0 in the first one
         seen, total, mass = 0, 0.0, 0.0
         for k, (X, Y, weights, weight, whole) in enumerate(self._validated(epoch + 1)):
             of_batch, run = self._step(len(X), weights is not None)
@@ -115,7 +115,7 @@ class StreamEpoch:
             if plan.schedule is not None:
                 part = min(k / batches, 1) if batches and plan.schedules_within_epochs else 0
                 of_batch.optimizer = plan.optimizer.scaled(plan.schedule(epoch + part, state.history))
-            run = run or plan.run.epoch(of_batch, state)  # on a GPU the batch is copied there by a new one
+            run = run or plan.run.epoch(of_batch, state)  # on a GPU, a new `Epoch` copies the batch
             if plan.reduction is not None:
                 run.part = weight / whole if whole else 0.0
             mean = run(interrupt, Progress())
