@@ -122,8 +122,7 @@ def fit(
                       only rank 0 reads and writes the checkpoint and shows progress
     reduction         how gradients are added up. "tree", the default with comm: each batch is cut into 8 blocks, or a
                       given number of them, and their gradients are added up in a fixed order, so the bits are the same
-                      with any number of ranks and without MPI. "fast": in any order. None, the default without comm: no
-                      blocks
+                      with any number of ranks and without MPI. "fast": in any order. None without comm: no blocks
 
     ^C ends the training after the current batch and keeps the weights; while kernels are compiled, it is an ordinary
     KeyboardInterrupt.
