@@ -117,9 +117,8 @@ def fit(
                       history. Both give the same bits as one uninterrupted run
     progress          True shows compiling and epochs on standard error; or your own Progress object
     comm              communicator of mpi4py, such as MPI.COMM_WORLD: its ranks all call fit with the same options, and
-                      share the work of each batch. Each rank can have its own iterator; the batches of all ranks
-                      together form one. The ranks begin with the parameters of rank 0 and end with the same parameters;
-                      only rank 0 reads and writes the checkpoint and shows progress
+                      share the work of each batch; each rank has its own iterator, and their batches together are one.
+                      All begin with the parameters of rank 0; only rank 0 uses the checkpoint and shows progress
     reduction         how gradients are added up. "tree", the default with comm: each batch is cut into 8 blocks, or a
                       given number of them, and their gradients are added up in a fixed order, so the bits are the same
                       with any number of ranks and without MPI. "fast": in any order. None without comm: no blocks
