@@ -1,6 +1,8 @@
 """Runs every compiled rung on arrays at the start or end of a mapped page: an access outside of them ends the process.
 
-    python tests/guard_pages.py float32 [WORD ...]        operations with such a word in their names; all by default
+    python tests/guard_pages.py float32 [--twins] [WORD ...]
+
+--twins also takes the rungs with threads, which are the same loops. A word selects operations with it in their names.
 
 Prints each rung before it runs, so that the last line names the one that accessed other memory, and "whole" at the end.
 """
@@ -49,9 +51,11 @@ def run(operation, rung, shape, dtype, at_the_end):
 
 
 def main(dtype, *words):
+    twins, words = "--twins" in words, [word for word in words if word != "--twins"]
     for operation, ladder in LADDERS.items():
         if not words or any(word in operation for word in words):
-            for rung in [name for name, kernel in ladder.items() if is_compiled(kernel)]:
+            compiled = [name for name, kernel in ladder.items() if is_compiled(kernel)]
+            for rung in compiled if twins else [name for name in compiled if not name.endswith("_parallel")]:
                 for shape in SHAPES:
                     for at_the_end in (True, False):
                         run(operation, rung, shape, dtype, at_the_end)

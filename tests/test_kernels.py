@@ -26,16 +26,14 @@ ENDS = {
 
 
 def marks_of(operation, rung, dtype):
-    """Compiling takes longest, a second for threads. Twins with threads are the same loops (test_jit.py), which
-    test_interpreted.py runs and test_sanitizer.py searches for races; so are the rungs between the ends in float64.
-    CI compiles the twins of three operations, and all rungs between the ends; all of both, a release."""
-    serial = rung.removesuffix("_parallel")
-    if rung == "parallel" or (operation, serial) in ENDS:
-        return pytest.mark.slow if dtype == "float64" and rung.endswith("parallel") else ()
-    if rung == serial and dtype == "float32":
+    """Compiling takes longest. A usual run compiles what is between the ends of its ladder, has threads, or is in
+    float64, but no two of these at once: the loops are the same functions (test_jit.py), which test_interpreted.py runs
+    and test_sanitizer.py searches for races. CI compiles two at once for three operations; a release, all."""
+    is_end = rung == "parallel" or (operation, rung.removesuffix("_parallel")) in ENDS
+    at_once = (not is_end) + rung.endswith("parallel") + (dtype == "float64")
+    if at_once < 2:
         return ()
-    is_often = rung == serial or (dtype == "float32" and operation in ("matmul", "layer", "softmax"))
-    return pytest.mark.slow if is_often else pytest.mark.release
+    return pytest.mark.slow if at_once == 2 and operation in ("matmul", "layer", "softmax") else pytest.mark.release
 
 
 EACH = [pytest.param(*rung, dtype, marks=marks_of(*rung, dtype)) for rung in RUNGS for dtype in ("float32", "float64")]
@@ -244,9 +242,12 @@ def test_the_oracle_itself_sees_a_fault():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="mprotect is a call of POSIX systems")
-@pytest.mark.parametrize("dtype", [slow("float32"), release("float64")])  # test_interpreted.py checks every index, too
-def test_nothing_beside_the_arrays_is_touched(dtype):
-    """Nothing else is even read: protected pages are before the first byte of each array, or after the last."""
-    command = [sys.executable, Path(__file__).with_name("guard_pages.py"), dtype]
+@pytest.mark.parametrize("options", [slow("float32"), release("float32 --twins"), release("float64 --twins")])
+def test_nothing_beside_the_arrays_is_touched(options):
+    """Nothing else is even read: protected pages are before the first byte of each array, or after the last.
+
+    In a usual run, test_interpreted.py checks every index of the same loops.
+    """
+    command = [sys.executable, Path(__file__).with_name("guard_pages.py"), *options.split()]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.stdout.endswith("\nwhole\n"), result.stdout[-200:] + result.stderr[-2000:]

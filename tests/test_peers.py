@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from cases import slow
+from cases import release, slow
 
 from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 
@@ -89,7 +89,7 @@ def is_usual(run, optimizer):
     ],
     ids=lambda value: str(value) if not callable(value) else "",
 )
-@pytest.mark.parametrize("backend", ["fast", slow("parallel")])  # the same bits
+@pytest.mark.parametrize("backend", ["fast", release("parallel")])  # the same formulas
 def test_a_hundred_steps(activations, loss, mine, theirs, backend):
     rng = np.random.default_rng(0)
     widths = [*[7, 11, 9][: len(activations)], 4]
