@@ -113,6 +113,23 @@ def test_trials_of_what_is_slower_cost_a_64th(monkeypatch, seconds_of):
     assert had[5 - best] > 0  # or it would never notice that the load has gone
 
 
+def test_busy_cores_are_left_alone_at_first(monkeypatch):
+    """A short run on busy cores never waits for a thread that has no core; a longer one tries, as the load may end."""
+    clock, choice = Clock(monkeypatch), Choice(4, is_busy=True)
+    _, had = clock.work(choice, {1: 4e-4, 4: 1e-2}, 250)
+    assert had == {1: 250, 4: 0}
+    _, had = clock.work(choice, {1: 4e-4, 4: 1e-4}, 10_000)
+    assert had[4] > 9_000
+
+
+def test_whether_the_cores_are_busy(monkeypatch, tmp_path):
+    for text, is_busy in (("0.1 0.1 0.1 3/150 4711\n", True), ("9.0 9.0 9.0 2/150 4711\n", False), ("nonsense", False)):
+        (tmp_path / "loadavg").write_text(text)
+        monkeypatch.setattr(thread_choice, "Path", lambda _: tmp_path / "loadavg")
+        monkeypatch.setattr(thread_choice.os, "cpu_count", lambda: 2)
+        assert thread_choice.cores_are_busy() == is_busy, text
+
+
 def test_work_of_a_turn_that_another_thread_has_ended_does_not_count(monkeypatch):
     clock, choice = Clock(monkeypatch), Choice(4)
     clock.now += 1

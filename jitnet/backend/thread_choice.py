@@ -8,6 +8,7 @@ Results do not depend on the number of threads.
 import contextvars
 import functools
 import math
+import os
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -83,16 +84,18 @@ class Way:
 
 
 class Choice:
-    """One thread or all, for one kind of work. It begins with all, then tries one.
+    """One thread or all, for one kind of work. It begins with all, then tries one; if the cores are busy, with one.
 
     After a trial, the slower number is not used for `TRIALS` times the length of its slice. One thread is safe, and can
     be selected at any time. Several Python threads can share a choice without a lock: they can disturb each other's
     measurement, which costs a slice and changes no result.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, is_busy: bool = False) -> None:
         self._one, self._all = Way(1), Way(most)
         self._now = self._all
+        if is_busy:  # a first slice with all can take as long as the scheduler lets others run
+            self._now, self._all.again = self._one, time.perf_counter() + TRIALS * SLICE
         self._seconds, self._work = 0.0, 0.0
 
     @property
@@ -199,4 +202,13 @@ def possible() -> tuple[int, ...]:
 @functools.lru_cache(256)
 def _choice(most: int, *kind: Hashable) -> Choice:
     """The choice for this kind of work in this process."""
-    return Choice(most)
+    return Choice(most, cores_are_busy())
+
+
+def cores_are_busy() -> bool:
+    """Whether more threads of all processes want to run now than the machine has cores; False if it does not tell."""
+    try:
+        running = Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0]
+        return int(running) > (os.cpu_count() or 1)
+    except (OSError, ValueError, IndexError):
+        return False
