@@ -98,22 +98,44 @@ def table(results: dict[int, dict]) -> tuple[list[dict], tuple[float, float]]:
     return rows, line
 
 
+def layers_of(widths: str) -> list[tuple[int, int]]:
+    """The weights of each layer, and its parameters with the biases."""
+    return [(n * p, n * p + p) for n, p in itertools.pairwise(map(int, widths.split("-")))]
+
+
 def sizes_of(widths: str) -> tuple[int, int]:
-    """Parameters, and FLOP of a step for one sample: three products of two FLOP for each weight."""
-    layers = [int(width) for width in widths.split("-")]
-    weights = sum(n * p for n, p in itertools.pairwise(layers))
-    return weights + sum(layers[1:]), 6 * weights
+    """Parameters, and FLOP of a step for one sample: three products of two FLOP for each weight; two in layer 1."""
+    weights, parameters = zip(*layers_of(widths), strict=True)
+    return sum(parameters), 6 * sum(weights) - 2 * weights[0]
+
+
+def ring(parameters: int, nodes: int, gbit: int) -> float:
+    """Seconds of a plain all-reduce."""
+    hops = math.log2(nodes)
+    return 2 * hops * (LINES[gbit] + OVERHEAD) + received(nodes, parameters) / (gbit * 1e9 / 8)
+
+
+def overlapped(widths: str, m: int, nodes: int, gbit: int) -> float:
+    """Seconds of a step that sends the gradient of each layer as soon as it is there, without the help of a core."""
+    layers = layers_of(widths)
+    now, sent = sum(2 * weights * m / NODE for weights, _ in layers), 0.0  # the pass forward
+    for l, (weights, parameters) in reversed(list(enumerate(layers))):
+        product = 2 * weights * m / NODE
+        now += product  # dW
+        sent = max(now, sent) + ring(parameters, nodes, gbit)
+        now += product if l > 0 else 0  # delta of the layer before
+    return max(now, sent)
 
 
 def efficiency(widths: str, m: int, nodes: int, gbit: int, tree: bool) -> float:
     """The time of a step on one node over that on several, where each node has m samples of the batch."""
     parameters, flop = sizes_of(widths)
-    compute, latency, hops = m * flop / NODE, LINES[gbit], math.log2(nodes)
+    compute = m * flop / NODE
+    if not tree:
+        return compute / overlapped(widths, m, nodes, gbit)
     transfer = received(nodes, parameters) / (gbit * 1e9 / 8)
-    if tree:  # messages to all others, then a gather by doubling; nothing is overlapped
-        return compute / (compute + (nodes - 1) * OVERHEAD + (1 + hops) * latency + transfer)
-    exchange = 2 * hops * (latency + OVERHEAD) + transfer  # the pass back is two thirds of the arithmetic
-    return compute / (compute + max(0.0, exchange - 2 / 3 * compute))
+    messages = (nodes - 1) * OVERHEAD + (1 + math.log2(nodes)) * LINES[gbit]  # to all others; a gather by doubling
+    return compute / (compute + messages + transfer)
 
 
 def draw(path: Path) -> None:
@@ -137,7 +159,7 @@ def draw(path: Path) -> None:
     axes[0].set_ylabel("efficiency in %")
     handles, labels = axes[0].get_legend_handles_labels()
     handles += [plt.Line2D([], [], color="black", linestyle=style) for style in ("-", ":")]
-    labels += ["fixed tree, no overlap", "plain all-reduce, overlapped with the whole pass back"]
+    labels += ["fixed tree, no overlap", "plain all-reduce of each layer, overlapped with the pass back"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(
         f"On paper, not measured: {next(iter(PAPER.values()))} samples for each node, which sustains "
