@@ -76,7 +76,7 @@ def test_a_folder_that_others_can_write_to(path, level, mode):
     place = path.parents[level]
     place.chmod(mode)
     check_refused(path, f"other users can write to {place} (mode {mode:o})", f"chmod 700 {place}")
-    place.chmod(0o755)  # to read is no harm
+    place.chmod(0o755)  # reading does no harm
     assert said(cache_folder.read_cached, path) == (CODE, [])
 
 

@@ -83,7 +83,7 @@ def test_what_new_files_lack_and_have(run, tmp_path):
     assert "lacks the columns Age, Embarked that the model learned from" in run("predict", "m.npz", lacks, status=2).err
     shifted = csv(tmp_path, "Fare,Age,Sex,Embarked\n5,30,male,S\nmale,5,30,S\n", "shifted.csv")
     error = run("predict", "m.npz", shifted, status=2).err
-    assert "shifted.csv, line 3, column 'Fare': 'male' is no number" in error
+    assert "shifted.csv, line 3, column 'Fare': 'male' is not a number" in error
     with pytest.warns(UserWarning, match="'other' .* did not occur in training"):
         jitnet.load("m.npz").predict([{"Fare": 5, "Age": 3, "Sex": "other", "Embarked": None}], "numpy")
 
@@ -102,7 +102,7 @@ def test_probabilities(run, tmp_path):
     assert [result["classes"][np.argmax(row)] for row in result["probabilities"]] == result["predictions"]
     numbers = csv(tmp_path, "x,y\n" + "".join(f"{i},{i * 1.5}\n" for i in range(20)))
     run("train", numbers, "--target", "y", "--save", "m.npz", *QUICK)
-    assert "--proba needs a model of classes" in run("predict", "m.npz", numbers, "--proba", status=2).err
+    assert "--proba needs a classifier" in run("predict", "m.npz", numbers, "--proba", status=2).err
 
 
 def test_baseline_and_confusions(run, tmp_path):

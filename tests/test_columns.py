@@ -167,7 +167,7 @@ def test_the_user_overrides(tmp_path):
         ({"drop": ["z"]}, "unknown column in --drop 'z'; known: x, c"),
         ({"drop": ["y"]}, "--drop names the target 'y'"),
         ({"drop": ["c"], "numeric": ["c"]}, "--drop and --numeric both name 'c'"),
-        ({"numeric": ["c"]}, "--numeric c: 'a' and all other cells are no numbers"),
+        ({"numeric": ["c"]}, "--numeric c: 'a' and all other cells are not numbers"),
         ({"drop": ["c", "x"]}, "no column left to learn from: x, c: as --drop says"),
     ):
         with pytest.raises(jitnet.Error, match=message):
@@ -176,10 +176,10 @@ def test_the_user_overrides(tmp_path):
 
 def test_a_word_among_numbers_is_an_error(tmp_path):
     cells = [*map(str, range(40)), "oops"]
-    with pytest.raises(jitnet.Error, match=r"line 42, column 'c': 'oops' is no number, as most cells there are"):
+    with pytest.raises(jitnet.Error, match=r"line 42, column 'c': 'oops' is not a number, as most cells there are"):
         learned(tmp_path, "c", cells)
     recipe, _, _ = learned(tmp_path, "c", [*map(str, range(40)), "-"], rows=range(40))
-    with pytest.raises(jitnet.Error, match=r"row 2, column 'c': 'shifted' is no number"):
+    with pytest.raises(jitnet.Error, match=r"row 2, column 'c': 'shifted' is not a number"):
         recipe.X(table_of({"x": [1, 2], "c": ["3", "shifted"]}))
     with pytest.raises(jitnet.Error, match="row 1, column 'c': infinity is not a finite number"):
         recipe.X(table_of({"x": [1], "c": np.array([np.inf])}))

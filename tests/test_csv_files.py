@@ -195,7 +195,7 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b"a;b\n1;x\n\n2;y;y\n3;y\n", r"f, line 4 has 3 cells, .*separator ';'; --separator"),
         (b"", "f is empty"),
         (b" \n\n", "f is empty"),
-        (b"# only\n#\n", "f is empty: it has comments alone"),
+        (b"# only\n#\n", "f is empty: it has only comments"),
         (b"sep=,\n", "f is empty"),
         (b"a,b\n", "a header but no rows"),
         (b"a,b\n1,x\n2,\0y\n", r"f, line 3 holds a NUL byte"),

@@ -27,7 +27,7 @@ class Watch:
 sys.meta_path.insert(0, Watch())
 """
 """Runs as sitecustomize.py, and says when the import of NumPy begins. What comes before is over in a moment, and most
-of it is Python's own start, in which ^C is no matter of ours."""
+of it is Python's own start, in which jitnet cannot handle ^C."""
 
 DELAYS = (0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.8, 1.2, 2)
 """Seconds. Importing NumPy, Numba and jitnet takes about one."""

@@ -121,7 +121,7 @@ def test_recipe_meets_what_it_does_not_know():
         with pytest.raises(jitnet.Error, match="no target"):
             call()
     numbers = Recipe.learn(table_of(np.eye(3), [0.5, 1.5, 2.5]), np.arange(3), None)
-    with pytest.raises(jitnet.Error, match="column 'y': the target 'a' is no number, but the model learned numbers"):
+    with pytest.raises(jitnet.Error, match="column 'y': the target 'a' is not a number, but the model learned numbers"):
         numbers.Y(table_of(np.eye(3), ["a", "b", "a"]))
     assert numbers.score(table_of(np.eye(3), ["a", "b", "a"]), [1, 2, 3]) == {}
     assert numbers.score(without, [1, 2, 3]) == {}

@@ -342,9 +342,9 @@ def test_the_command_line():
             ["matmul.naive", "--args", "3"],
             "--args, --types, --options, --analyzer, --size, --no-run and --dtype float64",
         ),
-        (["matmul.naive", "--types", "int64"], "mean nothing"),
-        (["matmul.naive", "--options", "fastmath=True"], "mean nothing"),
-        (["matmul.naive", "--dtype", "float64"], "mean nothing"),
+        (["matmul.naive", "--types", "int64"], "have no effect"),
+        (["matmul.naive", "--options", "fastmath=True"], "have no effect"),
+        (["matmul.naive", "--dtype", "float64"], "have no effect"),
         (["matmul.naive", "--backend", "fast"], "--backend can be cuda"),
     ],
 )

@@ -87,10 +87,10 @@ def test_arrays():
     same(from_frame({"t": np.ma.array(["a", "b"], mask=[0, 1])})["t"], ["a", None])
     same(from_frame({"d": np.array(["2024-01-02", "NaT"], "M8[ns]")})["d"], ["2024-01-02 00:00:00.000000000", None])
     same(from_frame([{"a": 1, "b": "x"}, {"a": None}])["b"], ["x", None])
-    with pytest.raises(jitnet.Error, match=r"X is a zip, which can be read once only; write list"):
+    with pytest.raises(jitnet.Error, match=r"X is a zip, which can be read only once; write list"):
         from_frame(zip([1], [2], strict=True))
     same(from_frame(np.array([(1, "x"), (3, "y")], [("a", int), ("b", "U1")]))["b"], ["x", "y"])
-    with pytest.raises(jitnet.Error, match=r"X is 'f.csv', a text; read a file with jitnet.data.read_table"):
+    with pytest.raises(jitnet.Error, match=r"X is 'f.csv', a string; read a file with jitnet.data.read_table"):
         from_frame("f.csv")
     recipe = Recipe.learn(from_frame(np.eye(4), [0, 1, 0, 1]), np.arange(4), None)
     assert recipe.classes == ["0", "1"]
@@ -235,7 +235,7 @@ def test_bad_folders(pictures, tmp_path):
     odd.write_text("no picture")
     refused("odd.png is not a readable picture")
     odd.rename(pictures / "odd.png")
-    refused("odd.png lies in .* itself; put each picture into a folder with the name of its class")
+    refused("odd.png is directly in .*; put each picture into a folder with the name of its class")
     (pictures / "odd.png").unlink()
     (pictures / "empty").mkdir()
     refused("empty has no PNG or JPEG files; remove it")

@@ -125,7 +125,7 @@ def test_the_command_line():
 def test_what_does_not_go_with_it(wrong):
     result = jitnet_command("ladder", "softmax", "--count", *wrong, status=2)
     assert result.stderr.endswith(
-        "--count goes with --backend cuda, and neither with --plot nor --size; leave them out\n"
+        "--count needs --backend cuda, and does not work with --plot or --size; leave these out\n"
     )
 
 

@@ -318,7 +318,7 @@ def test_gradescope(classroom, tmp_path):
         ('check = "correct"', 'check = "corect"', "did you mean 'correct'"),
         ('problem = "vector_add"', 'problem = "vector_ad"', "did you mean 'vector_add'"),
         ('problem = "vector_add"', 'problem = "missing.py"', "no file"),
-        ('name = "add"', 'name = "a b"', "no name for a function"),
+        ('name = "add"', 'name = "a b"', "not a name for a function"),
         ("points = 3", "points = 3\nreach = 1", "belong to"),
         ('check = "correct"', 'check = "speed"', "reach of a speed test"),
         ('check = "correct"', 'check = "speed"\nreach = 1\nof = "best"', "rung for 'of' 'best'"),

@@ -146,7 +146,7 @@ def changes_its_input(X, W, Z):
 
 
 def reads_the_expected_result(X, W, Z):
-    """Where it lies is no secret, so it should not be there yet."""
+    """Its address is known, so the result must not be there yet."""
     cases = [thing for thing in gc.get_objects() if type(thing) is oracle.Case]
     found = [case for case in cases if any(argument is X for argument in case.arguments)]
     Z[...] = found[0].expected[0] if found else X @ W

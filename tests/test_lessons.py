@@ -107,7 +107,7 @@ def test_prose_is_markdown(file):
         title, line, *prose = (line[2:] for line in lines if line)
         assert line == "-" * len(title)
         for line in prose:
-            assert not re.match(r" {4}|[#>|]|\* ", line), f"{line!r} is no paragraph and no list"
+            assert not re.match(r" {4}|[#>|]|\* ", line), f"{line!r} is neither a paragraph nor a list"
             assert line.count("`") % 2 == 0, f"{line!r} breaks a command that readers copy"
         assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose)), "a formula has · for a product"
 

@@ -52,7 +52,7 @@ def test_rungs_below_the_peak_change_nothing(again):
     [
         (limits(170e9), 170e9),  # the neighbor has gone
         (limits(120e9), 166e9),  # it has not
-        (limits(900e9, disturbed=True), 166e9),  # that is no measurement
+        (limits(900e9, disturbed=True), 166e9),  # that is not a measurement
     ],
 )
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])

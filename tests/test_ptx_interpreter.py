@@ -88,7 +88,7 @@ def test_threads_exchange_numbers_through_shared_memory():
         ("st.global.f32 [%rd3+4], %f1;", "thread 34 of block 1: writes memory outside of all arrays: st.global"),
         ("ld.global.f32 %f2, [%rd3+-4];", "thread 0 of block 0: reads memory outside of all arrays"),
         ("ld.global.f32 %f2, [%rd2];", "thread 0 of block 0: reads memory outside of all arrays"),
-        ("ld.global.v2.f32 {%f2, %f3}, [%rd3];", "thread 1 of block 0: reads an address that is no multiple of 8"),
+        ("ld.global.v2.f32 {%f2, %f3}, [%rd3];", "thread 1 of block 0: reads an address that is not a multiple of 8"),
         ("st.global.f32 [%rd1], %f1;", "writes a number that another thread writes, too"),
         ("st.shared.f32 [%rd6+380], %f1;", "thread 33 of block 0: writes shared memory outside of its 512 bytes"),
         ("ld.global.v4.f32 {%f2, %f3, %f4, %f5}, [%rd1+272];", "reads memory outside of all arrays"),  # 2 of 4 are
@@ -96,7 +96,7 @@ def test_threads_exchange_numbers_through_shared_memory():
             "st.global.f32 [%rd3], %f1;\nsetp.eq.s32 %p1, %r4, 36;\n@%p1 st.global.f32 [%rd1+12], %f1;",
             "thread 1 of block 1: writes a number that another thread writes, too",
         ),
-        ("ld.shared.v2.f32 {%f2, %f3}, [%rd6];", "thread 1 of block 0: reads an address that is no multiple of 8"),
+        ("ld.shared.v2.f32 {%f2, %f3}, [%rd6];", "thread 1 of block 0: reads an address that is not a multiple of 8"),
         ("ld.shared.f32 %f2, [%rd6];", "thread 0 of block 0: reads shared memory that was never written"),
         ("st.shared.f32 [tile], %f1;", "writes shared memory that another thread uses, with no barrier in between"),
         (

@@ -91,7 +91,7 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
 def test_the_gpu(page, page_file):
     gpu = page_file[1]["chapters"][0]["gpu"]
-    assert page_file[1]["chapters"][1]["gpu"] is None  # a training step is no kernel
+    assert page_file[1]["chapters"][1]["gpu"] is None  # a training step is not a kernel
     assert page.locator("#train-gpu").count() == 0
     section = page.locator("#matmul_tn-gpu")
     assert section.locator("tbody th").all_inner_texts() == list(gpu["explanations"])

@@ -75,7 +75,7 @@ def test_csv_target_types(tmp_path, cells, task, classes):
 def test_csv_targets_that_are_no_classes(tmp_path):
     """A typing error in a column of numbers must not turn every number into a class."""
     for task in (None, "regression"):
-        with pytest.raises(jitnet.Error, match=r"line 12, column 'y': 'l0' is no number, but 39 of 40 targets are"):
+        with pytest.raises(jitnet.Error, match=r"line 12, column 'y': 'l0' is not a number, but 39 of 40 targets are"):
             learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], task)
     with pytest.raises(jitnet.Error, match=r"has 40 values in 40 rows, such as 'l0': too many for classes"):
         learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], "classification")
@@ -83,7 +83,7 @@ def test_csv_targets_that_are_no_classes(tmp_path):
 
 def test_csv_prices_among_words(tmp_path):
     """Words in a third of the rows are too many for typing errors, but the prices are no classes."""
-    with pytest.raises(jitnet.Error, match=r"line 2, column 'y': 'sold' is no number, but 12 of 18 targets are"):
+    with pytest.raises(jitnet.Error, match=r"line 2, column 'y': 'sold' is not a number, but 12 of 18 targets are"):
         learn(tmp_path, ["sold" if i % 3 == 0 else f"${100 + i}" for i in range(18)])
     grades = ["1", "1-", "2", "2-"] * 5
     assert learn(tmp_path, grades)[0].classes == ["1", "1-", "2", "2-"]

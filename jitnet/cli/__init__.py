@@ -1,7 +1,7 @@
-"""The command line: jitnet train, predict, warmup and the instruments of the lab, one file a command.
+"""The command line: jitnet train, predict, warmup and the tools of the lab, one file per command.
 
-A command's file has `add_options(parser)` and `run(options)`; its docstring is the description that --help prints. It
-is imported when its command is called: training imports no instrument.
+A command's file has `add_options(parser)` and `run(options)`; its docstring is the description in --help. It is
+imported when its command is called, so training imports no tools of the lab.
 
 Results go to standard output, everything else to standard error. An error that a user can fix is one line there and
 exit status 2. Status 1: the work is done, but a file could not be written. ^C gives 130, SIGTERM 143, SIGHUP 129.
@@ -27,14 +27,14 @@ COMMANDS = {
     "warmup": "compile all kernels now",
     "ladder": "time every rung of an operation",
     "check": "find races and other bugs in a kernel, by running its source",
-    "trace": "how a kernel goes through memory: strides, reuse and cache misses of each line",
-    "grade": "grade kernels of students by the tests of an assignment",
-    "assignment": "begin an assignment: starter files, public test, points",
-    "explain": "what the compiler made of a loop",
+    "trace": "how a kernel accesses memory: strides, reuse and cache misses of each line",
+    "grade": "grade students' kernels by the tests of an assignment",
+    "assignment": "create an assignment: starter files, public test, points",
+    "explain": "the machine code of a loop, and what is slow in it",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",
-    "compile-cost": "cost of compiling, and the break-even number of calls (alias: ledger)",
-    "cache": "where compiled kernels are, how large, and how to remove them",
+    "compile-cost": "compile times, and the break-even number of calls (alias: ledger)",
+    "cache": "where compiled kernels are, how large they are, and how to remove them",
     "doctor": "find problems with this installation, and how to fix them",
 }
 """Command -> its line in `jitnet --help`."""
@@ -78,7 +78,7 @@ def parser() -> Parser:
     """All commands."""
     top = Parser(
         prog="jitnet",
-        description="A neural-network library whose every loop you can read, running at the speed of the hardware.",
+        description="A neural-network library in which you can read every loop.",
     )
     top.add_argument("--version", action="version", version=f"jitnet {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the parent process closed it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    with contextlib.suppress(AttributeError):  # of a stand-in for the terminal
+    with contextlib.suppress(AttributeError):  # stdout is not a real text stream
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     with interruption.raised() as heard:
         try:
@@ -122,7 +122,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             status: int = options.run(options)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of our output, such as head, has closed the pipe
         _write_nowhere()
         return 0
     except checks.Error as error:
@@ -136,7 +136,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _write_nowhere() -> None:
-    """Discard what standard output still holds: Python would write it at its end and raise the same error again."""
+    """Discard the buffer of standard output, which Python would write at exit, with the same error again."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

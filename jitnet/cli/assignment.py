@@ -1,9 +1,9 @@
-"""Begin an assignment: jitnet assignment new FOLDER --problem NAME.
+"""Create an assignment: jitnet assignment new FOLDER --problem NAME.
 
-The new folder has assignment.toml (kernels, tests, points, hints), solution.py for your solution, and a folder for the
-students, with a starter file with holes and a public test; with a problem of your own, a copy of its file, too, from
-which you can delete the rungs. Edit them all; then `jitnet grade FOLDER FOLDER/solution.py` must give all points, and
-the starter file none.
+The new folder contains assignment.toml (kernels, tests, points, hints), solution.py for your solution, and a folder for
+the students with a starter file and a public test. If the problem is your own, that folder also has a copy of its file;
+delete the rungs in it if you like. Edit all files until `jitnet grade FOLDER FOLDER/solution.py` gives all points to
+the solution and none to the starter file.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from ..process import progress
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["new"], metavar="new", help="write the files of a new assignment")
-    parser.add_argument("folder", help="a new folder; its name is that of the file that students hand in")
+    parser.add_argument("folder", help="a new folder; the file that students hand in gets its name")
     parser.add_argument(
         "--problem", action="append", required=True, metavar="NAME",
-        help="a problem of jitnet such as matmul or prefix_sum, or the file of one; repeatable",
+        help="a problem of jitnet such as matmul or prefix_sum, or a problem file; repeatable",
     )  # fmt: skip
     parser.add_argument("--title", default="", metavar="TEXT", help="the title of the assignment")
 

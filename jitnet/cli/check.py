@@ -1,14 +1,14 @@
 """Run a kernel's source, each prange iteration as a thread, and find races, bad indices and uninitialized memory.
 
-The source is interpreted on arrays that record each access, so a race is found whatever the scheduler does, with one
-thread and on the smallest shapes. It follows Numba's rules: reductions, private variables, inner prange loops.
+The source is interpreted on arrays that record each access, so a race is found on one thread and on small arrays, even
+if it would not happen in a run. The check follows Numba's rules: reductions, private variables, inner prange loops.
 
-It cannot see: arguments other than those it ran with, and branches that they do not take; where compiled code differs
-from Python (fastmath, integers that overflow inside an expression, float64 from uint64 + 1); functions without Python
-source (ctypes, cffi, intrinsics); two kernels at once; float64 within NumPy's functions. Notes name what else it could
-not follow: a jitclass, stencil or guvectorize function runs compiled. Array expressions follow NumPy: of the loops that
-parallel=True makes of them, only copies between overlapping parts of an array are reported. Views of another item size
-count whole elements.
+It cannot check: other arguments than those of its runs, and branches that they do not take; differences between
+compiled code and Python (fastmath, integers that overflow inside an expression, float64 from uint64 + 1); functions
+without Python source (ctypes, cffi, intrinsics); two kernels at once; float64 within NumPy's functions. Notes name
+other code that it could not follow: a jitclass, stencil or guvectorize function runs compiled. Array expressions follow
+NumPy: of the loops that parallel=True makes of them, only copies between overlapping parts of an array are reported.
+Views with another item size count whole elements.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"
     )
-    dtype_option(parser, "with --as, or where it is guessed: float32 (default) or float64")
+    dtype_option(parser, "with --as or guessed arguments: float32 (default) or float64")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
 
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         raise checks.Error("--as, --problem and --args each give arguments; leave all but one out")
     if options.problem is not None and ":" not in options.target:
         raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
-    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no result
+    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not a result
         report = _report(options)
     print(json.dumps(report.as_dict()) if options.json else report)
     return 2 if report else 0
@@ -74,7 +74,7 @@ def _report(options: argparse.Namespace) -> Report:
         if options.operation or options.problem:
             what = f"--problem {options.problem}" if options.problem else operation
             how = f"jitnet ladder {what} --with {options.target}"
-            report.add(Finding("not compared", f"whether its results are right is another question: {how}"))
+            report.add(Finding("not compared", f"this does not check its results: {how}"))
         return report
     if options.args is not None:
         given = loading.evaluated(options.args, {"empty": _not_initialized})
@@ -98,7 +98,7 @@ def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
 
 
 def _not_initialized(shape: Any, dtype: Any = float, **_: Any) -> Any:
-    """np.empty; NaN is how a check knows it."""
+    """np.empty, filled with NaN, which marks uninitialized elements."""
     array = np.empty(shape, dtype)
     array.fill(np.nan if array.dtype.kind == "f" else 0)
     return array

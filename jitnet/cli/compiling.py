@@ -1,7 +1,7 @@
 """Compile in two processes: the second one begins with the kernels that the first one would compile last.
 
-Each stores machine code in the cache and loads what is there already, so they meet without talking to each other. Only
-the command line does it, because a library should start no processes that a program does not expect.
+Each stores machine code in the cache and loads what the other has stored, so they need no communication. Only the
+command line does this, because a library should not start processes that a program does not expect.
 """
 
 import contextlib

@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--analyzer",
         metavar="PROGRAM",
-        help="predict cycles with llvm-mca, osaca or this path (default: what is found)",
+        help="predict cycles with llvm-mca, osaca or this path (default: the first one found)",
     )
     parser.add_argument(
         "--size", default=SIZE, metavar="N|MxKxN", help="size of the run of a rung or with --as (default 512)"
@@ -53,15 +53,15 @@ def _on_gpu(options: argparse.Namespace) -> bool:
     """Whether to explain a rung of the GPU; an error for options that it does not have."""
     if options.backend is None:
         if options.capability is not None:
-            raise checks.Error("--capability is that of a GPU; give --backend cuda too, or leave it out")
+            raise checks.Error("--capability is for a GPU; give --backend cuda too, or leave it out")
         return False
     if options.backend != "cuda":
-        raise checks.Error("without --backend, explain compiles for the processor; --backend can be cuda")
+        raise checks.Error("without --backend, explain compiles for the CPU; --backend can only be cuda")
     given = (options.args, options.types, options.options, options.analyzer, options.no_run or None)
     if any(option is not None for option in given) or (options.dtype, options.size) != ("float32", SIZE):
         raise checks.Error(
-            "with --backend cuda, --args, --types, --options, --analyzer, --size, --no-run and --dtype float64 mean "
-            "nothing; leave them out"
+            "with --backend cuda, --args, --types, --options, --analyzer, --size, --no-run and --dtype float64 have no "
+            "effect; leave them out"
         )
     return True
 

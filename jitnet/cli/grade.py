@@ -1,10 +1,9 @@
 """Grade a submission, or a folder of them, by the tests of an assignment.
 
-A submission runs in a process of its own, with limits on its time and memory. It can neither write files nor start
-processes nor use the network (Linux: Landlock and seccomp), and nothing that it says can earn a point: the inputs are
-drawn, the clock is read and the outputs are compared outside of its process. What a submission may import, an
-assignment lists. The limits cannot stop an error of the operating system itself: for code of strangers, use a
-container, too.
+A submission runs in its own process, with limits on its time and memory. It cannot write files, start processes or use
+the network (Linux: Landlock and seccomp). Nothing that it prints can earn a point, because another process creates the
+inputs, reads the clock and compares the outputs. An assignment lists what submissions may import. The limits do not
+protect against bugs of the operating system: for strangers' code, use a container as well.
 """
 
 import argparse
@@ -27,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", metavar="FILE", help="write a table: a row for each submission")
     parser.add_argument("--html", metavar="FILE", help="write a page with all results")
-    parser.add_argument("--gradescope", metavar="FILE", help="write results.json for Gradescope; of one submission")
+    parser.add_argument("--gradescope", metavar="FILE", help="write results.json for Gradescope, for one submission")
     parser.add_argument("--seed", type=int, metavar="N", help="draw the same tests as the run that printed this seed")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE",
@@ -64,7 +63,7 @@ def _say(show: progress.Progress, done: int, count: int, name: str, step: str) -
 
 
 def _write(options: argparse.Namespace, results: list[dict[str, Any]]) -> None:
-    """All files again, whole: they hold what is known if a later submission is interrupted."""
+    """Rewrite all files after each submission, so that an interruption loses no results."""
     if options.csv is not None:
         _replace(options.csv, output.as_table(results))
     if options.html is not None:

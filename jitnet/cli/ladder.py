@@ -1,4 +1,4 @@
-"""Check every rung of an operation against float64, then time them in turn on the same data."""
+"""Check every rung of an operation against float64, then time the rungs in alternation on the same data."""
 
 import argparse
 import contextlib
@@ -37,12 +37,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(size=None, dtype=None)  # the problem has its own
     parser.add_argument(
         "--with", dest="custom", action="append", default=[], metavar="FILE.PY:NAME",
-        help="your kernel, ranked among the rungs; also module:name; repeatable. It runs in a separate process, "
+        help="your kernel, to rank among the rungs; also module:name; repeatable. It runs in a separate process, "
         "with at most 3/4 of the memory, and files of at most 100 MiB",
     )  # fmt: skip
     parser.add_argument(
         "--patience", type=float, default=20.0, metavar="SECONDS",
-        help="longest time for one call of your kernel, without compilation, before it counts as hanging (default 20)",
+        help="time limit for one call of your kernel, without compilation (default 20)",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=int, metavar="N", help="with --with: draw the same test shapes as the run that printed this seed"
@@ -90,9 +90,9 @@ def _on_gpu(options: argparse.Namespace) -> bool:
     if options.backend is None:
         return False
     if options.backend != "cuda":
-        raise checks.Error("the backends of the processor are rungs of jitnet ladder train; --backend can be cuda")
+        raise checks.Error("the CPU backends are rungs of jitnet ladder train; --backend can only be cuda")
     if options.custom or options.threads is not None or options.dtype not in (None, "float32"):
-        raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 mean nothing; leave them out")
+        raise checks.Error("with --backend cuda, --with, --threads and --dtype float64 have no effect; leave them out")
     return True
 
 
@@ -107,7 +107,7 @@ def _measured_on_gpu(options: argparse.Namespace, show: progress.Progress) -> di
 
 def _count(options: argparse.Namespace) -> int:
     if not _on_gpu(options) or options.plot is not None or options.size is not None:
-        raise checks.Error("--count goes with --backend cuda, and neither with --plot nor --size; leave them out")
+        raise checks.Error("--count needs --backend cuda, and does not work with --plot or --size; leave these out")
     transactions = gpu_instrument("transactions")
     rungs = len(transactions.LADDERS.get(options.operation, ()))
     with measuring(options, estimate.said(estimate.of_count(options.operation, rungs))) as show:
@@ -118,7 +118,7 @@ def _count(options: argparse.Namespace) -> int:
 
 def _at_the_same_place() -> bool:
     """Whether standard output and standard error go to the same terminal, pipe or file."""
-    with contextlib.suppress(OSError, ValueError):  # stand-ins for them have no number
+    with contextlib.suppress(OSError, ValueError):  # replaced streams have no file number
         return os.path.samestat(os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno()))
     return False
 

@@ -1,4 +1,4 @@
-"""Measure the machine peaks once and keep them: multiply-adds per second, and the bandwidth of each cache."""
+"""Measure the machine peaks once and save them: multiply-adds per second, and the bandwidth of each cache."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from .shared import measuring, output_options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--again", action="store_true", help="measure again, and replace what is kept")
+    parser.add_argument("--again", action="store_true", help="measure again, and replace the saved peaks")
     output_options(parser)
 
 

@@ -82,12 +82,12 @@ def _model(options: argparse.Namespace) -> tuple[Network, Recipe]:
     if (recipe.inputs, recipe.target.width) != (net.layers[0].n_in, net.layers[-1].n_out):
         raise checks.Error(f"{options.model} is damaged: its recipe does not fit its layers")
     if options.proba and recipe.classes is None:
-        raise checks.Error(f"--proba needs a model of classes, but {options.model} answers with numbers")
+        raise checks.Error(f"--proba needs a classifier, but {options.model} predicts numbers")
     return net, recipe
 
 
 def _read(options: argparse.Namespace, recipe: Recipe) -> data.Table:
-    """The rows to predict, read as those of the training were."""
+    """The rows to predict, read with the options of the training."""
     how = samples.reading(options)
     if options.data in NAMED:
         train, test = samples.named(options.data)
@@ -114,7 +114,7 @@ def _table(rows: list[list[str]]) -> str:
 def _print(text: str) -> None:
     """To standard output in UTF-8, as `--out` writes it, whatever the encoding of the terminal."""
     buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:  # a stand-in for the terminal
+    if buffer is None:  # a replaced stream
         print(text, end="")
     else:
         sys.stdout.flush()

@@ -30,7 +30,7 @@ class Samples:
 
 
 def reading_options(group: Any) -> None:
-    """How a CSV is written, where its first lines do not tell."""
+    """Options for the format of a CSV."""
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction,
         help="the first row of a CSV contains the column names, or does not (default: decided by the first rows)",
@@ -41,7 +41,7 @@ def reading_options(group: Any) -> None:
 
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:
-    """What the options say of a CSV, for `read_table`."""
+    """The options for a CSV, as arguments of `read_table`."""
     given = {name: getattr(options, name) for name in ("header", "separator", "decimal", "encoding")}
     for name, value in given.items():
         if value is not None and options.data in NAMED:
@@ -85,7 +85,7 @@ def read(options: argparse.Namespace) -> Samples:
 
 
 def _checked_fraction(options: argparse.Namespace) -> float:
-    """The fraction of test samples, after the options that belong to some kinds of data alone."""
+    """The fraction of test samples, after validating the options that apply only to some kinds of data."""
     for name, value, works_with in (
         ("--target", options.target, "a CSV file"),
         ("--labels", options.labels, "IDX pictures"),
@@ -143,7 +143,7 @@ def _codes(table: Table, rows: NDArray[np.int64], task: str | None) -> NDArray[n
 
 
 def _missing_classes(recipe: Recipe, table: Table, train: NDArray[np.int64], test: NDArray[np.int64]) -> list[str]:
-    """Sentences on classes that the training or the test samples lack."""
+    """Sentences about classes without training samples or without test samples."""
     if recipe.classes is None:
         return []
     names, codes = distinct(table[table.target].values)

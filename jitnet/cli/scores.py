@@ -1,4 +1,4 @@
-"""What the test samples say of a model, beside what no model at all would achieve."""
+"""The results of a model on the test samples, next to a baseline without a model."""
 
 import copy
 import math
@@ -12,7 +12,7 @@ from ..network import Network
 from .samples import Samples
 
 SHOWN_CLASSES = 6
-"""The confusion matrix of so many classes is printed; of more, the most frequent mistakes."""
+"""Up to this many classes, the confusion matrix is printed; above, the most frequent mistakes."""
 
 
 def of(net: Network, parts: Samples, backend: BackendName) -> dict[str, Any]:

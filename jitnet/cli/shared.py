@@ -82,7 +82,7 @@ def shown(options: argparse.Namespace, intro: str = "") -> progress.Progress:
 
 
 def measuring(options: argparse.Namespace, expected: str) -> progress.Progress:
-    """The progress of an instrument, once it is certain that compiled loops can run.
+    """The progress of a tool of the lab, after checking that compiled loops can run.
 
     expected    how long the command takes, in words
     """
@@ -93,7 +93,7 @@ def measuring(options: argparse.Namespace, expected: str) -> progress.Progress:
 
 
 def say_where(options: argparse.Namespace) -> None:
-    """Say where --plot wrote its picture."""
+    """Print where --plot wrote its file."""
     if options.plot is not None and not options.quiet:
         progress.say(f"picture in {options.plot}")
 

@@ -1,13 +1,13 @@
-"""Show how a kernel goes through memory: strides, reuse and cache misses of each source line, as a table and a film.
+"""Show how a kernel accesses memory: strides, reuse and cache misses of each source line, as a table and a plot.
 
-The kernel's own source is interpreted, and every access to an array recorded; the data caches of this machine are
-simulated on these accesses, and the time that follows is compared with the measured one. Take small sizes: an access
-takes about 5 µs. A few rows often show the same as many: --size 2x64x512.
+The kernel's source is interpreted, and every array access is recorded. The data caches of this machine are simulated
+for these accesses, and the time predicted from them is compared with the measured time. Use small sizes, because each
+access takes about 5 µs. A few rows often show the same as many: --size 2x64x512.
 
-It cannot see: what the compiler changes (numbers that it keeps in registers, loops that it exchanges); accesses inside
-a function of NumPy but those to its arguments and its result; prefetchers, address translation, other cores. A parallel
-loop is traced as the work of one thread that executes all iterations in order. With --cache, other caches are simulated
-than those of this machine, and no time is predicted.
+Not simulated are changes by the compiler (numbers kept in registers, interchanged loops), accesses inside NumPy
+functions except to their arguments and results, prefetchers, address translation and other cores. A parallel loop is
+traced as the work of one thread that executes all iterations in order. With --cache, the given caches are simulated
+instead of those of this machine, and no time is predicted.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from .shared import as_json, check_paths, dtype_option, measuring, output_option
 SIZE = "64"
 
 SMALL = 12, 24
-"""Sizes of guessed arguments; from the accesses with these follow those with others."""
+"""Sizes of guessed arguments, from whose access counts those of other sizes are extrapolated."""
 
 ACCESS = 5e-6
 """Seconds to record an access, on an idle machine."""
@@ -39,7 +39,7 @@ ACCESS = 5e-6
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", help="operation.rung such as matmul.njit, file.py:function, or module:function")
     parser.add_argument(
-        "--size", metavar="N", help="64 (default), or m x n_in x n_out: 2x64x512; of guessed arguments a number"
+        "--size", metavar="N", help="64 (default), or m x n_in x n_out: 2x64x512; for guessed arguments a number"
     )
     parser.add_argument(
         "--as", dest="operation", metavar="OPERATION", help="your kernel takes the arguments of matmul, ..."
@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--cache", nargs="+", metavar="LEVEL", help="size/ways of each level, such as L1=48K/12 L2=2M/16"
     )
     dtype_option(parser)
-    plot_option(parser, "the arrays as a film strip, colored by when their elements are touched")
+    plot_option(parser, "the arrays at several times, colored by when their elements are accessed")
     output_options(parser)
 
 
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.problem is not None and ":" not in options.target:
         raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     levels = caches.parsed(options.cache) if options.cache else None
-    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no result
+    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not a result
         kernel, operation = kernel_of(options)
         given, expected = _arguments(options, kernel, operation)
         if levels is None and not machine.cached():
@@ -112,6 +112,6 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
 
 
 def _check_count(size: str, count: int, instead: str) -> None:
-    """An error if about so many accesses are far too many; a recording counts them exactly."""
+    """An error if this estimate is far above the limit; a recording counts accesses exactly."""
     if count > 2 * recording.MOST:
         raise checks.Error(f"size {size} has too many accesses to trace, about {count:,}; take {instead}")

@@ -28,13 +28,13 @@ from .compiling import in_two_processes
 from .shared import NAMED, as_json, backend_option, check_paths, dtype_option, output_options, plot_option, shown
 
 SENTENCES = 30
-"""Decisions on the columns of a table that are shown before training."""
+"""How many decisions about columns are shown before training."""
 COMPARED = 0.5
-"""Seconds of training from which people compare times, so that a disturbance is worth a sentence."""
+"""Seconds of training from which users compare times, so a disturbance is reported."""
 OF_RANK = ("run", "threads")
-"""What ranks can have for themselves among the options."""
+"""Options that can differ between ranks."""
 NOTES = 8
-"""Warnings that are repeated beside the result."""
+"""How many warnings are repeated below the result."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +101,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--reduction", metavar="HOW",
-        help="how gradients of several processes are added up: tree, for the same bits on any number of them (default "
+        help="how gradients of several processes are added up: tree, for the same bits on any number (default "
         "under mpiexec), the same with a number of blocks per batch (tree has 8), or fast",
     )  # fmt: skip
     out = parser.add_argument_group("output")
@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
         with contextlib.closing(comm), comm.or_abort():
             return _train(options, comm, comm)
     except Exception as error:
-        if is_of_all(error) and not launcher.is_first():  # which reports it
+        if is_of_all(error) and not launcher.is_first():  # the first rank reports it
             return 2
         raise
 
@@ -147,7 +147,7 @@ def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
         return 130 if history.stopped == "interrupted" else 0
     disturbed_by = watch.reasons if ranks.size == 1 else []  # the other ranks are no disturbance
     save, plot, unwritten = _write(net, history, options)
-    with backends.threads(history.threads if backend.uses_threads else None):  # one may be enough
+    with backends.threads(history.threads if backend.uses_threads else None):  # the number that was faster in training
         scored = scores.of(net, parts, options.backend)
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
@@ -219,7 +219,7 @@ def _network(hidden: list[int], options: argparse.Namespace, recipe: Recipe) -> 
 
 
 def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Network) -> str:
-    """The data, what was decided about them, and the network."""
+    """The data, the decisions about them, and the network."""
     recipe = parts.recipe
     if recipe.classes:
         what = checks.count(recipe.target.width, "class", "classes")
@@ -258,7 +258,7 @@ def _fit(
 
 
 def _write(net: Network, history: History, options: argparse.Namespace) -> tuple[str | None, str | None, list[str]]:
-    """Write the model and the plot: where they are, and what could not be written."""
+    """Write the model and the plot; returns their paths, and what could not be written."""
     save, plot, problems = options.save, options.plot if history.epochs else None, []
     if save is not None:  # first of all, so that nothing after it can lose the model
         save, problem = _save(net, save)
@@ -276,7 +276,7 @@ def _write(net: Network, history: History, options: argparse.Namespace) -> tuple
 
 
 def _save(net: Network, path: str) -> tuple[str | None, str]:
-    """Save the model; where that fails, in the folder for temporary files. The file, and what went wrong."""
+    """Save the model, or if that fails, save it in the folder for temporary files; the path, and what went wrong."""
     with Interrupt() as interrupt:  # ^C waits until the model is saved
         where, problem = _saved(net, path)
     if interrupt.asked:

@@ -4,8 +4,8 @@ digits()                     1797 handwritten digits, 8×8 pixels, bundled with 
 mnist(), fashion_mnist()     70 000 images of 28×28 pixels, downloaded once
 split(X, y, test=0.2)        training samples and test samples
 read_table(path, target)     a CSV, Parquet, NPZ or IDX file, or a folder of pictures
-from_frame(X, y)             DataFrames and arrays of Python
-Recipe, Choices              what is learned from the columns of a table, and what the user decides on them
+from_frame(X, y)             DataFrames and arrays in Python
+Recipe, Choices              how the columns of a table are prepared, and the user's decisions about them
 """
 
 from .digits import load_digits as digits

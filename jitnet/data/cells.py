@@ -11,7 +11,7 @@ MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
 """Spellings of a missing cell, in lower case."""
 LONGEST = max(map(len, MISSING))
 DIGITS = 15
-"""A float64 keeps whole numbers of so many digits; those of more digits, such as card numbers, stay text."""
+"""A float64 represents whole numbers of this many digits; longer ones, such as card numbers, stay text."""
 
 
 def is_number(cell: str) -> bool:
@@ -25,7 +25,7 @@ def is_missing(cell: str) -> bool:
 
 
 def is_code(cell: str) -> bool:
-    """True for whole numbers that would lose something as float64: 007, or a number of 20 digits.
+    """True for whole numbers that float64 would change: 007, or a number of 20 digits.
 
     A column of whole numbers with such a cell, like ZIP codes or card numbers, stays text.
     """
@@ -34,7 +34,7 @@ def is_code(cell: str) -> bool:
 
 
 def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:
-    """The cells as numbers, NaN where one is missing; None if a cell is no plain number."""
+    """The cells as numbers, NaN where one is missing; None if a cell is not a plain number."""
     if any(not is_missing(cell) and not is_number(cell) for cell in cells[:8]):
         return None
     present = cells
@@ -53,7 +53,9 @@ def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:
         values = np.full(len(cells), np.nan)
         values[[i for i, cell in enumerate(cells) if not is_missing(cell)]] = found
     text = "".join(present)
-    return values if "_" not in text and text.isascii() else None  # float accepts 1_000, and the digits of all scripts
+    return (
+        values if "_" not in text and text.isascii() else None
+    )  # float() also accepts 1_000 and the digits of all scripts
 
 
 def are_whole(cells: list[str]) -> bool:

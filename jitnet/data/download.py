@@ -25,7 +25,7 @@ SILENCE = 20
 NEWS = 5
 """Seconds between progress messages."""
 LIMIT = 64 * 2**20
-"""The maximum size of a file in bytes. The largest published one has 26 million."""
+"""The maximum size of a file in bytes. The largest published file has 26 million."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _load(source: Source, path: str | Path | None) -> tuple[Pair, Pair]:
 
 
 def _find(folder: Path, name: str) -> Path:
-    """The file under its published name or as programs unpack it: without .gz, .idx3 for -idx3, in a folder within."""
+    """The file under its published name, or as programs unpack it: without .gz, .idx3 for -idx3, in a subfolder."""
     plain = name.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")
     names = (name, plain, dotted, f"{dotted}.gz")
@@ -148,7 +148,7 @@ def _download(source: Source, name: str) -> Path:
 
 
 class Download:
-    """A download in a thread of its own, so that the time limit holds whatever the server does.
+    """A download in its own thread, so that the time limit holds whatever the server does.
 
     A socket's timeout restarts with each byte, so a slow server could make a download last forever. An abandoned thread
     ends with the next byte, or after `SILENCE`; it does not keep the program from exiting.
@@ -173,7 +173,7 @@ class Download:
                 self._check()
                 progress.say(f"{len(self._content) / 1e6:.1f} MB so far")
         if self._failure is not None:
-            why = getattr(self._failure, "reason", self._failure)  # URLError has its reason in an attribute
+            why = getattr(self._failure, "reason", self._failure)  # URLError has the reason in an attribute
             raise checks.Error(checks.reason(why) if isinstance(why, Exception) else str(why))
         return bytes(self._content)
 

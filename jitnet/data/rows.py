@@ -28,7 +28,7 @@ def table_of(X: Any) -> Table:
         checks.dense("X", X.shape)
         X = X.toarray()
     if isinstance(X, (str, Path)):
-        raise checks.Error(f"X is {shown(str(X))}, a text; read a file with jitnet.data.read_table")
+        raise checks.Error(f"X is {shown(str(X))}, a string; read a file with jitnet.data.read_table")
     if hasattr(X, "collect"):  # polars
         raise checks.Error(f"X is a {type(X).__name__}; write X.collect()")
     if hasattr(X, "to_pydict"):  # pyarrow
@@ -36,7 +36,7 @@ def table_of(X: Any) -> Table:
     if getattr(getattr(X, "dtype", None), "names", None):  # NumPy's structured arrays
         X = {name: X[name] for name in X.dtype.names}
     if isinstance(X, Iterator):
-        raise checks.Error(f"X is a {type(X).__name__}, which can be read once only; write list(...)")
+        raise checks.Error(f"X is a {type(X).__name__}, which can be read only once; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
         names = [str(name) for name in X.columns]
         if len(set(names)) < len(names):
@@ -67,7 +67,7 @@ def from_frame(X: Any, y: Any = None) -> Table:
 
     X    a DataFrame of pandas or polars, a dictionary of columns, a list of dictionaries, an array, a sparse matrix
     y    the name of a column of X, or a Series, list or array with one cell for each row; None for predictions
-    Errors    ValueError if X and y differ in length, or hold something else than numbers, text and dates
+    Errors    ValueError if X and y differ in length, or contain anything but numbers, text and dates
     """
     found = table_of(X)
     if isinstance(y, str):
@@ -109,7 +109,7 @@ def _of_array(X: Any) -> Table:
 def values_of(cells: Any) -> NDArray[Any]:
     """Cells of any kind as the values of a column, by the rules for the cells of a CSV.
 
-    What is masked, None, NaN, NA or null is missing.
+    Masked cells, None, NaN, NA and null are missing.
     """
     if isinstance(cells, np.ma.MaskedArray):
         mask, cells = np.ma.getmaskarray(cells), cells.data
@@ -132,7 +132,7 @@ def values_of(cells: Any) -> NDArray[Any]:
 
 
 def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
-    """An array or a Series of numbers, at once; None if it holds something else, or whole numbers of many digits."""
+    """An array or a Series of numbers as a whole; None if it has other cells, or whole numbers of many digits."""
     if isinstance(cells, np.ndarray):
         array = cells
     elif getattr(getattr(cells, "dtype", None), "kind", "") in ("f", "i", "u"):  # pandas, with NA
@@ -149,7 +149,7 @@ def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
 
 
 def _text(cell: Any) -> str:
-    """The cell as a CSV would have it."""
+    """The cell as in a CSV."""
     if cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell:
         return ""
     if isinstance(cell, date):  # and datetime

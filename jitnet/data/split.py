@@ -36,8 +36,8 @@ def split_rows(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows for training and for testing, as `split` chooses them, but with each class in the training rows.
 
-    codes    the class of each row of the table, or None without classes. A class that only the test rows have gives one
-             of them for one of the most frequent class
+    codes    the class of each row of the table, or None without classes. If only the test rows have a class, one of its
+             rows is exchanged for a row of the most frequent class
     """
     (train, _), (held_out, _) = split(rows, rows, test, seed)
     if codes is None:

@@ -51,13 +51,13 @@ class Table:
     lines: Sequence[int] | NDArray[np.int64] | None = None
     """The line of each row in the file; None for files without lines."""
     notes: list[str] = field(default_factory=list)
-    """What was guessed, one sentence each, with the option that changes it."""
+    """The guesses, as one sentence each, with the option that changes it."""
     target: str = ""
-    """Name of the column to learn; "" if there is none."""
+    """The name of the target column; "" if there is none."""
     matrix: NDArray[Any] | None = None
     """(n, k) finite float32 or float64: the columns 1, 2, ..., k of an NPZ file or of images."""
     chosen: list[str] | None = None
-    """The names of the features, if they are not all columns besides the target."""
+    """The names of the features, unless they are all columns but the target."""
     decimal: str = "."
     """The decimal sign of a CSV."""
 
@@ -90,7 +90,7 @@ class Table:
 
     @property
     def features(self) -> list[str]:
-        """The names of the columns to learn from."""
+        """The names of the feature columns."""
         return [name for name in self.names if name != self.target] if self.chosen is None else self.chosen
 
     @property

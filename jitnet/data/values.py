@@ -1,4 +1,4 @@
-"""What a cell says: numbers as people write them, yes and no, dates; and the one spelling of each value."""
+"""The meaning of a cell: numbers as people write them, yes and no, dates; and the one spelling of each value."""
 
 import re
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def in_order(names: list[str]) -> list[str]:
 
 
 def labels_of(classes: list[str]) -> NDArray[Any]:
-    """The classes as Python has them: False and True, numbers, or text."""
+    """The classes as Python objects: False and True, numbers, or text."""
     if classes == ["False", "True"]:
         return np.array([False, True])
     if any(not is_number(name) or is_code(name) for name in classes):
@@ -156,7 +156,7 @@ def _dated(*patterns: str) -> Reader:
         if not 6 <= len(cell) <= 40 or not cell.isascii():
             return None
         for pattern in patterns:
-            if cell.count(pattern[2]) < 2:  # the separator; a quick look, since most columns of text are no dates
+            if cell.count(pattern[2]) < 2:  # the separator; a quick test, since most columns of text are not dates
                 continue
             for clock in times:
                 try:
@@ -190,11 +190,11 @@ DATES: dict[str, Reader] = {
 }
 TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
 FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **TIMES, **DATES}
-"""Form of a text -> its reader. The first form that reads the most cells of a column is the column's."""
+"""Form of a text -> its reader. A column has the form that reads most of its cells, the first one of several."""
 
 
 def parts_of(form: str) -> tuple[str, ...]:
-    """What the numbers of a cell are called."""
+    """The names of the numbers of a cell."""
     return DATE_PARTS if form in DATES else ("",)
 
 
@@ -205,7 +205,7 @@ def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, li
 
     A few odd ones among many numbers or dates (one in twenty, or two) are mistakes, not words.
     """
-    if any(is_code(text) for text in texts):  # a ZIP code is no quantity
+    if any(is_code(text) for text in texts):  # a ZIP code is not a quantity
         return None, []
     known = [not is_missing_word(text) for text in texts]
     present = int(counts[known].sum())
@@ -239,7 +239,7 @@ def form_at_all(texts: list[str]) -> str | None:
 
 
 def numbers_in(values: NDArray[Any], form: str) -> tuple[NDArray[np.float64], int | None, str | None]:
-    """The numbers of a column (n, parts), NaN for missing; and the row and text of the first cell that is no number."""
+    """The numbers of a column (n, parts), NaN for missing; and row and text of the first cell that is not a number."""
     width = len(parts_of(form))
     if values.dtype.kind in "fiub":
         if width == 1:

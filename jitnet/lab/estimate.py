@@ -14,7 +14,7 @@ EXPECTED = 9 / 30e9
 """Seconds for each FLOP of a call: three cases, each with three products in float64, at 30 GFLOP/s."""
 
 COUNTED, WORTH_SAYING = 3.0, 5.0
-"""Seconds to count the memory transactions of a GPU kernel that is no product; and the shortest estimate to show."""
+"""Seconds to count the memory transactions of a GPU kernel that is not a product; and the shortest estimate to show."""
 
 PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
 """Seconds of a process that measures the compile cost of a rung, or of a step; to explain a rung, or one of the GPU."""

@@ -1,10 +1,10 @@
-"""Estimators for scikit-learn: `MLPClassifier` and `MLPRegressor`, with the parameters of its own, trained by jitnet.
+"""Estimators for scikit-learn: `MLPClassifier` and `MLPRegressor` with scikit-learn's parameters, trained by jitnet.
 
     from jitnet.sklearn import MLPClassifier  # instead of sklearn.neural_network
 
 With the same random_state they begin with the same weights, and with shuffle=False they end with the same ones, within
-rounding; the samples of an epoch are shuffled in another order. Not here: the solver "lbfgs", the loss "poisson".
-Besides scikit-learn's there is `class_weight`. The network of a fitted estimator is `network_`.
+rounding. jitnet shuffles the samples of an epoch in a different order. The solver "lbfgs" and the loss "poisson" are
+not available; `class_weight` is an additional parameter. The network of a fitted estimator is `network_`.
 """
 
 try:

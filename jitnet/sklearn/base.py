@@ -1,4 +1,4 @@
-"""What both estimators share: the parameters, one training by `Network.fit`, and what is noted after each epoch."""
+"""Shared by both estimators: the parameters, one training by `Network.fit`, and the records after each epoch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def can_learn_in_parts(estimator: Any) -> bool:
 
 
 class MLP(BaseEstimator):
-    """What both estimators share: one training by `Network.fit`, watched after each epoch."""
+    """The base of both estimators: one training by `Network.fit`, with a callback after each epoch."""
 
     _metric: Any
     best_loss_: Any
@@ -76,7 +76,7 @@ class MLP(BaseEstimator):
         return [Dense(n_in, n_out, f) for (n_in, n_out), f in zip(itertools.pairwise(widths), names, strict=True)]
 
     def _begin(self, layers: list[Dense], dtype: Any, rng: Any) -> None:
-        """A new network, with the initial weights of scikit-learn; and nothing learned."""
+        """A new network with the initial weights of scikit-learn."""
         self.network_ = net = Network(*layers, dtype=dtype)
         for layer in net.layers:
             bound = np.sqrt((2 if self.activation == "logistic" else 6) / (layer.n_in + layer.n_out))
@@ -88,7 +88,7 @@ class MLP(BaseEstimator):
         self._expect_nothing()
 
     def _expect_nothing(self) -> None:
-        """There is no epoch yet to be better than."""
+        """Forget the best epoch."""
         self._no_improvement_count = 0
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
@@ -160,7 +160,7 @@ class MLP(BaseEstimator):
         return net.fit(batches, **options).stopped
 
     def _diverged(self, error: Diverged) -> None:
-        """With early stopping there are good weights; without it this is an error."""
+        """With early stopping, the best weights remain; without it this is an error."""
         if not self.early_stopping:
             raise Diverged(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -180,7 +180,7 @@ class MLP(BaseEstimator):
             )  # fmt: skip
 
     def _name_outputs(self, net: Network) -> None:
-        """Tell the network its classes."""
+        """Set the classes of the network."""
 
     def _batches(self, X: Any, Y: Any, weights: Any, order: Any, m: int) -> Iterator[tuple[Any, ...]]:
         """The batches of one epoch; only they are dense."""
@@ -201,7 +201,7 @@ class MLP(BaseEstimator):
         return parts[0], parts[2], parts[4] if weights is not None else None, held_out
 
     def _note(self, loss: float, n: int, held_out: Any) -> bool:
-        """What is known after an epoch, and the learning rate of the next one; True if there is none."""
+        """Record an epoch, and set the learning rate of the next one; True ends the training."""
         self.loss_, self.n_iter_, self.t_ = loss, self.n_iter_ + 1, self.t_ + n
         self.loss_curve_.append(loss)
         self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")

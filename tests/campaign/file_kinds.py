@@ -211,7 +211,7 @@ class Machine(Kind):
         found = machine.limits()
         machine.as_text(found)
         for dtype in ("float32", "float64"):
-            check(np.isfinite(machine.for_threads(found["peak"][dtype], 2)), "a peak that is no number")
+            check(np.isfinite(machine.for_threads(found["peak"][dtype], 2)), "a peak that is not a number")
 
 
 class Kernel(Kind):

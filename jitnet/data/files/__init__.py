@@ -1,1 +1,1 @@
-"""Files as tables: CSV, Parquet, NPZ, IDX and folders of pictures. `reading` finds out which it is."""
+"""Files as tables: CSV, Parquet, NPZ, IDX and folders of pictures. `reading` detects the kind."""

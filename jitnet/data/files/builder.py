@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..cells import LONGEST, are_whole, has_code, is_missing, numbers_of
 
 MOST = 50_000
-"""Texts that are remembered, so that equal cells are one string."""
+"""The number of texts that are remembered, so that equal cells share one string."""
 
 
 class Builder:
@@ -19,7 +19,7 @@ class Builder:
     """
 
     def __init__(self, decimal: str = ".", is_text: bool = False, array: NDArray[np.float64] | None = None) -> None:
-        """array: the place of the numbers, if their number is known before."""
+        """array: memory for the numbers, if their count is known in advance."""
         self.is_text = is_text
         self._decimal, self._array, self._at = decimal, array, 0
         self._parts: list[NDArray[Any]] = []

@@ -1,4 +1,4 @@
-"""What a file holds, by its first bytes and not by its name; and its text as UTF-8."""
+"""What a file contains, according to its first bytes instead of its name; and its text as UTF-8."""
 
 import codecs
 import gzip
@@ -16,7 +16,7 @@ from .idx import TYPES, is_idx
 
 STANDARD_INPUT = "-"
 HEAD = 1 << 12
-"""Bytes that tell the kind."""
+"""The number of first bytes that determine the kind."""
 
 SAVE_AS_CSV = "save it as CSV"
 UNREADABLE = (
@@ -238,7 +238,7 @@ def text_of(content: Content, encoding: str | None = None) -> bytes:
 
 
 def _is_mostly_utf8(data: bytes, error: int) -> bool:
-    """True if there are other letters beyond ASCII around a byte that is not UTF-8, and more of them are."""
+    """True if the text around a byte that is not UTF-8 has other non-ASCII letters, most of them valid UTF-8."""
     text = data[max(0, error - PORTION) : error + PORTION].decode("utf-8", "replace")
     return sum(ord(c) > 127 and c != "\ufffd" for c in text) >= max(1, text.count("\ufffd"))
 
@@ -263,5 +263,7 @@ def _without_nul(data: bytes, source: str) -> bytes:
     at = data.find(b"\0")
     if at >= 0:
         line = data.count(b"\n", 0, at) + 1
-        raise checks.Error(f"{source}, line {line} holds a NUL byte (byte {at} of the text): it is damaged, or no text")
+        raise checks.Error(
+            f"{source}, line {line} holds a NUL byte (byte {at} of the text): it is damaged, or not text"
+        )
     return data

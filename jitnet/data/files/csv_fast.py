@@ -1,4 +1,4 @@
-"""Large CSV files by pyarrow: the table that `csv_file.Reader` gives, or None where pyarrow might read another one."""
+"""Large CSV files with pyarrow: the same table as `csv_file.Reader`, or None if pyarrow might read a different one."""
 
 import contextlib
 import csv
@@ -18,14 +18,14 @@ QUOTE, NEWLINE = ord('"'), ord("\n")
 PORTION = 1 << 24
 """Bytes that are examined at a time."""
 SAMPLE = 1 << 17
-"""Bytes at each of three places that tell what the columns hold."""
+"""Bytes that are sampled at each of three places to guess the types of the columns."""
 
 
 def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], range] | None:
     """The values of each column, and the line of each row; None if pyarrow is missing or the file is unusual.
 
-    Unusual are quotes that do not enclose whole cells, line breaks within quotes, lines that are blank or of another
-    width, such as comments, and Mac line ends.
+    Unusual files have quotes that do not enclose whole cells, line breaks within quotes, lines that are blank or have
+    another number of cells (such as comments), or Mac line ends.
     """
     if importlib.util.find_spec("pyarrow") is None:
         return None
@@ -136,7 +136,7 @@ def _spellings() -> list[str]:
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Whole lines, of about PORTION bytes: pyarrow copies what it is given, and memory holds only one copy then."""
+    """Whole lines, of about PORTION bytes: pyarrow copies its input, so memory holds a second copy only of these."""
     while start < end:
         until = data.find(b"\n", min(start + PORTION, end), end) + 1 or end
         yield start, until
@@ -144,7 +144,7 @@ def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _columns(text: memoryview, dialect: Dialect, kinds: list[str], wanted: Sequence[int]) -> list[Any] | None:
-    """The wanted columns of some lines; as text where a cell is not what the sample promised."""
+    """The wanted columns of some lines; as text if a cell does not have the type guessed from the samples."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -167,7 +167,7 @@ def _columns(text: memoryview, dialect: Dialect, kinds: list[str], wanted: Seque
 
 
 def _add(builder: Builder, column: Any) -> bool:
-    """Add a column of pyarrow; False if Python would read another number."""
+    """Add a pyarrow column; False if Python would read a different number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -193,7 +193,7 @@ def _add(builder: Builder, column: Any) -> bool:
     quoted = merged.dictionary.to_pylist()
     words = list(map(str.strip, quoted))
     places = merged.indices.fill_null(len(words)).to_numpy()
-    if words != quoted:  # then some can be missing that pyarrow does not know
+    if words != quoted:  # then there can be spellings of missing cells that pyarrow does not know
         places = np.where(np.array([*map(is_missing, words), False])[places], len(words), places)
     builder.add_words(words, places)
     return True

@@ -18,9 +18,9 @@ from .csv_fast import read_by_pyarrow
 from .dialect import Dialect, dialect_of
 
 BLOCK = 512
-"""Rows that are converted at a time: few, since the garbage collector looks at those that live long."""
+"""Rows that are converted at a time; few, because the garbage collector scans rows that live long."""
 WORTH = 1 << 20
-"""Bytes from which importing a library pays."""
+"""The file size from which pyarrow is faster, including its import."""
 
 
 def read_csv(
@@ -30,7 +30,7 @@ def read_csv(
     """All columns of a CSV.
 
     expected  names of columns; a first row that has most of them is the header
-    engine    "python" or "pyarrow", which give the same table; None takes pyarrow for large files if it is installed
+    engine    "python" or "pyarrow", which give the same table; None uses pyarrow for large files if it is installed
     Errors    ValueError with the file and line of the error
     """
     data, notes = text_of(content, encoding), content.notes
@@ -122,7 +122,7 @@ class Reader:
         )
 
     def _unreadable(self, error: csv.Error, start: int, end: int) -> checks.Error:
-        """The error for a row from line `start` to line `end`: mostly a quote that is never closed."""
+        """The error for a row from line `start` to line `end`: usually a quote that is never closed."""
         lines = self._data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[start - 1 : end]
         after = (b"", b'"', self._dialect.separator.encode())
         is_open, opened = False, start

@@ -1,4 +1,4 @@
-"""How a CSV is written: separator, decimal sign, comments before the table, header. Decided by its first lines."""
+"""The format of a CSV, detected from its first lines: separator, decimal sign, comments before the table, header."""
 
 import csv
 import re
@@ -15,7 +15,7 @@ SAMPLE = 1000
 FEW = 200
 """Rows that decide on the separator."""
 SEPARATORS = "\t;|,"
-"""Those that are tried; of two that fit equally well, the first."""
+"""The separators that are tried; of two that fit equally well, the first is used."""
 NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 """Names that --separator takes."""
 DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+,[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?")
@@ -36,7 +36,7 @@ def dialect_of(
     header: bool | None = None, separator: str | None = None, decimal: str | None = None,
     expected: Collection[str] = (),
 ) -> Dialect:  # fmt: skip
-    """Decide how the text is written, where the caller does not say; each guess is a sentence in `notes`.
+    """Detect the format, as far as the caller does not give it; each guess is a sentence in `notes`.
 
     Errors    ValueError if there are no rows, or an option is wrong
     """
@@ -45,7 +45,7 @@ def dialect_of(
     skipped, has_comments = _after_comments(lines, skipped, separator, notes)
     lines = lines[skipped:]
     if not any(line.strip() for line in lines):
-        raise checks.Error(f"{source} is empty" + (": it has comments alone" if has_comments else ""))
+        raise checks.Error(f"{source} is empty" + (": it has only comments" if has_comments else ""))
     if separator is None:
         separator = _likely_separator(lines)
         if separator != ",":
@@ -131,14 +131,14 @@ def _has_header(rows: list[list[str]], expected: Collection[str], notes: list[st
 
 
 def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
-    """Decided by the first rows of the file alone, and never by the column that is to be learned.
+    """Decided only by the first rows of the file, never by the target column.
 
     Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Then the first row is a header if
 
     - it has no number, and at most half of its cells occur again in their columns;
-    - or a text of it stands above a column of numbers;
-    - or its numbers are 0, 1, 2, ..., as pandas writes them: three or more, or two beside words that stand above
-      categories and are none of them;
+    - or one of its words is above a column of numbers;
+    - or its numbers are 0, 1, 2, ..., as pandas writes them: three or more, or two next to words that are above columns
+      of categories but are not categories themselves;
     - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
     numbers = [cell for cell in first if is_number(cell)]
@@ -198,7 +198,7 @@ def _is_header_line(line: str, below: list[str], separator: str | None) -> bool:
 def _likely_separator(lines: list[str]) -> str:
     """The one that gives every row the same number of cells, and leaves no other separators within the cells.
 
-    A comma in a number such as 5,1 is no separator left over. If no candidate fits all rows, then the one that fits
+    A comma in a number such as 5,1 does not count as a separator. If no candidate fits all rows, then the one that fits
     most rows; without any, spaces between numbers.
     """
     fits: list[tuple[float, float, str]] = []

@@ -23,7 +23,7 @@ def read_folder(path: str | Path, wanted: int | None = None) -> Table:
     If one picture is in color, all become red, green and blue; otherwise they are gray. Transparency is left out.
     Pixels become float32 from 0 to 1, in the order height, width, color.
 
-    path    for predictions, the pictures may lie in the folder itself, without classes; or a single picture
+    path    for predictions, the pictures can be directly in the folder, without classes; or a single picture
     wanted  for predictions: the number of inputs of the model, which decides between gray and color
     Errors  ValueError that names the odd picture if not all have one size, or one that cannot be read; if there is
             none, or one outside the folders of the classes, or Pillow is missing
@@ -34,7 +34,7 @@ def read_folder(path: str | Path, wanted: int | None = None) -> Table:
     alone = _pictures(folder) if folder.is_dir() else [folder]
     if alone and (wanted is None or any(classes.values())):
         raise checks.Error(
-            f"{alone[0].name} lies in {folder} itself; put each picture into a folder with the name of its class"
+            f"{alone[0].name} is directly in {folder}; put each picture into a folder with the name of its class"
         )
     names = [name for name, files in classes.items() for _ in files]
     files = alone or [file for found in classes.values() for file in found]
@@ -137,7 +137,7 @@ def _opened(file: Path, in_color: bool) -> NDArray[np.uint8]:
 
     try:
         with Image.open(file) as image:
-            if image.mode in ("I", "I;16"):  # 16 bits of gray, which Pillow would cut off at 255
+            if image.mode in ("I", "I;16"):  # 16 bits of gray, which Pillow would clip at 255
                 gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
                 return np.repeat(gray[:, :, None], 3, axis=2) if in_color else gray
             return np.asarray(image.convert("RGB" if in_color else "L"))

@@ -1,4 +1,4 @@
-"""Parquet files, by pyarrow."""
+"""Parquet files, with pyarrow."""
 
 import importlib.util
 from typing import Any

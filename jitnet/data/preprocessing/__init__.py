@@ -1,1 +1,1 @@
-"""From a table to the arrays of a network: what becomes of each column and of the target, kept with the model."""
+"""From a table to the arrays of a network: how each column and the target are prepared, saved with the model."""

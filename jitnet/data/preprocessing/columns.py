@@ -1,11 +1,11 @@
-"""The kinds of columns: how each becomes inputs of the network, learned from the training rows and kept as data.
+"""The kinds of columns: how each becomes inputs of the network, learned from the training rows and saved as data.
 
 Standard    plain numbers without a gap, all such columns together: (x − mean) / scale
 Number      numbers with gaps, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
 Category    words: one input per category, 1 or 0
 
-`prepare(table, out)` writes the inputs (n, width) of a table to `out`, and returns sentences on what training did not
-have.
+`prepare(table, out)` writes the inputs (n, width) of a table to `out`, and returns sentences about cells that did not
+occur in training.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -78,15 +78,15 @@ class Number:
 
     name: str
     form: str
-    """How the texts are written, a key of `FORMS`."""
+    """The form of the texts, a key of `FORMS`."""
     mean: list[float]
-    """Of each part: a date has several."""
+    """One entry per part: a date has several."""
     scale: list[float]
     median: list[float]
     marked: bool
     """True if cells were missing in training."""
     lenient: bool
-    """True if cells that are no numbers count as missing."""
+    """True if cells that are not numbers count as missing."""
 
     @classmethod
     def learn(cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool) -> "Number":
@@ -154,7 +154,7 @@ class Category:
         kept = [names[j] for j in ranked[:MOST_CATEGORIES] if times[j] >= least]
         rare = [names[j] for j in ranked[len(kept) :]]
         marked = bool((codes < 0).any())
-        if len(names) == 1 and marked:  # whether it is there is all that the column says
+        if len(names) == 1 and marked:  # the only information is whether a cell is missing
             kept = []
         return cls(name, in_order(kept), in_order(rare), names[ranked[0]], marked)
 
@@ -236,7 +236,7 @@ def check_extent(name: str, extent: Any) -> None:
 
 
 def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:
-    """The numbers of a column (n, parts), NaN where one is missing; any other cell that is no number is an error."""
+    """The numbers of a column (n, parts), NaN where one is missing; any other cell that is not a number is an error."""
     values = table[name].values
     if form == "1.234,5" and table.kind == "csv" and values.dtype.kind == "f" and (values % 1 > 0).any():
         row = int((values % 1 > 0).argmax())
@@ -253,7 +253,7 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
     numbers, odd, text = numbers_in(values, form)
     if odd is not None and not lenient:
         what = "number" if len(parts_of(form)) == 1 else f"date like {form}"
-        raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is no {what}{hint}")
+        raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not a {what}{hint}")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
         raise checks.Error(f"{table.where(int(infinite.argmax()), name)}: infinity is not a finite number; replace it")

@@ -1,4 +1,4 @@
-"""What becomes of each column, decided on the training rows, and the sentence that says so."""
+"""How each column is prepared, decided on the training rows, with a sentence for each decision."""
 
 import re
 from dataclasses import dataclass, field
@@ -52,9 +52,9 @@ UNNAMED = re.compile(r"(Unnamed: [0-9.]+)?")
 ROW_NUMBERS = ("id", "index", "row", "rowid", "rownum", "rowname", "rownames", "nr", "no", "no.", "#")
 IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)")
 FEW_WORDS = 10
-"""So many different words are categories, even if there are few rows."""
+"""This many different words are categories even in a table with few rows."""
 MOST_WORDS = 10_000
-"""A model file has room for the names of so many categories."""
+"""The maximum number of categories whose names a model file stores."""
 
 AS_ASKED = "as --drop says"
 EMPTY = "no value in the training rows"
@@ -80,7 +80,7 @@ class Planner:
     def plan(self) -> Plan:
         """Decide on all columns.
 
-        Errors    ValueError for a cell that is none of what its column is, and if no column is left
+        Errors    ValueError for a cell that does not fit the kind of its column, and if no column is left
         """
         table, names = self.table, self.table.features
         if table.kind == "pictures":  # a pixel is a pixel, even if it is the same in all images
@@ -169,7 +169,7 @@ class Planner:
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
-                raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are no numbers")
+                raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are not numbers")
         elif len(texts) == 1 and present == len(values) > 1:
             return SAME
         elif form is None:
@@ -201,7 +201,7 @@ class Planner:
         self.said.append(f"{text} (--categorical {_quoted(name)})")
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
-        """How many cells are missing, and the words that say so among those that are read as numbers."""
+        """How many cells are missing, and which words count as missing among numbers."""
         column = self.table[name]
         words: list[str] = []
         if column.is_text and read is not None:
@@ -212,7 +212,7 @@ class Planner:
         return f"{gaps} of {count(len(self.train), 'cell')} missing{among}"
 
     def _words(self, name: str, different: int, present: int) -> str | None:
-        """A column of words: categories, unless nearly each row has another."""
+        """A column of words: categories, unless nearly every row has a different word."""
         if different == present and different >= 5:
             return OWN_WORDS
         if different > FEW_WORDS and 2 * different > present:

@@ -24,10 +24,10 @@ KINDS = ("csv", "npz", "pictures", "parquet", "frame")
 
 FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "target_mean", "target_scale")
 SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading")
-"""The fields in a model file: those of the first version, for plain numbers only, and those that came with others."""
+"""The fields in a model file: first those of the first version, which had only plain numbers, then later ones."""
 
 READING = ("separator", "decimal", "encoding")
-"""What the user can say of a CSV, and the model keeps."""
+"""The options for a CSV that the model stores."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class Recipe:
     columns: list[Number | Category]
     target: Target
     decisions: list[str] = field(default_factory=list)
-    """What was decided, one sentence each, with the option that changes it."""
+    """The decisions, as one sentence each, with the option that changes it."""
     warnings: list[str] = field(default_factory=list)
     """Those of the decisions that are most likely to be wrong."""
     reading: dict[str, str] = field(default_factory=dict)
-    """How the user said that a CSV is written, by separator, decimal or encoding; files for predictions are alike."""
+    """The separator, decimal sign and encoding that the user gave, which also apply to files for predictions."""
 
     @classmethod
     def learn(cls, table: Table, train: ArrayLike, task: str | None = None, choices: Choices | None = None) -> "Recipe":
         """Learn the recipe from the rows `train`, which have a target.
 
-        Errors    ValueError for cells that are none of what their column is, an unknown task, a target with one class
-                  only, or a regression target that is text
+        Errors    ValueError for cells that do not fit the kind of their column, an unknown task, a target with one
+                  class only, or a regression target that is text
         """
         if table.target not in table:
             raise checks.Error("the table has no target")
@@ -138,7 +138,7 @@ class Recipe:
         return self.standard.width + sum(column.width for column in self.columns)
 
     def _matched(self, table: Table) -> tuple[Table, list[str]]:
-        """The table to predict for, under the names that the model knows; and a sentence on columns that are new.
+        """The table to predict for, with the column names of the model; and a sentence about new columns.
 
         Without names, the columns are those of the training in their order, with or without the target.
 
@@ -173,7 +173,7 @@ class Recipe:
         return table, [f"not used, since training did not have it: {listed(new)}"] if new else []
 
     def prepare(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> tuple[NDArray[Any], list[str]]:
-        """The inputs X (n, inputs), and sentences on what training did not have: gaps, unknown categories.
+        """The inputs X (n, inputs), and sentences about gaps and categories that did not occur in training.
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
@@ -210,9 +210,9 @@ class Recipe:
         return self.target.answers(A)
 
     def predicted(self, net: Any, X: Any, backend: Any) -> NDArray[Any]:
-        """The answers of a network for rows as they are, (m,): labels of classes, or values of the target.
+        """The predictions of a network for rows as they are, (m,): labels of classes, or values of the target.
 
-        X    whatever `table_of` takes
+        X    anything that `table_of` takes
         """
         inputs, notes = self.prepare(self._table(X), net.dtype)
         for note in notes:

@@ -23,18 +23,18 @@ FEW = 20
 
 @dataclass(frozen=True)
 class Target:
-    """What is learned: numbered classes, or standardized numbers."""
+    """What the network learns: numbered classes, or standardized numbers."""
 
     name: str
     classes: list[str] | None
     mean: float
     scale: float
     form: str
-    """How numbers are written, a key of `NUMBERS`."""
+    """The form of the numbers, a key of `NUMBERS`."""
 
     @classmethod
     def learn(cls, table: Table, train: NDArray[np.int64], task: str | None) -> tuple["Target", list[str], list[str]]:
-        """Classes or numbers; sentences on what was decided; and warnings of what may be meant otherwise.
+        """Classes or numbers, a sentence for each decision, and warnings about decisions that may be wrong.
 
         Errors    ValueError for an unknown task, a target with one class only, one with more classes than rows can
                   teach, or a regression target that is text
@@ -137,7 +137,7 @@ class Target:
 
 
 def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
-    """How the numbers of the target are written; None if it has words, which are an error with `anyhow`.
+    """The form of the target's numbers; None if it has words, which are an error with `anyhow`.
 
     Errors    ValueError for a few words among numbers
     """
@@ -153,8 +153,8 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
     few = len(texts) <= min(FEW, len(values) // 2)
     unknown = [text for text in texts if is_missing_word(text)]
     if form is not None and odd and few and not unknown and all(texts[text] > 1 for text in odd):
-        form = None  # classes such as 0, 1, 2, other
-    elif form is None and _are_quantities(texts):  # or each price would be a class
+        form = None  # classes such as 0, 1, 2, "other"
+    elif form is None and _are_quantities(texts):  # otherwise each price would be a class
         form = form_at_all(list(texts))
     if form is None and not anyhow:
         return None
@@ -166,14 +166,14 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; it learns numbers")
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
         raise checks.Error(
-            f"{where}: {shown(text)} is no number, but {numbers} of {len(values)} targets are; replace it or leave the "
-            "row out, or learn every value as a class with --task classification"
+            f"{where}: {shown(text)} is not a number, but {numbers} of {len(values)} targets are; replace it or leave "
+            "the row out, or learn every value as a class with --task classification"
         )
     return form
 
 
 def _are_quantities(texts: dict[str, int]) -> bool:
-    """True if most cells are numbers, and most of these differ; `texts` has how often each occurs."""
+    """True if most cells are numbers, and most of these differ; `texts` counts how often each occurs."""
     form = None if any(map(is_code, texts)) else form_at_all(list(texts))
     times = [] if form is None else [number for text, number in texts.items() if NUMBERS[form](text) is not None]
     return 2 * sum(times) > sum(texts.values()) and 2 * len(times) > sum(times)
@@ -206,7 +206,7 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
     numbers, odd, text = numbers_in(table[table.target].values, form)
     if odd is not None:
         where = table.where(odd, table.target)
-        raise checks.Error(f"{where}: the target {shown(text)} is no number, but the model learned numbers")
+        raise checks.Error(f"{where}: the target {shown(text)} is not a number, but the model learned numbers")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
         where = table.where(int(infinite.argmax()), table.target)

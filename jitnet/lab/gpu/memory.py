@@ -142,7 +142,7 @@ def _error(what: str, lanes: Ints, wrong: Any) -> KernelError:
 def _check_alignment(addresses: Ints, words: int, lanes: Ints) -> None:
     wrong = addresses % (WORD * words) != 0
     if wrong.any():
-        raise _error(f"an address that is no multiple of {WORD * words}", lanes, wrong)
+        raise _error(f"an address that is not a multiple of {WORD * words}", lanes, wrong)
 
 
 def _whole(array: Array) -> Array:

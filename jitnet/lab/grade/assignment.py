@@ -159,7 +159,9 @@ def _kernel(entry: dict[str, Any], folder: Path) -> Kernel:
     _check_keys("kernel", entry, required=("name", "problem", "test"))
     name = checks.text("name of a kernel", entry["name"])
     if not is_allowed_name(name):
-        raise checks.Error(f"the kernel {name!r} is no name for a function, or one of Python's own; take my_{name}")
+        raise checks.Error(
+            f"the kernel {name!r} is not a name for a function, or is one of Python's own; take my_{name}"
+        )
     spec = checks.text(f"problem of {name}", entry["problem"])
     spec = str(folder.resolve() / spec) if spec.endswith(".py") else spec
     try:

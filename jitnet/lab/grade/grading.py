@@ -129,12 +129,12 @@ def _copied(path: Path, name: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _content(path: Path) -> tuple[bytes, str | None]:
-    """The bytes of a submission, or the error if it is no file: a link could lead to the solution."""
+    """The bytes of a submission, or the error if it is not a file: a link could lead to the solution."""
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         return b"", f"cannot be read: {error.strerror}"
     with os.fdopen(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(number).st_mode):
-            return b"", "is no file"
+            return b"", "is not a file"
         return file.read(LONGEST + 1), None

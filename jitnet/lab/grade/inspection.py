@@ -24,7 +24,7 @@ def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> str | N
     problem = problems.load(spec)
     cases = list(arguments.of_problem(problem, dtype))
     kernel = loading.load(f"{file}:{name}")
-    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is no answer of this process
+    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not an answer of this process
         report = examine(kernel, cases, len(problem.results), most=ACCESSES)
     found = [finding for finding in report.errors if finding.kind in (*HIDDEN, "stopped", "raises")]
     return f"{found[0]}; {found[0].fix}" if found and found[0].fix else str(found[0]) if found else None

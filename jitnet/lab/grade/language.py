@@ -209,7 +209,7 @@ class _Reader:
         for part in (inner for argument in [*call.args, *call.keywords] for inner in ast.walk(argument)):
             is_text = isinstance(part, ast.Constant) and isinstance(part.value, str)
             if is_text and not _is_signature(part.value):  # type: ignore[attr-defined]
-                return f"gives Numba the text {part.value[:40]!r}, which is no signature"  # type: ignore[attr-defined]
+                return f"gives Numba the text {part.value[:40]!r}, which is not a signature"  # type: ignore[attr-defined]
             if isinstance(part, ast.Name) and part.id not in {**self.modules, **self.of_numba}:
                 if part.id not in self.functions:
                     return f"gives Numba {part.id}; write types and options where Numba is called"

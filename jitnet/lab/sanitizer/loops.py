@@ -35,7 +35,7 @@ class Watched(NamedTuple):
     line: int
     how: str
     """"sum": added up as `s += x`, so that the order matters for floating-point numbers; "assigned": as `s = s + x`,
-    which is no reduction of arrays; "stored": its items are assigned, which no list or dict allows to several threads.
+    which is not a reduction of arrays; "stored": its items are assigned, for which no list or dict is thread-safe.
     """
 
 

@@ -167,7 +167,7 @@ class Run:
     """Where that happened last."""
 
     wants_float64 = False
-    """True if the kernel names the type, as in astype: then a float64 is no surprise."""
+    """True if the kernel names the type, as in astype: then a float64 is intended."""
 
     asked = False
     """True if the kernel asked for the number of threads."""

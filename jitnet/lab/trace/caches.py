@@ -60,7 +60,9 @@ def parsed(texts: list[str]) -> list[Level]:
     for text in texts:
         match = re.fullmatch(r"L(\d)=(\d+[KMG]?)/(\d+)", text, re.IGNORECASE)
         if match is None or int(match[1]) != len(levels) + 1:
-            raise checks.Error(f"cache {text!r} is no cache; write size/ways of each level: --cache L1=48K/12 L2=2M/16")
+            raise checks.Error(
+                f"cache {text!r} is not a cache; write size/ways of each level: --cache L1=48K/12 L2=2M/16"
+            )
         size, ways = bytes_of(match[2].upper()), int(match[3])
         if not ways or not 0 < size <= LARGEST or size % (ways * LINE):
             raise checks.Error(
