@@ -140,8 +140,8 @@ def test_a_size_that_the_interpreter_cannot_finish(monkeypatch):
     ("changes", "message"),
     [
         ({"error": "1 of 4 wrong"}, "njit, empty cache is wrong: 1 of 4 wrong"),
-        ({"missing": 0}, "was not kept in .*, so loading it cannot be measured; set TMPDIR"),
-        ({"missing": 1}, "was not kept in .*, so loading it cannot be measured; set TMPDIR"),
+        ({"missing": 0}, "was not stored in .*, so loading it cannot be measured; set TMPDIR"),
+        ({"missing": 1}, "was not stored in .*, so loading it cannot be measured; set TMPDIR"),
     ],
 )
 def test_impossible_measurements_are_reported(changes, message, monkeypatch):

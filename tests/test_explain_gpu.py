@@ -345,7 +345,7 @@ def test_the_command_line():
         (["matmul.naive", "--types", "int64"], "have no effect"),
         (["matmul.naive", "--options", "fastmath=True"], "have no effect"),
         (["matmul.naive", "--dtype", "float64"], "have no effect"),
-        (["matmul.naive", "--backend", "fast"], "--backend can be cuda"),
+        (["matmul.naive", "--backend", "fast"], "--backend can only be cuda"),
     ],
 )
 def test_errors_are_one_line(arguments, message, capsys):

@@ -184,7 +184,7 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
         (["matmull"], "did you mean 'matmul'?"),
         (["tran"], "did you mean 'train'?"),
         (["train", "--with", "numpy:matmul"], "the rungs of train are backends"),
-        (["matmul", "--backend", "fast"], "--backend can be cuda"),
+        (["matmul", "--backend", "fast"], "--backend can only be cuda"),
         (["matmul", "--backend", "cuda", "--threads", "1"], "leave them out"),
         (["matmul", "--size", "5x"], "size is '5x', but must be"),
         (["matmul", "--size", "0"], "size is '0', but must be"),

@@ -1,4 +1,4 @@
-"""The lab: instruments that measure and explain compiled loops. Nothing imports it but the command line."""
+"""The lab: tools that measure and explain compiled loops. Only the command line imports it."""
 
 from .sanitizer.checking import CheckError, check
 

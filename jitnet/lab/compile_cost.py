@@ -1,8 +1,8 @@
 """The compile cost of a kernel, and the number of calls at which it breaks even with the interpreted loop.
 
-Every cost is measured in separate processes: one starts with an empty cache, some load what it left there. Times
-begin after `import jitnet`, which the interpreted loops need as well. The first kernel of a process also pays for the
-start of the compiler.
+Every cost is measured in separate processes: one starts with an empty cache, several load what it has stored. Times
+begin after `import jitnet`, which the interpreted loops need too. The time of the first kernel of a process includes
+the start of the compiler.
 
     n calls cost    n·interpreted    or    ready + first + (n − 1)·call
 """
@@ -36,7 +36,7 @@ from .timing import in_turn, manageable, time_of
 from .worker import NoAnswerError, ask
 
 WARM = 3
-"""Processes that load from the cache; the median counts. Compiling takes seconds and is measured once."""
+"""Processes that load from the cache, of which the median is used. Compiling takes seconds and is measured once."""
 
 SIZES = {"operation": "128", "backend": "32x64x32"}
 """Default sizes."""
@@ -100,7 +100,7 @@ def account(
                 empty = costs(f"{name}, empty cache", folder, arguments)
                 warm = [costs(f"{name}, warm cache", folder, arguments) for _ in range(WARM)]
             if not empty["missing"] or any(run["missing"] for run in warm):
-                raise checks.Error(f"{name} was not kept in {folder}, so loading it cannot be measured; set TMPDIR")
+                raise checks.Error(f"{name} was not stored in {folder}, so loading it cannot be measured; set TMPDIR")
             accounts[name] = empty, warm
     if report:
         report(total, total, "")
@@ -182,7 +182,7 @@ def costs_of_rung(operation: str, rung: str, shape: Shape, dtype: str) -> dict[s
     missing = needs_compiling(kernel, signature)
     ready = time_of(lambda: compile_for(kernel, signature), 1)
     call = functools.partial(kernel, *case.arguments)
-    with np.errstate(all="ignore"):  # repeated updates run away, which costs no time
+    with np.errstate(all="ignore"):  # repeated updates diverge, which does not change the time
         first = time_of(call, 1)
         error = case.error()
         return {"missing": int(missing), "ready": ready, "first": first, "error": error, "call": _steady(call)}
@@ -250,7 +250,7 @@ def as_text(result: dict[str, Any]) -> str:
         *lines, "",
         *wrapped(
             f"Compile: from an empty cache. Load: from a warm one, the median of {result['warm']} processes. Both "
-            "begin after import; the first kernel of a process also pays for the start of the compiler.",
+            "begin after import; that of a process's first kernel includes the start of the compiler.",
             f"Break-even: {unit}s until the total time is below that of the interpreted loop, compiled now, or loaded.",
             disturbance.sentence(result["disturbed_by"]),
         ),

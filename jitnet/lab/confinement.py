@@ -1,8 +1,8 @@
-"""What a process may do from now on: limits on memory and files for mistakes, Linux's own fences against malice.
+"""Restrict this process: limits on memory and files against mistakes, Linux's Landlock and seccomp against malice.
 
-`limit` is for every process that runs a kernel of a user. `confine` is for one that may be hostile: it takes away,
-for good, files other than a list to read (Landlock), other processes, the network, and more time on more cores
-(seccomp). Only Linux has both; `confine` returns what the process can still do on this system.
+`limit` is for every process that runs a user's kernel. `confine` is for a process that may be hostile: it permanently
+removes access to all files but a list to read (Landlock), to other processes, to the network, and to more time and
+cores (seccomp). Only Linux has both; `confine` returns what the process can still do on this system.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ DENIED = {
     # memory that no limit counts, or that outlives the process
     "memfd_create": (319, 279), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
     "add_key": (248, 217), "keyctl": (250, 219),
-    # doors into the kernel that no kernel of a matrix needs
+    # interfaces of the operating system that no numerical loop needs
     "bpf": (321, 280), "perf_event_open": (298, 241), "io_uring_setup": (425, 425), "userfaultfd": (323, 282),
 }  # fmt: skip
 """System call -> its number on x86-64 and on 64-bit ARM."""
@@ -61,7 +61,7 @@ _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
 
 
 def limit(memory: int, file: int) -> int:
-    """Limit the memory that this process may take from now on, and the files that it writes, in bytes.
+    """Limit the memory that this process can allocate from now on, and the size of files that it writes, in bytes.
 
     Returns the memory left to it, 0 without a limit: only Linux enforces one.
     """
@@ -79,7 +79,7 @@ def limit(memory: int, file: int) -> int:
 
 
 def lower(name: int, value: int) -> None:
-    """Lower a limit of `resource`, for good."""
+    """Lower a limit of `resource` permanently."""
     import resource
 
     _, highest = resource.getrlimit(name)
@@ -88,9 +88,9 @@ def lower(name: int, value: int) -> None:
 
 
 def confine(readable: Iterable[str], seconds: int) -> list[str]:
-    """Leave this process nothing but files and folders to read, and so much time of a core. It cannot be undone.
+    """Restrict this process, permanently, to reading these files and folders, and to this much time of one core.
 
-    It must have no threads yet, since each thread is fenced by itself. Returns what it still can do here.
+    It must have no threads yet, because each thread is confined separately. Returns what it can still do here.
     """
     with contextlib.suppress(ImportError):
         import resource
@@ -108,7 +108,7 @@ def confine(readable: Iterable[str], seconds: int) -> list[str]:
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:
-    """Root without its powers: limits and modes of files count for it too."""
+    """Drop the capabilities of root, so that limits and file modes apply to it too."""
     libc.capset(struct.pack("<Ii", 0x20080522, 0), bytes(24))
 
 
@@ -151,11 +151,11 @@ def _filter(which: int, machine: int) -> list[bytes]:
 
     refuse, allow = step(_RETURN, _REFUSE | errno.EPERM), step(_RETURN, _ALLOW)
     program = [step(_LOAD, _MACHINE), step(_EQUAL, machine, yes=1), refuse, step(_LOAD, _NUMBER)]
-    program += [step(_AT_LEAST, 0x40000000, no=1), refuse]  # the second set of numbers of x86-64
+    program += [step(_AT_LEAST, 0x40000000, no=1), refuse]  # the second set of system call numbers of x86-64
     for numbers in DENIED.values():
         if (number := numbers[which]) is not None:
             program += [step(_EQUAL, number, no=1), refuse]
-    # the C library then takes clone, whose flags can be seen
+    # the C library then uses clone, whose flags the filter can read
     program += [step(_EQUAL, _CLONE3[which], no=1), step(_RETURN, _REFUSE | errno.ENOSYS)]
     program += [
         step(_EQUAL, _CLONE[which], no=4), step(_LOAD, _ARGUMENTS), step(_ANY_BIT, _THREAD, no=1), allow, refuse,

@@ -1,6 +1,6 @@
 """Everything that jitnet needs, checked or tried on this machine, with the command that fixes each problem.
 
-A check that raises an exception becomes an item that says so.
+A check that raises an exception becomes an item that reports it.
 """
 
 import shutil
@@ -35,7 +35,7 @@ def examine(report: Report | None = None) -> dict[str, Any]:
             report(done, len(EXAMINATIONS), name)
         try:
             items += examination()
-        except Exception as error:  # whatever it is, the other checks still run
+        except Exception as error:  # any exception; the other checks still run
             items.append(Item(name, WRONG, f"could not be examined: {checks.described(error)}"))
     if report:
         report(len(EXAMINATIONS), len(EXAMINATIONS), "")

@@ -29,9 +29,9 @@ def said(seconds: float) -> str:
 
 
 def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False, flops: float = 0.0) -> float:
-    """Seconds of a ladder with so many rungs, and so many kernels that are tested in a process of their own.
+    """Seconds of a ladder with this many rungs, and this many kernels that are tested in separate processes.
 
-    flops    of a call at the size to be timed: of a large one, it takes long to compute what is expected
+    flops    of a call at the size to be timed: for a large call, computing the expected result takes long
     """
     limits = 0 if on_gpu or machine.cached() else LIMITS
     return RUNG * rungs + (RUNG + TRIAL) * custom + limits + EXPECTED * flops * (rungs + 4 * custom)
@@ -45,12 +45,12 @@ def of_compile_cost(what: str, warm: int) -> float:
 
 
 def of_count(operation: str, rungs: int) -> float:
-    """Seconds to count the transactions of so many rungs of the GPU; a product takes as long as its explanation."""
+    """Seconds to count the transactions of this many GPU rungs; a product takes as long as its explanation."""
     return (ON_GPU if operation in PRODUCTS else COUNTED) * rungs
 
 
 def of_report(operations: list[str], warm: int, with_gpu: int) -> float:
-    """Seconds of a report that explains so many rungs of the GPU."""
+    """Seconds of a report that explains this many GPU rungs."""
     ladders = sum(of_ladder(len(_rungs(operation))) for operation in operations)
     costs = sum(of_compile_cost("fast" if operation == "train" else operation, warm) for operation in operations)
     return ladders + costs + sum(EXPLAINED * len(_compiled(one)) for one in operations) + ON_GPU * with_gpu

@@ -1,4 +1,4 @@
-"""Explain a compiled function: the source of its hottest loop beside the machine code, with verdicts in plain words.
+"""Explain a compiled function: the source of its hottest loop next to the machine code, with verdicts in plain words.
 
     from jitnet.lab import explain
     found = explain.explain("matmul.packed")
@@ -6,8 +6,8 @@
 
 The function is compiled in a separate process (`compiling.py`), its machine code is parsed (`assembly.py`, `x86.py`,
 `aarch64.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles are predicted by an
-external program (`cycles.py`). If asked, that process also runs the function: then the cycles are measured
-(`measurement.py`), and samples say how much of the time each source line takes.
+external program (`cycles.py`). With `run`, that process also runs the function, to measure the cycles
+(`measurement.py`) and to sample the share of each source line.
 """
 
 import contextlib
@@ -104,7 +104,7 @@ def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None
 
 
 class ProcessError(checks.Error):
-    """The process that compiles has ended without an answer."""
+    """The compiling process has ended without an answer."""
 
 
 def _request(
@@ -256,7 +256,9 @@ def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> d
         for block in (block for function in functions for block in function.blocks):
             place: Place = ("", 0)
             for instruction in block.instructions:
-                place = _shown(instruction) if instruction.places else place  # on no line: that of the one before it
+                place = (
+                    _shown(instruction) if instruction.places else place
+                )  # without a line: that of the previous instruction
                 weights.append((place, rows.get(str(instruction.row), 0) / run["samples"]["count"]))
     return listing.by_line(weights, run["samples"]["count"])
 
@@ -277,7 +279,7 @@ def _shown(instruction: Instruction) -> Place:
 
 
 def _limit(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
-    """What limits the loop if there is nothing to fix, by its instructions alone."""
+    """What limits the loop if there is nothing to fix, according to its instructions."""
     traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
     return "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
 

@@ -1,9 +1,9 @@
-"""How the instruments format numbers and text."""
+"""The formatting of numbers and text in the lab."""
 
 import textwrap
 from collections.abc import Iterable
 
-from ..checks import count as count  # the instruments take it from here
+from ..checks import count as count  # the tools of the lab import it from here
 
 SPEEDS = {"GFLOP/s": "gflops", "GB/s": "gbytes"}
 """Unit of a speed -> its key in the result of a ladder."""

@@ -1,4 +1,4 @@
-"""Every rung of an operation on the same data: first checked against the oracle, then timed in turn.
+"""Every rung of an operation on the same data: first checked against the oracle, then timed in alternation.
 
 A rung is compared with the interpreted loop, with the previous rung, with NumPy, and with the peak of this machine:
 multiply-adds for products, the bandwidth of the cache that holds the data for other operations.
@@ -104,7 +104,7 @@ def compare(
         backend.threads(threads), blas_threads(count) as blas, np.errstate(all="ignore"),
         contextlib.ExitStack() as trials,
     ):  # fmt: skip
-        for done, name in enumerate(names):  # custom ones first: one that cannot be loaded fails at once
+        for done, name in enumerate(names):  # custom ones first, so that loading errors come at once
             say = functools.partial(stage("checking", report) or ignore, done, len(names))
             if name in custom or (problem.is_own and name != "numpy"):
                 found[name] = candidates.apart(
@@ -153,7 +153,7 @@ def _result(
 
 
 def _unit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate) -> str:
-    """The unit of the lower peak: of the two times that a kernel needs at least, for its work and its memory."""
+    """The unit of the peak that limits a kernel: the larger of its minimum times for work and for memory decides."""
     by_work = who.flops / peaks.peak_of(limits, dtype, who, True)
     by_memory = who.moves / peaks.peak_of(limits, dtype, who, False)
     return "GFLOP/s" if by_work > by_memory else "GB/s"
@@ -221,7 +221,7 @@ def _times(
 def _refuse_impossible(
     rungs: list[dict[str, Any]], found: dict[str, Candidate], problem: Problem, tell: Callable[[str], object]
 ) -> bool:
-    """Refuse kernels of users that are faster than the machine; no other rung is."""
+    """Refuse users' kernels that are faster than the peak of the machine."""
     above = [rung for rung in rungs if (rung.get("share_of_peak") or 0.0) > disturbance.ABOVE]
     for rung in above:
         who = found[rung["name"]]
@@ -236,7 +236,7 @@ def _refuse_impossible(
 
 
 def _or_the_peak(problem: Problem) -> str:
-    """What else may be wrong if a kernel is faster than the peak."""
+    """Other possible reasons for a kernel that is faster than the peak."""
     again = "jitnet machine --again"
     return f"{again}), or the problem counts more work than there is (flops, memory" if problem.path else again
 
@@ -342,7 +342,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
         return ["Each was checked against float64 first, and timed until it had finished. vs prev: vs the rung above."]
     notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
     if not result["disturbed"]:
-        notes.append(f"of peak: fraction of the {result['limit']}, for the threads, and their caches, of a rung.")
+        notes.append(f"of peak: fraction of the {result['limit']}, for the threads of a rung and their caches.")
     else:
         notes.append("of peak is left out, since the measurement was disturbed.")
     notes += result.get("raised", [])
@@ -361,7 +361,7 @@ def subject(result: dict[str, Any]) -> str:
 
 
 def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
-    """The place of a custom kernel: compared with the next slower, the next faster, and the fastest rung."""
+    """The rank of a custom kernel, compared with the next slower, the next faster, and the fastest rung."""
     order = sorted((other for other in rungs if other["checked"]), key=lambda other: other["speedup"])
     at = order.index(rung)
     below = [f"{rung['speedup'] / other['speedup']:.3g}× over {other['name']}" for other in order[:at][-1:]]

@@ -1,4 +1,4 @@
-"""Explanations on a terminal: verdicts, and the source beside the machine code."""
+"""Explanations on a terminal: verdicts, and the source next to the machine code."""
 
 import shutil
 import textwrap
@@ -35,7 +35,7 @@ SYNTAX_OF_ARM = (
 LINES = 8
 """Lines of the profile that are shown."""
 
-KEY = "✓ good   ✗ to fix   · neither: it may have to be so"
+KEY = "✓ good   ✗ to fix   · neither: may be unavoidable"
 
 _PACKAGE = Path(__file__).parents[2]
 
@@ -185,7 +185,7 @@ def profile_of(found: dict[str, Any]) -> list[str]:
 
 
 def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str, run: int = 0) -> list[str]:
-    """The source on the left, the instructions made of it on the right, in their order.
+    """The source on the left, its instructions on the right, in their order.
 
     run     how many equal instructions in a row for one line are shown; the others are counted. 0: all
     """

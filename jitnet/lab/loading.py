@@ -93,7 +93,7 @@ def _module_of(file: Path) -> Any:
         if os.path.realpath(module.__file__ or "") != str(file):
             raise ImportError(f"{module.__name__} is {module.__file__} already; rename the package")
         return module
-    name = f"custom_{file.stem}"  # a name that nothing else is imported by
+    name = f"custom_{file.stem}"  # a name under which nothing else is imported
     specification = importlib.util.spec_from_file_location(name, file)
     assert specification is not None
     assert specification.loader is not None

@@ -1,10 +1,10 @@
-"""The machine peaks (compute and bandwidth), measured by kernels that do nothing else.
+"""The machine peaks (compute and bandwidth), measured by the kernels in probes.py.
 
     peak        FLOP/s of fused multiply-adds, per dtype and number of threads
     bandwidth   bytes/s of reading, writing and copying, from each cache and from memory
     clock       Hz, by a chain of instructions whose latency is known; x86-64 only
 
-A measurement takes a few seconds and is kept in the cache folder, until the processor, the vector unit or Numba
+A measurement takes a few seconds and is stored in the cache folder, until the processor, the vector unit or Numba
 changes.
 """
 
@@ -36,7 +36,7 @@ from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, VECTORS, flop_of_mult
 from .timing import time_of
 
 RUN = 0.01
-"""Seconds of one run; the best of RUNS counts, because a peak is the undisturbed speed."""
+"""Seconds of one run; the best of RUNS is used, because a peak is the speed without disturbances."""
 
 RUNS = 9
 
@@ -73,7 +73,7 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
     found["disturbed_by"] = watch.reasons or contradictions(found)
     found["disturbed"] = bool(found["disturbed_by"])
     if found["disturbed"]:
-        return found  # used once, but not kept
+        return found  # used once, but not stored
     _keep(found)
     return found
 
@@ -88,7 +88,7 @@ def _keep(found: dict[str, Any]) -> None:
 
 
 def best_of(found: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
-    """Of each rate, the better one of two measurements, the second of which may be disturbed."""
+    """The better of two measurements for each rate; the second may be disturbed."""
     if again["disturbed"]:
         return found
     rates = {name: _better(found[name], again[name]) for name in ("peak", "bandwidth")}
@@ -181,7 +181,7 @@ def _measure(report: Report | None) -> dict[str, Any]:
             for level, (size, shared) in sizes.items():
                 next_one(f"bandwidth of {level}, {formatting.count(count, 'thread')}")
                 bandwidth[level][str(count)] = _bandwidth(size // count if shared else size, count)
-    for count in counts:  # once more: seconds later, a neighbor on the same core may have stopped
+    for count in counts:  # a second time: other processes on the same core may have stopped by then
         with threads(count):
             for dtype, by_count in peak.items():
                 by_count[str(count)] = max(by_count[str(count)], _peak(dtype, count))
@@ -253,19 +253,19 @@ def for_threads(by_count: dict[str, float], threads: int) -> float:
 
 
 def level_of(caches: dict[str, int], size: float, threads: int = 1) -> str:
-    """The smallest cache that holds so many bytes, or "memory". Each thread has its own L1 and L2."""
+    """The smallest cache that holds this many bytes, or "memory". Each thread has its own L1 and L2."""
     return next((level for level, room in rooms(caches, threads).items() if size <= room), "memory")
 
 
 def rooms(caches: dict[str, int], threads: int) -> dict[str, int]:
-    """Bytes of each cache that so many threads have together."""
+    """Bytes of each cache that this many threads have together."""
     return {level: size * (threads if level in OF_A_CORE else 1) for level, size in caches.items()}
 
 
 def _best(call: Callable[[int], Any], work: float) -> float:
-    """Work per second: `call(times)` repeats it so many times.
+    """Work per second; `call(times)` repeats it this many times.
 
-    If a run is much shorter than planned, the call that it was planned from was disturbed; then it is planned again.
+    If a run is much shorter than planned, the call on which the plan was based was disturbed, and it is planned again.
     """
     call(1)
     once = time_of(lambda: call(1), 1)
@@ -309,7 +309,7 @@ def _bandwidth(size: int, count: int) -> dict[str, float]:
 
 
 def cache_sizes() -> dict[str, int]:
-    """Bytes of each data cache; what the system does not describe has the usual size."""
+    """Bytes of each data cache; caches that the system does not describe get the usual size."""
     return {f"L{level}": cache.size for level, cache in sorted((USUAL | data_caches()).items())}
 
 
@@ -351,5 +351,5 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append("")
     said = f"measured {found['measured']}; jitnet machine --again measures again"
     if found["disturbed"]:
-        said = disturbance.sentence(found["disturbed_by"]) + " Nothing was kept: jitnet machine measures again."
+        said = disturbance.sentence(found["disturbed_by"]) + " Nothing was saved: jitnet machine measures again."
     return "\n".join([*lines, *formatting.wrapped(said)])

@@ -1,8 +1,8 @@
 """The peak that limits a candidate of a ladder; one that a rung exceeds was measured too low, and is raised.
 
-A peak is the best of several runs, but a neighbor on the same core can take half of its units for minutes. A rung was
-checked against float64, so it has done its work, and if it is faster than the peak, the peak is wrong. All peaks are
-then measured again, and what the rung still exceeds becomes its rate, for this ladder and in the file.
+A peak is the best of several runs, but another process on the same core can use half of its units for minutes. A rung
+was checked against float64, so it has done its work; if it is faster than the peak, the peak is wrong. All peaks are
+then measured again, and a peak that the rung still exceeds is set to the rung's rate, for this ladder and in the file.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def peak_of(limits: Limits, dtype: np.dtype[Any], who: Candidate, is_product: bo
 
 
 def name_of(limits: Limits, who: Candidate, is_product: bool) -> str:
-    """What is at its peak there."""
+    """The name of the peak."""
     if is_product:
         return "peak rate of multiply-adds"
     doing = {"copy": "copying", "read": "reading"}[who.kind]
@@ -43,8 +43,8 @@ def above(
 ) -> tuple[Limits, list[str]]:  # fmt: skip
     """The peaks, none of which a rung (name, candidate, rate) exceeds, and a sentence for each that was raised.
 
-    A user's kernel that is faster than the machine may not have done the work, or a user's problem counts too much of
-    it: that only causes a second measurement.
+    A user's kernel that is faster than the machine may not have done the work, and a user's problem may count too much
+    work, so these only cause a second measurement.
     """
     first, said = limits, []
     for name, who, rate in sorted(rates, key=lambda each: -each[2]):  # the fastest first: it raises the peak for others

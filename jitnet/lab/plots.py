@@ -13,7 +13,7 @@ from .formatting import SPEEDS, duration
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
-    """The speed of each rung as a bar, beside the roofline of this machine; custom kernels are hatched."""
+    """The speed of each rung as a bar, next to the roofline of this machine; custom kernels are hatched."""
     from matplotlib.figure import Figure
 
     panels = 2 if result["roofline"] else 1

@@ -54,7 +54,7 @@ def dependent_steps(state: Vector, iterations: int) -> None:
 
 @part_of_kernels
 def read_by_a_thread(memory: Vector, times: int) -> None:
-    """Add up all numbers, `times` times, in eight sums, so that only memory is waited for."""
+    """Add up all numbers, `times` times, in eight sums, so that memory alone limits the speed."""
     step = VECTORS * lanes(memory)
     even = odd = broadcast(memory.dtype.type(0), memory, VECTORS)
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""Arrays that know how far rounding may carry a kernel from them: a NumPy formula computes its own error bound.
+"""Arrays that track a bound of a kernel's rounding errors: a NumPy formula computes its own error bound.
 
     x = Rounded(np.array([1.0, 2.0]), eps=2**-23)
     y = (x * x).sum()    # y.value is exact to float64; y.error bounds the error of a kernel that computes this with eps

@@ -1,4 +1,4 @@
-"""Timing: the candidates run in turn, so that noise affects all of them alike.
+"""Timing: the candidates alternate, so that noise affects all of them alike.
 
 Machines are noisy: other processes, the clock frequency, the scheduler. In every round each candidate runs for about
 the same short time. The result is the median over the rounds; the quartiles show how reliable it is.
@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from time import perf_counter  # the clock that a custom kernel cannot exchange
+from time import perf_counter  # imported now, so that a custom kernel cannot replace it
 from typing import Any
 
 import numba
@@ -59,7 +59,8 @@ def in_turn(
     """Time all candidates. In a round, each makes as many calls as fit in `seconds`, at least one.
 
     A candidate that needs more than `most` seconds for all rounds runs in fewer of them, at least in three.
-    `report` hears (rounds done, rounds, candidate). `CandidateError` names a candidate that raised an exception.
+    `report` is called with (rounds done, rounds, candidate). `CandidateError` names a candidate that raised an
+    exception.
     """
     calls, every = {}, {}
     for name, call in candidates.items():
@@ -85,7 +86,7 @@ def in_turn(
 
 @contextlib.contextmanager
 def blas_threads(count: int) -> Iterator[int]:
-    """Limit NumPy's BLAS to so many threads; yields how many it will use: all, without threadpoolctl."""
+    """Limit NumPy's BLAS to this many threads; yields how many it will use (all, without threadpoolctl)."""
     if importlib.util.find_spec("threadpoolctl") is None:
         yield numba.config.NUMBA_DEFAULT_NUM_THREADS
         return
@@ -109,7 +110,7 @@ def manageable(
     """The shape, or its half, quarter, ...: the largest at which a call takes at most `most` seconds.
 
     The time is extrapolated from the next smaller shape. `call_for(shape)` gives the call for each, smallest first.
-    Sizes up to 16 stay as they are, and shapes that `takes` refuses are left out.
+    Sizes up to 16 are not reduced, and shapes that `takes` refuses are skipped.
     """
     shapes = [shape]
     while max(shapes[-1]) > 16:
@@ -126,7 +127,7 @@ def manageable(
 
 
 def time_of(call: Call, calls: int) -> float:
-    """Seconds for one of so many calls in a row."""
+    """Seconds for one of this many calls in a row."""
     if isinstance(call, Elsewhere):
         return call.seconds_of(calls)
     start = perf_counter()

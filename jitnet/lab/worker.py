@@ -15,7 +15,7 @@ from typing import Any
 from .. import checks
 
 MARK = "jitnet-answer:"
-"""The line of the answer begins with this: some settings make Numba print to standard output too."""
+"""The prefix of the answer's line, because some settings make Numba print to standard output too."""
 
 # with -m or a plain -c the working folder would come first, and a file json.py in it would hide Python's
 CODE = (
@@ -57,7 +57,7 @@ def _watch(parent: int) -> None:
 def ask(
     function: Callable[..., Any], *arguments: Any, environment: dict[str, str] | None = None, seconds: float = 600
 ) -> Any:
-    """Call a function of a module in a fresh process; arguments and result travel as JSON.
+    """Call a function of a module in a fresh process; arguments and result are passed as JSON.
 
     environment     environment variables to set there
     seconds         time limit; generous, because a machine may be busy

@@ -1,7 +1,7 @@
-"""The process in which a custom kernel is tested and timed; sandbox.py is its other side.
+"""The process in which a custom kernel is tested and timed; sandbox.py is the side of the parent.
 
-It tests the kernel on odd shapes, then at the size to be timed, and makes the timed calls when it is asked for them.
-Before each step it writes a line of JSON: what it does, and how long that may take.
+It tests the kernel on awkward shapes, then at the size to be timed, and makes the timed calls on request. Before each
+step it writes a line of JSON: the step and its time limit.
 """
 
 import contextlib
@@ -63,7 +63,7 @@ class _Child:
         print(json.dumps(news), file=self.channel, flush=True)
 
     def begin(self, doing: str, limit: float) -> None:
-        # if the parent is gone, which would end it
+        # in case the parent is gone, which would end the child
         faulthandler.dump_traceback_later(limit + 60, exit=True, file=self.nowhere)
         self.tell(doing=doing, limit=limit, loaded=self.loaded)
 
@@ -150,7 +150,7 @@ class _Child:
         return loading.load(function) if function else problem.rungs[self.job["name"]]
 
     def error_of_drawn(self, problem: Problem, error_at: Callable[[Shape], str | None]) -> str | None:
-        """Test shapes that are drawn from the seed, as many as there is time for, and the problem has a meaning on."""
+        """Test shapes drawn from the seed that the problem accepts, as many as there is time for."""
         end = perf_counter() + DRAWING
         for shape in judge.drawn_shapes(problem, self.job["seed"]):
             with contextlib.suppress(ProblemError):
@@ -179,7 +179,7 @@ class _Child:
 
     @contextlib.contextmanager
     def timing(self) -> Iterator[None]:
-        """Tells the parent when timed calls begin and end; it has a clock of its own."""
+        """Tells the parent, which has its own clock, when timed calls begin and end."""
         self.work(TIMED)
         yield
         self.begin("after it was timed", COMPILING)

@@ -1,7 +1,7 @@
 """The rungs of the GPU: the same operations with arrays in GPU memory; each call waits until the GPU is done.
 
-A call is timed from the launch to the end, so the time includes the launch. There is no Python loop and no NumPy here;
-the others are compared with the first rung.
+A call is timed from the launch to the end, so the time includes the launch. There is no Python loop and no NumPy here,
+so the other rungs are compared with the first.
 """
 
 from collections.abc import Callable

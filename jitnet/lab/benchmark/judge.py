@@ -1,9 +1,9 @@
 """The correctness test of a kernel: one call on guarded arrays, and a sentence that describes the error.
 
-A kernel must write its outputs and nothing else. The outputs hold NaN before the call, each array lies between guards
-that must not change, and the inputs must be the same afterwards. The guards are NaN, so that a kernel that reads there
-gives a wrong result. Adding there would not show, since NaN + x is the same NaN: a kernel that passes is called again
-with guards that are numbers.
+A kernel must write its outputs and nothing else. The outputs are NaN before the call, each array is between guards that
+must not change, and the inputs must be the same afterwards. The guards are NaN, so that a kernel that reads them gives
+a wrong result. A kernel that adds to a guard would go unnoticed, because NaN + x is the same NaN, so a kernel that
+passes is called again with guards that are numbers.
 """
 
 import functools
@@ -35,16 +35,16 @@ NARROW = 1 << 10
 """The same for the quick test of many shapes."""
 
 NOT_SMALL = {1: (8_000, 250_000), 2: (90, 500), 3: (20, 200)}
-"""Number of sizes -> limits of those of drawn shapes that have no small size."""
+"""Number of dimensions -> size limits of the random shapes without a small size."""
 
 UNTOUCHED = 0xFF
 """Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
 
 HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "differs", "outside")
-"""Kinds of findings that are errors even if a result was right."""
+"""Kinds of findings of the sanitizer that are errors even if a result was right."""
 
 MISLEADING = ("is wrong", "gives NaN", "leaves ")
-"""How errors of results begin, whose cause the sanitizer may know."""
+"""The beginnings of errors whose cause the sanitizer may find."""
 
 ACCESSES = 50_000
 """Accesses of one interpreted run, some tenths of a second, that the sanitizer may take."""
@@ -69,8 +69,8 @@ def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[A
 def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
     """Shapes in random order; each size has every value up to 255, so every remainder of every block up to 128.
 
-    Some sizes are larger, to 1100, and some shapes have no small size; others are those of the problem, with one size
-    that is larger or smaller by one. A size that all shapes of the problem share stays as it is.
+    Some sizes are larger, up to 1100, and some shapes have no small size. Others are shapes of the problem with one
+    size larger or smaller by one. A size that all shapes of the problem share is not changed.
     """
     rng = np.random.default_rng(seed)
     known = np.array([*problem.shapes, *problem.timed])

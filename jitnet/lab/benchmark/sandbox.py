@@ -1,11 +1,11 @@
 """A custom kernel in a separate process: does it end, stay in its arrays, compute the right result, and how fast?
 
 A kernel may hang, end the interpreter, write anywhere, or allocate all memory, so it never runs in the process that
-shows the ladder. A child process tests it on odd shapes, then at the size to be timed, and makes the timed calls when
-the parent asks for them. Before each step the child writes a line of JSON: what it does, and how long that may take.
+shows the ladder. A child process tests it on awkward shapes, then at the size to be timed, and makes the timed calls
+when the parent asks for them. Before each step the child writes a line of JSON: the step and its time limit.
 The parent ends a child that takes longer. Compilation has its own time limit. The child's side is in child.py.
 
-This protects from mistakes, not from malice: the kernel can read, change and send whatever the user can.
+This protects against mistakes, not against malice: the kernel can read, change and send everything that the user can.
 """
 
 import contextlib
@@ -34,13 +34,13 @@ from . import child
 from .child import COMPILING, TIMED
 
 PATIENCE = 20.0
-"""Seconds that one call may take on a small shape before it counts as hanging."""
+"""Seconds after which a call on a small shape counts as hanging."""
 
 UNSEEN = 0.01
 """Seconds that a line may need from process to process, when the machine is busy."""
 
 STRAY = "writes into files that it has not opened, such as the pipe to the process that shows the ladder"
-"""The error of a kernel whose lines come between those of its judge."""
+"""The error of a kernel that writes to the pipe between child and parent."""
 
 ENDING = 5.0
 """Seconds that the child, and the pipe that it writes to, may take to end."""
@@ -81,7 +81,7 @@ class Trial:
         self.seen = 0.0
         """Seconds that the timed calls took by the clock of this process."""
         self.excess: list[float] = []
-        """By how much that is more than twice what the kernel's process says; for each long question."""
+        """By how much this exceeds twice the time reported by the kernel's process, for each long request."""
 
     def __enter__(self) -> "Trial":
         self.errors = tempfile.TemporaryFile()
@@ -92,7 +92,7 @@ class Trial:
         )  # fmt: skip
         assert self.process.stdout is not None
         self.lines: queue.Queue[tuple[float, bytes]] = queue.Queue()
-        """Each with the time when it came."""
+        """The lines of the child, each with its time of arrival."""
         self.listener = threading.Thread(target=_forward, args=(self.process.stdout, self.lines), daemon=True)
         self.listener.start()
         disturbance.HELPERS.add(self.process.pid)
@@ -118,7 +118,7 @@ class Trial:
     def examine(self, most: float, report: Callable[[str], object]) -> None:
         """Test the kernel, and find the largest size up to the requested one at which a call takes `most` seconds.
 
-        `report` hears each step. A kernel that cannot be loaded is a `checks.Error`.
+        `report` is called at each step. A kernel that cannot be loaded is a `checks.Error`.
         """
         self.report = report
         try:
@@ -136,7 +136,7 @@ class Trial:
         self.report = lambda doing: None
 
     def seconds_of(self, calls: int) -> float:
-        """Seconds for one of so many calls in a row. Raises `KernelError`."""
+        """Seconds for one of this many calls in a row. Raises `KernelError`."""
         self.seen = 0.0
         found = self._answer(f"{calls}\n".encode(), PATIENCE)
         if "error" in found:
@@ -149,7 +149,7 @@ class Trial:
         return seconds
 
     def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
-        """The answer of the child to a question; before it come lines about its steps."""
+        """The answer of the child to a request; lines about its steps come before it."""
         assert self.process.stdin is not None
         since = perf_counter()
         # does not block: the child reads the job before it runs the kernel, and a pipe has room for a number

@@ -1,9 +1,8 @@
 """A kernel while it is timed: on numbers that it has not seen, with results that are verified.
 
-Before a timing the arrays get other numbers, and the outputs hold nothing. The first call cannot know its result; it is
-verified, and timed alone. The calls after it, on the same numbers, are faster if the kernel keeps results, skips calls,
-or goes on in the background. What a kernel should have computed is drawn again afterwards, so it is not in memory
-before.
+Before a timing, the inputs get new numbers and the outputs are cleared. The first call cannot know its result; it is
+verified, and timed separately. Later calls on the same numbers are faster than it if the kernel stores results, skips
+calls, or continues in the background. The expected result is computed only afterwards, so it is not in memory before.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ QUICK = 0.05
 """Seconds of a call that may be made once more, to warm up caches and threads."""
 
 FIRST_CALLS = 5
-"""Timings of first calls, the fastest of which counts."""
+"""Timings of first calls, of which the fastest is used."""
 
 VERIFYING = 1.0
 """Seconds that new numbers and the verification may take; then every fourth timing has them."""

@@ -2,7 +2,7 @@
 
 The source is parsed and not run. What is not listed is refused: other modules, functions of NumPy that do the work
 themselves, names that begin with an underscore, and the parts of Python that reach into the interpreter. A submission
-in this language can neither look for the grader's data nor call loops of others, whatever it computes.
+in this language can neither search for the grader's data nor call loops of others.
 """
 
 import ast
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from ... import checks
 
 LONGEST = 100_000
-"""Bytes of a submission; Python's parser takes no harm from so few."""
+"""The maximum number of bytes of a submission, small enough for Python's parser."""
 
 ANYTHING = "*"
-"""In place of a list of modules: submissions may import and do what they like, as far as their process allows."""
+"""Instead of a list of modules: submissions may import and do anything that their process allows."""
 
 MODULES = ("math", "numba", "numpy")
 """What submissions may import, unless the assignment lists something else."""
@@ -35,7 +35,7 @@ TYPES = (
     "void",
 )  # fmt: skip
 COMPILERS = ("njit", "jit", "vectorize", "guvectorize")
-"""Numba's, which evaluate texts as Python: what they are given has rules of its own."""
+"""Names of Numba that evaluate strings as Python, so their arguments have special rules."""
 
 NUMBA = (
     *TYPES, *COMPILERS, "prange", "types", "get_num_threads", "get_thread_id", "set_num_threads",
@@ -46,7 +46,7 @@ ATTRIBUTES = (
     *TYPES, "shape", "size", "ndim", "dtype", "type", "T", "itemsize", "nbytes", "strides", "real", "imag", "copy",
     "fill", "astype", "reshape", "ravel", "flat", "transpose", "append", "extend", "pop", "eps", "tiny",
 )  # fmt: skip
-"""Of arrays, lists and types."""
+"""Attributes of arrays, lists and types."""
 
 BUILTINS = (
     "range", "len", "min", "max", "abs", "round", "pow", "divmod", "int", "float", "bool", "complex", "enumerate",
@@ -63,11 +63,11 @@ STATEMENTS = (
     ast.Name, ast.List, ast.Tuple, ast.Slice, ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop,
     ast.Global, ast.Nonlocal,
 )  # fmt: skip
-"""What Python may be made of: no classes, `with`, `try`, `match`, generators and coroutines."""
+"""The allowed syntax: no classes, `with`, `try`, `match`, generators and coroutines."""
 
 
 AT_THE_TOP = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Assign, ast.AnnAssign)
-"""Statements outside of functions, besides texts and `if __name__ == "__main__":`. They call nothing but Numba."""
+"""Allowed statements outside of functions, besides strings and `if __name__ == "__main__":`; they call only Numba."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class _Reader:
         decorators = [part for node in self.nodes if isinstance(node, ast.FunctionDef) for part in node.decorator_list]
         calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
         self.placed = {id(part) for part in [*decorators, *calls]}
-        """What is above a function, or is called."""
+        """Nodes that are decorators, or are called."""
 
     def refused(self) -> Iterator[str]:
         """What is not allowed, as sentences."""

@@ -1,7 +1,7 @@
 """The files of a new assignment: for the teacher assignment.toml and solution.py, for the students a folder.
 
 The folder of the students has a starter file with holes, a public test, and the problems that are files of their own.
-Nothing in it is secret: the grader draws numbers and shapes that nobody knows before.
+Nothing in it is secret, because the grader draws its numbers and shapes from a new random seed.
 """
 
 import json
@@ -110,7 +110,7 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
         lines += _test("no race", 1, "Which loop divides the result into parts that no two iterations share?")
         rung = _best_on_one_thread(problem)
         if rung:
-            lines += _test("speed", 4, "jitnet explain shows what the compiler made of your loop.", of=rung, reach=0.5)
+            lines += _test("speed", 4, "jitnet explain shows the machine code of your loop.", of=rung, reach=0.5)
     return "\n".join(lines) + "\n"
 
 

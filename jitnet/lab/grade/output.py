@@ -1,4 +1,4 @@
-"""Results of a grader: as text, as a table of a class, and as Gradescope reads them."""
+"""Results of a grader: as text, as a table of a class, and in Gradescope's format."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ def number(points: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """What a submission wrote, in one line that no control character leaves; `checks.Error` shortens it."""
+    """Text from a submission, shortened to one line without control characters by `checks.Error`."""
     return str(checks.Error(" ".join(text.split())))
 
 
@@ -60,7 +60,7 @@ def _first_lost(result: dict[str, Any]) -> str:
 
 
 def notes_of(result: dict[str, Any]) -> list[str]:
-    """What a reader of the result must know."""
+    """Notes that a reader of the result must see."""
     notes = []
     if result["unfenced"]:
         notes.append(f"On this system the submission could {result['unfenced']}: grade strangers' code in a container.")
@@ -84,7 +84,7 @@ def as_table(results: list[dict[str, Any]]) -> str:
 
 
 def _no_formula(cell: str) -> str:
-    """A cell that no spreadsheet computes: students choose the names of files, and messages quote what they wrote."""
+    """A cell that no spreadsheet evaluates, because students choose file names, and messages quote their code."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell
 
 

@@ -1,9 +1,9 @@
 """The grader's side of a process that it does not trust.
 
-The arguments of a kernel lie in memory that both processes share. The grader writes the inputs while the other process
-is stopped, starts its clock, and lets it run; when it says that it is done, the grader stops its clock and the process,
-and looks at the memory. So nothing that the process says can make a result right, or a time shorter: results that are
-not there when it says "done" are wrong, and work before the clock starts has no inputs.
+The arguments of a kernel are in memory that both processes share. The grader writes the inputs while the other process
+is stopped, starts its clock, and lets it run. When the process reports the end of the call, the grader stops its clock
+and the process, and reads the memory. So nothing that the process reports can make a result right or a time shorter:
+results that are missing at that moment are wrong, and work before the clock starts has no inputs.
 """
 
 import contextlib
@@ -27,19 +27,19 @@ STARTING, COMPILING, ENDING = 60.0, 120.0, 5.0
 """Seconds that a process may take to start, for all its compilations, and to end."""
 
 ALL = 300
-"""Seconds that it may take in all, of one core, and by the clock."""
+"""Limits for all calls together, in seconds: CPU time of one core, and wall-clock time."""
 
 LONGEST = 1 << 16
-"""Bytes that it may say without a complete line."""
+"""The maximum number of bytes that it may write without a complete line."""
 
 ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "TMPDIR", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "OPENBLAS_CORETYPE",
 )  # fmt: skip
-"""Variables that a submission sees; others may hold secrets."""
+"""Environment variables that a submission sees; others may contain secrets."""
 
 
 class FailureError(Exception):
-    """What a submission did wrong, as a sentence without a subject: `raises ValueError`."""
+    """An error of a submission, as a sentence without a subject: `raises ValueError`."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Process:
 
     @classmethod
     def of_submission(cls, file: str, name: str, limits: Limits, board: Board) -> "Process":
-        """A function of a file that is not trusted; its folder is all that it can read of the files of the user."""
+        """A function of an untrusted file; of the user's files, it can read only its folder."""
         return cls({"file": file, "name": name}, limits, board)
 
     @classmethod
@@ -111,7 +111,7 @@ class Process:
                 os.sched_setaffinity(self.child.pid, cores)
 
     def close(self) -> None:
-        """End it at once, and all that it started."""
+        """End it, and all processes that it started."""
         with contextlib.suppress(OSError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
@@ -156,7 +156,7 @@ class Process:
             raise FailureError(self._end())
 
     def _wait_for(self, wanted: str, seconds: float) -> None:
-        """Read what it says until it is the wanted word; while it compiles, another clock runs."""
+        """Read its output up to the wanted word; compilation has its own time limit."""
         compiling = False
         now = time.monotonic()
         end = now + seconds
@@ -202,7 +202,7 @@ class Process:
         return word, text
 
     def _end(self) -> str:
-        """How it ended, too early."""
+        """How it ended, if it ended too early."""
         try:
             status = self.child.wait(timeout=ENDING)
         except subprocess.TimeoutExpired:

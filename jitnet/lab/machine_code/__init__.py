@@ -1,1 +1,1 @@
-"""Machine code, read: how `explain` knows what became of a loop."""
+"""Reads machine code: how `explain` finds out what the compiler made of a loop."""

@@ -1,7 +1,7 @@
 """A prediction of the cycles of one iteration of a loop, and which of three things limits it.
 
-*Busiest port.* A core starts instructions through some ten ports; loads, stores and multiply-adds have two or three
-each. All instructions of an iteration must pass, so the busiest port is a limit.
+*Busiest port.* A core starts instructions through about ten ports; loads, stores and multiply-adds have two or three
+each. An iteration takes at least as long as its busiest port.
 
 *Dependency chain.* An instruction that needs the result of an earlier one waits for it (its latency). The chains that
 lead from one iteration to the next are a limit, however many ports there are.
@@ -46,7 +46,7 @@ def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, 
     the program does not know it.
     """
     if machine() in ARM:
-        return _nothing("Cycles are predicted for x86-64 alone.")
+        return _nothing("Cycles are predicted only for x86-64.")
     program = analyzers.found(asked)
     if program is None:
         return _nothing(MISSING)
@@ -188,7 +188,9 @@ def _longest(steps: list[tuple[float, float, int | None]], length: int) -> list[
     while at is not None and at >= half:
         chain.append(at)
         at = steps[at][2]
-    turn = Counter(n % length for n in chain).most_common(1)[0][0]  # an instruction through which all turns lead
+    turn = Counter(n % length for n in chain).most_common(1)[0][
+        0
+    ]  # an instruction that every iteration of the chain passes
     turns = [place for place, n in enumerate(chain) if n % length == turn]
     iterations = (chain[turns[0]] - chain[turns[-1]]) // length
     parts = [0.0] * length

@@ -1,8 +1,8 @@
-"""The measured cycles of one iteration of a loop, beside the predicted ones, and what the difference means.
+"""The measured cycles of one iteration of a loop, next to the predicted ones, and the meaning of the difference.
 
-Cycles are time × clock: the time that the samples give to the instructions of the loop, or, where there are no samples,
-the CPU time of the whole call; the clock that a chain of dependent multiplications has between the calls. A
-core that executes 512-bit vectors may run at a lower clock, and then the cycles are too many.
+Cycles are time × clock. The time is that of the samples in the loop or, without samples, the CPU time of the whole
+call. The clock is measured between the calls by a chain of dependent multiplications. A core that executes 512-bit
+vectors may run at a lower clock; the cycles are then overestimated.
 """
 
 from typing import Any

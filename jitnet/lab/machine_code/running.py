@@ -28,7 +28,7 @@ from .instructions import ARM, machine
 from .sampling import NoSamplesError, Sampler
 
 SECONDS = 1.0
-"""The function is called again and again for so long."""
+"""Seconds for which the function is called repeatedly."""
 
 ROUND = 0.02
 """Seconds until the arguments get their first values again."""

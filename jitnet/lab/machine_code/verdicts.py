@@ -1,6 +1,6 @@
 """Nine verdicts on the machine code of a loop, each with evidence and a fix.
 
-A verdict is good, bad, or neither, if the loop may have to be so. All counts are instructions in one iteration of the
+A verdict is good, bad, or neither if it may be unavoidable. All counts are instructions in one iteration of the
 compiled loop, which may do the work of many iterations of the source loop.
 """
 

@@ -1,8 +1,8 @@
-"""How far rounding may carry a kernel from a reference that is any NumPy code.
+"""Bounds for the rounding errors of a kernel, relative to a reference that can be any NumPy code.
 
 A sum of n terms in some order is the exact sum of terms that are wrong by up to n roundings each (Higham, Accuracy and
-Stability of Numerical Algorithms, 2002, 4.2): a backward error. So the reference is computed again from inputs that are
-off by random relative errors; what changes tells how the result depends on them, however it is computed.
+Stability of Numerical Algorithms, 2002, 4.2): a backward error. So the reference is computed again from inputs with
+random relative errors; the change shows how the result depends on them, however it is computed.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ DRAWS = 3
 """An element may hardly change in one draw, by chance."""
 
 ROUNDINGS = 8
-"""Beside those of the longest sum: a quotient, an exponential."""
+"""Roundings in addition to those of the longest sum: a quotient, an exponential."""
 
 
 def bounds(
@@ -37,7 +37,7 @@ def bounds(
     """
     changed = [np.zeros(result.shape) for result in expected]
     for _ in range(DRAWS if any(result.dtype.kind == "f" for result in expected) else 0):
-        with contextlib.suppress(checks.Error):  # it may take only inputs with some property, such as a sum of 1
+        with contextlib.suppress(checks.Error):  # it may accept only inputs with some property, such as a sum of 1
             moved = reference([_moved(argument, rng) for argument in inputs])
             for change, result, other in zip(changed, expected, moved, strict=True):
                 if result.dtype.kind == "f" and other.shape == result.shape:

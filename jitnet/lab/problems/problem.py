@@ -1,4 +1,4 @@
-"""What the judge asks of a problem: what a kernel is given, what it should write, and how much work that is."""
+"""The interface of a problem: the inputs of a kernel, its expected results, and the amount of work."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ class Problem:
     path: str | None = None
     """Its file; None for an operation."""
     is_own: bool = False
-    """Whether a user wrote it: its rungs may crash, as any kernel of a user's."""
+    """Whether a user wrote it, so that its rungs may crash."""
     takes: Callable[[Shape], bool] = lambda shape: True
-    """Whether it has a meaning for this shape, as far as its inputs tell."""
+    """Whether its `inputs` accept this shape."""
 
     def case(self, shape: Shape, dtype: Any, seed: int = 0) -> Case:
-        """Arguments with outputs that hold nothing yet, the expected results in float64, and their bounds."""
+        """Arguments with cleared outputs, the expected results in float64, and their bounds."""
         return self.draw(shape, np.dtype(dtype), seed)
 
     def arguments(self, shape: Shape, dtype: Any, rng: np.random.Generator) -> tuple[list[Any], list[Any]]:

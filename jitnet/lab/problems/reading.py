@@ -156,7 +156,7 @@ class _File:
         return [np.ascontiguousarray(a) if np.ndim(a) else np.asarray(a)[()] for a in found]
 
     def results_of(self, inputs: Sequence[Any], shape: Shape) -> list[Array]:
-        """What the reference gives for inputs in float64: arrays of float64, or of whole numbers."""
+        """The results of the reference for float64 inputs: arrays of float64, or of whole numbers."""
         copies = [argument.copy() if isinstance(argument, np.ndarray) else argument for argument in inputs]
         call = f"reference for the shape {shape}"
         found = self._called(call, self.reference, *copies)
@@ -173,13 +173,13 @@ class _File:
         return [np.atleast_1d(result) for result in results]
 
     def draw(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> Case:
-        """Inputs, outputs that hold nothing yet, and the expected results."""
+        """Inputs, cleared outputs, and the expected results."""
         inputs, expected, limits = self.answers(shape, dtype, seed)
         outputs = [nothing(result.shape, dtype if result.dtype.kind == "f" else result.dtype) for result in expected]
         return Case([*map(copy.copy, inputs), *outputs], expected, limits)
 
     def _answers(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> tuple[list[Any], list[Array], list[Array]]:
-        """Inputs, the expected results, and their bounds; kept, since the same are asked for several times."""
+        """Inputs, the expected results, and their bounds; cached, because they are needed several times."""
         rng = np.random.default_rng((seed, *shape))
         inputs = self.drawn(shape, dtype, rng)
         exact = [_in_float64(argument) for argument in inputs]
@@ -188,7 +188,7 @@ class _File:
         return inputs, expected, bounds(lambda moved: self.results_of(moved, shape), exact, expected, dtype, terms, rng)
 
     def work(self, name: str, *arguments: Any) -> float:
-        """What flops, memory or terms give."""
+        """The result of flops, memory or terms."""
         call = f"{name}({', '.join(map(str, arguments))})"
         found = self._called(call, getattr(self, name), *arguments)
         try:

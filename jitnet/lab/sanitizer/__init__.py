@@ -1,11 +1,11 @@
 """A sanitizer for compiled loops: a kernel's own Python source runs on arrays that record every access.
 
 findings.py   what was found, as sentences
-shadow.py     the record of one block of memory: who wrote and who read each element, and the rules of a race
+shadow.py     the record of one block of memory: which iterations wrote and read each element; the rules of a race
 recorded.py   the number of each element of a view in its memory, and whether an index lies inside
 arrays.py     arrays that record every access, and share the record of their base, as views share memory
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
-loops.py      what the source alone tells about a prange loop: reductions, private and carried variables
+loops.py      facts about a prange loop from its source: reductions, private and carried variables
 targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced
 given.py      copies of the arguments that record

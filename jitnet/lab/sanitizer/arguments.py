@@ -1,9 +1,9 @@
-"""Arguments for a check: those of a problem, those of declared types, or what the source tells of them.
+"""Arguments for a check: those of a problem, those of declared types, or guessed from the source.
 
 Without anything else, arrays get as many dimensions as the kernel uses indices, all of the same small length: square
 shapes fit almost every kernel. A parameter is a number if it is never indexed. If the kernel cannot run like that, the
-next larger numbers of dimensions are tried. If nothing is wrong with square arrays, and the source tells which
-dimensions must have the same length, there is a run where the others differ.
+next larger numbers of dimensions are tried. If nothing is wrong with square arrays, and the source shows which
+dimensions must have the same length, there is a run in which the others differ.
 """
 
 import ast
@@ -31,7 +31,7 @@ MOST = 1100
 """Products of the sizes of a shape: the loops are interpreted."""
 
 LENGTHS = (7, 8)
-"""Of every dimension, for a kernel of which nothing else is known: a prime, and a power of two."""
+"""The lengths of every dimension if nothing else is known: a prime, and a power of two."""
 
 TRIAL = 100_000
 """Accesses of a run that shows whether arguments fit."""

@@ -1,7 +1,7 @@
 """Arrays that record every access, and share the record of their base, as views share its memory.
 
 A `Traced` stands for an array of NumPy in the kernel. A view of it is a `Traced` of the same `Memory`; the result of
-arithmetic is one with memory of its own. NumPy's functions work on it by NumPy's own protocols (`__array_ufunc__`,
+arithmetic is one with its own memory. NumPy's functions accept it through NumPy's protocols (`__array_ufunc__`,
 `__array_function__`).
 """
 
@@ -25,11 +25,11 @@ WRITES_ITSELF = {"fill", "sort", "put", "partition", "itemset", "byteswap"}
 """Methods that write into the array."""
 
 VIEWS = {"shape", "dtype", "ndim", "size", "strides", "itemsize", "nbytes", "flags", "ctypes", "base"}
-"""Attributes that are no elements."""
+"""Attributes that are not elements."""
 
 
 class Traced(Recorded, NDArrayOperatorsMixin):
-    """An array that records who reads and writes its elements."""
+    """An array that records which iteration reads and writes its elements."""
 
     __slots__ = ()
 
@@ -44,7 +44,7 @@ class Traced(Recorded, NDArrayOperatorsMixin):
             self.memory.read_one(place)
             return scalar(self.data[where])
         where = self.checked(index)
-        if where is None:  # outside: the report says so, and zeros let it go on
+        if where is None:  # outside: it is reported, and zeros let the run continue
             return self._zeros(index)
         found = self.data[where]
         if is_view(found, self.data):
@@ -224,7 +224,7 @@ class Traced(Recorded, NDArrayOperatorsMixin):
 
 
 def _in_place(name: str) -> Callable[[Traced, Any], Any]:
-    """`acc += x`. If acc is a reduction variable, each thread adds into an array of its own, and nothing races."""
+    """`acc += x`. If acc is a reduction variable, each thread adds to its own array, and nothing races."""
     usual = getattr(NDArrayOperatorsMixin, name)
     plainly = getattr(np.ndarray, name)
 

@@ -1,4 +1,4 @@
-"""What the sanitizer found: each finding is a sentence that names the element, the lines and the usual fix."""
+"""The findings of the sanitizer: each is a sentence that names the element and the lines, and the usual fix."""
 
 import os
 from dataclasses import asdict, dataclass, field
@@ -36,7 +36,7 @@ NOTES = ("not covered", "order", "serial", "not compared", "guessed")
 
 @dataclass
 class Finding:
-    """One thing that is wrong, or may be."""
+    """An error, or a possible one."""
 
     kind: str
     message: str

@@ -22,7 +22,7 @@ _UNDERSTOOD = (
     int, float, complex, str, bytes, np.generic, np.dtype, types.Type, dict, set, type(None),
     type, FunctionType, BuiltinFunctionType, Dispatcher, np.ufunc, DUFunc, GUFunc, StencilFunc,
 )  # fmt: skip
-"""Types of arguments, besides arrays, of which a check knows all that matters."""
+"""Types of arguments, besides arrays, that a check fully supports."""
 
 
 def shadowed(

@@ -1,4 +1,4 @@
-"""What the source alone tells about a prange loop.
+"""Facts about a prange loop from its source alone.
 
 Numba has three kinds of variables there. A reduction variable is only updated, by +=, -=, *=, /=, max or min: each
 thread has a part of it, and the parts are combined after the loop. A variable that the body assigns before it reads it
@@ -21,7 +21,7 @@ _FAMILY = {ast.Add: "+", ast.Sub: "+", ast.Mult: "*", ast.Div: "*"}
 """Operations that Numba combines; those of one family may be mixed."""
 
 _CHANGES = ("append", "extend", "insert", "pop", "popitem", "remove", "clear", "update", "setdefault", "add", "discard")
-"""Methods that change a list, a dict or a set, none of which threads may share."""
+"""Methods that change a list, a dict or a set, which threads may not share."""
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 

@@ -1,7 +1,7 @@
-"""The record of one block of memory: who wrote and who read each element, and the rules of a race.
+"""The record of one block of memory: which iterations wrote and read each element, and the rules of a race.
 
-Every iteration of a prange loop has a number of its own, its stamp, and counts as a thread. Two stamps of one loop that
-touch the same element, at least one of them writing, race, whatever the scheduler makes of it. Outside of prange loops
+Every iteration of a prange loop has its own number, its stamp, and counts as a thread. Two stamps of one loop that
+access the same element, at least one of them writing, race, whatever the scheduler does. Outside of prange loops
 the stamp is 0, and nothing can race. Iterations run one after the other here, so it is enough to remember the last
 writer and the first reader of each element.
 """
@@ -24,7 +24,7 @@ from .loops import Watched
 _HERE = os.path.dirname(__file__)
 _NUMPY = os.path.dirname(np.__file__)
 _inner: dict[str, bool] = {}
-"""File -> whether it belongs to the sanitizer or to NumPy, whose lines nobody asked for."""
+"""File -> whether it belongs to the sanitizer or to NumPy, whose lines are not reported."""
 
 Place = tuple[str, int]
 """File and line."""
@@ -53,7 +53,7 @@ MOST = 3_000_000
 
 
 class TooLongError(BaseException):
-    """The kernel does more than a check wants to wait for. No `except Exception` of the kernel catches it."""
+    """The kernel makes too many accesses for a check. No `except Exception` of the kernel catches it."""
 
 
 class Run:
@@ -119,7 +119,7 @@ class Run:
             self.stamp, self.thread = 0, 0
 
     def _look_at_variables(self) -> None:
-        """At the end of a loop: what its source alone does not tell, because it depends on the type of a variable."""
+        """At the end of a loop: errors that depend on the type of a variable, so the source does not show them."""
         frame = frame_of_kernel()
         file = frame.f_code.co_filename
         for name, loop, line, how in self.watched.get((file, frame.f_lineno), ()):
@@ -205,7 +205,7 @@ class Memory:
         self.read_line = np.zeros(self.count, np.int32)
 
     def _is_private(self) -> bool:
-        """True if nobody else can have touched it: no prange loop runs, or this iteration made it.
+        """True if no other iteration can have accessed it: no prange loop runs, or this iteration made it.
 
         Or it is the sum so far, `acc = acc + x`: each thread has its own.
         """
@@ -292,7 +292,7 @@ class Memory:
         self.writer[at], self.write_line[at] = stamp, run.place()
 
     def _before(self) -> list[tuple[NDArray[Any], NDArray[Any], str]]:
-        """Who touched the elements before: what a write can race with."""
+        """The earlier accesses to the elements, with which a write can race."""
         return [(self.writer, self.write_line, "writes"), (self.reader, self.read_line, "reads")]
 
     def _race(self, at: Any, racing: Any, who: Any, line: Any, did: str, does: str, place: int) -> None:

@@ -1,7 +1,7 @@
-"""Which dimensions of a kernel's arguments have the same length, as far as its source tells.
+"""Which dimensions of a kernel's arguments have the same length, as far as its source shows.
 
-They have, if a loop variable that runs over the one indexes the other. If it indexes another dimension of the array
-that it runs over, nothing follows: that may be the error which arrays that are not square show.
+Two dimensions have the same length if a loop variable that runs over one indexes the other. If it indexes another
+dimension of the same array, nothing follows, because that can be the very error that arrays that are not square reveal.
 """
 
 import ast

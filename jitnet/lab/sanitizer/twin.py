@@ -35,7 +35,7 @@ _LEFT_ALONE = ("numba", "numpy", "builtins", "llvmlite")
 
 
 class Twins:
-    """The copies of a kernel and of all that it calls, for one run."""
+    """The copies of a kernel and of the functions that it calls, for one run."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -45,7 +45,7 @@ class Twins:
         self.as_compiled = False
 
     def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
-        """The copy of a kernel. Its prange loops are parallel, unless it counts how it is compiled."""
+        """The copy of a kernel. Its prange loops are parallel, unless the way it is compiled decides."""
         self.as_compiled = as_compiled
         body = getattr(kernel, "py_func", kernel)
         options = getattr(kernel, "targetoptions", {})

@@ -1,4 +1,4 @@
-"""A microscope for memory: which elements of its arrays a kernel touches, in which order, and which caches miss them.
+"""A microscope for memory: which array elements a kernel accesses, in which order, and which accesses miss caches.
 
 recording.py    every access, recorded while the kernel's own Python source runs
 caches.py       the data caches of this machine, or others, simulated by two small compiled loops

@@ -1,6 +1,6 @@
-"""The data caches of a machine, simulated: set-associative, the line used longest ago leaves, stores load a line too.
+"""The data caches of a machine, simulated: set-associative, least recently used (LRU), write-allocate.
 
-A level is asked for what the level above it does not have. There is no prefetcher, and an address is a physical one:
+The misses of a level go to the next level. There is no prefetcher, and an address is a physical one:
 a real L2 cache is indexed by physical pages, which the system scatters.
 """
 

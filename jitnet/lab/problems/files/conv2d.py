@@ -1,4 +1,4 @@
-"""A picture filtered by a small square, as in a convolutional layer (no padding, and the filter is not turned).
+"""An image filtered by a small kernel, as in a convolutional layer (no padding, and the kernel is not flipped).
 
 Formula   Y[i,j] = Σ_{a,b} X[i+a, j+b]·F[a,b]
 Shape     (h, w, k): X (h, w), F (k, k), Y (h − k + 1, w − k + 1)
@@ -40,7 +40,7 @@ def memory(shape, dtype):
 
 @njit
 def naive(X, F, Y):
-    """As the formula is written: the inner loops are short, and each sum waits for itself."""
+    """As the formula is written: the inner loops are short, and each addition waits for the previous one."""
     k = F.shape[0]
     for i in range(Y.shape[0]):
         for j in range(Y.shape[1]):

@@ -34,7 +34,7 @@ def memory(shape, dtype):
 
 @njit
 def naive(x, y, total):
-    """One running total: each multiply-add waits for the one before."""
+    """One running total: each multiply-add waits for the previous one."""
     s = x.dtype.type(0)
     for i in range(x.size):
         s += x[i] * y[i]

@@ -1,4 +1,4 @@
-"""How often each value occurs: an element that is counted twice in a row waits for itself, and threads would race.
+"""How often each value occurs: counting a value twice in a row waits for the first count, and threads would race.
 
 Formula   counts[b] = the number of i with x[i] = b, for x[i] from 0 to bins − 1
 Shape     (n, bins)
@@ -41,7 +41,7 @@ def naive(x, bins, counts):
 
 @njit
 def four_tables(x, bins, counts):
-    """Like the rung above, but four neighbors are counted in four tables; saves the waiting for a frequent value."""
+    """Like the rung above, but four neighbors are counted in four tables; saves waiting for frequent values."""
     tables = np.zeros((4, bins), np.int64)
     whole = x.size - x.size % 4
     for i in range(0, whole, 4):
@@ -60,7 +60,7 @@ PARTS = 16
 
 @njit(parallel=True)
 def private_parallel(x, bins, counts):
-    """Each part of x is counted in a table of its own, so that threads share nothing; then the tables are added up."""
+    """Each part of x is counted in its own table, so that threads share nothing; then the tables are added up."""
     tables = np.zeros((PARTS, bins), np.int64)
     for part in prange(PARTS):
         for i in range(part * x.size // PARTS, (part + 1) * x.size // PARTS):

@@ -1,4 +1,4 @@
-"""All sums of the first numbers of a vector, also called a scan: each needs the one before, so it looks serial.
+"""All sums of the first numbers of a vector, also called a scan: each needs the previous one, so it looks serial.
 
 Formula   y[i] = Σ_{j ≤ i} x[j]
 Shape     (n,)
@@ -34,7 +34,7 @@ def memory(shape, dtype):
 
 @njit
 def naive(x, y):
-    """One running total: each addition waits for the one before."""
+    """One running total: each addition waits for the previous one."""
     total = x.dtype.type(0)
     for i in range(x.size):
         total += x[i]
@@ -45,7 +45,7 @@ def naive(x, y):
 def four_chains(x, y):
     """Sums of the four quarters first, which SIMD adds up; then four running totals, which wait for one another less.
 
-    It reads x twice; that costs less than the waiting as long as x is in a cache.
+    It reads x twice, which takes less time than waiting while x is in a cache.
     """
     quarter = x.size // 4
     s0 = s1 = s2 = x.dtype.type(0)

@@ -1,4 +1,4 @@
-"""Rows of scores as probabilities: exponentials are the work.
+"""Rows of scores as probabilities: most of the work is exponentials.
 
 Formula   A[i,j] = e^{Z[i,j] − c_i} / Σ_l e^{Z[i,l] − c_i} with c_i = max_l Z[i,l], so that no exponential exceeds 1
 Shape     (m, n)

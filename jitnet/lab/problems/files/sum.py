@@ -1,4 +1,4 @@
-"""The sum of a vector: each addition waits for the one before, unless the order may change.
+"""The sum of a vector: each addition waits for the previous one, unless the order may change.
 
 Formula   total[0] = Σ_i x[i]
 Shape     (n,)

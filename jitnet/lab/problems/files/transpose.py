@@ -34,7 +34,7 @@ def memory(shape, dtype):
 
 @njit
 def naive(A, B):
-    """Row by row of A: each number goes to another cache line of B, which is long gone when the next row needs it."""
+    """Row by row of A: each number goes to another cache line of B, which is evicted before the next row needs it."""
     m, n = A.shape
     for i in range(m):
         for j in range(n):

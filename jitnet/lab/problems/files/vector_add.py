@@ -1,4 +1,4 @@
-"""c = a + b: one addition for three numbers that move, so memory is the limit.
+"""c = a + b: one addition for three memory accesses, so memory is the limit.
 
 Formula   c[i] = a[i] + b[i]
 Shape     (n,)
@@ -41,7 +41,7 @@ def naive(a, b, c):
 
 @njit(parallel=True)
 def naive_parallel(a, b, c):
-    """The same, divided among the threads; they share the bandwidth of memory, if not that of caches."""
+    """The same, divided among the threads; they share the bandwidth of memory, but not that of their caches."""
     for i in prange(c.size):
         c[i] = a[i] + b[i]
 
