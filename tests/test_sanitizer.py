@@ -2,11 +2,13 @@
 
 import functools
 import re
+from pathlib import Path
 
 import buggy_loops
 import numpy as np
 import pytest
 from buggy_loops import PAIRS, RIGHT
+from buggy_loops.rules import RULES, table
 from numba import guvectorize, njit, prange, stencil, vectorize
 from test_interpreted import small  # noqa: F401  a fixture
 
@@ -20,22 +22,32 @@ from jitnet.lab.sanitizer.checking import examine
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_bug_is_found(name):
-    wrong, _, arguments, kind, says, writes = PAIRS[name]
-    report = examine(wrong, [arguments()], writes)
-    found = [finding for finding in report.findings if finding.kind == kind]
+    pair = PAIRS[name]
+    report = examine(pair.wrong, [pair.arguments()], pair.writes)
+    found = [finding for finding in report.findings if finding.kind == pair.kind]
     assert found, str(report)
-    assert any(re.search(says, str(finding)) for finding in found), str(report)
-    assert {finding.kind for finding in report.findings if finding.severity == "error"} <= {kind, "unwritten"}
-    first, last = wrong.py_func.__code__.co_firstlineno, found[0].lines[-1:]
+    assert any(re.search(pair.says, str(finding)) for finding in found), str(report)
+    assert {finding.kind for finding in report.findings if finding.severity == "error"} <= {pair.kind, "unwritten"}
+    first, last = pair.wrong.py_func.__code__.co_firstlineno, found[0].lines[-1:]
     assert all(first < line < first + 20 or name.startswith("in_a") for line in last), str(report)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_nothing_is_wrong_with_its_twin(name):
-    _, right, arguments, _, _, writes = PAIRS[name]
-    report = examine(right, [arguments()], writes)
+    pair = PAIRS[name]
+    report = examine(pair.right, [pair.arguments()], pair.writes)
     assert not report.errors, str(report)
     assert not report.warnings, str(report)
+
+
+def test_the_guide_names_every_rule_and_its_kernels():
+    """Its table is that of the kernels: paste this one there if they have changed."""
+    page = (Path(__file__).parents[1] / "docs/guide/numba_rules.md").read_text(encoding="utf-8")
+    lines = table(PAIRS)
+    assert [line for line in page.splitlines() if line.startswith("|")] == lines, "\n".join(lines)
+    assert {pair.rule for pair in PAIRS.values()} == set(RULES)
+    assert f"{len(PAIRS)} kernels" in page
+    assert len(PAIRS) >= 40
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -69,7 +81,7 @@ def test_kernels_of_jitnet(operation, rung, small):  # noqa: F811
 def test_helper_for_pytest():
     """It raises with all findings, and leaves the arguments as they were."""
     A, B, C = buggy_loops.matrix(3, 4), buggy_loops.matrix(4, 5), buggy_loops.unset(3, 5)
-    wrong, right = PAIRS["product_over_k"][:2]
+    wrong, right = PAIRS["product_over_k"].wrong, PAIRS["product_over_k"].right
     with pytest.raises(jitnet.lab.CheckError, match=r"race: C\[0, 0\]") as caught:
         jitnet.lab.check(wrong, A, B, C, writes="C")
     assert caught.value.report.errors[0].iterations == [0, 1]
@@ -78,7 +90,7 @@ def test_helper_for_pytest():
     assert not report.findings or [finding.kind for finding in report.findings] == ["order"]
     A.flags.writeable = False
     with pytest.raises(AssertionError, match="writes into its input A"):
-        jitnet.lab.check(PAIRS["scales_its_input"][0], A, np.empty_like(A))
+        jitnet.lab.check(PAIRS["scales_its_input"].wrong, A, np.empty_like(A))
     with pytest.raises(jitnet.Error, match="unknown parameter 'D'; known: A, B, C"):
         jitnet.lab.check(right, A, B, C, writes="D")
     with pytest.raises(jitnet.Error, match="cannot be called with these arguments: missing a required argument: 'B'"):
@@ -88,7 +100,7 @@ def test_helper_for_pytest():
 def test_an_array_that_is_input_and_output():
     """Given twice, it may be written, if one of the parameters may."""
     a = buggy_loops.vector()
-    right = PAIRS["aliased"][1]
+    right = PAIRS["aliased"].right
     assert not examine(right, [(a, a)], writes="out").findings
     assert [f.kind for f in examine(right, [(a, a.copy())], writes="a").findings] == ["input"]
 
@@ -102,7 +114,7 @@ def test_the_outermost_indices_that_are_inside():
 
 
 def test_a_race_of_a_serial_kernel_is_explained():
-    report = examine(njit(PAIRS["neighbors"][0].py_func), [[buggy_loops.vector()]])
+    report = examine(njit(PAIRS["neighbors"].wrong.py_func), [[buggy_loops.vector()]])
     assert [finding.kind for finding in report.findings] == ["race", "serial"]
 
 
@@ -278,7 +290,7 @@ def test_a_loop_with_two_exits_is_serial():
 
 def test_the_judge_knows_how_it_is_compiled():
     """A race is one only if the loop is parallel; results that are right do not excuse it."""
-    wrong, right = PAIRS["product_over_k"][:2]
+    wrong, right = PAIRS["product_over_k"].wrong, PAIRS["product_over_k"].right
     dtype = np.dtype("float32")
     assert "race: C[0, 0]" in judge.hidden_error(wrong, of_operation("matmul"), dtype)
     assert judge.hidden_error(right, of_operation("matmul"), dtype) is None

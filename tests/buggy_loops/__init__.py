@@ -1,7 +1,4 @@
-"""Small kernels with one bug each, and their corrected twins, for `test_sanitizer.py`.
-
-`PAIRS` is name -> (wrong, right, arguments, the kind of finding, what its sentence says). Nothing here is compiled.
-"""
+"""Small kernels with one bug each, and their corrected twins, for `test_sanitizer.py`. Nothing here is compiled."""
 
 from . import hidden_races, indices, others, races, right, unwritten, variables
 from .pairs import PAIRS, matrix, unset, vector

@@ -6,10 +6,10 @@ import numpy as np
 from numba import njit, prange
 from numba.extending import register_jitable
 
-from .pairs import PAIRS, N, matrix, pair, twin_of, unset, vector
+from .pairs import N, matrix, pair, twin_of, unset, vector
 
 
-@pair(lambda: (matrix(4, 4), unset(4, 4)), "race", r"B\[0, 0\] is written by iteration 0")
+@pair("views", lambda: (matrix(4, 4), unset(4, 4)), "race", r"B\[0, 0\] is written by iteration 0")
 def through_a_view(A, B):
     flat = B.reshape(-1)
     for i in prange(4):
@@ -29,7 +29,7 @@ def _(A, B):
             row[j] = A[i, j]
 
 
-@pair(lambda: (matrix(4, 4), unset(4, 4)), "race", r"B\[0, 0\] is written by iteration 0")
+@pair("views", lambda: (matrix(4, 4), unset(4, 4)), "race", r"B\[0, 1\]|B\[1, 0\]")
 def through_a_transpose(A, B):
     Bt = B.T
     for i in prange(4):
@@ -46,15 +46,12 @@ def _(A, B):
             Bt[i, j] = A[j, i]
 
 
-PAIRS["through_a_transpose"][4] = r"B\[0, 1\]|B\[1, 0\]"
-
-
 @njit
 def add_into(a, x):
     a[0] += x
 
 
-@pair(lambda: (vector(), np.zeros(1, "f4")), "race", r"out\[0\]")
+@pair("helpers", lambda: (vector(), np.zeros(1, "f4")), "race", r"out\[0\]")
 def in_a_compiled_helper(a, out):
     for i in prange(a.size):
         add_into(out, a[i])
@@ -73,7 +70,12 @@ def store_at(out, i, x):
     out[i] = x
 
 
-@pair(lambda: (vector(), np.zeros(N, "f4")), "race", r"out\[0\] is written by iteration 0 .* written by iteration 1")
+@pair(
+    "helpers",
+    lambda: (vector(), np.zeros(N, "f4")),
+    "race",
+    r"out\[0\] is written by iteration 0 .* written by iteration 1",
+)
 def in_a_jitable_helper(a, out):
     for i in prange(a.size):
         if a[i] == 3:
@@ -89,18 +91,10 @@ def _(a, out):
         store_at(out, i, a[i])
 
 
-@pair(lambda: (vector(), np.zeros(N, "f4")), "race", r"a\[1\] is read by iteration 0 .* written by iteration 1")
+@pair("views", lambda: (vector(),) * 2, "race", r"a\[1\] is read by iteration 0 .* written by iteration 1")
 def aliased(a, out):
     for i in prange(a.size - 1):
         out[i] = a[i + 1]
-
-
-def _same_memory():
-    a = vector()
-    return a, a
-
-
-PAIRS["aliased"][2] = _same_memory
 
 
 @twin_of("aliased")
@@ -109,7 +103,7 @@ def _(a, out):
         out[i] = 2 * a[i] if a[i] < 0 else a[i]
 
 
-@pair(lambda: (np.zeros(4, [("x", "f4"), ("n", "i4")]),), "race", r"p\[0\] is written by iteration 0")
+@pair("records", lambda: (np.zeros(4, [("x", "f4"), ("n", "i4")]),), "race", r"p\[0\] is written by iteration 0")
 def fields(p):
     for i in prange(p.size):
         p[0]["n"] += 1
@@ -123,7 +117,7 @@ def _(p):
         p[i]["x"] = i
 
 
-@pair(lambda: (vector(8), np.zeros(1, np.int64)), "race", r"where\[0\] is written by iteration")
+@pair("one writer", lambda: (vector(8), np.zeros(1, np.int64)), "race", r"where\[0\] is written by iteration")
 def flag(a, where):
     for i in prange(a.size):
         if a[i] > 3:
@@ -139,7 +133,7 @@ def _(a, where):
     where[0] = n > 0
 
 
-@pair(lambda: (vector(8), np.zeros((2, 8), "f4")), "race", r"scratch\[0\]")
+@pair("allocated outside", lambda: (vector(8), np.zeros((2, 8), "f4")), "race", r"scratch\[0\]")
 def while_inside(a, out):
     scratch = np.zeros(1, np.int64)
     for i in prange(a.size):
@@ -158,7 +152,7 @@ def _(a, out):
             t += 1
 
 
-@pair(lambda: (matrix(),), "race", r"A\[1, 0\] is read by iteration 0 .* written by iteration 1")
+@pair("any order", lambda: (matrix(),), "race", r"A\[1, 0\] is read by iteration 0 .* written by iteration 1")
 def slices(A):
     for i in prange(A.shape[0] - 1):
         A[i] = A[i + 1]
@@ -171,7 +165,12 @@ def _(A):
         A[i] = B[i + 1]
 
 
-@pair(lambda: (np.array([0, 2, 0, 1]), vector(4), np.zeros(3, "f4")), "race", r"out\[0\] .* iteration 0 .* iteration 2")
+@pair(
+    "one writer",
+    lambda: (np.array([0, 2, 0, 1]), vector(4), np.zeros(3, "f4")),
+    "race",
+    r"out\[0\] .* iteration 0 .* iteration 2",
+)
 def scatter(index, a, out):
     for i in prange(index.size):
         out[index[i]] = a[i]
@@ -185,7 +184,7 @@ def _(index, a, out):
                 out[i] = a[j]
 
 
-@pair(lambda: (vector(),), "overlap", r"copies a part of a to another part of it that overlaps it")
+@pair("array expressions", lambda: (vector(),), "overlap", r"copies a part of a to another part of it that overlaps it")
 def overlapping_copy(a):
     a[1:] = a[:-1]
 
@@ -195,7 +194,7 @@ def _(a):
     a[1:] = a[:-1].copy()
 
 
-@pair(lambda: (matrix(),), "overlap", r"copies a part of A to another part")
+@pair("array expressions", lambda: (matrix(),), "overlap", r"copies a part of A to another part")
 def overlapping_copy_inside(A):
     for i in prange(A.shape[0]):
         row = A[i]
@@ -213,7 +212,7 @@ def _(A):
         moved(A[i])
 
 
-@pair(lambda: (vector(), unset(N)), "race", r"a\[0\] is read by iteration 0 .* written by iteration 6")
+@pair("any order", lambda: (vector(), unset(N)), "race", r"a\[0\] is read by iteration 0 .* written by iteration 6")
 def read_by_all_and_written_at_last(a, out):
     for i in prange(a.size):
         out[i] = a[0]
@@ -235,7 +234,7 @@ def _(a, out):
 Pair = namedtuple("Pair", "x y")
 
 
-@pair(lambda: (Pair(vector(), np.zeros(N, "f4")),), "race", r"arrays\.y\[0\] is written by iteration 0")
+@pair("records", lambda: (Pair(vector(), np.zeros(N, "f4")),), "race", r"arrays\.y\[0\] is written by iteration 0")
 def in_a_named_tuple(arrays):
     for i in prange(arrays.x.size):
         arrays.y[0] = arrays.x[i]
@@ -247,7 +246,7 @@ def _(arrays):
         arrays.y[i] = arrays.x[i]
 
 
-@pair(lambda: (add_into, vector(), np.zeros(1, "f4")), "race", r"out\[0\] is written by iteration 0")
+@pair("helpers", lambda: (add_into, vector(), np.zeros(1, "f4")), "race", r"out\[0\] is written by iteration 0")
 def in_a_function_argument(add, a, out):
     for i in prange(a.size):
         add(out, a[i])
@@ -259,7 +258,7 @@ def _(add, a, out):
         add(out, a[i])
 
 
-@pair(lambda: (vector(), np.zeros(N, "f4")), "race", r"cut\[0\]")
+@pair("allocated outside", lambda: (vector(), np.zeros(N, "f4")), "race", r"cut\[0\]")
 def in_a_closure(a, out):
     cut = np.zeros(1, a.dtype)
 
@@ -280,7 +279,7 @@ def _(a, out):
         out[i] = clip(a[i])
 
 
-@pair(lambda: (np.zeros(N, [("a", "f4"), ("b", "f4")]),), "race", r"R\[0\] is written by iteration 0")
+@pair("records", lambda: (np.zeros(N, [("a", "f4"), ("b", "f4")]),), "race", r"R\[0\] is written by iteration 0")
 def field_of_the_neighbor(R):
     for i in prange(R.size):
         R[i]["a"] = R[i - 1]["a"] if i > 0 else R[i]["b"]

@@ -6,7 +6,7 @@ from numba import prange
 from .pairs import M, N, matrix, pair, twin_of, unset, vector
 
 
-@pair(lambda: (vector(), unset(N)), "outside", r"a\[7\] is outside: its shape is \(7,\)")
+@pair("bounds", lambda: (vector(), unset(N)), "outside", r"a\[7\] is outside: its shape is \(7,\)")
 def one_too_far(a, out):
     for i in prange(a.size):
         out[i] = a[i + 1]
@@ -18,7 +18,7 @@ def _(a, out):
         out[i] = a[min(i + 1, a.size - 1)]
 
 
-@pair(lambda: (matrix(5, 7), unset(5, 7)), "outside", r"A\[5, 0\] is outside: its shape is \(5, 7\)")
+@pair("bounds", lambda: (matrix(5, 7), unset(5, 7)), "outside", r"A\[5, 0\] is outside: its shape is \(5, 7\)")
 def past_the_last_block(A, B):
     for block in prange((A.shape[0] + 3) // 4):
         for i in range(4 * block, 4 * block + 4):
@@ -34,7 +34,7 @@ def _(A, B):
                 B[i, j] = A[i, j]
 
 
-@pair(lambda: (matrix(), unset(M, N)), "outside", r"A\[0, 5\]|A\[5, 0\]")
+@pair("bounds", lambda: (matrix(), unset(M, N)), "outside", r"A\[0, 5\]|A\[5, 0\]")
 def axes_swapped(A, B):
     for i in prange(A.shape[1]):
         for j in range(A.shape[0]):
@@ -48,7 +48,7 @@ def _(A, B):
             B[i, j] = A[i, j]
 
 
-@pair(lambda: (vector(), unset(N)), "negative", r"a\[-1\] has a negative index")
+@pair("negative indices", lambda: (vector(), unset(N)), "negative", r"a\[-1\] has a negative index")
 def before_the_first(a, out):
     for i in prange(a.size):
         out[i] = a[i] + a[i - 1]
@@ -61,7 +61,7 @@ def _(a, out):
         out[i] = a[i] + a[i - 1]
 
 
-@pair(lambda: (np.array([0, 3, 1]), vector(3), unset(3)), "outside", r"a\[3\] is outside")
+@pair("bounds", lambda: (np.array([0, 3, 1]), vector(3), unset(3)), "outside", r"a\[3\] is outside")
 def gathered_from_outside(index, a, out):
     for i in prange(index.size):
         out[i] = a[index[i]]
@@ -73,7 +73,7 @@ def _(index, a, out):
         out[i] = a[index[i] % a.size]
 
 
-@pair(lambda: (vector(), unset(N)), "outside", r"a\[-8\] is outside")
+@pair("bounds", lambda: (vector(), unset(N)), "outside", r"a\[-8\] is outside")
 def far_before_the_first(a, out):
     for i in prange(a.size):
         out[i] = a[i - 8]
@@ -85,7 +85,7 @@ def _(a, out):
         out[i] = a[max(i - 8, 0)]
 
 
-@pair(lambda: (matrix(), unset(N)), "outside", r"A\[5\] is outside")
+@pair("bounds", lambda: (matrix(), unset(N)), "outside", r"A\[5\] is outside")
 def a_row_outside(A, out):
     out[:] = 0
     for i in range(1, A.shape[0] + 1):
@@ -103,7 +103,12 @@ def _(A, out):
             out[j] += row[j]
 
 
-@pair(lambda: (np.full(6, 100, np.int8), np.zeros(6, np.int8)), "overflow", r"200 does not fit into ends.*int8")
+@pair(
+    "integers",
+    lambda: (np.full(6, 100, np.int8), np.zeros(6, np.int8)),
+    "overflow",
+    r"200 does not fit into ends.*int8",
+)
 def small_integers(counts, ends):
     end = 0
     for i in range(counts.size):
@@ -117,7 +122,12 @@ def _(counts, ends):
         ends[i] = counts[i]
 
 
-@pair(lambda: (vector(3), np.zeros(3, np.int32)), "overflow", r"2500000000 does not fit into places.*int32")
+@pair(
+    "integers",
+    lambda: (vector(3), np.zeros(3, np.int32)),
+    "overflow",
+    r"2500000000 does not fit into places.*int32",
+)
 def index_of_32_bits(a, places):
     for i in prange(a.size):
         places[i] = i * 2_500_000_000
@@ -129,7 +139,12 @@ def _(a, places):
         places[i] = i * 2_500_000_000 % a.size
 
 
-@pair(lambda: (vector(8), np.zeros(3)), "overflow", r"OverflowError.*300000 out of bounds for int16")
+@pair(
+    "integers",
+    lambda: (vector(8), np.zeros(3)),
+    "overflow",
+    r"OverflowError.*300000 out of bounds for int16",
+)
 def a_cast_index(a, out):
     for i in prange(out.size):
         k = np.int16(i * 300_000)

@@ -7,7 +7,13 @@ from numba import prange
 from .pairs import M, N, matrix, pair, twin_of, unset, vector
 
 
-@pair(lambda: (matrix(), unset(M, N)), "input", r"writes into its input A: A\[0, 0\]", writes="B")
+@pair(
+    "arguments",
+    lambda: (matrix(), unset(M, N)),
+    "input",
+    r"writes into its input A: A\[0, 0\]",
+    writes="B",
+)
 def scales_its_input(A, B):
     half = A.dtype.type(0.5)
     for i in prange(A.shape[0]):
@@ -27,7 +33,12 @@ def _(A, B):
 TABLE = np.arange(3, dtype=np.float32)
 
 
-@pair(lambda: (vector(),), "constant", r"writes into the global array TABLE: TABLE\[0\], which compiled code cannot")
+@pair(
+    "globals",
+    lambda: (vector(),),
+    "constant",
+    r"writes into the global array TABLE: TABLE\[0\], which compiled code cannot",
+)
 def fills_a_table(a):
     for i in range(3):
         TABLE[i] = a[i]
@@ -39,7 +50,7 @@ def _(a):
         a[i] = TABLE[i]
 
 
-@pair(lambda: (vector(), unset(N)), "float64", r"a float64 is stored in out, which is float32")
+@pair("float64", lambda: (vector(), unset(N)), "float64", r"a float64 is stored in out, which is float32")
 def a_constant_of_64_bits(a, out):
     for i in prange(a.size):
         out[i] = a[i] * 0.5
@@ -52,7 +63,7 @@ def _(a, out):
         out[i] = a[i] * half
 
 
-@pair(lambda: (matrix(), unset(M)), "float64", r"a float64 is stored in out")
+@pair("float64", lambda: (matrix(), unset(M)), "float64", r"a float64 is stored in out")
 def a_sum_of_64_bits(A, out):
     for i in prange(A.shape[0]):
         total = 0.0
@@ -70,7 +81,7 @@ def _(A, out):
         out[i] = total
 
 
-@pair(lambda: (vector(), unset(N)), "float64", r"a float64 is stored in out")
+@pair("float64", lambda: (vector(), unset(N)), "float64", r"a float64 is stored in out")
 def a_mean_by_an_integer(a, out):
     out[:] = a / a.size
 
@@ -81,7 +92,10 @@ def _(a, out):
 
 
 @pair(
-    lambda: (np.array([1, 1e-8, 1, 1e-8, 1, -3, 1e-8], "f8"), np.zeros(1)), "threads", r"gives \S+ with 1 thread, but"
+    "number of threads",
+    lambda: (np.array([1, 1e-8, 1, 1e-8, 1, -3, 1e-8], "f8"), np.zeros(1)),
+    "threads",
+    r"gives \S+ with 1 thread, but",
 )
 def a_sum_by_threads(a, out):
     threads = numba.get_num_threads()
@@ -101,7 +115,12 @@ def _(a, out):
     out[0] = part.sum()
 
 
-@pair(lambda: (vector(), np.zeros(N, "f4")), "differs", r"gives \S+ with 1 thread, but \S+ with 2")
+@pair(
+    "number of threads",
+    lambda: (vector(), np.zeros(N, "f4")),
+    "differs",
+    r"gives \S+ with 1 thread, but \S+ with 2",
+)
 def forgets_the_rest_of_the_threads(a, out):
     threads = numba.get_num_threads()
     size = a.size // threads
@@ -119,7 +138,12 @@ def _(a, out):
             out[i] = a[i]
 
 
-@pair(lambda: (np.array([0, 2, 1, 2, 0, 2]), np.zeros(3, np.int64)), "race", r"shared\[2\] is .* by thread 0")
+@pair(
+    "thread numbers",
+    lambda: (np.array([0, 2, 1, 2, 0, 2]), np.zeros(3, np.int64)),
+    "race",
+    r"shared\[2\] is .* by thread 0",
+)
 def one_row_for_all_threads(x, hist):
     mine = np.zeros((numba.get_num_threads(), 3), np.int64)
     shared = np.zeros(3, np.int64)

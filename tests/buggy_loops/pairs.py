@@ -1,18 +1,43 @@
 """How a kernel with a bug and its corrected twin are registered, and the arrays that they are given."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numba import njit
 
+from .rules import RULES
+
 parallel = njit(parallel=True)
-PAIRS = {}
 N, M = 7, 5
 
 
-def pair(arguments, kind, says, writes=None):
-    """Register the function and, below it, its corrected twin: `@pair(...) def f_wrong`, `def f` under `twin_of`."""
+@dataclass
+class Pair:
+    """A kernel with one bug, and what the sanitizer should find."""
+
+    rule: str
+    """The key in `RULES` of the rule that it breaks."""
+    arguments: Callable[[], tuple[Any, ...]]
+    kind: str
+    """Of the finding."""
+    says: str
+    """A pattern of its sentence."""
+    writes: str | None
+    wrong: Callable[..., Any]
+    right: Callable[..., Any] | None = None
+
+
+PAIRS: dict[str, Pair] = {}
+
+
+def pair(rule, arguments, kind, says, writes=None):
+    """Register the function and, below it, its corrected twin: `@pair(...) def f`, then `@twin_of("f") def _`."""
+    assert rule in RULES
 
     def register(wrong):
-        PAIRS[wrong.__name__] = [parallel(wrong), None, arguments, kind, says, writes]
+        PAIRS[wrong.__name__] = Pair(rule, arguments, kind, says, writes, parallel(wrong))
         return wrong
 
     return register
@@ -20,7 +45,7 @@ def pair(arguments, kind, says, writes=None):
 
 def twin_of(name):
     def register(right):
-        PAIRS[name][1] = parallel(right)
+        PAIRS[name].right = parallel(right)
         return right
 
     return register

@@ -7,7 +7,12 @@ from numba import prange
 from .pairs import N, matrix, pair, twin_of, unset, vector
 
 
-@pair(lambda: (vector(),), "race", r"a\[1\] is read by iteration 0 .* and written by iteration 1")
+@pair(
+    "any order",
+    lambda: (vector(),),
+    "race",
+    r"a\[1\] is read by iteration 0 .* and written by iteration 1",
+)
 def neighbors(a):
     for i in prange(a.size - 1):
         a[i] = a[i + 1]
@@ -20,7 +25,12 @@ def _(a):
         a[i] = b[i + 1]
 
 
-@pair(lambda: (vector(),), "race", r"a\[1\] is written by iteration 1 .* and read by iteration 2")
+@pair(
+    "any order",
+    lambda: (vector(),),
+    "race",
+    r"a\[1\] is written by iteration 1 .* and read by iteration 2",
+)
 def stencil_in_place(a):
     for i in prange(1, a.size - 1):
         a[i] = a[i - 1] + a[i] + a[i + 1]
@@ -35,7 +45,12 @@ def _(a):
         a[i] = b[i - 1] + b[i] + b[i + 1]
 
 
-@pair(lambda: (np.array([0, 2, 1, 2, 0]), np.zeros(3, np.int64)), "race", r"hist\[2\] is written by iteration 1")
+@pair(
+    "no atomics",
+    lambda: (np.array([0, 2, 1, 2, 0]), np.zeros(3, np.int64)),
+    "race",
+    r"hist\[2\] is written by iteration 1",
+)
 def histogram(x, hist):
     for i in prange(x.size):
         hist[x[i]] += 1
@@ -49,7 +64,12 @@ def _(x, hist):
                 hist[b] += 1
 
 
-@pair(lambda: (np.array([0, 2, 1, 2, 0]), np.zeros(3, np.int64)), "race", r"part\[0, 2\]")
+@pair(
+    "allocated outside",
+    lambda: (np.array([0, 2, 1, 2, 0]), np.zeros(3, np.int64)),
+    "race",
+    r"part\[0, 2\]",
+)
 def histogram_in_one_part(x, hist):
     part = np.zeros((1, hist.size), np.int64)
     for i in prange(x.size):
@@ -69,7 +89,12 @@ def _(x, hist):
             hist[b] += part[t, b]
 
 
-@pair(lambda: (vector(), unset(1)), "race", r"total\[0\] is written by iteration 0 .* and read by iteration 1")
+@pair(
+    "no atomics",
+    lambda: (vector(), unset(1)),
+    "race",
+    r"total\[0\] is written by iteration 0 .* and read by iteration 1",
+)
 def sum_by_hand(a, total):
     total[0] = 0
     for i in prange(a.size):
@@ -84,7 +109,7 @@ def _(a, total):
     total[0] = s
 
 
-@pair(lambda: (matrix(), unset(N)), "race", r"sums\[0\]")
+@pair("no atomics", lambda: (matrix(), unset(N)), "race", r"sums\[0\]")
 def column_sums(A, sums):
     sums[:] = 0
     for i in prange(A.shape[0]):
@@ -100,7 +125,12 @@ def _(A, sums):
             sums[j] += A[i, j]
 
 
-@pair(lambda: (matrix(3, 4), matrix(4, 5), unset(3, 5)), "race", r"C\[0, 0\] is written by iteration 0 .* read by")
+@pair(
+    "no atomics",
+    lambda: (matrix(3, 4), matrix(4, 5), unset(3, 5)),
+    "race",
+    r"C\[0, 0\] is written by iteration 0 .* read by",
+)
 def product_over_k(A, B, C):
     C[:] = 0
     for k in prange(A.shape[1]):
@@ -119,7 +149,12 @@ def _(A, B, C):
             C[i, j] = s
 
 
-@pair(lambda: (matrix(3, 4), matrix(4, 5), unset(3, 5)), "race", r"row\[0\] is (written|read) by iteration 0")
+@pair(
+    "allocated outside",
+    lambda: (matrix(3, 4), matrix(4, 5), unset(3, 5)),
+    "race",
+    r"row\[0\] is (written|read) by iteration 0",
+)
 def shared_buffer(A, B, C):
     row = np.zeros(B.shape[1], A.dtype)
     for i in prange(A.shape[0]):
@@ -140,7 +175,12 @@ def _(A, B, C):
         C[i] = row
 
 
-@pair(lambda: (vector(8), unset(4)), "race", r"out\[0\] is written by iteration 0 .* written by iteration 4")
+@pair(
+    "one writer",
+    lambda: (vector(8), unset(4)),
+    "race",
+    r"out\[0\] is written by iteration 0 .* written by iteration 4",
+)
 def wraps_around(a, out):
     for i in prange(a.size):
         out[i % out.size] = a[i]
@@ -153,7 +193,12 @@ def _(a, out):
             out[i] = a[j]
 
 
-@pair(lambda: (vector(8), unset(8)), "race", r"out\[4\] is written by iteration 0 .* written by iteration 1")
+@pair(
+    "one writer",
+    lambda: (vector(8), unset(8)),
+    "race",
+    r"out\[4\] is written by iteration 0 .* written by iteration 1",
+)
 def blocks_that_overlap(a, out):
     for block in prange(2):
         for i in range(block * 4, min(block * 4 + 5, a.size)):
@@ -167,7 +212,12 @@ def _(a, out):
             out[i] = a[i]
 
 
-@pair(lambda: (matrix(4, 4),), "race", r"A\[0, 1\] is written by iteration 0 .* and (read|written) by iteration 1")
+@pair(
+    "any order",
+    lambda: (matrix(4, 4),),
+    "race",
+    r"A\[0, 1\] is written by iteration 0 .* and (read|written) by iteration 1",
+)
 def transpose_in_place(A):
     for i in prange(A.shape[0]):
         for j in range(A.shape[1]):

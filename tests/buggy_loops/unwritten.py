@@ -6,7 +6,7 @@ from numba import prange
 from .pairs import M, N, matrix, pair, twin_of, unset, vector
 
 
-@pair(lambda: (matrix(), unset(M)), "not initialized", r"sums\[0\] before anything wrote it")
+@pair("empty", lambda: (matrix(), unset(M)), "not initialized", r"sums\[0\] before anything wrote it")
 def adds_to_empty(A, out):
     sums = np.empty(A.shape[0], A.dtype)
     for i in prange(A.shape[0]):
@@ -26,7 +26,12 @@ def _(A, out):
         out[i] = sums[i]
 
 
-@pair(lambda: (matrix(3, 4), matrix(4, 5), unset(3, 5)), "not initialized", r"C\[0, 0\] before anything wrote it")
+@pair(
+    "empty",
+    lambda: (matrix(3, 4), matrix(4, 5), unset(3, 5)),
+    "not initialized",
+    r"C\[0, 0\] before anything wrote it",
+)
 def adds_to_its_output(A, B, C):
     for i in prange(A.shape[0]):
         for k in range(A.shape[1]):
@@ -43,7 +48,7 @@ def _(A, B, C):
                 C[i, j] += A[i, k] * B[k, j]
 
 
-@pair(lambda: (vector(), unset(N)), "unwritten", r"leaves out unwritten: 3 elements, first out\[4\]")
+@pair("empty", lambda: (vector(), unset(N)), "unwritten", r"leaves out unwritten: 3 elements, first out\[4\]")
 def forgets_the_tail(a, out):
     for block in prange(a.size // 4):
         for i in range(4 * block, 4 * block + 4):
@@ -59,7 +64,7 @@ def _(a, out):
         out[i] = a[i]
 
 
-@pair(lambda: (vector(),), "unwritten", r"returns out, of which nothing wrote 1 element, first out\[0\]")
+@pair("empty", lambda: (vector(),), "unwritten", r"returns out, of which nothing wrote 1 element, first out\[0\]")
 def returns_holes(a):
     out = np.empty(a.size, a.dtype)
     for i in prange(1, a.size):
@@ -76,7 +81,7 @@ def _(a):
     return out, a.size
 
 
-@pair(lambda: (matrix(), unset(M, N)), "not initialized", r"block\[0, 0\]|block\[0\]")
+@pair("empty", lambda: (matrix(), unset(M, N)), "not initialized", r"block\[0, 0\]|block\[0\]")
 def reads_the_padding(A, B):
     for i in prange(A.shape[0]):
         block = np.empty(8, A.dtype)

@@ -6,7 +6,12 @@ from numba import prange
 from .pairs import N, matrix, pair, twin_of, unset, vector
 
 
-@pair(lambda: (vector(), unset(N)), "reduction", r"reads total inside the prange loop that adds it up")
+@pair(
+    "reductions",
+    lambda: (vector(), unset(N)),
+    "reduction",
+    r"reads total inside the prange loop that adds it up",
+)
 def prefix_sum(a, out):
     total = a.dtype.type(0)
     for i in prange(a.size):
@@ -22,7 +27,12 @@ def _(a, out):
         out[i] = total
 
 
-@pair(lambda: (vector(), unset(N)), "carried", r"reads before, which another iteration assigns")
+@pair(
+    "recurrences",
+    lambda: (vector(), unset(N)),
+    "carried",
+    r"reads before, which another iteration assigns",
+)
 def difference(a, out):
     before = a.dtype.type(0)
     for i in prange(a.size):
@@ -37,7 +47,7 @@ def _(a, out):
         out[i] = a[i] - before
 
 
-@pair(lambda: (vector(),), "carried", r"reads best, which another iteration assigns")
+@pair("recurrences", lambda: (vector(),), "carried", r"reads best, which another iteration assigns")
 def largest(a):
     best = a[0]
     for i in prange(a.size):
@@ -54,7 +64,7 @@ def _(a):
     return best
 
 
-@pair(lambda: (vector(),), "escapes", r"reads x after the prange loop")
+@pair("private", lambda: (vector(),), "escapes", r"reads x after the prange loop")
 def last_value(a):
     x = a.dtype.type(0)
     for i in prange(a.size):
@@ -70,7 +80,7 @@ def _(a):
     return x
 
 
-@pair(lambda: (vector(),), "carried", r"reads s, which another iteration assigns")
+@pair("recurrences", lambda: (vector(),), "carried", r"reads s, which another iteration assigns")
 def horner(a):
     s = a.dtype.type(0)
     two = a.dtype.type(2)
@@ -88,7 +98,7 @@ def _(a):
     return s
 
 
-@pair(lambda: (vector(),), "carried", r"reads s, which another iteration assigns")
+@pair("recurrences", lambda: (vector(),), "carried", r"reads s, which another iteration assigns")
 def alternating(a):
     s = a.dtype.type(0)
     for i in prange(a.size):
@@ -104,7 +114,12 @@ def _(a):
     return s
 
 
-@pair(lambda: (vector(),), "shared", r"found.append in a prange loop changes what all threads share")
+@pair(
+    "containers",
+    lambda: (vector(),),
+    "shared",
+    r"found.append in a prange loop changes what all threads share",
+)
 def appends(a):
     found = [a[0]]
     for i in prange(a.size):
@@ -124,7 +139,7 @@ def _(a):
     return found
 
 
-@pair(lambda: (matrix(),), "lost", r"assigns sums a new array in every iteration")
+@pair("array reductions", lambda: (matrix(),), "lost", r"assigns sums a new array in every iteration")
 def array_sum_by_assignment(A):
     sums = np.zeros(A.shape[1], A.dtype)
     for i in prange(A.shape[0]):
@@ -142,7 +157,7 @@ def _(A):
     return sums
 
 
-@pair(lambda: (vector(), vector()), "carried", r"reads s, which another iteration assigns")
+@pair("recurrences", lambda: (vector(), vector()), "carried", r"reads s, which another iteration assigns")
 def compound(a, rates):
     s = a.dtype.type(1)
     for i in prange(a.size):
@@ -158,7 +173,7 @@ def _(a, rates):
     return s
 
 
-@pair(lambda: (vector(),), "reduction", r"reads s inside the prange loop that adds it up")
+@pair("reductions", lambda: (vector(),), "reduction", r"reads s inside the prange loop that adds it up")
 def two_sums(a):
     s, t = a.dtype.type(0), a.dtype.type(0)
     for i in prange(a.size):
@@ -174,7 +189,7 @@ def _(a):
     return s, t
 
 
-@pair(lambda: (vector(),), "escapes", r"reads i after the prange loop")
+@pair("private", lambda: (vector(),), "escapes", r"reads i after the prange loop")
 def loop_variable(a):
     for i in prange(a.size):
         a[i] = 0
@@ -188,7 +203,12 @@ def _(a):
     return a.size - 1
 
 
-@pair(lambda: (np.array([3, 1, 3]),), "shared", r"assigns an item of count, which all threads share")
+@pair(
+    "containers",
+    lambda: (np.array([3, 1, 3]),),
+    "shared",
+    r"assigns an item of count, which all threads share",
+)
 def counts_in_a_dict(a):
     count = {0: 0}
     for i in prange(a.size):
@@ -204,7 +224,7 @@ def _(a):
     return len(count)
 
 
-@pair(lambda: (vector(),), "step", r"prange takes steps of 1 only")
+@pair("steps", lambda: (vector(),), "step", r"prange takes steps of 1 only")
 def every_other(a):
     for i in prange(0, a.size, 2):
         a[i] = 0
