@@ -68,28 +68,31 @@ time.sleep(60)
 
 
 @contextlib.contextmanager
-def on_witness(ranks, monkeypatch):
+def on_witness(ranks, of_all, monkeypatch):
     """A witness in a thread of this process, and the connections of processes that sleep."""
     monkeypatch.setattr(witness, "GRACE", 0.05)
     server, name = socket.socket(socket.AF_UNIX), f"jitnet-test-{os.getpid()}-{ranks}"
     server.bind("\0" + name)
     server.listen(ranks)
-    watch = threading.Thread(target=witness.watch, args=[server, ranks])
+    watch = threading.Thread(target=witness.watch, args=[server, ranks, of_all])
     watch.start()
     yield name, watch
     server.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
-    with on_witness(3, monkeypatch) as (name, watch):
+@pytest.mark.parametrize(
+    ("of_all", "hint"), [(3, ""), (6, " (each machine has such a line, and the first one names the cause)")]
+)
+def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys, of_all, hint):
+    with on_witness(3, of_all, monkeypatch) as (name, watch):
         words = [sys.executable, "-I", "-S", "-c", RANK, witness.__file__, name]
         processes = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE) for rank in range(3)]
         for process in processes:
             process.stdout.readline()  # it is connected
         processes[1].kill()
         watch.join(20)
-    said = f"jitnet: rank 1 (process {processes[1].pid}) was killed or crashed; the training of all ranks ends\n"
+    said = f"jitnet: rank 1 (process {processes[1].pid}) was killed or crashed; the training of all ranks ends{hint}\n"
     assert capsys.readouterr().err == said
     for process in processes:
         process.communicate(timeout=5)
@@ -98,7 +101,7 @@ def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
-    with on_witness(2, monkeypatch) as (name, watch):
+    with on_witness(2, 2, monkeypatch) as (name, watch):
         connections = [witness.connected("\0" + name, rank) for rank in range(2)]
         connections[1].sendall(witness.LEAVE)
         for connection in connections[::-1]:

@@ -44,7 +44,7 @@ class MpiComm(Comm):
         self._spin = SPIN if here.size <= of_all else 0.0
         address, self._process = "", None
         if self.size > 1 and self.is_first_here:
-            address, self._process = witness.started(here.size)
+            address, self._process = witness.started(here.size, self.size)
         address = here.bcast(address)
         if address:
             self._witness = witness.connected(address, self.rank)

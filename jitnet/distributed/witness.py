@@ -28,8 +28,11 @@ START = 60.0
 LEAVE, ENDED = b".", b""
 
 
-def started(ranks: int) -> tuple[str, subprocess.Popen[bytes] | None]:
-    """Start a witness for this many ranks, and return its address; "" on systems without such addresses."""
+def started(ranks: int, of_all: int) -> tuple[str, subprocess.Popen[bytes] | None]:
+    """Start a witness for this many ranks, and return its address; "" on systems without such addresses.
+
+    of_all    the number of ranks on all machines
+    """
     if sys.platform != "linux":
         return "", None
     server, address = socket.socket(socket.AF_UNIX), f"\0jitnet-{os.getpid()}-{time.monotonic_ns()}"
@@ -37,7 +40,7 @@ def started(ranks: int) -> tuple[str, subprocess.Popen[bytes] | None]:
         server.bind(address)
         server.listen(ranks)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(ranks)],
+            [sys.executable, "-I", "-S", __file__, str(ranks), str(of_all)],
             stdin=server.fileno(), stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     return address, process
@@ -51,8 +54,11 @@ def connected(address: str, rank: int) -> socket.socket:
     return connection
 
 
-def watch(server: socket.socket, count: int) -> None:
-    """Wait until one of this many ranks ends, and report it."""
+def watch(server: socket.socket, count: int, of_all: int) -> None:
+    """Wait until one of this many ranks ends, and report it.
+
+    The launcher then kills the ranks of other machines, too, whose witnesses cannot know that it was the launcher.
+    """
     with contextlib.ExitStack() as connections:
         ranks, poll = {}, select.poll()
         server.settimeout(START)
@@ -67,7 +73,8 @@ def watch(server: socket.socket, count: int) -> None:
             return
         names = " and ".join(f"rank {rank} (process {pid})" for _, rank, pid in first)
         were = "was" if len(first) == 1 else "were"
-        sys.stderr.write(f"jitnet: {names} {were} killed or crashed; the training of all ranks ends\n")
+        hint = "" if count == of_all else " (each machine has such a line, and the first one names the cause)"
+        sys.stderr.write(f"jitnet: {names} {were} killed or crashed; the training of all ranks ends{hint}\n")
         sys.stderr.flush()
         time.sleep(GRACE)
         for connection, _, pid in ranks.values():
@@ -88,4 +95,4 @@ def _last_word(connection: socket.socket) -> bytes | None:
 
 if __name__ == "__main__":
     with contextlib.suppress(TimeoutError, struct.error):  # a rank ended before it connected
-        watch(socket.socket(fileno=0), int(sys.argv[1]))
+        watch(socket.socket(fileno=0), int(sys.argv[1]), int(sys.argv[2]))
