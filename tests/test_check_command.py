@@ -137,7 +137,7 @@ def test_errors_of_the_command_are_one_line(arguments, message, file, capsys):
     assert message in err
 
 
-def test_help_says_what_it_cannot_see(capsys):
+def test_help_says_what_it_cannot_check(capsys):
     with pytest.raises(SystemExit):
         cli.main(["check", "--help"])
-    assert "It cannot see: " in " ".join(capsys.readouterr().out.split())
+    assert "It cannot check: other arguments than those of its runs" in " ".join(capsys.readouterr().out.split())

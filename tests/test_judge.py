@@ -134,6 +134,27 @@ def keeps_results():
     return kernel
 
 
+def looks_at_its_output(X, W, Z):
+    """It computes the first of many calls, and leaves the result there for the others."""
+    if Z.size == 0 or np.isnan(Z[0, 0]):
+        np.matmul(X, W, out=Z)
+
+
+def keeps_results_of_short_calls():
+    """A call takes 0.1 ms, as long as it takes to wake up threads."""
+    kept = {}
+
+    def kernel(X, W, Z):
+        if X[0, 0] not in kept:
+            end = time.perf_counter() + 1e-4
+            while time.perf_counter() < end:
+                pass
+            kept[X[0, 0]] = X @ W
+        Z[...] = kept[X[0, 0]]
+
+    return kernel
+
+
 def is_right_only_when_it_is_not_timed(X, W, Z):
     np.matmul(X, W, out=Z)
     if sys._getframe(1).f_code.co_name == "time_of":
@@ -174,6 +195,8 @@ def test_kernels_that_do_the_work_in_every_call_pass():
         (cached(), "was right in the check, but is wrong when it is timed, on new numbers"),
         (skips_what_it_has_seen(), "is wrong when it is timed"),
         (keeps_results(), "keeps results, or skips calls: a call on new numbers takes 0.003"),
+        (looks_at_its_output, "skips calls: its outputs were as before"),
+        (keeps_results_of_short_calls(), "keeps results, or skips calls: a call on new numbers takes 0.0001"),
         (is_right_only_when_it_is_not_timed, "is wrong when it is timed"),
         (changes_its_input, "on new numbers: it changes its input X"),
         (reads_the_expected_result, "is wrong when it is timed"),

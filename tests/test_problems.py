@@ -277,6 +277,7 @@ def test_a_mistake_is_one_line(mistake, write):
     ("name", "message"),
     [
         ("conv3d", "unknown problem 'conv3d'; known: conv2d, dot, histogram"),
+        ("softmx", "operations such as matmul, and files such as mine.py (did you mean 'softmax'?)"),
         ("none.py", "there is no file none.py"),
         ("sums.py:naive", "'sums.py:naive' names a function, but a problem is a whole file; name the file alone"),
     ],
@@ -285,6 +286,23 @@ def test_unknown_problems(name, message, write):
     write()
     with pytest.raises(jitnet.Error, match=re.escape(message)):
         problems.load(name)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [("__import__('os')._exit(0)", "exit status 0"), ("while True:\n    pass", "no answer in 3 seconds")],
+    ids=["ends", "never ends"],
+)
+def test_a_problem_that_ends_the_process_or_never_ends(part, message, write, monkeypatch):
+    monkeypatch.setattr(problems, "LOADING", 3.0)
+    name = write(("import numpy as np", f"import numpy as np\n{part}"))
+    with pytest.raises(jitnet.Error, match=f"sums.py cannot be loaded in a process of its own: {message}"):
+        problems.tried(name)
+
+
+def test_a_mistake_is_named_where_a_problem_is_tried(write):
+    with pytest.raises(jitnet.Error, match="there is no reference"):
+        problems.tried(write(("def reference(X)", "def reference_of(X)")))
 
 
 def test_a_problem_of_a_user(write):

@@ -65,7 +65,7 @@ def _report(options: argparse.Namespace) -> Report:
     writes: Sequence[str] | int | None = None
     if options.writes is not None:
         writes = options.writes.replace(",", " ").split()
-    problem = problems.load(options.problem) if options.problem is not None else None
+    problem = problems.tried(options.problem) if options.problem is not None else None
     if operation is not None:
         problem = of_operation(checks.one_of("operation", operation, LADDERS))
     if problem is not None:

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("plot",))
     on_gpu = _on_gpu(options)
     named = options.problem is not None
-    problem = problems.load(options.problem) if named else candidates.problem_of(options.operation)
+    problem = problems.tried(options.problem) if named else candidates.problem_of(options.operation)
     custom = _names(options.custom, problem)
     apart = len(custom) + len(problem.rungs) * problem.is_own
     flops = problem.flops(ladder.shape_of(options.size, problem))

@@ -92,7 +92,7 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
             raise checks.Error("--size and --args both give a size; leave one out")
         return loading.evaluated(options.args), 0.0
     if options.problem is not None:
-        problem = problems.load(options.problem)
+        problem = problems.tried(options.problem)
         shape = shape_of(size, problem) if options.size else max(arguments.small_shapes(problem), key=math.prod)
         dtype = options.dtype if options.dtype in problem.dtypes else problem.dtypes[0]
         return problem.case(shape, dtype).arguments, 0.0

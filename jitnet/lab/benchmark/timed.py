@@ -1,8 +1,10 @@
 """A kernel while it is timed: on numbers that it has not seen, with results that are verified.
 
 Before a timing, the inputs get new numbers and the outputs are cleared. The first call cannot know its result; it is
-verified, and timed separately. Later calls on the same numbers are faster than it if the kernel stores results, skips
-calls, or continues in the background. The expected result is computed only afterwards, so it is not in memory before.
+verified, and timed alone. Many calls on the same numbers follow. Before some of them, chosen at random, a few elements
+of the outputs are cleared while the clock stands still, and a call that is skipped leaves them so. At the end, one call
+is timed like the first, on numbers that are no longer new; it is faster if the kernel stores results. The expected
+result is computed only afterwards, so it is not in memory before.
 """
 
 import contextlib
@@ -13,6 +15,7 @@ from time import perf_counter, process_time  # before a kernel's file could repl
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..loading import Function
 from ..oracle import Case, Shape, holds_nothing, nothing
@@ -23,8 +26,18 @@ from .judge import placed
 SMALL = 1 << 26
 """Bytes of arguments of which there can be several sets."""
 
-FASTER, SLACK = 2.0, 3e-4
-"""By how much calls on the same numbers may be faster than the first: a factor, and seconds for a busy machine."""
+FASTER, SLACK = 1.5, 3e-5
+"""By how much a call on known numbers may be faster than on new ones: a factor, and seconds, since a processor
+remembers branches. It is as much for the many calls in a row, to which `WAKING` is added."""
+
+WAKING = 3e-4
+"""Seconds until threads that sleep between two questions work again."""
+
+BLOCK = 1e-4
+"""Seconds of calls between two readings of the clock, so that stopping it costs nothing; at least one call."""
+
+CLEARED = 8
+"""Elements of each output that are cleared, at random, before the last call of a block."""
 
 QUICK = 0.05
 """Seconds of a call that may be made once more, to warm up caches and threads."""
@@ -54,8 +67,11 @@ class Timed:
         """Set -> the seed of its numbers."""
         self.first: list[float] = []
         """Seconds of calls on new numbers."""
+        self.again: list[float] = []
+        """Seconds of calls on the same numbers, made in the same way."""
         self.later: list[float] = []
-        """Seconds of a call on numbers that the kernel has seen."""
+        """Seconds of one of many calls in a row."""
+        self.places = np.random.default_rng()
         self.claimed = self.spent = 0.0
         """Seconds that the timed calls of the last question took, and that all verification has taken."""
 
@@ -63,71 +79,127 @@ class Timed:
         """Seconds for one of so many calls in a row, and the error that they show; they are made within `timing()`."""
         case, start = self.sets[number % len(self.sets)], perf_counter()
         is_new = self.spent < VERIFYING or number % 4 == 0
+        self.claimed, seconds, error = 0.0, 0.0, None
         if is_new:
-            self._renew(case)
-        self.claimed = 0.0
-        seconds = self._time(case, 1, timing)
-        error = self._error(case) if is_new or all(self.written_only) else None
-        (self.first if is_new else self.later).append(seconds)
-        if calls > 1 and not error:
-            seconds = self._time(case, calls, timing)
+            self.seed += 1
+            seconds, error = self._alone(case, self.seed, timing)
+            self.first.append(seconds)
+        if not error and (calls > 1 or not is_new):
+            seconds, error = self._in_a_row(case, calls, timing)
             self.later.append(seconds)
-            error = self._error(case) if all(self.written_only) else None  # an update of an update is another one
+        if is_new and not error:
+            again, error = self._alone(case, self.seed, timing)
+            self.again.append(again)
         self.spent += perf_counter() - start - self.claimed
-        if error:
-            return seconds, f"was right in the check, but is wrong when it is timed, on new numbers: {error}"
-        return seconds, self._kept()
+        return seconds, error or self._kept()
+
+    def _alone(self, case: Case, seed: int, timing: Timing) -> tuple[float, str | None]:
+        """Seconds of one call, on numbers that were just put there, and its error."""
+        self._renew(case, seed)
+        self._clear(case)
+        with timing():
+            seconds = time_of(functools.partial(self.kernel, *case.arguments), 1)
+        self.claimed += seconds
+        return seconds, self._error(case)
+
+    def _in_a_row(self, case: Case, calls: int, timing: Timing) -> tuple[float, str | None]:
+        """Seconds for one of so many calls, and the error that they show."""
+        self._clear(case)
+        call = functools.partial(self.kernel, *case.arguments)
+        spots = [_Spots(output, self.places) for output in self._written(case) if output.size]
+        least = max(1, int(BLOCK / max(min([*self.later, self.first[-1]]), 1e-7)))
+        seconds, left, skipped = 0.0, calls, False
+        with timing():
+            start = perf_counter()
+            while left:
+                block = min(left, int(self.places.integers(least, 2 * least)))
+                seconds += (block - 1) * time_of(call, block - 1) if block > 1 else 0.0
+                for spot in spots:
+                    spot.clear()
+                seconds += time_of(call, 1)
+                skipped = skipped or any(spot.are_left for spot in spots)
+                left -= block
+            self.claimed += perf_counter() - start
+        if skipped:
+            return (
+                seconds,
+                "skips calls: its outputs were as before after one that was timed; every call must do its work",
+            )
+        # an update of an update is another one
+        return seconds / calls, self._error(case) if all(self.written_only) else None
 
     def _drawn(self) -> Case:
         self.seed += 1
         return self.problem.case(self.shape, self.dtype, self.seed)
 
-    def _renew(self, case: Case) -> None:
-        """Other numbers at the same addresses. Their results come later: see `_error`."""
-        new = self._drawn()
-        if self.later and self.later[-1] < QUICK:
-            self.kernel(*case.arguments)  # on the numbers before, so that the first call is no slower than the others
+    def _renew(self, case: Case, seed: int) -> None:
+        """The numbers of this seed at the same addresses. The expected results of new ones come later: see `_error`."""
+        new = self.problem.case(self.shape, self.dtype, seed)
+        if self.first and self.first[-1] < QUICK:
+            self.kernel(*case.arguments)  # on the numbers before, so that caches and threads are ready
         for i, argument in enumerate(new.arguments):
             if isinstance(argument, np.ndarray):
                 case.arguments[i][...] = argument
             else:
                 case.arguments[i] = argument
-        self.seed_of[id(case)] = self.seed
-        case.bounds = []
+        if self.seed_of.get(id(case)) != seed:
+            self.seed_of[id(case)], case.bounds = seed, []
 
-    def _time(self, case: Case, calls: int, timing: Timing) -> float:
-        for output, is_written_only in zip(case.outputs, self.written_only, strict=True):
-            if is_written_only:
-                output[...] = nothing(output.shape, output.dtype)
-        call = functools.partial(self.kernel, *case.arguments)
-        with timing():
-            seconds = time_of(call, calls)
-        self.claimed += calls * seconds
-        return seconds
+    def _written(self, case: Case) -> list[NDArray[Any]]:
+        """The outputs that a kernel need not read."""
+        return [output for output, alone in zip(case.outputs, self.written_only, strict=True) if alone]
+
+    def _clear(self, case: Case) -> None:
+        for output in self._written(case):
+            output[...] = nothing(output.shape, output.dtype)
 
     def _error(self, case: Case) -> str | None:
         """What is wrong with the outputs, or with inputs that were changed."""
+        found = None
         if not case.bounds:
             again = self.problem.case(self.shape, self.dtype, self.seed_of[id(case)])
             case.expected, case.bounds, case.typical = again.expected, again.bounds, again.typical
             inputs = len(case.arguments) - len(case.outputs)
             pairs = zip(self.problem.parameters, case.arguments[:inputs], again.arguments, strict=False)
             changed = [name for name, one, other in pairs if not np.array_equal(one, other, equal_nan=True)]
-            if changed:
-                return f"it changes its input {changed[0]}"
-        return case.error()
+            found = f"it changes its input {changed[0]}" if changed else None
+        found = found or case.error()
+        return f"was right in the check, but is wrong when it is timed, on new numbers: {found}" if found else None
 
     def _kept(self) -> str | None:
         """The error of a kernel that is faster on numbers that it has seen."""
-        if len(self.first) < FIRST_CALLS or len(self.later) < FIRST_CALLS:
+        if len(self.again) < FIRST_CALLS:
             return None
-        first, later = min(self.first), statistics.median(self.later)
-        if first <= FASTER * later + SLACK:
+        first, known = min(self.first), min(self.again)
+        if self.later:
+            known = min(known, statistics.median(self.later) + WAKING)
+        if first <= FASTER * known + SLACK:
             return None
         return (
             f"keeps results, or skips calls: a call on new numbers takes {first:.2g} s, on numbers that it has seen "
-            f"{later:.2g} s; every call must do all the work"
+            f"{known:.2g} s; every call must do all the work"
         )
+
+
+class _Spots:
+    """Some elements of an output, others each time, that are cleared before a call, and that it must write."""
+
+    def __init__(self, output: NDArray[Any], places: np.random.Generator) -> None:
+        self.flat, self.places, self.nothing = output.reshape(-1), places, nothing((), output.dtype)
+
+    def clear(self) -> None:
+        self.at = self.places.integers(self.flat.size, size=CLEARED)
+        self.were_written = ~self._are_empty()
+        self.flat[self.at] = self.nothing
+
+    @property
+    def are_left(self) -> bool:
+        return bool((self.were_written & self._are_empty()).any())
+
+    def _are_empty(self) -> NDArray[np.bool_]:
+        found = self.flat[self.at]
+        empty: NDArray[np.bool_] = np.isnan(found) if found.dtype.kind == "f" else found == self.nothing
+        return empty
 
 
 class Idle:

@@ -165,7 +165,7 @@ def _kernel(entry: dict[str, Any], folder: Path) -> Kernel:
     spec = checks.text(f"problem of {name}", entry["problem"])
     spec = str(folder.resolve() / spec) if spec.endswith(".py") else spec
     try:
-        problem = problems.load(spec)
+        problem = problems.tried(spec)
         tests = tuple(_test(test, problem) for test in _tables("kernel.test", entry["test"]))
     except checks.Error as error:
         raise checks.Error(f"kernel {name!r}: {error}") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ... import checks
 from ...kernels import LADDERS
+from .. import worker
 from .operations import of_operation as of_operation
 from .problem import Problem as Problem
 from .reading import FOLDER, from_file
@@ -19,6 +20,9 @@ from .reading import ProblemError as ProblemError
 
 NAMES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
 """The problems that come with jitnet."""
+
+LOADING = 60.0
+"""Seconds in which a user's file must be loaded."""
 
 
 def load(name_or_path: str | os.PathLike[str]) -> Problem:
@@ -35,7 +39,31 @@ def load(name_or_path: str | os.PathLike[str]) -> Problem:
         raise checks.Error(f"{text!r} names a function, but a problem is a whole file; name the file alone")
     if text.endswith(".py") or os.sep in text:
         raise checks.Error(f"there is no file {text}")
-    return of_operation(checks.one_of("problem", text, [*NAMES, *LADDERS]))
+    if text not in LADDERS:
+        nearest = checks.did_you_mean(text, [*NAMES, *LADDERS])
+        known = f"known: {', '.join(NAMES)}, operations such as matmul, and files such as mine.py"
+        raise checks.Error(f"unknown problem {checks.shown(text)}; {known}{nearest}")
+    return of_operation(text)
+
+
+def tried(name_or_path: str | os.PathLike[str]) -> Problem:
+    """Like `load`, but first loads a user's file in a process of its own, which it may end, crash, or never leave."""
+    path = Path(name_or_path)
+    if path.suffix == ".py" and path.is_file():
+        try:
+            worker.ask(is_problem, str(path.resolve()), seconds=LOADING)
+        except worker.NoAnswerError as error:
+            raise checks.Error(f"{path.name} cannot be loaded in a process of its own: {error}") from None
+    return load(name_or_path)
+
+
+def is_problem(path: str) -> bool:
+    """Whether it can be loaded."""
+    try:
+        load(path)
+    except checks.Error:
+        return False
+    return True
 
 
 def again(path: str | None, name: str) -> Problem:
