@@ -327,7 +327,8 @@ def test_one_rank_of_a_machine_reads_the_data_of_all():
     def work(comm):
         def read():
             readers.append(comm.rank)
-            return {"odd": X[:5, 0].copy(), "X": X, "Y": Y, "empty": X[:0], "names": np.array(["a", None], object), "text": "b"}
+            odd, names = X[:5, 0].copy(), np.array(["a", None], object)
+            return {"odd": odd, "X": X, "Y": Y, "empty": X[:0], "names": names, "text": "b"}
 
         data = read_once(comm, read)
         shared = [data[name] for name in ("X", "Y") if comm.size > 1]
