@@ -49,7 +49,7 @@ for rung in sys.argv[1:]:
     assert len(list(tmp_path.rglob("*.kernel"))) == 4
 
 
-@pytest.mark.release
+@pytest.mark.slow
 def test_other_options_make_another_file(tmp_path):
     """fastmath is not in Numba's own key; in jitnet's it is, and so are Numba's settings."""
     (tmp_path / "mine.py").write_text(
@@ -148,7 +148,7 @@ def test_types_of_linked_helpers_travel_as_text():
         linking._described(numba.types.UniTuple(numba.int64, 2))
 
 
-@pytest.mark.release
+@pytest.mark.slow
 def test_ambiguous_functions_are_not_cached(tmp_path):
     """Typed at a prompt: the function has no source. What a factory makes is cached with the values it captured."""
     code = """
@@ -201,7 +201,7 @@ def test_edited_sources_are_compiled_anew(folder, tmp_path):
     assert run(code, **environment).stdout.split() == ["3.0", "0"]
 
 
-@pytest.mark.release
+@pytest.mark.slow
 def test_linked_helpers_are_there_in_a_later_process(tmp_path):
     """The register tile is compiled once, into a file of its own; kernels from the cache find it by its symbol."""
     code = """
