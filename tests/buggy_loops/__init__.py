@@ -1,12 +1,13 @@
 """Small kernels with one bug each, and their corrected twins, for `test_sanitizer.py`. Nothing here is compiled."""
 
-from . import hidden_races, indices, others, races, right, unwritten, variables
+from . import algorithms, hidden_races, indices, others, races, right, unwritten, variables
 from .pairs import PAIRS, matrix, unset, vector
 from .right import RIGHT
 
 __all__ = [
     "PAIRS",
     "RIGHT",
+    "algorithms",
     "hidden_races",
     "indices",
     "matrix",
