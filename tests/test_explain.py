@@ -17,6 +17,7 @@ from jitnet.lab import explain, listing
 from jitnet.lab.machine_code import sources
 from jitnet.lab.machine_code.assembly import functions_of
 from jitnet.lab.machine_code.x86 import understood
+from jitnet.lab.problems import FOLDER, load
 
 RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
 COMPILED = [rung for rung in RUNGS if not rung.endswith((".python", ".numpy"))]
@@ -293,6 +294,15 @@ def bias(X, W, b, f, A):
     assert found["signature"] == "float32[:,::1], float32[:,::1], float32[:,::1]"
     found = explain.explain(f"{file}:bias", "float64", operation="layer")
     assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
+
+
+def test_the_arguments_of_a_problem():
+    """At the size of its first timing, or at another."""
+    place = f"{FOLDER / 'dot.py'}:naive"
+    found = explain.explain(place, "float64", problem="dot", run="1001")
+    assert found["signature"] == "float64[::1], float64[::1], float64[::1]"
+    assert found["measured"].get("size", [1001]) == [1001]  # not measured everywhere
+    assert explain._request(place, problem="dot", run="")["run"] == load("dot").timed[0]
 
 
 @pytest.mark.slow

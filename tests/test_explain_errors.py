@@ -93,10 +93,19 @@ def test_errors_of_functions(mine):
         (["none.py:f"], "there is no file none.py"),
         (["none.py"], "which function of none.py? Write none.py:function"),
         ([":f"], "names no function"),
-        (["a:f", "--args", "3", "--types", "int64"], "one of example arguments, types and an operation, not two"),
-        (["a:f", "--as", "matmul", "--types", "int64"], "one of example arguments, types and an operation, not two"),
+        (
+            ["a:f", "--args", "3", "--types", "int64"],
+            "one of example arguments, types, an operation and a problem, not two",
+        ),
+        (
+            ["a:f", "--as", "matmul", "--types", "int64"],
+            "one of example arguments, types, an operation and a problem, not two",
+        ),
         (["a:f", "--as", "matmull"], "unknown operation 'matmull'"),
         (["matmul.packed", "--as", "matmul"], "its own arguments and options"),
+        (["matmul.packed", "--problem", "dot"], "its own arguments and options"),
+        (["a:f", "--problem", "dott"], "(did you mean 'dot'?)"),
+        (["a:f", "--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers"),
     ],
 )
 def test_errors_of_names(arguments, message, capsys):

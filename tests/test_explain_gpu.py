@@ -340,11 +340,12 @@ def test_the_command_line():
         (["matmul.tensorcore", "--capability", "7.5"], "matmul.tensorcore needs compute capability 8.0, and 7.5"),
         (
             ["matmul.naive", "--args", "3"],
-            "--args, --types, --options, --analyzer, --size, --no-run and --dtype float64",
+            "--args, --types, --problem, --options, --analyzer, --size, --no-run and --dtype float64",
         ),
         (["matmul.naive", "--types", "int64"], "have no effect"),
         (["matmul.naive", "--options", "fastmath=True"], "have no effect"),
         (["matmul.naive", "--dtype", "float64"], "have no effect"),
+        (["matmul.naive", "--size", "64"], "have no effect"),
         (["matmul.naive", "--backend", "fast"], "--backend can only be cuda"),
     ],
 )

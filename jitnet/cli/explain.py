@@ -18,6 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as", dest="operation", metavar="OPERATION", help="your function takes the arguments of matmul, ..."
     )
+    parser.add_argument(
+        "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet"
+    )
     parser.add_argument("--args", metavar="EXPR", help="or these, in Python: 'np.ones(9), 3', 'np.ones((64, 64)), 3'")
     parser.add_argument("--types", metavar="TYPES", help="or of these types: 'float32[::1], int64', 'float32[:,::1]'")
     parser.add_argument(
@@ -29,8 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="predict cycles with llvm-mca, osaca or this path (default: the first one found)",
     )
     parser.add_argument(
-        "--size", default=SIZE, metavar="N|MxKxN", help="size of the run of a rung or with --as (default 512)"
-    )
+        "--size", metavar="N|MxKxN",
+        help="size of the run of a rung, with --as (default 512) or --problem (the first of TIMED)",
+    )  # fmt: skip
     parser.add_argument("--no-run", action="store_true", help="predict only; do not run it to measure cycles and lines")
     parser.add_argument("--backend", metavar="NAME", help="cuda: a rung of the GPU; this needs no GPU and no driver")
     parser.add_argument("--capability", metavar="N.N", help="compute capability of that GPU (default 9.0)")
@@ -40,10 +44,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if _on_gpu(options):
         return _explain_gpu(options)
+    size = options.size or ("" if options.problem else SIZE)
     with measuring(options, estimate.said(2 * estimate.EXPLAINED)) as show:
         found = explain.explain(
             options.target, options.dtype, options.args, options.types, options.options, options.operation,
-            show.measuring, options.analyzer, None if options.no_run else options.size,
+            show.measuring, options.analyzer, None if options.no_run else size, options.problem,
         )  # fmt: skip
     print(json.dumps(found) if options.json else explain.as_text(found))
     return 0
@@ -57,11 +62,14 @@ def _on_gpu(options: argparse.Namespace) -> bool:
         return False
     if options.backend != "cuda":
         raise checks.Error("without --backend, explain compiles for the CPU; --backend can only be cuda")
-    given = (options.args, options.types, options.options, options.analyzer, options.no_run or None)
-    if any(option is not None for option in given) or (options.dtype, options.size) != ("float32", SIZE):
+    given = (
+        options.args, options.types, options.problem, options.options, options.analyzer, options.size,
+        options.no_run or None,
+    )  # fmt: skip
+    if any(option is not None for option in given) or options.dtype != "float32":
         raise checks.Error(
-            "with --backend cuda, --args, --types, --options, --analyzer, --size, --no-run and --dtype float64 have no "
-            "effect; leave them out"
+            "with --backend cuda, --args, --types, --problem, --options, --analyzer, --size, --no-run and --dtype "
+            "float64 have no effect; leave them out"
         )
     return True
 

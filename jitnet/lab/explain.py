@@ -29,7 +29,7 @@ from ..compiler import intrinsics
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from ..process.progress import Report
-from . import listing
+from . import listing, problems
 from .ladder import shape_of
 from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from .loading import check_name
@@ -51,19 +51,21 @@ _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 def explain(
     target: str, dtype: str = "float32", arguments: str | None = None, types: str | None = None,
     options: str | None = None, operation: str | None = None, report: Report | None = None,
-    analyzer: str | None = None, run: str | int | None = None,
+    analyzer: str | None = None, run: str | int | None = None, problem: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
 
-    dtype       float32 or float64, for a rung or an operation
+    dtype       float32 or float64, for a rung, an operation or a problem
     arguments   for your own function: example arguments in Python, with the names of NumPy: `"ones(9), 3"`
     types       or their types in Numba's notation: `"float32[:,::1], int64"`
     operation   or the operation of `LADDERS` whose arguments it takes: `"matmul"`
     options     options of `numba.njit` in place of those of the function: `"fastmath=True"`. A function without a
                 decorator is compiled with the options of jitnet's kernels.
+    problem     or the problem whose arguments it takes: `"conv2d"`, or a file
     analyzer    the program that predicts cycles: llvm-mca, osaca, or a path; otherwise the first on the PATH
-    run         the size of the arguments of an operation, such as 512 or "64x784x128": the function is also run, for
-                two seconds, to measure cycles and source lines. With `arguments` any size will do.
+    run         the size of the arguments of an operation or a problem, such as 512 or "64x784x128" ("" for the default
+                of the problem): the function is also run, for two seconds, to measure cycles and source lines. With
+                `arguments` any size will do.
 
     Keys of the result, which contains only dicts, lists, texts and numbers:
 
@@ -83,7 +85,7 @@ def explain(
 
     Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
-    request = _request(target, dtype, arguments, types, options, operation, run)
+    request = _request(target, dtype, arguments, types, options, operation, run, problem)
     analyzers.found(analyzer)  # an error now, not after compiling
     try:
         (answer,) = answers([request], report)
@@ -115,6 +117,7 @@ def _request(
     options: str | None = None,
     operation: str | None = None,
     run: str | int | None = None,
+    problem: str | None = None,
 ) -> dict[str, Any]:
     """The request for the child process, after the checks that need no compilation."""
     if not is_readable():
@@ -125,19 +128,21 @@ def _request(
     check_compiling()
     if ":" in target:
         check_name(target)
-        if [arguments, types, operation].count(None) < 2:
-            raise checks.Error("give one of example arguments, types and an operation, not two")
+        if [arguments, types, operation, problem].count(None) < 3:
+            raise checks.Error("give one of example arguments, types, an operation and a problem, not two")
         if operation is not None:
             checks.one_of("operation", operation, LADDERS)
     else:
         _check_rung(target)
-        if (arguments, types, options, operation) != (None, None, None, None):
+        if (arguments, types, options, operation, problem) != (None,) * 5:
             raise checks.Error(
                 f"{target} has its own arguments and options; they can be given for file.py:function only"
             )
+    wanted = None if problem is None else problems.tried(problem)
     return {
         "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
-        "options": options, "operation": operation, "run": None if run is None else shape_of(run),
+        "options": options, "operation": operation, "problem": wanted and (wanted.path or wanted.name),
+        "run": None if run is None else shape_of(run or None, wanted),
     }  # fmt: skip
 
 

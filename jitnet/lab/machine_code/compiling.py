@@ -2,8 +2,9 @@
 
 LLVM gives remarks only if an option is set before the first compilation, and Numba has no assembly of code from a
 cache. `explain` therefore starts this program. It reads requests from standard input (a list of target, dtype,
-arguments, types, options, operation, run, in JSON) and prints a line of JSON for each: assembly and remarks, or an
-error. `run`, if not None, is the size of the arguments of an operation; the function is then also run (`running.py`).
+arguments, types, options, operation, problem, run, in JSON) and prints a line of JSON for each: assembly and remarks,
+or an error. `run`, if not None, is the size of the arguments of an operation or a problem; the function is then also
+run (`running.py`).
 
 Line numbers come from `dbg_directives_only`. Numba's `debug=True` would change the code: it checks bounds, and keeps
 each variable in memory. Here the instructions are the same, one for one.
@@ -38,7 +39,7 @@ from ... import checks
 from ...compiler import linking
 from ...compiler.jit import OPTIONS, signature_for
 from ...kernels import LADDERS, SIGNATURES
-from .. import loading
+from .. import loading, problems
 from ..formatting import count
 from . import running
 
@@ -225,13 +226,16 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
         types = loading.evaluated(request["arguments"], each=numba.typeof)
     elif request["operation"] is not None:
         types = _types_of(request["operation"], request["dtype"])
+    elif request["problem"] is not None:
+        problem = problems.load(request["problem"])
+        types = tuple(map(numba.typeof, problem.case(problem.shapes[0], request["dtype"]).arguments))
     elif declared or not parameters.parameters:
         return declared[0] if declared else ()
     else:
         raise checks.Error(
             f"{name}{parameters} needs argument types: give arguments such as "
-            "--args 'ones(1000, float32), 3', types such as --types 'float32[:,::1], int64', or an operation, as in "
-            "--as matmul"
+            "--args 'ones(1000, float32), 3', types such as --types 'float32[:,::1], int64', or an operation or a "
+            "problem, as in --as matmul, --problem conv2d"
         )
     try:
         parameters.bind(*types)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...process import disturbance
+from .. import problems
 from ..benchmark.judge import placed
 from ..loading import evaluated
 from ..machine import clock_now
@@ -43,10 +44,11 @@ SAMPLES = 4000
 def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> dict[str, Any]:
     """Run the function that a request names and an answer describes.
 
-    Keys: missing (why it was not run, or None), size (of the arguments of an operation, or None), bytes (of its
-    arrays), threads, calls, seconds (CPU time of all threads per call), clock (in Hz, or 0), iterations (of one call;
-    for each text of the assembly: header of an innermost loop -> number), samples (count, seconds of each, and for each
-    text: row of an instruction -> how many) or None, no_samples (why there are none), disturbed_by (reasons).
+    Keys: missing (why it was not run, or None), size (of the arguments of an operation or a problem, or None),
+    bytes (of its arrays), threads, calls, seconds (CPU time of all threads per call), clock (in Hz, or 0),
+    iterations (of one call; for each text of the assembly: header of an innermost loop -> number), samples (count,
+    seconds of each, and for each text: row of an instruction -> how many) or None, no_samples (why there are none),
+    disturbed_by (reasons).
     """
     if sys.platform != "linux" or machine() in ARM:
         return {"missing": "cycles are measured on Linux and x86-64 only"}
@@ -56,11 +58,15 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
         operation = request["operation"] if ":" in request["target"] else request["target"].partition(".")[0]
         if operation is not None:
             arguments = tuple(placed(case(operation, tuple(request["run"]), request["dtype"])).arguments)
+        elif request["problem"] is not None:
+            problem = problems.load(request["problem"])
+            arguments = tuple(placed(problem.case(tuple(request["run"]), request["dtype"])).arguments)
         elif request["arguments"] is not None or not overload.signature.args:
             arguments = evaluated(request["arguments"] or "")
         else:
             return {"missing": "give example arguments with --args, so that the function can be run"}
-        return _run(overload, answer, arguments) | {"size": operation and request["run"], "missing": None}
+        size = None if operation is None and request["problem"] is None else request["run"]
+        return _run(overload, answer, arguments) | {"size": size, "missing": None}
     except Exception as error:  # of the function, or of LLVM; the explanation does not depend on it
         return {"missing": f"running the function failed: {checks.described(error)}"}
     finally:

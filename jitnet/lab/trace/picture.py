@@ -57,9 +57,8 @@ def film_strip(found: Trace) -> Any:
         figure.colorbar(frame, ax=axes[:, :-1], location="bottom", shrink=0.6, aspect=50, pad=0.02,
                         label="number of the latest access to an element; grey: not touched yet")  # fmt: skip
         figure.colorbar(heat, ax=axes[:, -1], location="bottom", aspect=12, pad=0.02, label="per access")
-    figure.suptitle(
-        f"{found['target']}: the first {end:,} of {found['accesses']:,} accesses", fontsize=11, parse_math=False
-    )
+    title = f"{found['target']}: accesses 1 to {end:,} of {found['accesses']:,}"
+    figure.suptitle(title, fontsize=11, parse_math=False)
     return figure
 
 
