@@ -43,7 +43,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/distributed/tree.py": [["tests/test_distributed.py"]],
     "jitnet/distributed/launcher.py": [["tests/test_launcher.py"]],
     "jitnet/distributed/witness.py": [["tests/test_launcher.py"]],
-    "jitnet/training/stream.py": [["tests/test_stream.py"]],
+    "jitnet/training/stream.py": [["tests/test_stream.py", "tests/test_distributed.py"]],
     **{
         f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py", "tests/test_trace_caches.py"]]
         for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "picture")
