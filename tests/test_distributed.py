@@ -3,6 +3,7 @@
 import math
 import tempfile
 import warnings
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -15,7 +16,7 @@ from jitnet import SGD, Adam, CosineDecay, Dense, Diverged, Dropout, EarlyStoppi
 from jitnet.distributed import Alone, read_once, tree
 from jitnet.process import interruption
 from jitnet.step import Epoch, Step
-from jitnet.training import loop
+from jitnet.training import loop, ranks
 from jitnet.training.blocks import BlockEpoch
 
 X, Y = spiral()
@@ -348,6 +349,18 @@ def test_data_that_cannot_be_read_or_shared(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     for message in errors(2, lambda comm: read_once(comm, lambda: X)):
         assert message.startswith("rank 0: cannot write the data for all ranks of this machine to /nowhere: ")
+
+
+def test_the_first_rank_of_a_machine_compiles_before_the_others():
+    order = []
+
+    def work(comm):
+        run = SimpleNamespace(prepare=lambda *_: order.append(comm.rank))
+        ranks.prepare(SimpleNamespace(comm=comm, run=run, net=SimpleNamespace(dtype=None)), [], None)
+
+    agree(3, work)
+    assert order[0] == 0
+    assert sorted(order) == [0, 1, 2]
 
 
 def test_an_error_of_all_ranks_names_none():
