@@ -207,9 +207,31 @@ def test_a_link_to_the_solution_is_no_submission(addition, tmp_path):
 
 
 FENCED = """
-import os, signal, socket, resource, subprocess, tempfile, threading
+import ctypes, fcntl, mmap, os, signal, socket, resource, subprocess, tempfile, threading
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+
+def limit_of_the_grader():  # the lower half of the address of the new limit is 0, as if there were none
+    place = ctypes.c_void_p(1 << 32)
+    libc.mmap(place, ctypes.c_size_t(4096), 3, 0x100022, -1, ctypes.c_size_t(0))
+    if libc.prlimit(os.getppid(), resource.RLIMIT_CORE, place, None):
+        raise OSError(ctypes.get_errno(), "")
+
+def seal_the_memory():
+    for number in range(3, 64):
+        try:
+            fcntl.fcntl(number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+        except OSError:
+            continue
+        return
+    raise OSError
 
 def attempts():
+    yield limit_of_the_grader
+    yield seal_the_memory
+    yield lambda: fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())
+    yield lambda: fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
     yield lambda: open(os.path.join(tempfile.gettempdir(), "forged"), "w")
     yield lambda: open(__file__, "a")
     yield lambda: os.listdir("/")

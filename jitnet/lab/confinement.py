@@ -50,6 +50,9 @@ MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Machine -> which of the two numbers, and its name in seccomp."""
 
 _CLONE, _CLONE3, _KILL, _TGKILL, _PRLIMIT = (56, 220), (435, 435), (62, 129), (234, 131), (302, 261)
+_FCNTL, _SIGNALS = (72, 25), (8, 10, 15)
+"""A call, and its commands F_SETOWN, F_SETSIG and F_SETOWN_EX."""
+
 _THREAD = 0x10000
 """The flag with which clone makes a thread, not a process."""
 
@@ -159,8 +162,12 @@ def _filter(which: int, machine: int) -> list[bytes]:
     program += [step(_EQUAL, _CLONE3[which], no=1), step(_RETURN, _REFUSE | errno.ENOSYS)]
     program += [
         step(_EQUAL, _CLONE[which], no=4), step(_LOAD, _ARGUMENTS), step(_ANY_BIT, _THREAD, no=1), allow, refuse,
-        # it may look at its limits
-        step(_EQUAL, _PRLIMIT[which], no=4), step(_LOAD, _ARGUMENTS + 16), step(_EQUAL, 0, no=1), allow, refuse,
+        # it may look at its limits: new ones are at an address, of which the filter reads half at a time
+        step(_EQUAL, _PRLIMIT[which], no=6), step(_LOAD, _ARGUMENTS + 16), step(_EQUAL, 0, no=3),
+        step(_LOAD, _ARGUMENTS + 20), step(_EQUAL, 0, no=1), allow, refuse,
+        # a pipe that is ready could send any signal to any process
+        step(_EQUAL, _FCNTL[which], no=6), step(_LOAD, _ARGUMENTS + 8),
+        *(step(_EQUAL, command, yes=3 - place) for place, command in enumerate(_SIGNALS)), allow, refuse,
     ]  # fmt: skip
     for call in (_KILL, _TGKILL):  # it may end itself
         program += [

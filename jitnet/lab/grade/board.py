@@ -92,13 +92,13 @@ class Board:
 
 
 def _anonymous_file() -> int:
-    """A file in memory, which nobody can make shorter while the grader reads it."""
+    """A file in memory, which nobody can make shorter while the grader reads it, nor seal further."""
     if hasattr(os, "memfd_create"):
         import fcntl
 
         number = os.memfd_create("jitnet-grade", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         with contextlib.suppress(AttributeError, OSError):
-            fcntl.fcntl(number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+            fcntl.fcntl(number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         return number
     number, path = tempfile.mkstemp()
     os.unlink(path)
