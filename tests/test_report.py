@@ -251,6 +251,17 @@ def test_what_a_loop_is_said_to_wait_for_agrees_with_its_speed(page_file, share,
     assert "said before it was measured" not in report.as_html(found)
 
 
+def test_cycles_and_their_limit_in_a_sentence():
+    predicted = {
+        "missing": None, "program": "llvm-mca 18", "cycles": 8.04, "limit": "busiest port",
+        "port": {"name": "p0", "does": "multiply-adds", "cycles": 8.04},
+    }  # fmt: skip
+    said = "llvm-mca 18 predicts 8.0 cycles for an iteration: the busiest port (p0, multiply-adds) is the limit"
+    assert report._cycles("matmul.packed", predicted) == f"{said}. To measure them: jitnet explain matmul.packed"
+    assert "the front end is the limit" in report._cycles("matmul.njit", predicted | {"limit": "front end"})
+    assert report._cycles("matmul.njit", {"missing": "There is no program."}) == ""
+
+
 def undisturbed(found):
     """The same as on an idle machine."""
     found = json.loads(json.dumps(found))

@@ -25,6 +25,7 @@ from . import compile_cost, explain, ladder, machine
 from .benchmark.candidates import known
 from .formatting import SPEEDS, count, duration, nothing_to_fix, share, spread
 from .listing import short
+from .machine_code.cycles import LIMITS
 from .page.charts import roofline_places
 
 PAGE = Path(__file__).parent / "page"
@@ -286,4 +287,17 @@ def _explained(prefix: str, found: dict[str, Any], reached: dict[str, float]) ->
     ]  # fmt: skip
     limit = found["limit"]
     summary = nothing_to_fix(limit, reached.get(limit)) if limit else found["summary"]
-    return {"verdicts": verdicts, "sources": sources, "assembly": assembly, "summary": summary}
+    cycles = _cycles(found["target"], found["cycles"])
+    return {"verdicts": verdicts, "sources": sources, "assembly": assembly, "summary": summary, "cycles": cycles}
+
+
+def _cycles(target: str, predicted: dict[str, Any]) -> str:
+    """The predicted cycles and their limit as a sentence; empty without a prediction."""
+    if predicted["missing"]:
+        return ""
+    port = predicted["port"]
+    which = f" ({port['name']}, {port['does']})" if predicted["limit"] == LIMITS["port"] else ""
+    return (
+        f"{predicted['program']} predicts {predicted['cycles']:.1f} cycles for an iteration: the {predicted['limit']}"
+        f"{which} is the limit. To measure them: jitnet explain {target}"
+    )

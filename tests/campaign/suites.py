@@ -48,6 +48,21 @@ TESTS: dict[str, list[list[str]]] = {
         f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py", "tests/test_trace_caches.py"]]
         for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "picture")
     },
+    **{
+        f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"]]
+        for name in ("arrays", "checking", "given", "loops", "numbers", "recorded", "shadow", "targets", "twin")
+    },
+    "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"]],
+    "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],
+    "jitnet/lab/benchmark/judge.py": [["tests/test_judge.py"]],
+    "jitnet/lab/benchmark/timed.py": [["tests/test_judge.py"]],
+    "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],
+    "jitnet/lab/machine_code/cycles.py": [["tests/test_cycles.py"]],
+    "jitnet/lab/machine_code/measurement.py": [["tests/test_cycles.py"]],
+    "jitnet/lab/problems/__init__.py": [["tests/test_problems.py", "-k", "unknown or ends or tried"]],
+    "jitnet/lab/problems/bounds.py": [["tests/test_problems.py"]],
+    "jitnet/lab/problems/reading.py": [["tests/test_problems.py"]],
+    "jitnet/lab/grade/board.py": [["tests/test_grade.py"]],
     "jitnet/lab/grade/language.py": [["tests/test_grade.py", "-k", "language"]],
     "jitnet/lab/grade/process.py": [["tests/test_grade.py"]],
     "jitnet/lab/grade/judging.py": [["tests/test_grade.py"]],
@@ -79,6 +94,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
     "jitnet/backend/base.py": [QUICK, ["tests/test_threads_under_load.py", *TRAINING]],
     "jitnet/backend/cpu.py": [QUICK, ["tests/test_functions.py", "tests/test_two_processes.py", *TRAINING]],
+    "jitnet/custom.py": [["tests/test_custom.py"]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
     "jitnet/training/checkpoint.py": [["tests/test_checkpoints.py"], ["tests/test_damaged_fields.py"]],
     "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
