@@ -89,7 +89,7 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
     Dtype     theta float64; in float32 rounding would dominate the differences
     Writes    theta, and restores every element exactly, so that theta can be `net.theta` itself
     Cost      4 calls per number
-    Errors    ValueError if theta is not float64, or the function is not finite there
+    Errors    ValueError if theta is not float64 or is read-only, or the function is not a finite number there
     Source    Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, 1988
 
     >>> import jitnet, numpy as np
@@ -98,6 +98,10 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
     """
     if not isinstance(theta, np.ndarray) or theta.dtype != np.float64:
         raise checks.Error("theta must be a float64 array, as in Network(..., dtype='float64').theta")
+    if not theta.flags.writeable:
+        raise checks.Error("theta is read-only, but its elements must change for the differences; write theta.copy()")
+    if not callable(function):
+        raise checks.Error(f"function is {checks.shown(function)}, but must be a function of theta")
     checks.number("h", h, above=0)
     gradient = np.zeros(theta.shape)
     for i in np.ndindex(theta.shape):
@@ -106,7 +110,7 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
         try:
             for steps, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
                 theta[i] = before + steps * h
-                total += weight * float(function(theta))
+                total += weight * _number(function(theta))
                 if not np.isfinite(total):
                     place = ", ".join(map(str, i))
                     raise checks.Error(f"function(theta) is not finite with theta[{place}] = {theta[i]:g}")
@@ -116,8 +120,16 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
     return gradient
 
 
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise checks.Error(f"function(theta) is {checks.shown(value)}, but must be a number") from None
+
+
 def _layer(x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    arrays = tuple(np.asarray(array, np.float64) for array in (x, W, b, y))
+    given = zip("xWby", (x, W, b, y), strict=True)
+    arrays = tuple(checks.numeric(name, array).astype(np.float64) for name, array in given)
     shapes = [array.shape for array in arrays]
     n, z = shapes[1] if arrays[1].ndim == 2 else (-1, -1)
     if shapes != [(n,), (n, z), (z,), (z,)]:

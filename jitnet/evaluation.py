@@ -97,7 +97,7 @@ def decided(A: Matrix, task: Task) -> NDArray[np.int64]:
 
 
 def _loss(net: Any, name: str | Loss | None) -> Loss:
-    return losses.get(name or net.loss, net.layers[-1].activation)
+    return losses.get(net.loss if name is None else name, net.layers[-1].activation)
 
 
 def _validated(

@@ -7,7 +7,7 @@ is called directly; otherwise the full validation follows, which has the error m
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,9 @@ from .compiler.jit import Kernel, compile_for, entry_point, signature_for
 from .compiler.registry import FLOP, SIGNATURES, Call
 from .compiler.threads import LEAST_FLOP
 from .compiler.types import BackendName
+
+USUAL: Final = "fast"
+"""The default backend. It is compared by identity, which takes the least time; another object goes the long way."""
 
 
 class _MachineCode(dict[np.dtype[Any], "Kernel | None"]):
@@ -30,9 +33,9 @@ class _MachineCode(dict[np.dtype[Any], "Kernel | None"]):
         self.operation = operation
 
     def __missing__(self, dtype: np.dtype[Any]) -> Kernel | None:
-        if dtype not in backends.REGISTRY["fast"].dtypes:
+        if dtype not in backends.REGISTRY[USUAL].dtypes:
             return None
-        kernel = backends.get("fast").kernels[self.operation]
+        kernel = backends.get(USUAL).kernels[self.operation]
         signature = signature_for(SIGNATURES[self.operation], dtype)
         compile_for(kernel, signature)
         self[dtype] = entry_point(kernel, signature)
@@ -43,7 +46,7 @@ _product = _MachineCode("matmul")
 _functions = {operation: _MachineCode(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
 
 
-def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
+def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
     """Matrix product.
 
     Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
@@ -57,7 +60,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
     array([[ 5., 14.],
            [14., 50.]])
     """
-    if backend == "fast" and type(A) is type(B) is np.ndarray and A.ndim == B.ndim == 2:
+    if backend is USUAL and type(A) is type(B) is np.ndarray and A.ndim == B.ndim == 2:
         (m, n), (rows, p), dtype = A.shape, B.shape, A.dtype
         if n == rows and dtype is B.dtype and A.flags.carray and B.flags.carray and 2 * m * n * p < LEAST_FLOP:
             kernel = _product[dtype]
@@ -80,28 +83,28 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = "fast") -> NDArray
     return C
 
 
-def sigmoid(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
+def sigmoid(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
     """1/(1 + e^{−Z}), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("sigmoid", Z, backend)
 
 
-def tanh(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
+def tanh(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
     """Hyperbolic tangent, element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("tanh", Z, backend)
 
 
-def relu(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
+def relu(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
     """max(Z, 0), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("relu", Z, backend)
 
 
-def softmax(Z: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
+def softmax(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
     """e^Z / Σ e^Z along the last axis; Z float32 or float64 of any shape and layout; a NaN makes its row NaN."""
     return _element_by_element("softmax", Z, backend)
 
 
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
-    if backend == "fast" and type(Z) is np.ndarray and Z.flags.carray:
+    if backend is USUAL and type(Z) is np.ndarray and Z.flags.carray:
         kernel = _functions[operation][Z.dtype]
         if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
             A = np.empty(Z.shape, Z.dtype)

@@ -92,6 +92,7 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: Network(Dense(2, 2), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
         (lambda: Network(Dense(2, 2), dtype="nonsense"), "unknown dtype 'nonsense'"),
         (lambda: Network(Dense(2, 2), dtype=None), "unknown dtype None"),
+        (lambda: Network(Dense(2, 2), dtype=X), "unknown dtype array"),
         (lambda: Dense(0, 3), "n_in of Dense is 0, but must be a whole number, at least 1"),
         (lambda: Dense(3, 2.5), "n_out of Dense is 2.5"),
         (lambda: Dense(3, True), "n_out of Dense is True"),
@@ -157,6 +158,20 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: jitnet.sigmoid([1, 2]), "Z is int64, but must be float32 or float64"),
         (lambda: jitnet.calculus.bias_jacobian(np.ones(2), np.ones((3, 2)), np.ones(2), np.ones(2)), "must be"),
         (lambda: jitnet.calculus.bias_jacobian(np.ones(2), np.ones(2), np.ones(2), np.ones(2)), "must be"),
+        (lambda: jitnet.calculus.bias_jacobian("a", np.ones((1, 1)), [1], [1]), "x holds text, but must hold real"),
+        (lambda: jitnet.calculus.weight_jacobian([1], np.ones((1, 1)), [1], [1j]), "y holds complex128 values"),
+        (lambda: jitnet.calculus.numerical_gradient(7, np.ones(2)), "function is 7, but must be a function of theta"),
+        (
+            lambda: jitnet.calculus.numerical_gradient(lambda theta: None, np.ones(2)),
+            r"function\(theta\) is None, but must be a number",
+        ),
+        (
+            lambda: jitnet.calculus.numerical_gradient(np.sum, np.broadcast_to(1.0, 2)),
+            "theta is read-only, .* write theta.copy",
+        ),
+        (lambda: jitnet.matmul(np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2))), "unknown backend array"),
+        (lambda: jitnet.sigmoid(np.ones(2), np.ones(2)), "unknown backend array"),
+        (lambda: net().evaluate(X, Y, np.ones(4)), "unknown loss array"),
     ],
 )
 def test_bad_options(call, message):
