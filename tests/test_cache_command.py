@@ -5,6 +5,7 @@ import json
 import pytest
 
 from jitnet import cli
+from jitnet.cli.cache import _readable
 from jitnet.compiler.cache import kernels_folder
 
 
@@ -56,6 +57,11 @@ def test_sizes_and_clear(folder, capsys):
     others = "kernels-" + "1" * 32
     assert left == ["data/mnist/images", f"{others}/notes.txt", "kernels-mine/sgd-4.kernel", "machine.json"]
     assert not kernels_folder().exists()
+
+
+@pytest.mark.parametrize(("size", "words"), [(2**20 - 1, "1024.0 KiB"), (2**20, "1.0 MiB"), (3 * 2**19, "1.5 MiB")])
+def test_sizes_in_words(size, words):
+    assert _readable(size) == words
 
 
 def test_a_folder_that_cannot_be_changed(folder, capsys, monkeypatch):

@@ -86,6 +86,19 @@ def test_the_language_refuses_what_could_cheat(path):
 
 
 @pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def add(x):\n    try:\n        pass\n    finally:\n        pass\n", "has a Try statement, which is not part"),
+        ("from numba import njit\nfrom math import exp as njit\n", "imports two things as njit"),
+        ("from numba import njit, prange\n@njit(parallel=True, nogil=True)\ndef add(x):\n    pass\n", None),
+    ],
+)
+def test_the_language_says_what_is_wrong(source, said):
+    error = Language().error_of(source.encode())
+    assert error is said is None or said in error
+
+
+@pytest.mark.parametrize(
     "path", [pytest.param(p, marks=() if p.stem in CHEAP else pytest.mark.slow) for p in TRIED], ids=lambda p: p.stem
 )
 def test_no_points_where_the_language_allows_everything(path, tmp_path, monkeypatch):
@@ -145,6 +158,9 @@ def test_a_speed_that_passes_is_shown():
     row = "✓    2 of 2  add: at least 50% of the speed of naive"
     assert lines == [row, "    1.0 ms, 80% of the speed of naive", row]
     assert output.line_of(found) == "anna.py: 4 of 4 points"
+    tests[0]["said"] = f"{'a' * 37} {'b' * 38}"
+    assert output.as_text(found).splitlines()[3] == "    " + tests[0]["said"]  # all 80 columns
+    tests[0]["said"] = "1.0 ms, 80% of the speed of naive"
     tests[0] |= {"test": "add: speed", "passed": False}
     assert output.line_of(found) == "anna.py: 4 of 4 points; add: speed: 1.0 ms, 80% of the speed of naive"
     tests[0]["said"] = "it is slow " * 9
@@ -243,6 +259,7 @@ def attempts():
     yield lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     yield lambda: os.kill(os.getppid(), signal.SIGCONT)
     yield lambda: os.chmod(__file__, 0o777)
+    yield lambda: os.chown(__file__, -1, -1)
     yield lambda: os.setsid()
     yield lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 50, 1 << 50))
     yield lambda: os.sched_setaffinity(0, range(os.cpu_count()))
@@ -358,6 +375,15 @@ def test_mistakes_in_an_assignment_are_one_line(old, written, said, tmp_path):
         made(tmp_path, ADDITION.replace(old, written, 1))
     assert said in str(error.value)
     assert str(tmp_path) in str(error.value)
+
+
+def test_what_an_assignment_asks_for(tmp_path):
+    (kernel,) = made(tmp_path, ADDITION + SPEED).kernels
+    assert kernel.tests == (
+        assignment.Test("correct", 3, "one loop"), assignment.Test("speed", 2, "", "naive", 0.5, ((300000,),)),
+    )  # fmt: skip
+    (kernel,) = made(tmp_path, ADDITION + SPEED.replace('of = "naive"', "")).kernels
+    assert kernel.tests[1].of == assignment.PEAK
 
 
 def test_what_reads_the_source_needs_a_language(tmp_path):

@@ -128,6 +128,13 @@ def test_state_dict_of_pytorch(make):
     assert torch.equal(state["0.weight"], torch.from_numpy(net.layers[0].W.T.copy()))
 
 
+def test_softmax_of_pytorch_goes_along_either_name_of_the_last_axis():
+    nn = pytest.importorskip("torch", reason="PyTorch is not installed").nn
+    for dim in (1, -1):
+        net = interop.from_torch(nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=dim)))
+        assert net.layers[0].activation == "softmax"
+
+
 def test_what_pytorch_has_and_jitnet_has_not():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     nn = torch.nn

@@ -117,6 +117,14 @@ def test_body(operation, body, small, monkeypatch):
             assert not small.taken, (shape, count, "memory was not given back")
 
 
+def test_a_large_mean_takes_no_digits_from_the_variance():
+    X = np.float32([[2**25, 2**25 + 8, 2**25 + 40]])  # their sum is exact, their squares are not
+    kept, A = np.empty((1, 2), "float32"), np.empty((1, 3), "float32")
+    LADDERS["layer_norm"]["python"](X, np.ones(3, "float32"), np.zeros(3, "float32"), np.float32(0), kept, A)
+    np.testing.assert_allclose(kept[0], [2**25 + 16, np.sqrt(3 / 896)], rtol=1e-6)
+    np.testing.assert_allclose(A[0], np.array([-16, -8, 24]) * np.sqrt(3 / 896), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("operation", "body"), [p for p in BODIES if p.values[0] in ("layer", "gradients", "descend")])
 def test_body_without_a_bias(operation, body, small):
     """An empty b gives the same matrix as a b of zeros."""

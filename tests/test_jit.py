@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba import prange
 
-from jitnet.compiler import jit
+from jitnet.compiler import jit, parallel_for, registry
 from jitnet.compiler.registry import baseline, operation, rung
 from jitnet.kernels import LADDERS, SIGNATURES
 
@@ -59,6 +59,14 @@ def test_the_options_of_a_kernel():
 def test_parallel_or_not():
     assert "numba_parallel_for" in llvm(jit.compiled(spread, parallel=True))
     assert "numba_parallel_for" not in llvm(jit.compiled(spread))
+
+
+def test_a_parallel_loop_leaves_room_for_as_many_as_before():
+    parallel_for.start_layer()
+    before, x = parallel_for._room.value, np.empty(8)
+    jit.compiled(spread, parallel=True)(x)
+    assert (x == range(8)).all()
+    assert parallel_for._room.value == before
 
 
 def test_only_a_kernel_that_says_so_allocates():
@@ -114,10 +122,14 @@ def test_every_rung_is_registered_with_its_twin():
 def test_registering(monkeypatch):
     monkeypatch.setattr("jitnet.compiler.registry.LADDERS", ladders := {})
     monkeypatch.setattr("jitnet.compiler.registry.SIGNATURES", signatures := {})
+    monkeypatch.setattr("jitnet.compiler.registry.FLOP", {})
+    before = registry.changes
     assert operation("T[::1]")(divide) is divide
     assert rung("divide", "filled", allocates=True)(fill) is fill
     assert rung("divide", "spread")(spread) is spread
     assert baseline("divide")(llvm) is llvm
+    assert registry.changes == before + 4  # backends look for new kernels
+    assert registry.Call("divide", (np.empty((3, 5)), 0.5)).flop == 15
     assert signatures == {"divide": "T[::1]"}
     (ladder,) = ladders.values()
     names = ["python", "njit", "parallel", "filled", "filled_parallel", "spread", "spread_parallel", "numpy"]

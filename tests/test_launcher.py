@@ -13,6 +13,7 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.distributed import launcher, witness
+from jitnet.distributed.comm import is_of_all
 
 LAUNCHED = [
     ({}, None),
@@ -109,3 +110,21 @@ def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
         watch.join(20)
     assert not watch.is_alive()
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_witness_is_a_process_for_the_ranks_of_one_machine(capfd):
+    address, process = witness.started(1, of_all=2)
+    with witness.connected(address, 0) as connection:
+        connection.sendall(witness.LEAVE)
+        assert process.wait(20) == 0  # it does not wait for the rank of another machine
+    assert capfd.readouterr() == ("", "")
+
+
+def test_mpiexec_of_another_library_is_an_error_of_all_ranks(monkeypatch):
+    world = type("World", (), {"size": 1})
+    monkeypatch.setitem(sys.modules, "mpi4py", type("mpi4py", (), {"MPI": type("MPI", (), {"COMM_WORLD": world})}))
+    monkeypatch.setattr(launcher, "place", lambda: (0, 4))
+    with pytest.raises(jitnet.Error, match="mpiexec started 4 processes, but MPI knows 1") as caught:
+        launcher.world()
+    assert is_of_all(caught.value)

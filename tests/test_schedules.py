@@ -41,6 +41,8 @@ def test_factors_by_hand():
     factors = [ReduceOnPlateau(0.1, patience=2)(k, History(loss=losses[:k])) for k in range(10)]
     np.testing.assert_allclose(factors, [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
     assert ReduceOnPlateau(0.1, 2, least=0.5)(9, History(loss=losses)) == 0.5
+    by_default = [ReduceOnPlateau()(k, History(loss=[1.0] * k)) for k in (10, 11, 20, 21)]  # the first is the lowest
+    np.testing.assert_allclose(by_default, [1, 0.1, 0.1, 0.01])
     judged = History(loss=losses, validation_loss=[9.0 - k for k in range(9)])
     assert ReduceOnPlateau(0.1, patience=1)(9, judged) == 1
 

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -158,6 +159,18 @@ def test_learning_in_parts():
     with pytest.raises(jitnet.Error, match="early_stopping"):
         MLPRegressor(early_stopping=True).partial_fit(X, y)
     assert not hasattr(MLPRegressor(solver="lbfgs"), "partial_fit")
+
+
+def test_the_score_compares_answers_with_what_is_wanted():
+    """R² is not symmetric: a score relates the error to the spread of its first argument."""
+    X, y = data()
+    model = MLPRegressor(**SMALL, early_stopping=True)
+    model._metric = mock.Mock(return_value=0.5)
+    model.fit(X, y)
+    wanted, answers = zip(*(call.args for call in model._metric.call_args_list), strict=True)
+    assert len(wanted) > 1
+    assert all((other == wanted[0]).all() for other in wanted)
+    assert not (answers[1] == answers[0]).all()
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])

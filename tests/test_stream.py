@@ -125,6 +125,8 @@ def test_an_endless_iterator_needs_a_length():
         (lambda net: net.fit(X), r"Y is missing; write fit\(X, Y\)"), (lambda net: net.fit(5), "Y is missing"),
         (lambda net: net.fit(lambda: 5), "the function of batches returned 5, but must return an iterator"),
         (lambda net: net.fit([X]), r"batch 1 is array.*, but must be a pair \(X, Y\) or a triple"),
+        (lambda net: net.fit([(X, CODES, None, None)]), r"batch 1 is \(.*, but must be a pair"),
+        (lambda net: net.fit([dict.fromkeys("XY", X)]), "batch 1 is .*, but must be a pair"),
         (lambda net: net.fit(batches, sample_weight=np.ones(97)), "has its weights in triples"),
         (lambda net: net.fit(batches, class_weight="balanced"), "has its weights in triples"),
         (lambda net: net.fit(batches, batches_per_epoch=0), "batches_per_epoch is 0"),

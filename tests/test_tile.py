@@ -234,6 +234,20 @@ def test_memory_of_the_heap_and_its_twins(dtype):
     assert (after.alloc - before.alloc, after.free - before.free) == (3, 3)
 
 
+def test_memory_of_the_stack_has_the_requested_size():
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(like):
+        return stack_array(96, like).size
+
+    compiled = numba.njit(**OPTIONS)(body)
+    for dtype in ("float32", "float64"):
+        like = np.empty(1, dtype)
+        assert body(like) == compiled(like) == 96 // like.itemsize
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("vectors", [1, 2, 3, 4])
 def test_strips_are_twins_too(vectors, dtype):

@@ -47,6 +47,12 @@ def test_figures_of_a_product():
     assert w["reuse"] == 64 * (16 + 2 + 2)  # all of W, two rows of X in two lines, a row of Z
 
 
+def test_what_is_said_meanwhile():
+    said = []
+    tracing.trace(shifted, (np.ones(2), np.ones(2)), levels=[TINY], time=False, report=lambda *s: said.append(s))
+    assert said == [(0, 3, "tracing: 0 accesses"), (1, 3, "tracing: caches"), (3, 3, "")]
+
+
 def shifted(A, B):
     for i in range(A.shape[0]):
         B[i] = A[i]
@@ -86,6 +92,15 @@ def test_an_array_of_the_kernel_gets_the_same_place_again():
     own = [accesses.sites[s].array == "row" for s in accesses.site_of]
     assert set(accesses.addresses[own]) == set(range(192, 256, 8))
     assert len(accesses) == 3 * (8 + 8 + 8 + 8)  # A, row, row, A; A[i] * 2.0 stays in registers
+
+
+def alone(n):
+    row = np.zeros(n)
+    row[0] = 1
+
+
+def test_the_first_array_of_a_kernel_without_arrays_is_at_0():
+    assert recording.record(alone, [8]).addresses.tolist() == [0]
 
 
 @pytest.mark.parametrize("rung", ["tiled", "packed", "packed_parallel"])
@@ -261,18 +276,21 @@ def sum_rows(A, B):
     ("kernel", "arguments", "chain"),
     [(dot, (np.ones(40), np.ones(40)), ("total", 160)), (count_large, (np.ones(40),), None),
      (add_rows, (np.ones((3, 5)), np.ones(5)), None),
-     (sum_rows, (np.ones((3, 5)), np.ones(3)), ("an element of B", 9 * 15))],
+     (sum_rows, (np.ones((3, 5)), np.ones(3)), ("an element of B", 9 * 15)),
+     (sum_rows, (np.ones((5, 3)), np.ones(5)), ("an element of B", 9 * 15))],  # 10 of 14 steps stay there
 )  # fmt: skip
 def test_which_additions_wait(kernel, arguments, chain):
     found = tracing.trace(kernel, arguments, levels=[TINY], time=False)
     assert prediction.longest_chain(kernel, found.counts.accesses.functions, found["rows"]) == chain
 
 
-def test_the_time_of_the_compiled_kernel_is_measured():
+def test_the_time_of_the_compiled_kernel_is_measured(monkeypatch):
+    monkeypatch.setattr(tracing.machine, "limits", lambda: pytest.fail("the peaks are given"))
     arguments = oracle.case("matmul", (3, 4, 5), "float32").arguments
     found = tracing.trace(LADDERS["matmul"]["njit"], arguments, "matmul", [L1, L2], limits=LIMITS)
     assert 0 < found["measured"] < 0.1
     assert "predicted" in table.as_text(found)
+    assert "multiply-adds at the peak" in " ".join(table.as_text(found).split())
     assert np.isnan(arguments[2]).all()  # the caller's arrays are copied
 
 
@@ -289,6 +307,16 @@ def test_the_film_of_a_small_product():
     assert picture._latest(Z, accesses.addresses[:5]).tolist() == [[4, None]]
     missed = picture._missed(X, accesses.addresses, found.counts.misses > 0)
     assert missed.tolist() == [[0.5, 0.0]]
+
+
+def test_the_panels_of_a_film():
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    axes = picture.film_strip(traced("njit", (1, 2, 2))).axes
+    assert len(axes) == 3 * (picture.FRAMES + 1) + 2  # an array a row, and two bars of colors
+    assert {axis.get_aspect() for axis in axes[:-2]} == {1.0}
+    for shape, aspect in (((40,), "auto"), ((6, 1), 1.0), ((1, 7), "auto")):
+        picture._panel(axes[0], np.ones(shape), cmap="Reds")
+        assert axes[0].get_aspect() == aspect
 
 
 def test_the_command_prints_a_table_and_draws(tmp_path):

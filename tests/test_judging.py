@@ -1,0 +1,47 @@
+"""What the judge of a submission asks of other processes, and the time that it gives them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_grade import made
+
+from jitnet.lab.grade import inspection, judging, process
+
+
+@pytest.fixture
+def addition(tmp_path):
+    return made(tmp_path / "addition")
+
+
+def test_what_a_judge_asks_of_a_process(addition, monkeypatch):
+    asked = []
+    monkeypatch.setattr(judging, "ask", lambda function, *arguments, **_: asked.append((function, *arguments)))
+    judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
+    assert judge._without_race(addition.kernels[0].tests[0])[0]
+    memory = int(addition.limits.memory * 2**30)
+    assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
+
+
+def test_the_time_that_the_machine_allows(addition, monkeypatch):
+    """1000 numbers are 12 KB, of which x and y are read and the result is written."""
+    limits = {
+        "caches": {"L1": 32768}, "peak": {"float32": {"1": 1e9}}, "bandwidth": {"L1": {"1": {"copy": 6e9}}},
+        "disturbed_by": ["a game"],
+    }  # fmt: skip
+    monkeypatch.setattr(judging, "peaks", lambda: limits)
+    judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
+    assert judge._least_seconds((1000,), np.dtype("float32")) == pytest.approx(12000 / 6e9)
+    assert judge.disturbed_by == ["a game"]
+    limits["disturbed_by"] = []
+    judge._least_seconds((1000,), np.dtype("float32"))
+    assert judge.disturbed_by == ["a game"]
+
+
+def test_compiling_has_a_time_limit_of_its_own(addition, monkeypatch):
+    said, limits = iter([("compiling", ""), ("compiled", ""), ("done", "")]), []
+    board = SimpleNamespace(number=0)
+    waiting = process.Process.of_submission("anna.py", "add", addition.limits, board)
+    monkeypatch.setattr(waiting, "_word", lambda left, *_: limits.append(left) or next(said))
+    waiting._wait_for("done", 5.0)
+    assert limits == pytest.approx([5, process.COMPILING, 5], abs=1)
