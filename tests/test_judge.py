@@ -195,7 +195,7 @@ def test_kernels_that_do_the_work_in_every_call_pass():
         (cached(), "was right in the check, but is wrong when it is timed, on new numbers"),
         (skips_what_it_has_seen(), "is wrong when it is timed"),
         (keeps_results(), "keeps results, or skips calls: a call on new numbers takes 0.003"),
-        (looks_at_its_output, "skips calls: its outputs were as before"),
+        (looks_at_its_output, "skips calls: after one that was timed, its outputs were as before"),
         (keeps_results_of_short_calls(), "keeps results, or skips calls: a call on new numbers takes 0.0001"),
         (is_right_only_when_it_is_not_timed, "is wrong when it is timed"),
         (changes_its_input, "on new numbers: it changes its input X"),

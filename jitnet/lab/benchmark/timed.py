@@ -27,8 +27,8 @@ SMALL = 1 << 26
 """Bytes of arguments of which there can be several sets."""
 
 FASTER, SLACK = 1.5, 3e-5
-"""By how much a call on known numbers may be faster than on new ones: a factor, and seconds, since a processor
-remembers branches. It is as much for the many calls in a row, to which `WAKING` is added."""
+"""By how much a call on numbers that it has seen may be faster: a factor, and seconds, since a processor remembers
+branches. `WAKING` is added for many calls in a row."""
 
 WAKING = 3e-4
 """Seconds until threads that sleep between two questions work again."""
@@ -47,6 +47,8 @@ FIRST_CALLS = 5
 
 VERIFYING = 1.0
 """Seconds that new numbers and the verification may take; then every fourth timing has them."""
+
+SKIPPED = "skips calls: after one that was timed, its outputs were as before; every call must do all the work"
 
 IDLE = 1.5
 """Seconds between questions, after which it counts whether the process was busy in them."""
@@ -120,13 +122,9 @@ class Timed:
                 skipped = skipped or any(spot.are_left for spot in spots)
                 left -= block
             self.claimed += perf_counter() - start
-        if skipped:
-            return (
-                seconds,
-                "skips calls: its outputs were as before after one that was timed; every call must do its work",
-            )
         # an update of an update is another one
-        return seconds / calls, self._error(case) if all(self.written_only) else None
+        error = SKIPPED if skipped else self._error(case) if all(self.written_only) else None
+        return seconds / calls, error
 
     def _drawn(self) -> Case:
         self.seed += 1
