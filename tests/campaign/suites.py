@@ -11,12 +11,12 @@ def loops(names: str) -> list[list[str]]:
 COMPILED = ["tests/test_tile.py", "-k", "twins or square or heap or stack"]
 ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
 QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
-FORMULAS = [["tests/test_mathematics.py"], ["tests/test_gradients.py", "tests/test_peers.py"]]
+FORMULAS = ["tests/test_formulas.py"]
 TRAINING = ["tests/test_gradients.py", "tests/test_training.py"]
 TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/activations.py": [
+        FORMULAS,
         *loops("identity or sigmoid or tanh or relu or gelu or silu or softplus or layer or delta or error or mse"),
-        *FORMULAS,
     ],
     "jitnet/kernels/elementwise.py": [
         *loops("identity or sigmoid or tanh or relu"), [KERNELS, "-k", "equals and (sigmoid or tanh) and not parallel"],
@@ -78,7 +78,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/confinement.py": [["tests/test_confinement.py"], ["tests/test_grade.py", "-k", "fence"]],
     "jitnet/cli/cache.py": [["tests/test_cache_command.py"]],
     "jitnet/kernels/weigh.py": [*loops("weigh"), ["tests/test_weights.py"]],
-    "jitnet/kernels/losses.py": [*loops("error or mse or cross_entropy or huber or hinge"), *FORMULAS],
+    "jitnet/kernels/losses.py": [FORMULAS, *loops("error or mse or cross_entropy or huber or hinge")],
     "jitnet/kernels/matmul.py": loops("matmul"),
     "jitnet/kernels/softmax.py": loops("softmax"),
     "jitnet/kernels/register_tile.py": loops("matmul or layer or descend or cut"),
