@@ -10,6 +10,7 @@ interpreted, it runs the plain-Python version.
     give_back(array)                    empty if there is no memory. The kernel must give the memory back
     window(array, start, count)         a view of the array's memory from element `start` on, without Python's rules
                                         for negative and too large indices, which cost ten instructions per row
+    rows_in(vector, rows, apart, n)     a matrix in a vector: rows of n numbers, `apart` numbers from each other
     wide(array)                         a hint: use the widest vectors in this function
 """
 
@@ -27,7 +28,7 @@ from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
 from .memory import LINE
-from .types import Vector
+from .types import Matrix, Vector
 
 
 def _vector_unit() -> tuple[int, int]:
@@ -153,9 +154,15 @@ def _function(builder, name, result, argument):
 
 def _array_at(context, builder, array_type, pointer, count):
     """A contiguous vector of `count` numbers at that address, without reference counting."""
-    bytes_each = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
+    return _view(context, builder, array_type, pointer, [count], [context.get_constant(types.intp, 1)])
+
+
+def _view(context, builder, array_type, pointer, shape, apart):
+    """An array at that address, whose elements are `apart` numbers from each other along each axis."""
+    itemsize = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
     array = context.make_array(array_type)(context, builder)
-    populate_array(array, pointer, shape=[count], strides=[bytes_each], itemsize=bytes_each, meminfo=None)
+    strides = [builder.mul(count, itemsize) for count in apart]
+    populate_array(array, pointer, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
     return array._getvalue()
 
 
@@ -202,3 +209,21 @@ def _window(context, builder, signature, arguments):
     memory = context.make_array(signature.args[0])(context, builder, array)
     pointer = builder.gep(memory.data, [start], inbounds=True)
     return _array_at(context, builder, signature.return_type, pointer, count)
+
+
+def rows_in(vector: Vector, rows: int, apart: int, n: int) -> Matrix:
+    """The first `rows` rows of n numbers that begin at every `apart`-th number of a vector."""
+    return vector[: rows * apart].reshape(rows, apart)[:, :n]
+
+
+@type_callable(rows_in)
+def _type_of_rows_in(context):
+    return lambda vector, rows, apart, n: types.Array(vector.dtype, 2, "A")
+
+
+@lower_builtin(rows_in, types.Array, types.Integer, types.Integer, types.Integer)
+def _rows_in(context, builder, signature, arguments):
+    vector, rows, apart, n = arguments
+    memory = context.make_array(signature.args[0])(context, builder, vector)
+    steps = [apart, context.get_constant(types.intp, 1)]
+    return _view(context, builder, signature.return_type, memory.data, [rows, n], steps)

@@ -17,7 +17,17 @@ The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then 
 from typing import Any
 
 from ..compiler.caches import PAGE, USUAL, data_caches
-from ..compiler.intrinsics import IS_AMD, REGISTERS, VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
+from ..compiler.intrinsics import (
+    IS_AMD,
+    REGISTERS,
+    VECTOR_BYTES,
+    give_back,
+    heap_array,
+    lanes,
+    rows_in,
+    stack_array,
+    window,
+)
 from ..compiler.jit import linked, part_of_kernels
 from ..compiler.memory import LINE
 from ..compiler.simd import (
@@ -181,7 +191,7 @@ def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -
                 store(masked_load(B, k * stride + j, 1, j1 - j), panel, (k - k0) * n + j - j0)
 
 
-@linked
+@part_of_kernels
 def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
     """panel[k − k0] = B[j0:j1, k], padded with zeros to rows of n: squares, transposed in registers."""
     v, stride = lanes(panel), B.strides[0] // B.itemsize
@@ -269,7 +279,7 @@ def product(
         terms = A[i0:i1, k0:k1]
         if turned.size > 0:
             pack_transposed(A.T, i0, i1, k0, k1, long, turned)
-            terms = turned.reshape(C.shape[0], long)[:, 0 : k1 - k0 : 1]
+            terms = rows_in(turned, C.shape[0], long, k1 - k0)
         adds, descends = k0 > 0 and purpose != DESCENT, purpose == DESCENT
         for j in range(j0, j1, width):
             count = min(width, j1 - j)
