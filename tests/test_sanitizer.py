@@ -252,6 +252,26 @@ def test_what_is_not_covered_is_named():
     assert report.summary() == "uses: nothing wrong, except in what was not covered, in 1 run"
 
 
+class Box:
+    """Like a jitclass, with a method that lists and sets have."""
+
+    def __init__(self, a):
+        self.a = a
+
+    def add(self, i):
+        self.a[i] = i
+
+
+def test_methods_of_other_classes_are_no_changes_of_a_list():
+    @njit(parallel=True)
+    def fills(box):
+        for i in prange(3):
+            box.add(i)
+
+    report = examine(fills, [[Box(np.zeros(3))]])
+    assert [finding.kind for finding in report.findings] == ["not covered"]
+
+
 def test_where_compiled_code_goes_on_and_python_does_not():
     @njit(error_model="numpy")
     def inverse(a):

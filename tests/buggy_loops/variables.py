@@ -118,7 +118,7 @@ def _(a):
     "containers",
     lambda: (vector(),),
     "shared",
-    r"found.append in a prange loop changes what all threads share",
+    r"calls found.append in a prange loop, but all threads share found",
 )
 def appends(a):
     found = [a[0]]
@@ -207,7 +207,7 @@ def _(a):
     "containers",
     lambda: (np.array([3, 1, 3]),),
     "shared",
-    r"assigns an item of count, which all threads share",
+    r"assigns an item of count in a prange loop, but all threads share count",
 )
 def counts_in_a_dict(a):
     count = {0: 0}

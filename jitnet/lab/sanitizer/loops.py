@@ -35,7 +35,8 @@ class Watched(NamedTuple):
     line: int
     how: str
     """"sum": added up as `s += x`, so that the order matters for floating-point numbers; "assigned": as `s = s + x`,
-    which is not a reduction of arrays; "stored": its items are assigned, for which no list or dict is thread-safe.
+    which is not a reduction of arrays; "[]": its items are assigned, or ".append": this method is called, which is
+    an error if it is a list, a dict or a set.
     """
 
 
@@ -164,18 +165,17 @@ class _Loop:
             self._add("serial", message, [statement.lineno])
 
     def _shared(self) -> None:
-        """What changes a list or a dict that was made before the loop."""
+        """What would change a list or a dict that was made before the loop."""
         shared = self.known_before - set(self.stores)
         for node in ast.walk(self.body):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
                 owner = node.func.value
                 if isinstance(owner, ast.Name) and owner.id in shared:
-                    message = f"{owner.id}.{node.func.attr} in a prange loop changes what all threads share"
-                    self._add("shared", message, [node.lineno], owner.id)
+                    self._watch(owner.id, node.lineno, f".{node.func.attr}")
             elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
                 name = node.value.id if isinstance(node.value, ast.Name) else ""
                 if name in shared:
-                    self._watch(name, node.lineno, "stored")
+                    self._watch(name, node.lineno, "[]")
 
     def _watch(self, name: str, line: int, how: str) -> None:
         self.found.watched.append(Watched(name, self.loop.lineno, line, how))

@@ -131,8 +131,9 @@ class Run:
             elif how in ("sum", "assigned") and is_float:
                 message = f"adds up {name} in parallel: its last bits depend on the number of threads"
                 self.report.add(Finding("order", message, [loop], file, name), name)
-            elif how == "stored" and isinstance(value, (list, dict, List, Dict)):
-                message = f"assigns an item of {name}, which all threads share: no list or dict allows that"
+            elif how[0] in "[." and isinstance(value, (list, dict, set, List, Dict)):
+                change = f"assigns an item of {name}" if how == "[]" else f"calls {name}{how}"
+                message = f"{change} in a prange loop, but all threads share {name}: no list, dict or set allows that"
                 self.report.add(Finding("shared", message, [line], file, name), name)
 
     thread = loop = 0
