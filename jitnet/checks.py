@@ -181,7 +181,7 @@ def fields(what: str, value: object, names: Collection[str] | None = None) -> di
 def dtype_of(name: object) -> np.dtype[Any]:
     """float32 or float64."""
     for known in (np.dtype(np.float32), np.dtype(np.float64)):
-        if name is known or name is known.type or (isinstance(name, str) and name == known.name):
+        if name is known.type or (isinstance(name, str | np.dtype) and name == known.name):
             return known
     raise Error(f"unknown dtype {shown(name)}; known: float32, float64")
 

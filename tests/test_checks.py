@@ -179,6 +179,12 @@ def test_bad_options(call, message):
         call()
 
 
+def test_a_dtype_may_be_a_name_a_type_or_a_dtype_of_numpy():
+    unpickled = np.dtype("float64", copy=True)  # that of a memory map from another process
+    for dtype in ("float64", np.float64, np.dtype(np.float64), unpickled):
+        assert jitnet.checks.dtype_of(dtype) is np.dtype(np.float64)
+
+
 def test_what_is_accepted():
     """Lists, integers, booleans, read-only, strided, big-endian arrays; labels as floats; (m,) for one output."""
     network = net()
