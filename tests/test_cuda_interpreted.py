@@ -24,8 +24,9 @@ from jitnet.lab.gpu.running import program_of, run
 
 SHAPES = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (5, 7, 3), (33, 64, 130), (127, 17, 129)]
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt")
-FEW_PRODUCTS = ("matmul", *(release(name) for name in PRODUCTS[1:]))
+ALL_IN_CI, ALL_IN_A_RELEASE = (("matmul", *map(left_out, PRODUCTS[1:])) for left_out in (slow, release))
 BY_TILE = (*PRODUCTS, "layer", "delta", "gradients", "descend")
+FEW_BY_TILE = ("matmul", "layer")
 pytestmark = pytest.mark.usefixtures("ptx_once")
 
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
@@ -59,7 +60,7 @@ def force(monkeypatch, size):
     monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[SIZES[size]](*arguments))
 
 
-@pytest.mark.parametrize("operation", BY_TILE)
+@pytest.mark.parametrize("operation", [*FEW_BY_TILE, *(slow(name) for name in BY_TILE if name not in FEW_BY_TILE)])
 @pytest.mark.parametrize("size", [release("large"), "medium"])
 def test_larger_tiles_too(operation, size, monkeypatch):
     force(monkeypatch, size)
@@ -78,7 +79,7 @@ def test_the_size_of_the_output_decides_on_the_tile():
         assert [(launch, blocks) for launch, blocks, _ in calls] == [(launches[chosen], taken[chosen])]
 
 
-@pytest.mark.parametrize("operation", FEW_PRODUCTS)
+@pytest.mark.parametrize("operation", ALL_IN_A_RELEASE)
 def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
     """Incomplete tiles in aligned matrices: the next number, or the next four, do not exist."""
     for shape in [(124, 31, 124), (31, 124, 124)]:
@@ -109,7 +110,7 @@ def test_blocks_may_run_in_any_order(operation):
         assert results[0] == results[1], name
 
 
-@pytest.mark.parametrize("operation", FEW_PRODUCTS)
+@pytest.mark.parametrize("operation", ALL_IN_A_RELEASE)
 def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
     """All tiles use fused multiply-adds in the order of k, except the small tile, which splits the sum."""
     results = set()
@@ -128,14 +129,14 @@ def test_the_parts_of_a_sum_that_is_cut(k):
     check("matmul", "pipelined", (17, k, 16))
 
 
-@pytest.mark.parametrize("operation", PRODUCTS)
+@pytest.mark.parametrize("operation", ALL_IN_CI)
 def test_matrix_units_calculate_in_tf32(operation):
     case = check(operation, "tensorcore", (66, 40, 70))
     error = np.abs(case.outputs[0] - case.expected[0]).max()
     assert 1e-4 < error < 2e-2
 
 
-@pytest.mark.parametrize("operation", PRODUCTS)
+@pytest.mark.parametrize("operation", ALL_IN_CI)
 @pytest.mark.parametrize("start", [1, 4], ids=["unaligned", "aligned"])
 def test_rows_of_a_larger_matrix(operation, start):
     """Matrices at arbitrary addresses: float4 loads where they are aligned, single loads elsewhere."""
