@@ -150,7 +150,7 @@ print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_poin
     assert compiled[1:] == loaded[1:]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_several_processes_fill_a_cold_cache_at_once(tmp_path):
     code = """
 import numpy as np

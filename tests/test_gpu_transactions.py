@@ -1,10 +1,12 @@
 """The memory accesses of GPU kernels: counted by the interpreter, and equal to the figures in their docstrings."""
 
+import functools
 import importlib.util
 import json
 
 import numpy as np
 import pytest
+from cases import release, slow
 from command import jitnet_command
 
 if importlib.util.find_spec("numba_cuda") is None:
@@ -52,14 +54,14 @@ def test_warps_are_served_apart():
 
 
 @pytest.fixture(scope="module")
-def products(ptx_once):
-    return {name: transactions.ladder(name)["rungs"] for name in ("matmul", "matmul_tn")}
+def rungs_of(ptx_once):
+    return functools.cache(lambda operation: transactions.ladder(operation)["rungs"])
 
 
 @pytest.mark.slow
-def test_what_rungs_say_of_their_reads(products):
+def test_what_rungs_say_of_their_reads(rungs_of):
     """The docstrings: reads of each number, memory transactions, and loads from shared memory per multiply-add."""
-    found = {rung["name"]: rung for rung in products["matmul"]}
+    found = {rung["name"]: rung for rung in rungs_of("matmul")}
     sides = {"naive": 1, "coalesced": 1, "shared": 32, "blocktile_1d": 64}
     sides |= dict.fromkeys(("blocktile_2d", "vectorized", "warptile", "pipelined"), 128)
     assert {name: found[name]["numbers"] for name in sides} == {name: 2 / side for name, side in sides.items()}
@@ -75,14 +77,14 @@ def test_what_rungs_say_of_their_reads(products):
     assert found["pipelined"]["shared"] == 24 / 128
 
 
-@pytest.mark.slow
-def test_each_rung_wastes_fewer_instructions_than_the_last(products):
-    for rungs in products.values():
-        useful = [rung["useful"] for rung in rungs]
-        assert useful[-1] is None  # matrix units
-        assert useful[:-1] == sorted(useful[:-1])
-        assert rungs[0]["instructions"] < 10  # Numba's `range`, and indices that might be negative, would take 30
-        assert useful[-2] > 0.7
+@pytest.mark.parametrize("operation", [slow("matmul"), release("matmul_tn")])
+def test_each_rung_wastes_fewer_instructions_than_the_last(rungs_of, operation):
+    rungs = rungs_of(operation)
+    useful = [rung["useful"] for rung in rungs]
+    assert useful[-1] is None  # matrix units
+    assert useful[:-1] == sorted(useful[:-1])
+    assert rungs[0]["instructions"] < 10  # Numba's `range`, and indices that might be negative, would take 30
+    assert useful[-2] > 0.7
 
 
 @pytest.mark.slow  # millions of numbers
