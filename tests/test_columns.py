@@ -9,10 +9,11 @@ from files import csv
 import jitnet
 from jitnet import storage
 from jitnet.data import Recipe, read_table
+from jitnet.data.cells import has_code
 from jitnet.data.preprocessing.decisions import Choices
 from jitnet.data.rows import table_of
 from jitnet.data.split import split_rows
-from jitnet.data.values import DATES, NUMBERS, distinct, form_of, labels_of, numbers_in, spelled
+from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, spelled
 
 
 def learned(tmp_path, name, cells, rows=None, **choices):
@@ -26,6 +27,33 @@ def learned(tmp_path, name, cells, rows=None, **choices):
     X, said = recipe.prepare(table, "float64")
     first = recipe.standard.width - (name in recipe.standard.names)
     return recipe, X[:, first:], said
+
+
+def test_a_number_missing_after_training_is_the_mean(tmp_path):
+    _, X, said = learned(tmp_path, "a", ["1", "2", "6", "", "4"], [0, 1, 2, 4])
+    assert X[3] == 0
+    assert X[0] < 0 < X[2]
+    (note,) = said
+    assert note.startswith("a: 1 cell missing (")
+    assert note.endswith("line 5), none in training: filled with the mean, 3.25")
+
+
+def test_the_shortest_codes():
+    assert has_code(["7", "07"])
+    assert not has_code(["70", "0", "-0", "-7", ""])
+
+
+def test_more_than_a_few_words_among_numbers_make_text():
+    numbers, words = [str(k) for k in range(90)], list("abcdefghij")
+    assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
+    assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)
+
+
+@pytest.mark.parametrize("form", DATES)
+def test_a_number_is_no_date(form):
+    numbers, where, text = numbers_in(np.array([np.nan, 20240131.0]), form)
+    assert np.isnan(numbers).all()
+    assert (where, text) == (1, "20240131")
 
 
 def test_the_one_spelling_of_a_value():

@@ -191,6 +191,7 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b'a,b\n1,"' + b"x" * 140_000 + b'"\n', r"f, line 2: field larger"),
         (b'a,b\n1,"x\ny","z\n2,z\n', r"f, line 3: a quote is never closed"),
         (b"a,b\n1,x\n2\n3,y\n", r"f, line 3 has 1 cell, but the table has 2 columns .*it begins with '2'"),
+        (b"a,b\n1,x\n# half\n2\n3,y\n", r"f, line 4 has 1 cell, but the table has 2 columns"),
         (b"a,b\n1,x\n2,y,y\n3,y\n", r"f, line 3 has 3 cells, but the table has 2 columns"),
         (b"a;b\n1;x\n\n2;y;y\n3;y\n", r"f, line 4 has 3 cells, .*separator ';'; --separator"),
         (b"", "f is empty"),

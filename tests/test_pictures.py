@@ -13,6 +13,7 @@ from files import csv, idx_bytes, write_mnist
 
 import jitnet
 from jitnet.data import download, fashion_mnist, mnist, read_idx, read_table
+from jitnet.data.files.idx import images_and_labels
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,12 @@ def test_idx(tmp_path, code, dtype, shape):
         array = read_idx(path)
         np.testing.assert_array_equal(array, values)
         assert array.dtype == np.dtype(dtype).newbyteorder("=")
+
+
+@pytest.mark.parametrize(("images", "labels"), [((3,), (3,)), ((3, 2, 2), (3, 1)), ((3, 2), (4,))])
+def test_images_and_labels_belong_together(images, labels):
+    with pytest.raises(jitnet.Error, match=r"the files hold .*, but must be images \(n, \.\.\.\) and labels \(n,\)"):
+        images_and_labels(np.zeros(images, np.uint8), np.zeros(labels, np.uint8), "the files")
 
 
 def test_bad_idx(tmp_path):
