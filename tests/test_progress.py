@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from cases import slow
 from command import JITNET, jitnet_command
 
 import jitnet
@@ -55,22 +56,21 @@ def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
     assert len(result.stdout.splitlines()) == 20
 
 
-@pytest.mark.slow  # a process; test_endings.py trains without a reader
 def test_progress_into_a_closed_pipe(tmp_path):
     """Standard error into a closed pipe: the work goes on, and the model is saved."""
-    command = f"'{sys.executable}' -m jitnet train digits --epochs 30 --save m.npz 2> >(head -1 >/dev/null) >out"
+    command = f"'{sys.executable}' -m jitnet train digits --backend numpy --save m.npz 2> >(head -1 >/dev/null) >out"
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
     assert jitnet.load(tmp_path / "m.npz").parameters == 17226
     assert "test accuracy" in (tmp_path / "out").read_text()
 
 
-@pytest.mark.slow  # compiles in a process of its own; the bars alone are tested below
-def test_rich_draws_on_a_terminal(tmp_path):
+@pytest.mark.parametrize("backend", ["numpy", slow("njit")])
+def test_rich_draws_on_a_terminal(backend, tmp_path):
     pytest.importorskip("rich")
-    arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "20"
+    arguments = "train", "digits", "--backend", backend, "--hidden", "8", "--epochs", "20"
     shown = on_a_terminal(arguments, JITNET_CACHE_DIR=str(tmp_path), TERM="xterm", COLUMNS="120")
     assert "\x1b[" in shown
-    assert "compiled" in shown
+    assert ("compiled" in shown) == (backend == "njit")
     assert "epoch 20/20" in shown
 
 
