@@ -103,6 +103,19 @@ def calls_itself():
         return 3 * z * z
 
 
+def a_loss_that_calls_itself():
+    def power(z, n):
+        return 1.0 if n < 1 else z * power(z, n - 1)
+
+    @jitnet.loss
+    def cubed(a, y):
+        return power(a - y, 3)
+
+    @cubed.derivative
+    def _(a, y):
+        return 3 * (a - y) ** 2
+
+
 def a_derivative_of_one_number():
     @jitnet.loss
     def cubed(a, y):
@@ -131,6 +144,7 @@ def logarithm():
         (without_a_name, "an activation needs a name, which a lambda does not have; write it with def"),
         (only_a_name, "a loss must be a Python function of numbers, written with def, but is 'mish'"),
         (calls_itself, "activation 'cubed', or a helper of it, calls itself; write it as a loop"),
+        (a_loss_that_calls_itself, "loss 'cubed', or a helper of it, calls itself; write it as a loop"),
         (a_derivative_of_one_number, r"the derivative of loss 'cubed' must be a function of \(a, y\)"),
         (logarithm, "activation 'my_log' is not finite near z = -4.183"),
         (wrong_slope, "the derivative of activation 'cubed' is wrong at z = -4.183: expected 52.49.* found -12.549"),

@@ -30,7 +30,7 @@ from numba.core.typing import signature
 
 from . import linking
 from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked, write_cached
-from .fingerprint import described, is_lasting
+from .fingerprint import HASHED, described, is_lasting
 from .parallel_for import start_layer
 
 
@@ -42,13 +42,16 @@ def hash_of_sources(folders: list[Path], versions: object) -> str:
     return digest.hexdigest()
 
 
-COMPILER = Path(__file__).parent
-KERNELS = COMPILER.with_name("kernels")
-
-SOURCES = hash_of_sources(
-    [COMPILER, KERNELS], (sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__)
-)
+SOURCES = hash_of_sources(HASHED, (sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__))
 """Computed at import, because later edits of the files are not what will be compiled."""
+
+
+def _hash_of_source(body: Callable[..., Any]) -> "hashlib.blake2b | None":
+    """Begun with the file of a body, unless it is in `SOURCES`; None without a file."""
+    file = Path(body.__code__.co_filename)
+    if file.parent in HASHED:
+        return hashlib.blake2b()
+    return hashlib.blake2b(file.read_bytes()) if file.is_file() else None
 
 
 def kernels_folder() -> Path:
@@ -67,8 +70,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
     def __init__(self, body: Callable[..., Any], options: dict[str, Any]) -> None:
         self.body = body
         self.options = {name: sorted(value) if isinstance(value, set) else value for name, value in options.items()}
-        file = Path(body.__code__.co_filename)
-        self.source = hashlib.blake2b(file.read_bytes()) if file.is_file() else None  # now: see SOURCES
+        self.source = _hash_of_source(body)  # now: see SOURCES
         self.is_wanted = True
 
     @functools.cached_property

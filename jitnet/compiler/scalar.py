@@ -139,9 +139,15 @@ def calls(f: Callable[..., Any], instead: Instead) -> bool:
 
 
 def scalar(f: Callable[..., Any], instead: Instead) -> Callable[..., Any]:
-    """f as loops call it: compiled, it is the copy for the dtype of its first argument; interpreted, f itself."""
+    """f as loops call it: compiled, it is the copy for the dtype of its first argument; interpreted, f itself.
 
-    copies = {number: part_of_kernels(of_dtype(f, number, instead)) for number in (np.float32, np.float64)}
+    Errors    RecursionError if f, or a helper of it, calls itself
+    """
+    calls(f, {})  # for the error: copies are made when they are compiled
+
+    @functools.cache
+    def copy(dtype: np.dtype[Any]) -> Callable[..., Any]:
+        return part_of_kernels(of_dtype(f, dtype.type, instead))
 
     def stand_in(*numbers: Any) -> Any:
         try:
@@ -149,7 +155,7 @@ def scalar(f: Callable[..., Any], instead: Instead) -> Callable[..., Any]:
         except OverflowError:
             return _with_infinity(f, *numbers)
 
-    overload(stand_in, jit_options=OPTIONS, strict=False)(lambda *types: copies[as_dtype(types[0]).type])
+    overload(stand_in, jit_options=OPTIONS, strict=False)(lambda *types: copy(as_dtype(types[0])))
     return stand_in
 
 

@@ -17,8 +17,9 @@ from numba.cuda.core.sigutils import normalize_signature
 from numba.cuda.cudadrv.driver import ObjectCode
 from numba.cuda.dispatcher import _Kernel
 
-from ..cache import COMPILER, KERNELS, hash_of_sources, kernels_folder, settings
+from ..cache import hash_of_sources, kernels_folder, settings
 from ..cache_folder import is_cached, packed, read_cached, unpacked, write_cached
+from ..fingerprint import HASHED
 from .device import cuda
 
 PACKAGES = (
@@ -35,7 +36,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-SOURCES = hash_of_sources([COMPILER / "cuda", KERNELS / "cuda"], [_version(package) for package in PACKAGES])
+SOURCES = hash_of_sources([folder / "cuda" for folder in HASHED], [_version(package) for package in PACKAGES])
 
 
 class GpuCache(_Cache):
