@@ -4,7 +4,7 @@
 
 The script creates the load itself: one busy process per core, then two. The default should be about as fast as the
 better of the two others on an idle machine, and take at most 1.3 times as long as one thread under load. Each candidate
-runs in a process of its own, which resets the measured choice of threads before each repetition. The script takes about
+runs in its own process, which resets the measured choice of threads before each repetition. The script takes about
 three minutes.
 """
 

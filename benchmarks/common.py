@@ -1,6 +1,6 @@
-"""What the benchmarks share: candidates are timed in turn, and ratios come from one run.
+"""Shared by the benchmarks: the timings of candidates alternate, and ratios come from one run.
 
-Machines are noisy because of neighbors, the clock frequency and the scheduler. With one thread, the candidates are
+Machines are noisy: other processes, the clock frequency, the scheduler. With one thread, the candidates are
 therefore timed in rounds: in each round every candidate runs for about the same short time, and the medians over the
 rounds are compared. The peak of the machine is one of the candidates: a kernel of fused multiply-adds in registers.
 """
@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Namespace:
-    """The options of every benchmark, and `paths`: those of one alone, with their help.
+    """The options of every benchmark, and `paths`: the options of a single benchmark, with their help.
 
     They are read before NumPy is imported, which fixes the number of threads.
     """
@@ -45,7 +45,7 @@ def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Names
     )
     os.environ["NPROC"] = str(given.threads)  # sets the size of XLA's thread pool
     if given.threads == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core for all, whatever a library sets
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core for all candidates, whatever a library sets
     os.environ["NUMBA_NUM_THREADS"] = str(given.threads)
     given.out = given.out or folder_of_this_machine()
     return given
@@ -62,7 +62,7 @@ def folder_of_this_machine() -> Path:
 def in_turn(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
     """Median seconds per call of each candidate; each round lasts about `seconds` per candidate, and at least one call.
 
-    With several threads each candidate is timed in a process of its own: in one process the thread pools of the
+    With several threads, each candidate is timed in its own process: in one process the thread pools of the
     libraries compete for the cores, and PyTorch ran at half its speed. Each candidate has PROCESSES of them, which
     alternate with those of the others; the result is the median of their medians.
     """

@@ -1,4 +1,4 @@
-"""One training step on 1 to 64 cores, on paper: which part of it stops the speed-up first?
+"""A model of one training step on 1 to 64 cores: which part of it limits the speedup first?
 
     python benchmarks/cores.py
 
@@ -76,7 +76,7 @@ def is_result(call, array):
 
 
 def simulated(calls, cores):
-    """Seconds of each kind in one step on so many cores."""
+    """Seconds of each kind in one step on this many cores."""
     spent = dict.fromkeys(COLORS, 0.0)
     for call, seconds, has_threads in calls:
         if cores == 1:

@@ -1,10 +1,10 @@
-"""`jitnet.sklearn` beside scikit-learn's own networks: accuracy (R² for numbers) and seconds on ten data sets.
+"""`jitnet.sklearn` compared with scikit-learn's networks: accuracy (R² for numbers) and seconds on ten data sets.
 
     python benchmarks/estimators.py [--mnist FOLDER]
 
 Both have the same parameters, one hidden layer of 64 units and 60 epochs of Adam, and the same standardized float32
-samples: three quarters to learn, a quarter to be measured on. They run in turn in one process; seconds are those that
-`fit` computes (CPU time, which other programs do not change much), the median of the rounds. Kernels have been compiled
+samples: three quarters to learn, a quarter to be measured on. They alternate in one process. Seconds are the CPU time
+of `fit`, on which other programs have little effect, as the median of the repetitions. Kernels have been compiled
 before. --mnist adds 10 000 digits: a folder with MNIST's t10k files.
 """
 
@@ -49,7 +49,7 @@ def data_sets():
 
 
 def main():
-    warnings.simplefilter("ignore")  # that 60 epochs were not enough
+    warnings.simplefilter("ignore")  # about 60 epochs not being enough
     rows = []
     for name, (X, y) in data_sets().items():
         is_regression = y.dtype.kind == "f"

@@ -3,7 +3,7 @@
     python benchmarks/gpu.py [--sizes 1024,4097x2049x1023] [--rounds 9] [--only products|training|epoch] [--out FOLDER]
 
 It runs unattended: a missing library (PyTorch, which includes cuBLAS, or JAX) is left out of the tables. Products are
-checked against float64 before they are timed in turn. Networks start with the same weights, and the table shows the
+checked against float64 before their alternating timings. Networks start with the same weights, and the table shows the
 differences after the first epoch. Times are medians. The tables are rewritten after each row, so an interrupted run
 keeps its results.
 """

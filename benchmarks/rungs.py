@@ -1,9 +1,9 @@
-"""Every rung of the product X·W on one thread, and a picture: source, machine code and speed of three of them.
+"""Every rung of the product X·W on one thread, and a plot: source, machine code and speed of three of them.
 
     python benchmarks/rungs.py [--out FOLDER]
 
-512×512×512 in float32. The picture shows the hottest loop of a rung as `jitnet explain` finds it: an instruction has
-the color of the line that it comes from. It needs x86-64.
+512×512×512 in float32. The plot shows the hottest loop of a rung as `jitnet explain` finds it; an instruction has the
+color of its source line. It needs x86-64.
 """
 
 import textwrap
@@ -27,14 +27,14 @@ COLORS = ("#ffe08a", "#a8d8f0", "#b9e3b4", "#f5c1a9", "#d9c3ec", "#f3bcd6", "#d5
 
 
 def measure() -> dict[str, float]:
-    """Median seconds of each rung, checked first, timed in turn; and of the peak's multiply-adds."""
+    """Median seconds of each rung, checked first, timed in alternation; and of the peak's multiply-adds."""
     rng = np.random.default_rng(0)
     X, W, Z = (aligned(SIZE * SIZE, "float32").reshape(SIZE, SIZE) for _ in range(3))
     X[...], W[...] = rng.standard_normal(X.shape), rng.standard_normal(W.shape)
     exact = X.astype(np.float64) @ W.astype(np.float64)
     bound = 2 * SIZE * np.finfo(X.dtype).eps * (np.abs(X.astype(np.float64)) @ np.abs(W.astype(np.float64)))
     rungs = {name: kernel for name, kernel in LADDERS["matmul"].items() if not name.endswith("parallel")}
-    del rungs["python"]  # a minute for each call
+    del rungs["python"]  # each call takes a minute
     for name, kernel in rungs.items():
         Z[...] = np.nan
         kernel(X, W, Z)

@@ -2,7 +2,7 @@
 
     python benchmarks/tables.py
 
-The other scripts write their results to a folder of their machine; this one only reads these folders.
+The other scripts write their results to a folder of their machine; this one only reads those folders.
 """
 
 import json
@@ -19,11 +19,12 @@ Row = dict[str, str]
 INTRODUCTION = """\
 # Every machine
 
-The same benchmarks on different processors: how much of the core's peak is used, and how many times as fast jitnet is
-as the other libraries, all timed in turn on one machine. The peak is what a loop of multiply-adds in registers reaches
-in the same minute. The machines are virtual and shared, so times are comparable within a column, and only roughly
-between columns. A dash means not measured. `python benchmarks/steps.py` (and `products.py`, `activations.py`,
-`epochs.py`) measures, and writes to a folder of its machine; `python benchmarks/tables.py` writes this page.
+The same benchmarks on different processors. Each cell has the time in jitnet, the fraction of the core's peak, and how
+many times as long the other libraries take. The timings of all libraries alternate on one machine. The peak is the
+speed of a loop of multiply-adds in registers in the same minute. The machines are virtual and shared, so compare times
+within a column, and only roughly between columns. A dash means not measured. `python benchmarks/steps.py` (and
+`products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python benchmarks/tables.py` writes
+this page.
 """
 
 

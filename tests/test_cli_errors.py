@@ -44,7 +44,7 @@ BAD = [
     (["train", "digits", "--no-header"], "--header works with a CSV file, not with digits"),
     (["train", "digits", "--labels", "y"], "--labels works with IDX pictures, not with digits"),
     (["train", "digits", "--path", "."], "--path works with mnist and fashion_mnist"),
-    (["train", "mnist", "--test", "0.5"], "--test does not work with mnist, which has test samples of its own"),
+    (["train", "mnist", "--test", "0.5"], "--test does not work with mnist, which has its own test samples"),
     (["train", "digits", "--checkpoint-every", "2"], "--checkpoint-every needs --checkpoint FILE"),
     (["train", "digits", "--save", "same", "--plot", "same"], "same is both save and plot; name another file"),
     (["train", "good.csv", "--target", "y", "--save", "good.csv"], "good.csv is both data and save"),

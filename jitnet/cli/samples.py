@@ -95,7 +95,7 @@ def _checked_fraction(options: argparse.Namespace) -> float:
     if options.path is not None and options.data not in NAMED[1:]:
         raise checks.Error("--path works with mnist and fashion_mnist")
     if options.test is not None and options.data in NAMED[1:]:
-        raise checks.Error(f"--test does not work with {options.data}, which has test samples of its own")
+        raise checks.Error(f"--test does not work with {options.data}, which has its own test samples")
     checks.whole("--seed", options.seed, least=0)
     return 0.2 if options.test is None else checks.number("--test", options.test, above=0, below=1)
 
@@ -157,7 +157,7 @@ def _missing_classes(recipe: Recipe, table: Table, train: NDArray[np.int64], tes
 
 
 def named(name: str, path: str | None = None) -> tuple[Table, Table | None]:
-    """A data set by its name: its training samples, and its test samples if it has some of its own."""
+    """A data set by its name: its training samples, and its test samples if it has any."""
     if name == "digits":
         return _pictures(name, *data.digits()), None
     train, test = data.mnist(path) if name == "mnist" else data.fashion_mnist(path)

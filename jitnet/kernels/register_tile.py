@@ -206,7 +206,7 @@ def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel
 
 @part_of_kernels
 def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
-    """Whether rows of B, of which `least` bytes are read, evict each other from a cache of so many bytes.
+    """Whether rows of B, of which `least` bytes are read, evict each other from a cache of this many bytes.
 
     The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their positions
     within a page, because pages are scattered. Rows that are a multiple of a page apart share one position; 768 numbers
@@ -219,7 +219,7 @@ def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
 
 @part_of_kernels
 def packing_pays(B: Matrix, rows: int, count: int) -> bool:
-    """Whether panels of B, `count` columns each, are read faster from a copy, for so many rows of C."""
+    """Whether panels of B, `count` columns each, are read faster from a copy, for this many rows of C."""
     if rows_evict_each_other(B, ROW_BYTES, L2):
         return rows >= EVICTING_ROWS
     if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
@@ -229,7 +229,7 @@ def packing_pays(B: Matrix, rows: int, count: int) -> bool:
 
 @part_of_kernels
 def turning_pays(A: Matrix, columns: int) -> bool:
-    """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for so many columns of C.
+    """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for this many columns of C.
 
     A tile reads five numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
     have evicted each other from the L1 cache by then.

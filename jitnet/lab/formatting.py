@@ -18,7 +18,7 @@ def wrapped(*sentences: str) -> list[str]:
 
 
 def row(name: str, cells: Iterable[str], widths: Iterable[int], column: int) -> list[str]:
-    """A row of a table: a name, and each cell at the right of its column. A long name gets a line of its own."""
+    """A row of a table: a name, and each cell at the right of its column. A long name gets its own line."""
     figures = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()
     if len(name) <= column or not figures:
         return [f"{name:{column}}{figures}".rstrip()]

@@ -17,7 +17,7 @@ WIDTH = min(100, max(formatting.WIDTH, shutil.get_terminal_size((100, 24)).colum
 NAME = 20
 SOURCE = WIDTH * 4 // 5 - 30
 LEAST = 24
-"""Columns: of the whole text (100, or fewer on a narrower terminal), of the name of a verdict, of the source beside the
+"""Columns: of the whole text (100, or fewer on a narrower terminal), of the name of a verdict, of the source at the
 machine code, and the fewest that a long instruction leaves to the source."""
 
 PORTS = (

@@ -297,7 +297,7 @@ def _peak(dtype: str, count: int) -> float:
 
 
 def _bandwidth(size: int, count: int) -> dict[str, float]:
-    """Bytes per second of each kind of move, for all threads together; each has `size` bytes of its own."""
+    """Bytes per second of each kind of move, for all threads together; each has its own `size` bytes."""
     memory = aligned((count, 4), np.float32)
     whole = 2 * VECTORS * lanes(memory) * 2  # what the kernels process at a time, in both halves
     memory = aligned((count, max(1, size // 4 // whole) * whole), np.float32)

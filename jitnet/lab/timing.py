@@ -23,7 +23,7 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A call that another process makes and times: `seconds_of(calls)` is the time of one of so many in a row."""
+    """A call that another process makes and times: `seconds_of(calls)` is the time of one of this many in a row."""
 
     seconds_of: Callable[[int], float]
 

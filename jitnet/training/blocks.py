@@ -60,7 +60,7 @@ class BlockEpoch(Epoch):
         self._update(optimizer, threads)
 
     def _edges(self, size: int) -> list[int]:
-        """Where this rank's blocks of a batch of so many samples begin, and the end of the last one."""
+        """Where this rank's blocks of a batch of this many samples begin, and the end of the last one."""
         mine = self._sum.mine
         return cuts(size, self._sum.blocks)[mine.start : mine.stop + 1]
 
@@ -93,7 +93,7 @@ class BlockEpoch(Epoch):
 
 
 class OwnBlocks(BlockEpoch):
-    """The same where each rank has samples of its own, which together are the batch."""
+    """The same if each rank has its own samples, which together are the batch."""
 
     def _edges(self, size: int) -> list[int]:
         return cuts(size, len(self._sum.mine))

@@ -181,7 +181,7 @@ class Planner:
         return None
 
     def _number(self, name: str, form: str, read: list[str]) -> None:
-        """Learn a column of numbers with gaps or in a form of its own; `read` are the texts that are numbers."""
+        """Learn a column of numbers with gaps or in a special form; `read` are the texts that are numbers."""
         column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric)
         self.columns.append(column)
         if form == "yes/no":

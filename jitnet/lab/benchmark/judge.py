@@ -102,7 +102,7 @@ def quick_error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.d
 def error_of_repeating(
     kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any], seconds: float
 ) -> str | None:
-    """The error of a parallel kernel whose results change from call to call, or None after so many seconds."""
+    """The error of a parallel kernel whose results change from call to call, or None after this many seconds."""
     most, end = numba.config.NUMBA_NUM_THREADS, perf_counter() + seconds
     before = numba.get_num_threads()
     try:

@@ -78,7 +78,7 @@ class Timed:
         """Seconds that the timed calls of the last question took, and that all verification has taken."""
 
     def ask(self, number: int, calls: int, timing: Timing) -> tuple[float, str | None]:
-        """Seconds for one of so many calls in a row, and the error that they show; they are made within `timing()`."""
+        """Seconds for one of this many calls in a row, and their error; they are made within `timing()`."""
         case, start = self.sets[number % len(self.sets)], perf_counter()
         is_new = self.spent < VERIFYING or number % 4 == 0
         self.claimed, seconds, error = 0.0, 0.0, None

@@ -45,7 +45,7 @@ def examine_compiler() -> Iterator[Item]:
     """Compile and run a small loop, and compare the vectors of the kernels with those of the processor."""
     bits, name = vector_unit()
     with tempfile.TemporaryDirectory() as folder:
-        # threads have a check of their own; this layer is always there
+        # another check covers threads; this layer is always there
         environment = {"JITNET_CACHE_DIR": folder, "NUMBA_THREADING_LAYER": "workqueue"}
         found = ask(compile_loop, environment=environment, seconds=SECONDS)
     fix = fix_of(NARROWING)

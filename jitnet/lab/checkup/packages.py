@@ -91,7 +91,7 @@ def examine_needed() -> Iterator[Item]:
 
 def examine_extras() -> Iterator[Item]:
     """Each extra of jitnet: are its packages installed, and new enough?"""
-    if installed("jitnet") is None or installed("packaging") is None:  # another item says so
+    if installed("jitnet") is None or installed("packaging") is None:  # another item reports it
         return
     for extra in importlib.metadata.metadata("jitnet").get_all("Provides-Extra") or []:
         if extra in FOR_DEVELOPERS:

@@ -81,7 +81,7 @@ def examine_cache() -> Iterator[Item]:
         yield Item("cache folder", WRONG, f"{found}, so every process compiles again", command)
         return
     if chosen and not folder.is_absolute():
-        found = f"{folder}: a relative path, so every working folder has a cache of its own"
+        found = f"{folder}: a relative path, so every working folder has its own cache"
         yield Item("cache folder", NOTE, found, export("JITNET_CACHE_DIR", folder.absolute()))
     else:
         sizes = [file.stat().st_size for file in kernels_folder().glob("*.kernel")]

@@ -91,7 +91,7 @@ ORDERED: dict[str, Callable[[Any, Any], Any]] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
     "ne": lambda a, b: (a < b) | (a > b),
 }  # fmt: skip
-"""Comparisons. All are false for NaN; with a "u" at their end, all are true for NaN."""
+"""Comparisons. All are false for NaN; those with a "u" at the end are true for NaN."""
 
 OPPOSITE = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
 UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}

@@ -39,7 +39,7 @@ def ptx_of(launch: Launch, cc: tuple[int, int], lines: bool = False) -> str:
 
 
 class MachineCode(NamedTuple):
-    """A kernel that the assembler made of PTX."""
+    """A kernel that the assembler made from PTX."""
 
     registers: int
     """Registers per thread."""

@@ -1,4 +1,4 @@
-"""Explain a GPU kernel: its source beside PTX and machine code, with verdicts in plain words.
+"""Explain a GPU kernel: its source next to PTX and machine code, with verdicts in plain words.
 
     from jitnet.lab.gpu import explaining
     found = explaining.explain("matmul.warptile")
@@ -41,7 +41,7 @@ TABLE = (
 )
 
 RUN = 4
-"""So many equal instructions in a row for one line are shown; the others are counted."""
+"""The number of equal instructions in a row for one line that are shown; the others are counted."""
 
 
 def explain(

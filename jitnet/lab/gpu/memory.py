@@ -44,7 +44,7 @@ class Memory:
 
 
 class GlobalMemory(Memory):
-    """The arrays of the arguments. Each begins at a multiple of 256 bytes, as on the GPU; views lie in their array."""
+    """The arrays of the arguments. Each begins at a multiple of 256 bytes, as on the GPU; views are inside."""
 
     def __init__(self, arrays: list[Array]) -> None:
         self._arrays, self._firsts = arrays, []
@@ -74,7 +74,7 @@ class GlobalMemory(Memory):
             array[...] = np.ascontiguousarray(_seen_as(self.words, array, first)).view(array.dtype)[..., 0]
 
     def first_words(self, addresses: Ints, words: int, lanes: Ints, writes: bool) -> Ints:
-        """The index of the first word of each lane, if each may load or store so many words there."""
+        """The index of the first word of each lane, if each may load or store this many words there."""
         _check_alignment(addresses, words, lanes)
         first = (addresses - FIRST) // WORD
         outside = (first < 0) | (first + words > len(self.words))
@@ -107,7 +107,7 @@ class SharedMemory(Memory):
             users[:] = NOBODY
 
     def first_words(self, addresses: Ints, words: int, lanes: Ints, writes: bool) -> Ints:
-        """The index of the first word of each lane, if each may load or store so many words there."""
+        """The index of the first word of each lane, if each may load or store this many words there."""
         _check_alignment(addresses, words, lanes)
         first = addresses // WORD
         outside = (first < 0) | (first + words > self._of_block)

@@ -61,7 +61,7 @@ class Resident(NamedTuple):
 
 
 def resident(cc: tuple[int, int], threads: int, registers: int, shared: int) -> Resident:
-    """For blocks with so many threads, registers per thread and bytes of shared memory, including the system's."""
+    """For blocks with this many threads, registers per thread and bytes of shared memory, including the system's."""
     gpu = GPUS[cc]
     warps = -(-threads // WARP)
     step = 256 if cc < (8, 0) else 128  # of shared memory

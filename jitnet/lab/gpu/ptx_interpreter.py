@@ -18,11 +18,11 @@ from .occupancy import WARP
 from .program import Program, Step
 
 LANES = 8192
-"""Threads that run together, if there are so many."""
+"""The maximum number of threads that run together."""
 
 
 class UnknownInstructionError(Exception):
-    """An instruction outside of the part of PTX that is interpreted; nothing is said of the kernel."""
+    """An instruction outside of the part of PTX that is interpreted; this says nothing about the kernel."""
 
 
 class Access(NamedTuple):
@@ -44,7 +44,7 @@ def execute(
 ) -> Ints:  # fmt: skip
     """Run a kernel on NumPy arrays and numbers, which it takes as `Launch` declares them.
 
-    watch   hears each access to global and shared memory
+    watch   is called for each access to global and shared memory
     order   the order of the blocks, one after the other; without it many run together
     apart   each warp runs as far as it can before the next one; without it they run together
 

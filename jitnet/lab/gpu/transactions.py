@@ -54,7 +54,7 @@ class Transactions(NamedTuple):
 
 
 class _Counter:
-    """Hears each access, and counts numbers and transactions."""
+    """Called for each access; counts numbers and transactions."""
 
     def __init__(self) -> None:
         self.numbers = {"global": 0, "shared": 0, "written": 0}

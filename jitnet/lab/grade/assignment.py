@@ -1,4 +1,4 @@
-"""An assignment: the file assignment.toml in a folder, with the files of its problems beside it.
+"""An assignment: the file assignment.toml in a folder, with the files of its problems next to it.
 
     title = "Loops for a matrix product"
     threads = 1                     # of a submission, and of the rungs that it is compared with
@@ -8,7 +8,7 @@
 
     [[kernel]]
     name = "reordered"              # a function of the submission
-    problem = "matmul"              # a problem of jitnet, or a file beside this one: "conv2d.py"
+    problem = "matmul"              # a problem of jitnet, or a file next to this one: "conv2d.py"
 
     [[kernel.test]]
     check = "correct"               # correct, no race, vectorized, speed
@@ -93,7 +93,7 @@ class Assignment:
     limits: Limits
     language: Language
     file: str
-    """The name of the file that students hand in, in a folder of their own."""
+    """The name of the file that students hand in, in their own folder."""
 
     @property
     def points(self) -> float:

@@ -58,7 +58,7 @@ def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
 
 
 def estimate(assignment: Assignment, count: int) -> float:
-    """Seconds for so many submissions."""
+    """Seconds for this many submissions."""
     tests = [test for kernel in assignment.kernels for test in kernel.tests]
     cost = {"correct": 0.0, "no race": INSPECTED, "vectorized": INSPECTED, "speed": TIMED}
     return count * (CORRECT * len(assignment.kernels) + sum(cost[test.check] for test in tests))

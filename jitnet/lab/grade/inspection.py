@@ -1,4 +1,4 @@
-"""Tests that read the source of a submission, or its machine code, each in a process of its own.
+"""Tests that read the source of a submission, or its machine code, each in its own process.
 
 Here the grader runs in the same process as the submission, so only sources come here that its language allows: they
 cannot reach the grader, and do nothing when they are imported. For `race_in`, NUMBA_DISABLE_JIT is set: nothing of the

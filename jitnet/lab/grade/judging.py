@@ -30,7 +30,7 @@ ROUNDS, MOST_ROUNDS = 7, 42
 """Timed calls; the best counts, because a disturbance only makes a call longer. More where it is not fast enough."""
 
 HOPELESS = 4
-"""More calls will not make a kernel so many times faster."""
+"""The factor of speed that more calls cannot make up for."""
 
 INSPECTING = 120.0
 """Seconds that the sanitizer, or the explanation of a loop, may take."""
@@ -189,7 +189,7 @@ class Judge:
             error = f"is wrong: {found}" if found else None
         return seconds, f"{error}, {self.problem.given(case)}" if error else None
 
-    # in processes of their own
+    # in separate processes
 
     def _asked(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> tuple[bool, str]:
         memory = int(self.limits.memory * 2**30)
@@ -216,7 +216,7 @@ class Judge:
     # speed
 
     def _fast(self, test: Test) -> tuple[bool | None, str]:
-        """Compare the best times of the submission and of a rung, in turn, on numbers that are new in each call."""
+        """Compare the best times of the submission and of a rung, alternating, with new numbers in each call."""
         shape = test.shapes[0] if test.shapes else self.problem.timed[0]
         dtype = test.dtype or self.problem.dtypes[0]
         try:

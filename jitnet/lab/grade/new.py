@@ -1,6 +1,6 @@
 """The files of a new assignment: for the teacher assignment.toml and solution.py, for the students a folder.
 
-The folder of the students has a starter file with holes, a public test, and the problems that are files of their own.
+The students' folder has a starter file with gaps, a public test, and copies of the problems that are files.
 Nothing in it is secret, because the grader draws its numbers and shapes from a new random seed.
 """
 

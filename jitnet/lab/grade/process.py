@@ -54,7 +54,7 @@ class Limits:
 
 
 class Process:
-    """A kernel in a process of its own, which has loaded it, as long as the `with` block lasts.
+    """A kernel in a separate process, which has loaded it, as long as the `with` block lasts.
 
     A kernel that cannot be loaded raises `FailureError` where the block begins.
     """

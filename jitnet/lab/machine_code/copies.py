@@ -1,7 +1,7 @@
 """Copies of machine code, made from the assembly that `explain` shows: one to be timed, and one that counts iterations.
 
 All names get a suffix, so that the copies fit into one process with the original. LLVM assembles them, and they are
-loaded beside it. In the one that counts, the header of each innermost loop increments a counter. The other is the same
+loaded next to it. In the one that counts, the header of each innermost loop increments a counter. The other is the same
 code as the original; the offsets of its instructions tell to which of them an address belongs.
 """
 
@@ -98,7 +98,7 @@ class Copy:
         return found
 
     def rows(self, addresses: NDArray[np.uint64]) -> list[dict[int, int]]:
-        """For each text: row of an instruction -> how many of the addresses lie in it."""
+        """For each text: row of an instruction -> how many of the addresses are in it."""
         found = []
         for number, (rows, offsets) in enumerate(self._rows):
             start = self._engine.get_global_value_address(self._name("start", number))

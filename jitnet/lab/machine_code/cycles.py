@@ -140,7 +140,7 @@ def _use_of(port: str, operations: list[Operation], analysis: Analysis) -> str:
 def _delivered(operations: list[Operation], analysis: Analysis) -> list[float] | None:
     """The cycles of the front end for each instruction.
 
-    LLVM counts an access to memory as a micro-operation of its own where it is executed separately, but the front end
+    LLVM counts a memory access as a separate micro-operation if it is executed separately, but the front end
     delivers it together with its arithmetic, or address and number of a store together. A comparison and the jump
     after it are one, too.
     """

@@ -17,7 +17,7 @@ HOLDS = 1.3
 DID_NOT_RUN = "this loop did not run with these arguments, maybe another version did; try others (--size, --args)"
 
 FAR, MANY = 3, 8
-"""Far above it, or with so many bytes per cycle, memory is the limit, and not an error in the tables."""
+"""Far above it, or with this many bytes per cycle, memory is the limit instead of an error in the tables."""
 
 LESS = 0.9
 """Below this multiple the tables of the program are wrong for this processor."""

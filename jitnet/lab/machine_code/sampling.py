@@ -1,6 +1,6 @@
 """A sampling profiler for machine code: where each thread is, many times a second.
 
-Linux samples by a timer of its own (`perf_event_open` with the event `cpu-clock`), which needs no performance counters
+Linux samples with its own timer (`perf_event_open` with the event `cpu-clock`), which needs no performance counters
 and so works in virtual machines too. A sample is the address of the instruction that a running thread will execute
 next; a waiting thread gives none. Some containers and settings (`perf_event_paranoid` above 2) forbid it.
 """

@@ -1,6 +1,6 @@
-"""What every operation should give: the formula in float64 NumPy, and how far rounding may carry a kernel from it.
+"""The expected results of every operation: the formula in float64 NumPy, and bounds for a kernel's rounding errors.
 
-`case(operation, ...)` draws inputs, and returns the arguments for a rung with the outputs poisoned by NaN, beside
+`case(operation, ...)` draws inputs, and returns the arguments for a rung with the outputs filled with NaN, next to
 the expected outputs and their bounds. A bound is eps · (number of roundings) · (sum of the absolute values that were
 added), so it scales with the dtype and the length of the sum. NaN never passes: no comparison with it is true.
 

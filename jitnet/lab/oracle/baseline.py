@@ -1,4 +1,4 @@
-"""What the NumPy baseline of an operation gives in float64; for operations without a formula, such as a layer's."""
+"""The results of the NumPy baseline in float64, for operations without a formula, such as those of a layer."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ from .case import Case
 def case_by_baseline(operation: str, sizes: dict[str, int], dtype: np.dtype[Any], rng: np.random.Generator) -> Case:
     """What the NumPy baseline gives in float64, for an operation without a formula here, such as that of a layer.
 
-    The docstring of the operation tells the shapes of its arguments, and which it writes: its last ones.
+    The docstring of the operation gives the shapes of its arguments, and those that it writes, which are the last.
     """
     body = LADDERS[operation]["python"]
     shapes, written = described(body)

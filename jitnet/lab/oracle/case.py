@@ -1,4 +1,4 @@
-"""A case: the arguments of a kernel, what it should give, and how far rounding may carry it from that."""
+"""A case: the arguments of a kernel, its expected results, and bounds for its rounding errors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ UGLY: list[Shape] = [
 
 
 def ugly_shapes(operation: str) -> list[Shape]:
-    """Those on which the operation has a meaning: over no outputs there is no mean, and no probability."""
+    """The shapes that make sense for the operation: without outputs there is no mean and no probability."""
     loss = LOSSES.get(operation)
     has_a_mean = loss is not None and (loss.averages_outputs or operation == "cross_entropy")
     return [shape for shape in UGLY if shape[2] or not has_a_mean]
 
 
 def nothing(shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """An output that holds nothing yet: NaN, or integers of which all bits are 1."""
+    """A cleared output: NaN, or integers whose bits are all 1."""
     return np.full(shape, np.nan if dtype.kind == "f" else _ALL_BITS.astype(dtype), dtype)
 
 
@@ -41,25 +41,25 @@ _ALL_BITS = np.array(-1)
 
 
 SAFETY = 10
-"""How much larger than those of a plain sum the typical errors may be."""
+"""The factor by which typical errors may exceed those of a plain sum."""
 
 
 @dataclass
 class Case:
     arguments: list[Any]
-    """Inputs, then outputs, as the rung takes them."""
+    """Inputs, then outputs, as arguments of the rung."""
     expected: list[Array]
     """One array per output, float64."""
     bounds: list[Array]
     typical: list[Array] = field(default_factory=list)
-    """One array per output: what the errors may be in the root mean square; empty where only the bounds count."""
+    """One array per output: the limit of the root mean square of the errors; empty if there are only bounds."""
 
     @property
     def outputs(self) -> list[Array]:
         return self.arguments[-len(self.expected) :]
 
     def error(self) -> str | None:
-        """What is wrong with the outputs, or None."""
+        """The error of the outputs, or None."""
         for got, expected, bound in zip(self.outputs, self.expected, self.bounds, strict=True):
             error = np.abs(got.astype(np.float64) - expected)
             wrong = ~(error <= bound)
@@ -107,7 +107,7 @@ class Draw:
 
 
 class Expected(NamedTuple):
-    """What a formula says of drawn inputs."""
+    """The results of a formula for random inputs."""
 
     inputs: list[Any]
     results: list[Array]
@@ -117,7 +117,7 @@ class Expected(NamedTuple):
     starts: list[Array] | None = None
     """The outputs before the call, if a kernel reads them too."""
     typical: Sequence[Array] = ()
-    """Times eps, what the errors may be in the root mean square."""
+    """Times eps, this is the limit of the root mean square of the errors."""
 
     def case(self, dtype: np.dtype[Any]) -> Case:
         """Outputs that a kernel only writes are NaN before."""

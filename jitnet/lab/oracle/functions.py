@@ -35,12 +35,12 @@ DERIVATIVES: dict[str, Callable[[Array], Array]] = {  # f' from a = f(z)
 
 
 def f_of(name: str) -> Callable[[Array], Array]:
-    """The activation. One without a formula here is what its f gives, interpreted in float64, for each number."""
+    """The activation. Without a formula here, its f is interpreted in float64 for each number."""
     return ACTIVATIONS.get(name) or np.vectorize(activations.ACTIVATIONS[name].f, otypes=[np.float64])
 
 
 def derivative_of(name: str) -> Callable[[Array], Array]:
-    """f' from what it is calculated from, A or Z; finite differences tell whether it is f's."""
+    """f' from its input, A or Z; finite differences check that it is the derivative of f."""
     return DERIVATIVES.get(name) or np.vectorize(activations.ACTIVATIONS[name].f_prime, otypes=[np.float64])
 
 

@@ -1,4 +1,4 @@
-"""The optimizers, and what a step does besides: gather a batch, weigh its samples, clip its gradient."""
+"""The optimizers, and the other operations of a step: gather a batch, weight its samples, clip its gradient."""
 
 import math
 from itertools import pairwise

@@ -242,7 +242,7 @@ for _name in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
 
 
 class Record:
-    """An element of a structured array, whose fields are elements of their own."""
+    """An element of a structured array, whose fields are separate elements."""
 
     array: Traced
 

@@ -122,7 +122,7 @@ class _Case:
                 self._compare(first, other, threads)
 
     def _once(self, threads: int) -> tuple[bool, list[NDArray[Any]]]:
-        """A run with so many threads; whether it asked for their number, and its results."""
+        """A run with this many threads; returns whether it asked for their number, and its results."""
         run = Run(self.report, threads)
         run.most = self.most
         twins = Twins(run)

@@ -24,9 +24,9 @@ FIXES = {
     "overflow": "take an integer type with more bits",
     "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
-    "differs": "look at how the work is divided: some elements are forgotten, or computed twice",
+    "differs": "check how the work is divided: some elements are skipped, or computed twice",
     "square": "check which dimension each loop runs over, and each index goes along",
-    "stopped": "check a part of it, in a function of its own",
+    "stopped": "check a part of it, in a separate function",
 }
 """Kind of finding -> the usual fix."""
 

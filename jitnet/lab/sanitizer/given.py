@@ -93,7 +93,7 @@ def arrays_in(argument: Any) -> list[NDArray[Any]]:
 
 
 def _named(argument: Any, name: str) -> list[tuple[str, NDArray[Any]]]:
-    """The arrays of an argument of that name with names of their own: `t`, `t[1]`, `t.x`."""
+    """The arrays of an argument of that name, with their own names: `t`, `t[1]`, `t.x`."""
     if isinstance(argument, np.ndarray):
         return [(name, argument)]
     if not isinstance(argument, (tuple, list)):

@@ -67,7 +67,7 @@ def tree_of(code: CodeType) -> ast.FunctionDef | None:
 
 
 def analyzed(code: CodeType, is_prange: Callable[[ast.expr], bool]) -> Loops:
-    """The loops of a function; `is_prange` tells whether an expression is the name of prange."""
+    """The loops of a function; `is_prange` decides whether an expression is the name of prange."""
     found, tree = Loops(), tree_of(code)
     if tree is None:
         found.has_source = code.co_name == "<lambda>"  # which has no loops

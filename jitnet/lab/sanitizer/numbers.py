@@ -20,7 +20,7 @@ listeners: list[Callable[[], None]] = [lambda: None]
 
 
 def promoted() -> None:
-    """A float32 has become a float64: the last listener hears it."""
+    """A float32 has become a float64: the last listener is called."""
     listeners[-1]()
 
 

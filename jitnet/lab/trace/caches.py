@@ -45,7 +45,7 @@ class Level:
 
 
 UNKNOWN = [Level(f"L{level}", *described) for level, *described in USUAL.values()][:2]
-"""Assumed where the system does not tell: on anything but Linux."""
+"""Assumed if the system does not describe its caches: on anything but Linux."""
 
 
 def of_this_machine(folder: Path = DESCRIPTIONS) -> list[Level]:
@@ -73,7 +73,7 @@ def parsed(texts: list[str]) -> list[Level]:
 
 
 def find_misses(lines: Vector, sets: Matrix, missed: Vector) -> None:
-    """missed[t] = line t is in no way of its set. sets[s] holds the lines of set s, the one used last first."""
+    """missed[t] = line t is not in its set. sets[s] holds the lines of set s, the most recently used first."""
     count, ways = sets.shape
     for t in range(lines.size):
         line = lines[t]
@@ -83,7 +83,7 @@ def find_misses(lines: Vector, sets: Matrix, missed: Vector) -> None:
             way += 1
         missed[t] = way == ways
         if way == ways:
-            way = ways - 1  # the line used longest ago leaves
+            way = ways - 1  # the least recently used line is evicted
         while way > 0:
             held[way] = held[way - 1]
             way -= 1
@@ -95,7 +95,7 @@ FIND_MISSES = compiled(find_misses)
 
 @dataclass
 class Hierarchy:
-    """Caches with what they hold, at first nothing."""
+    """Caches and their content, empty at first."""
 
     levels: list[Level]
     sets: list[NDArray[np.int64]] = field(init=False)
@@ -155,7 +155,7 @@ FIND_REUSE = compiled(find_reuse)
 
 
 def reuse_distances(addresses: NDArray[np.int64], line: int = LINE) -> NDArray[np.int64]:
-    """Per access: the lines that a cache needs to still hold this one, if any line can be anywhere; 0 at first use."""
+    """Per access: the lines that a fully associative cache needs to still hold this one; 0 at first use."""
     known, lines = np.unique(addresses // line, return_inverse=True)
     distance = np.empty(addresses.size, np.int64)
     tree = np.zeros(addresses.size + 1, np.int64)

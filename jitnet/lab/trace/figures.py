@@ -29,7 +29,7 @@ class Counts:
 
     @property
     def conflicts(self) -> NDArray[np.bool_]:
-        """Misses of L1 that it would not have if a line could be in any place of it."""
+        """Misses of L1 that it would not have if it were fully associative."""
         return (self.misses > 0) & (self.reuse > 0) & (self.reuse <= self.levels[0].lines)
 
 
@@ -57,7 +57,7 @@ def rows(counts: Counts) -> list[dict[str, Any]]:
 
 
 def _by_site(accesses: Accesses) -> list[NDArray[np.int64]]:
-    """Per site, which accesses are its own, in their order."""
+    """Per site, its accesses, in order."""
     order = np.argsort(accesses.site_of, kind="stable")
     ends = np.cumsum(np.bincount(accesses.site_of, minlength=len(accesses.sites)))
     return np.split(order, ends[:-1])

@@ -1,8 +1,8 @@
 """The arrays of a trace as a film strip. It needs matplotlib, which the extra `cli` installs.
 
-A row is an array, a frame is a moment. An element has the color of its latest access; grey ones are not touched yet.
-The film ends when the largest array is touched once, for there the order is best seen. The last column shows, for the
-whole run, the fraction of an element's accesses that miss the first cache.
+A row is an array, a frame is a moment. An element has the color of its latest access; gray ones are not accessed yet.
+The film ends when all of the largest array has been accessed, because this shows the order best. The last column shows,
+for the whole run, the fraction of an element's accesses that miss the first cache.
 """
 
 from pathlib import Path
@@ -55,7 +55,7 @@ def film_strip(found: Trace) -> Any:
     axes[0, -1].set_title(f"{level} misses, whole run", fontsize=9)
     if frame is not None and heat is not None:
         figure.colorbar(frame, ax=axes[:, :-1], location="bottom", shrink=0.6, aspect=50, pad=0.02,
-                        label="number of the latest access to an element; grey: not touched yet")  # fmt: skip
+                        label="number of the latest access to an element; gray: not accessed yet")  # fmt: skip
         figure.colorbar(heat, ax=axes[:, -1], location="bottom", aspect=12, pad=0.02, label="per access")
     title = f"{found['target']}: accesses 1 to {end:,} of {found['accesses']:,}"
     figure.suptitle(title, fontsize=11, parse_math=False)

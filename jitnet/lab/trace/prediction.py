@@ -1,11 +1,11 @@
-"""How long a kernel should take on one thread, from what it does: the longest of three times, since all go on at once.
+"""The predicted time of a kernel on one thread: the longest of three times, because all three overlap.
 
     memory       the bytes that L1 moves, and the lines that each level below sends, at the rates of this machine
     waits        a number that is added to itself, `total += ...`, waits for each addition, which takes 4 cycles; one in
                  an array, `Z[i, j] += ...` with k inside, for storing and loading it too, 5 cycles more
     arithmetic   the multiply-adds at the peak of this machine, for an operation whose multiply-adds are known
 
-An expression that goes along a row can load a whole vector at a time; one with a stride moves a vector for each number.
+An expression that goes along a row can load a whole vector at a time; one with a stride loads one number at a time.
 """
 
 import ast
@@ -35,7 +35,7 @@ def predicted(
     rows: list[dict[str, Any]], chain: tuple[str, int] | None, flop: int | None, levels: list[str], line: int,
     dtype: str, limits: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Seconds of a call when the caches hold what the call before has left; keys memory, waits, arithmetic, seconds,
+    """Seconds of a call with the caches as the previous call has left them; keys memory, waits, arithmetic, seconds,
     limit (which of them it is), levels (the parts of memory), and waits_for (the variable)."""
     rates = {level: by_count["1"] for level, by_count in limits["bandwidth"].items()}
     parts = {levels[0]: _at_the_top(rows, rates.get(levels[0], rates["L1"]))}
@@ -93,7 +93,7 @@ def _sums_in_memory(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
 def _sums_in_variables(functions: list[CodeType], rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
     """`total += ...` in the innermost loops.
 
-    How often a line is executed is what its accesses tell, or those of the lines beside it.
+    How often a line is executed follows from its accesses, or from those of the lines next to it.
     """
     accesses: dict[tuple[str, int], int] = {}
     for row in rows:

@@ -1,9 +1,9 @@
 """Every access of a kernel to its arrays, in order: its Python source runs on the arrays of the sanitizer.
 
-The arrays lie one after another, each from the start of a cache line on and the first from the start of a page on.
-Arrays that the kernel allocates come after its arguments, and one that the same line allocates again takes the same
-place. Numbers in variables, SIMD vectors and results of arithmetic are in registers: they are no accesses. A prange
-loop runs as a range: the accesses are those of one thread that gets all iterations.
+The arrays follow one another in memory; each starts at a cache line, and the first at a page. Arrays that the kernel
+allocates come after its arguments, and one that the same line allocates again gets the same place. Variables, SIMD
+vectors and results of arithmetic are in registers and count as no accesses. A prange loop runs as a range: the accesses
+are those of one thread that executes all iterations.
 """
 
 import itertools
@@ -41,7 +41,7 @@ MOST = 5_000_000
 """Accesses of a recording, about a minute: the loops are interpreted."""
 
 _WITHOUT_LINES = (str(Path(shadow.__file__).parent), str(Path(np.__file__).parent), str(Path(simd.__file__).parent))
-"""Folders whose lines are no lines of a kernel: an access in them belongs to the line that calls them."""
+"""Folders whose code is not part of a kernel: an access in them belongs to the line that calls it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def record(
 ) -> Accesses:
     """The accesses of a kernel on arguments that are `arranged`; addresses count from the first page on.
 
-    `say` hears from time to time how many accesses there are; there may be `most`.
+    `say` is called from time to time with the number of accesses; `most` is the limit.
     """
     body = getattr(kernel, "py_func", kernel)
     name = name_of(body)

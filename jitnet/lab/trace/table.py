@@ -15,7 +15,7 @@ NAME = 17
 WIDTHS = [9, 9, 9, 9, 10, 10]
 
 LAYOUT = (
-    "Assumed: the arrays lie one after another, each from the start of a cache line on; addresses are physical; "
+    "Assumed: the arrays follow one another, and each starts at a cache line; addresses are physical; "
     "variables, SIMD vectors and results of array expressions stay in registers; one thread executes all iterations."
 )
 
@@ -29,7 +29,7 @@ OVERLAPS = 0.85
 """A kernel that takes less than this part of the time of its additions one by one executes several sums at once."""
 
 STEADY = 0.5
-"""A stride that fewer of the steps have is none."""
+"""The minimum fraction of the steps that must have a stride."""
 
 OFTEN = 0.25
 """A row of whose misses this part is conflicts is worth one."""
@@ -38,7 +38,7 @@ OFTEN = 0.25
 def as_text(found: dict[str, Any]) -> str:
     """For a terminal of 80 columns."""
     levels = [Level(x["name"], x["size"], x["ways"], x["line"]) for x in found["caches"]]
-    where = "" if found["caches_known"] else " (assumed: the system does not tell)"
+    where = "" if found["caches_known"] else " (assumed: the system does not describe them)"
     lines = [
         *formatting.wrapped(
             f"{found['target']}: {', '.join(found['arguments'])}",
@@ -158,7 +158,7 @@ def _time(found: dict[str, Any]) -> list[str]:
         parts.append(f"multiply-adds at the peak {each(predicted['arithmetic'])}")
     limit = {"memory": "memory", "waits": "waiting", "arithmetic": "arithmetic"}[predicted["limit"]]
     return [
-        f"Time per {found['per']}, with warm caches: {', '.join(parts)}. They go on at once, so {limit} is the limit: "
+        f"Time per {found['per']}, with warm caches: {', '.join(parts)}. They overlap, so {limit} is the limit: "
         f"predicted {each(predicted['seconds'])}, {_measured(found, each)}"
     ]
 
@@ -168,7 +168,7 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
         return f"not measured: {found['not_measured']}"
     share = found["measured"] / found["predicted"]["seconds"]
     short = share < OVERLAPS and found["predicted"]["limit"] == "waits"
-    why = " The processor begins a sum before the one before it is complete." if short else ""
-    why = why if found["measured"] > CALL else " Most of this is the call itself: take a larger size."
+    why = " The processor begins a sum before the previous one is complete." if short else ""
+    why = why if found["measured"] > CALL else " Most of this is the call itself: use a larger size."
     noise = disturbance.sentence(found["disturbed_by"])
     return f"measured {each(found['measured'])} ({share:.2g} times that).{why} {noise}".rstrip()

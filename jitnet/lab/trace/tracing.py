@@ -31,7 +31,7 @@ def trace(
     kernel: Custom, arguments: Sequence[Any], operation: str | None = None, levels: Sequence[Level] | None = None,
     time: bool = True, limits: dict[str, Any] | None = None, name: str | None = None, report: Report | None = None,
 ) -> Trace:  # fmt: skip
-    """Trace a kernel on these arguments, which are copied: its source is interpreted, 5 µs an access.
+    """Trace a kernel on these arguments, which are copied: its source is interpreted, at 5 µs per access.
 
     operation   whose arguments they are: figures are then per multiply-add, otherwise per iteration of its busiest line
     levels      the caches, such as those of `caches.parsed(["L1=32K/8"])`; by default those of this machine
