@@ -8,7 +8,7 @@ from files import csv
 
 import jitnet
 from jitnet import storage
-from jitnet.data import Recipe, read_table
+from jitnet.data import Recipe, from_frame, read_table
 from jitnet.data.cells import has_code
 from jitnet.data.preprocessing.decisions import Choices
 from jitnet.data.rows import table_of
@@ -387,3 +387,44 @@ def test_more_words_than_a_model_file_has_room_for():
     assert "left out: w: more than 10000 different texts" in Recipe.learn(table, rows).decisions
     with pytest.raises(jitnet.Error, match="--categorical w: 10001 different values; 10000 is the limit"):
         Recipe.learn(table, rows, None, Choices(categorical=["w"]))
+
+
+def test_points_separate_thousands_where_commas_are_decimal(tmp_path):
+    path = csv(tmp_path, "a;b;y\n" + "".join(f"{i + 1}.{100 + i};{i},5;{'uv'[i % 2]}\n" for i in range(8)))
+    for decimal, mean in ((None, 4.6035), (",", 4603.5)):
+        recipe = Recipe.learn(read_table(path, "y", decimal=decimal), np.arange(8))
+        means = dict(zip(recipe.standard.names, recipe.standard.mean, strict=True))
+        means |= {column.name: column.mean[0] for column in recipe.columns}
+        np.testing.assert_allclose([means["a"], means["b"]], [mean, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("cells", "are_pointed_out"),
+    [
+        (["1 kg", "2 kg", "15 kg", "2 kg"], True),
+        (["0.5cm", "unknown", "1.5cm", "2cm"], True),
+        (["1,200 km", "3 m", "-4 km", "5 km"], True),
+        (["20°C", "3°C", "-4°C", "3°C"], True),
+        (["1st", "2nd", "3rd", "3rd"], False),
+        (["1 kg", "2 kg", "heavy", "2 kg"], False),
+        (["1 Main", "2 Oak", "3 Elm", "4 Ash"], False),
+        (["10A", "11B", "12C", "10A"], False),
+        (["5 kg", "7 kg", "5 kg", "7 kg"], False),
+    ],
+)
+def test_numbers_with_a_unit_are_pointed_out(tmp_path, cells, are_pointed_out):
+    said = "has numbers with a unit, such as"
+    for target in ("w", "x"):
+        rows = "".join(f'"{cells[i % 4]}",{i * i % 7},{"uv"[i % 2]}\n' for i in range(12))
+        table = read_table(csv(tmp_path, "x,n,w\n" + rows), target)
+        warned = [text for text in Recipe.learn(table, np.arange(12)).warnings if said in text]
+        assert len(warned) == are_pointed_out
+        assert not warned or any(f"such as {cell!r}" in warned[0] for cell in cells)
+
+
+def test_whole_numbers_beside_images_are_classes():
+    X, y = np.random.default_rng(0).random((78, 2, 2)), np.arange(78) % 26
+    recipe = Recipe.learn(from_frame(X, y), np.arange(78))
+    assert len(recipe.classes) == 26
+    assert "26 different whole numbers: classes (--task regression)" in recipe.decisions[0]
+    assert Recipe.learn(from_frame(X.reshape(78, 4), y), np.arange(78)).classes is None

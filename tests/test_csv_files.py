@@ -288,6 +288,9 @@ def test_each_guess_is_said(tmp_path):
     for content, notes in (
         ("a,b\n1,x\n", []),
         ("a;b\n1,5;x\n", ["separated by ';' (--separator)", "'1,5' .* decimal comma (--decimal .)"]),
+        ("a;b\n1.500;x\n2.014;1,5\n", ["separated by ';'", "'1.500' .* decimal point, .* '1,5' .* (--decimal ,)"]),
+        ("a;b\n1.500;x\n2.01;1,5\n", ["separated by ';'"]),
+        ("a;b\n1.500;x\n2,01;1,5\n", ["separated by ';'"]),
         ("1,x\n2,y\n", ["first row is taken for data, .* (--header)"]),
         ("0,1,2\n3,4,5\n", ["first row, 0, 1, 2, is taken for the header (--no-header)"]),
         ("a,b\nx,y\n", ["first row, a, b, is taken for the header (--no-header)"]),

@@ -85,8 +85,9 @@ def from_frame(X: Any, y: Any = None) -> Table:
             name for name in (str(getattr(y, "name", None) or "y"), "y", "target", "the target") if name not in found
         )
         found = Table(
-            [*found.columns, Column(name, values)], "X", found.kind, found.has_header, target=name, matrix=found.matrix
-        )
+            [*found.columns, Column(name, values)], "X", found.kind, found.has_header, target=name,
+            matrix=found.matrix, are_images=found.are_images,
+        )  # fmt: skip
     return found
 
 
@@ -95,13 +96,15 @@ def _of_array(X: Any) -> Table:
         array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
     except ValueError as error:
         raise checks.Error(f"X is not a rectangular array: {error}") from None
-    if array.ndim > 2:  # images
+    are_images = array.ndim > 2
+    if are_images:
         array = array.reshape(len(array), -1)
     if array.ndim != 2:
         raise checks.Error(f"X has shape {array.shape}, but must be (m, columns): one sample per row")
     if array.dtype.kind in "fiub" and not np.ma.is_masked(array) and not np.isnan(array).any():
         array = np.ma.getdata(array)
-        return Table([], "X", "npz", matrix=array if array.dtype.kind == "f" else array.astype(np.float64))
+        matrix = array if array.dtype.kind == "f" else array.astype(np.float64)
+        return Table([], "X", "npz", matrix=matrix, are_images=are_images)
     columns = [Column(str(j + 1), values_of(array[:, j])) for j in range(array.shape[1])]
     return Table(columns, "X", "npz")
 

@@ -60,6 +60,8 @@ class Table:
     """The names of the features, unless they are all columns but the target."""
     decimal: str = "."
     """The decimal sign of a CSV."""
+    are_images: bool = False
+    """True if each row of an array has several dimensions."""
 
     def __post_init__(self) -> None:
         wide = 0 if self.matrix is None else self.matrix.shape[1]

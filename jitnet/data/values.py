@@ -198,10 +198,11 @@ def parts_of(form: str) -> tuple[str, ...]:
     return DATE_PARTS if form in DATES else ("",)
 
 
-def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, list[str]]:
+def form_of(texts: list[str], counts: NDArray[np.int64], decimal: str = ".") -> tuple[str | None, list[str]]:
     """The form that a column of texts has, and the texts that it cannot read; None for words.
 
     counts    how often each text occurs
+    decimal   the decimal sign of the file: 1.100 is 1100 if it is a comma
 
     A few odd ones among many numbers or dates (one in twenty, or two) are mistakes, not words.
     """
@@ -215,7 +216,8 @@ def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, li
         return "yes/no", []
     best, most, odd = None, 0, words
     few = max(2, present // 20)
-    for form, read in {**NUMBERS, **TIMES, **DATES}.items():
+    first = {"1.234,5": NUMBERS["1.234,5"]} if decimal == "," else {}
+    for form, read in {**first, **NUMBERS, **TIMES, **DATES}.items():
         unread, left = [], 0
         for text, count in zip(texts, counts.tolist(), strict=True):
             if not is_missing_word(text) and read(text) is None:
@@ -229,6 +231,27 @@ def form_of(texts: list[str], counts: NDArray[np.int64]) -> tuple[str | None, li
     if best is None or 2 * most <= present:
         return None, odd
     return best, odd
+
+
+_WITH_UNIT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²2³3])| ([^\W\d_]))")
+_ORDINALS = ("st", "nd", "rd", "th")
+FEW_UNITS = 3
+"""Numbers that many different words follow are addresses or names."""
+
+
+def unit_in(texts: list[str]) -> str | None:
+    """One of the texts if all are numbers with a unit, such as 12 kg, and there are three or more; otherwise None."""
+    units = set()
+    words = [text for text in texts if not is_missing_word(text)]
+    for text in words:
+        found = _WITH_UNIT.fullmatch(text)
+        unit = found and (found[1] or found[2])
+        if not unit or unit.casefold() in _ORDINALS:
+            return None
+        units.add(unit)
+        if len(units) > FEW_UNITS:
+            return None
+    return words[0] if len(words) > 2 else None
 
 
 def form_at_all(texts: list[str]) -> str | None:

@@ -20,6 +20,8 @@ NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";",
 """Names that --separator takes."""
 DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+,[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?")
 
+THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -103,6 +105,9 @@ def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, no
         if decimal == ",":
             example = next(cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell))
             notes.append(f"{example!r} and others are read as numbers with a decimal comma (--decimal .)")
+        elif separator != "," and (unsure := _points_beside_commas(rows)):
+            point, comma = unsure
+            notes.append(f"{point!r} is read with a decimal point, although {comma!r} has a comma (--decimal ,)")
     elif decimal not in (".", ",") or decimal == separator:
         raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
     return decimal
@@ -224,6 +229,18 @@ def _likely_separator(lines: list[str]) -> str:
         if sum(map(is_number, cells)) > len(cells) / 2:
             return " "
     return ","
+
+
+def _points_beside_commas(rows: list[list[str]]) -> tuple[str, str] | None:
+    """Cells such as 2.014 and 5,1, if a column has points alone, all of which may separate thousands."""
+    comma = next((cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell)), None)
+    if comma is None:
+        return None
+    for cells in zip(*(row for row in rows if len(row) == len(rows[0])), strict=True):
+        pointed = [cell for cell in cells if "." in cell and is_number(cell)]
+        if pointed and all(map(THOUSANDS.fullmatch, pointed)) and not any("," in cell for cell in cells):
+            return pointed[0], comma
+    return None
 
 
 def _has_decimal_commas(rows: list[list[str]]) -> bool:

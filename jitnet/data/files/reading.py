@@ -192,7 +192,7 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
             is_text = its_dtype.kind in "Ub" or is_long  # True is not 1, and float64 cannot represent long numbers
             columns = [Column("y", y.astype(str).astype(object) if is_text else y.astype(np.float64))]
         X = archive.array("X", np.dtype(np.float64))
-    return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1))
+    return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1), are_images=len(shape) > 2)
 
 
 def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:

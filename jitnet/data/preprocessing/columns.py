@@ -260,6 +260,14 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
     return numbers
 
 
+def unit_said(name: str, example: str) -> str:
+    """The warning for a column of numbers with a unit."""
+    return (
+        f"{name} has numbers with a unit, such as {shown(example)}, which are taken for words; to learn them as "
+        "numbers, remove the unit from the cells"
+    )
+
+
 def _filled(table: Table, name: str, missing: NDArray[np.bool_], value: str) -> str:
     first = table.where(int(missing.argmax()))
     return f"{name}: {count(int(missing.sum()), 'cell')} missing ({first}), none in training: filled with {value}"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ..table import Table
-from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of
-from .columns import Category, Number, Standard
+from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, unit_in
+from .columns import Category, Number, Standard, unit_said
 
 Rows = NDArray[np.int64]
 
@@ -165,7 +165,7 @@ class Planner:
             if cell is not None:
                 times[cell] = times.get(cell, 0) + 1
         texts, present = list(times), sum(times.values())
-        form, _ = form_of(texts, np.array(list(times.values()), np.int64))
+        form, _ = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal)
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
@@ -173,6 +173,8 @@ class Planner:
         elif len(texts) == 1 and present == len(values) > 1:
             return SAME
         elif form is None:
+            if example := unit_in(texts):
+                self.warned.append(unit_said(name, example))
             return self._words(name, len(texts), present)
         read = [text for text in texts if FORMS[form](text) is not None]
         if not read:

@@ -12,8 +12,19 @@ from ... import checks
 from ...checks import shown, some
 from ..cells import is_code, is_number
 from ..table import Table
-from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, is_missing_word, numbers_in, spelled
-from .columns import check_extent, mean_and_scale, names_in
+from ..values import (
+    NUMBERS,
+    PLAIN,
+    distinct,
+    form_at_all,
+    form_of,
+    in_order,
+    is_missing_word,
+    numbers_in,
+    spelled,
+    unit_in,
+)
+from .columns import check_extent, mean_and_scale, names_in, unit_said
 
 TASKS = ("classification", "regression")
 
@@ -55,6 +66,8 @@ class Target:
             classes = in_order(distinct(values)[0])
             _check_classes(classes, table)
             warned += _twins(classes, table.target)
+            if task is None and (example := unit_in(classes)):
+                warned.append(unit_said(table.target, example))
             if no_words := [shown(name) for name in classes if is_missing_word(name)]:
                 warned.append(
                     f"{table.target} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
@@ -147,7 +160,7 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
     for cell in values:
         if cell is not None:
             texts[cell] = texts.get(cell, 0) + 1
-    form, odd = form_of(list(texts), np.array(list(texts.values()), np.int64))
+    form, odd = form_of(list(texts), np.array(list(texts.values()), np.int64), table.decimal)
     if form is not None and form not in NUMBERS:
         form = None
     few = len(texts) <= min(FEW, len(values) // 2)
@@ -187,7 +200,10 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
     if form != PLAIN:
         example = max((cell for cell in table[target].values if cell is not None), key=len)
         said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
-    if is_whole and len(different) <= min(FEW, rows // 2):
+    most = (
+        rows // 2 if table.are_images else min(FEW, rows // 2)
+    )  # whole numbers beside images are nearly always labels
+    if is_whole and len(different) <= most:
         said.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
         return "classification"
     if not is_whole or 2 * len(different) > rows:
