@@ -1,7 +1,5 @@
 """What is learned from the columns of a table, by hand-worked examples."""
 
-import datetime
-
 import numpy as np
 import pytest
 from files import csv
@@ -9,11 +7,9 @@ from files import csv
 import jitnet
 from jitnet import storage
 from jitnet.data import Recipe, from_frame, read_table
-from jitnet.data.cells import has_code
 from jitnet.data.preprocessing.decisions import Choices
 from jitnet.data.rows import table_of
 from jitnet.data.split import split_rows
-from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, spelled
 
 
 def learned(tmp_path, name, cells, rows=None, **choices):
@@ -36,97 +32,6 @@ def test_a_number_missing_after_training_is_the_mean(tmp_path):
     (note,) = said
     assert note.startswith("a: 1 cell missing (")
     assert note.endswith("line 5), none in training: filled with the mean, 3.25")
-
-
-def test_the_shortest_codes():
-    assert has_code(["7", "07"])
-    assert not has_code(["70", "0", "-0", "-7", ""])
-
-
-def test_more_than_a_few_words_among_numbers_make_text():
-    numbers, words = [str(k) for k in range(90)], list("abcdefghij")
-    assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
-    assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)
-
-
-@pytest.mark.parametrize("form", DATES)
-def test_a_number_is_no_date(form):
-    numbers, where, text = numbers_in(np.array([np.nan, 20240131.0]), form)
-    assert np.isnan(numbers).all()
-    assert (where, text) == (1, "20240131")
-
-
-def test_the_one_spelling_of_a_value():
-    for values, spelling in (
-        ((1, 1.0, "1", " 1.0 ", "1e0", np.float32(1), np.int8(1)), "1"),
-        ((True, "true", "TRUE", np.True_), "True"),
-        (("007",), "007"),
-        (("1.5", 1.5), "1.5"),
-        ((-2.0, "-2"), "-2"),
-        (("a b ",), "a b"),
-        ((1e300, "1e300"), "1e+300"),
-        (("12345678901234567890",), "12345678901234567890"),
-    ):
-        assert {spelled(value) for value in values} == {spelling}
-    names, codes = distinct(np.array(["1", "b", None, "1.0", "TRUE", "true"], object))
-    assert (names, codes.tolist()) == (["1", "b", "True"], [0, 1, -1, 0, 2, 2])
-    names, codes = distinct(np.array([2.0, np.nan, 1, 2]))
-    assert (names, codes.tolist()) == (["1", "2"], [1, -1, 0, 1])
-    assert labels_of(["1", "2"]).tolist() == [1, 2]
-    assert labels_of(["1", "2"]).dtype == np.int64
-    assert labels_of(["0.5", "2"]).dtype == np.float64
-    assert labels_of(["False", "True"]).dtype == bool
-    assert labels_of(["007", "1"]).tolist() == ["007", "1"]
-
-
-@pytest.mark.parametrize(
-    ("form", "cells", "numbers"),
-    [
-        ("1,234.5", ["1,234.5", "$12", "-1,000,000", "15 %", "€ -3", "−4"], [1234.5, 12, -1e6, 15, -3, -4]),
-        ("1.234,5", ["1.234,5", "3,14 €", "1.000.000", "-7"], [1234.5, 3.14, 1e6, -7]),
-        ("1 234,5", ["1 234,5", "12\u202f345", "6,5"], [1234.5, 12345, 6.5]),
-        ("1'234.5", ["1'234.5", "9’999", "1"], [1234.5, 9999, 1]),
-        ("1,234.5", ["107,500", "100,500"], [107500, 100500]),  # not 107.5
-        ("1.234,5", ["0,125", "0,5"], [0.125, 0.5]),
-        ("yes/no", ["Yes", "no", "YES"], [1, 0, 1]),
-        ("yes/no", ["f", "T"], [0, 1]),
-        ("yes/no", ["True", "0", "False", "1"], [1, 0, 0, 1]),
-        ("1,234.5", ["(1,234.50)", "(5)", "7"], [-1234.5, -5, 7]),
-        ("hour:minute", ["0:30", "23:45:36"], [0.5, 23.76]),
-    ],
-)  # fmt: skip
-def test_forms_of_numbers(form, cells, numbers):
-    assert form_of(cells, np.ones(len(cells), int)) == (form, [])
-    found, odd, _ = numbers_in(np.array([*cells, None], object), form)
-    np.testing.assert_array_equal(found[:, 0], [*numbers, np.nan])
-    assert odd is None
-
-
-@pytest.mark.parametrize(
-    ("form", "cells"),
-    [
-        ("year-month-day", ["2020-02-29", "1999-12-31"]),
-        ("year-month-day", ["2020-02-29 12:00", "1999-12-31T12:00:00Z"]),
-        ("day.month.year", ["29.02.2020", "31.12.1999"]),
-        ("month/day/year", ["2/29/2020", "12/31/1999"]),
-        ("day/month/year", ["29/02/2020", "31/12/1999"]),
-        ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
-        ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
-        ("year/month/day", ["2020/02/29", "1999/12/31"]),
-    ],
-)
-def test_forms_of_dates(form, cells):
-    assert form_of(cells, np.ones(2, int)) == (form, [])
-    found = numbers_in(np.array(cells, object), form)[0]
-    for row, date in zip(found, (datetime.date(2020, 2, 29), datetime.date(1999, 12, 31)), strict=True):
-        days = (date - datetime.date(1970, 1, 1)).days
-        assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
-
-
-def test_a_long_cell_is_read_in_linear_time():
-    for read in {**NUMBERS, **DATES}.values():
-        for text in ("1" * 100_000 + "x", "1,234" * 20_000 + "x", "." + "1" * 100_000 + ".", " " * 100_000):
-            assert read(text) is None
 
 
 def test_words_are_one_input_each(tmp_path):

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import jitnet_command
+from small_assignment import ADDITION, SPEED, graded, made
 
-from jitnet import checks
-from jitnet.lab import explain, problems
-from jitnet.lab.grade import assignment, grading, inspection, judging, new, output, page, process
+from jitnet.lab import explain
+from jitnet.lab.grade import assignment, grading, inspection, judging, output, page, process
 from jitnet.lab.grade.language import Language
 from jitnet.lab.worker import ask
 
@@ -24,27 +23,6 @@ HOSTILE = sorted((HERE / "hostile_submissions").glob("*.py"))
 EXAMPLES = HERE.parent / "examples" / "assignments"
 
 HONEST = "def add(x, y, result):\n    for i in range(x.size):\n        result[i] = x[i] + y[i]\n"
-
-ADDITION = """
-title = "Addition"
-imports = ["numba"]
-[[kernel]]
-name = "add"
-problem = "vector_add"
-[[kernel.test]]
-check = "correct"
-points = 3
-hint = "one loop"
-"""
-
-SPEED = """
-[[kernel.test]]
-check = "speed"
-of = "naive"
-shapes = [[300000]]
-reach = 0.5
-points = 2
-"""
 
 NO_JIT = {"NUMBA_DISABLE_JIT": "1"}
 
@@ -62,16 +40,6 @@ RIGHT = (
 
 TRIED = [path for path in HOSTILE if path.stem not in RIGHT]
 CHEAP = ("forges_answers", "works_in_a_thread", "shrinks_the_memory", "reads_the_heap")
-
-
-def made(folder, text=ADDITION):
-    folder.mkdir(exist_ok=True)
-    (folder / "assignment.toml").write_text(text)
-    return assignment.load(folder)
-
-
-def graded(wanted, path, seed=1):
-    return grading.grade(wanted, path.name, path, seed)
 
 
 @pytest.fixture(scope="module")
@@ -346,101 +314,3 @@ def test_gradescope(classroom, tmp_path):
     assert "imports os" in content["tests"][0]["output"]
     assert "imports os" in found.stdout
     assert "--csv" in jitnet_command("grade", folder, submissions, "--gradescope", results, status=2).stderr
-
-
-@pytest.mark.parametrize(
-    ("old", "written", "said"),
-    [
-        ('title = "Addition"', "", "no 'title'"),
-        ('title = "Addition"', "title = 3", "must be a string"),
-        ("points = 3", "points = -1", "points is -1"),
-        ('check = "correct"', 'check = "corect"', "did you mean 'correct'"),
-        ('problem = "vector_add"', 'problem = "vector_ad"', "did you mean 'vector_add'"),
-        ('problem = "vector_add"', 'problem = "missing.py"', "no file"),
-        ('name = "add"', 'name = "a b"', "not a name for a function"),
-        ("points = 3", "points = 3\nreach = 1", "belong to"),
-        ('check = "correct"', 'check = "speed"', "reach of a speed test"),
-        ('check = "correct"', 'check = "speed"\nreach = 1\nof = "best"', "rung for 'of' 'best'"),
-        ("points = 3", "points = 3\nshapes = [[1, 2]]", "lists of 1 whole"),
-        ("points = 3", 'points = 3\ndtype = "int8"', "unknown dtype"),
-        ("points = 3", "points = 3\nweight = 1", "entry of test 'weight'"),
-        ("[[kernel]]", "[kernel]", "[[kernel"),
-        ('["numba"]', '"numba"', "list of texts"),
-        ('["numba"]', '["numba"]\nthreads = 0', "threads is 0"),
-        ("title =", "title ", "assignment.toml"),
-    ],
-)
-def test_mistakes_in_an_assignment_are_one_line(old, written, said, tmp_path):
-    with pytest.raises(checks.Error) as error:
-        made(tmp_path, ADDITION.replace(old, written, 1))
-    assert said in str(error.value)
-    assert str(tmp_path) in str(error.value)
-
-
-def test_what_an_assignment_asks_for(tmp_path):
-    (kernel,) = made(tmp_path, ADDITION + SPEED).kernels
-    assert kernel.tests == (
-        assignment.Test("correct", 3, "one loop"), assignment.Test("speed", 2, "", "naive", 0.5, ((300000,),)),
-    )  # fmt: skip
-    (kernel,) = made(tmp_path, ADDITION + SPEED.replace('of = "naive"', "")).kernels
-    assert kernel.tests[1].of == assignment.PEAK
-
-
-def test_what_reads_the_source_needs_a_language(tmp_path):
-    with pytest.raises(checks.Error, match="list the modules"):
-        made(tmp_path, ADDITION.replace('["numba"]', '["*"]').replace('"correct"', '"no race"'))
-
-
-def test_a_new_assignment(tmp_path):
-    folder = tmp_path / "first"
-    problem = EXAMPLES / "by_hand" / "student" / "forward.py"
-    jitnet_command("assignment", "new", folder, "--problem", "sum", "--problem", problem, "--title", 'A "b"')
-    wanted = assignment.load(folder)
-    assert [kernel.name for kernel in wanted.kernels] == ["my_sum", "forward"]
-    starter, public = folder / "student" / "first.py", folder / "student" / "test_public.py"
-    assert (wanted.file, wanted.title) == (starter.name, 'A "b"')
-    assert wanted.language.error_of(starter.read_bytes()) is None
-    compile(public.read_text(), public, "exec")
-    assert (folder / "student" / "forward.py").read_text() == problem.read_text()
-    assert "exists already" in jitnet_command("assignment", "new", folder, "--problem", "sum", status=2).stderr
-    other = tmp_path / "second-week"
-    assert "digits and _" in jitnet_command("assignment", "new", other, "--problem", "sum", status=2).stderr
-
-
-COMPLETE = [("matmul", 17), ("by_hand", 12)]
-
-
-@pytest.mark.parametrize(("name", "points"), COMPLETE)
-def test_the_files_of_a_complete_assignment(name, points):
-    wanted = assignment.load(EXAMPLES / name)
-    assert wanted.points == points
-    student = EXAMPLES / name / "student"
-    places = {k.name: Path(k.spec).name if k.spec.endswith(".py") else k.spec for k in wanted.kernels}
-    public = new.public_test(wanted.file.removesuffix(".py"), places)
-    assert (student / "test_public.py").read_text().split() == public.split()
-    for path in (EXAMPLES / name / "solution.py", student / wanted.file):
-        assert wanted.language.error_of(path.read_bytes()) is None
-    for place in (place for place in places.values() if place.endswith(".py")):
-        assert set(problems.load(student / place).rungs) == {"numpy"}  # loops would be solutions
-
-
-@pytest.mark.release
-@pytest.mark.parametrize(("name", "points"), COMPLETE)
-def test_the_model_solution_gets_its_points_and_the_starter_none(name, points):
-    wanted = assignment.load(EXAMPLES / name)
-    result = graded(wanted, EXAMPLES / name / "solution.py")
-    assert result["of"] in (points, points - 2)  # only x86-64 has the test "vectorized"
-    lost = [test for test in result["tests"] if test["passed"] is False]
-    assert all(test["check"] == "speed" for test in lost), lost  # on a slow day
-    assert graded(wanted, EXAMPLES / name / "student" / wanted.file)["points"] == 0
-
-
-@pytest.mark.slow
-def test_the_public_test_fails_for_the_starter_and_passes_for_the_solution(tmp_path):
-    for file in (EXAMPLES / "by_hand" / "student").glob("*.py"):
-        (tmp_path / file.name).write_text(file.read_text())
-    command = [sys.executable, "test_public.py"]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True).returncode
-    (tmp_path / "layer.py").write_text((EXAMPLES / "by_hand" / "solution.py").read_text())
-    assert not subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode

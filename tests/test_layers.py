@@ -303,3 +303,35 @@ def test_layer_norm_trains_to_the_same_bits():
         ends.append(net.theta)
         assert (net.layers[1].gamma != 1).any()
     np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, np.nan], [0, 0]], r"W\[0, 1\] is nan"),
+        ([[1, 2], [-np.inf, 0]], r"W\[1, 0\] is -inf"),
+        ([[1, 2], [1e39, 0]], r"W as float32\[1, 0\] is inf"),
+        ([[1, 2], [10**400, 0]], "W holds Python objects"),
+        ([[1, 2], [1j, 0]], "W holds complex128 values, but must hold real numbers"),
+        ([["1", "2"], ["3", "4"]], "W holds text, but must hold real numbers"),
+        ([[1, 2], [None, 0]], "W holds None, a NoneType"),
+        ([[1, 2], [3]], "W is not a rectangular array"),
+        (np.array([["2026-11-27"] * 2] * 2, "M8[D]"), "W holds datetime64"),
+        (3, r"W has shape \(2, 2\), but was given \(\)"),
+        (np.ones(4), r"W has shape \(2, 2\), but was given \(4,\)"),
+        (np.ones((2, 2, 1)), r"was given \(2, 2, 1\)"),
+    ],
+)
+def test_parameters_refuse_what_is_no_number(values, message):
+    net = Network(Dense(2, 2), LayerNorm(2), Dense(2, 2), seed=0)
+    before = net.theta.copy()
+    with pytest.raises(jitnet.Error, match=message):
+        net.layers[0].W = values
+    for layer, name in ((net.layers[0], "b"), (net.layers[1], "gamma"), (net.layers[1], "beta")):
+        for wrong, reason in (([np.nan, 0], "is nan"), ([1j, 0], "complex"), ([1e39, 0], "as float32"), ([0], "shape")):
+            with pytest.raises(jitnet.Error, match=reason):
+                setattr(layer, name, wrong)
+    assert (net.theta == before).all()
+    net.layers[0].W, net.layers[0].b = np.asfortranarray([[1, 2], [3, 4]]), [True, False]
+    assert net.layers[0].W.tolist() == [[1, 2], [3, 4]]
+    assert net.layers[0].b.tolist() == [1, 0]

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from test_ladder import LIMITS
 
-from jitnet.lab import machine, peaks
+from jitnet.lab import ladder, machine, peaks, problems
 from jitnet.lab.benchmark.candidates import Candidate
 
 F32 = np.dtype("float32")
@@ -102,3 +103,12 @@ def test_a_custom_kernel_raises_nothing_by_itself(again):
     found, said = peaks.above(rates, limits(), F32, True)
     assert found["peak"]["float32"]["1"] == 165e9
     assert "as mine exceeded it; it was raised from 137 to 165 GFLOP/s" in said[0]
+
+
+def test_the_lower_peak_decides_the_unit():
+    """A vector addition moves 12 bytes for a FLOP, a large filter 8 bytes for 242; here the ratio of peaks is 10."""
+    for name, unit in {"vector_add": "GB/s", "transpose": "GB/s", "histogram": "GB/s", "conv2d": "GFLOP/s"}.items():
+        problem = problems.load(name)
+        shape = problem.timed[-1]
+        who = Candidate(shape, flops=problem.flops(shape), moves=problem.memory(shape, F32))
+        assert ladder._unit(LIMITS, F32, who) == unit

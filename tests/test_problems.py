@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import jitnet_command
-from test_ladder import LIMITS
 
 import jitnet
 from jitnet.lab import ladder, problems
 from jitnet.lab.benchmark import candidates, judge
-from jitnet.lab.benchmark.candidates import Candidate
 from jitnet.lab.problems.bounds import bounds
 from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.checking import examine
@@ -338,15 +336,6 @@ def test_shapes_are_drawn_where_the_problem_has_a_meaning(write):
     conv = problems.load("conv2d")
     assert conv.takes((5, 7, 5))
     assert not conv.takes((5, 7, 6))
-
-
-def test_the_lower_peak_decides_the_unit():
-    """A vector addition moves 12 bytes for a FLOP, a large filter 8 bytes for 242; here the ratio of peaks is 10."""
-    for name, unit in {"vector_add": "GB/s", "transpose": "GB/s", "histogram": "GB/s", "conv2d": "GFLOP/s"}.items():
-        problem = problems.load(name)
-        shape = problem.timed[-1]
-        who = Candidate(shape, flops=problem.flops(shape), moves=problem.memory(shape, F32))
-        assert ladder._unit(LIMITS, F32, who) == unit
 
 
 def test_peaks_are_not_raised_by_problems_of_users(write):

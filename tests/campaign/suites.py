@@ -42,7 +42,10 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/training/schedules.py": [["tests/test_schedules.py"]],
     "jitnet/training/stopping.py": [["tests/test_schedules.py"]],
     **{
-        f"jitnet/{name}.py": [["tests/test_distributed.py"], ["tests/test_mpi.py", "-k", "two_processes or line"]]
+        f"jitnet/{name}.py": [
+            ["tests/test_distributed.py", "tests/test_rank_errors.py"],
+            ["tests/test_mpi.py", "-k", "two_processes or line"],
+        ]
         for name in (
             "training/blocks", "training/ranks", "distributed/comm", "distributed/one_copy", "distributed/reduction",
             "distributed/tree",
@@ -73,7 +76,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/grade/language.py": [["tests/test_grade.py", "-k", "language or honest or said"]],
     "jitnet/lab/grade/process.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
     "jitnet/lab/grade/judging.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
-    "jitnet/lab/grade/assignment.py": [["tests/test_grade.py", "-k", "assignment"]],
+    "jitnet/lab/grade/assignment.py": [["tests/test_assignments.py"]],
     "jitnet/lab/grade/output.py": [["tests/test_grade.py", "-k", "class or said or gradescope or shown"]],
     "jitnet/lab/confinement.py": [["tests/test_confinement.py"], ["tests/test_grade.py", "-k", "fence"]],
     "jitnet/cli/cache.py": [["tests/test_cache_command.py"]],
@@ -142,7 +145,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/folder.py": [["tests/test_frames.py"]],
     "jitnet/data/files/idx.py": [["tests/test_pictures.py"]],
     "jitnet/data/files/builder.py": [["tests/test_csv_files.py"]],
-    "jitnet/data/cells.py": [["tests/test_csv_files.py"], ["tests/test_columns.py", "-k", "codes"]],
+    "jitnet/data/cells.py": [["tests/test_csv_files.py"], ["tests/test_cells.py"]],
     "jitnet/data/files/content.py": [["tests/test_csv_files.py"]],
     "jitnet/data/files/csv_fast.py": [["tests/test_csv_files.py"]],
     "jitnet/data/files/csv_file.py": [["tests/test_csv_files.py", "tests/test_tables.py"]],
@@ -159,7 +162,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/preprocessing/target.py": [
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
-    "jitnet/data/values.py": [["tests/test_columns.py"]],
+    "jitnet/data/values.py": [["tests/test_cells.py"], ["tests/test_columns.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
 }  # fmt: skip
 """File -> stages of tests, quick ones first; the next stage runs if the one before has seen nothing."""
