@@ -77,7 +77,7 @@ def candidate(name):
         call(CANDIDATES[name])
     print(json.dumps(list(calls)), flush=True)
     for line in sys.stdin:
-        thread_choice.forget()
+        thread_choice._choice.cache_clear()
         print(calls[json.loads(line)](CANDIDATES[name]), flush=True)
 
 
