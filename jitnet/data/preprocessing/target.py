@@ -200,9 +200,8 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
     if form != PLAIN:
         example = max((cell for cell in table[target].values if cell is not None), key=len)
         said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
-    most = (
-        rows // 2 if table.are_images else min(FEW, rows // 2)
-    )  # whole numbers beside images are nearly always labels
+    # whole numbers beside images are nearly always labels
+    most = rows // 2 if table.are_images else min(FEW, rows // 2)
     if is_whole and len(different) <= most:
         said.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
         return "classification"
