@@ -1,12 +1,15 @@
 """The command `jitnet check`: its arguments, guessed or given, and its messages."""
 
 import json
+import os
 import re
 import sys
 
 import pytest
 
 from jitnet import cli
+from jitnet.lab import worker
+from jitnet.lab.sanitizer.checking import examine
 
 
 @pytest.fixture
@@ -14,6 +17,7 @@ def file(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(SOURCE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(worker, "tried", lambda *_: None)  # a process for each test takes a second
 
 
 SOURCE = """
@@ -135,6 +139,29 @@ def test_errors_of_the_command_are_one_line(arguments, message, file, capsys):
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [
+        ("os._exit(0)", "it ends with status 0"),
+        ("os.kill(os.getpid(), 9)", "the process was ended by SIGKILL"),
+        ("sys.exit(0)", "importing mine.py raises SystemExit: 0 (mine.py, line 2)"),
+    ],
+)
+def test_a_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mine.py").write_text(f"import os, sys\n{end}\ndef f(a):\n    a[0] = 1\n")
+    if "sys.exit" in end:  # also in the process of the command
+        monkeypatch.setattr(worker, "tried", lambda *_: None)
+    assert cli.main(["check", "mine.py:f"]) == 2
+    assert capsys.readouterr().err.endswith(f"{says}\n")
+
+
+def test_a_kernel_that_ends_the_process_is_an_error():
+    (error,) = examine(lambda: os._exit(0), [()]).errors
+    assert error.message == "raises SystemExit: 0, given "
 
 
 def test_help_says_what_it_cannot_check(capsys):

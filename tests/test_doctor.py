@@ -390,7 +390,7 @@ def test_a_process_that_cannot_answer(tmp_path, monkeypatch):
 
     for function, seconds, message in (
         (patient.abort, 60, "the process was ended by SIGABRT"), (patient.hang, 2, "no answer in 2 seconds"),
-        (patient.fail, 60, "ValueError: two lines"), (patient.leave, 60, "exit status 3"),
+        (patient.fail, 60, "ValueError: two lines"), (patient.leave, 60, "it ends with status 3"),
     ):  # fmt: skip
         with pytest.raises(worker.NoAnswerError, match=message):
             worker.ask(function, seconds=seconds)

@@ -56,7 +56,9 @@ def test_the_language_refuses_what_could_cheat(path):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("def add(x):\n    try:\n        pass\n    finally:\n        pass\n", "has a Try statement, which is not part"),
+        ("def add(x):\n    try:\n        pass\n    finally:\n        pass\n", "uses try, which is not part of the"),
+        ("def add(x):\n    with open(x):\n        pass\n", "uses with, which is not part of the language of this"),
+        ("def add(x):\n    yield x\n", "language of this assignment (line 2)"),
         ("from numba import njit\nfrom math import exp as njit\n", "imports two things as njit"),
         ("from numba import njit, prange\n@njit(parallel=True, nogil=True)\ndef add(x):\n    pass\n", None),
     ],

@@ -85,7 +85,7 @@ def _report(options: argparse.Namespace) -> Report:
 def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
     """The function, and the operation that it belongs to."""
     if ":" in options.target:
-        return loading.load(options.target), options.operation
+        return loading.tried(options.target), options.operation
     operation, dot, rung = options.target.partition(".")
     if not dot or options.target.endswith(".py"):
         raise checks.Error(f"{options.target!r} names no function; write file.py:function, or matmul.packed")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from . import worker
 
 Function = Callable[..., object]
 Custom = Function | str
@@ -52,6 +53,22 @@ def load(custom: Custom) -> Function:
     if not callable(function):
         raise checks.Error(f"{name} in {place} is {checks.shown(function)}, but must be a function")
     return function  # type: ignore[no-any-return]
+
+
+def tried(text: str) -> Function:
+    """Like `load`, but the file is first executed in a process of its own, which it may end, crash, or never leave."""
+    place, _ = check_name(text)
+    worker.tried(place, is_function, text)
+    return load(text)
+
+
+def is_function(text: str) -> bool:
+    """Whether it can be loaded."""
+    try:
+        load(text)
+    except checks.Error:
+        return False
+    return True
 
 
 def module_of(place: str) -> Any:

@@ -23,6 +23,8 @@ CODE = (
     "from {module} import main; main()"
 )
 
+LONGEST = 200
+"""Characters of a line that the process printed last, in the message about its end."""
 
 PR_SET_PDEATHSIG = 1
 """Linux: the signal that a process gets when its parent ends."""
@@ -81,6 +83,17 @@ def ask(
     return reply["answer"]
 
 
+def tried(name: str, function: Callable[[str], Any], text: str, seconds: float = 600) -> None:
+    """Call a function that executes a user's file in a fresh process, which the file may end, crash, or never leave.
+
+    Errors    checks.Error if that happens; `name` is that of the file. The function reports other mistakes later, here
+    """
+    try:
+        ask(function, text, seconds=seconds)
+    except NoAnswerError as error:
+        raise checks.Error(f"{name} cannot be loaded in a process of its own: {error}") from None
+
+
 def main() -> None:
     """The process that `ask` starts: call the function on the command line and print its result."""
     module, name, *arguments = json.loads(sys.argv[1])
@@ -94,5 +107,7 @@ def main() -> None:
 def _why(status: int, errors: str) -> str:
     if status < 0:
         return f"the process was ended by {signal.Signals(-status).name}"
-    last = errors.strip().splitlines()[-1:] or [f"exit status {status}"]
-    return last[0].strip()
+    last = errors.strip().splitlines()[-1:]
+    if status == 1 and last:  # of an exception
+        return last[0].strip()
+    return f"it ends with status {status}" + (f" ({last[0].strip()[:LONGEST]})" if last else "")

@@ -96,6 +96,14 @@ class Language:
             return "is not Python that can be parsed"
 
 
+_KEYWORDS = {
+    "ClassDef": "class", "AsyncFunctionDef": "async def", "AsyncFor": "async for", "AsyncWith": "async with",
+    "TryStar": "try", "YieldFrom": "yield from", "TypeAlias": "type", "TemplateStr": "t-strings",
+    "TypeVar": "type parameters", "ParamSpec": "type parameters", "TypeVarTuple": "type parameters",
+}  # fmt: skip
+"""Syntax -> its word, where that is not its name in lower case, such as `with` and `match`."""
+
+
 def is_allowed_name(name: str) -> bool:
     """Whether a submission may give a function this name: not one of Python's own."""
     return name.isidentifier() and not name.startswith("__") and (name not in _PYTHON or name in BUILTINS)
@@ -106,7 +114,7 @@ class _Reader:
 
     def __init__(self, language: Language, tree: ast.Module) -> None:
         self.language, self.tree = language, tree
-        self.nodes = sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0))
+        self.nodes = sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", LONGEST))
         imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         self.modules = {
             a.asname or a.name: a.name for node in imports if isinstance(node, ast.Import) for a in node.names
@@ -133,7 +141,8 @@ class _Reader:
 
     def _error_at(self, node: ast.AST) -> str | None:
         if not isinstance(node, STATEMENTS):
-            return f"has a {type(node).__name__} statement, which is not part of the language of this assignment"
+            name = type(node).__name__
+            return f"uses {_KEYWORDS.get(name, name.lower())}, which is not part of the language of this assignment"
         if isinstance(node, ast.Import):
             return next(filter(None, (self._error_of_module(alias) for alias in node.names)), None)
         if isinstance(node, ast.ImportFrom):

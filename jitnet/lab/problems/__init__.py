@@ -50,10 +50,7 @@ def tried(name_or_path: str | os.PathLike[str]) -> Problem:
     """Like `load`, but first loads a user's file in a process of its own, which it may end, crash, or never leave."""
     path = Path(name_or_path)
     if path.suffix == ".py" and path.is_file():
-        try:
-            worker.ask(is_problem, str(path.resolve()), seconds=LOADING)
-        except worker.NoAnswerError as error:
-            raise checks.Error(f"{path.name} cannot be loaded in a process of its own: {error}") from None
+        worker.tried(path.name, is_problem, str(path.resolve()), LOADING)
     return load(name_or_path)
 
 

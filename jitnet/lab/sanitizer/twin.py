@@ -7,6 +7,8 @@ recorded, prange by `Run.prange`. Nothing is compiled, and the originals are unt
 
 import ast
 import dis
+import os
+import sys
 from collections.abc import Callable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -65,6 +67,8 @@ class Twins:
             return self.run.thread_id
         if any(value is other for other in (numba.get_num_threads, threads.thread_count, threads.loop_threads)):
             return self.run.thread_count
+        if value is os._exit:
+            return sys.exit  # which the check reports
         if isinstance(value, FunctionType):
             if value.__qualname__ == "scalar.<locals>.stand_in" and value.__module__ == scalars.__name__:
                 return self._scalar(value, parallel)
