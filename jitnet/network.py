@@ -270,8 +270,8 @@ class Network:
         """Labels (m,), one for each sample, or (m, n_out) for several labels of 0 and 1; otherwise the output itself.
 
         The labels are those of the training, `net.classes`. Without classes they are int64, for softmax or one sigmoid.
-        A model of `jitnet train` takes rows in the form of its file, as an array, a DataFrame or dictionaries, and
-        returns (m,).
+        A model of `jitnet train` takes rows in the form of its file, as an array, a DataFrame, dictionaries or the path
+        of another file, and returns (m,).
 
         Errors    ValueError as for `forward`, and if an output is not finite
         """

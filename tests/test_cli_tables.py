@@ -3,13 +3,14 @@
 import io
 import json
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from files import csv, idx_bytes
 
 import jitnet
-from jitnet import cli
+from jitnet import checks, cli
 
 QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
 
@@ -190,7 +191,7 @@ def test_files_for_predictions_are_read_as_the_user_said(run, tmp_path):
     path = csv(tmp_path, "a b\n" + "".join(f"{i},{i % 7}25 {i % 7}\n" for i in range(60)))
     options = "--target", "b", "--task", "regression", "--save", "m.npz", *QUICK
     run("train", path, "--separator", "space", "--decimal", ",", *options)
-    assert jitnet.load("m.npz").recipe["reading"] == {"separator": "space", "decimal": ","}
+    assert jitnet.load("m.npz").recipe["reading"] == {"separator": " ", "decimal": ",", "encoding": "utf-8"}
     short = csv(tmp_path, "a\n3,125\n", "s.csv")
     said = run("predict", "m.npz", short, "--backend", "numpy").out
     assert float(said) == pytest.approx(jitnet.load("m.npz").predict([[3.125]], "numpy")[0], rel=1e-6)
@@ -248,3 +249,38 @@ def test_thousands_are_not_taken_for_decimals(run, tmp_path):
     said = run("predict", "m.npz", tabs, "--decimal", ".", "--backend", "numpy")
     assert said.out == run("predict", "m.npz", tmp_path / "d.csv", "--backend", "numpy").out
     assert "not used, since training did not have it: the unnamed column" in said.err
+
+
+GERMAN = "Größe;Länge;Preis\n" + "".join(f"{i % 9},{i % 4}25;{i % 7};{i % 9 + i % 7},5\n" for i in range(60))
+READ_ALIKE = {
+    "no decimal comma": ("Größe;Länge\n3;4\n", [[3, 4]], ""),
+    "points that separate thousands": ("Größe;Länge\n3;1.100\n", [[3, 1100]], ""),
+    "one row with other separators": ('Größe;Länge;Notiz\n3,5;4;"a|b,c|d"\n', [[3.5, 4]], "not used"),
+    "another encoding": ("Größe;Länge\n3,5;4\n".encode("cp1252"), [[3.5, 4]], "is not UTF-8 (--encoding)"),
+    "another separator": ("Größe,Länge\n3.5,4\n1.100,4\n", [[3.5, 4], [1.1, 4]],
+        "read as separated by ',', while the model learned from a file separated by ';' (--separator)"),
+    "another decimal sign": ("Größe;Länge\n3.5;4\n", None,
+        "line 2, column 'Größe': '3.5' is not a number with the decimal sign , (--decimal .)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ_ALIKE)
+def test_a_file_for_predictions_is_read_as_that_of_the_training(run, tmp_path, name):
+    """One rule: what one file leaves open is as in the other, on the command line and in Python."""
+    content, rows, note = READ_ALIKE[name]
+    (tmp_path / "d.csv").write_text(GERMAN, "utf-8")
+    (tmp_path / "new.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    run("train", "d.csv", "--target", "Preis", "--save", "m.npz", *QUICK)
+    said = run("predict", "m.npz", "new.csv", "--backend", "numpy", status=2 if rows is None else 0)
+    assert note in said.err
+    net = jitnet.load("m.npz")
+    if rows is None:
+        with pytest.raises(jitnet.Error, match=r"\(--decimal \.\)"):
+            net.predict(tmp_path / "new.csv", "numpy")
+        return
+    assert note or said.err == f"{checks.count(len(rows), 'row')}\n"
+    answers = [float(line) for line in said.out.split()]
+    np.testing.assert_allclose(answers, net.predict(rows, "numpy"), rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if note else "error")
+        np.testing.assert_allclose(answers, net.predict("new.csv", "numpy"), rtol=1e-6)

@@ -16,7 +16,7 @@ from jitnet.data import read_table
 from jitnet.data.files.content import Content, content_of
 from jitnet.data.files.csv_fast import read_by_pyarrow
 from jitnet.data.files.csv_file import read_csv
-from jitnet.data.files.dialect import dialect_of
+from jitnet.data.files.dialect import dialect_of, looks_like_a_header
 
 N = np.nan
 FLOWERS = {"a": [1, 2.5, 3], "b": ["x", "y", "x"]}
@@ -291,7 +291,7 @@ def test_each_guess_is_said(tmp_path):
         ("a;b\n1.500;x\n2.014;1,5\n", ["separated by ';'", "'1.500' .* decimal point, .* '1,5' .* (--decimal ,)"]),
         ("a;b\n1.500;x\n2.01;1,5\n", ["separated by ';'"]),
         ("a;b\n1.500;x\n2,01;1,5\n", ["separated by ';'"]),
-        ("1,x\n2,y\n", ["first row is taken for data, .* (--header)"]),
+        ("1,x\n2,y\n", ["first row, 1, x, is taken for data, .* (--header)"]),
         ("0,1,2\n3,4,5\n", ["first row, 0, 1, 2, is taken for the header (--no-header)"]),
         ("a,b\nx,y\n", ["first row, a, b, is taken for the header (--no-header)"]),
         ("# x\na,b\n1,x\n", ["begin with # and are skipped"]),
@@ -315,6 +315,24 @@ def test_the_header_does_not_depend_on_the_target(tmp_path):
     assert read_table(path, "7", header=True).names == ["3", "7", "1"]
     with pytest.raises(jitnet.Error, match=r"unknown target column .* known: 1, 2, 3$"):
         read_table(path, "8")
+
+
+def test_a_header_of_numbers_as_pandas_writes_it():
+    """0,1 and ,0,1 above columns without these cells, or above row numbers; a first row of data has such cells too."""
+    whole = [7, 3, 9, 4, 8, 2, 6, 5, 9, 3, 7, 8]
+    pointed, words, bits = [n + 0.5 for n in whole], ["red", "blue"] * 6, [0, 1, 1] * 4
+    count, shuffled = range(12), [5, 11, 3, 8, 0, 9, 7, 6, 10, 2, 4, 1]
+    for first, columns, is_header in (
+        ("0,1", (whole, whole), True), ("0,1", (pointed, bits), True), ("0,1", (bits, pointed), True),
+        ("0,1", (words, bits), True), (",0", (count, bits), True), (",0,1", (count, bits, bits), True),
+        (",0,1", (shuffled, bits, bits), True), (",2019,2020", (count, bits, whole), True),
+        (",b", (count, bits), True), (",size", (count, words), True),
+        ("0,1", (bits, bits), False), ("0,1", (whole, bits), False), ("0,1", (range(5, 17), whole), False),
+        ("0,1", (whole[:9], whole[:9]), False), ("0,1", (sorted(pointed), bits), False),
+        (",1", (bits, bits), False), (",0,1", (bits, bits, bits), False), (",2,1", (shuffled, bits, bits), False),
+    ):  # fmt: skip
+        rows = [list(map(str, row)) for row in zip(*columns, strict=True)]
+        assert looks_like_a_header(first.split(","), rows) == is_header, (first, rows)
 
 
 def test_the_header_to_predict(tmp_path):

@@ -87,15 +87,12 @@ def _model(options: argparse.Namespace) -> tuple[Network, Recipe]:
 
 
 def _read(options: argparse.Namespace, recipe: Recipe) -> data.Table:
-    """The rows to predict, read with the options of the training."""
+    """The rows to predict."""
     how = samples.reading(options)
     if options.data in NAMED:
         train, test = samples.named(options.data)
         return test or train
-    return data.read_table(
-        options.data, recipe.target.name, labels=options.labels, learned=(recipe.names, recipe.has_header),
-        usual=recipe.reading, **how,
-    )  # fmt: skip
+    return recipe.read(options.data, options.labels, **how)
 
 
 def _score_in_words(result: dict[str, Any]) -> str:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from .. import checks, data
 from ..data import Column, Recipe, Table
 from ..data.preprocessing.decisions import Choices
-from ..data.preprocessing.recipe import READING
 from ..data.preprocessing.target import Target
 from ..data.split import split_rows
 from ..data.values import distinct
@@ -77,10 +76,7 @@ def read(options: argparse.Namespace) -> Samples:
         test = recipe.X(test_table, dtype), recipe.Y(test_table, dtype)
     validation = test if options.early_stopping is None else (X[aside], recipe.Y(table, dtype, aside))
     warned += said
-    said_how = {name: value for name, value in reading(options).items() if name in READING and value is not None}
-    recipe = replace(
-        recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned], reading=said_how
-    )
+    recipe = replace(recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned])
     return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
 
 

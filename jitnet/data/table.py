@@ -58,8 +58,8 @@ class Table:
     """(n, k) finite float32 or float64: the columns 1, 2, ..., k of an NPZ file or of images."""
     chosen: list[str] | None = None
     """The names of the features, unless they are all columns but the target."""
-    decimal: str = "."
-    """The decimal sign of a CSV."""
+    reading: dict[str, str] = field(default_factory=dict)
+    """How a CSV was read: its separator, decimal sign and encoding."""
     are_images: bool = False
     """True if each row of an array has several dimensions."""
 
@@ -84,6 +84,11 @@ class Table:
             return self.columns[j - len(self._wide)]
         assert self.matrix is not None
         return Column(name, self.matrix[:, j].astype(np.float64))
+
+    @property
+    def decimal(self) -> str:
+        """The decimal sign of the cells."""
+        return self.reading.get("decimal", ".")
 
     def where(self, row: int, name: str | None = None) -> str:
         """The place of a row, or of one of its cells: houses.csv, line 7, column 'price'."""

@@ -107,6 +107,10 @@ def _plain(cell: str) -> Parts | None:
     return (float(cell),) if is_number(cell) else None
 
 
+def _nothing(_: str) -> None:
+    """Reads no cell."""
+
+
 def _yes_or_no(cell: str) -> Parts | None:
     word = cell.casefold()
     return next(((float(word == yes),) for yes, no in YES_AND_NO if word in (yes, no)), None)
@@ -169,10 +173,11 @@ def _dated(*patterns: str) -> Reader:
 
 
 PLAIN = "1234.5"
+POINTS = "1.234,5"
 NUMBERS: dict[str, Reader] = {
     PLAIN: _plain,
     "1,234.5": _written(",", "."),
-    "1.234,5": _written(".", ","),
+    POINTS: _written(".", ","),
     "1 234,5": _written(" ", ","),
     "1 234.5": _written(" ", "."),
     "1'234.5": _written("'", "."),
@@ -216,7 +221,7 @@ def form_of(texts: list[str], counts: NDArray[np.int64], decimal: str = ".") -> 
         return "yes/no", []
     best, most, odd = None, 0, words
     few = max(2, present // 20)
-    first = {"1.234,5": NUMBERS["1.234,5"]} if decimal == "," else {}
+    first = {POINTS: NUMBERS[POINTS]} if decimal == "," else {}
     for form, read in {**first, **NUMBERS, **TIMES, **DATES}.items():
         unread, left = [], 0
         for text, count in zip(texts, counts.tolist(), strict=True):
@@ -261,9 +266,16 @@ def form_at_all(texts: list[str]) -> str | None:
     return best if times[best] else None
 
 
-def numbers_in(values: NDArray[Any], form: str) -> tuple[NDArray[np.float64], int | None, str | None]:
-    """The numbers of a column (n, parts), NaN for missing; and row and text of the first cell that is not a number."""
+def numbers_in(
+    values: NDArray[Any], form: str, decimal: str = "."
+) -> tuple[NDArray[np.float64], int | None, str | None]:
+    """The numbers of a column (n, parts), NaN for missing; and row and text of the first cell that is not a number.
+
+    decimal   the decimal sign of the file: 1.100 is 1100 if it is a comma
+    """
     width = len(parts_of(form))
+    if form == PLAIN and decimal == ",":
+        form = POINTS
     if values.dtype.kind in "fiub":
         if width == 1:
             return values.astype(np.float64).reshape(-1, 1), None, None
@@ -271,7 +283,8 @@ def numbers_in(values: NDArray[Any], form: str) -> tuple[NDArray[np.float64], in
     texts: dict[str, int] = {}
     codes = np.array([-1 if cell is None else texts.setdefault(cell, len(texts)) for cell in values], np.int64)
     nothing = (np.nan,) * width
-    read = [FORMS[form](text) or (_plain(text) if width == 1 else None) for text in texts]
+    also = _plain if width == 1 and form != POINTS else _nothing  # 3.5 is a mistake where points separate thousands
+    read = [FORMS[form](text) or also(text) for text in texts]
     odd = [parts is None and not is_missing_word(text) for parts, text in zip(read, texts, strict=True)]
     table = np.array([*(parts or nothing for parts in read), nothing])
     is_odd = np.array([*odd, False])[codes]

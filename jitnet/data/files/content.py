@@ -54,6 +54,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
 """Byte order marks; that of UTF-32-LE begins with that of UTF-16-LE."""
+NOT_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 
 
 @dataclass
@@ -196,8 +197,10 @@ def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
         raise checks.Error(f"{source} is a damaged zip file: {checks.reason(error)}; download it again") from None
 
 
-def text_of(content: Content, encoding: str | None = None) -> bytes:
-    """The text as UTF-8 without a byte order mark. Appends to the notes if the encoding was guessed.
+def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8") -> tuple[bytes, str]:
+    """The text as UTF-8 without a byte order mark, and its encoding. Appends to the notes if the encoding was guessed.
+
+    usual     the encoding of the file that a model learned from, if it is not in UTF-8: such files need no guess
 
     Errors    ValueError with the line that is not text
     """
@@ -218,7 +221,7 @@ def text_of(content: Content, encoding: str | None = None) -> bytes:
             content.notes.append("read as UTF-16, which has no byte order mark here (--encoding)")
     if found in (None, "utf-8"):
         if (error := _not_utf8(data)) is None:
-            return _without_nul(data, source)
+            return _without_nul(data, source), "utf-8"
         line = data.count(b"\n", 0, error) + 1
         _without_nul(data, source)
         if found is not None or _is_mostly_utf8(data, error):
@@ -226,15 +229,17 @@ def text_of(content: Content, encoding: str | None = None) -> bytes:
                 f"{source}, line {line}: byte {data[error]:02x} is not UTF-8, which the rest is; fix it, or name the "
                 "encoding with --encoding"
             )
-        found = "latin-1" if any(byte in data for byte in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")) else "cp1252"
-        content.notes.append(f"read as {found}, since line {line} is not UTF-8 (--encoding)")
+        if usual == "utf-8":
+            usual = "latin-1" if any(byte in data for byte in NOT_CP1252) else "cp1252"
+            content.notes.append(f"read as {usual}, since line {line} is not UTF-8 (--encoding)")
+        found = usual
     try:
         text = data.decode(found)
     except UnicodeDecodeError as error:
         raise checks.Error(
             f"{source} is not {found} text (byte {error.start}); name its encoding with --encoding"
         ) from None
-    return _without_nul(text.removeprefix("\ufeff").encode("utf-8", "replace"), source)
+    return _without_nul(text.removeprefix("\ufeff").encode("utf-8", "replace"), source), found
 
 
 def _is_mostly_utf8(data: bytes, error: int) -> bool:

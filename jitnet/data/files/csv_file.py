@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,16 +25,22 @@ WORTH = 1 << 20
 
 def read_csv(
     content: Content, *, header: bool | None = None, separator: str | None = None, decimal: str | None = None,
-    encoding: str | None = None, expected: Collection[str] = (), engine: str | None = None,
+    encoding: str | None = None, expected: Collection[str] = (), usual: Mapping[str, str] | None = None,
+    engine: str | None = None,
 ) -> Table:  # fmt: skip
     """All columns of a CSV.
 
     expected  names of columns; a first row that has most of them is the header
+    usual     how the file was read that a model learned from, see `Table.reading`; this file is read in the same way,
+              unless it plainly has another separator
     engine    "python" or "pyarrow", which give the same table; None uses pyarrow for large files if it is installed
     Errors    ValueError with the file and line of the error
     """
-    data, notes = text_of(content, encoding), content.notes
-    dialect = dialect_of(data, content.source, notes, header, separator, decimal, expected)
+    usual = usual or {}
+    data, found_encoding = text_of(content, encoding, usual.get("encoding", "utf-8"))
+    notes = content.notes
+    dialect = dialect_of(data, content.source, notes, header, separator, decimal, expected, usual)
+    reading = {"separator": dialect.separator, "decimal": dialect.decimal, "encoding": found_encoding}
     found = None
     if engine == "pyarrow" or (engine is None and len(data) >= WORTH):
         found = read_by_pyarrow(data, dialect)
@@ -42,7 +48,7 @@ def read_csv(
     columns = [Column(name, one) for name, one in zip(dialect.names, values, strict=True)]
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
-    return Table(columns, content.source, "csv", dialect.has_header, lines, notes, decimal=dialect.decimal)
+    return Table(columns, content.source, "csv", dialect.has_header, lines, notes, reading=reading)
 
 
 class Reader:

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -36,9 +36,12 @@ class Dialect:
 def dialect_of(
     data: bytes, source: str, notes: list[str],
     header: bool | None = None, separator: str | None = None, decimal: str | None = None,
-    expected: Collection[str] = (),
+    expected: Collection[str] = (), usual: Mapping[str, str] | None = None,
 ) -> Dialect:  # fmt: skip
     """Detect the format, as far as the caller does not give it; each guess is a sentence in `notes`.
+
+    expected  the names of a model's columns, or 1, 2, 3, ... if its file had no header
+    usual     the separator and decimal sign of that file; the decimal sign goes with the separator
 
     Errors    ValueError if there are no rows, or an option is wrong
     """
@@ -48,16 +51,19 @@ def dialect_of(
     lines = lines[skipped:]
     if not any(line.strip() for line in lines):
         raise checks.Error(f"{source} is empty" + (": it has only comments" if has_comments else ""))
+    usual = usual or {}
+    learned = usual.get("separator")
+    learned = NAMES.get(learned or "", learned)
     if separator is None:
-        separator = _likely_separator(lines)
-        if separator != ",":
-            name = {"\t": "tabs", " ": "spaces"}.get(separator, repr(separator))
-            notes.append(f"read as separated by {name} (--separator)")
+        separator = _likely_separator(lines, expected, learned)
+        notes += _said_of_separator(separator, learned)
     rows = list(islice(_rows(lines, separator), SAMPLE))
     if not rows and '"' in lines[0]:
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
+    if decimal is None and separator == (learned or separator):
+        decimal = usual.get("decimal")
     decimal = _decimal_sign(rows, separator, decimal, notes)
     if decimal == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
@@ -99,6 +105,18 @@ def _after_comments(lines: list[str], skipped: int, separator: str | None, notes
     return last if is_header else end, True
 
 
+def _said_of_separator(separator: str, usual: str | None) -> list[str]:
+    """The sentence on a separator that is neither a comma nor that of the model's file."""
+
+    def name(separator: str) -> str:
+        return {"\t": "tabs", " ": "spaces"}.get(separator, repr(separator))
+
+    if separator == (usual or ","):
+        return []
+    learned = f", while the model learned from a file separated by {name(usual)}" if usual else ""
+    return [f"read as separated by {name(separator)}{learned} (--separator)"]
+
+
 def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, notes: list[str]) -> str:
     if decimal is None:
         decimal = "." if separator == "," or not _has_decimal_commas(rows) else ","
@@ -124,12 +142,13 @@ def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, sour
 
 
 def _has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
-    first, wanted = rows[0], set(expected)
-    if not _are_places(expected) and 2 * len(wanted & set(first)) > len(wanted):
+    first = rows[0]
+    if _has_most(first, expected):
         return True
     is_header = looks_like_a_header(first, rows[1:])
     if not is_header:
-        notes.append("the first row is taken for data, and the columns are called 1, 2, 3, ... (--header)")
+        row = checks.some(first, 5)
+        notes.append(f"the first row, {row}, is taken for data, and the columns are called 1, 2, 3, ... (--header)")
     elif any(map(is_number, first)) or not any(is_number(cell) for row in rows for cell in row):
         notes.append(f"the first row, {checks.some(first, 5)}, is taken for the header (--no-header)")
     return is_header
@@ -142,8 +161,8 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
 
     - it has no number, and at most half of its cells occur again in their columns;
     - or one of its words is above a column of numbers;
-    - or its numbers are 0, 1, 2, ..., as pandas writes them: three or more, or two next to words that are above columns
-      of categories but are not categories themselves;
+    - or its first cell is empty, above row numbers, as pandas writes them;
+    - or its numbers are 0, 1, 2, ..., as pandas writes them: three or more, or two that `_is_pair_of_names` accepts;
     - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
     numbers = [cell for cell in first if is_number(cell)]
@@ -156,13 +175,56 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
         return True
     if not numbers:
         return sum(cell in column for cell, column in texts) <= len(first) / 2
-    are_new = all(cell not in column for cell, column in texts)
-    if numbers == [str(i) for i in range(len(numbers))]:
-        above_categories = bool(texts) and all(2 * len(set(column)) <= len(column) for _, column in texts)
-        if len(numbers) > 2 or (len(numbers) == 2 and are_new and above_categories):
-            return True
     below = [column for cell, column in zip(first, columns, strict=True) if is_number(cell)]
+    count = [str(i) for i in range(len(rows) + len(numbers))]
+    are_counted = numbers == count[: len(numbers)]
+    if not first[0] and len(rows) > 1 and (columns[0] == count[: len(rows)] or (are_counted and _are_ids(columns[0]))):
+        return True
+    if are_counted and (len(numbers) > 2 or (len(numbers) == 2 and _is_pair_of_names(texts, below))):
+        return True
+    are_new = all(cell not in column for cell, column in texts)
     return are_new and all(column and all("." in cell for cell in column) for column in below)
+
+
+def _is_pair_of_names(texts: list[tuple[str, list[str]]], below: list[list[str]]) -> bool:
+    """True if 0 and 1 in the first row are names, from the other cells of the row and the columns `below` 0 and 1.
+
+    The other cells are above columns of categories, but are not categories themselves. Without other cells, a column
+    below has words only, or ten numbers that are not in order and none of which is the name above it: both columns do,
+    or one whose numbers have decimal points.
+    """
+    if texts:
+        return all(cell not in column and 2 * len(set(column)) <= len(column) for cell, column in texts)
+    if any(column and not any(map(is_number, column)) for column in below):
+        return True
+    unlike = [column for name, column in zip("01", below, strict=True) if _is_unlike(name, column)]
+    return len(unlike) == 2 or any(all("." in cell for cell in column) for column in unlike)
+
+
+def _is_unlike(name: str, column: list[str]) -> bool:
+    """True for ten numbers or more that are not in order, none of them the name."""
+    if len(column) < 10 or name in column or not all(map(is_number, column)):
+        return False
+    numbers = [float(cell) for cell in column]
+    return numbers != sorted(numbers)
+
+
+def _are_ids(column: list[str]) -> bool:
+    """True for whole numbers that all differ, such as the row numbers of a shuffled table."""
+    return all(cell.isdigit() for cell in column) and len(set(column)) == len(column)
+
+
+def _has_most(first: list[str], expected: Collection[str]) -> bool:
+    """True if the first row has most of the expected names."""
+    wanted = set(expected)
+    return not _are_places(expected) and 2 * len(wanted & set(first)) > len(wanted)
+
+
+def _has_columns(rows: list[list[str]], expected: Collection[str]) -> bool:
+    """True if the rows have a model's columns: their names or, without names, their number, or one more, the target."""
+    if not _are_places(expected):
+        return _has_most(rows[0], expected)
+    return all(len(row) - len(expected) in (0, 1) for row in rows) and bool(expected)
 
 
 def _are_places(names: Collection[str]) -> bool:
@@ -200,29 +262,30 @@ def _is_header_line(line: str, below: list[str], separator: str | None) -> bool:
     )
 
 
-def _likely_separator(lines: list[str]) -> str:
+def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: str | None = None) -> str:
     """The one that gives every row the same number of cells, and leaves no other separators within the cells.
 
     A comma in a number such as 5,1 does not count as a separator. If no candidate fits all rows, then the one that fits
-    most rows; without any, spaces between numbers.
+    most rows; without any, spaces between numbers. For a model, first those that give its columns; of several, its own.
     """
-    fits: list[tuple[float, float, str]] = []
-    for separator in SEPARATORS:
+    fits: list[tuple[bool, float, float, bool, str]] = []
+    for separator in dict.fromkeys([*SEPARATORS, *filter(None, [usual])]):
         rows = list(islice(_rows(lines, separator), FEW))
         widths = Counter(map(len, rows))
         width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
-        if width == 1:
+        has_columns = bool(rows) and _has_columns(rows, expected)
+        if width == 1 and not has_columns:
             wider = sum(times for width, times in widths.items() if width > 1)
             if wider:
-                fits.append((0.5 * wider / len(rows), 0.0, separator))
+                fits.append((False, 0.5 * wider / len(rows), 0.0, separator == usual, separator))
             continue
         cells = [cell for row in rows[len(rows) > 1 :] for cell in row]
         pure = sum(
             DECIMAL_COMMA.fullmatch(cell) is not None or not any(c in SEPARATORS for c in cell) for cell in cells
         )
-        fits.append((times / len(rows), pure / len(cells), separator))
+        fits.append((has_columns, times / len(rows), pure / len(cells), separator == usual, separator))
     if fits:
-        return max(fits, key=lambda fit: fit[:2])[2]
+        return max(fits, key=lambda fit: fit[:-1])[-1]
     rows = list(islice(_rows(lines, " "), SAMPLE))
     if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
         cells = [cell for row in rows[1:] for cell in row]

@@ -46,7 +46,8 @@ def read_table(
               `jitnet.data.files.dialect.looks_like_a_header`
     learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
               which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
-    usual     for predictions: the separator, decimal and encoding of CSV files, if the arguments do not say
+    usual     for predictions: how the file of the model was read, see `Table.reading`; a CSV that plainly has another
+              separator is read in its own way, and a note says so
     separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes
 
     Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
@@ -63,7 +64,7 @@ def read_table(
         if labels is not None and content.kind != "idx":
             raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
         if content.kind == "text":
-            table = _read_text(content, names, had_header, features, {**(usual or {}), **given})
+            table = _read_text(content, names, had_header, features, {"usual": usual, **given})
             return _chosen(table, target, features)
         if given:
             raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")

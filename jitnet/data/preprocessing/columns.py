@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown
+from ..cells import is_number
 from ..table import Table
-from ..values import FORMS, PLAIN, distinct, in_order, numbers_in, parts_of
+from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of
 
 
 @dataclass(frozen=True)
@@ -238,26 +239,37 @@ def check_extent(name: str, extent: Any) -> None:
 def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:
     """The numbers of a column (n, parts), NaN where one is missing; any other cell that is not a number is an error."""
     values = table[name].values
-    if form == "1.234,5" and table.kind == "csv" and values.dtype.kind == "f" and (values % 1 > 0).any():
-        row = int((values % 1 > 0).argmax())
+    row = _first_fraction(values) if form in (POINTS, "1,234.5") else None
+    if row is not None and form == POINTS and table.kind == "csv" and table.decimal == ".":
         raise checks.Error(
             f"{table.where(row, name)}: {values[row]} can be two numbers: in training, points separated thousands and "
             "commas were decimal, but no cell here has a comma"
         )
-    if form == "1,234.5" and table.decimal == "," and values.dtype.kind == "f" and (values % 1 > 0).any():
-        row = int((values % 1 > 0).argmax())
+    if row is not None and form == "1,234.5" and table.decimal == ",":
         raise checks.Error(
             f"{table.where(row, name)}: {values[row]} is read with a decimal comma, but in training commas separated "
             "thousands; if they do here, add --decimal ."
         )
-    numbers, odd, text = numbers_in(values, form)
+    numbers, odd, text = numbers_in(values, form, table.decimal)
     if odd is not None and not lenient:
         what = "number" if len(parts_of(form)) == 1 else f"date like {form}"
+        other = "," if table.decimal == "." else "."
+        if table.kind == "csv" and not hint and is_number(str(text).replace(other, ".")):
+            hint = f" with the decimal sign {table.decimal} (--decimal {other})"
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not a {what}{hint}")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
         raise checks.Error(f"{table.where(int(infinite.argmax()), name)}: infinity is not a finite number; replace it")
     return numbers
+
+
+def _first_fraction(values: NDArray[Any]) -> int | None:
+    """The first row with a number that is not whole; None for text, and if there is none."""
+    if values.dtype.kind != "f":
+        return None
+    with np.errstate(invalid="ignore"):
+        fractions = values % 1 > 0
+    return int(fractions.argmax()) if fractions.any() else None
 
 
 def unit_said(name: str, example: str) -> str:

@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ..files.idx import scaled
+from ..files.reading import read_table
 from ..rows import table_of, values_of
 from ..table import Column, Table
 from ..values import PLAIN, labels_of
@@ -27,7 +29,7 @@ SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warning
 """The fields in a model file: first those of the first version, which had only plain numbers, then later ones."""
 
 READING = ("separator", "decimal", "encoding")
-"""The options for a CSV that the model stores."""
+"""What a model stores about the reading of its file."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Recipe:
     warnings: list[str] = field(default_factory=list)
     """Those of the decisions that are most likely to be wrong."""
     reading: dict[str, str] = field(default_factory=dict)
-    """The separator, decimal sign and encoding that the user gave, which also apply to files for predictions."""
+    """How the file was read, see `Table.reading`: files for predictions are read in the same way."""
 
     @classmethod
     def learn(cls, table: Table, train: ArrayLike, task: str | None = None, choices: Choices | None = None) -> "Recipe":
@@ -69,7 +71,7 @@ class Recipe:
         warned = [*warned, *plan.warned]
         said = [*table.notes, *said, *plan.said, *warned]
         has_header = table.has_header if table.kind == "csv" else None
-        return cls(table.kind, names, has_header, plan.standard, plan.columns, target, said, warned)
+        return cls(table.kind, names, has_header, plan.standard, plan.columns, target, said, warned, table.reading)
 
     @classmethod
     def from_plain(cls, content: Any) -> "Recipe":
@@ -137,6 +139,15 @@ class Recipe:
         """The number of inputs that a network needs for these columns."""
         return self.standard.width + sum(column.width for column in self.columns)
 
+    def read(self, path: str | Path, labels: str | Path | None = None, **how: Any) -> Table:
+        """A file with rows to predict, read as the file of the training was.
+
+        how    header, separator, decimal, encoding: see `read_table`
+        """
+        return read_table(
+            path, self.target.name, labels=labels, learned=(self.names, self.has_header), usual=self.reading, **how
+        )
+
     def _matched(self, table: Table) -> tuple[Table, list[str]]:
         """The table to predict for, with the column names of the model; and a sentence about new columns.
 
@@ -150,7 +161,7 @@ class Recipe:
             renamed = [Column(name, table[old].values) for name, old in zip(self.names, given, strict=True)]
             renamed += [] if table.matrix is None else table.columns
             table = Table(
-                renamed, table.source, table.kind, False, table.lines, target=table.target, decimal=table.decimal
+                renamed, table.source, table.kind, False, table.lines, target=table.target, reading=table.reading
             )
         allowed = (len(self.names), len(self.names) + (table.kind == "csv"))  # with the target
         if not has_names and len(given) not in allowed:
@@ -212,10 +223,11 @@ class Recipe:
     def predicted(self, net: Any, X: Any, backend: Any) -> NDArray[Any]:
         """The predictions of a network for rows as they are, (m,): labels of classes, or values of the target.
 
-        X    anything that `table_of` takes
+        X    the path of a file, or anything that `table_of` takes
         """
-        inputs, notes = self.prepare(self._table(X), net.dtype)
-        for note in notes:
+        table = self.read(X) if isinstance(X, (str, Path)) else self._table(X)
+        inputs, notes = self.prepare(table, net.dtype)
+        for note in [*table.notes, *notes]:
             warnings.warn(note, stacklevel=3)
         A = net.forward(inputs, backend)
         answers = self.answers(A)

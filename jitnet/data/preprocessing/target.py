@@ -141,7 +141,7 @@ class Target:
             if len(there):
                 result["accuracy"] = float(np.mean([names[codes[i]] == spelled(answers[i]) for i in there.tolist()]))
         else:
-            numbers, odd, _ = numbers_in(values, self.form)
+            numbers, odd, _ = numbers_in(values, self.form, table.decimal)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
             if odd is None and len(there):
                 with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
@@ -218,7 +218,7 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
 
 def _numbers(table: Table, form: str) -> NDArray[np.float64]:
     """The target as numbers (n,), NaN where it is missing."""
-    numbers, odd, text = numbers_in(table[table.target].values, form)
+    numbers, odd, text = numbers_in(table[table.target].values, form, table.decimal)
     if odd is not None:
         where = table.where(odd, table.target)
         raise checks.Error(f"{where}: the target {shown(text)} is not a number, but the model learned numbers")
