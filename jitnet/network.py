@@ -32,7 +32,7 @@ from .labels import checked as checked_classes
 from .layers import Dense, Layer
 from .losses import Loss
 from .step import ROWS_AT_ONCE, Memory, Workspace
-from .training import loop, single_step
+from .training import fitting, single_step
 from .training import state as states
 from .training.state import State
 
@@ -286,8 +286,8 @@ class Network:
     evaluate = evaluation.evaluate
     measure = evaluation.measure
     gradients = evaluation.gradients
-    fit = loop.fit
-    partial_fit = loop.partial_fit
+    fit = fitting.fit
+    partial_fit = fitting.partial_fit
     step = single_step.step
     state_dict = states.state_dict
     load_state_dict = states.load_state_dict

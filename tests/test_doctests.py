@@ -10,7 +10,7 @@ import jitnet
 
 MODULES = [
     "", ".calculus", ".display.graph", ".display.summary", ".functions", ".interop.keras", ".network",
-    ".training.loop", ".training.single_step", ".training.state",
+    ".training.fitting", ".training.single_step", ".training.state",
 ]  # fmt: skip
 
 

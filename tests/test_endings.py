@@ -85,8 +85,8 @@ def test_the_last_good_checkpoint_is_named_and_there(full):
     with pytest.warns(UserWarning, match="cannot write") as caught:
         history = net.fit(X, y, epochs=4, checkpoint=path, progress=Filling())
     why = f"cannot write {path}: No space left on device; the checkpoint of epoch 2 is still there"
-    said = [str(warning.message) for warning in caught if "cannot write" in str(warning.message)]
-    assert said == [f"{why}; training continues"]  # once
+    said = [(str(warning.message), warning.filename) for warning in caught if "cannot write" in str(warning.message)]
+    assert said == [(f"{why}; training continues", __file__)]  # once, and at the line that calls fit
     assert (history.epochs, history.checkpoint_error, history.stopped) == (4, why, "")
     about, _ = storage.read(path, "checkpoint")
     assert len(about["history"]["loss"]) == 2

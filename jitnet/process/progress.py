@@ -78,6 +78,13 @@ def on_standard_error(intro: str = "") -> Progress:
     return Lines(intro)
 
 
+def display(wanted: Progress | bool) -> Progress:
+    """Your own Progress object; True is the usual display, and False shows nothing."""
+    if isinstance(wanted, bool):
+        return on_standard_error() if wanted else Progress()
+    return wanted
+
+
 def say(text: str) -> None:
     """Print a line on standard error. A closed standard error does not stop the work."""
     try:

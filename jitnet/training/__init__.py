@@ -1,7 +1,7 @@
 """Training, from the options of `fit` to the last epoch.
 
-`plan` validates the options, `loop` runs mini-batches and epochs, and `state` holds the state of a training between
-epochs. `history` records its course, and `checkpoint` saves it to disk. `schedules` change the learning rate, and
-`stopping` ends a run early. `stream` takes batches from an iterator, and `single_step` makes one step for users' own
-loops. (The recorded step that backends run is in jitnet/step.py.)
+`fitting` has `fit`, `plan` validates its options, `beginning` has the first state of a training, and `loop` runs its
+epochs. `state` is what one epoch hands to the next, and `checkpoint` saves it to disk. `history` records the course,
+`schedules` change the learning rate, and `stopping` ends a training early. `stream` takes batches from an iterator, and
+`single_step` makes one step for users' own loops. (The recorded step that backends run is in jitnet/step.py.)
 """

@@ -1,7 +1,4 @@
-"""A training run on disk: saved between epochs, and restored only after validation.
-
-`plan` and `state` are those of `training`.
-"""
+"""A training on disk: saved between epochs, and restored only after validation. `plan` is that of the training."""
 
 import warnings
 from dataclasses import replace
@@ -9,88 +6,118 @@ from pathlib import Path
 from typing import Any
 
 from .. import checks, storage
+from ..compiler.types import Vector
+from .history import History
+from .state import State
 
 RECORDED = (
     "loss", "validation_loss", "validation_accuracy", "seconds", "compile_seconds", "best_epoch", "stopped",
 )  # fmt: skip
 """The saved fields of the history."""
 
-
-def keep(path: str | Path, state: Any, plan: Any) -> None:
-    """Write a checkpoint atomically."""
-    arrays = {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
-    if state.best_theta is not None:
-        arrays["best_theta"] = state.best_theta
-    about = {
-        "settings": plan.settings(), "step": state.step,
-        "history": {name: getattr(state.history, name) for name in RECORDED},
-        "best_loss": None if state.history.best_epoch is None else state.best_loss,
-    }  # fmt: skip
-    storage.write(path, "checkpoint", about, arrays)
+CALLER = 6
+"""The stack level of a warning that names the line which calls `fit`."""
 
 
-def keep_or_warn(path: str | Path, state: Any, plan: Any, written: int) -> int:
-    """Write a checkpoint, or warn once and continue: a full disk must not end the training.
+class Checkpoint:
+    """The file of a training, written after every `every` epochs and after the last one; without a path, none."""
 
-    With several ranks, the first one writes it, and a full disk is an error that ends all of them.
+    def __init__(self, path: str | Path | None = None, every: int = 1) -> None:
+        self.path: Any = path
+        self.every, self.is_wanted = every, path is not None
+        self._written = 0
+        """The epoch in the file; 0 if this training has not written or restored it."""
 
-    written     the epoch of this run's latest checkpoint, 0 if there is none
+    def is_due(self, history: History, epochs: int, is_interrupted: bool) -> bool:
+        """True after an epoch that has to be saved; not if ^C ended an epoch before its last batch."""
+        is_last = history.epochs == epochs or history.stopped in ("early", "callback") or is_interrupted
+        is_whole = history.stopped != "interrupted"
+        return self.is_wanted and is_whole and (history.epochs % self.every == 0 or is_last)
 
-    Returns the epoch of the latest checkpoint afterwards.
-    """
-    history = state.history
-    if plan.comm.rank > 0:
-        return int(history.epochs)
-    try:
-        keep(path, state, plan)
-    except checks.Error as error:
-        if not history.checkpoint_error:
-            left = f"the checkpoint of epoch {written} is still there" if written else "this run has no checkpoint yet"
+    def write_or_warn(self, state: State, plan: Any) -> None:
+        """Write the file, or warn once and continue: a full disk must not end the training.
+
+        With several ranks, the first one writes it, and a full disk is an error that ends all of them.
+        """
+        history = state.history
+        if plan.comm.rank > 0:
+            return
+        try:
+            self._write(state, plan)
+        except checks.Error as error:
+            if history.checkpoint_error:
+                return
+            left = "this run has no checkpoint yet"
+            if self._written:
+                left = f"the checkpoint of epoch {self._written} is still there"
             history.checkpoint_error = f"{error}; {left}"
             if plan.comm.size > 1:  # many machines should not work for a result that may be lost
                 raise checks.Error(history.checkpoint_error) from None
-            warnings.warn(f"{history.checkpoint_error}; training continues", stacklevel=3)
-        return written
-    history.checkpoint_error = ""
-    return int(history.epochs)
+            warnings.warn(f"{history.checkpoint_error}; training continues", stacklevel=CALLER)
+        else:
+            history.checkpoint_error, self._written = "", history.epochs
 
+    def _write(self, state: State, plan: Any) -> None:
+        """Write the file atomically."""
+        arrays = _vectors(state)
+        if state.best_theta is not None:
+            arrays["best_theta"] = state.best_theta
+        about = {
+            "settings": plan.settings(), "step": state.step,
+            "history": {name: getattr(state.history, name) for name in RECORDED},
+            "best_loss": None if state.history.best_epoch is None else state.best_loss,
+        }  # fmt: skip
+        storage.write(self.path, "checkpoint", about, arrays)
 
-def restore(path: str | Path, state: Any, plan: Any) -> None:
-    """Restore the state of a checkpoint, and its seed if the plan has none.
+    def restore(self, state: State, plan: Any) -> None:
+        """Restore the state in the file, and its seed if the plan has none.
 
-    Errors    FileNotFoundError; ValueError if the file is damaged or belongs to another run; nothing is changed then
-    """
-    different: list[str] = []
-    with storage.reading(path, "checkpoint") as (about, archive):
-        try:
-            kept = checks.fields("settings", about["settings"])
-            seed = checks.whole("seed", kept["seed"], least=0)
-            now = {**plan.settings(), **({"seed": seed} if plan.seed is None else {})}
-            different = [_difference(name, kept.get(name), now[name]) for name in now if kept.get(name) != now[name]]
-            if not different:
-                history = replace(state.history, **_recorded(about["history"], plan))
-                _check_counts(about, history, plan)
-                names = ["theta", *(f"memory{i}" for i in range(len(state.memory)))]
-                restores = plan.early_stopping is not None and plan.early_stopping.restore
-                names += ["best_theta"] if history.best_epoch and restores else []
-                arrays = storage.arrays_of(archive, dict.fromkeys(names, state.theta.shape), state.theta.dtype)
-        except (checks.Error, KeyError) as error:
+        Errors    FileNotFoundError; ValueError if the file is damaged or belongs to another run; nothing is changed
+                  then
+        """
+        about, seed, history, arrays = self._read(state, plan)
+        if history.epochs > plan.epochs:
             raise checks.Error(
-                f"checkpoint {path} is incomplete or damaged ({checks.reason(error)}); start again without resume"
-            ) from None
-    if different:
-        raise checks.Error(f"checkpoint {path} belongs to another run: " + "; ".join(different))
-    if history.epochs > plan.epochs:
-        raise checks.Error(
-            f"checkpoint {path} has {checks.count(history.epochs, 'epoch')} already, more than epochs={plan.epochs}; "
-            "increase epochs"
-        )
-    for i, vector in enumerate([state.theta, *state.memory]):
-        vector[...] = arrays[names[i]]
-    if history.best_epoch:
-        state.best_theta = arrays.get("best_theta")
-        state.best_loss = getattr(history, plan.early_stopping.monitor)[history.best_epoch - 1]
-    state.step, state.history, plan.seed = about["step"], history, seed
+                f"checkpoint {self.path} has {checks.count(history.epochs, 'epoch')} already, more than "
+                f"epochs={plan.epochs}; increase epochs"
+            )
+        for name, vector in _vectors(state).items():
+            vector[...] = arrays[name]
+        if history.best_epoch:
+            state.best_theta = arrays.get("best_theta")
+            state.best_loss = getattr(history, plan.early_stopping.monitor)[history.best_epoch - 1]
+        state.step, state.history, plan.seed = about["step"], history, seed
+        self._written = history.epochs
+
+    def _read(self, state: State, plan: Any) -> tuple[dict[str, Any], int, History, dict[str, Any]]:
+        """The description, the seed, the history and the arrays, all validated."""
+        with storage.reading(self.path, "checkpoint") as (about, archive):
+            try:
+                kept = checks.fields("settings", about["settings"])
+                seed = checks.whole("seed", kept["seed"], least=0)
+                now = plan.settings() | ({"seed": seed} if plan.seed is None else {})
+                different = [
+                    _difference(name, kept.get(name), now[name]) for name in now if kept.get(name) != now[name]
+                ]
+                if not different:
+                    history = replace(state.history, **_recorded(about["history"], plan))
+                    _check_counts(about, history, plan)
+                    restores = plan.early_stopping is not None and plan.early_stopping.restore
+                    names = [*_vectors(state), *(["best_theta"] if history.best_epoch and restores else [])]
+                    arrays = storage.arrays_of(archive, dict.fromkeys(names, state.theta.shape), state.theta.dtype)
+            except (checks.Error, KeyError) as error:
+                raise checks.Error(
+                    f"checkpoint {self.path} is incomplete or damaged ({checks.reason(error)}); start again without "
+                    "resume"
+                ) from None
+        if different:
+            raise checks.Error(f"checkpoint {self.path} belongs to another run: " + "; ".join(different))
+        return about, seed, history, arrays
+
+
+def _vectors(state: State) -> dict[str, Vector]:
+    """The parameters and the optimizer's vectors, by their names in the file."""
+    return {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

@@ -95,6 +95,12 @@ class Plan:
         self.comm, self.reduction = comm, reduction
         self.extras = self.extras._replace(is_in_blocks=True)
 
+    def record_task(self, net: Trainable, is_continued: bool) -> None:
+        """What the network is trained for; a part of the data, with which a training continues, can suggest another."""
+        net.loss = self.loss.name
+        net.task = (is_continued and net.task) or self.task
+        net._classes = self.classes if net.task == "classes" else None
+
     @property
     def fingerprint(self) -> list[Any]:
         """Shapes and checksums of the data, to detect that a run is resumed with other data."""
@@ -182,13 +188,13 @@ def validated(
     class_weight: Any = None,
     classes: ArrayLike | None = None,
     learns: bool = False,
-    is_part: bool = False,
+    batches: Any = None,
     part: Callable[[int], slice] | None = None,
 ) -> Plan:
     """Validate everything before anything is changed.
 
     learns     Y can define the classes
-    is_part    the samples are one of several batches, and can all have the weight 0
+    batches    the `stream.Batches` of which X and Y are the first one; all samples of a batch can have the weight 0
     part       see `checks.samples`
     """
     run = backends.get(backend, net.dtype)
@@ -205,21 +211,22 @@ def validated(
     if wanted.classes is not None:
         known = wanted.classes
     held_out, judged = _held_out(validation, net, which, known) if validation is not None else (None, wanted.task)
-    weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part)
+    weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part=batches is not None)
     chosen = optimizers.get(optimizer)
     if clip_norm is not None:
         checks.survives("clip_norm", checks.number("clip_norm", clip_norm, above=0), net.dtype)
     if schedules.checked(schedule) is not None:
         chosen.scaled(1)  # an error for an optimizer without a learning rate
+    epochs, batch_size = checks.whole("epochs", epochs, least=1), checks.whole("batch_size", batch_size, least=1)
     return Plan(
         net, run, inputs, wanted.Y, weights, held_out, wanted.task, judged,
         known, class_weight, which, chosen, schedule,
         Extras(weights is not None, schedule is not None, clip_norm),
-        checks.whole("epochs", epochs, least=1),
-        checks.whole("batch_size", batch_size, least=1),
+        epochs, batch_size if batches is None else len(inputs),
         checks.flag("shuffle", shuffle),
         net.seed if seed is None else checks.whole("seed", seed, least=0),
         stopping.checked(early_stopping, held_out is not None, judged != "numbers"),
+        batches=batches,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ..process.interruption import Interrupt
 from ..step import descent
 from . import loop
 from .plan import Plan, steps, validated
-from .state import State
+from .state import State, new_state
 
 
 class Recorded(NamedTuple):
@@ -90,9 +90,8 @@ def step(
                 f"training diverged in step {state.step + 1}: the loss is {mean:g}; the weights before it were "
                 "restored; lower the learning rate, or scale the inputs", state.history,
             )  # fmt: skip
-        net._state, net.loss = state, plan.loss.name
-        net.task = net.task or plan.task
-        net._classes = plan.classes if net.task == "classes" else None
+        net._state = state
+        plan.record_task(net, is_continued=True)
     if interrupt.asked:
         raise KeyboardInterrupt
     return mean
@@ -102,7 +101,7 @@ def _continued(net: Any, plan: Plan) -> State:
     """The state of the network, or a new one for the first step and for another kind of optimizer."""
     state: State | None = net._state
     if state is None or state.optimizer != plan.optimizer.name or not state.is_current:
-        state = State(net.theta, plan.optimizer.start(net.theta), plan.optimizer.name)
+        state = new_state(net, plan.optimizer)
         state.seed = (secrets.randbits(32) if plan.seed is None else plan.seed) % 2**63
     plan.seed = state.seed
     return state

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, optimizers, parameters
-from ..compiler.memory import aligned
 from ..compiler.types import Vector
+from ..optimizers import Optimizer
 from .history import History
 
 
@@ -38,6 +38,14 @@ class State:
     def is_current(self) -> bool:
         """True if the optimizer's vectors belong to the current weights of the network."""
         return self.last_theta is None
+
+
+def new_state(net: Stateful, optimizer: Optimizer) -> State:
+    """The state before the first step: the parameters of the network, and zeros for the optimizer.
+
+    Errors    ValueError if a setting of the optimizer becomes 0 or infinity in the network's dtype
+    """
+    return State(net.theta, optimizer.start(net.theta), optimizer.name)
 
 
 class Stateful(Protocol):
@@ -131,8 +139,7 @@ def _started(net: Stateful, state: Mapping[str, Any]) -> State | None:
         return None
     if len(kinds) > 1:
         raise checks.Error(f"the state has arrays of {' and '.join(kinds)}, but must be of one optimizer")
-    optimizer = optimizers.get(checks.one_of("optimizer", kinds[0], optimizers.OPTIMIZERS))
-    return State(net.theta, [aligned(net.theta.size, net.dtype) for _ in optimizer.memory], optimizer.name)
+    return new_state(net, optimizers.get(checks.one_of("optimizer", kinds[0], optimizers.OPTIMIZERS)))
 
 
 def _array(state: Mapping[str, Any], name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -36,8 +36,8 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 ENOUGH = 0.95
 
 ALWAYS = [
-    ("jitnet/training/loop.py", "history.epochs % every == 0", "history.epochs + every == 0"),
-    ("jitnet/training/loop.py", "asked and history.epochs < plan", "asked and history.epochs <= plan"),
+    ("jitnet/training/checkpoint.py", "history.epochs % self.every == 0", "history.epochs + self.every == 0"),
+    ("jitnet/training/loop.py", "history.epochs < self.plan", "history.epochs <= self.plan"),
     ("jitnet/compiler/cache_folder.py", "days * DAY", "days + DAY"),
     ("jitnet/kernels/gather.py", "masked_load(source", "load(source"),
 ]

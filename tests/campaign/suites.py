@@ -130,6 +130,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/parameters.py": [["tests/test_step.py", "-k", "state or names or travels"], QUICK],
     "jitnet/process/progress.py": [["tests/test_progress.py"]],
     "jitnet/training/single_step.py": [["tests/test_step.py"]],
+    "jitnet/training/fitting.py": [["tests/test_resume.py"], ["tests/test_checks.py", "tests/test_stream.py"]],
+    "jitnet/training/beginning.py": [["tests/test_resume.py"], ["tests/test_checkpoints.py"]],
     "jitnet/training/state.py": [["tests/test_step.py"]],
     "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
     "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
