@@ -54,6 +54,11 @@ def test_the_two_commands():
     assert [len(re.findall(r"bin/pytest -n auto *$", command)) for command in commands] == [0, 1]
 
 
+def test_no_command_replaces_an_editable_install_by_a_copy():
+    for page in (*PAGES, ROOT / "examples" / "README.md", ROOT / "CONTRIBUTING.md"):
+        assert not re.findall(r"pip install ['\"]?\.", page.read_text(encoding="utf-8")), page.name
+
+
 def test_links_lead_somewhere():
     pages = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG", "docs/decisions"))]
     for page in pages:
