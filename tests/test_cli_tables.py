@@ -110,7 +110,7 @@ def test_baseline_and_confusions(run, tmp_path):
     """Of 40 rows, 30 are of class a."""
     path = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'b' if i % 4 == 0 else 'a'}\n" for i in range(40)))
     said = run("train", path, "--target", "y", *QUICK)
-    assert "baseline: always answering a, the most frequent class, is right for " in said.out
+    assert "baseline: always answering a, the most frequent class in training, is right for " in said.out
     assert "true class  answers: a  b" in said.out
     result = json.loads(run("train", path, "--target", "y", "--json", *QUICK).out)
     matrix = np.array(result["confusion"]["matrix"])

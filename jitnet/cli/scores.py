@@ -48,7 +48,7 @@ def in_words(result: dict[str, Any]) -> str:
         text = f"baseline: always answering the mean, {answer:.4g}, has RMSE {result['baseline_rmse']:.4g}"
         return text if result["test_rmse"] < result["baseline_rmse"] else f"{text}: the network is no better"
     right = f"{result['baseline_accuracy']:.2%}"
-    text = f"baseline: always answering {answer}, the most frequent class, is right for {right}"
+    text = f"baseline: always answering {answer}, the most frequent class in training, is right for {right}"
     if result["test_accuracy"] <= result["baseline_accuracy"]:
         text += ": the network is no better"
     classes, matrix = result["confusion"]["classes"], np.array(result["confusion"]["matrix"])

@@ -22,7 +22,10 @@ def run(options: argparse.Namespace) -> int:
     backend = backends.get(options.backend)
     needed = backend.compiles
     with shown(options) as show, in_two_processes():
-        compiled = sum(backend.compile(LADDERS, dtype, show.compiling) for dtype in backend.dtypes)
+        compiled = 0
+        for dtype in backend.dtypes if needed else ():
+            show.note(f"kernels for {dtype}")
+            compiled += backend.compile(LADDERS, dtype, show.compiling)
     seconds, folder = time.perf_counter() - began, str(cache_folder())
     if options.json:
         about = {"backend": backend.name, "kernels": needed, "compiled": compiled, "seconds": seconds, "cache": folder}
