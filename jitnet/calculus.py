@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks, losses
+from .arrays import finite, numeric
 from .kernels.activations import ACTIVATIONS, ActivationName
 from .kernels.elementwise import Activation
 from .losses import Loss, LossName
@@ -129,13 +130,13 @@ def _number(value: Any) -> float:
 
 def _layer(x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array, Array]:
     given = zip("xWby", (x, W, b, y), strict=True)
-    arrays = tuple(checks.numeric(name, array).astype(np.float64) for name, array in given)
+    arrays = tuple(numeric(name, array).astype(np.float64) for name, array in given)
     shapes = [array.shape for array in arrays]
     n, z = shapes[1] if arrays[1].ndim == 2 else (-1, -1)
     if shapes != [(n,), (n, z), (z,), (z,)]:
         raise checks.Error(f"x, W, b, y have shapes {shapes}, but must be (n,), (n, z), (z,), (z,)")
     for name, array in zip("xWby", arrays, strict=True):
-        checks.finite(name, array)
+        finite(name, array)
     return arrays  # type: ignore[return-value]
 
 

@@ -1,16 +1,15 @@
-"""Every error message about shape, dtype and values: what was wrong, what was expected, how to fix it."""
+"""Errors that a user can fix, and the checks of options: what was wrong, what was expected, how to fix it."""
 
 import contextlib
 import difflib
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 
 class Error(ValueError):
@@ -83,6 +82,21 @@ def fits_into_memory(path: str | Path) -> Iterator[None]:
             f"{path}{size} needs more memory than available: {reason(error)}; use a part of it, "
             "or a machine with more memory"
         ) from None
+
+
+def free_memory() -> float:
+    """Bytes of free memory; infinity on systems that do not report them."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def dense(what: str, shape: tuple[int, ...]) -> None:
+    """Check that a float64 array of this shape fits into free memory."""
+    needed, free = 8 * math.prod(shape), free_memory()
+    if needed > free:
+        raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
 
 
 def one_of(what: str, name: object, known: Iterable[str]) -> str:
@@ -196,200 +210,3 @@ def chain(widths: Sequence[tuple[int, int]]) -> None:
                 f"layers do not chain: layer {l} has {n_out} outputs, but layer {l + 1} has {n_in} inputs; "
                 "make the two equal"
             )
-
-
-def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
-    """An array of real numbers; for anything else, an error says how to convert it."""
-    if type(values) is np.ndarray and values.dtype.kind in "fiub":
-        return values
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
-        raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(0)")
-    if hasattr(values, "toarray"):
-        raise Error(f"{what} is a sparse matrix; write {what}.toarray()")
-    if isinstance(values, Iterator):
-        raise Error(f"{what} is a {type(values).__name__}; write np.array(list({what}))")
-    if isinstance(values, Mapping):
-        raise Error(f"{what} is a {type(values).__name__}; write np.column_stack(list({what}.values()))")
-    if hasattr(values, "collect"):  # polars
-        raise Error(f"{what} is a {type(values).__name__}; write {what}.collect()")
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
-            array = values.to_numpy(np.float64, na_value=math.nan)
-    except (TypeError, ValueError) as error:
-        if hasattr(values, "to_numpy"):
-            raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
-        raise Error(f"{what} is not a rectangular array: {error}") from None
-    if array.dtype.kind == "O":
-        odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
-        such = f"{shown(odd[0])}, a {type(odd[0]).__name__}" if odd else "Python objects"
-        raise Error(f"{what} holds {such}, but must hold real numbers; write {what}.astype(float) if all are numbers")
-    if array.dtype.kind in "UST":
-        raise Error(f"{what} holds text, but must hold real numbers; write {what}.astype(float) if all are numbers")
-    if array.dtype.kind not in "fiub":
-        raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
-    return array
-
-
-def free_memory() -> float:
-    """Bytes of free memory; infinity on systems that do not report them."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
-
-
-def dense(what: str, shape: tuple[int, ...]) -> None:
-    """Check that a float64 array of this shape fits into free memory."""
-    needed, free = 8 * math.prod(shape), free_memory()
-    if needed > free:
-        raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
-
-
-def finite(what: str, array: NDArray[Any], start: int = 0) -> None:
-    """No NaN and no infinity; `start` is the index of array[0] for the message."""
-    if array.dtype.kind == "f" and not _is_finite(array):
-        where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
-        place = ", ".join(str(position + start * (axis == 0)) for axis, position in enumerate(where))
-        raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
-
-
-def _is_finite(array: NDArray[Any]) -> bool:
-    """One pass without a temporary array, since NaN and infinity survive sums; a second pass if the sum overflows."""
-    if array.size < 4096:
-        total = np.vdot(array, array)  # it never warns, and np.errstate would take longer than the sum
-    else:
-        with np.errstate(all="ignore"):
-            total = array.sum()
-    return math.isfinite(total) or bool(np.isfinite(array).all())
-
-
-def parameter(name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """New values for a parameter: real numbers of its shape, finite in its dtype too."""
-    array = numeric(name, values)
-    if array.shape != shape:
-        raise Error(f"{name} has shape {shape}, but was given {array.shape}")
-    finite(name, array)
-    return _settled_and_finite(name, array, dtype)
-
-
-TOO_LARGE = "X, Y or the weights are too large; scale the inputs"
-
-
-def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
-    """Raise for the first sample whose `what` is not finite; `start` is the index of results[0]."""
-    if not _is_finite(results):
-        where = tuple(np.argwhere(~np.isfinite(results))[0])
-        raise NotFiniteError(f"the {what} for X[{start + int(where[0])}] is {results[where]}: {TOO_LARGE}")
-
-
-class _Unlocked:
-    """An object from which NumPy makes a view of a read-only array without the read-only flag."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array  # keeps the owner of the memory alive
-        interface = array.__array_interface__
-        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
-
-
-def settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """In the kernels' layout: C order, aligned, and of the type for arrays that can be written.
-
-    Copies only if necessary. Kernels only read their inputs, so a read-only array, such as a memory map, is not copied.
-    """
-    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:  # in C order, aligned and writable
-        return array
-    with np.errstate(over="ignore"):
-        result = np.require(array, dtype, ["C", "A"])
-    return result if result.flags.writeable else np.asarray(_Unlocked(result))
-
-
-def _settled_and_finite(what: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    result = settled(array, dtype)
-    if result.dtype != array.dtype:
-        finite(f"{what} as {dtype}", result)  # 1e300 is finite, but not in float32
-    return result
-
-
-def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int], slice] | None = None) -> NDArray[Any]:
-    """X as (m, n_in), m ≥ 1, finite, in the dtype and layout of the kernels.
-
-    part    number of rows -> the slice of a memory map that this process checks; other processes check the rest
-    """
-    array = numeric("X", X)
-    if array.ndim != 2 or array.shape[1] != n_in:
-        hint = f"; for one sample write X.reshape(1, {n_in})" if array.shape == (n_in,) else ""
-        raise Error(f"X has shape {array.shape}, but the first layer needs (m, {n_in}): one sample per row{hint}")
-    if array.shape[0] == 0:
-        raise Error("X is empty: it has no rows")
-    rows = part(len(array)) if part is not None and _is_mapped(array) else slice(0, None)
-    finite("X", array[rows], rows.start)
-    result = settled(array, dtype)
-    if result.dtype != array.dtype:
-        finite(f"X as {dtype}", result[rows], rows.start)
-    return result
-
-
-def _is_mapped(array: Any) -> bool:
-    """True for a memory map, and for an array within one."""
-    while array is not None and not isinstance(array, np.memmap):
-        array = getattr(array, "base", None)
-    return array is not None
-
-
-def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Y as (m, n_out), finite, in range for the loss. Labels (m,) are converted to one-hot rows."""
-    array = numeric("Y", Y)
-    if array.ndim == 1 and array.shape == (m,) and n_out == 1:
-        array = array.reshape(m, 1)
-    if array.ndim == 1 and array.shape == (m,):
-        array = one_hot(array, n_out)
-    if array.shape != (m, n_out):
-        labels = f" or labels ({m},)" if n_out > 1 else f" or ({m},)"
-        if n_out > 1 and array.shape == (m, 1):
-            labels += "; for labels write np.ravel(Y)"
-        raise Error(f"Y has shape {array.shape}, but X and the last layer need ({m}, {n_out}){labels}")
-    finite("Y", array)
-    if loss.targets != "numbers" and (array.min() < 0 or array.max() > 1):
-        raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss.name} needs probabilities from 0 to 1")
-    if loss.targets == "distributions" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
-        row = int(np.abs(array.sum(axis=1) - 1).argmax())
-        raise Error(f"row {row} of Y adds up to {array[row].sum():g}, but {loss.name} needs rows that add up to 1")
-    return _settled_and_finite("Y", array, dtype)
-
-
-def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[NDArray[np.float64], float]:
-    """Weights (m,) of the samples, at least 0 and, unless they are a part of the data, not all 0.
-
-    Only their ratios matter, so they are divided by the largest. Returns the weights and this divisor.
-    """
-    array = numeric("sample_weight", sample_weight)
-    if array.shape != (m,):
-        raise Error(f"sample_weight has shape {array.shape}, but X needs ({m},): one weight per sample")
-    finite("sample_weight", array)
-    if array.min() < 0:
-        i = int((array < 0).argmax())
-        raise Error(f"sample_weight[{i}] is {array[i]:g}, but must be at least 0; 0 leaves a sample out")
-    most = float(array.max())
-    if most == 0:
-        if not is_part:
-            raise Error("the weight is 0 for all samples, so there is nothing to learn; give some a weight above 0")
-        return np.zeros(m), 1.0
-    scaled = array / most
-    return np.where(scaled < 1e-30, 0, scaled), most  # so that in float32 the inverse of a sum of weights is finite
-
-
-def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
-    """(m,) integers from 0 to classes − 1 -> (m, classes) one-hot rows."""
-    finite("Y", labels)
-    whole_labels = labels.astype(np.int64)
-    wrong = (whole_labels != labels) | (whole_labels < 0) | (whole_labels >= classes)
-    if wrong.any():
-        i = int(wrong.argmax())
-        raise Error(
-            f"label Y[{i}] is {labels[i]}, but the last layer has {classes} units: labels run from 0 to {classes - 1}"
-        )
-    rows = np.zeros((labels.size, classes), np.float32)
-    rows[np.arange(labels.size), whole_labels] = 1
-    return rows

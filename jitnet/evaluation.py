@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import arrays, checks, labels, losses
 from . import backend as backends
-from . import checks, labels, losses
 from .backend import Backend
 from .compiler.types import BackendName, Matrix
 from .distributed import Alone, Comm
@@ -32,7 +32,7 @@ def forward(net: Any, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
     `gradients` these are errors.
     """
     run = backends.get(backend, net.dtype)
-    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
+    inputs = arrays.samples(X, net.layers[0].n_in, net.dtype)
     with net._twin() as twin:
         there = twin.on(run)
         if len(inputs) <= ROWS_AT_ONCE:
@@ -70,7 +70,7 @@ def _portions(net: Any, m: int) -> Iterator[tuple[slice, Workspace]]:
 def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """`Network.predict`, for arrays."""
     A: NDArray[Any] = forward(net, X, backend)
-    checks.finite_results("output", A)
+    arrays.finite_results("output", A)
     task = task_of(net)
     if task == "numbers":
         return A
@@ -103,9 +103,8 @@ def _loss(net: Any, name: str | Loss | None) -> Loss:
 def _validated(
     net: Any, X: ArrayLike, Y: ArrayLike, loss: Loss, sample_weight: ArrayLike | None
 ) -> tuple[Matrix, labels.Targets, NDArray[Any] | None]:
-    inputs = checks.samples(X, net.layers[0].n_in, net.dtype)
-    wanted = labels.targets(Y, len(inputs), net.layers[-1], loss, net.dtype, net._classes)
-    return inputs, wanted, None if sample_weight is None else checks.weights(sample_weight, len(inputs))[0]
+    inputs, wanted = labels.inputs_and_targets(net, X, Y, loss, net._classes)
+    return inputs, wanted, None if sample_weight is None else arrays.weights(sample_weight, len(inputs))[0]
 
 
 def evaluate(
@@ -149,7 +148,7 @@ def measure(
             there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # and back
             there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
             of_samples = run.to_host(work.losses)
-            checks.finite_results("loss", of_samples, rows.start)
+            arrays.finite_results("loss", of_samples, rows.start)
             w = None if weights is None else weights[rows]
             total = float(of_samples.sum(dtype=np.float64) if w is None else of_samples @ w)
             right = 0.0
@@ -200,9 +199,9 @@ def gradients(
             twin.grad[...] = run.to_host(there.grad)
         net.grad[...] = twin.grad
         of_samples = run.to_host(work.losses)
-        checks.finite_results("loss", of_samples)
+        arrays.finite_results("loss", of_samples)
         if not np.isfinite(twin.grad).all():
-            raise checks.Error(f"the gradient is not finite in {net.dtype}: {checks.TOO_LARGE}")
+            raise checks.Error(f"the gradient is not finite in {net.dtype}: {arrays.TOO_LARGE}")
         grads = [
             layer.gradient(None if layer.only_in_training else run.to_host(delta))
             for layer, delta in zip(twin.layers, work.delta, strict=True)

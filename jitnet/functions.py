@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import arrays, checks
 from . import backend as backends
-from . import checks
 from .compiler.jit import Kernel, compile_for, entry_point, signature_for
 from .compiler.registry import FLOP, SIGNATURES, Call
 from .compiler.threads import LEAST_FLOP
@@ -119,7 +119,7 @@ def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[A
 
 def _factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two matrices that can be multiplied, of one dtype, each in the kernels' layout or a transpose of it."""
-    a, b = checks.numeric("A", A), checks.numeric("B", B)
+    a, b = arrays.numeric("A", A), arrays.numeric("B", B)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise checks.Error(
             f"A has shape {a.shape} and B {b.shape}, but A·B needs (m, n) and (n, p): columns of A = rows of B"
@@ -131,16 +131,16 @@ def _factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
     if array.flags.f_contiguous and not array.flags.c_contiguous:
-        return checks.settled(array.T, array.dtype).T
-    return checks.settled(array, array.dtype)
+        return arrays.settled(array.T, array.dtype).T
+    return arrays.settled(array, array.dtype)
 
 
 def _rows(Z: ArrayLike) -> NDArray[Any]:
     """Z of any shape as a matrix whose rows are the last axis; float32 or float64."""
-    array = checks.numeric("Z", Z)
+    array = arrays.numeric("Z", Z)
     if array.dtype not in (np.float32, np.float64):
         raise checks.Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")
-    return _as_rows(checks.settled(array, array.dtype))
+    return _as_rows(arrays.settled(array, array.dtype))
 
 
 def _as_rows(array: NDArray[Any]) -> NDArray[Any]:

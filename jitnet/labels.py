@@ -6,13 +6,14 @@ The classes are the labels in the order of the outputs of the network. They are 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import checks
+from . import arrays, checks
+from .compiler.types import Matrix
 from .layers import Layer
 from .losses import Loss
 
@@ -30,21 +31,31 @@ class Targets(NamedTuple):
     """The labels in the order of the outputs, if Y has labels."""
 
 
-def targets(
+def inputs_and_targets(
+    net: Any,
+    X: ArrayLike,
     Y: ArrayLike,
-    m: int,
-    last: Layer,
     loss: Loss,
-    dtype: np.dtype[Any],
     classes: NDArray[Any] | None,
     learns: bool = False,
-) -> Targets:
-    """Y, or labels (m,), as the matrix (m, n_out) for the kernels, with its task and its classes.
+    part: Callable[[int], slice] | None = None,
+) -> tuple[Matrix, Targets]:
+    """X as the matrix (m, n_in) and Y, or labels (m,), as the matrix (m, n_out) for the kernels of this network.
 
     classes   those of the network; with `learns`, Y can define others
-    Errors    ValueError as for `checks.targets`; for labels that are mixed, missing or of no class, for more or fewer
-              classes than units, and with `learns` for a single class
+    part      see `arrays.samples`
+    Errors    ValueError as for `arrays.samples` and `arrays.targets`; for labels that are mixed, missing or of no
+              class, for more or fewer classes than units, and with `learns` for a single class
     """
+    inputs, last = arrays.samples(X, net.layers[0].n_in, net.dtype, part), net.layers[-1]
+    numbers, task, found = _understood(Y, len(inputs), last, loss, classes, learns)
+    return inputs, Targets(arrays.targets(numbers, len(inputs), last.n_out, loss, net.dtype), task, found)
+
+
+def _understood(
+    Y: ArrayLike, m: int, last: Layer, loss: Loss, classes: NDArray[Any] | None, learns: bool
+) -> tuple[Any, Task, NDArray[Any] | None]:
+    """Y with positions in place of labels, the task, and the classes if Y has labels."""
     if np.ma.is_masked(Y):
         raise checks.Error("Y has masked values; leave these samples out, with Y.compressed() and X[~Y.mask]")
     array = _array(Y)
@@ -53,10 +64,9 @@ def targets(
         raise checks.Error(f"Y has shape {array.shape}, but labels are one per sample; {fix}")
     if array.ndim == 1 and array.size and _are_labels(array, last):
         found = _classes(array, last.n_out, classes, learns)
-        array = positions(array, found)
-        return Targets(checks.targets(array, m, last.n_out, loss, dtype), "classes", found)
-    given = Y if array.dtype.kind == "O" else array  # checks.targets says how to convert others
-    return Targets(checks.targets(given, m, last.n_out, loss, dtype), _task(array, last, loss), None)
+        return positions(array, found), "classes", found
+    numbers = Y if array.dtype.kind == "O" else array  # arrays.targets says how to convert others
+    return numbers, _task(array, last, loss), None
 
 
 def _are_labels(array: NDArray[Any], last: Layer) -> bool:

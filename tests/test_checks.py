@@ -233,7 +233,7 @@ def test_backends_are_listed():
 def test_a_loss_says_what_its_targets_are(targets, Y, message):
     mine = loss("my_loss", targets=targets)(lambda a, y: a - y)
     with pytest.raises(jitnet.Error, match=message) if message else contextlib.nullcontext():
-        jitnet.checks.targets(Y, 1, 2, mine, np.dtype(np.float32))
+        jitnet.arrays.targets(Y, 1, 2, mine, np.dtype(np.float32))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from ranks import AbortedError, on_ranks
 from trained_ranks import X, Y, agree, errors, make, trained
 
 import jitnet
-from jitnet import SGD, Dense, Diverged, Network, checks
+from jitnet import SGD, Dense, Diverged, Network, arrays
 from jitnet.distributed import Alone, read_once
 from jitnet.training import ranks
 
@@ -71,7 +71,7 @@ def test_one_rank_of_a_machine_reads_the_data_of_all():
 
         data = read_once(comm, read)
         shared = [data[name] for name in ("X", "Y") if comm.size > 1]
-        assert all(checks._is_mapped(array) and array.ctypes.data % 64 == 0 for array in shared)
+        assert all(arrays._is_mapped(array) and array.ctypes.data % 64 == 0 for array in shared)
         return [np.asarray(value).tolist() for value in data.values()]
 
     assert agree(3, work) == work(Alone())

@@ -9,7 +9,7 @@ import pytest
 from runs import ON_CPU, make, spiral
 
 import jitnet
-from jitnet import checks
+from jitnet import arrays
 
 X, CODES = spiral()
 X = X.astype(np.float32)
@@ -38,11 +38,11 @@ def test_read_only_data_train_as_others(backend, tmp_path):
 def test_nothing_is_copied(tmp_path):
     np.save(tmp_path / "X.npy", X)
     for data in (X, locked(X), np.load(tmp_path / "X.npy", mmap_mode="r")):
-        found = checks.samples(data, 2, np.dtype(np.float32))
+        found = arrays.samples(data, 2, np.dtype(np.float32))
         assert np.shares_memory(found, data)
         assert found.flags.writeable  # as Numba sees it: one type of array, one compiled kernel
         np.testing.assert_array_equal(found, X)
-    assert not np.shares_memory(checks.samples(np.asfortranarray(X), 2, np.dtype(np.float32)), X)
+    assert not np.shares_memory(arrays.samples(np.asfortranarray(X), 2, np.dtype(np.float32)), X)
 
 
 def test_the_functions_leave_read_only_arrays_alone():

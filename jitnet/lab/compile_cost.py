@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend, checks, losses, step
+from .. import arrays, backend, checks, losses, step
 from ..compiler.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..compiler.registry import Call
 from ..compiler.threads import thread_count
@@ -216,7 +216,7 @@ def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD,
     one = step.Step(net, run, m, loss, optimizer, thread_count())
     rng = np.random.default_rng(0)
     X = rng.standard_normal((4 * m, net.layers[0].n_in)).astype(net.dtype)
-    Y = checks.one_hot(np.arange(4 * m) % CLASSES, CLASSES).astype(net.dtype)
+    Y = arrays.one_hot(np.arange(4 * m) % CLASSES, CLASSES).astype(net.dtype)
     order, memory = rng.permutation(4 * m), optimizer.start(net.theta)
 
     def call() -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import checks
+from .. import arrays, checks
 from ..compiler.registry import Call
 from ..compiler.types import Matrix, Vector
 
@@ -116,7 +116,7 @@ class Layer(ABC):
 
     @staticmethod
     def _assign(name: str, target: NDArray[Any], values: ArrayLike) -> None:
-        target[...] = checks.parameter(name, values, target.shape, target.dtype)  # a view of theta stays one
+        target[...] = arrays.parameter(name, values, target.shape, target.dtype)  # a view of theta stays one
 
 
 KINDS: dict[str, type[Layer]] = {}

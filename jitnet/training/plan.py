@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import arrays, checks, labels, losses, optimizers, storage
 from .. import backend as backends
-from .. import checks, labels, losses, optimizers, storage
 from ..backend import Backend
 from ..compiler.registry import Call
 from ..compiler.types import Matrix, Vector
@@ -111,9 +111,9 @@ class Plan:
     def _fingerprinted(self) -> list[Any]:
         data = [] if self.batches else [self.X, self.Y]
         weights = [] if self.weights is None or self.batches else [self.weights]
-        arrays = [self.run.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
+        on_host = [self.run.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
         checksum = zlib.crc32 if self.reduction is None else self._checksums
-        return [["batches"]] * bool(self.batches) + [[list(array.shape), checksum(array)] for array in arrays]
+        return [["batches"]] * bool(self.batches) + [[list(array.shape), checksum(array)] for array in on_host]
 
     def _checksums(self, array: NDArray[Any]) -> list[int]:
         """The checksums of the parts of an array. Each rank reads some of them, and all must call it."""
@@ -146,9 +146,7 @@ class Plan:
 
     def validated_batch(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Matrix, Matrix, Any, float]:
         """A further batch of `batches` like X, Y and weights of this plan, and the sum of its weights."""
-        last = self.net.layers[-1]
-        inputs = checks.samples(X, self.net.layers[0].n_in, self.net.dtype)
-        wanted = labels.targets(Y, len(inputs), last, self.loss, self.net.dtype, self.classes)
+        inputs, wanted = labels.inputs_and_targets(self.net, X, Y, self.loss, self.classes)
         weights, most = _weights(sample_weight, self.class_weight, wanted, self.classes, is_part=True)
         return inputs, wanted.Y, weights, float(len(inputs) if weights is None else weights.sum() * most)
 
@@ -160,10 +158,10 @@ def _weights(
     m, most = len(wanted.Y), 1.0
     weights: Any = None
     if sample_weight is not None:
-        weights, most = checks.weights(sample_weight, m, is_part)
+        weights, most = arrays.weights(sample_weight, m, is_part)
     if class_weight is not None:
         of_classes = labels.class_weights(class_weight, wanted, classes)
-        weights, factor = checks.weights(of_classes if weights is None else weights * of_classes, m, is_part)
+        weights, factor = arrays.weights(of_classes if weights is None else weights * of_classes, m, is_part)
         most *= factor
     return weights, most
 
@@ -195,19 +193,17 @@ def validated(
 
     learns     Y can define the classes
     batches    the `stream.Batches` of which X and Y are the first one; all samples of a batch can have the weight 0
-    part       see `checks.samples`
+    part       see `arrays.samples`
     """
     run = backends.get(backend, net.dtype)
-    layers = net.layers
-    last, which = layers[-1], losses.get(loss, layers[-1].activation)
+    last, which = net.layers[-1], losses.get(loss, net.layers[-1].activation)
     if last.activation == "softmax" and last.n_out == 1:
         raise checks.Error(
             "the last layer has one unit with 'softmax', whose output is always 1; use Dense(n_in, 2, 'softmax') or "
             "Dense(n_in, 1, 'sigmoid') for two classes, 'identity' for numbers"
         )
     known = net._classes if classes is None else labels.checked(classes, last.n_out)
-    inputs = checks.samples(X, layers[0].n_in, net.dtype, part)
-    wanted = labels.targets(Y, len(inputs), last, which, net.dtype, known, learns)
+    inputs, wanted = labels.inputs_and_targets(net, X, Y, which, known, learns, part)
     if wanted.classes is not None:
         known = wanted.classes
     held_out, judged = _held_out(validation, net, which, known) if validation is not None else (None, wanted.task)
@@ -235,11 +231,10 @@ def _held_out(validation: Any, net: Trainable, loss: Loss, classes: Any) -> tupl
     if not isinstance(validation, tuple | list) or len(validation) != 2:
         raise checks.Error("validation must be a pair (X, Y)")
     try:
-        X = checks.samples(validation[0], net.layers[0].n_in, net.dtype)
-        wanted = labels.targets(validation[1], len(X), net.layers[-1], loss, net.dtype, classes)
+        inputs, wanted = labels.inputs_and_targets(net, validation[0], validation[1], loss, classes)
     except checks.Error as error:
         raise checks.Error(f"in validation, {error}") from None
-    return (X, wanted.Y), wanted.task
+    return (inputs, wanted.Y), wanted.task
 
 
 def steps(plan: Plan) -> list[Call]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, optimizers, parameters
+from ..arrays import finite
 from ..compiler.types import Vector
 from ..optimizers import Optimizer
 from .history import History
@@ -149,5 +150,5 @@ def _array(state: Mapping[str, Any], name: str, shape: tuple[int, ...], dtype: n
     array = np.asarray(state[name])
     if array.shape != shape or array.dtype != dtype:
         raise checks.Error(f"{name} is {array.shape} {array.dtype}, but must be {shape} {dtype}")
-    checks.finite(name, array)
+    finite(name, array)
     return array

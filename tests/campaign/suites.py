@@ -110,6 +110,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
     "jitnet/training/checkpoint.py": [["tests/test_checkpoints.py"], ["tests/test_damaged_fields.py"]],
     "jitnet/checks.py": [["tests/test_checks.py"], ["tests/test_functions.py", "tests/test_damaged_fields.py"]],
+    "jitnet/arrays.py": [["tests/test_checks.py"], ["tests/test_read_only.py", "tests/test_weights.py"]],
     "jitnet/formulas.py": [QUICK, ["tests/test_gradients.py"]],
     "jitnet/functions.py": [["tests/test_functions.py"]],
     "jitnet/losses.py": [QUICK, ["tests/test_gradients.py"]],
