@@ -153,7 +153,8 @@ def bad_files(tmp_path_factory):
     for name, text in {
         "good.csv": "a,b,y\n" + rows, "other.csv": "c,d\n1,2\n", "ragged.csv": "a,b,y\n1,2,0\n3,4\n",
         "pair.csv": "a,b,y\n1,2,0\n3,4,1\n",
-        "text.csv": "a,b,y\n" + rows + "1,two,0\n", "one.csv": "a,y\n" + "1,5\n" * 9, "bad.npz": "nonsense",
+        "text.csv": "a,b,y\n" + rows + "1,two,0\n", "one.csv": "a,y\n" + "1,5\n" * 9,
+        "two.csv": "a,y\n1,u\n2,v\n", "bad.npz": "nonsense",
         "wild.csv": "a,y\n" + "".join(f"{i},{i * 1.5}\n" for i in range(60)),
     }.items():  # fmt: skip
         (folder / name).write_text(text)

@@ -80,6 +80,7 @@ BAD = [
     (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
     (["train", "text.csv", "--target", "y"], "line 22, column 'b': 'two' is not a number, as most cells"),
     (["train", "one.csv", "--target", "y"], "only one class, '5'"),
+    (["train", "two.csv", "--target", "y"], "the training samples of two.csv (1 of 2 rows) have one class only; give"),
     (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),
     (["train", "labels-idx1-ubyte"], "these seem to be labels"),
     (["train", "cut-idx3-ubyte"], "truncated"),

@@ -16,7 +16,7 @@ from jitnet.data import read_table
 from jitnet.data.files.content import Content, content_of
 from jitnet.data.files.csv_fast import read_by_pyarrow
 from jitnet.data.files.csv_file import read_csv
-from jitnet.data.files.dialect import dialect_of, looks_like_a_header
+from jitnet.data.files.dialect import dialect_of
 
 N = np.nan
 FLOWERS = {"a": [1, 2.5, 3], "b": ["x", "y", "x"]}
@@ -187,7 +187,7 @@ def test_both_readers_give_the_same_table(monkeypatch):
     [
         (b'a,b\n1,x\n2,"y\n3,z\n4,z\n', r"f, line 3: a quote is never closed"),
         (b'a,b\n1,x\n2,"y\n3,z\n4,"z"\n', r"f, line 3: a quote is not closed in this line \(line 5: "),
-        (b'a,b\n1,"x"y\n', r"f, line 2: ',' expected after"),
+        (b'a,b\n1,"x"y\n', r"f, line 2: ',' expected after '\"'; a quote within a cell is written twice"),
         (b'a,b\n1,"' + b"x" * 140_000 + b'"\n', r"f, line 2: field larger"),
         (b'a,b\n1,"x\ny","z\n2,z\n', r"f, line 3: a quote is never closed"),
         (b"a,b\n1,x\n2\n3,y\n", r"f, line 3 has 1 cell, but the table has 2 columns .*it begins with '2'"),
@@ -206,8 +206,13 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b"\x93NUMPY\1\0", r"f is one NumPy array \(.npy\), not a table; save X and y together: numpy.savez"),
         (
             b"Report of May\n\na,b\n1,x\n2,y\n",
-            r"f, line 1 has 1 cell, 'Report of May', but most rows have 2; if it is a title",
+            r"f, line 1 has 1 cell, 'Report of May', but most rows have 2 \(separator ','; --separator\); if it is",
         ),
+        (
+            b"My data, 2024\na,b,c\n1,x,2\n",
+            r"f, line 1 has 2 cells, 'My data', '2024', but most rows have 3 \(separator",
+        ),
+        (b"a,b\n1,2,x\n1,3,y\n", r"f, line 1 has 2 cells, 'a', 'b', but most rows have 3"),
         (b"\x80\x02}", "a Python pickle"),
         (b"@relation x", "an ARFF file"),
         (b"a,b\n1,\xe4\n2,\0\n", r"f, line 3 holds a NUL byte"),
@@ -215,6 +220,10 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
         (b"BZh91", "bunzip2"),
         (b'{"a": 1}', "JSON"),
+        (b'\xef\xbb\xbf[{"a": 1}]', "JSON"),
+        (b"<table><tr>", "an HTML or XML page"),
+        (b"\xef\xbb\xbf<html>", "an HTML or XML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "fetch the file: git lfs pull"),
         (b" <!doctype html>", "an HTML or XML page, not a table; download the file itself"),
         (gzip.compress(gzip.compress(b"a,b\n1,x\n", mtime=0), mtime=0), "compressed with gzip twice"),
         (b"PK\5\6" + bytes(18), "an empty zip archive"),
@@ -301,62 +310,6 @@ def test_each_guess_is_said(tmp_path):
         for one, pattern in zip(found, notes, strict=True):
             for part in pattern.split(" .* "):
                 assert part in one
-
-
-def test_the_header_does_not_depend_on_the_target(tmp_path):
-    """The first row of data has the number of the target's column as a cell."""
-    path = csv(tmp_path, "3,7,1\n4,5,0\n7,9,1\n")
-    for target in "123":
-        assert len(read_table(path, target)) == 3
-    with pytest.raises(
-        jitnet.Error, match=r"unknown target column .*; if the first row has the names .*, add --header"
-    ):
-        read_table(path, "7")
-    assert read_table(path, "7", header=True).names == ["3", "7", "1"]
-    with pytest.raises(jitnet.Error, match=r"unknown target column .* known: 1, 2, 3$"):
-        read_table(path, "8")
-
-
-def test_a_header_of_numbers_as_pandas_writes_it():
-    """0,1 and ,0,1 above columns without these cells, or above row numbers; a first row of data has such cells too."""
-    whole = [7, 3, 9, 4, 8, 2, 6, 5, 9, 3, 7, 8]
-    pointed, words, bits = [n + 0.5 for n in whole], ["red", "blue"] * 6, [0, 1, 1] * 4
-    count, shuffled = range(12), [5, 11, 3, 8, 0, 9, 7, 6, 10, 2, 4, 1]
-    for first, columns, is_header in (
-        ("0,1", (whole, whole), True), ("0,1", (pointed, bits), True), ("0,1", (bits, pointed), True),
-        ("0,1", (words, bits), True), (",0", (count, bits), True), (",0,1", (count, bits, bits), True),
-        (",0,1", (shuffled, bits, bits), True), (",2019,2020", (count, bits, whole), True),
-        (",b", (count, bits), True), (",size", (count, words), True),
-        ("0,1", (bits, bits), False), ("0,1", (whole, bits), False), ("0,1", (range(5, 17), whole), False),
-        ("0,1", (whole[:9], whole[:9]), False), ("0,1", (sorted(pointed), bits), False),
-        (",1", (bits, bits), False), (",0,1", (bits, bits, bits), False), (",2,1", (shuffled, bits, bits), False),
-    ):  # fmt: skip
-        rows = [list(map(str, row)) for row in zip(*columns, strict=True)]
-        assert looks_like_a_header(first.split(","), rows) == is_header, (first, rows)
-
-
-def test_the_header_to_predict(tmp_path):
-    """The first row is the header if it has the names of the features; one rule for training and prediction."""
-    path = csv(tmp_path, "0,1,2\n0,0,1\n")
-    for header in ("0,1,2\n", "0,2\n", "2,0\n", "2,7,0\n"):
-        rows = "".join(",".join("567"[: header.count(",") + 1]) + "\n" for _ in range(5))
-        path.write_text(header + rows)
-        assert len(read_table(path, "1", features=["0", "2"])) == 5
-        assert len(read_table(path, "1", learned=(["0", "2"], True))) == 5
-    path.write_text("3,2,1\n5,6,7\n")  # without the column 0
-    assert len(read_table(path, "y", learned=(["0", "1", "2", "3"], True))) == 1
-    path.write_text("5,6,7\n5,6,7\n")
-    with pytest.raises(jitnet.Error, match="has no header, but the model knows its columns by their names, 0, 2; add"):
-        read_table(path, "1", learned=(["0", "2"], True))
-    path.write_text("0,1,2\n5,6,7\n")
-    assert len(read_table(path, "3", learned=(["1", "2"], False))) == 2
-    path.write_text("p,q\n5,6\n7,8\n")
-    with pytest.raises(
-        jitnet.Error, match="seems to have a header, p, q, but the file that the model learned from had"
-    ):
-        read_table(path, "3", learned=(["1", "2"], False))
-    path.write_text("2,1\n5,6\n")  # without a header, the names are numbers from 1
-    assert len(read_table(path, "3", features=["1", "2"])) == 2
 
 
 def test_standard_input(monkeypatch):

@@ -1,5 +1,6 @@
 """Data of Python as tables: DataFrames, masked and sparse arrays; Parquet; folders of pictures."""
 
+import datetime
 import decimal
 
 import numpy as np
@@ -56,6 +57,11 @@ def test_pandas():
         from_frame(frame, "g")
     with pytest.raises(jitnet.Error, match="X has 3 rows, but y has 2"):
         from_frame(frame, [1, 2])
+    with pytest.raises(jitnet.Error, match=r"same index in different orders; write y.loc\[X.index\]"):
+        from_frame(frame, pandas.Series([1, 2, 1], index=[2, 1, 0]))
+    assert from_frame(pandas.DataFrame([[1, 2], [3, 4]]), 1).target == "1"
+    with pytest.raises(jitnet.Error, match=r"X is a Series; write X.to_frame\(\) .* X.to_frame\(\).T for one row"):
+        from_frame(frame.iloc[0])
 
 
 def test_polars():
@@ -90,6 +96,14 @@ def test_arrays():
     with pytest.raises(jitnet.Error, match=r"X is a zip, which can be read only once; write list"):
         from_frame(zip([1], [2], strict=True))
     same(from_frame(np.array([(1, "x"), (3, "y")], [("a", int), ("b", "U1")]))["b"], ["x", "y"])
+    same(from_frame({"t": [datetime.time(14, 30), None]})["t"], ["14:30:00", None])
+    same(from_frame(np.array([[2**60 + 1], [2**60 + 2]]))["1"], [str(2**60 + 1), str(2**60 + 2)])
+    for y, kind in (({0: "a", 1: "b"}, "dict"), ({0, 1}, "set"), (reversed([0, 1]), "list_reverseiterator")):
+        with pytest.raises(jitnet.Error, match=f"y is a {kind}, but must be a list, array or Series"):
+            from_frame(np.eye(2), y)
+    for cell in (np.ones(2), [1, 2]):
+        with pytest.raises(jitnet.Error, match=r"X holds .*, but must hold numbers, text or dates"):
+            from_frame({"a": [cell]})
     with pytest.raises(jitnet.Error, match=r"X is 'f.csv', a string; read a file with jitnet.data.read_table"):
         from_frame("f.csv")
     recipe = Recipe.learn(from_frame(np.eye(4), [0, 1, 0, 1]), np.arange(4), None)
@@ -100,6 +114,7 @@ def test_sparse(monkeypatch):
     sparse = pytest.importorskip("scipy.sparse", reason="not a requirement of jitnet")
     X = sparse.csr_matrix(np.eye(3))
     np.testing.assert_array_equal(from_frame(X).X, np.eye(3))
+    same(from_frame(X, sparse.csr_matrix([[4.0], [0], [5]]))["y"], [4, 0, 5])
     with pytest.raises(jitnet.Error, match="X is sparse; dense it needs 74505806"):
         from_frame(sparse.csr_matrix((10**8, 10**8)))
 

@@ -65,6 +65,11 @@ def read(options: argparse.Namespace) -> Samples:
                 f"--early-stopping sets training samples aside, but there is {len(rows)}; give more rows, or omit it"
             )
         rows, aside = split_rows(rows, codes, 0.2, options.seed)
+    if codes is not None and len(np.unique(codes[rows])) < 2:
+        raise checks.Error(
+            f"the training samples of {options.data} ({len(rows)} of {checks.count(len(table), 'row')}) have one class "
+            "only; give more rows, or a smaller --test"
+        )
     choices = Choices(*(_names(options, option) for option in ("drop", "categorical", "numeric")))
     recipe = Recipe.learn(table, rows, options.task, choices)
     dtype = checks.dtype_of(options.dtype)

@@ -1,7 +1,7 @@
 """Rows given in Python as a table: arrays, DataFrames, dictionaries."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from .cells import are_whole, is_code, is_missing, numbers_of
+from .cells import DIGITS, are_whole, is_code, is_missing, numbers_of
 from .table import Column, Table
 from .values import spelled
 
@@ -35,6 +35,8 @@ def table_of(X: Any) -> Table:
         X = X.to_pydict()
     if getattr(getattr(X, "dtype", None), "names", None):  # NumPy's structured arrays
         X = {name: X[name] for name in X.dtype.names}
+    if hasattr(X, "to_frame"):  # a Series
+        raise checks.Error("X is a Series; write X.to_frame() for one column, or X.to_frame().T for one row of pandas")
     if isinstance(X, Iterator):
         raise checks.Error(f"X is a {type(X).__name__}, which can be read only once; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
@@ -70,15 +72,13 @@ def from_frame(X: Any, y: Any = None) -> Table:
     Errors    ValueError if X and y differ in length, or contain anything but numbers, text and dates
     """
     found = table_of(X)
-    if isinstance(y, str):
-        checks.one_of("column of X", y, found.names)
-        found.target = y
+    if isinstance(y, (str, int)):
+        checks.one_of("column of X", str(y), found.names)
+        found.target = str(y)
     elif y is not None:
-        if hasattr(y, "columns"):  # a DataFrame
-            if len(y.columns) != 1:
-                raise checks.Error(f"y has {len(y.columns)} columns, but must have one")
-            y = y[y.columns[0]]
-        values = values_of(np.ravel(y) if isinstance(y, np.ndarray) and not np.ma.isMA(y) else y)
+        y = _one_column(y)
+        _expect_one_order(X, y)
+        values = values_of(y)
         if len(values) != len(found):
             raise checks.Error(f"X has {checks.count(len(found), 'row')}, but y has {len(values)}")
         name = next(
@@ -91,17 +91,44 @@ def from_frame(X: Any, y: Any = None) -> Table:
     return found
 
 
+def _one_column(y: Any) -> Any:
+    """The cells of y, one for each row."""
+    if hasattr(y, "toarray"):  # scipy
+        y = y.toarray()
+    if isinstance(y, (Mapping, Set, Iterator)):
+        raise checks.Error(f"y is a {type(y).__name__}, but must be a list, array or Series with one cell for each row")
+    if hasattr(y, "columns"):  # a DataFrame
+        if len(y.columns) != 1:
+            raise checks.Error(f"y has {len(y.columns)} columns, but must have one")
+        y = y[y.columns[0]]
+    return np.ravel(y) if isinstance(y, np.ndarray) and not np.ma.isMA(y) else y
+
+
+def _expect_one_order(X: Any, y: Any) -> None:
+    """An error if X and y of pandas have the same row labels in different orders: rows are matched by position."""
+    first, second = (getattr(one, "index", None) for one in (X, y))
+    if first is None or second is None or not (hasattr(first, "sort_values") and hasattr(second, "sort_values")):
+        return
+    if not first.equals(second) and first.sort_values().equals(second.sort_values()):
+        raise checks.Error("X and y have the same index in different orders; write y.loc[X.index]")
+
+
 def _of_array(X: Any) -> Table:
     try:
         array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter for tensors with gradients
         raise checks.Error(f"X is not a rectangular array: {error}") from None
     are_images = array.ndim > 2
     if are_images:
         array = array.reshape(len(array), -1)
     if array.ndim != 2:
         raise checks.Error(f"X has shape {array.shape}, but must be (m, columns): one sample per row")
-    if array.dtype.kind in "fiub" and not np.ma.is_masked(array) and not np.isnan(array).any():
+    if (
+        array.dtype.kind in "fiub"
+        and not _has_long_numbers(array)
+        and not np.ma.is_masked(array)
+        and not np.isnan(array).any()
+    ):
         array = np.ma.getdata(array)
         matrix = array if array.dtype.kind == "f" else array.astype(np.float64)
         return Table([], "X", "npz", matrix=matrix, are_images=are_images)
@@ -144,17 +171,26 @@ def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
         array = cells.to_numpy()
     else:
         return None
-    if array.dtype.kind not in "fiu" or (
-        array.dtype.kind != "f" and np.abs(array.astype(np.float64)).max(initial=0) >= 1e15
-    ):
-        return None
-    return np.array(array, np.float64)
+    return None if array.dtype.kind not in "fiu" or _has_long_numbers(array) else np.array(array, np.float64)
+
+
+def _has_long_numbers(array: NDArray[Any]) -> bool:
+    """True for whole numbers with digits that float64 would lose."""
+    return array.dtype.kind in "iu" and bool(
+        np.abs(np.ma.getdata(array).astype(np.float64)).max(initial=0) >= 10**DIGITS
+    )
 
 
 def _text(cell: Any) -> str:
     """The cell as in a CSV."""
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell:
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return ""
+    if getattr(cell, "ndim", 0):
+        raise checks.Error(f"X holds {shown(cell)}, but must hold numbers, text or dates")
+    if cell != cell:
+        return ""
+    if isinstance(cell, time):
+        return cell.isoformat()
     if isinstance(cell, date):  # and datetime
         return cell.isoformat(*[" "] * hasattr(cell, "hour"))
     if isinstance(cell, str):

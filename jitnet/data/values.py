@@ -1,6 +1,7 @@
 """The meaning of a cell: numbers as people write them, yes and no, dates; and the one spelling of each value."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import shown
 from .cells import is_code, is_number
 
 MISSING_WORDS = (
@@ -36,6 +38,9 @@ def spelled(value: Any) -> str:
         return str(bool(value))
     if isinstance(value, str):
         text = value.strip()
+        if not text.isascii():  # one spelling of ü, which Unicode can also write as two characters; and one minus
+            text = unicodedata.normalize("NFC", text)
+            text = text.replace("−", "-") if is_number(text.replace("−", "-")) else text
         if text.casefold() in ("true", "false"):
             return text.capitalize()
         if not is_number(text) or is_code(text):
@@ -66,6 +71,20 @@ def in_order(names: list[str]) -> list[str]:
     if all(is_number(name) for name in names):
         return sorted(names, key=lambda name: (float(name), name))
     return sorted(names)
+
+
+_DASHES = re.compile("[\N{HYPHEN}-\N{HORIZONTAL BAR}\N{MINUS SIGN}]")
+
+
+def twins(names: list[str]) -> list[str]:
+    """Names that people would read as one, each as a text: 'Yes' and 'yes', 'New York' and 'NewYork', '1' and '01'."""
+    alike: dict[Any, list[str]] = {}
+    for name in names:
+        text = unicodedata.normalize("NFKC", name).casefold()
+        text = "".join(_DASHES.sub("-", c) for c in text if not c.isspace() and unicodedata.category(c) != "Cf")
+        number = next((parts for read in NUMBERS.values() if (parts := read(text))), None)
+        alike.setdefault(number or text, []).append(name)
+    return [" and ".join(map(shown, same)) for same in alike.values() if len(same) > 1]
 
 
 def labels_of(classes: list[str]) -> NDArray[Any]:
@@ -236,27 +255,6 @@ def form_of(texts: list[str], counts: NDArray[np.int64], decimal: str = ".") -> 
     if best is None or 2 * most <= present:
         return None, odd
     return best, odd
-
-
-_WITH_UNIT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²2³3])| ([^\W\d_]))")
-_ORDINALS = ("st", "nd", "rd", "th")
-FEW_UNITS = 3
-"""Numbers that many different words follow are addresses or names."""
-
-
-def unit_in(texts: list[str]) -> str | None:
-    """One of the texts if all are numbers with a unit, such as 12 kg, and there are three or more; otherwise None."""
-    units = set()
-    words = [text for text in texts if not is_missing_word(text)]
-    for text in words:
-        found = _WITH_UNIT.fullmatch(text)
-        unit = found and (found[1] or found[2])
-        if not unit or unit.casefold() in _ORDINALS:
-            return None
-        units.add(unit)
-        if len(units) > FEW_UNITS:
-            return None
-    return words[0] if len(words) > 2 else None
 
 
 def form_at_all(texts: list[str]) -> str | None:

@@ -152,7 +152,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/content.py": [["tests/test_csv_files.py"]],
     "jitnet/data/files/csv_fast.py": [["tests/test_csv_files.py"]],
     "jitnet/data/files/csv_file.py": [["tests/test_csv_files.py", "tests/test_tables.py"]],
-    "jitnet/data/files/dialect.py": [["tests/test_csv_files.py"]],
+    "jitnet/data/files/dialect.py": [["tests/test_csv_files.py", "tests/test_headers.py"]],
+    "jitnet/data/files/header.py": [["tests/test_headers.py"], ["tests/test_csv_files.py"]],
     "jitnet/data/files/parquet.py": [["tests/test_frames.py"]],
     "jitnet/data/files/reading.py": [["tests/test_tables.py", "tests/test_pictures.py"]],
     "jitnet/data/preprocessing/columns.py": [["tests/test_columns.py", "tests/test_data.py"]],
@@ -160,12 +161,13 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/preprocessing/recipe.py": [
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
+    "jitnet/data/notation.py": [["tests/test_notation.py"]],
     "jitnet/data/rows.py": [["tests/test_frames.py", "tests/test_columns.py", "tests/test_cli_tables.py"]],
     "jitnet/data/split.py": [["tests/test_data.py", "tests/test_columns.py"]],
     "jitnet/data/preprocessing/target.py": [
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
-    "jitnet/data/values.py": [["tests/test_cells.py"], ["tests/test_columns.py"]],
+    "jitnet/data/values.py": [["tests/test_cells.py", "tests/test_notation.py"], ["tests/test_columns.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
 }  # fmt: skip
 """File -> stages of tests, quick ones first; the next stage runs if the one before has seen nothing."""

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import os
+import re
 import sys
 import zipfile
 import zlib
@@ -43,6 +44,7 @@ UNREADABLE = (
         )
         for protocol in range(2, 6)
     ),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file: git lfs pull"),
     (b"@relation", "an ARFF file", SAVE_AS_CSV),
     (b"@RELATION", "an ARFF file", SAVE_AS_CSV),
     (b"PK\5\6", "an empty zip archive", SAVE_AS_CSV),
@@ -143,13 +145,14 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
     for start, what, instead in UNREADABLE:
         if data.startswith(start):
             raise checks.Error(f"{source} is {what}, not a table; {instead}")
-    if data[:64].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+    start = data[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if re.match(rb"<([!?]|[a-z]+[ >/])", start):
         raise checks.Error(f"{source} is an HTML or XML page, not a table; download the file itself, or {SAVE_AS_CSV}")
     if data[:2] == b"\x1f\x8b":
         raise checks.Error(f"{source} was compressed with gzip twice; decompress it once: gunzip")
     if _is_idx_head(data) or data[:2] == b"PK":
         raise checks.Error(f"{source} holds a table of another kind than text or Parquet; name its file")
-    if data[:1] in (b"{", b"["):
+    if start[:1] in (b"{", b"["):
         raise checks.Error(f"{source} seems to be JSON; {SAVE_AS_CSV}")
     return Content("text", source, data, notes)
 

@@ -83,6 +83,10 @@ class Reader:
         line, waits_for_header = first, self._dialect.has_header
         try:
             for row in reader:
+                if waits_for_header and any(cell.strip() for cell in row):
+                    waits_for_header = False
+                    line = first + reader.line_num
+                    continue
                 if len(row) != self._width or not row[0]:
                     if not any(cell.strip() for cell in row):
                         line = first + reader.line_num
@@ -94,14 +98,11 @@ class Reader:
                         continue
                     if len(row) != self._width:
                         self._ragged(row, line + 1)
-                if waits_for_header:
-                    waits_for_header = False
-                else:
-                    rows.append(row)
-                    lines.append(line + 1)
-                    if len(rows) == BLOCK:
-                        yield lines, list(zip(*rows, strict=True))
-                        rows, lines = [], []
+                rows.append(row)
+                lines.append(line + 1)
+                if len(rows) == BLOCK:
+                    yield lines, list(zip(*rows, strict=True))
+                    rows, lines = [], []
                 line = first + reader.line_num
         except csv.Error as error:
             raise self._unreadable(error, line + 1, first + reader.line_num) from None
@@ -147,5 +148,5 @@ class Reader:
         elif opened < number:
             what = f"a quote is not closed in this line (line {end}: {error}); close it, or write it twice"
         else:
-            what = str(error)
+            what = f"{error}; a quote within a cell is written twice"
         return checks.Error(f"{self._source}, line {opened}: {what}")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ... import checks
-from ..cells import is_missing, is_number
+from ..cells import is_number
+from .header import has_columns, has_header, with_nameless_column
 
 SAMPLE = 1000
 """Rows that decide on the header and the decimal sign."""
@@ -67,9 +68,11 @@ def dialect_of(
     decimal = _decimal_sign(rows, separator, decimal, notes)
     if decimal == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
-    _expect_no_title(rows, lines, skipped, source)
+    if header is not False and (names := with_nameless_column(rows)):
+        return Dialect(separator, decimal, skipped, True, names)
+    _expect_no_title(rows, lines, skipped, f"(separator {separator!r}; --separator)", source)
     if header is None:
-        header = _has_header(rows, expected, notes)
+        header = has_header(rows, expected, notes)
     names = rows[0] if header else [str(j + 1) for j in range(len(rows[0]))]
     return Dialect(separator, decimal, skipped, header, names)
 
@@ -131,105 +134,15 @@ def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, no
     return decimal
 
 
-def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, source: str) -> None:
+def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, how: str, source: str) -> None:
     width, times = Counter(map(len, rows)).most_common(1)[0]
-    if len(rows[0]) == 1 < width and 2 * times > len(rows):
+    if len(rows[0]) != width > 1 and 2 * times > len(rows):
         line = skipped + next(i for i, text in enumerate(lines, 1) if text.strip())
+        shown = checks.some(list(map(checks.shown, rows[0])), 3)
         raise checks.Error(
-            f"{source}, line {line} has 1 cell, {checks.shown(rows[0][0])}, but most rows have {width}; if it is a "
-            "title, remove it, or let it begin with #"
+            f"{source}, line {line} has {checks.count(len(rows[0]), 'cell')}, {shown}, but most rows "
+            f"have {width} {how}; if it is a title, remove it, or let it begin with #"
         )
-
-
-def _has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
-    first = rows[0]
-    if _has_most(first, expected):
-        return True
-    is_header = looks_like_a_header(first, rows[1:])
-    if not is_header:
-        row = checks.some(first, 5)
-        notes.append(f"the first row, {row}, is taken for data, and the columns are called 1, 2, 3, ... (--header)")
-    elif any(map(is_number, first)) or not any(is_number(cell) for row in rows for cell in row):
-        notes.append(f"the first row, {checks.some(first, 5)}, is taken for the header (--no-header)")
-    return is_header
-
-
-def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
-    """Decided only by the first rows of the file, never by the target column.
-
-    Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Then the first row is a header if
-
-    - it has no number, and at most half of its cells occur again in their columns;
-    - or one of its words is above a column of numbers;
-    - or its first cell is empty, above row numbers, as pandas writes them;
-    - or its numbers are 0, 1, 2, ..., as pandas writes them: three or more, or two that `_is_pair_of_names` accepts;
-    - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
-    """
-    numbers = [cell for cell in first if is_number(cell)]
-    if not all(cell.isdigit() for cell in numbers) or len(set(numbers)) < len(numbers):
-        return False
-    cells_of = zip(first, *(row for row in rows if len(row) == len(first)), strict=True)
-    columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in cells_of]
-    texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
-    if any(column and not is_missing(cell) and all(map(is_number, column)) for cell, column in texts):
-        return True
-    if not numbers:
-        return sum(cell in column for cell, column in texts) <= len(first) / 2
-    below = [column for cell, column in zip(first, columns, strict=True) if is_number(cell)]
-    count = [str(i) for i in range(len(rows) + len(numbers))]
-    are_counted = numbers == count[: len(numbers)]
-    if not first[0] and len(rows) > 1 and (columns[0] == count[: len(rows)] or (are_counted and _are_ids(columns[0]))):
-        return True
-    if are_counted and (len(numbers) > 2 or (len(numbers) == 2 and _is_pair_of_names(texts, below))):
-        return True
-    are_new = all(cell not in column for cell, column in texts)
-    return are_new and all(column and all("." in cell for cell in column) for column in below)
-
-
-def _is_pair_of_names(texts: list[tuple[str, list[str]]], below: list[list[str]]) -> bool:
-    """True if 0 and 1 in the first row are names, from the other cells of the row and the columns `below` 0 and 1.
-
-    The other cells are above columns of categories, but are not categories themselves. Without other cells, a column
-    below has words only, or ten numbers that are not in order and none of which is the name above it: both columns do,
-    or one whose numbers have decimal points.
-    """
-    if texts:
-        return all(cell not in column and 2 * len(set(column)) <= len(column) for cell, column in texts)
-    if any(column and not any(map(is_number, column)) for column in below):
-        return True
-    unlike = [column for name, column in zip("01", below, strict=True) if _is_unlike(name, column)]
-    return len(unlike) == 2 or any(all("." in cell for cell in column) for column in unlike)
-
-
-def _is_unlike(name: str, column: list[str]) -> bool:
-    """True for ten numbers or more that are not in order, none of them the name."""
-    if len(column) < 10 or name in column or not all(map(is_number, column)):
-        return False
-    numbers = [float(cell) for cell in column]
-    return numbers != sorted(numbers)
-
-
-def _are_ids(column: list[str]) -> bool:
-    """True for whole numbers that all differ, such as the row numbers of a shuffled table."""
-    return all(cell.isdigit() for cell in column) and len(set(column)) == len(column)
-
-
-def _has_most(first: list[str], expected: Collection[str]) -> bool:
-    """True if the first row has most of the expected names."""
-    wanted = set(expected)
-    return not _are_places(expected) and 2 * len(wanted & set(first)) > len(wanted)
-
-
-def _has_columns(rows: list[list[str]], expected: Collection[str]) -> bool:
-    """True if the rows have a model's columns: their names or, without names, their number, or one more, the target."""
-    if not _are_places(expected):
-        return _has_most(rows[0], expected)
-    return all(len(row) - len(expected) in (0, 1) for row in rows) and bool(expected)
-
-
-def _are_places(names: Collection[str]) -> bool:
-    """True for 1, 2, 3, ...: the names of columns without a header, and likely cells. True for none."""
-    return all(name.isdigit() and name != "0" for name in names)
 
 
 def _first_lines(data: bytes, most: int = 1 << 20) -> list[str]:
@@ -273,8 +186,8 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
         rows = list(islice(_rows(lines, separator), FEW))
         widths = Counter(map(len, rows))
         width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
-        has_columns = bool(rows) and _has_columns(rows, expected)
-        if width == 1 and not has_columns:
+        is_of_model = bool(rows) and has_columns(rows, expected)
+        if width == 1 and not is_of_model:
             wider = sum(times for width, times in widths.items() if width > 1)
             if wider:
                 fits.append((False, 0.5 * wider / len(rows), 0.0, separator == usual, separator))
@@ -283,11 +196,12 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
         pure = sum(
             DECIMAL_COMMA.fullmatch(cell) is not None or not any(c in SEPARATORS for c in cell) for cell in cells
         )
-        fits.append((has_columns, times / len(rows), pure / len(cells), separator == usual, separator))
+        fits.append((is_of_model, times / len(rows), pure / len(cells), separator == usual, separator))
     if fits:
         return max(fits, key=lambda fit: fit[:-1])[-1]
     rows = list(islice(_rows(lines, " "), SAMPLE))
-    if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
+    different = {len(row) for row in rows[1:] or rows}
+    if len(different) == 1 and max(different) - len(rows[0]) in (0, 1) and max(different) > 1:  # 1 for a header of R
         cells = [cell for row in rows[1:] for cell in row]
         if sum(map(is_number, cells)) > len(cells) / 2:
             return " "

@@ -43,7 +43,7 @@ def read_table(
               predictions, a folder of pictures, or one picture
     features  for predictions: the columns that must be there; `target` is then optional
     header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
-              `jitnet.data.files.dialect.looks_like_a_header`
+              `jitnet.data.files.header.looks_like_a_header`
     learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
               which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
     usual     for predictions: how the file of the model was read, see `Table.reading`; a CSV that plainly has another

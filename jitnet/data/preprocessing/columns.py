@@ -18,7 +18,7 @@ from ... import checks
 from ...checks import count, shown
 from ..cells import is_number
 from ..table import Table
-from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of
+from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of, spelled
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,13 @@ class Category:
 
     def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
         names, codes = distinct(table[self.name].values)
-        place = {name: j for j, name in enumerate(self.categories)}
+        place = {spelled(name): j for j, name in enumerate(self.categories)}
         other = len(place) if self.rare else -1
-        chosen = np.array([place.get(name, other) for name in [*names, self.most_frequent]], np.int64)[codes]
+        chosen = np.array([place.get(name, other) for name in [*names, spelled(self.most_frequent)]], np.int64)[codes]
         out[...] = 0
         there = np.flatnonzero(chosen >= 0)
         out[there, chosen[there]] = 1
-        known, said = {*self.categories, *self.rare, self.most_frequent}, []
+        known, said = {*place, *map(spelled, self.rare), spelled(self.most_frequent)}, []
         new = [j for j, name in enumerate(names) if name not in known]
         if new:
             first = table.where(int((codes == new[0]).argmax()))
@@ -253,6 +253,8 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
     numbers, odd, text = numbers_in(values, form, table.decimal)
     if odd is not None and not lenient:
         what = "number" if len(parts_of(form)) == 1 else f"date like {form}"
+        if text == name:
+            hint = ", but the name of the column: if the line repeats the header, remove it"
         other = "," if table.decimal == "." else "."
         if table.kind == "csv" and not hint and is_number(str(text).replace(other, ".")):
             hint = f" with the decimal sign {table.decimal} (--decimal {other})"
@@ -270,14 +272,6 @@ def _first_fraction(values: NDArray[Any]) -> int | None:
     with np.errstate(invalid="ignore"):
         fractions = values % 1 > 0
     return int(fractions.argmax()) if fractions.any() else None
-
-
-def unit_said(name: str, example: str) -> str:
-    """The warning for a column of numbers with a unit."""
-    return (
-        f"{name} has numbers with a unit, such as {shown(example)}, which are taken for words; to learn them as "
-        "numbers, remove the unit from the cells"
-    )
 
 
 def _filled(table: Table, name: str, missing: NDArray[np.bool_], value: str) -> str:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown, some
+from ..notation import numbers_among_words, unread_numbers
 from ..table import Table
-from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, unit_in
-from .columns import Category, Number, Standard, unit_said
+from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
+from .columns import Category, Number, Standard
 
 Rows = NDArray[np.int64]
 
@@ -173,8 +174,9 @@ class Planner:
         elif len(texts) == 1 and present == len(values) > 1:
             return SAME
         elif form is None:
-            if example := unit_in(texts):
-                self.warned.append(unit_said(name, example))
+            option = f"--numeric {_quoted(name)}"
+            if sentence := unread_numbers(name, texts, option) or numbers_among_words(name, times, option):
+                self.warned.append(sentence)
             return self._words(name, len(texts), present)
         read = [text for text in texts if FORMS[form](text) is not None]
         if not read:
@@ -234,6 +236,8 @@ class Planner:
         if column.marked:
             text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
         self.said.append(f"{text} (--drop {_quoted(name)})")
+        if alike := twins(names):
+            self.warned.append(f"{name} has categories that are nearly the same: {some(alike, 5)}")
 
 
 def listed(names: list[str], most: int = 12) -> str:

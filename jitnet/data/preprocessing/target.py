@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ..cells import is_code, is_number
+from ..notation import unread_numbers
 from ..table import Table
 from ..values import (
     NUMBERS,
@@ -22,9 +23,9 @@ from ..values import (
     is_missing_word,
     numbers_in,
     spelled,
-    unit_in,
+    twins,
 )
-from .columns import check_extent, mean_and_scale, names_in, unit_said
+from .columns import check_extent, mean_and_scale, names_in
 
 TASKS = ("classification", "regression")
 
@@ -65,9 +66,10 @@ class Target:
         if form is None or task == "classification":
             classes = in_order(distinct(values)[0])
             _check_classes(classes, table)
-            warned += _twins(classes, table.target)
-            if task is None and (example := unit_in(classes)):
-                warned.append(unit_said(table.target, example))
+            if alike := twins(classes):
+                warned.append(f"{table.target} has classes that are nearly the same: {some(alike, 5)}")
+            if task is None and (sentence := unread_numbers(table.target, classes)):
+                warned.append(sentence)
             if no_words := [shown(name) for name in classes if is_missing_word(name)]:
                 warned.append(
                     f"{table.target} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
@@ -227,15 +229,6 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
         where = table.where(int(infinite.argmax()), table.target)
         raise checks.Error(f"{where}: the target is infinite; replace it, or leave the row out")
     return numbers[:, 0]
-
-
-def _twins(classes: list[str], target: str) -> list[str]:
-    """A sentence on classes that differ only in case or spaces."""
-    alike: dict[str, list[str]] = {}
-    for name in classes:
-        alike.setdefault("".join(name.casefold().split()), []).append(name)
-    twins = [" and ".join(map(shown, names)) for names in alike.values() if len(names) > 1]
-    return [f"{target} has classes that are nearly the same text: {some(twins, 5)}"] if twins else []
 
 
 def _check_classes(classes: list[str], table: Table) -> None:

@@ -1,0 +1,130 @@
+"""Whether the first row of a CSV is the header: decided by the first rows, never by the target column."""
+
+from collections.abc import Collection
+
+from ... import checks
+from ..cells import is_missing, is_number
+
+
+def has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
+    """Whether the first row is the header; a guess is a sentence in `notes`.
+
+    expected  the names of a model's columns
+    """
+    first = rows[0]
+    if _has_most(first, expected):
+        return True
+    is_header = looks_like_a_header(first, rows[1:])
+    if not is_header:
+        notes.append(
+            f"the first row, {_row_shown(first)}, is taken for data, and the columns are called 1, 2, 3, ... (--header)"
+        )
+    elif any(map(is_number, first)) or not any(is_number(cell) for row in rows for cell in row):
+        notes.append(f"the first row, {_row_shown(first)}, is taken for the header (--no-header)")
+    return is_header
+
+
+def _row_shown(row: list[str]) -> str:
+    return checks.some([cell or "''" for cell in row], 5)
+
+
+def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
+    """Decided only by the first rows of the file, never by the target column.
+
+    Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Rows that repeat the first row do
+    not count; they are found later. Then the first row is a header if
+
+    - it has no number, and at most half of its cells occur again in their columns;
+    - or one of its words is above a column of numbers;
+    - or its first cell is empty, above row numbers, as pandas writes them;
+    - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them;
+    - or its numbers follow each other, such as 0, 1 or 2019, 2020, 2021, and are unlike the cells below;
+    - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
+    """
+    numbers = [cell for cell in first if is_number(cell)]
+    if not all(cell.isdigit() for cell in numbers) or len(set(numbers)) < len(numbers):
+        return False
+    rows = [row for row in rows if len(row) == len(first) and row != first]
+    cells_of = zip(first, *rows, strict=True)
+    columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in cells_of]
+    texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
+    if any(column and not is_missing(cell) and all(map(is_number, column)) for cell, column in texts):
+        return True
+    if not numbers:
+        return sum(cell in column for cell, column in texts) <= len(first) / 2
+    follow = numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
+    are_counted = follow and numbers[0] == "0"
+    if not first[0] and _are_row_numbers(columns[0], in_order=not are_counted):
+        return True
+    below = [(cell, column) for cell, column in zip(first, columns, strict=True) if is_number(cell)]
+    if (are_counted and len(numbers) > 2) or (follow and len(numbers) > 1 and _are_unlike(below, texts)):
+        return True
+    have_points = all(column and all("." in cell for cell in column) for _, column in below)
+    return have_points and all(cell not in column for cell, column in texts)
+
+
+def _are_unlike(below: list[tuple[str, list[str]]], texts: list[tuple[str, list[str]]]) -> bool:
+    """True if two or more numbers and the words beside them, each with the column below it, are unlike these columns.
+
+    The words are above columns of categories, but are not categories themselves. Without words, the numbers are three,
+    or 0 and 1; and one is above a column of words, or is unlike numbers with decimal points, or all are unlike.
+    """
+    if texts:
+        return all(column and cell not in column and 2 * len(set(column)) <= len(column) for cell, column in texts)
+    if any(column and not any(map(is_number, column)) for _, column in below):
+        return True
+    if len(below) == 2 and below[0][0] != "0":
+        return False
+    unlike = [column for name, column in below if _is_unlike(name, column)]
+    return len(unlike) == len(below) or any(all("." in cell for cell in column) for column in unlike)
+
+
+def _is_unlike(name: str, column: list[str]) -> bool:
+    """True for ten numbers or more that are not in order, none of them the name."""
+    if len(column) < 10 or name in column or not all(map(is_number, column)):
+        return False
+    numbers = [float(cell) for cell in column]
+    return numbers != sorted(numbers)
+
+
+def _are_row_numbers(column: list[str], in_order: bool) -> bool:
+    """True for 0, 1, 2, ...; unless `in_order`, for all whole numbers that differ, as in a shuffled table."""
+    if in_order:
+        return len(column) > 1 and column == [str(i) for i in range(len(column))]
+    return len(column) > 1 and all(cell.isdigit() for cell in column) and len(set(column)) == len(column)
+
+
+def with_nameless_column(rows: list[list[str]]) -> list[str] | None:
+    """The names of all columns, if the header lacks one; otherwise None.
+
+    R writes no name above the names of the rows; some programs end every row but the header with a separator.
+    """
+    first, below = rows[0], rows[1:]
+    if len(first) < 2 or len(below) < 2 or any(len(row) != len(first) + 1 for row in below):
+        return None
+    if not any(row[-1] for row in below):
+        names = [*first, ""]
+    elif all(row[0] for row in below) and len({row[0] for row in below}) == len(below):
+        names = ["", *first]
+    else:
+        return None
+    has_numbers = any(all(map(is_number, column)) for column in zip(*below, strict=True))
+    return names if has_numbers and looks_like_a_header(names, below) else None
+
+
+def has_columns(rows: list[list[str]], expected: Collection[str]) -> bool:
+    """True if the rows have a model's columns: their names or, without names, their number, or one more, the target."""
+    if not _are_places(expected):
+        return _has_most(rows[0], expected)
+    return all(len(row) - len(expected) in (0, 1) for row in rows) and bool(expected)
+
+
+def _has_most(first: list[str], expected: Collection[str]) -> bool:
+    """True if the first row has most of the expected names."""
+    wanted = set(expected)
+    return not _are_places(expected) and 2 * len(wanted & set(first)) > len(wanted)
+
+
+def _are_places(names: Collection[str]) -> bool:
+    """True for 1, 2, 3, ...: the names of columns without a header, and likely cells. True for none."""
+    return all(name.isdigit() and name != "0" for name in names)

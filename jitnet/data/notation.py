@@ -1,0 +1,66 @@
+"""Texts with numbers that are not read, such as 12 kg, 18-24 and <0.5: the sentence about a column of them."""
+
+import re
+
+from ..checks import shown
+from .cells import is_code
+from .values import DATES, is_missing_word
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_WITH_UNIT = re.compile(r"[+-]?0(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²³0])| ([^\W\d_]))")
+_ORDINALS = ("st", "nd", "rd", "th")
+_WITHOUT_WORDS = re.compile(r"[-+<>≤≥=~≈±$€£(\[]* ?0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
+"""Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min."""
+FEW = 3
+"""More different units or notations than these belong to addresses or names."""
+
+
+def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
+    """The sentence about a column or target of words, if all texts are numbers in a notation that is not read.
+
+    option    the option that takes them as missing among plain numbers
+    """
+    words = [text for text in texts if not is_missing_word(text)]
+    if len(words) < 3:
+        return None
+    forms = {_NUMBER.sub("0", text): text for text in reversed(words)}  # 18-24 is 0-0
+    is_plain = forms.pop("0", None) is not None
+    if not 0 < len(forms) <= FEW:
+        return None
+    example = shown(next(reversed(forms.values())))
+    if all(any(read(text) for read in DATES.values()) for text in forms.values()):
+        what, how = (
+            "dates that are not read",
+            "dates, write all in one notation" if len(forms) > 1 else "numbers, write days",
+        )
+    elif not is_plain and all(map(_has_unit, forms)):
+        what, how = "numbers with a unit", "numbers, remove the unit from the cells"
+    elif all(map(_WITHOUT_WORDS.fullmatch, forms)):
+        what, how = "numbers in a notation that is not read", "numbers, write one plain number in each cell"
+        how += f", or take these as missing with {option}" if is_plain and option else ""
+    else:
+        return None
+    return f"{name} has {what}, such as {example}, which are taken for words; to learn them as {how}"
+
+
+def _has_unit(form: str) -> bool:
+    found = _WITH_UNIT.fullmatch(form)
+    unit = found and (found[1] or found[2])
+    return bool(unit) and str(unit).casefold() not in _ORDINALS
+
+
+def numbers_among_words(name: str, times: dict[str, int], option: str) -> str | None:
+    """The sentence about a column of words, if more than half of its cells are numbers.
+
+    times     how often each text occurs
+    option    the option that takes the words as missing
+    """
+    numbers = [text for text in times if _NUMBER.fullmatch(text.lstrip("+-"))]
+    words = [text for text in times if text not in set(numbers) and not is_missing_word(text)]
+    among = sum(times[text] for text in numbers)
+    if any(map(is_code, times)) or len(numbers) < 3 or not words or 2 * among <= sum(times.values()):
+        return None
+    return (
+        f"{name} has {among} cells with numbers, but is taken for words because of {shown(words[0])} and others "
+        f"({option} takes these as missing)"
+    )

@@ -1,0 +1,98 @@
+"""The first row of a CSV: the header or data, decided without the target, and for a model by the model's file."""
+
+import pytest
+from files import csv
+
+import jitnet
+from jitnet.data import read_table
+from jitnet.data.files.content import content_of
+from jitnet.data.files.csv_file import read_csv
+from jitnet.data.files.header import looks_like_a_header
+
+
+def test_the_header_does_not_depend_on_the_target(tmp_path):
+    """The first row of data has the number of the target's column as a cell."""
+    path = csv(tmp_path, "3,7,1\n4,5,0\n7,9,1\n")
+    for target in "123":
+        assert len(read_table(path, target)) == 3
+    with pytest.raises(
+        jitnet.Error, match=r"unknown target column .*; if the first row has the names .*, add --header"
+    ):
+        read_table(path, "7")
+    assert read_table(path, "7", header=True).names == ["3", "7", "1"]
+    with pytest.raises(jitnet.Error, match=r"unknown target column .* known: 1, 2, 3$"):
+        read_table(path, "8")
+
+
+def test_a_header_of_numbers_as_pandas_writes_it():
+    """0,1 and ,0,1 above columns without these cells, or above row numbers; a first row of data has such cells too."""
+    whole = [7, 3, 9, 4, 8, 2, 6, 5, 9, 3, 7, 8]
+    pointed, words, bits = [n + 0.5 for n in whole], ["red", "blue"] * 6, [0, 1, 1] * 4
+    count, shuffled = range(12), [5, 11, 3, 8, 0, 9, 7, 6, 10, 2, 4, 1]
+    for first, columns, is_header in (
+        ("0,1", (whole, whole), True), ("0,1", (pointed, bits), True), ("0,1", (bits, pointed), True),
+        ("0,1", (words, bits), True), (",0", (count, bits), True), (",0,1", (count, bits, bits), True),
+        (",0,1", (shuffled, bits, bits), True), (",2019,2020", (count, bits, whole), True),
+        (",b", (count, bits), True), (",size", (count, words), True), ("1,2,3", (whole, pointed, bits), True),
+        ("size,2019,2020", (words, whole, whole), True), ("2019,2020,2021", (whole, pointed, bits), True),
+        ("0,1", (bits, bits), False), ("0,1", (whole, bits), False), ("0,1", (range(5, 17), whole), False),
+        ("0,1", (whole[:9], whole[:9]), False), ("0,1", (sorted(pointed), bits), False),
+        ("blue,4,5", (words, whole, whole), False), ("size,7,8", ((), (), ()), False),
+        ("1,2,3", (whole, whole, whole), False), ("2019,2020", (whole, whole), False),
+        (",1", (bits, bits), False), (",0,1", (bits, bits, bits), False), (",2,1", (shuffled, bits, bits), False),
+    ):  # fmt: skip
+        rows = [list(map(str, row)) for row in zip(*columns, strict=True)]
+        assert looks_like_a_header(first.split(","), rows) == is_header, (first, rows)
+
+
+def test_the_header_to_predict(tmp_path):
+    """The first row is the header if it has the names of the features; one rule for training and prediction."""
+    path = csv(tmp_path, "0,1,2\n0,0,1\n")
+    for header in ("0,1,2\n", "0,2\n", "2,0\n", "2,7,0\n"):
+        rows = "".join(",".join("567"[: header.count(",") + 1]) + "\n" for _ in range(5))
+        path.write_text(header + rows)
+        assert len(read_table(path, "1", features=["0", "2"])) == 5
+        assert len(read_table(path, "1", learned=(["0", "2"], True))) == 5
+    path.write_text("3,2,1\n5,6,7\n")  # without the column 0
+    assert len(read_table(path, "y", learned=(["0", "1", "2", "3"], True))) == 1
+    path.write_text("5,6,7\n5,6,7\n")
+    with pytest.raises(jitnet.Error, match="has no header, but the model knows its columns by their names, 0, 2; add"):
+        read_table(path, "1", learned=(["0", "2"], True))
+    path.write_text("0,1,2\n5,6,7\n")
+    assert len(read_table(path, "3", learned=(["1", "2"], False))) == 2
+    path.write_text("p,q\n5,6\n7,8\n")
+    with pytest.raises(
+        jitnet.Error, match="seems to have a header, p, q, but the file that the model learned from had"
+    ):
+        read_table(path, "3", learned=(["1", "2"], False))
+    path.write_text("2,1\n5,6\n")  # without a header, the names are numbers from 1
+    assert len(read_table(path, "3", features=["1", "2"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ('"a" "b"\n"Mazda" 1 3\n"Fiat" 2 4\n', {"": ["Mazda", "Fiat"], "a": [1, 2], "b": [3, 4]}),
+        ("a,b\n7,1,x\n9,2,x\n", {"": [7, 9], "a": [1, 2], "b": ["x", "x"]}),
+        ("a,b\n1,x,\n1,y,\n", {"a": [1, 1], "b": ["x", "y"]}),
+    ],
+)
+def test_a_header_that_lacks_a_name(tmp_path, text, columns):
+    """R writes none above the names of rows; some programs end the other rows with a separator."""
+    path = csv(tmp_path, text)
+    for engine in ("python", "pyarrow"):  # without pyarrow, both are Python
+        table = read_csv(content_of(path), engine=engine)
+        assert {name: table[name].values.tolist() for name in table.names} == columns
+        assert table.has_header
+        assert table.lines[0] == 2
+    with pytest.raises(jitnet.Error, match="line 1 has 2 cells"):
+        read_csv(content_of(path), header=False)
+
+
+def test_a_header_that_is_repeated(tmp_path):
+    """Two files, one below the other: an error at the second header."""
+    path = csv(tmp_path, ("a,b\n" + "1,x\n2,y\n" * 20) * 2)
+    table = read_table(path, "b")
+    assert table.names == ["a", "b"]
+    with pytest.raises(jitnet.Error, match="line 42, column 'a': 'a' is not a number, but the name of the column"):
+        jitnet.data.Recipe.learn(table, range(len(table)))

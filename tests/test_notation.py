@@ -1,0 +1,72 @@
+"""What is pointed out about words: numbers that are not read, numbers among words, names that are nearly the same."""
+
+import numpy as np
+import pytest
+
+from jitnet.data import Choices, Recipe, from_frame
+
+UNIT = "has numbers with a unit, such as "
+NOTATION = "has numbers in a notation that is not read, such as "
+DATES = "has dates that are not read, such as "
+
+
+def warned(name, cells):
+    """The warnings about a column or target with these cells, twenty times."""
+    other = [i % 3 for i in range(20 * len(cells))]
+    table = from_frame({"n": other, name: cells * 20}, name if name == "y" else other)
+    choices = Choices() if name == "y" else Choices(numeric=["n"])
+    return Recipe.learn(table, np.arange(len(other)), None, choices).warnings
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        (["1 kg", "2 kg", "15 kg", "2 kg"], UNIT + "'1 kg'"), (["0.5cm", "unknown", "1.5cm", "2cm"], UNIT + "'0.5cm'"),
+        (["1,200 km", "3 m", "-4 km", "5 km"], UNIT), (["20°C", "3°C", "-4°C", "3°C"], UNIT),
+        (["9 m2", "8 m2", "7 m2"], UNIT), (["1st", "2nd", "3rd", "3rd"], ""), (["1 kg", "2 kg", "heavy", "2 kg"], ""),
+        (["1 Main", "2 Oak", "3 Elm", "4 Ash"], ""), (["10A", "11B", "12C", "10A"], ""), (["5 kg", "7 kg"], ""),
+        (["<5", ">= 7", "9+"], NOTATION), (["1/2", "3/4", "1/4"], NOTATION + "'1/2'"), (["1 1/2", "2", "3"], NOTATION),
+        (["18-24", "25–34", "65+"], NOTATION + "'18-24'"), (["1 to 5", "6 to 10", "11 to 20"], NOTATION),
+        (["$10k-$20k", "$20k-$30k", "<$10k"], NOTATION), (["~5", "~70", "~1,000"], NOTATION),
+        (["3h 5m", "1h", "2h"], NOTATION),
+        (["5±1", "7±2", "9±1"], NOTATION), (["2x10^5", "3x10^6", "4x10^5"], NOTATION),
+        (["31:10", "40:59", "50:01"], NOTATION),
+        (["[1, 2]", "[3, 4]", "[5, 6]"], NOTATION), (["2024-01-05", "2024/01/05", "05.02.2024"], DATES),
+        (["a1", "b2", "c3"], ""), (["1.0.1", "1.0.2", "1.1.0"], ""), (["0x1f", "0xa0", "0x33"], ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["k", "y"])
+def test_numbers_that_are_not_read(name, cells, sentence):
+    found = [text for text in warned(name, cells) if "taken for words" in text]
+    assert len(found) == bool(sentence)
+    assert not found or found[0].startswith(f"{name} {sentence}")
+
+
+def test_the_option_that_takes_others_as_missing():
+    (said,) = warned("k", ["1", "2", "3", "<5", "4"])
+    assert said.endswith("write one plain number in each cell, or take these as missing with --numeric k")
+    (said,) = warned("k", ["1", "2", "3", "no idea", "4"])
+    assert said == (
+        "k has 80 cells with numbers, but is taken for words because of 'no idea' and others "
+        "(--numeric k takes these as missing)"
+    )
+    assert warned("k", ["1", "2", "A", "B", "C"]) == []
+    assert warned("k", ["007", "1", "2", "no idea"]) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "alike"),
+    [
+        (["Male", "male", "w"], "'Male' and 'male'"), (["New York", "NewYork", "w"], "'New York' and 'NewYork'"),
+        (["e-mail", "e\u2010mail", "w"], "'e-mail' and 'e\u2010mail'"), (["a\u200b", "a", "w"], "'a\\u200b' and 'a'"),
+        (["1", "01", "w"], "'1' and '01'"), (["10%", "10 %", "w"], "'10%' and '10 %'"),
+        (["Zürich", "Zu\u0308rich", "w", "w"], ""), (["a\u00a0", "a", "w"], ""), (["true", "TRUE", "w"], ""),
+        (["x", "\u22121", "-1", "w"], ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["k", "y"])
+def test_names_that_are_nearly_the_same(name, cells, alike):
+    """A word in two spellings of Unicode is one word; others that look alike are pointed out."""
+    found = [text.partition(" that are nearly the same: ")[2] for text in warned(name, cells)]
+    first, _, second = alike.partition(" and ")
+    assert found in ([alike], [f"{second} and {first}"]) if alike else not any(found)
