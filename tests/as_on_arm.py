@@ -10,7 +10,7 @@ import re
 os.environ |= {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 
 import llvmlite.binding as llvm
-from numba.core.codegen import CPUCodeLibrary  # Numba asks for the processor too: import it before the next line
+from numba.core.codegen import CPUCodeLibrary  # importing Numba detects the processor
 
 platform.machine = lambda: "aarch64"
 
@@ -29,7 +29,7 @@ def keeping(optimize):
 
 
 def for_arm(library):
-    """The machine, and the module that is optimized for it."""
+    """The target machine, and the module that is optimized for it."""
     machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=CPU, opt=3, reloc="static")
     module = llvm.parse_assembly(library.before)
     module.triple, module.data_layout = TRIPLE, str(machine.target_data)

@@ -1,4 +1,4 @@
-"""Measurements of milliseconds, for tests that ask for everything but the speed."""
+"""Measurements that take milliseconds, for tests that check everything except the speed."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Cases of a parametrized test that a usual run leaves out: `slow` for CI, `release` before a release."""
+"""Parameters of a test that a normal run skips: `slow` for CI, `release` before a release."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Running the command line, in this process or in its own."""
+"""Run the command line, in this process or in a new one."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ JITNET = [sys.executable, "-m", "jitnet"]
 
 
 def jitnet_command(*arguments, status=0, **environment):
-    """Run the command line: in this process, which has imported all it needs; with an environment, in its own."""
+    """Run the command line: in this process, or with an environment in a new one."""
     result = (in_a_process if environment else in_this_process)(*arguments, **environment)
     assert result.returncode == status, (result.stdout, result.stderr)
     assert "\x1b" not in result.stdout + result.stderr  # no control characters without a terminal
@@ -22,7 +22,8 @@ def jitnet_command(*arguments, status=0, **environment):
 
 
 def in_a_process(*arguments, **environment):
-    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # as wide as it is by itself
+    # without COLUMNS, the output has its default width
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     return subprocess.run(
         [*JITNET, *map(str, arguments)], capture_output=True, text=True, env={**inherited, **environment}, check=False
     )

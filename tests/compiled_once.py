@@ -1,8 +1,8 @@
-"""What compilers say of jitnet's own kernels, kept in pytest's cache (.pytest_cache) for other tests and later runs.
+"""Compiler output for jitnet's own kernels, kept in pytest's cache (.pytest_cache) for other tests and later runs.
 
-PTX and explanations take minutes to make and seconds to look at. An entry names what it was made from: every source of
-jitnet, every installed package, the processor, Numba's settings. If one of these changes, it is made anew.
-`pytest --cache-clear` forgets all entries.
+PTX and explanations take minutes to generate and seconds to check. The key of an entry is a hash of its inputs: every
+source file of jitnet, every installed package, the processor, Numba's settings. If one of these changes, the entry is
+generated again. `pytest --cache-clear` deletes all entries.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from jitnet.compiler.fingerprint import described
 
 @functools.cache
 def made_from():
-    """A hash of all that decides what a compiler makes of a kernel."""
+    """A hash of everything that affects the compiler's output for a kernel."""
     folder = Path(jitnet.__file__).parent
     parts = [
         sys.version, str(folder), llvmlite.binding.get_host_cpu_name(), str(llvmlite.binding.get_host_cpu_features()),
@@ -34,8 +34,8 @@ def made_from():
 
 
 def known(config, name):
-    """What was remembered under this name, or None."""
-    cache = getattr(config, "cache", None)  # there is none under -p no:cacheprovider
+    """The result that was cached under this name, or None."""
+    cache = getattr(config, "cache", None)  # missing under -p no:cacheprovider
     entry = cache and cache.get(f"jitnet/{name}", None)
     return entry["result"] if entry and entry["made_from"] == made_from() else None
 
@@ -48,7 +48,7 @@ def remember(config, name, result):
 
 @contextlib.contextmanager
 def ptx(config):
-    """Within it, the PTX of each launch of jitnet's is generated once."""
+    """A context in which the PTX of each of jitnet's launches is generated once."""
     from jitnet.lab.gpu import compiling
 
     generate = compiling.cuda.compile
@@ -56,7 +56,8 @@ def ptx(config):
     def compile_once(body, signature, **options):
         if not body.__module__.startswith("jitnet."):
             return generate(body, signature, **options)
-        key = body.__module__, described(body), signature, sorted(options.items())  # with what a closure contains
+        # `described` includes the values that a closure captured
+        key = body.__module__, described(body), signature, sorted(options.items())
         name = f"ptx/{body.__name__}-{hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()}"
         text = known(config, name)
         return text or remember(config, name, generate(body, signature, **options)[0]), None
@@ -67,7 +68,7 @@ def ptx(config):
 
 @contextlib.contextmanager
 def explanations(config):
-    """Within it, each rung's machine code is generated once, if it is asked for without options."""
+    """A context in which each rung's machine code is generated once, when it is requested without options."""
     from jitnet.lab import explain
 
     generate = explain.answers

@@ -1,4 +1,4 @@
-"""Shared files for the tests of the command line, written once; and the simulator, which starts first."""
+"""Fixtures that several test files share, and the order in which pytest-xdist starts the files."""
 
 import gc
 import os
@@ -19,14 +19,14 @@ from jitnet import cli
 from jitnet.process import disturbance
 
 DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
-for name, handler in DEFAULTS.items():  # ignored in background jobs and under nohup; tests send them too
+for name, handler in DEFAULTS.items():  # background jobs and nohup ignore these signals, but tests send them
     number = getattr(signal, name, None)
     if number is not None and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
 
 
 class Compiling(event.Listener):
-    """No garbage collections while Numba compiles: each would look at all tests and at every part of Numba again."""
+    """No garbage collection while Numba compiles: each one would visit all tests and all of Numba's objects."""
 
     def __init__(self):
         self._depth = 0
@@ -50,21 +50,21 @@ GROUPS = {
     ),
     "explanations": ("test_explain", "test_report"),
 }  # fmt: skip
-"""Files whose tests run in one process: they read the same PTX or the same machine code, which is made once."""
+"""Files whose tests run in one process: they read the same PTX or the same machine code, which is generated once."""
 
 FIRST = (
     "test_cuda_simulator", "gpu", "explanations", "test_custom_kernel", "test_docs", "test_cache", "test_cache_files",
     "test_lessons", "test_peers", "test_concurrency", "test_cli", "test_ladder", "test_tile",
 )  # fmt: skip
-"""Groups that take longest, so that no process is left alone with one at the end."""
+"""The slowest groups. They start first, so that none of them runs alone at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """`pytest -n auto` hands whole files to its processes, the longest first, unless it is told otherwise."""
+    """`pytest -n auto` gives each process whole files, the slowest first, unless an option overrides this."""
     if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
         config.option.dist, config.option.loadscopereorder = "loadfile", False
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a hundred processes each compile jitnet
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a hundred processes would each compile jitnet
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -92,8 +92,8 @@ def group_of(file):
 
 
 def pytest_collection_finish(session):
-    asked = any(item.name == "test_everything_in_the_simulator" for item in session.items)
-    alone = not hasattr(session.config, "workerinput")  # of pytest-xdist, whose workers share the files anyway
+    asked = any(item.name == "test_all_simulator_tests_pass" for item in session.items)
+    alone = not hasattr(session.config, "workerinput")  # workers of pytest-xdist share the files anyway
     if asked and alone and HAS_PACKAGE and not session.config.option.collectonly:
         session.config.stash["simulation"] = Simulation(session.config)
 
@@ -124,7 +124,7 @@ def quiet(monkeypatch):
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """A CSV with labels that are names, and columns on very different scales."""
+    """A CSV file with names as labels, and columns on very different scales."""
     path = tmp_path_factory.mktemp("table") / "fruit.csv"
     rng = np.random.default_rng(0)
     rows = ["weight,species,redness"]
@@ -173,11 +173,11 @@ def bad_files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason="pages are tried in a browser: pip install playwright"
+        "playwright.sync_api", reason="the test opens pages in a browser: pip install playwright"
     )
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.skip("pages are tried in a browser, and there is no chromium on the PATH")
+        pytest.skip("the test opens pages in a browser, and chromium is not on the PATH")
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser

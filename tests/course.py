@@ -1,4 +1,4 @@
-"""The lessons of examples/, run in this process, and what they print."""
+"""Run the lessons of examples/ in this process and read what they print."""
 
 import io
 import re
@@ -18,7 +18,7 @@ def lesson_file(number):
 
 
 def run_here(lesson, *arguments):
-    """Exit status, standard output and error of a lesson that runs in this process, where kernels are compiled."""
+    """Exit status, standard output and error of a lesson that runs in this process: kernels are already compiled."""
     printed, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     status = 0
     with pytest.MonkeyPatch.context() as patch:
@@ -26,7 +26,7 @@ def run_here(lesson, *arguments):
         patch.setattr(sys, "stdout", printed)
         patch.setattr(sys, "stderr", errors)
         patch.syspath_prepend(FOLDER)
-        patch.delitem(sys.modules, "_course", raising=False)  # it has read another command line
+        patch.delitem(sys.modules, "_course", raising=False)  # the imported module has parsed another command line
         try:
             runpy.run_path(str(lesson), run_name="__main__")
         except SystemExit as ended:

@@ -14,7 +14,7 @@ from unittest import mock
 from numba.cuda import codegen, dispatcher
 
 version = importlib.metadata.version
-if "newer" in sys.argv:  # the compiler alone
+if "newer" in sys.argv:  # a newer version of the compiler only
     importlib.metadata.version = lambda name: (
         "99" if name in ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12") else version(name)
     )
@@ -38,7 +38,7 @@ def bind(self):
     bound.append(self)
 
 
-if "broken" in sys.argv:  # another version of Numba's
+if "broken" in sys.argv:  # a different version of Numba
     cache._Kernel._rebuild = None
 large, _, small = LADDERS["matmul"]["pipelined"].launches
 launch = small if "small" in sys.argv else large if "large" in sys.argv else LADDERS["relu"]["elements"].launches[0]

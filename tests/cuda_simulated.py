@@ -25,26 +25,26 @@ def check(operation, rung, shape):
 
 @slow
 @pytest.mark.parametrize(("operation", "rung"), RUNGS)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns if n_out is 0 and if e^x overflows
 def test_rung_equals_the_formula(operation, rung):
     for shape in SHAPES:
-        if shape[2] or (3, 2, 0) in oracle.ugly_shapes(operation):  # over no outputs there is no mean
+        if shape[2] or (3, 2, 0) in oracle.ugly_shapes(operation):  # the mean of no outputs is undefined
             check(operation, rung, shape)
 
 
 @slow
 @pytest.mark.parametrize("operation", ["matmul", release("matmul_tn"), release("matmul_nt")])
-def test_tensor_cores(operation):
-    """Block of 128 threads, and a warp that exchanges its numbers: slow here, so one shape for each product."""
+def test_tensor_core_products_have_tf32_accuracy(operation):
+    """Blocks of 128 threads, and warps that exchange numbers: slow in the simulator, so one shape for each product."""
     case = check(operation, "tensorcore", (18, 11, 13))
     error = np.abs(case.outputs[0] - case.expected[0]).max()
-    assert 1e-5 < error < 1e-2  # it is TF32, and not more exact than that
+    assert 1e-5 < error < 1e-2  # TF32, no better and no worse
 
 
 @pytest.mark.release
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "sgd"])
-def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
-    """On a GPU all are fused multiply-adds in the order of k; here none is fused."""
+def test_every_rung_adds_in_the_same_order(operation, monkeypatch):
+    """On a GPU every rung uses fused multiply-adds in the order of k; in the simulator none is fused."""
     monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[0](*arguments))
     results = set()
     for rung in (LADDERS[name][rung] for name, rung in RUNGS if name == operation):
@@ -54,7 +54,7 @@ def test_every_rung_adds_up_in_the_same_order(operation, monkeypatch):
     assert len(results) == 1
 
 
-def test_derivative_may_write_over_its_input():
+def test_derivative_can_overwrite_its_input():
     for operation in (name for name in LADDERS if name.endswith("_derivative")):
         for kernel in LADDERS[operation].values():
             apart = oracle.case(operation, (5, 3, 7), "float32")
@@ -68,7 +68,7 @@ EDGES = np.array([[1e4, -1e4, 88.8, -88.8, 3.4e38, -3.4e38, 1e-45, -0.0, 0.0, np
 
 
 @pytest.mark.parametrize("operation", ["sigmoid", "tanh", "relu"])
-def test_activation_at_the_edges(operation):
+def test_activations_of_extreme_inputs(operation):
     for kernel in LADDERS[operation].values():
         A = np.empty_like(EDGES)
         kernel(EDGES, A)
@@ -78,7 +78,7 @@ def test_activation_at_the_edges(operation):
         np.testing.assert_allclose(A[:, :-1], expected, rtol=1e-6, atol=1e-45)
 
 
-def test_losses_at_the_edges():
+def test_losses_of_extreme_inputs():
     Z = np.array([[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4]], np.float32)
     Y = np.array([[0, 1], [1, 0], [1, 0]], np.float32)
     A, delta, losses = np.empty_like(Z), np.empty_like(Z), np.full(3, np.nan, np.float32)
@@ -91,7 +91,7 @@ def test_losses_at_the_edges():
 
 
 @slow
-def test_the_ladder_of_the_gpu():
+def test_ladder_of_the_gpu_has_all_rungs_and_figures():
     found = ladder.measure_gpu("softmax", "3x1x5")
     assert [rung["name"] for rung in found["rungs"]] == list(LADDERS["softmax"])
     (rung,) = found["rungs"]
@@ -101,7 +101,7 @@ def test_the_ladder_of_the_gpu():
     assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
 
 
-def test_a_wrong_rung_of_the_gpu_is_reported(monkeypatch):
+def test_wrong_gpu_rung_is_reported(monkeypatch):
     def wrong(Z, A):
         A.copy_to_device(Z)
 

@@ -18,7 +18,7 @@ from jitnet.compiler.cuda import device, graph
 
 OPTIMIZERS = [SGD(0.5, weight_decay=1e-3), Adam(0.01, weight_decay=1e-4)]
 X, Y = spiral(13)
-slow = pytest.mark.slow  # the interpreter of PTX trains as well, with every optimizer (test_cuda_training.py)
+slow = pytest.mark.slow  # test_cuda_training.py trains with every optimizer in the PTX interpreter
 release = pytest.mark.release
 
 
@@ -33,7 +33,7 @@ def train(optimizer, net=None, epochs=2, **options):
 
 
 @pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], cases.release(OPTIMIZERS[1])], ids=repr)
-def test_a_training_run_equals_the_cpus(optimizer):
+def test_training_equals_training_on_the_cpu(optimizer):
     net, history = train(optimizer, validation=(X, Y))
     other, reference = train(optimizer, validation=(X, Y), backend="fast")
     np.testing.assert_allclose(net.theta, other.theta, rtol=0, atol=2e-6)
@@ -43,8 +43,8 @@ def test_a_training_run_equals_the_cpus(optimizer):
 
 
 @release
-def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
-    """The numbers that a step drops are those of the CPU; resumed, and with data in portions, too."""
+def test_dropout_and_layer_norm_train_as_on_the_cpu_resumed_or_streamed(tmp_path, monkeypatch):
+    """Each step drops the same numbers as on the CPU, also after a resume and with data copied in portions."""
 
     def trained(epochs=2, run="cuda", **options):
         layers = Dense(2, 5, "tanh"), Dropout(0.4), LayerNorm(5, 1e-3), Dense(5, 3, "softmax")
@@ -67,7 +67,7 @@ def test_dropout_and_layer_norm_train_as_on_the_cpu(tmp_path, monkeypatch):
     ("last", "loss"),
     [("sigmoid", "binary_cross_entropy"), cases.release("softmax", "mse"), cases.release("relu", "half_squared_error")],
 )
-def test_everything_a_network_does_equals_the_cpus(last, loss):
+def test_gradients_forward_predict_and_evaluate_equal_the_cpu(last, loss):
     net = make(last)
     here, there = net.gradients(X, Y, loss=loss), net.gradients(X, Y, loss=loss, backend="cuda")
     assert there[0] == pytest.approx(here[0], rel=1e-6)
@@ -83,7 +83,7 @@ def test_everything_a_network_does_equals_the_cpus(last, loss):
 
 
 @release
-def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatch):
+def test_same_seed_gives_the_same_bits_streamed_or_resumed(tmp_path, monkeypatch):
     net, history = train(Adam(0.01), epochs=2)
     bits = net.theta.tobytes(), history.loss
     checkpoint = tmp_path / "state"
@@ -98,7 +98,7 @@ def test_same_seed_same_bits_streamed_or_not_stopped_or_not(tmp_path, monkeypatc
 
 
 @release
-def test_a_network_goes_on_training_elsewhere():
+def test_network_can_continue_training_on_another_backend():
     net, _ = train(SGD(0.5), epochs=1)
     train(SGD(0.5), net, epochs=1, backend="fast")
     train(SGD(0.5), net, epochs=1)
@@ -109,7 +109,7 @@ def test_a_network_goes_on_training_elsewhere():
 
 
 @release
-def test_little_travels_and_few_launches_are_made(monkeypatch):
+def test_an_epoch_makes_few_transfers_and_launches(monkeypatch):
     fetched, brought, launches = [], [], []
     fetch, capture = GpuBackend.to_host, graph.Replay.__init__
     monkeypatch.setattr(GpuBackend, "to_host", lambda run, array: (fetched.append(array.size), fetch(run, array))[1])
@@ -122,13 +122,13 @@ def test_little_travels_and_few_launches_are_made(monkeypatch):
     net, _ = train(SGD(0.5), epochs=1)
     at_first = len(brought)
     train(SGD(0.5), net, epochs=2)
-    assert fetched == [13, net.theta.size] * 3  # losses and parameters, once an epoch
-    assert len(brought) - at_first < 10  # data, order, clock: once; none an epoch or a batch
+    assert fetched == [13, net.theta.size] * 3  # losses and parameters, once per epoch
+    assert len(brought) - at_first < 10  # data, order and clock once at the start; nothing per epoch or batch
     # gather, layer, the last Z, softmax, loss, delta, two products and two column sums, tick
     assert launches == [11] * 4
 
 
-def test_bad_input_is_one_line(monkeypatch):
+def test_bad_input_is_a_one_line_error(monkeypatch):
     wide = Network(Dense(2, 3, "softmax"), seed=0, dtype="float64")
     for call in (wide.forward, lambda X, backend: wide.fit(X, Y, backend=backend), jitnet.sigmoid):
         with pytest.raises(jitnet.Error, match="'cuda' computes in float32, not in float64; use that dtype"):
@@ -142,8 +142,8 @@ def test_bad_input_is_one_line(monkeypatch):
     with pytest.raises(jitnet.Error, match=expected) as caught:
         train(SGD(0.5), net, batch_size=13)
     suggestion = int(re.search(expected, str(caught.value))[1])
-    train(SGD(0.5), net, epochs=1, batch_size=suggestion)  # the process, and the network, go on
-    with pytest.raises(jitnet.Error, match=r"batch_size 13 needs (4|5)\.\d+ KB"):  # room to judge 13 more samples
+    train(SGD(0.5), net, epochs=1, batch_size=suggestion)  # the process and the network still work
+    with pytest.raises(jitnet.Error, match=r"batch_size 13 needs (4|5)\.\d+ KB"):  # memory for 13 validation samples
         train(SGD(0.5), make(), batch_size=13, validation=(X, Y))
     monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 300.0)
     with pytest.raises(jitnet.Error, match="where 300 bytes are free; take a smaller network, or another backend"):
@@ -152,8 +152,8 @@ def test_bad_input_is_one_line(monkeypatch):
         train(SGD(0.5), threads=2)
 
 
-def test_the_numbers_of_each_step_need_memory(monkeypatch):
-    """RMSprop and Momentum store one vector each, and the numbers of RMSprop are in GPU memory: five for each step."""
+def test_memory_estimate_includes_the_optimizer_vectors_and_the_numbers_of_each_step(monkeypatch):
+    """RMSprop and Momentum store one vector each, and RMSprop also stores five numbers per step in GPU memory."""
 
     def least(optimizer, batch_size):
         plan = SimpleNamespace(
@@ -180,7 +180,7 @@ def test_the_numbers_of_each_step_need_memory(monkeypatch):
         assert more == pytest.approx(4 * 5 * 1000 // batch_size, abs=2)
 
 
-def test_no_memory_on_the_gpu_is_reported(monkeypatch):
+def test_out_of_memory_on_the_gpu_is_reported(monkeypatch):
     from numba.cuda.cudadrv.driver import CudaAPIError
 
     def full(array, stream):
@@ -194,7 +194,7 @@ def test_no_memory_on_the_gpu_is_reported(monkeypatch):
     assert run.to_host(run.to_device(np.ones(3, np.float32))).tolist() == [1, 1, 1]
 
 
-def test_any_layout():
+def test_arrays_of_any_memory_layout_are_accepted():
     A, B = np.arange(60, dtype=np.float32).reshape(12, 5)[::2], np.arange(20, dtype=np.float32).reshape(4, 5).T
     np.testing.assert_array_equal(jitnet.matmul(A, B, backend="cuda"), A @ B)
     np.testing.assert_array_equal(jitnet.matmul(B.T, A.T, backend="cuda"), B.T @ A.T)
@@ -203,8 +203,8 @@ def test_any_layout():
     assert "cuda" in jitnet.backends()
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, on the way to infinity
-def test_interruption_and_divergence():
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns about overflow
+def test_interrupted_or_diverged_training_leaves_finite_parameters():
     net = make()
     before = net.theta.copy()
     _, history = train(SGD(0.5), net, progress=At(press_ctrl_c, batch=2))
@@ -219,8 +219,8 @@ def test_interruption_and_divergence():
 
 @release
 @pytest.mark.parametrize("optimizer", [Adam(0.01)], ids=repr)
-def test_single_steps_have_the_bits_of_fit(optimizer):
-    """The optimizer's state goes from step to step, and to another network; the graph names rungs of the GPU."""
+def test_single_steps_give_the_same_bits_as_fit(optimizer):
+    """The optimizer's state lasts between steps and can be loaded into another network; the graph names GPU rungs."""
     net, _ = train(optimizer, shuffle=False)
     other, third = make(), make()
     for _ in range(2):

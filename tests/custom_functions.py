@@ -1,4 +1,4 @@
-"""A user's activation and loss, registered for one test; small networks that train with them."""
+"""A user's activation and loss, registered for one test, and a small network that trains with them."""
 
 import math
 
@@ -19,7 +19,7 @@ REGISTRIES = (LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, custom.MADE)
 
 @pytest.fixture
 def forgotten():
-    """What a test registers is forgotten afterwards."""
+    """Removes what a test registers when the test ends."""
     before = [dict(registry) for registry in REGISTRIES]
     yield
     for registry, content in zip(REGISTRIES, before, strict=True):
@@ -29,7 +29,7 @@ def forgotten():
 
 @pytest.fixture
 def registered(forgotten):
-    """swish, whose f' reads Z, and a loss; forgotten afterwards."""
+    """Registers swish, whose f' reads Z, and a loss; removes both when the test ends."""
 
     @jitnet.activation
     def my_swish(z):

@@ -1,4 +1,4 @@
-"""Users' kernels, right and wrong ones, which `test_custom_kernel.py` writes into a file."""
+"""Users' kernels, correct and incorrect, which `test_custom_kernel.py` writes to a file."""
 
 KERNELS = '''
 import ctypes, os, sys, time

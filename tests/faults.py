@@ -1,4 +1,4 @@
-"""Small loops that prevent optimizations, each next to its fix. `tests/test_explain.py` runs `explain` on them.
+"""Small loops that the compiler cannot optimize, each next to its fix. `tests/test_explain.py` runs `explain` on them.
 
 NAME_fault has the bug, NAME_fixed does not. FAULTS lists their argument types, the verdict that reports the bug, and a
 word of its answer or evidence.
@@ -56,7 +56,7 @@ def wrap_fixed(A, x, k):
 
 @contract
 def alias_fault(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
-    """Sixteen arrays are written, two are read: LLVM does not test so many pairs for overlap."""
+    """Sixteen arrays are written, two are read: LLVM does not emit overlap checks for so many pairs."""
     for t in range(a.size):
         c[t], d[t], e[t], f[t] = a[t] + b[t], a[t] - b[t], a[t] * b[t], -a[t]
         g[t], h[t], i[t], j[t] = b[t] - a[t], b[t] * b[t], a[t] * a[t], -b[t]
@@ -122,7 +122,7 @@ def call_fixed(x, y):
 
 @njit(fastmath={"contract"}, error_model="numpy", boundscheck=True)
 def bounds_fault(x, y, order):
-    """Each index is compared with the size of the array."""
+    """With bounds checks, each index is compared with the size of the array."""
     for i in range(order.size):
         y[i] = x[order[i]]
 
@@ -204,7 +204,7 @@ def remainder_fixed(x, n):
 
 @contract
 def leaves_fault(x, limit):
-    """The loop can end at any number, so the next ones must not be read."""
+    """The loop can exit at any element, so later elements must not be loaded early."""
     total = np.float32(0)
     for i in range(x.size):
         if x[i] > limit:

@@ -1,10 +1,10 @@
-"""Runs every compiled rung on arrays at the start or end of a mapped page: an access outside of them ends the process.
+"""Runs every compiled rung on arrays at the start or end of a mapped page: an access outside an array ends the process.
 
     python tests/guard_pages.py float32 [--twins] [WORD ...]
 
---twins also takes the rungs with threads, which are the same loops. A word selects operations with it in their names.
+--twins also runs the parallel rungs, which have the same loops. WORD selects the operations whose names contain it.
 
-Prints each rung before it runs, so that the last line names the one that accessed other memory, and "whole" at the end.
+Prints each rung before it runs, so that the last line names a rung that accessed other memory, and "whole" at the end.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
-"""Object files of kernels for AArch64, in the folder that is given, for `test_arm_numbers.py`.
+"""Writes object files of kernels for AArch64 to a given folder, for `test_arm_numbers.py`.
 
-Each kernel is named kernel_OPERATION_RUNG; linked helpers keep the symbols by which kernels call them.
+Each kernel is named kernel_OPERATION_RUNG; linked helpers keep the symbols that the kernels call.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ def write(compiled, symbol):
     machine, module = as_on_arm.for_arm(compiled.library)
     file = Path(sys.argv[1]) / f"{symbol}.o"
     file.write_bytes(machine.emit_object(module))
-    # all modules contain the same functions of Numba
+    # every module contains the same Numba functions
     rename = f"--redefine-sym={compiled.fndesc.llvm_func_name}={symbol}"
     subprocess.run(["aarch64-linux-gnu-objcopy", "--weaken", rename, file], check=True)
 

@@ -1,4 +1,4 @@
-"""Ranks as threads of this process: what they compute is the same as with MPI, without its processes."""
+"""Ranks as threads of this process: they compute the same results as MPI processes."""
 
 import pickle
 import threading
@@ -13,7 +13,7 @@ class AbortedError(Exception):
 
 
 class Hall:
-    """Where threads meet, and leave things for one another."""
+    """A barrier and a list of slots through which the threads exchange objects."""
 
     def __init__(self, size):
         self.size = size
@@ -22,7 +22,7 @@ class Hall:
         self.messages = []
 
     def swap(self, rank, thing):
-        """The things of all ranks."""
+        """The objects of all ranks."""
         try:
             self.things[rank] = thing
             self.barrier.wait()
@@ -34,7 +34,7 @@ class Hall:
 
 
 class ThreadComm(Comm):
-    """One rank of those that meet in a hall."""
+    """The communicator of one rank; all ranks share one hall."""
 
     first_here, threads = 0, 1
 
@@ -56,7 +56,7 @@ class ThreadComm(Comm):
             assert (part is None) == (sent is None)
             if sent is not None:
                 part[...] = sent[cuts[self.rank] : cuts[self.rank + 1]]
-        self._hall.swap(self.rank, None)  # the vectors are free again
+        self._hall.swap(self.rank, None)  # now the vectors can be overwritten
 
     def collect(self, part, cuts, whole):
         parts = self._hall.swap(self.rank, part.copy())
@@ -64,7 +64,7 @@ class ThreadComm(Comm):
         whole[...] = np.concatenate(parts)
 
     def abort(self, message, status):
-        if not self._hall.barrier.broken:  # with MPI, the others would not come so far
+        if not self._hall.barrier.broken:  # with MPI, the other ranks would already have ended
             self._hall.messages.append((self.rank, message, status))
             self._hall.barrier.abort()
 
@@ -73,7 +73,7 @@ class ThreadComm(Comm):
 
 
 def on_ranks(size, work):
-    """work(comm) on each rank: the results or exceptions, in the order of the ranks, and what they said at an abort."""
+    """work(comm) on each rank: the results or exceptions, in the order of the ranks, and their abort messages."""
     hall, results = Hall(size), [None] * size
 
     def run(rank):
@@ -87,5 +87,5 @@ def on_ranks(size, work):
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert not any(thread.is_alive() for thread in threads), "ranks wait for one another"
+    assert not any(thread.is_alive() for thread in threads), "deadlock: ranks wait for each other"
     return results, hall.messages

@@ -1,4 +1,4 @@
-"""Small networks, data and displays that several tests of training share."""
+"""Small networks, data and displays that several training tests share."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ OPTIMIZERS = [
 
 
 def spiral(n=97, seed=0):
-    """Three arms, two coordinates; n is a prime, so the last batch is a short one."""
+    """Three arms, two coordinates; n is prime, so the last batch is shorter."""
     rng = np.random.default_rng(seed)
     t = rng.uniform(0.2, 1, n)
     y = np.arange(n) % 3
@@ -36,12 +36,12 @@ def make(dtype="float32", seed=3, widths=(2, 17, 3)):
 
 def overfit():
     rng = np.random.default_rng(1)
-    X, y = rng.standard_normal((60, 8)), rng.integers(0, 2, 60)  # nothing to learn but the noise
+    X, y = rng.standard_normal((60, 8)), rng.integers(0, 2, 60)  # only noise to learn
     return (X[:40], y[:40]), (X[40:], y[40:])
 
 
 class At(Progress):
-    """Does something at a given epoch or batch."""
+    """Calls a function at a given epoch or batch."""
 
     def __init__(self, action, *, epoch=None, batch=None):
         self.action, self.at_epoch, self.at_batch = action, epoch, batch
@@ -59,4 +59,4 @@ class At(Progress):
 
 def press_ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(0.01)  # let the interpreter notice
+    time.sleep(0.01)  # time for the interpreter to handle the signal

@@ -1,4 +1,4 @@
-"""The register tile and a polynomial on an ARM machine, emulated by QEMU: the bits are those of this machine."""
+"""The register tile and a polynomial give the same bits on an ARM machine, emulated by QEMU, as on this machine."""
 
 import shutil
 import subprocess
@@ -25,7 +25,7 @@ def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("arm")
     subprocess.run([sys.executable, HERE / "objects_for_arm.py", folder], check=True)
     objects = sorted(folder.glob("*.o"))
-    # what Numba adds for callers in Python is not called
+    # stubs for the Python wrappers that Numba adds; nothing calls them
     options = ["-O1", "-static", "-Wl,--unresolved-symbols=ignore-all", "-o", folder / "program"]
     subprocess.run([TOOLS[1], HERE / "arm_numbers.c", *objects, "-lm", *options], check=True)
     return folder / "program"
@@ -34,7 +34,7 @@ def program(tmp_path_factory):
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (5, 7, 16), (6, 64, 17), (3, 5, 4), (67, 771, 131), (201, 300, 65), (13, 1100, 33)]
 )
-def test_the_bits_are_the_same_on_arm(program, shape):
+def test_arm_gives_the_same_bits(program, shape):
     m, n, p = shape
     rng = np.random.default_rng(shape)
     X, W = rng.standard_normal((m, n)).astype("f4"), rng.standard_normal((n, p)).astype("f4")

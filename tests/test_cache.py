@@ -1,4 +1,4 @@
-"""Compiled code is cached between processes, and no kernel loads the code of another."""
+"""Compiled code is cached between processes, and no kernel loads the code of another kernel."""
 
 import json
 import shutil
@@ -20,11 +20,11 @@ from jitnet.kernels.activations import ACTIVATIONS
 
 
 @pytest.mark.slow
-def test_serial_and_parallel_never_load_each_others_code(tmp_path):
-    """One body, two compilations, fresh processes, one folder, either order; then once more, all from the cache.
+def test_serial_and_parallel_kernels_never_load_each_others_code(tmp_path):
+    """New processes compile the same body in both modes, in either order, in one folder; then one loads both.
 
-    A parallel kernel refers to Numba's thread pool in its machine code and a serial one does not, so what was
-    loaded shows what it is.
+    The machine code of a parallel kernel refers to Numba's thread pool and that of a serial kernel does not, so the
+    loaded code shows which of them it is.
     """
     code = """
 import sys, numpy as np
@@ -50,8 +50,8 @@ for rung in sys.argv[1:]:
 
 
 @pytest.mark.slow
-def test_other_options_make_another_file(tmp_path):
-    """fastmath is not in Numba's own key; in jitnet's it is, and so are Numba's settings."""
+def test_changed_options_change_the_cache_file(tmp_path):
+    """fastmath is not part of Numba's cache key; jitnet's key includes it and Numba's settings."""
     (tmp_path / "mine.py").write_text(
         "import sys\nimport numpy as np\nfrom jitnet.compiler import jit\n"
         "if 'strict' in sys.argv:\n    jit.OPTIONS['fastmath'] = False\n"
@@ -75,7 +75,7 @@ def first(x):
     x[0] = 1
 
 
-def test_what_decides_the_name_of_a_file(tmp_path, monkeypatch):
+def test_everything_that_decides_the_machine_code_changes_the_file_name(tmp_path, monkeypatch):
     """Everything that can change the machine code changes the name, and nothing else does."""
     codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64", "skylake"))
     signature = "(float32[::1],)"
@@ -91,7 +91,7 @@ def test_what_decides_the_name_of_a_file(tmp_path, monkeypatch):
     name = file()
     assert name.startswith("first-")
     assert name == file(signature=(numba.float32[::1],))
-    flags = {"fastmath": {"nsz", "contract", "arcp"}}  # the order of a set is another one in each process
+    flags = {"fastmath": {"nsz", "contract", "arcp"}}  # the order of a set differs between processes
     assert cache.KernelCache(first, flags).options == {"fastmath": ["arcp", "contract", "nsz"]}
     others = [
         file({"__module__": "n"}), file({"__qualname__": "r"}), file(options=[("fastmath", {"a"})]), file(options=()),
@@ -106,7 +106,7 @@ def test_what_decides_the_name_of_a_file(tmp_path, monkeypatch):
     assert len({name, *others}) == len(others) + 1
 
 
-def test_the_hash_of_sources(tmp_path):
+def test_hash_of_sources_depends_on_names_contents_and_versions(tmp_path):
     def write(**files):
         for file in tmp_path.iterdir():
             file.unlink()
@@ -124,8 +124,8 @@ def test_the_hash_of_sources(tmp_path):
     assert cache.kernels_folder() == cache_folder.cache_folder() / f"kernels-{cache.SOURCES}"
 
 
-def test_an_edited_rule_of_an_optimizer_has_another_fingerprint():
-    """The folder of `optimizers.py` is not part of the hash of sources, so its functions are."""
+def test_editing_an_optimizer_rule_changes_its_fingerprint():
+    """The hash of sources does not cover the folder of `optimizers.py`, so each function has a fingerprint."""
     rule = jitnet.AdamW.rule
     edited = (lambda *numbers: numbers).__code__.replace(co_filename=rule.__code__.co_filename)
     other = FunctionType(edited, rule.__globals__, rule.__name__)
@@ -135,7 +135,7 @@ def test_an_edited_rule_of_an_optimizer_has_another_fingerprint():
     assert len({fingerprint.fingerprint(f) for f in derivatives}) == len(derivatives) > 6  # though all are named _
 
 
-def test_types_of_linked_helpers_travel_as_text():
+def test_types_of_linked_helpers_travel_as_json():
     arrays = [
         numba.types.Array(dtype, ndim, layout, readonly=readonly)
         for dtype in (numba.float32, numba.float64, numba.int64)
@@ -150,7 +150,7 @@ def test_types_of_linked_helpers_travel_as_text():
 
 @pytest.mark.slow
 def test_ambiguous_functions_are_not_cached(tmp_path):
-    """Typed at a prompt: the function has no source. What a factory makes is cached with the values it captured."""
+    """A function without source, typed at a prompt, is not cached. A closure is cached with its captured values."""
     code = """
 import sys, numpy as np
 from jitnet.compiler import jit
@@ -174,8 +174,8 @@ x = np.ones(1); kernel(x); print(x[0])
 
 @pytest.mark.slow  # three processes; the hash alone is tested above
 @pytest.mark.parametrize("folder", [release("compiler"), "kernels"])
-def test_edited_sources_are_compiled_anew(folder, tmp_path):
-    """A copy of the compiler and a kernel, in which a helper in another file than the kernel's is edited."""
+def test_edited_sources_are_recompiled(folder, tmp_path):
+    """In a copy of the compiler and a kernel, the test edits a helper that is not in the kernel's file."""
     package = tmp_path / "package"
     shutil.copytree(Path(jit.__file__).parent, package / "compiler")
     for name in ("__init__.py", "kernels/__init__.py"):
@@ -202,8 +202,8 @@ def test_edited_sources_are_compiled_anew(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_linked_helpers_are_there_in_a_later_process(tmp_path):
-    """The register tile is compiled once, into a file of its own; kernels from the cache find it by its symbol."""
+def test_cached_kernels_find_their_linked_helpers_in_a_later_process(tmp_path):
+    """The register tile is compiled once, into its own file; cached kernels find it by its symbol."""
     code = """
 import numpy as np
 from jitnet.kernels import LADDERS
@@ -226,7 +226,7 @@ for rung in ("packed", "packed_parallel"):
 
 
 @pytest.mark.slow  # two processes; test_interpreted.py runs every loop as Python
-def test_interpreted_with_jit_disabled(tmp_path):
+def test_numba_disable_jit_runs_the_python_code_and_caches_nothing(tmp_path):
     code = """
 import jitnet, numpy as np
 from jitnet.compiler import cache, cache_folder, jit, linking
@@ -242,7 +242,7 @@ print(net.fit(np.ones((5, 3)), [0, 1, 0, 1, 1], epochs=2).epochs)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_follows_the_platform(monkeypatch):
+def test_cache_folder_follows_the_platform(monkeypatch):
     monkeypatch.delenv("JITNET_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     monkeypatch.setenv("LOCALAPPDATA", "/local")
@@ -255,8 +255,8 @@ def test_the_folder_follows_the_platform(monkeypatch):
         assert cache_folder.cache_folder() == Path(expected).expanduser()
 
 
-def test_cache_by_hand(tmp_path, monkeypatch):
-    """The interface that Numba calls, and flush."""
+def test_cache_object_by_hand(tmp_path, monkeypatch):
+    """The methods that Numba calls: load, save, enable, disable and flush."""
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
 
     def twice(x):
@@ -292,7 +292,7 @@ def test_cache_by_hand(tmp_path, monkeypatch):
     assert not jit.needs_compiling(LADDERS["matmul"]["python"], "")
 
 
-def test_warning_names_the_way_out(tmp_path, monkeypatch):
+def test_warning_names_the_environment_variable_to_set(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file"))
 

@@ -1,4 +1,4 @@
-"""jitnet cache: where compiled kernels are, how large, and --clear, which removes nothing else."""
+"""jitnet cache shows where compiled kernels are and how large; --clear removes only them."""
 
 import json
 
@@ -30,7 +30,7 @@ def answered(capsys, *options):
     return capsys.readouterr().out
 
 
-def test_an_empty_cache(folder, capsys):
+def test_output_for_an_empty_cache(folder, capsys):
     found = json.loads(answered(capsys, "--json"))
     assert found["folder"] == str(folder)
     assert found["kernels"] == found["other_versions"] == found["data"] == {"files": 0, "bytes": 0}
@@ -39,7 +39,7 @@ def test_an_empty_cache(folder, capsys):
     assert not folder.exists()
 
 
-def test_sizes_and_clear(folder, capsys):
+def test_sizes_are_shown_and_clear_removes_only_kernels(folder, capsys):
     filled(folder)
     (folder / ("kernels-" + "2" * 32)).symlink_to(folder / "data")
     found = json.loads(answered(capsys, "--json"))
@@ -60,11 +60,11 @@ def test_sizes_and_clear(folder, capsys):
 
 
 @pytest.mark.parametrize(("size", "words"), [(2**20 - 1, "1024.0 KiB"), (2**20, "1.0 MiB"), (3 * 2**19, "1.5 MiB")])
-def test_sizes_in_words(size, words):
+def test_sizes_have_binary_units(size, words):
     assert _readable(size) == words
 
 
-def test_a_folder_that_cannot_be_changed(folder, capsys, monkeypatch):
+def test_clear_reports_files_that_it_cannot_remove(folder, capsys, monkeypatch):
     filled(folder)
 
     def refuse(self, missing_ok=False):

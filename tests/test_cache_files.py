@@ -1,4 +1,4 @@
-"""Which files of the cache are loaded: whole ones of this user, with code and nothing that runs when it is read."""
+"""Only complete files of this user are loaded, and reading a file runs no code."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ print(sum(kernel.stats.cache_hits.values()))
 
 
 @pytest.mark.slow
-def test_a_damaged_file_is_compiled_anew(tmp_path):
+def test_damaged_file_is_recompiled(tmp_path):
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}
     assert run(SUMS, **folder).stdout.strip() == "0"
     (file,) = tmp_path.rglob("*.kernel")
@@ -36,9 +36,9 @@ def test_a_damaged_file_is_compiled_anew(tmp_path):
         assert run(SUMS, **folder).stdout.strip() == "1"
 
 
-@pytest.mark.slow  # three processes; test_cache_folder.py asks for the owner in this one
-def test_what_another_user_wrote_is_not_run(tmp_path):
-    """A warm cache that another user now owns: jitnet compiles without it, and does not change it."""
+@pytest.mark.slow  # three processes; test_cache_folder.py tests the owner in this process
+def test_files_of_another_user_are_not_run(tmp_path):
+    """If another user owns a filled cache, jitnet compiles without it and does not change it."""
     if os.geteuid():
         pytest.skip("only root can give files to another user")
     cache = tmp_path / "cache"
@@ -67,8 +67,8 @@ class Bomb:
 
 
 @pytest.mark.release
-def test_a_pickle_is_not_run(tmp_path, monkeypatch):
-    """A pickle with the right checksum in place of a kernel: it is not loaded."""
+def test_pickle_is_not_loaded(tmp_path, monkeypatch):
+    """A pickle with the correct checksum replaces a kernel: it is not loaded."""
     monkeypatch.setenv("BOMB", str(tmp_path / "bang"))
     folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache")}
     assert run(SUMS, **folder).stdout.strip() == "0"
@@ -82,8 +82,8 @@ def test_a_pickle_is_not_run(tmp_path, monkeypatch):
     assert (tmp_path / "bang").exists()
 
 
-@pytest.mark.slow  # two processes; the next test does it in this one
-def test_what_returns_objects_is_not_kept(tmp_path):
+@pytest.mark.slow  # two processes; the next test runs in this process
+def test_function_that_needs_python_objects_is_not_cached(tmp_path):
     """A file contains only numbers, names and machine code; a function that needs other objects is not cached."""
     (tmp_path / "mine.py").write_text(
         "import numpy as np\nfrom jitnet.compiler import jit\n"
@@ -95,7 +95,7 @@ def test_what_returns_objects_is_not_kept(tmp_path):
     assert list(tmp_path.rglob("*.kernel")) == []
 
 
-def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
+def test_function_with_python_objects_is_not_cached_in_this_process(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     signature = "(float32[::1],)"
     kernel = jit.compiled(first)
@@ -112,8 +112,8 @@ def test_what_needs_objects_of_pythons_is_not_kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.release  # two processes that compile
-def test_a_loaded_helper_finds_its_environment(tmp_path):
-    """Code that passes numbers to Python, here to print them."""
+def test_loaded_helper_finds_its_environment(tmp_path):
+    """The helper passes numbers to Python, which prints them."""
     (tmp_path / "mine.py").write_text(
         "import numpy as np\nfrom jitnet.compiler import jit\n"
         "@jit.part_of_kernels\ndef show(v):\n    print(v)\n"
@@ -124,8 +124,8 @@ def test_a_loaded_helper_finds_its_environment(tmp_path):
     assert [run("import mine", **folder).stdout.split() for _ in range(2)] == [["1.0", "0"], ["1.0", "1"]]
 
 
-def test_a_loaded_kernel_is_as_good_as_a_compiled_one(tmp_path):
-    """Compiled functions can call it, and Numba can say what it is."""
+def test_loaded_kernel_is_as_good_as_a_compiled_one(tmp_path):
+    """Compiled functions can call it, and it has the same metadata as after compilation."""
     code = """
 import numba, numpy as np
 from jitnet.kernels import LADDERS
@@ -151,7 +151,7 @@ print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_poin
 
 
 @pytest.mark.release
-def test_several_processes_fill_a_cold_cache_at_once(tmp_path):
+def test_several_processes_can_fill_an_empty_cache_at_once(tmp_path):
     code = """
 import numpy as np
 from jitnet.kernels import LADDERS
@@ -168,7 +168,7 @@ for dtype in (np.float32, np.float64):
     assert list(tmp_path.rglob("*.tmp")) == []
 
 
-def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(tmp_path):
+def test_read_only_folder_causes_one_warning_and_no_error(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     result = run(SUMS + SUMS, JITNET_CACHE_DIR=str(blocked))

@@ -40,20 +40,20 @@ def said(function, *arguments):
 
 
 def check_refused(path, *texts):
-    """The file is neither read nor written, and one warning says why, where and how to fix it."""
+    """The file is neither read nor written, and one warning gives the reason, the path and the fix."""
     before = path.read_bytes()
     result, (warning,) = said(cache_folder.read_cached, path)
     assert result is None
     for text in (*texts, "so compiled kernels are neither loaded from there nor saved there; "):
         assert text in warning
     assert "\n" not in warning
-    assert said(cache_folder.write_cached, path, b"newer") == (None, [])  # it was said before
+    assert said(cache_folder.write_cached, path, b"newer") == (None, [])  # the warning appears only once
     assert said(cache_folder.is_cached, path) == (False, [])
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_what_is_made_is_for_this_user_alone(tmp_path):
+def test_new_folders_and_files_are_private(tmp_path):
     code = """
 import os, sys
 from pathlib import Path
@@ -72,48 +72,48 @@ folder.make_cache_folder()
 
 @pytest.mark.parametrize("level", [0, 1])
 @pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
-def test_a_folder_that_others_can_write_to(path, level, mode):
+def test_folder_that_others_can_write_to_is_refused(path, level, mode):
     place = path.parents[level]
     place.chmod(mode)
     check_refused(path, f"other users can write to {place} (mode {mode:o})", f"chmod 700 {place}")
-    place.chmod(0o755)  # reading does no harm
+    place.chmod(0o755)  # others may read it
     assert said(cache_folder.read_cached, path) == (CODE, [])
 
 
-def test_the_fix_holds_in_every_working_folder(path, monkeypatch):
+def test_suggested_fix_has_an_absolute_path(path, monkeypatch):
     monkeypatch.chdir(path.parents[2])
     path.parent.chmod(0o777)
     assert cache_folder.objection_to(path.parent.relative_to(path.parents[2]))[1] == f"chmod 700 {path.parent}"
 
 
-def test_a_folder_that_all_share_stays_as_it_is(path):
-    """JITNET_CACHE_DIR=/tmp: other users need its mode."""
+def test_shared_folder_is_refused_without_suggesting_chmod(path):
+    """Other users need the mode of a shared folder, as with JITNET_CACHE_DIR=/tmp."""
     path.parent.parent.chmod(0o1777)
     check_refused(path, "mode 1777", "set JITNET_CACHE_DIR to a folder of your own")
 
 
-def test_a_folder_of_another_user(path, monkeypatch):
+def test_folder_of_another_user_is_refused(path, monkeypatch):
     monkeypatch.setattr(cache_folder.os, "geteuid", lambda: os.getuid() + 1)
     check_refused(path, f"{path.parent.parent} belongs to another user (uid {os.getuid()})", "JITNET_CACHE_DIR")
 
 
 @as_root
 @pytest.mark.parametrize("level", [0, 1])
-def test_root_trusts_no_other_user(path, level):
+def test_root_refuses_folders_of_other_users(path, level):
     os.chown(path.parents[level], ANOTHER, ANOTHER)
     check_refused(path, f"{path.parents[level]} belongs to another user (uid {ANOTHER})", "JITNET_CACHE_DIR")
 
 
 @as_root
-def test_a_file_of_another_user_is_none(path):
+def test_file_of_another_user_is_ignored_and_replaced(path):
     os.chown(path, ANOTHER, ANOTHER)
     assert said(cache_folder.read_cached, path) == (None, [])
     assert not cache_folder.is_cached(path)
-    cache_folder.write_cached(path, b"newer")  # takes its place
+    cache_folder.write_cached(path, b"newer")  # replaces it
     assert cache_folder.read_cached(path) == b"newer"
 
 
-def test_a_file_that_others_can_write_to_is_none(path):
+def test_file_that_others_can_write_to_is_ignored(path):
     for mode in (0o666, 0o620, 0o602):
         path.chmod(mode)
         assert said(cache_folder.read_cached, path) == (None, [])
@@ -122,7 +122,7 @@ def test_a_file_that_others_can_write_to_is_none(path):
     assert cache_folder.read_cached(path) == CODE
 
 
-def test_links(path):
+def test_links_to_own_folders_are_followed_and_linked_files_ignored(path):
     """Links to the user's own folders are allowed; a file must not be a link."""
     aside = path.parents[2] / "aside"
     path.parent.parent.rename(aside)
@@ -140,8 +140,8 @@ def test_links(path):
 
 
 @as_root
-def test_links_of_another_user(path):
-    """Their owner could change their targets at any time."""
+def test_links_of_another_user_are_refused(path):
+    """The owner of a link can change its target at any time."""
     aside = path.parents[2] / "aside"
     path.parent.parent.rename(aside)
     link = path.parent.parent
@@ -155,8 +155,8 @@ def test_links_of_another_user(path):
     check_refused(path, f"{link} belongs to another user")
 
 
-def test_a_user_without_a_home_folder(monkeypatch):
-    """The folder then has the user's number in its name: another name would belong to the first user who creates it."""
+def test_without_a_home_folder_the_cache_is_in_the_temporary_folder(monkeypatch):
+    """The folder's name contains the user id: a fixed name would belong to the first user who creates it."""
 
     def no_home(self):
         raise RuntimeError("Could not determine home directory.")
@@ -167,7 +167,7 @@ def test_a_user_without_a_home_folder(monkeypatch):
     assert cache_folder.cache_folder() == Path(tempfile.gettempdir()) / f"jitnet-{os.geteuid()}"
 
 
-def test_windows_has_no_owners_to_look_at(path, monkeypatch):
+def test_owners_are_not_checked_on_windows(path, monkeypatch):
     path.parent.chmod(0o777)
     path.chmod(0o666)
     monkeypatch.setattr(sys, "platform", "win32")
@@ -176,7 +176,7 @@ def test_windows_has_no_owners_to_look_at(path, monkeypatch):
     assert cache_folder.temporary_cache_folder().name == "jitnet"
 
 
-def test_what_is_damaged_is_none(path):
+def test_damaged_file_is_ignored(path):
     whole = path.read_bytes()
     for damaged in (b"", whole[:10], whole[:-1], whole[:-1] + b"?", whole + b"?"):
         path.write_bytes(damaged)
@@ -188,7 +188,7 @@ def test_what_is_damaged_is_none(path):
     assert not cache_folder.is_cached(path)
 
 
-def test_packed_and_unpacked():
+def test_packed_files_unpack_to_the_same_parts():
     about = {"name": "Σ", "numbers": [1, [True, None]]}
     for code in ([], [b""], [b"a\nb", b"", b"\0" * 9]):
         assert cache_folder.unpacked(cache_folder.packed(about, *code)) == (about, code)
@@ -206,7 +206,7 @@ def full(path, size=1 << 20):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk(path):
+def test_full_disk_leaves_the_old_file_and_causes_one_warning(path):
     """A partial file is removed, the old file stays, and there is one warning."""
     other = path.with_name(f"tanh-{'b' * 32}.kernel")
     _, (warning,) = full(path)
@@ -218,7 +218,7 @@ def test_a_full_disk(path):
     assert cache_folder.read_cached(path) == CODE
 
 
-def test_interrupted_while_writing(path, monkeypatch):
+def test_interrupted_write_leaves_no_temporary_file(path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -228,8 +228,8 @@ def test_interrupted_while_writing(path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_folder_that_cannot_be_made(path):
-    """There is a file in place of the folder."""
+def test_folder_that_cannot_be_created_causes_a_warning(path):
+    """A file has the folder's name."""
     below = path / "kernels" / "x.kernel"
     assert said(cache_folder.read_cached, below) == (None, [])
     _, (warning,) = said(cache_folder.write_cached, below, CODE)
@@ -238,8 +238,8 @@ def test_a_folder_that_cannot_be_made(path):
 
 @as_root
 @pytest.mark.parametrize("level", [0, 1])
-def test_a_folder_that_can_only_be_read(path, level):
-    """Existing files are loaded; files that cannot be added cause one warning. Not as root, who can write anywhere."""
+def test_read_only_folder_is_read_and_causes_one_warning(path, level):
+    """Existing files are loaded; failing to save causes one warning. Not as root, who can write anywhere."""
     code = """
 import os, sys, warnings
 from pathlib import Path
@@ -253,11 +253,11 @@ for name in "xy":
     for place in (path, *path.parents[:2]):
         os.chown(place, ANOTHER, ANOTHER)
     path.parents[2].chmod(0o755)
-    if level:  # there is no folder of these kernels yet, and it cannot be made
+    if level:  # the folder of these kernels does not exist, and cannot be created
         path.unlink()
         path.parent.rmdir()
     path.parents[level].chmod(0o500)
-    here = path.relative_to(path.parents[2])  # the folders above are root's alone
+    here = path.relative_to(path.parents[2])  # only root can enter the folders above
     result = subprocess.run(
         [sys.executable, "-c", code, here, str(ANOTHER)], capture_output=True, text=True, check=True,
         cwd=path.parents[2], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -266,8 +266,8 @@ for name in "xy":
     assert result.stderr.count(f"cannot save compiled kernels in {here.parent} (Permission denied)") == 1
 
 
-def test_what_killed_processes_left_is_swept_out(path):
-    """After an hour, and only files with jitnet's names."""
+def test_temporary_files_of_killed_processes_are_removed(path):
+    """Only files that are older than an hour and have jitnet's names."""
     now = time.time()
     left, young = (path.with_suffix(f".{letter * 32}.tmp") for letter in "cd")
     others = [path.with_name(name) for name in ("notes.tmp", f"relu.{'c' * 32}.tmp", f"{left.name}.txt", "x.kernel")]
@@ -282,8 +282,8 @@ def test_what_killed_processes_left_is_swept_out(path):
     assert sorted(path.parent.iterdir()) == sorted([path, young, *others])
 
 
-def test_old_folders_are_swept_out(tmp_path):
-    """After a month without a new file; only jitnet's folders, and in them only jitnet's files."""
+def test_old_folders_are_removed(tmp_path):
+    """Only jitnet's folders without a new file for a month, and only jitnet's files in them."""
     now, day = time.time(), 86400
     ages = {"a": 31, "b": 29, "c": 400, "d": 400}
     folders = {letter: tmp_path / f"kernels-{letter * 32}" for letter in ages}
@@ -308,7 +308,7 @@ def test_old_folders_are_swept_out(tmp_path):
 
 
 @as_root
-def test_a_folder_of_another_user_beside_ours_stops_nothing(tmp_path, monkeypatch):
+def test_folder_of_another_user_does_not_stop_the_removal(tmp_path, monkeypatch):
     old = tmp_path / f"kernels-{'a' * 32}"
     old.mkdir()
     (old / "x.kernel").write_text("x")
@@ -324,5 +324,5 @@ def test_a_folder_of_another_user_beside_ours_stops_nothing(tmp_path, monkeypatc
     assert cache_folder.read_cached(path) == CODE
 
 
-def test_the_checksum_is_in_front(path):
+def test_file_begins_with_its_checksum(path):
     assert path.read_bytes() == hashlib.blake2b(CODE, digest_size=32).digest() + CODE

@@ -1,4 +1,4 @@
-"""Short runs of the long tests in tests/campaign: they run, find no error, and would report one."""
+"""Short runs of the long tests in tests/campaign: they find no error, and they report one that is put in."""
 
 import os
 import re
@@ -13,7 +13,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "waitid"), reason="forks process
 
 
 def campaign(script, *arguments, status=0, count=None):
-    """Run a script; returns its summary."""
+    """Run a script and return its summary."""
     words = [*arguments, *(["--count", str(count)] if count else [])]
     result = subprocess.run(
         [sys.executable, CAMPAIGN / f"{script}.py", *map(str, words)], capture_output=True, text=True, check=False
@@ -22,27 +22,27 @@ def campaign(script, *arguments, status=0, count=None):
     return result.stdout
 
 
-@pytest.mark.slow  # processes that are killed, as in test_storage.py
+@pytest.mark.slow  # it kills processes, as test_storage.py does
 @needs_fork
-def test_kills():
+def test_kills_leave_no_damaged_file():
     assert re.match(r"10 kills in .*: 0 failed\n", campaign("kills", count=10))
 
 
 @pytest.mark.slow  # 800 files; test_damaged_fields.py and test_limits.py damage the same kinds
 @needs_fork
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits memory as Linux does")
-def test_damaged_files():
+def test_damaged_files_are_refused():
     assert re.match(r"800 files in .* \(\d+ accepted, \d+ refused\): 0 failed\n", campaign("fuzz", count=800))
 
 
 @pytest.mark.release
-def test_configurations():
+def test_configurations_agree():
     """Two processes, of one thread and of two, with three configurations each."""
     assert re.match(r"6 configurations in .*: 0 failed\n", campaign("configurations", count=6))
 
 
 @pytest.mark.release
-def test_gradients():
+def test_gradients_equal_finite_differences():
     summary = campaign("gradients", count=1000)
     assert re.match(r"1\d\d\d parameters in .*: 0 failed\n", summary)
     assert float(re.search(r"worst relative error (\S+),", summary)[1]) < 1e-9
@@ -78,6 +78,6 @@ def test_a_failure_is_reported_with_the_number_that_repeats_it(tmp_path):
 
 @pytest.mark.release
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks for processes as Linux does")
-def test_mpi_kills():
+def test_mpi_kills_end_all_ranks():
     pytest.importorskip("mpi4py", reason="needs the extra mpi")
     assert re.match(r"3 kills in .*: 0 failed\n", campaign("mpi_kills", count=3))

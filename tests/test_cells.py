@@ -1,4 +1,4 @@
-"""What one cell of a table says, and what form the cells of a column have in common."""
+"""The value of one cell of a table, and the format that the cells of a column share."""
 
 import datetime
 
@@ -9,25 +9,25 @@ from jitnet.data.cells import has_code
 from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, spelled
 
 
-def test_the_shortest_codes():
+def test_a_leading_zero_makes_a_column_a_code():
     assert has_code(["7", "07"])
     assert not has_code(["70", "0", "-0", "-7", ""])
 
 
-def test_more_than_a_few_words_among_numbers_make_text():
+def test_a_tenth_of_words_makes_a_column_text():
     numbers, words = [str(k) for k in range(90)], list("abcdefghij")
     assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
     assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)
 
 
 @pytest.mark.parametrize("form", DATES)
-def test_a_number_is_no_date(form):
+def test_numbers_are_not_dates(form):
     numbers, where, text = numbers_in(np.array([np.nan, 20240131.0]), form)
     assert np.isnan(numbers).all()
     assert (where, text) == (1, "20240131")
 
 
-def test_the_one_spelling_of_a_value():
+def test_equal_values_have_one_spelling():
     for values, spelling in (
         ((1, 1.0, "1", " 1.0 ", "1e0", np.float32(1), np.int8(1)), "1"),
         ((True, "true", "TRUE", np.True_), "True"),
@@ -66,7 +66,7 @@ def test_the_one_spelling_of_a_value():
         ("hour:minute", ["0:30", "23:45:36"], [0.5, 23.76]),
     ],
 )  # fmt: skip
-def test_forms_of_numbers(form, cells, numbers):
+def test_number_formats_are_recognized(form, cells, numbers):
     assert form_of(cells, np.ones(len(cells), int)) == (form, [])
     found, odd, _ = numbers_in(np.array([*cells, None], object), form)
     np.testing.assert_array_equal(found[:, 0], [*numbers, np.nan])
@@ -86,7 +86,7 @@ def test_forms_of_numbers(form, cells, numbers):
         ("year/month/day", ["2020/02/29", "1999/12/31"]),
     ],
 )
-def test_forms_of_dates(form, cells):
+def test_date_formats_are_recognized(form, cells):
     assert form_of(cells, np.ones(2, int)) == (form, [])
     found = numbers_in(np.array(cells, object), form)[0]
     for row, date in zip(found, (datetime.date(2020, 2, 29), datetime.date(1999, 12, 31)), strict=True):
@@ -94,7 +94,7 @@ def test_forms_of_dates(form, cells):
         assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
 
 
-def test_a_long_cell_is_read_in_linear_time():
+def test_long_cell_is_read_in_linear_time():
     for read in {**NUMBERS, **DATES}.values():
         for text in ("1" * 100_000 + "x", "1,234" * 20_000 + "x", "." + "1" * 100_000 + ".", " " * 100_000):
             assert read(text) is None

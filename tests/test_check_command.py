@@ -102,12 +102,12 @@ def unpacks(pair):
         (["sgd.python", "--dtype", "float64"], 0, "nothing wrong"),
     ],
 )
-def test_command(arguments, status, says, file, capsys):
+def test_command_reports_what_it_finds(arguments, status, says, file, capsys):
     assert cli.main(["check", *arguments]) == status
     assert re.search(says, capsys.readouterr().out)
 
 
-def test_command_as_json(file, capsys):
+def test_json_output_has_the_findings(file, capsys):
     assert cli.main(["check", "mine.py:racy", "--json"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert (found["kernel"], found["passed"], len(found["runs"])) == ("mine.py:racy", False, 2)
@@ -134,7 +134,7 @@ def test_command_as_json(file, capsys):
         (["matmul.packed", "--args", "1"], "matmul.packed has its own arguments; leave --as and --args out"),
     ],
 )
-def test_errors_of_the_command_are_one_line(arguments, message, file, capsys):
+def test_command_errors_are_one_line(arguments, message, file, capsys):
     assert cli.main(["check", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -164,7 +164,7 @@ def test_a_kernel_that_ends_the_process_is_an_error():
     assert error.message == "raises SystemExit: 0, given "
 
 
-def test_help_says_what_it_cannot_check(capsys):
+def test_help_lists_what_it_cannot_check(capsys):
     with pytest.raises(SystemExit):
         cli.main(["check", "--help"])
     assert "It cannot check: other arguments than those of its runs" in " ".join(capsys.readouterr().out.split())

@@ -23,7 +23,7 @@ def test_resuming_gives_the_same_bits(tmp_path, optimizer, seed):
     part = make(seed=3)
     part.seed = seed
     part.fit(X, y, epochs=4, seed=11, checkpoint=path, checkpoint_every=2, **options)
-    again = make(seed=99)  # another start: all that counts is in the file
+    again = make(seed=99)  # other initial weights: the file must replace them
     again.seed = seed
     resumed = again.fit(X, y, epochs=9, seed=11, checkpoint=path, resume=True, **options)
     assert again.theta.tobytes() == whole.theta.tobytes()
@@ -33,13 +33,13 @@ def test_resuming_gives_the_same_bits(tmp_path, optimizer, seed):
     assert [file.name for file in tmp_path.iterdir()] == ["run.ckpt"]
 
 
-def test_fewer_epochs_than_there_are_is_an_error(tmp_path):
+def test_fewer_epochs_than_already_trained_is_an_error(tmp_path):
     make().fit(*spiral(), epochs=3, checkpoint=tmp_path / "c")
     with pytest.raises(ValueError, match="has 3 epochs already, more than epochs=2; increase epochs"):
         make().fit(*spiral(), epochs=2, checkpoint=tmp_path / "c", resume=True)
 
 
-def test_resuming_remembers_a_seed_that_was_drawn(tmp_path):
+def test_resuming_uses_the_random_seed_of_the_first_run(tmp_path):
     X, y = spiral()
     path = tmp_path / "run.ckpt"
     net = make()
@@ -50,12 +50,12 @@ def test_resuming_remembers_a_seed_that_was_drawn(tmp_path):
     once = net.theta.copy()
     net.theta[...] = start
     (path2 := tmp_path / "two.ckpt").write_bytes(path.read_bytes())
-    history = net.fit(X, y, epochs=3, checkpoint=path2, resume=True)  # nothing left to do
+    history = net.fit(X, y, epochs=3, checkpoint=path2, resume=True)  # already trained for 3 epochs
     assert history.epochs == 3
     assert net.theta.tobytes() == once.tobytes()
 
 
-def test_a_finished_early_stop_stays_finished(tmp_path):
+def test_resuming_after_early_stopping_trains_no_more(tmp_path):
     train, held_out = overfit()
     options = {"optimizer": Adam(0.01), "validation": held_out, "early_stopping": 5, "checkpoint": tmp_path / "c"}
     options["checkpoint_every"] = 7
@@ -69,9 +69,9 @@ def test_a_finished_early_stop_stays_finished(tmp_path):
     assert again.theta.tobytes() == theta.tobytes()
 
 
-@pytest.mark.slow  # five processes; runs that stop by themselves are resumed above
-def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(tmp_path):
-    """A real process, killed by SIGKILL again and again until it finishes."""
+@pytest.mark.slow  # five processes; the tests above resume runs that ended normally
+def test_killed_run_resumes_to_the_same_bits(tmp_path):
+    """SIGKILL ends a real process repeatedly, until a run finishes."""
     script = tmp_path / "run.py"
     script.write_text(
         "import sys, time, numpy as np, jitnet, os\n"
@@ -105,7 +105,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(tmp_path):
     assert ends[0] == ends[1]
 
 
-def test_checkpoint_of_another_run_is_refused(tmp_path):
+def test_checkpoint_of_a_different_run_is_refused(tmp_path):
     X, y = spiral()
     path = tmp_path / "run.ckpt"
     make().fit(X, y, epochs=1, checkpoint=path)
@@ -130,7 +130,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
         make().fit(X, y, epochs=2, resume=True)
 
 
-def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path):
+def test_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path):
 
     X, y = spiral()
     path = tmp_path / "run.ckpt"
@@ -158,7 +158,7 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path):
         assert net.theta.tobytes() == before.tobytes()
 
 
-def test_a_checkpoint_replaces_nothing_else(tmp_path):
+def test_checkpoint_replaces_no_other_kind_of_file(tmp_path):
     X, y = spiral()
     path = tmp_path / "thesis.csv"
     path.write_text("precious")
@@ -170,7 +170,7 @@ def test_a_checkpoint_replaces_nothing_else(tmp_path):
         make().fit(X, y, checkpoint=tmp_path / "m.npz")
 
 
-def test_nothing_is_changed_by_a_call_that_is_refused(tmp_path):
+def test_refused_call_changes_nothing(tmp_path):
     X, y = spiral()
     path = tmp_path / "c"
     make(seed=3).fit(X, y, epochs=1, checkpoint=path)
@@ -182,8 +182,8 @@ def test_nothing_is_changed_by_a_call_that_is_refused(tmp_path):
     assert net.loss is None
 
 
-def test_checkpoints_are_written_when_they_are_due(tmp_path):
-    """Every third epoch and after the last one, and never else."""
+def test_checkpoints_are_written_every_third_epoch_and_at_the_end(tmp_path):
+    """checkpoint_every=3: after every third epoch, after the last one, and at no other time."""
     path, seen = tmp_path / "c", []
 
     class Looking(jitnet.Progress):

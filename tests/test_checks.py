@@ -1,4 +1,4 @@
-"""Bad input: one clear error that says what was wrong, what was expected and how to fix it."""
+"""Bad input raises one clear error: what was wrong, what was expected and how to fix it."""
 
 import contextlib
 
@@ -43,7 +43,7 @@ BAD_X = [
 
 
 @pytest.mark.parametrize(("bad", "message"), BAD_X)
-def test_bad_X(bad, message):
+def test_bad_X_is_a_clear_error(bad, message):
     network = net()
     before = network.theta.copy()
     for call in (
@@ -75,7 +75,7 @@ BAD_Y = [
 
 
 @pytest.mark.parametrize(("last", "n_out", "loss", "bad", "message"), BAD_Y)
-def test_bad_Y(last, n_out, loss, bad, message):
+def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
     network = net(last, n_out)
     for call in (network.evaluate, network.gradients, network.fit):
         with pytest.raises(jitnet.Error, match=message):
@@ -174,18 +174,18 @@ def test_bad_Y(last, n_out, loss, bad, message):
         (lambda: net().evaluate(X, Y, np.ones(4)), "unknown loss array"),
     ],
 )
-def test_bad_options(call, message):
+def test_bad_options_are_a_clear_error(call, message):
     with np.errstate(all="ignore"), pytest.raises(jitnet.Error, match=message):
         call()
 
 
-def test_a_dtype_may_be_a_name_a_type_or_a_dtype_of_numpy():
-    unpickled = np.dtype("float64", copy=True)  # that of a memory map from another process
+def test_dtype_can_be_a_name_a_type_or_a_numpy_dtype():
+    unpickled = np.dtype("float64", copy=True)  # as a memory map from another process has it
     for dtype in ("float64", np.float64, np.dtype(np.float64), unpickled):
         assert jitnet.checks.dtype_of(dtype) is np.dtype(np.float64)
 
 
-def test_what_is_accepted():
+def test_equivalent_inputs_are_accepted():
     """Lists, integers, booleans, read-only, strided, big-endian arrays; labels as floats; (m,) for one output."""
     network = net()
     expected = network.forward(X)
@@ -212,7 +212,7 @@ def test_what_is_accepted():
     np.testing.assert_array_equal(net("tanh").predict(X), net("tanh").forward(X))
 
 
-def test_repr_says_what_it_is():
+def test_repr_shows_layers_parameters_and_dtype():
     assert repr(net()) == "<Network 3-5-2 (sigmoid, softmax), 32 parameters, float32>"
 
 
@@ -230,15 +230,15 @@ def test_backends_are_listed():
         ("distributions", [[0.2, 0.2]], r"row 0 of Y adds up to 0.4, but my_loss needs rows that add up to 1"),
     ],
 )  # fmt: skip
-def test_a_loss_says_what_its_targets_are(targets, Y, message):
+def test_targets_are_checked_against_the_kind_that_a_loss_declares(targets, Y, message):
     mine = loss("my_loss", targets=targets)(lambda a, y: a - y)
     with pytest.raises(jitnet.Error, match=message) if message else contextlib.nullcontext():
         jitnet.arrays.targets(Y, 1, 2, mine, np.dtype(np.float32))
 
 
 @pytest.mark.slow
-def test_loops_without_a_rung_for_speed_get_threads_too():
-    """Under `fast`, the losses and Momentum are the first loop: with threads, its twin `parallel`, the same bits."""
+def test_operations_without_an_optimized_rung_get_threads_too():
+    """`fast` runs losses and Momentum as `njit`, or as `parallel` if there are threads: with the same bits."""
     fast = backend.get("fast")
     for operation in ("mse", "cross_entropy", "binary_cross_entropy", "huber", "momentum", "nesterov"):
         case, twin = (oracle.case(operation, (1000, 700, 1100), "float32") for _ in range(2))
@@ -252,8 +252,8 @@ def test_loops_without_a_rung_for_speed_get_threads_too():
             assert one.tobytes() == two.tobytes(), operation
 
 
-def test_a_call_gets_threads_if_it_is_worth_them():
-    """Two million FLOP are: below, starting threads takes as long as they save."""
+def test_only_large_calls_get_threads():
+    """From two million FLOP on: for less, starting threads takes as long as they save."""
     fast, ladder, parallel = backend.get("fast"), jitnet.kernels.LADDERS["matmul"], backend.get("parallel")
     large, small = (Call("matmul", (np.ones((m, 100)), np.ones((100, 100)), np.ones((m, 100)))) for m in (100, 99))
     assert (large.flop, small.flop) == (2_000_000, 1_980_000)
@@ -267,14 +267,14 @@ def test_a_call_gets_threads_if_it_is_worth_them():
 
 
 @pytest.mark.parametrize("operation", sorted(jitnet.kernels.LADDERS))
-def test_every_operation_counts_its_flop(operation):
-    """At least one for each number that it writes last."""
+def test_every_operation_has_a_flop_count(operation):
+    """At least one FLOP for each number of its last output."""
     case = oracle.case(operation, (5, 3, 7), "float32")
     assert Call(operation, tuple(case.arguments)).flop >= case.arguments[-1].size
 
 
-def test_an_exception_that_says_nothing_has_a_name():
-    """A colon is never followed by nothing."""
+def test_exceptions_are_described_by_their_message_or_type():
+    """There is always text after a colon."""
     for error, reason, described in (
         (MemoryError(), "MemoryError", "MemoryError"),
         (AssertionError(), "AssertionError", "AssertionError"),
@@ -291,7 +291,7 @@ def test_an_exception_that_says_nothing_has_a_name():
         assert (checks.reason(error), checks.described(error)) == (reason, described)
 
 
-def test_values_in_messages():
+def test_values_in_messages_are_short():
     for value, shown in (
         (1.5, "1.5"),
         ("x" * 999, "'" + "x" * 299 + "..."),
@@ -305,8 +305,8 @@ def test_values_in_messages():
 
 @pytest.mark.parametrize("position", [0, 1500])
 @pytest.mark.parametrize("activation", ["softmax", "identity"])
-def test_results_that_are_not_finite_are_no_results(activation, position):
-    """One sample is too large for float32, at the start or among many. Only `forward` returns the result."""
+def test_infinite_and_nan_results_are_errors(activation, position):
+    """One sample overflows float32, the first or one of many. Only `forward` returns such a result."""
     net = jitnet.Network(jitnet.Dense(3, 2), jitnet.Dense(2, 2, activation), seed=0)
     net.layers[0].W, net.layers[1].W = np.full((3, 2), 2), np.eye(2)
     X, Y = np.zeros((1501, 3), "float32"), np.tile([0.0, 1.0], (1501, 1))
@@ -321,8 +321,8 @@ def test_results_that_are_not_finite_are_no_results(activation, position):
                 result(X, Y)
 
 
-def test_a_gradient_that_is_not_finite_is_none():
-    """Both classes are as likely, which is a loss of log 2; but dW of the first layer is 1e36 · 1e4."""
+def test_infinite_gradient_is_an_error():
+    """Both classes are equally likely, so the loss is log 2; but dW of the first layer is 1e36 · 1e4."""
     net = jitnet.Network(jitnet.Dense(1, 1), jitnet.Dense(1, 2, "softmax"), seed=0)
     net.layers[0].W, net.layers[1].W = [[0]], [[1e4, -1e4]]
     with pytest.raises(jitnet.Error, match=r"the gradient is not finite in float32: .*; scale the inputs"):
@@ -330,7 +330,7 @@ def test_a_gradient_that_is_not_finite_is_none():
 
 
 @pytest.mark.parametrize("jacobian", [jitnet.calculus.bias_jacobian, jitnet.calculus.weight_jacobian])
-def test_jacobians_are_finite_or_an_error(jacobian):
+def test_infinite_jacobian_is_an_error(jacobian):
     x, W, b, y = np.ones(2), np.ones((2, 3)), np.ones(3), np.eye(3)[0]
     with pytest.raises(jitnet.Error, match=r"x\[0\] is nan"):
         jacobian([np.nan, 1], W, b, y)
@@ -342,7 +342,7 @@ def test_jacobians_are_finite_or_an_error(jacobian):
         )
 
 
-def test_what_a_file_says_stays_within_one_printable_line(tmp_path):
+def test_text_of_a_file_in_a_message_is_short_and_printable(tmp_path):
     file = tmp_path / "data.csv"
     file.write_text("a,b\x1b[2J,y\n1,2,0\n")
     with pytest.raises(jitnet.Error, match=r"columns: a, b\\x1b\[2J, y$"):
@@ -355,7 +355,7 @@ def test_what_a_file_says_stays_within_one_printable_line(tmp_path):
     assert len(str(caught.value)) < 1200
 
 
-def test_how_much_of_a_value_is_quoted():
+def test_long_values_are_cut_in_messages():
     most = "x" * (checks.LONGEST - 2)  # and two quotes
     assert checks.shown(most) == repr(most)
     assert checks.shown(most + "x") == repr(most + "x")[: checks.LONGEST] + "..."

@@ -1,4 +1,4 @@
-"""The command line, through real processes."""
+"""The command line, mostly in real processes."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def test_digits_with_default_settings(seed):
     assert {"train_loss", "test_loss", "seconds", "compile_seconds", "network", "parameters"} <= set(result)
 
 
-def test_digits_in_words(tmp_path):
+def test_training_and_prediction_report_digits_as_text(tmp_path):
     plot, model = tmp_path / "loss.png", tmp_path / "m.npz"
     result = jitnet_command("train", "digits", "--save", model, "--plot", plot, "--epochs", "12")
     assert re.search(r"test accuracy 9\d\.\d\d% \(3\d\d of 359\), test loss 0\.\d+, after 12 epochs", result.stdout)
@@ -46,7 +46,7 @@ def test_digits_in_words(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["njit", "fast", "numpy", slow("python"), slow("parallel")])
-def test_every_backend_and_option(backend, tmp_path):
+def test_every_backend_trains_with_all_options(backend, tmp_path):
     arguments = ["train", "digits", "--backend", backend, "--epochs", "2", "--hidden", "6,5", "--activation", "tanh"]
     arguments += [
         "--optimizer",
@@ -68,7 +68,7 @@ def test_every_backend_and_option(backend, tmp_path):
 
 @pytest.mark.parametrize("name", jitnet.optimizers.OPTIMIZERS)
 def test_default_weight_decay(name, monkeypatch, capsys):
-    """AdamW has one of its own; the others get 0.0003."""
+    """AdamW has its own default; the other optimizers get 0.0003."""
 
     def fit(net, *data, optimizer, **options):
         raise jitnet.Error(repr(optimizer.weight_decay))
@@ -79,7 +79,7 @@ def test_default_weight_decay(name, monkeypatch, capsys):
         assert repr(expected) in capsys.readouterr().err.split()[-1]
 
 
-def test_table_with_names(table, tmp_path):
+def test_table_with_a_header_and_class_names(table, tmp_path):
     model = tmp_path / "m.npz"
     result = json.loads(jitnet_command("train", table, "--target", "species", "--save", model, "--json").stdout)
     assert result["test_accuracy"] == 1
@@ -97,13 +97,13 @@ def test_table_with_names(table, tmp_path):
     assert len(judged["predictions"]) == 200
 
 
-def test_table_without_header_regression(numbers, tmp_path):
+def test_table_without_a_header_for_regression(numbers, tmp_path):
     model = tmp_path / "m.npz"
     arguments = ["train", numbers, "--target", "3", "--save", model, "--epochs", "60"]
     result = json.loads(jitnet_command(*arguments, "--json").stdout)
     assert result["task"] == "regression"
     assert result["test_r2"] > 0.99
-    assert result["test_rmse"] < 20  # of a target that spreads over 800
+    assert result["test_rmse"] < 20  # the target has a range of 800
     words = jitnet_command(*arguments).stdout
     assert re.search(r"test RMSE \d+\.?\d*, R² [01]\.\d{3},", words)
     new = tmp_path / "new.csv"
@@ -114,7 +114,7 @@ def test_table_without_header_regression(numbers, tmp_path):
     assert judged["rmse"] < 20
 
 
-def test_task_can_be_chosen(tmp_path):
+def test_task_option_overrides_the_guess(tmp_path):
     path = tmp_path / "d.csv"
     path.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
     for task, key in (("classification", "test_accuracy"), ("regression", "test_rmse")):
@@ -122,7 +122,7 @@ def test_task_can_be_chosen(tmp_path):
         assert key in json.loads(result.stdout)
 
 
-def test_npz_and_pictures(tmp_path):
+def test_npz_files_and_idx_images_train(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((100, 3))
     np.savez(tmp_path / "d.npz", X=X, y=np.where(X[:, 0] > 0, "up", "down"))
@@ -141,13 +141,13 @@ def test_npz_and_pictures(tmp_path):
         judged = json.loads(jitnet_command("predict", model, images, "--labels", images.with_name(
             images.name.replace("images-idx3", "labels-idx1")), "--json").stdout)  # fmt: skip
         assert len(judged["predictions"]) == 60
-        assert judged["accuracy"] > 0.5  # most of these sixty were learned by heart
+        assert judged["accuracy"] > 0.5  # the network memorized most of these sixty
         assert set(judged["predictions"]) <= set("0123456789")
         result = json.loads(jitnet_command("train", "mnist", "--path", folder, *options).stdout)
         assert result["samples"] == {"train": 60, "test": 10}
 
 
-def test_early_stopping_keeps_a_part_of_the_training_samples_aside():
+def test_early_stopping_holds_out_some_training_samples():
     arguments = "train", "digits", "--early-stopping", "3", "--epochs", "200"
     result = json.loads(jitnet_command(*arguments, "--json").stdout)
     assert result["stopped"] == "early"
@@ -168,9 +168,9 @@ def test_resume_gives_the_same_model(tmp_path):
     assert ends[0] == ends[1]
 
 
-@pytest.mark.slow  # test_endings.py interrupts a training with all that is saved
-def test_ctrl_c_saves_what_was_learned(tmp_path):
-    """A real process: SIGINT in the middle of a long training."""
+@pytest.mark.slow  # test_endings.py interrupts a run that saves every kind of file
+def test_ctrl_c_saves_the_model_trained_so_far(tmp_path):
+    """SIGINT interrupts a long training run in a real process."""
     model = tmp_path / "m.npz"
     process = subprocess.Popen(
         [*JITNET, "train", "digits", "--epochs", "1000000", "--save", model, "--plot", tmp_path / "p.png"],
@@ -188,13 +188,13 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
     assert (tmp_path / "p.png").exists()
 
 
-def test_ctrl_c_before_training(tmp_path):
-    """While the program waits for its data, here from a pipe without a writer."""
+def test_ctrl_c_before_training_ends_the_command(tmp_path):
+    """SIGINT while the command waits for data, here from a pipe without a writer."""
     fifo = tmp_path / "data.csv"
     os.mkfifo(fifo)
     command = [*JITNET, "train", fifo, "--target", "y"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, fifo.open("w"):
-        time.sleep(1)  # until it waits for data: on the way there, imports can swallow an interruption
+        time.sleep(1)  # until it waits for data: during imports, an interrupt can be lost
         process.send_signal(signal.SIGINT)
         try:
             _, err = process.communicate(timeout=60)
@@ -204,12 +204,12 @@ def test_ctrl_c_before_training(tmp_path):
     assert err == "jitnet: interrupted\n"
 
 
-def test_regression_plot(numbers, tmp_path):
+def test_plot_of_a_regression_is_written(numbers, tmp_path):
     assert cli.main(["train", str(numbers), "--target", "3", "--epochs", "3", "--plot", str(tmp_path / "p.png")]) == 0
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_early_stopping_plot(tmp_path):
+def test_plot_with_early_stopping_is_written(tmp_path):
     arguments = [
         "train",
         "digits",
@@ -225,7 +225,7 @@ def test_early_stopping_plot(tmp_path):
     assert (tmp_path / "p.png").exists()
 
 
-def test_output_into_a_closed_pipe(bad_files):
+def test_output_to_a_closed_pipe_is_no_error(bad_files):
     command = f"'{sys.executable}' -m jitnet predict model.npz good.csv | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], cwd=bad_files, capture_output=True, text=True, check=False)
     assert result.returncode == 0
@@ -234,33 +234,33 @@ def test_output_into_a_closed_pipe(bad_files):
 
 
 @pytest.mark.parametrize("closing", [">&- 2>&-", slow(">&-"), slow("2>&-")])
-def test_closed_streams(bad_files, closing):
+def test_closed_output_streams_are_no_error(bad_files, closing):
     command = f"'{sys.executable}' -m jitnet predict model.npz good.csv {closing}"
     assert subprocess.run(["bash", "-c", command], cwd=bad_files, check=False).returncode == 0
 
 
-@pytest.mark.slow  # test_endings.py fills the output of a training
+@pytest.mark.slow  # test_endings.py tests a full disk during training
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
-def test_output_that_does_not_fit(bad_files):
+def test_output_to_a_full_disk_is_a_one_line_error(bad_files):
     command = f"'{sys.executable}' -m jitnet predict model.npz good.csv --quiet > /dev/full"
     result = subprocess.run(["bash", "-c", command], cwd=bad_files, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (2, "jitnet: output: No space left on device\n")
 
 
-@pytest.mark.slow  # a process, for one letter
-def test_output_that_knows_no_unicode(numbers):
+@pytest.mark.slow  # a process of its own
+def test_output_in_ascii_escapes_other_characters(numbers):
     arguments = "train", numbers, "--target", "3", "--epochs", "1"
     assert "R\\xb2" in jitnet_command(*arguments, PYTHONIOENCODING="ascii", PYTHONUTF8="0").stdout
 
 
-def test_json_knows_no_nan(tmp_path):
-    (tmp_path / "d.csv").write_text("x,y\n1,1.5\n2,2.5\n3,3.5\n4,4.5\n")  # one row to be judged by: R² is 0/0
+def test_json_has_null_instead_of_nan(tmp_path):
+    (tmp_path / "d.csv").write_text("x,y\n1,1.5\n2,2.5\n3,3.5\n4,4.5\n")  # one test row: R² is 0/0
     result = jitnet_command("train", tmp_path / "d.csv", "--target", "y", "--epochs", "1", "--json")
     assert "NaN" not in result.stdout
     assert json.loads(result.stdout)["test_r2"] is None
 
 
-def test_without_a_command_there_is_help(capsys):
+def test_without_a_command_help_is_printed(capsys):
     assert cli.main([]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("usage: jitnet")
@@ -268,7 +268,7 @@ def test_without_a_command_there_is_help(capsys):
     assert printed.err == ""
 
 
-def test_help_and_version():
+def test_help_lists_options_and_version_is_printed():
     assert jitnet_command("--version").stdout == f"jitnet {jitnet.__version__}\n"
     text = jitnet_command("train", "--help").stdout
     for option in ("--target", "--task", "--hidden", "--early-stopping", "--resume", "--json", "--plot", "--threads"):
@@ -276,8 +276,8 @@ def test_help_and_version():
 
 
 @pytest.mark.release
-def test_warmup_compiles_everything_once():
-    """Backend numpy first, which is quick; then fast, from the cache or compiled."""
+def test_warmup_compiles_every_kernel_once():
+    """Backend numpy compiles nothing; backend fast compiles or loads every kernel."""
     nothing = jitnet_command("warmup", "--backend", "numpy")
     assert nothing.stdout == "backend numpy compiles nothing\n"
     first = jitnet_command("warmup", "--quiet")

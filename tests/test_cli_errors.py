@@ -93,8 +93,8 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "message"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_bad_input_is_one_line_and_status_2(arguments, message, bad_files, monkeypatch, capsys):
-    """In this process, so that all of them take seconds; the next test runs some of them as real commands."""
+def test_bad_input_is_a_one_line_error_with_status_2(arguments, message, bad_files, monkeypatch, capsys):
+    """Runs in this process, which is faster; the next test runs some of the commands in real processes."""
     monkeypatch.chdir(bad_files)
     before = sorted(path.name for path in bad_files.iterdir())
     with np.errstate(all="ignore"):
@@ -108,7 +108,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, bad_files, monke
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("jitnet")
     assert captured.out == ""
-    assert sorted(path.name for path in bad_files.iterdir()) == before  # nothing half-written is left behind
+    assert sorted(path.name for path in bad_files.iterdir()) == before  # no partial files remain
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_bad_input_in_real_processes(arguments, message, bad_files):
     assert message in result.stderr
 
 
-def test_diverging_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
+def test_divergence_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
     """After three good epochs a weight becomes NaN: the model of epoch 3 is saved, and the error says so."""
 
     class Spoil(progress.Progress):
@@ -152,14 +152,14 @@ def test_diverging_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
     assert np.isfinite(jitnet.load(model).theta).all()
 
 
-def test_no_matplotlib_is_said_before_the_training(monkeypatch, tmp_path, capsys):
+def test_missing_matplotlib_is_an_error_before_training(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["train", "digits", "--plot", str(tmp_path / "p.png")]) == 2
     assert "pip install 'jitnet[cli]'" in capsys.readouterr().err
 
 
-@pytest.mark.slow  # compiles in a process of its own; test_cache.py has the warning
-def test_a_warning_is_one_line(tmp_path):
+@pytest.mark.slow  # compiles in a process of its own; test_cache.py tests the warning itself
+def test_warnings_are_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     command = [*JITNET, "train", "digits", "--hidden", "none", "--epochs", "1", "--backend", "njit", "--quiet"]
     folder = tmp_path / "file" / "below"

@@ -1,4 +1,4 @@
-"""Compile cost: measured in real processes with empty and warm caches; break-even computed another way; a picture."""
+"""Compile cost: measured in real processes with empty and warm caches, break-even computed another way, and plots."""
 
 import json
 import re
@@ -14,11 +14,11 @@ from jitnet.lab import compile_cost, plots
 from jitnet.lab.worker import NoAnswerError
 
 COSTS = {"missing": 1, "ready": 0.9, "first": 0.2, "error": None, "call": 0.01}
-"""What a process would answer."""
+"""The result that a process would return."""
 
 
 def answers(monkeypatch, interpreted=0.5, **changes):
-    """Simulated processes: an interpreted one, then alternately one that compiles and some that load."""
+    """Simulates the processes: one runs interpreted code; then, for each rung, one compiles and others load."""
     asked = []
 
     def ask(function, *arguments, environment):
@@ -35,7 +35,7 @@ def answers(monkeypatch, interpreted=0.5, **changes):
 @pytest.mark.parametrize("interpreted", [0.5, 0.03, 0.010001, 0.01, 0.001])
 @pytest.mark.parametrize("ready", [0, 0.4, 7.3])
 @pytest.mark.parametrize("first", [0.01, 0.2, 0.5])
-def test_break_even(ready, first, interpreted):
+def test_break_even_is_the_first_call_without_a_higher_total_cost(ready, first, interpreted):
     """The first call at which the total cost is not higher, in exact fractions; and no earlier call."""
     call = Fraction("0.01")
     ready, first, interpreted = (Fraction(str(number)) for number in (ready, first, interpreted))
@@ -53,8 +53,8 @@ def test_break_even(ready, first, interpreted):
 
 
 @pytest.mark.release
-def test_the_costs_of_an_operation(tmp_path):
-    """Real processes, by the command line under its old name; the user's cache is neither read nor written."""
+def test_costs_of_an_operation_are_measured_in_real_processes(tmp_path):
+    """The command has its old name here; the user's cache is neither read nor written."""
     picture = tmp_path / "cost.png"
     result = jitnet_command(
         "ledger", "relu", "--size", "8", "--dtype", "float64", "--json", "--plot", picture,
@@ -80,7 +80,7 @@ def test_the_costs_of_an_operation(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_costs_of_a_back_end(monkeypatch):
+def test_costs_of_a_backend_list_its_kernels(monkeypatch):
     monkeypatch.setattr(compile_cost, "WARM", 1)
     heard = []
     found = compile_cost.account("njit", "4x3x2", report=lambda *news: heard.append(news))
@@ -99,7 +99,7 @@ def test_the_costs_of_a_back_end(monkeypatch):
 
 
 @pytest.mark.slow  # processes that compile
-def test_a_process_that_finds_kernels_says_so(tmp_path):
+def test_process_reports_whether_kernels_were_cached(tmp_path):
     costs = [
         compile_cost.ask(compile_cost.costs_of_rung, "relu", "njit", (2, 2, 2), "float32",
                    environment={"JITNET_CACHE_DIR": str(tmp_path)}) for _ in range(2)
@@ -108,8 +108,8 @@ def test_a_process_that_finds_kernels_says_so(tmp_path):
     assert costs[0]["error"] is None
 
 
-def test_what_the_processes_are_asked(monkeypatch):
-    """Each rung has a cache folder of its own, which is empty for the first process only."""
+def test_every_rung_is_measured_with_an_empty_and_a_warm_cache(monkeypatch):
+    """Each rung has its own cache folder, which is empty only for the first process."""
     asked = answers(monkeypatch)
     found = compile_cost.account("matmul_nt", "8x4x2")
     rungs = [name for name, kernel in LADDERS["matmul_nt"].items() if hasattr(kernel, "py_func")]
@@ -117,7 +117,7 @@ def test_what_the_processes_are_asked(monkeypatch):
     assert [arguments[1] for _, arguments, _ in asked] == expected
     assert {arguments[2:] for _, arguments, _ in asked} == {((8, 4, 2), "float32")}
     assert len({folder for _, _, folder in asked}) == 1 + len(rungs)
-    assert found["best"] == "packed"  # so small a product gets no threads
+    assert found["best"] == "packed"  # a product of this size gets no threads
     assert backend.get("fast").kernels["matmul_nt"] is LADDERS["matmul_nt"][found["best"]]
     row = found["rows"][0]
     assert (row["compile_seconds"], row["load_seconds"], row["call_seconds"]) == (0.9, pytest.approx(0.2), 0.01)
@@ -125,14 +125,14 @@ def test_what_the_processes_are_asked(monkeypatch):
     assert row["break_even_warm"] == 1
 
 
-def test_a_size_that_the_interpreter_cannot_finish(monkeypatch):
+def test_size_too_large_for_the_interpreter_is_noted(monkeypatch):
     asked = answers(monkeypatch)
     monkeypatch.setattr(compile_cost.ladder, "PATIENCE", 0.01)
     found = compile_cost.account("matmul", 4096)
     assert found["asked"] == [4096] * 3
     assert max(found["shape"]) <= 128
     assert asked[0][1][2] == tuple(found["shape"])
-    text = " ".join(compile_cost.as_text(found).split())  # where its lines end depends on the name of the CPU
+    text = " ".join(compile_cost.as_text(found).split())  # line breaks depend on the length of the CPU's name
     assert "a smaller size than 4096x4096x4096, for which the interpreter takes too long" in text
 
 
@@ -150,7 +150,7 @@ def test_impossible_measurements_are_reported(changes, message, monkeypatch):
         compile_cost.account("relu", 4)
 
 
-def test_a_process_that_dies_is_reported(monkeypatch):
+def test_killed_process_is_reported(monkeypatch):
     def dies(*_, **__):
         raise NoAnswerError("the process was ended by SIGKILL")
 
@@ -159,7 +159,7 @@ def test_a_process_that_dies_is_reported(monkeypatch):
         compile_cost.account("relu", 4)
 
 
-def test_a_wrong_rung_is_reported(monkeypatch):
+def test_wrong_rung_is_reported(monkeypatch):
     monkeypatch.setitem(LADDERS["relu"], "njit", lambda Z, A: A.fill(1))
     assert "wrong, first at" in compile_cost.costs_of_rung("relu", "njit", (3, 3, 3), "float32")["error"]
 
@@ -175,7 +175,7 @@ def test_a_wrong_rung_is_reported(monkeypatch):
         (["relu", "--plot", "cost.doc"], "no plot can be written to cost.doc"),
     ],
 )  # fmt: skip
-def test_errors_are_one_line(arguments, message, capsys):
+def test_errors_are_one_line_with_status_2(arguments, message, capsys):
     assert cli.main(["compile-cost", *arguments]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -183,13 +183,13 @@ def test_errors_are_one_line(arguments, message, capsys):
     assert captured.out == ""
 
 
-@pytest.mark.slow  # a process; test_machine.py tests the same sentence
-def test_nothing_is_compiled():
+@pytest.mark.slow  # a process of its own; test_machine.py tests the same message
+def test_disabled_jit_is_an_error():
     result = jitnet_command("compile-cost", "relu", status=2, NUMBA_DISABLE_JIT="1")
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
 
 
-def test_the_table(monkeypatch):
+def test_table_has_the_costs_and_break_even_numbers(monkeypatch):
     answers(monkeypatch, interpreted=0.012)
     found = compile_cost.account("relu", 4)
     head, interpreted, njit, parallel = compile_cost.table(found)
@@ -205,8 +205,8 @@ def test_the_table(monkeypatch):
 
 
 @pytest.mark.parametrize("interpreted", [5.0, 0.5, 0.012, 0.001])
-def test_pictures(interpreted, monkeypatch, tmp_path):
-    """Break-even at once, after some calls, after many, and never."""
+def test_plot_is_drawn_for_every_kind_of_break_even(interpreted, monkeypatch, tmp_path):
+    """Break-even at the first call, after a few calls, after many, and never."""
     answers(monkeypatch, interpreted)
     found = compile_cost.account("relu", 4)
     assert ("never" in compile_cost.as_text(found)) == (interpreted == 0.001)
@@ -217,7 +217,7 @@ def test_pictures(interpreted, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "start"), [("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a.jpg", b"\xff\xd8\xff")]
 )
-def test_the_ending_names_the_format(name, start, monkeypatch, tmp_path):
+def test_file_extension_selects_the_format(name, start, monkeypatch, tmp_path):
     answers(monkeypatch)
     plots.draw_compile_cost(compile_cost.account("relu", 4), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)

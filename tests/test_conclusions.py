@@ -1,4 +1,4 @@
-"""What lessons conclude follows from their measurements, which are simulated here, and nothing follows if disturbed."""
+"""The conclusions of lessons follow from their measurements, simulated here; disturbed measurements give none."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ BUSY = ["other processes used 1.4 of 2 cores"]
 
 
 def made_up(tmp_path, monkeypatch, number, factor, reasons=()):
-    """The output of a lesson, without cells that conclude nothing, for simulated measurements on two threads."""
+    """The output of a lesson with simulated measurements on two threads; cells without conclusions are skipped."""
     threads = [2]
 
     @contextlib.contextmanager
@@ -56,7 +56,7 @@ def made_up(tmp_path, monkeypatch, number, factor, reasons=()):
 
 
 @pytest.mark.parametrize(("factor", "effect"), [(1.9, "gains"), (1.05, "stays about the same"), (0.07, "loses")])
-def test_what_lesson_10_concludes_follows_from_its_measurements(tmp_path, monkeypatch, factor, effect):
+def test_conclusion_of_lesson_10_follows_from_its_measurements(tmp_path, monkeypatch, factor, effect):
     printed = made_up(tmp_path, monkeypatch, 10, factor)
     assert f"2 threads instead of one: the long product, 512³ {effect}, the short product, 16³ {effect}\n" in printed
     assert sum(word in printed for word in ("gains", "stays about the same", "loses")) == 1
@@ -66,14 +66,14 @@ def test_what_lesson_10_concludes_follows_from_its_measurements(tmp_path, monkey
     ("factor", "order"),
     [(2, "reordered ≤ four_k ≤ blocked"), (0.5, "four_k ≤ reordered ≤ blocked"), (5, "reordered ≤ blocked ≤ four_k")],
 )
-def test_what_lesson_12_concludes_follows_from_its_measurements(tmp_path, monkeypatch, factor, order):
+def test_conclusion_of_lesson_12_follows_from_its_measurements(tmp_path, monkeypatch, factor, order):
     conclusion = made_up(tmp_path, monkeypatch, 12, factor).partition("from slow to fast, predicted and measured:\n")[2]
     predicted, measured = (line.strip() for line in conclusion.splitlines()[:2])
     assert predicted == "reordered ≤ four_k ≤ blocked"
     assert measured == order
 
 
-def test_what_lesson_8_concludes_follows_from_its_measurements(tmp_path, monkeypatch):
+def test_conclusion_of_lesson_8_follows_from_its_measurements(tmp_path, monkeypatch):
     printed = made_up(tmp_path, monkeypatch, 8, 1)
     assert (
         "unrolled   predicted        6 GFLOP/s, measured        4; gain predicted    4.0, measured    4.0\n" in printed
@@ -84,7 +84,7 @@ def test_what_lesson_8_concludes_follows_from_its_measurements(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("number", "conclusion"), [(8, "from python to packed"), (10, "gains"), (12, "from slow to fast")]
 )
-def test_a_lesson_concludes_nothing_on_a_busy_machine(tmp_path, monkeypatch, number, conclusion):
+def test_lessons_draw_no_conclusion_on_a_busy_machine(tmp_path, monkeypatch, number, conclusion):
     assert conclusion in made_up(tmp_path, monkeypatch, number, 1.9)
     printed = made_up(tmp_path, monkeypatch, number, 1.9, BUSY)
     assert "Other processes used 1.4 of 2 cores, so times and ratios are too uncertain to compare" in printed

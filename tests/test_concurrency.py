@@ -1,4 +1,4 @@
-"""Concurrent processes and Python threads. Each case runs in a process of its own, because bugs hang or abort it."""
+"""Concurrent processes and Python threads. Each case runs in its own process, because a bug would hang or abort it."""
 
 import contextlib
 import copy
@@ -27,7 +27,7 @@ def network(seed=0):
     return jitnet.Network(jitnet.Dense(200, 120, "tanh"), jitnet.Dense(120, 10, "softmax"), seed=seed)
 
 def work(seed):
-    '''Bits of all that starts parallel loops.'''
+    '''The bytes of every result that parallel loops compute.'''
     answers = []
     for backend in BACKENDS:
         net = network(seed)
@@ -70,7 +70,7 @@ if __name__ == "__main__":
     for count in (1, 2):
         numba.set_num_threads(count)
         assert [work(seed) for seed in range(4)] == alone, f"{count} threads"
-        assert in_threads(work) == alone, f"Python threads, beside {count}"
+        assert in_threads(work) == alone, f"Python threads, with {count} Numba threads"
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert pool.map_async(work, range(4)).get(400) == alone, "forked"
         assert pool.map_async(in_child_threads, [0]).get(400) == [alone], "threads of a forked child"
@@ -78,15 +78,15 @@ if __name__ == "__main__":
 """
 
 LAYERS = [
-    pytest.param("omp", marks=pytest.mark.skipif(sys.platform != "linux", reason="comes with Linux alone")),
+    pytest.param("omp", marks=pytest.mark.skipif(sys.platform != "linux", reason="Numba has OpenMP only on Linux")),
     release("workqueue"),
     pytest.param("tbb", marks=pytest.mark.skipif(find_library("tbb") is None, reason="needs TBB")),
 ]
 
 
-@pytest.mark.slow  # three processes; test_training.py compares bits in this one, and a forked child trains below
+@pytest.mark.slow  # three processes; test_training.py compares bits in this process, and a test below trains in a fork
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_same_bits_in_threads_and_forked_children(layer):
+def test_threads_and_forked_children_give_the_same_bits(layer):
     assert run(IN_ALL_WAYS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == layer
 
 
@@ -111,11 +111,11 @@ print("right")
 """
 
 
-def test_one_network_in_eight_threads():
+def test_eight_threads_can_use_one_network():
     assert run(ONE_NETWORK) == "right"
 
 
-def test_a_network_keeps_few_twins():
+def test_network_keeps_two_work_spaces_at_most():
     net = jitnet.Network(jitnet.Dense(2, 2), seed=0)
     with contextlib.ExitStack() as stack:
         twins = [stack.enter_context(net._twin()) for _ in range(8)]
@@ -140,9 +140,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow  # processes that compile; of forks, two cases are enough
+@pytest.mark.slow  # processes that compile; other tests cover two cases of fork
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_fork_after_threads_that_the_program_itself_has_started():
+def test_fork_after_the_program_started_numba_threads():
     assert run(OWN_THREADS_FIRST, "fast") == "same bits"
 
 
@@ -153,7 +153,7 @@ expected = reference.fit(X, y, **options)
 ends = threading.Event()
 
 class Watch(jitnet.Progress):
-    '''Uses the network while it is trained, in the thread that trains it too.'''
+    '''Uses the network during training, in the training thread as well.'''
     def epoch(self, history, epochs):
         assert net.evaluate(X[:50], y[:50])["loss"] == history.validation_loss[-1]
         try:
@@ -183,8 +183,8 @@ print(watch.refused)
 """
 
 
-def test_a_network_is_used_while_it_is_trained():
-    """Computations in other threads do not affect the training; and a second training is an error."""
+def test_network_can_be_used_while_another_thread_trains_it():
+    """Computations in other threads do not affect the training; a second call of fit is an error."""
     assert run(USED_IN_TRAINING).startswith("another call of fit is training this network")
 
 
@@ -205,9 +205,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="OpenMP comes with Linux alone")
-def test_a_forked_child_has_one_thread_and_a_spawned_one_all(tmp_path):
-    program = tmp_path / "program.py"  # spawn wants a file
+@pytest.mark.skipif(sys.platform != "linux", reason="Numba has OpenMP only on Linux")
+def test_forked_child_has_one_thread_and_spawned_child_has_all(tmp_path):
+    program = tmp_path / "program.py"  # spawn needs a file
     program.write_text(WORK + IN_A_CHILD)
     about_threads = {"NUMBA_THREADING_LAYER": "omp", "NUMBA_NUM_THREADS": "2"}
     forked, spawned = run(None, program, **about_threads).splitlines()
@@ -232,7 +232,7 @@ for dtype in ("float32", "float64"):
         lambda Z=many: jitnet.tanh(Z),
     ]
 for job in jobs:
-    job()  # compiling takes more stack than this
+    job()  # compile first: compiling needs a larger stack
 threading.stack_size(128 << 10)
 answers = in_threads(lambda k: jobs[k](), len(jobs))
 print([answer for answer in answers if isinstance(answer, BaseException)])
@@ -240,8 +240,8 @@ print([answer for answer in answers if isinstance(answer, BaseException)])
 
 
 @pytest.mark.slow
-def test_threads_with_small_stacks():
-    """The stack size of musl: 128 KB. Also for OpenMP's threads."""
+def test_kernels_run_in_threads_with_small_stacks():
+    """128 KB, the stack size of musl. OpenMP's threads have it, too."""
     assert run(SMALL_STACKS, OMP_STACKSIZE="128k", NUMBA_NUM_THREADS="2") == "[]"
 
 
@@ -249,7 +249,7 @@ def exceptions():
     """Every exception of the package."""
     for module in pkgutil.walk_packages(jitnet.__path__, "jitnet."):
         if not module.name.endswith("__main__"):
-            with contextlib.suppress(ImportError):  # an optional package that is not here
+            with contextlib.suppress(ImportError):  # an optional package is missing
                 importlib.import_module(module.name)
     found, left = set(), [BaseException]
     while left:
@@ -259,7 +259,7 @@ def exceptions():
     return sorted(found, key=lambda kind: kind.__name__)
 
 
-def test_every_exception_comes_back_from_another_process():
+def test_every_exception_can_be_pickled():
     known = {jitnet.Diverged: ("too high", jitnet.History(loss=[1.0, 2.0]))}
     found = exceptions()
     assert {jitnet.Error, jitnet.Diverged} < set(found)
@@ -282,8 +282,8 @@ WRONG_SETTINGS = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG_SETTINGS)
-def test_a_wrong_setting_of_numba_is_one_line(name, value):
-    """On the command line, and as an error of the library; not during the import."""
+def test_invalid_numba_setting_is_a_one_line_error(name, value):
+    """The command line prints it and the library raises it when it compiles; `import jitnet` still works."""
     code = """
 from jitnet.cli import main
 try:
@@ -302,8 +302,8 @@ sys.exit(main(["train", "digits", "--epochs", "1", "--quiet"]))
     assert line.endswith(f"unset {name}")
 
 
-@pytest.mark.slow  # a process; test_doctor.py lists most settings
-def test_the_doctor_lists_settings_with_which_numba_cannot_be_imported():
+@pytest.mark.slow  # a process of its own; test_doctor.py tests most settings
+def test_doctor_lists_settings_that_prevent_the_import_of_numba():
     code = """
 from jitnet.lab.checkup.settings import examine_settings
 for item in examine_settings():

@@ -26,8 +26,8 @@ class Watch:
             sys.meta_path.remove(self)
 sys.meta_path.insert(0, Watch())
 """
-"""Runs as sitecustomize.py, and says when the import of NumPy begins. What comes before is over in a moment, and most
-of it is Python's own start, in which jitnet cannot handle ^C."""
+"""Runs as sitecustomize.py and prints a line when the import of NumPy begins. The time before that is short, and mostly
+Python's own startup, in which jitnet cannot handle ^C."""
 
 DELAYS = (0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.8, 1.2, 2)
 """Seconds. Importing NumPy, Numba and jitnet takes about one."""
@@ -35,7 +35,7 @@ DELAYS = (0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.8, 1.2, 2)
 
 @pytest.fixture
 def start(tmp_path):
-    """Start Python, and wait until it imports NumPy."""
+    """Start Python and wait until it imports NumPy."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(STARTED)
     (tmp_path / "jitnet").write_text(SCRIPT)
@@ -65,7 +65,7 @@ def interrupted(command):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
-def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
+def test_ctrl_c_during_an_llvm_callback_is_raised_after_it(capfd):
     """Python prints an exception there and continues, so the interrupt would be lost."""
     done = []
 
@@ -88,7 +88,7 @@ def test_ctrl_c_within_a_callback_of_llvm_is_heard_after_it(capfd):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
 @pytest.mark.parametrize("where", ["destructor", "weakref"])
-def test_ctrl_c_that_python_would_drop_is_heard_after_it(capfd, where):
+def test_ctrl_c_in_a_finalizer_is_raised_after_it(capfd, where):
     """Numba frees LLVM's objects in __del__ and weakref callbacks, where Python prints an exception and continues."""
 
     class Freed:
@@ -120,12 +120,12 @@ def test_ctrl_c_that_python_would_drop_is_heard_after_it(capfd, where):
         for n, delay in enumerate(DELAYS) for m, way in enumerate(("script", "module"))
     ],
 )  # fmt: skip
-def test_ctrl_c_while_it_starts(start, way, delay):
-    """To a shell, a process that SIGINT ended has status 130, like one that exits with 130."""
+def test_ctrl_c_during_startup_ends_the_command_without_traceback(start, way, delay):
+    """A shell reports status 130 for a process that SIGINT ended and for one that exits with 130."""
     process = start(way, "train", "digits", "--epochs", "1000000", "--quiet")
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    with process:  # a process that is left over would fail a later test
+    with process:  # a leftover process would make a later test fail
         try:
             _, errors = process.communicate(timeout=60)
         finally:
@@ -135,15 +135,15 @@ def test_ctrl_c_while_it_starts(start, way, delay):
 
 
 @pytest.mark.parametrize("way", ["script", slow("module")])
-def test_sigint_that_is_ignored_stays_ignored(start, way):
-    """As a shell starts background jobs."""
+def test_ignored_sigint_stays_ignored(start, way):
+    """A shell starts background jobs with SIGINT ignored."""
     process = start(way, "--version", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output[:6], errors) == (0, "jitnet", "")
 
 
-def test_programs_keep_sigint_as_they_have_it(start, tmp_path):
+def test_importing_jitnet_keeps_the_sigint_handler(start, tmp_path):
     program = tmp_path / "program.py"
     program.write_text("try:\n    import jitnet\nexcept KeyboardInterrupt:\n    print('caught')\n")
     process = start(program)
@@ -159,8 +159,8 @@ def test_programs_keep_sigint_as_they_have_it(start, tmp_path):
     assert (output.splitlines()[1:], errors) == (["True"], "")
 
 
-def test_a_command_that_runs_is_interrupted_and_then_ends_at_once():
-    """KeyboardInterrupt inside, the end of the process before and after."""
+def test_sigint_raises_keyboard_interrupt_only_inside_the_command():
+    """Inside, SIGINT raises KeyboardInterrupt; before and after, it ends the process."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt), interruption.raised():
@@ -185,7 +185,7 @@ def test_a_command_that_runs_is_interrupted_and_then_ends_at_once():
         ([], [], False),
     ],
 )
-def test_which_processes_are_the_command(monkeypatch, arguments, words, is_command):
+def test_processes_of_the_command_are_recognized(monkeypatch, arguments, words, is_command):
     monkeypatch.setattr(sys, "argv", arguments)
     monkeypatch.setattr(sys, "orig_argv", words)
     assert interruption._is_the_command() == is_command

@@ -14,7 +14,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 @pytest.fixture
 def process(tmp_path):
-    """Compile or load in a separate process; returns its output, in words."""
+    """Compile or load in a separate process; returns the words of its output."""
 
     def run(*arguments, **environment):
         result = subprocess.run(
@@ -28,14 +28,14 @@ def process(tmp_path):
 
 
 @pytest.mark.release
-def test_a_function_with_two_tiles(process):
+def test_tiles_of_one_function_have_separate_cache_files(process):
     small, large = process("9.0", "small"), process("9.0", "large")
     assert (small[0], large[0]) == ("compiled", "compiled")
     assert process("9.0", "small") == ["loaded", *small[1:]]
 
 
 @pytest.mark.release
-def test_compiled_once_then_loaded(process, tmp_path):
+def test_kernel_is_compiled_once_and_then_loaded(process, tmp_path):
     how, name, code = process("9.0")
     assert how == "compiled"
     assert process("9.0") == ["loaded", name, code]
@@ -43,7 +43,7 @@ def test_compiled_once_then_loaded(process, tmp_path):
     assert process("8.0")[0] == "compiled"  # another GPU
     assert process("9.0", "newer")[0] == "compiled"  # another compiler
     assert process("9.0", NUMBA_OPT="2")[0] == "compiled"  # other settings
-    assert process("9.0", "broken")[0] == "compiled"  # Numba takes kernels apart in another way
+    assert process("9.0", "broken")[0] == "compiled"  # a Numba version with other internals
     file.write_bytes(file.read_bytes()[:-1])
     how, name, code = process("9.0")
     assert how == "compiled"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("ptx_once")
 
 
 def test_derivative_of_relu_is_exactly_0():
-    """No −0, and no NaN from 0·∞: alone, in a product, in a loss."""
+    """No −0, and no NaN from 0·∞: as an operation, in a product and in a loss."""
     m, n = 9, 41
     A = np.resize(np.array([0, 0, 2, 0, 1], np.float32), (m, n))
     given = np.resize(np.array([-1, 1, np.inf, -np.inf, -0.0, 3.4e38, -np.inf], np.float32), (m, n))

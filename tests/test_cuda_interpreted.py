@@ -1,7 +1,7 @@
 """Every GPU kernel, compiled and run by the PTX interpreter: full tiles, alignment, warps.
 
 The interpreter stops at every error of a kernel (accesses outside of its arrays, misaligned accesses, shared memory
-without a barrier), so each test here also tests for these.
+without a barrier), so each test also checks for these.
 """
 
 import importlib.util
@@ -44,31 +44,31 @@ def check(operation, name, shape, **how):
     ("operation", "name"),
     [slow(*rung) if rung[0] in PRODUCTS[1:] and rung[1] != "pipelined" else rung for rung in RUNGS],
 )  # the same tiles as those of matmul
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0, and of e^x too large
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns if n_out is 0 and if e^x overflows
 def test_rung_equals_the_formula(operation, name):
     for shape in SHAPES:
-        if shape[2] or (3, 2, 0) in oracle.ugly_shapes(operation):  # over no outputs there is no mean
+        if shape[2] or (3, 2, 0) in oracle.ugly_shapes(operation):  # the mean of no outputs is undefined
             check(operation, name, shape)
 
 
 SIZES = {"large": 0, "medium": 1, "small": 2}
-"""Of the tile of `pipelined`: which of its launches."""
+"""Size of the tile of `pipelined` -> index of its launch."""
 
 
 def force(monkeypatch, size):
-    """Use tiles of this size, however small the output is."""
+    """Use tiles of this size for outputs of any size."""
     monkeypatch.setattr(ThreeSizes, "__call__", lambda self, *arguments: self.launches[SIZES[size]](*arguments))
 
 
 @pytest.mark.parametrize("operation", [*FEW_BY_TILE, *(slow(name) for name in BY_TILE if name not in FEW_BY_TILE)])
 @pytest.mark.parametrize("size", [release("large"), "medium"])
-def test_larger_tiles_too(operation, size, monkeypatch):
+def test_larger_tiles_match_the_oracle(operation, size, monkeypatch):
     force(monkeypatch, size)
     for shape in [(3, 2, 9), (128, 16, 128), (129, 33, 132)]:
         check(operation, "pipelined", shape)
 
 
-def test_the_size_of_the_output_decides_on_the_tile():
+def test_output_size_selects_the_tile():
     launches = LADDERS["matmul"]["pipelined"].launches
     for shape, chosen in (((64, 9), 2), ((640, 639), 1), ((639, 576), 2), ((1280, 1279), 0), ((1152, 1280), 1)):
         taken = [launch.blocks(None, None, np.empty(shape, np.float32)) for launch in launches]
@@ -80,8 +80,8 @@ def test_the_size_of_the_output_decides_on_the_tile():
 
 
 @pytest.mark.parametrize("operation", ALL_IN_A_RELEASE)
-def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
-    """Incomplete tiles in aligned matrices: the next number, or the next four, do not exist."""
+def test_incomplete_tiles_match_the_oracle(operation, monkeypatch):
+    """Aligned matrices whose last tiles lack one row, or four columns."""
     for shape in [(124, 31, 124), (31, 124, 124)]:
         for name in ("vectorized", "warptile", "tensorcore"):
             check(operation, name, shape)
@@ -91,8 +91,8 @@ def test_tiles_that_lack_one_row_or_one_quad(operation, monkeypatch):
 
 
 @pytest.mark.release
-def test_older_cards_too():
-    """The compiler then generates other instructions and branches."""
+def test_older_gpus_match_the_oracle():
+    """For older GPUs the compiler generates other instructions and branches."""
     for operation in PRODUCTS:
         for name in ("vectorized", "warptile", "pipelined", "tensorcore"):
             check(operation, name, (33, 20, 36), capability=(8, 0))
@@ -111,7 +111,7 @@ def test_blocks_may_run_in_any_order(operation):
 
 
 @pytest.mark.parametrize("operation", ALL_IN_A_RELEASE)
-def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
+def test_all_float32_rungs_give_the_same_bits(operation, monkeypatch):
     """All tiles use fused multiply-adds in the order of k, except the small tile, which splits the sum."""
     results = set()
     for size in ("large", "medium"):
@@ -124,13 +124,13 @@ def test_all_rungs_in_float32_give_the_same_bits(operation, monkeypatch):
 
 
 @pytest.mark.parametrize("k", [1, 7, 8, 9, 127, 128, 129, 300])
-def test_the_parts_of_a_sum_that_is_cut(k):
-    """Groups of threads with all of their terms, a part of them, and none."""
+def test_split_sums_of_any_length_match_the_oracle(k):
+    """Some groups of threads have all of their terms, some a part of them, and some none."""
     check("matmul", "pipelined", (17, k, 16))
 
 
 @pytest.mark.parametrize("operation", ALL_IN_CI)
-def test_matrix_units_calculate_in_tf32(operation):
+def test_tensor_cores_compute_in_tf32(operation):
     case = check(operation, "tensorcore", (66, 40, 70))
     error = np.abs(case.outputs[0] - case.expected[0]).max()
     assert 1e-4 < error < 2e-2
@@ -138,8 +138,8 @@ def test_matrix_units_calculate_in_tf32(operation):
 
 @pytest.mark.parametrize("operation", ALL_IN_CI)
 @pytest.mark.parametrize("start", [1, 4], ids=["unaligned", "aligned"])
-def test_rows_of_a_larger_matrix(operation, start):
-    """Matrices at arbitrary addresses: float4 loads where they are aligned, single loads elsewhere."""
+def test_matrices_at_any_address_match_the_oracle(operation, start):
+    """The kernels use float4 loads where the matrices are aligned, and single loads elsewhere."""
     for rung in LADDERS[operation].values():
         case = oracle.case(operation, (5, 8, 12), "float32")
         memories = [np.full(matrix.size + 8, 42, np.float32) for matrix in case.arguments]
@@ -155,8 +155,8 @@ def test_rows_of_a_larger_matrix(operation, start):
         assert (memories[-1][start + placed[-1].size :] == 42).all()
 
 
-@pytest.mark.slow  # training with the interpreter writes over them
-def test_derivative_may_write_over_its_input():
+@pytest.mark.slow  # training in the interpreter overwrites them, too
+def test_derivative_can_overwrite_its_input():
     for operation in (name for name in LADDERS if name.endswith("_derivative")):
         for rung in LADDERS[operation].values():
             apart, over = (oracle.case(operation, (5, 3, 7), "float32").arguments for _ in range(2))
@@ -170,8 +170,8 @@ def launched(launch, *arguments, **how):
     execute(program_of(launch), launch.blocks(*arguments), launch.threads, arguments, **how)
 
 
-def test_the_clock_of_a_recorded_step():
-    """Two batches of an epoch, of 3 and of 2 samples: what begin fetches, the losses, and the clock afterwards."""
+def test_recorded_step_gathers_its_batch_and_advances_the_clock():
+    """An epoch of two batches, with 3 and 2 samples: the gathered data, the losses, and the clock after each batch."""
     rng = np.random.default_rng(0)
     X, Y, numbers = rng.random((5, 200), np.float32), rng.random((5, 3), np.float32), rng.random((2, 150), np.float32)
     w = rng.random(5, np.float32)
@@ -195,8 +195,8 @@ def test_the_clock_of_a_recorded_step():
     np.testing.assert_array_equal(kept, order)
 
 
-def test_the_clock_is_read_by_all_before_it_moves_on():
-    """More losses than threads, and a warp that finishes before the next one starts."""
+def test_all_threads_read_the_clock_before_it_advances():
+    """There are more losses than threads, and each warp finishes before the next one starts."""
     losses, ticks, kept = np.arange(300, dtype=np.float32), np.array([3, 1, 0, 7, 0]), np.full(310, np.nan, np.float32)
     launched(clock.TICK, losses, 300, ticks, kept, apart=True)
     np.testing.assert_array_equal(kept[7:307], losses)
@@ -204,7 +204,7 @@ def test_the_clock_is_read_by_all_before_it_moves_on():
     assert ticks.tolist() == [3, 2, 1, 307, 0]
 
 
-def test_adam_of_a_recorded_step():
+def test_adam_of_a_recorded_step_equals_the_formula():
     case, other = (oracle.case("adam", (5, 3, 7), "float32") for _ in range(2))
     grad, *numbers, mean, square, theta = case.arguments
     launched(FROM_MEMORY["adam"], grad, np.array(numbers), mean, square, theta)
@@ -213,7 +213,7 @@ def test_adam_of_a_recorded_step():
     np.testing.assert_array_equal(case.outputs, other.outputs)
 
 
-def test_dropout_drops_what_it_drops_on_the_cpu():
+def test_dropout_drops_the_same_numbers_as_on_the_cpu():
     """The same bits: a hash of 63 bits of seed, the step, the layer and the index."""
     for m, n, clock_of_step in ((33, 65, [2**63 - 1, 2**40]), (1, 4097, [7, 1]), (5, 3, [2**32, 0])):
         X = np.random.default_rng(m).standard_normal((m, n)).astype(np.float32)
@@ -222,6 +222,6 @@ def test_dropout_drops_what_it_drops_on_the_cpu():
         run(LADDERS["dropout"]["elements"], X, *given, ends[0])
         jitnet.kernels.LADDERS["dropout"]["njit"](X, *given, ends[1])
         ends[2][...] = X
-        run(LADDERS["dropout"]["elements"], ends[2], *given, ends[2])  # in place, as in the pass back
+        run(LADDERS["dropout"]["elements"], ends[2], *given, ends[2])  # in place, as in the backward pass
         for other in ends[1:]:
             np.testing.assert_array_equal(ends[0], other)

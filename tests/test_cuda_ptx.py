@@ -1,4 +1,4 @@
-"""The PTX of every GPU kernel, generated without a GPU or a driver: does it have the properties that the kernel claims?
+"""The PTX of every GPU kernel, generated without a GPU or a driver, has the properties that the kernel claims.
 
 Only these tests cover what the simulator cannot run (`SIMULATED` in compiler/cuda/device.py: alignment, warps).
 """
@@ -28,10 +28,10 @@ IDS = [f"{name}-{launch.threads}" for launch, name in LAUNCHES.items()]
 OF_EACH_TERM = {
     "naive": 1, "coalesced": 1, "shared": 1, "blocktile_1d": 8, "blocktile_2d": 64, "vectorized": 64, "warptile": 256,
 }  # fmt: skip
-"""Rung of a product -> multiply-adds of one thread for each term of the sums, at least."""
+"""Rung of a product -> minimum multiply-adds of one thread for each term of the sums."""
 
 FUSED_BY_TILE = {(128, 2): 8 * 128, (128, 4): 8 * 32, (256, 4): 8 * 16}
-"""The same for `pipelined`, by threads of a block and blocks of a multiprocessor: terms that follow one another."""
+"""The same for `pipelined`: (threads per block, blocks per multiprocessor) -> multiply-adds, with unrolled terms."""
 
 FLOAT4 = ("vectorized", "warptile", "pipelined")
 
@@ -39,23 +39,23 @@ HAS_ASSEMBLER = has_assembler()
 
 
 def mark_of(rung, cc):
-    """Of a second GPU one loop is enough, and of the products one, but for CI or a release: one compiler makes all."""
+    """A normal run tests one kernel of the second GPU and one kind of product: one compiler generates all of them."""
     if cc == (8, 0):
         return () if rung == "matmul.warptile" else pytest.mark.release
     return pytest.mark.slow if rung.startswith(("matmul_", "layer.", "delta.", "gradients.", "descend.")) else ()
 
 
 def check_machine_code(code, launch):
-    """The blocks of `min_blocks_per_sm` fit into the registers of a multiprocessor, with few spills."""
+    """The registers of a multiprocessor are enough for `min_blocks_per_sm` blocks, and nothing is spilled."""
     threads, min_blocks_per_sm = launch.bounds
     assert -(-code.registers // 8) * 8 * threads * min_blocks_per_sm <= 65536
     assert code.spilled == 0
 
 
 @pytest.mark.skipif(not HAS_ASSEMBLER, reason="pip install 'jitnet[cuda]' for nvJitLink, which assembles PTX")
-def test_machine_code_was_looked_at_too():
+def test_assembled_kernel_has_plausible_registers_and_size():
     code = assembled(ptx_of(BY_NAME["matmul.warptile"].launches[0], (9, 0), lines=True), (9, 0))
-    assert 80 < code.registers <= 128  # 64 sums, and two blocks fit
+    assert 80 < code.registers <= 128  # 64 sums; two blocks fit into the registers
     assert code.size > 1000
 
 
@@ -70,8 +70,8 @@ def count(pattern, text):
         for (launch, name), label in zip(LAUNCHES.items(), IDS, strict=True) for cc in ((8, 0), (9, 0))
     ],
 )  # fmt: skip
-def test_kernel_is_what_it_claims(launch, cc):
-    text = ptx_of(launch, cc, lines=True)  # which others read too; lines change no instruction
+def test_ptx_has_the_properties_of_its_rung(launch, cc):
+    text = ptx_of(launch, cc, lines=True)  # other tests read the same text; line information changes no instruction
     operation, rung = LAUNCHES[launch].split(".")
     assert re.search(r"^\.target (\w+)", text, re.MULTILINE)[1] == {(8, 0): "sm_80", (9, 0): "sm_90a"}[cc]
     assert "local_depot" not in text, "numbers that should be in registers are in memory"
@@ -102,7 +102,7 @@ def test_kernel_is_what_it_claims(launch, cc):
         assert count(r"st\.global\.v4\.f32", text) == stores[launch.bounds]
 
 
-def test_same_operations_as_on_the_cpu():
+def test_gpu_has_the_same_operations_as_the_cpu():
     assert set(LADDERS) == set(jitnet.kernels.LADDERS)
     ladder = ["naive", "coalesced", "shared", "blocktile_1d", "blocktile_2d", "vectorized", "warptile", "pipelined"]
     for operation in ("matmul", "matmul_tn", "matmul_nt"):
@@ -114,8 +114,8 @@ def test_same_operations_as_on_the_cpu():
             assert "Reads " in rung.__doc__, name
 
 
-def test_dropout_multiplies_32_bits():
-    """Four hashes for seed, step and layer, and two for each number; a product of 64 bits is several instructions."""
+def test_dropout_uses_32_bit_multiplications():
+    """Four hashes for seed, step and layer, and two per number; a 64-bit product would take several instructions."""
     text = ptx_of(dropout.DROPOUT, (9, 0), lines=True)
     assert count(r"mul\.lo\.[su]32", text) == 2 * (4 + 2 * dropout.SHARE)
     assert count(r"mul\.lo\.[su]64", text) == 0
@@ -143,9 +143,9 @@ $L__BB0_2:
     [
         (SAFE, 0),
         (SAFE.replace("add.s32 	%r2, %r1, 1;", "bar.sync 	0;"), 1),  # in a branch that some threads take
-        (SAFE.replace("ld.param.u64 	%rd1, [p];", "cvt.s64.s32 	%rd1, %r1;"), 1),  # rounds as the thread says
-        (SAFE.replace("add.s32 	%r2, %r1, 1;", "ret;"), 1),  # some threads are gone
+        (SAFE.replace("ld.param.u64 	%rd1, [p];", "cvt.s64.s32 	%rd1, %r1;"), 1),  # varies by thread
+        (SAFE.replace("add.s32 	%r2, %r1, 1;", "ret;"), 1),  # some threads have returned
     ],
 )
-def test_the_check_of_barriers_sees_a_fault(text, missed):
+def test_barrier_check_finds_divergent_barriers(text, missed):
     assert len(Flow(text).barriers_that_some_threads_miss()) == missed

@@ -1,4 +1,4 @@
-"""The GPU kernels in Numba's simulator: in a process of its own, because `cuda` is chosen once per process."""
+"""The GPU kernels in Numba's simulator, in a separate process, because Numba selects the simulator once per process."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ HAS_PACKAGE = importlib.util.find_spec("numba_cuda") is not None
 
 
 class Simulation:
-    """The tests of the simulator, which take minutes: they start with all others (conftest.py), on another core."""
+    """The tests of the simulator take minutes: conftest.py starts them first, in a process beside the other tests."""
 
     def __init__(self, config):
         unwatched = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # ten times as fast
@@ -36,9 +36,9 @@ class Simulation:
         self._output.close()
 
 
-@pytest.mark.slow  # the interpreter of PTX runs the same kernels, training included
+@pytest.mark.slow  # the PTX interpreter runs the same kernels, including training
 @pytest.mark.skipif(not HAS_PACKAGE, reason="pip install 'jitnet[cuda]' to run these")
-def test_everything_in_the_simulator(request):
+def test_all_simulator_tests_pass(request):
     simulation = request.config.stash.get("simulation", None) or Simulation(request.config)
     status, printed = simulation.result()
     simulation.stop()

@@ -1,4 +1,4 @@
-"""Training on the GPU without one: `backend="cuda"` whose kernels the PTX interpreter runs."""
+"""Training with `backend="cuda"` but without a GPU: the PTX interpreter runs the kernels."""
 
 import copy
 import importlib.util
@@ -48,7 +48,7 @@ class Interpreted(cuda.GpuBackend):
         return 0
 
 
-def test_a_recorded_step_is_compiled_with_its_operations(monkeypatch):
+def test_warmup_compiles_the_recorded_step_too(monkeypatch):
     """After `warmup`, training compiles nothing; loaded kernels do not count as compiled."""
     compiled, told = [], []
     monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
@@ -78,8 +78,8 @@ def note_or_run(rung, *arguments):
         rung.body(*arguments)
 
 
-def test_launches_of_another_thread_are_not_recorded():
-    """A network can be used while another is trained; its launches are not recorded in a step of the other."""
+def test_launches_of_other_threads_are_not_recorded():
+    """While one network trains, another can be used: its launches do not become part of the recorded step."""
     with recording() as calls:
         thread = threading.Thread(target=lambda: calls.append(registry._recorder.get()))
         thread.start()
@@ -88,7 +88,7 @@ def test_launches_of_another_thread_are_not_recorded():
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
+def test_network_still_works_after_running_out_of_gpu_memory(monkeypatch):
     net, X = make(), np.ones((5, 2), np.float32)
 
     def full(shape, dtype):
@@ -102,8 +102,8 @@ def test_no_room_on_the_gpu_leaves_a_network_that_works(monkeypatch):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_layers_that_only_the_cpu_has(tmp_path, monkeypatch):
-    """One line, before anything is changed; without training, dropout is not there."""
+def test_layers_without_gpu_kernels_are_an_error(tmp_path, monkeypatch):
+    """A one-line error comes before any change; without training there is no error, since dropout does nothing."""
     monkeypatch.delitem(LADDERS, "dropout")
     net = Network(Dense(2, 4, "tanh"), Dropout(0.2), Dense(4, 3, "softmax"), seed=0)
     X, y = spiral()
@@ -120,7 +120,7 @@ def test_layers_that_only_the_cpu_has(tmp_path, monkeypatch):
 
 @pytest.fixture
 def interpreted(monkeypatch):
-    """`backend="cuda"` runs on the interpreter: kernels, their sequence and the clock are those of a GPU."""
+    """`backend="cuda"` runs in the interpreter: with the kernels, the launch order and the clock of a GPU."""
     backend._latest.clear()
     monkeypatch.setitem(backend.REGISTRY, "cuda", Interpreted)
     monkeypatch.setattr(cuda, "obstacle", lambda: None)
@@ -133,7 +133,7 @@ def interpreted(monkeypatch):
 
 
 def few(*optimizers, others=()):
-    """One optimizer; the first of all in CI, and the others before a release, since their kernels run apart too."""
+    """The first optimizer in CI and the others before a release, since other tests run their kernels alone."""
     return [*optimizers, *(
         pytest.param(one, marks=pytest.mark.slow if one is OPTIMIZERS[0] else pytest.mark.release)
         for one in others if one not in optimizers
@@ -142,7 +142,7 @@ def few(*optimizers, others=()):
 
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("optimizer", few(OPTIMIZERS[3], others=OPTIMIZERS), ids=repr)
-def test_training_equals_the_cpus_and_itself(optimizer):
+def test_training_equals_the_cpu_and_is_reproducible(optimizer):
     X, y = spiral()
     ends = []
     runs = ("cuda", "cuda", "fast") if optimizer in (OPTIMIZERS[0], OPTIMIZERS[-1]) else ("cuda", "fast")
@@ -156,8 +156,8 @@ def test_training_equals_the_cpus_and_itself(optimizer):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_training_with_weights_equals_the_cpus():
-    """Weights follow the order of the samples, in a fused update; a batch without weight does not move."""
+def test_training_with_weights_equals_the_cpu():
+    """Weights follow their shuffled samples, also in a fused update; a batch of weight 0 changes no parameter."""
     X, y = spiral(23)
     weights, ends = np.random.default_rng(0).integers(0, 3, 23), []
     for run_on in ("cuda", "numpy"):
@@ -170,8 +170,8 @@ def test_training_with_weights_equals_the_cpus():
 
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("optimizer", few(OPTIMIZERS[3], others=OPTIMIZERS[:4]), ids=repr)
-def test_rates_of_a_schedule_and_clipped_gradients_equal_the_cpus(optimizer):
-    """Rates that change in each step come from memory, also for SGD and momentum."""
+def test_schedules_and_clipping_equal_the_cpu(optimizer):
+    """Kernels read rates that change in each step from memory, also for SGD and momentum."""
     (X, y), ends = spiral(23), []
     for run_on in ("cuda", "numpy"):
         net = make(widths=(2, 5, 3))
@@ -184,7 +184,7 @@ def test_rates_of_a_schedule_and_clipped_gradients_equal_the_cpus(optimizer):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_batches_of_an_iterator_train_as_on_the_cpu():
+def test_training_from_an_iterator_equals_the_cpu():
     (X, y), ends = spiral(23), []
     parts = [(X[:8], y[:8]), (X[8:16], y[8:16]), (X[16:], y[16:])]
     for run_on in ("cuda", "numpy"):
@@ -197,8 +197,8 @@ def test_batches_of_an_iterator_train_as_on_the_cpu():
 
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("optimizer", few(OPTIMIZERS[3], others=[OPTIMIZERS[0]]), ids=repr)
-def test_training_with_dropout_and_layer_norm_equals_the_cpus(optimizer, tmp_path):
-    """The same samples, and the same numbers dropped in each step, resumed or not."""
+def test_training_with_dropout_and_layer_norm_equals_the_cpu(optimizer, tmp_path):
+    """Each step has the same samples and drops the same numbers, also after a resume."""
     X, y = spiral(53)
 
     def trained(run_on, epochs=2, **options):
@@ -219,18 +219,18 @@ def test_training_with_dropout_and_layer_norm_equals_the_cpus(optimizer, tmp_pat
     (loss, grads), (expected, wanted) = (net.gradients(X, y, backend=run_on) for run_on in ("cuda", "fast"))
     assert loss == pytest.approx(expected, rel=1e-5)
     assert grads[2] == (None, None, None)
-    for grad, other in zip(grads[1], wanted[1], strict=True):  # of the layer norm
+    for grad, other in zip(grads[1], wanted[1], strict=True):  # the gradients of the layer norm
         np.testing.assert_allclose(grad, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("interpreted")
-def test_samples_to_judge_by_take_no_room_that_training_needs(monkeypatch):
+def test_validation_samples_take_no_memory_that_training_needs(monkeypatch):
     """On a GPU with limited memory: the copied data never exceed it."""
     X, y = spiral()
     X_judged, y_judged = np.resize(X, (8192, X.shape[1])), np.resize(y, 8192)
     net = make(widths=(2, 3, 3))
-    taken, room = [0], 110_000  # 65 KB for the samples to judge by, or 86 KB for what they go through
+    taken, room = [0], 110_000  # 65 KB for validation samples, or 86 KB for their activations
 
     def give_back(size):
         taken[0] -= size

@@ -1,4 +1,4 @@
-"""Activations and losses of a user are checked when they are registered; what is wrong is not registered."""
+"""A user's activations and losses are checked before they are registered; wrong functions are not registered."""
 
 import math
 import os
@@ -155,7 +155,7 @@ def logarithm():
         (not_finite, "activation 'poles' is not finite near z = -4.183"),
     ],
 )
-def test_what_is_wrong_is_said_and_not_registered(make, message):
+def test_wrong_functions_are_reported_and_not_registered(make, message):
     with pytest.raises(jitnet.Error, match=message):
         make()
     assert not {"cubed", "sin", "my_sine", "my_log", "cubed_derivative"} & {
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_said_and_not_registered(make, message):
     }
 
 
-def test_what_fails_leaves_the_earlier_function(registered, monkeypatch):
+def test_failed_registration_keeps_the_earlier_function(registered, monkeypatch):
     def fails(name):
         raise RuntimeError("halfway")
 
@@ -188,7 +188,7 @@ def test_what_fails_leaves_the_earlier_function(registered, monkeypatch):
         Dense(4, 1, my_swish)
 
 
-def test_a_function_that_numba_compiled_is_taken_as_it_was_written(forgotten):
+def test_njit_function_can_be_registered(forgotten):
     @jitnet.activation
     @numba.njit
     def doubled(z):
@@ -200,7 +200,7 @@ def test_a_function_that_numba_compiled_is_taken_as_it_was_written(forgotten):
     np.testing.assert_allclose(net.forward(X, backend="njit"), 2 * (X @ net.layers[0].W), rtol=1e-6)
 
 
-def test_an_object_that_its_name_does_not_stand_for_is_refused(registered):
+def test_replaced_or_incomplete_objects_are_refused(registered):
     first, first_loss = registered
 
     @jitnet.activation
@@ -226,7 +226,7 @@ def test_an_object_that_its_name_does_not_stand_for_is_refused(registered):
         trained("tanh", first_loss, "numpy")
 
 
-def test_a_loss_keeps_its_name_from_the_derivative_of_an_activation(forgotten):
+def test_activation_whose_derivative_has_the_name_of_a_loss_is_refused(forgotten):
     @jitnet.loss
     def zz_derivative(a, y):
         return (a - y) * (a - y)
@@ -250,10 +250,10 @@ def test_a_loss_keeps_its_name_from_the_derivative_of_an_activation(forgotten):
     def free_derivative(a, y):
         return a - y
 
-    assert jitnet.loss(free_derivative).name == "free_derivative"  # a loss does not own that name
+    assert jitnet.loss(free_derivative).name == "free_derivative"  # a loss reserves no such name
 
 
-def test_the_names_for_type_checkers_are_those_that_are_registered():
+def test_names_for_type_checkers_equal_the_registered_names():
     assert list(ActivationName.__args__) == [name for name in ACTIVATIONS if name not in custom.MADE]
     assert list(LossName.__args__) == [name for name in LOSSES if name not in custom.MADE]
     assert list(OptimizerName.__args__) == list(OPTIMIZERS)
@@ -279,7 +279,7 @@ net.fit([[1.0, 2.0]], [1], optimizer="adma")
 
 
 @pytest.mark.slow
-def test_a_type_checker_finds_names_that_are_not_there(tmp_path):
+def test_type_checker_finds_unknown_names(tmp_path):
     pytest.importorskip("mypy", reason="mypy is not installed: pip install mypy")
     (tmp_path / "script.py").write_text(TYPED)
     run = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "script.py"]

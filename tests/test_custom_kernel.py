@@ -60,8 +60,8 @@ RARE = (
     "far_away", "adds_past_the_end", "before_the_start", "raises_compiled", "no_such_name", "no_such_function", "adds",
     "greedy", "late", "not_a_number", "wrong_at_an_edge", "ends", "exits", "other_types", "writes_much",
 )  # fmt: skip
-"""Errors that are much like others. All of them are slow, since each kernel needs a process that compiles it; usually
-test_judge.py judges kernels in this process."""
+"""Errors that resemble others, tested before a release only. All errors are slow: a process compiles each kernel. The
+quick tests in test_judge.py run kernels in this process."""
 
 RIGHT = ["right", "right_parallel", "right_python", "right_object"]
 
@@ -91,14 +91,14 @@ def mark_of(name):
 
 @pytest.fixture(scope="module")
 def wrong(request):
-    """The kernels with an error that this run tries."""
+    """The names of the incorrect kernels that this run selects."""
     here = [item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")]
     return [name for name in FAULTS if name in here]
 
 
 @pytest.fixture(scope="module")
 def reported(folder, wrong):
-    """One real command with all kernels except those that hang."""
+    """The result of one real command with all kernels that do not hang."""
     files = {"other_types": "typed.py"}
     own = [f"--with={files.get(name, 'mine.py')}:{name}" for name in [*wrong, *RIGHT]]
     return ladder_command(folder, *own, "--json", "--quiet", "--patience", "300")
@@ -110,7 +110,7 @@ def rungs(reported):
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=mark_of(name)) for name in FAULTS])
-def test_errors_are_reported(name, reported, rungs):
+def test_every_kind_of_error_is_reported(name, reported, rungs):
     assert set(rungs[name]) == {"name", "custom", "checked", "error"}
     assert (rungs[name]["custom"], rungs[name]["checked"]) == (True, False)
     assert re.match(FAULTS[name], rungs[name]["error"]), rungs[name]["error"]
@@ -118,7 +118,7 @@ def test_errors_are_reported(name, reported, rungs):
 
 
 @pytest.mark.slow
-def test_the_rest_of_the_ladder_is_shown(wrong, reported, rungs):
+def test_errors_do_not_hide_the_other_rungs(wrong, reported, rungs):
     assert reported.returncode == 2
     assert sum(line.startswith("jitnet: ") for line in reported.stderr.splitlines()) == len(wrong)
     assert "Traceback" not in reported.stderr
@@ -127,7 +127,7 @@ def test_the_rest_of_the_ladder_is_shown(wrong, reported, rungs):
 
 
 @pytest.mark.slow
-def test_right_kernels_are_ranked(reported, rungs):
+def test_correct_kernels_are_ranked(reported, rungs):
     timed = [rung for rung in rungs.values() if rung["checked"]]
     assert sorted(rung["rank"] for rung in timed) == list(range(1, len(timed) + 1))
     by_speed = sorted(timed, key=lambda rung: rung["gflops"])
@@ -141,7 +141,7 @@ def test_right_kernels_are_ranked(reported, rungs):
     over = f"{rungs['right']['gflops'] / by_speed[rank - 2]['gflops']:.3g}× over {by_speed[rank - 2]['name']}"
     if rank < len(timed):
         over += f", {rungs['right']['gflops'] / by_speed[rank]['gflops']:.2g} of {by_speed[rank]['name']}"
-    else:  # on a busy machine it may be
+    else:  # possible on a busy machine
         over = f"the fastest, {over}"
     assert f"right is rung {rank} of {len(timed)}: {over}" in text
     assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
@@ -150,7 +150,7 @@ def test_right_kernels_are_ranked(reported, rungs):
 
 
 @pytest.mark.release
-def test_a_hanging_kernel_is_ended(folder, tmp_path):
+def test_hanging_kernel_is_stopped(folder, tmp_path):
     picture = tmp_path / "ladder.png"
     hanging = [f"--with=mine.py:{name}" for name in ("hangs", "hangs_compiled")]
     result = ladder_command(folder, *hanging, "--quiet", "--patience", "2", "--plot", picture)
@@ -164,8 +164,8 @@ def test_a_hanging_kernel_is_ended(folder, tmp_path):
 
 
 @pytest.mark.release
-def test_errors_are_reported_at_once(folder, monkeypatch):
-    """Before the next kernel is tested or timed, and only once."""
+def test_errors_are_reported_immediately(folder, monkeypatch):
+    """Each error appears before the next kernel is tested or timed, and only once."""
     monkeypatch.chdir(folder)
     own, heard = {name: f"mine.py:{name}" for name in ("raises", "late")}, []
     found = ladder.compare(
@@ -177,12 +177,12 @@ def test_errors_are_reported_at_once(folder, monkeypatch):
         heard.index("checking: matmul.python against float64"),
     )
     assert raises < second < third < late
-    assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # the others begin again
+    assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # timing restarts for the other kernels
     assert all(heard.count(fault) == 1 for fault in ladder.errors(found))
 
 
 @pytest.mark.release
-def test_compiling_does_not_count(folder):
+def test_compile_time_does_not_count_as_hanging(folder):
     result = ladder_command(folder, "--with", "mine:slow_to_compile", "--quiet", "--patience", "3")
     assert (result.returncode, result.stderr) == (0, "")
     assert "slow_to_compile is rung " in result.stdout
@@ -220,8 +220,8 @@ WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.w
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), release("SIGTERM", 143), ("SIGKILL", -9)])
-def test_the_trial_ends_with_the_command(name, status, tmp_path):
-    """Also if the function never releases the interpreter."""
+def test_worker_process_ends_with_the_command(name, status, tmp_path):
+    """Even if the function never releases the GIL."""
     endless = "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
     (tmp_path / "endless.py").write_text(WRITES_ITS_NUMBER + endless)
     command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
@@ -233,7 +233,7 @@ def test_the_trial_ends_with_the_command(name, status, tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_a_process_that_is_asked_ends_with_the_one_that_asks(tmp_path):
+def test_worker_process_ends_with_its_parent(tmp_path):
     text = "".join(f"    {line}\n" for line in WRITES_ITS_NUMBER.splitlines())
     (tmp_path / "lasting.py").write_text(f"def last():\n{text}    time.sleep(1000)\n")
     code = "import sys; sys.path.insert(0, '.'); import lasting; from jitnet.lab.worker import ask; ask(lasting.last)"
@@ -241,7 +241,7 @@ def test_a_process_that_is_asked_ends_with_the_one_that_asks(tmp_path):
 
 
 @pytest.mark.release
-def test_a_fault_is_shown_once_at_one_place(folder):
+def test_error_is_printed_once(folder):
     command = [*JITNET, "ladder", "matmul", "--size", "8", "--threads", "1", "--quiet", "--with", "mine.py:raises"]
     result = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, check=False
@@ -270,12 +270,12 @@ def test_a_fault_is_shown_once_at_one_place(folder):
         (7, "mine is 7, but must be a function"),
     ],
 )
-def test_what_cannot_be_loaded_is_an_error(name, message, folder, monkeypatch):
+def test_functions_that_cannot_be_loaded_are_an_error(name, message, folder, monkeypatch):
     monkeypatch.chdir(folder)
     path = list(sys.path)
     with pytest.raises(jitnet.Error, match=message):
         ladder.compare("matmul", {"f" if name == "aborts.py:f" else "mine": name}, 8)
-    assert sys.path == path  # nothing was imported here
+    assert sys.path == path  # this process imported nothing
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_what_cannot_be_loaded_is_an_error(name, message, folder, monkeypatch):
         (["--with", "mine.py:right", "--patience", "0"], "patience is 0.0, but must be a number above 0"),
     ],
 )
-def test_errors_are_one_line(arguments, message, folder, monkeypatch):
+def test_errors_are_one_line_with_status_2(arguments, message, folder, monkeypatch):
     monkeypatch.chdir(folder)
     result = jitnet_command("ladder", "matmul", "--size", "24", *arguments, "--quiet", status=2)
     assert (result.stdout, result.stderr.count("\n")) == ("", 1)
@@ -295,8 +295,8 @@ def test_errors_are_one_line(arguments, message, folder, monkeypatch):
 
 
 @pytest.mark.slow
-def test_closures_and_functions_of_main():
-    """Closures and functions of __main__, and one that cannot be sent."""
+def test_closures_and_functions_of_main_can_be_compared():
+    """A function that cannot be pickled is an error."""
     script = """
 import threading
 import numpy as np
@@ -344,8 +344,8 @@ except ValueError as error:
     assert unsent.endswith("write it into a file and give 'file.py:function'")
 
 
-def test_a_missing_scipy_is_reported(monkeypatch):
-    """Numba calls SciPy's BLAS for a product of matrices."""
+def test_missing_scipy_is_reported(monkeypatch):
+    """Numba calls SciPy's BLAS for matrix products."""
 
     @njit
     def product(X, W, Z):
@@ -359,7 +359,7 @@ def test_a_missing_scipy_is_reported(monkeypatch):
     )
 
 
-def test_names_have_to_be_new():
+def test_names_of_custom_kernels_must_be_new():
     with pytest.raises(jitnet.Error, match="matmul has a rung 'packed' already; give yours another name"):
         ladder.compare("matmul", {"packed": np.matmul}, 8)
     with pytest.raises(jitnet.Error, match=r"but must be a dict of names and functions: {'mine': my_matmul}"):
@@ -367,12 +367,12 @@ def test_names_have_to_be_new():
 
 
 @pytest.mark.parametrize("operation", LADDERS)
-def test_the_judge_lets_our_own_pass(operation):
+def test_own_rungs_pass_the_check(operation):
     for shape in [(5, 4, 3), (1, 1, 1)]:
         assert judge.error_of(LADDERS[operation]["numpy"], of_operation(operation), shape, np.dtype("float32")) is None
 
 
-def test_outputs_that_are_inputs_too():
+def test_errors_in_outputs_that_are_also_inputs_are_found():
     def renames(grad, lr, decay, theta):
         theta = theta - lr * (grad + decay * theta)
 

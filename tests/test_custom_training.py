@@ -1,4 +1,4 @@
-"""Activations and losses of a user train as those of the package do: every backend, compiled code, the cache."""
+"""A user's activations and losses train like jitnet's own: on every backend, with compiled code and the cache."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from jitnet.compiler.registry import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 
 
-def test_every_backend_trains_with_them(registered):
+def test_every_backend_trains_with_custom_functions(registered):
     swish, loss = registered
     results = {name: trained(swish, loss, name)[3] for name in REGISTRY if name != "cuda"}
     for name, result in results.items():
@@ -27,7 +27,7 @@ def test_every_backend_trains_with_them(registered):
     np.testing.assert_allclose(trained("my_swish", "log_cosh", "fast", "float32")[3], results["python"], rtol=1e-5)
 
 
-def test_its_gradients_are_those_of_finite_differences(registered):
+def test_gradients_equal_finite_differences(registered):
     net, X, Y, _ = trained(*registered, "numpy")
     for backend in ("numpy", "fast"):
         _, grads = net.gradients(X, Y, loss="log_cosh", backend=backend)
@@ -38,7 +38,7 @@ def test_its_gradients_are_those_of_finite_differences(registered):
             np.testing.assert_allclose(grad.dW, expected, rtol=1e-7, atol=1e-9)
 
 
-def test_a_function_given_again_takes_the_place_of_the_first(registered):
+def test_later_definition_replaces_the_first(registered):
     before = trained("my_swish", "mse", "fast")[3]
 
     @jitnet.activation
@@ -54,7 +54,7 @@ def test_a_function_given_again_takes_the_place_of_the_first(registered):
     np.testing.assert_allclose(after, trained(my_swish, "mse", "python")[3], rtol=1e-12)
 
 
-def test_a_saved_model_names_it(registered, tmp_path):
+def test_saved_model_names_the_custom_activation(registered, tmp_path):
     net, X, _, _ = trained(*registered, "numpy")
     net.save(tmp_path / "net.npz")
     np.testing.assert_array_equal(jitnet.load(tmp_path / "net.npz").forward(X), net.forward(X))
@@ -67,7 +67,7 @@ C, LAST = (0.5, 2.0, -0.25), 2
 
 
 def polynomial(z):
-    """With every kind of integer: of an index, of a loop, of arithmetic, and one that is all of these."""
+    """Integers of every kind: an index, a loop variable, a number in arithmetic, and one that is all of these."""
     total = 0
     k = 0
     for i in range(1, LAST + 1):
@@ -84,7 +84,7 @@ def polynomial_derivative(z):
     return total
 
 
-def test_integers_index_and_count(forgotten):
+def test_integers_can_index_and_count(forgotten):
     jitnet.activation(polynomial).derivative(polynomial_derivative)
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
         net = Network(Dense(3, 2, polynomial.__name__), seed=0, dtype=dtype)
@@ -97,7 +97,7 @@ def test_integers_index_and_count(forgotten):
 
 
 def test_an_index_can_depend_on_a_condition(forgotten):
-    """Both integers of `i if condition else j` index; the compared number and other conditions are numbers."""
+    """Both integers of `i if condition else j` are indices; numbers in comparisons and conditions are floats."""
 
     def leaky(z):
         return C[0 if z < 0 else 1] * z
@@ -132,7 +132,7 @@ def test_an_index_can_depend_on_a_condition(forgotten):
         np.testing.assert_allclose(net.forward(X, backend=backend), np.where(Z < 0, 0.5, 2) * Z, rtol=1e-14)
 
 
-def test_integers_of_arithmetic_are_float32():
+def test_integers_in_arithmetic_become_float32():
     def f(z):
         return 2 * C[0] * z + C[1] * z * z + 2 * C[2] * (z + 1)
 
@@ -149,7 +149,7 @@ def test_integers_of_arithmetic_are_float32():
         assert str(compiled.signature.return_type) == "float32", function
 
 
-def test_what_numba_cannot_compile_is_said_in_one_line(forgotten):
+def test_functions_that_numba_cannot_compile_are_a_one_line_error(forgotten):
     @jitnet.activation
     def sw(z):
         return z * jitnet.sigmoid(z)
@@ -174,7 +174,7 @@ def test_what_numba_cannot_compile_is_said_in_one_line(forgotten):
             trained("tanh", random, backend)
 
 
-def test_interpreted_overflow_is_infinity_as_in_compiled_code(forgotten):
+def test_overflow_is_infinity_in_interpreted_and_compiled_code(forgotten):
     @jitnet.activation
     def my_mish(z):
         return z * math.tanh(math.log1p(math.exp(z)))
@@ -222,8 +222,8 @@ print(A[0, 0], A[0, 1], sum(hits.values()))
 
 
 @pytest.mark.slow
-def test_machine_code_is_kept_until_the_function_changes(tmp_path):
-    """So do the numbers and the helpers that it names."""
+def test_machine_code_is_cached_until_the_function_changes(tmp_path):
+    """A change of a global number or a helper also counts."""
     script, environment = tmp_path / "script.py", {**os.environ, "JITNET_CACHE_DIR": str(tmp_path / "cache")}
     for factor, inner, kept in ((2.0, 1.0, 0), (2.0, 1.0, 1), (3.0, 1.0, 0), (3.0, 0.5, 0), (2.0, 1.0, 1)):
         script.write_text(textwrap.dedent(SCRIPT).format(factor=factor, inner=inner))

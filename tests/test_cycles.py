@@ -51,7 +51,7 @@ def program(folder, name, *lines):
 
 
 @pytest.mark.parametrize(("version", "loading"), [(14, 5), (19, 7)])
-def test_output_of_llvm(version, loading):
+def test_output_of_llvm_mca_is_parsed(version, loading):
     text = (OUTPUTS / f"llvm-mca-{version}.json").read_text()
     found = analyzers.from_llvm(text, "llvm-mca", "sapphirerapids", ["scalar"])
     assert found.width == 6
@@ -59,14 +59,14 @@ def test_output_of_llvm(version, loading):
     assert found.loads == {"scalar": loading}
     operations = [understood(text) for text in DOT]
     port, does = cycles._busiest_port(operations, found)
-    ports = 3 if version == 19 else 2  # that load: two in the model of LLVM 14, which is Skylake's
+    ports = 3 if version == 19 else 2  # ports that load: two in LLVM 14, which has Skylake's model
     assert does == "loads"
     assert sum(row.get(port, 0) for row in found.pressure) == pytest.approx(4 / ports, abs=0.02)
     assert sum(cycles._in_chain(operations, found)) == 8  # two multiply-adds, one after the other
-    assert sum(cycles._delivered(operations, found)) == pytest.approx(1)  # 6 of 6: the comparison and its jump are one
+    assert sum(cycles._delivered(operations, found)) == pytest.approx(1)  # all six slots: compare and jump fuse
 
 
-def test_output_of_osaca():
+def test_output_of_osaca_is_parsed():
     found = analyzers.from_osaca((OUTPUTS / "osaca-0.7.txt").read_text(), "OSACA", "sapphirerapids", len(DOT))
     assert found.chain == [0, 4, 0, 4, 0, 0, 0]
     assert found.pressure[1] == {"port 0": 0.5, "port 1": 0.5, "port 2": 0.33, "port 3": 0.33, "port 11": 0.33}
@@ -86,7 +86,7 @@ def test_output_of_osaca():
     [
         (["addq $1, %rax", "cmpq %rax, %rcx", "jne .LBB0_3"], [1, 1, 1], {}, 1),
         (["vmovaps %zmm0, %zmm1", "vmulps %zmm1, %zmm2, %zmm3", "vaddps %zmm3, %zmm4, %zmm0"], [1, 4, 3], {}, 8),
-        # a sum of what is loaded waits for the addition alone, a chain through an address for the load too
+        # a sum of loaded numbers waits only for the addition; a chain through an address also waits for the load
         (["vaddss (%rax), %xmm0, %xmm0", "addq $4, %rax"], [9, 1], {"scalar": 5}, 4),
         (["movq (%rax), %rax"], [5], {}, 5),
         # a sum in memory: load, add, store at an address that does not change
@@ -97,11 +97,11 @@ def test_output_of_osaca():
         (["vaddss %xmm1, %xmm3, %xmm2", "vaddss %xmm0, %xmm3, %xmm1", "vmovaps %xmm2, %xmm0"], [4, 4, 1], {}, 4.5),
     ],
 )
-def test_dependency_chains(instructions, latencies, loads, expected):
+def test_dependency_chain_has_the_cycles_computed_by_hand(instructions, latencies, loads, expected):
     assert chain_of(instructions, latencies, loads) == pytest.approx(expected)
 
 
-def test_uses_of_ports():
+def test_ports_are_described_by_their_instructions():
     texts = ["vfmadd231ps (%rax), %zmm1, %zmm2", "vmovups %zmm2, (%rcx)", "vdivps %zmm2, %zmm3, %zmm3", "addq $4, %rax"]
     uses = {
         "a": ([0, 2], "multiply-adds"),
@@ -116,7 +116,7 @@ def test_uses_of_ports():
         assert cycles._use_of(name, [understood(text) for text in texts], found) == does
 
 
-def test_without_a_program(monkeypatch, tmp_path):
+def test_missing_analyzer_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     found = cycles.predicted(loop_of(*DOT), "sapphirerapids")
     assert "pip install osaca" in found["missing"]
@@ -127,7 +127,7 @@ def test_without_a_program(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the programs are shell scripts")
-def test_programs_that_fail(monkeypatch, tmp_path):
+def test_errors_of_an_analyzer_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     stored = OUTPUTS / "llvm-mca-19.json"
     script = program(
@@ -148,7 +148,7 @@ def test_programs_that_fail(monkeypatch, tmp_path):
     assert "knows no processor like pentium" in cycles.predicted(loop_of(*DOT), "pentium", "osaca")["missing"]
 
 
-def test_the_program_is_chosen(tmp_path):
+def test_unknown_analyzer_is_an_error(tmp_path):
     with pytest.raises(jitnet.Error, match="--analyzer perl6 is not on the PATH"):
         analyzers.found("perl6")
     with pytest.raises(jitnet.Error, match="neither llvm-mca nor osaca"):
@@ -156,7 +156,7 @@ def test_the_program_is_chosen(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["llvm-mca", "osaca"])
-def test_installed_programs(name):
+def test_installed_analyzer_predicts_the_chain(name):
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     found = cycles.predicted(loop_of(*DOT), "skylake-avx512", name)
@@ -169,7 +169,7 @@ def test_installed_programs(name):
     assert any("the work inside 1 call is not counted" in note for note in calls["notes"])
 
 
-def test_explain_predicts(tmp_path):
+def test_explain_command_has_the_predicted_cycles(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def total(x):\n    t = x[0]\n    for i in range(x.size):\n        t += x[i]\n    return t\n")
     if analyzers.found() is None:
@@ -218,7 +218,7 @@ def users(tmp_path_factory):
 
 
 def multiplications(found):
-    """Source iterations that an iteration of the compiled loop stands for: each multiplies once."""
+    """Source iterations per iteration of the compiled loop: each source iteration multiplies once."""
     done = [understood(instruction["text"]) for instruction in found["instructions"]]
     return sum(o.lanes for o in done if o.kind in ("multiply", "fma"))
 
@@ -235,7 +235,7 @@ def test_iterations_and_lines_are_measured(users):
     assert taken["threads"] == 1
     if found["cycles"]["missing"] is None:
         assert found["cycles"]["limit"] == "dependency chain"
-        assert found["cycles"]["cycles"] / 4 < taken["cycles"] < 10 * found["cycles"]["cycles"]  # on a busy machine too
+        assert found["cycles"]["cycles"] / 4 < taken["cycles"] < 10 * found["cycles"]["cycles"]  # machine may be busy
     if taken["samples"] is None:
         pytest.skip(taken["no_samples"])
     assert found["lines"]["samples"] == taken["samples"]
@@ -243,14 +243,14 @@ def test_iterations_and_lines_are_measured(users):
     assert first["source"] == "x[i] = x[i - 1] * 0.5 + y[i]"
     assert first["share"] > 0.5
     assert sum(line["share"] for line in found["lines"]["lines"]) + found["lines"]["elsewhere"] == pytest.approx(1)
-    answer["run"]["iterations"] = [{}]  # as if another version of the loop had run
+    answer["run"]["iterations"] = [{}]  # simulates a run in another version of the loop
     found = explain._explained(request["target"], answer)
     assert "Not measured: this loop did not run" in explain.as_text(found)
     assert found["lines"]["samples"]
 
 
 @pytest.mark.slow  # compiles and runs for seconds
-def test_a_loop_of_threads_is_measured(users):
+def test_parallel_loop_is_measured(users):
     found = explain.explain(f"{users}:rows", arguments="ones((67, 1003)), zeros(67)", run=1)
     taken, each = found["measured"], multiplications(found)
     assert taken["missing"] is None, taken
@@ -261,14 +261,14 @@ def test_a_loop_of_threads_is_measured(users):
 
 
 @pytest.mark.slow  # compiles the same functions
-def test_a_function_that_cannot_be_run_is_explained(users):
+def test_function_that_raises_is_still_explained(users):
     result = jitnet_command("explain", f"{users}:fails", "--args", "ones(9)", "--quiet")
     assert "Not measured: running the function failed: ValueError: a positive number." in result.stdout
     assert "early exit" in result.stdout
 
 
 @pytest.mark.slow
-def test_a_run_that_ends_its_process(tmp_path):
+def test_run_that_crashes_is_reported(tmp_path):
     file = tmp_path / "crash.py"
     file.write_text("def crash(x):\n    for i in range(x.size):\n        x[10**15 * (i + 1)] = 1.0\n")
     found = explain.explain(f"{file}:crash", arguments="ones(9)", run=1)
@@ -288,7 +288,7 @@ def test_a_run_that_ends_its_process(tmp_path):
         (1.5, "front end", 0, 100, "though the data fit into the L1 cache"),
     ],
 )
-def test_what_a_measurement_means(times, limit, calls, size, said):
+def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, said):
     prediction = {"missing": None, "program": "P", "cycles": 8.0, "limit": limit, "blocks": 1}
     loop = loop_of(*["callq *%rbx"] * calls, *DOT)
     run = {
@@ -314,7 +314,7 @@ def test_what_a_measurement_means(times, limit, calls, size, said):
     assert "did not run" in measurement.measured(loop, 0, run, prediction, 48 << 10)["missing"]
 
 
-def test_systems_without_samples(monkeypatch):
+def test_sampling_is_an_error_where_it_is_unsupported(monkeypatch):
     monkeypatch.setattr(sampling.sys, "platform", "darwin")
     with pytest.raises(sampling.NoSamplesError, match="only Linux"):
         sampling.Sampler(0.001)

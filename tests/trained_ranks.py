@@ -1,4 +1,4 @@
-"""A network that several ranks train, which are threads, and what it leaves behind."""
+"""A network that several ranks, as threads, train, and the results of the training."""
 
 from ranks import on_ranks
 from runs import spiral
@@ -14,7 +14,7 @@ def make(dtype="float32", dropout=0.2, seed=3):
 
 
 def trained(comm=None, net=None, data=(X, Y), **options):
-    """All that a training leaves behind, as bytes and numbers."""
+    """All results of a training run, as bytes and numbers."""
     net = net or make()
     settings = {"epochs": 3, "optimizer": Adam(0.01), "backend": "numpy", "reduction": "tree", "comm": comm, **options}
     history = net.fit(*data, **settings)
@@ -24,7 +24,7 @@ def trained(comm=None, net=None, data=(X, Y), **options):
 
 
 def agree(size, work):
-    """The result that all ranks have."""
+    """The result, which must be the same on all ranks."""
     results, said = on_ranks(size, work)
     assert not said
     for result in results:
@@ -35,7 +35,7 @@ def agree(size, work):
 
 
 def errors(size, work):
-    """The messages of all ranks, which must be of one kind."""
+    """The error messages of all ranks; the errors must have the same type."""
     results, said = on_ranks(size, work)
     assert not said
     assert all(isinstance(result, Error) for result in results), results
