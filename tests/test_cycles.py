@@ -243,7 +243,7 @@ def test_iterations_and_lines_are_measured(users):
     assert first["source"] == "x[i] = x[i - 1] * 0.5 + y[i]"
     assert first["share"] > 0.5
     assert sum(line["share"] for line in found["lines"]["lines"]) + found["lines"]["elsewhere"] == pytest.approx(1)
-    answer["run"]["iterations"] = [{}]  # simulates a run in another version of the loop
+    answer["run"]["executions"] = [{}]  # simulates a run in another version of the loop
     found = explain._explained(request["target"], answer)
     assert "Not measured: this loop did not run" in explain.as_text(found)
     assert found["lines"]["samples"]
@@ -292,7 +292,7 @@ def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, 
     prediction = {"missing": None, "program": "P", "cycles": 8.0, "limit": limit, "blocks": 1}
     loop = loop_of(*["callq *%rbx"] * calls, *DOT)
     run = {
-        "missing": None, "iterations": [{loop.loop.header: 100}], "seconds": times * 8 * 100 / 2e9, "clock": 2e9,
+        "missing": None, "executions": [{str(loop.loop.head.row): 100}], "seconds": times * 8 * 100 / 2e9, "clock": 2e9,
         "samples": None, "no_samples": "forbidden", "size": [4, 5, 6], "bytes": size, "threads": 1, "disturbed_by": [],
     }  # fmt: skip
     taken = measurement.measured(loop, 0, run, prediction, 48 << 10)
@@ -310,7 +310,7 @@ def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, 
     disturbed = measurement.measured(loop, 0, run | {"samples": None, "disturbed_by": ["noise"]}, prediction, 48 << 10)
     assert disturbed["limit"] is None
     assert ("not idle" in disturbed["means"]) == (not calls and times != 1.1)
-    run["iterations"] = [{}]
+    run["executions"] = [{}]
     assert "did not run" in measurement.measured(loop, 0, run, prediction, 48 << 10)["missing"]
 
 

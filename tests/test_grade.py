@@ -8,7 +8,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from command import jitnet_command
 from small_assignment import ADDITION, SPEED, graded, made
@@ -163,11 +162,54 @@ def test_what_a_kernel_prints_is_no_answer(tmp_path):
 def test_only_a_compiled_vector_loop_is_vectorized(tmp_path):
     solution, plain = EXAMPLES / "matmul" / "solution.py", tmp_path / "plain.py"
     plain.write_text(HONEST)
-    matrices = inspection.types_of([np.ones((2, 2), np.float32)] * 3)
-    assert matrices == "float32[:,::1], float32[:,::1], float32[:,::1]"
-    assert ask(inspection.scalar_loop_in, str(solution), "reordered", matrices, 1 << 31) is None
-    assert "not vectorized" in ask(inspection.scalar_loop_in, str(solution), "naive", matrices, 1 << 31)
-    assert "not compiled" in ask(inspection.scalar_loop_in, str(plain), "add", "float32[::1]", 1 << 31)
+    product = "matmul", "float32", [48, 48, 48], 1 << 31
+    assert ask(inspection.scalar_loop_in, str(solution), "reordered", *product) is None
+    assert "not vectorized" in ask(inspection.scalar_loop_in, str(solution), "naive", *product)
+    assert "not compiled" in ask(inspection.scalar_loop_in, str(plain), "add", *product)
+
+
+DECOYS = """
+import numba
+import numpy as np
+
+@numba.njit
+def deeper(x, y, result):
+    few = min(x.size, 2)
+    idle = np.zeros(y.size, x.dtype)
+    i = 0
+    while i < x.size:
+        result[i] = x[i] + y[i]
+        i += 1 + (result[i] > 1e30)
+    for a in range(few):
+        for b in range(few):
+            for c in range(few):
+                for d in range(y.size):
+                    idle[d] = y[d] * y[d]
+    if idle[7] > 1e30:
+        result[0] = idle[7]
+
+@numba.njit
+def for_small_sizes(x, y, result):
+    large = min(x.size // 1000, 1)
+    for a in range(1 - large):
+        for b in range(1 - large):
+            for i in range(x.size):
+                result[i] = x[i] + y[i]
+    i = x.size * (1 - large)
+    while i < x.size:
+        result[i] = x[i] + y[i]
+        i += 1 + (result[i] > 1e30)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not explain.can_run(), reason="calls are counted on Linux and x86-64 only")
+@pytest.mark.parametrize(("name", "line"), [("deeper", 10), ("for_small_sizes", 29)])
+def test_a_vectorized_loop_that_does_nothing_hides_no_other(name, line, tmp_path):
+    path = tmp_path / "decoys.py"
+    path.write_text(DECOYS)
+    found = ask(inspection.scalar_loop_in, str(path), name, "vector_add", "float32", [4096], 1 << 31)
+    assert found.startswith(f"its hottest loop (line {line}) is not vectorized")
 
 
 def test_one_that_breaks_the_grader_stops_no_other(addition, tmp_path, monkeypatch):

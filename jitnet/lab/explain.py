@@ -17,7 +17,7 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.instructions import ARM, machine
 from .machine_code.instructions import is_readable as is_readable
 from .machine_code.measurement import measured
-from .machine_code.verdicts import Facts, summary, verdicts
+from .machine_code.running import can_run as can_run
+from .machine_code.verdicts import Facts, Verdict, summary, vectorized, verdicts
+from .machine_code.work import Work, work_of
 from .worker import command
 
 _NUMBA = str(Path(numba.__file__).parent)
@@ -142,7 +144,7 @@ def _request(
     return {
         "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
         "options": options, "operation": operation, "problem": wanted and (wanted.path or wanted.name),
-        "run": None if run is None else shape_of(run or None, wanted),
+        "run": None if run is None else shape_of(run or None, wanted), "times": True,
     }  # fmt: skip
 
 
@@ -200,18 +202,11 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
 def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None) -> dict[str, Any]:
     if "error" in answer:
         raise checks.Error(answer["error"])
-    files = {Path(answer["file"]).name: answer["file"]}
-    texts = [functions_of(text, files) for text in answer["assembly"]]
-    found = candidates([function for functions in texts for function in functions], answer["links"])
+    texts, found = _loops(answer)
     if not found:
         raise checks.Error(f"there is no loop in the machine code of {target}: the source has none, or LLVM removed it")
     loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
-    kinds = answer["signature"].replace("[", " [")
-    facts = Facts(
-        loop, answer["remarks"], answer["options"], 8 * intrinsics.VECTOR_BYTES, intrinsics.REGISTERS,
-        "float32 [" in kinds and "float64 [" not in kinds,
-    )  # fmt: skip
-    found_verdicts = verdicts(facts)
+    found_verdicts = verdicts(_facts(answer, loop))
     prediction = predicted(loop, answer["cpu"], analyzer)
     measurement = _measurement(loop, texts, answer.get("run"), prediction)
     limit = (measurement or {}).get("limit") or limit_of(prediction, _limit(found_verdicts, loop))
@@ -241,6 +236,34 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
         "cycles": prediction, "measured": measurement,
         "lines": _sampled_lines(texts, answer.get("run")) or _predicted_lines(shown, prediction),
     })  # fmt: skip
+
+
+def _loops(answer: dict[str, Any]) -> tuple[list[list[Function]], list[Candidate]]:
+    """The functions of each text of the assembly, and their innermost loops."""
+    files = {Path(answer["file"]).name: answer["file"]}
+    texts = [functions_of(text, files) for text in answer["assembly"]]
+    return texts, candidates([function for functions in texts for function in functions], answer["links"])
+
+
+def _facts(answer: dict[str, Any], loop: Candidate) -> Facts:
+    kinds = answer["signature"].replace("[", " [")
+    only_float32 = "float32 [" in kinds and "float64 [" not in kinds
+    bits, registers = 8 * intrinsics.VECTOR_BYTES, intrinsics.REGISTERS
+    return Facts(loop, answer["remarks"], answer["options"], bits, registers, only_float32)
+
+
+def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves: bool) -> tuple[Work, Verdict | None]:
+    """The work of one call of a user's kernel on a problem, and whether the loop is vectorized that it names.
+
+    moves    count the numbers that it moves, not those that it computes
+    """
+    request = _request(target, dtype, problem=problem) | {"run": list(shape), "times": False}
+    (answer,) = answers([request])
+    if "error" in answer or answer["run"]["missing"]:
+        raise checks.Error(answer.get("error") or answer["run"]["missing"])
+    texts, loops = _loops(answer)
+    work = work_of(texts, answer["links"], answer["run"]["executions"], loops, moves)
+    return work, vectorized(_facts(answer, work.loop)) if work.loop else None
 
 
 def _measurement(

@@ -69,6 +69,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],
     "jitnet/lab/machine_code/cycles.py": [["tests/test_cycles.py"]],
     "jitnet/lab/machine_code/measurement.py": [["tests/test_cycles.py"]],
+    "jitnet/lab/machine_code/work.py": [["tests/test_work.py"]],
     "jitnet/lab/problems/__init__.py": [["tests/test_problems.py", "-k", "unknown or ends or tried"]],
     "jitnet/lab/problems/bounds.py": [["tests/test_problems.py"]],
     "jitnet/lab/problems/reading.py": [["tests/test_problems.py"]],

@@ -2,12 +2,12 @@
 
 Here the grader runs in the same process as the submission, so only sources come here that its language allows: they
 cannot reach the grader, and do nothing when they are imported. For `race_in`, NUMBA_DISABLE_JIT is set: nothing of the
-submission is compiled, and the arrays check each index.
+submission is compiled, and the arrays check each index. `scalar_loop_in` runs one call of the compiled code in another
+process, after the test of correctness.
 """
 
 import contextlib
 import sys
-from typing import Any
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -16,6 +16,9 @@ from .. import confinement, explain, loading, problems
 from ..benchmark.judge import ACCESSES, HIDDEN
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine
+
+ALONE = 0.25
+"""The fraction of the work that may be done one number at a time: remainders, and what is not in the inner loop."""
 
 
 def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> str | None:
@@ -30,24 +33,36 @@ def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> str | N
     return f"{found[0]}; {found[0].fix}" if found and found[0].fix else str(found[0]) if found else None
 
 
-def scalar_loop_in(file: str, name: str, types: str, memory: int) -> str | None:
-    """Why the hottest loop is not vectorized; None if it is."""
+def scalar_loop_in(file: str, name: str, spec: str, dtype: str, shape: list[int], memory: int) -> str | None:
+    """Why it is not vectorized; None if it is.
+
+    The work that the problem needs is compared with what a call computes one number at a time. Neither a vectorized
+    loop beside the one that does the work, nor another kernel for other shapes, can hide that one.
+    """
     confinement.limit(memory, 1 << 24)
-    if not isinstance(loading.load(f"{file}:{name}"), Dispatcher):
+    target, problem = f"{file}:{name}", problems.load(spec)
+    if not isinstance(loading.load(target), Dispatcher):
         return "is not compiled; write @numba.njit above it"
-    found = explain.explain(f"{file}:{name}", types=types)
+    if not explain.can_run():
+        return _scalar_loop_of_source(target, spec, dtype)
+    flops = problem.flops(tuple(shape))
+    work, verdict = explain.executed(target, spec, shape, dtype, moves=not flops)
+    needed = flops or problem.memory(tuple(shape), np.dtype(dtype)) / np.dtype(dtype).itemsize
+    if work.alone < work.together and work.alone <= ALONE * min(needed, work.alone + work.together):
+        return None
+    if work.loop is None or verdict is None or verdict.good:
+        return "is not vectorized: most of its work is done one number at a time, outside of vectorized loops"
+    return _not_vectorized(work.loop.place[1], verdict.answer, verdict.fix)
+
+
+def _scalar_loop_of_source(target: str, spec: str, dtype: str) -> str | None:
+    """The same for the most deeply nested loop, where machine code can be read, but not run and counted."""
+    found = explain.explain(target, problem=spec, dtype=dtype)
     verdict = next(verdict for verdict in found["verdicts"] if verdict["name"] == "vectorized")
     if verdict["good"]:
         return None
-    return f"its hottest loop (line {found['loop']['line']}) is not vectorized: {verdict['answer']}. {verdict['fix']}"
+    return _not_vectorized(found["loop"]["line"], verdict["answer"], verdict["fix"])
 
 
-def types_of(given: list[Any]) -> str:
-    """`float32[:,::1], int64`, as `explain` takes them."""
-    kinds = []
-    for argument in given:
-        if isinstance(argument, np.ndarray):
-            kinds.append(f"{argument.dtype}[{':,' * (argument.ndim - 1)}::1]")
-        else:
-            kinds.append(str(np.asarray(argument).dtype))
-    return ", ".join(kinds)
+def _not_vectorized(line: int, answer: str, fix: str) -> str:
+    return f"its hottest loop (line {line}) is not vectorized: {answer}. {fix}".rstrip(". ")

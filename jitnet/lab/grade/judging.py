@@ -209,16 +209,22 @@ class Judge:
     def _vectorized(self, test: Test) -> tuple[bool | None, str]:
         if not explain.is_readable():
             return None, "not judged: only the instructions of x86-64 can be read"
-        case = self._case(self.problem.shapes[0], test.dtype or self.problem.dtypes[0])
-        passed, error = self._asked(inspection.scalar_loop_in, inspection.types_of(case.arguments))
+        shape, dtype = self._speed_case(test)
+        wrong = self._error_on(iter([self._case(shape, dtype)]))
+        if wrong:
+            return False, wrong
+        passed, error = self._asked(inspection.scalar_loop_in, self.kernel.spec, dtype, shape)
         return passed, error or "its hottest loop computes with vectors"
 
     # speed
 
+    def _speed_case(self, test: Test) -> tuple[Shape, str]:
+        """The shape and dtype of a test of speed, or of vectors."""
+        return test.shapes[0] if test.shapes else self.problem.timed[0], test.dtype or self.problem.dtypes[0]
+
     def _fast(self, test: Test) -> tuple[bool | None, str]:
         """Compare the best times of the submission and of a rung, alternating, with new numbers in each call."""
-        shape = test.shapes[0] if test.shapes else self.problem.timed[0]
-        dtype = test.dtype or self.problem.dtypes[0]
+        shape, dtype = self._speed_case(test)
         try:
             mine, other = self._times(test, shape, dtype)
         except _RivalError as failure:

@@ -45,6 +45,8 @@ class Instruction:
 @dataclass
 class Block:
     label: str
+    row: int = -1
+    """The line of the assembly that it begins after; -1 for the entry of a function, which has no instructions."""
     header: str = ""
     """Label of the innermost loop that it belongs to."""
     depth: int = 0
@@ -69,6 +71,11 @@ class Loop:
     blocks: list[Block]
 
     @property
+    def head(self) -> Block:
+        """The block in which each iteration begins."""
+        return next(block for block in self.blocks if block.label == self.header)
+
+    @property
     def instructions(self) -> list[Instruction]:
         return [instruction for block in self.blocks for instruction in block.instructions]
 
@@ -91,7 +98,7 @@ def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
         stripped = line.strip()
         if label := _LABEL.match(line):
             if function is not None:
-                function.blocks.append(Block(label[1] or ""))
+                function.blocks.append(Block(label[1] or "", row))
                 _note_loop(function.blocks[-1], label[2])
             at_label = True
         elif at_label and stripped.startswith(("#", "//", ";")):

@@ -1,8 +1,8 @@
-"""Copies of machine code, made from the assembly that `explain` shows: one to be timed, and one that counts iterations.
+"""Copies of machine code, made from the assembly that `explain` shows: one to be timed, and one that counts.
 
 All names get a suffix, so that the copies fit into one process with the original. LLVM assembles them, and they are
-loaded next to it. In the one that counts, the header of each innermost loop increments a counter. The other is the same
-code as the original; the offsets of its instructions tell to which of them an address belongs.
+loaded next to it. In the one that counts, each block increments a counter. The other is the same code as the original;
+the offsets of its instructions tell to which of them an address belongs.
 """
 
 import ctypes
@@ -15,11 +15,10 @@ import numpy as np
 from numba import _dynfunc
 from numpy.typing import NDArray
 
-from .assembly import functions_of, is_instruction, loops_of
+from .assembly import functions_of, is_instruction
 
 _DEFINED = re.compile(r"^([A-Za-z_][\w.$]*):|^\s+\.l?comm\s+([\w.$]+)", re.MULTILINE)
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_.][\w.$]*")
-_LABEL = re.compile(r"^\.L(BB\d+_\d+):")
 _FOR_DEBUGGERS = re.compile(r"\s*\.(loc|file|ident|addrsig\w*)\b")
 _SECTION_OF_CODE = re.compile(r"\s*\.section\s+\"?\.l?text\b")
 """Functions that several modules share have a section each; here all are in one, so that offsets are known."""
@@ -34,13 +33,13 @@ class Copy:
     overload    the compiled function, of Numba
     texts       its assembly, and that of each helper
     links       symbol of a linked helper -> its function
-    counting    whether it counts the iterations of its innermost loops
+    counting    whether it counts how often each of its blocks is executed
     """
 
     def __init__(self, overload: Any, texts: list[str], links: dict[str, str], counting: bool = False) -> None:
         self._engine = overload.library._codegen._engine
         self._suffix = "__counting" if counting else "__copied"
-        self._labels = [_headers(text) if counting else [] for text in texts]
+        self._blocks = [_blocks(text) if counting else [] for text in texts]
         self._rows: list[tuple[list[int], NDArray[np.int64]]] = []
         names = {symbol for text in texts for pair in _DEFINED.findall(text) for symbol in pair if symbol}
         targets = {name: name for name in names} | links
@@ -59,16 +58,17 @@ class Copy:
 
     def _lines(self, text: str, number: int) -> Iterator[str]:
         """The assembly, with a label for each instruction, a table of their offsets, and counters."""
-        start, counters, labels = self._name("start", number), self._name("counters", number), self._labels[number]
+        start, counters = self._name("start", number), self._name("counters", number)
+        counter_of = {row: counter for counter, row in enumerate(self._blocks[number])}
         yield f".text\n.globl {start}\n{start}:"
         for row, line in enumerate(text.splitlines()):
             if is_instruction(line):
                 yield f".Lrow{row}:"
             if not _FOR_DEBUGGERS.match(line):
                 yield "\t.text" if _SECTION_OF_CODE.match(line) else line
-            if (label := _LABEL.match(line)) and label[1] in labels:
-                yield _COUNT.format(counter=f"{counters}+{8 * labels.index(label[1])}")
-        yield f".data\n.p2align 3\n.globl {counters}\n{counters}:\n.zero {8 * len(labels) + 8}"
+            if row in counter_of:
+                yield _COUNT.format(counter=f"{counters}+{8 * counter_of[row]}")
+        yield f".data\n.p2align 3\n.globl {counters}\n{counters}:\n.zero {8 * len(counter_of) + 8}"
         yield '.section offsets,"",@progbits'
         yield from (f".quad .Lrow{row}-{start}" for row in _rows_of(text))
 
@@ -88,13 +88,13 @@ class Copy:
         )
         return made
 
-    def iterations(self) -> list[dict[str, int]]:
-        """For each text: header of an innermost loop -> iterations so far."""
+    def executions(self) -> list[dict[int, int]]:
+        """For each text: row of a block -> how often it was executed so far."""
         found = []
-        for number, labels in enumerate(self._labels):
+        for number, blocks in enumerate(self._blocks):
             address = self._engine.get_global_value_address(self._name("counters", number))
-            counters = (ctypes.c_uint64 * len(labels)).from_address(address)
-            found.append(dict(zip(labels, map(int, counters), strict=True)))
+            counters = (ctypes.c_uint64 * len(blocks)).from_address(address)
+            found.append(dict(zip(blocks, map(int, counters), strict=True)))
         return found
 
     def rows(self, addresses: NDArray[np.uint64]) -> list[dict[int, int]]:
@@ -109,8 +109,9 @@ class Copy:
         return found
 
 
-def _headers(text: str) -> list[str]:
-    return [loop.header for function in functions_of(text, {}) for loop in loops_of(function)]
+def _blocks(text: str) -> list[int]:
+    """The rows of the blocks."""
+    return [block.row for function in functions_of(text, {}) for block in function.blocks if block.row >= 0]
 
 
 def _rows_of(text: str) -> list[int]:

@@ -102,7 +102,7 @@ def moves_vectors(operation: Operation) -> bool:
 
 def candidates(functions: list[Function], links: dict[str, str]) -> list[Candidate]:
     """All innermost loops. `links`: symbol of a linked helper -> its function."""
-    calls = {function.symbol: _calls_in(function, links) for function in functions}
+    calls = {function.symbol: calls_in(function, links) for function in functions}
     outside = _depth_outside(functions, calls)
     found = []
     for function in functions:
@@ -159,7 +159,7 @@ _SYMBOL = re.compile(r"^(?:movabsq|movq|leaq) \$?\"?([A-Za-z_.][^\s(,\"@]*)\"?(?
 _SYMBOL_OF_ARM = re.compile(r"^(?:adrp|movz|ldr) (x\d+), (?:\[x\d+, )?#?(?::\w+:)?([A-Za-z_.][\w.]*)")
 
 
-def _calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instruction, str | None, int]]:
+def calls_in(function: Function, links: dict[str, str]) -> list[tuple[Instruction, str | None, int]]:
     """Calls, their symbols and nesting depth. Addresses are followed through registers and the stack."""
     known: dict[str, str] = {}
     loaded: dict[str, str] = {}

@@ -36,7 +36,7 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
     """
     if run["missing"]:
         return {"missing": run["missing"], "limit": None}
-    iterations = run["iterations"][text].get(loop.loop.header, 0)
+    iterations = run["executions"][text].get(str(loop.loop.head.row), 0)  # keys are texts in JSON
     if not iterations:
         return {"missing": DID_NOT_RUN, "limit": None}
     seconds = _seconds_in(loop, text, run)

@@ -46,11 +46,11 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
 
     Keys: missing (why it was not run, or None), size (of the arguments of an operation or a problem, or None),
     bytes (of its arrays), threads, calls, seconds (CPU time of all threads per call), clock (in Hz, or 0),
-    iterations (of one call; for each text of the assembly: header of an innermost loop -> number), samples (count,
+    executions (of one call; for each text of the assembly: row of a block -> number), samples (count,
     seconds of each, and for each text: row of an instruction -> how many) or None, no_samples (why there are none),
     disturbed_by (reasons).
     """
-    if sys.platform != "linux" or machine() in ARM:
+    if not can_run():
         return {"missing": "cycles are measured on Linux and x86-64 only"}
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIMIT)  # ends the process even while compiled code runs
@@ -66,14 +66,20 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
         else:
             return {"missing": "give example arguments with --args, so that the function can be run"}
         size = None if operation is None and request["problem"] is None else request["run"]
-        return _run(overload, answer, arguments) | {"size": size, "missing": None}
+        found = _run(overload, answer, arguments, request["times"])
+        return found | {"size": size, "missing": None}
     except Exception as error:  # of the function, or of LLVM; the explanation does not depend on it
         return {"missing": f"running the function failed: {checks.described(error)}"}
     finally:
         signal.alarm(0)
 
 
-def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
+def can_run() -> bool:
+    """Whether copies of machine code can be made and run here."""
+    return sys.platform == "linux" and machine() not in ARM
+
+
+def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...], times: bool) -> dict[str, Any]:
     first = [array.copy() for array in _arrays(arguments)]
 
     def restore() -> None:
@@ -83,6 +89,9 @@ def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...]) -> d
 
     counting = Copy(overload, answer["assembly"], answer["links"], counting=True)
     counting.call(*arguments)
+    found: dict[str, Any] = {"bytes": sum(array.nbytes for array in first), "executions": counting.executions()}
+    if not times:
+        return found
     restore()
     copied = Copy(overload, answer["assembly"], answer["links"])
     call = functools.partial(copied.call, *arguments)
@@ -90,7 +99,6 @@ def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...]) -> d
     if once < ROUND:
         once = time_of(call, 1)
     threads = numba.get_num_threads() if answer["options"].get("parallel") else 1
-    found: dict[str, Any] = {"bytes": sum(array.nbytes for array in first), "iterations": counting.iterations()}
     repeated = functools.partial(_repeated, call, max(1, int(ROUND / max(once, 1e-7))), threads, restore)
     try:
         sampler = Sampler(max(SECONDS, 2 * once) / SAMPLES)
