@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,21 +145,31 @@ def measure(
     portions, sums = list(_portions(there, len(X))), []
     with ranks.together():
         for rows, work in portions[ranks.part(len(portions))]:
-            there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))  # and back
+            there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))
             there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
             of_samples = run.to_host(work.losses)
             arrays.finite_results("loss", of_samples, rows.start)
             w = None if weights is None else weights[rows]
-            total = float(of_samples.sum(dtype=np.float64) if w is None else of_samples @ w)
-            right = 0.0
-            if task != "numbers":
-                is_right = decided(run.to_host(work.A[-1]), task) == decided(Y[rows], task)
-                of_rows = is_right.all(axis=1) if task == "multilabel" else is_right
-                right = float(of_rows.sum() if w is None else of_rows @ w)
-            sums.append((total, right))
+            is_right = None if task == "numbers" else _are_right(run.to_host(work.A[-1]), Y[rows], task)
+            sums.append((_weighted_sum(of_samples, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
     totals, rights = zip(*itertools.chain(*ranks.gather(sums)), strict=True)
-    accuracy = {} if task == "numbers" else {"accuracy": functools.reduce(operator.add, rights, 0.0) / of_all}
-    return {"loss": functools.reduce(operator.add, totals, 0.0) / of_all, **accuracy}
+    accuracy = {} if task == "numbers" else {"accuracy": _in_order(rights) / of_all}
+    return {"loss": _in_order(totals) / of_all, **accuracy}
+
+
+def _are_right(A: Matrix, Y: Matrix, task: Task) -> NDArray[np.bool_]:
+    """True for each sample with the right label or, with several labels, for each of which all are right."""
+    is_right = np.equal(decided(A, task), decided(Y, task))
+    return np.all(is_right, axis=1) if task == "multilabel" else is_right
+
+
+def _weighted_sum(values: NDArray[Any], weights: NDArray[Any] | None) -> float:
+    return float(values.sum(dtype=np.float64) if weights is None else values @ weights)
+
+
+def _in_order(sums: Sequence[float]) -> float:
+    """The sum, rounded after each addition; `sum` rounds otherwise from Python 3.12 on."""
+    return functools.reduce(operator.add, sums, 0.0)
 
 
 def gradients(

@@ -90,16 +90,20 @@ class Network:
         self.recipe: Any = None  # how the columns of a table are prepared, as the command line learned it
         self.task: Task | None = None  # that it was trained for: one class of several, several labels, numbers
         self._classes: NDArray[Any] | None = None
+        self._begin_alone()
+        self._lay_out()
+        rng = np.random.default_rng(seed)
+        for layer in self.layers:
+            layer.begin(rng)
+
+    def _begin_alone(self) -> None:
+        """Create what belongs to this object alone, and is not copied: work space, twins, the state of a training."""
         self._workspaces: dict[int, Workspace] = {}
         self._elsewhere: Network | None = None
         self._twins: list[Network] = []
         self._fitting = threading.Lock()
         self._state: State | None = None  # of the latest training
         self._recorded: single_step.Recorded | None = None
-        self._lay_out()
-        rng = np.random.default_rng(seed)
-        for layer in self.layers:
-            layer.begin(rng)
 
     def _lay_out(self, memory: Memory = aligned, theta: Any = None) -> None:
         """Allocate grad and, unless it is given, theta, and give each layer its views of both."""
@@ -112,13 +116,15 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: theta without views, which would become copies, and without the optimizer's state."""
-        made_anew = ("grad", "_workspaces", "_memory", "_elsewhere", "_twins", "_fitting", "_state", "_recorded")
+        blank: Network = object.__new__(type(self))
+        blank._begin_alone()
+        made_anew = {"grad", "_memory", *vars(blank)}
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
-        return {**state, "layers": tuple(replace(layer) for layer in self.layers)}
+        return {**state, "layers": tuple(map(replace, self.layers))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _workspaces={}, _elsewhere=None, _twins=[], _fitting=threading.Lock())
-        vars(self).update(_state=None, _recorded=None)
+        vars(self).update(state)
+        self._begin_alone()
         self._lay_out()
         self.theta[...] = state["theta"]
 
@@ -129,8 +135,8 @@ class Network:
     def _with_views_of_its_own(self) -> Network:
         """A copy that shares theta; `_lay_out` then creates the views of its layers."""
         other: Network = object.__new__(type(self))
-        vars(other).update(vars(self), layers=tuple(replace(layer) for layer in self.layers))
-        vars(other).update(_workspaces={}, _elsewhere=None, _twins=[], _state=None, _recorded=None)
+        vars(other).update(vars(self), layers=tuple(map(replace, self.layers)))
+        other._begin_alone()
         return other
 
     @contextlib.contextmanager

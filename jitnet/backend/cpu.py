@@ -15,7 +15,8 @@ from ..compiler.registry import Call
 from ..compiler.threads import LEAST_FLOP, thread_count
 from ..kernels import LADDERS, SIGNATURES
 from . import thread_choice
-from .base import Backend, Report, raise_if_refused, register
+from .base import Backend, Report, register
+from .refused import raise_if_refused
 
 
 def start() -> None:

@@ -7,7 +7,7 @@ import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +50,16 @@ class Trainable(Protocol):
     def measure(
         self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, *, comm: Comm
     ) -> dict[str, float]: ...
+
+
+class Batch(NamedTuple):
+    """A validated batch of an iterator, in the layout of the kernels."""
+
+    X: Matrix
+    Y: Matrix
+    weights: NDArray[np.float64] | None
+    weight: float
+    """The sum of the user's weights, or the number of samples."""
 
 
 @dataclass
@@ -144,11 +154,11 @@ class Plan:
         """True if the learning rate changes from step to step."""
         return bool(getattr(self.schedule, "within_epochs", False))
 
-    def validated_batch(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Matrix, Matrix, Any, float]:
-        """A further batch of `batches` like X, Y and weights of this plan, and the sum of its weights."""
+    def validated_batch(self, X: Any, Y: Any, sample_weight: Any) -> Batch:
+        """A further batch of `batches`."""
         inputs, wanted = labels.inputs_and_targets(self.net, X, Y, self.loss, self.classes)
         weights, most = _weights(sample_weight, self.class_weight, wanted, self.classes, is_part=True)
-        return inputs, wanted.Y, weights, float(len(inputs) if weights is None else weights.sum() * most)
+        return Batch(inputs, wanted.Y, weights, float(len(inputs) if weights is None else weights.sum() * most))
 
 
 def _weights(
@@ -215,14 +225,13 @@ def validated(
         chosen.scaled(1)  # an error for an optimizer without a learning rate
     epochs, batch_size = checks.whole("epochs", epochs, least=1), checks.whole("batch_size", batch_size, least=1)
     return Plan(
-        net, run, inputs, wanted.Y, weights, held_out, wanted.task, judged,
-        known, class_weight, which, chosen, schedule,
-        Extras(weights is not None, schedule is not None, clip_norm),
-        epochs, batch_size if batches is None else len(inputs),
-        checks.flag("shuffle", shuffle),
-        net.seed if seed is None else checks.whole("seed", seed, least=0),
-        stopping.checked(early_stopping, held_out is not None, judged != "numbers"),
-        batches=batches,
+        net=net, run=run, X=inputs, Y=wanted.Y, weights=weights, held_out=held_out, task=wanted.task, judged=judged,
+        classes=known, class_weight=class_weight, loss=which, optimizer=chosen, schedule=schedule,
+        extras=Extras(weights is not None, schedule is not None, clip_norm),
+        epochs=epochs, batch_size=batch_size if batches is None else len(inputs), batches=batches,
+        shuffle=checks.flag("shuffle", shuffle),
+        seed=net.seed if seed is None else checks.whole("seed", seed, least=0),
+        early_stopping=stopping.checked(early_stopping, held_out is not None, judged != "numbers"),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from .. import checks, distributed
 from ..process.progress import Progress
 from . import ranks
 from .blocks import OwnBlocks
-from .plan import Plan
+from .plan import Batch, Plan
 from .state import State
 
 Source = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -109,18 +109,10 @@ class StreamEpoch:
         epoch = state.history.epochs
         batches = plan.batches.expected or state.step // max(epoch, 1)  # as in earlier epochs; 0 in the first one
         seen, total, mass = 0, 0.0, 0.0
-        for k, (X, Y, weights, weight, whole) in enumerate(self._validated(epoch + 1)):
-            of_batch, run = self._step(len(X), weights is not None)
-            of_batch.X, of_batch.Y, of_batch.weights = X, Y, weights
-            if plan.schedule is not None:
-                part = min(k / batches, 1) if batches and plan.schedules_within_epochs else 0
-                of_batch.optimizer = plan.optimizer.scaled(plan.schedule(epoch + part, state.history))
-            run = run or plan.run.epoch(of_batch, state)  # on a GPU, a new `Epoch` copies the batch
-            if plan.reduction is not None:
-                run.part = weight / whole if whole else 0.0
-            mean = run(interrupt, Progress())
-            run.settle()
-            seen, total, mass = seen + len(X), total + mean * weight, mass + weight
+        for k, (batch, whole) in enumerate(self._validated(epoch + 1)):
+            time = epoch + (min(k / batches, 1) if batches and plan.schedules_within_epochs else 0)
+            mean = self._train(batch, time, batch.weight / whole if whole else 0.0, interrupt)
+            seen, total, mass = seen + len(batch.X), total + mean * batch.weight, mass + batch.weight
             if self._samples:
                 show.batch(min(seen, self._samples), self._samples)
             if interrupt.asked:
@@ -132,8 +124,25 @@ class StreamEpoch:
         self._samples = seen
         return float(total / mass)
 
-    def _validated(self, epoch: int) -> Iterator[tuple[Any, ...]]:
-        """The batches of this rank as (X, Y, weights, their sum, the sum of all ranks)."""
+    def _train(self, batch: Batch, time: float, part: float, interrupt: Any) -> float:
+        """One step at this time, in epochs; returns the mean loss of the samples.
+
+        part    their share of the weight of all ranks
+        """
+        plan, state = self._plan, self._state
+        of_batch, run = self._step(len(batch.X), batch.weights is not None)
+        of_batch.X, of_batch.Y, of_batch.weights = batch.X, batch.Y, batch.weights
+        if plan.schedule is not None:
+            of_batch.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
+        run = run or plan.run.epoch(of_batch, state)  # on a GPU, a new `Epoch` copies the batch
+        if plan.reduction is not None:
+            run.part = part
+        mean: float = run(interrupt, Progress())
+        run.settle()
+        return mean
+
+    def _validated(self, epoch: int) -> Iterator[tuple[Batch, float]]:
+        """The batches of this rank, each with the weight of those of all ranks."""
         plan = self._plan
         batches = plan.batches.epoch(epoch)
         for k in itertools.count(1):
@@ -143,10 +152,10 @@ class StreamEpoch:
                     mine = None if batch is None else plan.validated_batch(*batch)
                 except checks.Error as error:
                     raise checks.Error(f"batch {k} of epoch {epoch}: {error}") from None
-            whole = ranks.weight_of(mine and mine[-1], plan, f"batch {k} in epoch {epoch}")
-            if mine is None:
+            whole = ranks.weight_of(mine and mine.weight, plan, f"batch {k} in epoch {epoch}")
+            if mine is None or whole is None:
                 return
-            yield *mine, whole
+            yield mine, whole
 
     def _step(self, m: int, is_weighted: bool) -> tuple[Plan, Any]:
         """The step for batches of m samples: an epoch of one batch."""
