@@ -42,6 +42,7 @@ def test_training_and_prediction_report_digits_as_text(tmp_path):
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert jitnet.load(model).layers[0].n_in == 64
     quiet = jitnet_command("train", "digits", "--quiet", "--epochs", "1")
+    assert ", after 1 epoch in " in quiet.stdout
     assert quiet.stderr == ""
 
 

@@ -44,6 +44,7 @@ def test_a_table_as_it_is(run, tmp_path):
     said = run("train", path, "--target", "Survived", "--save", "m.npz", *QUICK)
     for sentence in (
         "64 training samples, 16 test samples, 4 columns as 8 inputs, 2 classes",
+        "how the data are read (the option in parentheses changes it):",
         "Survived has 2 different whole numbers: classes (--task regression)",
         "Sex has 2 categories: female, male (--drop Sex)", "Age is a number; ", "filled with the median ",
         "Fare is a number in text: ", "Embarked has 2 categories: C, S; ",

@@ -232,6 +232,8 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
     said = [*recipe.decisions[:SENTENCES]]
     if len(recipe.decisions) > SENTENCES:
         said.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
+    if any("(--" in sentence for sentence in said):
+        said.insert(0, "how the data are read (the option in parentheses changes it):")
     return "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
 
 
@@ -304,16 +306,15 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         verdict = f"test accuracy {result['test_accuracy']:.2%} ({right} of {result['samples']['test']})"
     else:
         verdict = f"test RMSE {result['test_rmse']:.4g}, R² {result['test_r2']:.3f}"
-    text = (
-        f"{verdict}, test loss {result['test_loss']:.4f}, after {result['epochs']} epochs in {result['seconds']:.2f} s"
-    )
+    epochs = checks.count(result["epochs"], "epoch")
+    text = f"{verdict}, test loss {result['test_loss']:.4f}, after {epochs} in {result['seconds']:.2f} s"
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
     text += f"\n{scores.in_words(result)}"
     text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
     if history.stopped == "early":
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":
-        text += f"\ninterrupted after {result['epochs']} epochs"
+        text += f"\ninterrupted after {epochs}"
     if result["disturbed"] and result["seconds"] >= COMPARED:
         text += f"\n{disturbance.sentence(result['disturbed_by'])}"
         text += " Until then, --threads 1 may be faster." if backends.get(result["backend"]).uses_threads else ""
