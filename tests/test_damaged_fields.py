@@ -1,4 +1,4 @@
-"""Every field of every file, with every kind of wrong value: one clear error, or a valid result."""
+"""Every field of every file with every kind of wrong value: the result is one clear error, or is valid."""
 
 import functools
 import json
@@ -74,7 +74,7 @@ def model(tmp_path_factory):
     + [("layers", l, name) for l in (0, 1) for name in Dense.stored],
     ids=str,
 )
-def test_fields_of_a_model(model, tmp_path, field):
+def test_damaged_model_field_is_an_error_or_harmless(model, tmp_path, field):
     path, accepted = tmp_path / "n.npz", []
     for value in NASTY:
         rewritten(model, path, changed(about(model), field, value))
@@ -88,7 +88,7 @@ def test_fields_of_a_model(model, tmp_path, field):
         try:
             assert net.evaluate(np.eye(2), [0, 1], backend="numpy")["accuracy"] in (0, 0.5, 1)
         except jitnet.Error as error:
-            assert field == ("recipe",)  # which is read when rows of a table come
+            assert field == ("recipe",)  # a recipe is read only for rows of a table
             assert str(error).startswith("the model's recipe is damaged")  # noqa: PT017
             continue
         net.fit(np.eye(2), [0, 1], epochs=1, backend="numpy")
@@ -111,8 +111,8 @@ RECIPE = {
 
 @pytest.mark.parametrize("task", RECIPE)
 @pytest.mark.parametrize("field", RECIPE["regression"])
-def test_fields_of_a_recipe(tmp_path, capsys, task, field):
-    """The command predict: a model with a damaged recipe is an error, or gives a prediction for every row."""
+def test_damaged_recipe_field_is_an_error_or_harmless(tmp_path, capsys, task, field):
+    """With a damaged recipe, the command predict prints an error or a prediction for every row."""
     path, data, out = tmp_path / "m.npz", tmp_path / "data.csv", tmp_path / "answers"
     data.write_text("a,b,y\n1,2,u\n3,4,v\n" if task == "classification" else "a,b,y\n1,2,3\n3,4,5\n")
     net = Network(Dense(2, 2, "softmax") if task == "classification" else Dense(2, 1), seed=0)
@@ -132,8 +132,8 @@ def test_fields_of_a_recipe(tmp_path, capsys, task, field):
             assert is_clear(said.err.strip(), "jitnet: "), said.err
 
 
-def test_classes_and_layers_fit_together(tmp_path, capsys):
-    """There must be one class per output."""
+def test_recipe_must_have_one_class_per_output(tmp_path, capsys):
+    """The command predict checks it."""
     (tmp_path / "data.csv").write_text("a,b\n1,2\n")
     for classes in ([], ["a"], ["a", "b", "c"], ["a", "a"], "ab", 7, {"0": 1}):
         net = Network(Dense(2, 2, "softmax"), seed=0)
@@ -172,7 +172,7 @@ HISTORY = ("loss", "validation_loss", "validation_accuracy", "seconds", "compile
     + [("history", name, 1) for name in HISTORY[:4]],
     ids=str,
 )
-def test_fields_of_a_checkpoint(checkpoint, tmp_path, field):
+def test_damaged_checkpoint_field_is_an_error_or_harmless(checkpoint, tmp_path, field):
     path = tmp_path / "d"
     for value in NASTY:
         rewritten(checkpoint, path, changed(about(checkpoint), field, value))
@@ -188,11 +188,11 @@ def test_fields_of_a_checkpoint(checkpoint, tmp_path, field):
         assert [len(numbers) for numbers in lists] == [3] * 4
         assert np.isfinite(lists).all()
         good = functools.reduce(lambda content, name: content[name], field, about(checkpoint))
-        assert value == good or field[0] == "history", value  # only numbers of the past can be others
+        assert value == good or field[0] == "history", value  # only the history can have other values
 
 
-def test_lengths_and_counts_of_a_checkpoint(checkpoint, tmp_path):
-    """Lists that are all longer or shorter, with or without a matching step."""
+def test_inconsistent_counts_in_a_checkpoint_are_an_error(checkpoint, tmp_path):
+    """All lists are longer or shorter, with or without a matching step."""
     path = tmp_path / "d"
     good = about(checkpoint)
     for change, message in (
@@ -217,7 +217,7 @@ def test_lengths_and_counts_of_a_checkpoint(checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["theta", "memory0", "memory1", "best_theta"])
-def test_arrays_of_a_checkpoint(checkpoint, tmp_path, name):
+def test_damaged_checkpoint_array_is_an_error(checkpoint, tmp_path, name):
     """All arrays are validated before the first one is used."""
     path = tmp_path / "d"
     said, arrays = storage.read(checkpoint, "checkpoint")

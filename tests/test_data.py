@@ -12,12 +12,12 @@ from jitnet.data.preprocessing.columns import Standard
 from jitnet.data.preprocessing.target import Target
 
 
-def test_digits():
+def test_bundled_digits_are_the_published_ones():
     X, y = jitnet.data.digits()
     assert (X.shape, X.dtype, y.shape, y.dtype) == ((1797, 64), np.float32, (1797,), np.int64)
     assert (X.min(), X.max()) == (0, 1)
     np.testing.assert_array_equal(np.bincount(y), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
-    np.testing.assert_array_equal(X[0, :8] * 16, [0, 0, 5, 13, 9, 1, 0, 0])  # the first row of the published file
+    np.testing.assert_array_equal(X[0, :8] * 16, [0, 0, 5, 13, 9, 1, 0, 0])  # first row of the published file
     assert y[0] == 0
     file = resources.files("jitnet.data") / "digits.npz"
     assert len(file.read_bytes()) < 100_000
@@ -25,7 +25,7 @@ def test_digits():
         assert "CC BY 4.0" in str(archive["about"])
 
 
-def test_split():
+def test_split_is_shuffled_by_its_seed_and_checks_its_input():
     X, y = np.arange(50).reshape(10, 5), np.arange(10)
     (a, ya), (b, yb) = split(X, y, test=0.3, seed=1)
     assert (len(a), len(b)) == (7, 3)
@@ -47,7 +47,7 @@ def test_split():
             call()
 
 
-def test_recipe_is_learned_from_the_training_rows_alone():
+def test_recipe_is_learned_from_training_rows_only():
     X = np.array([[1.0, 10], [3, 10], [1000, 10]])
     recipe = Recipe.learn(table_of(X, [0.5, 1.5, 1000]), np.array([0, 1]), None)
     assert (recipe.task, recipe.standard) == ("regression", Standard(["0"], [2], [1]))  # the second is constant
@@ -81,12 +81,12 @@ def test_recipe_numbers_the_classes_in_order():
         assert Recipe.from_plain(recipe.plain()) == recipe
 
 
-def test_recipe_for_pictures_has_one_scale():
+def test_recipe_for_images_has_one_scale():
     recipe = Recipe.learn(table_of([[0, 1e-3], [0, 0], [2, 0], [2, 0]], [0, 1, 0, 1], "pictures"), np.arange(4), None)
     assert len(set(recipe.standard.scale)) == 1
 
 
-def test_likely_task():
+def test_likely_task_depends_on_the_target():
     many = np.arange(50)
     for y, task in ((many, "regression"), (many % 20, "classification"), (many / 7, "regression")):
         assert Recipe.learn(table_of(np.arange(50.0)[:, None], y), np.arange(50), None).task == task
@@ -105,12 +105,12 @@ def test_likely_task():
         (np.ones((3, 1)), [1, 2, np.inf], "classification", "row 3, column .y.: the target is infinite"),
     ],
 )
-def test_bad_recipes(X, y, task, message):
+def test_bad_target_is_a_clear_error(X, y, task, message):
     with pytest.raises(jitnet.Error, match=message):
         Recipe.learn(table_of(X, y), np.arange(3), task)
 
 
-def test_recipe_meets_what_it_does_not_know():
+def test_recipe_rejects_unknown_classes_and_missing_columns():
     recipe = Recipe.learn(table_of(np.eye(3), ["a", "b", "a"]), np.arange(3), None)
     with pytest.raises(jitnet.Error, match="class 'z' is not one that the model learned: a, b"):
         recipe.Y(table_of(np.eye(3), ["a", "z", "a"]))
@@ -129,7 +129,7 @@ def test_recipe_meets_what_it_does_not_know():
         numbers.answers(np.array([[1.0], [np.nan]]))
 
 
-def test_damaged_recipes():
+def test_damaged_recipe_is_an_error():
     good = Recipe.learn(table_of(np.eye(3), ["a", "b", "a"]), np.arange(3), None).plain()
     assert Recipe.from_plain(good).plain() == good
     changes = [
@@ -142,7 +142,7 @@ def test_damaged_recipes():
             Recipe.from_plain(bad)
 
 
-def test_numbers_that_are_too_large():
+def test_numbers_too_large_to_standardize_are_an_error():
     with pytest.raises(jitnet.Error, match="column '0' are too large to be standardized"):
         Recipe.learn(table_of([[1e200], [-1e200], [3e200]], [0, 1, 0]), np.arange(3), None)
     recipe = Recipe.learn(table_of([[1], [2], [3]], ["a", "b", "a"]), np.arange(3), None)
@@ -150,7 +150,7 @@ def test_numbers_that_are_too_large():
         recipe.X(table_of([[1], [1e300]], ["a", "b"]))
 
 
-def test_pictures_are_not_mixed_with_tables():
+def test_images_and_tables_cannot_be_mixed():
     bytes_, y = np.array([[0, 255.0], [255, 0]]), ["a", "b"]
     pictures = Recipe.learn(table_of(bytes_ / 255, y, "pictures"), np.arange(2), None)
     plain = Recipe.learn(table_of(bytes_, y, "npz"), np.arange(2), None)

@@ -1,4 +1,4 @@
-"""Training on several ranks, which are threads here; test_mpi.py has real processes."""
+"""Training on several ranks, here threads; test_mpi.py uses real processes."""
 
 from unittest import mock
 
@@ -32,7 +32,7 @@ def pairwise_sum(vectors):
 
 
 @pytest.mark.parametrize("blocks", [1, 4, 16])
-def test_the_tree_adds_up_in_pairs(blocks):
+def test_tree_sum_equals_pairwise_sum(blocks):
     vectors = np.random.default_rng(0).standard_normal((blocks, 5)).astype(np.float32)
     grown = tree.Tree()
     for block, vector in enumerate(vectors):
@@ -54,14 +54,14 @@ def test_same_bits_with_any_number_of_ranks(batch_size, optimizer):
         assert agree(size, lambda comm: trained(comm, **options)) == alone, size
 
 
-def test_same_bits_of_compiled_loops():
+def test_compiled_loops_give_the_same_bits_on_any_number_of_ranks():
     options = {"backend": "fast", "batch_size": 32, "optimizer": SGD(0.1)}
     assert agree(3, lambda comm: trained(comm, **options)) == trained(**options)
 
 
 @pytest.mark.parametrize("weights", [None, np.arange(97) % 3])
 @pytest.mark.parametrize("reduction", ["tree", 1, 16, "fast"])
-def test_it_is_the_gradient_of_the_whole_batch(reduction, weights):
+def test_ranks_compute_the_gradient_of_the_whole_batch(reduction, weights):
     def theta(comm, reduction):
         net = make("float64", dropout=0)
         options = {"batch_size": 20, "clip_norm": 0.1, "sample_weight": weights, "epochs": 2, "optimizer": SGD(0.3)}
@@ -73,7 +73,7 @@ def test_it_is_the_gradient_of_the_whole_batch(reduction, weights):
     np.testing.assert_allclose(results[0], theta(None, None), rtol=1e-10, atol=1e-12)
 
 
-def test_dropout_differs_from_block_to_block():
+def test_dropout_differs_between_blocks():
     net = Network(Dense(1, 64), Dropout(0.5), Dense(64, 1), seed=0)
     seen = []
     with mock.patch.object(Step, "backpropagate", lambda step, t: seen.append(int(step.work.clock[0]))):
@@ -81,12 +81,12 @@ def test_dropout_differs_from_block_to_block():
     assert len(seen) == len(set(seen)) == 8
 
 
-def test_ranks_begin_with_the_parameters_of_rank_0():
+def test_ranks_start_with_the_parameters_of_rank_0():
     agree(2, lambda comm: trained(comm, make(seed=comm.rank)))
     agree(2, lambda comm: trained(comm, make(seed=None)))
 
 
-def test_early_stopping():
+def test_early_stopping_ends_all_ranks_in_the_same_epoch():
     train, test = overfit()
 
     def work(comm=None):
@@ -97,7 +97,7 @@ def test_early_stopping():
     assert work()[2] == "early"
 
 
-def test_a_callback_on_any_rank_stops_all():
+def test_callback_on_any_rank_stops_all_ranks():
     def work(comm):
         return trained(comm, epochs=9, callbacks=lambda net, history: comm.rank == 1 and history.epochs == 2)
 
@@ -105,10 +105,10 @@ def test_a_callback_on_any_rank_stops_all():
     assert (len(loss), stopped) == (2, "callback")
 
 
-@pytest.mark.parametrize("when", [6, 9])  # five batches an epoch, and once after it
-def test_ctrl_c_on_one_rank_stops_all_after_the_same_batch(monkeypatch, when):
+@pytest.mark.parametrize("when", [6, 9])  # five batches per epoch, and one check after it
+def test_ctrl_c_on_one_rank_stops_all_ranks_after_the_same_batch(monkeypatch, when):
     class Pressed(interruption.Interrupt):
-        """Pressed on the second rank that begins, when it looks for that time."""
+        """The second rank that starts is interrupted when it checks for the given time."""
 
         begun = 0
 
@@ -129,7 +129,7 @@ def test_ctrl_c_on_one_rank_stops_all_after_the_same_batch(monkeypatch, when):
 
 
 @pytest.mark.parametrize("sizes", [(4, 1, 3), (1, 4, 1)])
-def test_resume_on_another_number_of_ranks(tmp_path, sizes):
+def test_training_can_resume_on_another_number_of_ranks(tmp_path, sizes):
     path = tmp_path / "run.ckpt"
     options = {"validation": (X, Y), "early_stopping": 50, "batch_size": 20}
     for k, size in enumerate(sizes):
@@ -139,7 +139,7 @@ def test_resume_on_another_number_of_ranks(tmp_path, sizes):
     assert last == trained(epochs=6, **options)
 
 
-def test_another_reduction_is_another_run(tmp_path):
+def test_resume_with_another_reduction_is_refused(tmp_path):
     path = tmp_path / "run.ckpt"
     trained(checkpoint=path)
     with pytest.raises(jitnet.Error, match="belongs to another run: reduction was 8, is 16"):
@@ -148,7 +148,7 @@ def test_another_reduction_is_another_run(tmp_path):
         trained(checkpoint=path, resume=True, reduction=None)
 
 
-def test_each_rank_reads_its_part_of_a_memory_map(tmp_path):
+def test_each_rank_reads_only_its_part_of_a_memory_map(tmp_path):
     X32, path = X.astype(np.float32), tmp_path / "X.npy"
     np.save(path, X32)
     options = {"checkpoint": tmp_path / "run.ckpt", "batch_size": 20}
@@ -164,22 +164,22 @@ def test_each_rank_reads_its_part_of_a_memory_map(tmp_path):
     assert sorted(row for rows in read.values() for row in rows) == list(range(97))
     assert min(map(len, read.values())) > 20
     trained(data=(X32, Y), resume=True, **options)  # with the checksums of three ranks
-    X32[50, 1] = np.nan  # which is in the part of the second
+    X32[50, 1] = np.nan  # in the part of rank 1
     np.save(path, X32)
     for message in errors(3, lambda comm: trained(comm, data=(np.load(path, mmap_mode="r"), Y))):
         assert message.startswith("rank 1: X[50, 1] is nan")
 
 
 def parts_of(data, size, rank, m=16):
-    """The part of each batch of so many samples that a rank has; the last one is short."""
+    """The part that one rank has of each batch of m samples; the last batch is shorter."""
     n = len(data[0])
     batches = [[array[start : start + m] for array in data] for start in range(0, n, m)]
     cuts = [tree.cuts(len(batch[0]), size)[rank : rank + 2] for batch in batches]
     return [tuple(array[slice(*cut)] for array in batch) for batch, cut in zip(batches, cuts, strict=True)]
 
 
-def test_iterators_of_batches_have_the_bits_of_the_whole_batches():
-    data = X[:56], Y[:56]  # 16, 16, 16 and 8 samples, which eight blocks divide
+def test_iterators_of_partial_batches_give_the_same_bits_as_whole_batches():
+    data = X[:56], Y[:56]  # 16, 16, 16 and 8 samples, each a multiple of eight blocks
     options = {"schedule": CosineDecay(2), "clip_norm": 0.5, "validation": (X, Y)}
     whole = trained(data=data, batch_size=16, shuffle=False, **options)
     for size in (1, 2, 4):
@@ -190,7 +190,7 @@ def test_iterators_of_batches_have_the_bits_of_the_whole_batches():
 
 
 @pytest.mark.parametrize("reduction", ["tree", "fast"])
-def test_iterators_of_batches_with_weights(reduction):
+def test_iterators_with_weights_equal_arrays_with_weights(reduction):
     data = X[:95], np.eye(3)[Y[:95]], np.arange(95) % 5
 
     def theta(comm, source, **options):
@@ -218,7 +218,7 @@ def test_iterators_of_batches_with_weights(reduction):
     ],
     ids=range(6),
 )
-def test_iterators_that_differ(of_rank_1, expected):
+def test_iterators_that_differ_between_ranks_are_an_error(of_rank_1, expected):
     own = {} if isinstance(of_rank_1, list) else {"batches_per_epoch": 3}
 
     def work(comm):
@@ -228,7 +228,7 @@ def test_iterators_that_differ(of_rank_1, expected):
         assert message.startswith(expected)
 
 
-def test_an_iterator_on_some_ranks_only():
+def test_iterator_on_only_some_ranks_is_an_error():
     for first in (0, 1):
         for message in errors(
             2, lambda comm, first=first: trained(comm, data=(X, Y) if comm.rank == first else ([(X, Y)], None))
@@ -236,6 +236,6 @@ def test_an_iterator_on_some_ranks_only():
             assert message.startswith(f"rank 1: an iterator of batches is {first == 0}, but {first == 1} on rank 0")
 
 
-def test_iterators_whose_samples_have_no_weight():
+def test_epoch_without_weight_is_an_error():
     for message in errors(2, lambda comm: trained(comm, data=([(X, Y, 0.0 * Y)], None))):
         assert message.startswith("the weight is 0 for all samples of epoch 1")

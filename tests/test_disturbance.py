@@ -26,7 +26,7 @@ SENTENCE = "so times and ratios are too uncertain to compare; run it again when 
 
 @contextlib.contextmanager
 def load():
-    """Other processes use all cores."""
+    """Other processes that keep all cores busy."""
     cores = len(os.sched_getaffinity(0))
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores + 1)]
     try:
@@ -44,7 +44,7 @@ def work(seconds):
 
 
 def after(**grown):
-    """The counters two seconds later: one of two cores was busy, with this process."""
+    """The counters two seconds later: this process kept one of two cores busy."""
     grown = {"time": 2.0, "own": 2.0, "busy": 2.0} | grown
     return replace(BEFORE, **{name: getattr(BEFORE, name) + more for name, more in grown.items()})
 
@@ -54,23 +54,23 @@ def after(**grown):
     [
         ({}, 2, []),
         ({"busy": 4.0}, 2, ["other processes used 1.0 of 2 cores"]),
-        ({"busy": 4.0}, 1, []),  # the other core was free
+        ({"busy": 4.0}, 1, []),  # the other core was idle
         ({"own": 0.8, "busy": 4.0}, 1, ["other processes used 1.6 of 2 cores"]),
         ({"steal": 1.0}, 1, ["the host of this virtual machine took 0.5 of 2 cores"]),
         ({"held": 1.0}, 2, ["a CPU quota stopped this process for 0.5 s of each second"]),
         ({"hot": 3.0}, 2, ["the processor ran slower because it was too hot"]),
         ({"switches": 300.0}, 1, ["the system took a core from this process 150 times a second"]),
         ({"switches": 150.0}, 2, []),
-        ({"time": 0.1, "busy": 9.0}, 2, []),  # too short to tell
+        ({"time": 0.1, "busy": 9.0}, 2, []),  # too short to measure
         ({"own": 9.0}, 2, []),  # the time of an ended child is included
     ],
 )
-def test_what_the_counters_say(grown, needed, expected):
+def test_reasons_follow_from_the_counters(grown, needed, expected):
     found = disturbance.reasons(BEFORE, after(**grown), 2, needed)
     assert [reason[: len(words)] for reason, words in zip(found, expected, strict=True)] == expected
 
 
-def test_where_a_system_counts_little():
+def test_load_average_is_used_where_counters_are_missing():
     nothing = dict.fromkeys(("busy", "steal", "switches", "held", "hot", "load"))
     before, later = replace(BEFORE, **nothing), replace(after(), **nothing)
     assert disturbance.reasons(before, later, 2, 2) == []
@@ -78,20 +78,20 @@ def test_where_a_system_counts_little():
     assert disturbance.reasons(before, later, 2, 2) == ["the load average was 5.5 on 2 cores"]
 
 
-def test_one_sentence():
+def test_reasons_are_reported_in_one_sentence():
     assert disturbance.sentence([]) == ""
     assert disturbance.sentence(["this", "that"]) == f"This, and that, {SENTENCE}"
 
 
-def test_the_spread_of_timings():
+def test_spread_of_timings_is_a_reason():
     calm, wild = Timing(1.0, 0.9, 1.1, 0.9), Timing(1.0, 0.5, 1.5, 0.4)
     assert disturbance.of_timings([calm, calm, wild]) == []
     assert disturbance.of_timings([calm, wild, wild]) == ["the times of the same call differ by ±50%"]
     assert disturbance.of_timings([]) == []
 
 
-@pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
-def test_a_real_load_is_noticed_and_own_work_is_not():
+@pytest.mark.skipif(not COUNTED, reason="this system does not count the CPU time of other processes")
+def test_real_load_is_detected_and_own_work_is_not():
     with load(), disturbance.Watch() as watch:
         work(0.6)
     (reason, *_) = watch.reasons
@@ -101,7 +101,7 @@ def test_a_real_load_is_noticed_and_own_work_is_not():
     alone = disturbance.Watch(1)
     with alone:
         work(0.6)
-    if alone.reasons:  # other processes are busy; then it must report them
+    if alone.reasons:  # other processes are busy, and must be reported
         assert (
             "other processes" in alone.reasons[0] or "the host" in alone.reasons[0] or "the system" in alone.reasons[0]
         )
@@ -109,7 +109,7 @@ def test_a_real_load_is_noticed_and_own_work_is_not():
 
 @pytest.mark.release
 @pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
-def test_training_and_ladder_under_load_say_it(tmp_path):
+def test_training_and_ladder_report_load(tmp_path):
     with load():
         trained = jitnet_command("train", "digits", "--epochs", "60", "--backend", "numpy")
         told = json.loads(jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy", "--json").stdout)
@@ -124,7 +124,7 @@ def test_training_and_ladder_under_load_say_it(tmp_path):
     assert SENTENCE in " ".join(ladder.as_text(found).split())
 
 
-def test_a_long_training_says_it_once_meanwhile(monkeypatch):
+def test_long_training_reports_load_once_while_it_runs(monkeypatch):
     monkeypatch.setattr(disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
     clock = iter(range(0, 10_000, 3))
     monkeypatch.setattr(disturbance.time, "monotonic", lambda: float(next(clock)))
@@ -160,7 +160,7 @@ def test_training_reads_no_counters_without_a_display():
     assert answer.stdout.split() == ["False", "True"]
 
 
-def test_the_doctor_looks_at_the_load(monkeypatch):
+def test_doctor_reports_load(monkeypatch):
     monkeypatch.setattr(disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
     (item,) = hardware.examine_load()
     assert (item.state, item.finding) == ("note", f"Other processes used 1.4 of 2 cores, {SENTENCE}")
@@ -170,8 +170,8 @@ def test_the_doctor_looks_at_the_load(monkeypatch):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counted in /proc")
-def test_the_work_of_helpers_is_no_disturbance():
-    """The load of a kernel in its own process belongs to the measurement."""
+def test_load_of_worker_processes_is_no_disturbance():
+    """A kernel that runs in a worker process is part of the measurement."""
     helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         before = disturbance._of_helpers()

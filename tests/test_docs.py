@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, shows every public name, and reads well in a browser."""
+"""The documentation site builds without a warning, shows every public name, and is readable in a browser."""
 
 import importlib.util
 import json
@@ -26,7 +26,7 @@ def tabular():
     return module
 
 
-def test_docstrings_become_lists_and_code(tabular):
+def test_tabular_docstrings_become_lists_and_code(tabular):
     text = """Product, `A` by B_.
 
 Formula   C = A·B*
@@ -57,7 +57,7 @@ spaces are  no row."""
     assert rst.endswith("In a text, two\nspaces are  no row.\n")
 
 
-def test_no_docstring_loses_a_word(tabular):
+def test_conversion_keeps_every_word_of_a_docstring(tabular):
     for name in jitnet.__all__:
         text = getattr(jitnet, name).__doc__ or ""
         words = [word.strip("`") for line in text.splitlines() for word in line.split()]
@@ -65,15 +65,15 @@ def test_no_docstring_loses_a_word(tabular):
         assert [word for word in words if word not in shown] == [], name
 
 
-def test_the_drawing_of_the_front_page_is_current():
-    """docs/graph.svg is kept, so that the page is whole where it is read without the site."""
+def test_drawing_on_the_front_page_is_current():
+    """docs/graph.svg is in the repository, so that the page is complete without building the site."""
     net = jitnet.Network(jitnet.Dense(64, 32, "relu"), jitnet.Dense(32, 10, "softmax"))
     assert (DOCS / "graph.svg").read_text(encoding="utf-8") == net.graph(optimizer="sgd").svg()
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The pages; lessons are not executed, but show the output that they promise."""
+    """The pages; lessons are not executed, but show the output that is written in them."""
     for package in ("sphinx", "myst_nb", "furo"):
         pytest.importorskip(package, reason="the site is built by pip install 'jitnet[docs]'")
     out = tmp_path_factory.mktemp("site") / "html"
@@ -84,7 +84,7 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_reference_has_every_public_name(site):
+def test_reference_has_every_public_name(site):
     inventory = (site / "objects.inv").read_bytes()
     names = {line.split()[0] for line in zlib.decompress(inventory.split(b"\n", 4)[4]).decode().splitlines() if line}
     expected = {f"jitnet.{name}" for name in jitnet.__all__} - {"jitnet.__version__"}
@@ -94,7 +94,7 @@ def test_the_reference_has_every_public_name(site):
 
 
 @pytest.mark.slow
-def test_lessons_show_what_they_promise(site):
+def test_lesson_pages_show_the_expected_output(site):
     page = (site / "course" / "03_by_hand.html").read_text(encoding="utf-8")
     assert "after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375" in page
     assert "# &gt; " not in page
@@ -102,7 +102,7 @@ def test_lessons_show_what_they_promise(site):
 
 
 @pytest.mark.slow
-def test_a_lesson_runs_as_a_notebook(site, tmp_path):
+def test_lesson_runs_as_a_notebook(site, tmp_path):
     book = tmp_path / "lesson.ipynb"
     shutil.copy(DOCS / "course" / "03_by_hand.ipynb", book)
     promised = _outputs(book)
@@ -120,7 +120,7 @@ def test_a_lesson_runs_as_a_notebook(site, tmp_path):
 
 
 def _outputs(book):
-    """The lines that the cells of a notebook print, and the kinds of what they show."""
+    """The lines that the cells of a notebook print, and the MIME types that they show."""
     cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     printed = "".join("".join(output.get("text", [])) for output in outputs)
@@ -130,7 +130,7 @@ def _outputs(book):
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
-def test_pages_in_a_browser(site, browser, name, width, scheme):
+def test_pages_fit_and_are_readable_in_a_browser(site, browser, name, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     complaints, requests = [], []

@@ -1,4 +1,4 @@
-"""The examples in docstrings run, and print what they say; help and tab completion show what users call."""
+"""The examples in docstrings run and print what is written there; help and tab completion show the public names."""
 
 import doctest
 import importlib
@@ -15,13 +15,13 @@ MODULES = [
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_examples(module):
+def test_docstring_examples_run(module):
     failed, tried = doctest.testmod(importlib.import_module(f"jitnet{module}"))
     assert failed == 0
     assert tried > 0
 
 
-def test_tab_completion_shows_what_users_call():
+def test_tab_completion_shows_only_public_names():
     assert set(dir(jitnet)) == set(jitnet.__all__)
     assert len(jitnet.__all__) == len(set(jitnet.__all__))
     net = jitnet.Network(jitnet.Dense(2, 2))
@@ -32,14 +32,14 @@ def test_tab_completion_shows_what_users_call():
     ]  # fmt: skip
 
 
-def test_the_map_names_everything():
+def test_map_names_every_public_name():
     text = jitnet.__doc__
     for name in set(jitnet.__all__) - {"__version__"}:
         assert name in text, name
 
 
 @pytest.mark.parametrize("name", ["fit", "step", "forward", "gradients", "evaluate", "graph", "load_state_dict"])
-def test_the_first_line_of_help_is_short(name):
+def test_first_line_of_help_is_short(name):
     text = pydoc.plain(pydoc.render_doc(getattr(jitnet.Network, name)))
     signature = text.splitlines()[2]
     assert "numpy._typing" not in signature

@@ -1,4 +1,4 @@
-"""The doctor: real processes in damaged environments, what it finds there, and that its commands fix it."""
+"""The doctor finds problems in damaged environments, and the commands that it suggests fix them."""
 
 import json
 import os
@@ -24,13 +24,13 @@ def by_name(items):
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    """The environment without the settings of the test run."""
+    """Removes the settings of the test run from the environment."""
     for name in [*settings.SETTINGS, *settings.OF_THREADS, *settings.NARROWING]:
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.slow
-def test_a_healthy_machine(tmp_path):
+def test_healthy_machine_has_no_findings(tmp_path):
     result = jitnet_command("doctor", "--json", "--quiet", JITNET_CACHE_DIR=str(tmp_path / "cache"))
     found = json.loads(result.stdout)
     items = by_name(found["items"])
@@ -41,13 +41,13 @@ def test_a_healthy_machine(tmp_path):
     assert found["notes"] == sum(item["state"] == "note" for item in found["items"])
     assert items["settings"]["state"] == items["compiler"]["state"] == "ok"
     assert items["cache folder"]["finding"].endswith("cache, with 0 kernels, 0 bytes, by JITNET_CACHE_DIR")
-    assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
+    assert list(tmp_path.iterdir()) == []  # the doctor leaves no files
 
 
 @pytest.mark.release
-@pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="for a shell and AVX2 or better")
-def test_its_fixes_work(tmp_path):
-    """Three independent problems at once; then the shell runs the suggested commands."""
+@pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="needs a POSIX shell and AVX2")
+def test_suggested_commands_fix_the_problems(tmp_path):
+    """Three independent problems at once; a shell runs the suggested commands."""
     file = tmp_path / "file"
     file.write_text("where a folder should be")
     damage = {
@@ -83,13 +83,13 @@ def test_its_fixes_work(tmp_path):
     assert items["cache folder"]["finding"] == f"{tmp_path / 'usual' / 'jitnet'}, with 0 kernels, 0 bytes"
 
 
-@pytest.mark.slow  # a process that starts others
-def test_nothing_is_compiled(tmp_path):
+@pytest.mark.slow  # a process that starts other processes
+def test_disabled_jit_is_found(tmp_path):
     result = jitnet_command("doctor", status=1, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
     lines = result.stdout.splitlines()
     (at,) = (i for i, line in enumerate(lines) if line.startswith("WRONG  NUMBA_DISABLE_JIT "))
     assert "interpreted" in lines[at]
-    fixes = (line.strip() for line in lines[at + 1 :] if line.strip().startswith("→"))  # the finding may take two lines
+    fixes = (line.strip() for line in lines[at + 1 :] if line.strip().startswith("→"))  # a finding can have two lines
     assert next(fixes) == f"→ {unset('NUMBA_DISABLE_JIT')}"
     assert any(line.startswith("WRONG  compiler ") for line in lines)
     assert any(line.startswith("note   threads ") and "not tried" in line for line in lines)
@@ -98,11 +98,11 @@ def test_nothing_is_compiled(tmp_path):
 
 @pytest.mark.slow  # three processes that compile a loop
 @pytest.mark.skipif(sys.platform != "linux", reason="OpenMP's own limit")
-def test_threads_that_do_not_run(monkeypatch):
+def test_too_few_running_threads_are_found(monkeypatch):
     (item, layer) = hardware.examine_threads()
     assert item.state in ("ok", "note")
     if layer.finding != "omp" or not item.finding.startswith("2 "):
-        pytest.skip("for two threads of OpenMP")
+        pytest.skip("needs two threads of OpenMP")
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
     item, _ = hardware.examine_threads()
     assert item == Item("threads", "wrong", "only 1 of 2 threads run in a parallel loop",
@@ -110,7 +110,7 @@ def test_threads_that_do_not_run(monkeypatch):
 
 
 @pytest.mark.slow  # a process that compiles a loop
-def test_more_threads_than_cores(monkeypatch):
+def test_more_threads_than_cores_are_found(monkeypatch):
     cores = thread_choice.cpus()
     monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores + 1))
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
@@ -130,7 +130,7 @@ def test_more_threads_than_cores(monkeypatch):
         ("OMP_NUM_THREADS", "1", "note", "BLAS"), ("OMP_PROC_BIND", "true", "note", "binds"),
     ],
 )  # fmt: skip
-def test_settings_that_hurt(variable, value, state, words, monkeypatch, tmp_path):
+def test_harmful_settings_are_found(variable, value, state, words, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (before,) = settings.examine_settings()
     assert before.state == "ok"
@@ -146,7 +146,7 @@ def test_settings_that_hurt(variable, value, state, words, monkeypatch, tmp_path
      ("NUMBA_LOOP_VECTORIZE", "1"), ("NUMBA_BOUNDSCHECK", "yes"), ("NUMBA_NUM_THREADS", "2"),
      ("NUMBA_DEBUG_CACHE", "0")],
 )  # fmt: skip
-def test_settings_that_do_not_hurt(variable, value, monkeypatch, tmp_path):
+def test_harmless_settings_are_not_reported(variable, value, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(variable, value)
     assert [item.state for item in settings.examine_settings()] == ["ok"]
@@ -155,7 +155,7 @@ def test_settings_that_do_not_hurt(variable, value, monkeypatch, tmp_path):
     assert (item.name, item.state) == (".numba_config.yaml", "note")
 
 
-def test_the_cache_folder(tmp_path, monkeypatch):
+def test_cache_folder_is_examined(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("JITNET_CACHE_DIR", str(folder))
     ours, stale = settings.kernels_folder(), folder / f"kernels-{'a' * 32}"
@@ -179,7 +179,7 @@ def test_the_cache_folder(tmp_path, monkeypatch):
     assert (item.state, item.fix) == ("note", export("JITNET_CACHE_DIR", tmp_path / "here"))
 
 
-def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
+def test_unusable_default_folder_is_found(tmp_path, monkeypatch):
     """The fix is then a temporary folder, if it is writable."""
     (tmp_path / "file").write_text("")
     (tmp_path / "temporary").mkdir()
@@ -193,7 +193,7 @@ def test_a_usual_folder_that_cannot_be_used(tmp_path, monkeypatch):
     assert item.fix is None
 
 
-def test_a_cache_folder_that_others_can_write_to(tmp_path, monkeypatch):
+def test_cache_folder_that_others_can_write_to_is_found(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("JITNET_CACHE_DIR", str(folder))
     monkeypatch.setattr(settings, "usual_cache_folder", lambda: tmp_path / "usual")
@@ -206,12 +206,12 @@ def test_a_cache_folder_that_others_can_write_to(tmp_path, monkeypatch):
     (item,) = settings.examine_cache()
     assert f"{folder} belongs to another user" in item.finding
     assert item.fix == unset("JITNET_CACHE_DIR")
-    (tmp_path / "usual").mkdir()  # which belongs to another user as well
+    (tmp_path / "usual").mkdir()  # belongs to another user as well
     (item,) = settings.examine_cache()
     assert item.fix != unset("JITNET_CACHE_DIR")
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
+def test_full_disk_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     free = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(settings.shutil, "disk_usage", lambda path: free._replace(free=5 << 20))
@@ -221,7 +221,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
 
 def metadata(folder, name, version, *lines):
-    """The metadata of a package of that version, which need not exist."""
+    """Writes the metadata of a package; the package itself need not exist."""
     about = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     about.mkdir(parents=True)
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(f"{line}\n" for line in lines)
@@ -229,7 +229,7 @@ def metadata(folder, name, version, *lines):
     return about
 
 
-def test_packages_that_do_not_fit(tmp_path, monkeypatch):
+def test_incompatible_packages_are_found(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     needs = "Requires-Dist: numpy<2.0,>=1.22", "Requires-Dist: llvmlite >=0.1"
     about = metadata(tmp_path, "numba", numba.__version__, *needs)
@@ -255,7 +255,7 @@ def test_packages_that_do_not_fit(tmp_path, monkeypatch):
     assert item.finding.endswith("but 0.0.1 is installed")
 
 
-def test_extras(tmp_path, monkeypatch):
+def test_extras_list_missing_and_old_packages(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     needed = [
         "numba>=0.61", "surely-missing[fast,x]>=3; extra == 'show'", "rich>=13; extra == 'show'",
@@ -281,7 +281,7 @@ def test_extras(tmp_path, monkeypatch):
     assert items["extra all"].finding == "missing: unheard-of"
 
 
-def test_what_a_missing_package_gives(tmp_path, monkeypatch):
+def test_note_for_a_missing_package_says_what_it_is_for(tmp_path, monkeypatch):
     found = {"jitnet": "0.1.0", "packaging": "26"}
     monkeypatch.setattr(packages, "installed", found.get)
     monkeypatch.syspath_prepend(tmp_path)
@@ -307,10 +307,10 @@ int cuDeviceGetAttribute(int *x, int what, int d) { *x = what == 75 ? 9 : d; ret
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="a driver is built with a C compiler")
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs a C compiler for a fake driver")
 @pytest.mark.slow  # four processes
-def test_a_gpu(tmp_path, monkeypatch):
-    """A library in place of the driver, called in a real process."""
+def test_gpu_and_driver_errors_are_found(tmp_path, monkeypatch):
+    """A small C library replaces the driver; a real process calls it."""
     source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
     source.write_text(FAKE_DRIVER)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
@@ -334,7 +334,7 @@ def test_a_gpu(tmp_path, monkeypatch):
     assert list(hardware.examine_gpu())[2].fix == unset("CUDA_VISIBLE_DEVICES")
 
 
-def test_no_driver(monkeypatch):
+def test_missing_driver_is_a_note(monkeypatch):
     nothing = {"library": None, "version": None, "error": 0, "devices": []}
     monkeypatch.setattr(hardware, "ask", lambda *_, **__: nothing)
     monkeypatch.setattr(hardware, "installed", lambda name: "0.20")
@@ -348,13 +348,13 @@ def test_no_driver(monkeypatch):
         ({"bits": 64}, "vector width", "note"),
     ],
 )  # fmt: skip
-def test_the_compiler(changes, name, state, monkeypatch):
+def test_gpu_compiler_is_examined(changes, name, state, monkeypatch):
     found = {"right": True, "compiled": True, "bits": hardware.vector_unit()[0], "seconds": 0.1}
     monkeypatch.setattr(hardware, "ask", lambda *_, **__: found | changes)
     assert {item.name: item.state for item in hardware.examine_compiler()}[name] == state
 
 
-def test_an_examination_that_fails_is_an_item(monkeypatch, capsys):
+def test_failing_examination_is_reported_as_an_item(monkeypatch, capsys):
     def half_way():
         yield Item("first", "ok", "seen")
         raise OSError(5, "Input/output error")
@@ -376,7 +376,7 @@ def test_an_examination_that_fails_is_an_item(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_process_that_cannot_answer(tmp_path, monkeypatch):
+def test_failing_worker_process_is_reported(tmp_path, monkeypatch):
     (tmp_path / "patient.py").write_text(
         "import os, time\n"
         "def abort(): os.abort()\n"

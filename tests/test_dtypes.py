@@ -1,4 +1,4 @@
-"""A float32 network uses no float64: not in arrays or signatures (nor in machine code: test_explain.py)."""
+"""A float32 network has no float64 in its arrays or signatures; test_explain.py tests the machine code."""
 
 import subprocess
 import sys
@@ -28,11 +28,11 @@ def test_every_array_of_a_network_has_its_dtype(backend, dtype):
         for entry in work:
             arrays += entry if isinstance(entry, list) else [entry]
         names = [array.dtype.name for array in arrays if isinstance(array, np.ndarray)]
-        assert set(names) - {"int64"} == {dtype}  # the clock of a work space counts
+        assert set(names) - {"int64"} == {dtype}  # the clock of a work space is int64
 
 
 def test_signatures_compiled_for_float32_are_float32():
-    """Train in float32 in a fresh process, then look at every signature that was compiled there."""
+    """Train in float32 in a new process, then check every signature that was compiled there."""
     code = """
 import numpy as np, jitnet
 from jitnet.kernels import LADDERS

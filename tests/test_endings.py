@@ -30,7 +30,7 @@ def with_files_up_to(size, command, folder, **environment):
     return subprocess.run(
         [sys.executable, "-c", code, *command], cwd=folder, capture_output=True, text=True, check=False,
         env={**{name: value for name, value in os.environ.items() if not name.startswith("COV")}, **environment},
-    )  # fmt: skip  # coverage could not write its own file either, and would say so
+    )  # fmt: skip  # coverage could not write its own file either, and would warn
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def full(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("a small disk can be mounted by root only")
+        pytest.skip("only root can mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
@@ -56,7 +56,7 @@ def fill(folder):
             pass
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(full, tmp_path):
+def test_failing_checkpoint_does_not_stop_training(full, tmp_path):
     fill(full)
     command = [*TRAIN, "--quiet", "--json", "--checkpoint", "small/c", "--save", "m.npz"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -68,8 +68,8 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(full, tmp_path):
     assert os.listdir(full) == ["filler"]
 
 
-def test_the_last_good_checkpoint_is_named_and_there(full):
-    """The disk fills up after epoch 2, and has room again in epoch 5."""
+def test_message_names_the_last_good_checkpoint(full):
+    """The disk is full after epoch 2 and has space again in epoch 5."""
     X, y = spiral()
     net, twin = make(widths=(2, 900, 3)), make(widths=(2, 900, 3))
     path, seen = full / "c", []
@@ -86,19 +86,19 @@ def test_the_last_good_checkpoint_is_named_and_there(full):
         history = net.fit(X, y, epochs=4, checkpoint=path, progress=Filling())
     why = f"cannot write {path}: No space left on device; the checkpoint of epoch 2 is still there"
     said = [(str(warning.message), warning.filename) for warning in caught if "cannot write" in str(warning.message)]
-    assert said == [(f"{why}; training continues", __file__)]  # once, and at the line that calls fit
+    assert said == [(f"{why}; training continues", __file__)]  # one warning, with the line that calls fit
     assert (history.epochs, history.checkpoint_error, history.stopped) == (4, why, "")
     about, _ = storage.read(path, "checkpoint")
     assert len(about["history"]["loss"]) == 2
     with pytest.warns(UserWarning, match="epoch 2 is still there"):
         resumed = make(widths=(2, 900, 3)).fit(X, y, epochs=6, checkpoint=path, resume=True, progress=Filling())
     assert seen[0][0] == why
-    assert (resumed.epochs, resumed.checkpoint_error) == (6, "")  # there was room again
+    assert (resumed.epochs, resumed.checkpoint_error) == (6, "")  # the disk had space again
     assert "checkpoint_error" not in storage.read(path, "checkpoint")[0]["history"]
     assert resumed.loss == twin.fit(X, y, epochs=6).loss
 
 
-def test_a_model_that_cannot_be_saved_there_is_saved_elsewhere(full, tmp_path):
+def test_model_that_cannot_be_saved_is_saved_in_the_temporary_folder(full, tmp_path):
     fill(full)
     (tmp_path / "temporary").mkdir()
     command = [*TRAIN, "--quiet", "--json", "--save", "small/m.npz", "--plot", "small/p.png"]
@@ -117,8 +117,8 @@ def test_a_model_that_cannot_be_saved_there_is_saved_elsewhere(full, tmp_path):
     assert os.listdir(full) == ["filler"]
 
 
-@pytest.mark.slow  # a process; models and checkpoints apart are tested above
-def test_where_nothing_can_be_written_that_is_said(tmp_path):
+@pytest.mark.slow  # a process of its own; models and checkpoints are tested separately above
+def test_message_says_when_nothing_can_be_written(tmp_path):
     result = with_files_up_to(1000, [*TRAIN, "--quiet", "--save", "m.npz", "--checkpoint", "c"], tmp_path)
     place = tempfile.gettempdir()
     assert result.returncode == 1
@@ -131,8 +131,8 @@ def test_where_nothing_can_be_written_that_is_said(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.slow  # a process; test_storage.py keeps old files
-def test_answers_that_cannot_be_written_leave_the_old_ones(bad_files, tmp_path):
+@pytest.mark.slow  # a process of its own; test_storage.py tests that old files are kept
+def test_failing_output_of_predictions_keeps_the_old_file(bad_files, tmp_path):
     (tmp_path / "out").write_text("old")
     (tmp_path / "many.csv").write_text("a,b\n" + "1,2\n" * 1000)
     command = [*JITNET, "predict", str(bad_files / "model.npz"), "many.csv", "--quiet", "--out", "out"]
@@ -142,9 +142,9 @@ def test_answers_that_cannot_be_written_leave_the_old_ones(bad_files, tmp_path):
     assert set(os.listdir(tmp_path)) == {"out", "many.csv"}
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("stream", ["stdout", slow("stderr")])
-def test_the_model_is_saved_without_a_reader(stream, tmp_path):
+def test_model_is_saved_if_the_output_cannot_be_written(stream, tmp_path):
     with open("/dev/full", "w") as full:
         other = {"stdout": "stderr", "stderr": "stdout"}[stream]
         result = subprocess.run(
@@ -160,7 +160,7 @@ def test_the_model_is_saved_without_a_reader(stream, tmp_path):
 
 
 def started(folder, *more, **options):
-    """An endless training, at least in its second epoch."""
+    """A training run without end that has finished its first epoch."""
     process = subprocess.Popen([*ENDLESS, "--checkpoint", "c", *more], cwd=folder, **options)
     while not (folder / "c").exists():
         assert process.poll() is None
@@ -169,11 +169,11 @@ def started(folder, *more, **options):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", slow("SIGHUP"), "SIGINT"])
-def test_signals_end_the_training_and_keep_what_was_learned(name, tmp_path):
+def test_signals_end_the_training_and_save_the_model(name, tmp_path):
     process = started(tmp_path, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     number = signal.Signals[name]
     process.send_signal(number)
-    if name == "SIGTERM":  # as timeout(1) does; it is heard once
+    if name == "SIGTERM":  # timeout(1) sends it; the second is ignored
         process.send_signal(number)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number, errors
@@ -187,8 +187,8 @@ def test_signals_end_the_training_and_keep_what_was_learned(name, tmp_path):
     assert found["epochs"] - 1 <= len(about["history"]["loss"]) <= found["epochs"]
 
 
-def test_a_job_in_the_background_ends_by_sigterm_and_not_by_ctrl_c(tmp_path):
-    """As a shell starts it with &, where ^C goes to other processes."""
+def test_background_job_ends_by_sigterm_and_ignores_ctrl_c(tmp_path):
+    """A shell that starts a job with & sets SIGINT to be ignored."""
     process = started(tmp_path, "--quiet", stderr=subprocess.PIPE, text=True,
                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))  # fmt: skip
     process.send_signal(signal.SIGINT)
@@ -200,7 +200,7 @@ def test_a_job_in_the_background_ends_by_sigterm_and_not_by_ctrl_c(tmp_path):
     jitnet.load(tmp_path / "m.npz")
 
 
-@pytest.mark.slow  # a process; SIGINT may be ignored in the same way
+@pytest.mark.slow  # a process of its own; the test above ignores SIGINT in the same way
 def test_nohup_is_respected(tmp_path):
     process = started(tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                       preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))  # fmt: skip
@@ -212,7 +212,7 @@ def test_nohup_is_respected(tmp_path):
 
 
 @pytest.mark.parametrize("rich", [True, slow(False)])
-def test_a_terminal_that_is_closed_ends_the_training_and_keeps_what_was_learned(rich, tmp_path):
+def test_closed_terminal_ends_the_training_and_saves_the_model(rich, tmp_path):
     if rich:
         pytest.importorskip("rich")
     terminal, its_end = pty.openpty()
@@ -241,7 +241,7 @@ def test_a_terminal_that_is_closed_ends_the_training_and_keeps_what_was_learned(
     jitnet.load(tmp_path / "m.npz")
 
 
-def test_signals_of_a_host_program_are_its_own():
+def test_handlers_of_a_host_program_are_not_replaced():
     heard, before = [], signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     try:
         history = make().fit(*spiral(), epochs=5, progress=At(lambda: os.kill(os.getpid(), signal.SIGTERM), epoch=2))
@@ -250,7 +250,7 @@ def test_signals_of_a_host_program_are_its_own():
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_command_gives_the_signals_back():
+def test_command_restores_the_signal_handlers():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
     assert cli.main(["predict", "none", "none"]) == 2
     assert before == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]

@@ -1,4 +1,4 @@
-"""`--check`: a right answer to the last exercise of a lesson is found right, a wrong one wrong, in clear words."""
+"""`--check` accepts correct answers to the last exercise of a lesson and describes the error of wrong answers."""
 
 import ast
 import re
@@ -28,11 +28,11 @@ WRONG = {
     11: ("// 32 for", "// 64 for", r"sectors\(addresses=\[0, 4, .*\) is 2, but should be 4"),
     12: ("for k in range(n - n % 8, n):", "for k in range(0):", r"eight_k is wrong: .*, for \(m, n_in, n_out\) = .*"),
 }  # fmt: skip
-"""For each lesson, a change that makes its solution wrong, and what is then said."""
+"""For each lesson, a change that makes its solution wrong, and the expected message."""
 
 
 @pytest.mark.parametrize("number", [slow(n) if n == 9 else n for n in WRONG])
-def test_a_wrong_answer_is_found(tmp_path, number):
+def test_wrong_answer_is_found(tmp_path, number):
     name_of = re.search(r"Write[\s#]+`(\w+)\(", lesson_file(number).read_text(encoding="utf-8"))[1]
     source = SOLUTIONS.get(number, lesson_file(number)).read_text(encoding="utf-8")
     (solution,) = (node for node in ast.parse(source).body if getattr(node, "name", "") == name_of)
@@ -46,7 +46,7 @@ def test_a_wrong_answer_is_found(tmp_path, number):
     assert status == 1
 
 
-def test_a_right_answer_in_a_file(tmp_path):
+def test_correct_answer_in_a_file_is_accepted(tmp_path):
     file = tmp_path / "answer.py"
     file.write_text("def step(w, x, y, lr):\n    return w - lr * sum(2 * (x * w - y) * x) / len(x)\n")
     status, printed, _ = run_here(LESSONS[0], "--check", file)
@@ -60,7 +60,7 @@ def test_a_right_answer_in_a_file(tmp_path):
         (np.zeros(2), r"has the shape \(2,\), but should have \(\)"), (np.nan, "is nan, but should be 1.3"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_result(given, said, monkeypatch):
+def test_message_says_what_is_wrong_with_a_result(given, said, monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     from _exercises import verdict
 
@@ -69,7 +69,7 @@ def test_what_is_wrong_with_a_result(given, said, monkeypatch):
 
 
 @pytest.mark.parametrize("product", ["A @ B", "np.array([[a @ b for b in B.T] for a in A])"])
-def test_a_product_by_numpy_is_no_answer(tmp_path, product):
+def test_product_by_numpy_is_rejected(tmp_path, product):
     file = tmp_path / "answer.py"
     check = "    if A.shape[1] != B.shape[0]:\n        raise ValueError\n"
     body = f"{check}    return ({product}).reshape(len(A), B.shape[1])"

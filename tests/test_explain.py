@@ -22,7 +22,7 @@ from jitnet.lab.problems import FOLDER, load
 RUNGS = [f"{operation}.{rung}" for operation, ladder in LADDERS.items() for rung in ladder]
 COMPILED = [rung for rung in RUNGS if not rung.endswith((".python", ".numpy"))]
 THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.wide_parallel")
-"""Threaded twins that stand for all others: their loops are the same functions (test_jit.py)."""
+"""Parallel rungs that represent the others: their loops are the same functions (test_jit.py)."""
 
 FEW = ("matmul.njit", "matmul.packed", "sigmoid.polynomial", "adam.wide")
 FEW_FAULTS = ("order", "stride", "bounds", "float64")
@@ -32,14 +32,13 @@ EACH = [
     for rung in COMPILED
     if not rung.endswith("parallel") or rung in THREADED
 ]
-"""Each takes a second to compile, so most are slow, and those of operations that are much like others come before a
-release."""
+"""Each takes a second to compile, so most are slow; operations that resemble others run before a release only."""
 
 PRODUCTS = ("layer", "delta", "gradients", "descend", "matmul", "matmul_tn", "matmul_nt")
 IN_ORDER = (
     *PRODUCTS, "half_squared_error", "mse", "cross_entropy", "huber", "hinge", "layer_norm_back", "layer_norm_gradients"
 )  # fmt: skip
-"""Operations whose first loop adds up a sum, in the order in which it is written."""
+"""Operations whose first loop adds numbers in the order of the source."""
 
 TILES = ("tiled", "packed", "fused")
 """Rungs made of the register tile."""
@@ -49,7 +48,7 @@ CALLING = {
     "gelu": "expf", "gelu_derivative": "expf", "silu": "expf", "silu_derivative": "expf",
     "softplus": "log1pf", "softplus_derivative": "expf",
 }  # fmt: skip
-"""Operations whose plain loops call a function of the C library for each number; of softmax, all rungs but the last."""
+"""Operations whose plain loops call a C library function for each number; in softmax, all rungs but the last do."""
 
 
 def verdict(found, name):
@@ -57,7 +56,7 @@ def verdict(found, name):
 
 
 class Registry(dict):
-    """Rung -> what is said of it, found when it is asked for."""
+    """Rung -> its explanation, computed at the first access."""
 
     def __missing__(self, rung):
         self[rung] = explain.explain(rung)
@@ -66,20 +65,20 @@ class Registry(dict):
 
 @pytest.fixture(scope="module")
 def rungs(request):
-    """All rungs that tests of this run ask for one by one."""
+    """All rungs that the selected tests need."""
     calls = [item.callspec for item in request.session.items if hasattr(item, "callspec") and item.path == request.path]
     return list(dict.fromkeys(call.params["rung"] for call in calls if "rung" in call.params))
 
 
 @pytest.fixture(scope="module")
 def registry(rungs, explanations_once):
-    """Rung -> what is said of it; all are compiled in one process."""
+    """Rung -> its explanation; one process compiles all rungs."""
     return Registry({found["target"]: found for found in explain.explain_all({"target": rung} for rung in rungs)})
 
 
 @pytest.fixture(scope="module")
 def assembly(rungs, registry, explanations_once):
-    """Rung -> its functions in machine code, with the helpers that are linked to it."""
+    """Rung -> the machine code of its functions and linked helpers."""
     answers = explain.answers([explain._request(rung) for rung in rungs])
     return {
         rung: [function for text in answer["assembly"] for function in functions_of(text, {})]
@@ -89,7 +88,7 @@ def assembly(rungs, registry, explanations_once):
 
 @pytest.fixture(scope="module")
 def loops(request):
-    """The bugs and fixes that tests of this run ask for, compiled in one process."""
+    """The bugs and fixes that the selected tests need, compiled in one process."""
     calls = [item.callspec for item in request.session.items if hasattr(item, "callspec") and item.path == request.path]
     wanted = {call.params["name"].split("_")[0] for call in calls if "name" in call.params}
     requests = [
@@ -101,7 +100,7 @@ def loops(request):
 
 
 @pytest.mark.parametrize("name", [name if name in FEW_FAULTS else slow(name) for name in faults.FAULTS])
-def test_a_fault_is_found_and_its_cure_is_clean(loops, name):
+def test_bug_is_reported_and_its_fix_is_not(loops, name):
     _, verdicts, word = faults.FAULTS[name]
     bad = [v for v in loops[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
     assert any(word in v["answer"] + v["evidence"] for v in bad), loops[f"{name}_fault"]["verdicts"]
@@ -124,12 +123,12 @@ def test_every_kernel_of_the_registry(registry, rung):
         assert CALLING[operation] in calls["answer"]
         return
     assert calls["good"] is not False
-    if operation in ("squares", "shrink"):  # the length of a vector, in the order in which it is written
+    if operation in ("squares", "shrink"):  # sums in the order of the source
         assert "in the order in which it is written" in vectorized["evidence"]
         assert verdict(found, "accumulators")["answer"] == f"in registers: {8 if plain == 'lanes' else 1}"
     elif plain in ("njit", "parallel", "unrolled") and operation in IN_ORDER:
         assert vectorized["answer"].startswith("no")
-        if plain != "unrolled":  # of four sums, LLVM sometimes gives another reason
+        if plain != "unrolled":  # for four sums, LLVM sometimes gives another reason
             assert "in the order in which it is written" in vectorized["evidence"]
         assert verdict(found, "multiply-adds")["good"]
         sums = 4 if plain == "unrolled" else 2 if operation.startswith("layer_norm") else 1
@@ -137,14 +136,14 @@ def test_every_kernel_of_the_registry(registry, rung):
     else:
         assert vectorized["good"], vectorized
         width = verdict(found, "vector width")
-        asks = plain in (*TILES, "polynomial", "wide")  # for others LLVM takes 256 bits on Intel's servers
+        asks = plain in (*TILES, "polynomial", "wide")  # for others LLVM uses 256 bits on Intel's servers
         assert width["good"] is not False or ("256 bits" in width["answer"] and not asks), found["verdicts"]
     if plain in TILES:
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "loads and stores")["good"]
         assert verdict(found, "accumulators")["answer"] == f"in registers: {ROWS * VECTORS}"
         assert found["loop"]["source"] == "for k in range(A.shape[1]):"
-    if plain in ("reordered", "blocked") and rung.removesuffix("_parallel") != "layer.reordered":  # f costs more there
+    if plain in ("reordered", "blocked") and rung.removesuffix("_parallel") != "layer.reordered":  # f takes more time
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "accumulators")["answer"].startswith("in memory")
         assert verdict(found, "loads and stores")["good"] is (plain == "blocked")
@@ -152,7 +151,7 @@ def test_every_kernel_of_the_registry(registry, rung):
 
 @pytest.mark.parametrize("rung", EACH)
 def test_float32_code_has_no_float64(assembly, rung):
-    """In no instruction, not only in the hottest loop, and in no function of the C library that it calls."""
+    """No instruction uses float64, also outside of the hottest loop, nor does a C library function that it calls."""
     code = [i.text for function in assembly[rung] for block in function.blocks for i in block.instructions]
     assert code
     assert [text for text in code if uses_float64(text)] == []
@@ -172,7 +171,7 @@ def test_float32_code_has_no_float64(assembly, rung):
         ("movabsq $expf, %rax", False),
     ],
 )
-def test_float64_is_recognized(text, is_double):
+def test_float64_instructions_are_recognized(text, is_double):
     assert uses_float64(text) == is_double
 
 
@@ -185,7 +184,7 @@ def uses_float64(text):
     ) is not None
 
 
-def test_vectors_of_the_host(registry):
+def test_vectors_have_the_width_of_the_processor(registry):
     register = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[VECTOR_BYTES]
     for rung in ("matmul.packed", "sigmoid.polynomial", "adam.wide"):
         assert f"{VECTOR_BYTES // 4} float32 at a time" in verdict(registry[rung], "vectorized")["answer"]
@@ -194,7 +193,7 @@ def test_vectors_of_the_host(registry):
 
 
 @pytest.mark.slow  # compiles five more rungs
-def test_what_is_known_of_single_rungs(registry):
+def test_verdicts_of_single_rungs(registry):
     assert "2 of them by the same number" in verdict(registry["adam.njit"], "divisions")["answer"]
     assert "the loop over k" in verdict(registry["matmul.reordered"], "accumulators")["evidence"]
     assert "far apart" in verdict(registry["matmul.njit"], "loads and stores")["evidence"]
@@ -220,7 +219,7 @@ def test_lines_and_columns(registry, rung):
     assert all(instruction["text"] in text for instruction in found["instructions"])
 
 
-def test_each_instruction_stands_beside_its_line(tmp_path):
+def test_each_instruction_is_shown_beside_its_source_line(tmp_path):
     """Four statements, each with an instruction that only it can produce."""
     file = tmp_path / "mine.py"
     file.write_text("""import math
@@ -241,8 +240,8 @@ def lines(x, y, z):
     assert found["sources"][0]["first"] == 4
 
 
-@pytest.mark.slow  # compiles functions that differ from others in their options
-def test_functions_of_all_sorts(tmp_path):
+@pytest.mark.slow  # compiles functions with other options
+def test_functions_of_every_kind_are_explained(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("""from numba import njit
 
@@ -275,8 +274,8 @@ def grows(n):
     assert "allocate" in verdict(grows, "calls")["fix"]
 
 
-@pytest.mark.slow  # two processes; test_explain_errors.py gives it arguments
-def test_a_function_takes_the_arguments_of_an_operation(tmp_path):
+@pytest.mark.slow  # two processes; test_explain_errors.py passes arguments too
+def test_function_can_take_the_arguments_of_an_operation(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("""
 def product(X, W, Z):
@@ -296,8 +295,8 @@ def bias(X, W, b, f, A):
     assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
 
 
-def test_the_arguments_of_a_problem():
-    """At the size of its first timing, or at another."""
+def test_function_can_take_the_arguments_of_a_problem():
+    """With the size of the problem's first timing, or another size."""
     place = f"{FOLDER / 'dot.py'}:naive"
     found = explain.explain(place, "float64", problem="dot", run="1001")
     assert found["signature"] == "float64[::1], float64[::1], float64[::1]"
@@ -307,7 +306,7 @@ def test_the_arguments_of_a_problem():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["order_fixed", "unfused_fixed", "call_fault"])
-def test_line_numbers_change_no_instruction(loops, name):
+def test_line_information_changes_no_instruction(loops, name):
     kernel = getattr(faults, name)
     kernel.compile(f"({faults.FAULTS[name.split('_')[0]][0]},)")
     (assembly,) = kernel.inspect_asm().values()
@@ -336,15 +335,15 @@ def test_line_numbers_change_no_instruction(loops, name):
         ("cmpq %rax, %rcx", "", 1, False, False, {"ax", "cx"}, set()),
     ],
 )
-def test_instructions_are_understood(text, kind, lanes, loads, stores, reads, writes):
+def test_instructions_are_parsed(text, kind, lanes, loads, stores, reads, writes):
     operation = understood(text)
     assert (operation.kind, operation.lanes) == (kind, lanes)
     assert (operation.loads, operation.stores) == (loads, stores)
     assert (operation.reads, operation.writes) == (reads, writes)
 
 
-@pytest.mark.slow  # four processes; test_explain_errors.py uses the command
-def test_the_command_line(tmp_path):
+@pytest.mark.slow  # four processes; test_explain_errors.py also uses the command
+def test_command_explains_rungs_and_functions(tmp_path):
     result = in_a_process("explain", "matmul.reordered", "--size", "64")
     assert "measuring 1/1: compiling matmul.reordered" in result.stderr
     assert "✓ vectorized        yes" in result.stdout
@@ -355,15 +354,15 @@ def test_the_command_line(tmp_path):
     arguments = ("--args", "np.ones(9, float32), float32(2)", "--json", "--quiet", "--no-run")
     found = json.loads(jitnet_command("explain", f"{file}:scale", *arguments).stdout)
     assert found["signature"] == "float32[::1], float32"
-    assert found["options"]["fastmath"] == ["contract"]  # of jitnet, since it says nothing itself
+    assert found["options"]["fastmath"] == ["contract"]  # jitnet's default, since the file sets no option
     assert verdict(found, "multiply-adds")["good"]
     stated = jitnet_command("explain", f"{file}:scale", *arguments, "--options", "error_model='numpy'")
     assert stated.stderr == ""
     assert verdict(json.loads(stated.stdout), "multiply-adds")["good"] is False
 
 
-@pytest.mark.slow  # a process
-def test_importing_the_instrument_compiles_nothing():
+@pytest.mark.slow  # a process of its own
+def test_importing_explain_does_not_patch_numba():
     code = (
         "import jitnet.lab.explain, numba.core.compiler as c; assert c.compile_ir.__module__ == 'numba.core.compiler'"
     )

@@ -1,4 +1,4 @@
-"""`explain` on an ARM machine: LLVM compiles for AArch64 here too (`as_on_arm.py`), and its assembly is read."""
+"""`explain` on an ARM machine: LLVM compiles for AArch64 on any machine (`as_on_arm.py`); the assembly is parsed."""
 
 import platform
 import sys
@@ -14,12 +14,12 @@ from jitnet.lab import explain
 from jitnet.lab.machine_code.instructions import understood
 
 FEW = ("stride", "bounds", "float64", "trips", "spill")
-"""The bugs that are recognized by names of instructions, or by registers; the others run before a release."""
+"""Bugs that are recognized by instruction names or registers; the others are tested before a release."""
 
 
 @pytest.fixture(scope="module")
 def found(request):
-    """Target -> what is said of it on an ARM machine; what the tests of this run ask for is compiled in one process."""
+    """Target -> its explanation on an ARM machine; one process compiles all targets that the selected tests need."""
     calls = [
         item.callspec.params
         for item in request.session.items
@@ -35,7 +35,7 @@ def found(request):
 
 
 def explained(requests):
-    """What `explain` and its text say on an ARM machine."""
+    """The explanations and their text on an ARM machine."""
     program = [sys.executable, str(Path(__file__).with_name("as_on_arm.py"))]
     with (
         mock.patch.object(platform, "machine", return_value="aarch64"),
@@ -50,16 +50,16 @@ def verdict(explained, name):
     return answer
 
 
-@pytest.mark.slow  # compiles the register tile; the next loop is compiled for ARM in any case
+@pytest.mark.slow  # compiles the register tile; the loop below is compiled for ARM in every run
 @pytest.mark.parametrize("rung", ["matmul.tiled", release("matmul.packed")])
-def test_the_register_tile_with_neon(found, rung):
+def test_register_tile_keeps_its_sums_in_neon_registers(found, rung):
     """5 rows × 4 vectors fit: 20 sums, 4 vectors of B and the numbers of A need 25 to 29 of 32 registers."""
     judge_tile(found[rung])
 
 
 @pytest.mark.release
-def test_on_a_mac(monkeypatch):
-    """Where LLVM writes instructions, labels and symbols in another way."""
+def test_register_tile_is_parsed_on_a_mac(monkeypatch):
+    """On macOS, LLVM writes instructions, labels and symbols differently."""
     monkeypatch.setenv("ARM", "arm64-apple-macosx13 apple-m1")
     ((tile, _),) = explained([{"target": "matmul.tiled"}])
     judge_tile(tile)
@@ -71,7 +71,7 @@ def judge_tile(tile):
     operations = [understood(instruction["text"]) for instruction in tile["instructions"]]
     fused = [o for o in operations if o.kind == "fma"]
     assert [(o.name, o.lanes) for o in fused] == [("fmla", 4)] * 20
-    assert len(set().union(*(o.writes for o in fused))) == 20  # each has a sum of its own
+    assert len(set().union(*(o.writes for o in fused))) == 20  # each accumulates into its own register
     assert len({register for o in operations for register in o.writes if register[0] == "v"}) <= 29
     assert sum(o.accesses for o in operations if o.loads) == 9  # 4 vectors of B, and 5 numbers of A
     assert not any(o.stores or o.on_stack for o in operations)
@@ -80,7 +80,7 @@ def judge_tile(tile):
     assert tile["cycles"]["missing"] == "Cycles are predicted only for x86-64."
 
 
-def test_the_text_speaks_of_arm(found):
+def test_text_describes_arm(found):
     text = " ".join(found["text"].split())
     assert "with NEON: 32 vector registers of 128 bits" in text
     assert "128 bits (q), the widest of this machine" in text
@@ -88,7 +88,7 @@ def test_the_text_speaks_of_arm(found):
 
 
 @pytest.mark.parametrize("rung", ["matmul.reordered"])
-def test_a_loop_that_llvm_vectorized(found, rung):
+def test_vectorized_loop_is_recognized(found, rung):
     loop = found[rung]
     assert verdict(loop, "vectorized")["answer"] == "yes: 4 float32 at a time"
     assert verdict(loop, "multiply-adds")["evidence"] == "fmla"
@@ -97,7 +97,7 @@ def test_a_loop_that_llvm_vectorized(found, rung):
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.release] * (n not in FEW)) for n in faults.FAULTS])
-def test_a_fault_is_found_there_too(found, name):
+def test_bug_is_reported_on_arm(found, name):
     _, verdicts, word = faults.FAULTS[name]
     bad = [v for v in found[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
     assert any(word in v["answer"] + v["evidence"] for v in bad), found[f"{name}_fault"]["verdicts"]
@@ -134,7 +134,7 @@ def test_a_fault_is_found_there_too(found, name):
         ("blr x8", "call", 1, False, False, {"x8"}, set()),
     ],
 )
-def test_instructions_are_understood(text, kind, lanes, loads, stores, reads, writes):
+def test_arm_instructions_are_parsed(text, kind, lanes, loads, stores, reads, writes):
     operation = understood(text)
     assert (operation.kind, operation.lanes) == (kind, lanes)
     assert (operation.loads, operation.stores) == (loads, stores)

@@ -1,4 +1,4 @@
-"""The errors of `jitnet explain`: one line that says what is missing or wrong."""
+"""The errors of `jitnet explain` have one line that states what is missing or wrong."""
 
 import os
 import re
@@ -52,8 +52,8 @@ def mine(tmp_path_factory):
     return folder
 
 
-def test_errors_of_functions(mine):
-    """In one process, because each takes a second to start."""
+def test_errors_in_functions_and_their_arguments_are_reported(mine):
+    """One process tests all cases, because a process takes a second to start."""
     cases = [
         ("mine.py:fin", {"types": "float32[::1]"}, "has no function .*known: .*did you mean 'fine'"),
         ("mine.py:LENGTH", {}, "LENGTH in .*mine.py is 3, but must be a function"),
@@ -108,15 +108,15 @@ def test_errors_of_functions(mine):
         (["a:f", "--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers"),
     ],
 )
-def test_errors_of_names(arguments, message, capsys):
+def test_errors_in_names_and_options_are_reported(arguments, message, capsys):
     assert jitnet.cli.main(["explain", *arguments, "--quiet"]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
 
 
-@pytest.mark.slow  # two processes; the one above knows most errors
-def test_errors_that_only_the_process_knows(mine):
+@pytest.mark.slow  # two processes; the tests above cover most errors
+def test_errors_found_by_the_worker_process_are_reported(mine):
     for target, message in (
         ("nomodule:f", "there is no module 'nomodule' here"),
         ("mine.py:straight", "no loop in"),
@@ -127,9 +127,9 @@ def test_errors_that_only_the_process_knows(mine):
         assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.slow  # a process; test_custom_kernel.py has the sentence
-def test_a_missing_scipy_is_reported(mine, tmp_path):
-    """Numba calls SciPy's BLAS for a product of matrices."""
+@pytest.mark.slow  # a process of its own; test_custom_kernel.py tests the message
+def test_missing_scipy_is_reported(mine, tmp_path):
+    """Numba calls SciPy's BLAS for matrix products."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")
     result = jitnet_command(
         "explain", f"{mine}/linear.py:product", "--as", "matmul", "--quiet", status=2, PYTHONPATH=str(tmp_path)
@@ -141,20 +141,20 @@ def test_a_missing_scipy_is_reported(mine, tmp_path):
     )
 
 
-def test_other_machines_are_reported(monkeypatch):
+def test_unsupported_architecture_is_reported(monkeypatch):
     monkeypatch.setattr(explain.platform, "machine", lambda: "riscv64")
     with pytest.raises(jitnet.Error, match=r"x86-64 .* and AArch64 \(NEON\), but this machine is riscv64"):
         explain.explain("matmul.packed")
 
 
-def test_a_process_that_dies_is_reported(mine):
+def test_file_that_ends_its_process_is_reported(mine):
     (mine / "dies.py").write_text("import os\nos._exit(3)\n")
     with pytest.raises(jitnet.Error, match=r"compiling .*dies.py:f ended with status 3"):
         explain.explain(f"{mine}/dies.py:f", types="float32[::1]")
 
 
-@pytest.mark.slow  # a process; test_custom_kernel.py ends one like it
-def test_a_file_that_hangs_ends_with_the_command(mine):
+@pytest.mark.slow  # a process of its own; test_custom_kernel.py ends a similar one
+def test_hanging_worker_ends_with_the_command(mine):
     (mine / "hangs.py").write_text(f"import os\nopen('{mine}/pid', 'w').write(str(os.getpid()))\nwhile True: pass\n")
     command = [sys.executable, "-m", "jitnet", "explain", f"{mine}/hangs.py:f", "--types", "int64", "--quiet"]
     process = subprocess.Popen(command)
@@ -174,6 +174,6 @@ def wait_until(true):
 def is_running(pid):
     try:
         os.kill(pid, 0)
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # nobody may bury it
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # it may stay a zombie
     except OSError:
         return False

@@ -1,6 +1,6 @@
 """The output of `jitnet explain --backend cuda` for every GPU kernel, and for some kernels with a bug.
 
-No GPU is needed: kernels are compiled, and their code is read.
+No GPU is needed: the tests compile the kernels and parse their code.
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "
 
 
 def case_of(rung, capability):
-    """Of a second GPU one loop is enough, and of the products one, but before a release: the compiler is the same."""
+    """A normal run tests one kernel of the second GPU and one product: the same compiler generates the others."""
     if rung in ("matmul.naive", "matmul.pipelined", "softmax.rows", "sigmoid.elements") and capability == "9.0":
         return rung, capability
     if rung == "matmul.warptile":
@@ -60,12 +60,13 @@ def verdict(found, name):
 
 
 class Registry(dict):
-    """(rung, capability) -> what is said of it, found when it is asked for."""
+    """(rung, capability) -> its explanation, computed at the first access."""
 
     def __missing__(self, key):
         with pytest.MonkeyPatch.context() as patch:
             if key[1] != "9.0" or not key[0].startswith(("matmul.", "layer.", "softmax.", "adam.")):
-                patch.setattr(disassembly, "disassembler", lambda: None)  # which takes half a second each time
+                # disassembling takes half a second per kernel
+                patch.setattr(disassembly, "disassembler", lambda: None)
             self[key] = explaining.explain(*key, counted=False)
         return self[key]
 
@@ -82,7 +83,7 @@ def test_every_kernel_of_the_registry(registry, rung, capability):
     operation, name = rung.split(".")
     for good in ("numbers", "barriers", "shared memory"):
         assert verdict(found, good)["good"] is not False
-    assert verdict(found, "registers")["good"] is not False  # nothing is spilled where it is hottest
+    assert verdict(found, "registers")["good"] is not False  # the hottest loop spills nothing
     assert all(v["fix"] for v in found["verdicts"] if v["good"] is False)
     assert found["loop"]["file"].endswith(".py")
     if found["loop"]["depth"]:
@@ -103,15 +104,15 @@ def test_every_kernel_of_the_registry(registry, rung, capability):
     text = explaining.as_text(found)
     assert max(map(len, text.splitlines())) <= listing.WIDTH
     assert all(line == line.rstrip() for line in text.splitlines())
-    assert "_Z" not in text  # names that only compilers read
+    assert "_Z" not in text  # no mangled names
 
 
 @with_assembler
 @pytest.mark.parametrize(("rung", "capability"), RUNGS_OF_GPUS)
-def test_what_a_multiprocessor_holds(registry, rung, capability):
+def test_occupancy_allows_min_blocks_per_sm(registry, rung, capability):
     for launch, entry in zip(LADDERS_OF[rung].launches, registry[rung, capability]["launches"], strict=True):
         assert (entry["name"], entry["threads"]) == (launch.name, launch.threads)
-        assert entry["blocks"] >= launch.bounds[1]  # as many as it was compiled for
+        assert entry["blocks"] >= launch.bounds[1]  # the number that it was compiled for
         assert entry["warps"] == entry["blocks"] * launch.threads // 32 <= entry["most_warps"] == 64
         assert entry["registers"] * 32 * entry["warps"] <= 65536
         assert 100 < entry["size"] < 400_000
@@ -126,7 +127,7 @@ LADDERS_OF = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items
     [
         ("naive", 4, 1, 2, 0),
         ("coalesced", 4, 1, 2, 0),
-        ("shared", 32, 1, 1 / 16, 2),  # unrolled to the end, with the loop around
+        ("shared", 32, 1, 1 / 16, 2),  # completely unrolled, with the outer loop
         ("blocktile_1d", 2, 8, 0, 9),
         ("blocktile_2d", 1, 64, 0, 16),
         ("vectorized", 1, 64, 0, 4),
@@ -135,7 +136,7 @@ LADDERS_OF = {f"{operation}.{name}": rung for operation, ladder in LADDERS.items
         ("tensorcore", 2, 8 * 32, 2, 16),
     ],
 )
-def test_loads_of_a_product(registry, rung, capability, turns, fused, from_global, from_shared):
+def test_loads_of_a_product_by_hand(registry, rung, capability, turns, fused, from_global, from_shared):
     """Counted by hand for one term of the sums (eight for tensorcore), and the unroll factor."""
     found = registry[f"matmul.{rung}", capability]
     counts = found["counts"]
@@ -161,10 +162,10 @@ def lines_of(found, name):
     return {listing.line_of(i["file"], i["line"]).strip() for i in found["instructions"] if i["text"].startswith(name)}
 
 
-def test_what_is_known_of_single_rungs(registry):
+def test_verdicts_of_single_rungs(registry):
     best, naive = (registry[f"matmul.{rung}", "9.0"] for rung in ("warptile", "naive"))
     sizes = registry["matmul.pipelined", "9.0"]["launches"]
-    assert [launch["main"] for launch in sizes] == [True, False, False]  # of the large tile, and of two smaller ones
+    assert [launch["main"] for launch in sizes] == [True, False, False]  # the large tile and two smaller ones
     assert [launch["threads"] for launch in sizes] == [128, 128, 256]
     assert best["loop"]["file"].endswith("warptile.py")
     assert best["loop"]["source"].startswith("while k < depth:")
@@ -199,7 +200,7 @@ def test_memory_transactions_are_counted():
 
 
 @with_disassembler
-def test_machine_code_beside_its_source(registry):
+def test_machine_code_is_shown_beside_its_source(registry):
     found = registry["matmul.warptile", "9.0"]
     fused = [i for i in found["machine_code"] if i["text"].startswith("FFMA")]
     assert len(fused) == 256
@@ -212,7 +213,7 @@ def test_machine_code_beside_its_source(registry):
     assert sum(i["text"].startswith("HMMA") for i in registry["matmul.tensorcore", "9.0"]["machine_code"]) == 16
 
 
-def test_without_a_disassembler_or_an_assembler(monkeypatch):
+def test_ptx_is_shown_without_a_disassembler_or_an_assembler(monkeypatch):
     monkeypatch.setattr(disassembly, "disassembler", lambda: None)
     found = explaining.explain("matmul.shared")
     assert found["machine_code"] is None
@@ -227,7 +228,7 @@ def test_without_a_disassembler_or_an_assembler(monkeypatch):
 
 @with_assembler
 @pytest.mark.parametrize("rung", ["matmul.warptile", "sigmoid.elements"])
-def test_lines_change_no_instruction(rung):
+def test_line_information_changes_no_instruction(rung):
     for launch in LADDERS_OF[rung].launches:
         without, with_lines = (ptx_of(launch, (9, 0), lines) for lines in (False, True))
         assert ".loc" not in without
@@ -289,7 +290,7 @@ def met(x, y):
         slow(missed, met, "barriers", "1 of 1 may be missed by some threads", "out of the `if`"),
     ],
 )
-def test_a_fault_is_found_and_its_cure_is_clean(fault, fixed, name, says, fix):
+def test_bug_is_reported_and_its_fix_is_not(fault, fixed, name, says, fix):
     bad, good = (
         explaining.Compiled(Launch(body, [VECTOR, VECTOR], 64, len), (9, 0), False).explained()
         for body in (fault, fixed)
@@ -305,7 +306,7 @@ def test_a_fault_is_found_and_its_cure_is_clean(fault, fixed, name, says, fix):
 
 
 @with_disassembler
-def test_sums_that_find_no_register_are_found():
+def test_spilled_sums_are_reported():
     tight = Launch(by_tile(warptile.TILE), [MATRIX] * 3, 256, len, min_blocks_per_sm=4)  # 64 registers for 64 sums
     found = explaining.Compiled(tight, (9, 0), True).explained()
     registers = verdict(found, "registers")
@@ -315,8 +316,8 @@ def test_sums_that_find_no_register_are_found():
     assert found["summary"].startswith("What to change first: registers")
 
 
-@pytest.mark.slow  # a process that compiles; `explaining` is tested above
-def test_the_command_line():
+@pytest.mark.slow  # a process that compiles; the tests above cover `explaining`
+def test_command_explains_gpu_kernels():
     result = in_a_process("explain", "matmul.naive", "--backend", "cuda")
     assert "measuring 1/2: compiling matmul.naive for the GPU" in result.stderr
     assert "✗ reuse             0.5 multiply-adds per loaded number" in result.stdout
@@ -349,7 +350,7 @@ def test_the_command_line():
         (["matmul.naive", "--backend", "fast"], "--backend can only be cuda"),
     ],
 )
-def test_errors_are_one_line(arguments, message, capsys):
+def test_errors_are_one_line_with_status_2(arguments, message, capsys):
     backend = [] if "--backend" in arguments else ["--backend", "cuda"]
     assert jitnet.cli.main(["explain", *arguments, *backend, "--quiet"]) == 2
     error = capsys.readouterr().err
@@ -357,13 +358,13 @@ def test_errors_are_one_line(arguments, message, capsys):
     assert len(error.splitlines()) == 1
 
 
-def test_a_capability_belongs_to_a_gpu(capsys):
+def test_capability_needs_the_cuda_backend(capsys):
     assert jitnet.cli.main(["explain", "matmul.packed", "--capability", "9.0", "--quiet"]) == 2
     assert "give --backend cuda too" in capsys.readouterr().err
 
 
-@pytest.mark.slow  # a process, for one line
-def test_missing_packages_are_one_line(monkeypatch):
+@pytest.mark.slow  # a process of its own
+def test_missing_packages_are_a_one_line_error(monkeypatch):
     monkeypatch.setattr(explaining.cuda.nvvm, "is_available", lambda: False)
     with pytest.raises(jitnet.Error, match=r"the compiler for the GPU is missing: pip install 'jitnet\[cuda\]'"):
         explaining.explain("matmul.naive")
@@ -371,7 +372,7 @@ def test_missing_packages_are_one_line(monkeypatch):
     assert simulated.stderr == "jitnet: NUMBA_ENABLE_CUDASIM is set, so nothing is compiled for a GPU; unset it\n"
 
 
-def test_without_the_package(monkeypatch, capsys):
+def test_missing_numba_cuda_is_an_error(monkeypatch, capsys):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name != "numba_cuda" else None)
     rooms = ("jitnet.compiler.cuda", "jitnet.kernels.cuda", "jitnet.lab.gpu")

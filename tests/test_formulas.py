@@ -1,4 +1,4 @@
-"""The formulas of activations and losses against NumPy's, and each derivative against the slope of its formula."""
+"""Activations and losses equal formulas in NumPy, and each derivative equals finite differences of its formula."""
 
 from typing import get_args
 
@@ -8,7 +8,7 @@ import pytest
 from jitnet.kernels.activations import ACTIVATIONS, ActivationName
 from jitnet.losses import LOSSES, LossName
 
-POINTS = np.array([-7.5, -2.25, -1.1, -0.4, -0.01, 0.03, 0.6, 0.9, 1.7, 6.5])  # 0 is a kink of some
+POINTS = np.array([-7.5, -2.25, -1.1, -0.4, -0.01, 0.03, 0.6, 0.9, 1.7, 6.5])  # some have a kink at 0
 STEP = 1e-6
 
 
@@ -37,7 +37,7 @@ OF_A_AND_Y = {
 
 
 @pytest.mark.parametrize("name", [name for name in get_args(ActivationName) if name != "softmax"])
-def test_activations(name):
+def test_activations_and_derivatives_equal_numpy_formulas(name):
     ours, formula = ACTIVATIONS[name], OF_Z[name]
     np.testing.assert_allclose(list(map(ours.f, POINTS)), formula(POINTS), rtol=1e-12, atol=1e-15)
     slope = (formula(POINTS + STEP) - formula(POINTS - STEP)) / (2 * STEP)
@@ -46,8 +46,8 @@ def test_activations(name):
 
 
 @pytest.mark.parametrize("name", get_args(LossName))
-def test_losses(name):
-    """Outputs between 0 and 1 where the loss needs them; of the others some are more than 1 away from the target."""
+def test_losses_and_derivatives_equal_numpy_formulas(name):
+    """Outputs are between 0 and 1 if the loss needs that; otherwise some differ from the target by more than 1."""
     ours, formula = LOSSES[name], OF_A_AND_Y[name]
     outputs = POINTS if ours.targets == "numbers" else sigmoid(POINTS / 2)
     a, y = (part.ravel() for part in np.meshgrid(outputs, [0.0, 0.3, 1.0]))

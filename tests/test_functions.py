@@ -40,7 +40,7 @@ def laid_out(values, layout):
 
 @settings(deadline=None, max_examples=150)
 @given(sizes, sizes, sizes, dtypes, layouts, layouts, st.integers(0, 2**32))
-def test_matmul(m, n, p, dtype, layout_A, layout_B, seed):
+def test_matmul_equals_numpy_for_any_shape_and_layout(m, n, p, dtype, layout_A, layout_B, seed):
     rng = np.random.default_rng(seed)
     A = laid_out(rng.standard_normal((m, n)).astype(dtype), layout_A)
     B = laid_out(rng.standard_normal((n, p)).astype(dtype), layout_B)
@@ -53,7 +53,7 @@ def test_matmul(m, n, p, dtype, layout_A, layout_B, seed):
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(sizes, max_size=4), dtypes, st.sampled_from(["sigmoid", "tanh", "relu", "softmax"]), layouts)
-def test_activations(shape, dtype, name, layout):
+def test_activations_equal_numpy_for_any_shape_and_layout(shape, dtype, name, layout):
     rng = np.random.default_rng(len(shape))
     Z = (5 * rng.standard_normal(shape)).astype(dtype)
     if Z.ndim == 2:
@@ -70,14 +70,14 @@ def test_activations(shape, dtype, name, layout):
 
 
 @pytest.mark.parametrize("backend", ON_CPU)
-def test_on_every_backend(backend):
+def test_functions_run_on_every_backend(backend):
     A, B = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     np.testing.assert_array_equal(jitnet.matmul(A, B, backend=backend), A @ B)
     np.testing.assert_allclose(jitnet.sigmoid([0.0, np.nan, 1e4], backend=backend), [0.5, np.nan, 1])
     assert jitnet.matmul(np.ones((2000, 30)), np.ones((30, 50)), backend=backend)[1999, 49] == 30 or backend == "python"
 
 
-def test_nan_and_infinity_pass_through_a_product():
+def test_nan_and_infinity_propagate_through_a_product():
     C = jitnet.matmul(np.array([[np.nan, 1.0], [np.inf, 1.0], [1.0, 1.0]]), np.ones((2, 2)))
     assert np.isnan(C[0]).all()
     assert np.isinf(C[1]).all()
@@ -96,9 +96,9 @@ def test_nan_and_infinity_pass_through_a_product():
         (np.ma.masked_equal(np.eye(3), 1), np.eye(3), r"A\[0, 0\] is masked"),
     ],
 )
-def test_what_is_almost_a_product(A, B, message):
-    """Nothing of it may reach the machine code, which does not check its arguments."""
-    np.testing.assert_array_equal(jitnet.matmul(np.eye(3), np.eye(3)), np.eye(3))  # the machine code is there
+def test_wrong_shapes_and_dtypes_are_an_error(A, B, message):
+    """Such arguments must not reach the machine code, which does not check them."""
+    np.testing.assert_array_equal(jitnet.matmul(np.eye(3), np.eye(3)), np.eye(3))  # now the machine code is loaded
     with pytest.raises(jitnet.Error, match=message):
         jitnet.matmul(A, B)
 
@@ -110,8 +110,8 @@ def expected_output(net, X):
 
 
 @pytest.mark.parametrize("m", [1, 2, 32, 33, 1025])
-def test_forward_again_and_again(m):
-    """With few samples, later calls repeat what the first one recorded: for other samples and parameters."""
+def test_repeated_forward_calls_are_correct(m):
+    """For small batches, later calls replay the recorded first call with other samples and parameters."""
     net, rng, results = make(), np.random.default_rng(m), []
     for backend in ("fast", "fast", "numpy", "fast", "numpy"):
         X = rng.standard_normal((m, 4))[:, ::2]  # neither float32 nor contiguous
@@ -122,7 +122,7 @@ def test_forward_again_and_again(m):
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_forward_after_an_activation_is_replaced(forgotten):
+def test_forward_uses_a_replaced_activation(forgotten):
     def define(factor):
         @jitnet.activation
         def times(z):
@@ -138,10 +138,10 @@ def test_forward_after_an_activation_is_replaced(forgotten):
     np.testing.assert_allclose(net.forward([[1.0]], backend="python") / before[0], 1.5, rtol=1e-6)
 
 
-def test_numbers_that_are_not_finite_are_found_in_small_and_large_arrays():
+def test_infinity_and_nan_are_found_in_small_and_large_arrays():
     net = make()
     for m in (1, 7, 5000):
-        X = np.full((m, 2), 1e30, "f4")  # the sum of their squares is infinite, and they are valid
+        X = np.full((m, 2), 1e30, "f4")  # valid, although the sum of their squares overflows
         assert net.forward(X).shape == (m, 3)
         for value in (np.nan, np.inf, -np.inf):
             X[m - 1, 1] = value

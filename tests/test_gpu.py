@@ -1,4 +1,4 @@
-"""The backend `cuda` where it cannot work: one line says why and how to fix it. With a GPU, also on the GPU."""
+"""Backend `cuda`: a one-line error and its fix if it is unavailable; kernels and training on machines with a GPU."""
 
 import importlib.util
 import re
@@ -23,7 +23,7 @@ def test_cuda_is_imported_only_on_demand():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_without_the_package(monkeypatch):
+def test_missing_numba_cuda_is_an_error(monkeypatch):
     monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
     backend._latest.clear()
     with pytest.raises(jitnet.Error, match=r"the package numba-cuda is missing: pip install 'jitnet\[cuda\]'"):
@@ -32,7 +32,7 @@ def test_without_the_package(monkeypatch):
 
 
 @with_package
-def test_without_a_driver_or_a_gpu(monkeypatch):
+def test_missing_driver_or_gpu_is_an_error(monkeypatch):
     from cuda.bindings import driver
 
     def no_library(flags):
@@ -63,7 +63,7 @@ def test_without_a_driver_or_a_gpu(monkeypatch):
         ("12.9.1", 11080, (8, 0), "the driver supports CUDA 11, but numba-cuda needs 12 or 13: update the driver"),
     ],
 )
-def test_gpu_driver_and_packages_that_do_not_go_together(toolkit, driver_knows, capability, message):
+def test_incompatible_gpu_driver_and_packages_are_an_error(toolkit, driver_knows, capability, message):
     from jitnet.compiler.cuda.device import unsuitable
 
     found = unsuitable(toolkit, driver_knows, capability)
@@ -74,7 +74,7 @@ MISSING = cuda.obstacle()
 
 
 @pytest.mark.skipif(MISSING is None, reason="there is a GPU")
-def test_the_command_line_says_it_in_one_line():
+def test_command_line_error_is_one_line():
     result = jitnet_command("train", "digits", "--backend", "cuda", status=2)
     assert result.stderr == f"jitnet: backend 'cuda' does not work here: {MISSING}\n"
     assert "cuda" not in jitnet.backends()
@@ -106,7 +106,7 @@ def test_every_rung_equals_the_formula_on_the_gpu(shape, rungs):
 
 @on_a_gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_training_on_the_gpu_equals_the_cpus_and_itself(optimizer):
+def test_training_on_the_gpu_equals_the_cpu_and_is_reproducible(optimizer):
     X, y = spiral()
     ends = []
     for run in ("cuda", "cuda", "fast"):
@@ -121,7 +121,7 @@ def test_training_on_the_gpu_equals_the_cpus_and_itself(optimizer):
 @on_a_gpu
 @pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], Adam(0.01)], ids=repr)
 def test_dropout_and_layer_norm_train_on_the_gpu(optimizer, tmp_path):
-    """Each step of a captured graph drops the numbers that the CPU drops; resumed, too."""
+    """Each step of a captured graph drops the same numbers as the CPU, also after a resume."""
     X, y = spiral()
 
     def trained(run, epochs=3, **options):
@@ -140,7 +140,7 @@ def test_dropout_and_layer_norm_train_on_the_gpu(optimizer, tmp_path):
 
 
 @on_a_gpu
-def test_a_step_is_captured_in_a_graph_and_streamed_data_give_the_same_bits(monkeypatch):
+def test_step_is_captured_in_a_graph_and_streaming_gives_the_same_bits(monkeypatch):
     from jitnet.backend import cuda_epoch
     from jitnet.compiler.cuda import graph
 
@@ -160,7 +160,7 @@ def test_a_step_is_captured_in_a_graph_and_streamed_data_give_the_same_bits(monk
 
 
 @on_a_gpu
-def test_no_room_on_the_gpu_leaves_the_process_usable():
+def test_process_still_works_after_running_out_of_gpu_memory():
     net = Network(Dense(64, 2**20, "relu"), Dense(2**20, 10, "softmax"), seed=0)
     with pytest.raises(jitnet.Error, match=r"batch_size 200000 needs .* GB on the GPU.*a batch_size of \d+ fits"):
         net.fit(np.zeros((200_000, 64), np.float32), np.zeros(200_000, np.int64), batch_size=200_000, backend="cuda")

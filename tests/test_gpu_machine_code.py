@@ -1,4 +1,4 @@
-"""Parts of `explain --backend cuda` on texts written by hand: occupancy, loads and stores, loops, machine code."""
+"""Parts of `explain --backend cuda` on hand-written PTX and SASS: occupancy, loads and stores, loops, machine code."""
 
 import importlib.util
 
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.usefixtures("ptx_once")
 @pytest.mark.parametrize(
     ("capability", "threads", "registers", "shared", "blocks", "warps", "limits"),
     [
-        ((9, 0), 256, 128, 17920, 2, 16, "registers"),  # 4096 a warp; 16384 of a part hold 4, so 16 warps
-        ((9, 0), 64, 78, 5632, 12, 24, "registers"),  # rounded to 80, 2560 a warp; 6 in a part
-        ((9, 0), 64, 33, 0, 24, 48, "registers"),  # rounded to 40, 1280 a warp; 12 in a part
-        ((9, 0), 32, 80, 0, 24, 24, "registers"),  # all parts together could hold 25, but each holds 6
-        ((9, 0), 1024, 33, 0, 1, 32, "registers"),  # rounded to 40; 12 in a part, 48 warps, and a block needs 32
+        ((9, 0), 256, 128, 17920, 2, 16, "registers"),  # 4096 per warp; the 16384 of a quarter hold 4, so 16 warps
+        ((9, 0), 64, 78, 5632, 12, 24, "registers"),  # rounded to 80, 2560 per warp; 6 per quarter
+        ((9, 0), 64, 33, 0, 24, 48, "registers"),  # rounded to 40, 1280 per warp; 12 per quarter
+        ((9, 0), 32, 80, 0, 24, 24, "registers"),  # the quarters together could hold 25, but each holds 6
+        ((9, 0), 1024, 33, 0, 1, 32, "registers"),  # rounded to 40; 12 per quarter, 48 warps; a block needs 32
         ((9, 0), 1024, 32, 0, 2, 64, "registers and threads"),
         ((9, 0), 64, 32, 49 << 10, 4, 8, "shared memory"),  # 228 / 49
         ((8, 0), 64, 32, 49 << 10, 3, 6, "shared memory"),  # 164 / 49
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("ptx_once")
         ((9, 0), 1024, 255, 0, 0, 0, "registers"),  # it cannot be started
     ],
 )
-def test_blocks_at_a_time_by_hand(capability, threads, registers, shared, blocks, warps, limits):
+def test_occupancy_by_hand(capability, threads, registers, shared, blocks, warps, limits):
     found = resident(capability, threads, registers, shared)
     assert (found.blocks, found.warps, found.limits) == (blocks, warps, limits)
 
@@ -53,11 +53,11 @@ def test_blocks_at_a_time_by_hand(capability, threads, registers, shared, blocks
         ("fma.rn.f32 %f1, %f2, %f3, %f4;", None),
     ],
 )
-def test_loads_and_stores_are_understood(text, expected):
+def test_loads_and_stores_are_parsed(text, expected):
     assert access(text) == expected
 
 
-def test_multiply_adds_are_understood():
+def test_multiply_adds_are_parsed():
     for text, number in (
         ("fma.rn.f32 %f1, %f2, %f3, %f4;", 1), ("FFMA R1, R2, R3, R4", 1), ("@P0 FFMA R1, R2, R3, R4", 1),
         ("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1}, {%r1}, {%r2}, {%f2};", 32),
@@ -92,7 +92,7 @@ $MEET:
 """.replace("$", "$L_")
 
 
-def test_the_usual_way_through_the_innermost_loop():
+def test_innermost_loop_has_its_most_frequent_path():
     flow = Flow(TWO_WAYS)
     loop = hottest(flow)
     assert loop.depth == 2
@@ -106,7 +106,7 @@ def test_the_usual_way_through_the_innermost_loop():
     assert set(Flow(TWO_WAYS.replace("%ntid.x", "%tid.x")).parting) == {2}
 
 
-def test_what_only_some_threads_write_depends_on_the_thread():
+def test_predicated_writes_depend_on_the_thread():
     text = """
 .visible .entry kernel()
 {
@@ -125,7 +125,7 @@ $L_END:
     assert Flow(text.replace("%tid.x", "%ctaid.x")).barriers_that_some_threads_miss() == []
 
 
-def test_a_jump_back_is_not_always_a_loop():
+def test_backward_jump_is_not_always_a_loop():
     flow = Flow("""
 .visible .entry kernel()
 {
@@ -161,7 +161,7 @@ $END:
 """.replace("$", "$L_")
 
 
-def test_a_loop_may_calculate_around_one_that_copies():
+def test_outer_loop_can_be_the_hottest():
     text = TWO_WAYS.replace("fma.rn.f32 	%f3, %f1, %f2, %f3;", "mov.f32 	%f3, %f1;")
     loop = hottest(Flow(text.replace("ld.global.f32 	%f9, [%rd8];", "fma.rn.f32 	%f9, %f9, %f9, %f9;")))
     assert loop.depth == 1
@@ -193,7 +193,7 @@ SASS = """
 """
 
 
-def test_machine_code_is_understood():
+def test_machine_code_is_parsed():
     graph = disassembly.graph_of(SASS)
     loop = hottest(graph)
     assert loop.depth == 1
@@ -201,4 +201,4 @@ def test_machine_code_is_understood():
         ("LDS.128 R4, [R2]", 9), ("FFMA R9, R4, R5, R9", 9), ("@P1 BRA `(.L_x_1)", 9),
     ]  # fmt: skip
     assert loop.loads("shared") == [16]
-    assert graph.end in graph.next[0]  # by the EXIT of some threads
+    assert graph.end in graph.next[0]  # through the EXIT of some threads

@@ -1,4 +1,4 @@
-"""Backpropagation against finite differences over every parameter, for every activation × loss."""
+"""Backpropagation equals finite differences over every parameter, for every activation × loss."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def draw(hidden, activation, bias, seed, loss=None):
 
 
 def tells_nothing(net, X, Y, loss):
-    """relu has no derivative at 0, so values near 0 cannot be compared; where all are negative, all gradients are 0.
+    """relu has no derivative at 0, so values near 0 cannot be compared; if all are negative, all gradients are 0.
 
     The same is true of hinge, which is relu of 1 − a·y.
     """
@@ -41,10 +41,10 @@ def tells_nothing(net, X, Y, loss):
 
 
 @pytest.mark.parametrize(("hidden", "activation", "loss", "bias"), [
-    pytest.param(hidden, *pair, bias, marks=pytest.mark.slow if (n + k) % 2 == bias else ())  # usually in turn
+    pytest.param(hidden, *pair, bias, marks=pytest.mark.slow if (n + k) % 2 == bias else ())  # a normal run alternates
     for n, hidden in enumerate(ACTIVATIONS) for k, pair in enumerate(PAIRS) for bias in (True, False)
 ])  # fmt: skip
-def test_every_parameter(hidden, activation, loss, bias):
+def test_gradient_of_every_parameter_equals_finite_differences(hidden, activation, loss, bias):
     net, X, Y = next(
         (net, X, Y)
         for net, X, Y in (draw(hidden, activation, bias, seed, loss) for seed in range(100))
@@ -83,7 +83,7 @@ def test_every_backend_gives_the_same_gradients(backend, dtype):
             exact.W = mine.W
         X, Y = rng.standard_normal((11, 13)).astype("float32"), rng.dirichlet(np.ones(3), 11).astype("float32")
         Y /= Y.sum(axis=1, keepdims=True)
-        if loss == "hinge":  # of a softmax, whose outputs add up to 1, it is constant if all targets are above 0
+        if loss == "hinge":  # constant for a softmax, whose outputs add up to 1, if all targets are above 0
             Y = np.eye(3, dtype="float32")[Y.argmax(axis=1)]
         loss_here, here = net.gradients(X, Y, loss=loss, backend=backend)
         loss_exact, exact_grads = reference.gradients(X, Y, loss=loss, backend="numpy")

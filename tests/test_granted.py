@@ -1,4 +1,4 @@
-"""The resources of this process: the limits of its control group and of all parent groups apply."""
+"""The limits of the process's control group and of all parent groups apply."""
 
 import os
 
@@ -43,7 +43,7 @@ def grant(tmp_path, monkeypatch):
         (None, {"cpu.max": "100000 100000"}, np.inf),
     ],
 )
-def test_cpus_that_control_groups_grant(grant, groups, files, cpus):
+def test_cpus_follow_from_control_groups(grant, groups, files, cpus):
     grant(groups, files)
     assert thread_choice.quota() == cpus
 
@@ -58,7 +58,7 @@ def test_cpus_that_control_groups_grant(grant, groups, files, cpus):
         ("0::/", {}, None),
     ],
 )
-def test_time_that_quotas_took(grant, groups, files, seconds):
+def test_throttled_time_is_read_from_control_groups(grant, groups, files, seconds):
     grant(groups, files)
     assert disturbance._held() == seconds
 
@@ -71,15 +71,15 @@ def test_time_that_quotas_took(grant, groups, files, seconds):
         ("9:memory:/x", {"memory/memory.limit_in_bytes": "2000000", "memory/x/memory.limit_in_bytes": "1000000"}),
     ],
 )
-def test_memory_that_control_groups_grant(grant, groups, files):
+def test_memory_follows_from_control_groups(grant, groups, files):
     everything = child._memory()
     grant(groups, files)
     assert child._memory() == 1_000_000 < everything
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")
-def test_pinning_later_leaves_fewer_cpus(grant):
-    """A worker of a pool can do so after its first call."""
+def test_pinning_after_the_first_call_is_respected(grant):
+    """A worker of a pool can be pinned after its first call."""
     before = granted.cores()
     assert thread_choice.cpus() == len(before)
     try:
@@ -93,7 +93,7 @@ def test_pinning_later_leaves_fewer_cpus(grant):
 
 @pytest.mark.skipif(len(granted.cores()) < 2, reason="needs two cores")
 @pytest.mark.parametrize(("more", "state"), [(-0.5, "ok"), (0.5, "ok"), (-1, "note")])
-def test_the_doctor_counts_cores_as_training_does(grant, monkeypatch, more, state):
+def test_doctor_and_training_count_the_same_cores(grant, monkeypatch, more, state):
     """Half a core counts as one thread."""
     count = len(granted.cores())
     grant("0::/own", {"own/cpu.max": f"{int(100 * (count + more))} 100"})

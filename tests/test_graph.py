@@ -1,4 +1,4 @@
-"""net.graph(): what it claims is what the recorded step does, and its drawing is whole and readable."""
+"""net.graph() describes what the recorded step does, and its drawing is complete and readable."""
 
 import re
 from xml.etree import ElementTree
@@ -37,8 +37,8 @@ def net(request):
 
 @pytest.mark.parametrize("optimizer", [None, "sgd"])
 @pytest.mark.parametrize("name", ["numpy", "fast"])
-def test_each_operation_writes_its_outputs_and_nothing_else(net, name, optimizer):
-    """The recorded calls are executed one by one, in NumPy, and every array is compared before and after."""
+def test_each_operation_writes_only_its_outputs(net, name, optimizer):
+    """The test runs the recorded calls one by one in NumPy and compares every array before and after."""
     graph = net.graph(7, optimizer=optimizer, backend=name)
     rng = np.random.default_rng(0)
     run, loss = backend.get(name), losses.get(None, net.layers[-1].activation)
@@ -69,7 +69,7 @@ def test_each_operation_writes_its_outputs_and_nothing_else(net, name, optimizer
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("name", ON_CPU)
-def test_the_rungs_are_those_of_the_backend(net, name, optimizer):
+def test_rungs_are_those_of_the_backend(net, name, optimizer):
     graph = net.graph(optimizer=optimizer, backend=name)
     run = backend.get(name)
     for operation in graph.operations:
@@ -78,14 +78,14 @@ def test_the_rungs_are_those_of_the_backend(net, name, optimizer):
         assert {operation.rung for operation in graph.operations} == {name}
 
 
-def test_large_work_on_two_threads():
+def test_large_operations_have_parallel_rungs_on_two_threads():
     net = Network(Dense(512, 512, "relu"), Dense(512, 10, "softmax"))
     assert {o.rung for o in net.graph(256, threads=2).operations} >= {"fused_parallel", "njit"}
     assert not [o for o in net.graph(256).operations if o.rung.endswith("parallel")]
     assert not [o for o in net.graph(1, threads=2).operations if o.rung.endswith("parallel")]
 
 
-def test_the_two_layers_of_the_readme():
+def test_graph_of_the_readme_network():
     net = Network(Dense(64, 32, "sigmoid"), Dense(32, 10, "softmax"))
     assert str(net.graph(backend="njit")).splitlines() == [
         "a step of 64-32-10, m = 32, float32, on njit",
@@ -99,8 +99,8 @@ def test_the_two_layers_of_the_readme():
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("name", ["fast", "numpy"])
-def test_the_drawing_is_whole(net, name, optimizer):
-    """Every array and every operation is there, no two boxes overlap, and all lines stay inside."""
+def test_drawing_is_complete_and_boxes_do_not_overlap(net, name, optimizer):
+    """Every array and operation is drawn, no two boxes overlap, and all lines are inside the drawing."""
     graph = net.graph(optimizer=optimizer, backend=name)
     root = ElementTree.fromstring(graph.svg())
     _, _, width, height = map(float, root.get("viewBox").split())
@@ -142,7 +142,7 @@ def _crosses_no_box(path, rectangles):
         x, y = to_x, to_y
 
 
-def test_mermaid(net):
+def test_mermaid_text_has_all_operations(net):
     graph = net.graph(optimizer="sgd")
     lines = graph.mermaid().splitlines()
     assert lines[0] == "flowchart TB"
@@ -169,6 +169,6 @@ def test_every_activation_can_be_drawn(name):
         ({"threads": 0}, "threads is 0"),
     ],
 )  # fmt: skip
-def test_bad_options(options, message):
+def test_bad_options_are_a_clear_error(options, message):
     with pytest.raises(jitnet.Error, match=message):
         Network(Dense(3, 2)).graph(**options)

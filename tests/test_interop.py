@@ -1,4 +1,4 @@
-"""Weights that travel: each library computes what the network computes, and what comes back has the same bits."""
+"""Converted networks compute the same output in each library, and converting back gives the same bits."""
 
 import importlib
 import json
@@ -23,14 +23,14 @@ F = {
 
 
 def network(*layers, dtype="float32", seed=0):
-    """A network with weights and biases that are all different from each other and from 0 and 1."""
+    """A network whose weights and biases all differ from each other and from 0 and 1."""
     net, rng = Network(*layers, seed=seed, dtype=dtype), np.random.default_rng(seed)
     net.theta[...] = rng.uniform(-1.5, 1.5, net.theta.size)
     return net
 
 
 def square(f, dtype="float32"):
-    """All layers are square, so that a transposed matrix fits too, and is noticed only by its numbers."""
+    """All layers are square, so a transposed matrix would have a valid shape and only give wrong numbers."""
     return network(
         Dense(5, 5, f), LayerNorm(5, 1e-3), Dense(5, 5, "tanh", bias=False), Dropout(0.25), Dense(5, 5, f), dtype=dtype
     )
@@ -76,14 +76,14 @@ def close(A, net, X, in_float64=1e-13):
 EACH = [lambda f=f: square(f) for f in F] + [odd, lambda: square("gelu", "float64"), lambda: odd("float64")]
 
 
-def test_every_activation_is_here():
+def test_every_activation_is_tested():
     assert set(F) <= set(ACTIVATIONS)
     for library in ("torch", "onnx"):
         assert set(importlib.import_module(f"jitnet.interop.{library}").ACTIVATIONS) == set(F)
 
 
 @pytest.mark.parametrize("make", EACH)
-def test_pytorch(make):
+def test_pytorch_modules_round_trip(make):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     net = make()
     before = torch.get_rng_state()
@@ -99,8 +99,8 @@ def test_pytorch(make):
     assert (expected(net, X) == expected(interop.from_torch(interop.to_torch(net)), X)).all()  # copies, not views
 
 
-def test_a_module_of_pytorch_that_is_there_twice():
-    """One nn.ReLU() is often used after each Linear."""
+def test_pytorch_module_can_occur_twice():
+    """The same nn.ReLU() is often used after each Linear."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     linear, relu = torch.nn.Linear(3, 3), torch.nn.ReLU()
     net = interop.from_torch(torch.nn.Sequential(linear, relu, torch.nn.Linear(3, 3), relu, linear))
@@ -109,7 +109,7 @@ def test_a_module_of_pytorch_that_is_there_twice():
 
 
 @pytest.mark.parametrize("make", [lambda: network(Dense(5, 5, "relu"), LayerNorm(5, 1e-3), Dense(5, 5)), odd])
-def test_state_dict_of_pytorch(make):
+def test_state_dict_of_pytorch_round_trips(make):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     net = make()
     names = [layer.activation for layer in net.layers if isinstance(layer, Dense)]
@@ -117,7 +117,7 @@ def test_state_dict_of_pytorch(make):
     same_bits(net, interop.from_torch(state, names, epsilon=1e-3))
     arrays = {name: tensor.numpy() for name, tensor in state.items()}
     same_bits(net, interop.from_torch(arrays, names, epsilon=1e-3))
-    # safetensors sorts the names as texts, 10.weight before 2.weight
+    # safetensors sorts names as strings, 10.weight before 2.weight
     scattered = {f"{10 ** int(name[0])}{name[1:]}": tensor for name, tensor in state.items()}
     same_bits(net, interop.from_torch(dict(sorted(scattered.items(), reverse=True)), names, epsilon=1e-3))
     inner = {f"module.net.{name}": tensor for name, tensor in sorted(scattered.items())}
@@ -128,14 +128,14 @@ def test_state_dict_of_pytorch(make):
     assert torch.equal(state["0.weight"], torch.from_numpy(net.layers[0].W.T.copy()))
 
 
-def test_softmax_of_pytorch_goes_along_either_name_of_the_last_axis():
+def test_pytorch_softmax_accepts_both_numbers_of_the_last_axis():
     nn = pytest.importorskip("torch", reason="PyTorch is not installed").nn
     for dim in (1, -1):
         net = interop.from_torch(nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=dim)))
         assert net.layers[0].activation == "softmax"
 
 
-def test_what_pytorch_has_and_jitnet_has_not():
+def test_unsupported_pytorch_modules_are_an_error():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     nn = torch.nn
     hooked = nn.Sequential(nn.Linear(2, 2))
@@ -184,13 +184,13 @@ def test_what_pytorch_has_and_jitnet_has_not():
         ({}, [], "weights are missing"),
     ],
 )
-def test_a_wrong_state_dict(state, activations, message):
+def test_wrong_state_dict_is_an_error(state, activations, message):
     with pytest.raises(jitnet.Error, match=message):
         interop.from_torch(state, activations)
 
 
 @pytest.mark.parametrize("make", EACH)
-def test_onnx(make, tmp_path):
+def test_onnx_runtime_computes_the_same_output(make, tmp_path):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     net, path = make(), tmp_path / "net.onnx"
@@ -209,13 +209,13 @@ def test_onnx(make, tmp_path):
 
 
 @pytest.mark.parametrize("make", EACH)
-def test_keras(make):
+def test_keras_weights_round_trip(make):
     net = make()
     names = [layer.activation for layer in net.layers if isinstance(layer, Dense)]
     arrays = interop.to_keras(net)
     back = interop.from_keras(arrays, names, epsilon=1e-3)
     X = inputs(net)
-    assert (expected(back, X) == expected(net, X)).all()  # without the dropout, of which the list knows nothing
+    assert (expected(back, X) == expected(net, X)).all()  # without dropout, which has no weights in the list
     for array, again in zip(arrays, interop.to_keras(back), strict=True):
         assert array.tobytes() == again.tobytes()
     arrays[0][...] = 0
@@ -235,7 +235,7 @@ def test_keras(make):
         ([], [], "weights are missing"),
     ],
 )
-def test_wrong_arrays_of_keras(arrays, activations, message):
+def test_wrong_keras_weights_are_an_error(arrays, activations, message):
     with pytest.raises(jitnet.Error, match=message):
         interop.from_keras(arrays, activations)
 
@@ -249,7 +249,7 @@ def test_wrong_arrays_of_keras(arrays, activations, message):
         ("float32", "relu", lambda X: np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)]),
     ],
 )  # fmt: skip
-def test_scikit_learn(dtype, activation, targets):
+def test_scikit_learn_networks_are_converted(dtype, activation, targets):
     neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
     X = np.random.default_rng(0).standard_normal((40, 4)).astype(dtype)
     Y = targets(X)
@@ -259,7 +259,7 @@ def test_scikit_learn(dtype, activation, targets):
         model.fit(X, Y)
     net = interop.from_sklearn(model)
     wanted = model.predict(X).reshape(40, -1) if kind is neural.MLPRegressor else model.predict_proba(X)
-    A = expected(net, X)  # and not net.forward: in float64 its kernels would have to be compiled
+    A = expected(net, X)  # not net.forward, whose float64 kernels would have to be compiled
     assert np.allclose(A, wanted[:, -A.shape[1] :], rtol=0, atol=1e-6)
     assert all((layer.W == W).all() for layer, W in zip(net.layers, model.coefs_, strict=True))
     assert all((layer.b == b).all() for layer, b in zip(net.layers, model.intercepts_, strict=True))
@@ -268,7 +268,7 @@ def test_scikit_learn(dtype, activation, targets):
         assert (net.predict(X) == model.predict(X)).all()
 
 
-def test_models_of_scikit_learn_that_are_no_networks():
+def test_other_scikit_learn_models_are_an_error():
     neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
     with pytest.raises(jitnet.Error, match="MLPClassifier has no coefs_, but a fitted"):
         interop.from_sklearn(neural.MLPClassifier())
@@ -277,7 +277,7 @@ def test_models_of_scikit_learn_that_are_no_networks():
 
 
 @pytest.mark.parametrize("make", EACH)
-def test_safetensors(make, tmp_path):
+def test_safetensors_files_round_trip(make, tmp_path):
     numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
     net, path = make(), tmp_path / "net.safetensors"
     net.recipe, net.loss = {"kind": "csv"}, "mse"
@@ -290,7 +290,7 @@ def test_safetensors(make, tmp_path):
     same_bits(net, other)
 
 
-def test_training_goes_on_from_safetensors(tmp_path):
+def test_training_can_continue_from_safetensors(tmp_path):
     pytest.importorskip("safetensors", reason="safetensors is not installed")
     net, path = network(Dense(3, 4, "relu"), Dropout(0.5), Dense(4, 2)), tmp_path / "net.safetensors"
     X, Y = inputs(net), np.ones((13, 2))
@@ -303,7 +303,7 @@ def test_training_goes_on_from_safetensors(tmp_path):
     same_bits(net, back)
 
 
-def test_damaged_files_of_safetensors(tmp_path):
+def test_damaged_safetensors_files_are_an_error(tmp_path):
     numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
     path = tmp_path / "net.safetensors"
     net = network(Dense(3, 2))
@@ -329,7 +329,7 @@ def test_damaged_files_of_safetensors(tmp_path):
         interop.to_safetensors(net, tmp_path)
 
 
-def test_the_code_of_the_guide_runs(tmp_path, monkeypatch):
+def test_code_of_the_guide_runs(tmp_path, monkeypatch):
     for package in ("torch", "sklearn", "onnx", "safetensors"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
@@ -344,9 +344,9 @@ def test_the_code_of_the_guide_runs(tmp_path, monkeypatch):
     assert names["search"].best_score_ > 0.8
 
 
-def test_an_activation_of_a_users_stays_here(tmp_path, monkeypatch):
+def test_custom_activation_cannot_be_exported(tmp_path, monkeypatch):
     net = network(Dense(2, 2, "tanh"))
-    vars(net.layers[0])["activation"] = "wave"  # as if it had been registered
+    vars(net.layers[0])["activation"] = "wave"  # simulates a registered activation
     for to, name, package in (
         (interop.to_torch, "PyTorch", "torch"), (lambda net: interop.to_onnx(net, tmp_path / "x"), "ONNX", "onnx"),
     ):  # fmt: skip
@@ -355,7 +355,7 @@ def test_an_activation_of_a_users_stays_here(tmp_path, monkeypatch):
                 to(net)
 
 
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
+def test_missing_package_is_named(tmp_path, monkeypatch):
     net = network(Dense(2, 2))
     for name in ("torch", "onnx", "safetensors", "safetensors.numpy"):
         monkeypatch.setitem(__import__("sys").modules, name, None)

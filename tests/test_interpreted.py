@@ -1,7 +1,7 @@
-"""Every kernel's body as plain Python, where every index is checked.
+"""Every kernel's body runs as plain Python, where every index is checked.
 
-With vectors of two numbers, tiles of a few rows and parts of a few numbers, tiny shapes cover every remainder and every
-edge. All arrays are between guards, and elements that a kernel does not write are NaN.
+With vectors of two numbers, tiles of a few rows and blocks of a few numbers, tiny shapes cover every remainder and edge
+case. All arrays are between guard elements, and elements that a kernel does not write are NaN.
 """
 
 import numba
@@ -24,7 +24,7 @@ GUARD = 64
 
 
 def shapes_of(operation, count=40):
-    """Zero, one, and sizes around the edges of tiles and panels, in many combinations; always the same ones."""
+    """0, 1, and sizes around the edges of tiles and panels, in many combinations, the same in every run."""
     rng = np.random.default_rng(len(operation))
     if operation in PRODUCTS:
         return [tuple(int(x) for x in rng.choice([0, 1, 2, 3, 5, 6, 7, 8, 9, 11, 13, 17, 22], 3)) for _ in range(count)]
@@ -33,7 +33,7 @@ def shapes_of(operation, count=40):
 
 
 def between_guards(array, guard):
-    """A copy in the middle of a larger array, and that array."""
+    """A copy of an array inside a larger array, and the larger array."""
     memory = np.full(array.size + 2 * GUARD, guard, array.dtype)
     inside = memory[GUARD : GUARD + array.size].reshape(array.shape)
     inside[...] = array
@@ -41,7 +41,7 @@ def between_guards(array, guard):
 
 
 def check(body, case, why):
-    """Run it between guards: the result is right, and only the outputs are written."""
+    """Run the body on arrays between guards: the result must be correct, and only the outputs may be written."""
     inputs = case.arguments[: -len(case.expected)]
     before = [np.copy(argument) for argument in inputs]
     kept = []
@@ -57,7 +57,7 @@ def check(body, case, why):
         np.testing.assert_array_equal(argument, copy, err_msg=f"{why}: an input was changed")
     for memory, guard, size in kept:
         for side in (memory[:GUARD], memory[GUARD + size :]):
-            np.testing.assert_array_equal(side, guard, err_msg=f"{why}: something beside the arrays was changed")
+            np.testing.assert_array_equal(side, guard, err_msg=f"{why}: elements outside of the arrays were changed")
 
 
 def not_initialised(size, like):
@@ -65,7 +65,7 @@ def not_initialised(size, like):
 
 
 class Heap:
-    """Memory that must be freed, and can run out."""
+    """A simulated heap: memory must be freed, and can run out."""
 
     def __init__(self):
         self.taken, self.is_full = [], False
@@ -80,7 +80,7 @@ class Heap:
 
 @pytest.fixture
 def small(monkeypatch):
-    """Short vectors, small tiles, small parts."""
+    """Uses short vectors, small tiles and small blocks."""
     monkeypatch.setattr(intrinsics, "VECTOR_BYTES", 16)
     for module in (elementwise, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
@@ -88,7 +88,7 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "BLOCK_BYTES", 4 * 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialised)
     monkeypatch.setattr(register_tile, "stack_array", not_initialised)
-    room = 16 * register_tile.ROW_BYTES  # nine rows take up more than half of it
+    room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
     rows = {"DEPTH": 6, "MOST_ROWS": 10, "EVICTING_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
     for name, value in {**rows, "L2": room, "L1": 600}.items():
         monkeypatch.setattr(register_tile, name, value)
@@ -100,12 +100,12 @@ def small(monkeypatch):
 
 
 def take(monkeypatch, count):
-    """From here on so many threads."""
+    """Sets the number of threads from here on."""
     monkeypatch.setattr(threads, "thread_count", lambda: count)
 
 
 @pytest.mark.parametrize(("operation", "body"), BODIES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of overflow, which here is the rule of the arithmetic
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is intended here
 def test_body(operation, body, small, monkeypatch):
     for count in (1, 2, 3):
         take(monkeypatch, count)
@@ -114,11 +114,11 @@ def test_body(operation, body, small, monkeypatch):
             small.is_full = i % 4 == 0
             case = oracle.case(operation, shape, ("float64", "float64", "float32")[i % 3], seed=count)
             check(body, case, (shape, count))
-            assert not small.taken, (shape, count, "memory was not given back")
+            assert not small.taken, (shape, count, "memory was not freed")
 
 
-def test_a_large_mean_takes_no_digits_from_the_variance():
-    X = np.float32([[2**25, 2**25 + 8, 2**25 + 40]])  # their sum is exact, their squares are not
+def test_large_mean_does_not_reduce_the_precision_of_the_variance():
+    X = np.float32([[2**25, 2**25 + 8, 2**25 + 40]])  # the sum is exact, the squares are not
     kept, A = np.empty((1, 2), "float32"), np.empty((1, 3), "float32")
     LADDERS["layer_norm"]["python"](X, np.ones(3, "float32"), np.zeros(3, "float32"), np.float32(0), kept, A)
     np.testing.assert_allclose(kept[0], [2**25 + 16, np.sqrt(3 / 896)], rtol=1e-6)
@@ -153,10 +153,10 @@ FUNCTIONS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_functions_to_the_last_place(name, dtype):
+def test_functions_are_correct_to_the_last_place(name, dtype):
     longer = np.float64 if dtype == "float32" else np.longdouble
     if np.finfo(longer).nmant <= np.finfo(dtype).nmant:
-        pytest.skip("this machine has nothing longer than float64 to compare with")
+        pytest.skip("this machine has no type with more precision than float64")
     rng = np.random.default_rng(0)
     reach = 103.0 if dtype == "float32" else 745.0
     z = np.concatenate([rng.uniform(-reach, reach, 200), rng.uniform(-2, 2, 200), rng.uniform(-1e-3, 1e-3, 50)])
@@ -172,7 +172,7 @@ def test_functions_to_the_last_place(name, dtype):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 23, 40])
-def test_softmax_to_the_last_place(n, small):
+def test_softmax_is_correct_to_the_last_place(n, small):
     rng = np.random.default_rng(n)
     for scale in (0.1, 3, 30):
         Z = (scale * rng.standard_normal((20, n))).astype(np.float32)
@@ -184,8 +184,8 @@ def test_softmax_to_the_last_place(n, small):
 
 
 @pytest.mark.parametrize("f", activations.CODES.values(), ids=activations.CODES)
-def test_activation_of_any_block(f):
-    """Part of the rows and part of the columns: only these numbers are written."""
+def test_activation_of_any_block_writes_only_the_block(f):
+    """A block is some of the rows and some of the columns."""
     m, n = 4, 6
     rng = np.random.default_rng(f)
     Z, A, D = rng.standard_normal((m, n)), rng.uniform(0.1, 0.9, (m, n)) * rng.choice([-1, 1], (m, n)), np.ones((m, n))
@@ -207,8 +207,8 @@ def test_activation_of_any_block(f):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 16, 31])
-def test_softmax_finds_the_largest_anywhere(n, small):
-    """One large score takes all; equal scores share; NaN anywhere makes its row NaN, and no other row."""
+def test_softmax_finds_the_maximum_at_any_position(n, small):
+    """One large score has probability 1, equal scores have equal probabilities, and NaN affects only its own row."""
     body = LADDERS["softmax"]["polynomial"]
     rows = np.full((n, n), -500.0)
     np.fill_diagonal(rows, 1000.0)
@@ -224,8 +224,8 @@ def test_softmax_finds_the_largest_anywhere(n, small):
     np.testing.assert_allclose(A, 1 / n, rtol=1e-15)
 
 
-def test_threads_of_a_loop():
-    """A kernel that is compiled without threads partitions its work for one, whatever Numba could use."""
+def test_serial_kernels_divide_their_work_for_one_of_the_threads():
+    """A kernel compiled without threads divides its work for one thread, even if Numba could use more."""
     assert threads.thread_count() == threads.loop_threads() == numba.get_num_threads()
 
     def body(out):
@@ -249,16 +249,16 @@ def test_threads_of_a_loop():
         ("", "aarch64", (16, 32)), ("", "riscv64", (16, 16)),
     ],
 )  # fmt: skip
-def test_vector_units(features, machine, unit, monkeypatch):
-    """(bytes in a register, number of registers) for each kind of processor."""
+def test_vector_units_follow_from_the_processor_features(features, machine, unit, monkeypatch):
+    """The unit is (bytes per register, number of registers)."""
     monkeypatch.setattr(intrinsics.numba.config, "CPU_FEATURES", features)
     monkeypatch.setattr(intrinsics.platform, "machine", lambda: machine)
     assert intrinsics._vector_unit() == unit
 
 
-def test_how_work_is_cut(small):
-    """One thread takes all columns; several threads share the panels if they divide equally, otherwise the rows."""
-    width = register_tile.VECTORS * 2  # of a panel; MOST_ROWS is 10
+def test_work_is_cut_by_panels_or_rows(small):
+    """One thread computes all columns; several threads share the panels if they divide equally, otherwise the rows."""
+    width = register_tile.VECTORS * 2  # width of a panel; MOST_ROWS is 10
     for count, m, n, shape, parts in (
         (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (10, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (10, 1), 0),
         (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (5, 3), 2),

@@ -1,4 +1,4 @@
-"""^C and divergence: the last good weights are kept or restored."""
+"""^C and divergence keep or restore the last good weights."""
 
 import math
 import signal
@@ -15,7 +15,7 @@ from jitnet.display import plots
 from jitnet.process.progress import Progress
 
 
-def test_ctrl_c_between_epochs_keeps_what_was_learned():
+def test_ctrl_c_between_epochs_keeps_the_weights():
     X, y = spiral()
     net, twin = make(), make()
     history = net.fit(X, y, epochs=10, progress=At(press_ctrl_c, epoch=4))
@@ -25,12 +25,12 @@ def test_ctrl_c_between_epochs_keeps_what_was_learned():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_in_the_last_epoch_interrupts_nothing():
+def test_ctrl_c_in_the_last_epoch_has_no_effect():
     history = make().fit(*spiral(), epochs=4, progress=At(press_ctrl_c, epoch=4))
     assert (history.stopped, history.epochs) == ("", 4)
 
 
-def test_ctrl_c_between_epochs_leaves_a_checkpoint_of_the_whole_epoch(tmp_path):
+def test_ctrl_c_between_epochs_leaves_a_checkpoint_of_the_finished_epoch(tmp_path):
     options = {"epochs": 9, "checkpoint": tmp_path / "c", "checkpoint_every": 4}
     history = make().fit(*spiral(), progress=At(press_ctrl_c, epoch=2), **options)
     assert (history.stopped, history.epochs) == ("interrupted", 2)
@@ -40,8 +40,8 @@ def test_ctrl_c_between_epochs_leaves_a_checkpoint_of_the_whole_epoch(tmp_path):
     assert net.theta.tobytes() == twin.theta.tobytes()
 
 
-def test_ctrl_c_within_an_epoch_leaves_the_checkpoint_before(tmp_path):
-    """The state in the middle of an epoch could not be resumed with the same bits."""
+def test_ctrl_c_within_an_epoch_keeps_the_previous_checkpoint(tmp_path):
+    """A run could not resume from the middle of an epoch with the same bits."""
     options = {"epochs": 3, "batch_size": 10, "checkpoint": tmp_path / "c"}
     history = make().fit(*spiral(97), progress=At(press_ctrl_c, batch=12), **options)
     assert (history.stopped, history.epochs) == ("interrupted", 1)
@@ -51,7 +51,7 @@ def test_ctrl_c_within_an_epoch_leaves_the_checkpoint_before(tmp_path):
     assert net.theta.tobytes() == twin.theta.tobytes()
 
 
-def test_ctrl_c_while_a_checkpoint_is_written_waits_for_it(tmp_path, monkeypatch):
+def test_ctrl_c_while_a_checkpoint_is_written_takes_effect_afterwards(tmp_path, monkeypatch):
     write = storage.write
 
     def interrupted(*arguments):
@@ -75,7 +75,7 @@ def test_ctrl_c_within_an_epoch_finishes_the_batch():
     assert np.isfinite(net.theta).all()
 
 
-def test_ctrl_c_with_early_stopping_keeps_the_best():
+def test_ctrl_c_with_early_stopping_restores_the_best_weights():
     train, held_out = overfit()
     net = make(widths=(8, 30, 2))
     options = {"epochs": 400, "optimizer": Adam(0.01), "validation": held_out, "early_stopping": 300}
@@ -94,7 +94,7 @@ def test_ctrl_c_while_compiling_changes_nothing():
     assert net.theta.tobytes() == before.tobytes()
 
 
-def test_second_ctrl_c_does_not_wait():
+def test_second_ctrl_c_ends_the_batch_immediately():
     def twice():
         press_ctrl_c()
         press_ctrl_c()
@@ -113,9 +113,9 @@ def test_fit_works_outside_the_main_thread():
     assert not np.array_equal(net.theta, start)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy and of the interpreted loops, on the way to infinity
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy and interpreted loops warn about overflow
 @pytest.mark.parametrize("backend", ON_CPU)
-def test_divergence_stops_and_restores(backend):
+def test_divergence_stops_and_restores_the_weights(backend):
     X, y = np.random.default_rng(0).standard_normal((40, 3)), np.zeros((40, 1))
     net = Network(Dense(3, 4, "relu"), Dense(4, 1), seed=0)
     good = net.theta.copy()
@@ -128,8 +128,8 @@ def test_divergence_stops_and_restores(backend):
     assert all(math.isfinite(loss) for loss in history.loss)
 
 
-def test_divergence_after_good_epochs_keeps_their_weights():
-    """Training succeeds for 3 epochs; then a weight becomes NaN."""
+def test_divergence_restores_the_weights_of_the_last_good_epoch():
+    """A weight becomes NaN after 3 good epochs."""
     X, y = spiral()
     net, twin = make(), make()
 
@@ -145,7 +145,7 @@ def test_divergence_after_good_epochs_keeps_their_weights():
     assert net.theta.tobytes() == twin.theta.tobytes()
 
 
-def test_interruption_of_a_spoiled_epoch_restores_the_epoch_before():
+def test_interrupt_in_a_diverged_epoch_restores_the_previous_epoch():
     X, y = spiral()
     net, twin = make(), make()
 
@@ -160,8 +160,8 @@ def test_interruption_of_a_spoiled_epoch_restores_the_epoch_before():
 
 
 @pytest.mark.parametrize("early_stopping", [None, 2])
-def test_validation_that_is_not_finite_stops_and_restores(early_stopping):
-    """Early stopping would take NaN for a lack of progress, and end without an error."""
+def test_infinite_validation_loss_stops_and_restores_the_weights(early_stopping):
+    """Otherwise early stopping would treat NaN as a lack of progress and end without an error."""
     X, y = spiral()
     far = X[:9].astype("float32")
     far[5] = 3e38
@@ -177,7 +177,7 @@ def test_validation_that_is_not_finite_stops_and_restores(early_stopping):
     assert net.theta.tobytes() == before.tobytes()
 
 
-def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
+def test_ctrl_c_while_the_model_is_saved_takes_effect_afterwards(tmp_path, capsys):
     net, file = make(), tmp_path / "net.npz"
     save = net.save
     net.save = lambda path: (press_ctrl_c(), save(path))
@@ -187,8 +187,8 @@ def test_ctrl_c_while_the_model_is_saved_counts_afterwards(tmp_path, capsys):
     assert jitnet.load(file).parameters == net.parameters
 
 
-def test_only_results_that_are_not_finite_diverge(monkeypatch):
-    """A GPU without memory for the validation samples is another error than divergence."""
+def test_other_errors_in_validation_are_not_divergence(monkeypatch):
+    """A GPU without memory for the validation samples is not divergence."""
 
     def measure(*_, **options):
         raise jitnet.Error("the GPU has no room")
@@ -200,7 +200,7 @@ def test_only_results_that_are_not_finite_diverge(monkeypatch):
     assert type(caught.value) is jitnet.Error
 
 
-def test_ctrl_c_while_a_file_is_tried_leaves_nothing_behind(monkeypatch, tmp_path):
+def test_ctrl_c_while_a_path_is_tested_leaves_no_file(monkeypatch, tmp_path):
     created = storage._created
 
     def interrupted(*arguments):
@@ -214,8 +214,8 @@ def test_ctrl_c_while_a_file_is_tried_leaves_nothing_behind(monkeypatch, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_while_a_plot_is_drawn_comes_after_it(tmp_path):
-    """Within C++ it would become a TypeError."""
+def test_ctrl_c_while_a_plot_is_drawn_takes_effect_afterwards(tmp_path):
+    """During C++ code it would become a TypeError."""
 
     class Figure:
         def savefig(self, file, **_):

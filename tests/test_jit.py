@@ -1,4 +1,4 @@
-"""The compiler options show in the machine code, and the registry has each body under each compiler."""
+"""The machine code reflects the compiler options, and the registry has each body with each compiler."""
 
 import re
 
@@ -13,7 +13,7 @@ from jitnet.kernels import LADDERS, SIGNATURES
 
 
 def divide(x):
-    """A kernel that could raise, hold the GIL, and count references."""
+    """A kernel that could raise an error, hold the GIL and count references."""
     x[0] = x[1] / x[2] + x[3] * x[4]
 
 
@@ -43,25 +43,25 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
 
 
-def test_the_options_of_a_kernel():
+def test_options_of_a_kernel_are_visible_in_its_code():
     kernel = jit.compiled(divide)
     text = llvm(kernel)
-    assert set(re.findall(r"= f(?:add|mul|div) (.*?) ?double", text)) == {"contract"}  # fuse a·b + c, and nothing else
-    assert "PyEval_SaveThread" in text  # other Python threads run meanwhile
+    assert set(re.findall(r"= f(?:add|mul|div) (.*?) ?double", text)) == {"contract"}  # only a·b + c may be fused
+    assert "PyEval_SaveThread" in text  # releases the GIL
     assert "NRT_incref" not in text
     assert "NRT_decref" not in text
     assert "numba_parallel_for" not in text
     x = np.array([0.0, 1.0, 0.0, 1.0, 1.0])
     kernel(x)
-    assert x[0] == np.inf  # as in NumPy; no ZeroDivisionError
+    assert x[0] == np.inf  # as in NumPy, instead of ZeroDivisionError
 
 
-def test_parallel_or_not():
+def test_only_parallel_kernels_start_threads():
     assert "numba_parallel_for" in llvm(jit.compiled(spread, parallel=True))
     assert "numba_parallel_for" not in llvm(jit.compiled(spread))
 
 
-def test_a_parallel_loop_leaves_room_for_as_many_as_before():
+def test_parallel_loop_restores_the_number_of_threads():
     parallel_for.start_layer()
     before, x = parallel_for._room.value, np.empty(8)
     jit.compiled(spread, parallel=True)(x)
@@ -69,7 +69,7 @@ def test_a_parallel_loop_leaves_room_for_as_many_as_before():
     assert parallel_for._room.value == before
 
 
-def test_only_a_kernel_that_says_so_allocates():
+def test_only_kernels_that_allocate_have_a_runtime():
     x = np.zeros(3)
     jit.compiled(fill, allocates=True)(x)
     assert (x == [0, 1, 2]).all()
@@ -77,19 +77,19 @@ def test_only_a_kernel_that_says_so_allocates():
         jit.compiled(fill)(x)
 
 
-def test_what_needs_compiling():
+def test_only_kernels_that_are_not_loaded_or_cached_need_compiling():
     kernel = jit.compiled(divide)
     assert jit.needs_compiling(kernel, SIGNATURE)
     jit.compile_for(kernel, SIGNATURE)
     assert not jit.needs_compiling(kernel, SIGNATURE)
     kernel._cache.flush()
-    assert not jit.needs_compiling(kernel, SIGNATURE)  # it is in this process
+    assert not jit.needs_compiling(kernel, SIGNATURE)  # loaded in this process
     assert jit.needs_compiling(jit.compiled(divide), SIGNATURE)
     assert not jit.needs_compiling(divide, SIGNATURE)
-    jit.compile_for(divide, SIGNATURE)  # interpreted: nothing to do
+    jit.compile_for(divide, SIGNATURE)  # an interpreted function: nothing to compile
 
 
-def test_entry_points_are_for_one_signature():
+def test_entry_point_is_for_one_signature():
     kernel = jit.compiled(divide)
     assert jit.entry_point(kernel, SIGNATURE) is kernel  # not compiled yet
     jit.compile_for(kernel, SIGNATURE)
@@ -99,13 +99,13 @@ def test_entry_points_are_for_one_signature():
     assert jit.entry_point(divide, SIGNATURE) is divide
 
 
-def test_signatures():
+def test_signature_for_replaces_the_dtype():
     assert jit.signature_for("T[:,::1], T, int64", np.dtype("float32")) == "(float32[:,::1], float32, int64,)"
     assert jit.signature_for("T[::1]", np.dtype("float64")) == SIGNATURE
 
 
-def test_every_rung_is_registered_with_its_twin():
-    """The same body under another compiler, and nothing else."""
+def test_every_rung_is_registered_with_its_parallel_twin():
+    """Both have the same body; only the compiler options differ."""
     assert set(LADDERS) == set(SIGNATURES)
     for ladder in LADDERS.values():
         assert list(ladder)[:3] == ["python", "njit", "parallel"]
@@ -119,7 +119,7 @@ def test_every_rung_is_registered_with_its_twin():
                 assert parallel or name == "njit" or f"{name}_parallel" in ladder
 
 
-def test_registering(monkeypatch):
+def test_registering_a_kernel_adds_its_rungs(monkeypatch):
     monkeypatch.setattr("jitnet.compiler.registry.LADDERS", ladders := {})
     monkeypatch.setattr("jitnet.compiler.registry.SIGNATURES", signatures := {})
     monkeypatch.setattr("jitnet.compiler.registry.FLOP", {})
@@ -128,7 +128,7 @@ def test_registering(monkeypatch):
     assert rung("divide", "filled", allocates=True)(fill) is fill
     assert rung("divide", "spread")(spread) is spread
     assert baseline("divide")(llvm) is llvm
-    assert registry.changes == before + 4  # backends look for new kernels
+    assert registry.changes == before + 4  # so that backends update their kernels
     assert registry.Call("divide", (np.empty((3, 5)), 0.5)).flop == 15
     assert signatures == {"divide": "T[::1]"}
     (ladder,) = ladders.values()

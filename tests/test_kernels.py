@@ -1,4 +1,4 @@
-"""Every rung of every operation against the float64 oracle, in both dtypes and on unusual shapes."""
+"""Every rung of every operation equals the float64 oracle, in both dtypes and on unusual shapes."""
 
 import math
 import os
@@ -22,13 +22,13 @@ ENDS = {
     for operation, ladder in LADDERS.items()
     for rung in ("python", "numpy", next(name for name in reversed(ladder) if not name.endswith(("numpy", "parallel"))))
 }
-"""The ends of each ladder, and the rung that trains."""
+"""The first and last rung of each ladder, and the rung that training uses."""
 
 
 def marks_of(operation, rung, dtype):
-    """Compiling takes longest. A usual run compiles what is between the ends of its ladder, has threads, or is in
-    float64, but no two of these at once: the loops are the same functions (test_jit.py), which test_interpreted.py runs
-    and test_sanitizer.py searches for races. CI compiles two at once for three operations; a release, all."""
+    """Compiling takes most of the time. A rung can be in the middle of its ladder, have threads, or be float64. A
+    normal run skips rungs with two of these properties: their loops are the same functions (test_jit.py), which
+    test_interpreted.py runs and test_sanitizer.py searches for races. CI runs some of them; a release, all."""
     is_end = rung == "parallel" or (operation, rung.removesuffix("_parallel")) in ENDS
     at_once = (not is_end) + rung.endswith("parallel") + (dtype == "float64")
     if at_once < 2:
@@ -40,7 +40,7 @@ EACH = [pytest.param(*rung, dtype, marks=marks_of(*rung, dtype)) for rung in RUN
 
 
 @pytest.mark.parametrize(("operation", "rung", "dtype"), EACH)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns where n_out is 0; the numbers are checked below
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns if n_out is 0
 def test_rung_equals_the_formula(operation, rung, dtype):
     kernel = LADDERS[operation][rung]
     for shape in oracle.ugly_shapes(operation):
@@ -60,7 +60,7 @@ def test_every_operation_has_the_common_rungs():
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend"])
 def test_products_and_formulas_have_the_same_ladder(operation):
-    """From one end to the other, and each rung says what it saves."""
+    """They have the same rungs in the same order, and each docstring states its idea."""
     ladder = LADDERS[operation]
     climbing = ["unrolled", "reordered", "blocked", "tiled", "packed", *([] if "matmul" in operation else ["fused"])]
     both = [name for rung in climbing for name in (rung, f"{rung}_parallel")]
@@ -117,7 +117,7 @@ def test_relu_at_the_edges(kernel):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kernel", rungs_of("relu_derivative"))
 def test_derivative_of_relu_is_exactly_0(kernel, dtype):
-    """No −0, and no NaN from 0·∞; where a > 0, every number passes unchanged. At every place of a SIMD vector."""
+    """No −0, no NaN from 0·∞, and for a > 0 the number is unchanged, at every position in a SIMD vector."""
     given = np.resize(np.array([-1, 1, np.inf, -np.inf, -0.0, 3.4e38], dtype), (7, 41))
     for in_place in (False, True):
         for A in (np.zeros_like(given), np.ones_like(given), (np.arange(given.size) % 5 % 2).reshape(7, 41) * 1.0):
@@ -163,7 +163,7 @@ def test_relu_of_minus_infinity_is_0(kernel):
 def test_softmax_at_the_edges(kernel):
     Z = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [3e38, 3e38, -3e38], [1e4, 9999, 0]], np.float32)
     A = np.empty_like(Z)
-    with np.errstate(over="ignore"):  # −3e38 − 3e38 is −inf, and its exponential 0, as it should be
+    with np.errstate(over="ignore"):  # −3e38 − 3e38 is −inf, and its exponential is 0
         kernel(Z, A)
     e = math.exp(-1)
     expected = [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0], [1 / (1 + e), e / (1 + e), 0]]
@@ -172,7 +172,7 @@ def test_softmax_at_the_edges(kernel):
 
 @pytest.mark.parametrize("kernel", rungs_of("cross_entropy"))
 def test_cross_entropy_at_the_edges(kernel):
-    """A class that softmax rounds to 0 still has a finite, exact loss."""
+    """If softmax rounds a probability to 0, the loss is still finite and accurate."""
     Z = np.array([[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4]], np.float32)
     Y = np.array([[0, 1], [1, 0], [1, 0]], np.float32)
     A, delta, losses = np.empty_like(Z), np.empty_like(Z), np.full(3, np.nan, np.float32)
@@ -192,7 +192,7 @@ def test_binary_cross_entropy_at_the_edges(kernel):
 
 
 @pytest.mark.parametrize("operation", [name for name in LADDERS if name.endswith("_derivative")])
-def test_derivative_may_write_over_its_input(operation):
+def test_derivative_can_overwrite_its_input(operation):
     for kernel in LADDERS[operation].values():
         apart = oracle.case(operation, (5, 3, 7), "float32")
         kernel(*apart.arguments)
@@ -202,8 +202,8 @@ def test_derivative_may_write_over_its_input(operation):
 
 
 @pytest.mark.parametrize("operation", ACTIVATIONS)
-def test_nothing_is_written_beside_the_output(operation):
-    """Guard bands: the output is in the middle of a larger array."""
+def test_kernels_write_only_their_output(operation):
+    """The output is inside a larger array, between guard elements."""
     for rung, kernel in LADDERS[operation].items():
         memory = np.full((9, 7), 42.0, np.float32)
         Z = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
@@ -230,8 +230,8 @@ def test_products_write_only_their_output(operation, rung):
         np.testing.assert_array_equal(argument, copy)
 
 
-def test_the_oracle_itself_sees_a_fault():
-    """A wrong sign, a missing row, a NaN: each must fail the check."""
+def test_oracle_finds_errors():
+    """A wrong sign, a missing row and a NaN must each fail the check."""
     for spoil in (lambda Z: np.negative(Z, out=Z), lambda Z: Z[-1].fill(0), lambda Z: Z[0].fill(np.nan)):
         case = oracle.case("matmul", (4, 5, 6), "float32")
         LADDERS["matmul"]["njit"](*case.arguments)
@@ -241,12 +241,12 @@ def test_the_oracle_itself_sees_a_fault():
             case.check()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="mprotect is a call of POSIX systems")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX systems have mprotect")
 @pytest.mark.parametrize("options", [slow("float32"), release("float32 --twins"), release("float64 --twins")])
-def test_nothing_beside_the_arrays_is_touched(options):
-    """Nothing else is even read: protected pages are before the first byte of each array, or after the last.
+def test_kernels_access_only_their_arrays(options):
+    """Protected pages before the first byte of each array, or after the last, also detect reads.
 
-    In a usual run, test_interpreted.py checks every index of the same loops.
+    In a normal run, test_interpreted.py checks every index of the same loops.
     """
     command = [sys.executable, Path(__file__).with_name("guard_pages.py"), *options.split()]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

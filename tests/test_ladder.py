@@ -35,7 +35,7 @@ def limits(monkeypatch, quiet):
     monkeypatch.setattr(ladder.machine, "_keep", lambda found: None)
 
 
-def test_json_of_the_command_line(tmp_path, limits):
+def test_command_line_prints_json(tmp_path, limits):
     picture = tmp_path / "ladder.png"
     result = jitnet_command("ladder", "matmul", "--size", "33x20x70", "--json", "--quiet", "--plot", picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -47,7 +47,7 @@ def test_json_of_the_command_line(tmp_path, limits):
 
 
 @pytest.mark.parametrize("operation", ["matmul_tn", "sigmoid", "adam"])
-def test_figures_hold_together(operation, limits):
+def test_figures_are_consistent(operation, limits):
     heard = []
     found = ladder.measure(operation, "24", threads=1, report=lambda *news: heard.append(news))
     key = "gflops" if operation in PRODUCTS else "gbytes"
@@ -62,9 +62,9 @@ def test_figures_hold_together(operation, limits):
         assert rung["idea"]
     if operation == "matmul_tn":
         assert python["gflops"] == pytest.approx(2e-9 * 24**3 / python["seconds"])
-    if operation == "sigmoid":  # one matrix is read, one written
+    if operation == "sigmoid":  # reads one matrix, writes one
         assert python["gbytes"] == pytest.approx(2e-9 * 4 * 24**2 / python["seconds"])
-    if operation == "adam":  # grad is read, theta, mean and square are read and written
+    if operation == "adam":  # reads grad; reads and writes theta, mean and square
         assert python["gbytes"] == pytest.approx(7e-9 * 4 * 24**2 / python["seconds"])
     assert {"timing: python", "timing: njit"} <= {what for _, _, what in heard}
     assert (1, len(found["rungs"]), f"checking: {operation}.njit against float64") in heard
@@ -72,10 +72,10 @@ def test_figures_hold_together(operation, limits):
     assert all(name in text for name in LADDERS[operation])
 
 
-def test_a_training_step_has_back_ends_for_rungs(limits):
+def test_training_step_has_backends_as_rungs(limits):
     found = ladder.measure("train", "5x7x3", threads=1)
     assert [rung["name"] for rung in found["rungs"]] == ["python", "njit", "parallel", "fast", "fast_parallel", "numpy"]
-    flop = 2 * 5 * (2 * 7 * 3 + 3 * 3 * 10)  # both products of the first layer, all three of the second
+    flop = 2 * 5 * (2 * 7 * 3 + 3 * 3 * 10)  # two products in the first layer, three in the second
     for rung in found["rungs"]:
         assert rung["gflops"] == pytest.approx(1e-9 * flop / rung["seconds"])
 
@@ -83,9 +83,9 @@ def test_a_training_step_has_back_ends_for_rungs(limits):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (64, 50, 33)])
 @pytest.mark.parametrize("name", training.RUNGS)
-def test_a_training_step_is_right(name, shape, dtype):
+def test_training_step_equals_the_oracle(name, shape, dtype):
     call, case = training.prepare(name, shape, np.dtype(dtype))
-    assert case.error() is not None or shape == (1, 1, 1)  # before the step the weights are others
+    assert case.error() is not None or shape == (1, 1, 1)  # before the step the weights differ
     call()
     assert case.error() is None
     case.outputs[0][-1, -1] *= 1 + 100 * np.finfo(dtype).eps
@@ -93,7 +93,7 @@ def test_a_training_step_is_right(name, shape, dtype):
     assert case.error() is not None
 
 
-def test_data_begin_on_a_cache_line_and_are_the_oracles():
+def test_data_are_aligned_and_equal_the_oracles():
     _, case = candidates.prepared(of_operation("gradients"), "njit", np.dtype("float32"), (5, 7, 3))
     usual = oracle.case("gradients", (5, 7, 3), "float32")
     for here, there in zip(case.arguments, usual.arguments, strict=True):
@@ -101,11 +101,11 @@ def test_data_begin_on_a_cache_line_and_are_the_oracles():
         np.testing.assert_array_equal(here, there)
 
 
-def test_update_is_the_simplest_optimizer(limits):
+def test_update_is_an_alias_of_sgd(limits):
     assert ladder.measure("update", 8, threads=1)["operation"] == "sgd"
 
 
-def test_a_new_rung_needs_to_be_registered_and_nothing_else(limits, monkeypatch):
+def test_registered_rung_is_part_of_the_ladder(limits, monkeypatch):
     def clip(Z, A):
         """Like the rung above, but by NumPy's function for two bounds. And so on."""
         np.clip(Z, 0, None, out=A)
@@ -125,7 +125,7 @@ def test_slow_rungs_get_a_smaller_size(limits, monkeypatch):
     assert f"python ({'x'.join(map(str, shapes['python']))}) " in ladder.as_text(found)
 
 
-def test_a_wrong_rung_is_reported(limits, monkeypatch):
+def test_wrong_rung_is_reported(limits, monkeypatch):
     def wrong(X, W, Z):
         Z[...] = X @ W
         Z[-1, -1] += 1
@@ -142,11 +142,11 @@ def test_uncertain_peaks_are_reported(limits, monkeypatch):
     shares_are_withheld(ladder.measure("relu", 8), "Float64 was faster than float32, so times and ratios are")
 
 
-def test_a_rung_above_a_peak_raises_it(limits, monkeypatch):
+def test_rung_above_a_peak_raises_the_peak(limits, monkeypatch):
     slow = {count: {"copy": 1e3, "read": 1e3} for count in ("1", "2")}
     found = ladder.measure("relu", 8, limits=LIMITS | {"bandwidth": dict.fromkeys(("L1", "L2", "memory"), slow)})
     assert not found["disturbed"]
-    assert max(rung["share_of_peak"] for rung in found["rungs"]) < 0.5  # it was measured again
+    assert max(rung["share_of_peak"] for rung in found["rungs"]) < 0.5  # the peak was measured again
     assert "was raised from 1e-06 to 1000 GB/s" in found["raised"][0]
     monkeypatch.setattr(ladder.machine, "best_of", lambda found, again: found)
     found = ladder.measure("relu", 8, limits=LIMITS | {"bandwidth": dict.fromkeys(("L1", "L2", "memory"), slow)})
@@ -154,7 +154,7 @@ def test_a_rung_above_a_peak_raises_it(limits, monkeypatch):
     assert "in L1 (1 thread) was measured too low, as" in " ".join(ladder.as_text(found).split())
 
 
-def test_disturbed_timings_are_compared_with_no_limit(limits, monkeypatch):
+def test_disturbed_timings_are_not_compared_with_peaks(limits, monkeypatch):
     monkeypatch.setattr(ladder.disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
     shares_are_withheld(ladder.measure("relu", 8, threads=1), "Other processes used 1.4 of 2 cores, so times and")
 
@@ -171,7 +171,7 @@ def shares_are_withheld(found, sentence):
     assert [row[head.index("of peak") : len(head) - len(" vs NumPy")].strip() for row in rows] == ["–"] * len(rows)
 
 
-def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
+def test_numpy_threads_are_reported_without_threadpoolctl(limits, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(numba.config, "NUMBA_DEFAULT_NUM_THREADS", 2)
     found = ladder.measure("relu", 8, threads=1)
@@ -196,7 +196,7 @@ def test_without_threadpoolctl_it_says_what_numpy_used(limits, monkeypatch):
         (["matmul", "--plot", "png"], "no plot can be written to png"),
     ],
 )
-def test_errors_are_one_line(arguments, message):
+def test_errors_are_one_line_with_status_2(arguments, message):
     result = jitnet_command("ladder", *arguments, status=2)
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -209,7 +209,7 @@ def test_training_does_not_import_the_lab():
 
 
 def made_up(operation, names, on_gpu=False, **changes):
-    """A result with figures of maximum length."""
+    """A simulated result with figures of maximum length."""
     shape = [100_000, 100, 1000]
     rungs = [
         {"name": name, "custom": False, "idea": "", "checked": True,
@@ -238,17 +238,17 @@ def test_every_ladder_fits_a_terminal(operation, tmp_path):
     assert "python (64x64x64)    123.4 µs" in "\n".join(lines)
     figures = [line for line in lines if "±" in line]
     assert len(figures) == len(names)
-    assert all(len(line[20:].split()) == 8 for line in figures), figures  # no two have grown together
+    assert all(len(line[20:].split()) == 8 for line in figures), figures  # columns stay separate
 
 
-def test_the_ladder_of_the_gpu_fits_too():
+def test_gpu_ladder_fits_a_terminal():
     names = ["naive", "coalesced", "blocktile_1d", "vectorized", "tensorcore"]
     lines = ladder.as_text(made_up("matmul", names, on_gpu=True)).splitlines()
     assert max(map(len, lines)) <= 80
     assert "128 cores" in " ".join(lines)
 
 
-def test_a_disturbed_picture_has_no_roof_and_says_why(tmp_path):
+def test_disturbed_plot_has_no_roofline_but_the_reason(tmp_path):
     plots.draw_ladder(made_up("matmul", LADDERS["matmul"]), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     assert "Machine peaks" not in text

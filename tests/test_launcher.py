@@ -1,4 +1,4 @@
-"""What surrounds ranks: the launcher that starts them, the command line, and the witness that reports a killed one."""
+"""The launcher that starts ranks, their command line, and the witness that reports a killed rank."""
 
 import contextlib
 import os
@@ -20,13 +20,13 @@ LAUNCHED = [
     ({"PMI_RANK": "2", "PMI_SIZE": "4"}, (2, 4)),
     ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, (0, 2)),
     ({"PMIX_RANK": "1", "SLURM_STEP_NUM_TASKS": "3"}, (1, 3)),
-    ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # a batch script, before srun
+    ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # in a batch script, before srun
     ({"PMI_RANK": "", "PMI_SIZE": "many"}, None),
 ]
 
 
 @pytest.mark.parametrize(("variables", "place"), LAUNCHED)
-def test_what_a_launcher_says(monkeypatch, variables, place):
+def test_rank_and_size_are_read_from_the_environment(monkeypatch, variables, place):
     for names in launcher.VARIABLES.items():
         for name in names:
             monkeypatch.delenv(name, raising=False)
@@ -36,11 +36,11 @@ def test_what_a_launcher_says(monkeypatch, variables, place):
     assert launcher.is_first() == (place is None or place[0] == 0)
 
 
-def test_under_mpiexec_without_mpi4py(monkeypatch, capsys):
+def test_mpiexec_without_mpi4py_is_an_error(monkeypatch, capsys):
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setattr(launcher, "PRIORITY", 0)
-    monkeypatch.setattr(launcher.signal, "raise_signal", lambda number: sys.exit(2))  # others would wait for this rank
+    monkeypatch.setattr(launcher.signal, "raise_signal", lambda number: sys.exit(2))  # instead of a signal
     for rank, words in (("0", []), ("1", []), ("1", ["--epochs", "x"])):
         monkeypatch.setenv("PMI_RANK", rank)
         said = jitnet_command("train", "digits", *words, status=2).stderr
@@ -49,7 +49,7 @@ def test_under_mpiexec_without_mpi4py(monkeypatch, capsys):
     assert "jitnet: mpiexec started 1 process" in jitnet_command("train", "digits", status=2).stderr
 
 
-def test_the_command_line_adds_up_in_blocks(tmp_path):
+def test_command_line_option_selects_the_reduction(tmp_path):
     options = ("train", "digits", "--epochs", "1", "--hidden", "8", "--quiet", "--backend", "numpy", "--save")
     thetas = []
     for name, reduction in (("tree", "tree"), ("8", "8"), ("16", "16")):
@@ -70,7 +70,7 @@ time.sleep(60)
 
 @contextlib.contextmanager
 def on_witness(ranks, of_all, monkeypatch):
-    """A witness in a thread of this process, and the connections of processes that sleep."""
+    """A witness in a thread of this process, and sleeping processes that are connected to it."""
     monkeypatch.setattr(witness, "GRACE", 0.05)
     server, name = socket.socket(socket.AF_UNIX), f"jitnet-test-{os.getpid()}-{ranks}"
     server.bind("\0" + name)
@@ -85,12 +85,12 @@ def on_witness(ranks, of_all, monkeypatch):
 @pytest.mark.parametrize(
     ("of_all", "hint"), [(3, ""), (6, " (each machine has such a line, and the first one names the cause)")]
 )
-def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys, of_all, hint):
+def test_witness_names_the_killed_rank(monkeypatch, capsys, of_all, hint):
     with on_witness(3, of_all, monkeypatch) as (name, watch):
         words = [sys.executable, "-I", "-S", "-c", RANK, witness.__file__, name]
         processes = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE) for rank in range(3)]
         for process in processes:
-            process.stdout.readline()  # it is connected
+            process.stdout.readline()  # now it is connected
         processes[1].kill()
         watch.join(20)
     said = f"jitnet: rank 1 (process {processes[1].pid}) was killed or crashed; the training of all ranks ends{hint}\n"
@@ -101,7 +101,7 @@ def test_a_witness_names_the_rank_that_was_killed(monkeypatch, capsys, of_all, h
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
+def test_stopped_witness_prints_nothing(monkeypatch, capsys):
     with on_witness(2, 2, monkeypatch) as (name, watch):
         connections = [witness.connected("\0" + name, rank) for rank in range(2)]
         connections[1].sendall(witness.LEAVE)
@@ -113,7 +113,7 @@ def test_a_witness_that_is_sent_away_is_silent(monkeypatch, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-def test_a_witness_is_a_process_for_the_ranks_of_one_machine(capfd):
+def test_witness_process_serves_the_ranks_of_one_machine(capfd):
     address, process = witness.started(1, of_all=2)
     with witness.connected(address, 0) as connection:
         connection.sendall(witness.LEAVE)
@@ -121,7 +121,7 @@ def test_a_witness_is_a_process_for_the_ranks_of_one_machine(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_mpiexec_of_another_library_is_an_error_of_all_ranks(monkeypatch):
+def test_mpiexec_of_another_mpi_library_is_an_error_on_all_ranks(monkeypatch):
     world = type("World", (), {"size": 1})
     monkeypatch.setitem(sys.modules, "mpi4py", type("mpi4py", (), {"MPI": type("MPI", (), {"COMM_WORLD": world})}))
     monkeypatch.setattr(launcher, "place", lambda: (0, 4))

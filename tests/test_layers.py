@@ -1,4 +1,4 @@
-"""Layers other than Dense: their gradients, what training draws at random, and what files keep of them."""
+"""Layers other than Dense: gradients, random numbers in training, and storage in files."""
 
 import copy
 import dataclasses
@@ -29,7 +29,7 @@ def batch(m=9):
 
 
 class Training:
-    """The passes of one training step, on a batch, and its loss at the parameters of now."""
+    """Forward and backward pass of a training step, and its loss at the current parameters."""
 
     def __init__(self, net, name="fast", step=4):
         self.net, self.run = net, backend.get(name)
@@ -57,8 +57,8 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_training_by_finite_differences(name):
-    """Every parameter, with the numbers that this step leaves out."""
+def test_training_gradients_equal_finite_differences(name):
+    """Every parameter, with the dropped numbers of one step."""
     net = NETWORKS[name]()
     training = Training(net)
     training.loss()
@@ -76,8 +76,8 @@ def test_training_by_finite_differences(name):
 
 @pytest.mark.parametrize("name", ON_CPU)
 @pytest.mark.parametrize("which", ["dropout", "layer norm"])
-def test_a_step_of_descent_is_that_of_the_gradient(name, which):
-    """Fused with the product, or not."""
+def test_descent_step_equals_the_gradient_step(name, which):
+    """Whether the step is fused with the product or not."""
     ends = []
     for descends in (None, (0.5, 0.01)):
         net = NETWORKS[which]()
@@ -101,8 +101,8 @@ def _stays(count, clock, layer, threshold):
     return np.array([mixed(key ^ mixed(place)) < threshold for place in range(count)], bool)
 
 
-def test_what_is_left_out():
-    """As often as asked, elsewhere in each step, layer and training; the others grow, so that the mean stays."""
+def test_dropout_drops_different_numbers_at_its_rate():
+    """The dropped numbers differ between steps, layers and runs; the others are scaled, so that the mean stays."""
     ones = np.ones((200, 300), np.float32)
     masks = []
     for seed, step, layer in [(7, 1, 0), (7, 2, 0), (7, 1, 1), (8, 1, 0), (7 + 2**32, 1, 0)]:
@@ -111,7 +111,7 @@ def test_what_is_left_out():
         assert set(np.unique(A)) == {0, np.float32(1.25)}
         assert abs((A == 0).mean() - 0.2) < 5 * 0.4 / ones.size**0.5
         assert np.array_equal(A.ravel() != 0, _stays(A.size, clock, layer, round(0.8 * 2**32)))
-        for axis in (0, 1):  # no row and no column is left out more than others
+        for axis in (0, 1):  # no row and no column is dropped more often than others
             share = (A == 0).mean(axis=axis)
             assert np.abs(share - 0.2).max() < 6 * 0.4 / A.shape[axis] ** 0.5
         masks.append((A == 0).ravel())
@@ -120,7 +120,7 @@ def test_what_is_left_out():
 
 
 @pytest.mark.parametrize("name", ON_CPU)
-def test_only_training_leaves_out(name):
+def test_only_training_drops_and_prediction_leaves_all(name):
     X, Y = batch()
     with_it, without = make(Dropout(0.5)), make()
     np.testing.assert_array_equal(with_it.forward(X, name), without.forward(X, name))
@@ -134,7 +134,7 @@ def test_only_training_leaves_out(name):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_the_same_bits_whatever_the_threads_and_after_a_resume(tmp_path, optimizer):
+def test_same_bits_for_any_threads_and_after_a_resume(tmp_path, optimizer):
     X, y = jitnet.data.digits()
 
     def trained(epochs=4, **options):
@@ -151,7 +151,7 @@ def test_the_same_bits_whatever_the_threads_and_after_a_resume(tmp_path, optimiz
     assert not np.array_equal(trained(seed=1), whole)
 
 
-def test_a_checkpoint_belongs_to_its_rate(tmp_path):
+def test_checkpoint_with_another_dropout_rate_is_refused(tmp_path):
     X, Y = batch()
     make(Dropout(0.2)).fit(X, Y, epochs=1, checkpoint=tmp_path / "run.npz")
     with pytest.raises(jitnet.Error, match=r"belongs to another run: layers was .*0\.2.*, is .*0\.3"):
@@ -159,7 +159,7 @@ def test_a_checkpoint_belongs_to_its_rate(tmp_path):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_files_copies_and_pickles(tmp_path, name):
+def test_layers_survive_files_copies_and_pickles(tmp_path, name):
     net = NETWORKS[name]()
     net.fit(*batch(), epochs=1)
     net.save(tmp_path / "net.npz")
@@ -170,14 +170,14 @@ def test_files_copies_and_pickles(tmp_path, name):
         np.testing.assert_array_equal(other.forward(X), net.forward(X))
 
 
-def test_a_dense_is_stored_as_ever(tmp_path):
-    """Older versions read the models that have no other layers, and models of theirs have no kind."""
+def test_dense_layers_keep_their_stored_form(tmp_path):
+    """Older versions can read models with only Dense layers, and older models have no "kind"."""
     make().save(tmp_path / "net.npz")
     about = json.loads(zipfile.ZipFile(tmp_path / "net.npz").read("about.json"))
     assert about["layers"][0] == {"n_in": 5, "n_out": 7, "activation": "tanh", "bias": True, "init": "glorot"}
 
 
-def test_names():
+def test_repr_names_every_layer():
     net = make(Dropout(0.25))
     assert repr(net) == "<Network 5-7-6-3 (tanh, dropout 0.25, sigmoid, softmax), 111 parameters, float64>"
     assert net.widths == "5-7-6-3"
@@ -185,7 +185,7 @@ def test_names():
     assert (net.layers[1].n_in, net.layers[1].n_out) == (7, 7)
 
 
-def test_summary():
+def test_summary_shows_outputs_parameters_and_shapes():
     net = Network(Dense(5, 1000, "relu"), Dropout(0.25), LayerNorm(1000), Dense(1000, 3, bias=False), seed=0)
     assert net.summary().splitlines() == [
         "layer                       output      parameters  shapes",
@@ -216,7 +216,7 @@ def test_summary():
         (lambda: Network(Dropout(0.2)), "the last layer is Dropout.*must be a Dense"),
     ],
 )
-def test_errors(call, message):
+def test_bad_layers_are_a_clear_error(call, message):
     with pytest.raises(jitnet.Error, match=message):
         call()
 
@@ -227,7 +227,7 @@ def test_errors(call, message):
      (1, "n_in", 7), (2, "epsilon", 1.0), (2, "n", 7)],
 )  # fmt: skip
 def test_settings_cannot_change_in_a_network(l, name, value):
-    """Its twins have copies of them, and would go on with the old ones."""
+    """The network's work spaces have copies of the settings and would keep the old ones."""
     net = make(Dropout(0.5), LayerNorm(7))
     shown = repr(net), str(net.layers)
     for again in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
@@ -240,8 +240,8 @@ def test_settings_cannot_change_in_a_network(l, name, value):
         net.layers[1] = Dropout(0.0)
 
 
-def test_settings_can_change_before():
-    """They are checked when the layer comes into a network; one of a network can be the start of another."""
+def test_settings_can_change_before_a_network_is_made():
+    """A network checks the settings of its layers; a layer of one network can be used to make another."""
     layer = Dropout(0.5)
     layer.rate = 0.25
     net = make(layer)
@@ -252,7 +252,7 @@ def test_settings_can_change_before():
         make(layer)
 
 
-def test_dropout_on_the_command_line(tmp_path, capsys):
+def test_command_line_option_adds_dropout(tmp_path, capsys):
     model = tmp_path / "net.npz"
     asked = ["train", "digits", "--epochs", "1", "--hidden", "16,8", "--quiet", "--json", "--save", str(model)]
     losses_of = []
@@ -266,7 +266,7 @@ def test_dropout_on_the_command_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ON_CPU)
-def test_layer_norm_is_that_of_pytorch(name):
+def test_layer_norm_equals_pytorch(name):
     torch = pytest.importorskip("torch")
     net = make(LayerNorm(7, 1e-3))
     rng = np.random.default_rng(2)
@@ -292,8 +292,8 @@ def test_layer_norm_is_that_of_pytorch(name):
             np.testing.assert_allclose(mine, parameter.grad.numpy().T, rtol=1e-9, atol=1e-12)
 
 
-def test_layer_norm_trains_to_the_same_bits():
-    """With any number of threads, each loop large enough for several."""
+def test_layer_norm_gives_the_same_bits_for_any_threads():
+    """Each loop is large enough for several threads."""
     X, y = np.random.default_rng(0).random((600, 400)), np.arange(600) % 10
     ends = []
     for threads in (1, 2):
@@ -322,7 +322,7 @@ def test_layer_norm_trains_to_the_same_bits():
         (np.ones((2, 2, 1)), r"was given \(2, 2, 1\)"),
     ],
 )
-def test_parameters_refuse_what_is_no_number(values, message):
+def test_parameters_must_be_numbers_of_the_right_shape(values, message):
     net = Network(Dense(2, 2), LayerNorm(2), Dense(2, 2), seed=0)
     before = net.theta.copy()
     with pytest.raises(jitnet.Error, match=message):

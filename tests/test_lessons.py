@@ -1,7 +1,7 @@
-"""The course in examples/: every lesson runs, prints the promised output, and draws its plot.
+"""The course in examples/: every lesson runs, prints the output written in it, and draws its plot.
 
-A line that begins with `# >` in a lesson is exact output. Figures that depend on the machine are relations, tested
-here with a wide margin. Numbers that the lesson computes by hand are computed again in NumPy.
+A line that begins with `# >` in a lesson is exact output. For figures that depend on the
+machine, a test checks relations with a wide margin. Numbers computed by hand in a lesson are computed again in NumPy.
 """
 
 import functools
@@ -27,19 +27,19 @@ from jitnet.lab import machine
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 WITH_CUDA = importlib.util.find_spec("numba_cuda") is not None
 ONLY_ON_X86 = "whole vectors "
-"""How promises begin that need `explain`, which reads the instructions of x86-64."""
+"""Beginnings of output lines that need `explain`, which parses x86-64 instructions."""
 
 COURSE = [slow(file) if file.stem[:2] in ("09", "10", "11", "12") else file for file in LESSONS]
-"""Some measure for seconds or start processes that compile: they are run in CI. test_conclusions.py and
-test_exercises.py try parts of them."""
+"""Lessons that measure for seconds or start processes that compile run in CI only. test_conclusions.py and
+test_exercises.py test parts of them."""
 
 
-limits = functools.cache(machine.limits)  # which a busy machine measures anew each time
+limits = functools.cache(machine.limits)  # because a busy machine does not save them
 
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory, request):
-    """The output of a lesson with its answers, and the folder with its plots. Each lesson runs once, timing briefly."""
+    """The output of a lesson with its answers, and the folder with its plots. Each lesson runs once, briefly."""
 
     @functools.cache
     def result_of(number):
@@ -60,15 +60,15 @@ def lesson(tmp_path_factory, request):
 
 
 @pytest.mark.parametrize("file", COURSE, ids=lambda file: file.stem)
-def test_a_lesson_keeps_its_promises(lesson, file):
+def test_lesson_prints_its_expected_output(lesson, file):
     printed, folder = lesson(int(file.stem[:2]))
     text = file.read_text(encoding="utf-8")
     lines = iter(printed.splitlines())
     if printed.startswith("a GPU: "):
-        return  # what is promised there is for machines without one
+        return  # the expected output is that of machines without a GPU
     for promise in re.findall(r"^# > (.*)$", text, re.MULTILINE):
         if X86 or not promise.startswith(ONLY_ON_X86):
-            assert promise in lines, promise  # in this order: `in` uses up the lines before it
+            assert promise in lines, promise  # in this order: `in` advances the iterator
     pictures = list(folder.iterdir())
     assert pictures
     for picture in pictures:
@@ -79,7 +79,7 @@ def test_a_lesson_keeps_its_promises(lesson, file):
 
 
 @pytest.mark.parametrize("file", COURSE, ids=lambda file: file.stem)
-def test_a_lesson_has_its_parts(lesson, file):
+def test_lesson_has_all_its_parts(lesson, file):
     text, number = file.read_text(encoding="utf-8"), int(file.stem[:2])
     assert text.startswith(f'# %% [markdown]\n"""Lesson {number}. ')
     before, exercises, after = re.split(r"^# (?:Exercises|Answers)\n", text, flags=re.MULTILINE)
@@ -94,14 +94,14 @@ def test_a_lesson_has_its_parts(lesson, file):
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
 def test_prose_is_markdown(file):
-    """Each cell of text has an underlined title; each cell of code begins with its output or with code."""
+    """Each text cell has an underlined title; each code cell begins with its output or with code."""
     text = file.read_text(encoding="utf-8")
     title, line, *_ = text.split('"""')[1].splitlines()
     assert line == "=" * len(line)
     assert len(title) <= len(line)
     for kind, *lines in (cell.splitlines() for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[2:]):
         if not kind:
-            assert re.match(r"# > |[^#]|$", lines[0]), f"{lines[0]!r} belongs into a cell of text"
+            assert re.match(r"# > |[^#]|$", lines[0]), f"{lines[0]!r} belongs in a text cell"
             continue
         assert kind == " [markdown]"
         title, line, *prose = (line[2:] for line in lines if line)
@@ -112,7 +112,7 @@ def test_prose_is_markdown(file):
         assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose)), "a formula has · for a product"
 
 
-def test_a_process_of_its_own_draws_into_pictures_and_shows_no_answers(tmp_path):
+def test_lesson_as_a_script_saves_plots_and_hides_answers(tmp_path):
     result = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(LESSONS[0])], cwd=tmp_path,
         capture_output=True, text=True, encoding="utf-8", check=False,
@@ -123,8 +123,8 @@ def test_a_process_of_its_own_draws_into_pictures_and_shows_no_answers(tmp_path)
     assert list((tmp_path / "pictures").glob("*.png"))
 
 
-def test_a_notebook_needs_no_options(tmp_path, monkeypatch):
-    """A notebook's kernel has a command line of its own; plots and answers appear in their cells."""
+def test_lesson_in_a_notebook_needs_no_options(tmp_path, monkeypatch):
+    """A notebook's kernel has its own command line; plots and answers appear in their cells."""
     display = types.ModuleType("IPython.display")
     display.Image, display.display = lambda path: path, lambda path: print("shown:", path)
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
@@ -135,7 +135,7 @@ def test_a_notebook_needs_no_options(tmp_path, monkeypatch):
     assert len(answers(printed)) == 4
 
 
-def test_errors_are_one_line(tmp_path, monkeypatch):
+def test_errors_of_a_lesson_are_one_line(tmp_path, monkeypatch):
     (tmp_path / "answer.py").write_text("def step(")
     (tmp_path / "other.py").write_text("def stop(): ...")
     runs = [
@@ -202,7 +202,7 @@ def test_03_by_hand(lesson):
     first, second, third, _ = answers(printed)
     assert first == f"L = {0.5**2 / 2}, delta2 = {0.5 * 0.25}"
     assert second.startswith("dw1 = 0.0, db1 = 0.0")
-    z2 = w2 / (1 + np.exp(-b1)) + b2  # with x = 0, z1 is b1
+    z2 = w2 / (1 + np.exp(-b1)) + b2  # for x = 0, z1 is b1
     a1, a2 = 1 / (1 + np.exp(-b1)), 1 / (1 + np.exp(-z2))
     assert third == f"dw1 = x·delta1 = 0·({(a2 - y) * a2 * (1 - a2) * w2 * a1 * (1 - a1):.4f}) = 0.0"
     assert "-0.0874" in third
@@ -293,7 +293,7 @@ def test_08_the_ladder(lesson):
     assert max(njit, unrolled) < reordered < max(top)
     loads, misses = zip(*(line[1:] for line in numbers(printed, "misses per multiply-add")), strict=True)
     assert loads == pytest.approx([2, 2, 2 + 1 / 512, 8 / 16 + 1 / 512], abs=0.006)
-    by_hand = [1 + 1 / 32, 1 / 16, 1 / 16, 1 / 64]  # W, and Z where it collides with W; the rest is rarely missed
+    by_hand = [1 + 1 / 32, 1 / 16, 1 / 16, 1 / 64]  # W, and Z where it collides with W; other misses are rare
     assert misses == pytest.approx(by_hand, abs=0.004)
     first, second, third, _ = answers(printed)
     assert first.startswith("16 multiply-adds; 4 ")
@@ -305,7 +305,7 @@ def test_08_the_ladder(lesson):
 def test_10_threads(lesson):
     printed, _ = lesson(10)
     most = int(numbers(printed, "^threads: ")[0][0])
-    assert len(numbers(printed, r"\bgain ")) == 4  # and not "again"
+    assert len(numbers(printed, r"\bgain ")) == 4  # does not match "again"
     (counts,) = numbers(printed, "^several threads count")
     assert len(counts) == 5
     assert 0 < min(counts) <= max(counts) <= 40_000_000
@@ -352,8 +352,8 @@ def test_11_the_gpu(lesson):
     assert numbers(third, "bytes")[0][-1] == 33
 
 
-@pytest.mark.skipif(WITH_CUDA, reason="the package that is to be missing is here")
-def test_the_gpu_lesson_says_what_it_needs(tmp_path):
+@pytest.mark.skipif(WITH_CUDA, reason="needs a machine without numba-cuda")
+def test_gpu_lesson_names_the_missing_package(tmp_path):
     status, _, error = run_here(lesson_file(11), "--out", tmp_path)
     assert status == 2
     assert re.fullmatch(r"this lesson needs no GPU, but .*pip install 'jitnet\[cuda\]'.*\n", error)
@@ -375,7 +375,7 @@ def test_12_your_own_kernel(lesson):
     assert third.startswith("returns its result")
 
 
-def test_the_map_of_the_course_leads_somewhere():
+def test_links_of_the_course_map_exist():
     guide = FOLDER.parent / "docs" / "guide"
     course = (guide / "course.md").read_text(encoding="utf-8")
     for folder, text in ((FOLDER, (FOLDER / "README.md").read_text(encoding="utf-8")), (guide, course)):

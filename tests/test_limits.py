@@ -1,4 +1,4 @@
-"""Small files that contain or declare far more than their size: rejected before memory is allocated, or partly read."""
+"""Small files that contain or declare much more than their size are rejected early, or only partly read."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ def header(shape, dtype="<f4"):
 
 
 def add(path, name, zeros, head=b"", mode="a"):
-    """A member of `size` MiB of zeros, compressed to a thousandth of that."""
+    """Add a member of many MiB of zeros, which compress to a thousandth of that."""
     with zipfile.ZipFile(path, mode, zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as member:
         member.write(head)
         for _ in range(zeros):
@@ -37,7 +37,7 @@ def add(path, name, zeros, head=b"", mode="a"):
 
 
 class Memory:
-    """The peak memory of Python during the block."""
+    """Measures Python's peak memory in a with block."""
 
     def __enter__(self):
         tracemalloc.start()
@@ -56,20 +56,20 @@ def model(tmp_path):
 
 
 def refused(read, path, message, most=4 * MIB):
-    """The file is rejected in one sentence that names it, with little memory."""
+    """Reading the file must fail with a one-line error that names it, and need little memory."""
     with Memory() as memory, pytest.raises(jitnet.Error, match=message) as caught:
         read(path)
     assert str(path) in str(caught.value)
     assert memory.most < most
 
 
-def test_about_json_has_a_limit(tmp_path):
+def test_size_of_about_json_is_limited(tmp_path):
     path = tmp_path / "m.npz"
     add(path, "about.json", 64, mode="w")
     refused(jitnet.load, path, f"about.json has {64 * MIB} bytes, but may have {storage.ABOUT_LIMIT} at most")
 
 
-def test_what_cannot_be_read_is_not_written(tmp_path):
+def test_model_too_large_to_be_read_is_not_written(tmp_path):
     path = tmp_path / "c"
     path.write_text("old")
     with pytest.raises(jitnet.Error, match=f"may have {storage.ABOUT_LIMIT} at most"):
@@ -90,8 +90,8 @@ def test_unneeded_members_are_not_read(model, tmp_path):
     assert memory.most < 4 * MIB
 
 
-def test_an_array_of_another_shape_is_not_read(model, tmp_path):
-    """The size in its header."""
+def test_array_with_an_unexpected_shape_is_not_read(model, tmp_path):
+    """The shape is in the array's header."""
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(tmp_path / "n.npz", "w") as new:
         for name in ("about.json", "b0.npy"):
             new.writestr(name, old.read(name))
@@ -102,7 +102,7 @@ def test_an_array_of_another_shape_is_not_read(model, tmp_path):
     refused(read_table, tmp_path / "d.npz", r"y in .* is \(0,\) float32")
 
 
-def test_headers_have_a_limit(tmp_path):
+def test_size_of_array_headers_is_limited(tmp_path):
     """An array's header that declares 64 MiB."""
     path = tmp_path / "d.npz"
     add(path, "X.npy", 64, b"\x93NUMPY\2\0" + struct.pack("<I", 64 * MIB), mode="w")
@@ -110,7 +110,7 @@ def test_headers_have_a_limit(tmp_path):
 
 
 def lying(path, shape, **sizes):
-    """An archive whose X has 100 bytes; its header and the directory say otherwise."""
+    """Write an archive whose X has 100 bytes, but whose header and directory declare other sizes."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("X.npy", header(shape, "|u1") + b"\1" * 100)
         archive.writestr("y.npy", header((4,)) + bytes(16))
@@ -122,7 +122,7 @@ def lying(path, shape, **sizes):
     path.write_bytes(content)
 
 
-def test_directories_that_lie_about_sizes(tmp_path):
+def test_archives_with_false_sizes_are_rejected(tmp_path):
     path = tmp_path / "d.npz"
     shape = (512 * MIB, 1)
     size = 512 * MIB + len(header(shape))
@@ -142,8 +142,8 @@ def test_directories_that_lie_about_sizes(tmp_path):
     assert read_table(path).X.sum() == 100
 
 
-def test_a_member_that_ends_early(tmp_path):
-    """Deflated, so its size does not limit the array: it is filled as far as there is data."""
+def test_truncated_member_is_an_error(tmp_path):
+    """The member is deflated, so its compressed size does not bound the array's size."""
     path, shape = tmp_path / "d.npz", (1000, 1000)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("X.npy", header(shape, "|u1") + bytes(999_000))
@@ -154,8 +154,8 @@ def test_a_member_that_ends_early(tmp_path):
         read_table(path, features=["1"])
 
 
-def test_large_arrays_are_read_in_portions(tmp_path):
-    """Converted to float64 while reading, in either order, without a second copy."""
+def test_large_arrays_are_converted_in_portions(tmp_path):
+    """Reading converts C-order and Fortran-order arrays to float64 without a second copy."""
     X = np.arange(700_000, dtype=np.int16).reshape(7, 100, 1000)
     for save in (np.savez, np.savez_compressed):
         for array in (X, np.asfortranarray(X)):
@@ -169,7 +169,7 @@ def test_large_arrays_are_read_in_portions(tmp_path):
             assert table.y.tolist() == ["False"] * 4 + ["True"] * 3
 
 
-def test_gzipped_pictures(tmp_path):
+def test_gzipped_idx_files_with_false_sizes_are_rejected(tmp_path):
     path = tmp_path / "x-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(bytes(64 * MIB)))
     refused(read_idx, path, "is not an IDX file: it begins with 00 00 00 00")
@@ -185,7 +185,7 @@ def test_gzipped_pictures(tmp_path):
     refused(read_idx, path, "truncated: .* but it has 116")
 
 
-def test_a_checksum_is_compared(tmp_path):
+def test_wrong_gzip_checksum_is_an_error(tmp_path):
     path = tmp_path / "x-idx3-ubyte.gz"
     content = bytearray(gzip.compress(idx_bytes(np.zeros((2, 3, 4), np.uint8))))
     content[-6] ^= 1
@@ -207,9 +207,9 @@ except jitnet.Error as error:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines the memory of a process so")
-def test_an_honest_file_that_does_not_fit_into_memory(tmp_path):
-    """40 MiB of bytes, 320 MiB as numbers, in a process that may take 256 MiB more than it has."""
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS as on Linux")
+def test_valid_file_larger_than_memory_is_an_error(tmp_path):
+    """40 MiB of bytes become 320 MiB of floats, in a process that can allocate 256 MiB more."""
     path = tmp_path / "d.npz"
     add(path, "y.npy", 1, header((MIB,), "|u1"), mode="w")
     add(path, "X.npy", 40, header((MIB, 40), "|u1"))
@@ -217,7 +217,7 @@ def test_an_honest_file_that_does_not_fit_into_memory(tmp_path):
     assert "d.npz (0.0 MiB) needs more memory than available: Unable to allocate 320. MiB" in result.stdout
 
 
-def test_memory_that_is_missing_is_one_sentence(tmp_path):
+def test_memory_errors_are_one_line(tmp_path):
     path = tmp_path / "data.csv"
     path.write_bytes(bytes(3 * MIB))
     for error, reason in ((MemoryError(), "MemoryError"), (MemoryError("Unable to allocate"), "Unable to allocate")):
@@ -226,8 +226,8 @@ def test_memory_that_is_missing_is_one_sentence(tmp_path):
             raise error
 
 
-def test_a_long_cell_costs_one_look_at_each_character():
-    """For 10 000 digits and a letter, a backtracking search took 50 million steps: 4 s."""
+def test_long_cell_is_parsed_in_linear_time():
+    """For 10 000 digits and a letter, a backtracking regular expression needs 50 million steps: 4 s."""
     for text in (
         "1" * 100_000 + "x",
         "." + "1" * 100_000 + "x",
@@ -240,8 +240,8 @@ def test_a_long_cell_costs_one_look_at_each_character():
         assert time.process_time() - began < 1
 
 
-def test_one_long_cell_does_not_lengthen_the_others(tmp_path):
-    """20 000 rows and a class name of 100 000 characters: an array of strings would take 8 GB."""
+def test_one_long_cell_needs_no_memory_for_other_cells(tmp_path):
+    """With 20 000 rows and a class name of 100 000 characters, an array of strings would need 8 GB."""
     path = csv(tmp_path, "a,y\n" + "1,b\n2,c\n" * 10_000 + f"3,{'d' * 100_000}\n")
     with Memory() as memory:
         table = read_table(path, "y")
@@ -250,8 +250,8 @@ def test_one_long_cell_does_not_lengthen_the_others(tmp_path):
     assert recipe.classes == ["b", "c", "d" * 100_000]
 
 
-def test_many_columns_are_looked_up_and_not_searched(tmp_path):
-    """30 000 columns: a linear search for each took 450 million comparisons."""
+def test_many_columns_are_found_without_a_linear_search(tmp_path):
+    """For 30 000 columns, linear searches would need 450 million comparisons."""
     names = [f"c{i}" for i in range(30_000)]
     path = csv(tmp_path, ",".join([*names, "y"]) + "\n" + ",".join(["1"] * 30_001) + "\n")
     for features in (None, names[::-1]):
@@ -261,7 +261,7 @@ def test_many_columns_are_looked_up_and_not_searched(tmp_path):
         assert time.process_time() - began < 5
 
 
-def test_long_texts_are_cut_in_messages(model):
+def test_long_texts_of_a_model_are_cut_in_messages(model):
     with zipfile.ZipFile(model) as archive:
         about = json.loads(archive.read("about.json"))
         arrays = {name: archive.read(name) for name in archive.namelist() if name != "about.json"}
@@ -288,13 +288,13 @@ LONG = "x" * 50_000
     ],
     ids=range(7),
 )  # fmt: skip
-def test_what_comes_out_of_a_table_is_cut_in_messages(tmp_path, text, options):
+def test_long_texts_of_a_table_are_cut_in_messages(tmp_path, text, options):
     with pytest.raises(jitnet.Error) as caught:
         assert read_table(csv(tmp_path, text), **options).X is None
     assert len(str(caught.value)) < 2000
 
 
-def test_what_comes_out_of_a_target_is_cut_in_messages(tmp_path):
+def test_long_texts_of_a_target_are_cut_in_messages(tmp_path):
     for rows, task in ((f"1,{LONG}\n2,{LONG}\n", None), (f"1,1\n2,{LONG}\n", "regression")):
         table = read_table(csv(tmp_path, f"a,y\n{rows}"), "y")
         with pytest.raises(jitnet.Error) as caught:
@@ -304,8 +304,8 @@ def test_what_comes_out_of_a_target_is_cut_in_messages(tmp_path):
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("code", [0x10FFFF, 0x110000, 0xFFFFFFFF, 0xD7FF, 0xD800, 0xDFFF, 0xE000])
-def test_texts_of_an_npz_file_are_unicode(tmp_path, code, order):
-    """NumPy stores a character in 32 bits, and not every number is a character; Python fails at such a string."""
+def test_invalid_unicode_in_an_npz_file_is_an_error(tmp_path, code, order):
+    """NumPy stores a character as 32 bits, but not all numbers are characters; Python raises for such strings."""
     path = tmp_path / "d.npz"
     y = np.array([ord("a"), code, ord("b"), ord("a")], f"{order}u4").view(f"{order}U1")
     np.savez(path, X=np.eye(4), y=y)

@@ -1,4 +1,4 @@
-"""Users' functions are found and loaded, and files in the current folder shadow no modules in the lab's processes."""
+"""Users' functions are loaded, and files in the current folder do not shadow modules in worker processes."""
 
 import sys
 
@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_file_in_a_package_is_a_part_of_it(folder):
+def test_file_in_a_package_can_use_relative_imports(folder):
     package = folder / "parcel" / "inner"
     package.mkdir(parents=True)
     for place in (package, package.parent):
@@ -28,7 +28,7 @@ def test_a_file_in_a_package_is_a_part_of_it(folder):
     assert loading.load("parcel.inner.mine:f")(3) == 7
 
 
-def test_a_package_of_another_place_is_not_taken_for_it(folder):
+def test_package_with_the_name_of_a_loaded_one_is_an_error(folder):
     (folder / "json").mkdir()
     (folder / "json" / "__init__.py").touch()
     (folder / "json" / "decoder.py").write_text("def f(x):\n    return x\n")
@@ -36,14 +36,14 @@ def test_a_package_of_another_place_is_not_taken_for_it(folder):
         loading.load("json/decoder.py:f")
 
 
-def test_a_file_with_the_name_of_a_module_of_python(folder):
-    """jitnet loads the user's module, and Python's module stays unchanged for all others."""
+def test_file_can_have_the_name_of_a_standard_module(folder):
+    """jitnet loads the user's module, and other imports still get Python's module."""
     (folder / "random.py").write_text("def f(x):\n    return x + 1\n")
     assert loading.load("random.py:f")(1) == 2
     assert sys.modules["random"].__file__ != str(folder / "random.py")
 
 
-def test_files_of_the_working_folder_are_not_taken_for_those_of_python(folder):
+def test_files_in_the_working_folder_do_not_shadow_standard_modules(folder):
     for name in ("json", "signal", "importlib"):
         (folder / f"{name}.py").write_text("raise SystemError('imported')\n")
     assert worker.ask(checks.count, 2, "thread") == "2 threads"

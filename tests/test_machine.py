@@ -1,4 +1,4 @@
-"""The peaks of this machine: correct probes, consistent figures, a saved file."""
+"""The peaks of this machine: probes are correct, figures are consistent, and the results are saved."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from jitnet.lab import machine, probes, timing
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """The command line with an empty cache."""
+    """The peaks that the command line measures with an empty cache."""
     folder = tmp_path_factory.mktemp("cache")
     result = jitnet_command("machine", "--json", JITNET_CACHE_DIR=str(folder))
     assert "measuring 1/" in result.stderr
@@ -22,18 +22,18 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.slow  # compiles the probes and measures for seconds
-def test_every_limit_is_a_finite_speed(found):
+def test_every_peak_is_a_finite_speed(found):
     _, limits = found
     assert set(limits["peak"]) == {"float32", "float64"}
     assert {"L1", "L2", "memory"} <= set(limits["bandwidth"])
     speeds = [speed for by_count in limits["peak"].values() for speed in by_count.values()]
     speeds += [s for level in limits["bandwidth"].values() for moves in level.values() for s in moves.values()]
     assert np.isfinite(speeds).all()
-    assert min(speeds) > 1e6  # in FLOP/s and bytes/s, on a machine that is as busy as may be
+    assert min(speeds) > 1e6  # in FLOP/s and bytes/s, even on a busy machine
 
 
-@pytest.mark.slow  # the same measurement
-def test_it_is_kept_unless_others_took_the_cores(found):
+@pytest.mark.slow  # uses the same measurement
+def test_peaks_are_saved_unless_the_measurement_was_disturbed(found):
     folder, limits = found
     assert (folder / "machine.json").exists() == (not limits["disturbed"])
 
@@ -47,7 +47,7 @@ def speeds(two_threads):
     }  # fmt: skip
 
 
-def test_what_is_kept_is_believed_and_measured_again_on_demand(tmp_path, monkeypatch):
+def test_saved_peaks_are_used_and_measured_again_on_demand(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(2e11))
     first = machine.limits()
@@ -62,7 +62,7 @@ def test_what_is_kept_is_believed_and_measured_again_on_demand(tmp_path, monkeyp
     assert machine.limits()["peak"]["float32"]["2"] == 1.8e11
 
 
-def test_the_table():
+def test_table_has_the_peaks_in_readable_units():
     found = speeds(2e11) | {"cpu": "a machine", "cores": 2, "vector_bits": 256, "disturbed": False, "disturbed_by": []}
     rows = dict(machine.rows(found))
     assert rows["multiply-adds, float64, GFLOP/s"] == ["100.0", "200.0"]
@@ -72,7 +72,7 @@ def test_the_table():
     assert "\nthreads                                 1        2\n" in text
 
 
-def test_the_table_of_a_large_machine_fits_a_terminal():
+def test_table_of_a_large_machine_fits_a_terminal():
     by_count = {str(2**i): 1e11 * 2**i for i in range(9)}
     moves = {count: dict.fromkeys(("read", "write", "copy"), rate) for count, rate in by_count.items()}
     found = {
@@ -89,7 +89,7 @@ def test_the_table_of_a_large_machine_fits_a_terminal():
 
 
 def changed(*path, rate):
-    """Plausible peaks, except one."""
+    """Plausible peaks with one changed value."""
     found = json.loads(json.dumps(speeds(2e11)))
     found["peak"]["float64"] = {"1": 0.5e11, "2": 1e11}
     place = found
@@ -111,8 +111,8 @@ def changed(*path, rate):
         (("bandwidth", "memory", "1", "copy"), 1.05e11, []),
     ],
 )
-def test_contradictions(path, rate, told, tmp_path, monkeypatch, quiet):
-    """They are reported, not saved, and not used from a saved file."""
+def test_inconsistent_peaks_are_reported_and_not_saved(path, rate, told, tmp_path, monkeypatch, quiet):
+    """Nor are they used if a saved file has them."""
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     found = changed(*path, rate=rate)
     assert set(told) <= set(machine.contradictions(found))
@@ -129,7 +129,7 @@ def test_contradictions(path, rate, told, tmp_path, monkeypatch, quiet):
     assert (machine.limits()["clock"] == 1e9) == bool(told)
 
 
-def test_load_without_contradictions_is_reported_too(tmp_path, monkeypatch):
+def test_load_is_reported_if_peaks_are_consistent(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=None))
     monkeypatch.setattr(machine.disturbance, "reasons", lambda *_: ["other processes used 1.4 of 2 cores"])
@@ -139,8 +139,8 @@ def test_load_without_contradictions_is_reported_too(tmp_path, monkeypatch):
     assert "Other processes used 1.4 of 2 cores, so" in machine.as_text(found)
 
 
-def test_a_run_that_a_slow_call_planned_is_planned_again():
-    """The first call waits for others; the speed is that of all calls, not of one short round."""
+def test_repetitions_are_planned_again_after_a_slow_first_call():
+    """The first call is delayed; the measured speed is that of all calls, not that of a short run."""
     calls = []
 
     def call(times):
@@ -154,7 +154,7 @@ def test_a_run_that_a_slow_call_planned_is_planned_again():
     assert max(calls) > 100
 
 
-def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):
+def test_inconsistent_peaks_are_not_saved(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(0.5e11))
     assert machine.limits()["disturbed"] is True
@@ -163,14 +163,14 @@ def test_what_contradicts_itself_is_not_kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("words", ["machine", slow("ladder relu"), slow("explain relu.njit"), slow("report")])
-def test_the_speed_of_the_interpreter_is_no_limit(words, tmp_path):
+def test_disabled_jit_is_an_error_for_measurements(words, tmp_path):
     result = jitnet_command(*words.split(), status=2, NUMBA_DISABLE_JIT="1", JITNET_CACHE_DIR=str(tmp_path))
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"cpu": "another"}'])
-def test_a_file_of_another_machine_is_not_believed(content, tmp_path, monkeypatch):
+def test_file_of_another_machine_is_ignored(content, tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(2e11))
     (tmp_path / "machine.json").write_text(content)
@@ -182,7 +182,7 @@ def test_a_file_of_another_machine_is_not_believed(content, tmp_path, monkeypatc
     ["clock"], ["caches"], ["caches", "L1"], ["peak"], ["peak", "float64"], ["peak", "float32", "1"], ["bandwidth"],
     ["bandwidth", "memory"], ["bandwidth", "L1", "2"], ["bandwidth", "L1", "2", "copy"], ["measured"],
 ])  # fmt: skip
-def test_a_file_of_another_form_is_not_believed(path, tmp_path, monkeypatch):
+def test_malformed_file_is_ignored(path, tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(2e11))
     right = machine.limits()
@@ -194,14 +194,14 @@ def test_a_file_of_another_form_is_not_believed(path, tmp_path, monkeypatch):
         place[path[-1]] = value
         if value == "gone":
             del place[path[-1]]
-        if (path, value) not in [(["clock"], None), (["measured"], "x")]:  # which can be
+        if (path, value) not in [(["clock"], None), (["measured"], "x")]:  # valid values
             (tmp_path / "machine.json").write_text(json.dumps(forged))
             assert machine.limits() == right
     (tmp_path / "machine.json").write_text("[" * 100_000)
     assert machine.limits() == right
 
 
-def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
+def test_read_only_cache_folder_only_costs_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "file" / "below"))
     monkeypatch.setattr(machine, "_measure", lambda report: speeds(2e11))
@@ -210,8 +210,8 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("multiply_adds", [probes.multiply_adds, probes.MULTIPLY_ADDS])
-def test_multiply_adds_are_all_done(multiply_adds, dtype):
-    """x ← x·a + b from twelve starts, `rounds` times: a lane holds their sum."""
+def test_probe_does_all_its_multiply_adds(multiply_adds, dtype):
+    """x ← x·a + b from twelve initial values, `rounds` times; each lane has their sum."""
     x, rounds = probes.start_values(dtype), 7
     out = np.full((3, 64), np.nan, dtype)
     multiply_adds(x, out, rounds)
@@ -226,7 +226,7 @@ def test_multiply_adds_are_all_done(multiply_adds, dtype):
 @pytest.mark.parametrize("copy", [probes.copy, probes.MOVES["copy"]])
 @pytest.mark.parametrize("write", [probes.write, probes.MOVES["write"]])
 @pytest.mark.parametrize("read", [probes.read, probes.MOVES["read"]])
-def test_every_number_is_moved(read, write, copy):
+def test_probes_access_every_number(read, write, copy):
     count = 2 * probes.VECTORS * lanes(np.empty(1, np.float32))
     memory = np.random.default_rng(0).standard_normal((2, 2 * count)).astype(np.float32)
     first = memory[:, :count].copy()
@@ -234,7 +234,7 @@ def test_every_number_is_moved(read, write, copy):
     np.testing.assert_array_equal(memory[:, count:], first)
     np.testing.assert_array_equal(memory[:, :count], first)
     half = count // 2
-    sums = 2 * memory.reshape(2, -1, half).sum(axis=1)  # the probe leaves its sums, one a lane, at the head
+    sums = 2 * memory.reshape(2, -1, half).sum(axis=1)  # the probe stores its sums, one per lane, at the start
     read(memory, 2)
     np.testing.assert_allclose(memory[:, :half], sums, rtol=1e-5, atol=1e-5)
     write(memory, 4)
@@ -242,14 +242,14 @@ def test_every_number_is_moved(read, write, copy):
 
 
 @pytest.mark.parametrize("steps", [probes.dependent_steps, probes.DEPENDENT_STEPS])
-def test_the_chain_of_the_clock(steps):
+def test_clock_probe_is_a_dependency_chain(steps):
     state = np.array([3, 5, 7], np.uint64)
     steps(state, 3)
     assert state[0] == ((((3 * 5) ^ 7) * 5 ^ 7) * 5) ^ 7
 
 
-def test_contestants_have_their_turns():
-    """Every candidate is called in every round, slow ones in fewer rounds, but at least three times."""
+def test_candidates_are_timed_in_alternation():
+    """Each round calls every candidate; slow candidates take part in fewer rounds, but at least three."""
     calls, heard = [], []
     candidates = {"quick": lambda: calls.append("quick"), "slow": lambda: [calls.append("slow"), sum(range(300_000))]}
     times = timing.in_turn(candidates, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))

@@ -1,4 +1,4 @@
-"""The formulas themselves, on numbers small enough to work out by hand."""
+"""The formulas, with numbers small enough to compute by hand."""
 
 import math
 from itertools import pairwise
@@ -24,7 +24,7 @@ def network(*layers, weights, biases=None):
 
 
 def take_step(net, grads, lr=1.0):
-    """The update rule itself: W* = W − lr·dW, b* = b − lr·db."""
+    """The update rule: W* = W − lr·dW, b* = b − lr·db."""
     for layer, grad in zip(net.layers, grads, strict=True):
         layer.W = layer.W - lr * grad.dW
         if layer.b is not None:
@@ -32,7 +32,7 @@ def take_step(net, grads, lr=1.0):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_weight(backend):
+def test_gradient_of_one_weight(backend):
     """o = x·w = 2·3 = 6, (o − y)² = (6 − 5)² = 1, its derivative 2(o − y)·x = 4, and w − 4 = −1."""
     net = network(Dense(1, 1, bias=False), weights=[[[3.0]]])
     assert net.forward([[2.0]], backend=backend) == 6
@@ -51,7 +51,7 @@ Y1 = np.array([4.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_form_and_mean_squared_error(backend):
+def test_gradient_of_the_mean_squared_error_in_row_form(backend):
     net = network(Dense(2, 3), weights=[W1], biases=[B1])
     np.testing.assert_array_equal(net.forward(X1[None], backend=backend), [[5.5, 2.0, 0.0]])
     loss, grads = net.gradients(X1[None], Y1[None], loss="mse", backend=backend)
@@ -64,7 +64,7 @@ def test_row_form_and_mean_squared_error(backend):
 
 
 def test_jacobians_by_hand():
-    """(z × z) by the bias, (n × z × z) by the weights; summed over the outputs they are the gradients."""
+    """Jacobians by the bias (z × z) and by the weights (n × z × z); their sums over the outputs are the gradients."""
     J_b = calculus.bias_jacobian(X1, W1, B1, Y1)
     np.testing.assert_allclose(J_b, np.diag([1.0, 0.0, -2.0]), rtol=1e-15)
     J_W = calculus.weight_jacobian(X1, W1, B1, Y1)
@@ -77,7 +77,7 @@ PAIRS = [(activation, loss.name) for loss in LOSSES.values() for activation in l
 
 
 @pytest.mark.parametrize(("activation", "loss"), PAIRS)
-def test_jacobians_sum_to_what_backpropagation_gives(activation, loss):
+def test_jacobians_sum_to_the_gradients_of_backpropagation(activation, loss):
     rng = np.random.default_rng(3)
     x, W, b = rng.standard_normal(4), rng.standard_normal((4, 5)), rng.standard_normal(5)
     y = rng.dirichlet(np.ones(5))
@@ -94,8 +94,8 @@ def test_jacobians_sum_to_what_backpropagation_gives(activation, loss):
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
-def test_each_entry_of_a_jacobian_is_a_derivative(activation):
-    """Not only the sums: ∂ℓ_j/∂b_i and ∂ℓ_j/∂W[k,i] one by one, against finite differences."""
+def test_each_entry_of_a_jacobian_equals_a_finite_difference(activation):
+    """∂ℓ_j/∂b_i and ∂ℓ_j/∂W[k,i] one by one, not only their sums."""
     rng = np.random.default_rng(4)
     x, W, b, y = rng.standard_normal(3), rng.standard_normal((3, 4)), rng.standard_normal(4), rng.standard_normal(4)
     net = network(Dense(3, 4, activation), weights=[W], biases=[b])
@@ -115,7 +115,7 @@ def test_each_entry_of_a_jacobian_is_a_derivative(activation):
 
 @pytest.mark.parametrize(("activation", "loss"), PAIRS)
 def test_kernels_of_a_loss_agree_with_its_functions(activation, loss):
-    """ℓ, ∂ℓ/∂a and the simplified Jacobian of each entry, where nothing rounds to 0."""
+    """ℓ, ∂ℓ/∂a and the simplified Jacobian of each entry, for values that do not round to 0."""
     rng, entry = np.random.default_rng(5), LOSSES[loss]
     x, W, b, y = rng.standard_normal(3), rng.standard_normal((3, 4)), rng.standard_normal(4), rng.dirichlet(np.ones(4))
     net = network(Dense(3, 4, activation), weights=[W], biases=[b])
@@ -158,7 +158,7 @@ def test_numerical_gradient_of_known_functions():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_two_transformations(backend):
+def test_gradients_of_two_transformations(backend):
     """s = σ(W₁x), y = W₂s without biases: σ(0) = ½, so y = 4·½ + 2·½ = 3."""
     layers = Dense(2, 2, "sigmoid", bias=False), Dense(2, 1, bias=False)
     net = network(*layers, weights=[[[1.0, 2.0], [-1.0, -2.0]], [[4.0], [2.0]]])
@@ -182,8 +182,8 @@ def test_two_transformations(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_one_one(backend):
-    """x → w¹ → σ → w² → σ → ½(ŷ − y)², every number by hand.
+def test_gradients_of_a_1_1_1_network(backend):
+    """x → w¹ → σ → w² → σ → ½(ŷ − y)²:
 
     x = 2, w¹ = ½ ln 3: z¹ = ln 3, a¹ = ¾. w² = −4/3·ln 3: z² = −ln 3, ŷ = ¼. y = 1: L = ½·(−¾)² = 9/32.
     δ² = (ŷ − y)·ŷ(1 − ŷ) = −¾·3/16 = −9/64;  ∂L/∂w² = a¹·δ² = −27/256;
@@ -202,8 +202,8 @@ def test_one_one_one(backend):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 5])
-def test_samples_in_columns_are_the_transpose(depth):
-    """Books that write Z = W·X + b, one sample a column: forward, delta, both gradients, for L layers."""
+def test_column_convention_is_the_transpose(depth):
+    """With Z = W·X + b, as in many books: forward pass, delta and both gradients for L layers."""
     rng = np.random.default_rng(depth)
     widths = rng.integers(2, 6, depth + 1)
     net = Network(*(Dense(n, p, "sigmoid") for n, p in pairwise(widths)), seed=1, dtype="float64")
@@ -225,7 +225,7 @@ def test_samples_in_columns_are_the_transpose(depth):
         delta = (W[l].T @ delta) * A[l] * (1 - A[l])
 
 
-def test_chain_rule_of_three_layers_multiplied_out():
+def test_chain_rule_of_three_layers_as_explicit_matrices():
     """∂L/∂z¹ = ∂L/∂a³ · ∂a³/∂z³ · ∂z³/∂a² · ∂a²/∂z² · ∂z²/∂a¹ · ∂a¹/∂z¹, a product of six explicit matrices."""
     rng = np.random.default_rng(5)
     net = Network(Dense(2, 3, "tanh"), Dense(3, 4, "sigmoid"), Dense(4, 2, "softmax"), seed=2, dtype="float64")
@@ -251,7 +251,7 @@ def test_losses_by_hand(backend):
     three = Network(Dense(1, 3, "softmax", init="zeros"), **same)  # every class has probability ⅓
     measured = three.evaluate(X, [2], backend=backend)
     assert measured["loss"] == pytest.approx(math.log(3), rel=1e-15)
-    one = Network(Dense(1, 2, "sigmoid", init="zeros"), **same)  # both answers have probability ½
+    one = Network(Dense(1, 2, "sigmoid", init="zeros"), **same)  # both classes have probability ½
     assert one.evaluate(X, [[1.0, 0.0]], backend=backend)["loss"] == pytest.approx(2 * math.log(2), rel=1e-15)
 
 
@@ -277,7 +277,7 @@ def test_optimizers_by_hand(backend):
     assert after_two_steps(jitnet.Adam(0.1)) == pytest.approx(0.9 - 0.1 * mean / math.sqrt(square), rel=1e-7)
 
 
-def test_how_weights_begin():
+def test_initial_weights_have_the_documented_distribution():
     """glorot: uniform up to √(6/(n_in + n_out)); he: normal with the variance 2/n_in; biases 0."""
     glorot, he = jitnet.Dense(300, 200, "tanh"), jitnet.Dense(200, 300, "relu", init="he")
     net = jitnet.Network(glorot, he, seed=0, dtype="float64")

@@ -1,4 +1,4 @@
-"""Training on several processes by MPI: real ones, which mpiexec starts."""
+"""Training on several real processes with MPI, started by mpiexec."""
 
 import json
 import os
@@ -23,7 +23,7 @@ if MPIEXEC is None:
 
 
 def mpiexec(*parts, **environment):
-    """Run parts (number of ranks, words after python), with the helpers of the tests."""
+    """Run parts (number of ranks, arguments of python); the processes can import the modules of this folder."""
     command = []
     for size, *words in parts:
         command += [":"] * bool(command) + ["-n", str(size), sys.executable, *map(str, words)]
@@ -59,12 +59,12 @@ def results_on(size, threads="None", with_comm=True):
     return ranks[0]
 
 
-def test_two_processes_have_the_bits_of_one():
+def test_two_processes_give_the_same_bits_as_one():
     assert results_on(2) == results_on(1, with_comm=False)
 
 
 @pytest.mark.slow
-def test_the_same_bits_on_one_to_four_processes_and_one_or_two_threads():
+def test_one_to_four_processes_give_the_same_bits():
     expected = results_on(1)
     for size, threads in ((3, None), (4, 2)):
         assert results_on(size, threads) == expected, (size, threads)
@@ -74,14 +74,14 @@ TRAIN = ["-m", "jitnet", "train", "digits", "--hidden", "8", "--backend", "numpy
 
 
 @pytest.mark.slow
-def test_the_command_line(tmp_path):
+def test_command_line_trains_on_several_ranks(tmp_path):
     options = [*TRAIN, "--epochs", 2, "--checkpoint", tmp_path / "run.ckpt", "--json"]
     result = mpiexec((3, *options, "--save", tmp_path / "of three.npz"))
     assert json.loads(result.stdout)["ranks"] == 3
     assert result.stderr.count("digits: 1438 training samples") == 1
     options[options.index(2)] = 4
     result = mpiexec((2, *options, "--resume", "--save", tmp_path / "resumed.npz"), MPIR_CVAR_NOLOCAL="1")
-    assert result.returncode == 0, result.stderr  # MPICH: each rank as if it were on a machine of its own
+    assert result.returncode == 0, result.stderr  # MPICH: simulates one machine per rank
     jitnet_command(*TRAIN[2:], "--epochs", 4, "--reduction", "tree", "--quiet", "--save", tmp_path / "of one.npz")
     resumed, whole = (jitnet.load(tmp_path / name).theta for name in ("resumed.npz", "of one.npz"))
     assert resumed.tobytes() == whole.tobytes()
@@ -96,7 +96,7 @@ def test_the_command_line(tmp_path):
         (["--hidden", "x"], ["--hidden", "x"], "--hidden is 'x', but must be widths such as 64,32, or none"),
     ],
 )
-def test_an_error_is_one_line(first, others, line):
+def test_errors_on_ranks_are_one_line(first, others, line):
     result = mpiexec((1, *TRAIN, *first), (2, *TRAIN, *others))
     assert result.returncode == 2
     assert result.stderr.startswith(f"jitnet: {line}")
@@ -115,7 +115,7 @@ KILLED = """
 
 
 @pytest.mark.slow
-def test_a_rank_that_is_killed(tmp_path):
+def test_killed_rank_ends_all_ranks(tmp_path):
     result = mpiexec((3, "-c", textwrap.dedent(KILLED.format(path=str(tmp_path / "run.ckpt")))))
     assert result.returncode != 0
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("jitnet: ")]

@@ -1,4 +1,4 @@
-"""Mutation testing on a few mutants: which are killed, and which survive; and kernels broken on purpose."""
+"""Mutation testing of a few mutants, and tests that fail for kernels broken on purpose."""
 
 import json
 import os
@@ -39,8 +39,8 @@ print(json.dumps(verdicts))
 
 
 @pytest.mark.slow  # runs pytest on three mutants
-def test_what_is_seen_and_what_is_not():
-    """A sign, a missing row, and a change of speed alone."""
+def test_mutants_are_killed_unless_they_only_change_the_speed():
+    """The mutants change a sign, leave out a row, and change only the speed."""
     command = [sys.executable, "-c", FEW]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CAMPAIGN), str(CAMPAIGN.parents[1])])}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -51,8 +51,8 @@ def test_what_is_seen_and_what_is_not():
     assert all(test.startswith("FAILED tests/test_interpreted.py::test_body[gather") for test in by.values()), by
 
 
-@pytest.mark.slow  # draws from all sources, three times
-def test_the_same_sample_every_time(tools):
+@pytest.mark.slow  # samples all sources three times
+def test_sample_of_mutants_is_reproducible(tools):
     chosen = tools.sample(300, 0)
     assert len(chosen) >= 300
     assert tools.sample(9, 0, "jitnet/step.py") == tools.sample(9, 0, "jitnet/step.py")
@@ -62,14 +62,14 @@ def test_the_same_sample_every_time(tools):
         assert any(m.file == file and old in m.before and new in m.after for m in chosen), (file, new)
 
 
-def test_equivalent_mutants_are_there(tools):
-    """Each entry of the list is a mutant of the sources as they are now."""
+def test_equivalent_mutants_exist_in_the_sources(tools):
+    """Each entry of the list is a mutant of the current sources."""
     there = {mutant.key for file in tools.TESTS for mutant in tools.mutants(tools.ROOT, file)}
     assert set(tools.equivalent()) <= there, set(tools.equivalent()) - there
 
 
-def test_the_chosen_bugs_are_there(tools):
-    """Each is in its file once, and every file of loops has one."""
+def test_listed_bugs_apply_to_the_sources(tools):
+    """Each text occurs once in its file, and every file of loops has a bug."""
     bugs = tools.broken_kernels.bugs()
     for bug in bugs:
         assert tools.broken_kernels.broken(bug).count(b"\n") > 0
@@ -79,7 +79,7 @@ def test_the_chosen_bugs_are_there(tools):
 
 
 @pytest.mark.slow  # runs pytest on two bugs
-def test_chosen_bugs_are_seen():
+def test_listed_bugs_make_a_test_fail():
     command = [sys.executable, str(CAMPAIGN / "broken_kernels.py"), "--only", "^dropout"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
