@@ -1,6 +1,6 @@
-"""A new kind of layer with loops of its own is one file: everything else finds it in the registries.
+"""A new kind of layer with its own loops needs only one file: the rest of jitnet finds it in the registries.
 
-This file is such a file. `UnitScale` multiplies each unit by a factor that is learned.
+This is such a file. `UnitScale` multiplies each unit by a learned factor.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from jitnet.step import passes
 def register():
     @operation("T[:,::1], T[::1], T[:,::1]")
     def scale_units(X, factors, A):
-        """Each unit times its factor; the pass back is the same.
+        """Each unit times its factor; the backward pass is the same.
 
         Formula   A[i,j] = X[i,j]·factors[j]
         Shapes    X (m, n), factors (n,), A (m, n)
@@ -118,7 +118,7 @@ def network():
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_the_oracle_judges_its_loops(name):
+def test_loops_of_the_layer_equal_the_oracle(name):
     for dtype in ("float32", "float64"):
         for shape in oracle.ugly_shapes(name):
             for rung in ("python", "njit", "numpy"):
@@ -133,7 +133,7 @@ def test_the_oracle_judges_its_loops(name):
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("name", ON_CPU)
-def test_its_gradient_on_every_backend(name):
+def test_gradients_equal_finite_differences_on_every_backend(name):
     net, run = network(), backend.get(name)
     work = net.workspace(9)
     rng = np.random.default_rng(0)
@@ -152,7 +152,7 @@ def test_its_gradient_on_every_backend(name):
 
 
 @pytest.mark.usefixtures("registered")
-def test_it_trains_and_is_saved(tmp_path):
+def test_layer_trains_and_is_saved(tmp_path):
     net = network()
     X, y = np.random.default_rng(0).standard_normal((40, 5)), np.arange(40) % 3
     history = net.fit(X, y, epochs=20, optimizer="adam")
@@ -165,7 +165,7 @@ def test_it_trains_and_is_saved(tmp_path):
     assert grads[1].dfactors.shape == (7,)
 
 
-def test_the_kinds_of_the_package_are_exported():
+def test_all_kinds_of_layers_are_exported():
     assert {*layers.__all__} == {*KINDS} <= {*jitnet.__all__}
     for name in layers.__all__:
         assert getattr(jitnet, name) is getattr(layers, name) is KINDS[name]

@@ -1,4 +1,4 @@
-"""What a notebook shows: tables, curves and progress bars; and the plot of a history."""
+"""Notebooks show tables, curves and progress bars; and a history can be plotted."""
 
 import sys
 import types
@@ -45,7 +45,7 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def test_a_network_is_the_table_of_its_summary():
+def test_network_is_shown_as_the_table_of_its_summary():
     net = make(widths=(2, 17, 3))
     page = Page(net._repr_html_())
     assert page.rows == [
@@ -57,7 +57,7 @@ def test_a_network_is_the_table_of_its_summary():
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2, 9, 10, 11, 30, 997])
-def test_a_history_shows_about_ten_epochs_and_the_last(epochs):
+def test_history_shows_about_ten_epochs_and_the_last(epochs):
     history = History(
         loss=[1 / e for e in range(1, epochs + 1)], seconds=[0.5] * epochs, validation_loss=[2.0] * epochs,
         validation_accuracy=[0.875] * epochs, best_epoch=epochs or None,
@@ -76,7 +76,7 @@ def test_a_history_shows_about_ten_epochs_and_the_last(epochs):
     assert ("polyline" in history._repr_html_()) == (epochs > 1)
 
 
-def test_a_history_says_why_it_ended():
+def test_history_says_why_training_ended():
     X, y = spiral()
     history = make().fit(X, y, epochs=2, backend="numpy")
     assert "2 epochs in" in history._repr_html_()
@@ -84,12 +84,12 @@ def test_a_history_says_why_it_ended():
     assert ", stopped early" in history._repr_html_()
 
 
-def test_the_curve_begins_at_zero():
+def test_loss_curve_begins_at_zero():
     svg = markup.curve([4.0, 2.0, 0.0], 100, 10)
     assert 'points="0.0,0.0 50.0,5.0 100.0,10.0"' in svg
 
 
-def test_a_ladder_is_a_table_and_still_a_dict():
+def test_ladder_is_shown_as_a_table_and_is_still_a_dict():
     found = Ladder(made_up("matmul", ["python", "njit", "numpy"]))
     page = Page(found._repr_html_())
     assert page.rows[0] == ["rung", "time", "spread", "GFLOP/s", "vs python", "vs prev", "of peak", "vs NumPy"]
@@ -100,7 +100,7 @@ def test_a_ladder_is_a_table_and_still_a_dict():
     assert isinstance(found, dict)
 
 
-def test_a_custom_kernel_that_failed_is_a_row():
+def test_failed_custom_kernel_is_a_row():
     found = made_up("matmul", ["python", "njit", "numpy"])
     found["rungs"].append({"name": "<mine>", "custom": True, "checked": False, "error": "wrote <nothing>"})
     page = Page(Ladder(found)._repr_html_())
@@ -109,7 +109,7 @@ def test_a_custom_kernel_that_failed_is_a_row():
 
 
 @pytest.mark.skipif(not explain.is_readable(), reason="explain reads x86-64")
-def test_an_explanation_shows_verdicts_and_folds_the_instructions():
+def test_explanation_shows_verdicts_and_folds_the_instructions():
     found = explain.explain("relu.njit")
     page = Page(found._repr_html_())
     assert page.text.startswith(f"relu.njit: {found['summary']}")
@@ -120,7 +120,7 @@ def test_an_explanation_shows_verdicts_and_folds_the_instructions():
 
 @pytest.fixture
 def notebook(monkeypatch):
-    """A stand-in for IPython in a kernel; the contents that a cell showed, one after the other."""
+    """Simulates IPython in a kernel; a list has the contents that a cell displayed, in order."""
     shown = []
     handle = types.SimpleNamespace(update=shown.append)
     package, module = types.ModuleType("IPython"), types.ModuleType("IPython.display")
@@ -138,7 +138,7 @@ def notebook(monkeypatch):
     return shown
 
 
-def test_progress_in_a_notebook(notebook, capsys):
+def test_progress_is_shown_in_a_notebook(notebook, capsys):
     X, y = spiral()
     make().fit(X, y, epochs=5, backend="numpy", progress=True, validation=(X, y))
     assert capsys.readouterr() == ("", "")
@@ -148,7 +148,7 @@ def test_progress_in_a_notebook(notebook, capsys):
     assert "accuracy" in page.text
 
 
-def test_every_event_in_a_notebook(notebook):
+def test_every_progress_event_is_shown_in_a_notebook(notebook):
     bars = progress.on_standard_error("an <intro>")
     assert isinstance(bars, progress.Cell)
     bars.expected = "about 3 s"
@@ -168,7 +168,7 @@ def test_every_event_in_a_notebook(notebook):
         assert part in text
 
 
-def test_no_notebook_in_a_terminal(monkeypatch):
+def test_terminals_and_scripts_are_not_notebooks(monkeypatch):
     assert not progress.in_notebook()
     package = types.ModuleType("IPython")
     monkeypatch.setitem(sys.modules, "IPython", package)
@@ -177,7 +177,7 @@ def test_no_notebook_in_a_terminal(monkeypatch):
         assert not progress.in_notebook()
 
 
-def test_the_plot_of_a_history():
+def test_plot_of_a_history_has_all_curves():
     pytest.importorskip("matplotlib")
     X, y = spiral()
     history = make().fit(X, y, epochs=3, backend="numpy", validation=(X, y))
@@ -190,7 +190,7 @@ def test_the_plot_of_a_history():
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
-def test_a_plot_without_matplotlib(monkeypatch):
+def test_plot_without_matplotlib_is_an_error(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(jitnet.Error, match=r"drawing needs matplotlib: pip install 'jitnet\[cli\]'"):
         History(loss=[1.0]).plot()

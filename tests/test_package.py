@@ -1,4 +1,4 @@
-"""What `import jitnet` costs, and which modules it loads."""
+"""The modules that `import jitnet` loads, its public names, and the length of its files."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import jitnet
 
 
 def test_import_needs_numba_and_numpy_only():
-    """Numba itself imports SciPy where it is installed; jitnet adds only the standard library."""
+    """Numba imports SciPy if it is installed; jitnet adds only the standard library."""
 
     def modules(name):
         code = f"import sys, {name}; print(*{{name.partition('.')[0] for name in sys.modules}})"
@@ -21,14 +21,14 @@ def test_import_needs_numba_and_numpy_only():
     assert not added & {"ssl", "http", "asyncio", "multiprocessing"}
 
 
-def test_public_names():
+def test_public_names_are_exported():
     for name in jitnet.__all__:
         assert getattr(jitnet, name) is not None
     assert callable(jitnet.backends)
     assert jitnet.kernels.LADDERS["matmul"]["reordered"].__doc__
 
 
-def test_every_public_thing_is_documented():
+def test_every_public_name_has_a_docstring():
     for name in jitnet.__all__:
         if name != "__version__":
             assert (getattr(jitnet, name).__doc__ or "").strip(), name
@@ -36,6 +36,6 @@ def test_every_public_thing_is_documented():
         assert ladder["python"].__doc__, operation
 
 
-def test_no_file_is_too_long_for_one_sitting():
+def test_files_have_at_most_400_lines():
     for file in Path(jitnet.__file__).parent.rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 400, file.name

@@ -1,4 +1,4 @@
-"""No rung is faster than the peak of the machine: on synthetic timings, a peak that was measured too low is raised."""
+"""A rung cannot exceed a peak of the machine: a peak that was measured too low is raised (simulated timings)."""
 
 import json
 
@@ -13,7 +13,7 @@ F32 = np.dtype("float32")
 
 
 def limits(multiply_adds=137e9, moves=50e9, disturbed=False):
-    """Peaks of one, two and four threads, as they are on file."""
+    """Peaks of one, two and four threads, in the form of the saved file."""
     by_count = {str(count): multiply_adds * count for count in (1, 2, 4)}
     rates = {str(count): dict.fromkeys(("read", "write", "copy"), moves * count) for count in (1, 2, 4)}
     return machine._identity() | {
@@ -26,7 +26,7 @@ def limits(multiply_adds=137e9, moves=50e9, disturbed=False):
 
 @pytest.fixture
 def again(monkeypatch, tmp_path):
-    """What a second measurement of the machine finds; the list has its calls."""
+    """Simulates the second measurement of the machine; a list has its calls."""
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     calls = []
 
@@ -51,18 +51,18 @@ def test_rungs_below_the_peak_change_nothing(again):
 @pytest.mark.parametrize(
     ("second", "peak"),
     [
-        (limits(170e9), 170e9),  # the neighbor has gone
-        (limits(120e9), 166e9),  # it has not
-        (limits(900e9, disturbed=True), 166e9),  # that is not a measurement
+        (limits(170e9), 170e9),  # the other load has ended
+        (limits(120e9), 166e9),  # the other load remains
+        (limits(900e9, disturbed=True), 166e9),  # disturbed, so it does not count
     ],
 )
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
-def test_a_peak_that_a_rung_exceeds_is_raised(again, second, peak, threads):
+def test_peak_that_a_rung_exceeds_is_raised(again, second, peak, threads):
     calls = again(second)
     rates = [("njit", candidate(), 2e9), ("fast", candidate(threads), 166e9 * threads)]
     rates.insert(1, ("slightly_slower", candidate(threads), 165e9 * threads))
     found, said = peaks.above(rates, limits(), F32, True)
-    assert calls == [True]  # measured again, once
+    assert calls == [True]  # one more measurement
     assert machine.for_threads(found["peak"]["float32"], threads) == pytest.approx(peak * threads)
     assert found["peak"]["float64"]["1"] >= 68.5e9
     for _, who, rate in rates:
@@ -75,7 +75,7 @@ def test_a_peak_that_a_rung_exceeds_is_raised(again, second, peak, threads):
     )
 
 
-def test_a_raised_peak_is_kept(again, tmp_path):
+def test_raised_peak_is_saved(again, tmp_path):
     again(limits())
     found, _ = peaks.above([("fast", candidate(), 166e9)], limits(), F32, True)
     assert json.loads((tmp_path / "machine.json").read_text()) == found
@@ -83,9 +83,9 @@ def test_a_raised_peak_is_kept(again, tmp_path):
     assert found["multiply_adds_per_cycle"] == pytest.approx(166e9 / 2.6e9 / (2 * machine.VECTOR_BYTES // 4))
 
 
-def test_the_bandwidth_of_a_cache_is_raised_alone(again):
+def test_only_the_bandwidth_of_one_cache_is_raised(again):
     again(limits())
-    who = candidate()  # whose data fit into L2
+    who = candidate()  # its data fit into L2
     found, said = peaks.above([("wide", who, 60e9)], limits(), F32, False)
     assert found["bandwidth"]["L2"]["1"] == {"read": 50e9, "write": 50e9, "copy": 60e9}
     assert found["bandwidth"]["L2"]["2"]["copy"] == 100e9
@@ -93,8 +93,8 @@ def test_the_bandwidth_of_a_cache_is_raised_alone(again):
     assert "peak bandwidth of copying in L2 (1 thread) was measured too low, as wide exceeded it" in said[0]
 
 
-def test_a_custom_kernel_raises_nothing_by_itself(again):
-    """It may not have done its work. But the machine is measured again before it is refused."""
+def test_custom_kernel_alone_raises_no_peak(again):
+    """The kernel may have done less work than stated, so the peaks are measured again before it is rejected."""
     rates = [("mine", candidate(custom=True), 166e9), ("packed", candidate(), 130e9)]
     calls = again(limits(120e9))
     found, said = peaks.above(rates, limits(), F32, True)
@@ -105,8 +105,8 @@ def test_a_custom_kernel_raises_nothing_by_itself(again):
     assert "as mine exceeded it; it was raised from 137 to 165 GFLOP/s" in said[0]
 
 
-def test_the_lower_peak_decides_the_unit():
-    """A vector addition moves 12 bytes for a FLOP, a large filter 8 bytes for 242; here the ratio of peaks is 10."""
+def test_lower_of_the_two_limits_decides_the_unit():
+    """A vector addition moves 12 bytes per FLOP, a large filter 8 bytes per 242 FLOP; the ratio of peaks is 10."""
     for name, unit in {"vector_add": "GB/s", "transpose": "GB/s", "histogram": "GB/s", "conv2d": "GFLOP/s"}.items():
         problem = problems.load(name)
         shape = problem.timed[-1]

@@ -1,4 +1,4 @@
-"""Whole training runs against PyTorch, number by number."""
+"""Whole training runs give the same numbers as PyTorch."""
 
 from itertools import pairwise
 
@@ -76,7 +76,7 @@ def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
 
 
 def is_usual(run, optimizer):
-    """Each network with one optimizer, and each optimizer with two networks."""
+    """A normal run tests each network with one optimizer, and each optimizer with two networks."""
     return optimizer is OPTIMIZERS[0] or run in (RUNS[1], RUNS[5])
 
 
@@ -90,7 +90,7 @@ def is_usual(run, optimizer):
     ids=lambda value: str(value) if not callable(value) else "",
 )
 @pytest.mark.parametrize("backend", ["fast", release("parallel")])  # the same formulas
-def test_a_hundred_steps(activations, loss, mine, theirs, backend):
+def test_hundred_steps_equal_pytorch(activations, loss, mine, theirs, backend):
     rng = np.random.default_rng(0)
     widths = [*[7, 11, 9][: len(activations)], 4]
     layers = [Dense(n, p, f) for (n, p), f in zip(pairwise(widths), activations, strict=True)]
@@ -105,8 +105,8 @@ def test_a_hundred_steps(activations, loss, mine, theirs, backend):
     assert history.loss[-1] < history.loss[0]
 
 
-def test_class_weights_schedule_and_clipping():
-    """CrossEntropyLoss(weight=...), clip_grad_norm_ and CosineAnnealingLR, an epoch being four batches in order."""
+def test_class_weights_schedule_and_clipping_equal_pytorch():
+    """CrossEntropyLoss(weight=...), clip_grad_norm_ and CosineAnnealingLR; an epoch has four batches in order."""
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((40, 4)), rng.integers(0, 3, 40)
     net = Network(Dense(4, 6, "tanh"), Dense(6, 3, "softmax"), seed=0, dtype="float64")

@@ -1,4 +1,4 @@
-"""IDX files, and MNIST from a folder, from a mirror, and without a network."""
+"""IDX files, and MNIST from a folder, from a mirror, and without a network connection."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ from jitnet.data.files.idx import images_and_labels
     ("code", "dtype"), [(0x08, "u1"), (0x09, "i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")]
 )
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 0, 4), (3, 2, 2, 2)])
-def test_idx(tmp_path, code, dtype, shape):
+def test_idx_files_are_read(tmp_path, code, dtype, shape):
     values = np.arange(np.prod(shape)).reshape(shape)
     path = tmp_path / "data.idx"
     for content in (raw := idx_bytes(values.astype(dtype), code), gzip.compress(raw)):
@@ -31,12 +31,12 @@ def test_idx(tmp_path, code, dtype, shape):
 
 
 @pytest.mark.parametrize(("images", "labels"), [((3,), (3,)), ((3, 2, 2), (3, 1)), ((3, 2), (4,))])
-def test_images_and_labels_belong_together(images, labels):
+def test_images_and_labels_must_match(images, labels):
     with pytest.raises(jitnet.Error, match=r"the files hold .*, but must be images \(n, \.\.\.\) and labels \(n,\)"):
         images_and_labels(np.zeros(images, np.uint8), np.zeros(labels, np.uint8), "the files")
 
 
-def test_bad_idx(tmp_path):
+def test_bad_idx_files_are_an_error(tmp_path):
     path = tmp_path / "x-idx3-ubyte"
     good = idx_bytes(np.zeros((2, 3, 4), np.uint8))
     for content, message in (
@@ -55,7 +55,7 @@ def test_bad_idx(tmp_path):
 
 @pytest.mark.parametrize("compress", [True, False])
 @pytest.mark.parametrize("load", [mnist, fashion_mnist])
-def test_mnist_from_a_folder(tmp_path, compress, load):
+def test_mnist_is_read_from_a_folder(tmp_path, compress, load):
     (X, y), (X_test, y_test) = load(write_mnist(tmp_path / "m", compress=compress))
     assert (X.shape, X.dtype, y.dtype, X_test.shape) == ((20, 784), np.float32, np.int64, (10, 784))
     assert 0 <= X.min() < 0.01
@@ -63,7 +63,7 @@ def test_mnist_from_a_folder(tmp_path, compress, load):
     np.testing.assert_array_equal(y_test, range(10))
 
 
-def test_mnist_with_files_that_do_not_fit(tmp_path):
+def test_mnist_with_inconsistent_files_is_an_error(tmp_path):
     folder = write_mnist(tmp_path / "m")
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(np.zeros(9, np.uint8))))
     with pytest.raises(jitnet.Error, match=r"hold \(10, 28, 28\) and \(9,\), but must be"):
@@ -75,7 +75,7 @@ def test_mnist_with_files_that_do_not_fit(tmp_path):
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
-    """A real local server acts as the mirror; the checksums are those of the small files."""
+    """A real local server is the mirror; the checksums are those of small files."""
     folder = write_mnist(tmp_path / "served")
     requests = []
 
@@ -102,7 +102,7 @@ def mirror(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_mnist_is_downloaded_once_from_the_mirror_that_answers(tmp_path, mirror, capsys):
+def test_mnist_is_downloaded_once_from_a_working_mirror(tmp_path, mirror, capsys):
     _, requests = mirror
     (X, _), _ = mnist()
     assert len(X) == 20
@@ -117,7 +117,7 @@ def test_mnist_is_downloaded_once_from_the_mirror_that_answers(tmp_path, mirror,
     assert len(requests) == 5
 
 
-def test_a_data_folder_at_home(tmp_path, mirror, monkeypatch):
+def test_data_folder_can_be_below_the_home_folder(tmp_path, mirror, monkeypatch):
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("JITNET_DATA_DIR", "~/mine")
@@ -125,8 +125,8 @@ def test_a_data_folder_at_home(tmp_path, mirror, monkeypatch):
     assert sorted(file.name for file in (tmp_path / "mine/mnist").iterdir()) == sorted(download.FILES)
 
 
-def test_without_a_data_folder_files_are_kept_in_the_cache(tmp_path, mirror, monkeypatch):
-    """It is created for this user alone, because it will also contain machine code."""
+def test_without_a_data_folder_downloads_are_in_the_cache_folder(tmp_path, mirror, monkeypatch):
+    """Only this user can access the new folder, because it will also contain machine code."""
     monkeypatch.delenv("JITNET_DATA_DIR")
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path / "cache"))
     mnist()
@@ -134,7 +134,7 @@ def test_without_a_data_folder_files_are_kept_in_the_cache(tmp_path, mirror, mon
     assert os.name != "posix" or (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_wrong_checksum_is_refused(tmp_path, mirror):
+def test_wrong_checksum_is_refused(tmp_path, mirror):
     folder, _ = mirror
     (folder / download.FILES[1]).write_bytes(b"other bytes")
     with pytest.raises(jitnet.Error, match="11 bytes with the wrong checksum") as caught:
@@ -144,7 +144,7 @@ def test_a_wrong_checksum_is_refused(tmp_path, mirror):
 
 
 class Trickster(http.server.BaseHTTPRequestHandler):
-    """A server that answers byte by byte, without end, not at all, or not in HTTP."""
+    """A server that sends single bytes, endless data, nothing at all, or something other than HTTP."""
 
     def do_GET(self):
         manner = self.path.split("/")[1]
@@ -160,7 +160,7 @@ class Trickster(http.server.BaseHTTPRequestHandler):
                     self.wfile.flush()
                 if manner == "nonsense":
                     break
-        except OSError:  # the client is gone
+        except OSError:  # the client has disconnected
             pass
 
     def log_message(self, *_):
@@ -191,7 +191,7 @@ def trickster(tmp_path, monkeypatch):
         ("silent", "timed out|0 bytes in 2 s"), ("endless", "more than 1000000 bytes"), ("nonsense", "nonsense"),
     ],
 )  # fmt: skip
-def test_a_mirror_has_so_much_time_and_so_many_bytes_in_all(tmp_path, monkeypatch, trickster, manner, said):
+def test_download_time_and_size_are_limited(tmp_path, monkeypatch, trickster, manner, said):
     source = download.Source("mnist", (f"{trickster}/{manner}/",), "sha256", download.MNIST.files)
     monkeypatch.setattr(download, "MNIST", source)
     began = time.monotonic()
@@ -201,14 +201,14 @@ def test_a_mirror_has_so_much_time_and_so_many_bytes_in_all(tmp_path, monkeypatc
     assert not (tmp_path / "kept").exists()
 
 
-def test_a_slow_download_says_how_far_it_is(monkeypatch, trickster, capsys):
+def test_slow_download_shows_its_progress(monkeypatch, trickster, capsys):
     monkeypatch.setattr(download, "NEWS", 0.5)
     with pytest.raises(jitnet.Error, match="bytes in 2 s, still incomplete"):
         download.Download(f"{trickster}/drip/").wait()
     assert "0.0 MB so far" in capsys.readouterr().err
 
 
-def test_data_folder_that_cannot_be_written(tmp_path, mirror, monkeypatch):
+def test_data_folder_that_cannot_be_written_is_an_error(tmp_path, mirror, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("JITNET_DATA_DIR", str(tmp_path / "file"))
     with pytest.raises(jitnet.Error, match="set JITNET_DATA_DIR to a writable folder"):
@@ -216,8 +216,8 @@ def test_data_folder_that_cannot_be_written(tmp_path, mirror, monkeypatch):
 
 
 @pytest.mark.parametrize("load", [mnist, fashion_mnist])
-def test_offline(tmp_path, monkeypatch, load):
-    """No network: one clear error that says what to do."""
+def test_download_without_a_network_is_a_clear_error(tmp_path, monkeypatch, load):
+    """The error says what to do."""
     name = load.__name__.upper()
     source = getattr(download, name)
     offline = download.Source(source.name, ("http://127.0.0.1:9/",) * 2, source.hash, source.files)
@@ -229,7 +229,7 @@ def test_offline(tmp_path, monkeypatch, load):
     assert list(tmp_path.rglob("*.gz")) == []
 
 
-def test_published_sources():
+def test_checksums_and_mirrors_are_the_published_ones():
     for source in (download.MNIST, download.FASHION_MNIST):
         assert len(source.mirrors) == 2
         assert set(source.files) == set(download.FILES)
@@ -237,7 +237,7 @@ def test_published_sources():
         assert all(len(checksum) == length for checksum in source.files.values())
 
 
-def test_pictures_find_their_labels(tmp_path):
+def test_label_file_is_found_by_the_name_of_the_images(tmp_path):
     folder = write_mnist(tmp_path / "m")
     table = read_table(folder / "train-images-idx3-ubyte.gz")
     assert (table.kind, table.X.shape, len(table.y)) == ("pictures", (20, 784), 20)

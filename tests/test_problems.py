@@ -1,4 +1,4 @@
-"""Problems: the ten that come with jitnet are right and safe, and mistakes in a user's file are one line."""
+"""Problems: the ten bundled ones are correct and safe, and mistakes in a user's file are one-line errors."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ RUNGS = (naive,)
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes the file of a problem, with parts replaced, into the working folder."""
+    """Writes the file of a problem, with some text replaced, to the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
@@ -70,8 +70,8 @@ RUNGS = [(name, rung) for name in problems.NAMES for rung in problems.load(name)
 
 
 @pytest.mark.parametrize(("name", "rung"), RUNGS)
-def test_rungs_are_right_and_safe(name, rung, monkeypatch):
-    """Interpreted, on every small shape, with small blocks: the results, the arrays around them, and every access."""
+def test_rungs_are_correct_and_safe(name, rung, monkeypatch):
+    """Runs the interpreted rungs on small shapes with small blocks; checks results, guards and each access."""
     problem = problems.load(name)
     kernel = problem.rungs[rung]
     if "BLOCK" in kernel.py_func.__globals__:
@@ -87,8 +87,8 @@ def test_rungs_are_right_and_safe(name, rung, monkeypatch):
 
 @pytest.mark.release
 @pytest.mark.parametrize(("name", "rung"), RUNGS)
-def test_compiled_rungs(name, rung):
-    """On all shapes, on a part of those that are drawn, and with the same bits for 1, 2 and all threads."""
+def test_compiled_rungs_are_correct_and_reproducible(name, rung):
+    """All listed shapes and some random ones; the bits are the same for 1, 2 and all threads."""
     problem = problems.load(name)
     kernel = problem.rungs[rung]
     for shape in (*problem.shapes, *filter(problem.takes, itertools.islice(judge.drawn_shapes(problem, 0), 20))):
@@ -97,7 +97,7 @@ def test_compiled_rungs(name, rung):
 
 
 @pytest.mark.parametrize("name", problems.NAMES)
-def test_references_are_right_in_float32_too(name):
+def test_references_are_correct_in_float32(name):
     problem = problems.load(name)
     assert problem.title.endswith(".")
     assert len(problem.rungs) >= 3
@@ -106,7 +106,7 @@ def test_references_are_right_in_float32_too(name):
 
 
 def test_rungs_with_errors_are_found():
-    """A sum in low precision or without a term, a forgotten element, and counts that are added to what was there."""
+    """A sum in low precision or without a term, a missing element, and counts added to the old contents."""
     conv, histogram, dot = map(problems.load, ("conv2d", "histogram", "dot"))
 
     def adds(x, bins, counts):
@@ -132,7 +132,7 @@ def test_rungs_with_errors_are_found():
 
 
 def test_bounds_follow_from_the_reference():
-    """A dot product, whose bound is known: terms · eps · Σ |x·y|, which random errors show within a small factor."""
+    """The bound of a dot product is known: terms · eps · Σ |x·y|; random errors reach it within a small factor."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 1000))
     (bound,) = bounds(
@@ -263,7 +263,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line(mistake, write):
+def test_mistake_in_a_problem_is_a_one_line_error(mistake, write):
     part, message = MISTAKES[mistake]
     with pytest.raises(jitnet.Error) as caught:
         problems.load(write(part))
@@ -280,7 +280,7 @@ def test_a_mistake_is_one_line(mistake, write):
         ("sums.py:naive", "'sums.py:naive' names a function, but a problem is a whole file; name the file alone"),
     ],
 )
-def test_unknown_problems(name, message, write):
+def test_unknown_problems_are_an_error(name, message, write):
     write()
     with pytest.raises(jitnet.Error, match=re.escape(message)):
         problems.load(name)
@@ -291,19 +291,19 @@ def test_unknown_problems(name, message, write):
     [("__import__('os')._exit(0)", "it ends with status 0"), ("while True:\n    pass", "no answer in 3 seconds")],
     ids=["ends", "never ends"],
 )
-def test_a_problem_that_ends_the_process_or_never_ends(part, message, write, monkeypatch):
+def test_problem_that_ends_or_hangs_its_process_is_an_error(part, message, write, monkeypatch):
     monkeypatch.setattr(problems, "LOADING", 3.0)
     name = write(("import numpy as np", f"import numpy as np\n{part}"))
     with pytest.raises(jitnet.Error, match=f"sums.py cannot be loaded in a process of its own: {message}"):
         problems.tried(name)
 
 
-def test_a_mistake_is_named_where_a_problem_is_tried(write):
+def test_mistake_is_reported_when_a_problem_is_tried(write):
     with pytest.raises(jitnet.Error, match="there is no reference"):
         problems.tried(write(("def reference(X)", "def reference_of(X)")))
 
 
-def test_a_problem_of_a_user(write):
+def test_users_problem_is_loaded(write):
     problem = problems.load(write())
     assert (problem.name, problem.title) == ("sums", "Sums of the rows of a matrix.")
     assert (problem.parameters, problem.results) == (("X", "sums"), ("sums",))
@@ -315,7 +315,7 @@ def test_a_problem_of_a_user(write):
     assert problems.load("matmul").path is None  # an operation is a problem, too
 
 
-def test_the_guide_shows_a_problem_and_names_all(tmp_path, monkeypatch):
+def test_guide_shows_a_problem_and_names_all(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     guide = (Path(__file__).parents[1] / "docs" / "guide" / "problems.md").read_text(encoding="utf-8")
     (tmp_path / "guide.py").write_text(guide.split("```python\n")[1].split("```")[0], encoding="utf-8")
@@ -324,8 +324,8 @@ def test_the_guide_shows_a_problem_and_names_all(tmp_path, monkeypatch):
     assert set(problems.NAMES) == set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE))
 
 
-def test_shapes_are_drawn_where_the_problem_has_a_meaning(write):
-    """Each size gets every value; one that all shapes share stays; inputs refuse the others."""
+def test_random_shapes_are_valid_for_the_problem(write):
+    """Each dimension gets every value, a common dimension stays, and shapes that `inputs` rejects are left out."""
     always = (
         "SHAPES = [(3, 5), (1, 1), (7, 2), (0, 3)]\nTIMED = [(40, 30)]",
         "SHAPES = [(3, 5), (7, 5)]\nTIMED = [(40, 5)]",
@@ -338,16 +338,16 @@ def test_shapes_are_drawn_where_the_problem_has_a_meaning(write):
     assert not conv.takes((5, 7, 6))
 
 
-def test_peaks_are_not_raised_by_problems_of_users(write):
-    """Its work may be counted wrongly; a problem that comes with jitnet counts as its operations do."""
+def test_users_problem_raises_no_peak(write):
+    """A user's count of the work may be wrong; bundled problems can raise a peak like operations."""
     for problem in (problems.load(write()), problems.load("sum")):
         who = candidates.rung(problem, "numpy", problem.shapes[0], F32, 1, 0.1)
         assert who.is_trusted == (problem.name == "sum")
 
 
-@pytest.mark.slow  # a real ladder; test_judge.py judges kernels in this process
-def test_the_command(write):
-    """A rung of the file and a user's kernel, both in a process of their own, beside the reference."""
+@pytest.mark.slow  # a real ladder; test_judge.py runs kernels in this process
+def test_command_compares_rungs_and_custom_kernels(write):
+    """A rung of the file and a user's kernel, each in its own process, beside the reference."""
     write()
     with open("mine.py", "w") as file:
         file.write("def mine(X, sums):\n    sums[:] = X @ X.dtype.type(1).repeat(X.shape[1])\n")
@@ -383,7 +383,7 @@ def test_the_command(write):
         (["--problem", "dot", "--with", "nothing.py:f"], "there is no file nothing.py"),
     ],
 )
-def test_errors_of_the_command(arguments, message):
+def test_command_errors_are_one_line(arguments, message):
     result = jitnet_command("ladder", *arguments, "--quiet", status=2)
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Progress output: on a terminal, with rich and without, and without a reader."""
+"""Progress output on a terminal, with and without rich, and to a closed pipe."""
 
 import os
 import pty
@@ -17,7 +17,7 @@ from jitnet.process import progress
 
 
 def on_a_terminal(arguments, **environment):
-    """Run with standard error on a pseudo-terminal; what appeared there."""
+    """Run the command line with standard error on a pseudo-terminal; returns what was printed there."""
     master, terminal = pty.openpty()
     process = subprocess.Popen(
         [*JITNET, *map(str, arguments)], stdout=subprocess.PIPE, stderr=terminal, env={**os.environ, **environment}
@@ -49,15 +49,15 @@ def test_compiling_is_shown_once(tmp_path):
 
 
 @pytest.mark.release
-def test_predicting_shows_that_it_compiles(bad_files, tmp_path):
+def test_predict_shows_that_it_compiles(bad_files, tmp_path):
     model, table = bad_files / "model.npz", bad_files / "good.csv"
     result = jitnet_command("predict", model, table, JITNET_CACHE_DIR=str(tmp_path))
     assert re.search(r"compiling \d+ kernels, once per machine", result.stderr)
     assert len(result.stdout.splitlines()) == 20
 
 
-def test_progress_into_a_closed_pipe(tmp_path):
-    """Standard error into a closed pipe: the work goes on, and the model is saved."""
+def test_progress_to_a_closed_pipe_does_not_stop_training(tmp_path):
+    """Standard error goes to a closed pipe: training continues, and the model is saved."""
     command = f"'{sys.executable}' -m jitnet train digits --backend numpy --save m.npz 2> >(head -1 >/dev/null) >out"
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
     assert jitnet.load(tmp_path / "m.npz").parameters == 17226
@@ -65,7 +65,7 @@ def test_progress_into_a_closed_pipe(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["numpy", slow("njit")])
-def test_rich_draws_on_a_terminal(backend, tmp_path):
+def test_rich_draws_bars_on_a_terminal(backend, tmp_path):
     pytest.importorskip("rich")
     arguments = "train", "digits", "--backend", backend, "--hidden", "8", "--epochs", "20"
     shown = on_a_terminal(arguments, JITNET_CACHE_DIR=str(tmp_path), TERM="xterm", COLUMNS="120")
@@ -74,7 +74,7 @@ def test_rich_draws_on_a_terminal(backend, tmp_path):
     assert "epoch 20/20" in shown
 
 
-def test_a_terminal_without_rich_gets_plain_lines(tmp_path):
+def test_terminal_without_rich_gets_plain_lines(tmp_path):
     hide = tmp_path / "rich.py"
     hide.write_text("raise ImportError")
     site = tmp_path / "sitecustomize.py"
@@ -86,8 +86,8 @@ def test_a_terminal_without_rich_gets_plain_lines(tmp_path):
     assert "\x1b" not in shown
 
 
-def test_slow_work_is_reported_in_between(monkeypatch, capsys):
-    """Lines appear when seconds pass, not only when epochs end."""
+def test_slow_epochs_are_reported_while_they_run(monkeypatch, capsys):
+    """Lines appear every few seconds, not only at the end of epochs."""
     lines = progress.Lines()
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
@@ -103,7 +103,7 @@ def test_slow_work_is_reported_in_between(monkeypatch, capsys):
 
 
 def test_stages_have_names(capsys):
-    """Each stage is reported at once, and numbers its measurements."""
+    """Each stage is reported immediately, and its measurements are numbered."""
     lines = progress.Lines()
     lines.measuring(0, 2, "clock")
     for name in ("checking", "timing"):
@@ -137,11 +137,11 @@ def test_bars_draw_all_events(monkeypatch):
     assert training.description == "epoch 1/3  loss 0.5000  validation loss 0.2500  accuracy 75.0%"
 
 
-def test_how_long_it_takes_is_said_once_it_begins(capsys):
+def test_estimated_time_is_printed_when_work_begins(capsys):
     lines = progress.Lines()
     lines.expected = estimate.said(estimate.of_compile_cost("relu", 3))
     with lines:
-        assert capsys.readouterr().err == ""  # an error that comes now stays one line
+        assert capsys.readouterr().err == ""  # an error before the first event is still one line
         for done in range(3):
             lines.measuring(done, 2, "clock" if done < 2 else "")
     said, first = capsys.readouterr().err.splitlines()
@@ -149,7 +149,7 @@ def test_how_long_it_takes_is_said_once_it_begins(capsys):
 
 
 @pytest.mark.parametrize("operations", [["matmul"], ["relu", "train"], ["nonsense"]])
-def test_every_estimate_is_a_time(operations):
+def test_every_command_has_an_estimated_time(operations):
     seconds = (
         estimate.of_report(operations, 3, 2),
         estimate.of_ladder(len(estimate._rungs(operations[0])), 1),
@@ -158,6 +158,6 @@ def test_every_estimate_is_a_time(operations):
     assert all(0 < one < 3600 for one in seconds)
     assert estimate.said(200).startswith("this takes about 3 min ")
     assert estimate.said(5) == "this takes about 5 s on an idle machine (an estimate)"
-    assert estimate.said(4.9) == ""  # it is over before the line is read
+    assert estimate.said(4.9) == ""  # too short to mention
     assert estimate.said(estimate.of_count("softmax", 1)) == ""
     assert estimate.said(estimate.of_count("matmul", 9)).startswith("this takes about 80 s ")

@@ -1,4 +1,4 @@
-"""The PTX interpreter itself: hand-worked results of instructions, and detection of errors in kernels."""
+"""The PTX interpreter: results of instructions computed by hand, and detection of errors in kernels."""
 
 import importlib.util
 import math
@@ -30,7 +30,7 @@ ENTRY = """
 	mov.u32 	%r3, %ntid.x;
 	mad.lo.s32 	%r4, %r2, %r3, %r1;
 	mul.wide.s32 	%rd2, %r4, 4;
-	add.s64 	%rd3, %rd1, %rd2; // the number of this thread
+	add.s64 	%rd3, %rd1, %rd2; // the address of its number
 	cvt.rn.f32.s32 	%f1, %r4;
 	mul.wide.s32 	%rd4, %r1, 4;
 	mov.u64 	%rd5, tile;
@@ -47,11 +47,11 @@ def run(body, count=70, threads=35, blocks=2, **how):
 def test_every_thread_writes_its_number():
     numbers, entered = run("st.global.f32 [%rd3], %f1;")
     np.testing.assert_array_equal(numbers, np.arange(70))
-    assert entered.tolist() == [4]  # two warps in each block, one of three threads
+    assert entered.tolist() == [4]  # two warps in each block, the second with three threads
 
 
-def test_ways_part_and_meet_again():
-    """Threads below 10 execute a loop as often as their index, the others not at all."""
+def test_divergent_threads_reconverge():
+    """Threads with an index below 10 run as many iterations of a loop, the others none."""
     numbers, entered = run("""
 	mov.f32 	%f2, 0f00000000;
 	setp.ge.s32 	%p1, %r1, 10;
@@ -67,7 +67,7 @@ $L__BB0_2:
 	@!%p1 st.global.f32 	[%rd3], %f2;""")
     expected = np.where(np.arange(70) % 35 < 10, np.arange(70) % 35 * 2.0, np.nan)
     np.testing.assert_array_equal(numbers, expected)
-    assert entered.max() == 2 * 10  # the one warp of each block that goes round
+    assert entered.max() == 2 * 10  # one warp of each block loops
 
 
 def test_threads_exchange_numbers_through_shared_memory():
@@ -109,7 +109,7 @@ def test_threads_exchange_numbers_through_shared_memory():
         ),
         (
             "st.shared.f32 [%rd6], %f1;\nbar.sync 0;\nld.shared.f32 %f2, [tile];\nsetp.eq.s32 %p1, %r1, 34;\n"
-            "@%p1 st.shared.f32 [tile], %f1;",  # by one who read it, but not alone
+            "@%p1 st.shared.f32 [tile], %f1;",  # by a thread that read it, but others read it too
             "thread 34 of block 0: writes shared memory that another thread uses, with no barrier in between",
         ),
         (
@@ -127,13 +127,13 @@ def test_threads_exchange_numbers_through_shared_memory():
         ),
     ],
 )  # fmt: skip
-def test_what_a_kernel_must_not_do(body, message):
+def test_errors_of_a_kernel_are_reported(body, message):
     with pytest.raises(KernelError) as told:
         run(body)
     assert message in str(told.value)
 
 
-def test_memory_may_be_used_again_after_a_barrier():
+def test_shared_memory_can_be_reused_after_a_barrier():
     numbers, _ = run("""
 	st.shared.f32 	[%rd6], %f1;
 	bar.sync 	0;
@@ -146,18 +146,18 @@ def test_memory_may_be_used_again_after_a_barrier():
     np.testing.assert_array_equal(numbers, np.repeat([2, 37], 35))
 
 
-def test_some_threads_return_early():
+def test_threads_can_return_early():
     numbers, _ = run("setp.gt.s32 %p1, %r1, 3;\n@%p1 ret;\nst.global.f32 [%rd3], %f1;")
     np.testing.assert_array_equal(numbers, np.where(np.arange(70) % 35 > 3, np.nan, np.arange(70)))
 
 
-def test_blocks_run_in_the_order_that_is_asked_for():
+def test_blocks_run_in_the_requested_order():
     seen = []
     run("st.global.f32 [%rd3], %f1;", order=[1, 0], watch=lambda access: seen.append(access.addresses[0] % 256))
     assert seen == [4 * 35, 0]
 
 
-def test_after_a_fault_arrays_are_as_they_were():
+def test_arrays_are_unchanged_after_an_error():
     numbers = np.zeros(70, np.float32)
     body = "st.global.f32 [%rd3], 0f3F800000;\nsetp.eq.s32 %p1, %r2, 1;\n@%p1 st.global.f32 [%rd3+4], %f1;\nret;\n}"
     with pytest.raises(KernelError, match="block 1"):
@@ -165,7 +165,7 @@ def test_after_a_fault_arrays_are_as_they_were():
     assert not numbers.any()
 
 
-def test_views_of_an_array_lie_where_they_lie_in_it():
+def test_views_share_the_addresses_of_their_array():
     whole = np.arange(12, dtype=np.float32)
     memory = GlobalMemory([whole[2:], whole[:5], whole.copy()])
     later, first, apart = (memory.address(array) for array in memory._arrays)
@@ -174,7 +174,7 @@ def test_views_of_an_array_lie_where_they_lie_in_it():
     assert apart % 256 == 0
 
 
-def test_matrices_are_multiplied_by_whole_warps():
+def test_only_whole_warps_can_multiply_matrices():
     """One warp can branch while the others multiply; a divergent warp is an error."""
     product = (
         "@%p1 mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f2, %f3, %f4, %f5}, {%r5, %r5, %r5, %r5}, "
@@ -194,12 +194,12 @@ def test_matrices_are_multiplied_by_whole_warps():
         "cvt.f64.f32 %rd8, %f1;", "bar.warp.sync -1;", "bar.sync 1;", "ld.local.f32 %f2, [%rd3];",
     ],
 )  # fmt: skip
-def test_what_it_does_not_know_it_says(unknown):
+def test_unknown_instructions_are_an_error(unknown):
     with pytest.raises(UnknownInstructionError, match=unknown.split()[0]):
         run(unknown)
 
 
-def test_numbers_that_do_not_fit_the_kernel():
+def test_wrong_number_of_arguments_is_an_error():
     with pytest.raises(ValueError, match="7 parameters, and 8 numbers"):
         execute(Program(ENTRY + "ret;\n}"), 1, 1, [np.zeros(3, np.float32), 1.0])
 
@@ -223,7 +223,7 @@ NAN, INF, TINY = F(np.nan), F(np.inf), np.finfo(F).tiny
         ("setp.lt.f32", (NAN, 1), False), ("setp.leu.f32", (NAN, 1), True), ("setp.ne.f32", (NAN, 1), False),
         ("setp.neu.f32", (NAN, 1), True), ("setp.geu.f32", (1, 2), False), ("setp.ge.f32", (2, 2), True),
         ("max.f32", (NAN, 1), 1), ("copysign.f32", (-1, 2), -2), ("abs.f32", (-0.0,), 0.0),
-        ("fma.rn.f32", (1 + 2**-12, 1 + 2**-12, -1 - 2**-11), 2.0**-24),  # what a product that is rounded would lose
+        ("fma.rn.f32", (1 + 2**-12, 1 + 2**-12, -1 - 2**-11), 2.0**-24),  # a rounded product would lose it
         ("fma.rm.f32", (1, 1, -(2**-60)), 1 - 2**-24), ("add.rz.f32", (1, -(2**-60)), 1 - 2**-24),
         ("cvt.sat.f32.f32", (1.5,), 1), ("cvt.sat.f32.f32", (-2,), 0), ("cvt.sat.f32.f32", (NAN,), 0),
         ("cvt.rn.f32.s32", (2**24 + 1,), 2**24), ("ex2.approx.ftz.f32", (-3,), 0.125),
@@ -232,7 +232,7 @@ NAN, INF, TINY = F(np.nan), F(np.inf), np.finfo(F).tiny
         ("div.rn.f32", (1, 3), F(1) / F(3)), ("sqrt.rn.f32", (2,), F(math.sqrt(2))),
     ],
 )  # fmt: skip
-def test_what_an_instruction_means(opcode, operands, expected):
+def test_instructions_have_the_results_computed_by_hand(opcode, operands, expected):
     means = meaning(tuple(opcode.split(".")))
     values = [np.array([operand]).astype(kind) for operand, kind in zip(operands, means.operands, strict=True)]
     with np.errstate(all="ignore"):
@@ -242,8 +242,8 @@ def test_what_an_instruction_means(opcode, operands, expected):
 
 
 @pytest.mark.parametrize(("kind", "width"), [("b32", 32), ("b64", 64)])
-def test_bits_are_inserted_at_a_place_of_their_own_in_each_thread(kind, width):
-    """Nearly all bits of 64 are set: float64 cannot represent such a mask."""
+def test_bits_are_inserted_at_a_different_position_in_each_thread(kind, width):
+    """Almost all of 64 bits are set: float64 cannot represent such a mask."""
     ones, u = 2**width - 1, meaning(("bfi", kind)).result
     a, b = np.array([ones, 0, 0b1011, ones, 5, 5], u), np.array([0, ones, 0, 0, 7, 0], u)
     first, count = np.array([[0, 0, 8, width - 3, 2, 256], [width, width - 1, 3, 9, 0, 3]], np.uint32)
@@ -258,20 +258,20 @@ def test_bits_are_inserted_at_a_place_of_their_own_in_each_thread(kind, width):
         (1 + 2**-10, 1 + 2**-10), (1 + 2**-11, 1 + 2**-10), (1 + 2**-12, 1), (-1 - 2**-11, -1 - 2**-10), (0, 0),
     ],
 )  # fmt: skip
-def test_rounding_to_tf32(x, bits):
+def test_numbers_are_rounded_to_tf32(x, bits):
     rounded = meaning(("cvt", "rna", "tf32", "f32")).function(np.array([x], F))
     assert rounded.view(F)[0] == bits
 
 
-def test_product_of_matrices_by_two_warps():
-    """The assignment of numbers to lanes, as the PTX ISA defines it."""
+def test_matrix_product_of_two_warps():
+    """Elements are assigned to lanes as in the PTX ISA."""
     rng = np.random.default_rng(0)
     A, B, C = (rng.integers(-9, 9, shape).astype(F) for shape in ((2, 16, 8), (2, 8, 8), (2, 16, 8)))
     lanes = [(lane // 4, lane % 4) for lane in range(32)]
     a = [[[A[w, g + 8 * (h % 2), t + 4 * (h // 2)] for g, t in lanes] for w in range(2)] for h in range(4)]
     b = [[[B[w, t + 4 * h, g] for g, t in lanes] for w in range(2)] for h in range(2)]
     c = [[[C[w, g + 8 * (h // 2), 2 * t + h % 2] for g, t in lanes] for w in range(2)] for h in range(4)]
-    a, b = ([np.array(x, F).view(np.uint32) + np.uint32(0x1FFF) for x in group] for group in (a, b))  # which is cut off
+    a, b = ([np.array(x, F).view(np.uint32) + np.uint32(0x1FFF) for x in group] for group in (a, b))  # cut off
     found = matrix_product(a, b, [np.array(x, F) for x in c])
     D = A @ B + C
     for h in range(4):
@@ -283,8 +283,8 @@ def test_product_of_matrices_by_two_warps():
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
 @pytest.mark.parametrize("operation", ["matmul", "layer", "delta", "descend"])
 @pytest.mark.usefixtures("ptx_once")
-def test_a_kernel_without_one_of_its_barriers(operation):
-    """Each barrier of the products is needed, and each missing one is found."""
+def test_each_missing_barrier_of_a_product_is_found(operation):
+    """So each barrier of the products is needed."""
     from jitnet.compiler.cuda.registry import recording
     from jitnet.kernels.cuda import LADDERS
     from jitnet.lab import oracle

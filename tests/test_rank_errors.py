@@ -1,4 +1,4 @@
-"""Ranks that differ, fail or stop: one error, on all of them. test_mpi.py kills real processes."""
+"""If ranks differ, fail or stop, all ranks raise the same error. test_mpi.py kills real processes."""
 
 import math
 import tempfile
@@ -38,14 +38,14 @@ from jitnet.training import ranks
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_rank_that_differs(of_rank_2, expected):
+def test_ranks_with_different_options_or_data_are_an_error(of_rank_2, expected):
     for message in errors(3, lambda comm: trained(comm, **(of_rank_2 if comm.rank == 2 else {}))):
         assert message.startswith(expected)
 
 
-def test_a_rank_with_another_version(monkeypatch):
+def test_ranks_with_different_versions_are_an_error(monkeypatch):
     class Changing:
-        """A version that is another one for the second rank that asks."""
+        """A version that differs for the second rank that reads it."""
 
         asked = 0
 
@@ -60,7 +60,7 @@ def test_a_rank_with_another_version(monkeypatch):
         assert message.endswith("install the same version for all ranks")
 
 
-def test_one_rank_of_a_machine_reads_the_data_of_all():
+def test_one_rank_of_a_machine_reads_the_data_for_all():
     readers = []
 
     def work(comm):
@@ -79,7 +79,7 @@ def test_one_rank_of_a_machine_reads_the_data_of_all():
     assert agree(2, lambda comm: read_once(comm, lambda: "no array")) == "no array"
 
 
-def test_data_that_cannot_be_read_or_shared(monkeypatch):
+def test_data_that_cannot_be_read_or_shared_are_an_error_on_all_ranks(monkeypatch):
     def read():
         raise jitnet.Error("there is no file x.csv")
 
@@ -89,7 +89,7 @@ def test_data_that_cannot_be_read_or_shared(monkeypatch):
         assert message.startswith("rank 0: cannot write the data for all ranks of this machine to /nowhere: ")
 
 
-def test_the_first_rank_of_a_machine_compiles_before_the_others():
+def test_first_rank_of_a_machine_compiles_before_the_others():
     order = []
 
     def work(comm):
@@ -101,22 +101,22 @@ def test_the_first_rank_of_a_machine_compiles_before_the_others():
     assert sorted(order) == [0, 1, 2]
 
 
-def test_an_error_of_all_ranks_names_none():
+def test_error_of_all_ranks_names_no_rank():
     assert (
         errors(2, lambda comm: trained(comm, epochs=0)) == ["epochs is 0, but must be a whole number, at least 1"] * 2
     )
 
 
-def test_all_ranks_diverge_alike():
+def test_all_ranks_diverge_with_the_same_error():
     results, said = on_ranks(2, lambda comm: trained(comm, make(dropout=0), optimizer=SGD(1e30)))
     assert not said
     assert [type(result) for result in results] == [Diverged] * 2
     assert str(results[0]) == str(results[1])
 
 
-def test_validation_that_diverges_on_one_rank_is_that_of_one_process():
+def test_infinite_validation_loss_on_one_rank_equals_one_process():
     far = np.zeros((2100, 2))
-    far[1500] = 3e38  # in the second of three portions
+    far[1500] = 3e38  # in the second of three parts
 
     def work(comm=None):
         net = Network(Dense(2, 3, "relu"), Dense(3, 1), seed=0)
@@ -127,7 +127,7 @@ def test_validation_that_diverges_on_one_rank_is_that_of_one_process():
     assert agree(2, work) == work()
 
 
-def test_resume_in_memory_continues_what_rank_0_has():
+def test_resume_in_memory_continues_the_training_of_rank_0():
     def work(comm):
         net = make()
         best = {"validation": (X, Y), "early_stopping": 50} if comm.rank == 1 else {}
@@ -137,7 +137,7 @@ def test_resume_in_memory_continues_what_rank_0_has():
     agree(2, work)
 
 
-def test_a_callback_that_raises_on_one_rank():
+def test_error_in_a_callback_on_one_rank_ends_all_ranks():
     def work(comm):
         return trained(comm, callbacks=lambda net, history: 1 / (comm.rank - 1) == 2)
 
@@ -146,7 +146,7 @@ def test_a_callback_that_raises_on_one_rank():
         assert f"{Path(__file__).name}, line" in message
 
 
-def test_parameters_that_drift_apart():
+def test_parameters_that_differ_between_ranks_are_an_error():
     def drift(comm):
         def callback(net, history):
             if comm.rank == 1:
@@ -158,7 +158,7 @@ def test_parameters_that_drift_apart():
         assert message.startswith("rank 1: its parameters are not those of rank 0 after epoch 2")
 
 
-def test_what_one_rank_raises_within_an_epoch_ends_all():
+def test_error_within_an_epoch_on_one_rank_ends_all_ranks():
     def work(comm):
         def factor(epoch, history):
             return 1.0 if epoch < 1 or comm.rank != 2 else math.sqrt(-1)
@@ -172,14 +172,14 @@ def test_what_one_rank_raises_within_an_epoch_ends_all():
     assert [type(result) for result in results] == [AbortedError, AbortedError, ValueError]
 
 
-def test_a_full_disk_ends_all_ranks(tmp_path):
+def test_failing_checkpoint_ends_all_ranks(tmp_path):
     path = tmp_path / "run.ckpt"
 
     def work(comm):
         def fill(net, history):
             if history.epochs == 2 and comm.rank == 0:
                 path.unlink()
-                path.mkdir()  # nothing can be written there, as on a full disk
+                path.mkdir()  # a folder cannot be overwritten; simulates a full disk
 
         return trained(comm, epochs=5, checkpoint=path, callbacks=fill)
 
@@ -200,14 +200,14 @@ def test_a_full_disk_ends_all_ranks(tmp_path):
         ({"reduction": 2.5}, "reduction is 2.5"),
         ({"comm": 3}, "comm is 3, but must be a communicator of mpi4py"),
     ],
-    ids=lambda value: value if isinstance(value, str) else next(iter(value)),  # no address of a function
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),  # without the address of a function
 )
-def test_errors(options, message):
+def test_bad_options_of_ranks_are_a_clear_error(options, message):
     with pytest.raises(jitnet.Error, match=message):
         trained(**options)
 
 
-def test_more_ranks_than_blocks():
+def test_more_ranks_than_blocks_are_an_error():
     for message in errors(3, lambda comm: trained(comm, reduction=2)):
         assert message.startswith("there are 3 ranks, but a batch has 2 blocks; write reduction=4")
 

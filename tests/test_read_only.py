@@ -1,4 +1,4 @@
-"""Read-only arrays and memory maps as data: trained without a copy, and never written to."""
+"""Training uses read-only arrays and memory maps without copying or changing them."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def locked(array):
 
 
 @pytest.mark.parametrize("backend", [name for name in ON_CPU if name != "python"])
-def test_read_only_data_train_as_others(backend, tmp_path):
+def test_read_only_data_give_the_same_bits(backend, tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     Y = np.eye(3, dtype=np.float32)[CODES]
@@ -35,17 +35,17 @@ def test_read_only_data_train_as_others(backend, tmp_path):
     assert (tmp_path / "X.npy").read_bytes()[-X.nbytes :] == X.tobytes()
 
 
-def test_nothing_is_copied(tmp_path):
+def test_read_only_data_are_not_copied(tmp_path):
     np.save(tmp_path / "X.npy", X)
     for data in (X, locked(X), np.load(tmp_path / "X.npy", mmap_mode="r")):
         found = arrays.samples(data, 2, np.dtype(np.float32))
         assert np.shares_memory(found, data)
-        assert found.flags.writeable  # as Numba sees it: one type of array, one compiled kernel
+        assert found.flags.writeable  # Numba then sees one array type and compiles one kernel
         np.testing.assert_array_equal(found, X)
     assert not np.shares_memory(arrays.samples(np.asfortranarray(X), 2, np.dtype(np.float32)), X)
 
 
-def test_the_functions_leave_read_only_arrays_alone():
+def test_functions_do_not_change_read_only_arrays():
     Z = locked(X)
     np.testing.assert_array_equal(jitnet.tanh(Z), jitnet.tanh(X))
     np.testing.assert_array_equal(Z, X)
@@ -79,8 +79,8 @@ print(most, tracemalloc.get_traced_memory()[1] / 2**20)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_a_million_samples_of_a_memory_map_take_less_than_100_MB(tmp_path):
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory use from /proc")
+def test_million_samples_of_a_memory_map_take_less_than_100_MB(tmp_path):
     file = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (1_000_000, 100))  # 400 MB
     file[::1000] = 1
     file.flush()

@@ -1,4 +1,4 @@
-"""The commands, the code, the links and the figures of the README and of the guide in docs/."""
+"""The commands, code, links and figures of the README and the guide in docs/ are current."""
 
 import json
 import re
@@ -28,9 +28,9 @@ def blocks(path):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
-def test_the_code_runs(tmp_path, monkeypatch, page):
+def test_code_of_every_page_runs(tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "page.py").write_text("\n".join(blocks(page)), encoding="utf-8")  # a file: user functions need source
+    (tmp_path / "page.py").write_text("\n".join(blocks(page)), encoding="utf-8")  # functions need a file
     status, printed, errors = run_here("page.py")
     assert status == 0, errors
     lines = printed.splitlines()
@@ -41,15 +41,15 @@ def test_the_code_runs(tmp_path, monkeypatch, page):
         assert lines[-1].endswith("(64, 32) (64, 32)")
 
 
-def test_code_is_found_and_short():
+def test_readme_has_short_code_blocks():
     assert {page.stem for page in PAGES if blocks(page)} >= {"README", "library", "your_kernel"}
     (tour,) = blocks(ROOT / "docs" / "guide" / "library.md")
     assert len([line for line in tour.splitlines() if line.strip()]) <= 25
     assert len(README.splitlines()) <= 130
 
 
-def test_the_two_commands():
-    """`.ci/run` takes the second one from here."""
+def test_readme_has_one_command_for_users_and_one_for_tests():
+    """`.ci/run` reads the second command from the README."""
     commands = re.findall(r"^python3 -m venv \.venv && (.*)$", README, re.MULTILINE)
     assert [len(re.findall(r"bin/pytest -n auto *$", command)) for command in commands] == [0, 1]
 
@@ -59,7 +59,7 @@ def test_no_command_replaces_an_editable_install_by_a_copy():
         assert not re.findall(r"pip install ['\"]?\.", page.read_text(encoding="utf-8")), page.name
 
 
-def test_links_lead_somewhere():
+def test_links_exist():
     pages = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG", "docs/decisions"))]
     for page in pages:
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -67,11 +67,11 @@ def test_links_lead_somewhere():
             assert (page.parent / target).exists(), (page.name, target)
 
 
-def test_contributing_is_read_in_one_sitting():
+def test_contributing_is_short():
     assert len(text_of("CONTRIBUTING.md").splitlines()) <= 150
 
 
-def test_the_table_of_loops_names_every_kernel_file():
+def test_table_of_loops_names_every_kernel_file():
     files = {path.name for path in (ROOT / "jitnet" / "kernels").glob("*.py")}
     for name in files - {"__init__.py", "numpy_baseline.py"}:
         assert f"kernels/{name}" in KERNELS, name
@@ -82,13 +82,13 @@ def test_the_table_of_loops_names_every_kernel_file():
 
 
 @pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
-def test_the_table_names_the_rungs(operation):
+def test_table_of_rungs_names_every_rung(operation):
     (row,) = [line for line in KERNELS.splitlines() if line.startswith("|") and f"`{operation}`" in line]
     rungs = [rung for rung in jitnet.kernels.LADDERS[operation] if not rung.endswith("_parallel") and rung != "numpy"]
     assert row.endswith(f"| {', '.join(rungs)} |")
 
 
-def test_the_figures_are_the_output_of_the_benchmarks():
+def test_figures_are_the_output_of_the_benchmarks():
     assert text_of("benchmarks/results/intel_xeon/estimators_1_thread.md").strip() in text_of(
         "docs/guide/other_libraries.md"
     )
@@ -98,7 +98,7 @@ def test_the_figures_are_the_output_of_the_benchmarks():
     assert "| 64-32-10, batch 32" in README
 
 
-def test_the_fractions_of_cublas_are_the_output_of_the_benchmark():
+def test_fractions_of_cublas_are_the_output_of_the_benchmark():
     path = RESULTS / "nvidia_h200" / "gpu_products.json"
     rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["operation"] == "matmul"]
     sizes = list(dict.fromkeys(row["size"] for row in rows))

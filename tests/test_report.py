@@ -1,4 +1,4 @@
-"""The report: one self-contained page, in a real browser."""
+"""The report is one self-contained page, tested in a real browser."""
 
 import contextlib
 import importlib.util
@@ -21,7 +21,7 @@ COMPILED = [name for name in LADDERS["matmul_tn"] if name not in ("python", "num
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory, request, explanations_once):
-    """A page on two chapters; the costs of compiling, which take minutes to measure, are invented."""
+    """A page with two chapters; compile costs, which take minutes to measure, are simulated."""
     if importlib.util.find_spec("numba_cuda"):
         request.getfixturevalue("ptx_once")
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -34,8 +34,8 @@ def page_file(tmp_path_factory, request, explanations_once):
 
 
 @pytest.mark.release
-def test_nothing_is_invented(tmp_path):
-    """The whole command, in a process of its own, on an operation that compiles quickly."""
+def test_command_writes_a_report_of_measured_figures(tmp_path):
+    """Runs the whole command in its own process for an operation that compiles quickly."""
     path = tmp_path / "report.html"
     result = jitnet_command("report", "relu", "--size", "8", "--out", path, "--json", "--quiet")
     assert result.stderr == ""
@@ -50,7 +50,7 @@ def test_nothing_is_invented(tmp_path):
 
 @pytest.fixture
 def page(browser, page_file):
-    """The page, opened from disk; its requests and errors are recorded."""
+    """The page opened from disk; requests and errors are recorded."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.complaints, page.requests = [], []
@@ -67,7 +67,7 @@ def lit(page, side):
 
 
 @pytest.mark.slow
-def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
+def test_page_is_complete_and_makes_no_requests(page, page_file):
     assert page.complaints == []
     assert page.requests == [page_file[0].as_uri()]
     for name in LADDERS["matmul_tn"]:
@@ -78,7 +78,7 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
         assert page.locator(f"#matmul_tn-{name} .verdicts li").count() >= 8
     for chapter, (operation, rungs) in zip(
         page_file[1]["chapters"], (("matmul_tn", LADDERS["matmul_tn"]), ("train", training.RUNGS)), strict=True
-    ):  # a roofline is drawn only where the measurement was undisturbed
+    ):  # a roofline is drawn only for undisturbed measurements
         points = len(rungs) if chapter["ladder"]["roofline"] else 0
         assert page.locator(f"#{operation}-roofline svg circle").count() == points
         assert page.locator(f"#{operation}-compile-cost").inner_text().strip()
@@ -89,7 +89,7 @@ def test_nothing_is_missing_and_nothing_is_asked_for(page, page_file):
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
-def test_the_gpu(page, page_file):
+def test_gpu_section_explains_every_rung(page, page_file):
     gpu = page_file[1]["chapters"][0]["gpu"]
     assert page_file[1]["chapters"][1]["gpu"] is None  # a training step is not a kernel
     assert page.locator("#train-gpu").count() == 0
@@ -106,7 +106,7 @@ def test_the_gpu(page, page_file):
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
-def test_a_ladder_measured_on_a_gpu(page_file):
+def test_measured_gpu_ladder_is_shown(page_file):
     found = json.loads(json.dumps(page_file[1]))
     there = found["chapters"][0]["gpu"]
     rungs = [
@@ -127,7 +127,7 @@ def test_a_ladder_measured_on_a_gpu(page_file):
 
 
 @pytest.mark.slow
-def test_pointing_at_a_line_lights_its_instructions_and_back(page):
+def test_hovering_over_a_line_highlights_its_instructions_and_back(page):
     line = page.locator("#matmul_tn-packed .source .hot").nth(1)
     line.hover()
     at = line.get_attribute("data-at")
@@ -143,7 +143,7 @@ def test_pointing_at_a_line_lights_its_instructions_and_back(page):
 
 
 @pytest.mark.slow
-def test_the_keyboard_does_the_same(page):
+def test_keyboard_focus_highlights_like_the_mouse(page):
     first = page.locator("#matmul_tn-packed .source .hot").first
     first.focus()
     assert lit(page, "assembly").count() > 0
@@ -157,21 +157,21 @@ def test_the_keyboard_does_the_same(page):
 
 
 @pytest.mark.slow
-def test_without_scripts_it_can_be_read(browser, page_file):
+def test_page_is_readable_without_javascript(browser, page_file):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(page_file[0].as_uri())
     text = page.locator("body").inner_text()
     instruction = page_file[1]["chapters"][0]["explanations"]["njit"]["instructions"][0]
     assert instruction["text"].split()[0] in text
-    assert f"matmul.py:{instruction['line']}" in text  # which line an instruction is of
+    assert f"matmul.py:{instruction['line']}" in text  # the source line of an instruction
     context.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits_and_can_be_seen(browser, page_file, width, scheme):
+def test_page_fits_the_window_and_has_contrast(browser, page_file, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     page.goto(page_file[0].as_uri())
@@ -186,19 +186,17 @@ def test_it_fits_and_can_be_seen(browser, page_file, width, scheme):
 
 
 @pytest.mark.slow
-def test_everything_is_printed(browser, page_file, tmp_path):
+def test_printed_page_shows_everything(browser, page_file, tmp_path):
     page = browser.new_page()
     page.goto(page_file[0].as_uri())
     page.emulate_media(media="print")
     side = page.locator("#matmul_tn-packed .source")
-    assert side.evaluate(
-        "(side) => side.scrollHeight <= side.clientHeight + 1"
-    )  # nothing is hidden behind a scroll bar
+    assert side.evaluate("(side) => side.scrollHeight <= side.clientHeight + 1")  # no scroll bar hides text
     page.close()
 
 
 @pytest.mark.slow
-def test_names_and_texts_are_not_taken_for_markup(page_file):
+def test_names_and_texts_are_escaped(page_file):
     found = json.loads(json.dumps(page_file[1]))
     found["machine"]["cpu"] = "<script>alert(1)</script> & co"
     text = report.as_html(found)
@@ -240,7 +238,7 @@ def test_uncertain_peaks_are_reported(page_file):
         (0.95, "memory", "Its instructions show nothing to fix; memory should be the limit."),
     ],
 )
-def test_what_a_loop_is_said_to_wait_for_agrees_with_its_speed(page_file, share, limit, sentence):
+def test_stated_limit_of_a_loop_agrees_with_its_speed(page_file, share, limit, sentence):
     found = undisturbed(page_file[1])
     chapter = found["chapters"][0]
     for rung in chapter["ladder"]["rungs"]:
@@ -251,7 +249,7 @@ def test_what_a_loop_is_said_to_wait_for_agrees_with_its_speed(page_file, share,
     assert "said before it was measured" not in report.as_html(found)
 
 
-def test_cycles_and_their_limit_in_a_sentence():
+def test_predicted_cycles_are_described_in_a_sentence():
     predicted = {
         "missing": None, "program": "llvm-mca 18", "cycles": 8.04, "limit": "busiest port",
         "port": {"name": "p0", "does": "multiply-adds", "cycles": 8.04},
@@ -263,7 +261,7 @@ def test_cycles_and_their_limit_in_a_sentence():
 
 
 def undisturbed(found):
-    """The same as on an idle machine."""
+    """The same report as if measured on an idle machine."""
     found = json.loads(json.dumps(found))
     calm = {"disturbed": False, "disturbed_by": []}
     found["machine"] |= calm
@@ -277,7 +275,7 @@ def undisturbed(found):
     return found
 
 
-def test_the_report_without_machine_code(monkeypatch):
+def test_report_without_machine_code_is_written(monkeypatch):
     monkeypatch.setattr(report.explain.platform, "machine", lambda: "riscv64")
     for what in ("ladder.measure", "compile_cost.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
@@ -286,7 +284,7 @@ def test_the_report_without_machine_code(monkeypatch):
     assert chapter["explanations"] == {}
 
 
-def test_without_the_package_there_is_no_gpu(monkeypatch):
+def test_report_without_numba_cuda_has_no_gpu_section(monkeypatch):
     monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
     assert report.on_gpu("matmul") is None
 
@@ -300,8 +298,8 @@ def test_without_the_package_there_is_no_gpu(monkeypatch):
         (["matmul", "--dtype", "int8"], "dtype"),
     ],
 )
-def test_errors_are_one_line(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))  # no limits are kept there
+def test_errors_are_one_line_with_status_2(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))  # no saved peaks
     result = jitnet_command("report", *arguments, status=2)
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Training in parts: fit(2) and fit(2, resume=True) are bit-identical to fit(4); partial_fit."""
+"""Training in parts: fit(2), then fit(2, resume=True), is bit-identical to fit(4); partial_fit."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ def with_dropout(seed=4):
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.2), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01), AdamW(0.01)])
-def test_two_halves_are_the_whole(optimizer):
-    """Optimizer's state, order of samples, dropout, and history."""
+def test_two_halves_give_the_same_bits_as_one_run(optimizer):
+    """The optimizer's state, the order of samples, dropout and the history continue."""
     whole, halves = with_dropout(), with_dropout()
     history = whole.fit(X, CODES, epochs=4, optimizer=optimizer, validation=(X, CODES), **RUNS)
     first = halves.fit(X, CODES, epochs=2, optimizer=optimizer, validation=(X, CODES), **RUNS)
@@ -35,7 +35,7 @@ def test_two_halves_are_the_whole(optimizer):
 
 
 @pytest.mark.parametrize("backend", ["njit", "fast", "parallel"])
-def test_on_compiled_backends(backend):
+def test_two_halves_give_the_same_bits_on_compiled_backends(backend):
     assert backend in ON_CPU
     whole, halves = with_dropout(), with_dropout()
     whole.fit(X, CODES, epochs=3, backend=backend)
@@ -45,8 +45,8 @@ def test_on_compiled_backends(backend):
 
 
 @pytest.mark.parametrize("seed", [None, 7, 2**63 + 5, 2**70])
-def test_the_seed_is_that_of_the_training(seed):
-    """Also one that was drawn, or is longer than 64 bits."""
+def test_resume_uses_the_seed_of_the_training(seed):
+    """Also a random seed and a seed of more than 64 bits."""
     net = with_dropout(seed=None)
     whole = with_dropout(seed=None)
     whole.theta[...] = net.theta
@@ -58,7 +58,7 @@ def test_the_seed_is_that_of_the_training(seed):
     net.state_dict()
 
 
-def test_what_there_is_to_resume():
+def test_resume_needs_the_same_kind_of_training():
     net = make()
     with pytest.raises(jitnet.Error, match="resume continues the latest training of this network, and there is none"):
         net.fit(X, CODES, resume=True, **RUNS)
@@ -71,13 +71,13 @@ def test_what_there_is_to_resume():
     ):
         net.fit(X, ["a"] * 97, resume=True, optimizer="adam", **RUNS)
     before = net.theta.tobytes()
-    net.fit(X, CODES, epochs=1, resume=True, optimizer=Adam(0.5), **RUNS)  # another rate is allowed
+    net.fit(X, CODES, epochs=1, resume=True, optimizer=Adam(0.5), **RUNS)  # a different learning rate is allowed
     assert net.theta.tobytes() != before
     with pytest.raises(jitnet.Error, match="resume is 1, but must be True or False"):
         net.fit(X, CODES, resume=1, **RUNS)
 
 
-def test_a_new_fit_starts_a_new_training():
+def test_fit_without_resume_starts_a_new_training():
     net, other = make(), make()
     net.fit(X, CODES, epochs=1, optimizer="adam", **RUNS)
     other.theta[...] = net.theta
@@ -86,8 +86,8 @@ def test_a_new_fit_starts_a_new_training():
     assert histories[0].epochs == 2
 
 
-def test_parts_in_turn():
-    """partial_fit on parts, in their order, is `step` on the same batches."""
+def test_partial_fit_equals_single_steps():
+    """partial_fit on parts, in order, gives the same bits as `step` on the same batches."""
     names = np.array(["ant", "bee", "cat"])[CODES]
     net, other = with_dropout(), with_dropout()
     other.classes = ["ant", "bee", "cat"]
@@ -108,7 +108,7 @@ def test_parts_in_turn():
     assert one.epochs == 4
 
 
-def test_the_parts_of_one_pass_can_be_resumed_by_fit():
+def test_fit_can_resume_after_partial_fit():
     net = make()
     net.partial_fit(X, CODES, optimizer="adam", backend="numpy")
     net.fit(X, CODES, epochs=2, optimizer="adam", backend="numpy", resume=True)
@@ -117,7 +117,7 @@ def test_the_parts_of_one_pass_can_be_resumed_by_fit():
     assert net.theta.tobytes() == whole.theta.tobytes()
 
 
-def test_what_partial_fit_refuses():
+def test_bad_input_of_partial_fit_is_an_error():
     net = make()
     with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'a', but the last layer .* set net\.classes"):
         net.partial_fit(X, ["a"] * 97, backend="numpy")
@@ -132,10 +132,10 @@ def test_what_partial_fit_refuses():
 
 
 @pytest.mark.parametrize("restores", [True, False])
-def test_whether_the_best_weights_are_restored_can_change(restores):
-    """There are no weights of the best epoch so far, or they are not wanted any more: the best epoch is a new one."""
+def test_restore_best_can_change_when_resuming(restores):
+    """Weights of the best epoch so far are missing or no longer needed: the search for the best epoch starts again."""
     net = make()
-    wrong = X, (CODES + 1) % 3  # its loss rises
+    wrong = X, (CODES + 1) % 3  # the validation loss rises
     options = {"optimizer": SGD(0.5), "validation": wrong, **RUNS}
     net.fit(X, CODES, epochs=3, early_stopping=jitnet.EarlyStopping(9, restore=not restores), **options)
     history = net.fit(
@@ -146,8 +146,8 @@ def test_whether_the_best_weights_are_restored_can_change(restores):
     assert net.evaluate(*wrong, backend="numpy")["loss"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_part_without_validation(capsys):
-    """Its numbers are missing, in what is shown too, and the numbers of the other epochs stay at their place."""
+def test_part_without_validation_has_nan_in_the_history(capsys):
+    """Its numbers are missing, also in the display, and the numbers of other epochs keep their positions."""
     net = make()
     net.fit(X, CODES, epochs=1, **RUNS)
     net.fit(X, CODES, epochs=2, resume=True, validation=(X, CODES), **RUNS)

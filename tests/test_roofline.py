@@ -1,4 +1,4 @@
-"""The roofline: lines and points in the right places, and labels that do not overlap."""
+"""The roofline plot has its lines and points at the right positions, and its labels do not overlap."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ LIMITS = {
 }  # fmt: skip
 
 
-def test_a_slope_meets_the_peak_where_both_limits_are_equal():
+def test_slope_meets_the_peak_where_both_limits_are_equal():
     rung = TIMED | {"name": "packed", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
     found = roofline(
         {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 2, "rungs": [rung]}, LIMITS
@@ -38,7 +38,7 @@ def test_a_slope_meets_the_peak_where_both_limits_are_equal():
     assert all(roof["x"][0] < 8.0 < roof["x"][1] for roof in found["roofs"][3:])
 
 
-def test_bytes_have_stairs_over_the_size_of_the_data():
+def test_bandwidth_has_a_step_for_each_cache_size():
     rung = TIMED | {"name": "njit", "gbytes": 3.0, "bytes": 2 << 20, "intensity": 1.0}
     found = roofline({"unit": "GB/s", "dtype": "float32", "limit_kind": "copy", "threads": 1, "rungs": [rung]}, LIMITS)
     assert found["points"] == [{"name": "njit", "custom": False, "x": 2 << 20, "y": 3e9}]
@@ -49,7 +49,7 @@ def test_bytes_have_stairs_over_the_size_of_the_data():
     assert found["roofs"][-1]["x"] == [1 << 20, 8 << 20]
 
 
-def test_between_two_numbers_of_threads_limits_grow_in_proportion():
+def test_peaks_are_interpolated_between_thread_counts():
     rung = TIMED | {"name": "packed", "gflops": 90.0, "intensity": 8.0, "bytes": 4096}
     found = roofline(
         {"unit": "GFLOP/s", "dtype": "float32", "limit_kind": "copy", "threads": 3, "rungs": [rung]}, LIMITS
@@ -59,11 +59,11 @@ def test_between_two_numbers_of_threads_limits_grow_in_proportion():
 
 
 @pytest.mark.parametrize("places", [[0.5], [0.1, 0.9], [0.5, 0.5, 0.5], [0.9, 0.52, 0.5, 0.1, 0.51], []])
-def test_labels_stand_apart_in_their_order(places):
+def test_labels_keep_their_order_and_do_not_overlap(places):
     moved = apart(places, 0.05)
     order = sorted(range(len(places)), key=lambda i: places[i])
     heights = [moved[i] for i in order]
     assert all(b - a >= 0.05 - 1e-12 for a, b in pairwise(heights))
-    assert sum(moved) == pytest.approx(sum(places))  # who is crowded is moved as little as can be
+    assert sum(moved) == pytest.approx(sum(places))  # crowded labels move as little as possible
     if places in ([0.5], [0.1, 0.9]):
-        assert moved == places  # who stands alone is not moved
+        assert moved == places  # isolated labels do not move

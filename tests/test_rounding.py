@@ -1,4 +1,4 @@
-"""Bounds that a NumPy formula computes for itself, and the oracle that takes them from the baseline of an operation."""
+"""Error bounds that a NumPy formula computes for its own result, and the oracle that uses the baselines' bounds."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ EPS = float(np.finfo(np.float32).eps)
 
 FORMULAS = {
     "add": lambda x, y: x + y,
-    "subtract": lambda x, y: (x + 1000) - (y + 1000),  # the 1000 costs digits
+    "subtract": lambda x, y: (x + 1000) - (y + 1000),  # adding 1000 loses digits
     "multiply": lambda x, y: (x - y) * (x + y),
     "divide": lambda x, y: (x - y) / (abs(y) if isinstance(y, np.ndarray) else Rounded(abs(y.value), EPS)),
     "power": lambda x, y: (x - y) ** 2,
@@ -31,7 +31,7 @@ def draw(seed, scale=1.0):
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_rounding_stays_within_the_bound_and_comes_close(name):
+def test_rounding_errors_are_within_the_bound_and_close_to_it(name):
     largest = 0.0
     for seed in range(20):
         x, y = draw(seed, 10.0 ** (seed % 3 - 1))
@@ -40,17 +40,17 @@ def test_rounding_stays_within_the_bound_and_comes_close(name):
         found = FORMULAS[name](Rounded(x, EPS), Rounded(y, EPS))
         assert got.dtype == np.float32
         error = np.abs(got - found.value)
-        known = np.isfinite(got)  # the difference of squares can round to a number below 0
+        known = np.isfinite(got)  # the difference of squares can round below 0
         assert (error <= found.error)[known].all()
         largest = max(largest, np.max(error[known] / found.error[known]))
     assert largest > 0.02
 
 
-def test_every_operation_is_tried():
+def test_every_operation_is_tested():
     assert {ufunc.__name__ for ufunc in CARRIED} <= {*FORMULAS}
 
 
-def test_parts_of_an_array():
+def test_parts_of_an_array_have_bounds():
     x = Rounded(np.arange(6.0).reshape(2, 3), EPS)
     assert (x.shape, x.size, x.error.max()) == ((2, 3), 6, 0)
     x[:, 0] = x.sum(axis=1)
@@ -59,7 +59,7 @@ def test_parts_of_an_array():
     assert (x < 3).tolist() == [[False, True, True], [False, False, False]]
 
 
-def test_what_has_no_rule():
+def test_functions_without_a_rule_are_an_error():
     with pytest.raises(TypeError):
         np.arctan(Rounded(np.ones(3), EPS))
     with pytest.raises(TypeError):
@@ -67,8 +67,8 @@ def test_what_has_no_rule():
 
 
 @pytest.mark.parametrize("operation", ["dropout", "layer_norm", "layer_norm_back", "layer_norm_gradients"])
-def test_an_error_of_a_few_roundings_is_seen(operation):
-    """The bounds of the baseline are those of a sum, and not wider."""
+def test_error_of_a_few_roundings_is_found(operation):
+    """The bounds of the baseline are not wider than those of a sum."""
     for shape in ((7, 13, 11), (5, 257, 65)):
         case = oracle.case(operation, shape, "float32")
         LADDERS[operation]["python"](*case.arguments)
@@ -83,7 +83,7 @@ def test_an_error_of_a_few_roundings_is_seen(operation):
             output[place] = right
 
 
-def test_the_docstring_tells_shapes_and_outputs():
+def test_docstring_defines_shapes_and_outputs():
     shapes, written = oracle.described(LADDERS["layer_norm"]["python"])
     assert shapes["X"] == shapes["A"] == ["m", "n"]
     assert (shapes["gamma"], shapes["kept"], written) == (["n"], ["m", "2"], ["kept", "A"])

@@ -1,4 +1,4 @@
-"""Schedules, gradient clipping, early stopping by other numbers, callbacks."""
+"""Schedules, gradient clipping, early stopping by other metrics, callbacks."""
 
 import math
 import pickle
@@ -30,7 +30,7 @@ RUNS = {"batch_size": 10, "backend": "numpy"}
 BATCHES = 10
 
 
-def test_factors_by_hand():
+def test_factors_of_schedules_by_hand():
     empty = History()
     assert [StepDecay(3, 0.5)(epoch, empty) for epoch in (0, 2, 3, 5.9, 6)] == [1, 1, 0.5, 0.5, 0.25]
     assert [round(CosineDecay(4, least=0.2)(epoch, empty), 12) for epoch in (0, 2, 4, 9)] == [1, 0.6, 0.2, 0.2]
@@ -41,7 +41,7 @@ def test_factors_by_hand():
     factors = [ReduceOnPlateau(0.1, patience=2)(k, History(loss=losses[:k])) for k in range(10)]
     np.testing.assert_allclose(factors, [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
     assert ReduceOnPlateau(0.1, 2, least=0.5)(9, History(loss=losses)) == 0.5
-    by_default = [ReduceOnPlateau()(k, History(loss=[1.0] * k)) for k in (10, 11, 20, 21)]  # the first is the lowest
+    by_default = [ReduceOnPlateau()(k, History(loss=[1.0] * k)) for k in (10, 11, 20, 21)]  # no loss is lower
     np.testing.assert_allclose(by_default, [1, 0.1, 0.1, 0.01])
     judged = History(loss=losses, validation_loss=[9.0 - k for k in range(9)])
     assert ReduceOnPlateau(0.1, patience=1)(9, judged) == 1
@@ -52,7 +52,7 @@ def test_factors_by_hand():
     "schedule", [StepDecay(1, 0.5), CosineDecay(3), Warmup(1.5, CosineDecay(1.5)), lambda e, h: 1 / (1 + e)]
 )
 def test_each_step_has_the_rate_of_its_time(optimizer, schedule):
-    """Like single steps with rates by hand, and nearly like PyTorch's LambdaLR would."""
+    """Bit-identical to single steps with rates set by hand, and close to PyTorch with LambdaLR."""
     net, other = make(), make()
     history = net.fit(X, CODES, epochs=3, optimizer=optimizer, schedule=schedule, shuffle=False, **RUNS)
     for epoch in range(3):
@@ -68,8 +68,8 @@ def test_each_step_has_the_rate_of_its_time(optimizer, schedule):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "fast"])
-def test_a_factor_of_1_changes_no_bit_of_separate_updates(backend):
-    """SGD is not fused then, on backends that fuse it; the rest is the same."""
+def test_factor_of_1_changes_no_bit_of_separate_updates(backend):
+    """With a schedule, backends that fuse SGD with the product do not fuse it; everything else is the same."""
     nets = [make() for _ in range(2)]
     for net, schedule in zip(nets, (None, StepDecay(100)), strict=True):
         net.fit(X, CODES, epochs=2, optimizer=Momentum(0.1), backend=backend, schedule=schedule, threads=1)
@@ -125,12 +125,12 @@ def test_schedules_resume_with_the_same_bits(schedule, tmp_path):
         (lambda: make().fit(X, CODES, callbacks=lambda net, history: 5, **RUNS), "a callback returned 5, but must"),
     ],
 )  # fmt: skip
-def test_what_is_refused(wrong, message):
+def test_bad_schedules_clipping_and_callbacks_are_an_error(wrong, message):
     with pytest.raises(jitnet.Error, match=message):
         wrong()
 
 
-def test_accuracy_needs_labels():
+def test_monitoring_the_accuracy_needs_labels():
     net = Network(Dense(2, 1), seed=0)
     stopping = EarlyStopping(2, "validation_accuracy")
     with pytest.raises(jitnet.Error, match="monitors the accuracy, which these targets do not have"):
@@ -141,8 +141,8 @@ def test_accuracy_needs_labels():
 
 
 @pytest.mark.parametrize("limit", [1e-3, 0.05, 1e9])
-def test_a_clipped_step_by_hand(limit):
-    """theta moves by lr times the gradient, shortened to the limit: the length is that of all parameters together."""
+def test_clipped_step_by_hand(limit):
+    """theta moves by lr times the gradient, scaled down to the limit: the norm is that of all parameters together."""
     net = make("float64")
     before = net.theta.copy()
     net.gradients(X, CODES, backend="numpy")
@@ -155,7 +155,7 @@ def test_a_clipped_step_by_hand(limit):
 
 @pytest.mark.parametrize("rung", ["python", "numpy", "njit"])
 @pytest.mark.parametrize("n", [0, 1, 7, 63, 64, 65, 1000])
-def test_squares_and_shrink(rung, n):
+def test_squares_and_shrink_equal_numpy(rung, n):
     grad, sums = np.random.default_rng(n).standard_normal(n).astype(np.float32), np.full(64, np.nan, np.float32)
     LADDERS["squares"][rung](grad, sums)
     np.testing.assert_allclose(sums.sum(dtype=float), (grad.astype(float) ** 2).sum(), rtol=1e-6, atol=1e-12)
@@ -174,13 +174,13 @@ def test_clipping_keeps_a_run_that_would_diverge():
     net.fit(X, CODES, clip_norm=1e6, epochs=1, **RUNS)
     other = make()
     other.fit(X, CODES, epochs=1, **RUNS)
-    assert net.theta.tobytes() == other.theta.tobytes()  # nothing was longer
+    assert net.theta.tobytes() == other.theta.tobytes()  # no gradient was longer
 
 
 # Early stopping and callbacks.
 
 
-def test_stopping_by_accuracy_with_restore():
+def test_early_stopping_by_accuracy_restores_the_best_weights():
     (train, train_y), held_out = overfit()
     net = make(widths=(8, 30, 2))
     weights = []
@@ -189,14 +189,14 @@ def test_stopping_by_accuracy_with_restore():
         early_stopping=EarlyStopping(5, "validation_accuracy"),
         callbacks=lambda net, history: weights.append(net.theta.copy()),
     )  # fmt: skip
-    best = int(np.argmax(history.validation_accuracy)) + 1  # the first of several
+    best = int(np.argmax(history.validation_accuracy)) + 1  # the first of equal maxima
     assert history.stopped == "early"
     assert history.best_epoch == best == history.epochs - 5
     assert net.theta.tobytes() == weights[best - 1].tobytes()
     assert net.evaluate(*held_out, backend="numpy")["accuracy"] == max(history.validation_accuracy)
 
 
-def test_stopping_by_the_training_loss_with_min_delta():
+def test_early_stopping_by_the_training_loss_with_min_delta():
     net = make()
     stopping = EarlyStopping(3, "loss", min_delta=0.02, restore=False)
     history = net.fit(X, CODES, epochs=300, optimizer=SGD(0.1), early_stopping=stopping, **RUNS)
@@ -210,8 +210,8 @@ def test_stopping_by_the_training_loss_with_min_delta():
     assert net.theta.tobytes() == whole.theta.tobytes()  # the last weights
 
 
-def test_early_stopping_resumes_in_memory_and_from_files(tmp_path):
-    """The best weights are restored at the end, and training continues with the last ones."""
+def test_early_stopping_can_resume_from_memory_and_from_files(tmp_path):
+    """The best weights are restored at the end, but training continues with the last weights."""
     (train, y), held_out = overfit()
     for stopping in (4, EarlyStopping(4, "validation_accuracy"), EarlyStopping(4, "loss", 0.05)):
         options = {"validation": held_out, "optimizer": Adam(0.05), "early_stopping": stopping, "backend": "numpy"}
@@ -228,8 +228,8 @@ def test_early_stopping_resumes_in_memory_and_from_files(tmp_path):
             assert (other.loss, other.best_epoch, other.stopped) == (history.loss, history.best_epoch, history.stopped)
 
 
-def test_the_best_weights_are_those_of_the_present_rule():
-    """Without early stopping, or with another number to monitor, the earlier best epoch does not count."""
+def test_best_weights_follow_the_current_stopping_rule():
+    """Without early stopping, or with another metric, the earlier best epoch does not count."""
     (train, y), held_out = overfit()
     options = {"validation": held_out, "optimizer": Adam(0.05), "backend": "numpy"}
     for stopping in (None, EarlyStopping(50, "loss")):
@@ -243,7 +243,7 @@ def test_the_best_weights_are_those_of_the_present_rule():
 
 
 @pytest.mark.parametrize("answer", [True, "stop", np.True_])
-def test_a_callback_stops(answer, tmp_path):
+def test_callback_can_stop_training(answer, tmp_path):
     calls, file = [], tmp_path / "run.npz"
     net = make()
 
@@ -265,17 +265,17 @@ def test_a_callback_stops(answer, tmp_path):
     net.fit(X, CODES, epochs=1, resume=True, **RUNS)
 
 
-def test_an_error_in_a_callback_arrives():
+def test_error_in_a_callback_is_raised():
     def fail(net, history):
         raise KeyError("mine")
 
     net = make()
     with pytest.raises(KeyError, match="mine"):
         net.fit(X, CODES, callbacks=fail, **RUNS)
-    net.fit(X, CODES, epochs=1, **RUNS)  # the network can be trained again
+    net.fit(X, CODES, epochs=1, **RUNS)  # training works again
 
 
-def test_diverged_travels_between_processes():
+def test_diverged_can_be_pickled():
     with pytest.raises(jitnet.Diverged) as caught:
         Network(Dense(2, 2, "identity"), seed=0).fit(1e3 * X, 1e3 * X, optimizer=SGD(1), **RUNS)
     other = pickle.loads(pickle.dumps(caught.value))

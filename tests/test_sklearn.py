@@ -1,4 +1,4 @@
-"""The estimators: scikit-learn's checks, its own networks as the oracle, and the tools that use estimators."""
+"""The estimators pass scikit-learn's checks, equal its own networks, and work with its tools."""
 
 import doctest
 import importlib
@@ -47,7 +47,7 @@ def labels(y, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_scikit_learns_checks(kind):
+def test_estimators_pass_the_checks_of_scikit_learn(kind):
     results = check_estimator(kind(max_iter=50), on_skip=None, on_fail=None)
     assert len(results) > 45
     assert [result["check_name"] for result in results if result["status"] == "failed"] == []
@@ -67,8 +67,8 @@ def test_scikit_learns_checks(kind):
         ("number", {"tol": 0.1, "n_iter_no_change": 2, "max_iter": 100}),
     ],
 )
-def test_the_weights_are_those_of_scikit_learn(target, options):
-    """The same first weights, batches, gradients, penalty, steps, loss and end: a last batch of 1 sample included."""
+def test_weights_equal_those_of_scikit_learn(target, options):
+    """Initial weights, batches, gradients, penalty, steps, loss and stopping are the same; the last batch has 1 sample."""
     X, y = data()
     y = labels(y, target)
     options = {**SMALL, "shuffle": False, "batch_size": 20, **options}
@@ -92,16 +92,16 @@ def test_the_weights_are_those_of_scikit_learn(target, options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_parameters_are_scikit_learns(kind):
+def test_parameters_equal_those_of_scikit_learn(kind):
     mine, other = kind().get_params(), getattr(theirs, kind.__name__)().get_params()
-    for name in ("max_fun", "loss"):  # of lbfgs; the squared error is the only loss
+    for name in ("max_fun", "loss"):  # for lbfgs; and the squared error is the only loss
         other.pop(name, None)
     if kind is MLPClassifier:
         assert mine.pop("class_weight") is None
     assert mine == other
 
 
-def test_weights_of_samples_and_classes():
+def test_sample_weights_equal_scikit_learn_and_multiply_class_weights():
     X, y = data()
     options = {**SMALL, "shuffle": False, "batch_size": 61, "alpha": 0.5}
     w = np.random.default_rng(1).uniform(0.5, 2, 61)
@@ -122,7 +122,7 @@ def test_weights_of_samples_and_classes():
 
 
 @pytest.mark.parametrize("target", ["two", "number"])
-def test_sparse_rows_become_dense_by_batches(target):
+def test_sparse_rows_become_dense_batch_by_batch(target):
     X, y = data()
     X, y = np.where(X > 0.3, X, 0).astype(np.float32), labels(y, target)
     kind = MLPRegressor if target == "number" else MLPClassifier
@@ -140,7 +140,7 @@ def test_sparse_rows_become_dense_by_batches(target):
     assert len(parts.loss_curve_) == 3
 
 
-def test_learning_in_parts():
+def test_partial_fit_learns_in_parts():
     X, y = data()
     names = labels(y, "two")
     model = MLPClassifier(**SMALL)
@@ -161,8 +161,8 @@ def test_learning_in_parts():
     assert not hasattr(MLPRegressor(solver="lbfgs"), "partial_fit")
 
 
-def test_the_score_compares_answers_with_what_is_wanted():
-    """R² is not symmetric: a score relates the error to the spread of its first argument."""
+def test_score_compares_predictions_with_targets():
+    """R² is not symmetric: it divides the error by the variance of its first argument."""
     X, y = data()
     model = MLPRegressor(**SMALL, early_stopping=True)
     model._metric = mock.Mock(return_value=0.5)
@@ -174,7 +174,7 @@ def test_the_score_compares_answers_with_what_is_wanted():
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_a_copy_continues_with_the_same_bits(solver):
+def test_copy_continues_with_the_same_bits(solver):
     X, y = data()
     model = MLPRegressor(**{**SMALL, "solver": solver}).partial_fit(X, y).partial_fit(X, y)
     other = pickle.loads(pickle.dumps(model))
@@ -186,7 +186,7 @@ def test_a_copy_continues_with_the_same_bits(solver):
     assert not hasattr(clone(model), "network_")
 
 
-def test_warm_start():
+def test_warm_start_continues_training():
     X, y = data()
     model = MLPClassifier(**SMALL, warm_start=True).fit(X, labels(y, "three"))
     first = model.loss_
@@ -208,7 +208,7 @@ def test_warm_start():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_early_stopping(kind):
+def test_early_stopping_holds_out_samples(kind):
     X, y = data(n=200)
     y = y if kind is MLPRegressor else labels(y, "three")
     model = kind(**{**SMALL, "max_iter": 300}, early_stopping=True, n_iter_no_change=3, tol=1e-3).fit(X, y)
@@ -221,7 +221,7 @@ def test_early_stopping(kind):
         MLPRegressor(early_stopping=True).fit(X[:4], X[:4, 0])
 
 
-def test_frames_and_their_names():
+def test_data_frames_define_feature_names():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     X, y = data()
     frame = pandas.DataFrame(X, columns=list("abcde"))
@@ -231,7 +231,7 @@ def test_frames_and_their_names():
         model.predict(frame[list("edcba")])
 
 
-def test_the_tools_of_scikit_learn():
+def test_estimators_work_in_pipelines_and_searches():
     X, y = data()
     names = labels(y, "three")
     pipeline = make_pipeline(StandardScaler(), MLPClassifier(**SMALL))
@@ -242,7 +242,7 @@ def test_the_tools_of_scikit_learn():
 
 
 @pytest.mark.slow
-def test_two_processes(tmp_path):
+def test_estimators_work_in_two_processes(tmp_path):
     joblib = pytest.importorskip("joblib")
     X, y = data()
     search = GridSearchCV(MLPRegressor(**SMALL), {"alpha": [1e-4, 1.0]}, cv=2, n_jobs=2).fit(X, y)
@@ -254,7 +254,7 @@ def test_two_processes(tmp_path):
         cross_val_score(wild, X, y, n_jobs=2, cv=2, error_score="raise")
 
 
-def test_a_divergence():
+def test_divergence_is_an_error():
     X, y = data()
     with pytest.raises(jitnet.Diverged, match="Solver produced non-finite parameter weights") as caught:
         MLPRegressor(solver="sgd", learning_rate_init=1e30, random_state=0).fit(X, y)
@@ -284,13 +284,13 @@ def test_a_divergence():
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", KINDS)
-def test_wrong_parameters(kind, options, message):
+def test_wrong_parameters_are_an_error(kind, options, message):
     X, y = data()
     with pytest.raises(jitnet.Error, match=message):
         kind(**options).fit(X, y if kind is MLPRegressor else y > 0)
 
 
-def test_what_fit_says(capsys):
+def test_fit_prints_and_warns_like_scikit_learn(capsys):
     X, y = data()
     MLPRegressor(**{**SMALL, "max_iter": 2}, verbose=True).fit(X, y)
     assert capsys.readouterr().out.startswith("Iteration 1, loss = ")
@@ -302,7 +302,7 @@ def test_what_fit_says(capsys):
     assert "hasn't converged" in str(caught[1].message)
 
 
-def test_the_network_is_one_of_jitnet():
+def test_fitted_network_is_a_jitnet_network():
     X, y = data()
     model = MLPClassifier(**SMALL).fit(X, labels(y, "two"))
     assert (model.network_.predict(X) == model.predict(X)).all()
@@ -310,7 +310,7 @@ def test_the_network_is_one_of_jitnet():
 
 
 @pytest.mark.parametrize("name", ["classifier", "regressor"])
-def test_the_examples(name):
+def test_docstring_examples_run(name):
     failed, tried = doctest.testmod(importlib.import_module(f"jitnet.sklearn.{name}"))
     assert (failed, tried > 2) == (0, True)
 

@@ -1,4 +1,4 @@
-"""net.step and state_dict: bit-identical to fit, PyTorch's numbers, finite differences, and states that travel."""
+"""net.step and state_dict: bits equal to fit, numbers equal to PyTorch and finite differences, states can be saved."""
 
 import copy
 import io
@@ -18,13 +18,13 @@ X, Y = spiral()
 
 
 def mixed(seed=5, dtype="float32"):
-    """A layer of each kind."""
+    """A network with a layer of each kind."""
     layers = Dense(2, 13, "tanh"), Dropout(0.3), LayerNorm(13), Dense(13, 7, bias=False), Dense(7, 3, "softmax")
     return Network(*layers, seed=seed, dtype=dtype)
 
 
 def walk(net, optimizer, epochs, *, first=0, batch=10, seed=5, **options):
-    """The batches of fit, one step each; the mean loss of each epoch."""
+    """Train with one step for each batch of fit; returns the mean loss of each epoch."""
     means = []
     for epoch in range(first, first + epochs):
         order = order_of(len(X), epoch, seed, True)
@@ -36,7 +36,7 @@ def walk(net, optimizer, epochs, *, first=0, batch=10, seed=5, **options):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("backend", ["python", "numpy", "fast"])
-def test_steps_have_the_bits_of_fit(backend, optimizer):
+def test_steps_give_the_same_bits_as_fit(backend, optimizer):
     whole, parts = mixed(), mixed()
     history = whole.fit(X, Y, epochs=2, batch_size=10, optimizer=optimizer, backend=backend)
     means = walk(parts, optimizer, 2, backend=backend)
@@ -50,8 +50,8 @@ def test_steps_have_the_bits_of_fit(backend, optimizer):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "fast"])
-def test_other_work_between_two_steps_changes_nothing(backend):
-    """They share work space with everything else that the network does with as many samples."""
+def test_other_calls_between_two_steps_change_no_bit(backend):
+    """Other calls with the same number of samples use the same work space."""
     alone, busy = mixed(), mixed()
     for _ in range(4):
         alone.step(X[:9], Y[:9], Momentum(0.1), backend=backend)
@@ -63,7 +63,7 @@ def test_other_work_between_two_steps_changes_nothing(backend):
     assert alone.theta.tobytes() == busy.theta.tobytes()
 
 
-def test_a_step_is_minus_lr_times_the_gradient_by_finite_differences():
+def test_sgd_step_equals_lr_times_finite_differences():
     layers = Dense(2, 5, "tanh"), LayerNorm(5), Dense(5, 3, "softmax")
     net = Network(*layers, seed=5, dtype="float64")
     before = net.theta.copy()
@@ -76,8 +76,8 @@ def test_a_step_is_minus_lr_times_the_gradient_by_finite_differences():
 
 @pytest.mark.parametrize("kind", [SGD, Momentum, Adam, jitnet.AdamW, RMSprop])
 @pytest.mark.parametrize("backend", ["fast", "numpy"])
-def test_a_schedule_of_learning_rates_against_pytorch(kind, backend):
-    """lr changes at every step, and the sizes of the batches too; the optimizer's vectors go on."""
+def test_changing_learning_rates_equal_pytorch(kind, backend):
+    """lr and the batch size change between steps; the optimizer keeps its vectors."""
     torch = pytest.importorskip("torch")
     net = Network(Dense(2, 11, "tanh"), Dense(11, 3, "softmax"), seed=3, dtype="float64")
     theirs = [torch.tensor(array, requires_grad=True) for array in net.state_dict().values()]
@@ -101,7 +101,7 @@ def test_a_schedule_of_learning_rates_against_pytorch(kind, backend):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("trained_by", ["step", "fit"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_state_travels_through_a_file(optimizer, trained_by, dtype):
+def test_state_travels_through_a_file(optimizer, trained_by, dtype):
     net = mixed(dtype=dtype)
     if trained_by == "step":
         walk(net, optimizer, 2, backend="numpy")
@@ -111,7 +111,7 @@ def test_a_state_travels_through_a_file(optimizer, trained_by, dtype):
     np.savez(file, **net.state_dict())
     file.seek(0)
     other = mixed(seed=77, dtype=dtype)
-    other.step(X, Y, Adam(0.1), backend="numpy")  # its own state is replaced
+    other.step(X, Y, Adam(0.1), backend="numpy")  # the loaded state replaces this one
     with np.load(file) as arrays:
         other.load_state_dict(dict(arrays))
     for both in (net, other):
@@ -122,7 +122,7 @@ def test_a_state_travels_through_a_file(optimizer, trained_by, dtype):
     assert int(net.state_dict()[f"{optimizer.name}.step"]) == 30
 
 
-def test_the_names_and_shapes():
+def test_state_has_the_documented_names_and_shapes():
     net = mixed()
     names = ["W0", "b0", "gamma2", "beta2", "W3", "W4", "b4"]
     assert list(net.state_dict()) == names
@@ -139,7 +139,7 @@ def test_the_names_and_shapes():
     assert grads[0].dW.shape == (2, 13)
 
 
-def test_the_arrays_are_copies_in_both_directions():
+def test_state_arrays_are_copies_in_both_directions():
     net = mixed()
     net.step(X, Y, Momentum(0.01), backend="numpy")
     state = net.state_dict()
@@ -155,7 +155,7 @@ def test_the_arrays_are_copies_in_both_directions():
     assert not net.layers[0].W.any()
 
 
-def test_another_kind_of_optimizer_and_fit_start_with_a_new_state():
+def test_fit_or_another_optimizer_starts_with_a_new_state():
     net, fresh = mixed(), mixed()
     net.step(X, Y, Adam(0.01), backend="numpy")
     fresh.load_state_dict({name: array for name, array in net.state_dict().items() if "." not in name})
@@ -172,7 +172,7 @@ def test_another_kind_of_optimizer_and_fit_start_with_a_new_state():
     assert net.theta.tobytes() == fresh.theta.tobytes()
 
 
-def test_what_carries_no_state():
+def test_copies_and_early_stopping_reset_the_optimizer_state():
     net = mixed()
     net.step(X, Y, Adam(0.01), backend="numpy")
     for other in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
@@ -183,10 +183,10 @@ def test_what_carries_no_state():
     early = make(widths=(8, 30, 2))
     history = early.fit(*train, epochs=500, optimizer=Adam(0.01), validation=held_out, early_stopping=5)
     assert history.stopped == "early"
-    assert "adam.step" not in early.state_dict()  # its vectors belong to other weights
+    assert "adam.step" not in early.state_dict()  # its vectors were for other weights
 
 
-def test_a_seed_that_was_drawn_travels():
+def test_random_seed_travels_in_the_state():
     net, other = mixed(seed=None), mixed()
     net.step(X, Y, backend="numpy")
     other.load_state_dict(net.state_dict())
@@ -213,7 +213,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("message", CHANGED)
-def test_a_state_that_does_not_fit_changes_nothing(message):
+def test_state_that_does_not_fit_changes_nothing(message):
     net, other = mixed(), mixed(seed=8)
     for both in (net, other):
         both.step(X, Y, Adam(0.01), backend="numpy")
@@ -228,7 +228,7 @@ def test_a_state_that_does_not_fit_changes_nothing(message):
         assert array.tobytes() == before[name].tobytes(), name
 
 
-def test_what_is_no_dict():
+def test_state_must_be_a_dict():
     with pytest.raises(jitnet.Error, match="the state is 3, but must be a dict of names and arrays"):
         mixed().load_state_dict(3)
 
@@ -242,7 +242,7 @@ def test_what_is_no_dict():
         ((X, Y, Adam(1e-60)), "1e-60 is 0 in float32"),
     ],
 )  # fmt: skip
-def test_bad_input_of_a_step(arguments, message):
+def test_bad_input_of_a_step_is_an_error(arguments, message):
     net = mixed()
     net.step(X, Y, Adam(0.1), backend="numpy")
     before = net.state_dict()
@@ -254,7 +254,7 @@ def test_bad_input_of_a_step(arguments, message):
 
 @pytest.mark.parametrize("optimizer", [SGD(1e30), Momentum(1e30), Adam(1e38)], ids=repr)
 @pytest.mark.parametrize("backend", ["fast", "numpy"])
-def test_a_step_that_diverges_is_undone(optimizer, backend):
+def test_diverging_step_is_undone(optimizer, backend):
     net = Network(Dense(2, 3, "relu"), Dense(3, 3), seed=0)
     net.step(X, Y, type(optimizer)(1e-3), backend=backend)
     for t in range(2, 12):
@@ -271,7 +271,7 @@ def test_a_step_that_diverges_is_undone(optimizer, backend):
         assert array.tobytes() == good[name].tobytes(), name
 
 
-def test_ctrl_c_arrives_after_the_step(monkeypatch):
+def test_ctrl_c_is_raised_after_the_step(monkeypatch):
     class Pressing(single_step.Interrupt):
         def __enter__(self):
             super().__enter__()
@@ -287,7 +287,7 @@ def test_ctrl_c_arrives_after_the_step(monkeypatch):
     assert int(net.state_dict()["adam.step"]) == 1
 
 
-def test_one_thread_at_a_time():
+def test_steps_in_two_threads_at_once_are_an_error():
     net = mixed()
     state = net.state_dict()
     with net.in_training():

@@ -1,4 +1,4 @@
-"""Files: written atomically, and used only after validation."""
+"""Files are written atomically and validated before use."""
 
 import copy
 import io
@@ -24,7 +24,7 @@ def make(dtype="float32", bias=True):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bias", [True, False])
-def test_round_trip(tmp_path, dtype, bias):
+def test_saved_network_loads_with_the_same_bits(tmp_path, dtype, bias):
     net = make(dtype, bias)
     X, y = np.random.default_rng(0).standard_normal((9, 5)), np.arange(9) % 3
     net.fit(X, y, epochs=1)
@@ -34,13 +34,13 @@ def test_round_trip(tmp_path, dtype, bias):
     assert (again.dtype, again.seed, again.loss) == (net.dtype, 5, "cross_entropy")
     assert again.layers == net.layers
     np.testing.assert_array_equal(again.forward(X), net.forward(X))
-    with np.load(tmp_path / "m.npz") as archive:  # NumPy reads it too
+    with np.load(tmp_path / "m.npz") as archive:  # NumPy can read it, too
         np.testing.assert_array_equal(archive["W0"], net.layers[0].W)
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
 
 
-def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
-    """The file is already in its place."""
+def test_saving_succeeds_if_the_folder_cannot_be_synced(tmp_path, monkeypatch):
+    """At that point the file is complete."""
     sync = os.fsync
 
     def refuses_folders(number):
@@ -53,7 +53,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
 
 
-def test_copies_are_whole():
+def test_copies_are_independent_networks():
     """A copy's W is a view of the copy's own theta."""
     net = make()
     for again in (copy.deepcopy(net), copy.copy(net), pickle.loads(pickle.dumps(net))):
@@ -79,7 +79,7 @@ def saved(tmp_path_factory):
     return net, path.read_bytes()
 
 
-def test_a_file_cut_anywhere_is_refused(saved, tmp_path):
+def test_truncated_file_is_refused(saved, tmp_path):
     _, content = saved
     path = tmp_path / "cut.npz"
     for length in range(0, len(content), 7):
@@ -88,8 +88,8 @@ def test_a_file_cut_anywhere_is_refused(saved, tmp_path):
             jitnet.load(path)
 
 
-def test_a_flipped_bit_is_refused_or_harmless(saved, tmp_path):
-    """Every byte in turn: never a traceback, never another network."""
+def test_file_with_a_flipped_bit_is_refused_or_equal(saved, tmp_path):
+    """One bit of each byte is flipped: there is never a traceback or a different network."""
     net, content = saved
     path = tmp_path / "flipped.npz"
     refused = 0
@@ -109,7 +109,7 @@ def test_a_flipped_bit_is_refused_or_harmless(saved, tmp_path):
 
 
 def rewrite(content, changes):
-    """The archive with some members replaced, and its checksums right."""
+    """The archive with some members replaced and correct checksums."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -194,7 +194,7 @@ def test_forged_files_are_refused(saved, tmp_path):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), AssertionError(), RuntimeError("why")])
-def test_the_reason_is_said_or_the_name_of_the_error(saved, tmp_path, monkeypatch, error):
+def test_message_has_the_reason_or_the_name_of_the_error(saved, tmp_path, monkeypatch, error):
     def fail(*_):
         raise error
 
@@ -205,7 +205,7 @@ def test_the_reason_is_said_or_the_name_of_the_error(saved, tmp_path, monkeypatc
         jitnet.load(path)
 
 
-def test_files_that_are_no_models(tmp_path):
+def test_other_files_are_refused_as_models(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match="is not a jitnet model"):
         jitnet.load(tmp_path / "other.npz")
@@ -219,8 +219,8 @@ def test_files_that_are_no_models(tmp_path):
 
 
 @pytest.mark.slow  # eight processes
-def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
-    """Real processes that save again and again, killed by SIGKILL at random moments."""
+def test_killed_process_leaves_the_old_file_or_the_new_one(tmp_path):
+    """Real processes save repeatedly and are killed at random times."""
     code = (
         "import sys, jitnet\n"
         "nets = [jitnet.Network(jitnet.Dense(200, 300), seed=s) for s in (1, 2)]\n"
@@ -242,13 +242,13 @@ def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
         assert jitnet.load(path).theta.tobytes() in good
     left = [file for file in tmp_path.iterdir() if file.name != "m.npz"]
     assert all(re.fullmatch(r"\.m\.npz\.[0-9a-f]{12}\.tmp", file.name) for file in left)
-    for file in left:  # swept out by the first writer an hour later
+    for file in left:  # a later writer removes them after an hour
         os.utime(file, (0, 0))
     Network(Dense(200, 300), seed=2).save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
 
 
-def test_two_writers_of_one_file_do_not_mix(tmp_path):
+def test_concurrent_writers_of_one_file_do_not_mix(tmp_path):
     path = tmp_path / "file"
     with storage.replacing(path) as first:
         first.write(b"a" * 1000)
@@ -259,7 +259,7 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path):
     assert path.read_bytes() == b"a" * 2000
 
 
-def test_permissions_are_kept(tmp_path):
+def test_saving_keeps_the_file_mode(tmp_path):
     path = tmp_path / "m.npz"
     make().save(path)
     path.chmod(0o600)
@@ -267,9 +267,9 @@ def test_permissions_are_kept(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_a_temporary_file_has_no_more_readers_than_the_file(tmp_path):
-    """From the start; and a new file has the mode of the umask."""
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_temporary_file_has_the_mode_of_the_final_file(tmp_path):
+    """It has it from the start; a new file has the mode of the umask."""
     path, before = tmp_path / "m.npz", os.umask(0o022)
     try:
         for mode, expected in ((None, 0o644), (0o600, 0o600), (0o640, 0o640), (0o664, 0o644)):
@@ -282,7 +282,7 @@ def test_a_temporary_file_has_no_more_readers_than_the_file(tmp_path):
         os.umask(before)
 
 
-def test_only_temporary_files_of_its_own_are_swept_out(tmp_path):
+def test_only_old_temporary_files_of_the_same_file_are_removed(tmp_path):
     ours = ".m.npz.0123456789ab.tmp"
     others = (
         ".m.npz.my-notes.tmp", ".m.npz.0123456789abc.tmp", ".m.npz.0123456789a.tmp", ".m.npz.0123456789ag.tmp",
@@ -291,7 +291,7 @@ def test_only_temporary_files_of_its_own_are_swept_out(tmp_path):
     for name in (ours, *others):
         (tmp_path / name).write_text("precious")
         os.utime(tmp_path / name, (1, 1))
-    recent = tmp_path / ".m.npz.ba9876543210.tmp"  # of a writer at work
+    recent = tmp_path / ".m.npz.ba9876543210.tmp"  # of an active writer
     recent.write_text("")
     make().save(tmp_path / "m.npz")
     assert {file.name for file in tmp_path.iterdir()} == {*others, recent.name, "m.npz"}
@@ -305,7 +305,7 @@ path = sys.argv[1]
 small, large = Network(Dense(2, 2, "softmax"), seed=1), Network(Dense(300, 300), seed=1)
 small.save(path)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-warnings.simplefilter("ignore")  # of a checkpoint that cannot be written; training continues
+warnings.simplefilter("ignore")  # about the checkpoint that cannot be written; training continues
 
 def data(path):
     with storage.replacing(path) as file:
@@ -321,8 +321,8 @@ assert jitnet.load(path).theta.tobytes() == small.theta.tobytes()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX limits the size of files")
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
-    """In a process that limits files to 100 000 bytes."""
+def test_full_disk_leaves_only_the_old_file(tmp_path):
+    """A process limits its files to 100 000 bytes."""
     path = tmp_path / "m.npz"
     result = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
@@ -331,14 +331,14 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
 
 
-def test_a_name_that_is_too_long_is_noticed_before_the_work(tmp_path):
-    """The name of its temporary file would be longer."""
+def test_name_that_is_too_long_is_an_error_before_training(tmp_path):
+    """The temporary file has an even longer name."""
     with pytest.raises(jitnet.Error, match=r"cannot write .*nnn"):
         storage.check_writable(tmp_path / ("n" * 250))
 
 
 def test_numpy_numbers_can_be_saved(tmp_path):
-    """y.max() + 1 is not a Python integer."""
+    """y.max() + 1 is a NumPy integer."""
     net = Network(Dense(np.int64(2), np.int32(3), "softmax", bias=np.bool_(True)), seed=np.int64(3))
     options = {"batch_size": np.int64(2), "optimizer": jitnet.SGD(np.float32(0.5)), "epochs": np.int16(1)}
     net.fit(np.ones((3, 2)), [0, 1, 2], checkpoint=tmp_path / "c", **options)
@@ -346,7 +346,7 @@ def test_numpy_numbers_can_be_saved(tmp_path):
     assert jitnet.load(tmp_path / "m.npz").seed == 3
 
 
-def test_an_error_while_writing_leaves_the_old_file(tmp_path):
+def test_error_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(RuntimeError, match="stop"), storage.replacing(path) as file:  # noqa: PT012
@@ -356,7 +356,7 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_where_nothing_can_be_written(tmp_path):
+def test_unwritable_path_is_an_error_before_training(tmp_path):
     net = make()
     for path, message in (
         (tmp_path / "none" / "m.npz", "there is no folder"),
@@ -372,8 +372,8 @@ def test_where_nothing_can_be_written(tmp_path):
             net.fit(np.ones((2, 5)), [0, 1], checkpoint=path)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_file_is_not_replaced(tmp_path):
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root can write anywhere")
+def test_read_only_file_is_not_replaced(tmp_path):
     path = tmp_path / "m.npz"
     path.write_text("precious")
     path.chmod(0o400)

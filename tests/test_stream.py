@@ -1,4 +1,4 @@
-"""Data from an iterator of batches: the same steps, what is asked of it, and errors in the midst of it."""
+"""Data from an iterator of batches: the steps are the same as with arrays, and errors in the iterator are reported."""
 
 import itertools
 
@@ -19,7 +19,7 @@ def batches():
 
 
 class Loader:
-    """As of PyTorch: iterated anew in each epoch."""
+    """Like PyTorch's DataLoader: each epoch starts a new iteration."""
 
     def __iter__(self):
         return batches()
@@ -27,7 +27,7 @@ class Loader:
 
 @pytest.mark.parametrize("source", [batches, list(batches()), Loader(), lambda: list(batches())], ids=type)
 @pytest.mark.parametrize("optimizer", [SGD(0.2), Adam(0.01)])
-def test_batches_in_order_are_fit_without_shuffling(source, optimizer):
+def test_iterator_of_batches_equals_fit_without_shuffling(source, optimizer):
     net, whole = make(), make()
     options = {"optimizer": optimizer, "epochs": 3, "validation": (X, CODES), "backend": "numpy"}
     streamed = net.fit(source, **options)
@@ -37,7 +37,7 @@ def test_batches_in_order_are_fit_without_shuffling(source, optimizer):
     assert streamed.validation_loss == history.validation_loss
 
 
-def test_on_the_fast_backend_with_a_schedule_and_clipping():
+def test_iterator_equals_arrays_with_a_schedule_and_clipping():
     net, whole = make(), make()
     options = {"optimizer": Momentum(0.1), "epochs": 2, "clip_norm": 0.5, "schedule": lambda e, h: 0.5**e, "threads": 1}
     net.fit(batches, **options)
@@ -46,8 +46,8 @@ def test_on_the_fast_backend_with_a_schedule_and_clipping():
 
 
 @pytest.mark.parametrize("source", [list(batches()), batches])
-def test_rates_within_an_epoch_need_its_length(source):
-    """A list has one; for a function, the first epoch tells it, and has the rate of its start."""
+def test_schedules_within_an_epoch_need_its_length(source):
+    """A list has a length; for a function, the first epoch counts the batches and has one learning rate."""
     net, other, optimizer = make(), make(), SGD(0.5)
     net.fit(source, optimizer=optimizer, epochs=3, schedule=CosineDecay(3), backend="numpy")
     for epoch in range(3):
@@ -58,7 +58,7 @@ def test_rates_within_an_epoch_need_its_length(source):
     assert net.theta.tobytes() == other.theta.tobytes()
 
 
-def test_weights_come_with_the_batches():
+def test_batches_can_have_sample_weights():
     weights = np.random.default_rng(0).uniform(0, 2, 97)
     net, whole = make(), make()
     options = {"epochs": 2, "class_weight": {1: 3.0}, "backend": "numpy"}
@@ -68,8 +68,8 @@ def test_weights_come_with_the_batches():
     assert history.loss == pytest.approx(steps.loss, rel=1e-4)
 
 
-def test_all_samples_of_a_batch_can_have_the_weight_0():
-    """As in a batch of `fit(X, Y)`; but not all samples of an epoch."""
+def test_all_samples_of_a_batch_can_have_weight_0():
+    """As in `fit(X, Y)`; but not all samples of an epoch."""
     for weights, factors in ((np.arange(97) >= 10, None), (None, {0: 0.0})):
         codes = CODES if factors is None else np.arange(97) // 40
         net, whole = make(), make()
@@ -85,7 +85,7 @@ def test_all_samples_of_a_batch_can_have_the_weight_0():
         make().fit([(X, CODES, np.zeros(97))], epochs=1, backend="numpy")
 
 
-def test_batches_may_have_any_size():
+def test_batches_can_have_any_size():
     sizes = [1, 2, 3, 5, 7, 11, 13, 2, 1, 40]
     ends = list(itertools.accumulate(sizes))
 
@@ -100,7 +100,7 @@ def test_batches_may_have_any_size():
     assert net.theta.tobytes() == other.theta.tobytes()
 
 
-def test_an_endless_iterator_needs_a_length():
+def test_endless_iterator_needs_a_length():
     taken = []
 
     def endless():
@@ -135,7 +135,7 @@ def test_an_endless_iterator_needs_a_length():
         (lambda net: net.fit([(X[:, :1], CODES)]), r"X has shape \(97, 1\), but the first layer needs \(m, 2\)"),
     ],
 )  # fmt: skip
-def test_what_is_asked_of_batches(fit, message):
+def test_bad_iterators_and_batches_are_an_error(fit, message):
     net = make()
     before = net.theta.tobytes()
     with pytest.raises(jitnet.Error, match=message):
@@ -143,7 +143,7 @@ def test_what_is_asked_of_batches(fit, message):
     assert net.theta.tobytes() == before
 
 
-def test_an_iterator_that_ends_too_early():
+def test_iterator_that_ends_too_early_is_an_error():
     with pytest.raises(jitnet.Error, match="the iterator ended after 3 batches of epoch 2, but batches_per_epoch is 7"):
         make().fit(batches(), epochs=3, batches_per_epoch=7, backend="numpy")
     left = [list(batches()), []]
@@ -151,8 +151,8 @@ def test_an_iterator_that_ends_too_early():
         make().fit(lambda: left.pop(0), epochs=2, backend="numpy")
 
 
-def test_an_error_in_a_batch_names_it():
-    """The batches before it have been learned."""
+def test_error_in_a_batch_names_the_batch():
+    """Training has used the batches before it."""
     bad = [*itertools.islice(batches(), 3), (X[:5] * np.nan, CODES[:5])]
     net, other = make(), make()
     with pytest.raises(jitnet.Error, match=r"batch 4 of epoch 1: X\[0, 0\] is nan"):
@@ -162,7 +162,7 @@ def test_an_error_in_a_batch_names_it():
     assert net.theta.tobytes() == other.theta.tobytes()
 
 
-def test_labels_of_a_stream_are_those_of_the_network(tmp_path):
+def test_labels_of_batches_must_be_classes_of_the_network(tmp_path):
     names = np.array(["ant", "bee", "cat"])[CODES]
     net, other = make(), make()
     net.classes = ["ant", "bee", "cat"]
