@@ -68,7 +68,7 @@ def test_estimators_pass_the_checks_of_scikit_learn(kind):
     ],
 )
 def test_weights_equal_those_of_scikit_learn(target, options):
-    """Initial weights, batches, gradients, penalty, steps, loss and stopping are the same; the last batch has 1 sample."""
+    """Initial weights, batches, gradients, penalty, steps and stopping are the same; the last batch has 1 sample."""
     X, y = data()
     y = labels(y, target)
     options = {**SMALL, "shuffle": False, "batch_size": 20, **options}

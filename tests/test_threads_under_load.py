@@ -1,4 +1,4 @@
-"""The default number of threads: as fast as one thread on busy cores, and as all threads on idle cores."""
+"""The default number of threads is as fast as one thread on busy cores, and as all threads on idle cores."""
 
 import json
 import os
@@ -49,7 +49,7 @@ print(json.dumps({name: np.median(times["None"]) / np.median(times["1"]) for nam
 """
 
 
-BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"  # ends with the test, however that ends
+BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"  # ends when the test process ends
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def said_by(code, **environment):
 @SEVERAL
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "environment", [{}, release({"GOMP_SPINCOUNT": "300000"})], ids=["as it is", "OpenMP looks on for ms"]
+    "environment", [{}, release({"GOMP_SPINCOUNT": "300000"})], ids=["default", "OpenMP threads spin for ms"]
 )
 def test_default_is_no_slower_than_one_thread_under_load(load, environment):
-    """All threads were 10 to 100 times as slow. benchmarks/busy.py measures the present cost; this bound is wide."""
+    """All threads under load were 10 to 100 times slower. benchmarks/busy.py measures the cost; this bound is wide."""
     ratios = said_by(COMPARED, **environment)
     assert all(ratio < 3 for ratio in ratios.values()), ratios
 
@@ -91,7 +91,7 @@ class Clock:
         monkeypatch.setattr(thread_choice.time, "perf_counter", lambda: self.now)
 
     def work(self, choice, seconds_of, pieces):
-        """The time of `count` pieces of work, and the pieces per number of threads."""
+        """The time of all pieces of work, and the pieces for each number of threads."""
         start, had = self.now, {1: 0, 4: 0}
         for _ in range(pieces):
             had[choice.threads] += 1
@@ -102,7 +102,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("seconds_of", [{1: 4e-4, 4: 1e-4}, {1: 1e-4, 4: 4e-4}, {1: 1e-4, 4: 1e-2}, {1: 4e-2, 4: 1e-2}])
-def test_trials_of_what_is_slower_cost_a_64th(monkeypatch, seconds_of):
+def test_trials_of_the_slower_choice_cost_a_64th(monkeypatch, seconds_of):
     clock, choice = Clock(monkeypatch), Choice(4)
     clock.work(choice, seconds_of, 100)
     best = min(seconds_of, key=seconds_of.get)
@@ -110,11 +110,11 @@ def test_trials_of_what_is_slower_cost_a_64th(monkeypatch, seconds_of):
     assert had[best] > 0.96 * 50_000
     assert choice.best == best
     assert took < 1.02 * 50_000 * seconds_of[best]
-    assert had[5 - best] > 0  # or it would never notice that the load has gone
+    assert had[5 - best] > 0  # otherwise it would not notice the end of the load
 
 
-def test_busy_cores_are_left_alone_at_first(monkeypatch):
-    """A short run on busy cores never waits for a thread that has no core; a longer one tries, as the load may end."""
+def test_busy_cores_are_not_used_at_first(monkeypatch):
+    """On busy cores, a short run uses one thread; a longer run tries all threads, because the load may end."""
     clock, choice = Clock(monkeypatch), Choice(4, is_busy=True)
     _, had = clock.work(choice, {1: 4e-4, 4: 1e-2}, 250)
     assert had == {1: 250, 4: 0}
@@ -122,7 +122,7 @@ def test_busy_cores_are_left_alone_at_first(monkeypatch):
     assert had[4] > 9_000
 
 
-def test_whether_the_cores_are_busy(monkeypatch, tmp_path):
+def test_busy_cores_are_detected_from_the_counters(monkeypatch, tmp_path):
     for text, is_busy in (("0.1 0.1 0.1 3/150 4711\n", True), ("9.0 9.0 9.0 2/150 4711\n", False), ("nonsense", False)):
         (tmp_path / "loadavg").write_text(text)
         monkeypatch.setattr(thread_choice, "Path", lambda _: tmp_path / "loadavg")
@@ -130,7 +130,7 @@ def test_whether_the_cores_are_busy(monkeypatch, tmp_path):
         assert thread_choice.cores_are_busy() == is_busy, text
 
 
-def test_work_of_a_turn_that_another_thread_has_ended_does_not_count(monkeypatch):
+def test_work_of_an_iteration_that_another_thread_ended_does_not_count(monkeypatch):
     clock, choice = Clock(monkeypatch), Choice(4)
     clock.now += 1
     choice.note(4, 1, 1)
@@ -152,8 +152,8 @@ def test_choice_follows_the_load(monkeypatch):
     assert took < 1.03 * 5_000 * 1e-4
 
 
-def test_rare_long_waits_count_by_their_mean(monkeypatch):
-    """Nine of ten slices are quicker with all threads, and the tenth waits for a core: one thread is faster."""
+def test_mean_time_includes_rare_long_waits(monkeypatch):
+    """Nine of ten slices are faster with all threads, but the tenth waits for a core, so one thread is better."""
     clock, choice = Clock(monkeypatch), Choice(4)
     start, pieces = clock.now, 20_000
     for piece in range(pieces):
@@ -165,7 +165,7 @@ def test_rare_long_waits_count_by_their_mean(monkeypatch):
 
 @SEVERAL
 @pytest.mark.parametrize("name", ["parallel", "fast"])
-def test_bits_stay_the_same_while_the_number_of_threads_changes(monkeypatch, name):
+def test_changing_the_number_of_threads_changes_no_bit(monkeypatch, name):
     def weights(threads):
         net = jitnet.Network(jitnet.Dense(64, 300, "tanh"), jitnet.Dense(300, 10, "softmax"), seed=0)
         net.fit(X, y, epochs=2, batch_size=128, optimizer="adam", backend=name, threads=threads)
@@ -186,7 +186,7 @@ def test_bits_stay_the_same_while_the_number_of_threads_changes(monkeypatch, nam
 
 
 @SEVERAL
-def test_a_number_that_is_given_is_used():
+def test_given_number_of_threads_is_used():
     def seen(threads):
         net = jitnet.Network(jitnet.Dense(64, 300, "tanh"), jitnet.Dense(300, 10, "softmax"), seed=0)
         return net.fit(X, y, epochs=2, batch_size=128, threads=threads).threads
@@ -203,7 +203,7 @@ def test_a_number_that_is_given_is_used():
 
 
 @SEVERAL
-def test_what_threads_are_possible():
+def test_possible_numbers_of_threads_are_one_and_all_or_the_given_one():
     both = {1, min(numba.get_num_threads(), thread_choice.cpus())}
     assert set(thread_choice.possible()) == both
     for given in both:
@@ -233,12 +233,12 @@ print(json.dumps([sorted(set(kernels)), history.threads]))
     [
         ("1", "300", "fast", "ahead fused njit polynomial"),
         ("null", "300", "fast", "ahead fused fused_parallel njit polynomial"),
-        slow("null", "32", "fast", "ahead fused njit polynomial"),  # validation alone would be worth threads
+        slow("null", "32", "fast", "ahead fused njit polynomial"),  # only validation is large enough for threads
         slow("2", "300", "fast", "ahead fused fused_parallel njit polynomial"),
         slow("1", "32", "parallel", "parallel"),
     ],
 )
-def test_threaded_kernels_are_compiled_where_they_may_run(threads, m, name, used):
+def test_parallel_kernels_are_compiled_only_if_they_can_run(threads, m, name, used):
     asked = [sys.executable, "-c", COMPILED, threads, m, name]
     kernels, count = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
     assert " ".join(kernels) == used
@@ -246,7 +246,7 @@ def test_threaded_kernels_are_compiled_where_they_may_run(threads, m, name, used
 
 
 @SEVERAL
-def test_number_of_threads_is_as_before_after_an_error():
+def test_number_of_threads_is_restored_after_an_error():
     before = numba.get_num_threads()
     chosen = Choice(before)
     chosen._now = chosen._one
@@ -255,7 +255,7 @@ def test_number_of_threads_is_as_before_after_an_error():
     assert numba.get_num_threads() == before
 
 
-def test_train_says_how_many_threads(capsys):
+def test_train_prints_the_number_of_threads(capsys):
     assert cli.main(["train", "digits", "--epochs", "1", "--threads", "1", "--quiet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["threads"] == 1
     assert cli.main(["train", "digits", "--epochs", "1", "--quiet", "--json"]) == 0
@@ -274,16 +274,16 @@ print(json.dumps([during.get("GOMP_SPINCOUNT"), during.get("OMP_WAIT_POLICY"), b
 """
 
 
-def test_wait_policy_is_set_for_the_launch_alone():
+def test_wait_policy_is_set_only_during_the_launch():
     spins, policy, is_as_before, count = said_by(LAUNCHED)
     assert (spins, policy) == (WAITING["GOMP_SPINCOUNT"], "passive")
     assert is_as_before
     assert count >= 1
 
 
-@pytest.mark.slow  # a process each
+@pytest.mark.slow  # one process per case
 @pytest.mark.parametrize("own", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
-def test_wait_policy_of_the_user_stays(own):
+def test_wait_policy_of_the_user_is_kept(own):
     spins, policy, is_as_before, _ = said_by(LAUNCHED, **own)
     assert (spins, policy) == (own.get("GOMP_SPINCOUNT"), own.get("OMP_WAIT_POLICY"))
     assert is_as_before

@@ -1,4 +1,4 @@
-"""The register tile where errors are likely: at its edges, between tiles, on another vector unit."""
+"""The register tile where errors are likely: at edges, between tiles, and with other vector units."""
 
 import os
 import platform
@@ -36,11 +36,11 @@ from jitnet.kernels.register_tile import (
     turning_pays,
 )
 
-DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # two dtypes compile twice as long
+DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # a second dtype doubles the compile time
 
 
 def products(A, B):
-    """The same product by the tiles of all three ladders; outputs start as NaN, between guard bands."""
+    """The same product by the tiles of all three ladders; outputs are NaN at first, between guard elements."""
     m, n = A.shape[0], B.shape[1]
     turned = np.ascontiguousarray
     for operation, left, right in (("matmul", A, B), ("matmul_tn", turned(A.T), B), ("matmul_nt", A, turned(B.T))):
@@ -68,7 +68,7 @@ def check(m, depth, n, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m", [0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, SPLIT_ROWS - 1, SPLIT_ROWS + 1])
-def test_every_edge_of_the_tile(dtype, m):
+def test_every_edge_of_the_tile_equals_the_oracle(dtype, m):
     v = VECTOR_BYTES // np.dtype(dtype).itemsize
     for n in {
         0,
@@ -90,14 +90,14 @@ def test_every_edge_of_the_tile(dtype, m):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m", [7, SPLIT_ROWS + 4])
-def test_the_seams_along_the_sum(dtype, m):
+def test_seams_between_panels_along_the_sum_equal_the_oracle(dtype, m):
     for depth in (DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 17):
         for n in (1, 30, 64, 70):
             check(m, depth, n, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_that_evict_each_other_from_the_cache(dtype):
+def test_rows_with_cache_conflicts_equal_the_oracle(dtype):
     n = PAGE // np.dtype(dtype).itemsize
     depth = L2 * 9 // 16 // PAGE + 1
     for m in (EVICTING_ROWS - 1, EVICTING_ROWS):
@@ -105,17 +105,17 @@ def test_rows_that_evict_each_other_from_the_cache(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_transpose_whose_lines_evict_each_other_is_copied(dtype):
+def test_transpose_with_cache_conflicts_is_copied(dtype):
     m, n = PAGE // np.dtype(dtype).itemsize, 2 * ROW_BYTES // np.dtype(dtype).itemsize + 1
     X = np.zeros((9, m), dtype)
     assert [turning_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[:1].T, n))] == [
         True, False, False, False,
     ]  # fmt: skip
-    for rows, depth in ((m, 9), (2 * m, 9), (m, DEPTH + 9)):  # also in two parts, and in two panels
+    for rows, depth in ((m, 9), (2 * m, 9), (m, DEPTH + 9)):  # also in two blocks, and in two panels
         check(rows, depth, n, dtype)
 
 
-def test_descent_from_a_transpose_that_is_copied():
+def test_descent_from_a_copied_transpose_equals_numpy():
     rng = np.random.default_rng(1)
     X, delta = rng.standard_normal((9, PAGE // 4)), rng.standard_normal((9, 130))
     for rung in ("fused", "fused_parallel"):
@@ -124,8 +124,8 @@ def test_descent_from_a_transpose_that_is_copied():
         np.testing.assert_allclose(W, 1 - 0.1 * X.T @ delta, atol=1e-5)
 
 
-def test_a_step_of_descent_is_the_same_for_each_thread_count():
-    """One thread packs delta, and two threads, with half of the rows each, read it in place: the same bits."""
+def test_descent_gives_the_same_bits_for_one_and_two_threads():
+    """One thread packs delta; two threads, with half of the rows each, read it in place."""
     rng = np.random.default_rng(0)
     samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, 30
     X, delta = (rng.standard_normal((samples, n)).astype(np.float32) for n in (n_in, n_out))
@@ -139,8 +139,8 @@ def test_a_step_of_descent_is_the_same_for_each_thread_count():
     np.testing.assert_allclose(found[0], start - 0.01 * (X.astype("f8").T @ delta), atol=1e-4)
 
 
-def test_when_packing_pays():
-    """The same number of columns costs a copy or not, by the place that its rows take up in the L2 cache."""
+def test_packing_is_used_where_it_pays():
+    """For the same number of columns, the rows' positions in the L2 cache decide whether B is copied."""
 
     def B(depth, n, offset=0):
         return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
@@ -151,18 +151,18 @@ def test_when_packing_pays():
     assert [packing_pays(crowded, rows, width) for rows in (few - 1, few)] == [False, True]
     assert [packing_pays(roomy, rows, width) for rows in (few, MANY_ROWS - 1, MANY_ROWS)] == [False, False, True]
     assert [packing_pays(split, rows, width) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
-    assert packing_pays(B(64, page, offset=1), SPLIT_ROWS, width)  # rows a multiple of a line apart, but not on one
+    assert packing_pays(B(64, page, offset=1), SPLIT_ROWS, width)  # rows are a multiple of a line apart, but unaligned
     assert not packing_pays(split, 10 * MANY_ROWS, v)  # one vector: the tile waits for sums, not for loads
     assert not packing_pays(B(64, width), 10 * MANY_ROWS, width)  # B is a panel
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_work_that_is_cut_for_threads(dtype):
+def test_work_divided_between_threads_equals_the_oracle(dtype):
     for m, depth, n in ((131, 97, 130), (400, 300, 10), (64, 784, 128), (MOST_ROWS + 7, 140, 150)):
         check(m, depth, n, dtype)
 
 
-def test_nan_and_infinity_stay_where_they_belong():
+def test_nan_and_infinity_affect_only_their_row_and_column():
     A, B = np.ones((6, 20), np.float32), np.ones((20, 70), np.float32)
     A[2, 3], B[7, 66], A[4, 0] = np.nan, np.nan, np.inf
     for _, _, C in products(A, B):
@@ -174,8 +174,8 @@ def test_nan_and_infinity_stay_where_they_belong():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_twins_in_python_do_the_same(dtype):
-    """The result of a helper compiled and interpreted."""
+def test_helpers_equal_their_twins_in_python(dtype):
+    """A compiled helper has the same result as the interpreted one."""
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -201,8 +201,8 @@ def test_the_twins_in_python_do_the_same(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_memory_of_the_heap_and_its_twins(dtype):
-    """The requested size is allocated, and everything is freed."""
+def test_heap_memory_has_the_requested_size_and_is_freed(dtype):
+    """Compiled and interpreted."""
     import numba
     from numba.core.runtime import _nrt_python, rtsys
 
@@ -234,7 +234,7 @@ def test_memory_of_the_heap_and_its_twins(dtype):
     assert (after.alloc - before.alloc, after.free - before.free) == (3, 3)
 
 
-def test_memory_of_the_stack_has_the_requested_size():
+def test_stack_memory_has_the_requested_size():
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -250,8 +250,8 @@ def test_memory_of_the_stack_has_the_requested_size():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("vectors", [1, 2, 3, 4])
-def test_strips_are_twins_too(vectors, dtype):
-    """All that SIMD vectors can do, with counts below none and above all, compiled and interpreted."""
+def test_simd_vectors_equal_their_twins_in_python(vectors, dtype):
+    """All operations of SIMD vectors, compiled and interpreted, with counts below 0 and above the number of lanes."""
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -283,8 +283,8 @@ def test_strips_are_twins_too(vectors, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_part_of_a_square_is_turned_over(dtype):
-    """Any number of rows and columns, compiled and interpreted: the numbers, then zeros; nothing else is written."""
+def test_part_of_a_square_is_transposed(dtype):
+    """For any number of rows and columns, compiled and interpreted; the rest is zeros, and nothing else is written."""
     import numba
 
     from jitnet.compiler.jit import OPTIONS
@@ -314,8 +314,8 @@ AVX2 = "+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt"
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="AVX2 is an extension of x86-64")
 @pytest.mark.release
 @pytest.mark.parametrize("features", [AVX2, "+sse4.2,+popcnt"])
-def test_other_vector_units(features):
-    """The same tests in a process limited to AVX2, and to SSE: in float32, since float64 is half as many at a time."""
+def test_tests_pass_on_other_vector_units(features):
+    """Runs the float32 tests in a process that is limited to AVX2 or SSE."""
     if "avx2" in features and VECTOR_BYTES < 32:
         pytest.skip("this machine has no AVX2")
     environment = {
@@ -323,8 +323,8 @@ def test_other_vector_units(features):
         "NUMBA_CPU_FEATURES": features,
     }  # fmt: skip
     if os.environ.get("NUMBA_CPU_FEATURES"):
-        pytest.skip("this is that process")
-    tiles = "equals and not parallel and (tiled or packed or fused or polynomial)"  # the parallel ones call the same
+        pytest.skip("this process is already limited")
+    tiles = "equals and not parallel and (tiled or packed or fused or polynomial)"  # parallel rungs call the same tile
     wanted = f"not float64 and (edge or seams or twins or square or {tiles})"
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
@@ -334,8 +334,8 @@ def test_other_vector_units(features):
     assert "passed" in result.stdout
 
 
-def test_a_step_allocates_nothing():
-    """Neither Numba's runtime nor Python has more memory after a hundred steps than before."""
+def test_training_step_allocates_no_memory():
+    """After a hundred steps neither Numba's runtime nor Python holds more memory than before."""
     import itertools
     import tracemalloc
 
@@ -354,7 +354,7 @@ def test_a_step_allocates_nothing():
     memory = optimizer.start(net.theta)
     step(1, memory)
     held, most = [], []
-    for _ in range(3):  # what other threads of this process allocate meanwhile does not come three times
+    for _ in range(3):  # other threads of this process may allocate, but not in all three runs
         _nrt_python.memsys_enable_stats()
         numba_before = rtsys.get_allocation_stats()
         tracemalloc.start()
@@ -369,11 +369,11 @@ def test_a_step_allocates_nothing():
         assert numba_after.alloc == numba_before.alloc
         held.append(after - before)
         most.append(peak - before)
-    assert min(held) < 200  # the interpreter's own odds and ends, such as the latest float
+    assert min(held) < 200  # small objects of the interpreter, such as the last float
     assert min(most) < 4096
 
 
-def test_aligned_memory_is_where_the_tile_wants_it():
+def test_aligned_memory_has_the_alignment_of_the_tile():
     assert aligned((3, 5), "float32").ctypes.data % 64 == 0
     for most in (2**62, 10**400):
         with pytest.raises(MemoryError):

@@ -25,16 +25,16 @@ def traced(rung, shape, levels=(L1, L2), operation="matmul", **options):
     return tracing.trace(LADDERS[operation][rung], arguments, operation, levels, time=False, **options)
 
 
-def test_accesses_of_a_small_product_by_hand():
+def test_accesses_of_a_small_product_equal_those_by_hand():
     counts = traced("njit", (1, 2, 2)).counts
-    x, w, z = 0, 64, 128  # each array begins with a cache line
+    x, w, z = 0, 64, 128  # each array begins at a cache line
     assert counts.accesses.addresses.tolist() == [x, w, x + 4, w + 8, z, x, w + 4, x + 4, w + 12, z + 4]
     assert [(site.array, site.stores) for site in counts.accesses.sites] == [("X", False), ("W", False), ("Z", True)]
     assert counts.misses.tolist() == [2, 2, 0, 0, 2, 0, 0, 0, 0, 0]
     assert not counts.misses_again.any()
 
 
-def test_figures_of_a_product():
+def test_figures_of_a_product_equal_those_by_hand():
     found = traced("njit", (4, 8, 32))
     x, w, z = found["rows"]
     n = found["times"]
@@ -47,7 +47,7 @@ def test_figures_of_a_product():
     assert w["reuse"] == 64 * (16 + 2 + 2)  # all of W, two rows of X in two lines, a row of Z
 
 
-def test_what_is_said_meanwhile():
+def test_progress_is_reported_while_tracing():
     said = []
     tracing.trace(shifted, (np.ones(2), np.ones(2)), levels=[TINY], time=False, report=lambda *s: said.append(s))
     assert said == [(0, 3, "tracing: 0 accesses"), (1, 3, "tracing: caches"), (3, 3, "")]
@@ -75,7 +75,7 @@ def backwards(A, B):
         B[i] = A[-1 - i]
 
 
-def test_negative_indices_count_from_the_end():
+def test_negative_indices_address_the_end():
     accesses = recording.record(backwards, recording.arranged([np.ones(8), np.ones(8)]))
     assert accesses.addresses[::2].tolist() == list(range(56, -8, -8))
 
@@ -87,7 +87,7 @@ def scratch(A):
         A[i] = row
 
 
-def test_an_array_of_the_kernel_gets_the_same_place_again():
+def test_array_made_in_a_loop_reuses_its_address():
     accesses = recording.record(scratch, recording.arranged([np.ones((3, 8))]))
     own = [accesses.sites[s].array == "row" for s in accesses.site_of]
     assert set(accesses.addresses[own]) == set(range(192, 256, 8))
@@ -99,12 +99,12 @@ def alone(n):
     row[0] = 1
 
 
-def test_the_first_array_of_a_kernel_without_arrays_is_at_0():
+def test_first_array_of_a_kernel_without_array_arguments_is_at_0():
     assert recording.record(alone, [8]).addresses.tolist() == [0]
 
 
 @pytest.mark.parametrize("rung", ["tiled", "packed", "packed_parallel"])
-def test_vectors_of_the_tile_are_registers(rung):
+def test_vectors_of_the_tile_count_as_registers(rung):
     shape = 10, 24, 64
     found = traced(rung, shape)
     arrays = {row["array"]: row for row in found["rows"]}
@@ -118,7 +118,7 @@ def fields(R):
         R[i]["a"] = R[i]["b"]
 
 
-def test_fields_and_numbers_of_no_dimension():
+def test_fields_of_records_have_their_own_addresses():
     accesses = recording.record(fields, recording.arranged([np.zeros(2, [("a", "f4"), ("b", "f8")])]))
     assert accesses.addresses.tolist() == [4, 0, 16, 12]
 
@@ -131,7 +131,7 @@ def from_outside(A):
         A[i] = TABLE[i]
 
 
-def test_a_global_array_comes_after_the_arguments():
+def test_global_array_has_addresses_after_the_arguments():
     accesses = recording.record(from_outside, recording.arranged([np.zeros(4)]))
     assert accesses.addresses.tolist() == [64, 0, 72, 8, 80, 16, 88, 24]
 
@@ -148,7 +148,7 @@ def test_every_kernel_can_be_traced():
             assert found["target"] in table.as_text(found)
 
 
-def test_a_kernel_that_cannot_be_traced():
+def test_kernels_that_cannot_be_traced_are_an_error():
     def outside(A):
         A[7] = 0
 
@@ -161,19 +161,19 @@ def test_a_kernel_that_cannot_be_traced():
             recording.record(kernel, recording.arranged([np.ones(3)]), most=1000)
 
 
-# -- what it explains ------------------------------------------------------------------------------
+# -- explanations ----------------------------------------------------------------------------------
 
 
 def per_multiply_add(found, key="L1"):
     return found["misses"][key] / found["times"]
 
 
-def test_why_reordered_beats_njit():
+def test_trace_explains_why_reordered_beats_njit():
     njit, reordered = (traced(rung, (1, 64, 512)) for rung in ("njit", "reordered"))
     assert next(row for row in njit["rows"] if row["array"] == "W")["stride"] == 2048
     assert all(row["stride"] <= 4 for row in reordered["rows"])
-    assert per_multiply_add(njit) > 1 > 14 * per_multiply_add(reordered)  # a line per number, or per 16
-    assert chain_of("njit", njit) == ("total", 4 * njit["times"])  # each addition waits for the one before
+    assert per_multiply_add(njit) > 1 > 14 * per_multiply_add(reordered)  # one line per number, or per 16 numbers
+    assert chain_of("njit", njit) == ("total", 4 * njit["times"])  # each addition waits for the previous one
     assert chain_of("reordered", reordered) is None
 
 
@@ -181,7 +181,7 @@ def chain_of(rung, found):
     return prediction.longest_chain(LADDERS["matmul"][rung], found.counts.accesses.functions, found["rows"])
 
 
-def test_why_512_columns_collide_and_520_do_not():
+def test_trace_explains_why_512_columns_collide_and_520_do_not():
     collides, spreads = (traced("njit", (1, 64, columns)) for columns in (512, 520))
     assert per_multiply_add(collides) > 15 * per_multiply_add(spreads)
     assert collides["conflicts"] > 0.9 * collides["times"]
@@ -192,7 +192,7 @@ def test_why_512_columns_collide_and_520_do_not():
     assert not any("conflicts" in x for x in table.conclusions(spreads))
 
 
-def test_what_a_block_buys():
+def test_trace_explains_what_blocking_saves():
     small = Level("L1", 2048, 4), L2  # W has 4 KB
     reordered, blocked = (traced(rung, (8, 32, 32), small) for rung in ("reordered", "blocked"))
     assert reordered["loads"] > 3.5 * blocked["loads"]
@@ -200,7 +200,7 @@ def test_what_a_block_buys():
     assert per_multiply_add(reordered) > 2.5 * per_multiply_add(blocked)
 
 
-def test_the_figures_of_the_guide():
+def test_figures_of_the_guide_are_current():
     guide = (Path(__file__).parents[1] / "docs" / "guide" / "trace.md").read_text(encoding="utf-8")
     figures = re.findall(r"^\| (\w+) \| ([\d.]+) \| ([\d.]+) \| (\d+) B \| ([\d.]+) \|$", guide, re.MULTILINE)
     assert len(figures) == 4
@@ -230,14 +230,14 @@ def predicted(rung, shape):
     return result, found["times"]
 
 
-def test_times_predicted_by_hand():
+def test_predicted_times_equal_those_by_hand():
     njit, times = predicted("njit", (4, 8, 32))
     assert njit["waits"] == pytest.approx(times * 4 / 2e9)
     assert (njit["limit"], njit["waits_for"], njit["seconds"]) == ("waits", "total", njit["waits"])
     assert njit["arithmetic"] == pytest.approx(2 * times / 1e11)
     collides, times = predicted("njit", (1, 64, 512))
-    assert collides["levels"]["L2"] == pytest.approx(times * 64 / 3.2e10, rel=0.03)  # every number takes a line
-    assert collides["levels"]["memory"] == 0  # the second call finds all in L2
+    assert collides["levels"]["L2"] == pytest.approx(times * 64 / 3.2e10, rel=0.03)  # each number loads a line
+    assert collides["levels"]["memory"] == 0  # in the second call everything is in L2
     reordered, times = predicted("reordered", (4, 8, 32))
     assert reordered["waits"] is None
     assert reordered["levels"]["L1"] == pytest.approx(times * (8 / 1e11 + 4 / 1e11), rel=0.1)
@@ -277,14 +277,14 @@ def sum_rows(A, B):
     [(dot, (np.ones(40), np.ones(40)), ("total", 160)), (count_large, (np.ones(40),), None),
      (add_rows, (np.ones((3, 5)), np.ones(5)), None),
      (sum_rows, (np.ones((3, 5)), np.ones(3)), ("an element of B", 9 * 15)),
-     (sum_rows, (np.ones((5, 3)), np.ones(5)), ("an element of B", 9 * 15))],  # 10 of 14 steps stay there
+     (sum_rows, (np.ones((5, 3)), np.ones(5)), ("an element of B", 9 * 15))],  # 10 of 14 steps add to the same element
 )  # fmt: skip
-def test_which_additions_wait(kernel, arguments, chain):
+def test_dependent_additions_are_found(kernel, arguments, chain):
     found = tracing.trace(kernel, arguments, levels=[TINY], time=False)
     assert prediction.longest_chain(kernel, found.counts.accesses.functions, found["rows"]) == chain
 
 
-def test_the_time_of_the_compiled_kernel_is_measured(monkeypatch):
+def test_compiled_kernel_is_timed(monkeypatch):
     monkeypatch.setattr(tracing.machine, "limits", lambda: pytest.fail("the peaks are given"))
     arguments = oracle.case("matmul", (3, 4, 5), "float32").arguments
     found = tracing.trace(LADDERS["matmul"]["njit"], arguments, "matmul", [L1, L2], limits=LIMITS)
@@ -294,33 +294,33 @@ def test_the_time_of_the_compiled_kernel_is_measured(monkeypatch):
     assert np.isnan(arguments[2]).all()  # the caller's arrays are copied
 
 
-# -- the picture and the command -------------------------------------------------------------------
+# -- the animation and the command -----------------------------------------------------------------
 
 
-def test_the_film_of_a_small_product():
+def test_animation_of_a_small_product_shows_its_accesses():
     found = traced("njit", (1, 2, 2))
     accesses = found.counts.accesses
     X, W, Z = accesses.arrays
     assert [array.name for array in (X, W, Z)] == ["X", "W", "Z"]
-    assert picture._end_of_film(accesses, [X, W, Z]) == 9  # W[1, 1] is touched in the second sum
+    assert picture._end_of_film(accesses, [X, W, Z]) == 9  # the second sum reads W[1, 1]
     assert picture._latest(W, accesses.addresses).tolist() == [[1, 6], [3, 8]]
     assert picture._latest(Z, accesses.addresses[:5]).tolist() == [[4, None]]
     missed = picture._missed(X, accesses.addresses, found.counts.misses > 0)
     assert missed.tolist() == [[0.5, 0.0]]
 
 
-def test_the_panels_of_a_film():
-    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+def test_animation_has_a_panel_for_each_array_and_frame():
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
     axes = picture.film_strip(traced("njit", (1, 2, 2))).axes
-    assert len(axes) == 3 * (picture.FRAMES + 1) + 2  # an array a row, and two bars of colors
+    assert len(axes) == 3 * (picture.FRAMES + 1) + 2  # one row per array, and two color bars
     assert {axis.get_aspect() for axis in axes[:-2]} == {1.0}
     for shape, aspect in (((40,), "auto"), ((6, 1), 1.0), ((1, 7), "auto")):
         picture._panel(axes[0], np.ones(shape), cmap="Reds")
         assert axes[0].get_aspect() == aspect
 
 
-def test_the_command_prints_a_table_and_draws(tmp_path):
-    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+def test_command_prints_a_table_and_draws(tmp_path):
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
     file = tmp_path / "film.png"
     result = jitnet_command(
         "trace", "matmul.njit", "--size", "2x3x5", "--cache", "L1=1K/2", "L2=32K/8", "--plot", file, "--quiet"
@@ -332,7 +332,7 @@ def test_the_command_prints_a_table_and_draws(tmp_path):
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_guesses_the_arguments_of_a_kernel(tmp_path):
+def test_command_guesses_the_arguments_of_a_kernel(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "def total(A, out):\n    for j in range(A.shape[1]):\n        for i in range(A.shape[0]):\n"
@@ -348,12 +348,12 @@ def test_the_command_guesses_the_arguments_of_a_kernel(tmp_path):
     assert "32 iterations" in given.stdout
 
 
-def test_the_command_takes_the_arguments_of_a_problem(tmp_path):
+def test_command_takes_the_arguments_of_a_problem(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def add(x, total):\n    for i in range(x.size):\n        total[0] += x[i]\n")
     command = "trace", f"{file}:add", "--problem", "sum", "--cache", "L1=1K/2", "--quiet"
     assert "63 accesses, 21 iterations" in jitnet_command(*command, "--size", "21").stdout
-    assert "3,027 accesses, 1,009 iterations" in jitnet_command(*command).stdout  # of the largest shape of its tests
+    assert "3,027 accesses, 1,009 iterations" in jitnet_command(*command).stdout  # for the problem's largest test shape
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_the_command_takes_the_arguments_of_a_problem(tmp_path):
         (["f.py:f", "--problem", "sum", "--as", "matmul"], "leave all but one out"),
     ],
 )
-def test_errors_of_the_command_are_one_line(arguments, said):
+def test_command_errors_are_one_line(arguments, said):
     result = jitnet_command("trace", *arguments, "--quiet", status=2)
     assert result.stderr.count("\n") == 1
     assert said in result.stderr

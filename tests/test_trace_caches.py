@@ -1,4 +1,4 @@
-"""The simulated caches of `jitnet trace`: counted by hand, by dictionaries, and by another simulator."""
+"""The simulated caches of `jitnet trace` equal counts by hand, a simple model, and another simulator."""
 
 import random
 from collections import OrderedDict
@@ -26,24 +26,24 @@ def addresses_of(lines):
     [
         ([0, 0, 1, 1], [1, 0, 1, 0]),
         ([0, 2, 0, 2], [1, 1, 0, 0]),  # one set, two ways
-        ([0, 2, 4, 0, 2, 4], [1, 1, 1, 1, 1, 1]),  # three lines in it: each leaves before it is used again
-        ([0, 2, 0, 4, 0, 2], [1, 1, 0, 1, 0, 1]),  # 2 is used longest ago when 4 comes
-        ([0, 1, 2, 3, 0, 1, 2, 3], [1, 1, 1, 1, 0, 0, 0, 0]),  # the whole cache
+        ([0, 2, 4, 0, 2, 4], [1, 1, 1, 1, 1, 1]),  # three lines in one set: each is evicted before it is used again
+        ([0, 2, 0, 4, 0, 2], [1, 1, 0, 1, 0, 1]),  # 2 is the least recently used when 4 arrives
+        ([0, 1, 2, 3, 0, 1, 2, 3], [1, 1, 1, 1, 0, 0, 0, 0]),  # the cache holds all four lines
         ([], []),
     ],
 )
-def test_misses_counted_by_hand(lines, misses):
+def test_misses_equal_those_counted_by_hand(lines, misses):
     assert Hierarchy([TINY]).misses_of(addresses_of(lines)).tolist() == misses
 
 
-def test_a_second_level_is_asked_for_what_the_first_misses():
+def test_second_level_gets_the_misses_of_the_first():
     both = Hierarchy([TINY, Level("L2", 8 * 64, 4)])  # two sets of four lines
     assert both.misses_of(addresses_of([0, 2, 4, 0, 2, 4, 4])).tolist() == [2, 2, 2, 1, 1, 1, 0]
-    assert both.misses_of(addresses_of([0, 4])).tolist() == [1, 0]  # it keeps what it holds: 2 and 4; then 4 and 0
+    assert both.misses_of(addresses_of([0, 4])).tolist() == [1, 0]  # lines stay between calls: 2, 4; then 4, 0
 
 
 def by_dictionaries(lines, level):
-    """The same cache by other means: a dictionary per set, in the order of use."""
+    """A simple model of the same cache: one dictionary per set, in the order of use."""
     sets = [OrderedDict() for _ in range(level.sets)]
     for line in lines:
         held = sets[line % level.sets]
@@ -54,7 +54,7 @@ def by_dictionaries(lines, level):
 
 
 def some_lines(count, seed):
-    """Lines near and far, forwards, backwards and again."""
+    """Random lines with small and large strides, forward, backward and repeated."""
     draw = random.Random(seed)
     lines = []
     while len(lines) < count:
@@ -64,13 +64,13 @@ def some_lines(count, seed):
 
 
 @pytest.mark.parametrize("level", [TINY, Level("L1", 64, 1), Level("L1", 3 * 5 * 64, 5), Level("L1", 64 * 64, 64)])
-def test_misses_equal_those_of_dictionaries(level):
+def test_misses_equal_those_of_a_simple_model(level):
     lines = some_lines(3000, level.ways)
     assert Hierarchy([level]).misses_of(addresses_of(lines)).tolist() == list(by_dictionaries(lines, level))
 
 
 def test_misses_equal_those_of_pycachesim():
-    cachesim = pytest.importorskip("cachesim", reason="pip install pycachesim: another simulator")
+    cachesim = pytest.importorskip("cachesim", reason="needs another simulator: pip install pycachesim")
     level, below = Level("L1", 4096, 4), Level("L2", 32768, 8)
     memory = cachesim.MainMemory()
     second = cachesim.Cache("L2", below.sets, below.ways, 64, "LRU")
@@ -94,14 +94,14 @@ def test_reuse_distances_equal_a_count():
         assert found[t] == (len(set(lines[before[-1] : t])) if before else 0)
 
 
-def test_a_reuse_distance_decides_about_a_cache_of_one_set():
+def test_reuse_distance_predicts_the_misses_of_a_cache_with_one_set():
     lines = some_lines(2000, 4)
     reuse = caches.reuse_distances(addresses_of(lines))
     misses = Hierarchy([Level("L1", 16 * 64, 16)]).misses_of(addresses_of(lines))
     assert np.array_equal(misses > 0, (reuse == 0) | (reuse > 16))
 
 
-def test_the_caches_of_this_machine(tmp_path):
+def test_caches_of_this_machine_are_read_from_the_system(tmp_path):
     def describe(index, **files):
         (tmp_path / f"index{index}").mkdir()
         for name, text in files.items():
@@ -111,14 +111,14 @@ def test_the_caches_of_this_machine(tmp_path):
     describe(0, type="Data", level=1, size="48K", **ways)
     describe(1, type="Instruction", level=1, size="32K", **ways)
     describe(2, type="Unified", level=2, size="1536K", **ways)
-    describe(3, type="Unified", level=3)  # a virtual machine tells nothing more
+    describe(3, type="Unified", level=3)  # a virtual machine gives no more information
     assert caches.of_this_machine(tmp_path) == [L1, Level("L2", 1536 << 10, 12)]
     assert caches.of_this_machine(tmp_path / "elsewhere") == []
 
 
 @pytest.mark.parametrize("texts", [["L1"], ["L2=1M/16"], ["L1=48K"], ["L1=48K/0"], ["L1=48K/13"], ["L1=0/1"],
                                    ["L1=9G/8"], ["L1=32K/8", "L1=32K/8"], ["L1=-32K/8"]])  # fmt: skip
-def test_caches_that_cannot_be(texts):
+def test_impossible_caches_are_an_error(texts):
     with pytest.raises(checks.Error, match="cache"):
         caches.parsed(texts)
 

@@ -1,4 +1,4 @@
-"""fit: the same bits for the same seed, the short batch, work space, history, early stopping."""
+"""fit: same bits for the same seed, the shorter last batch, work space, history, early stopping."""
 
 import numba
 import numpy as np
@@ -12,7 +12,7 @@ from jitnet.step import order_of
 
 
 @pytest.mark.parametrize("backend", ON_CPU)
-def test_learns(backend):
+def test_every_backend_learns(backend):
     X, y = spiral()
     net = make()
     epochs = 20 if backend == "python" else 200
@@ -29,8 +29,8 @@ def test_learns(backend):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_a_network_goes_on_training_on_any_backend(optimizer):
-    """Each backend continues from where the one before left off; all end up within rounding of one another."""
+def test_network_goes_on_training_on_any_backend(optimizer):
+    """Each backend continues the training of the previous one; the results are the same within rounding errors."""
     X, y = spiral()
     ends = []
     for first in ("njit", "numpy"):
@@ -47,7 +47,7 @@ def test_a_network_goes_on_training_on_any_backend(optimizer):
 ])  # fmt: skip
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this process has one thread")
 def test_same_seed_same_bits_for_one_thread_and_two(backend, dtype):
-    """Wide enough that the products of `fast` use their threads, with sizes that do not divide evenly."""
+    """The layers are large enough for threads in `fast`, and their sizes do not divide evenly."""
     X = np.random.default_rng(0).standard_normal((331, 67))
     y = np.arange(331) % 5
     ends = []
@@ -85,8 +85,8 @@ def test_shuffling_permutes_every_epoch():
     np.testing.assert_array_equal(order_of(4, 3, 7, False), range(4))
 
 
-def test_every_sample_is_seen_once_an_epoch_the_short_batch_included():
-    """With lr so small that nothing moves, the mean loss of an epoch is the mean over all samples."""
+def test_every_sample_is_used_once_per_epoch():
+    """lr is so small that the weights do not change, so the mean loss of an epoch is that of all samples."""
     X, y = spiral(97)
     net = make("float64")
     before = net.evaluate(X, y)["loss"]
@@ -150,7 +150,7 @@ def test_early_stopping_restores_the_best_weights():
     assert net.evaluate(*held_out)["loss"] == best
 
 
-def test_early_stopping_keeps_the_best_when_epochs_run_out():
+def test_early_stopping_restores_the_best_weights_at_the_last_epoch():
     train, held_out = overfit()
     net = make(widths=(8, 30, 2))
     history = net.fit(*train, epochs=60, optimizer=Adam(0.02), validation=held_out, early_stopping=1000)
@@ -158,8 +158,8 @@ def test_early_stopping_keeps_the_best_when_epochs_run_out():
     assert net.evaluate(*held_out)["loss"] == min(history.validation_loss)
 
 
-def test_adam_with_a_long_memory_in_float32():
-    """1 − beta2 is a difference of nearly equal numbers, and must not be taken in float32."""
+def test_adam_with_beta2_close_to_1_in_float32():
+    """1 − beta2 is a difference of nearly equal numbers, and must not be computed in float32."""
     X, y = spiral()
     ends = []
     for dtype in ("float32", "float64"):
@@ -171,20 +171,20 @@ def test_adam_with_a_long_memory_in_float32():
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-4, atol=1e-5)
 
 
-def test_accuracy_is_measured_where_the_validation_has_labels():
+def test_accuracy_is_measured_if_the_validation_has_labels():
     net = Network(Dense(2, 3, "sigmoid"), seed=0)
     X, y = spiral()
     history = net.fit(X, np.eye(3)[y], epochs=2, loss="mse", validation=(X, y))
     assert history.validation_accuracy[-1] == net.evaluate(X, y)["accuracy"]
 
 
-def test_threads_are_put_back():
+def test_number_of_threads_is_put_back():
     before = numba.get_num_threads()
     make().fit(*spiral(), epochs=1, threads=1)
     assert numba.get_num_threads() == before
 
 
-def test_the_events_of_a_display():
+def test_display_gets_the_events_in_order():
     heard = []
 
     class Listener(Progress):

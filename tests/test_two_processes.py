@@ -1,4 +1,4 @@
-"""Kernels are compiled by two processes: what the second one gets, that it does it, and that it ends."""
+"""Two processes compile kernels: the second one gets its part, compiles it, and ends."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ OF_A_TRAINING = ["gather", "layer", "softmax", "cross_entropy", "delta", "adam",
 
 @pytest.fixture
 def events(monkeypatch):
-    """What would be compiled, and the start and the end of the other process."""
+    """Lists the kernels that would be compiled, and the start and end of the second process."""
     heard = []
 
     @contextlib.contextmanager
@@ -32,7 +32,7 @@ def events(monkeypatch):
     return heard
 
 
-def test_the_other_process_gets_what_does_not_need_the_tile(events):
+def test_second_process_gets_kernels_without_the_tile(events):
     fast = cpu.Fast()
     kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
     reported = []
@@ -46,7 +46,7 @@ def test_the_other_process_gets_what_does_not_need_the_tile(events):
     assert [news[:2] for news in reported] == [(done, 7) for done in range(8)]
 
 
-def test_the_other_process_gets_what_is_missing(events, monkeypatch):
+def test_second_process_gets_only_missing_kernels(events, monkeypatch):
     fast = cpu.Fast()
     kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
     missing = {id(fast.kernels[operation]) for operation in ("layer", "adam")}
@@ -55,11 +55,11 @@ def test_the_other_process_gets_what_is_missing(events, monkeypatch):
     assert events[0] == ("starts", [("adam", "wide", "float32")])
     events.clear()
     missing.remove(id(fast.kernels["layer"]))
-    assert cpu._compile(kernels, FLOAT32, None) == 1  # a single one is not worth a process
+    assert cpu._compile(kernels, FLOAT32, None) == 1  # too few for a second process
     assert "ends" not in events
 
 
-def test_it_is_for_the_command_line_with_two_cores(monkeypatch):
+def test_second_process_is_for_the_command_line_with_two_cores(monkeypatch):
     monkeypatch.setattr(thread_choice, "cpus", lambda: 2)
     with compiling.in_two_processes():
         assert cpu.assistant is compiling.second_process
@@ -69,7 +69,7 @@ def test_it_is_for_the_command_line_with_two_cores(monkeypatch):
         assert cpu.assistant is contextlib.nullcontext
 
 
-def test_it_fills_the_cache_and_ends(tmp_path, monkeypatch):
+def test_second_process_fills_the_cache_and_ends(tmp_path, monkeypatch):
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     until = time.monotonic() + 60
     with compiling.second_process([("relu", "wide", "float32"), ("relu", "njit", "float32")]):
@@ -82,7 +82,7 @@ def test_it_fills_the_cache_and_ends(tmp_path, monkeypatch):
     assert not disturbance.HELPERS
 
 
-def test_without_a_second_process_the_first_compiles_everything(monkeypatch):
+def test_first_process_compiles_everything_if_the_second_cannot_start(monkeypatch):
     monkeypatch.setattr(compiling, "command", lambda module: ["/nowhere/python"])
     with compiling.second_process([("relu", "njit", "float32")]):
         assert not disturbance.HELPERS

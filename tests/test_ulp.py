@@ -1,4 +1,4 @@
-"""e^x, sigmoid, tanh and softmax of the top rungs: at most two units in the last place, over all floats."""
+"""e^x, sigmoid, tanh and softmax of the top rungs have errors of at most two units in the last place."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def error_in_ulp(got, exact, dtype):
 
 @pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("operation", EXACT)
-def test_float32_over_all_bit_patterns(operation, rung):
+def test_float32_functions_are_within_two_ulp_over_all_bit_patterns(operation, rung):
     """Every 4001st of the 2³² bit patterns: all exponents, both signs, subnormal numbers, infinities and NaNs."""
     Z = np.arange(0, 2**32, 4001, dtype=np.uint64).astype(np.uint32).view(np.float32).reshape(1, -1)
     A = np.empty_like(Z)
@@ -36,9 +36,9 @@ def test_float32_over_all_bit_patterns(operation, rung):
 
 @pytest.mark.parametrize("operation", EXACT)
 @pytest.mark.parametrize("reach", [1e-310, 1e-5, 0.1, 1, 3, 25, 700])
-def test_float64(operation, reach):
+def test_float64_functions_are_within_two_ulp(operation, reach):
     if np.finfo(np.longdouble).nmant <= 52:
-        pytest.skip("this machine has nothing longer than float64 to compare with")
+        pytest.skip("this machine has no type with more precision than float64")
     Z = np.linspace(-reach, reach, 200_001).reshape(1, -1)
     A = np.empty_like(Z)
     LADDERS[operation]["polynomial"](Z, A)
@@ -47,7 +47,7 @@ def test_float64(operation, reach):
 
 @pytest.mark.parametrize("operation", EXACT)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_signs_and_edges(operation, dtype):
+def test_signs_and_extreme_values_are_exact(operation, dtype):
     Z = np.array([[0.0, -0.0, np.inf, -np.inf, np.nan, 1e-320, -1e-320]], dtype)
     A = np.empty_like(Z)
     LADDERS[operation]["polynomial"](Z, A)
@@ -59,7 +59,7 @@ def test_signs_and_edges(operation, dtype):
 
 @pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("n", [1, 2, 10, 16, 17, 100, 1000])
-def test_softmax(n, rung):
+def test_softmax_is_within_two_ulp(n, rung):
     rng = np.random.default_rng(n)
     for scale in (0.1, 3, 30):
         Z = (scale * rng.standard_normal((300, n))).astype(np.float32)

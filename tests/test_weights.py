@@ -1,4 +1,4 @@
-"""Weights of samples and classes: finite differences of the weighted loss, repeated rows, scikit-learn's balance."""
+"""Weights of samples and classes equal finite differences of the weighted loss, repeated rows, and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ NETWORKS = {
 
 @pytest.mark.parametrize("loss", NETWORKS)
 @pytest.mark.parametrize("backend", ["numpy", "njit"])
-def test_gradients_of_a_weighted_mean(loss, backend):
-    """Against central differences of Σ w·loss / Σ w over every parameter; the losses one by one, in float64."""
+def test_gradients_of_a_weighted_mean_equal_finite_differences(loss, backend):
+    """The gradients equal central differences of Σ w·loss / Σ w over every parameter, in float64."""
     last, Y = NETWORKS[loss]
     net = Network(Dense(2, 5, "tanh"), last, seed=1, dtype="float64")
     some, Y, w = X[:13], Y[:13], W[:13]
@@ -48,7 +48,7 @@ def test_gradients_of_a_weighted_mean(loss, backend):
 
 
 def test_one_batch_of_weights_equals_one_of_repeated_rows():
-    """Weight 2 is a row twice, weight 0 a row that is not there."""
+    """Weight 2 equals a repeated row, weight 0 a missing row."""
     counts = np.random.default_rng(0).integers(0, 4, 97)
     counts[:3] = 0, 1, 2
     twice = np.repeat(np.arange(97), counts)
@@ -67,22 +67,22 @@ def test_one_batch_of_weights_equals_one_of_repeated_rows():
 
 @pytest.mark.parametrize("optimizer", [SGD(0.5), Momentum(0.1)])
 def test_equal_weights_change_no_bit(optimizer):
-    """Whatever they are: fused updates and separate ones, full batches and the last one."""
+    """For any weight, with fused and separate updates, for full batches and the last one."""
     nets = [make() for _ in range(3)]
     for net, weights in zip(nets, (None, np.ones(97), np.full(97, 0.3)), strict=True):
         net.fit(X, CODES, epochs=2, optimizer=optimizer, sample_weight=weights, threads=1)
     assert nets[0].theta.tobytes() == nets[1].theta.tobytes() == nets[2].theta.tobytes()
 
 
-def test_the_loss_of_the_history_is_the_weighted_mean():
-    """With one batch, it is the loss before the first update."""
+def test_loss_of_the_history_is_the_weighted_mean():
+    """With one batch per epoch, it is the loss before the update."""
     net = make("float64")
     before = net.evaluate(X, CODES, backend="numpy", sample_weight=W)["loss"]
     history = net.fit(X, CODES, epochs=1, batch_size=97, backend="numpy", sample_weight=W)
     assert history.loss[0] == pytest.approx(before, rel=1e-12)
 
 
-def test_a_batch_of_weights_0_moves_nothing():
+def test_batch_of_weight_0_changes_no_parameter():
     net = make()
     before = net.theta.copy()
     weights = np.zeros(97)
@@ -97,7 +97,7 @@ def test_a_batch_of_weights_0_moves_nothing():
 
 
 @pytest.mark.parametrize("rung", ["python", "numpy", "njit"])
-def test_weigh_by_hand(rung):
+def test_weigh_operation_by_hand(rung):
     delta = np.array([[1, -2], [3, 4], [5, 6.0]])
     LADDERS["weigh"][rung](np.array([0, 1, 2.0]), delta, delta)
     np.testing.assert_allclose(delta, [[0, 0], [3, 4], [10, 12]])  # factor 3/3
@@ -105,7 +105,7 @@ def test_weigh_by_hand(rung):
     np.testing.assert_array_equal(delta, 0)
 
 
-def test_class_weights_are_weights_of_samples():
+def test_class_weights_equal_sample_weights():
     names = np.array(["ant", "bee", "cat"])[np.minimum(CODES * CODES, 2) * (np.arange(97) % 5 > 1)]
     counts = {name: int((names == name).sum()) for name in ("ant", "bee", "cat")}
     assert len(set(counts.values())) > 1
@@ -125,7 +125,7 @@ def test_class_weights_are_weights_of_samples():
         assert not np.allclose(nets[0].theta, plain.theta, rtol=1e-3)
 
 
-def test_class_weights_of_one_sigmoid():
+def test_class_weights_work_with_one_sigmoid():
     y = (CODES > 0).astype(int)
     nets = [Network(Dense(2, 4, "tanh"), Dense(4, 1, "sigmoid"), seed=0) for _ in range(2)]
     nets[0].fit(X, y, class_weight={0: 3.0}, epochs=2, backend="numpy")
@@ -151,7 +151,7 @@ def test_class_weights_of_one_sigmoid():
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, "is 0 for all samples"),
     ],
 )
-def test_bad_weights(options, message):
+def test_bad_weights_are_a_clear_error(options, message):
     net = make()
     before = net.theta.tobytes()
     with pytest.raises(jitnet.Error, match=message):

@@ -1,4 +1,4 @@
-"""The work of a call: numbers that were computed one at a time, and several at a time."""
+"""The work of a call: numbers computed one at a time, and in SIMD vectors."""
 
 import pytest
 
@@ -37,7 +37,7 @@ f:
         ((0, 0, 0, 0), False, 0, 0, None),
     ],
 )
-def test_work_by_hand(times, moves, alone, together, loop):
+def test_work_of_a_call_by_hand(times, moves, alone, together, loop):
     functions = functions_of(ASSEMBLY, {})
     counts = dict(zip([str(block.row) for block in functions[0].blocks[1:]], times, strict=True))
     work = work_of([functions], {}, [counts], candidates(functions, {}), moves)

@@ -1,4 +1,4 @@
-"""Races in loops that programs really have: relaxation, elimination, sorting, scans, sparse matrices, distances."""
+"""Races in loops of real programs: relaxation, elimination, sorting, scans, sparse matrices, distances."""
 
 import numpy as np
 from numba import prange
@@ -16,7 +16,7 @@ def relaxation(A):
 
 
 @twin_of("relaxation")
-def _(A):  # a chessboard
+def _(A):  # red-black ordering
     quarter = A.dtype.type(0.25)
     for color in range(2):
         for i in prange(1, A.shape[0] - 1):

@@ -1,4 +1,4 @@
-"""Races by way of views, helpers, aliases, scratch memory and closures."""
+"""Races through views, helpers, aliases, scratch memory and closures."""
 
 from collections import namedtuple
 

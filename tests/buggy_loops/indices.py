@@ -1,4 +1,4 @@
-"""Indices outside, wrapped around and overflowing."""
+"""Indices that are out of bounds, wrap around or overflow."""
 
 import numpy as np
 from numba import prange

@@ -1,4 +1,4 @@
-"""Inputs that are written, types that widen, and results that depend on the number of threads."""
+"""Kernels that write inputs, widen types, or give results that depend on the number of threads."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""How a kernel with a bug and its corrected twin are registered, and the arrays that they are given."""
+"""Registers kernels with a bug and their corrected twins, and makes their argument arrays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Pair:
     """A kernel with one bug, and what the sanitizer should find."""
 
     rule: str
-    """The key in `RULES` of the rule that it breaks."""
+    """The broken rule, a key of `RULES`."""
     arguments: Callable[[], tuple[Any, ...]]
     kind: str
-    """Of the finding."""
+    """The kind of the finding."""
     says: str
-    """A pattern of its sentence."""
+    """A regular expression for the message."""
     writes: str | None
     wrong: Callable[..., Any]
     right: Callable[..., Any] | None = None

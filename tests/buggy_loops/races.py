@@ -1,4 +1,4 @@
-"""Races on elements that the loop names itself."""
+"""Races on elements that the loop body accesses directly."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""Right kernels, each for a rule of Numba."""
+"""Correct kernels, each for one rule of Numba."""
 
 from collections import namedtuple
 

@@ -1,4 +1,4 @@
-"""Memory that nothing has written."""
+"""Kernels that read or return uninitialized memory."""
 
 import numpy as np
 from numba import prange

@@ -1,4 +1,4 @@
-"""Variables that a `prange` loop adds up, carries on or shares."""
+"""Variables that a `prange` loop reduces, carries between iterations or shares."""
 
 import numpy as np
 from numba import prange

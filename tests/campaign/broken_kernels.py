@@ -1,11 +1,10 @@
-"""Kernels broken on purpose, at least one in every file of kernels: does a test fail?
+"""Breaks kernels on purpose, at least one in every file of kernels, and checks that a test fails.
 
     python tests/campaign/broken_kernels.py [--only PATTERN] [--list]
 
-Each bug is one that a person could write: a missing bias, a wrong sign, an edge that is left out, a barrier that is
-gone. A copy of the checkout gets one bug at a time, and runs the tests that are named beside it: loops as plain
-Python, GPU kernels in the PTX interpreter. The exit status is 1 if a bug survives. `mutants.py` draws its changes at
-random; these are chosen.
+Each bug is one that a person could write: a missing bias, a wrong sign, a missing edge case, a missing barrier. A copy
+of the checkout gets one bug at a time and runs the tests listed with it: loops as plain Python, GPU kernels in the PTX
+interpreter. The exit status is 1 if a bug survives. `mutants.py` chooses its changes at random; these are hand-picked.
 """
 
 import argparse
@@ -20,25 +19,25 @@ from typing import NamedTuple
 from mutants import ROOT, Run, copies, environment_for
 
 LIMIT = 120
-"""CPU seconds for the tests of a bug; each takes a few."""
+"""Limit of CPU seconds for the tests of a bug; they usually take a few."""
 
 TABLE = Path(__file__).with_name("kernel_bugs.txt")
 
 
 class Bug(NamedTuple):
     file: str
-    """Below jitnet/kernels."""
+    """Path below jitnet/kernels."""
     correct: str
-    """What is there once, and `wrong` instead of it."""
+    """Text that occurs once in the file; `wrong` replaces it."""
     wrong: str
     tests: str
-    """A file of tests."""
+    """The file of tests."""
     which: str
-    """Those to run, as `pytest -k` takes them."""
+    """The expression for `pytest -k`."""
 
 
 def bugs() -> list[Bug]:
-    """Those of the table."""
+    """All bugs of the table."""
     found = []
     for block in TABLE.read_text(encoding="utf-8").split("\n\n")[1:]:
         where, *lines = block.rstrip("\n").split("\n")
@@ -57,18 +56,18 @@ def broken(bug: Bug) -> bytes:
 
 
 def outcome(folder: Path, file: str, tests: str, which: str, limit: float = LIMIT) -> tuple[str, float]:
-    """How these tests end: "passed", or what failed; and the CPU time."""
+    """The result of the tests, "passed" or the failure, and the CPU time."""
     run = Run(folder, [tests, "-k", which], environment_for(file, folder), limit)
     run.start()
     while (ended := run.poll()) is None:
         time.sleep(0.02)
     if not ended[0].startswith(("passed", "time", "FAILED", "ERROR")):
-        raise SystemExit(f"{tests} -k '{which}': {ended[0]}")  # no such test, for example
+        raise SystemExit(f"{tests} -k '{which}': {ended[0]}")  # for example if no test matches
     return ended
 
 
 def check_without_faults(folder: Path, chosen: list[Bug]) -> None:
-    """The same tests pass as long as nothing is broken."""
+    """Check that the same tests pass without a bug."""
     for tests in dict.fromkeys(bug.tests for bug in chosen):
         which = " or ".join(dict.fromkeys(f"({bug.which})" for bug in chosen if bug.tests == tests))
         how, _ = outcome(folder, "jitnet/kernels/", tests, which, 10 * LIMIT)
@@ -77,7 +76,7 @@ def check_without_faults(folder: Path, chosen: list[Bug]) -> None:
 
 
 def verdicts(chosen: list[Bug]) -> Iterator[tuple[Bug, str, float]]:
-    """Each bug, the test that saw it or "passed", and the CPU time."""
+    """Each bug, the test that failed or "passed", and the CPU time."""
     with copies(1) as (folder,):
         check_without_faults(folder, chosen)
         for bug in chosen:
@@ -89,8 +88,8 @@ def verdicts(chosen: list[Bug]) -> Iterator[tuple[Bug, str, float]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="PATTERN", default="", help="those in files of this name, such as ^cuda/")
-    parser.add_argument("--list", action="store_true", help="list the bugs, and run nothing")
+    parser.add_argument("--only", metavar="PATTERN", default="", help="only bugs in matching files, such as ^cuda/")
+    parser.add_argument("--list", action="store_true", help="list the bugs without running tests")
     options = parser.parse_args()
     chosen = [bug for bug in bugs() if re.search(options.only, bug.file)]
     print(f"{len(chosen)} bugs, about {sum(10 if 'cuda' in bug.file else 4 for bug in chosen)} s", flush=True)
@@ -98,7 +97,7 @@ def main() -> int:
         for bug in chosen:
             print(f"{bug.file}: {bug.correct!r} -> {bug.wrong!r}")
         return 0
-    for module in ("numba", "numpy", "pytest"):  # what every run would import once more
+    for module in ("numba", "numpy", "pytest"):  # otherwise every run would import them again
         importlib.import_module(module)
     survived = 0
     for bug, how, seconds in verdicts(chosen):

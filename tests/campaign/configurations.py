@@ -30,11 +30,11 @@ PER_PROCESS = len(BACKENDS) * len(DTYPES)
 THREADS = (1, 2, 5)
 LAYERS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
 OPTIMIZERS = (SGD(0.1, weight_decay=1e-3), Momentum(0.05, nesterov=True), Adam(0.003))
-SAMPLES, BATCH, EPOCHS = 203, 101, 2  # the last batch is of one sample
+SAMPLES, BATCH, EPOCHS = 203, 101, 2  # the last batch has one sample
 
 
 def networks(dtype):
-    """Small and large ones, of all activations."""
+    """Small and large networks with all activations."""
     yield Network(Dense(3, 2, "sigmoid"), seed=1, dtype=dtype), "binary_cross_entropy"
     yield Network(Dense(37, 1, "tanh", bias=False), Dense(1, 5, "softmax"), seed=2, dtype=dtype), "cross_entropy"
     yield Network(Dense(65, 131, "relu"), Dense(131, 67), seed=3, dtype=dtype), "mse"
@@ -49,7 +49,7 @@ def samples(net, seed):
 
 
 def train(seed, folder):
-    """In the process of a case: "backend dtype network optimizer" -> checksum of all bits, and the parameters' sums."""
+    """Runs in the process of a case: "backend dtype network optimizer" -> checksum of all bits, parameter sums."""
     found = {}
     for backend, dtype in itertools.product(BACKENDS, DTYPES):
         for k, (net, loss) in enumerate(networks(dtype)):
@@ -64,10 +64,10 @@ def train(seed, folder):
                 theta, output = net.theta.copy(), net.forward(X, backend=backend)
                 net.theta[...] = start
                 net.fit(X, Y, epochs=1, checkpoint=checkpoint, **options)
-                net.theta[...] = 0  # all that counts is in the file
+                net.theta[...] = 0  # the file must restore the weights
                 resumed = net.fit(X, Y, epochs=EPOCHS, checkpoint=checkpoint, resume=True, **options)
                 if net.theta.tobytes() != theta.tobytes() or resumed.loss != whole.loss:
-                    raise TrialError(f"{checkpoint.name}: resumed, it comes to other bits")
+                    raise TrialError(f"{checkpoint.name}: a resumed run gives different bits")
                 losses = np.array([whole.loss, whole.validation_loss])
                 bits = zlib.crc32(theta.tobytes() + output.tobytes() + losses.tobytes())
                 found[checkpoint.name] = bits, theta.astype(float).tolist() if theta.size < 5000 else losses.tolist()
@@ -75,7 +75,7 @@ def train(seed, folder):
 
 
 class Configurations:
-    """The trial: a process each; the bits of the first one are those of all."""
+    """The trial: each case is a process, and must give the bits of the first one."""
 
     def __init__(self, place, seed):
         layers = [name for name, module in LAYERS.items() if works(module)]
@@ -85,10 +85,10 @@ class Configurations:
     def __call__(self, number, rng):
         layer, threads = self.settings[number % len(self.settings)]
         if not self.bits and number:
-            self(0, rng)  # what a case that is repeated alone is compared with
+            self(0, rng)  # a case that is repeated alone needs the first one for comparison
         for name, (bits, values) in ask(layer, threads, self.seed, self.place / str(number)).items():
             if self.bits.setdefault(name, bits) != bits:
-                raise TrialError(f"{name} with {threads} threads, layer {layer}: other bits than in the first process")
+                raise TrialError(f"{name} with {threads} threads, layer {layer}: different bits from the first process")
             _, dtype, rest = name.split("-", 2)
             one = np.concatenate([np.ravel(value) for value in values])
             other = self.values.setdefault((dtype, rest), one)
@@ -101,7 +101,7 @@ class Configurations:
 
 
 def environment(layer, threads):
-    chosen = {"OMP_WAIT_POLICY": "passive"}  # else threads spin on the cores that others of them wait for
+    chosen = {"OMP_WAIT_POLICY": "passive"}  # otherwise threads spin on cores that other threads wait for
     chosen |= {} if layer == "default" else {"NUMBA_THREADING_LAYER": layer}
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     inherited.pop("NUMBA_THREADING_LAYER", None)
@@ -109,7 +109,7 @@ def environment(layer, threads):
 
 
 def works(module):
-    """Whether Numba can load this threading layer here."""
+    """Whether Numba can load this threading layer on this machine."""
     try:
         importlib.import_module(f"numba.np.ufunc.{module}")
     except ImportError:
@@ -118,7 +118,7 @@ def works(module):
 
 
 def ask(layer, threads, seed, folder):
-    """What `train` finds in a process with these settings."""
+    """The result of `train` in a process with these settings."""
     folder.mkdir()
     command = [sys.executable, __file__, "--worker", str(folder), str(seed)]
     try:

@@ -17,11 +17,11 @@ from trials import choose
 
 INTEGERS = (0, 1, 2, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
 BOMB = 1536
-"""MiB that a bomb unpacks to."""
+"""MiB that a decompression bomb unpacks to."""
 
 
 class Planted:
-    """An object whose unpickling makes a folder: the trace of code that was executed."""
+    """An object whose unpickling creates a folder, as a trace of executed code."""
 
     def __init__(self, marker):
         self.marker = str(marker)
@@ -31,14 +31,14 @@ class Planted:
 
 
 def planted(marker):
-    """A pickle of it, as it stands and within an .npy file."""
+    """A pickle of a Planted object, alone and inside an .npy file."""
     array = io.BytesIO()
     np.lib.format.write_array(array, np.array([Planted(marker)], object), allow_pickle=True)
     return pickle.dumps(Planted(marker)), array.getvalue()
 
 
 def in_bytes(rng, content):
-    """Flip, cut, double, insert, overwrite, move, or put a number that is often a limit."""
+    """Flip, cut, double, insert, overwrite or move bytes, or write a number that is often a limit."""
     content = bytearray(content)
     a, b = sorted(int(i) for i in rng.integers(0, len(content) + 1, 2))
     short = min(b, a + int(rng.integers(1, 65)))
@@ -75,7 +75,7 @@ VALUES = (
 
 
 def places(value, path=()):
-    """Every place in a JSON value, as the keys that lead there."""
+    """Every position in a JSON value, as a path of keys."""
     yield path
     parts = value.items() if isinstance(value, dict) else enumerate(value[:20]) if isinstance(value, list) else ()
     for key, part in parts:
@@ -83,7 +83,7 @@ def places(value, path=()):
 
 
 def in_json(rng, text):
-    """Another value at one place, or a field that is missing, twice there, renamed or new; as text."""
+    """The text with another value at one position, or with a missing, repeated, renamed or additional field."""
     value = copy.deepcopy(json.loads(text))
     everywhere = list(places(value))
     path = choose(rng, everywhere[1:] or everywhere)
@@ -112,7 +112,7 @@ def in_json(rng, text):
 
 
 def near(rng, value):
-    """A value that is almost the right one."""
+    """A value that is almost correct."""
     if isinstance(value, bool) or value is None:
         return choose(rng, (not value, int(value or 0), str(value)))
     if isinstance(value, int | float):
@@ -137,7 +137,7 @@ SHAPES = (
 
 
 def in_npy(rng, content):
-    """The header of an .npy file says something else than what follows."""
+    """The header of an .npy file contradicts the data."""
     file = io.BytesIO(content)
     np.lib.format.read_magic(file)
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
@@ -164,7 +164,7 @@ def npy_header(text, version=(1, 0)):
 
 
 def in_archive(rng, content, marker, bombs=True):
-    """Members that are changed, swapped, missing, doubled, renamed or planted; wrong sizes; decompression bombs."""
+    """Changed, swapped, missing, repeated, renamed or additional members; wrong sizes; decompression bombs."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
     i, j = (int(k) for k in rng.integers(0, len(members), 2))
@@ -190,7 +190,7 @@ def in_archive(rng, content, marker, bombs=True):
     elif kind == 10:
         members.append((choose(rng, ("x.npy", "b7.npy", "about.json", "x.pkl")), choose(rng, planted(marker))))
     elif kind == 11:
-        members[i] = name, in_bytes(rng, body)  # with a checksum that is right
+        members[i] = name, in_bytes(rng, body)  # with a correct checksum
     elif kind == 12:
         if bombs and rng.random() < 0.02:
             return bomb(rng, members, i)
@@ -205,7 +205,7 @@ def in_archive(rng, content, marker, bombs=True):
 
 
 def lie(rng, content, name):
-    """The directory claims another size; in half of the cases the array's header claims the same one."""
+    """The directory states a wrong size; in half of the cases the array's header states the same size."""
     content, size = bytearray(content), choose(rng, (0, 1, 100, 2**30 + 2**29, 2**31 - 2**27, 2**32 - 1))
     at = content.find(b"PK\1\2")
     while at >= 0 and not content[at + 46 :].startswith(name.encode()):
@@ -226,10 +226,10 @@ def lie(rng, content, name):
 
 
 def deflated(content, zeros=0):
-    """A raw deflate stream of the content and so many MiB of zeros, which take no time to make."""
+    """A raw deflate stream of the content and many MiB of zeros, without compressing them one by one."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     first = packer.compress(content) + packer.flush(zlib.Z_FULL_FLUSH)
-    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)  # depends on nothing before it
+    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)  # independent of the data before it
     return first + piece * zeros + packer.flush(zlib.Z_FINISH)
 
 
@@ -264,7 +264,7 @@ CELLS = (
 
 
 def in_csv(rng, text):
-    """A cell, a line, a separator or an ending is another one; as bytes."""
+    """The bytes of the text with a changed cell, line, separator or line ending."""
     lines = text.split("\n")
     i, kind = int(rng.integers(len(lines))), int(rng.integers(12))
     cells = lines[i].split(",")

@@ -1,4 +1,4 @@
-"""The kinds of files that jitnet reads: what is right, how each is changed, and how it is read (for fuzz.py)."""
+"""The kinds of files that jitnet reads: valid files, how to damage them, and how to read them (for fuzz.py)."""
 
 import abc
 import contextlib
@@ -22,7 +22,7 @@ from jitnet.lab import machine
 
 
 class Kind(abc.ABC):
-    """A kind of file: its name on disk, what is right, and how it is read."""
+    """A kind of file: its name on disk, valid examples, and how it is read."""
 
     file = ""
 
@@ -31,14 +31,14 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def originals(self):
-        """Files that are right."""
+        """Contents of valid files."""
 
     def mutated(self, rng, content):
         return damage.in_bytes(rng, content)
 
     @abc.abstractmethod
     def read(self, path):
-        """Read it as jitnet does, and use what came out of it."""
+        """Read the file as jitnet does, and use the result."""
 
 
 class Archive(Kind):
@@ -64,7 +64,7 @@ class Model(Archive):
         yield self.path.read_bytes()
 
     def mutated(self, rng, content):
-        self.only_bytes = rng.random() < 0.3  # which checksums protect
+        self.only_bytes = rng.random() < 0.3  # checksums protect these
         if self.only_bytes:
             self.original = content
             return damage.in_bytes(rng, content)
@@ -78,7 +78,7 @@ class Model(Archive):
         if self.only_bytes:
             self.path.with_name("right.npz").write_bytes(self.original)
             right = jitnet.load(self.path.with_name("right.npz"))
-            check(net.theta.tobytes() == right.theta.tobytes(), "other parameters than those that were saved")
+            check(net.theta.tobytes() == right.theta.tobytes(), "parameters that differ from the saved ones")
         command("predict", path, self.rows, *QUICK)
 
 
@@ -103,12 +103,12 @@ class Checkpoint(Archive):
         before = net.theta.tobytes()
         try:
             history = self.fit(net, 3, resume=True)
-        except jitnet.Diverged:  # from weights that are forged, and finite
+        except jitnet.Diverged:  # from forged, finite weights
             raise
         except jitnet.Error:
-            check(net.theta.tobytes() == before, "a file that was refused has changed the network")
+            check(net.theta.tobytes() == before, "a rejected file has changed the network")
             raise
-        check(len(history.loss) == len(history.seconds) == len(history.validation_loss), "a history of other lengths")
+        check(len(history.loss) == len(history.seconds) == len(history.validation_loss), "a history of unequal lengths")
         check(bool(np.isfinite(net.theta).all()), "weights that are not finite")
 
 
@@ -199,7 +199,7 @@ class Machine(Kind):
             "peak": {"float32": rates, "float64": rates}, "measured": "2026-01-01",
             "bandwidth": {level: {"1": moves, "2": moves} for level in ("L1", "L2", "memory")},
         }  # fmt: skip
-        machine._measure = lambda report: json.loads(json.dumps(self.found))  # which would take seconds
+        machine._measure = lambda report: json.loads(json.dumps(self.found))  # measuring would take seconds
         yield json.dumps(machine._identity() | self.found, indent=1).encode()
 
     def mutated(self, rng, content):
@@ -215,7 +215,7 @@ class Machine(Kind):
 
 
 class Kernel(Kind):
-    """A file of compiled code: it must not be used after a change; nor may a pickle in its place."""
+    """A file of compiled code: a changed file, or a pickle in its place, must not be used."""
 
     file = "kernel"
 
@@ -234,7 +234,7 @@ class Kernel(Kind):
 
     def read(self, path):
         found = self.kernel._cache.load_overload(self.signature, self.kernel.targetctx)
-        check(found is None, "a file that was changed is used as compiled code")
+        check(found is None, "a changed file is used as compiled code")
 
 
 QUICK = ("--backend", "numpy", "--quiet")
@@ -252,7 +252,7 @@ def check(right, what):
 
 
 def table(found, learn=False):
-    """A table has rows of one length, and becomes finite X and Y."""
+    """Check that a table has columns of one length, and gives finite X and Y."""
     check(len(found) > 0, "a table without rows")
     check(all(len(found[name].values) == len(found) for name in found.names), "columns of different lengths")
     if learn:
@@ -264,7 +264,7 @@ def table(found, learn=False):
 
 
 def command(*words):
-    """A command in this process. What it says must be one line for an error."""
+    """Run a command in this process; an error must be one line."""
     out, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
         status = cli.main([str(word) for word in words])

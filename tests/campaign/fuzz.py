@@ -1,4 +1,4 @@
-"""Every kind of file that jitnet reads, damaged or forged: an error in one sentence, or a result that is valid.
+"""Every kind of file that jitnet reads, damaged or forged, gives a one-line error or a valid result.
 
     python tests/campaign/fuzz.py [--count 137000] [--seed 0] [--minutes 5] [--case NUMBER] [--kind model]
 
@@ -33,7 +33,7 @@ SECONDS = 5
 
 
 def one_case(kinds, number, seed, only):
-    """Mutate, read, judge: what came of it; TrialError if something is wrong."""
+    """Damage a file, read it and check the result; returns what happened, or raises TrialError."""
     rng = np.random.default_rng((seed, number))
     shares = np.array(SHARES) / sum(SHARES)
     kind, contents = kinds[only or KINDS[int(rng.choice(len(KINDS), p=shares))].__name__.lower()]
@@ -60,7 +60,7 @@ def one_case(kinds, number, seed, only):
 
 
 def serve(place, seed, only, questions, answers):
-    """In a process of its own: answer each number with what came of its case."""
+    """Runs in a process of its own: answers each number with the result of its case."""
     warnings.simplefilter("ignore")
     os.environ["JITNET_CACHE_DIR"] = str(place)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -74,7 +74,7 @@ def serve(place, seed, only, questions, answers):
     resource.setrlimit(resource.RLIMIT_AS, (used + 2 * GIB, used + 2 * GIB))
     while question := os.read(questions, 8):
         number = struct.unpack("<q", question)[0]
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # whose signal ends this process
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # its signal ends this process
         try:
             answer = one_case(kinds, number, seed, only)
         except TrialError as error:
@@ -90,7 +90,7 @@ def serve(place, seed, only, questions, answers):
 
 
 class Fuzzer:
-    """Hands the cases to a process, which is replaced when it dies or has grown."""
+    """Gives the cases to a process, which is replaced when it dies or uses too much memory."""
 
     def __init__(self, place, seed, only):
         self.place, self.seed, self.only, self.process = place, seed, only, None
@@ -100,7 +100,7 @@ class Fuzzer:
         self.answers, answers = os.pipe()
 
         def answer_all():
-            os.close(self.questions)  # or the end of this script would not be the end of the questions
+            os.close(self.questions)  # otherwise the pipe would stay open after the end of this script
             os.close(self.answers)
             return serve(self.place, self.seed, self.only, questions, answers)
 
@@ -140,7 +140,7 @@ class Fuzzer:
         answer = os.read(self.answers, struct.unpack("<I", head)[0]).decode()
         if answer.startswith("wrong: "):
             if "GiB" in answer:
-                self.stop()  # what it has taken, it does not give back
+                self.stop()  # the process does not return memory to the system
             raise TrialError(answer[7:])
         return 1, answer
 

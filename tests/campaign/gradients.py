@@ -1,4 +1,4 @@
-"""Every parameter of a range of networks, differentiated numerically and compared with backpropagation.
+"""Compares numerical derivatives by every parameter of many networks with backpropagation.
 
     python tests/campaign/gradients.py [--count 22500] [--seed 0] [--minutes 5] [--case NUMBER]
 
@@ -35,7 +35,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 def draw(number, rng):
-    """A network, X, Y and a loss, at which the loss can be differentiated."""
+    """A network, X, Y and a loss that is differentiable there."""
     activation, loss = PAIRS[number % len(PAIRS)]
     while True:
         widths = [int(choose(rng, WIDTHS)) for _ in range(2 + number % 4)]
@@ -58,7 +58,7 @@ def draw(number, rng):
 
 
 def near_a_kink(net, X, Y, loss):
-    """relu has no derivative at 0, hinge none at 1, huber no second one at a distance of 1: steps must not cross it."""
+    """relu has no derivative at 0, hinge none at 1, huber no second one at 1: steps must not cross these points."""
     A = X
     for layer in net.layers:
         Z = A @ layer.W + (0 if layer.b is None else layer.b)
@@ -87,7 +87,7 @@ def differentiate(function, theta, h=H):
 
 
 class Gradients:
-    """The trial, and the worst relative error that it has seen."""
+    """The trial, and the worst relative error so far."""
 
     def __init__(self, backends=ON_CPU):
         self.backends = backends

@@ -1,4 +1,4 @@
-"""Training, predicting, plotting and compiling, killed at random moments: no partial, lost or leftover files.
+"""Kills training, predicting, plotting and compiling at random times: no file is partial, lost or left over.
 
     python tests/campaign/kills.py [--count 840] [--seed 0] [--minutes 5] [--case NUMBER]
 
@@ -22,7 +22,7 @@ import trials  # before NumPy
 from trials import TrialError, choose
 
 import numpy as np  # isort: skip
-from matplotlib.backends import backend_agg, backend_pdf, backend_svg  # noqa: F401  (here, and not in each process)
+from matplotlib.backends import backend_agg, backend_pdf, backend_svg  # noqa: F401  (imported once, before the forks)
 from matplotlib.figure import Figure
 
 import jitnet
@@ -35,7 +35,7 @@ STATUSES = {
     signal.SIGTERM: {0, 130, 143, -signal.SIGTERM},
     signal.SIGINT: {0, 130},
 }
-"""How a process may end. 0: it was done already."""
+"""Allowed exit statuses. 0: the process had already finished."""
 
 
 def train(data, epochs):
@@ -53,17 +53,17 @@ class Job(abc.ABC):
 
     @abc.abstractmethod
     def command(self, folder):
-        """The words after `jitnet`."""
+        """The command-line arguments after `jitnet`."""
 
     def work(self, folder):
         return lambda: cli.main([str(word) for word in self.command(folder)])
 
     def content(self, file):
-        """What a complete file says, to be compared; TrialError if it is torn. Jobs with `files` define it."""
-        raise AssertionError(f"{type(self).__name__} has no files to compare, but {file} was asked for")
+        """The content of a complete file, for comparison; TrialError if it is partial. Jobs with `files` define it."""
+        raise AssertionError(f"{type(self).__name__} has no files to compare, but {file} was requested")
 
     def complete(self):
-        """Do all of it once, undisturbed: the right contents, how long it took, how many changes the folder saw."""
+        """Run the job once without a kill: the correct contents, the duration, the number of changes in the folder."""
         folder = self.place / f"complete-{type(self).__name__}"
         folder.mkdir()
         began, changes, seen = time.monotonic(), 0, set()
@@ -75,23 +75,23 @@ class Job(abc.ABC):
         self.right = {name: self.content(folder / name) for name in self.files}
 
     def prepare(self, folder):
-        """Put older files in place, and say what is in them."""
+        """Write older files, and return their contents."""
         for name in self.files:
             (folder / name).write_bytes((self.place / "old" / name).read_bytes())
         return {name: self.content(folder / name) for name in self.files}
 
     def check(self, folder, before, gently):
-        """After the kill. `gently`: ^C and SIGTERM can save the current weights in any complete file."""
+        """Check the files after a kill. `gently`: ^C and SIGTERM can save the current weights in any complete file."""
         for name in self.files:
             if (folder / name).exists():
                 found = self.content(folder / name)
                 if not gently and found not in (before.get(name), self.right[name]):
                     raise TrialError(f"{name} is neither the old one nor the new one")
             elif name in before:
-                raise TrialError(f"{name} was there before, and is lost")
+                raise TrialError(f"{name} existed before, and is lost")
 
     def finish(self, folder):
-        """Take the work up again and compare with a run that was not killed."""
+        """Resume the work and compare with a run that was not killed."""
         process = trials.fork(self.work(folder), self.place / "errors")
         if (status := trials.status_of(process)) != 0:
             raise TrialError(f"afterwards, the command ends with status {status}: {tail(self.place / 'errors')}")
@@ -103,7 +103,7 @@ class Job(abc.ABC):
 
 
 class Training(Job):
-    """--save and --checkpoint, resumed where there is a checkpoint."""
+    """--save and --checkpoint, resumed if a checkpoint exists."""
 
     files = ("model.npz", "run.ckpt")
 
@@ -118,9 +118,7 @@ class Training(Job):
         return about["step"], [arrays[name].tobytes() for name in sorted(arrays)]
 
     def check(self, folder, before, gently):
-        super().check(
-            folder, before, gently=True
-        )  # a checkpoint may be that of any epoch: `finish` says if it is right
+        super().check(folder, before, gently=True)  # a checkpoint can be of any epoch: `finish` checks it
         if not gently and (folder / "model.npz").exists():
             found = self.content(folder / "model.npz")
             if found not in (before.get("model.npz"), self.right["model.npz"]):
@@ -151,7 +149,7 @@ class Picture(Job):
     def content(self, file):
         content = file.read_bytes()
         if content[:8] != b"\x89PNG\r\n\x1a\n" or content[-8:-4] != b"IEND":
-            raise TrialError(f"{file.name} is torn")
+            raise TrialError(f"{file.name} is partial")
         return content
 
 
@@ -186,15 +184,15 @@ class Cache(Job):
     def check(self, folder, before, gently):
         for file in folder.rglob("*.kernel"):
             if cache_folder.read_cached(file) is None:
-                raise TrialError(f"{file.name} is torn")
+                raise TrialError(f"{file.name} is partial")
 
     def finish(self, folder):
-        for _ in range(2):  # compiled, and then loaded
+        for _ in range(2):  # first compiled, then loaded
             process = trials.fork(self.work(folder), self.place / "errors")
             if (status := trials.status_of(process, 120)) != 0:
-                raise TrialError(f"afterwards, the cache makes status {status}: {tail(self.place / 'errors')}")
+                raise TrialError(f"afterwards, with the cache, the status is {status}: {tail(self.place / 'errors')}")
         if sorted(file.name for file in folder.rglob("*.kernel")) != self.names:
-            raise TrialError("afterwards, the cache holds other kernels than one that was not disturbed")
+            raise TrialError("afterwards, the cache has other kernels than after an undisturbed run")
         if left := [file.name for file in folder.rglob("*.tmp")]:
             raise TrialError(f"left behind: {', '.join(left)}")
 
@@ -203,11 +201,11 @@ def whole(read, file):
     try:
         return read(file)
     except jitnet.Error as error:
-        raise TrialError(f"{file.name} is torn: {error}") from None
+        raise TrialError(f"{file.name} is partial: {error}") from None
 
 
 def entries(folder):
-    """What is in a folder now, and in folders in it; a file that is replaced counts as a change."""
+    """The current entries of a folder and its subfolders; replacing a file counts as a change."""
     found = set()
     for entry in os.scandir(folder):
         found.add((entry.name, entry.inode()))
@@ -221,7 +219,7 @@ def tail(file):
 
 
 def interrupt(job, folder, sent, rng, errors):
-    """Start the job, send it a signal at a moment that is drawn, and wait for it; its exit status."""
+    """Start the job, send it a signal at a random time, and wait; returns its exit status."""
     changes = int(rng.integers(1, job.changes + 1)) if rng.random() < 0.6 else None
     delay = rng.exponential(5e-4) if changes else rng.uniform(0, 1.05 * job.seconds)
     seen = entries(folder)
@@ -233,7 +231,7 @@ def interrupt(job, folder, sent, rng, errors):
         if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             break
     time.sleep(delay)
-    os.kill(process, sent)  # not reaped yet, so the number is still its own
+    os.kill(process, sent)  # not reaped yet, so the process id is still valid
     status = trials.status_of(process)
     trials.check_group_is_gone(process)
     return status
@@ -257,7 +255,7 @@ def main():
                 left = [entry for entry in folder.rglob("*") if entry.suffix == ".tmp"]
                 if left and status in (0, 130, 143):
                     raise TrialError(f"left behind: {', '.join(file.name for file in left)}")
-                for file in left:  # an hour later
+                for file in left:  # simulates an hour
                     os.utime(file, (time.time() - 7200,) * 2)
                 job.finish(folder)
             except TrialError as error:
@@ -268,13 +266,13 @@ def main():
 
 
 def prepare(place):
-    """The data, older files, and each job done once without a kill."""
+    """Prepare the data and older files, and run each job once without a kill."""
     rng = np.random.default_rng(0)
     rows = "".join(f"{a:.3f},{b:.3f},{c:.3f},{i % 3}\n" for i, (a, b, c) in enumerate(rng.standard_normal((120, 3))))
     (place / "data.csv").write_text("a,b,c,y\n" + rows)
     (place / "old").mkdir()
     old = Training(place)
-    with contextlib.redirect_stdout(io.StringIO()):  # in this process, so that it has imported all that training needs
+    with contextlib.redirect_stdout(io.StringIO()):  # in this process, so that all imports are done before the forks
         cli.main([str(word) for word in old.command(place / "old", epochs=3)])
     (place / "old" / "answers.txt").write_text("of old\n")
     Figure((1, 1)).savefig(place / "old" / "plot.png")

@@ -1,9 +1,9 @@
-"""Trainings on several processes over MPI, of which one gets into trouble; do all end at once, and is nothing lost?
+"""Training on several MPI processes of which one fails: all must end soon, and nothing may be lost.
 
-In each case mpiexec starts 2 to 4 processes. One of them is killed at a moment that is drawn, crashes, raises an
-exception in a callback, has bad data, has another version of jitnet; or rank 0 has a full disk. All processes must then
-end within seconds, with one line that names the rank, and the checkpoint must have the bits of an epoch of a run on one
-process that nothing disturbed. Needs the extra mpi.
+In each case mpiexec starts 2 to 4 processes. One of them is killed at a random time, crashes, raises an exception in a
+callback, has bad data, or has another version of jitnet; or rank 0 has a full disk. All processes must then end within
+seconds, with one line that names the rank, and the checkpoint must have the bits of an epoch of an undisturbed run on
+one process. Needs the extra mpi.
 """
 
 import json
@@ -43,7 +43,7 @@ def trained(comm=None, callback=None, bad=False, **options):
 
 
 def work(folder, kind, victim, epoch):
-    """One rank, which makes trouble itself unless it is killed from outside."""
+    """One rank, which fails by itself unless it is killed from outside."""
     from mpi4py import MPI
 
     comm, folder = MPI.COMM_WORLD, Path(folder)
@@ -98,7 +98,7 @@ def kill(folder, victim, size, rng):
 
 
 def check(folder, kind, victim, process):
-    """Wait for the end, and compare what is left."""
+    """Wait for the end, and check output, processes and checkpoint."""
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:
@@ -128,7 +128,7 @@ def check_checkpoint(folder, kind, epoch, thetas):
     if arrays["theta"].tobytes() != thetas[epochs - 1]:
         raise TrialError(f"the checkpoint of epoch {epochs} has other bits than the undisturbed run")
     if kind in ("crashed", "raised", "full disk") and epochs != epoch - 1:
-        raise TrialError(f"the checkpoint is of epoch {epochs}, but the trouble began in epoch {epoch}")
+        raise TrialError(f"the checkpoint is of epoch {epochs}, but the failure was in epoch {epoch}")
 
 
 def main():
@@ -140,7 +140,7 @@ def main():
         def one(number, rng):
             kind = given.kind or KINDS[number % len(KINDS)]
             size, epoch = int(rng.integers(2, 5)), int(rng.integers(1, 40))
-            first = int(kind == "other version")  # rank 0 is the one that others are compared with
+            first = int(kind == "other version")  # the others are compared with rank 0
             victim = 0 if kind == "full disk" else int(rng.integers(first, size))
             folder = place / f"case-{number}"
             folder.mkdir()

@@ -1,11 +1,11 @@
-"""Mutation testing: changes the code in one small way at a time, and runs the tests of the changed file.
+"""Mutation testing: makes one small change to the code at a time, and runs the tests of the changed file.
 
     python tests/campaign/mutants.py [--count 300] [--seed 0] [--only FILE] [--list] [--jobs N] [--out FILE.jsonl]
 
 Each mutant is a copy of the checkout with one change. Loops first run as plain Python, which takes a second; compiled
 code uses an empty cache folder. A mutant is killed if a test fails, or takes several times as long as without the
-change. Mutants that change no result are in equivalent.txt, each with the reason. With --out, a later call continues,
-and retries the survivors. The exit status is 1 if fewer than 95 % are killed.
+change. Mutants that change no result are in equivalent.txt, with reasons. With --out, a later call continues and
+retries the survivors. The exit status is 1 if fewer than 95 % are killed.
 """
 
 import argparse
@@ -41,7 +41,7 @@ ALWAYS = [
     ("jitnet/compiler/cache_folder.py", "days * DAY", "days + DAY"),
     ("jitnet/kernels/gather.py", "masked_load(source", "load(source"),
 ]
-"""Mutants that once survived: file, old text, new text. They are in every sample."""
+"""Mutants that survived before: file, old text, new text. Every sample contains them."""
 
 OTHERS = {
     "__init__", "__main__", "cli", "commands", "display", "disturbance", "environment", "graph_svg", "history",
@@ -51,15 +51,15 @@ OTHERS = {
 
 
 def forgotten() -> list[str]:
-    """Files of the engine for which the table names no tests."""
+    """Files of the engine without tests in the table."""
     engine = [file for folder in ("", "kernels", "data") for file in (ROOT / "jitnet" / folder).glob("*.py")]
     return sorted({str(file.relative_to(ROOT)) for file in engine if file.stem not in OTHERS} - set(TESTS))
 
 
 def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
-    """Mutants of all files, or of one: more of those with much to change, at least four of each.
+    """Mutants of all files, or of one: more for large files, at least four for each.
 
-    They are drawn by a hash of what they change, so that the others stay the same when a file is edited.
+    A hash of each change selects the sample, so an edit of a file does not change the rest of the sample.
     """
     files = {file: mutants(ROOT, file) for file in TESTS if only in (None, file)}
     total = sum(len(found) ** 0.5 for found in files.values())
@@ -75,7 +75,7 @@ def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
 
 
 def equivalent() -> dict[tuple[str, ...], str]:
-    """What equivalent.txt says: (file, function, before, after) -> reason."""
+    """The entries of equivalent.txt: (file, function, before, after) -> reason."""
     known: dict[tuple[str, ...], str] = {}
     for block in EQUIVALENT.read_text(encoding="utf-8").split("\n\n"):
         lines = [line for line in block.strip().splitlines() if not line.startswith("#")]
@@ -90,13 +90,13 @@ def equivalent() -> dict[tuple[str, ...], str]:
 
 @dataclass
 class Run:
-    """One stage of tests in a process of its own, forked from this one, which has imported what takes long."""
+    """One stage of tests in its own process, forked from this one, in which slow imports are done."""
 
     folder: Path
     tests: list[str]
     environment: dict[str, str]
     seconds: float
-    """CPU time that it may take; by the clock ten times as much, since others may be at work."""
+    """Limit of CPU time; the limit of wall-clock time is ten times as high, since the machine may be busy."""
     pid: int = 0
     output: Any = None
     began: float = 0.0
@@ -112,7 +112,7 @@ class Run:
         status = 70
         try:
             os.setsid()
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has none
             for stream in (1, 2):
                 os.dup2(self.output.fileno(), stream)
             resource.setrlimit(resource.RLIMIT_CPU, (int(self.seconds) + 1, int(self.seconds) + 5))
@@ -120,7 +120,7 @@ class Run:
             os.chdir(self.folder)
             os.environ.update(
                 self.environment, PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="1",
-                PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # which takes longer than most tests here
+                PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # loading plugins takes longer than most tests
             )  # fmt: skip
             sys.path[:] = [str(self.folder), *(p for p in sys.path if Path(p).resolve() != Path(__file__).parent)]
             sys.dont_write_bytecode = True
@@ -135,13 +135,13 @@ class Run:
             os._exit(status)
 
     def poll(self) -> tuple[str, float] | None:
-        """None while it runs; then how it ended, "passed" or by what it failed, and the CPU time that it took."""
+        """None while it runs; then the result, "passed" or the failure, and the CPU time."""
         pid, status, usage = os.wait4(self.pid, os.WNOHANG)
         late = time.monotonic() - self.began > 10 * self.seconds
         if pid == 0 and not late:
             return None
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)  # and whatever it has started
+            os.killpg(self.pid, signal.SIGKILL)  # with its child processes
         if pid == 0:
             os.wait4(self.pid, 0)
             return "time", self.seconds
@@ -160,7 +160,7 @@ class Run:
 
 
 class Limits:
-    """CPU seconds that a stage of tests may take: several times what it takes without a fault, measured when needed."""
+    """Limits of CPU seconds for stages of tests: several times the time without a mutation, measured when needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -175,14 +175,14 @@ class Limits:
                 time.sleep(0.05)
             how, seconds = ended
             if how != "passed":
-                raise SystemExit(f"without any fault, {' '.join(tests)} fails: {how}")
+                raise SystemExit(f"without a mutation, {' '.join(tests)} fails: {how}")
             print(f"{file}: {seconds:.1f} s for {' '.join(tests)}", flush=True)
             self._known[key] = 4 * seconds + 10
         return self._known[key]
 
 
 def environment_for(file: str, folder: Path) -> dict[str, str]:
-    """Machine code of a file of kernels that has a fault is kept nowhere."""
+    """Machine code of a mutated file of kernels is not cached."""
     if not file.startswith("jitnet/kernels/"):
         return {}
     shutil.rmtree(folder / "cache", ignore_errors=True)
@@ -191,7 +191,7 @@ def environment_for(file: str, folder: Path) -> dict[str, str]:
 
 @dataclass
 class Trial:
-    """One mutant, in its turn through the stages of its file."""
+    """One mutant, which goes through the test stages of its file."""
 
     mutant: Mutant
     limits: Limits
@@ -216,7 +216,7 @@ class Trial:
         self.run.start()
 
     def poll(self) -> str | None:
-        """The verdict, once there is one: "survived", or what killed it."""
+        """None, or the verdict: "survived" or the failed test."""
         assert self.run
         ended = self.run.poll()
         if ended is None:
@@ -232,7 +232,7 @@ class Trial:
 
 
 def work(trials: list[Trial], slots: list[Path]) -> Iterator[tuple[Trial, str]]:
-    """Run trials, as many at a time as there are copies of the checkout, and hand each back with its verdict."""
+    """Run trials, as many at a time as there are copies of the checkout, and yield each with its verdict."""
     waiting, free = trials[::-1], slots[:]
     running: list[Trial] = []
     try:
@@ -257,7 +257,7 @@ def work(trials: list[Trial], slots: list[Path]) -> Iterator[tuple[Trial, str]]:
 
 @contextlib.contextmanager
 def copies(count: int) -> Iterator[list[Path]]:
-    """Copies of what the tests need, gone afterwards."""
+    """Temporary copies of the files that the tests need."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         slots = [Path(folder) / f"copy{i}" for i in range(count)]
         for slot in slots:
@@ -267,7 +267,7 @@ def copies(count: int) -> Iterator[list[Path]]:
 
 
 def tried(path: Path | None) -> dict[tuple[str, ...], dict[str, Any]]:
-    """What an earlier call wrote, the latest word on each mutant."""
+    """Results of an earlier call, the latest for each mutant."""
     if path is None or not path.exists():
         return {}
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -287,17 +287,17 @@ def table(results: list[dict[str, Any]]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=300, help="about so many mutants")
+    parser.add_argument("--count", type=int, default=300, help="approximate number of mutants")
     parser.add_argument("--seed", type=int, default=0, help="which ones")
-    parser.add_argument("--only", metavar="FILE", choices=TESTS, help="of this file alone, such as jitnet/step.py")
-    parser.add_argument("--list", action="store_true", help="list the mutants, and run nothing")
-    parser.add_argument("--repeat", type=int, default=1, help="how often each stage runs before a mutant has survived")
-    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="append results as JSON lines; go on from there")
+    parser.add_argument("--only", metavar="FILE", choices=TESTS, help="only this file, such as jitnet/step.py")
+    parser.add_argument("--list", action="store_true", help="list the mutants without running tests")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each stage before a mutant counts as survived")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel runs")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="append JSON lines; continue from existing ones")
     options = parser.parse_args(arguments)
     chosen, same = sample(options.count, options.seed, options.only), equivalent()
     if forgotten():
-        print("no tests are named for", ", ".join(forgotten()))
+        print("no tests are listed for", ", ".join(forgotten()))
     if options.list:
         for mutant in chosen:
             print(mutant, "(equivalent)" if mutant.key in same else "")
@@ -307,7 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     results = done + [{"file": m.file, "verdict": "equivalent"} for m in chosen if m.key in same]
     known = {(one["file"], one["function"], one["before"], one["after"]) for one in done}
     left = [mutant for mutant in chosen if mutant.key not in same and mutant.key not in known]
-    for module in ("numba", "numpy", "pytest", "hypothesis"):  # what every run would import once more
+    for module in ("numba", "numpy", "pytest", "hypothesis"):  # otherwise every run would import them again
         importlib.import_module(module)
     with copies(options.jobs + 1) as (untouched, *slots):
         limits = Limits(untouched)

@@ -24,7 +24,7 @@ ARITHMETIC = {
 }  # fmt: skip
 HINTS = {"prefetch", "wide", "widen", "warn", "_warn_once"}
 SYMMETRIC = {"isinstance", "min", "max", "zip", "Path"}
-"""Calls whose arguments are not exchanged: that changes nothing, or fails at once."""
+"""Calls whose arguments are not swapped: swapping changes nothing, or fails immediately."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Mutant:
     start: int
     end: int
     text: str
-    """What takes the place of bytes start to end."""
+    """The text that replaces the bytes from start to end."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -84,13 +84,13 @@ class _Finder(ast.NodeVisitor):
             self.found.append(Mutant(self.file, name, line + 1, lines[0], lines[1], start, end, text))
 
     def between(self, left: ast.AST, right: ast.AST, old: str, new: str) -> None:
-        """Replace the operator that stands between two operands."""
+        """Replace the operator between two operands."""
         start, end = self.at(left)[1], self.at(right)[0]
         match = re.search(old, self.source[start:end].decode())
         assert match, (self.file, self.text(left), old)
         self.put(start + match.start(), start + match.end(), new)
 
-    # What is looked at, and what is not.
+    # Code that is mutated, and code that is not.
 
     def visit_body(self, node: ast.AST) -> None:
         self.names.append(node.name)  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Assert(self, node: ast.Assert) -> None:
         pass
 
-    # The faults.
+    # The mutations.
 
     def visit_Compare(self, node: ast.Compare) -> None:
         for left, right, operator in zip([node.left, *node.comparators], node.comparators, node.ops, strict=False):
@@ -136,7 +136,7 @@ class _Finder(ast.NodeVisitor):
             for new in others:
                 self.between(node.left, node.right, re.escape(old), new)
         if isinstance(node.op, (ast.Add, ast.Sub)) or (self.kernel and isinstance(node.op, ast.Mult)):
-            for part in (node.left, node.right):  # a dropped term, or factor
+            for part in (node.left, node.right):  # without one term or factor
                 self.put(*self.at(node), f"({self.text(part)})")
         self.generic_visit(node)
 
@@ -173,7 +173,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
         if isinstance(node, ast.IfExp) and isinstance(node.test, ast.Compare):
             compared = {self.text(node.test.left), self.text(node.test.comparators[0])}
-            if compared == {self.text(node.body), self.text(node.orelse)}:  # a maximum: where both are equal, so is it
+            if compared == {self.text(node.body), self.text(node.orelse)}:  # a maximum: < and <= are the same
                 same = [m for m in self.found[count:] if m.text in ("<=", ">=")]
                 self.found = [m for m in self.found if m not in same]
 
@@ -231,7 +231,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def whole(self, node: ast.Call, name: str) -> str:
-        """The call that has no mask."""
+        """The same call without a mask."""
         start, end = self.at(node.args[0])[0], self.at(node.args[-2])[1]
         return f"{name}({self.source[start:end].decode()}"
 
@@ -253,7 +253,7 @@ class _Finder(ast.NodeVisitor):
 
 
 def mutants(root: Path, file: str) -> list[Mutant]:
-    """Every mutant of a file that is still Python; those that read alike within a function are numbered."""
+    """Every mutant of a file that is valid Python; mutants with the same text within a function are numbered."""
     source = (root / file).read_bytes()
     finder = _Finder(file, source)
     finder.visit(ast.parse(source))
@@ -274,7 +274,7 @@ def _numbered(found: list[Mutant]) -> Iterator[Mutant]:
 
 
 def is_sound(mutant: Mutant, source: bytes) -> bool:
-    """True if it is still Python."""
+    """True if the mutated source is valid Python."""
     try:
         ast.parse(mutant.apply(source))
     except SyntaxError:

@@ -1,10 +1,10 @@
-"""Which tests see a mutation of which file: the table of mutants.py."""
+"""The tests that detect mutations of each file: the table of mutants.py."""
 
 BODY, KERNELS = "tests/test_interpreted.py", "tests/test_kernels.py"
 
 
 def loops(names: str) -> list[list[str]]:
-    """Tests for a file of loops: each as plain Python."""
+    """Tests for a file of loops, which run as plain Python."""
     return [[BODY, KERNELS, "-k", f"(interpreted and ({names})) or (edges and python and ({names}))"]]
 
 
@@ -172,4 +172,4 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/values.py": [["tests/test_cells.py", "tests/test_notation.py"], ["tests/test_columns.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
 }  # fmt: skip
-"""File -> stages of tests, quick ones first; the next stage runs if the one before has seen nothing."""
+"""File -> stages of tests, quick ones first; the next stage runs if the previous one has passed."""

@@ -1,6 +1,6 @@
-"""What these scripts share: numbered cases drawn from a seed, progress output, a summary, and forked processes.
+"""Code that these scripts share: numbered random cases, progress output, a summary, and forked processes.
 
-A case depends on (seed, number) alone, so `--case NUMBER` repeats a failed one. This module is imported before NumPy
+A case depends only on (seed, number), so `--case NUMBER` repeats a failed one. This module is imported before NumPy
 and Numba: unless the environment sets it, they use one thread, because a process with threads cannot be forked safely.
 """
 
@@ -23,16 +23,16 @@ import numpy as np  # noqa: E402
 
 
 class TrialError(Exception):
-    """What a case found to be wrong, in one line."""
+    """The error that a case found, in one line."""
 
 
 def arguments(about: str, count: int, unit: str, **choices: list[str]) -> argparse.Namespace:
-    """The options that all scripts take, and those that pick one of some choices."""
+    """The options of all scripts, and additional options with choices."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=count, metavar="N", help=f"{unit} to try (default {count})")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed that cases are drawn from (default 0)")
-    parser.add_argument("--minutes", type=float, metavar="M", help="stop after this many minutes, whatever the count")
-    parser.add_argument("--case", type=int, metavar="NUMBER", help="repeat this case alone")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the random cases (default 0)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="stop after this many minutes at the latest")
+    parser.add_argument("--case", type=int, metavar="NUMBER", help="repeat only this case")
     for name, known in choices.items():
         parser.add_argument(f"--{name}", choices=known, help="only these")
     given = parser.parse_args()
@@ -48,9 +48,9 @@ def run(
     trial: Callable[[int, np.random.Generator], tuple[int, str]],
     per_case: int = 1,
 ) -> int:
-    """Try case after case until `--count` units are done; the exit status.
+    """Run cases until `--count` units are done; returns the exit status.
 
-    each      seconds that one unit takes, about: for the estimate
+    each      approximate seconds per unit, for the estimate
     trial     called with the case's number and its own random generator; returns how many units it tried, and of
               what kind; raises TrialError, or anything else, if something is wrong
     per_case  units that count as tried where a case fails
@@ -83,32 +83,32 @@ def run(
 
 
 def say(text: str) -> None:
-    """A line of progress, on standard error."""
+    """Print a line of progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def length(seconds: float) -> str:
-    """A duration for people."""
+    """A duration as readable text."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for the files of a script, and for its cache; nothing of the user's is touched."""
+    """A temporary folder for the files of a script and its cache; the user's files are not used."""
     with tempfile.TemporaryDirectory(prefix="jitnet-trials-") as folder:
         yield Path(folder)
 
 
 def fork(work: Callable[[], int], errors: Path | int) -> int:
-    """Start a process that has imported all that this one has, does `work` and ends with the status it returns.
+    """Start a process with the imports of this one that calls `work` and ends with the returned status.
 
-    It leads a process group of its own, so that what it leaves behind can be found; what it prints goes to `errors`.
+    It leads its own process group, so that leftover child processes can be found; its output goes to `errors`.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     process = os.fork()
     if process:
-        with contextlib.suppress(OSError):  # the child may have done so itself
+        with contextlib.suppress(OSError):  # the child may already have done it
             os.setpgid(process, process)
         return process
     status = 70
@@ -144,22 +144,22 @@ def status_of(process: int, seconds: float = 30) -> int:
 
 
 def end(process: int) -> None:
-    """Kill a process of ours and reap it."""
+    """Kill a child process and reap it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
 
 
 def check_group_is_gone(process: int) -> None:
-    """Check that no process is left of the group that one led."""
+    """Check that the process group is empty."""
     try:
         os.killpg(process, 0)
     except ProcessLookupError:
         return
     os.killpg(process, signal.SIGKILL)
-    raise TrialError("a process was left behind")
+    raise TrialError("a process is left over")
 
 
 def choose(rng: np.random.Generator, choices: Any) -> Any:
-    """One of them. `rng.choice` would turn a list of mixed things into an array first."""
+    """A random element. `rng.choice` would first convert a list of mixed types to an array."""
     return choices[int(rng.integers(len(choices)))]

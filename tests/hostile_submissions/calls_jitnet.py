@@ -1,4 +1,4 @@
-"""Takes the loops of jitnet."""
+"""Calls jitnet's own loops."""
 
 from jitnet.lab import problems
 

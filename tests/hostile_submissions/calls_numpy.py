@@ -1,4 +1,4 @@
-"""The product that it should write itself, by NumPy."""
+"""Calls NumPy instead of writing the loop itself."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Makes the inputs zero, so that zero would be right."""
+"""Sets the inputs to zero, so that a result of zero would be correct."""
 
 
 def add(x, y, result):

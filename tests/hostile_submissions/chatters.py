@@ -1,4 +1,4 @@
-"""Says for ever that it has just compiled something, so that no limit would count."""
+"""Reports forever that it has just compiled something, so that no time limit would apply."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Ends the process before there is a function."""
+"""Ends the process before the function is defined."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Writes until there is no more room."""
+"""Writes until the disk is full."""
 
 import tempfile
 

@@ -1,4 +1,4 @@
-"""Writes without end into everything that is open."""
+"""Writes endlessly to all open files."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Writes "done" into every pipe that it finds, and returns nothing."""
+"""Writes "done" to every pipe that it finds, and computes nothing."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Puts the name of a function together."""
+"""Builds the name of a function from parts."""
 
 import numpy as np
 

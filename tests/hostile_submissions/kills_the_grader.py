@@ -1,4 +1,4 @@
-"""Ends the grader, and all that it may signal."""
+"""Kills the grader, and every process that it can signal."""
 
 import os
 import signal

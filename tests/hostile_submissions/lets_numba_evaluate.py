@@ -1,4 +1,4 @@
-"""Numba evaluates signatures as Python."""
+"""Hides code in a signature string, which Numba evaluates as Python."""
 
 import numba
 

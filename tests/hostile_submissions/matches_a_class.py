@@ -1,4 +1,4 @@
-"""Reaches attributes by a pattern."""
+"""Reads attributes with a class pattern."""
 
 
 def add(x, y, result):

@@ -1,4 +1,4 @@
-"""Catches all signals that can be caught, and waits for ever."""
+"""Catches all signals that can be caught, and waits forever."""
 
 import signal
 import time

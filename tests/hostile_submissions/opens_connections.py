@@ -1,4 +1,4 @@
-"""Sends what it was given to another machine."""
+"""Sends its inputs to another machine."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Replaces the parts of the grader in its own process."""
+"""Replaces functions of the grader in its own process."""
 
 import jitnet.lab.benchmark.judge
 import jitnet.lab.grade.judging

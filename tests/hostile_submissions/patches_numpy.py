@@ -1,4 +1,4 @@
-"""Makes every comparison of NumPy true."""
+"""Patches NumPy so that every comparison is true."""
 
 import numpy as np
 

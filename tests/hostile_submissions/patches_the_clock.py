@@ -1,4 +1,4 @@
-"""Stops every clock; it computes, but slowly."""
+"""Stops every clock, and then computes slowly."""
 
 import time
 

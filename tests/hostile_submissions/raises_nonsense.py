@@ -1,4 +1,4 @@
-"""An exception whose message ends the process, or colors the terminal of the teacher."""
+"""Raises an exception whose huge message has control characters for the teacher's terminal."""
 
 
 class Nonsense(BaseException):

@@ -1,4 +1,4 @@
-"""Reaches Python's own parts through an attribute of a number."""
+"""Reaches Python's internals through an attribute of a number."""
 
 
 def add(x, y, result):

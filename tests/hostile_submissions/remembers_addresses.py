@@ -1,4 +1,4 @@
-"""Computes the first call at an address, and returns at once afterwards."""
+"""Computes only the first call for an address; later calls return immediately."""
 
 known = set()
 

@@ -1,4 +1,4 @@
-"""Believes that inputs with the same size are the same inputs."""
+"""Assumes that inputs of the same size are the same inputs, and reuses the result."""
 
 known = {}
 

@@ -1,4 +1,4 @@
-"""Gives NumPy the name of a module of which everything is allowed."""
+"""Assigns NumPy to the name of a module whose functions are all allowed."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Makes the memory that it shares with the grader shorter, so that reading there crashes."""
+"""Truncates the memory that it shares with the grader, so that reading it crashes."""
 
 import os
 

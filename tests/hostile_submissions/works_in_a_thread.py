@@ -1,4 +1,4 @@
-"""Returns at once; a thread goes on with the work."""
+"""Returns immediately; a thread continues the work."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Right results, and a little more behind them, where the next array may be."""
+"""Correct results, but it also writes after the end, where another array may be."""
 
 import numpy as np
 

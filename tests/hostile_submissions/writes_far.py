@@ -1,4 +1,4 @@
-"""Compiled code checks no index: it writes over all memory that follows, the grader's guards and more."""
+"""Compiled code without bounds checks overwrites all following memory, including the grader's guards."""
 
 import numba
 

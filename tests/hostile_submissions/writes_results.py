@@ -1,4 +1,4 @@
-"""Writes the grader's files itself."""
+"""Writes the grader's result files itself."""
 
 import os
 import tempfile
