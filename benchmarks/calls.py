@@ -1,4 +1,4 @@
-"""Small calls: single operations compared with NumPy, and a network's answer to one sample with its kernels alone.
+"""Small calls: single operations compared with NumPy, and a network's output for one sample with only its kernels.
 
 python benchmarks/calls.py
 """

@@ -29,8 +29,8 @@ def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Names
     They are read before NumPy is imported, which fixes the number of threads.
     """
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--threads", type=int, default=1, help="for every candidate (default: 1)")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each candidate (default: 15)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every candidate (default: 1)")
+    parser.add_argument("--rounds", type=int, default=15, help="repetitions of each candidate (default: 15)")
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
     parser.add_argument("--out", type=Path, help="folder for the JSON and the Markdown (default: that of this machine)")
     for name, text in (paths or {}).items():
@@ -45,14 +45,14 @@ def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Names
     )
     os.environ["NPROC"] = str(given.threads)  # sets the size of XLA's thread pool
     if given.threads == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core for all candidates, whatever a library sets
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # all candidates get one core
     os.environ["NUMBA_NUM_THREADS"] = str(given.threads)
     given.out = given.out or folder_of_this_machine()
     return given
 
 
 def folder_of_this_machine() -> Path:
-    """Such as results/intel_xeon; tables.py compares the machines."""
+    """The folder of results, such as results/intel_xeon; tables.py compares the machines."""
     from jitnet.lab.machine import cpu_name  # after the number of threads is set: it imports NumPy
 
     name = re.sub(r"\((R|TM|C)\)|@.*|\b(CPU|Processor|\d+-Core)\b", " ", cpu_name())
@@ -89,7 +89,7 @@ ALONE = "JITNET_BENCHMARK_ALONE"
 PROCESSES = 3
 
 _TIMES: list[dict[str, float]] = []
-"""The results of each call of `in_turn`, for the parent process or from the child processes."""
+"""The results of each call of `in_turn`, sent from child processes to the parent."""
 
 
 def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:

@@ -32,9 +32,9 @@ CORES = (1, 2, 4, 8, 16, 32, 64)
 BARRIER = 0.7e-6
 """Seconds of a barrier for each doubling of the cores."""
 L3 = 400e9
-"""Bytes/s that the L3 cache gives to all cores together."""
+"""Bandwidth of the L3 cache for all cores together, in bytes/s."""
 LINK = 10e9
-"""Bytes/s that one core reads from the caches of others."""
+"""Bandwidth at which one core reads from the caches of others, in bytes/s."""
 
 COLORS = {"arithmetic": "#2471a3", "imbalance": "#a8d8f0", "calls on one core": "#d68910", "memory": "#b03a2e",
           "transfer": "#f5c1a9", "barriers": "#7d3c98"}  # fmt: skip
@@ -60,7 +60,7 @@ def calls_of(widths, m):
 
 
 def largest_share(call, cores):
-    """The work of the busiest core, as a fraction of that of one core; a part of a tile costs a whole one."""
+    """The work of the busiest core, as a fraction of that of one core; a partial tile costs a complete one."""
     C = max((a for a in call.arguments if isinstance(a, np.ndarray) and a.ndim == 2), key=lambda a: is_result(call, a))
     shape = shape_of_a_part(C, cores)
     parts = [part_of(C, shape, t) for t in range(number_of_parts(C, shape))]
@@ -71,7 +71,7 @@ def largest_share(call, cores):
 
 
 def is_result(call, array):
-    """Products end with the array that they write; `descend` writes W, the last of its matrices."""
+    """The last argument of a product is its output; `descend` writes W, the last of its matrices."""
     return max(i for i, a in enumerate(call.arguments) if a is array)
 
 
@@ -90,7 +90,7 @@ def simulated(calls, cores):
         spent["arithmetic"] += ideal
         spent["imbalance"] += busiest - ideal
         spent["memory"] += max(0.0, shared - busiest)
-        spent["transfer"] += touched / cores * (1 - 1 / cores) / LINK / 4  # a quarter is not prefetched in time
+        spent["transfer"] += touched / cores * (1 - 1 / cores) / LINK / 4  # a quarter is prefetched too late
         spent["barriers"] += BARRIER * math.log2(cores)
     return spent
 

@@ -3,9 +3,9 @@
     python benchmarks/estimators.py [--mnist FOLDER]
 
 Both have the same parameters, one hidden layer of 64 units and 60 epochs of Adam, and the same standardized float32
-samples: three quarters to learn, a quarter to be measured on. They alternate in one process. Seconds are the CPU time
-of `fit`, on which other programs have little effect, as the median of the repetitions. Kernels have been compiled
-before. --mnist adds 10 000 digits: a folder with MNIST's t10k files.
+samples: three quarters for training, one quarter for testing. They alternate in one process. Seconds are the median
+CPU time of `fit` over the repetitions, on which other programs have little effect. Kernels are compiled before.
+--mnist adds 10 000 digits: a folder with MNIST's t10k files.
 """
 
 import common
@@ -49,7 +49,7 @@ def data_sets():
 
 
 def main():
-    warnings.simplefilter("ignore")  # about 60 epochs not being enough
+    warnings.simplefilter("ignore")  # warnings that 60 epochs are not enough
     rows = []
     for name, (X, y) in data_sets().items():
         is_regression = y.dtype.kind == "f"

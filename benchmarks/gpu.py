@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for a clone in which jitnet is not installed
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for a clone without an installed jitnet
 
 import jitnet
 from jitnet.backend import cuda
@@ -63,16 +63,16 @@ OPTIMIZERS = {"SGD": jitnet.SGD(0.01), "Adam": jitnet.Adam(1e-3)}
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--sizes", default="1024,2048,4096,8192,4097x2049x1023", help="of products (default %(default)s)"
+        "--sizes", default="1024,2048,4096,8192,4097x2049x1023", help="sizes of products (default %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=9, help="repetitions of each candidate (default %(default)s)")
     parser.add_argument("--only", default="", help="products, training or epoch")
-    parser.add_argument("--rungs", default="", help="of products, only these; cuBLAS always takes part")
+    parser.add_argument("--rungs", default="", help="only these rungs of products, and cuBLAS")
     parser.add_argument(
-        "--peers", default=",".join(PEERS), help="of networks (default %(default)s); PyTorch takes long to compile"
+        "--peers", default=",".join(PEERS), help="for networks (default %(default)s); PyTorch takes long to compile"
     )
     parser.add_argument("--cases", default="", help="only networks whose name contains this text")
-    parser.add_argument("--batches", type=int, default=EPOCH, help="in an epoch (default %(default)s)")
+    parser.add_argument("--batches", type=int, default=EPOCH, help="batches per epoch (default %(default)s)")
     parser.add_argument("--out", type=Path, help="folder for the tables (default: that of this GPU, in results/)")
     return parser.parse_args()
 
@@ -267,7 +267,7 @@ def of_torch(how, torch, X, y, start, m, f, loss, optimizer, rounds):
         return torch.nn.functional.cross_entropy(x, labels)
 
     if how == "compiled":
-        torch._dynamo.reset()  # clear the compilations of the case before
+        torch._dynamo.reset()  # clear the compiled code of the previous case
     forward, times = torch.compile(loss_of) if how == "compiled" else loss_of, []
 
     def step(*batch):

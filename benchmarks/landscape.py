@@ -2,10 +2,11 @@
 
     python benchmarks/landscape.py
 
-The left plot times tiles of 1 to 14 rows and 1 to 6 vectors, on panels in the L2 cache. Too few sums wait for one
-another, and more sums than registers are spilled to memory; in between is a plateau, and `register_tile.py` uses one of
-its tiles. The right plot divides the time of a product that reads B in place by the time of one that packs it, for many
-shapes, and marks where `packing_pays` packs. It takes about three minutes.
+The left plot times tiles of 1 to 14 rows and 1 to 6 vectors, on panels in the L2 cache. With too few sums, additions
+wait for each other; with more sums than registers, sums are spilled to memory. In between is a plateau, and
+`register_tile.py` uses one of its tiles. The right plot divides the time of a product that reads B in place by the time
+of one that packs it, for many shapes, and marks the shapes for which `packing_pays` packs. It takes about three
+minutes.
 """
 
 import common
@@ -25,7 +26,7 @@ from jitnet.compiler.simd import broadcast, load, store  # noqa: E402
 from jitnet.kernels import register_tile  # noqa: E402
 
 ROWS, VECTORS = range(1, 15), range(1, 7)
-DEPTH, HEIGHT = 500, 840  # terms of a sum; rows of C, a multiple of most numbers of rows
+DEPTH, HEIGHT = 500, 840  # terms of a sum; rows of C, divisible by most tile heights
 
 CASES = {
     "on a cache line": [(64, 128), (128, 784), (512, 512), (784, 128), (784, 256), (2048, 64)],
@@ -37,7 +38,7 @@ HEIGHTS = (5, 10, 16, 24, 32, 48, 64, 96, 128, 200, 400)
 
 
 def tile_of(rows, vectors):
-    """C = A·B with tiles of that size and nothing else: the loop of `five_rows`, for any number of rows."""
+    """C = A·B with tiles of this size only: the loop of `five_rows`, for any number of rows."""
     each = range(rows)
     lines = [
         "def tile(A, B, C):",

@@ -1,7 +1,7 @@
 """Training on several processes: measurements on this machine, a model of the cost, and its predictions for clusters.
 
-    python benchmarks/mpi.py             measures, in about three minutes; needs the extras mpi and cli
-    python benchmarks/mpi.py --draw      only the picture
+    python benchmarks/mpi.py             measure (about three minutes); needs the extras mpi and cli
+    python benchmarks/mpi.py --draw      only draw the plot
 
 The model of one step on P ranks and C cores, for n parameters and 8 blocks:
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import common
 
-CORES = sorted(os.sched_getaffinity(0))  # before the options fix this process to one
+CORES = sorted(os.sched_getaffinity(0))  # before `common` pins this process to one core
 CASES = [("64-128-64-10", 32), ("784-128-10", 256), ("784-512-512-10", 512)]
 RANKS = (1, 2, 3, 4, 8)
 BLOCKS = 8
@@ -49,7 +49,7 @@ def measured(size: int, seconds: float) -> dict:
 
 
 def received(size: int, numbers: int) -> float:
-    """The minimum of bytes that each rank receives in a step."""
+    """The minimum number of bytes that each rank receives in a step."""
     return 2 * 4 * numbers * (size - 1) / size
 
 
@@ -65,7 +65,7 @@ def fitted(exchanges: dict, reduction: str) -> tuple[float, float]:
 
 
 def predicted(size: int, one: dict, line: tuple[float, float], turn: float, cores: int) -> float:
-    """Seconds of a step in the tree, from those on one rank."""
+    """Seconds of a step with the tree, predicted from the times on one rank."""
     update, blocks = one["update"], one["tree"]["step"] - one["update"]
     compute = max(math.ceil(BLOCKS / size) / BLOCKS * blocks + update, (blocks + size * update) / cores)
     if size == 1:
@@ -110,7 +110,7 @@ def sizes_of(widths: str) -> tuple[int, int]:
 
 
 def ring(parameters: int, nodes: int, gbit: int) -> float:
-    """Seconds of a plain all-reduce."""
+    """Seconds of a ring all-reduce."""
     hops = math.log2(nodes)
     return 2 * hops * (LINES[gbit] + OVERHEAD) + received(nodes, parameters) / (gbit * 1e9 / 8)
 

@@ -1,4 +1,4 @@
-"""One rank of mpi.py: times of steps, and what they send, as JSON on rank 0."""
+"""One rank of mpi.py: measures steps and their traffic; rank 0 prints JSON."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ class Counting(MpiComm):
     def collect(self, part, cuts, whole):
         self._timed(lambda: MpiComm.collect(self, part, cuts, whole), whole.nbytes - part.nbytes)
 
-    def add_up(self, vector):  # by a ring, at least
+    def add_up(self, vector):  # at least as many bytes as a ring
         self._timed(lambda: MpiComm.add_up(self, vector), 2 * vector.nbytes * (self.size - 1) // self.size)
 
 
@@ -50,9 +50,9 @@ def made(widths):
 
 
 def steps(comm, widths, m, reduction, seconds):
-    """The time of a step, and its exchange, in the fastest of epochs that together take about this many seconds.
+    """The time of a step and its exchange in the fastest epoch; all epochs together take about `seconds`.
 
-    Several processes need several cores at once, so other work on the machine disturbs most epochs.
+    The processes need several cores at the same time, so other work on the machine disturbs most epochs.
     """
     net, rng = made(widths), np.random.default_rng(0)
     count = 8
@@ -69,7 +69,7 @@ def steps(comm, widths, m, reduction, seconds):
     comm.clear()
     options = {"batch_size": m, "optimizer": jitnet.SGD(1e-3), "loss": "cross_entropy", "callbacks": after}
     history = net.fit(X, y, epochs=10_000, comm=comm, reduction=reduction, **options)
-    calls, total = sent[-1]  # with the losses of the epoch, once
+    calls, total = sent[-1]  # includes the losses, once per epoch
     best = min(range(1, history.epochs), key=lambda epoch: history.seconds[epoch])
     return {
         "step": history.seconds[best] / count, "exchange": waited[best],
@@ -90,7 +90,7 @@ def update(widths, rounds=200):
 
 
 def exchanges(comm, size, rounds=30):
-    """The median time of the exchange of a gradient of that many numbers, in a tree, and by the plain all-reduce."""
+    """The median time to exchange a gradient of `size` numbers, with the tree and with the plain all-reduce."""
     found = {}
     for reduction in (8, "fast"):
         total, gradient = sum_of(reduction, comm, size, np.dtype(np.float32)), np.ones(size, np.float32)

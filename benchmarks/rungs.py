@@ -27,7 +27,7 @@ COLORS = ("#ffe08a", "#a8d8f0", "#b9e3b4", "#f5c1a9", "#d9c3ec", "#f3bcd6", "#d5
 
 
 def measure() -> dict[str, float]:
-    """Median seconds of each rung, checked first, timed in alternation; and of the peak's multiply-adds."""
+    """Median seconds of each rung, checked and timed in alternation, and of the peak's multiply-adds."""
     rng = np.random.default_rng(0)
     X, W, Z = (aligned(SIZE * SIZE, "float32").reshape(SIZE, SIZE) for _ in range(3))
     X[...], W[...] = rng.standard_normal(X.shape), rng.standard_normal(W.shape)

@@ -35,7 +35,7 @@ B1, B2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def candidates(widths, m, f, loss, optimizer, compiled=True):
-    """name -> (step, weights after it)."""
+    """Name -> (function of one step, function that returns the weights)."""
     sizes = [int(n) for n in widths.split("-")]
     rng = np.random.default_rng(0)
     X = rng.random((m, sizes[0]), np.float32)

@@ -29,7 +29,7 @@ this page.
 
 
 def ratios(row: Row, unit: str) -> str:
-    """How many times as long each other library takes: "1.40 × NumPy, 2.31 × PyTorch"."""
+    """Time of each other library relative to jitnet: "1.40 × NumPy, 2.31 × PyTorch"."""
     own = float(row[f"jitnet{unit}"])
     others = {name.removesuffix(unit): row[name] for name in row if name.endswith(unit) and name not in NO_PEERS}
     return ", ".join(f"{float(time) / own:.2f} × {peer}" for peer, time in others.items() if time)
@@ -63,18 +63,18 @@ TABLES: list[tuple[str, str, str, Callable[[Row], str]]] = [
     ("Activations, time per number, one thread", "activations_1_thread", "operation", operation),
     ("An epoch, and predictions, one thread", "epochs_1_thread", "what", epoch),
 ]
-"""Title, file, the column with the names of the rows, and what a cell says."""
+"""Title, file, the column with the names of the rows, and the function for the text of a cell."""
 
 
 def results_of(file: str) -> dict[str, dict[str, Any]]:
-    """Machine -> content of that file, for each machine that has it."""
+    """Machine -> content of the file, for each machine that has the file."""
     paths = sorted(RESULTS.glob(f"*/{file}.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return {f"{content['machine']['cpu']}, {content['machine']['vector bits']} bits": content for content in found}
 
 
 def table(file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = ()) -> list[str]:
-    """The lines of a table of that file; with `only`, those rows of it."""
+    """The lines of the table of a file; with `only`, just these rows."""
     machines = results_of(file)
     columns = {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in machines.items()}
     lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
@@ -97,11 +97,11 @@ FRONT = (
     "784-128-10, batch 64, relu + cross_entropy, Adam",
     "784-512-512-10, batch 128, relu + cross_entropy, SGD",
 )
-"""Rows of the first table that README.md has too."""
+"""Rows of the first table that are also in README.md."""
 
 
 def readme(text: str) -> str:
-    """README.md with the present figures: its only table whose first column is `step`."""
+    """README.md with the current figures in the table whose first column is `step`."""
     before, after = text.split("| step |")
     rest = after[after.index("\n\n") :]
     return before + "\n".join(table("steps_1_thread", "step", short, FRONT)) + rest

@@ -1,4 +1,4 @@
-"""Every rung of every ladder, timed by pytest-benchmark over the registry.
+"""Every rung of every ladder in the registry, timed by pytest-benchmark.
 
     pytest benchmarks/ -k "matmul and 64x784x128"
 
@@ -31,7 +31,7 @@ def test_rung(benchmark, operation, rung, size):
     kernel(*checked.arguments)
     checked.check()
     arguments = oracle.case(operation, size, "float32").arguments
-    with np.errstate(all="ignore"):  # repeated updates diverge, which costs no time
+    with np.errstate(all="ignore"):  # repeated updates overflow, which takes no extra time
         benchmark(kernel, *arguments)
     if operation in PRODUCTS and benchmark.stats:
         benchmark.extra_info["gflops"] = 2e-9 * np.prod(size) / benchmark.stats.stats.median

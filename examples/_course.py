@@ -1,4 +1,4 @@
-"""What all lessons share: the folder for their plots, the answers to the exercises, and the check of your own answer.
+"""Code that all lessons share: the folder for plots, the answers to the exercises, and the check of your own answer.
 
     python examples/01_one_weight.py [--out FOLDER] [--answers]
     python examples/01_one_weight.py --check my_answer.py
@@ -39,12 +39,12 @@ def _options() -> argparse.Namespace:
         options.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.out).close()  # fail now instead of after the work
     except OSError as error:
-        stop(f"pictures cannot be written into {options.out}: {error.strerror}; name another folder with --out")
+        stop(f"plots cannot be written to {options.out}: {error.strerror}; name another folder with --out")
     return options
 
 
 def check(answer: Callable[..., object], name: str | None = None) -> str:
-    """`right: ...` or `wrong: ...`: the check of a function that answers the exercise of its name."""
+    """Check a function that answers the exercise with its name; returns `right: ...` or `wrong: ...`."""
     from _exercises import verdict
 
     return verdict(answer, name or answer.__name__)
@@ -68,7 +68,7 @@ def _check_file(lesson: int, file: str) -> int:
 
 if importlib.util.find_spec("matplotlib") is None:
     stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
-with contextlib.suppress(AttributeError):  # of a notebook's output, which shows all characters of the formulas
+with contextlib.suppress(AttributeError):  # a notebook's output has no `reconfigure`, and needs none
     sys.stdout.reconfigure(encoding="utf-8")
 OPTIONS = _options()
 ANSWERS = OPTIONS.answers or IN_A_NOTEBOOK
@@ -98,7 +98,7 @@ def say(reasons: list[str]) -> None:
 
 
 def effect(factor: float) -> str:
-    """What happens to a loop with this speedup, in words."""
+    """The effect of this speedup on a loop, in words."""
     return "gains" if factor > 1.1 else "loses" if factor < 0.9 else "stays about the same"
 
 

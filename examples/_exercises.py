@@ -1,7 +1,7 @@
-"""The last exercise of each lesson: a function that the reader writes, and how its results are computed in another way.
+"""The judges of the last exercise of each lesson, in which the reader writes a function.
 
-The name of a judge is the name of the function to write. It calls the answer for many arguments, compares the results
-with finite differences, exact arithmetic or another algorithm, and returns what it compared with, or raises Wrong.
+A judge has the name of the function to write. It calls the reader's answer with many arguments and compares the results
+with finite differences, exact arithmetic or another algorithm. It returns the name of that oracle, or raises Wrong.
 """
 
 import copy
@@ -22,7 +22,7 @@ from jitnet.lab.benchmark import judge
 from jitnet.lab.problems import of_operation
 
 
-class Wrong(Exception):  # noqa: N818  a verdict, no failure
+class Wrong(Exception):  # noqa: N818  a verdict, not a failure
     """The first wrong result, as a sentence."""
 
 
@@ -40,14 +40,14 @@ def verdict(answer, name):
     judges = {judge.__name__: judge for judge in JUDGES.values()}
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # the results show what overflows
+            warnings.simplefilter("ignore")  # overflow is visible in the results
             return f"right: {name} agrees with {judges[checks.one_of('exercise', name, judges)](answer)}"
     except Wrong as error:
         return f"wrong: {error}"
 
 
 def result(answer, call, *arguments):
-    """What the answer returns for copies of the arguments; `call` names them in an error."""
+    """The result of the answer for copies of the arguments; `call` describes them in an error."""
     try:
         return answer(*copy.deepcopy(arguments))
     except Exception as error:
@@ -65,7 +65,7 @@ def agree(answer, expected, cases, within=1e-6):
 
 
 def different(given, wanted, within):
-    """Where and how a result (a number, an array, or several of them) differs from the expected one, or None."""
+    """The first difference of a result (a number, an array, or several of them) from the expected one, or None."""
     if given is None:
         return " returns nothing; end the function with return"
     if isinstance(wanted, (list, tuple)):
@@ -90,7 +90,7 @@ def different(given, wanted, within):
 
 
 def shown(value):
-    """A value as in a call; the shape of a large array."""
+    """A value as text for a call; of a large array, only the shape."""
     if isinstance(value, np.ndarray):
         return f"array{value.shape}" if value.size > 6 else str(value.tolist())
     if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
@@ -247,7 +247,7 @@ def cross_entropy(answer):
 
 
 def is_kernel(answer, name):
-    """Test a kernel for X·W, interpreted, so that an index that is too large is an error; then as it is."""
+    """Test a kernel for X·W: first interpreted, so that an index out of bounds is an error, then as it is."""
     body = getattr(answer, "py_func", answer)
     for kernel, most in ((body, 20_000), (answer, np.inf))[: 1 + (answer is not body)]:
         for shape in (shape for shape in oracle.UGLY if math.prod(shape) < most):
