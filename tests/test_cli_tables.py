@@ -1,4 +1,4 @@
-"""Tables on the command line: what is said, what is saved, and the same answers in Python. Nothing is compiled."""
+"""Tables on the command line: messages, saved models, and the same predictions in Python. Nothing is compiled."""
 
 import io
 import json
@@ -17,7 +17,7 @@ QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    """Runs a command; gives its standard output and its standard error."""
+    """Runs a command; returns its standard output and standard error."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words, status=0):
@@ -38,8 +38,8 @@ def passengers(tmp_path, n=80):
     return csv(tmp_path, "\n".join([head, *rows]) + "\n", "titanic.csv")
 
 
-def test_a_table_as_it_is(run, tmp_path):
-    """Each decision is one sentence before training; the model gives the same answers in Python."""
+def test_unprepared_table_trains_and_predicts(run, tmp_path):
+    """Each decision is one sentence before training; the model gives the same predictions in Python."""
     path = passengers(tmp_path)
     said = run("train", path, "--target", "Survived", "--save", "m.npz", *QUICK)
     for sentence in (
@@ -72,7 +72,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_what_new_files_lack_and_have(run, tmp_path):
+def test_missing_and_additional_columns_of_new_files_are_reported(run, tmp_path):
     run("train", passengers(tmp_path), "--target", "Survived", "--save", "m.npz", *QUICK)
     new = csv(tmp_path, 'Fare,Age,Sex,Embarked,Deck\n"1,234",,other,S,B\n5,30,male,S,C\n', "new.csv")
     said = run("predict", "m.npz", new, "--backend", "numpy")
@@ -90,7 +90,7 @@ def test_what_new_files_lack_and_have(run, tmp_path):
         jitnet.load("m.npz").predict([{"Fare": 5, "Age": 3, "Sex": "other", "Embarked": None}], "numpy")
 
 
-def test_probabilities(run, tmp_path):
+def test_probabilities_are_written_with_class_names(run, tmp_path):
     path = csv(tmp_path, "x,y\n" + "".join(f"{i},{['red', 'blue, dark'][i % 2]}\n".replace("blue, dark", '"blue, dark"')
                                            for i in range(0, 300, 7)))  # fmt: skip
     run("train", path, "--target", "y", "--save", "m.npz", *QUICK)
@@ -107,8 +107,8 @@ def test_probabilities(run, tmp_path):
     assert "--proba needs a classifier" in run("predict", "m.npz", numbers, "--proba", status=2).err
 
 
-def test_baseline_and_confusions(run, tmp_path):
-    """Of 40 rows, 30 are of class a."""
+def test_baseline_and_confusion_matrix_are_printed(run, tmp_path):
+    """30 of 40 rows have class a."""
     path = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'b' if i % 4 == 0 else 'a'}\n" for i in range(40)))
     said = run("train", path, "--target", "y", *QUICK)
     assert "baseline: always answering a, the most frequent class in training, is right for " in said.out
@@ -126,7 +126,7 @@ def test_baseline_and_confusions(run, tmp_path):
     assert "baseline: always answering the mean, " in run("train", numbers, "--target", "y", *QUICK).out
 
 
-def test_targets_that_are_missing(run, tmp_path):
+def test_rows_without_a_target_are_left_out(run, tmp_path):
     some = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 10 == 3 else 'ab'[i % 2]}\n" for i in range(40)))
     said = run("train", some, "--target", "y", "--save", "m.npz", *QUICK)
     assert "32 training" not in said.err
@@ -137,8 +137,8 @@ def test_targets_that_are_missing(run, tmp_path):
     assert "20 of 40 rows have no y" in run("train", half, "--target", "y", status=2).err
 
 
-def test_26_classes(run, tmp_path):
-    """Beside pictures, labels are classes; elsewhere so many whole numbers are quantities, and the result says so."""
+def test_many_whole_numbers_are_classes_only_beside_images(run, tmp_path):
+    """With images, labels are classes; otherwise many different whole numbers are quantities, and a note says so."""
     rng = np.random.default_rng(0)
     y = np.arange(260) % 26 + 1
     images = rng.integers(0, 256, (260, 3, 3), np.uint8)
@@ -146,7 +146,7 @@ def test_26_classes(run, tmp_path):
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(y.astype(np.uint8)))
     assert "26 classes" in run("train", "train-images-idx3-ubyte", "--save", "m.npz", *QUICK).err
     answers = run("predict", "m.npz", "train-images-idx3-ubyte", "--backend", "numpy").out.split()
-    for pixels in (images, images.reshape(260, 9), images / np.float32(255)):  # as they are in the file, or scaled
+    for pixels in (images, images.reshape(260, 9), images / np.float32(255)):  # as in the file, or scaled
         assert jitnet.load("m.npz").predict(pixels, "numpy").tolist() == [int(answer) for answer in answers]
     with pytest.raises(jitnet.Error, match="learned from pictures, but X holds npz"):
         jitnet.load("m.npz").predict(images.astype(float), "numpy")
@@ -158,8 +158,8 @@ def test_26_classes(run, tmp_path):
     )
 
 
-def test_one_value_in_all_kinds_of_files(run, tmp_path):
-    """A model that learned 1 and 2 knows 1.0 and 2.0, in a CSV, an NPZ file and in Python."""
+def test_equal_class_values_match_in_all_kinds_of_files(run, tmp_path):
+    """A model that learned 1 and 2 accepts 1.0 and 2.0 in a CSV file, an NPZ file and in Python."""
     X = np.random.default_rng(0).normal(size=(60, 2))
     y = np.where(X[:, 0] > 0, 2, 1)
     path = csv(
@@ -187,8 +187,8 @@ def test_one_value_in_all_kinds_of_files(run, tmp_path):
     assert json.loads(run("train", "d.npz", "--json", *QUICK).out)["task"] == "classification"
 
 
-def test_files_for_predictions_are_read_as_the_user_said(run, tmp_path):
-    """A decimal sign that the file leaves open is named once."""
+def test_options_of_training_apply_to_files_for_predictions(run, tmp_path):
+    """An ambiguous decimal sign is reported once."""
     path = csv(tmp_path, "a b\n" + "".join(f"{i},{i % 7}25 {i % 7}\n" for i in range(60)))
     options = "--target", "b", "--task", "regression", "--save", "m.npz", *QUICK
     run("train", path, "--separator", "space", "--decimal", ",", *options)
@@ -199,7 +199,7 @@ def test_files_for_predictions_are_read_as_the_user_said(run, tmp_path):
     assert run("predict", "m.npz", short, "--decimal", ".", "--backend", "numpy", status=2).err
 
 
-def test_answers_are_utf8_everywhere(run, tmp_path, monkeypatch):
+def test_predictions_are_written_as_utf8(run, tmp_path, monkeypatch):
     path = csv(tmp_path, "a,y\n1,ä\n2,ö\n3,ä\n4,ö\n5,ä\n")
     run("train", path, "--target", "y", "--save", "m.npz", *QUICK)
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
@@ -210,7 +210,7 @@ def test_answers_are_utf8_everywhere(run, tmp_path, monkeypatch):
     assert set((tmp_path / "o.txt").read_text(encoding="utf-8").split()) <= {"ä", "ö"}
 
 
-def test_python_rows_that_do_not_fit(tmp_path, run):
+def test_python_rows_that_do_not_fit_are_an_error(tmp_path, run):
     run("train", passengers(tmp_path), "--target", "Survived", "--save", "m.npz", *QUICK)
     net = jitnet.load("m.npz")
     for X, message in (
@@ -223,8 +223,8 @@ def test_python_rows_that_do_not_fit(tmp_path, run):
             net.predict(X, "numpy")
 
 
-def test_a_file_for_predictions_without_the_first_column(run, tmp_path):
-    """Without a header and without the target, the columns after it are not taken for it."""
+def test_unnamed_columns_without_the_target_keep_their_positions(run, tmp_path):
+    """In a file without header and target, the columns after the target's position are not taken for the target."""
     rows = [f"{1 + i % 17},{i * 7 % 30},{i % 5}" for i in range(40)]
     learned = csv(tmp_path, "".join(f"{i % 2},{row}\n" for i, row in enumerate(rows)), "d.csv")
     run("train", learned, "--target", "1", "--save", "m.npz", *QUICK)
@@ -235,13 +235,13 @@ def test_a_file_for_predictions_without_the_first_column(run, tmp_path):
     same = json.loads(run("predict", "m.npz", learned, "--json", "--backend", "numpy").out)
     assert result["predictions"] == same["predictions"]
     assert "accuracy" in same
-    numbered = csv(tmp_path, "\n".join(["0,1,2", *rows]), "numbered.csv")  # as pandas writes a header
+    numbered = csv(tmp_path, "\n".join(["0,1,2", *rows]), "numbered.csv")  # pandas writes such a header
     said = run("predict", "m.npz", numbered, "--backend", "numpy").err
     assert "the first row, 0, 1, 2, is taken for data; if it is a header, remove it" in said
 
 
 def test_thousands_are_not_taken_for_decimals(run, tmp_path):
-    """A table saved with tabs has the numbers that it had with commas, or is refused."""
+    """A table that was saved again with tabs gives the same numbers, or is refused."""
     rows = [f'{i % 7},"{1 + i},{100 + i * 7}",{i % 2}' for i in range(40)]
     run("train", csv(tmp_path, "\n".join(["a,price,y", *rows]), "d.csv"), "--target", "y", "--save", "m.npz", *QUICK)
     same = "\n".join(["\ta\tprice\ty", *(f"{i}\t{i % 7}\t{1 + i},{100 + i * 7}\t{i % 2}" for i in range(40))])

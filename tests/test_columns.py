@@ -1,4 +1,4 @@
-"""What is learned from the columns of a table, by hand-worked examples."""
+"""Recipes learned from the columns of a table equal examples computed by hand."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from jitnet.data.split import split_rows
 
 
 def learned(tmp_path, name, cells, rows=None, **choices):
-    """The recipe for a column beside a number x and a target y, its inputs without that of x, and the table."""
+    """The recipe for a table of one column, a number x and a target y; the inputs of the column; the table."""
     quoted = [f'"{cell}"' for cell in cells]
     lines = [f"{0.5 + i * i},{cell},{'uv'[i % 2]}" for i, cell in enumerate(quoted)]
     table = read_table(csv(tmp_path, f"x,{name},y\n" + "\n".join(lines) + "\n"), "y")
@@ -25,7 +25,7 @@ def learned(tmp_path, name, cells, rows=None, **choices):
     return recipe, X[:, first:], said
 
 
-def test_a_number_missing_after_training_is_the_mean(tmp_path):
+def test_numbers_missing_only_in_new_rows_become_the_mean(tmp_path):
     _, X, said = learned(tmp_path, "a", ["1", "2", "6", "", "4"], [0, 1, 2, 4])
     assert X[3] == 0
     assert X[0] < 0 < X[2]
@@ -34,7 +34,7 @@ def test_a_number_missing_after_training_is_the_mean(tmp_path):
     assert note.endswith("line 5), none in training: filled with the mean, 3.25")
 
 
-def test_words_are_one_input_each(tmp_path):
+def test_each_category_is_one_input(tmp_path):
     recipe, X, said = learned(tmp_path, "city", ["Oslo", "Rome", "Oslo", "Rome", "Rome", "Bonn"])
     assert recipe.columns[0].categories == ["Oslo", "Rome"]
     assert recipe.columns[0].rare == ["Bonn"]
@@ -49,7 +49,7 @@ def test_words_are_one_input_each(tmp_path):
     assert "filled with the most frequent category, 'Rome'" in said[1]
 
 
-def test_gaps_get_the_median_or_the_most_frequent_and_a_mark(tmp_path):
+def test_missing_cells_are_filled_and_marked(tmp_path):
     recipe, X, _ = learned(tmp_path, "age", ["1", "", "3", "", "8", "1000"], rows=[0, 1, 2, 4])
     mean, scale = 4, np.sqrt(26 / 3)
     np.testing.assert_allclose(
@@ -60,7 +60,7 @@ def test_gaps_get_the_median_or_the_most_frequent_and_a_mark(tmp_path):
     _, X, _ = learned(tmp_path, "sex", ["m", "f", "", "m", "f", "m"])
     np.testing.assert_array_equal(X, [[0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
     _, X, _ = learned(tmp_path, "deck", ["B", "", "", "B", "", ""])
-    np.testing.assert_array_equal(X, [[0], [1], [1], [0], [1], [1]])  # whether it is there is all it says
+    np.testing.assert_array_equal(X, [[0], [1], [1], [0], [1], [1]])  # only the mark of missing cells
     recipe, X, _ = learned(tmp_path, "pay", ["10", "unknown", "30", "20", "-", "20"])
     np.testing.assert_allclose(X[:, 0], np.array([-10, 0, 10, 0, 0, 0]) / np.sqrt(50))
     assert any("2 of 6 cells missing, among them 'unknown', '-'" in text for text in recipe.decisions)
@@ -81,7 +81,7 @@ def test_gaps_get_the_median_or_the_most_frequent_and_a_mark(tmp_path):
         ("name", ["Ann", "Bob", "Cem", "Dan", "Eve", "Fay"], "another text in each row"),
     ],
 )
-def test_columns_that_are_left_out(tmp_path, name, cells, why):
+def test_useless_columns_are_left_out(tmp_path, name, cells, why):
     recipe, X, _ = learned(tmp_path, name, cells, rows=range(5))
     assert X.shape[1] == 0
     assert any(text.startswith("left out: ") and why in text for text in recipe.decisions)
@@ -89,7 +89,7 @@ def test_columns_that_are_left_out(tmp_path, name, cells, why):
     np.testing.assert_array_equal(recipe.X(table_of(other)), recipe.X(table_of({"x": [3.5], name: [99]})))
 
 
-def test_the_user_overrides(tmp_path):
+def test_options_override_the_decisions(tmp_path):
     assert learned(tmp_path, "id", range(6), numeric=["id"])[1].shape[1] == 1
     assert learned(tmp_path, "c", [5] * 6, categorical=["c"])[1].tolist() == [[1]] * 6
     assert learned(tmp_path, "c", [1, 2, 1, 2, 1, 2], categorical=["c"])[1].tolist() == [[1, 0], [0, 1]] * 3
@@ -107,7 +107,7 @@ def test_the_user_overrides(tmp_path):
             learned(tmp_path, "c", ["a", "a", "b", "b", "a", "b"], **choices)
 
 
-def test_a_word_among_numbers_is_an_error(tmp_path):
+def test_word_among_numbers_is_an_error(tmp_path):
     cells = [*map(str, range(40)), "oops"]
     with pytest.raises(jitnet.Error, match=r"line 42, column 'c': 'oops' is not a number, as most cells there are"):
         learned(tmp_path, "c", cells)
@@ -128,7 +128,7 @@ def test_dates_become_days_month_and_weekday(tmp_path):
 
 
 def test_each_class_has_a_training_row():
-    """A class that only the test rows would have gives a row; all else stays as it was shuffled."""
+    """If only test rows have a class, one of them moves to the training rows; the rest of the split stays the same."""
     rows = np.arange(60)
     for seed in range(20):
         codes = np.where(rows == 7, 2, rows % 2)
@@ -153,7 +153,7 @@ def test_each_class_has_a_training_row():
         (["yes", "no"] * 4, "classification", ["no", "yes"]),
     ],
 )
-def test_the_task_that_a_target_suggests(cells, task, classes):
+def test_task_follows_from_the_target(cells, task, classes):
     table = table_of({"x": list(range(len(cells))), "y": cells})
     table.target = "y"
     recipe = Recipe.learn(table, np.arange(len(cells)), None, Choices(numeric=["x"]))
@@ -163,7 +163,7 @@ def test_the_task_that_a_target_suggests(cells, task, classes):
     assert any("if they are classes, use --task classification" in text for text in recipe.warnings) == many_whole
 
 
-def test_labels_that_are_nearly_one(tmp_path):
+def test_nearly_equal_labels_are_a_warning(tmp_path):
     table = table_of({"x": list(range(0, 16, 2)), "y": ["Cat", "dog", "cat ", "dog", "cat", "dog", "Cat", "New York"]})
     table.target = "y"
     recipe = Recipe.learn(table, np.arange(8), None)
@@ -173,7 +173,7 @@ def test_labels_that_are_nearly_one(tmp_path):
     assert read_table(tmp_path / "d.npz")["y"].values.tolist() == [str(2**60), str(2**60 + 1)] * 2
 
 
-def test_damaged_columns(tmp_path):
+def test_damaged_columns_of_a_recipe_are_an_error(tmp_path):
     age = learned(tmp_path, "age", ["1", "", "3", "", "8", "1000"])[0].plain()
     city = learned(tmp_path, "city", ["Oslo", "Rome", "Oslo", "Rome", "Rome", "Bonn"])[0].plain()
     for good, changes in (
@@ -217,8 +217,8 @@ def test_damaged_columns(tmp_path):
                 Recipe.from_plain({**good, **change})
 
 
-def test_recipes_of_the_first_version():
-    """Models that were saved when all columns had to be numbers."""
+def test_recipes_of_the_first_version_can_be_read():
+    """In the first version, all columns had to be numbers."""
     recipe = Recipe.from_plain(
         {
             "kind": "csv", "task": "classification", "features": ["a", "b"], "target": "y", "mean": [1.0, 0.5],
@@ -230,13 +230,13 @@ def test_recipes_of_the_first_version():
     assert recipe.X(table, "float64").tolist() == [[0, 0.5], [1, 1]]
     assert recipe.X(table_of(np.array([[1, 1.5]])), "float64").tolist() == [[0, 0.5]]
     assert recipe.Y(table).tolist() == [0, 1]
-    assert recipe.answers(np.eye(2)) == ["1.0", "2"]  # as they were written
+    assert recipe.answers(np.eye(2)) == ["1.0", "2"]  # as in the file
     assert recipe.score(table, ["1.0", "2"]) == {"accuracy": 1}
     assert Recipe.from_plain(recipe.plain()).plain() == recipe.plain()
 
 
-def test_columns_that_seem_to_number_the_rows(tmp_path):
-    """Under a name of their own they are kept, with a warning; without one, they are left out."""
+def test_columns_of_row_numbers_are_reported_or_left_out(tmp_path):
+    """Named columns are kept with a warning; unnamed columns are left out."""
     for start, kept in ((0, True), (1, True), (2, False)):
         recipe, X, _ = learned(tmp_path, "day", range(start, start + 6))
         assert X.shape[1] == 1
@@ -248,8 +248,8 @@ def test_columns_that_seem_to_number_the_rows(tmp_path):
         assert Recipe.learn(table, np.arange(8)).features == ["2"]
 
 
-def test_huge_numbers_are_one_error(tmp_path):
-    """Warnings of NumPy would be errors here."""
+def test_numbers_too_large_to_standardize_are_one_error(tmp_path):
+    """A NumPy warning would be an error here."""
     with pytest.raises(jitnet.Error, match="'m' are too large to be standardized"):
         learned(tmp_path, "m", ["1e308", "-1e308"] * 3)
     table = table_of({"x": [1.0, 2, 4, 3, 7], "z": np.array([0.0, 1, 2, 3, np.inf]), "y": list("uvuvu")})
@@ -263,14 +263,14 @@ def test_one_training_row_has_no_constant_columns(tmp_path):
     assert learned(tmp_path, "c", ["1", "2"], rows=[0])[0].features == ["x", "c"]
 
 
-def test_texts_that_seldom_repeat_are_left_out(tmp_path):
+def test_texts_that_rarely_repeat_are_left_out(tmp_path):
     recipe, _, _ = learned(tmp_path, "note", [f"text {i // 2 if i < 8 else i}" for i in range(20)])
     assert "left out: note: nearly as many different texts as rows (--categorical NAME keeps it)" in recipe.decisions
     recipe, _, _ = learned(tmp_path, "note", [f"text {i // 2}" for i in range(20)])
     assert recipe.columns[0].categories == [f"text {i}" for i in range(10)]
 
 
-def test_rows_without_names_need_the_columns_of_the_training(tmp_path):
+def test_rows_without_names_need_all_columns_of_training(tmp_path):
     table = read_table(csv(tmp_path, "".join(f"{i * i % 7},{i % 3}.5,{'uv'[i % 2]}\n" for i in range(8))), "3")
     recipe = Recipe.learn(table, np.arange(8))
     assert recipe.X(table_of(np.ones((2, 2)))).shape == (2, 2)
@@ -283,7 +283,7 @@ def test_rows_without_names_need_the_columns_of_the_training(tmp_path):
         recipe.X(read_table(csv(tmp_path, "1,2,3,4\n"), "3", learned=(recipe.names, False)))
 
 
-def test_more_words_than_a_model_file_has_room_for():
+def test_number_of_categories_is_limited():
     table = table_of(
         {"w": [f"w{i // 2}" for i in range(20_002)], "x": np.arange(0, 20_002) / 7, "y": ["u", "v"] * 10_001}
     )
@@ -294,7 +294,7 @@ def test_more_words_than_a_model_file_has_room_for():
         Recipe.learn(table, rows, None, Choices(categorical=["w"]))
 
 
-def test_points_separate_thousands_where_commas_are_decimal(tmp_path):
+def test_points_separate_thousands_with_decimal_commas(tmp_path):
     path = csv(tmp_path, "a;b;y\n" + "".join(f"{i + 1}.{100 + i};{i},5;{'uv'[i % 2]}\n" for i in range(8)))
     for decimal, mean in ((None, 4.6035), (",", 4603.5)):
         recipe = Recipe.learn(read_table(path, "y", decimal=decimal), np.arange(8))
@@ -303,7 +303,7 @@ def test_points_separate_thousands_where_commas_are_decimal(tmp_path):
         np.testing.assert_allclose([means["a"], means["b"]], [mean, 4.0])
 
 
-def test_whole_numbers_beside_images_are_classes():
+def test_whole_numbers_with_images_are_classes():
     X, y = np.random.default_rng(0).random((78, 2, 2)), np.arange(78) % 26
     recipe = Recipe.learn(from_frame(X, y), np.arange(78))
     assert len(recipe.classes) == 26

@@ -1,4 +1,4 @@
-"""The numbers with which Linux knows what a confined process may not do, compared with its own headers."""
+"""The numbers of system calls and access rights for confined processes equal those in the headers of Linux."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from jitnet.lab import confinement
 
-HEADERS = [  # of each machine: of x86-64 by itself, of ARM the one that newer machines share
+HEADERS = [  # x86-64 has its own header, ARM the generic one
     ("x86_64", "x86_64-linux-gnu/asm/unistd_64.h"), ("aarch64", "asm-generic/unistd.h"),
 ]  # fmt: skip
 
@@ -19,7 +19,7 @@ CALLS = confinement.DENIED | {
 
 
 def definitions(header, pattern):
-    """Name -> number, as a header of Linux defines them."""
+    """Name -> number, as defined in a header of Linux."""
     path = Path("/usr/include", header)
     if not path.exists():
         pytest.skip("needs the headers of Linux, as in the package linux-libc-dev")
@@ -27,7 +27,7 @@ def definitions(header, pattern):
 
 
 @pytest.mark.parametrize(("machine", "header"), HEADERS)
-def test_the_numbers_of_system_calls_are_those_of_linux(machine, header):
+def test_system_call_numbers_equal_those_of_linux(machine, header):
     numbers = definitions(header, r"^#define __NR\w*?_(\w+)\s+(\d+)$")
     which, _ = confinement.MACHINES[machine]
     ours = {name: both[which] for name, both in CALLS.items() if name in numbers}  # older headers lack the newest
@@ -35,7 +35,7 @@ def test_the_numbers_of_system_calls_are_those_of_linux(machine, header):
     assert ours == {name: numbers[name] for name in ours}
 
 
-def test_what_each_version_of_landlock_can_deny():
+def test_landlock_versions_have_the_access_rights_of_linux():
     bits = definitions("linux/landlock.h", r"LANDLOCK_ACCESS_FS_(\w+)\s+\(1ULL << (\d+)\)")
     newest = {1: "MAKE_SYM", 2: "REFER", 3: "TRUNCATE", 5: "IOCTL_DEV"}
     known = {version: 2 ** (bits[name] + 1) - 1 for version, name in newest.items() if name in bits}

@@ -1,4 +1,4 @@
-"""CSV files as people write them: the same table by Python and by pyarrow, and the line of what is wrong."""
+"""CSV files as people write them: Python and pyarrow read the same table, and errors name the line."""
 
 import gzip
 import io
@@ -102,7 +102,7 @@ def same(table, expected):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("engine", ["python", "pyarrow"])
-def test_files(tmp_path, name, engine):
+def test_both_engines_read_the_expected_table(tmp_path, name, engine):
     if engine == "pyarrow":
         pytest.importorskip("pyarrow", reason="the extra data")
     content, expected = FILES[name]
@@ -115,8 +115,8 @@ def test_files(tmp_path, name, engine):
     assert tables[0].notes == tables[1].notes
 
 
-def test_pyarrow_reads_plain_files(tmp_path):
-    """And is not merely given up for Python."""
+def test_pyarrow_reads_plain_files_itself(tmp_path):
+    """It does not fall back to Python."""
     pytest.importorskip("pyarrow", reason="the extra data")
     read = {name for name, (data, _) in FILES.items() if read_by_pyarrow(data, dialect_of(data, name, []))}
     assert read >= {"commas", "semicolons", "tabs", "bars", "quotes", "quotes within", "missing", "codes", "unknown"}
@@ -131,7 +131,7 @@ CELLS = [
 
 
 def random_csv(seed):
-    """A table of odd cells; some are quoted, some lines are blank, comments, or too short."""
+    """A random table of unusual cells; some are quoted, and some lines are blank, comments or too short."""
     r = random.Random(seed)
     separator, width = r.choice(",,,;\t|"), r.randint(1, 5)
     pools = [r.choices(CELLS, k=r.randint(1, 4)) for _ in range(width)]
@@ -151,8 +151,8 @@ def random_csv(seed):
     return (r.choice(["\n", "\n", "\r\n", "\r"]).join(lines) + r.choice(["", "\n"])).encode()
 
 
-def test_a_large_file_with_an_odd_row(monkeypatch):
-    """Beyond the rows that tell what the columns hold: pyarrow reads its piece, and the columns, as text."""
+def test_late_text_makes_columns_text_with_pyarrow(monkeypatch):
+    """The row comes after the rows that decide the types: pyarrow reads its block, and then the columns, as text."""
     pytest.importorskip("pyarrow", reason="the extra data")
     monkeypatch.setattr(jitnet.data.files.csv_fast, "PORTION", 1 << 17)
     data = b"a,b,c,d\n" + b"1,2.5,x,.5\n" * 60_000 + b"y,w,z,NA\n" + b"1,2.5,x,.5\n" * 60_000
@@ -232,7 +232,7 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b"PK\3\4 and so on", "damaged zip file"),
     ],
 )
-def test_what_cannot_be_read(tmp_path, content, message):
+def test_unreadable_files_are_a_clear_error(tmp_path, content, message):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(jitnet.Error, match=message):
         read_table(tmp_path / "f", "b")
@@ -246,7 +246,7 @@ def zipped(*names):
     return stream.getvalue()
 
 
-def test_zip(tmp_path):
+def test_zip_archive_of_one_file_is_read(tmp_path):
     path = tmp_path / "f.csv"
     path.write_bytes(zipped("t.csv"))
     same(read_table(path, "b"), FLOWERS)
@@ -259,8 +259,8 @@ def test_zip(tmp_path):
             read_table(path, "b")
 
 
-def test_bombs(tmp_path, monkeypatch):
-    """A few bytes that unpack to more than the memory that is free."""
+def test_decompression_bombs_are_rejected(tmp_path, monkeypatch):
+    """A few bytes that decompress to more than the free memory."""
     monkeypatch.setattr(jitnet.checks, "free_memory", lambda: 2 << 20)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -271,7 +271,7 @@ def test_bombs(tmp_path, monkeypatch):
             read_table(tmp_path / "f", "y")
 
 
-def test_options(tmp_path):
+def test_options_override_the_guessed_dialect(tmp_path):
     path = csv(tmp_path, "a;b\n1,5;2\n")
     assert read_table(path, "b", decimal=".")["a"].values.tolist() == ["1,5"]
     assert read_table(path, "1", header=False)["2"].values.tolist() == ["b", "2"]
@@ -293,7 +293,7 @@ def test_options(tmp_path):
         read_table(tmp_path / "d.npz", separator=";")
 
 
-def test_each_guess_is_said(tmp_path):
+def test_each_guess_is_reported(tmp_path):
     for content, notes in (
         ("a,b\n1,x\n", []),
         ("a;b\n1,5;x\n", ["separated by ';' (--separator)", "'1,5' .* decimal comma (--decimal .)"]),
@@ -312,7 +312,7 @@ def test_each_guess_is_said(tmp_path):
                 assert part in one
 
 
-def test_standard_input(monkeypatch):
+def test_standard_input_is_read(monkeypatch):
     for content in (b"a,b\n1,x\n2.5,y\n3,x\n", gzip.compress(b"a,b\n1,x\n2.5,y\n3,x\n", mtime=0)):
         stream = SimpleNamespace(buffer=io.BytesIO(content), isatty=lambda: False)
         monkeypatch.setattr(sys, "stdin", stream)
@@ -324,8 +324,8 @@ def test_standard_input(monkeypatch):
         read_table("-", "b")
 
 
-def test_kinds_by_content(tmp_path):
-    """The names mislead."""
+def test_content_decides_the_kind_of_a_file(tmp_path):
+    """The file names are wrong."""
     (tmp_path / "stock-idx.csv").write_bytes(b"a,b\n1,x\n2.5,y\n3,x\n")
     same(read_table(tmp_path / "stock-idx.csv", "b"), FLOWERS)
     np.savez(tmp_path / "D.npz", X=np.eye(2), y=[0, 1])
@@ -337,8 +337,8 @@ def test_kinds_by_content(tmp_path):
         (tmp_path / name).rename(tmp_path / "D.npz")
 
 
-def test_a_file_that_grows(tmp_path, monkeypatch):
-    """Its last line is not whole yet."""
+def test_incomplete_last_line_of_a_growing_file_is_left_out(tmp_path, monkeypatch):
+    """Another process writes to the file while it is read."""
     path = csv(tmp_path, "a,b\n1,x\n2,y\n")
     real = jitnet.data.files.content._inside
 

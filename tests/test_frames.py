@@ -1,4 +1,4 @@
-"""Data of Python as tables: DataFrames, masked and sparse arrays; Parquet; folders of pictures."""
+"""Python data as tables: DataFrames, masked and sparse arrays; Parquet files; folders of images."""
 
 import datetime
 import decimal
@@ -21,7 +21,7 @@ def same(column, cells):
     np.testing.assert_array_equal(column.values, np.array(cells, column.values.dtype))
 
 
-def test_pandas():
+def test_pandas_frames_become_tables():
     pandas = pytest.importorskip("pandas", reason="not a requirement of jitnet")
     frame = pandas.DataFrame({
         "f": [1, N, 3], "i": [1, 2, 3], "b": [True, False, True], "t": ["x", None, "y "],
@@ -64,7 +64,7 @@ def test_pandas():
         from_frame(frame.iloc[0])
 
 
-def test_polars():
+def test_polars_frames_become_tables():
     polars = pytest.importorskip("polars", reason="not a requirement of jitnet")
     frame = polars.DataFrame({
         "f": [1.5, None, 3], "i": [1, None, 3], "b": [True, None, False], "t": ["x", None, "y"],
@@ -82,7 +82,7 @@ def test_polars():
         from_frame(frame.lazy())
 
 
-def test_arrays():
+def test_arrays_and_lists_become_tables():
     masked = np.ma.masked_equal([[1.0, -9], [-9, 4]], -9)
     table = from_frame(masked, np.array([["a"], ["b"]]))
     same(table["1"], [1, N])
@@ -110,7 +110,7 @@ def test_arrays():
     assert recipe.classes == ["0", "1"]
 
 
-def test_sparse(monkeypatch):
+def test_sparse_arrays_become_tables(monkeypatch):
     sparse = pytest.importorskip("scipy.sparse", reason="not a requirement of jitnet")
     X = sparse.csr_matrix(np.eye(3))
     np.testing.assert_array_equal(from_frame(X).X, np.eye(3))
@@ -119,8 +119,8 @@ def test_sparse(monkeypatch):
         from_frame(sparse.csr_matrix((10**8, 10**8)))
 
 
-def test_what_fit_is_given():
-    """One line that says how to turn it into an array."""
+def test_fit_explains_how_to_convert_other_data():
+    """The error is one line that says how to convert the data to an array."""
     net = jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0)
     for X, message in (
         (np.ma.masked_equal([[1.0, 2], [3, -9]], -9), r"X\[1, 1\] is masked; leave masked samples out, or fill them"),
@@ -142,7 +142,7 @@ def test_what_fit_is_given():
             net.predict(frame)
 
 
-def test_parquet(tmp_path):
+def test_parquet_files_are_read(tmp_path):
     arrow = pytest.importorskip("pyarrow", reason="the extra data")
     from pyarrow import parquet
 
@@ -178,7 +178,7 @@ def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Two classes of 4×3 gray pictures: dark and light."""
+    """Two classes of 4×3 gray images: dark and light."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is in the extra data")
     rng = np.random.default_rng(0)
     for name, least in (("dark", 0), ("light", 200)):
@@ -190,7 +190,7 @@ def pictures(tmp_path):
     return tmp_path / "pictures"
 
 
-def test_folder(pictures, tmp_path, capsys):
+def test_folder_of_images_trains_and_predicts(pictures, tmp_path, capsys):
     from PIL import Image
 
     table = read_table(pictures)
@@ -209,7 +209,7 @@ def test_folder(pictures, tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(["predict", model, str(pictures / "light"), "--quiet"]) == 0
     assert capsys.readouterr().out == "light\n" * 10
-    Image.fromarray(np.full((3, 4, 3), 230, np.uint8)).save(tmp_path / "one.png")  # in color, for a model of gray
+    Image.fromarray(np.full((3, 4, 3), 230, np.uint8)).save(tmp_path / "one.png")  # a color image, gray model
     assert cli.main(["predict", model, str(tmp_path / "one.png"), "--quiet"]) == 0
     assert capsys.readouterr().out == "light\n"
     Image.fromarray(np.full((5, 4), 230, np.uint8)).save(tmp_path / "one.png")
@@ -217,7 +217,7 @@ def test_folder(pictures, tmp_path, capsys):
     assert "one.png is 4×5 pixels, 20 gray pixels or 3 times" in capsys.readouterr().err
 
 
-def test_colors(pictures):
+def test_one_color_image_makes_all_images_color(pictures):
     from PIL import Image
 
     color = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
@@ -235,7 +235,7 @@ def test_colors(pictures):
     np.testing.assert_array_equal(table.matrix[11], np.float32(77) / np.float32(255))
 
 
-def test_bad_folders(pictures, tmp_path):
+def test_bad_folders_are_a_clear_error(pictures, tmp_path):
     from PIL import Image
 
     def refused(message):
@@ -276,7 +276,7 @@ def test_bad_folders(pictures, tmp_path):
 @pytest.mark.parametrize(
     "form", ["{}.idx{}-ubyte", "{0}-idx{1}-ubyte/{0}.idx{1}-ubyte", "{0}.idx{1}-ubyte/{0}-idx{1}-ubyte"]
 )
-def test_mnist_as_programs_unpack_it(tmp_path, form):
+def test_unpacked_mnist_in_any_folder_layout_is_read(tmp_path, form):
     folder = write_mnist(tmp_path / "m", compress=False)
     for part in ("train", "t10k"):
         for what, dimensions in (("images", 3), ("labels", 1)):

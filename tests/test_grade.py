@@ -1,4 +1,4 @@
-"""The grader: no submission gets points that it has not earned, and none stops the grader."""
+"""The grader: a submission gets only the points that it has earned, and cannot stop the grader."""
 
 import csv
 import io
@@ -26,16 +26,16 @@ HONEST = "def add(x, y, result):\n    for i in range(x.size):\n        result[i]
 NO_JIT = {"NUMBA_DISABLE_JIT": "1"}
 
 IN_THE_LANGUAGE = ("changes_its_inputs", "is_lazy_when_timed", "remembers_contents", "spoils_its_inputs", "writes_far")
-"""What these do, no reader of their source can tell."""
+"""Submissions whose behavior is not visible in their source."""
 
 CORRECT = ("patches_the_clock", "works_before_the_clock", "is_lazy_when_timed")
-"""These compute what the test of correctness asks for, and get its points, but none for their speed."""
+"""Submissions that pass the test of correctness and get its points, but none for speed."""
 
 RIGHT = (
     "calls_numpy", "calls_jitnet", "hides_a_call", "renames_a_module", "lets_numba_evaluate", "works_when_imported",
     "reaches_through_a_method", "uses_format", "matches_a_class",
 )  # fmt: skip
-"""These are about the language: where it allows everything, there is nothing to find."""
+"""Submissions that only the language checks can find."""
 
 TRIED = [path for path in HOSTILE if path.stem not in RIGHT]
 CHEAP = ("forges_answers", "works_in_a_thread", "shrinks_the_memory", "reads_the_heap")
@@ -47,7 +47,7 @@ def addition(tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.stem)
-def test_the_language_refuses_what_could_cheat(path):
+def test_language_refuses_submissions_that_could_cheat(path):
     error = Language().error_of(path.read_bytes())
     assert (error is None) == (path.stem in IN_THE_LANGUAGE)
 
@@ -62,7 +62,7 @@ def test_the_language_refuses_what_could_cheat(path):
         ("from numba import njit, prange\n@njit(parallel=True, nogil=True)\ndef add(x):\n    pass\n", None),
     ],
 )
-def test_the_language_says_what_is_wrong(source, said):
+def test_language_errors_say_what_is_wrong(source, said):
     error = Language().error_of(source.encode())
     assert error is said is None or said in error
 
@@ -70,8 +70,8 @@ def test_the_language_says_what_is_wrong(source, said):
 @pytest.mark.parametrize(
     "path", [pytest.param(p, marks=() if p.stem in CHEAP else pytest.mark.slow) for p in TRIED], ids=lambda p: p.stem
 )
-def test_no_points_where_the_language_allows_everything(path, tmp_path, monkeypatch):
-    """The process alone must hold: `imports = ["*"]`."""
+def test_hostile_submissions_get_no_points_without_language_checks(path, tmp_path, monkeypatch):
+    """With `imports = ["*"]`, only the confined process protects the grader."""
     monkeypatch.setattr(process, "COMPILING", 3.0)
     text = ADDITION.replace('["numba"]', '["*"]\nseconds = 2\nmemory = 0.5')
     victim = Path(tempfile.gettempdir(), f"hostile-victim-{os.getpid()}")
@@ -86,7 +86,7 @@ def test_no_points_where_the_language_allows_everything(path, tmp_path, monkeypa
         victim.unlink()
 
 
-def test_an_honest_submission_gets_its_points(addition, tmp_path):
+def test_honest_submission_gets_its_points(addition, tmp_path):
     path = tmp_path / "anna.py"
     path.write_text(HONEST)
     result = graded(addition, path)
@@ -107,7 +107,7 @@ def test_an_honest_submission_gets_its_points(addition, tmp_path):
         ("x" * 200_000, "bytes"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said(source, said, addition, tmp_path):
+def test_errors_of_a_submission_are_reported(source, said, addition, tmp_path):
     path = tmp_path / "ben.py"
     path.write_text(source)
     result = graded(addition, path)
@@ -115,10 +115,10 @@ def test_what_is_wrong_is_said(source, said, addition, tmp_path):
     assert result["points"] == 0
     assert said in text
     assert "\x1b" not in text
-    assert ("Hint: one loop" in text) == (said in ("expected", "ValueError"))  # of the test that it has failed
+    assert ("Hint: one loop" in text) == (said in ("expected", "ValueError"))  # the hint of the failed test
 
 
-def test_a_speed_that_passes_is_shown():
+def test_measured_speed_is_shown_if_it_passes():
     test = assignment.Test("speed", 2, of="naive", reach=0.5)
     passed = {"test": f"add: {test.title}", "check": "speed", "points": 2, "of": 2, "passed": True, "hint": ""}
     tests = [passed | {"said": "1.0 ms, 80% of the speed of naive"}, passed | {"check": "correct", "said": "right"}]
@@ -128,7 +128,7 @@ def test_a_speed_that_passes_is_shown():
     assert lines == [row, "    1.0 ms, 80% of the speed of naive", row]
     assert output.line_of(found) == "anna.py: 4 of 4 points"
     tests[0]["said"] = f"{'a' * 37} {'b' * 38}"
-    assert output.as_text(found).splitlines()[3] == "    " + tests[0]["said"]  # all 80 columns
+    assert output.as_text(found).splitlines()[3] == "    " + tests[0]["said"]  # exactly 80 columns
     tests[0]["said"] = "1.0 ms, 80% of the speed of naive"
     tests[0] |= {"test": "add: speed", "passed": False}
     assert output.line_of(found) == "anna.py: 4 of 4 points; add: speed: 1.0 ms, 80% of the speed of naive"
@@ -148,8 +148,8 @@ def add(x, y, result):
 
 
 @pytest.mark.slow
-def test_what_a_kernel_prints_is_no_answer(tmp_path):
-    """The sanitizer runs it in the process that answers."""
+def test_printed_answers_are_ignored(tmp_path):
+    """The sanitizer runs the kernel in the process that sends the answer."""
     path = tmp_path / "emil.py"
     path.write_text(FORGING)
     assert Language().error_of(path.read_bytes()) is None
@@ -205,14 +205,14 @@ def for_small_sizes(x, y, result):
 @pytest.mark.slow
 @pytest.mark.skipif(not explain.can_run(), reason="calls are counted on Linux and x86-64 only")
 @pytest.mark.parametrize(("name", "line"), [("deeper", 10), ("for_small_sizes", 29)])
-def test_a_vectorized_loop_that_does_nothing_hides_no_other(name, line, tmp_path):
+def test_idle_vectorized_loop_does_not_hide_the_hottest_loop(name, line, tmp_path):
     path = tmp_path / "decoys.py"
     path.write_text(DECOYS)
     found = ask(inspection.scalar_loop_in, str(path), name, "vector_add", "float32", [4096], 1 << 31)
     assert found.startswith(f"its hottest loop (line {line}) is not vectorized")
 
 
-def test_one_that_breaks_the_grader_stops_no_other(addition, tmp_path, monkeypatch):
+def test_submission_that_breaks_the_grader_stops_no_other(addition, tmp_path, monkeypatch):
     def failing(*_):
         raise OSError(24, "Too many open files")
 
@@ -225,7 +225,7 @@ def test_one_that_breaks_the_grader_stops_no_other(addition, tmp_path, monkeypat
     assert "\x1b" not in output.as_text(result) + output.as_table([result]) + page.as_html([result])
 
 
-def test_a_link_to_the_solution_is_no_submission(addition, tmp_path):
+def test_link_to_the_solution_is_refused(addition, tmp_path):
     solution, link = tmp_path / "solution.py", tmp_path / "carl.py"
     solution.write_text(HONEST)
     link.symlink_to(solution)
@@ -292,8 +292,8 @@ def add(x, y, result):
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux fences processes in")
-def test_the_fence(tmp_path, monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are confined only on Linux")
+def test_fence_of_the_process_blocks_every_attempt(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "token")
     path = tmp_path / "dora.py"
     path.write_text(FENCED)
@@ -303,7 +303,7 @@ def test_the_fence(tmp_path, monkeypatch):
 
 @pytest.fixture
 def classroom(tmp_path):
-    """An assignment, and submissions of which only anna's runs."""
+    """An assignment, and submissions of which only anna's is correct."""
     folder = tmp_path / "class"
     (folder / "ben").mkdir(parents=True)
     (folder / "=cmd()").mkdir()
@@ -315,7 +315,7 @@ def classroom(tmp_path):
     return tmp_path / "addition", folder
 
 
-def test_a_class(classroom, tmp_path):
+def test_whole_class_is_graded(classroom, tmp_path):
     table, html = tmp_path / "class.csv", tmp_path / "class.html"
     found = jitnet_command("grade", *classroom, "--csv", table, "--html", html, "--json", "--quiet", "--seed", "5")
     results = json.loads(found.stdout)["results"]
@@ -330,7 +330,7 @@ def test_a_class(classroom, tmp_path):
     assert "<script" not in html.read_text()
 
 
-def test_what_was_graded_before_an_interruption_is_kept(classroom, tmp_path, monkeypatch):
+def test_grades_before_an_interruption_are_kept_for_the_class(classroom, tmp_path, monkeypatch):
     real = grading.grade
 
     def interrupted(wanted, name, *others):
@@ -346,7 +346,7 @@ def test_what_was_graded_before_an_interruption_is_kept(classroom, tmp_path, mon
     assert "1 of 4 submissions were graded" in found.stderr
 
 
-def test_gradescope(classroom, tmp_path):
+def test_gradescope_results_are_written(classroom, tmp_path):
     folder, submissions = classroom
     results = tmp_path / "results.json"
     work, plain = submissions / "ben" / "work.py", tmp_path / "plain.json"

@@ -1,4 +1,4 @@
-"""The judge of custom kernels: what is right only where it was looked at, or only while it was looked at."""
+"""The judge of custom kernels finds kernels that are correct only for some shapes, or only while they are checked."""
 
 import contextlib
 import gc
@@ -58,7 +58,7 @@ def without_the_last_term(X, W, Z):
 
 
 def in_the_background(X, W, Z):
-    """It returns at once, and another thread goes on."""
+    """It returns immediately, and another thread continues."""
 
     def work():
         time.sleep(0.01)
@@ -67,7 +67,7 @@ def in_the_background(X, W, Z):
     threading.Thread(target=work).start()
 
 
-def test_drawn_shapes_leave_every_remainder_of_every_block():
+def test_random_shapes_cover_every_remainder_of_every_block():
     shapes = list(judge.drawn_shapes(MATMUL, 17))
     assert shapes == list(judge.drawn_shapes(MATMUL, 17))
     assert shapes != list(judge.drawn_shapes(MATMUL, 18))
@@ -78,14 +78,14 @@ def test_drawn_shapes_leave_every_remainder_of_every_block():
 
 
 @pytest.mark.parametrize("kernel", [forgets_the_rest_of_a_panel, wrong_if_wide_and_odd, forgets_the_last_block_of_128])
-def test_what_is_wrong_for_some_shapes_is_found(kernel):
+def test_kernels_that_are_wrong_for_some_shapes_are_found(kernel):
     found = [judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in judge.drawn_shapes(MATMUL, 3)]
     found = [error for error in found if error]
     assert found
     assert all("wrong" in error or "NaN" in error for error in found)
 
 
-def test_a_right_kernel_passes_the_drawn_shapes():
+def test_correct_kernel_passes_the_random_shapes():
     for shape in list(judge.drawn_shapes(MATMUL, 4))[::10]:
         assert judge.quick_error_of(right, MATMUL, shape, DTYPE) is None
 
@@ -96,7 +96,7 @@ def test_less_work_than_it_should_do(kernel):
 
 
 def cached():
-    """A kernel that remembers the addresses that it was called with, and returns at once the fifth time."""
+    """A kernel that remembers the addresses of its arguments, and returns immediately in the fifth call."""
     calls = {}
 
     def kernel(X, W, Z):
@@ -109,7 +109,7 @@ def cached():
 
 
 def skips_what_it_has_seen():
-    """The output still has the result of the call before, unless it was taken away."""
+    """Its output still has the result of the previous call, unless the judge erases it."""
     last = [None]
 
     def kernel(X, W, Z):
@@ -122,7 +122,7 @@ def skips_what_it_has_seen():
 
 
 def keeps_results():
-    """It writes the result that it has, a thousand times faster than it was computed."""
+    """It copies a saved result, which is a thousand times faster than computing it."""
     kept = {}
 
     def kernel(X, W, Z):
@@ -135,13 +135,13 @@ def keeps_results():
 
 
 def looks_at_its_output(X, W, Z):
-    """It computes the first of many calls, and leaves the result there for the others."""
+    """It computes only the first of many calls, and leaves the result for the others."""
     if Z.size == 0 or np.isnan(Z[0, 0]):
         np.matmul(X, W, out=Z)
 
 
 def keeps_results_of_short_calls():
-    """A call takes 0.1 ms, as long as it takes to wake up threads."""
+    """A call takes 0.1 ms, the time in which threads wake up."""
     kept = {}
 
     def kernel(X, W, Z):
@@ -167,14 +167,14 @@ def changes_its_input(X, W, Z):
 
 
 def reads_the_expected_result(X, W, Z):
-    """Its address is known, so the result must not be there yet."""
+    """It knows the address of the expected result, so the judge must not store the result there before the call."""
     cases = [thing for thing in gc.get_objects() if type(thing) is oracle.Case]
     found = [case for case in cases if any(argument is X for argument in case.arguments)]
     Z[...] = found[0].expected[0] if found else X @ W
 
 
 def timed(kernel, questions=12, problem=MATMUL):
-    """The first error while it is timed."""
+    """The first error in timed calls."""
     data = Timed(kernel, problem, (16, 16, 16), DTYPE, 5)
     found = (data.ask(number, calls, contextlib.nullcontext)[1] for number in range(questions) for calls in (1, 3))
     return next(filter(None, found), None)
@@ -184,7 +184,7 @@ def descends(grad, lr, decay, theta):
     theta -= lr * (grad + decay * theta)
 
 
-def test_kernels_that_do_the_work_in_every_call_pass():
+def test_kernels_that_compute_in_every_call_pass():
     assert timed(right) is None
     assert timed(descends, problem=of_operation("sgd")) is None
 
@@ -202,11 +202,11 @@ def test_kernels_that_do_the_work_in_every_call_pass():
         (reads_the_expected_result, "is wrong when it is timed"),
     ],
 )
-def test_work_that_is_not_done_in_every_call_is_found(kernel, says):
+def test_kernels_that_skip_calls_are_found(kernel, says):
     assert says in timed(kernel)
 
 
-def test_the_data_are_at_several_places():
+def test_timed_calls_use_several_sets_of_arrays():
     data = Timed(right, MATMUL, (4, 4, 4), DTYPE, 0)
     assert len({id(case) for case in data.sets}) == 3
     numbers = [case.arguments[0].copy() for case in data.sets]
@@ -215,8 +215,8 @@ def test_the_data_are_at_several_places():
     assert all((case.arguments[0] != before).any() for case, before in zip(data.sets, numbers, strict=True))
 
 
-def test_few_bits_are_found_at_any_length():
-    """At 2048 terms the errors of half precision are far below the bounds, which are for the worst case."""
+def test_low_precision_is_found_for_sums_of_any_length():
+    """For 2048 terms, errors of half precision are far below the worst-case bounds."""
     case = MATMUL.case((8, 2048, 8), DTYPE)
     X, W, Z = case.arguments
     np.matmul(X, W, out=Z)
@@ -236,7 +236,7 @@ def test_work_in_the_background_is_found(works, found, monkeypatch):
     assert bool(idle.end()) is found
 
 
-def test_a_kernel_that_writes_between_the_lines_of_the_judge_is_named(monkeypatch):
+def test_kernel_that_writes_to_the_pipe_of_the_judge_is_reported(monkeypatch):
     tried = sandbox.Trial("f", right, MATMUL, (4, 4, 4), DTYPE, 1, 60.0)
     tried.process, tried.lines = SimpleNamespace(stdin=io.BytesIO()), queue.Queue()
     for line in (b'{"seconds": 1e-9}\n', b"hello\n", b"3\n"):
@@ -246,8 +246,8 @@ def test_a_kernel_that_writes_between_the_lines_of_the_judge_is_named(monkeypatc
 
 
 @pytest.mark.parametrize(("claimed", "found"), [(0.0, True), (0.02, False)])
-def test_a_clock_of_its_own_is_found(claimed, found, monkeypatch):
-    """The process of the kernel says how long it took; this one looks at its own clock."""
+def test_manipulated_clock_is_found(claimed, found, monkeypatch):
+    """The kernel's process reports its time; the judge's process compares it with its own clock."""
     tried = sandbox.Trial("f", right, MATMUL, (4, 4, 4), DTYPE, 1, 60.0)
 
     def answered(question, limit):
@@ -262,7 +262,7 @@ def test_a_clock_of_its_own_is_found(claimed, found, monkeypatch):
         tried.seconds_of(1)
 
 
-def test_bits_that_change_are_found():
+def test_changing_bits_are_found():
     calls = [0]
 
     def changes(X, W, Z):
@@ -276,13 +276,13 @@ def test_bits_that_change_are_found():
     assert error.startswith("gives other bits in call 3 than in call 1, as in a race, given X (8, 8)")
 
 
-def test_another_clock_changes_nothing(monkeypatch):
+def test_patched_clock_changes_nothing(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
     assert timing.time_of(lambda: sum(range(1000)), 10) > 0
 
 
 @pytest.mark.parametrize(("mine", "refused"), [(9.0, True), (1.02, False)])
-def test_what_is_faster_than_the_machine_is_refused(mine, refused):
+def test_kernel_faster_than_the_peak_is_refused(mine, refused):
     found = {name: Candidate((8, 8, 8)) for name in ("packed", "mine")}
     rungs = [
         {"name": "packed", "custom": False, "seconds": 1e-6, "share_of_peak": 0.9},
@@ -297,15 +297,15 @@ def test_what_is_faster_than_the_machine_is_refused(mine, refused):
         assert "900% of the machine's peak, so it cannot have done the work" in heard[0]
 
 
-def test_shapes_of_the_oracle_are_drawn_too():
-    """Every operation has a meaning on the shapes that are drawn."""
+def test_random_shapes_are_valid_for_every_operation():
+    """The oracle has a result for every operation and every random shape."""
     for operation in ("relu", "softmax", "cross_entropy", "adam", "gather", "dropout"):
         for shape in list(judge.drawn_shapes(MATMUL, 6))[:3]:
             assert oracle.case(operation, shape, DTYPE).expected
 
 
-def test_zeros_in_half_of_the_output_are_not_nothing():
-    """Zeros that are written over zeros do not show; over NaN they do."""
+def test_unwritten_zeros_are_found():
+    """If the output were zero before, missing zeros would not be noticed; so it is NaN."""
 
     def half(Z, A):
         A[: len(A) // 2] = 0
@@ -314,8 +314,8 @@ def test_zeros_in_half_of_the_output_are_not_nothing():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
-    """A process in a session of its own is not ended with the trial, and keeps the pipe open."""
+def test_leftover_process_does_not_delay_the_end_of_a_trial(tmp_path, monkeypatch):
+    """A process in a new process session does not end with the trial, and keeps the pipe open."""
     (tmp_path / "leaves.py").write_text(
         "import os, time\nleft = []\n"
         "def f(X, W, Z):\n    Z[...] = X @ W\n    if not left:\n        left.append(os.fork())\n"
@@ -337,7 +337,7 @@ def test_what_leaves_a_trial_does_not_hold_up_its_end(tmp_path, monkeypatch):
     assert not tried.listener.is_alive()
 
 
-def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatch):
+def test_kernel_that_closes_the_pipe_and_continues_is_stopped(tmp_path, monkeypatch):
     source = "import os, time\ndef f(X, W, Z):\n    os.closerange(3, 100)\n    time.sleep(100)\n"
     (tmp_path / "closes.py").write_text(source)
     monkeypatch.chdir(tmp_path)
@@ -347,8 +347,8 @@ def test_a_kernel_that_closes_the_pipe_and_goes_on_is_ended(tmp_path, monkeypatc
     assert tried.error.startswith("closes files that it has not opened, given X (2, 3)")
 
 
-def test_places_within_the_noise_are_doubted():
-    """Twice as much work in twice the time is as fast; what counts is the spread of both."""
+def test_overlapping_timings_make_the_rank_uncertain():
+    """Twice the work in twice the time is equally fast; the spread of the timings decides."""
     slow = {"name": "njit", "seconds": 2.0, "low": 1.8, "high": 2.2, "speedup": 1.0, "checked": True, "custom": False}
     mine = slow | {"name": "mine", "seconds": 1.9, "low": 1.7, "high": 2.1, "speedup": 2.0 / 1.9}
     fast = slow | {"name": "packed", "seconds": 1.0, "low": 0.9, "high": 1.1, "speedup": 2.0}
@@ -358,5 +358,5 @@ def test_places_within_the_noise_are_doubted():
     assert "overlap" not in ladder._place(fast, [slow, mine, fast])
 
 
-def test_the_estimate_knows_the_size():
+def test_estimated_time_depends_on_the_size():
     assert estimate.of_ladder(8, 1, flops=2 * 2048.0**3) > 2 * estimate.of_ladder(8, 1, flops=2 * 512.0**3)

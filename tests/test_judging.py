@@ -1,4 +1,4 @@
-"""What the judge of a submission asks of other processes, and the time that it gives them."""
+"""The requests of a submission's judge to other processes, and their time limits."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ def addition(tmp_path):
     return made(tmp_path / "addition")
 
 
-def test_what_a_judge_asks_of_a_process(addition, monkeypatch):
+def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     asked = []
     monkeypatch.setattr(judging, "ask", lambda function, *arguments, **_: asked.append((function, *arguments)))
     judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
@@ -23,8 +23,8 @@ def test_what_a_judge_asks_of_a_process(addition, monkeypatch):
     assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
 
 
-def test_the_time_that_the_machine_allows(addition, monkeypatch):
-    """1000 numbers are 12 KB, of which x and y are read and the result is written."""
+def test_shortest_possible_time_follows_from_the_peaks(addition, monkeypatch):
+    """1000 numbers each of x, y and the result are 12 KB."""
     limits = {
         "caches": {"L1": 32768}, "peak": {"float32": {"1": 1e9}}, "bandwidth": {"L1": {"1": {"copy": 6e9}}},
         "disturbed_by": ["a game"],
@@ -38,7 +38,7 @@ def test_the_time_that_the_machine_allows(addition, monkeypatch):
     assert judge.disturbed_by == ["a game"]
 
 
-def test_compiling_has_a_time_limit_of_its_own(addition, monkeypatch):
+def test_compiling_has_its_own_time_limit(addition, monkeypatch):
     said, limits = iter([("compiling", ""), ("compiled", ""), ("done", "")]), []
     board = SimpleNamespace(number=0)
     waiting = process.Process.of_submission("anna.py", "add", addition.limits, board)

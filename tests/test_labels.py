@@ -1,4 +1,4 @@
-"""Labels of any kind in fit, predict, evaluate and files; several labels per sample; what is refused."""
+"""Labels of any kind in fit, predict, evaluate and files; several labels per sample; bad labels are errors."""
 
 import copy
 
@@ -41,8 +41,8 @@ if hasattr(np, "dtypes") and hasattr(np.dtypes, "StringDType"):  # from NumPy 2 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_labels_train_as_their_positions(kind, tmp_path):
-    """The same bits as with 0, 1, 2 in the sorted order; predict gives the labels, also from a file."""
+def test_labels_of_any_kind_train_like_class_numbers(kind, tmp_path):
+    """The bits are the same as with 0, 1, 2 for the sorted labels; predict returns the labels, also from a file."""
     labels, classes = KINDS[kind]
     positions = np.array([classes.index(label) for label in np.asarray(labels).tolist()])
     one, other = net(), net()
@@ -74,7 +74,7 @@ def test_any_labels_train_as_their_positions(kind, tmp_path):
     ],
 )
 @pytest.mark.parametrize("last", ["sigmoid", "softmax"])
-def test_two_classes_by_one_unit_or_two(labels, classes, last):
+def test_two_classes_work_with_one_unit_or_two(labels, classes, last):
     network = net(1 if last == "sigmoid" else 2, last)
     Y = np.array(labels)[CODES % 2]
     fit(network, Y, epochs=40)
@@ -84,7 +84,7 @@ def test_two_classes_by_one_unit_or_two(labels, classes, last):
     assert network.evaluate(X, Y, backend="numpy")["accuracy"] == np.mean(answers == Y) > 0.6
 
 
-def test_classes_set_before_decide_the_order_and_may_have_no_samples():
+def test_preset_classes_keep_their_order_and_can_have_no_samples():
     network = net()
     network.classes = ["cat", "ant", "bee"]
     few = np.where(CODES == 2, "ant", NAMES[CODES])  # no cat
@@ -94,15 +94,15 @@ def test_classes_set_before_decide_the_order_and_may_have_no_samples():
         network.evaluate(X, few, backend="numpy")["loss"],
         -np.log(network.forward(X, "numpy")[np.arange(97), np.array([1, 2, 1])[CODES]]).mean(), rtol=1e-5,
     )  # fmt: skip
-    fit(network, NAMES[CODES])  # the same classes: the outputs keep their meaning
+    fit(network, NAMES[CODES])  # the same classes: outputs keep their order
     assert network.classes.tolist() == ["cat", "ant", "bee"]
-    fit(network, CODES)  # others: they are learned anew
+    fit(network, CODES)  # different classes: they are learned again
     assert network.classes.tolist() == [0, 1, 2]
     fit(network, np.eye(3)[CODES])
     assert network.predict(X, "numpy").dtype == np.int64
 
 
-def test_step_takes_the_classes_of_the_network():
+def test_step_uses_the_classes_of_the_network():
     network, other = net(), net()
     with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'ant', but the last layer has 3 units.*set net\.classes"):
         network.step(X, NAMES[CODES], SGD(0.1), backend="numpy")
@@ -138,7 +138,7 @@ def test_step_takes_the_classes_of_the_network():
         (np.array(["2026-01-01"] * 97, "datetime64[D]"), "must hold real numbers"),
     ],
 )  # fmt: skip
-def test_labels_that_are_refused(labels, message):
+def test_bad_labels_are_a_clear_error(labels, message):
     network = net()
     before = network.theta.tobytes()
     with pytest.raises(jitnet.Error, match=message):
@@ -148,7 +148,7 @@ def test_labels_that_are_refused(labels, message):
     assert network.loss is None
 
 
-def test_labels_unknown_to_a_trained_network():
+def test_labels_unknown_to_a_trained_network_are_an_error():
     network = net()
     fit(network, NAMES[CODES])
     for labels, message in [
@@ -169,7 +169,7 @@ def test_labels_unknown_to_a_trained_network():
         (["a", 1, 2], r"labels must be all text"), ([["a", "b", "c"]], "must be a list"), ("abc", "must be a list"),
     ],
 )  # fmt: skip
-def test_classes_that_do_not_fit(classes, message):
+def test_bad_classes_are_a_clear_error(classes, message):
     network = net()
     with pytest.raises(jitnet.Error, match=message):
         network.classes = classes
@@ -182,8 +182,8 @@ def test_softmax_of_one_unit_is_refused():
             call(net(1), X, np.ones((97, 1)))
 
 
-def test_several_labels_per_sample(tmp_path):
-    """Sigmoid and binary cross-entropy on rows of 0 and 1: predict gives such rows; all of a row must be right."""
+def test_several_labels_per_sample_can_be_learned(tmp_path):
+    """Sigmoid and binary cross-entropy on rows of 0 and 1: predict returns such rows; accuracy counts whole rows."""
     Y = np.c_[X[:, 0] > 0, X[:, 1] > 0, X[:, 0] > X[:, 1]].astype(int)
     network = net(3, "sigmoid")
     history = fit(network, Y, epochs=30, loss="binary_cross_entropy", validation=(X, Y))
@@ -201,8 +201,8 @@ def test_several_labels_per_sample(tmp_path):
     np.testing.assert_array_equal(jitnet.load(tmp_path / "model.npz").predict(X, "numpy"), answers)
 
 
-def test_numbers_have_no_accuracy():
-    """One sigmoid that learns numbers between 0 and 1 predicts them; a whole Y of 0 and 1 are two classes."""
+def test_regression_has_no_accuracy():
+    """One sigmoid can learn numbers between 0 and 1; a Y of only 0 and 1 has two classes."""
     network, y = net(1, "sigmoid"), 1 / (1 + np.exp(-X[:, 0]))
     history = fit(network, y, loss="mse", validation=(X, y))
     assert history.validation_accuracy == []
@@ -212,16 +212,16 @@ def test_numbers_have_no_accuracy():
     assert network.predict(X, "numpy").dtype == bool
 
 
-def test_a_part_of_numbers_can_look_like_labels():
-    """The first part tells the task."""
+def test_first_part_of_the_data_decides_the_task():
+    """Later parts can contain only 0 and 1."""
     network = net(1, "sigmoid")
     for part in ([0.2, 0.9, 1.0], [0.0, 1.0, 1.0]):
         network.partial_fit(X[:3], part, loss="mse", backend="numpy")
     assert network.predict(X, "numpy").dtype == np.float32
 
 
-def test_the_classes_of_a_table(tmp_path):
-    """One object, one answer: the names that predict gives, in the order of the outputs."""
+def test_network_of_a_table_has_the_class_names(tmp_path):
+    """They are the names that predict returns, in the order of the outputs."""
     rows = [f"{x:.3f},{y:.3f},{NAMES[c]}" for (x, y), c in zip(X, CODES, strict=True)]
     (tmp_path / "spiral.csv").write_text("\n".join(["x,y,animal", *rows]))
     options = ["--target", "animal", "--backend", "numpy", "--epochs", "2", "--hidden", "4", "--quiet"]
@@ -236,14 +236,14 @@ def test_the_classes_of_a_table(tmp_path):
         network.classes = ["a", "b", "c"]
 
 
-def test_a_copy_keeps_the_classes():
+def test_copy_keeps_the_classes():
     network = net()
     fit(network, NAMES[CODES])
     assert copy.deepcopy(network).predict(X, "numpy").tolist() == network.predict(X, "numpy").tolist()
 
 
 @pytest.mark.parametrize("learn", ["partial_fit", "step"])
-def test_probabilities_after_labels_keep_the_classes(learn):
+def test_training_on_probabilities_keeps_the_classes(learn):
     network = net(1, "sigmoid")
     network.partial_fit(X[:4], ["no", "yes"] * 2, classes=["no", "yes"], backend="numpy")
     getattr(network, learn)(X[:2], [[0.3], [0.7]], backend="numpy")
@@ -251,14 +251,14 @@ def test_probabilities_after_labels_keep_the_classes(learn):
     assert set(network.predict(X, "numpy")) <= {"no", "yes"}
 
 
-def test_the_classes_are_a_copy():
+def test_classes_are_a_copy():
     names, network = NAMES.copy(), net()
     network.classes = names
     names[0] = "emu"
     assert network.classes.tolist() == NAMES.tolist()
 
 
-def test_an_error_in_the_validation_samples_says_so():
+def test_error_in_the_validation_samples_names_them():
     for wrong in ((X, ["emu"] * 97), (X[:, :1], CODES)):
         with pytest.raises(jitnet.Error, match=r"^in validation, "):
             net().fit(X, NAMES[CODES], validation=wrong, backend="numpy")

@@ -1,4 +1,4 @@
-"""What is pointed out about words: numbers that are not read, numbers among words, names that are nearly the same."""
+"""Warnings about text columns: numbers in unknown notations, numbers among words, nearly equal names."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DATES = "has dates that are not read, such as "
 
 
 def warned(name, cells):
-    """The warnings about a column or target with these cells, twenty times."""
+    """The warnings about a column or target in which these cells occur twenty times."""
     other = [i % 3 for i in range(20 * len(cells))]
     table = from_frame({"n": other, name: cells * 20}, name if name == "y" else other)
     choices = Choices() if name == "y" else Choices(numeric=["n"])
@@ -36,13 +36,13 @@ def warned(name, cells):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["k", "y"])
-def test_numbers_that_are_not_read(name, cells, sentence):
+def test_numbers_in_unknown_notations_are_a_warning(name, cells, sentence):
     found = [text for text in warned(name, cells) if "taken for words" in text]
     assert len(found) == bool(sentence)
     assert not found or found[0].startswith(f"{name} {sentence}")
 
 
-def test_the_option_that_takes_others_as_missing():
+def test_warning_suggests_the_numeric_option():
     (said,) = warned("k", ["1", "2", "3", "<5", "4"])
     assert said.endswith("write one plain number in each cell, or take these as missing with --numeric k")
     (said,) = warned("k", ["1", "2", "3", "no idea", "4"])
@@ -65,8 +65,8 @@ def test_the_option_that_takes_others_as_missing():
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["k", "y"])
-def test_names_that_are_nearly_the_same(name, cells, alike):
-    """A word in two spellings of Unicode is one word; others that look alike are pointed out."""
+def test_nearly_equal_names_are_a_warning(name, cells, alike):
+    """Two Unicode spellings of a word are one word; a warning lists other words that look alike."""
     found = [text.partition(" that are nearly the same: ")[2] for text in warned(name, cells)]
     first, _, second = alike.partition(" and ")
     assert found in ([alike], [f"{second} and {first}"]) if alike else not any(found)

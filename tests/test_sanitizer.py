@@ -1,4 +1,4 @@
-"""The sanitizer: it finds the one bug of each kernel, and nothing wrong with its twin or with any kernel of jitnet."""
+"""The sanitizer finds the bug of each buggy kernel, and no error in its twin or in jitnet's kernels."""
 
 import functools
 import re
@@ -21,7 +21,7 @@ from jitnet.lab.sanitizer.checking import examine
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_bug_is_found(name):
+def test_bug_is_found(name):
     pair = PAIRS[name]
     report = examine(pair.wrong, [pair.arguments()], pair.writes)
     found = [finding for finding in report.findings if finding.kind == pair.kind]
@@ -33,15 +33,15 @@ def test_the_bug_is_found(name):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_nothing_is_wrong_with_its_twin(name):
+def test_corrected_twin_has_no_findings(name):
     pair = PAIRS[name]
     report = examine(pair.right, [pair.arguments()], pair.writes)
     assert not report.errors, str(report)
     assert not report.warnings, str(report)
 
 
-def test_the_guide_names_every_rule_and_its_kernels():
-    """Its table is that of the kernels: paste this one there if they have changed."""
+def test_guide_names_every_rule_and_its_kernels():
+    """The guide has the table below: paste it there after a change of the kernels."""
     page = (Path(__file__).parents[1] / "docs/guide/numba_rules.md").read_text(encoding="utf-8")
     lines = table(PAIRS)
     assert [line for line in page.splitlines() if line.startswith("|")] == lines, "\n".join(lines)
@@ -51,7 +51,7 @@ def test_the_guide_names_every_rule_and_its_kernels():
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_rules_of_numba(name):
+def test_correct_kernels_have_no_findings(name):
     report = examine(getattr(buggy_loops.right, name), [RIGHT[name]()])
     assert not report.errors, str(report)
     assert not report.warnings, str(report)
@@ -64,12 +64,12 @@ BY_HAND = {
     "squares": lambda: [buggy_loops.vector(29), buggy_loops.unset(3)],
     "shrink": lambda: [buggy_loops.vector(3), np.float32(0.5), buggy_loops.vector(29), buggy_loops.unset(29)],
 }
-"""Arguments of operations that the oracle has no case for."""
+"""Arguments of operations for which the oracle has no case."""
 
 
 @pytest.mark.parametrize(("operation", "rung"), OURS)
-def test_kernels_of_jitnet(operation, rung, small):  # noqa: F811
-    """Every loop, with tiles of a few numbers, so that the smallest shapes have remainders and several parts."""
+def test_kernels_of_jitnet_have_no_findings(operation, rung, small):  # noqa: F811
+    """Every loop runs with tiles of a few numbers, so that tiny shapes have remainders and several blocks."""
     if operation in BY_HAND:
         arguments, writes = BY_HAND[operation](), 1
     else:
@@ -78,8 +78,8 @@ def test_kernels_of_jitnet(operation, rung, small):  # noqa: F811
     assert not report.findings, str(report)
 
 
-def test_helper_for_pytest():
-    """It raises with all findings, and leaves the arguments as they were."""
+def test_assertion_for_pytest_raises_with_all_findings():
+    """The arguments stay unchanged."""
     A, B, C = buggy_loops.matrix(3, 4), buggy_loops.matrix(4, 5), buggy_loops.unset(3, 5)
     wrong, right = PAIRS["product_over_k"].wrong, PAIRS["product_over_k"].right
     with pytest.raises(jitnet.lab.CheckError, match=r"race: C\[0, 0\]") as caught:
@@ -97,15 +97,15 @@ def test_helper_for_pytest():
         jitnet.lab.check(right, A)
 
 
-def test_an_array_that_is_input_and_output():
-    """Given twice, it may be written, if one of the parameters may."""
+def test_array_can_be_input_and_output():
+    """An array that is passed twice can be written if one of its parameters is an output."""
     a = buggy_loops.vector()
     right = PAIRS["aliased"].right
     assert not examine(right, [(a, a)], writes="out").findings
     assert [f.kind for f in examine(right, [(a, a.copy())], writes="a").findings] == ["input"]
 
 
-def test_the_outermost_indices_that_are_inside():
+def test_first_and_last_index_are_inside():
     def ends(A):
         return A[-A.shape[0]], A[A.shape[0] - 1], A[-A.shape[0], 0]
 
@@ -113,13 +113,13 @@ def test_the_outermost_indices_that_are_inside():
     assert {finding.kind for finding in report.findings} == {"negative"}
 
 
-def test_a_race_of_a_serial_kernel_is_explained():
+def test_race_in_a_serial_kernel_is_explained():
     report = examine(njit(PAIRS["neighbors"].wrong.py_func), [[buggy_loops.vector()]])
     assert [finding.kind for finding in report.findings] == ["race", "serial"]
 
 
-def test_explicit_float64_is_not_quiet():
-    """astype and float are asked for; 0.5 is not, and the line that mixes it in is named."""
+def test_explicit_float64_is_no_finding():
+    """astype and float are explicit; the constant 0.5 is not, and the finding names its line."""
 
     def explicit(a, out):
         wide = a.astype(np.float64)
@@ -150,7 +150,7 @@ def test_explicit_float64_is_not_quiet():
     assert found.lines == [line + 1]
 
 
-def test_what_a_kernel_raises_is_a_finding():
+def test_exception_in_a_kernel_is_a_finding():
     def divides(a):
         return 1 // a.size
 
@@ -160,7 +160,7 @@ def test_what_a_kernel_raises_is_a_finding():
     assert report.findings[0].lines == [divides.__code__.co_firstlineno + 1]
 
 
-def test_a_long_run_is_ended():
+def test_long_run_is_stopped():
     def endless(a):
         while True:
             a[0] += 1
@@ -169,7 +169,7 @@ def test_a_long_run_is_ended():
     assert "more than 1000 accesses" in str(report)
 
 
-def test_no_kernel_catches_the_end_of_a_long_run():
+def test_kernel_cannot_catch_the_stop_of_a_long_run():
     def endless(a):
         while True:
             try:
@@ -206,7 +206,7 @@ def total(a, out):
     [generated, Doubler(), Doubler().method, functools.partial(lambda n, a: a[n], 7), total, njit(generated)],
     ids=["generator", "callable", "method", "partial", "guvectorize", "compiled generator"],
 )
-def test_functions_of_all_kinds(kernel):
+def test_functions_of_every_kind_can_be_checked(kernel):
     arguments = [buggy_loops.vector()] if kernel is not total else [buggy_loops.vector(), np.zeros(1)]
     assert [finding.kind for finding in examine(kernel, [arguments]).errors] == ["outside"]
 
@@ -232,13 +232,13 @@ def left_of(a):
         (Doubler, "Doubler cannot be checked: it is a type, without Python source"),
     ],
 )
-def test_what_cannot_be_checked_is_named(kernel, message):
+def test_objects_that_cannot_be_checked_are_an_error(kernel, message):
     with pytest.raises(jitnet.Error, match=re.escape(message)):
         examine(kernel, [[buggy_loops.vector()]])
 
 
-def test_what_is_not_covered_is_named():
-    """No part that runs as it is passes silently."""
+def test_parts_that_are_not_covered_are_named():
+    """Code that runs without being recorded is always mentioned."""
 
     def uses(a, out, thing):
         total(a, out)
@@ -262,7 +262,7 @@ class Box:
         self.a[i] = i
 
 
-def test_methods_of_other_classes_are_no_changes_of_a_list():
+def test_methods_of_other_classes_do_not_count_as_list_methods():
     @njit(parallel=True)
     def fills(box):
         for i in prange(3):
@@ -272,7 +272,7 @@ def test_methods_of_other_classes_are_no_changes_of_a_list():
     assert [finding.kind for finding in report.findings] == ["not covered"]
 
 
-def test_where_compiled_code_goes_on_and_python_does_not():
+def test_errors_only_in_python_are_explained():
     @njit(error_model="numpy")
     def inverse(a):
         for i in range(a.size):
@@ -287,8 +287,8 @@ def test_where_compiled_code_goes_on_and_python_does_not():
     assert [error.kind for error in examine(misfit, [[np.ones(4)]]).errors] == ["raises"]
 
 
-def test_a_loop_with_two_exits_is_serial():
-    """Numba says so in a warning of its own. The judge believes it, a check does not rely on it."""
+def test_loop_with_two_exits_is_serial():
+    """Numba warns about such a loop. The judge uses the warning; a check does not depend on it."""
 
     @njit(parallel=True)
     def first(X, W, Z):
@@ -308,8 +308,8 @@ def test_a_loop_with_two_exits_is_serial():
     assert judge.hidden_error(first, of_operation("matmul"), np.dtype("float32")) is None
 
 
-def test_the_judge_knows_how_it_is_compiled():
-    """A race is one only if the loop is parallel; results that are right do not excuse it."""
+def test_judge_uses_the_compiler_options_of_the_kernel():
+    """A race is an error only if the loop is parallel, even if the results are correct."""
     wrong, right = PAIRS["product_over_k"].wrong, PAIRS["product_over_k"].right
     dtype = np.dtype("float32")
     assert "race: C[0, 0]" in judge.hidden_error(wrong, of_operation("matmul"), dtype)

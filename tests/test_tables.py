@@ -1,4 +1,4 @@
-"""Tables from CSV and NPZ files, and what happens when a file is wrong."""
+"""Tables from CSV and NPZ files, and errors for wrong files."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ import jitnet
 from jitnet.data import Recipe, read_table
 
 
-def test_csv_with_header(tmp_path):
+def test_csv_with_header_is_read(tmp_path):
     table = read_table(csv(tmp_path, "width, species ,height\n1,cat,2.5\n3,dog,-4e-1\n"), "species")
     np.testing.assert_array_equal(table.X, [[1, 2.5], [3, -0.4]])
     assert list(table.y) == ["cat", "dog"]
     assert (table.features, table.target, table.kind) == (["width", "height"], "species", "csv")
 
 
-def test_csv_without_header(tmp_path):
+def test_csv_without_header_is_read(tmp_path):
     table = read_table(csv(tmp_path, "1,2,cat\n3,4,dog\n"), "3")
     np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
     assert (table.features, list(table.y)) == (["1", "2"], ["cat", "dog"])
@@ -29,19 +29,19 @@ def test_csv_without_header(tmp_path):
         '"a","b","y"\n"1","2",0\n3,"4",1\n', "\n\na,b,y\n1,2,0\n , ,\n3,4,1\n",
     ],
 )  # fmt: skip
-def test_csv_dialects(tmp_path, text):
+def test_csv_dialects_are_recognized(tmp_path, text):
     table = read_table(csv(tmp_path, text), "y")
     np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
     assert (table.features, table.y.tolist()) == (["a", "b"], [0, 1])
 
 
-def test_csv_separator_is_that_of_the_first_line(tmp_path):
+def test_csv_separator_follows_from_the_first_line(tmp_path):
     table = read_table(csv(tmp_path, "x;y\n1;a,b,c\n2;d,e,f\n"), "y")
     assert (table.X.tolist(), list(table.y)) == ([[1], [2]], ["a,b,c", "d,e,f"])
 
 
 def learn(tmp_path, cells, task=None):
-    """The recipe for a CSV with these targets."""
+    """The recipe for a CSV file with these targets."""
     table = read_table(csv(tmp_path, "x,y\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))), "y")
     return Recipe.learn(table, np.arange(len(cells)), task), table
 
@@ -49,19 +49,19 @@ def learn(tmp_path, cells, task=None):
 @pytest.mark.parametrize(
     ("cells", "task", "classes"),
     [
-        (["1", "2", "10"] * 2, "classification", ["1", "2", "10"]),  # in the order of numbers
-        (["01", "1", "007"] * 2, "classification", ["01", "1", "007"]),  # as they are written, and never merged
+        (["1", "2", "10"] * 2, "classification", ["1", "2", "10"]),  # in numerical order
+        (["01", "1", "007"] * 2, "classification", ["01", "1", "007"]),  # as in the file, never merged
         (["1_1", "11"], "classification", ["11", "1_1"]),
         (["b", "a", "1"], "classification", ["1", "a", "b"]),
         (["1.5", "2"], "regression", None),
-        (["1.0", "2", "1", "2.0"], "classification", ["1", "2"]),  # one value, two spellings
-        ([str(1000 * i) for i in range(12)], "regression", None),  # a dozen prices are no classes
+        (["1.0", "2", "1", "2.0"], "classification", ["1", "2"]),  # two spellings of a value
+        ([str(1000 * i) for i in range(12)], "regression", None),  # a dozen prices are not classes
         (["1e100", "1.5"], "regression", None),
         ([str(i) for i in range(30)], "regression", None),
         ([str(i % 3) for i in range(30)], "classification", ["0", "1", "2"]),
     ],
 )
-def test_csv_target_types(tmp_path, cells, task, classes):
+def test_csv_target_decides_task_and_classes(tmp_path, cells, task, classes):
     recipe, table = learn(tmp_path, cells)
     assert (recipe.task, recipe.classes) == (task, classes)
     if classes:
@@ -72,8 +72,8 @@ def test_csv_target_types(tmp_path, cells, task, classes):
         assert recipe.score(table, [float(cell) for cell in cells]) == {"rmse": 0.0}
 
 
-def test_csv_targets_that_are_no_classes(tmp_path):
-    """A typing error in a column of numbers must not turn every number into a class."""
+def test_csv_typing_error_does_not_make_classes_of_numbers(tmp_path):
+    """One typing error in a column of numbers must not make every number a class."""
     for task in (None, "regression"):
         with pytest.raises(jitnet.Error, match=r"line 12, column 'y': 'l0' is not a number, but 39 of 40 targets are"):
             learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], task)
@@ -81,15 +81,15 @@ def test_csv_targets_that_are_no_classes(tmp_path):
         learn(tmp_path, ["l0" if i == 10 else str(i) for i in range(40)], "classification")
 
 
-def test_csv_prices_among_words(tmp_path):
-    """Words in a third of the rows are too many for typing errors, but the prices are no classes."""
+def test_csv_prices_mixed_with_words_are_an_error(tmp_path):
+    """Words in a third of the rows are more than typing errors, but the prices are not classes."""
     with pytest.raises(jitnet.Error, match=r"line 2, column 'y': 'sold' is not a number, but 12 of 18 targets are"):
         learn(tmp_path, ["sold" if i % 3 == 0 else f"${100 + i}" for i in range(18)])
     grades = ["1", "1-", "2", "2-"] * 5
     assert learn(tmp_path, grades)[0].classes == ["1", "1-", "2", "2-"]
 
 
-def test_csv_targets_that_say_little(tmp_path):
+def test_csv_targets_with_missing_value_names_are_a_warning(tmp_path):
     recipe, _ = learn(tmp_path, ["red", "blue", "unknown", "-"] * 5)
     sentence = "y has the class '-', 'unknown'; if it means that the target is missing, empty these cells"
     assert sentence in recipe.warnings
@@ -97,23 +97,23 @@ def test_csv_targets_that_say_little(tmp_path):
         learn(tmp_path, ["7.5"] * 20)
 
 
-def test_csv_empty_columns_of_a_spreadsheet(tmp_path):
+def test_csv_empty_columns_of_a_spreadsheet_are_left_out(tmp_path):
     table = read_table(csv(tmp_path, "a,b,y,,\n1,2,0,,\n3,4,1,,\n"), "y")
     assert table.names == ["a", "b", "y"]
     assert read_table(csv(tmp_path, "a,b,y,\n1,2,0,\n3,4,1,7\n"), "y").names == ["a", "b", "y", ""]
 
 
-def test_csv_header_is_proved_by_the_target(tmp_path):
+def test_csv_target_name_shows_that_there_is_a_header(tmp_path):
     table = read_table(csv(tmp_path, "a,2019,2020,y\n1,2,3,x\n"), "y")
     assert table.features == ["a", "2019", "2020"]
 
 
-def test_csv_separators_within_quotes_do_not_count(tmp_path):
+def test_csv_separators_within_quotes_are_ignored(tmp_path):
     table = read_table(csv(tmp_path, '"height, cm";"weight, kg";y\n1;2;x\n'), "y")
     assert table.features == ["height, cm", "weight, kg"]
 
 
-def test_csv_to_predict_may_have_blank_targets(tmp_path):
+def test_csv_to_predict_can_have_blank_targets(tmp_path):
     table = read_table(csv(tmp_path, "a,y\n1,\n2,x\n"), "y", features=["a"])
     assert table["y"].values.tolist() == [None, "x"]
     np.testing.assert_array_equal(table["y"].missing, [True, False])
@@ -148,7 +148,7 @@ def test_csv_to_predict_may_have_blank_targets(tmp_path):
         ("a~y\n1~2\n", "y", "known: a~y.*; if it has several, name what separates them with --separator"),
     ],
 )
-def test_bad_csv(tmp_path, text, target, message):
+def test_bad_csv_is_a_clear_error(tmp_path, text, target, message):
     def read():
         table = read_table(csv(tmp_path, text), target)
         return table.X, table.y
@@ -157,8 +157,8 @@ def test_bad_csv(tmp_path, text, target, message):
         read()
 
 
-def test_csv_to_predict(tmp_path):
-    """Columns by name and in any order, without a header by number; the target is optional."""
+def test_csv_to_predict_is_matched_by_column_names(tmp_path):
+    """Columns are found by name in any order, or by number without a header; the target is optional."""
     options = {"target": "y", "features": ["a", "b"]}
     table = read_table(csv(tmp_path, "b,extra,a\n2,hello,1\n4,world,3\n"), **options)
     np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
@@ -180,7 +180,7 @@ def test_csv_to_predict(tmp_path):
     assert without.y is None
 
 
-def test_npz(tmp_path):
+def test_npz_is_read(tmp_path):
     path = tmp_path / "data.npz"
     X, y = np.arange(24, dtype=np.int16).reshape(4, 3, 2), np.array([0, 1, 0, 1], np.uint8)
     for save in (np.savez, np.savez_compressed):
@@ -209,13 +209,13 @@ def test_npz(tmp_path):
         ({"X": np.ones((2, 2)), "y": np.array([{}, 1])}, "Python objects"),
     ],
 )
-def test_bad_npz(tmp_path, arrays, message):
+def test_bad_npz_is_a_clear_error(tmp_path, arrays, message):
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(jitnet.Error, match=message):
         read_table(tmp_path / "data.npz")
 
 
-def test_damaged_npz(tmp_path):
+def test_damaged_npz_is_a_clear_error(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, X=np.ones((20, 3)), y=np.ones(20))
     content = path.read_bytes()
