@@ -9,7 +9,7 @@ from pathlib import Path
 import compiled_once
 import numpy as np
 import pytest
-from custom_functions import forgotten, registered  # noqa: F401  fixtures
+from custom_functions import registered, restored_registries  # noqa: F401  fixtures
 from files import idx_bytes
 from numba.core import event
 from test_cuda_simulator import HAS_PACKAGE, Simulation

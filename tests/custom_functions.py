@@ -18,7 +18,7 @@ REGISTRIES = (LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, custom.MADE)
 
 
 @pytest.fixture
-def forgotten():
+def restored_registries():
     """Removes what a test registers when the test ends."""
     before = [dict(registry) for registry in REGISTRIES]
     yield
@@ -28,7 +28,7 @@ def forgotten():
 
 
 @pytest.fixture
-def registered(forgotten):
+def registered(restored_registries):
     """Registers swish, whose f' reads Z, and a loss; removes both when the test ends."""
 
     @jitnet.activation

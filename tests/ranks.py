@@ -12,7 +12,7 @@ class AbortedError(Exception):
     """Another rank has ended the training."""
 
 
-class Hall:
+class Exchange:
     """A barrier and a list of slots through which the threads exchange objects."""
 
     def __init__(self, size):
@@ -34,39 +34,39 @@ class Hall:
 
 
 class ThreadComm(Comm):
-    """The communicator of one rank; all ranks share one hall."""
+    """The communicator of one rank; all ranks share one Exchange."""
 
     first_here, threads = 0, 1
 
-    def __init__(self, hall, rank):
-        self._hall, self.rank, self.size = hall, rank, hall.size
+    def __init__(self, shared, rank):
+        self._shared, self.rank, self.size = shared, rank, shared.size
 
     def gather(self, thing):
-        return [pickle.loads(sent) for sent in self._hall.swap(self.rank, pickle.dumps(thing))]
+        return [pickle.loads(sent) for sent in self._shared.swap(self.rank, pickle.dumps(thing))]
 
     def share(self, vector):
-        things = self._hall.swap(self.rank, vector.copy())
+        things = self._shared.swap(self.rank, vector.copy())
         vector[...] = things[0]
 
     def add_up(self, vector):
-        vector[...] = np.sum(self._hall.swap(self.rank, vector.copy()), axis=0)
+        vector[...] = np.sum(self._shared.swap(self.rank, vector.copy()), axis=0)
 
     def exchange(self, vector, cuts, received):
-        for part, sent in zip(received, self._hall.swap(self.rank, vector), strict=True):
+        for part, sent in zip(received, self._shared.swap(self.rank, vector), strict=True):
             assert (part is None) == (sent is None)
             if sent is not None:
                 part[...] = sent[cuts[self.rank] : cuts[self.rank + 1]]
-        self._hall.swap(self.rank, None)  # now the vectors can be overwritten
+        self._shared.swap(self.rank, None)  # now the vectors can be overwritten
 
     def collect(self, part, cuts, whole):
-        parts = self._hall.swap(self.rank, part.copy())
+        parts = self._shared.swap(self.rank, part.copy())
         assert [len(part) for part in parts] == list(np.diff(cuts))
         whole[...] = np.concatenate(parts)
 
     def abort(self, message, status):
-        if not self._hall.barrier.broken:  # with MPI, the other ranks would already have ended
-            self._hall.messages.append((self.rank, message, status))
-            self._hall.barrier.abort()
+        if not self._shared.barrier.broken:  # with MPI, the other ranks would already have ended
+            self._shared.messages.append((self.rank, message, status))
+            self._shared.barrier.abort()
 
     def close(self):
         pass
@@ -74,11 +74,11 @@ class ThreadComm(Comm):
 
 def on_ranks(size, work):
     """work(comm) on each rank: the results or exceptions, in the order of the ranks, and their abort messages."""
-    hall, results = Hall(size), [None] * size
+    shared, results = Exchange(size), [None] * size
 
     def run(rank):
         try:
-            results[rank] = work(ThreadComm(hall, rank))
+            results[rank] = work(ThreadComm(shared, rank))
         except BaseException as error:
             results[rank] = error
 
@@ -88,4 +88,4 @@ def on_ranks(size, work):
     for thread in threads:
         thread.join(120)
     assert not any(thread.is_alive() for thread in threads), "deadlock: ranks wait for each other"
-    return results, hall.messages
+    return results, shared.messages

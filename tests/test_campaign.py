@@ -48,7 +48,7 @@ def test_gradients_equal_finite_differences():
     assert float(re.search(r"worst relative error (\S+),", summary)[1]) < 1e-9
 
 
-def test_a_failure_is_reported_with_the_number_that_repeats_it(tmp_path):
+def test_failure_is_reported_with_the_case_number_that_repeats_it(tmp_path):
     script = tmp_path / "fails.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(CAMPAIGN)!r})\n"

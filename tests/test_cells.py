@@ -9,12 +9,12 @@ from jitnet.data.cells import has_code
 from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, spelled
 
 
-def test_a_leading_zero_makes_a_column_a_code():
+def test_leading_zeros_make_a_column_a_code():
     assert has_code(["7", "07"])
     assert not has_code(["70", "0", "-0", "-7", ""])
 
 
-def test_a_tenth_of_words_makes_a_column_text():
+def test_column_with_a_tenth_of_words_is_text():
     numbers, words = [str(k) for k in range(90)], list("abcdefghij")
     assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
     assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)

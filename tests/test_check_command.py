@@ -149,7 +149,7 @@ def test_command_errors_are_one_line(arguments, message, file, capsys):
         ("sys.exit(0)", "importing mine.py raises SystemExit: 0 (mine.py, line 2)"),
     ],
 )
-def test_a_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch, capsys):
+def test_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "mine.py").write_text(f"import os, sys\n{end}\ndef f(a):\n    a[0] = 1\n")
@@ -159,7 +159,7 @@ def test_a_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypat
     assert capsys.readouterr().err.endswith(f"{says}\n")
 
 
-def test_a_kernel_that_ends_the_process_is_an_error():
+def test_kernel_that_ends_the_process_is_an_error():
     (error,) = examine(lambda: os._exit(0), [()]).errors
     assert error.message == "raises SystemExit: 0, given "
 

@@ -356,7 +356,7 @@ def test_text_of_a_file_in_a_message_is_short_and_printable(tmp_path):
 
 
 def test_long_values_are_cut_in_messages():
-    most = "x" * (checks.LONGEST - 2)  # and two quotes
+    most = "x" * (checks.LONGEST - 2)  # the two quotes count, too
     assert checks.shown(most) == repr(most)
     assert checks.shown(most + "x") == repr(most + "x")[: checks.LONGEST] + "..."
     with pytest.raises(jitnet.Error, match=r"^sizes is 5, but must be a list$"):

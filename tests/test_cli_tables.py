@@ -266,8 +266,8 @@ READ_ALIKE = {
 
 
 @pytest.mark.parametrize("name", READ_ALIKE)
-def test_a_file_for_predictions_is_read_as_that_of_the_training(run, tmp_path, name):
-    """One rule: what one file leaves open is as in the other, on the command line and in Python."""
+def test_file_for_predictions_is_read_like_that_of_training(run, tmp_path, name):
+    """If one file is ambiguous, it is read like the other, on the command line and in Python."""
     content, rows, note = READ_ALIKE[name]
     (tmp_path / "d.csv").write_text(GERMAN, "utf-8")
     (tmp_path / "new.csv").write_bytes(content if isinstance(content, bytes) else content.encode())

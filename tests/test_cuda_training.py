@@ -24,7 +24,7 @@ from jitnet.lab.gpu.running import program_of, run
 pytestmark = pytest.mark.usefixtures("ptx_once")
 
 
-class OnCard(np.ndarray):
+class OnGpu(np.ndarray):
     """GPU memory, simulated by NumPy arrays."""
 
     def copy_to_device(self, source, stream=None):
@@ -36,10 +36,10 @@ class Interpreted(cuda.GpuBackend):
 
     @staticmethod
     def memory(shape, dtype):
-        return np.zeros(shape, dtype).view(OnCard)
+        return np.zeros(shape, dtype).view(OnGpu)
 
     def to_device(self, array):
-        return array if isinstance(array, OnCard) else np.array(array).view(OnCard)
+        return array if isinstance(array, OnGpu) else np.array(array).view(OnGpu)
 
     def to_host(self, array):
         return np.array(array)
@@ -71,7 +71,7 @@ class Replay:
             execute(program_of(launch), blocks, launch.threads, arguments)
 
 
-def note_or_run(rung, *arguments):
+def record_or_run(rung, *arguments):
     if registry._recorder.get() is None:
         run(rung, *arguments)
     else:
@@ -127,7 +127,7 @@ def interpreted(monkeypatch):
     monkeypatch.setattr(cuda_epoch, "Replay", Replay)
     monkeypatch.setattr(cuda_epoch, "stream", lambda: None)
     monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 1e9)
-    monkeypatch.setattr(Rung, "__call__", note_or_run)
+    monkeypatch.setattr(Rung, "__call__", record_or_run)
     yield
     backend._latest.clear()
 

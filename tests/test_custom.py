@@ -18,7 +18,7 @@ from jitnet.kernels.losses import LOSSES, LossName
 from jitnet.optimizers import OPTIMIZERS, OptimizerName
 
 
-def wrong_slope():
+def wrong_derivative():
     @jitnet.activation
     def cubed(z):
         return z * z * z
@@ -28,7 +28,7 @@ def wrong_slope():
         return 3 * z
 
 
-def wrong_letter():
+def wrong_parameter_name():
     @jitnet.activation
     def cubed(z):
         return z * z * z
@@ -38,7 +38,7 @@ def wrong_letter():
         return 3 * x * x
 
 
-def wrong_slope_of_a_loss():
+def wrong_derivative_of_a_loss():
     @jitnet.loss
     def cubed(a, y):
         return (a - y) ** 3
@@ -48,7 +48,7 @@ def wrong_slope_of_a_loss():
         return 3 * (y - a) ** 2 * (1 if a > y else -1)
 
 
-def taken():
+def taken_name():
     @jitnet.activation
     def tanh(z):
         return z
@@ -147,10 +147,13 @@ def logarithm():
         (a_loss_that_calls_itself, "loss 'cubed', or a helper of it, calls itself; write it as a loop"),
         (a_derivative_of_one_number, r"the derivative of loss 'cubed' must be a function of \(a, y\)"),
         (logarithm, "activation 'my_log' is not finite near z = -4.183"),
-        (wrong_slope, "the derivative of activation 'cubed' is wrong at z = -4.183: expected 52.49.* found -12.549"),
-        (wrong_letter, r"'cubed' takes \(x\); name its parameter z, or a"),
-        (wrong_slope_of_a_loss, "the derivative of loss 'cubed' is wrong at a = .* y = -1.0: expected .* found"),
-        (taken, "activation 'tanh': the name is taken"),
+        (
+            wrong_derivative,
+            "the derivative of activation 'cubed' is wrong at z = -4.183: expected 52.49.* found -12.549",
+        ),
+        (wrong_parameter_name, r"'cubed' takes \(x\); name its parameter z, or a"),
+        (wrong_derivative_of_a_loss, "the derivative of loss 'cubed' is wrong at a = .* y = -1.0: expected .* found"),
+        (taken_name, "activation 'tanh': the name is taken"),
         (two_numbers, r"activation 'added' must be a function of \(z\)"),
         (not_finite, "activation 'poles' is not finite near z = -4.183"),
     ],
@@ -188,7 +191,7 @@ def test_failed_registration_keeps_the_earlier_function(registered, monkeypatch)
         Dense(4, 1, my_swish)
 
 
-def test_njit_function_can_be_registered(forgotten):
+def test_njit_function_can_be_registered(restored_registries):
     @jitnet.activation
     @numba.njit
     def doubled(z):
@@ -226,7 +229,7 @@ def test_replaced_or_incomplete_objects_are_refused(registered):
         trained("tanh", first_loss, "numpy")
 
 
-def test_activation_whose_derivative_has_the_name_of_a_loss_is_refused(forgotten):
+def test_activation_whose_derivative_has_the_name_of_a_loss_is_refused(restored_registries):
     @jitnet.loss
     def zz_derivative(a, y):
         return (a - y) * (a - y)

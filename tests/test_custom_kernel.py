@@ -22,7 +22,7 @@ from jitnet.lab.problems import of_operation
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
-FAULTS = {
+ERRORS = {
     "raises": rf"raises ZeroDivisionError: division by zero \(mine.py, line \d+\), {SHAPES}",
     "raises_compiled": r"raises ValueError: not seven \(mine.py, line \d+\), given X \(7, 13\), W \(13, 11\)",
     "exits": rf"raises SystemExit: enough \(mine.py, line \d+\), {SHAPES}",
@@ -93,7 +93,7 @@ def mark_of(name):
 def wrong(request):
     """The names of the incorrect kernels that this run selects."""
     here = [item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")]
-    return [name for name in FAULTS if name in here]
+    return [name for name in ERRORS if name in here]
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +109,11 @@ def rungs(reported):
     return {rung["name"]: rung for rung in json.loads(reported.stdout)["rungs"]}
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=mark_of(name)) for name in FAULTS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=mark_of(name)) for name in ERRORS])
 def test_every_kind_of_error_is_reported(name, reported, rungs):
     assert set(rungs[name]) == {"name", "custom", "checked", "error"}
     assert (rungs[name]["custom"], rungs[name]["checked"]) == (True, False)
-    assert re.match(FAULTS[name], rungs[name]["error"]), rungs[name]["error"]
+    assert re.match(ERRORS[name], rungs[name]["error"]), rungs[name]["error"]
     assert f"jitnet: {name} {rungs[name]['error']}" in reported.stderr.splitlines()
 
 
@@ -146,7 +146,7 @@ def test_correct_kernels_are_ranked(reported, rungs):
     assert f"right is rung {rank} of {len(timed)}: {over}" in text
     assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
     assert any(re.fullmatch("raises +not timed: it failed the check", line) for line in lines)
-    assert all(fault in text for fault in ladder.errors(json.loads(reported.stdout)))
+    assert all(error in text for error in ladder.errors(json.loads(reported.stdout)))
 
 
 @pytest.mark.release
@@ -178,7 +178,7 @@ def test_errors_are_reported_immediately(folder, monkeypatch):
     )
     assert raises < second < third < late
     assert late < len(heard) - 1 - heard[::-1].index("timing: python")  # timing restarts for the other kernels
-    assert all(heard.count(fault) == 1 for fault in ladder.errors(found))
+    assert all(heard.count(error) == 1 for error in ladder.errors(found))
 
 
 @pytest.mark.release
@@ -214,7 +214,7 @@ def killed_with_its_child(command, number, folder):
     pytest.fail("its child still runs")
 
 
-WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.write(f'{os.getpid()}\\n')\n"
+WRITES_ITS_PID = "import os, time\nwith open('pid', 'w') as file:\n    file.write(f'{os.getpid()}\\n')\n"
 
 
 @pytest.mark.slow
@@ -223,7 +223,7 @@ WRITES_ITS_NUMBER = "import os, time\nwith open('pid', 'w') as file:\n    file.w
 def test_worker_process_ends_with_the_command(name, status, tmp_path):
     """Even if the function never releases the GIL."""
     endless = "from numba import njit\n@njit\ndef f(X, W, Z):\n    while len(X) >= 0:\n        Z[0, 0] += 1\n"
-    (tmp_path / "endless.py").write_text(WRITES_ITS_NUMBER + endless)
+    (tmp_path / "endless.py").write_text(WRITES_ITS_PID + endless)
     command = [*JITNET, "ladder", "--size", "24", "--with", "endless.py:f", "--patience", "900"]
     found, said = killed_with_its_child(command, signal.Signals[name], tmp_path)
     assert found == status, said
@@ -234,7 +234,7 @@ def test_worker_process_ends_with_the_command(name, status, tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_worker_process_ends_with_its_parent(tmp_path):
-    text = "".join(f"    {line}\n" for line in WRITES_ITS_NUMBER.splitlines())
+    text = "".join(f"    {line}\n" for line in WRITES_ITS_PID.splitlines())
     (tmp_path / "lasting.py").write_text(f"def last():\n{text}    time.sleep(1000)\n")
     code = "import sys; sys.path.insert(0, '.'); import lasting; from jitnet.lab.worker import ask; ask(lasting.last)"
     killed_with_its_child([sys.executable, "-c", code], signal.SIGKILL, tmp_path)
@@ -335,9 +335,9 @@ except ValueError as error:
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert result.stderr == ""
-    checked, fault, unsent = result.stdout.splitlines()
+    checked, error, unsent = result.stdout.splitlines()
     assert checked == "[True, True, False]"
-    assert fault == "wrong is wrong"
+    assert error == "wrong is wrong"
     assert unsent.startswith(
         "locked cannot be sent to the process that tests it (TypeError: cannot pickle '_thread.lock'"
     )

@@ -84,7 +84,7 @@ def polynomial_derivative(z):
     return total
 
 
-def test_integers_can_index_and_count(forgotten):
+def test_integers_can_index_and_count(restored_registries):
     jitnet.activation(polynomial).derivative(polynomial_derivative)
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
         net = Network(Dense(3, 2, polynomial.__name__), seed=0, dtype=dtype)
@@ -96,7 +96,7 @@ def test_integers_can_index_and_count(forgotten):
             np.testing.assert_allclose(dW, results[0], rtol=tolerance, err_msg=backend)
 
 
-def test_an_index_can_depend_on_a_condition(forgotten):
+def test_an_index_can_depend_on_a_condition(restored_registries):
     """Both integers of `i if condition else j` are indices; numbers in comparisons and conditions are floats."""
 
     def leaky(z):
@@ -149,7 +149,7 @@ def test_integers_in_arithmetic_become_float32():
         assert str(compiled.signature.return_type) == "float32", function
 
 
-def test_functions_that_numba_cannot_compile_are_a_one_line_error(forgotten):
+def test_functions_that_numba_cannot_compile_are_a_one_line_error(restored_registries):
     @jitnet.activation
     def sw(z):
         return z * jitnet.sigmoid(z)
@@ -174,7 +174,7 @@ def test_functions_that_numba_cannot_compile_are_a_one_line_error(forgotten):
             trained("tanh", random, backend)
 
 
-def test_overflow_is_infinity_in_interpreted_and_compiled_code(forgotten):
+def test_overflow_is_infinity_in_interpreted_and_compiled_code(restored_registries):
     @jitnet.activation
     def my_mish(z):
         return z * math.tanh(math.log1p(math.exp(z)))

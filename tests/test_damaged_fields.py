@@ -11,7 +11,7 @@ import jitnet
 from jitnet import Adam, Dense, Network, cli, storage
 
 MISSING = object()
-NASTY = (
+WRONG_VALUES = (
     MISSING, None, True, False, -1, 0, 1, 2, 3, 1.5, 1e-320, 1e300, 10**20, 10**400, -(10**400), float("nan"),
     float("inf"), "", "x", "2", "\0", "\ud800", "x" * 10**5, [], [1], [[]], [None], [True], ["a"], ["a", "a"],
     ["a", "b"], [float("nan")], [10**400], [0, 0], [1, 1], [1, "a"], [{}], {}, {"0": 1},
@@ -76,7 +76,7 @@ def model(tmp_path_factory):
 )
 def test_damaged_model_field_is_an_error_or_harmless(model, tmp_path, field):
     path, accepted = tmp_path / "n.npz", []
-    for value in NASTY:
+    for value in WRONG_VALUES:
         rewritten(model, path, changed(about(model), field, value))
         try:
             net = jitnet.load(path)
@@ -116,7 +116,7 @@ def test_damaged_recipe_field_is_an_error_or_harmless(tmp_path, capsys, task, fi
     path, data, out = tmp_path / "m.npz", tmp_path / "data.csv", tmp_path / "answers"
     data.write_text("a,b,y\n1,2,u\n3,4,v\n" if task == "classification" else "a,b,y\n1,2,3\n3,4,5\n")
     net = Network(Dense(2, 2, "softmax") if task == "classification" else Dense(2, 1), seed=0)
-    for value in NASTY:
+    for value in WRONG_VALUES:
         net.recipe = changed(RECIPE[task], [field], value)
         net.save(path)
         status = cli.main(["predict", str(path), str(data), "--out", str(out), "--backend", "numpy", "--quiet"])
@@ -174,7 +174,7 @@ HISTORY = ("loss", "validation_loss", "validation_accuracy", "seconds", "compile
 )
 def test_damaged_checkpoint_field_is_an_error_or_harmless(checkpoint, tmp_path, field):
     path = tmp_path / "d"
-    for value in NASTY:
+    for value in WRONG_VALUES:
         rewritten(checkpoint, path, changed(about(checkpoint), field, value))
         net = fresh()
         before = net.theta.copy()

@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 
-import faults
 import pytest
+import slow_loops
 from cases import release, slow
 from command import in_a_process, jitnet_command
 
@@ -25,7 +25,7 @@ THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.
 """Parallel rungs that represent the others: their loops are the same functions (test_jit.py)."""
 
 FEW = ("matmul.njit", "matmul.packed", "sigmoid.polynomial", "adam.wide")
-FEW_FAULTS = ("order", "stride", "bounds", "float64")
+FEW_LOOPS = ("order", "stride", "bounds", "float64")
 OFTEN = ("matmul", "layer", "identity", "sigmoid", "softmax", "cross_entropy", "adam")
 EACH = [
     rung if rung in FEW else slow(rung) if rung.partition(".")[0] in OFTEN else release(rung)
@@ -92,18 +92,18 @@ def loops(request):
     calls = [item.callspec for item in request.session.items if hasattr(item, "callspec") and item.path == request.path]
     wanted = {call.params["name"].split("_")[0] for call in calls if "name" in call.params}
     requests = [
-        {"target": f"{faults.__file__}:{name}_{kind}", "types": types}
-        for name, (types, *_) in faults.FAULTS.items() if name in wanted
-        for kind in ("fault", "fixed")
+        {"target": f"{slow_loops.__file__}:{name}_{kind}", "types": types}
+        for name, (types, *_) in slow_loops.LOOPS.items() if name in wanted
+        for kind in ("slow", "fixed")
     ]  # fmt: skip
     return {found["name"]: found for found in explain.explain_all(requests)}
 
 
-@pytest.mark.parametrize("name", [name if name in FEW_FAULTS else slow(name) for name in faults.FAULTS])
+@pytest.mark.parametrize("name", [name if name in FEW_LOOPS else slow(name) for name in slow_loops.LOOPS])
 def test_bug_is_reported_and_its_fix_is_not(loops, name):
-    _, verdicts, word = faults.FAULTS[name]
-    bad = [v for v in loops[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
-    assert any(word in v["answer"] + v["evidence"] for v in bad), loops[f"{name}_fault"]["verdicts"]
+    _, verdicts, word = slow_loops.LOOPS[name]
+    bad = [v for v in loops[f"{name}_slow"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
+    assert any(word in v["answer"] + v["evidence"] for v in bad), loops[f"{name}_slow"]["verdicts"]
     assert all(v["fix"] for v in bad)
     fixed = loops[f"{name}_fixed"]
     assert all(verdict(fixed, v["name"])["good"] is not False for v in bad), fixed["verdicts"]
@@ -305,10 +305,10 @@ def test_function_can_take_the_arguments_of_a_problem():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["order_fixed", "unfused_fixed", "call_fault"])
+@pytest.mark.parametrize("name", ["order_fixed", "unfused_fixed", "call_slow"])
 def test_line_information_changes_no_instruction(loops, name):
-    kernel = getattr(faults, name)
-    kernel.compile(f"({faults.FAULTS[name.split('_')[0]][0]},)")
+    kernel = getattr(slow_loops, name)
+    kernel.compile(f"({slow_loops.LOOPS[name.split('_')[0]][0]},)")
     (assembly,) = kernel.inspect_asm().values()
     usual = [" ".join(line.split()) for line in assembly.splitlines() if line.startswith("\t") and line[1] != "."]
     loop = [i["text"] for i in loops[name]["instructions"]]

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import faults
 import pytest
+import slow_loops
 from cases import release
 
 from jitnet.compiler import intrinsics
@@ -27,8 +27,8 @@ def found(request):
     ]
     requests = [{"target": call["rung"]} for call in calls if "rung" in call]
     requests += [
-        {"target": f"{faults.__file__}:{call['name']}_{kind}", "types": faults.FAULTS[call["name"]][0]}
-        for call in calls if "name" in call for kind in ("fault", "fixed")
+        {"target": f"{slow_loops.__file__}:{call['name']}_{kind}", "types": slow_loops.LOOPS[call["name"]][0]}
+        for call in calls if "name" in call for kind in ("slow", "fixed")
     ]  # fmt: skip
     answers = explained(requests)
     return {each["target"].rpartition(":")[2]: each for each, _ in answers} | {"text": answers[0][1]}
@@ -96,11 +96,13 @@ def test_vectorized_loop_is_recognized(found, rung):
     assert loop["loop"]["source"] == "for j in range(n_out):"
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.release] * (n not in FEW)) for n in faults.FAULTS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.release] * (n not in FEW)) for n in slow_loops.LOOPS]
+)
 def test_bug_is_reported_on_arm(found, name):
-    _, verdicts, word = faults.FAULTS[name]
-    bad = [v for v in found[f"{name}_fault"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
-    assert any(word in v["answer"] + v["evidence"] for v in bad), found[f"{name}_fault"]["verdicts"]
+    _, verdicts, word = slow_loops.LOOPS[name]
+    bad = [v for v in found[f"{name}_slow"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
+    assert any(word in v["answer"] + v["evidence"] for v in bad), found[f"{name}_slow"]["verdicts"]
     fixed = found[f"{name}_fixed"]
     assert all(verdict(fixed, v["name"])["good"] is not False for v in bad), fixed["verdicts"]
 

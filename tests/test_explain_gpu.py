@@ -266,7 +266,7 @@ def indexed_by_constants(x, y):
     y[cuda.threadIdx.x] = held[3] - held[0]
 
 
-def missed(x, y):
+def barrier_in_a_branch(x, y):
     parts = cuda.shared.array(64, float32)
     parts[cuda.threadIdx.x] = x[cuda.threadIdx.x]
     if x[cuda.threadIdx.x] > 0:
@@ -274,7 +274,7 @@ def missed(x, y):
         y[cuda.threadIdx.x] = parts[63 - cuda.threadIdx.x]
 
 
-def met(x, y):
+def barrier_for_all(x, y):
     parts = cuda.shared.array(64, float32)
     parts[cuda.threadIdx.x] = x[cuda.threadIdx.x]
     cuda.syncthreads()
@@ -283,17 +283,19 @@ def met(x, y):
 
 
 @pytest.mark.parametrize(
-    ("fault", "fixed", "name", "says", "fix"),
+    ("wrong", "fixed", "name", "says", "fix"),
     [
         (in_float64, in_float32, "numbers", "on float64", "float32(0.1)"),
         slow(indexed, indexed_by_constants, "registers", "an array of 64 bytes is in memory", "constants only"),
-        slow(missed, met, "barriers", "1 of 1 may be missed by some threads", "out of the `if`"),
+        slow(
+            barrier_in_a_branch, barrier_for_all, "barriers", "1 of 1 may be missed by some threads", "out of the `if`"
+        ),
     ],
 )
-def test_bug_is_reported_and_its_fix_is_not(fault, fixed, name, says, fix):
+def test_bug_is_reported_and_its_fix_is_not(wrong, fixed, name, says, fix):
     bad, good = (
         explaining.Compiled(Launch(body, [VECTOR, VECTOR], 64, len), (9, 0), False).explained()
-        for body in (fault, fixed)
+        for body in (wrong, fixed)
     )
     assert verdict(bad, name)["good"] is False
     assert says in verdict(bad, name)["answer"]
@@ -302,7 +304,7 @@ def test_bug_is_reported_and_its_fix_is_not(fault, fixed, name, says, fix):
     assert all(v["good"] is not False for v in good["verdicts"])
     lines = verdict(bad, name)["evidence"]
     if name != "registers":
-        assert f"line {fault.__code__.co_firstlineno + {'numbers': 3, 'barriers': 4}[name]}" in lines
+        assert f"line {wrong.__code__.co_firstlineno + {'numbers': 3, 'barriers': 4}[name]}" in lines
 
 
 @with_disassembler

@@ -122,7 +122,7 @@ def test_repeated_forward_calls_are_correct(m):
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_forward_uses_a_replaced_activation(forgotten):
+def test_forward_uses_a_replaced_activation(restored_registries):
     def define(factor):
         @jitnet.activation
         def times(z):

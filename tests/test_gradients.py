@@ -25,7 +25,7 @@ def draw(hidden, activation, bias, seed, loss=None):
     return net, X, np.where(Y > 1 / 3, 1.0, -1.0) if loss == "hinge" else Y
 
 
-def tells_nothing(net, X, Y, loss):
+def is_not_comparable(net, X, Y, loss):
     """relu has no derivative at 0, so values near 0 cannot be compared; if all are negative, all gradients are 0.
 
     The same is true of hinge, which is relu of 1 − a·y.
@@ -48,7 +48,7 @@ def test_gradient_of_every_parameter_equals_finite_differences(hidden, activatio
     net, X, Y = next(
         (net, X, Y)
         for net, X, Y in (draw(hidden, activation, bias, seed, loss) for seed in range(100))
-        if not tells_nothing(net, X, Y, loss)
+        if not is_not_comparable(net, X, Y, loss)
     )
     loss_now, grads = net.gradients(X, Y, loss=loss)
     assert loss_now == pytest.approx(net.evaluate(X, Y, loss=loss)["loss"], rel=1e-14)

@@ -1,4 +1,4 @@
-"""The first row of a CSV: the header or data, decided without the target, and for a model by the model's file."""
+"""Whether the first row of a CSV file is a header: decided without the target, or for a model by its training file."""
 
 import pytest
 from files import csv
@@ -10,8 +10,8 @@ from jitnet.data.files.csv_file import read_csv
 from jitnet.data.files.header import looks_like_a_header
 
 
-def test_the_header_does_not_depend_on_the_target(tmp_path):
-    """The first row of data has the number of the target's column as a cell."""
+def test_header_does_not_depend_on_the_target(tmp_path):
+    """A cell of the first data row equals the number of the target column."""
     path = csv(tmp_path, "3,7,1\n4,5,0\n7,9,1\n")
     for target in "123":
         assert len(read_table(path, target)) == 3
@@ -24,8 +24,8 @@ def test_the_header_does_not_depend_on_the_target(tmp_path):
         read_table(path, "8")
 
 
-def test_a_header_of_numbers_as_pandas_writes_it():
-    """0,1 and ,0,1 above columns without these cells, or above row numbers; a first row of data has such cells too."""
+def test_numeric_header_of_pandas_is_recognized():
+    """0,1 and ,0,1 are a header above row numbers or columns without these cells, but can also be a row of data."""
     whole = [7, 3, 9, 4, 8, 2, 6, 5, 9, 3, 7, 8]
     pointed, words, bits = [n + 0.5 for n in whole], ["red", "blue"] * 6, [0, 1, 1] * 4
     count, shuffled = range(12), [5, 11, 3, 8, 0, 9, 7, 6, 10, 2, 4, 1]
@@ -45,15 +45,15 @@ def test_a_header_of_numbers_as_pandas_writes_it():
         assert looks_like_a_header(first.split(","), rows) == is_header, (first, rows)
 
 
-def test_the_header_to_predict(tmp_path):
-    """The first row is the header if it has the names of the features; one rule for training and prediction."""
+def test_header_of_new_files_has_the_names_of_the_features(tmp_path):
+    """The first row is the header if it has the names of the features, in training and prediction."""
     path = csv(tmp_path, "0,1,2\n0,0,1\n")
     for header in ("0,1,2\n", "0,2\n", "2,0\n", "2,7,0\n"):
         rows = "".join(",".join("567"[: header.count(",") + 1]) + "\n" for _ in range(5))
         path.write_text(header + rows)
         assert len(read_table(path, "1", features=["0", "2"])) == 5
         assert len(read_table(path, "1", learned=(["0", "2"], True))) == 5
-    path.write_text("3,2,1\n5,6,7\n")  # without the column 0
+    path.write_text("3,2,1\n5,6,7\n")  # column 0 is missing
     assert len(read_table(path, "y", learned=(["0", "1", "2", "3"], True))) == 1
     path.write_text("5,6,7\n5,6,7\n")
     with pytest.raises(jitnet.Error, match="has no header, but the model knows its columns by their names, 0, 2; add"):
@@ -77,10 +77,10 @@ def test_the_header_to_predict(tmp_path):
         ("a,b\n1,x,\n1,y,\n", {"a": [1, 1], "b": ["x", "y"]}),
     ],
 )
-def test_a_header_that_lacks_a_name(tmp_path, text, columns):
-    """R writes none above the names of rows; some programs end the other rows with a separator."""
+def test_header_with_one_name_too_few_is_read(tmp_path, text, columns):
+    """R writes no name above the row names; other programs end each data row with a separator."""
     path = csv(tmp_path, text)
-    for engine in ("python", "pyarrow"):  # without pyarrow, both are Python
+    for engine in ("python", "pyarrow"):  # if pyarrow is missing, both use Python
         table = read_csv(content_of(path), engine=engine)
         assert {name: table[name].values.tolist() for name in table.names} == columns
         assert table.has_header
@@ -89,8 +89,8 @@ def test_a_header_that_lacks_a_name(tmp_path, text, columns):
         read_csv(content_of(path), header=False)
 
 
-def test_a_header_that_is_repeated(tmp_path):
-    """Two files, one below the other: an error at the second header."""
+def test_repeated_header_is_an_error(tmp_path):
+    """Two concatenated files: the error names the line of the second header."""
     path = csv(tmp_path, ("a,b\n" + "1,x\n2,y\n" * 20) * 2)
     table = read_table(path, "b")
     assert table.names == ["a", "b"]

@@ -60,7 +60,7 @@ def check(body, case, why):
             np.testing.assert_array_equal(side, guard, err_msg=f"{why}: elements outside of the arrays were changed")
 
 
-def not_initialised(size, like):
+def not_initialized(size, like):
     return np.full(size // like.itemsize, np.nan, like.dtype)
 
 
@@ -71,7 +71,7 @@ class Heap:
         self.taken, self.is_full = [], False
 
     def take(self, size, like):
-        self.taken.append(not_initialised(0 if self.is_full else size, like))
+        self.taken.append(not_initialized(0 if self.is_full else size, like))
         return self.taken[-1]
 
     def give_back(self, array):
@@ -86,8 +86,8 @@ def small(monkeypatch):
         monkeypatch.setattr(module, "PART", 4)
     monkeypatch.setattr(softmax, "NARROW_BYTES", 96)
     monkeypatch.setattr(softmax, "BLOCK_BYTES", 4 * 16)
-    monkeypatch.setattr(softmax, "stack_array", not_initialised)
-    monkeypatch.setattr(register_tile, "stack_array", not_initialised)
+    monkeypatch.setattr(softmax, "stack_array", not_initialized)
+    monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
     rows = {"DEPTH": 6, "MOST_ROWS": 10, "EVICTING_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
     for name, value in {**rows, "L2": room, "L1": 600}.items():

@@ -88,7 +88,7 @@ def test_descent_step_equals_the_gradient_step(name, which):
     np.testing.assert_allclose(*ends, rtol=1e-12, atol=1e-14)
 
 
-def _stays(count, clock, layer, threshold):
+def _kept(count, clock, layer, threshold):
     """The numbers that dropout keeps, computed with Python integers, which do not overflow."""
 
     def mixed(x):
@@ -110,7 +110,7 @@ def test_dropout_drops_different_numbers_at_its_rate():
         backend.get("fast").run(Dropout(0.2, n_in=300).forward(ones, A, A, jitnet.layers.Spot(layer, clock, None)))
         assert set(np.unique(A)) == {0, np.float32(1.25)}
         assert abs((A == 0).mean() - 0.2) < 5 * 0.4 / ones.size**0.5
-        assert np.array_equal(A.ravel() != 0, _stays(A.size, clock, layer, round(0.8 * 2**32)))
+        assert np.array_equal(A.ravel() != 0, _kept(A.size, clock, layer, round(0.8 * 2**32)))
         for axis in (0, 1):  # no row and no column is dropped more often than others
             share = (A == 0).mean(axis=axis)
             assert np.abs(share - 0.2).max() < 6 * 0.4 / A.shape[axis] ** 0.5

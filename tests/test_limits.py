@@ -103,13 +103,13 @@ def test_array_with_an_unexpected_shape_is_not_read(model, tmp_path):
 
 
 def test_size_of_array_headers_is_limited(tmp_path):
-    """An array's header that declares 64 MiB."""
+    """The header of an array declares a size of 64 MiB."""
     path = tmp_path / "d.npz"
     add(path, "X.npy", 64, b"\x93NUMPY\2\0" + struct.pack("<I", 64 * MIB), mode="w")
     refused(lambda path: read_table(path, features=["1"]), path, "not a readable .npz file: EOF: reading array header")
 
 
-def lying(path, shape, **sizes):
+def with_false_sizes(path, shape, **sizes):
     """Write an archive whose X has 100 bytes, but whose header and directory declare other sizes."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("X.npy", header(shape, "|u1") + b"\1" * 100)
@@ -126,19 +126,19 @@ def test_archives_with_false_sizes_are_rejected(tmp_path):
     path = tmp_path / "d.npz"
     shape = (512 * MIB, 1)
     size = 512 * MIB + len(header(shape))
-    lying(path, shape, packed=size, size=size)
+    with_false_sizes(path, shape, packed=size, size=size)
     refused(read_table, path, r"members take \d+ bytes, but the file has \d+")
-    lying(path, shape, size=size)
+    with_false_sizes(path, shape, size=size)
     refused(read_table, path, r"X.npy declares \d+ bytes, more than its \d+ can hold")
-    lying(path, shape, size=size, method=zipfile.ZIP_DEFLATED)
+    with_false_sizes(path, shape, size=size, method=zipfile.ZIP_DEFLATED)
     refused(read_table, path, r"X.npy declares \d+ bytes, more than its \d+ can hold")
-    lying(path, (4, 25), method=zipfile.ZIP_BZIP2)
+    with_false_sizes(path, (4, 25), method=zipfile.ZIP_BZIP2)
     refused(read_table, path, "X.npy is neither stored nor deflated")
-    lying(path, (4, 50), size=200 + len(header((4, 50))), method=zipfile.ZIP_DEFLATED)
+    with_false_sizes(path, (4, 50), size=200 + len(header((4, 50))), method=zipfile.ZIP_DEFLATED)
     refused(read_table, path, "not a readable")
-    lying(path, (4, 50))
+    with_false_sizes(path, (4, 50))
     refused(read_table, path, r"X.npy declares \(4, 50\) uint8, 200 bytes, but holds 100 bytes")
-    lying(path, (4, 25))
+    with_false_sizes(path, (4, 25))
     assert read_table(path).X.sum() == 100
 
 

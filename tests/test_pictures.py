@@ -143,7 +143,7 @@ def test_wrong_checksum_is_refused(tmp_path, mirror):
     assert "path=FOLDER" in str(caught.value)
 
 
-class Trickster(http.server.BaseHTTPRequestHandler):
+class HostileServer(http.server.BaseHTTPRequestHandler):
     """A server that sends single bytes, endless data, nothing at all, or something other than HTTP."""
 
     def do_GET(self):
@@ -168,8 +168,8 @@ class Trickster(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def trickster(tmp_path, monkeypatch):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trickster)
+def hostile_server(tmp_path, monkeypatch):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), HostileServer)
     server.is_over = threading.Event()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -191,8 +191,8 @@ def trickster(tmp_path, monkeypatch):
         ("silent", "timed out|0 bytes in 2 s"), ("endless", "more than 1000000 bytes"), ("nonsense", "nonsense"),
     ],
 )  # fmt: skip
-def test_download_time_and_size_are_limited(tmp_path, monkeypatch, trickster, manner, said):
-    source = download.Source("mnist", (f"{trickster}/{manner}/",), "sha256", download.MNIST.files)
+def test_download_time_and_size_are_limited(tmp_path, monkeypatch, hostile_server, manner, said):
+    source = download.Source("mnist", (f"{hostile_server}/{manner}/",), "sha256", download.MNIST.files)
     monkeypatch.setattr(download, "MNIST", source)
     began = time.monotonic()
     with pytest.raises(jitnet.Error, match=rf"could not download train-images.*/{manner}/: ({said})"):
@@ -201,10 +201,10 @@ def test_download_time_and_size_are_limited(tmp_path, monkeypatch, trickster, ma
     assert not (tmp_path / "kept").exists()
 
 
-def test_slow_download_shows_its_progress(monkeypatch, trickster, capsys):
+def test_slow_download_shows_its_progress(monkeypatch, hostile_server, capsys):
     monkeypatch.setattr(download, "NEWS", 0.5)
     with pytest.raises(jitnet.Error, match="bytes in 2 s, still incomplete"):
-        download.Download(f"{trickster}/drip/").wait()
+        download.Download(f"{hostile_server}/drip/").wait()
     assert "0.0 MB so far" in capsys.readouterr().err
 
 

@@ -39,7 +39,7 @@ def memory(shape, dtype):
     return dtype.itemsize * shape[0] * (shape[1] + 1)
 
 def naive(X, sums):
-    """As the formula is written."""
+    """The formula as it is written."""
     for i in range(len(X)):
         sums[i] = 0
         for j in range(X.shape[1]):

@@ -54,7 +54,7 @@ def test_readme_has_one_command_for_users_and_one_for_tests():
     assert [len(re.findall(r"bin/pytest -n auto *$", command)) for command in commands] == [0, 1]
 
 
-def test_no_command_replaces_an_editable_install_by_a_copy():
+def test_commands_never_replace_an_editable_install_by_a_copy():
     for page in (*PAGES, ROOT / "examples" / "README.md", ROOT / "CONTRIBUTING.md"):
         assert not re.findall(r"pip install ['\"]?\.", page.read_text(encoding="utf-8")), page.name
 

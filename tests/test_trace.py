@@ -44,7 +44,7 @@ def test_figures_of_a_product_equal_those_by_hand():
     assert "X[i, k] * W[k, j]" in x["source"]
     lines = 4 * 8 * 4 // 64 + 8 * 32 * 4 // 64 + 4 * 32 * 4 // 64
     assert found["misses"] == {"L1": lines, "L2": lines}  # everything fits: each line is loaded once
-    assert w["reuse"] == 64 * (16 + 2 + 2)  # all of W, two rows of X in two lines, a row of Z
+    assert w["reuse"] == 64 * (16 + 2 + 2)  # the lines of W, two rows of X and a row of Z
 
 
 def test_progress_is_reported_while_tracing():

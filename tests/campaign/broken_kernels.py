@@ -66,7 +66,7 @@ def outcome(folder: Path, file: str, tests: str, which: str, limit: float = LIMI
     return ended
 
 
-def check_without_faults(folder: Path, chosen: list[Bug]) -> None:
+def check_without_bugs(folder: Path, chosen: list[Bug]) -> None:
     """Check that the same tests pass without a bug."""
     for tests in dict.fromkeys(bug.tests for bug in chosen):
         which = " or ".join(dict.fromkeys(f"({bug.which})" for bug in chosen if bug.tests == tests))
@@ -78,7 +78,7 @@ def check_without_faults(folder: Path, chosen: list[Bug]) -> None:
 def verdicts(chosen: list[Bug]) -> Iterator[tuple[Bug, str, float]]:
     """Each bug, the test that failed or "passed", and the CPU time."""
     with copies(1) as (folder,):
-        check_without_faults(folder, chosen)
+        check_without_bugs(folder, chosen)
         for bug in chosen:
             file = f"jitnet/kernels/{bug.file}"
             (folder / file).write_bytes(broken(bug))

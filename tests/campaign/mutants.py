@@ -50,7 +50,7 @@ OTHERS = {
 """Files outside of the engine: the command line, plots, names."""
 
 
-def forgotten() -> list[str]:
+def files_without_tests() -> list[str]:
     """Files of the engine without tests in the table."""
     engine = [file for folder in ("", "kernels", "data") for file in (ROOT / "jitnet" / folder).glob("*.py")]
     return sorted({str(file.relative_to(ROOT)) for file in engine if file.stem not in OTHERS} - set(TESTS))
@@ -296,8 +296,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="append JSON lines; continue from existing ones")
     options = parser.parse_args(arguments)
     chosen, same = sample(options.count, options.seed, options.only), equivalent()
-    if forgotten():
-        print("no tests are listed for", ", ".join(forgotten()))
+    if files_without_tests():
+        print("no tests are listed for", ", ".join(files_without_tests()))
     if options.list:
         for mutant in chosen:
             print(mutant, "(equivalent)" if mutant.key in same else "")

@@ -1,7 +1,7 @@
 """Small loops that the compiler cannot optimize, each next to its fix. `tests/test_explain.py` runs `explain` on them.
 
-NAME_fault has the bug, NAME_fixed does not. FAULTS lists their argument types, the verdict that reports the bug, and a
-word of its answer or evidence.
+NAME_slow has the problem, NAME_fixed does not. LOOPS lists their argument types, the verdict that reports the problem,
+and a word of its answer or evidence.
 """
 
 import math
@@ -12,7 +12,7 @@ from numba import njit
 from jitnet.compiler.simd import broadcast, load, store
 
 VECTOR, MATRIX = "float32[::1]", "float32[:,::1]"
-FAULTS = {
+LOOPS = {
     "wrap": (f"{MATRIX}, {VECTOR}, int64", "checks", "wrap-around"),
     "alias": (", ".join([VECTOR] * 18), "vectorized", "may overlap"),
     "order": (VECTOR, "vectorized", "the order in which it is written"),
@@ -38,7 +38,7 @@ contract = njit(fastmath={"contract"}, error_model="numpy")
 
 
 @contract
-def wrap_fault(A, x, k):
+def wrap_slow(A, x, k):
     """x[j - k] with a k that can be large: Python counts a negative index from the end, so each index is tested."""
     for i in range(A.shape[0]):
         row = A[i]
@@ -55,7 +55,7 @@ def wrap_fixed(A, x, k):
 
 
 @contract
-def alias_fault(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
+def alias_slow(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
     """Sixteen arrays are written, two are read: LLVM does not emit overlap checks for so many pairs."""
     for t in range(a.size):
         c[t], d[t], e[t], f[t] = a[t] + b[t], a[t] - b[t], a[t] * b[t], -a[t]
@@ -77,8 +77,8 @@ def alias_fixed(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r):
 
 
 @contract
-def order_fault(x):
-    """A sum is added in the order in which it is written; lanes would add it in another order."""
+def order_slow(x):
+    """The numbers are added in the order of the source; SIMD lanes would add them in another order."""
     total = np.float32(0)
     for i in range(x.size):
         total += x[i]
@@ -94,7 +94,7 @@ def order_fixed(x):
 
 
 @contract
-def stride_fault(A, y):
+def stride_slow(A, y):
     """Down a column: consecutive numbers are one row apart."""
     for i in range(A.shape[0]):
         y[i] = A[i, 0] * A[i, 0]
@@ -108,7 +108,7 @@ def stride_fixed(A, y):
 
 
 @contract
-def call_fault(x, y):
+def call_slow(x, y):
     for i in range(x.size):
         y[i] = math.exp(x[i])
 
@@ -121,7 +121,7 @@ def call_fixed(x, y):
 
 
 @njit(fastmath={"contract"}, error_model="numpy", boundscheck=True)
-def bounds_fault(x, y, order):
+def bounds_slow(x, y, order):
     """With bounds checks, each index is compared with the size of the array."""
     for i in range(order.size):
         y[i] = x[order[i]]
@@ -134,7 +134,7 @@ def bounds_fixed(x, y, order):
 
 
 @njit(error_model="numpy")
-def unfused_fault(x, y, a):
+def unfused_slow(x, y, a):
     for i in range(x.size):
         y[i] += a * x[i]
 
@@ -146,7 +146,7 @@ def unfused_fixed(x, y, a):
 
 
 @contract
-def wide_fault(x, y):
+def wide_slow(x, y):
     """0.1 is a float64, so every number is widened, multiplied and rounded back."""
     for i in range(x.size):
         y[i] = x[i] * 0.1
@@ -160,7 +160,7 @@ def wide_fixed(x, y):
 
 
 @njit(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
-def float64_fault(x, start):
+def float64_slow(x, start):
     """A sum that begins as a float64 stays one."""
     total = start
     for i in range(x.size):
@@ -177,7 +177,7 @@ def float64_fixed(x, start):
 
 
 @njit(fastmath={"contract"})
-def zero_fault(x, y):
+def zero_slow(x, y):
     """Python raises ZeroDivisionError, so each divisor is compared with 0."""
     for i in range(x.size):
         y[i] = y[i] / x[i]
@@ -190,7 +190,7 @@ def zero_fixed(x, y):
 
 
 @contract
-def remainder_fault(x, n):
+def remainder_slow(x, n):
     """An integer division takes ten times as long as a multiplication, and has no vector instruction."""
     for i in range(x.size):
         x[i] = x[i] // n
@@ -203,7 +203,7 @@ def remainder_fixed(x, n):
 
 
 @contract
-def leaves_fault(x, limit):
+def leaves_slow(x, limit):
     """The loop can exit at any element, so later elements must not be loaded early."""
     total = np.float32(0)
     for i in range(x.size):
@@ -220,7 +220,7 @@ def leaves_fixed(x, limit):
 
 
 @contract
-def memory_fault(x, y, total):
+def memory_slow(x, y, total):
     """The sum is in an array: it is loaded and stored in every iteration, because y could overlap it."""
     for i in range(x.size):
         total[0] += x[i]
@@ -237,7 +237,7 @@ def memory_fixed(x, y, total):
 
 
 @contract
-def reciprocal_fault(x, n):
+def reciprocal_slow(x, n):
     """A division takes as long as ten multiplications, and this divisor is constant."""
     for i in range(x.size):
         x[i] = x[i] / n
@@ -251,7 +251,7 @@ def reciprocal_fixed(x, n):
 
 
 @contract
-def trips_fault(A, B, C):
+def trips_slow(A, B, C):
     """C[i, j] is loaded and stored for every k, and B[k, j] is loaded for every i."""
     for i in range(A.shape[0]):
         for k in range(A.shape[1]):
@@ -274,7 +274,7 @@ def trips_fixed(A, B, C):
 
 
 @contract
-def spill_fault(A, B, C):
+def spill_slow(A, B, C):
     """Nine rows of four vectors are 36 sums; AVX-512 has 32 registers, AVX2 has 16."""
     n = B.shape[1]
     c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = broadcast(C[0, 0], C, 4)
@@ -297,8 +297,8 @@ def spill_fixed(A, B, C):
 
 
 @contract
-def recurrence_fault(x, y):
-    """Each number depends on the one before."""
+def recurrence_slow(x, y):
+    """Each number depends on the previous one."""
     for i in range(1, x.size):
         y[i] = y[i - 1] * x[i]
 
@@ -310,7 +310,7 @@ def recurrence_fixed(x, y):
 
 
 @contract
-def scatter_fault(x, order, y):
+def scatter_slow(x, order, y):
     """order can contain an index twice, and negative indices."""
     for i in range(order.size):
         y[order[i]] += x[i]
@@ -323,7 +323,7 @@ def scatter_fixed(x, order, y):
 
 
 @contract
-def counting_fault(x, order):
+def counting_slow(x, order):
     """The number of iterations is unknown in advance."""
     i = order[0]
     while i > 0:
