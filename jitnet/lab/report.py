@@ -299,5 +299,5 @@ def _cycles(target: str, predicted: dict[str, Any]) -> str:
     which = f" ({port['name']}, {port['does']})" if predicted["limit"] == LIMITS["port"] else ""
     return (
         f"{predicted['program']} predicts {predicted['cycles']:.1f} cycles for an iteration: the {predicted['limit']}"
-        f"{which} is the limit. To measure them: jitnet explain {target}"
+        f"{which} is the limit. They are predicted, not measured; two seconds measure them: jitnet explain {target}"
     )

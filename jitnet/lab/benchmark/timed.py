@@ -3,8 +3,9 @@
 Before a timing, the inputs get new numbers and the outputs are cleared. The first call cannot know its result; it is
 verified, and timed alone. Many calls on the same numbers follow. Before some of them, chosen at random, a few elements
 of the outputs are cleared while the clock stands still, and a call that is skipped leaves them so. At the end, one call
-is timed like the first, on numbers that are no longer new; it is faster if the kernel stores results. The expected
-result is computed only afterwards, so it is not in memory before.
+is timed like the first, on numbers that are no longer new; it is faster if the kernel stores results. A single short
+call cannot be timed well, so some tens of short calls follow, each on new numbers; the last is verified, and no kernel
+knows which that is. The expected result is computed only afterwards, so it is not in memory before.
 """
 
 import contextlib
@@ -32,6 +33,13 @@ branches. `WAKING` is added for many calls in a row."""
 
 WAKING = 3e-4
 """Seconds until threads that sleep between two questions work again."""
+
+SHORT, FRESH = 3e-4, 64
+"""Seconds of a call up to which calls on new numbers are made in a row too, and how many of them at most."""
+
+SLOWER, NOISE = 2.0, 1e-6
+"""By how much these may be slower than calls on the same numbers: a factor, since the branches of a short call can all
+be remembered (1.5 is usual for a sorted list), and seconds."""
 
 BLOCK = 1e-4
 """Seconds of calls between two readings of the clock, so that stopping it costs nothing; at least one call."""
@@ -63,8 +71,7 @@ class Timed:
         self.kernel, self.problem, self.shape, self.dtype, self.seed = kernel, problem, shape, dtype, seed
         case = placed(self._drawn())
         self.written_only = [holds_nothing(output) for output in case.outputs]
-        bytes_of_a_set = sum(a.nbytes for a in case.arguments if isinstance(a, np.ndarray))
-        self.sets = [case, *(placed(self._drawn()) for _ in range(2 if bytes_of_a_set < SMALL else 0))]
+        self.sets = [case, *(placed(self._drawn()) for _ in range(2 if _bytes_of(case) < SMALL else 0))]
         self.seed_of: dict[int, int] = {}
         """Set -> the seed of its numbers."""
         self.first: list[float] = []
@@ -73,6 +80,8 @@ class Timed:
         """Seconds of calls on the same numbers, made in the same way."""
         self.later: list[float] = []
         """Seconds of one of many calls in a row."""
+        self.fresh: list[float] = []
+        """Seconds of one of several short calls in a row, each on new numbers."""
         self.places = np.random.default_rng()
         self.claimed = self.spent = 0.0
         """Seconds that the timed calls of the last question took, and that all verification has taken."""
@@ -92,6 +101,9 @@ class Timed:
         if is_new and not error:
             again, error = self._alone(case, self.seed, timing)
             self.again.append(again)
+        if is_new and not error and min(self.first) < SHORT:
+            fresh, error = self._on_new_numbers(case, timing)
+            self.fresh.append(fresh)
         self.spent += perf_counter() - start - self.claimed
         return seconds, error or self._kept()
 
@@ -125,6 +137,35 @@ class Timed:
         # an update of an update is another one
         error = SKIPPED if skipped else self._error(case) if all(self.written_only) else None
         return seconds / calls, error
+
+    def _on_new_numbers(self, case: Case, timing: Timing) -> tuple[float, str | None]:
+        """Seconds for one of several calls, each on new numbers that are copied to the same place, and its error."""
+        most = min(FRESH, max(2, SMALL // (1 + _bytes_of(case))))
+        seeds = range(self.seed + 1, self.seed + 1 + int(self.places.integers(most // 2, most, endpoint=True)))
+        self.seed = seeds[-1]
+        new = [self.problem.case(self.shape, self.dtype, seed).arguments for seed in seeds]
+        kept = len(case.arguments) - len(case.outputs)
+        read = [i < kept or not self.written_only[i - kept] for i in range(len(case.arguments))]
+
+        def put(arguments: list[Any]) -> None:
+            for i, argument in enumerate(arguments):
+                if not isinstance(argument, np.ndarray):
+                    case.arguments[i] = argument
+                elif read[i]:
+                    np.copyto(case.arguments[i], argument)
+
+        seconds = 0.0
+        with timing():
+            begin = perf_counter()
+            self.kernel(*case.arguments)  # wakes the threads
+            for arguments in new:
+                put(arguments)
+                start = perf_counter()
+                self.kernel(*case.arguments)
+                seconds += perf_counter() - start
+            self.claimed += perf_counter() - begin
+        self.seed_of[id(case)], case.bounds = self.seed, []
+        return seconds / len(new), self._error(case)
 
     def _drawn(self) -> Case:
         self.seed += 1
@@ -171,12 +212,22 @@ class Timed:
         first, known = min(self.first), min(self.again)
         if self.later:
             known = min(known, statistics.median(self.later) + WAKING)
-        if first <= FASTER * known + SLACK:
-            return None
-        return (
-            f"keeps results, or skips calls: a call on new numbers takes {first:.2g} s, on numbers that it has seen "
-            f"{known:.2g} s; every call must do all the work"
-        )
+        if first > FASTER * known + SLACK:
+            return _faster(first, known)
+        if self.fresh and self.later and min(self.fresh) > SLOWER * min(self.later) + NOISE:
+            return _faster(min(self.fresh), min(self.later))
+        return None
+
+
+def _faster(new: float, known: float) -> str:
+    return (
+        f"keeps results, or skips calls: a call on new numbers takes {new:.2g} s, on numbers that it has seen "
+        f"{known:.2g} s; every call must do all the work"
+    )
+
+
+def _bytes_of(case: Case) -> int:
+    return sum(argument.nbytes for argument in case.arguments if isinstance(argument, np.ndarray))
 
 
 class _Spots:
