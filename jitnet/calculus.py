@@ -106,19 +106,25 @@ def numerical_gradient(function: Callable[[Any], float], theta: NDArray[np.float
     checks.number("h", h, above=0)
     gradient = np.zeros(theta.shape)
     for i in np.ndindex(theta.shape):
-        before = theta[i]
-        total = 0.0
-        try:
-            for steps, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
-                theta[i] = before + steps * h
-                total += weight * _number(function(theta))
-                if not np.isfinite(total):
-                    place = ", ".join(map(str, i))
-                    raise checks.Error(f"function(theta) is not finite with theta[{place}] = {theta[i]:g}")
-        finally:
-            theta[i] = before
-        gradient[i] = total / (12 * h)
+        gradient[i] = _central_difference(function, theta, i, h)
     return gradient
+
+
+def _central_difference(
+    function: Callable[[Any], float], theta: NDArray[np.float64], i: tuple[int, ...], h: float
+) -> float:
+    """The derivative with respect to theta[i], which is restored."""
+    before, total = theta[i], 0.0
+    try:
+        for steps, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
+            theta[i] = before + steps * h
+            total += weight * _number(function(theta))
+            if not np.isfinite(total):
+                place = ", ".join(map(str, i))
+                raise checks.Error(f"function(theta) is not finite with theta[{place}] = {theta[i]:g}")
+    finally:
+        theta[i] = before
+    return total / (12 * h)
 
 
 def _number(value: Any) -> float:

@@ -254,7 +254,7 @@ def steps(plan: Plan) -> list[Call]:
         blocks = plan.comm.size if plan.reduction == "fast" else plan.reduction
         if plan.batches:  # X is that of this rank
             blocks = len(range(blocks)[plan.comm.part(blocks)])
-        sizes = {size for m in sizes for start, stop in itertools.pairwise(cuts(m, blocks)) for size in [stop - start]}
+        sizes = {stop - start for m in sizes for start, stop in itertools.pairwise(cuts(m, blocks))}
     for m in sizes - {0}:
         calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
     return calls
