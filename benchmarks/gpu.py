@@ -200,7 +200,7 @@ def training(given):
 
 
 def epoch(given):
-    """Microseconds for one pass over 60 000 samples of 784 numbers, as many as MNIST has."""
+    """Microseconds for one pass over 60 000 samples of 784 numbers, the size of MNIST."""
     case, what = ("784-128-10", 100, "relu", "cross_entropy", OPTIMIZERS["SGD"]), "784-128-10, batch 100, SGD"
     if given.cases in what:
         yield {"epoch": f"{SAMPLES} samples, {what}", **compared(given, *case, SAMPLES, 1)}

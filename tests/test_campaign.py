@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CAMPAIGN = Path(__file__).parent / "campaign"
-needs_fork = pytest.mark.skipif(not hasattr(os, "waitid"), reason="forks processes and watches them")
+needs_fork = pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs fork and waitid")
 
 
 def campaign(script, *arguments, status=0, count=None):
@@ -30,7 +30,7 @@ def test_kills_leave_no_damaged_file():
 
 @pytest.mark.slow  # 800 files; test_damaged_fields.py and test_limits.py damage the same kinds
 @needs_fork
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits memory as Linux does")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits memory with /proc")
 def test_damaged_files_are_refused():
     assert re.match(r"800 files in .* \(\d+ accepted, \d+ refused\): 0 failed\n", campaign("fuzz", count=800))
 
@@ -77,7 +77,7 @@ def test_failure_is_reported_with_the_case_number_that_repeats_it(tmp_path):
 
 
 @pytest.mark.release
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks for processes as Linux does")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="finds processes in /proc")
 def test_mpi_kills_end_all_ranks():
     pytest.importorskip("mpi4py", reason="needs the extra mpi")
     assert re.match(r"3 kills in .*: 0 failed\n", campaign("mpi_kills", count=3))

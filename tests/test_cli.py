@@ -248,7 +248,7 @@ def test_output_to_a_full_disk_is_a_one_line_error(bad_files):
     assert (result.returncode, result.stderr) == (2, "jitnet: output: No space left on device\n")
 
 
-@pytest.mark.slow  # a process of its own
+@pytest.mark.slow  # a separate process
 def test_output_in_ascii_escapes_other_characters(numbers):
     arguments = "train", numbers, "--target", "3", "--epochs", "1"
     assert "R\\xb2" in jitnet_command(*arguments, PYTHONIOENCODING="ascii", PYTHONUTF8="0").stdout

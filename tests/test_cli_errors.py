@@ -158,7 +158,7 @@ def test_missing_matplotlib_is_an_error_before_training(monkeypatch, tmp_path, c
     assert "pip install 'jitnet[cli]'" in capsys.readouterr().err
 
 
-@pytest.mark.slow  # compiles in a process of its own; test_cache.py tests the warning itself
+@pytest.mark.slow  # compiles in a separate process; test_cache.py tests the warning itself
 def test_warnings_are_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     command = [*JITNET, "train", "digits", "--hidden", "none", "--epochs", "1", "--backend", "njit", "--quiet"]

@@ -183,7 +183,7 @@ def test_errors_are_one_line_with_status_2(arguments, message, capsys):
     assert captured.out == ""
 
 
-@pytest.mark.slow  # a process of its own; test_machine.py tests the same message
+@pytest.mark.slow  # a separate process; test_machine.py tests the same message
 def test_disabled_jit_is_an_error():
     result = jitnet_command("compile-cost", "relu", status=2, NUMBA_DISABLE_JIT="1")
     assert result.stderr == "jitnet: NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it\n"

@@ -141,7 +141,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow  # processes that compile; other tests cover two cases of fork
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fork_after_the_program_started_numba_threads():
     assert run(OWN_THREADS_FIRST, "fast") == "same bits"
 
@@ -302,7 +302,7 @@ sys.exit(main(["train", "digits", "--epochs", "1", "--quiet"]))
     assert line.endswith(f"unset {name}")
 
 
-@pytest.mark.slow  # a process of its own; test_doctor.py tests most settings
+@pytest.mark.slow  # a separate process; test_doctor.py tests most settings
 def test_doctor_lists_settings_that_prevent_the_import_of_numba():
     code = """
 from jitnet.lab.checkup.settings import examine_settings

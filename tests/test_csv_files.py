@@ -104,7 +104,7 @@ def same(table, expected):
 @pytest.mark.parametrize("engine", ["python", "pyarrow"])
 def test_both_engines_read_the_expected_table(tmp_path, name, engine):
     if engine == "pyarrow":
-        pytest.importorskip("pyarrow", reason="the extra data")
+        pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
     content, expected = FILES[name]
     path = tmp_path / "f"
     path.write_bytes(content)
@@ -117,7 +117,7 @@ def test_both_engines_read_the_expected_table(tmp_path, name, engine):
 
 def test_pyarrow_reads_plain_files_itself(tmp_path):
     """It does not fall back to Python."""
-    pytest.importorskip("pyarrow", reason="the extra data")
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
     read = {name for name, (data, _) in FILES.items() if read_by_pyarrow(data, dialect_of(data, name, []))}
     assert read >= {"commas", "semicolons", "tabs", "bars", "quotes", "quotes within", "missing", "codes", "unknown"}
     assert not read & {"comment between rows", "line break within quotes", "inch", "CR"}
@@ -153,7 +153,7 @@ def random_csv(seed):
 
 def test_late_text_makes_columns_text_with_pyarrow(monkeypatch):
     """The row comes after the rows that decide the types: pyarrow reads its block, and then the columns, as text."""
-    pytest.importorskip("pyarrow", reason="the extra data")
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
     monkeypatch.setattr(jitnet.data.files.csv_fast, "PORTION", 1 << 17)
     data = b"a,b,c,d\n" + b"1,2.5,x,.5\n" * 60_000 + b"y,w,z,NA\n" + b"1,2.5,x,.5\n" * 60_000
     values, lines = read_by_pyarrow(data, dialect_of(data, "f", []))
@@ -165,7 +165,7 @@ def test_late_text_makes_columns_text_with_pyarrow(monkeypatch):
 
 
 def test_both_readers_give_the_same_table(monkeypatch):
-    pytest.importorskip("pyarrow", reason="the extra data")
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
     monkeypatch.setattr(jitnet.data.files.builder, "MOST", 3)
     fast = 0
     for seed in range(400):

@@ -111,7 +111,7 @@ def test_blocks_may_run_in_any_order(operation):
 
 
 @pytest.mark.parametrize("operation", ALL_IN_A_RELEASE)
-def test_all_float32_rungs_give_the_same_bits(operation, monkeypatch):
+def test_float32_rungs_give_the_same_bits(operation, monkeypatch):
     """All tiles use fused multiply-adds in the order of k, except the small tile, which splits the sum."""
     results = set()
     for size in ("large", "medium"):
@@ -214,7 +214,7 @@ def test_adam_of_a_recorded_step_equals_the_formula():
 
 
 def test_dropout_drops_the_same_numbers_as_on_the_cpu():
-    """The same bits: a hash of 63 bits of seed, the step, the layer and the index."""
+    """Both hash 63 bits of the seed, the step, the layer and the index."""
     for m, n, clock_of_step in ((33, 65, [2**63 - 1, 2**40]), (1, 4097, [7, 1]), (5, 3, [2**32, 0])):
         X = np.random.default_rng(m).standard_normal((m, n)).astype(np.float32)
         given = 3 * 2**30, np.float32(4 / 3), 2, np.array(clock_of_step)

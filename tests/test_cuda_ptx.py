@@ -52,7 +52,7 @@ def check_machine_code(code, launch):
     assert code.spilled == 0
 
 
-@pytest.mark.skipif(not HAS_ASSEMBLER, reason="pip install 'jitnet[cuda]' for nvJitLink, which assembles PTX")
+@pytest.mark.skipif(not HAS_ASSEMBLER, reason="needs nvJitLink: pip install 'jitnet[cuda]'")
 def test_assembled_kernel_has_plausible_registers_and_size():
     code = assembled(ptx_of(BY_NAME["matmul.warptile"].launches[0], (9, 0), lines=True), (9, 0))
     assert 80 < code.registers <= 128  # 64 sums; two blocks fit into the registers
@@ -74,8 +74,8 @@ def test_ptx_has_the_properties_of_its_rung(launch, cc):
     text = ptx_of(launch, cc, lines=True)  # other tests read the same text; line information changes no instruction
     operation, rung = LAUNCHES[launch].split(".")
     assert re.search(r"^\.target (\w+)", text, re.MULTILINE)[1] == {(8, 0): "sm_80", (9, 0): "sm_90a"}[cc]
-    assert "local_depot" not in text, "numbers that should be in registers are in memory"
-    assert not count(r"\.f64", text), "a float32 kernel calculates in float64"
+    assert "local_depot" not in text, "local memory is used instead of registers"
+    assert not count(r"\.f64", text), "a float32 kernel computes in float64"
     assert not count(r"\bcall\b", text)
     shared = sum(int(size) for size in re.findall(r"\.shared [^;]*\[(\d+)\];", text))
     assert shared <= 48 * 1024

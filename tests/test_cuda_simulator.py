@@ -14,7 +14,7 @@ HAS_PACKAGE = importlib.util.find_spec("numba_cuda") is not None
 
 
 class Simulation:
-    """The tests of the simulator take minutes: conftest.py starts them first, in a process beside the other tests."""
+    """The tests of the simulator take minutes: conftest.py starts them first, in parallel with the other tests."""
 
     def __init__(self, config):
         unwatched = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # ten times as fast
@@ -37,7 +37,7 @@ class Simulation:
 
 
 @pytest.mark.slow  # the PTX interpreter runs the same kernels, including training
-@pytest.mark.skipif(not HAS_PACKAGE, reason="pip install 'jitnet[cuda]' to run these")
+@pytest.mark.skipif(not HAS_PACKAGE, reason="needs numba-cuda: pip install 'jitnet[cuda]'")
 def test_all_simulator_tests_pass(request):
     simulation = request.config.stash.get("simulation", None) or Simulation(request.config)
     status, printed = simulation.result()

@@ -133,7 +133,7 @@ def interpreted(monkeypatch):
 
 
 def few(*optimizers, others=()):
-    """The first optimizer in CI and the others before a release, since other tests run their kernels alone."""
+    """The first optimizer in CI and the others before a release, since other tests run their kernels separately."""
     return [*optimizers, *(
         pytest.param(one, marks=pytest.mark.slow if one is OPTIMIZERS[0] else pytest.mark.release)
         for one in others if one not in optimizers

@@ -218,7 +218,7 @@ WRITES_ITS_PID = "import os, time\nwith open('pid', 'w') as file:\n    file.writ
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), release("SIGTERM", 143), ("SIGKILL", -9)])
 def test_worker_process_ends_with_the_command(name, status, tmp_path):
     """Even if the function never releases the GIL."""
@@ -232,7 +232,7 @@ def test_worker_process_ends_with_the_command(name, status, tmp_path):
         assert said.splitlines()[-1] == last
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_worker_process_ends_with_its_parent(tmp_path):
     text = "".join(f"    {line}\n" for line in WRITES_ITS_PID.splitlines())
     (tmp_path / "lasting.py").write_text(f"def last():\n{text}    time.sleep(1000)\n")

@@ -126,7 +126,7 @@ def test_missing_analyzer_is_reported(monkeypatch, tmp_path):
     assert (item.state, item.fix.split()[-1]) == ("note", "osaca")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the programs are shell scripts")
+@pytest.mark.skipif(os.name == "nt", reason="needs shell scripts")
 def test_errors_of_an_analyzer_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     stored = OUTPUTS / "llvm-mca-19.json"

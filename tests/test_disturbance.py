@@ -108,7 +108,7 @@ def test_real_load_is_detected_and_own_work_is_not():
 
 
 @pytest.mark.release
-@pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
+@pytest.mark.skipif(not COUNTED, reason="this system does not count the CPU time of other processes")
 def test_training_and_ladder_report_load(tmp_path):
     with load():
         trained = jitnet_command("train", "digits", "--epochs", "60", "--backend", "numpy")
@@ -154,7 +154,7 @@ for show in (False, Lines()):
 """
 
 
-@pytest.mark.skipif(not COUNTED, reason="this system does not count what others use")
+@pytest.mark.skipif(not COUNTED, reason="this system does not count the CPU time of other processes")
 def test_training_reads_no_counters_without_a_display():
     answer = subprocess.run([sys.executable, "-c", UNWATCHED], capture_output=True, text=True, check=True, timeout=60)
     assert answer.stdout.split() == ["False", "True"]
@@ -169,7 +169,7 @@ def test_doctor_reports_load(monkeypatch):
     assert item.state == "ok"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counted in /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads counters from /proc")
 def test_load_of_worker_processes_is_no_disturbance():
     """A kernel that runs in a worker process is part of the measurement."""
     helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])

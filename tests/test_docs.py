@@ -75,7 +75,7 @@ def test_drawing_on_the_front_page_is_current():
 def site(tmp_path_factory):
     """The pages; lessons are not executed, but show the output that is written in them."""
     for package in ("sphinx", "myst_nb", "furo"):
-        pytest.importorskip(package, reason="the site is built by pip install 'jitnet[docs]'")
+        pytest.importorskip(package, reason="needs the documentation tools: pip install 'jitnet[docs]'")
     out = tmp_path_factory.mktemp("site") / "html"
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-D", "nb_execution_mode=off", str(DOCS), str(out)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})

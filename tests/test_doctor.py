@@ -47,7 +47,7 @@ def test_healthy_machine_has_no_findings(tmp_path):
 @pytest.mark.release
 @pytest.mark.skipif(os.name == "nt" or hardware.vector_unit()[0] < 256, reason="needs a POSIX shell and AVX2")
 def test_suggested_commands_fix_the_problems(tmp_path):
-    """Three independent problems at once; a shell runs the suggested commands."""
+    """Three independent problems at the same time; a shell runs the suggested commands."""
     file = tmp_path / "file"
     file.write_text("where a folder should be")
     damage = {
@@ -97,7 +97,7 @@ def test_disabled_jit_is_found(tmp_path):
 
 
 @pytest.mark.slow  # three processes that compile a loop
-@pytest.mark.skipif(sys.platform != "linux", reason="OpenMP's own limit")
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of OpenMP")
 def test_too_few_running_threads_are_found(monkeypatch):
     (item, layer) = hardware.examine_threads()
     assert item.state in ("ok", "note")

@@ -35,7 +35,7 @@ def with_files_up_to(size, command, folder, **environment):
 
 @pytest.fixture
 def full(tmp_path):
-    """A folder on a small disk of its own, and a function that fills it."""
+    """A folder on a separate small disk, which `fill` fills."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
@@ -117,7 +117,7 @@ def test_model_that_cannot_be_saved_is_saved_in_the_temporary_folder(full, tmp_p
     assert os.listdir(full) == ["filler"]
 
 
-@pytest.mark.slow  # a process of its own; models and checkpoints are tested separately above
+@pytest.mark.slow  # a separate process; models and checkpoints are tested separately above
 def test_message_says_when_nothing_can_be_written(tmp_path):
     result = with_files_up_to(1000, [*TRAIN, "--quiet", "--save", "m.npz", "--checkpoint", "c"], tmp_path)
     place = tempfile.gettempdir()
@@ -131,7 +131,7 @@ def test_message_says_when_nothing_can_be_written(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.slow  # a process of its own; test_storage.py tests that old files are kept
+@pytest.mark.slow  # a separate process; test_storage.py tests that old files are kept
 def test_failing_output_of_predictions_keeps_the_old_file(bad_files, tmp_path):
     (tmp_path / "out").write_text("old")
     (tmp_path / "many.csv").write_text("a,b\n" + "1,2\n" * 1000)
@@ -200,7 +200,7 @@ def test_background_job_ends_by_sigterm_and_ignores_ctrl_c(tmp_path):
     jitnet.load(tmp_path / "m.npz")
 
 
-@pytest.mark.slow  # a process of its own; the test above ignores SIGINT in the same way
+@pytest.mark.slow  # a separate process; the test above ignores SIGINT in the same way
 def test_nohup_is_respected(tmp_path):
     process = started(tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                       preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))  # fmt: skip

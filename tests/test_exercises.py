@@ -40,7 +40,7 @@ def test_wrong_answer_is_found(tmp_path, number):
     assert right.count(before) >= 1
     (tmp_path / "answer.py").write_text(NAMES + right.replace(before, after) + "\n", encoding="utf-8")
     if number == 9 and not explain.is_readable():
-        pytest.skip("explain reads the instructions of x86-64")
+        pytest.skip("explain parses x86-64 only")
     status, printed, _ = run_here(lesson_file(number), "--check", tmp_path / "answer.py")
     assert re.fullmatch(f"wrong: {said}\n", printed), printed
     assert status == 1

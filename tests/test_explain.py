@@ -361,7 +361,7 @@ def test_command_explains_rungs_and_functions(tmp_path):
     assert verdict(json.loads(stated.stdout), "multiply-adds")["good"] is False
 
 
-@pytest.mark.slow  # a process of its own
+@pytest.mark.slow  # a separate process
 def test_importing_explain_does_not_patch_numba():
     code = (
         "import jitnet.lab.explain, numba.core.compiler as c; assert c.compile_ir.__module__ == 'numba.core.compiler'"

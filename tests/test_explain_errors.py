@@ -127,7 +127,7 @@ def test_errors_found_by_the_worker_process_are_reported(mine):
         assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.slow  # a process of its own; test_custom_kernel.py tests the message
+@pytest.mark.slow  # a separate process; test_custom_kernel.py tests the message
 def test_missing_scipy_is_reported(mine, tmp_path):
     """Numba calls SciPy's BLAS for matrix products."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")
@@ -153,7 +153,7 @@ def test_file_that_ends_its_process_is_reported(mine):
         explain.explain(f"{mine}/dies.py:f", types="float32[::1]")
 
 
-@pytest.mark.slow  # a process of its own; test_custom_kernel.py ends a similar one
+@pytest.mark.slow  # a separate process; test_custom_kernel.py ends a similar one
 def test_hanging_worker_ends_with_the_command(mine):
     (mine / "hangs.py").write_text(f"import os\nopen('{mine}/pid', 'w').write(str(os.getpid()))\nwhile True: pass\n")
     command = [sys.executable, "-m", "jitnet", "explain", f"{mine}/hangs.py:f", "--types", "int64", "--quiet"]

@@ -49,7 +49,7 @@ def case_of(rung, capability):
 
 RUNGS_OF_GPUS = [case_of(rung, capability) for rung in RUNGS for capability in ("8.0", "9.0")]
 
-with_assembler = pytest.mark.skipif(not has_assembler(), reason="pip install 'jitnet[cuda]' for nvJitLink")
+with_assembler = pytest.mark.skipif(not has_assembler(), reason="needs nvJitLink: pip install 'jitnet[cuda]'")
 with_disassembler = pytest.mark.skipif(
     not has_assembler() or disassembly.disassembler() is None, reason=disassembly.HOW_TO_GET
 )
@@ -365,7 +365,7 @@ def test_capability_needs_the_cuda_backend(capsys):
     assert "give --backend cuda too" in capsys.readouterr().err
 
 
-@pytest.mark.slow  # a process of its own
+@pytest.mark.slow  # a separate process
 def test_missing_packages_are_a_one_line_error(monkeypatch):
     monkeypatch.setattr(explaining.cuda.nvvm, "is_available", lambda: False)
     with pytest.raises(jitnet.Error, match=r"the compiler for the GPU is missing: pip install 'jitnet\[cuda\]'"):

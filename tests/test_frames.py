@@ -22,7 +22,7 @@ def same(column, cells):
 
 
 def test_pandas_frames_become_tables():
-    pandas = pytest.importorskip("pandas", reason="not a requirement of jitnet")
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
     frame = pandas.DataFrame({
         "f": [1, N, 3], "i": [1, 2, 3], "b": [True, False, True], "t": ["x", None, "y "],
         "I": pandas.array([1, None, 3], "Int64"), "F": pandas.array([0.5, None, 1], "Float64"),
@@ -65,7 +65,7 @@ def test_pandas_frames_become_tables():
 
 
 def test_polars_frames_become_tables():
-    polars = pytest.importorskip("polars", reason="not a requirement of jitnet")
+    polars = pytest.importorskip("polars", reason="needs an optional library")
     frame = polars.DataFrame({
         "f": [1.5, None, 3], "i": [1, None, 3], "b": [True, None, False], "t": ["x", None, "y"],
         "c": polars.Series(["u", None, "v"], dtype=polars.Categorical), "long": [2**60 + 1, 1, 2],
@@ -111,7 +111,7 @@ def test_arrays_and_lists_become_tables():
 
 
 def test_sparse_arrays_become_tables(monkeypatch):
-    sparse = pytest.importorskip("scipy.sparse", reason="not a requirement of jitnet")
+    sparse = pytest.importorskip("scipy.sparse", reason="needs an optional library")
     X = sparse.csr_matrix(np.eye(3))
     np.testing.assert_array_equal(from_frame(X).X, np.eye(3))
     same(from_frame(X, sparse.csr_matrix([[4.0], [0], [5]]))["y"], [4, 0, 5])
@@ -131,7 +131,7 @@ def test_fit_explains_how_to_convert_other_data():
         with pytest.raises(jitnet.Error, match=message):
             net.predict(X)
     assert net.predict(np.ma.array(np.eye(2))).shape == (2,)
-    pandas = pytest.importorskip("pandas", reason="not a requirement of jitnet")
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
     frame = pandas.DataFrame({"a": [True, False], "b": pandas.array([1.5, 2], "Float64")})
     assert net.predict(frame).shape == (2,)
     for frame, message in (
@@ -143,7 +143,7 @@ def test_fit_explains_how_to_convert_other_data():
 
 
 def test_parquet_files_are_read(tmp_path):
-    arrow = pytest.importorskip("pyarrow", reason="the extra data")
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
     from pyarrow import parquet
 
     path = tmp_path / "f.csv"
@@ -179,7 +179,7 @@ def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
 @pytest.fixture
 def pictures(tmp_path):
     """Two classes of 4×3 gray images: dark and light."""
-    image = pytest.importorskip("PIL.Image", reason="Pillow is in the extra data")
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow: pip install 'jitnet[data]'")
     rng = np.random.default_rng(0)
     for name, least in (("dark", 0), ("light", 200)):
         folder = tmp_path / "pictures" / name

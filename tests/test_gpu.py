@@ -15,7 +15,7 @@ from jitnet import Adam, Dense, Dropout, LayerNorm, Network, backend
 from jitnet.backend import cuda
 from jitnet.lab import oracle
 
-with_package = pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
+with_package = pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs jitnet[cuda]")
 
 
 def test_cuda_is_imported_only_on_demand():
@@ -73,7 +73,7 @@ def test_incompatible_gpu_driver_and_packages_are_an_error(toolkit, driver_knows
 MISSING = cuda.obstacle()
 
 
-@pytest.mark.skipif(MISSING is None, reason="there is a GPU")
+@pytest.mark.skipif(MISSING is None, reason="for machines without a GPU")
 def test_command_line_error_is_one_line():
     result = jitnet_command("train", "digits", "--backend", "cuda", status=2)
     assert result.stderr == f"jitnet: backend 'cuda' does not work here: {MISSING}\n"

@@ -131,13 +131,13 @@ def test_count_does_not_work_with_plot_or_size(wrong):
     )
 
 
-@pytest.mark.skipif(cuda.obstacle() is None, reason="there is a GPU")
+@pytest.mark.skipif(cuda.obstacle() is None, reason="for machines without a GPU")
 def test_counting_needs_no_gpu():
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", status=2)
     assert result.stderr.endswith("or count memory transactions per multiply-add, without a GPU: --count\n")
 
 
-@pytest.mark.slow  # a process of its own; test_explain_gpu.py tests the same message
+@pytest.mark.slow  # a separate process; test_explain_gpu.py tests the same message
 def test_simulator_setting_is_an_error():
     result = jitnet_command("ladder", "softmax", "--backend", "cuda", "--count", status=2, NUMBA_ENABLE_CUDASIM="1")
     assert "NUMBA_ENABLE_CUDASIM is set" in result.stderr

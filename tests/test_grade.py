@@ -158,7 +158,7 @@ def test_printed_answers_are_ignored(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not explain.is_readable(), reason="explain reads the instructions of x86-64 only")
+@pytest.mark.skipif(not explain.is_readable(), reason="explain cannot parse the code of this machine")
 def test_only_a_compiled_vector_loop_is_vectorized(tmp_path):
     solution, plain = EXAMPLES / "matmul" / "solution.py", tmp_path / "plain.py"
     plain.write_text(HONEST)

@@ -108,8 +108,8 @@ def test_prose_is_markdown(file):
         assert line == "-" * len(title)
         for line in prose:
             assert not re.match(r" {4}|[#>|]|\* ", line), f"{line!r} is neither a paragraph nor a list"
-            assert line.count("`") % 2 == 0, f"{line!r} breaks a command that readers copy"
-        assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose)), "a formula has · for a product"
+            assert line.count("`") % 2 == 0, f"{line!r} has a command that is broken across lines"
+        assert "*" not in re.sub("`[^`]*`|[*][*]", "", "\n".join(prose)), "in formulas, write · for products"
 
 
 def test_lesson_as_a_script_saves_plots_and_hides_answers(tmp_path):

@@ -38,7 +38,7 @@ def on_a_terminal(arguments, **environment):
     return shown.decode()
 
 
-@pytest.mark.slow  # compiles in a process of its own, twice
+@pytest.mark.slow  # compiles in a separate process, twice
 def test_compiling_is_shown_once(tmp_path):
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}
     arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "1"

@@ -280,7 +280,7 @@ def test_matrix_product_of_two_warps():
             np.testing.assert_array_equal(found[h][w], expected)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]'")
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs jitnet[cuda]")
 @pytest.mark.parametrize("operation", ["matmul", "layer", "delta", "descend"])
 @pytest.mark.usefixtures("ptx_once")
 def test_each_missing_barrier_of_a_product_is_found(operation):

@@ -88,7 +88,7 @@ def test_page_is_complete_and_makes_no_requests(page, page_file):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs jitnet[cuda]")
 def test_gpu_section_explains_every_rung(page, page_file):
     gpu = page_file[1]["chapters"][0]["gpu"]
     assert page_file[1]["chapters"][1]["gpu"] is None  # a training step is not a kernel
@@ -105,7 +105,7 @@ def test_gpu_section_explains_every_rung(page, page_file):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'jitnet[cuda]' for this")
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs jitnet[cuda]")
 def test_measured_gpu_ladder_is_shown(page_file):
     found = json.loads(json.dumps(page_file[1]))
     there = found["chapters"][0]["gpu"]

@@ -160,5 +160,5 @@ def test_part_without_validation_has_nan_in_the_history(capsys):
     plateau = jitnet.ReduceOnPlateau(0.5, patience=1, min_delta=0)
     assert plateau(4, jitnet.History(loss=[3, 2, 1, 4], validation_loss=[1, 1, 1, float("nan")])) == 0.5
     assert plateau(4, jitnet.History(loss=[3, 3, 3, 3], validation_loss=[float("nan"), 3, 2, 1])) == 1
-    pytest.importorskip("matplotlib", reason="plots need it")
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
     assert len(history.plot().axes) == 2
