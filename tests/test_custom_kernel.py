@@ -35,7 +35,8 @@ ERRORS = {
     "into_the_input": rf"changes its input W, {SHAPES}",
     "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
     "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
-    "no_last_row": r"leaves 5 numbers of Z unwritten: 5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
+    "no_last_row": r"leaves 5 numbers of Z unwritten, or adds to it: "
+    r"5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
     "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES}",
     "racy": r"is not safe: race: Z\[0, 0\] is written by iteration 0 \(line \d+\) "
     r"and read by iteration 1 \(line \d+\) of the prange loop in line \d+ \(mine.py\); let each iteration",

@@ -220,7 +220,7 @@ class _Call:
         if self.idle and second.idle:  # zeros that it writes over zeros would not show
             return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
         if untouched and not any(np.isnan(output).any() for output in second.case.outputs):
-            return f"leaves {count(untouched, 'number')} of {into} unwritten: {self.case.error()}"
+            return f"leaves {count(untouched, 'number')} of {into} unwritten, or adds to it: {self.case.error()}"
         if any(np.isnan(output).any() for output in self.case.outputs):
             return f"gives NaN, as when it reads outside of its inputs: {self.case.error()}"
         return f"is wrong: {self.case.error()}"
