@@ -27,6 +27,7 @@ from ..oracle import Shape
 from ..problems import Problem, ProblemError, again
 from ..timing import blas_threads, manageable
 from . import custom, judge
+from .patches import Snapshot
 from .timed import Idle, Timed
 
 COMPILING = 600.0
@@ -56,6 +57,7 @@ class _Child:
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
         self.doing, self.loaded, self.compilations = "", False, 0
+        self.before = Snapshot()
         self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
         self.nowhere = open(os.devnull, "w")  # noqa: SIM115
 
@@ -137,6 +139,7 @@ class _Child:
             return
         except BaseException as error:  # sys.exit too
             found = self.in_words(error, kernel, case.arguments, problem.given(case))
+        found = found or self.before.changed()
         used = custom.threads_of(kernel, numba.get_num_threads())
         self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
         if timed:
@@ -168,7 +171,7 @@ class _Child:
             self.begin("before it is timed", COMPILING)
             try:
                 seconds, found = timed.ask(number, int(line), self.timing)
-                if found := found or busy:
+                if found := found or busy or self.before.changed():
                     self.answer(error=found)
                 else:
                     self.answer(seconds=seconds, claimed=timed.claimed)
