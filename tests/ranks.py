@@ -18,19 +18,19 @@ class Exchange:
     def __init__(self, size):
         self.size = size
         self.barrier = threading.Barrier(size, timeout=60)
-        self.things = [None] * size
+        self.values = [None] * size
         self.messages = []
 
-    def swap(self, rank, thing):
+    def swap(self, rank, value):
         """The objects of all ranks."""
         try:
-            self.things[rank] = thing
+            self.values[rank] = value
             self.barrier.wait()
-            things = list(self.things)
+            values = list(self.values)
             self.barrier.wait()
         except threading.BrokenBarrierError:
             raise AbortedError from None
-        return things
+        return values
 
 
 class ThreadComm(Comm):
@@ -41,12 +41,12 @@ class ThreadComm(Comm):
     def __init__(self, shared, rank):
         self._shared, self.rank, self.size = shared, rank, shared.size
 
-    def gather(self, thing):
-        return [pickle.loads(sent) for sent in self._shared.swap(self.rank, pickle.dumps(thing))]
+    def gather(self, value):
+        return [pickle.loads(sent) for sent in self._shared.swap(self.rank, pickle.dumps(value))]
 
     def share(self, vector):
-        things = self._shared.swap(self.rank, vector.copy())
-        vector[...] = things[0]
+        values = self._shared.swap(self.rank, vector.copy())
+        vector[...] = values[0]
 
     def add_up(self, vector):
         vector[...] = np.sum(self._shared.swap(self.rank, vector.copy()), axis=0)

@@ -325,7 +325,7 @@ def test_tests_pass_on_other_vector_units(features):
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this process is already limited")
     tiles = "equals and not parallel and (tiled or packed or fused or polynomial)"  # parallel rungs call the same tile
-    wanted = f"not float64 and (edge or seams or twins or square or {tiles})"
+    wanted = f"not float64 and (edge or seams or twins or heap or square or {tiles})"
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, __file__, __file__.replace("tile", "kernels")],
         capture_output=True, text=True, env=environment, check=False,
