@@ -93,7 +93,7 @@ _TIMES: list[dict[str, float]] = []
 
 
 def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:
-    say(f"{name}, alone")
+    say(f"{name}, in a separate process")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, *sys.argv, "--out", folder]
         subprocess.run(command, env={**os.environ, ALONE: name}, stdout=subprocess.DEVNULL, check=True)

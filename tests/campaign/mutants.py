@@ -288,7 +288,7 @@ def table(results: list[dict[str, Any]]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300, help="approximate number of mutants")
-    parser.add_argument("--seed", type=int, default=0, help="which ones")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
     parser.add_argument("--only", metavar="FILE", choices=TESTS, help="only this file, such as jitnet/step.py")
     parser.add_argument("--list", action="store_true", help="list the mutants without running tests")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each stage before a mutant counts as survived")
