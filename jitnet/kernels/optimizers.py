@@ -2,6 +2,10 @@
 
 `weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so its gradient is grad + weight_decay·theta.
 
+The state of an optimizer is never subnormal: a number below the smallest normal one is stored as 0. Where gradients
+have become 0, as those of a dead unit, beta·velocity would otherwise shrink into the subnormal numbers and stay there,
+since the smallest ones round to themselves; every operation with them takes the CPU some hundred cycles.
+
 An optimizer can also be a rule for one parameter, as in jitnet/optimizers.py: the loops for it are at the end.
 """
 
@@ -9,6 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import prange
 
 from ..compiler.intrinsics import wide, window
@@ -54,6 +59,12 @@ def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
         sgd_part(window(grad, at, size), lr, weight_decay, window(theta, at, size))
 
 
+@part_of_kernels
+def normal(x: float, tiny: float) -> float:
+    """x, or 0 if it is a subnormal number; NaN stays NaN. `tiny` is the smallest normal number, of x's dtype."""
+    return x - x if abs(x) < tiny else x
+
+
 @operation("T[::1], T, T, T, T[::1], T[::1]")
 def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
     """Gradient descent with a running sum of past steps.
@@ -69,9 +80,10 @@ def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
     Errors    none: inputs are validated by the caller
     Source    Polyak, Some methods of speeding up the convergence of iteration methods, 1964
     """
+    tiny = np.finfo(theta.dtype).tiny
     for i in prange(theta.size):
         g = grad[i] + weight_decay * theta[i]
-        v = beta * velocity[i] + g
+        v = normal(beta * velocity[i] + g, tiny)
         velocity[i] = v
         theta[i] -= lr * v
 
@@ -82,9 +94,10 @@ def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
 
     Source    Sutskever et al., On the importance of initialization and momentum in deep learning, 2013
     """
+    tiny = np.finfo(theta.dtype).tiny
     for i in prange(theta.size):
         g = grad[i] + weight_decay * theta[i]
-        v = beta * velocity[i] + g
+        v = normal(beta * velocity[i] + g, tiny)
         velocity[i] = v
         theta[i] -= lr * (g + beta * v)
 
@@ -122,10 +135,11 @@ def adam(
     Errors    none: inputs are validated by the caller
     Source    Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015
     """
+    tiny = np.finfo(theta.dtype).tiny
     for i in prange(theta.size):
         g = grad[i] + weight_decay * theta[i]
-        first = beta1 * mean[i] + rest1 * g
-        second = beta2 * square[i] + rest2 * (g * g)
+        first = normal(beta1 * mean[i] + rest1 * g, tiny)
+        second = normal(beta2 * square[i] + rest2 * (g * g), tiny)
         mean[i] = first
         square[i] = second
         theta[i] -= lr * (first / correction1) / (theta.dtype.type(math.sqrt(second / correction2)) + epsilon)
@@ -137,10 +151,11 @@ def adam_part(
     weight_decay: float, shrink: float, mean: Vector, square: Vector, theta: Vector,
 ) -> None:  # fmt: skip
     wide(theta)
+    tiny = np.finfo(theta.dtype).tiny
     for i in range(theta.size):
         g = grad[i] + weight_decay * theta[i]
-        first = beta1 * mean[i] + rest1 * g
-        second = beta2 * square[i] + rest2 * (g * g)
+        first = normal(beta1 * mean[i] + rest1 * g, tiny)
+        second = normal(beta2 * square[i] + rest2 * (g * g), tiny)
         mean[i] = first
         square[i] = second
         theta[i] -= step * first / (theta.dtype.type(math.sqrt(second)) * shrink + epsilon)
@@ -210,9 +225,10 @@ def tuple_of(count: int, helper: Callable[..., Any] = part_of_kernels) -> Functi
 def loop_of_one(rule: Function, as_tuple: Function) -> Kernel:
     def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
         """{f}. Shapes grad, memory and theta (n,); writes memory and theta, in place."""
-        given = as_tuple(numbers)
+        given, tiny = as_tuple(numbers), np.finfo(theta.dtype).tiny
         for i in prange(theta.size):
-            memory[i], theta[i] = rule(grad[i], theta[i], memory[i], given)
+            m, theta[i] = rule(grad[i], theta[i], memory[i], given)
+            memory[i] = normal(m, tiny)
 
     return step
 
@@ -220,9 +236,10 @@ def loop_of_one(rule: Function, as_tuple: Function) -> Kernel:
 def loop_of_two(rule: Function, as_tuple: Function) -> Kernel:
     def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
         """{f}. Shapes grad, first, second and theta (n,); writes first, second and theta, in place."""
-        given = as_tuple(numbers)
+        given, tiny = as_tuple(numbers), np.finfo(theta.dtype).tiny
         for i in prange(theta.size):
-            first[i], second[i], theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
+            m1, m2, theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
+            first[i], second[i] = normal(m1, tiny), normal(m2, tiny)
 
     return step
 
@@ -231,9 +248,10 @@ def fast_of_one(rule: Function, as_tuple: Function) -> Kernel:
     @part_of_kernels
     def part(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
         wide(theta)
-        given = as_tuple(numbers)
+        given, tiny = as_tuple(numbers), np.finfo(theta.dtype).tiny
         for i in range(theta.size):
-            memory[i], theta[i] = rule(grad[i], theta[i], memory[i], given)
+            m, theta[i] = rule(grad[i], theta[i], memory[i], given)
+            memory[i] = normal(m, tiny)
 
     def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
         """Like the rung above, but with the widest vectors that the machine has."""
@@ -249,9 +267,10 @@ def fast_of_two(rule: Function, as_tuple: Function) -> Kernel:
     @part_of_kernels
     def part(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
         wide(theta)
-        given = as_tuple(numbers)
+        given, tiny = as_tuple(numbers), np.finfo(theta.dtype).tiny
         for i in range(theta.size):
-            first[i], second[i], theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
+            m1, m2, theta[i] = rule(grad[i], theta[i], first[i], second[i], given)
+            first[i], second[i] = normal(m1, tiny), normal(m2, tiny)
 
     def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
         """Like the rung above, but with the widest vectors that the machine has."""

@@ -1,4 +1,5 @@
 """One gradient step on the GPU: one thread per parameter. The formulas are those of the CPU.
+State that becomes subnormal is kept: it does not slow a GPU down.
 
 The arguments of a recorded step are fixed. Where numbers change in each step, a launch takes them as a vector in GPU
 memory, which `clock.begin` fills: see FROM_MEMORY.
