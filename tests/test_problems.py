@@ -380,6 +380,7 @@ def test_command_compares_rungs_and_custom_kernels(write):
             "raises ValueError: the filter must fit into the picture (conv2d.py",
         ),
         (["--problem", "dot", "--dtype", "int8"], "unknown dtype 'int8'"),
+        (["conv2d"], "conv2d is a problem, not an operation: jitnet ladder --problem conv2d"),
         (["--problem", "dot", "--with", "nothing.py:f"], "there is no file nothing.py"),
     ],
 )

@@ -15,7 +15,7 @@ from ... import checks
 from ...kernels import LADDERS
 from ..loading import Custom
 from ..oracle import Case, Shape
-from ..problems import Problem, of_operation
+from ..problems import NAMES, Problem, of_operation
 from ..timing import Elsewhere, manageable
 from . import gpu, judge, sandbox, training
 
@@ -59,6 +59,8 @@ def problem_of(operation: str | Problem) -> Problem:
     """The operation of this name as a problem, or the problem itself."""
     if isinstance(operation, Problem):
         return operation
+    if operation in NAMES and operation not in LADDERS:
+        raise checks.Error(f"{operation} is a problem, not an operation: jitnet ladder --problem {operation}")
     name = known(operation)
     return training.STEP if name == "train" else of_operation(name)
 

@@ -81,7 +81,8 @@ class Trial:
         self.seen = 0.0
         """Seconds that the timed calls took by the clock of this process."""
         self.excess: list[float] = []
-        """By how much this exceeds twice the time reported by the kernel's process, for each long request."""
+        """By how much this exceeds twice the time reported by the kernel's process, for each long request, without the
+        time that both processes waited for a core."""
 
     def __enter__(self) -> "Trial":
         self.errors = tempfile.TemporaryFile()
@@ -137,16 +138,20 @@ class Trial:
 
     def seconds_of(self, calls: int) -> float:
         """Seconds for one of this many calls in a row. Raises `KernelError`."""
-        self.seen = 0.0
+        self.seen, before = 0.0, self._waited()
         found = self._answer(f"{calls}\n".encode(), PATIENCE)
         if "error" in found:
             raise KernelError(found["error"])
         seconds, claimed = float(found["seconds"]), float(found["claimed"])
         if self.seen > UNSEEN:
-            self.excess.append(self.seen - 2 * claimed)
+            self.excess.append(self.seen - 2 * claimed - (self._waited() - before))
         if len(self.excess) > 2 and min(self.excess) > UNSEEN:
             raise KernelError(f"takes {self.seen:.2g} s, but its own clock says {claimed:.2g} s; leave the clock alone")
         return seconds
+
+    def _waited(self) -> float:
+        """Seconds so far that the kernel's process and the listener were ready to run, but had no core."""
+        return _waited(self.process.pid, self.process.pid) + _waited(os.getpid(), self.listener.native_id)
 
     def _answer(self, question: bytes, limit: float) -> dict[str, Any]:
         """The answer of the child to a request; lines about its steps come before it."""
@@ -185,6 +190,13 @@ def _packed(name: str, function: loading.Function) -> bytes:
             f"{name} cannot be sent to the process that tests it ({checks.described(error)}); "
             "write it into a file and give 'file.py:function'"
         ) from None
+
+
+def _waited(process: int, thread: int | None) -> float:
+    """Seconds that a thread was ready to run, but had no core; 0 where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{process}/task/{thread}/schedstat") as file:
+        return int(file.read().split()[1]) / 1e9
+    return 0.0
 
 
 def _forward(stream: IO[bytes], lines: "queue.Queue[tuple[float, bytes]]") -> None:
