@@ -42,6 +42,9 @@ FILES = {
     "quotes within": (b'a,b\n1,"x ""1"", y"\n2,z\n', {"a": [1, 2], "b": ['x "1", y', "z"]}),
     "line break within quotes": (b'a,b\n1,"x\ny"\n2,z\n', {"a": [1, 2], "b": ["x\ny", "z"]}),
     "inch": (b'a,b\n1,5" pipe\n2,z\n', {"a": [1, 2], "b": ['5" pipe', "z"]}),
+    "hexadecimal": (b"a,b\n1048575,x\n0xFFFFF,y\n", {"a": ["1048575", "0xFFFFF"], "b": ["x", "y"]}),
+    "signs": (b"a,b\n-0,x\n+5,y\n-70,x\n", {"a": [0, 5, -70], "b": ["x", "y", "x"]}),
+    "odd blanks": ("a,b\n1,\x1cx\n2,\u3000y\xa0\n".encode(), {"a": [1, 2], "b": ["x", "y"]}),
     "blanks around": (b"a , b\n 1, x\n2.5 ,y \n3,x\n", FLOWERS),
     "UTF-16": ("\ufeffa,b\n1,x\n2.5,y\n3,x\n".encode("utf-16-le"), FLOWERS),
     "UTF-16-BE": ("\ufeffa,b\n1,x\n2.5,y\n3,x\n".encode("utf-16-be"), FLOWERS),
@@ -156,12 +159,12 @@ def test_late_text_makes_columns_text_with_pyarrow(monkeypatch):
     pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
     monkeypatch.setattr(jitnet.data.files.csv_fast, "PORTION", 1 << 17)
     data = b"a,b,c,d\n" + b"1,2.5,x,.5\n" * 60_000 + b"y,w,z,NA\n" + b"1,2.5,x,.5\n" * 60_000
-    values, lines = read_by_pyarrow(data, dialect_of(data, "f", []))
+    cells, lines = read_by_pyarrow(data, dialect_of(data, "f", []))
     assert (lines[0], lines[-1], len(lines)) == (2, 120_002, 120_001)
-    assert values[0].tolist() == ["1"] * 60_000 + ["y"] + ["1"] * 60_000
-    assert values[1].tolist() == ["2.5"] * 60_000 + ["w"] + ["2.5"] * 60_000
-    assert values[2].tolist() == ["x"] * 60_000 + ["z"] + ["x"] * 60_000
-    np.testing.assert_array_equal(values[3], [0.5] * 60_000 + [N] + [0.5] * 60_000)
+    assert np.asarray(cells[0]).tolist() == ["1"] * 60_000 + ["y"] + ["1"] * 60_000
+    assert np.asarray(cells[1]).tolist() == ["2.5"] * 60_000 + ["w"] + ["2.5"] * 60_000
+    assert np.asarray(cells[2]).tolist() == ["x"] * 60_000 + ["z"] + ["x"] * 60_000
+    np.testing.assert_array_equal(cells[3], [0.5] * 60_000 + [N] + [0.5] * 60_000)
 
 
 def test_both_readers_give_the_same_table(monkeypatch):

@@ -140,14 +140,14 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
 def _codes(table: Table, rows: NDArray[np.int64], task: str | None) -> NDArray[np.int64] | None:
     """The class of each row; None for a regression."""
     target, _, _ = Target.learn(table, rows, task)
-    return None if target.classes is None else distinct(table[table.target].values)[1]
+    return None if target.classes is None else distinct(table[table.target].cells)[1]
 
 
 def _missing_classes(recipe: Recipe, table: Table, train: NDArray[np.int64], test: NDArray[np.int64]) -> list[str]:
     """Sentences about classes without training samples or without test samples."""
     if recipe.classes is None:
         return []
-    names, codes = distinct(table[table.target].values)
+    names, codes = distinct(table[table.target].cells)
     rows, learned, judged = (np.bincount(codes[part] + 1, minlength=len(names) + 1)[1:] for part in (..., train, test))
     said = []
     for lacking, what in ((learned == 0, "training sample, so it is never an answer"), (judged == 0, "test sample")):

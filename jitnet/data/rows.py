@@ -56,7 +56,7 @@ def table_of(X: Any) -> Table:
         table = Table(columns, "X", "frame", True)
     else:
         table = _of_array(X)
-    lengths = {len(column.values) for column in table.columns}
+    lengths = {len(column.cells) for column in table.columns}
     if len(lengths) > 1:
         raise checks.Error(f"the columns of X have different lengths: {sorted(lengths)}")
     if not table.names or not len(table):

@@ -11,30 +11,35 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import shown
 from .cells import MISSING, is_missing, is_number
+from .words import Words
 
 __all__ = ["MISSING", "Column", "Kind", "Table", "is_missing", "is_number"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 
 
-@dataclass(eq=False)
 class Column:
     """The cells below one name."""
 
-    name: str
-    values: NDArray[Any]
-    """(n,) float64 with NaN for a missing cell if every other cell is a plain number; otherwise strings and None."""
+    def __init__(self, name: str, cells: NDArray[Any] | Words) -> None:
+        """cells: (n,) numbers, or strings and None."""
+        self.name = name
+        self.cells: NDArray[np.float64] | Words
+        self.cells = Words.of(cells) if isinstance(cells, np.ndarray) and cells.dtype == object else cells
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """(n,) float64, NaN for a missing cell, if all others are plain numbers; otherwise strings and None."""
+        return np.asarray(self.cells)
 
     @property
     def is_text(self) -> bool:
-        return self.values.dtype == object
+        return isinstance(self.cells, Words)
 
     @property
     def missing(self) -> NDArray[np.bool_]:
         """(n,) True where the cell is missing."""
-        if self.is_text:
-            return np.fromiter((value is None for value in self.values), bool, len(self.values))
-        return np.asarray(np.isnan(self.values))
+        return self.cells.missing if isinstance(self.cells, Words) else np.isnan(self.cells)
 
 
 @dataclass(eq=False)
@@ -72,7 +77,7 @@ class Table:
             self._place.setdefault(name, j)
 
     def __len__(self) -> int:
-        return len(self.columns[0].values if self.matrix is None else self.matrix)
+        return len(self.columns[0].cells if self.matrix is None else self.matrix)
 
     def __contains__(self, name: object) -> bool:
         return name in self._place

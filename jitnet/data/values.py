@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from .cells import is_code, is_number
+from .words import Words
 
 MISSING_WORDS = (
     "-", "--", "–", "—", "?", ".", "*", "#n/a", "n.a.", "na", "n/a", "nan", "nil", "none", "null", "missing", "unknown",
@@ -52,18 +53,19 @@ def spelled(value: Any) -> str:
     return repr(number)
 
 
-def distinct(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+def distinct(values: NDArray[Any] | Words) -> tuple[list[str], NDArray[np.int64]]:
     """The different values of a column in their one spelling, and for each cell the index of its value, or −1."""
-    codes = np.full(len(values), -1, np.int64)
-    if values.dtype.kind in "fiub":
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        codes = np.full(len(values), -1, np.int64)
         there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
         found, codes[there] = np.unique(values[there], return_inverse=True)
         return [spelled(value) for value in found.tolist()], codes
-    texts: dict[str, int] = {}  # as they are written
-    codes[:] = [-1 if cell is None else texts.setdefault(cell, len(texts)) for cell in values]
+    words = values if isinstance(values, Words) else Words.of(values)
     names: dict[str, int] = {}
-    same = np.array([names.setdefault(spelled(text), len(names)) for text in texts] + [-1], np.int64)
-    return list(names), same[codes]
+    same = np.full(len(words.texts) + 1, -1, np.int64)
+    for place, text in words.used.items():
+        same[place] = names.setdefault(spelled(text), len(names))
+    return list(names), same[words.codes]
 
 
 def in_order(names: list[str]) -> list[str]:
@@ -265,7 +267,7 @@ def form_at_all(texts: list[str]) -> str | None:
 
 
 def numbers_in(
-    values: NDArray[Any], form: str, decimal: str = "."
+    values: NDArray[Any] | Words, form: str, decimal: str = "."
 ) -> tuple[NDArray[np.float64], int | None, str | None]:
     """The numbers of a column (n, parts), NaN for missing; and row and text of the first cell that is not a number.
 
@@ -274,17 +276,18 @@ def numbers_in(
     width = len(parts_of(form))
     if form == PLAIN and decimal == ",":
         form = POINTS
-    if values.dtype.kind in "fiub":
+    if isinstance(values, np.ndarray) and values.dtype != object:
         if width == 1:
             return values.astype(np.float64).reshape(-1, 1), None, None
-        values = np.array([None if np.isnan(value) else spelled(value) for value in values.tolist()], object)
-    texts: dict[str, int] = {}
-    codes = np.array([-1 if cell is None else texts.setdefault(cell, len(texts)) for cell in values], np.int64)
-    nothing = (np.nan,) * width
+        values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
+    words = values if isinstance(values, Words) else Words.of(values)
     also = _plain if width == 1 and form != POINTS else _nothing  # 3.5 is a mistake where points separate thousands
-    read = [FORMS[form](text) or also(text) for text in texts]
-    odd = [parts is None and not is_missing_word(text) for parts, text in zip(read, texts, strict=True)]
-    table = np.array([*(parts or nothing for parts in read), nothing])
-    is_odd = np.array([*odd, False])[codes]
-    where = int(is_odd.argmax()) if is_odd.any() else None
-    return table[codes], where, None if where is None else str(values[where])
+    numbers, is_odd = np.full((len(words.texts) + 1, width), np.nan), np.zeros(len(words.texts) + 1, bool)
+    for place, text in words.used.items():
+        if (parts := FORMS[form](text) or also(text)) is not None:
+            numbers[place] = parts
+        else:
+            is_odd[place] = not is_missing_word(text)
+    odd = is_odd[words.codes]
+    where = int(odd.argmax()) if odd.any() else None
+    return numbers[words.codes], where, None if where is None else str(words[where])

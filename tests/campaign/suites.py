@@ -170,6 +170,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/preprocessing/target.py": [
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
+    "jitnet/data/words.py": [["tests/test_words.py"], ["tests/test_columns.py"]],
     "jitnet/data/values.py": [["tests/test_cells.py", "tests/test_notation.py"], ["tests/test_columns.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
 }  # fmt: skip

@@ -11,18 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cells import DIGITS, MISSING, are_whole, has_code, is_missing, numbers_of
+from ..words import Words
 from .builder import Builder
 from .dialect import Dialect
 
 QUOTE, NEWLINE = ord('"'), ord("\n")
-PORTION = 1 << 24
+PORTION = 1 << 21
 """Bytes that are examined at a time."""
+BLOCK = 1 << 12
+"""Strings that are converted to Python's at a time."""
+WHITESPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+"""All that `str.strip` removes. pyarrow's own list is a table that takes 0.2 s to fill."""
+SHORT = 10**6
+"""A text that is read as a smaller number, and has as many characters as its digits and sign, is written like it.
+
+Larger numbers can have other texts of that length, such as 0xFFFFF.
+"""
 SAMPLE = 1 << 17
 """Bytes that are sampled at each of three places to guess the types of the columns."""
 
 
-def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], range] | None:
-    """The values of each column, and the line of each row; None if pyarrow is missing or the file is unusual.
+def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[np.float64] | Words], range] | None:
+    """The cells of each column, and the line of each row; None if pyarrow is missing or the file is unusual.
 
     Unusual files have quotes that do not enclose whole cells, line breaks within quotes, lines that are blank or have
     another number of cells (such as comments), or Mac line ends.
@@ -67,11 +77,11 @@ def read_by_pyarrow(data: bytes, dialect: Dialect) -> tuple[list[NDArray[Any]], 
         kinds = ["text"] * len(kinds)
         if not wanted:
             break
-    values = [builder.values() for builder in builders]
-    if _has_blank_rows(values):
+    cells = [builder.cells() for builder in builders]
+    if _has_blank_rows(cells):
         return None
     first = dialect.skipped + dialect.has_header + 1
-    return values, range(first, first + lines)
+    return cells, range(first, first + lines)
 
 
 def _holds(data: bytes, character: bytes, start: int) -> bool:
@@ -173,8 +183,9 @@ def _add(builder: Builder, column: Any) -> bool:
 
     if pa.types.is_string(column.type):
         if builder.is_text:
-            if pc.utf8_trim_whitespace(column).equals(column):
-                builder.add_texts(column.to_numpy())
+            if pc.utf8_trim(column, characters=WHITESPACE).equals(column):
+                texts = pa.concat_arrays(column.chunks)  # without the memory that was reserved for more
+                builder.add_texts(ArrowTexts(texts), _missing(texts))
                 return True
         elif (whole := _whole_numbers(column)) is not None:
             builder.add_numbers(whole, are_whole=True)
@@ -182,7 +193,8 @@ def _add(builder: Builder, column: Any) -> bool:
         column = column.dictionary_encode()
     if pa.types.is_floating(column.type):
         for chunk in column.chunks:
-            values = chunk.to_numpy(zero_copy_only=False)
+            values = _numbers(chunk, np.float64)
+            values = np.where(_missing(chunk), np.nan, values) if chunk.null_count else values
             if np.count_nonzero(np.isfinite(values)) != len(values) - chunk.null_count:
                 return False
             builder.add_numbers(values, are_whole=False)
@@ -192,11 +204,42 @@ def _add(builder: Builder, column: Any) -> bool:
         merged = merged.chunk(0)
     quoted = merged.dictionary.to_pylist()
     words = list(map(str.strip, quoted))
-    places = merged.indices.fill_null(len(words)).to_numpy()
+    places = np.where(_missing(merged.indices), len(words), _numbers(merged.indices, np.int32))
     if words != quoted:  # then there can be spellings of missing cells that pyarrow does not know
         places = np.where(np.array([*map(is_missing, words), False])[places], len(words), places)
     builder.add_words(words, places)
     return True
+
+
+def _numbers(array: Any, dtype: type[np.generic]) -> NDArray[Any]:
+    """The numbers of a pyarrow array, where it is not null. Its `to_numpy` imports pandas, which takes 0.3 s."""
+    return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+
+
+def _missing(array: Any) -> NDArray[np.bool_]:
+    """(n,) True where a pyarrow array is null."""
+    if not array.null_count:
+        return np.zeros(len(array), bool)
+    bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
+    return np.asarray(bits[array.offset : array.offset + len(array)] == 0)
+
+
+class ArrowTexts(Sequence[str]):
+    """The strings of a pyarrow array, which takes less memory than Python's strings; "" for null."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._array[place].as_py() or ""
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), BLOCK):
+            for text in self._array.slice(start, BLOCK).to_pylist():
+                yield text or ""
 
 
 def _whole_numbers(column: Any) -> NDArray[np.float64] | None:
@@ -206,19 +249,24 @@ def _whole_numbers(column: Any) -> NDArray[np.float64] | None:
 
     with contextlib.suppress(pa.ArrowException):
         whole = pc.cast(column, pa.int64())
-        if pc.cast(whole, pa.string()).equals(column):
-            values: NDArray[np.float64] = pc.cast(whole, pa.float64()).to_numpy()
-            if np.nanmax(np.abs(values), initial=0) < 10**DIGITS:
+        numbers = pa.concat_arrays(pc.cast(whole, pa.float64()).chunks)
+        values = np.where(_missing(numbers), np.nan, _numbers(numbers, np.float64))
+        sizes = np.abs(values)
+        largest = np.nanmax(sizes, initial=0)
+        if largest < SHORT:  # the length is enough, and takes less time than the comparison below
+            lengths = _numbers(pa.concat_arrays(pc.binary_length(column).chunks), np.int32)
+            digits = 1 + sum((sizes >= 10**k).astype(np.int8) for k in range(1, len(f"{largest:.0f}")))
+            if ((lengths == digits + (values < 0)) | np.isnan(values)).all():
                 return values
+        elif largest < 10**DIGITS and pc.cast(whole, pa.string()).equals(column):
+            return values
     return None
 
 
-def _has_blank_rows(values: list[NDArray[Any]]) -> bool:
-    rows = np.arange(len(values[0]))
-    for column in values:
-        cells = column[rows]
-        missing = np.array([cell is None for cell in cells], bool) if column.dtype == object else np.isnan(cells)
-        rows = rows[missing]
-        if not len(rows):
+def _has_blank_rows(columns: list[NDArray[np.float64] | Words]) -> bool:
+    blank = np.ones(len(columns[0]), bool)
+    for cells in columns:
+        blank &= cells.missing if isinstance(cells, Words) else np.isnan(cells)
+        if not blank.any():
             return False
     return True

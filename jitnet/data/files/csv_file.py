@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count
 from ..table import Column, Table
+from ..words import Words
 from .builder import Builder
 from .content import Content, text_of
 from .csv_fast import read_by_pyarrow
@@ -44,8 +45,8 @@ def read_csv(
     found = None
     if engine == "pyarrow" or (engine is None and len(data) >= WORTH):
         found = read_by_pyarrow(data, dialect)
-    values, lines = found or Reader(data, content.source, dialect, notes).read()
-    columns = [Column(name, one) for name, one in zip(dialect.names, values, strict=True)]
+    cells, lines = found or Reader(data, content.source, dialect, notes).read()
+    columns = [Column(name, one) for name, one in zip(dialect.names, cells, strict=True)]
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
     return Table(columns, content.source, "csv", dialect.has_header, lines, notes, reading=reading)
@@ -58,8 +59,8 @@ class Reader:
         self._data, self._source, self._dialect, self._notes = data, source, dialect, notes
         self._width = len(dialect.names)
 
-    def read(self) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-        """The values of each column, and the line of each row."""
+    def read(self) -> tuple[list[NDArray[np.float64] | Words], NDArray[np.int64]]:
+        """The cells of each column, and the line of each row."""
         builders = [Builder(self._dialect.decimal) for _ in range(self._width)]
         lines: list[int] = []
         for block_lines, columns in self._blocks(say=True):
@@ -72,7 +73,7 @@ class Reader:
         for _, columns in self._blocks() if again else ():
             for j in again:
                 builders[j].add(list(map(str.strip, columns[j])))
-        return [builder.values() for builder in builders], np.array(lines)
+        return [builder.cells() for builder in builders], np.array(lines)
 
     def _blocks(self, say: bool = False) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
         """Lines and columns of up to BLOCK rows, without the header."""

@@ -150,15 +150,15 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
 
 
 def _renamed(table: Table, names: list[str]) -> Table:
-    columns = [Column(name, column.values) for name, column in zip(names, table.columns, strict=True)]
+    columns = [Column(name, column.cells) for name, column in zip(names, table.columns, strict=True)]
     return replace(table, columns=columns)
 
 
 def _header_above(table: Table) -> list[str]:
     """The first row, if it has no number and one of its words stands above a column of numbers."""
-    if len(table) < 2 or not all(column.is_text and column.values[0] is not None for column in table.columns):
+    if len(table) < 2 or not all(column.is_text and column.cells[0] is not None for column in table.columns):
         return []
-    first = [str(column.values[0]) for column in table.columns]
+    first = [str(column.cells[0]) for column in table.columns]
     below = [[cell for cell in column.values[1:100] if cell is not None] for column in table.columns]
     above = any(cells and all(map(is_number, cells)) for cells in below)
     return first if above and not any(map(is_number, first)) else []
@@ -166,7 +166,7 @@ def _header_above(table: Table) -> list[str]:
 
 def _first(column: Column) -> str:
     """The first cell as text."""
-    cell = column.values[0]
+    cell = column.cells[0]
     return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 

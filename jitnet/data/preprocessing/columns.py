@@ -19,6 +19,7 @@ from ...checks import count, shown
 from ..cells import is_number
 from ..table import Table
 from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of, spelled
+from ..words import Words
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Category:
     @classmethod
     def learn(cls, table: Table, name: str, train: NDArray[np.int64]) -> "Category":
         """The categories of the training rows; those with fewer than two rows, or one in a thousand, are rare."""
-        names, codes = distinct(table[name].values[train])
+        names, codes = distinct(table[name].cells[train])
         times = np.bincount(codes[codes >= 0], minlength=len(names))
         ranked = sorted(range(len(names)), key=lambda j: (-times[j], names[j]))
         least = min(max(2, len(train) // 1000), int(times.max()))
@@ -164,7 +165,7 @@ class Category:
         return len(self.categories) + bool(self.rare) + self.marked
 
     def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
-        names, codes = distinct(table[self.name].values)
+        names, codes = distinct(table[self.name].cells)
         place = {spelled(name): j for j, name in enumerate(self.categories)}
         other = len(place) if self.rare else -1
         chosen = np.array([place.get(name, other) for name in [*names, spelled(self.most_frequent)]], np.int64)[codes]
@@ -238,7 +239,7 @@ def check_extent(name: str, extent: Any) -> None:
 
 def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:
     """The numbers of a column (n, parts), NaN where one is missing; any other cell that is not a number is an error."""
-    values = table[name].values
+    values = table[name].cells
     row = _first_fraction(values) if form in (POINTS, "1,234.5") else None
     if row is not None and form == POINTS and table.kind == "csv" and table.decimal == ".":
         raise checks.Error(
@@ -265,9 +266,9 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
     return numbers
 
 
-def _first_fraction(values: NDArray[Any]) -> int | None:
+def _first_fraction(values: NDArray[np.float64] | Words) -> int | None:
     """The first row with a number that is not whole; None for text, and if there is none."""
-    if values.dtype.kind != "f":
+    if isinstance(values, Words):
         return None
     with np.errstate(invalid="ignore"):
         fractions = values % 1 > 0

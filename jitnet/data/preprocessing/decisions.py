@@ -11,6 +11,7 @@ from ...checks import count, shown, some
 from ..notation import numbers_among_words, unread_numbers
 from ..table import Table
 from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
+from ..words import Words
 from .columns import Category, Number, Standard
 
 Rows = NDArray[np.int64]
@@ -109,16 +110,16 @@ class Planner:
         if column.missing[self.train].all():
             return EMPTY
         if name in self.choices.categorical:
-            different = len(distinct(column.values[self.train])[0])
+            different = len(distinct(column.cells[self.train])[0])
             if different > MOST_WORDS:
                 raise checks.Error(
                     f"--categorical {_quoted(name)}: {different} different values; {MOST_WORDS} is the limit"
                 )
             self._category(name)
             return None
-        if column.is_text:
-            return self._texts(name, column.values[self.train])
-        return self._numbers(name, column.values)
+        if isinstance(column.cells, Words):
+            return self._texts(name, column.cells[self.train])
+        return self._numbers(name, column.cells)
 
     def _numbers(self, name: str, values: NDArray[np.float64]) -> str | None:
         """A column of plain numbers."""
@@ -159,19 +160,16 @@ class Planner:
             return False
         return len(np.unique(values)) == len(values)
 
-    def _texts(self, name: str, values: NDArray[np.object_]) -> str | None:
+    def _texts(self, name: str, cells: Words) -> str | None:
         """A column with text: numbers or dates in some form, or words."""
-        times: dict[str, int] = {}
-        for cell in values:
-            if cell is not None:
-                times[cell] = times.get(cell, 0) + 1
+        times = cells.counted()
         texts, present = list(times), sum(times.values())
         form, _ = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal)
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
                 raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are not numbers")
-        elif len(texts) == 1 and present == len(values) > 1:
+        elif len(texts) == 1 and present == len(cells) > 1:
             return SAME
         elif form is None:
             option = f"--numeric {_quoted(name)}"
@@ -207,12 +205,12 @@ class Planner:
     def _gaps(self, name: str, read: list[str] | None) -> str:
         """How many cells are missing, and which words count as missing among numbers."""
         column = self.table[name]
-        words: list[str] = []
-        if column.is_text and read is not None:
+        words: dict[str, int] = {}
+        if isinstance(column.cells, Words) and read is not None:
             numbers = set(read)
-            words = [cell for cell in column.values[self.train] if cell is not None and cell not in numbers]
-        gaps = int(column.missing[self.train].sum()) + len(words)
-        among = f", among them {some(list(dict.fromkeys(map(shown, words))), 3)}" if words else ""
+            words = {text: n for text, n in column.cells[self.train].counted().items() if text not in numbers}
+        gaps = int(column.missing[self.train].sum()) + sum(words.values())
+        among = f", among them {some(list(map(shown, words)), 3)}" if words else ""
         return f"{gaps} of {count(len(self.train), 'cell')} missing{among}"
 
     def _words(self, name: str, different: int, present: int) -> str | None:

@@ -158,7 +158,7 @@ class Recipe:
         has_names = table.has_header or table.kind in ("parquet", "frame")
         given = table.names if table.matrix is None else table.names[: table.matrix.shape[1]]
         if not has_names and len(given) == len(self.names) and given != self.names:  # no target, so the numbers shift
-            renamed = [Column(name, table[old].values) for name, old in zip(self.names, given, strict=True)]
+            renamed = [Column(name, table[old].cells) for name, old in zip(self.names, given, strict=True)]
             renamed += [] if table.matrix is None else table.columns
             table = Table(
                 renamed, table.source, table.kind, False, table.lines, target=table.target, reading=table.reading
@@ -199,7 +199,7 @@ class Recipe:
         if not np.isfinite(out).all():
             i, j = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
             name = self._column_of(j)
-            cell = table[name].values[i]
+            cell = table[name].cells[i]
             what = "too far from what was learned" if np.isfinite(cell) else "not a finite number; replace it"
             raise checks.Error(f"{table.where(i, name)}: {cell} is {what}")
         return out, new + said

@@ -25,6 +25,7 @@ from ..values import (
     spelled,
     twins,
 )
+from ..words import Words
 from .columns import check_extent, mean_and_scale, names_in
 
 TASKS = ("classification", "regression")
@@ -55,16 +56,16 @@ class Target:
             checks.one_of("task", task, TASKS)
         elif table.kind == "pictures":  # its labels are always classes
             task = "classification"
-        values = table[table.target].values
+        cells = table[table.target].cells
         said: list[str] = []
         warned: list[str] = []
-        is_text = values.dtype.kind == "O"
-        form = None if is_text and task == "classification" else _form(table, values, anyhow=task == "regression")
+        is_text = isinstance(cells, Words)
+        form = None if is_text and task == "classification" else _form(table, cells, anyhow=task == "regression")
         if form is not None:
             numbers = _numbers(table, form)
             task = task or _likely(table, numbers, form, said, warned)
         if form is None or task == "classification":
-            classes = in_order(distinct(values)[0])
+            classes = in_order(distinct(cells)[0])
             _check_classes(classes, table)
             if alike := twins(classes):
                 warned.append(f"{table.target} has classes that are nearly the same: {some(alike, 5)}")
@@ -103,7 +104,7 @@ class Target:
         """Class numbers (n,), or standardized values (n, 1), of rows that have a target."""
         if self.classes is None:
             return ((_numbers(table, self.form)[rows] - self.mean) / self.scale).astype(dtype).reshape(-1, 1)
-        names, codes = distinct(table[table.target].values)
+        names, codes = distinct(table[table.target].cells)
         unknown = self.unknown(table)
         if unknown:
             raise checks.Error(f"class {shown(unknown[0])} is not one that the model learned: {some(self.classes)}")
@@ -117,7 +118,7 @@ class Target:
         if self.classes is None or table.target not in table:
             return []
         known = set(map(spelled, self.classes))
-        return [name for name in distinct(table[table.target].values)[0] if name not in known]
+        return [name for name in distinct(table[table.target].cells)[0] if name not in known]
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
         """The network's output (n, width) as class names or values of the original target."""
@@ -136,14 +137,14 @@ class Target:
         """{"accuracy": ...} or {"rmse": ...}, and the number of "judged" rows if some have no target; {} if all."""
         if table.target not in table:
             return {}
-        values, result = table[table.target].values, {}
+        cells, result = table[table.target].cells, {}
         if self.classes is not None:
-            names, codes = distinct(values)
+            names, codes = distinct(cells)
             there = np.flatnonzero(codes >= 0)
             if len(there):
                 result["accuracy"] = float(np.mean([names[codes[i]] == spelled(answers[i]) for i in there.tolist()]))
         else:
-            numbers, odd, _ = numbers_in(values, self.form, table.decimal)
+            numbers, odd, _ = numbers_in(cells, self.form, table.decimal)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
             if odd is None and len(there):
                 with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
@@ -151,21 +152,18 @@ class Target:
         return {**result, "judged": len(there)} if result and len(there) < len(table) else result
 
 
-def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
+def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str | None:
     """The form of the target's numbers; None if it has words, which are an error with `anyhow`.
 
     Errors    ValueError for a few words among numbers
     """
-    if values.dtype.kind == "f":
+    if not isinstance(cells, Words):
         return PLAIN
-    texts: dict[str, int] = {}
-    for cell in values:
-        if cell is not None:
-            texts[cell] = texts.get(cell, 0) + 1
+    texts = cells.counted()
     form, odd = form_of(list(texts), np.array(list(texts.values()), np.int64), table.decimal)
     if form is not None and form not in NUMBERS:
         form = None
-    few = len(texts) <= min(FEW, len(values) // 2)
+    few = len(texts) <= min(FEW, len(cells) // 2)
     unknown = [text for text in texts if is_missing_word(text)]
     if form is not None and odd and few and not unknown and all(texts[text] > 1 for text in odd):
         form = None  # classes such as 0, 1, 2, "other"
@@ -176,12 +174,12 @@ def _form(table: Table, values: NDArray[Any], anyhow: bool) -> str | None:
     if form is None or odd or unknown:
         reads = NUMBERS[form or PLAIN]
         text = next((text for text in texts if reads(text) is None), next(iter(texts)))
-        where = table.where(int(np.argmax(values == text)), table.target)
+        where = table.where(cells.row_of(text), table.target)
         if form is None:
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; it learns numbers")
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
         raise checks.Error(
-            f"{where}: {shown(text)} is not a number, but {numbers} of {len(values)} targets are; replace it or leave "
+            f"{where}: {shown(text)} is not a number, but {numbers} of {len(cells)} targets are; replace it or leave "
             "the row out, or learn every value as a class with --task classification"
         )
     return form
@@ -200,7 +198,8 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
     different = np.unique(numbers[~np.isnan(numbers)])
     is_whole, rows = bool((different % 1 == 0).all()), len(numbers)
     if form != PLAIN:
-        example = max((cell for cell in table[target].values if cell is not None), key=len)
+        cells = table[target].cells
+        example = max(cells.counted() if isinstance(cells, Words) else [], key=len)
         said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
     # whole numbers beside images are nearly always labels
     most = rows // 2 if table.are_images else min(FEW, rows // 2)
@@ -220,7 +219,7 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
 
 def _numbers(table: Table, form: str) -> NDArray[np.float64]:
     """The target as numbers (n,), NaN where it is missing."""
-    numbers, odd, text = numbers_in(table[table.target].values, form, table.decimal)
+    numbers, odd, text = numbers_in(table[table.target].cells, form, table.decimal)
     if odd is not None:
         where = table.where(odd, table.target)
         raise checks.Error(f"{where}: the target {shown(text)} is not a number, but the model learned numbers")
