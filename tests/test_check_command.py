@@ -70,6 +70,23 @@ def pads(A, B):
     for i in range(n):
         B[i] = A[i]
 
+def branches(a, b):
+    # the guessed values are below 2
+    for i in range(a.size):
+        if a[i] > 3:
+            b[i + 100] = (
+                a[i])
+            b[0] = 1
+        else:
+            b[i] = a[i]
+        if i == 0:
+            continue
+
+@njit(parallel=True)
+def scatters(order, x, out):
+    for i in prange(x.size):
+        out[order[i]] = x[i]
+
 def passes_on(a, b):
     return racy(a, a, b)
 
@@ -97,6 +114,8 @@ def unpacks(pair):
         (["mine.py:axes_swapped"], 0, r"^warning: is right for square arrays only: A\[7, 0\] is outside: .*A \(7, 8\)"),
         (["mine.py:product"], 0, r"^mine.py:product: nothing wrong in 3 runs\n$"),
         (["mine.py:only_for_square_arrays"], 0, r"nothing wrong in 2 runs\n$"),
+        (["mine.py:scatters"], 2, r"race: out(?s:.*)note: the arrays of indices were guessed"),
+        (["mine.py:branches"], 0, r"note: no run reached lines 55, 57, so what is there was not checked\n    fix: "),
         (["mine.py:pads"], 2, r"B\[7\] is outside(?s:.*)note: the arguments were guessed"),
         (["matmul.blocked"], 0, r"^matmul.blocked: nothing wrong in 10 runs\n$"),
         (["sgd.python", "--dtype", "float64"], 0, "nothing wrong"),

@@ -3,12 +3,12 @@
 The source is interpreted on arrays that record each access, so a race is found on one thread and on small arrays, even
 if it would not happen in a run. The check follows Numba's rules: reductions, private variables, inner prange loops.
 
-It cannot check: other arguments than those of its runs, and branches that they do not take; differences between
-compiled code and Python (fastmath, integers that overflow inside an expression, float64 from uint64 + 1); functions
-without Python source (ctypes, cffi, intrinsics); two kernels at once; float64 within NumPy's functions. Notes name
-other code that it could not follow: a jitclass, stencil or guvectorize function runs compiled. Array expressions follow
-NumPy: of the loops that parallel=True makes of them, only copies between overlapping parts of an array are reported.
-Views with another item size count whole elements.
+It cannot check: other arguments than those of its runs, and branches that they do not take, which a note names;
+differences between compiled code and Python (fastmath, integers that overflow inside an expression, float64 from uint64
++ 1); functions without Python source (ctypes, cffi, intrinsics); two kernels at once; float64 within NumPy's functions.
+Notes name other code that it could not follow: a jitclass, stencil or guvectorize function runs compiled. Array
+expressions follow NumPy: of the loops that parallel=True makes of them, only copies between overlapping parts of an
+array are reported. Views with another item size count whole elements.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from ..lab import loading, problems
 from ..lab.problems import of_operation
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
+from ..lab.sanitizer.reached import Reached
 from .shared import dtype_option
 
 
@@ -62,6 +63,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> Report:
     kernel, operation = kernel_of(options)
+    if operation is not None and ":" not in options.target:
+        return _checked(options, kernel, operation)
+    with Reached(kernel) as reached:
+        report = _checked(options, kernel, operation)
+    reached.note(report)
+    return report
+
+
+def _checked(options: argparse.Namespace, kernel: Any, operation: str | None) -> Report:
     writes: Sequence[str] | int | None = None
     if options.writes is not None:
         writes = options.writes.replace(",", " ").split()

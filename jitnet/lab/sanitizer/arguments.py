@@ -44,6 +44,11 @@ GUESSED = (
     "give them by --args, --as or --problem"
 )
 
+EQUAL_INDICES = (
+    "the arrays of indices were guessed, with equal and unsorted numbers; if the kernel is made for a permutation, or "
+    "for sorted ones, it may be right: give them by --args"
+)
+
 
 def small_shapes(problem: Problem) -> list[Shape]:
     """The shapes of a problem on which an interpreted loop ends soon; of large ones, the smallest."""
@@ -94,7 +99,13 @@ def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name
                 report.add(replace(error, kind="square", message=message))
     if any(error.kind == "outside" for error in report.errors):
         report.add(Finding("guessed", GUESSED))
+    elif any(error.kind == "race" for error in report.errors) and any(map(_are_whole, cases[0])):
+        report.add(Finding("guessed", EQUAL_INDICES))
     return report
+
+
+def _are_whole(argument: Any) -> bool:
+    return isinstance(argument, np.ndarray) and argument.dtype.kind in "iu"
 
 
 def _unequal(kernel: Callable[..., Any], square: Sequence[Any]) -> list[Any] | None:

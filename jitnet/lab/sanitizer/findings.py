@@ -26,12 +26,13 @@ FIXES = {
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
     "differs": "check how the work is divided: some elements are skipped, or computed twice",
     "square": "check which dimension each loop runs over, and each index goes along",
+    "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
 }
 """Kind of finding -> the usual fix."""
 
 WARNINGS = ("negative", "float64", "threads", "square")
-NOTES = ("not covered", "order", "serial", "not compared", "guessed")
+NOTES = ("not covered", "not reached", "order", "serial", "not compared", "guessed")
 
 
 @dataclass

@@ -1,0 +1,60 @@
+"""Statements of a kernel that no run has reached: what they do was not checked."""
+
+import ast
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+from .findings import Finding, Report
+from .loops import tree_of
+from .targets import opened
+
+_MOST = 5
+"""Lines that the note names."""
+
+
+class Reached:
+    """The lines of a kernel that are executed while the `with` block lasts; copies of it have the same code."""
+
+    def __init__(self, kernel: Callable[..., Any]) -> None:
+        function, _ = opened(kernel)
+        self._code: CodeType = getattr(function, "py_func", function).__code__
+        self._lines: set[int] = set()
+
+    def __enter__(self) -> "Reached":
+        self._is_traced = sys.gettrace() is not None  # by a debugger, which goes on instead
+        if not self._is_traced:
+            sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_traced:
+            sys.settrace(None)
+
+    def _called(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        return self._line if frame.f_code is self._code else None
+
+    def _line(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        self._lines.add(frame.f_lineno)
+        return self._line
+
+    def note(self, report: Report) -> None:
+        """Add a note on the other lines; none if an error has ended a run."""
+        tree = tree_of(self._code)
+        if self._is_traced or tree is None or any(e.kind in ("raises", "stopped", "overflow") for e in report.errors):
+            return
+        compiled = {line for _, _, line in self._code.co_lines()}
+        missing = sorted({s.lineno for part in tree.body for s in _statements(part)} & compiled - self._lines)
+        if missing:
+            more = f", and {len(missing) - _MOST} more" if len(missing) > _MOST else ""
+            lines = f"line{'s' * (len(missing) > 1)} {', '.join(map(str, missing[:_MOST]))}{more}"
+            report.add(Finding("not reached", f"no run reached {lines}, so what is there was not checked"))
+
+
+def _statements(statement: ast.stmt) -> list[ast.stmt]:
+    """The statement and those in it, but not those of inner functions."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement]
+    inner = [s for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt) for s in _statements(child)]
+    return [statement, *inner]
