@@ -252,6 +252,16 @@ def test_thousands_are_not_taken_for_decimals(run, tmp_path):
     assert "not used, since training did not have it: the unnamed column" in said.err
 
 
+def test_encoding_of_the_training_is_that_of_new_files(run, tmp_path):
+    """Files in UTF-8 or UTF-16 need none."""
+    text = "város,y\n" + "Győr,1\nPécs,2\n" * 20
+    (tmp_path / "d.csv").write_bytes(text.encode("cp1250"))
+    run("train", "d.csv", "--target", "y", "--encoding", "cp1250", "--save", "m.npz", *QUICK)
+    for encoding in ("cp1250", "utf-8", "utf-16"):
+        (tmp_path / "new.csv").write_bytes(text.encode(encoding))
+        assert json.loads(run("predict", "m.npz", "new.csv", "--backend", "numpy", "--json").out)["notes"] == []
+
+
 GERMAN = "Größe;Länge;Preis\n" + "".join(f"{i % 9},{i % 4}25;{i % 7};{i % 9 + i % 7},5\n" for i in range(60))
 READ_ALIKE = {
     "no decimal comma": ("Größe;Länge\n3;4\n", [[3, 4]], ""),

@@ -7,6 +7,7 @@ import jitnet
 from jitnet.data import read_table
 from jitnet.data.files.content import content_of
 from jitnet.data.files.csv_file import read_csv
+from jitnet.data.files.dialect import dialect_of
 from jitnet.data.files.header import looks_like_a_header
 
 
@@ -87,6 +88,19 @@ def test_header_with_one_name_too_few_is_read(tmp_path, text, columns):
         assert table.lines[0] == 2
     with pytest.raises(jitnet.Error, match="line 1 has 2 cells"):
         read_csv(content_of(path), header=False)
+
+
+def test_columns_of_the_model_decide_on_the_separator():
+    """Of one row, several separators make cells; the columns of the model tell which one is right."""
+    for row, expected, usual, separator in (
+        (b"1|a;b;c\n", ["1"], "|", "|"), (b"1|a;b;c\n", [], None, ";"), (b"1|a;b;c\n", ["1", "2"], "|", ";"),
+        (b"1|a;b\n", ["1"], "|", "|"), (b"1|a;b\n", ["1"], ";", ";"), (b"a:b\n1:2\n", ["a", "b"], ":", ":"),
+        (b"a;b\n1,2;3,4\n", ["a", "b"], ",", ";"), (b"5,1\n", ["1"], ";", ";"), (b"5,1\n", ["1"], ",", ","),
+        (b"a b\n1 2\n", ["a", "b"], " ", " "), (b"a,b\n1 2,3\n", ["a", "b"], " ", ","),
+    ):  # fmt: skip
+        header = None if expected[:1] == ["a"] else False
+        found = dialect_of(row, "f", [], header, expected=expected, usual={"separator": usual} if usual else {})
+        assert found.separator == separator, (row, expected, usual)
 
 
 def test_repeated_header_is_an_error(tmp_path):
