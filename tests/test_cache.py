@@ -1,5 +1,6 @@
 """Compiled code is cached between processes, and no kernel loads the code of another kernel."""
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -14,7 +15,7 @@ from cases import release
 from command import run
 
 import jitnet
-from jitnet.compiler import cache, cache_folder, fingerprint, jit, linking
+from jitnet.compiler import cache, cache_folder, caches, fingerprint, jit, linking
 from jitnet.kernels import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 
@@ -122,6 +123,15 @@ def test_hash_of_sources_depends_on_names_contents_and_versions(tmp_path):
     others += [cache.hash_of_sources([write(a="x", b="y")], [2]), cache.hash_of_sources([write(a="x", b="z")], [1])]
     assert len({before, *others}) == 7
     assert cache.kernels_folder() == cache_folder.cache_folder() / f"kernels-{cache.SOURCES}"
+
+
+def test_hash_of_sources_depends_on_the_caches_of_the_cpu(monkeypatch):
+    """Two machines with the same CPU but other caches can share a home folder."""
+    smaller = caches.Cache(2, 1 << 18, 8, 64)
+    monkeypatch.setattr(caches, "data_caches", lambda: {**caches.USUAL, 2: smaller})
+    there = importlib.util.module_from_spec(cache.__spec__)
+    cache.__spec__.loader.exec_module(there)
+    assert there.SOURCES != cache.SOURCES
 
 
 def test_editing_an_optimizer_rule_changes_its_fingerprint():

@@ -3,10 +3,10 @@
 The key of Numba's own cache contains signature, CPU and bytecode, but neither the decorator's options nor the functions
 that a kernel calls in other files. The serial and the parallel version of one body would load each other's machine
 code, and an edited helper would go unnoticed. Here the name of each file is a hash of everything that determines the
-machine code: all sources of `compiler/` and `kernels/`, the file that contains the kernel, options, signature, CPU,
-versions, Numba's settings. A stale or foreign file therefore has another name. There is no index that two processes
-could overwrite: a file is written under a temporary name and then renamed. `cache_folder.py` decides which files are
-trusted.
+machine code: all sources of `compiler/` and `kernels/`, the file that contains the kernel, options, signature, CPU and
+its caches, versions, Numba's settings. A stale or foreign file therefore has another name. There is no index that two
+processes could overwrite: a file is written under a temporary name and then renamed. `cache_folder.py` decides which
+files are trusted.
 """
 
 import functools
@@ -30,6 +30,7 @@ from numba.core.typing import signature
 
 from . import linking
 from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked, write_cached
+from .caches import data_caches
 from .fingerprint import HASHED, described, is_lasting
 from .parallel_for import start_layer
 
@@ -42,8 +43,11 @@ def hash_of_sources(folders: list[Path], versions: object) -> str:
     return digest.hexdigest()
 
 
-SOURCES = hash_of_sources(HASHED, (sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__))
-"""Computed at import, because later edits of the files are not what will be compiled."""
+VERSIONS = sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__
+SOURCES = hash_of_sources(HASHED, (VERSIONS, data_caches()))
+"""Computed at import, because later edits of the files are not what will be compiled. The sizes of blocks, constants in
+the machine code, follow from the CPU's caches, which can differ between two machines that share a folder.
+"""
 
 
 def _hash_of_source(body: Callable[..., Any]) -> "hashlib.blake2b | None":
