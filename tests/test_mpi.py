@@ -119,6 +119,11 @@ def test_killed_rank_ends_all_ranks(tmp_path):
     result = mpiexec((3, "-c", textwrap.dedent(KILLED.format(path=str(tmp_path / "run.ckpt")))))
     assert result.returncode != 0
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("jitnet: ")]
-    assert re.fullmatch(r"jitnet: rank 1 \(process \d+\) was killed or crashed; the training of all ranks ends", line)
+    ranks, end = re.fullmatch(r"jitnet: (.*?) ((?:was|were) .*); the training of all ranks ends", line).groups()
+    assert re.search(r"\brank 1 \(process \d+\)", ranks)
+    if " and " in ranks:  # on a busy machine, the launcher can end another rank before the report
+        assert end == "were killed or crashed, or ended by the launcher"
+    else:
+        assert end == "was killed or crashed"
     about, _ = storage.read(tmp_path / "run.ckpt", "checkpoint")
     assert len(about["history"]["loss"]) == 2

@@ -72,9 +72,9 @@ def watch(server: socket.socket, count: int, of_all: int) -> None:
         if any(_last_word(connection) == LEAVE for connection, _, _ in first):
             return
         names = " and ".join(f"rank {rank} (process {pid})" for _, rank, pid in first)
-        were = "was" if len(first) == 1 else "were"
+        end = "was killed or crashed" if len(first) == 1 else "were killed or crashed, or ended by the launcher"
         hint = "" if count == of_all else " (each machine has such a line, and the first one names the cause)"
-        sys.stderr.write(f"jitnet: {names} {were} killed or crashed; the training of all ranks ends{hint}\n")
+        sys.stderr.write(f"jitnet: {names} {end}; the training of all ranks ends{hint}\n")
         sys.stderr.flush()
         time.sleep(GRACE)
         for connection, _, pid in ranks.values():

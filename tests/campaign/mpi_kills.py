@@ -27,7 +27,7 @@ from jitnet import storage
 EPOCHS, PATIENCE = 1000, 10.0
 KINDS = ("killed", "crashed", "raised", "bad data", "other version", "full disk")
 LINES = {
-    "killed": "was killed or crashed", "crashed": "was killed or crashed", "raised": "ValueError: enough",
+    "killed": " killed or crashed", "crashed": " killed or crashed", "raised": "ValueError: enough",
     "bad data": "is nan; replace", "other version": "install the same version", "full disk": "cannot write",
 }  # fmt: skip
 
