@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jitnet.kernels.activations import ACTIVATIONS, ActivationName
+from jitnet.kernels.elementwise import loop_forward, named
 from jitnet.losses import LOSSES, LossName
 
 POINTS = np.array([-7.5, -2.25, -1.1, -0.4, -0.01, 0.03, 0.6, 0.9, 1.7, 6.5])  # some have a kink at 0
@@ -43,6 +44,18 @@ def test_activations_and_derivatives_equal_numpy_formulas(name):
     slope = (formula(POINTS + STEP) - formula(POINTS - STEP)) / (2 * STEP)
     given = POINTS if ours.reads_Z else formula(POINTS)
     np.testing.assert_allclose(list(map(ours.f_prime, given)), slope, rtol=1e-8, atol=1e-9)
+
+
+def test_docstring_of_a_loop_names_the_first_line_of_its_function():
+    def swish(z):
+        """z times its sigmoid.
+
+        The same as SiLU.
+        """
+
+    assert loop_forward(swish).__doc__.startswith("{f}. Z (m, n)")
+    assert named(loop_forward(swish), "swish", swish).__doc__.startswith("z times its sigmoid. Z (m, n)")
+    assert named(loop_forward(sigmoid), "sigmoid", sigmoid).__doc__.startswith("sigmoid. Z (m, n)")
 
 
 @pytest.mark.parametrize("name", get_args(LossName))

@@ -91,6 +91,9 @@ def test_pytorch_modules_round_trip(make):
     assert torch.equal(before, torch.get_rng_state())
     with torch.no_grad():
         close(module(torch.from_numpy(X)).numpy(), net, X)
+    linear = [part for part in module if isinstance(part, torch.nn.Linear)]
+    sizes = [(layer.n_in, layer.n_out) for layer in net.layers if isinstance(layer, Dense)]
+    assert [(part.in_features, part.out_features) for part in linear] == sizes
     same_bits(net, interop.from_torch(module))
     same_bits(net, interop.from_torch(torch.nn.Sequential(torch.nn.Flatten(), module)))
     assert all(parameter.requires_grad for parameter in module.parameters())

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ LAUNCHED = [
     ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # in a batch script, before srun
     ({"PMI_RANK": "", "PMI_SIZE": "many"}, None),
 ]
+MPICH = "MPIR_CVAR_SUPPRESS_ABORT_MESSAGE"
 
 
 @pytest.mark.parametrize(("variables", "place"), LAUNCHED)
@@ -39,14 +41,22 @@ def test_rank_and_size_are_read_from_the_environment(monkeypatch, variables, pla
 def test_mpiexec_without_mpi4py_is_an_error(monkeypatch, capsys):
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    monkeypatch.setattr(launcher, "PRIORITY", 0)
+    waits = []
+    monkeypatch.setattr(launcher, "time", SimpleNamespace(sleep=waits.append))
     monkeypatch.setattr(launcher.signal, "raise_signal", lambda number: sys.exit(2))  # instead of a signal
     for rank, words in (("0", []), ("1", []), ("1", ["--epochs", "x"])):
         monkeypatch.setenv("PMI_RANK", rank)
         said = jitnet_command("train", "digits", *words, status=2).stderr
         assert said.startswith(f"jitnet: rank {rank}: mpiexec started 4 processes, which need mpi4py to work together")
+        assert waits == [launcher.PRIORITY] * (rank != "0")  # rank 0 reports first
+        waits.clear()
     monkeypatch.setenv("PMI_SIZE", "1")
     assert "jitnet: mpiexec started 1 process" in jitnet_command("train", "digits", status=2).stderr
+    monkeypatch.setenv(MPICH, "")  # so that the test's end restores it
+    monkeypatch.delenv(MPICH)
+    with pytest.raises(jitnet.Error, match="mpiexec started 1 process"):
+        launcher.world()
+    assert os.environ[MPICH] == "1"
 
 
 def test_command_line_option_selects_the_reduction(tmp_path):

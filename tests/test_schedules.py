@@ -24,6 +24,7 @@ from jitnet import (
     Warmup,
 )  # fmt: skip
 from jitnet.kernels import LADDERS
+from jitnet.training import schedules
 
 X, CODES = spiral()
 RUNS = {"batch_size": 10, "backend": "numpy"}
@@ -49,15 +50,19 @@ def test_factors_of_schedules_by_hand():
 
 @pytest.mark.parametrize("optimizer", [SGD(0.2), Momentum(0.1), Adam(0.01), AdamW(0.01), RMSprop(0.01)])
 @pytest.mark.parametrize(
-    "schedule", [StepDecay(1, 0.5), CosineDecay(3), Warmup(1.5, CosineDecay(1.5)), lambda e, h: 1 / (1 + e)]
-)
-def test_each_step_has_the_rate_of_its_time(optimizer, schedule):
+    ("schedule", "within_epochs"),
+    [
+        (StepDecay(1, 0.5), False), (CosineDecay(3), True), (Warmup(1.5, CosineDecay(1.5)), True),
+        (lambda e, h: 1 / (1 + e), False),
+    ],
+)  # fmt: skip
+def test_each_step_has_the_rate_of_its_time(optimizer, schedule, within_epochs):
     """Bit-identical to single steps with rates set by hand, and close to PyTorch with LambdaLR."""
     net, other = make(), make()
     history = net.fit(X, CODES, epochs=3, optimizer=optimizer, schedule=schedule, shuffle=False, **RUNS)
     for epoch in range(3):
         for k in range(BATCHES):
-            time = epoch + k / BATCHES if getattr(schedule, "within_epochs", False) else epoch
+            time = epoch + k / BATCHES if within_epochs else epoch
             rate = optimizer.lr * schedule(time, history)
             rows = slice(10 * k, 10 * k + 10)
             other.step(X[rows], CODES[rows], optimizer.scaled(rate / optimizer.lr), backend="numpy")
@@ -65,6 +70,18 @@ def test_each_step_has_the_rate_of_its_time(optimizer, schedule):
     constant = make()
     constant.fit(X, CODES, epochs=3, optimizer=optimizer, shuffle=False, **RUNS)
     assert np.abs(constant.theta - net.theta).max() > 1e-3
+
+
+def half(epoch, history):
+    return 0.5
+
+
+def test_settings_in_files():
+    assert schedules.settings(None) is None
+    assert schedules.settings(half) == {"name": "half"}
+    assert EarlyStopping(7).settings() == 7
+    stored = {"patience": 7, "monitor": "loss", "min_delta": 0.0, "restore": True}
+    assert EarlyStopping(7, "loss").settings() == stored
 
 
 @pytest.mark.parametrize("backend", ["numpy", "fast"])

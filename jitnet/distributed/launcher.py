@@ -46,9 +46,7 @@ def world() -> Comm | None:
     if where is None:
         return None
     rank, size = where
-    os.environ.setdefault(
-        "MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1"
-    )  # a variable of MPICH; jitnet itself names the rank and the error
+    os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # of MPICH; jitnet itself names rank and error
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: without an MPI library

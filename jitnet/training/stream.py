@@ -130,7 +130,7 @@ class StreamEpoch:
         part    their share of the weight of all ranks
         """
         plan, state = self._plan, self._state
-        of_batch, run = self._step(len(batch.X), batch.weights is not None)
+        of_batch, run = self._step(batch)
         of_batch.X, of_batch.Y, of_batch.weights = batch.X, batch.Y, batch.weights
         if plan.schedule is not None:
             of_batch.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
@@ -157,16 +157,17 @@ class StreamEpoch:
                 return
             yield mine, whole
 
-    def _step(self, m: int, is_weighted: bool) -> tuple[Plan, Any]:
-        """The step for batches of m samples: an epoch of one batch."""
-        plan, key = self._plan, (m, is_weighted)
+    def _step(self, batch: Batch) -> tuple[Plan, Any]:
+        """The step for batches of this size: an epoch of one batch."""
+        plan, m, is_weighted = self._plan, len(batch.X), batch.weights is not None
+        key = m, is_weighted
         if key not in self._steps:
             if len(self._steps) == SIZES:
                 del self._steps[next(iter(self._steps))]
             extras = plan.extras._replace(is_weighted=is_weighted)
-            of_batch = replace(plan, batch_size=m, shuffle=False, held_out=None, schedule=None, extras=extras)
-            X, Y = np.empty((m, plan.X.shape[1]), plan.X.dtype), np.empty((m, plan.Y.shape[1]), plan.Y.dtype)
-            of_batch.X, of_batch.Y = X, Y
+            of_batch = replace(
+                plan, X=batch.X, Y=batch.Y, batch_size=m, shuffle=False, held_out=None, schedule=None, extras=extras
+            )
             epoch_of = plan.run.epoch if plan.reduction is None else OwnBlocks
             self._steps[key] = of_batch, None if plan.run.is_remote else epoch_of(of_batch, self._state)
         return self._steps[key]

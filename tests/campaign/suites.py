@@ -19,7 +19,8 @@ TESTS: dict[str, list[list[str]]] = {
         *loops("identity or sigmoid or tanh or relu or gelu or silu or softplus or layer or delta or error or mse"),
     ],
     "jitnet/kernels/elementwise.py": [
-        *loops("identity or sigmoid or tanh or relu"), [KERNELS, "-k", "equals and (sigmoid or tanh) and not parallel"],
+        FORMULAS, *loops("identity or sigmoid or tanh or relu"),
+        [KERNELS, "-k", "equals and (sigmoid or tanh) and not parallel"],
     ],
     "jitnet/kernels/gather.py": loops("gather"),
     "jitnet/kernels/exponential.py": [
@@ -40,7 +41,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/sklearn/classifier.py": [["tests/test_sklearn.py"]],
     "jitnet/sklearn/penalty.py": [["tests/test_sklearn.py"]],
     "jitnet/training/schedules.py": [["tests/test_schedules.py"]],
-    "jitnet/training/stopping.py": [["tests/test_schedules.py"]],
+    "jitnet/training/stopping.py": [["tests/test_schedules.py"], ["tests/test_checks.py"]],
     **{
         f"jitnet/{name}.py": [
             ["tests/test_distributed.py", "tests/test_rank_errors.py"],
