@@ -70,7 +70,7 @@ def test_output_of_osaca_is_parsed():
     found = analyzers.from_osaca((OUTPUTS / "osaca-0.7.txt").read_text(), "OSACA", "sapphirerapids", len(DOT))
     assert found.chain == [0, 4, 0, 4, 0, 0, 0]
     assert found.pressure[1] == {"port 0": 0.5, "port 1": 0.5, "port 2": 0.33, "port 3": 0.33, "port 11": 0.33}
-    assert found.unknown == 0
+    assert (found.program, found.model, found.unknown) == ("OSACA", "sapphirerapids", 0)
     assert cycles._busiest_port([understood(text) for text in DOT], found)[1] == "loads"
     assert cycles._delivered([understood(text) for text in DOT], found) is None
     division = "  1 | 1.00   10.00 |             | 0.33 ||  4.0 |  4.0 |   vdivps %zmm0, %zmm1, %zmm1"
@@ -285,7 +285,7 @@ def test_run_that_crashes_is_reported(tmp_path):
         (4, "front end", 2, 10**9, "the rest is spent in 2 calls"),
         (4, "front end", 0, 10**9, "so memory is the limit"),
         (2, "front end", 0, 10**9, "or the tables do not fit this processor"),  # 16 bytes in 16 cycles
-        (1.5, "front end", 0, 100, "though the data fit into the L1 cache"),
+        (1.5, "front end", 0, 48 << 10, "though the data fit into the L1 cache"),
     ],
 )
 def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, said):
@@ -297,6 +297,7 @@ def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, 
     }  # fmt: skip
     taken = measurement.measured(loop, 0, run, prediction, 48 << 10)
     assert taken["cycles"] == pytest.approx(times * 8)
+    assert measurement._bytes(loop) == 4 * 4
     assert said in taken["means"]
     assert taken["limit"] == ("memory" if "memory" in said else None)
     assert measurement.in_words(taken).startswith("4 × 5 × 6, 1 thread: 100 iterations in ")

@@ -207,13 +207,24 @@ def test_kernels_that_skip_calls_are_found(kernel, says):
     assert says in timed(kernel)
 
 
-def test_timed_calls_use_several_sets_of_arrays():
+def test_timed_calls_use_several_sets_of_arrays(monkeypatch):
     data = Timed(right, MATMUL, (4, 4, 4), DTYPE, 0)
     assert len({id(case) for case in data.sets}) == 3
     numbers = [case.arguments[0].copy() for case in data.sets]
     for number in range(3):
         data.ask(number, 1, contextlib.nullcontext)
     assert all((case.arguments[0] != before).any() for case, before in zip(data.sets, numbers, strict=True))
+    monkeypatch.setattr(timed_calls, "SMALL", 0)
+    assert len(Timed(right, MATMUL, (4, 4, 4), DTYPE, 0).sets) == 1  # large ones are not in a cache anyway
+
+
+def test_arrays_begin_on_a_cache_line():
+    case = oracle.case("relu", (4, 4, 4), DTYPE)
+    case.arguments[0] = np.arange(17, dtype=DTYPE)[1:]
+    case.arguments[0] = case.arguments[0][case.arguments[0].ctypes.data % 64 == 0 :]
+    placed = judge.placed(case).arguments[0]
+    assert placed.ctypes.data % 64 == 0
+    assert (placed == np.arange(17 - placed.size, 17)).all()
 
 
 def test_low_precision_is_found_for_sums_of_any_length():

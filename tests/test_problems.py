@@ -286,6 +286,11 @@ def test_unknown_problems_are_an_error(name, message, write):
         problems.load(name)
 
 
+def test_whether_a_problem_can_be_loaded_is_tried(write):
+    assert problems.is_problem(str(write()))
+    assert not problems.is_problem(str(write(("def reference(X)", "def reference_of(X)"))))
+
+
 @pytest.mark.parametrize(
     ("part", "message"),
     [("__import__('os')._exit(0)", "it ends with status 0"), ("while True:\n    pass", "no answer in 3 seconds")],

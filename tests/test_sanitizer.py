@@ -1,6 +1,7 @@
 """The sanitizer finds the bug of each buggy kernel, and no error in its twin or in jitnet's kernels."""
 
 import functools
+import math
 import re
 from pathlib import Path
 
@@ -285,6 +286,23 @@ def test_errors_only_in_python_are_explained():
         a[:2] = a[:3]
 
     assert [error.kind for error in examine(misfit, [[np.ones(4)]]).errors] == ["raises"]
+
+
+def test_numbers_are_those_of_compiled_code():
+    """Of operations where Python has an error, or another type; what is read outside is 0."""
+    seen = []
+
+    def numbers(a, none, bytes_):
+        bytes_[0] = 300
+        seen.extend([a[0] ** 2.5, math.log(-a[0]), math.log(0 * a[0]), bytes_[0], none[0]])
+        seen.extend([a.flat[-1], np.asarray(a)[a.size]])
+
+    a = np.full(3, 4, np.float32)
+    errors = examine(numbers, [[a, np.empty(0, np.float32), np.zeros(1, np.uint8)]]).errors
+    np.testing.assert_array_equal([float(x) for x in seen], [32, np.nan, -np.inf, 44, 0, 0, 0])
+    assert [error.message.partition(" is ")[0] for error in errors if error.kind == "outside"] == [
+        "none[0]", "a[3]",
+    ]  # fmt: skip
 
 
 def test_loop_with_two_exits_is_serial():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import jitnet_command
+from numba import njit
 
 from jitnet import checks
 from jitnet.kernels import LADDERS
@@ -161,6 +162,27 @@ def test_kernels_that_cannot_be_traced_are_an_error():
             recording.record(kernel, recording.arranged([np.ones(3)]), most=1000)
 
 
+def test_number_of_accesses_is_said_now_and_then(monkeypatch):
+    def sets(A):
+        for i in range(7):
+            A[i] = i
+
+    monkeypatch.setattr(recording, "STEP", 3)
+    said = []
+    recording.record(sets, recording.arranged([np.ones(7)]), most=10, say=said.append)
+    assert said == [3, 6]
+
+
+def test_options_of_a_kernel_that_allow_another_order():
+    for option, expected in ((True, {"fast"}), ({"nsz"}, {"nsz"}), (False, set())):
+        assert prediction._fastmath(njit(fastmath=option)(abs_of)) == expected
+    assert prediction._fastmath(abs_of) == set()
+
+
+def abs_of(x):
+    return abs(x)
+
+
 # -- explanations ----------------------------------------------------------------------------------
 
 
@@ -302,6 +324,7 @@ def test_animation_of_a_small_product_shows_its_accesses():
     accesses = found.counts.accesses
     X, W, Z = accesses.arrays
     assert [array.name for array in (X, W, Z)] == ["X", "W", "Z"]
+    assert repr(found["times"]) == "4"
     assert picture._end_of_film(accesses, [X, W, Z]) == 9  # the second sum reads W[1, 1]
     assert picture._latest(W, accesses.addresses).tolist() == [[1, 6], [3, 8]]
     assert picture._latest(Z, accesses.addresses[:5]).tolist() == [[4, None]]
@@ -317,6 +340,8 @@ def test_animation_has_a_panel_for_each_array_and_frame():
     for shape, aspect in (((40,), "auto"), ((6, 1), 1.0), ((1, 7), "auto")):
         picture._panel(axes[0], np.ones(shape), cmap="Reds")
         assert axes[0].get_aspect() == aspect
+    image = picture._panel(axes[0], np.arange(6.0).reshape(1, 2, 3), cmap="Reds").get_array()
+    assert image[::150, ::100].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_command_prints_a_table_and_draws(tmp_path):

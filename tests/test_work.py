@@ -12,6 +12,7 @@ f:
 \tmovabsq\t$expf, %rbx
 .LBB0_1:                                # =>This Inner Loop Header: Depth=1
 \tvmovss\t(%rdi,%rax,4), %xmm0
+\tvmovss\t8(%rsp), %xmm3
 \tvmulss\t%xmm0, %xmm1, %xmm2
 \tvfmadd231ss\t%xmm0, %xmm1, %xmm2
 \tjne\t.LBB0_1
