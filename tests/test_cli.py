@@ -282,7 +282,7 @@ def test_warmup_compiles_every_kernel_once():
     nothing = jitnet_command("warmup", "--backend", "numpy")
     assert nothing.stdout == "backend numpy compiles nothing\n"
     first = jitnet_command("warmup", "--quiet")
-    assert re.fullmatch(r"\d+ kernels compiled in [\d.]+ s, \d+ were there; they are in .+\n", first.stdout)
+    assert re.fullmatch(r"\d+ kernels compiled in [\d.]+ s, \d+ were cached; they are in .+\n", first.stdout)
     again = json.loads(jitnet_command("warmup", "--json", "--quiet").stdout)
     assert again["compiled"] == 0
     assert again["kernels"] == jitnet.backend.get("fast").compiles > 2 * len(jitnet.kernels.LADDERS)

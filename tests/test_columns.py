@@ -69,16 +69,16 @@ def test_missing_cells_are_filled_and_marked(tmp_path):
 @pytest.mark.parametrize(
     ("name", "cells", "why"),
     [
-        ("", range(6), "the unnamed column: another whole number in each row"),
-        ("Unnamed: 0", range(1, 7), "another whole"),
-        ("Unnamed: 0.1", [7, 3, 9, 1, 5, 4], "another whole"),
-        ("customer_id", [7, 3, 9, 1, 5, 4], "another whole number"),
-        ("PassengerId", range(1, 7), "another whole number"),
+        ("", range(6), "the unnamed column: a different whole number in each row"),
+        ("Unnamed: 0", range(1, 7), "a different whole"),
+        ("Unnamed: 0.1", [7, 3, 9, 1, 5, 4], "a different whole"),
+        ("customer_id", [7, 3, 9, 1, 5, 4], "a different whole number"),
+        ("PassengerId", range(1, 7), "a different whole number"),
         ("c", [5] * 6, "the same in all training rows"),
         ("c", ["a"] * 6, "the same in all training rows"),
         ("c", ["5"] * 5 + ["6"], "the same in all training rows"),
         ("c", [""] * 6, "no value in the training rows"),
-        ("name", ["Ann", "Bob", "Cem", "Dan", "Eve", "Fay"], "another text in each row"),
+        ("name", ["Ann", "Bob", "Cem", "Dan", "Eve", "Fay"], "a different text in each row"),
     ],
 )
 def test_useless_columns_are_left_out(tmp_path, name, cells, why):
@@ -101,7 +101,7 @@ def test_options_override_the_decisions(tmp_path):
         ({"drop": ["y"]}, "--drop names the target 'y'"),
         ({"drop": ["c"], "numeric": ["c"]}, "--drop and --numeric both name 'c'"),
         ({"numeric": ["c"]}, "--numeric c: 'a' and all other cells are not numbers"),
-        ({"drop": ["c", "x"]}, "no column left to learn from: x, c: as --drop says"),
+        ({"drop": ["c", "x"]}, "no column left to learn from: x, c: because of --drop"),
     ):
         with pytest.raises(jitnet.Error, match=message):
             learned(tmp_path, "c", ["a", "a", "b", "b", "a", "b"], **choices)

@@ -297,7 +297,8 @@ def test_whether_a_problem_can_be_loaded_is_tried(write):
     ids=["ends", "never ends"],
 )
 def test_problem_that_ends_or_hangs_its_process_is_an_error(part, message, write, monkeypatch):
-    monkeypatch.setattr(problems, "LOADING", 3.0)
+    if "3 seconds" in message:  # otherwise there is time enough on a busy machine
+        monkeypatch.setattr(problems, "LOADING", 3.0)
     name = write(("import numpy as np", f"import numpy as np\n{part}"))
     with pytest.raises(jitnet.Error, match=f"sums.py cannot be loaded in a process of its own: {message}"):
         problems.tried(name)

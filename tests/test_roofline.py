@@ -60,10 +60,15 @@ def test_peaks_are_interpolated_between_thread_counts():
 
 @pytest.mark.parametrize("places", [[0.5], [0.1, 0.9], [0.5, 0.5, 0.5], [0.9, 0.52, 0.5, 0.1, 0.51], []])
 def test_labels_keep_their_order_and_do_not_overlap(places):
-    moved = apart(places, 0.05)
+    moved = apart(places, 0.05, 0, 1)
     order = sorted(range(len(places)), key=lambda i: places[i])
     heights = [moved[i] for i in order]
     assert all(b - a >= 0.05 - 1e-12 for a, b in pairwise(heights))
     assert sum(moved) == pytest.approx(sum(places))  # crowded labels move as little as possible
     if places in ([0.5], [0.1, 0.9]):
         assert moved == places  # isolated labels do not move
+
+
+def test_labels_stay_within_the_picture():
+    moved = apart([0.99, 1.0, 0.98, 0.01, 0.01, 0.0], 0.05, 0, 1)
+    assert moved == pytest.approx([0.95, 1.0, 0.9, 0.05, 0.1, 0.0])

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(about))
     elif needed:
         there = count(needed - compiled, "was", "were")
-        print(f"{count(compiled, 'kernel')} compiled in {seconds:.1f} s, {there} there; they are in {folder}")
+        print(f"{count(compiled, 'kernel')} compiled in {seconds:.1f} s, {there} cached; they are in {folder}")
     else:
         print(f"backend {backend.name} compiles nothing")
     return 0

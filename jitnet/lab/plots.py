@@ -72,10 +72,10 @@ def _roofline(axis: Any, roofline: dict[str, Any]) -> None:
         return (math.log10(y) - low) / (high - low)
 
     named = [roof for roof in roofline["roofs"] if roof["threads"] == most]
-    for roof, place in zip(named, apart([height(roof["y"][0]) for roof in named], 0.04), strict=True):
+    for roof, place in zip(named, apart([height(roof["y"][0]) for roof in named], 0.04, 0, 1), strict=True):
         here = blended_transform_factory(axis.transData, axis.transAxes)
         axis.text(roof["x"][0], place + 0.01, roof["name"], transform=here, fontsize=8)
-    for point, place in zip(points, apart([height(point["y"]) for point in points], 0.035), strict=True):
+    for point, place in zip(points, apart([height(point["y"]) for point in points], 0.035, 0, 1), strict=True):
         axis.annotate(
             point["name"], (point["x"], point["y"]), xytext=(1.02, place), va="center", fontsize=8,
             textcoords=blended_transform_factory(axis.transAxes, axis.transAxes), parse_math=False,
@@ -92,13 +92,17 @@ def _color(name: str, custom: bool) -> str:
     return "#009e73" if custom else "#d55e00" if name == "numpy" else "#0072b2"
 
 
-def apart(places: list[float], gap: float) -> list[float]:
-    """Places for labels near these places, none overlapping: each is pushed on by the ones before, then centered."""
+def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places from `low` to `high` for labels near these places, none overlapping, if there is room for all.
+
+    Each is pushed on by the ones before, then centered.
+    """
     order = sorted(range(len(places)), key=lambda i: places[i])
     groups: list[list[int]] = []  # labels that touch move together
 
     def start(group: list[int]) -> float:
-        return sum(places[i] - gap * n for n, i in enumerate(group)) / len(group)
+        middle = sum(places[i] - gap * n for n, i in enumerate(group)) / len(group)
+        return max(low, min(middle, high - gap * (len(group) - 1)))
 
     for i in order:
         groups.append([i])

@@ -58,11 +58,11 @@ FEW_WORDS = 10
 MOST_WORDS = 10_000
 """The maximum number of categories whose names a model file stores."""
 
-AS_ASKED = "as --drop says"
+AS_ASKED = "because of --drop"
 EMPTY = "no value in the training rows"
 SAME = "the same in all training rows (--numeric or --categorical NAME keeps it)"
-NAMES_ROWS = "another whole number in each row, which only names it (--numeric NAME keeps it)"
-OWN_WORDS = "another text in each row, which only names it (--categorical NAME keeps it)"
+NAMES_ROWS = "a different whole number in each row, which only names it (--numeric NAME keeps it)"
+OWN_WORDS = "a different text in each row, which only names it (--categorical NAME keeps it)"
 MANY_WORDS = "nearly as many different texts as rows (--categorical NAME keeps it)"
 TOO_MANY_WORDS = f"more than {MOST_WORDS} different texts"
 

@@ -20,7 +20,8 @@ def roofline_places(roofline: dict[str, Any]) -> dict[str, Any]:
     y = Scale([*(point["y"] / 2 for point in points), *(2 * at for roof in roofs for at in roof["y"])], BOTTOM, TOP)
     most = max(roof["threads"] for roof in roofs)
     named = [roof for roof in roofs if roof["threads"] == most]
-    heights = apart([y.at(roof["y"][0]) for roof in named], GAP)
+    heights = apart([y.at(roof["y"][0]) for roof in named], GAP, TOP, BOTTOM)
+    names = apart([y.at(point["y"]) for point in points], GAP, TOP, BOTTOM)
     labels = {id(roof): height for roof, height in zip(named, heights, strict=True)}
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM,
@@ -37,7 +38,7 @@ def roofline_places(roofline: dict[str, Any]) -> dict[str, Any]:
         "points": [
             {"name": point["name"], "kind": point["name"], "x": x.at(point["x"]), "y": y.at(point["y"]),
              "label": label, "title": f"{point['name']}: {short(point['y'])} {roofline['y']}"}
-            for point, label in zip(points, apart([y.at(point["y"]) for point in points], GAP), strict=True)
+            for point, label in zip(points, names, strict=True)
         ],
     }  # fmt: skip
 
