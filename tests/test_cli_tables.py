@@ -181,6 +181,8 @@ def test_equal_class_values_match_in_all_kinds_of_files(run, tmp_path):
         assert jitnet.load("m.npz").evaluate(X, targets, backend="numpy")["accuracy"] == results[0]["accuracy"]
     with pytest.raises(jitnet.Error, match="class '3' is not one that the model learned: 1, 2"):
         jitnet.load("m.npz").evaluate(X, y + 1, backend="numpy")
+    with pytest.raises(jitnet.Error, match="Y is None, but must hold one target for each row of X"):
+        jitnet.load("m.npz").evaluate(path, None)
     other = csv(tmp_path, "a,b,y\n1,2,1\n1,2,7\n", "o.csv")
     assert "never right, since training did not have y = 7" in run("predict", "m.npz", other, "--backend", "numpy").err
     assert labels.tolist() == [int(label) for label in results[0]["predictions"]]

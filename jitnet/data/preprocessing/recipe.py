@@ -235,6 +235,8 @@ class Recipe:
 
     def samples(self, X: Any, Y: Any, dtype: str | np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rows and targets as they are -> the inputs and targets of the network."""
+        if Y is None:
+            raise checks.Error("Y is None, but must hold one target for each row of X")
         targets = Table([Column(self.target.name, values_of(Y))], "Y", "frame", True, target=self.target.name)
         return self.X(self._table(X), dtype), self.Y(targets, dtype)
 
