@@ -253,3 +253,26 @@ def test_disturbed_plot_has_no_roofline_but_the_reason(tmp_path):
     text = (tmp_path / "a.svg").read_text()
     assert "Machine peaks" not in text
     assert "of peak" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["matmul", "--problem", "dot"],
+            "--problem names what the kernels compute; leave the operation and --backend out",
+        ),
+        (["--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers, as in 1000000"),
+        (
+            ["--problem", "conv2d", "--size", "3x3x5"],
+            "raises ValueError: the filter must fit into the picture (conv2d.py",
+        ),
+        (["--problem", "dot", "--dtype", "int8"], "unknown dtype 'int8'"),
+        (["conv2d"], "conv2d is a problem, not an operation: jitnet ladder --problem conv2d"),
+        (["--problem", "dot", "--with", "nothing.py:f"], "there is no file nothing.py"),
+    ],
+)
+def test_errors_about_problems_are_one_line(arguments, message):
+    result = jitnet_command("ladder", *arguments, "--quiet", status=2)
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -12,7 +12,7 @@ import pytest
 from command import jitnet_command
 
 import jitnet
-from jitnet.lab import ladder, problems
+from jitnet.lab import ladder, problems, worker
 from jitnet.lab.benchmark import candidates, judge
 from jitnet.lab.problems.bounds import bounds
 from jitnet.lab.sanitizer import arguments
@@ -287,8 +287,8 @@ def test_unknown_problems_are_an_error(name, message, write):
 
 
 def test_whether_a_problem_can_be_loaded_is_tried(write):
-    assert problems.is_problem(str(write()))
-    assert not problems.is_problem(str(write(("def reference(X)", "def reference_of(X)"))))
+    assert worker.loads("jitnet.lab.problems", "load", str(write()))
+    assert not worker.loads("jitnet.lab.problems", "load", str(write(("def reference(X)", "def reference_of(X)"))))
 
 
 @pytest.mark.parametrize(
@@ -371,29 +371,6 @@ def test_command_compares_rungs_and_custom_kernels(write):
     assert text.startswith("sums 30x20 float32")
     assert "vs naive" in text
     assert "mine is rung " in text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["matmul", "--problem", "dot"],
-            "--problem names what the kernels compute; leave the operation and --backend out",
-        ),
-        (["--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers, as in 1000000"),
-        (
-            ["--problem", "conv2d", "--size", "3x3x5"],
-            "raises ValueError: the filter must fit into the picture (conv2d.py",
-        ),
-        (["--problem", "dot", "--dtype", "int8"], "unknown dtype 'int8'"),
-        (["conv2d"], "conv2d is a problem, not an operation: jitnet ladder --problem conv2d"),
-        (["--problem", "dot", "--with", "nothing.py:f"], "there is no file nothing.py"),
-    ],
-)
-def test_command_errors_are_one_line(arguments, message):
-    result = jitnet_command("ladder", *arguments, "--quiet", status=2)
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
 
 
 def test_check_takes_the_arguments_of_a_problem(write):

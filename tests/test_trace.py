@@ -175,12 +175,8 @@ def test_number_of_accesses_is_said_now_and_then(monkeypatch):
 
 def test_options_of_a_kernel_that_allow_another_order():
     for option, expected in ((True, {"fast"}), ({"nsz"}, {"nsz"}), (False, set())):
-        assert prediction._fastmath(njit(fastmath=option)(abs_of)) == expected
-    assert prediction._fastmath(abs_of) == set()
-
-
-def abs_of(x):
-    return abs(x)
+        assert prediction._fastmath(njit(fastmath=option)(shifted)) == expected
+    assert prediction._fastmath(shifted) == set()
 
 
 # -- explanations ----------------------------------------------------------------------------------

@@ -58,17 +58,8 @@ def load(custom: Custom) -> Function:
 def tried(text: str) -> Function:
     """Like `load`, but the file is first executed in a process of its own, which it may end, crash, or never leave."""
     place, _ = check_name(text)
-    worker.tried(place, is_function, text)
+    worker.tried(place, load, text)
     return load(text)
-
-
-def is_function(text: str) -> bool:
-    """Whether it can be loaded."""
-    try:
-        load(text)
-    except checks.Error:
-        return False
-    return True
 
 
 def module_of(place: str) -> Any:

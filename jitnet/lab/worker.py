@@ -83,15 +83,24 @@ def ask(
     return reply["answer"]
 
 
-def tried(name: str, function: Callable[[str], Any], text: str, seconds: float = 600) -> None:
-    """Call a function that executes a user's file in a fresh process, which the file may end, crash, or never leave.
+def tried(name: str, load: Callable[[str], Any], text: str, seconds: float = 600) -> None:
+    """Call `load`, which executes a user's file, in a fresh process, which the file may end, crash, or never leave.
 
-    Errors    checks.Error if that happens; `name` is that of the file. The function reports other mistakes later, here
+    Errors    checks.Error if that happens; `name` is that of the file. `load` reports other mistakes later, here
     """
     try:
-        ask(function, text, seconds=seconds)
+        ask(loads, load.__module__, load.__qualname__, text, seconds=seconds)
     except NoAnswerError as error:
         raise checks.Error(f"{name} cannot be loaded in a process of its own: {error}") from None
+
+
+def loads(module: str, function: str, text: str) -> bool:
+    """Whether a function of a module, such as `load`, accepts the text."""
+    try:
+        getattr(importlib.import_module(module), function)(text)
+    except checks.Error:
+        return False
+    return True
 
 
 def main() -> None:

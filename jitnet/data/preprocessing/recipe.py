@@ -102,8 +102,8 @@ class Recipe:
             for name, value in checks.fields("reading", c["reading"]).items():
                 checks.one_of("way of reading", name, READING)
                 checks.text(name, value)
-            told = (c[name] for name in ("decisions", "warnings", "reading"))
-            return cls(c["kind"], names, c["has_header"], standard, columns, target, *told)
+            sentences = (c[name] for name in ("decisions", "warnings", "reading"))
+            return cls(c["kind"], names, c["has_header"], standard, columns, target, *sentences)
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 

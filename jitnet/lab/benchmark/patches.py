@@ -1,7 +1,7 @@
 """Functions of the judge and of NumPy that a kernel's file has replaced.
 
 A file may do so by mistake, as a mock in its tests does. A kernel that also restores them, or changes other objects of
-the judge, is not found: whoever does not trust a kernel uses `jitnet grade`, which judges from another process.
+the judge, is not found: to judge a kernel from another process, use `jitnet grade`.
 """
 
 import sys

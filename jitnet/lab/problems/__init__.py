@@ -50,17 +50,8 @@ def tried(name_or_path: str | os.PathLike[str]) -> Problem:
     """Like `load`, but first loads a user's file in a process of its own, which it may end, crash, or never leave."""
     path = Path(name_or_path)
     if path.suffix == ".py" and path.is_file():
-        worker.tried(path.name, is_problem, str(path.resolve()), LOADING)
+        worker.tried(path.name, load, str(path.resolve()), LOADING)
     return load(name_or_path)
-
-
-def is_problem(path: str) -> bool:
-    """Whether it can be loaded."""
-    try:
-        load(path)
-    except checks.Error:
-        return False
-    return True
 
 
 def again(path: str | None, name: str) -> Problem:
