@@ -22,6 +22,13 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
+AVX2 = {
+    "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma", "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+}  # fmt: skip
+"""Environment variables that limit each library to vectors of 256 bits; XLA has a flag of its own."""
+
 
 def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Namespace:
     """The options of every benchmark, and `paths`: the options of a single benchmark, with their help.
@@ -32,31 +39,40 @@ def arguments(about: str, paths: dict[str, str] | None = None) -> argparse.Names
     parser.add_argument("--threads", type=int, default=1, help="threads of every candidate (default: 1)")
     parser.add_argument("--rounds", type=int, default=15, help="repetitions of each candidate (default: 15)")
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
+    parser.add_argument("--avx2", action="store_true", help="limit every candidate to AVX2 (default: what the CPU has)")
     parser.add_argument("--out", type=Path, help="folder for the JSON and the Markdown (default: that of this machine)")
     for name, text in (paths or {}).items():
         parser.add_argument(f"--{name}", type=Path, help=text)
     given = parser.parse_args()
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(given.threads)
+    os.environ.update(AVX2 if given.avx2 else {})
     several = "true" if given.threads > 1 else "false"
     os.environ["XLA_FLAGS"] = (
         f"--xla_cpu_multi_thread_eigen={several} --xla_force_host_platform_device_count=1 "
-        f"intra_op_parallelism_threads={given.threads}"
+        f"intra_op_parallelism_threads={given.threads}{' --xla_cpu_max_isa=AVX2' * given.avx2}"
     )
     os.environ["NPROC"] = str(given.threads)  # sets the size of XLA's thread pool
     if given.threads == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # all candidates get one core
     os.environ["NUMBA_NUM_THREADS"] = str(given.threads)
-    given.out = given.out or folder_of_this_machine()
+    given.out = given.out or folder_of_this_machine("avx2" * given.avx2)
     return given
 
 
-def folder_of_this_machine() -> Path:
-    """The folder of results, such as results/intel_xeon; tables.py compares the machines."""
+def folder_of_this_machine(variant: str = "") -> Path:
+    """The folder of results, such as results/intel_xeon_icelake_server; tables.py compares the machines."""
     from jitnet.lab.machine import cpu_name  # after the number of threads is set: it imports NumPy
 
     name = re.sub(r"\((R|TM|C)\)|@.*|\b(CPU|Processor|\d+-Core)\b", " ", cpu_name())
-    return RESULTS / "_".join(re.findall(r"[a-z0-9]+", name.lower()))
+    return RESULTS / "_".join(re.findall(r"[a-z0-9]+", f"{name} {architecture()} {variant}".lower()))
+
+
+def architecture() -> str:
+    """LLVM's name of the CPU's architecture, since one name of a CPU can stand for several: "znver4"."""
+    import llvmlite.binding
+
+    return llvmlite.binding.get_host_cpu_name()  # type: ignore[no-any-return]
 
 
 def in_turn(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
@@ -128,8 +144,8 @@ def machine(threads: int) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "cpu": cpu_name(), "cores": os.cpu_count(), "vector bits": 8 * VECTOR_BYTES, "threads": threads,
-        "system": platform.system(), "python": platform.python_version(), **versions,
+        "cpu": f"{cpu_name()} ({architecture()})", "cores": os.cpu_count(), "vector bits": 8 * VECTOR_BYTES,
+        "threads": threads, "system": platform.system(), "python": platform.python_version(), **versions,
     }  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """The three products: the register tile compared with the peak of this machine and the BLAS of NumPy and PyTorch.
 
-    python benchmarks/products.py [--threads 2] [--only 512x512x512]
+    python benchmarks/products.py [--threads 2] [--avx2] [--only 512x512x512]
 
 A shape m×k×n means (m, k)·(k, n). NumPy is measured as installed. Where OpenBLAS allows it, OPENBLAS_CORETYPE selects
-another kernel: set that variable and compare two runs.
+another kernel: set that variable and compare two runs. PyTorch computes products with MKL; it also contains oneDNN,
+whose float32 products are the fourth candidate.
 """
 
 import common
@@ -41,6 +42,12 @@ CASES = [
 ]
 
 
+def with_onednn(a, b):
+    """A call that computes a·b by oneDNN's layer; the copy of b in its own layout is made before."""
+    weights = b.t().contiguous().to_mkldnn()
+    return lambda: torch.ops.mkldnn._linear_pointwise(a, weights, None, "none", [], "")
+
+
 def candidates(dtype, kind, shape):
     m, k, n = shape
     rng = np.random.default_rng(0)
@@ -76,11 +83,15 @@ def candidates(dtype, kind, shape):
     exact = A.astype(np.float64) @ B.astype(np.float64)
     bound = 16 * np.finfo(dtype).eps * (np.abs(A.astype(np.float64)) @ np.abs(B.astype(np.float64)))
     assert (np.abs(C - exact) <= bound).all()
-    return {
+    found = {
         "jitnet": (lambda: jitnet.matmul(A, B)) if ladder is None else ours,
         "NumPy": lambda: np.matmul(A, B, out=C_numpy),
         "PyTorch": lambda: torch.matmul(a, b, out=c),
     }
+    if torch.backends.mkldnn.is_available() and dtype == "float32":
+        found["oneDNN"] = with_onednn(a, b)
+        assert (np.abs(found["oneDNN"]().numpy() - exact) <= bound).all()
+    return found
 
 
 def main():
@@ -98,8 +109,7 @@ def main():
         rows.append({
             "product": name, "jitnet GFLOP/s": f"{1e-9 * flop / times['jitnet']:.0f}", "peak": f"{1e-9 * peak:.0f}",
             **{f"{who}, of peak": f"{value:.2f}" for who, value in share.items()},
-            "× NumPy": f"{times['NumPy'] / times['jitnet']:.2f}",
-            "× PyTorch": f"{times['PyTorch'] / times['jitnet']:.2f}",
+            **{f"× {who}": f"{times[who] / times['jitnet']:.2f}" for who in share if who != "jitnet"},
         })  # fmt: skip
     common.publish("products", given, list(rows[0]), rows)
 

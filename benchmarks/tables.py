@@ -44,7 +44,7 @@ def step(row: Row) -> str:
 
 def product(row: Row) -> str:
     share = f"{row['jitnet GFLOP/s']} GFLOP/s, {row['jitnet, of peak']} of peak"
-    return f"{share}; {row['× NumPy']} × NumPy, {row['× PyTorch']} × PyTorch"
+    return f"{share}; {', '.join(f'{row[name]} {name}' for name in row if name.startswith('× ') and row[name])}"
 
 
 def operation(row: Row) -> str:
