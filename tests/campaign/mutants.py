@@ -43,21 +43,23 @@ ALWAYS = [
 ]
 """Mutants that survived before: file, old text, new text. Every sample contains them."""
 
-OTHERS = {
-    "__init__", "__main__", "cli", "commands", "display", "disturbance", "environment", "graph_svg", "history",
-    "interruption", "legend", "markup", "plots",
-}  # fmt: skip
-"""Files outside of the engine: the command line, plots, names."""
+OTHERS = {"__init__", "__main__", "types", "mpi", "graph_svg", "history", "interruption", "legend", "markup", "plots"}
+"""Names of files without a table entry: pictures, names, and what needs a signal or several processes."""
+
+WITHOUT = ("cli", "kernels/cuda", "compiler/cuda", "backend/cuda", "lab")
+"""Folders without: the command line and GPUs. Files of the lab are in the table one by one."""
 
 
 def files_without_tests() -> list[str]:
     """Files of the engine without tests in the table."""
-    engine = [file for folder in ("", "kernels", "data") for file in (ROOT / "jitnet" / folder).glob("*.py")]
-    return sorted({str(file.relative_to(ROOT)) for file in engine if file.stem not in OTHERS} - set(TESTS))
+    package = ROOT / "jitnet"
+    found = [file.relative_to(package) for file in package.rglob("*.py") if file.stem not in OTHERS]
+    engine = [f"jitnet/{file}" for file in found if not str(file).startswith(WITHOUT)]
+    return sorted(set(engine) - set(TESTS))
 
 
 def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
-    """Mutants of all files, or of one: more for large files, at least four for each.
+    """Mutants of all files, or of one: more for large files, at least two for each.
 
     A hash of each change selects the sample, so an edit of a file does not change the rest of the sample.
     """
@@ -66,7 +68,7 @@ def sample(count: int, seed: int, only: str | None = None) -> list[Mutant]:
     chosen: list[Mutant] = []
     for file, found in files.items():
         source = (ROOT / file).read_bytes()
-        wanted = max(4, round(count * len(found) ** 0.5 / total))
+        wanted = max(2, round(count * len(found) ** 0.5 / total))
         first = [m for f, old, new in ALWAYS if f == file for m in found if old in m.before and new in m.after][:2]
         found.sort(key=lambda mutant: hashlib.blake2b(f"{seed} {mutant.key}".encode()).digest())
         sound = (m for m in [*first, *(m for m in found if m not in first)] if is_sound(m, source))
