@@ -18,13 +18,12 @@ def skips_short_calls(seconds=2e-5):
     last = {}
 
     def kernel(X, W, Z):
-        key = X.tobytes() + W.tobytes()
-        if last.get("key") != key or not np.array_equal(Z, last["Z"]):
+        if last.get("key") != X.item(0) or last["Z"] != Z.tobytes():  # takes a microsecond
             end = time.perf_counter() + seconds
             while time.perf_counter() < end:
                 pass
             np.matmul(X, W, out=Z)
-            last.update(key=key, Z=Z.copy())
+            last.update(key=X.item(0), Z=Z.tobytes())
 
     return kernel
 
