@@ -316,7 +316,8 @@ def test_options_override_the_guessed_dialect(tmp_path):
 def test_each_guess_is_reported(tmp_path):
     for content, notes in (
         ("a,b\n1,x\n", []),
-        ("a;b\n1,5;x\n", ["separated by ';' (--separator)", "'1,5' .* decimal comma (--decimal .)"]),
+        ("a;b\n1,5;x\n", ["separated by ';' (--separator)", "'1,5' .* decimal comma"]),
+        ("a;b\n1,500;2,5\n", ["separated by ';' (--separator)", "'1,500' .* decimal comma (--decimal .)"]),
         ("a;b\n1.500;x\n2.014;1,5\n", ["separated by ';'", "'1.500' .* decimal point, .* '1,5' .* (--decimal ,)"]),
         ("a;b\n1.500;x\n2.01;1,5\n", ["separated by ';'"]),
         ("a;b\n1.500;x\n2,01;1,5\n", ["separated by ';'"]),

@@ -124,10 +124,11 @@ def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, no
     if decimal is None:
         decimal = "." if separator == "," or not _has_decimal_commas(rows) else ","
         if decimal == ",":
-            example = next(cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell))
-            notes.append(f"{example!r} and others are read as numbers with a decimal comma (--decimal .)")
-        elif separator != "," and (unsure := _points_beside_commas(rows)):
-            point, comma = unsure
+            unsure = _thousands(rows, ",")
+            example = unsure or _with_decimal_comma(rows)
+            option = " (--decimal .)" if unsure else ""  # which would read 0,13 as the same number
+            notes.append(f"{example!r} and others are read as numbers with a decimal comma{option}")
+        elif separator != "," and (comma := _with_decimal_comma(rows)) and (point := _thousands(rows, ".")):
             notes.append(f"{point!r} is read with a decimal point, although {comma!r} has a comma (--decimal ,)")
     elif decimal not in (".", ",") or decimal == separator:
         raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
@@ -208,18 +209,21 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
     return ","
 
 
-def _points_beside_commas(rows: list[list[str]]) -> tuple[str, str] | None:
-    """Cells such as 2.014 and 5,1, if a column has points alone, all of which may separate thousands."""
-    comma = next((cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell)), None)
-    if comma is None:
-        return None
+def _thousands(rows: list[list[str]], sign: str) -> str | None:
+    """A cell such as 2.014 of a column that has only this sign, which may separate thousands in all of its cells."""
+    other = "," if sign == "." else "."
     for cells in zip(*(row for row in rows if len(row) == len(rows[0])), strict=True):
-        pointed = [cell for cell in cells if "." in cell and is_number(cell)]
-        if pointed and all(map(THOUSANDS.fullmatch, pointed)) and not any("," in cell for cell in cells):
-            return pointed[0], comma
+        numbers = [cell for cell in cells if sign in cell and is_number(cell.replace(sign, "."))]
+        may = all(THOUSANDS.fullmatch(cell.replace(sign, ".")) for cell in numbers)
+        if numbers and may and not any(other in cell for cell in cells):
+            return str(numbers[0])
     return None
 
 
+def _with_decimal_comma(rows: list[list[str]]) -> str | None:
+    return next((cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell)), None)
+
+
 def _has_decimal_commas(rows: list[list[str]]) -> bool:
-    cells = [cell for row in rows for cell in row]
-    return any(map(DECIMAL_COMMA.fullmatch, cells)) and not any("." in cell and is_number(cell) for cell in cells)
+    has_points = any("." in cell and is_number(cell) for row in rows for cell in row)
+    return _with_decimal_comma(rows) is not None and not has_points

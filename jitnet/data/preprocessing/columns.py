@@ -8,6 +8,8 @@ Category    words: one input per category, 1 or 0
 occur in training.
 """
 
+import re
+import shlex
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
@@ -93,7 +95,8 @@ class Number:
     @classmethod
     def learn(cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool) -> "Number":
         """Mean, scale and median of the training rows."""
-        hint = f"fix it, or choose: --numeric {name} takes it as missing, --categorical {name} as a category"
+        how = quoted(name)
+        hint = f"fix it, or choose: --numeric {how} takes it as missing, --categorical {how} as a category"
         numbers = _numbers(table, name, form, lenient, f", as most cells there are; {hint}")[train]
         missing = np.isnan(numbers[:, 0])
         mean, scale = mean_and_scale(numbers[~missing])
@@ -225,6 +228,13 @@ def names_in(what: str, value: Any, least: int = 0) -> list[str]:
     return names
 
 
+def quoted(name: str) -> str:
+    """The name of a column for an option of the command line, which takes a list of names."""
+    if re.fullmatch(r"[\w.:/%+-]+", name):
+        return name
+    return shlex.quote('"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name)
+
+
 def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
@@ -257,7 +267,8 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
         if text == name:
             hint = ", but the name of the column: if the line repeats the header, remove it"
         other = "," if table.decimal == "." else "."
-        if table.kind == "csv" and not hint and is_number(str(text).replace(other, ".")):
+        has_other = (not hint or (form == PLAIN and other == ".")) and is_number(str(text).replace(other, "."))
+        if table.kind == "csv" and has_other:
             hint = f" with the decimal sign {table.decimal} (--decimal {other})"
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not a {what}{hint}")
     infinite = np.isinf(numbers[:, 0])

@@ -12,7 +12,7 @@ from ..notation import numbers_among_words, unread_numbers
 from ..table import Table
 from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
 from ..words import Words
-from .columns import Category, Number, Standard
+from .columns import Category, Number, Standard, quoted
 
 Rows = NDArray[np.int64]
 
@@ -60,7 +60,8 @@ MOST_WORDS = 10_000
 
 AS_ASKED = "because of --drop"
 EMPTY = "no value in the training rows"
-SAME = "the same in all training rows (--numeric or --categorical NAME keeps it)"
+SAME = "the same in all training rows (--numeric NAME or --categorical NAME keeps it)"
+SAME_WORD = "the same in all training rows (--categorical NAME keeps it)"
 NAMES_ROWS = "a different whole number in each row, which only names it (--numeric NAME keeps it)"
 OWN_WORDS = "a different text in each row, which only names it (--categorical NAME keeps it)"
 MANY_WORDS = "nearly as many different texts as rows (--categorical NAME keeps it)"
@@ -113,7 +114,7 @@ class Planner:
             different = len(distinct(column.cells[self.train])[0])
             if different > MOST_WORDS:
                 raise checks.Error(
-                    f"--categorical {_quoted(name)}: {different} different values; {MOST_WORDS} is the limit"
+                    f"--categorical {quoted(name)}: {different} different values; {MOST_WORDS} is the limit"
                 )
             self._category(name)
             return None
@@ -155,7 +156,7 @@ class Planner:
             return True
         if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
             self.warned.append(
-                f"{name} seems to number the rows; if it means nothing else, leave it out: --drop {_quoted(name)}"
+                f"{name} seems to number the rows; if it means nothing else, leave it out: --drop {quoted(name)}"
             )
             return False
         return len(np.unique(values)) == len(values)
@@ -168,11 +169,11 @@ class Planner:
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
-                raise checks.Error(f"--numeric {_quoted(name)}: {shown(texts[0])} and all other cells are not numbers")
+                raise checks.Error(f"--numeric {quoted(name)}: {shown(texts[0])} and all other cells are not numbers")
         elif len(texts) == 1 and present == len(cells) > 1:
-            return SAME
+            return SAME_WORD
         elif form is None:
-            option = f"--numeric {_quoted(name)}"
+            option = f"--numeric {quoted(name)}"
             if sentence := unread_numbers(name, texts, option) or numbers_among_words(name, times, option):
                 self.warned.append(sentence)
             return self._words(name, len(texts), present)
@@ -200,7 +201,7 @@ class Planner:
         if column.marked:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
-        self.said.append(f"{text} (--categorical {_quoted(name)})")
+        self.said.append(f"{text} (--categorical {quoted(name)})")
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
         """How many cells are missing, and which words count as missing among numbers."""
@@ -215,12 +216,12 @@ class Planner:
 
     def _words(self, name: str, different: int, present: int) -> str | None:
         """A column of words: categories, unless nearly every row has a different word."""
+        if different > MOST_WORDS:
+            return TOO_MANY_WORDS
         if different == present and different >= 5:
             return OWN_WORDS
         if different > FEW_WORDS and 2 * different > present:
             return MANY_WORDS
-        if different > MOST_WORDS:
-            return TOO_MANY_WORDS
         self._category(name)
         return None
 
@@ -233,14 +234,10 @@ class Planner:
             text += f"; {count(len(column.rare), 'rare one')} together as one"
         if column.marked:
             text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
-        self.said.append(f"{text} (--drop {_quoted(name)})")
+        self.said.append(f"{text} (--drop {quoted(name)})")
         if alike := twins(names):
             self.warned.append(f"{name} has categories that are nearly the same: {some(alike, 5)}")
 
 
 def listed(names: list[str], most: int = 12) -> str:
     return some([name or "the unnamed column" for name in names], most)
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w.:/%+-]+", name) else f"'{name}'"

@@ -33,6 +33,8 @@ TASKS = ("classification", "regression")
 FEW = 20
 """Whole numbers with at most this many distinct values, each twice or more on average, are taken for classes."""
 
+AS_CLASSES = "--task classification"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -178,9 +180,10 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         if form is None:
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; it learns numbers")
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
+        also = f", or learn every value as a class with {AS_CLASSES}" if _can_be_classes(len(texts), len(cells)) else ""
         raise checks.Error(
             f"{where}: {shown(text)} is not a number, but {numbers} of {len(cells)} targets are; replace it or leave "
-            "the row out, or learn every value as a class with --task classification"
+            f"the row out{also}"
         )
     return form
 
@@ -208,11 +211,12 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
         return "classification"
     if not is_whole or 2 * len(different) > rows:
         kind = "whole numbers" if is_whole else "numbers"
-        said.append(f"{target} has {len(different)} different {kind}: a regression (--task classification)")
+        option = f" ({AS_CLASSES})" if _can_be_classes(len(different), rows) else ""
+        said.append(f"{target} has {len(different)} different {kind}: a regression{option}")
     else:
         warned.append(
             f"{target} has {len(different)} different whole numbers, learned as quantities; if they are classes, use "
-            "--task classification"
+            f"{AS_CLASSES}"
         )
     return "regression"
 
@@ -230,13 +234,18 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
     return numbers[:, 0]
 
 
+def _can_be_classes(different: int, rows: int) -> bool:
+    """True if the rows suffice to learn this many classes."""
+    return different <= max(FEW, rows // 2)
+
+
 def _check_classes(classes: list[str], table: Table) -> None:
     target = shown(table.target)
     if not classes:
         raise checks.Error(f"the target {target} is missing in all rows")
     if len(classes) < 2:
         raise checks.Error(f"the target {target} has only one class, {shown(classes[0])}; at least two are needed")
-    if len(classes) > max(FEW, len(table) // 2):
+    if not _can_be_classes(len(classes), len(table)):
         text = next((name for name in classes if not is_number(name)), classes[0])
         raise checks.Error(
             f"the target {target} has {len(classes)} values in {len(table)} rows, such as {shown(text)}: "

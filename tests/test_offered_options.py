@@ -1,0 +1,90 @@
+"""Each sentence about a table that offers an option: the option works, and the sentence changes with it."""
+
+import argparse
+import re
+import shlex
+
+import pytest
+
+import jitnet
+from jitnet.cli import samples, train
+
+OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+ (?:'.+?'(?=[) ])|[^ )]+)|header)")
+
+
+def rows(header, *columns, n=60):
+    """A CSV; each column is a list of cells that repeat, or a function of the row."""
+    cells = [[str(c(i)) if callable(c) else c[i % len(c)] for c in columns] for i in range(n)]
+    return "\n".join([header, *map(";".join, cells), ""])
+
+
+AB, DIGITS = ["a", "b"], list("1234567")
+TABLES = {
+    "decimal commas": rows("x;z;y", lambda i: f"0,{13 + i}", DIGITS, AB),
+    "commas that can separate thousands": rows("x;z;y", lambda i: f"{1 + i % 9},{100 + i}", ["0,5", "2"], AB),
+    "points that can separate thousands": rows("x;z;y", lambda i: f"{1 + i % 9}.{100 + i}", ["0,5", "2"], AB),
+    "no header": rows("5;p;b", DIGITS, ["p", "q"], AB),
+    "only words": rows("u;v;y", ["p", "q"], ["r", "s", "t"], AB),
+    "few whole numbers": rows("x;y", DIGITS, list("12345")),
+    "many whole numbers": rows("x;y", DIGITS, lambda i: i % 25, n=200),
+    "few fractions": rows("x;y", DIGITS, lambda i: f"{i % 7}.5"),
+    "a price per row": rows("x;y", DIGITS, lambda i: f"{i}.5"),
+    "constant number": rows("x;k;y", DIGITS, ["5"], AB),
+    "constant word": rows("x;c;y", DIGITS, ["abc"], AB),
+    "whole numbers that name rows": rows("x;id;y", DIGITS, lambda i: 1000 + 3 * i, AB),
+    "texts that name rows": rows("x;t;m;y", DIGITS, lambda i: f"t{i}", ["s", "t"], AB),
+    "nearly as many texts as rows": rows("x;m;y", DIGITS, lambda i: f"w{i % 40}", AB),
+    "more texts than a model stores": rows("x;m;y", DIGITS, lambda i: f"w{i}", AB, n=13_000),
+    "row numbers": rows("x;n;y", DIGITS, lambda i: i, AB),
+    "other forms": rows("x;p;b;d;c;g;y", DIGITS, lambda i: f"1,{100 + i % 9}.5", ["yes", "no"],
+        lambda i: f"2024-01-{10 + i % 9}", lambda i: f"{i % 24}:30", [*DIGITS, ""], AB),
+    "numbers that are not read": rows("x;u;w;y", DIGITS, [*DIGITS, "<5"], [*DIGITS, "low"], AB),
+    "a name with a comma": rows("x;a, b;y", DIGITS, ["p", "q"], AB),
+    "a name with quotes": rows('x;"a ""b""";y', DIGITS, [*DIGITS, ""], AB),
+}  # fmt: skip
+
+
+def decided(path, header, *options):
+    """The recipe for a table whose last column is the target."""
+    has_names = "--header" in options or (header != "5;p;b" and "--no-header" not in options)
+    names = header.split(";")
+    parser = argparse.ArgumentParser()
+    train.add_options(parser)
+    given = parser.parse_args([str(path), "--target", names[-1] if has_names else str(len(names)), *options])
+    return samples.read(given).recipe
+
+
+def means(recipe):
+    return sorted([*recipe.standard.mean, *(mean for column in recipe.columns for mean in getattr(column, "mean", []))])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_offered_option_changes_the_sentence(tmp_path, name):
+    path, header = tmp_path / "data.csv", TABLES[name].split("\n")[0]
+    path.write_text(TABLES[name])
+    recipe = decided(path, header)
+    for sentence in recipe.decisions:
+        first = re.search("(?:numbers|out): ([^,:(]+)", sentence)
+        for offer in OFFERED.findall(sentence):
+            option, *values = shlex.split(offer)
+            values = [first[1].strip() if value == "NAME" else value for value in values]
+            with_option = decided(path, header, option, *values)
+            assert sentence not in with_option.decisions, (sentence, option, values)
+            if option == "--decimal":  # the numbers change too
+                assert means(with_option) != pytest.approx(means(recipe))
+
+
+def test_numbers_with_another_decimal_sign_than_the_given_one_are_an_error_that_names_the_option(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(rows("x;y", lambda i: f"{i}.25", AB))
+    with pytest.raises(jitnet.Error, match=r"'0.25' is not a number with the decimal sign , \(--decimal \.\)"):
+        decided(path, "x;y", "--decimal", ",")
+
+
+def test_classes_are_offered_only_if_the_rows_suffice(tmp_path):
+    path = tmp_path / "data.csv"
+    for different, offered in ((60, False), (25, True)):
+        path.write_text(rows("x;y", DIGITS, lambda i, k=different: "unknown" if i == 7 else i % k * 1.5))
+        with pytest.raises(jitnet.Error, match="line 9, column 'y': 'unknown' is not a number, but 59 of 60") as error:
+            decided(path, "x;y")
+        assert ("--task classification" in str(error.value)) == offered
