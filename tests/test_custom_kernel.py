@@ -36,7 +36,8 @@ ERRORS = {
     "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
     "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
     "no_last_row": r"leaves 5 numbers of Z unwritten, or adds to it: "
-    r"5 of 10 wrong, first at \(1, 0\): expected \S+, got nan",
+    r"5 of 10 wrong, first at \(1, 0\): expected \S+, got nan, "
+    rf".*{SHAPES[:-1]}; no line writes Z\[1, 0\]; it is wrong only in the last of 2 rows: let the loop run to the end",
     "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES}",
     "racy": r"is not safe: race: Z\[0, 0\] is written by iteration 0 \(line \d+\) "
     r"and read by iteration 1 \(line \d+\) of the prange loop in line \d+ \(mine.py\); let each iteration",
@@ -50,6 +51,7 @@ ERRORS = {
     "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
     "not_a_number": r"gives NaN, .*10 of 10 wrong",
     "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES[:-1]}; "
+    r"the last write to Z\[0, 0\] is in line \d+ of mine.py: Z\[i, j\] = X\[len\(X\), 0\]; "
     r"is not safe: X\[2, 0\] is outside: its shape is \(2, 3\) \(mine.py, line \d+\); check the bounds of the loop",
     "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
     "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",

@@ -7,6 +7,7 @@ import pytest
 from test_grade import made
 
 from jitnet.lab.grade import inspection, judging, process
+from jitnet.lab.sanitizer import reasons
 
 
 @pytest.fixture
@@ -45,3 +46,27 @@ def test_compiling_has_its_own_time_limit(addition, monkeypatch):
     monkeypatch.setattr(waiting, "_word", lambda left, *_: limits.append(left) or next(said))
     waiting._wait_for("done", 5.0)
     assert limits == pytest.approx([5, process.COMPILING, 5], abs=1)
+
+
+def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
+    """By the line that another process finds, and by a call on outputs that are 0, of which only the text depends."""
+    line, asked, ends = "the last write to c[4] is in line 2 of add.py: c[i] = 0", [], [None, "is wrong: ..."]
+    monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments[1:-1]) or [line, ""])
+    judge = judging.Judge(addition, addition.kernels[0], "add.py", 0)
+    monkeypatch.setattr(judge, "_call", lambda process, case: (np.testing.assert_array_equal(case.outputs, 0), ends[0]))
+    case = judge._case((5,), "float32")
+    case.outputs[0][:] = case.expected[0]
+    case.outputs[0][4] = np.nan
+    said = judge._explained(None, case, "is wrong: 1 of 5 wrong")
+    assert said.startswith(
+        f"is right only if c is 0 before: begin with c[...] = 0, given a (5,), b (5,), c (5,); {line}; "
+    )
+    assert said.endswith(f"it is wrong only in the last of 5 elements: {reasons.ENDS_TOO_EARLY}")
+    assert asked == [("add.py", "add", "vector_add", "float32", (5,), judge.drawn[-1], 0, [4])]
+    ends.pop(0)
+    assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith(
+        f"is wrong: 1 of 5 wrong; {line}; it is wro"
+    )
+    judge.is_free = True  # its source may do anything, so it is not run here
+    assert line not in judge._explained(None, case, "is wrong: 1 of 5 wrong")
+    assert judge._explained(None, case, "changes its input a") == "changes its input a"

@@ -26,6 +26,7 @@ from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine
+from ..sanitizer.reasons import only_from_zeros, reasons
 from ..sanitizer.targets import opened
 
 GUARD = 1 << 16
@@ -55,15 +56,17 @@ FINITE = 0x3F
 
 def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:
     """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
-    case = problem.case(shape, dtype)
+    case, why = problem.case(shape, dtype), ""
     call = _Call(kernel, case)
     found = call.beside(problem.parameters)
     if not found and case.error():
         again = functools.partial(_Call, kernel, problem.case(shape, dtype), start=0.0)
         found = call.within(problem.results, again)
+        if found.startswith(MISLEADING) and kernel is not problem.rungs["numpy"]:
+            why = reasons(kernel, problem, shape, dtype, case)
     elif not found:
         found = _Call(kernel, problem.case(shape, dtype), guard=FINITE).beside(problem.parameters)
-    return f"{found}, {problem.given(case)}" if found else None
+    return f"{found}, {problem.given(case)}{why}" if found else None
 
 
 def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
@@ -216,7 +219,7 @@ class _Call:
         was_there = untouched or any(output.dtype.kind != "f" for output in self.case.outputs)
         second = with_zeros() if was_there else self
         if second.case.error() is None:
-            return f"is right only if {into} is 0 before: begin with {first}[...] = 0"
+            return only_from_zeros(outputs)
         if self.idle and second.idle:  # zeros that it writes over zeros would not show
             return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
         if untouched and not any(np.isnan(output).any() for output in second.case.outputs):

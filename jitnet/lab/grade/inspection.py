@@ -1,9 +1,9 @@
 """Tests that read the source of a submission, or its machine code, each in its own process.
 
 Here the grader runs in the same process as the submission, so only sources come here that its language allows: they
-cannot reach the grader, and do nothing when they are imported. For `race_in`, NUMBA_DISABLE_JIT is set: nothing of the
-submission is compiled, and the arrays check each index. `scalar_loop_in` runs one call of the compiled code in another
-process, after the test of correctness.
+cannot reach the grader, and do nothing when they are imported. For `race_in` and `writer_in`, NUMBA_DISABLE_JIT is set:
+nothing of the submission is compiled, and the arrays check each index. `scalar_loop_in` runs one call of the compiled
+code in another process, after the test of correctness.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from numba.core.dispatcher import Dispatcher
 
 from .. import confinement, explain, loading, problems
 from ..benchmark.judge import ACCESSES, HIDDEN
-from ..sanitizer import arguments
+from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
 
 ALONE = 0.25
@@ -31,6 +31,16 @@ def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> str | N
         report = examine(kernel, cases, len(problem.results), most=ACCESSES)
     found = [finding for finding in report.errors if finding.kind in (*HIDDEN, "stopped", "raises")]
     return f"{found[0]}; {found[0].fix}" if found and found[0].fix else str(found[0]) if found else None
+
+
+def writer_in(
+    file: str, name: str, spec: str, dtype: str, shape: list[int], seed: int, output: int, index: list[int], memory: int
+) -> tuple[str, str]:
+    """The line that wrote a wrong number, and the end of an input that is never read: see `reasons.source`."""
+    confinement.limit(memory, 0)
+    kernel = loading.load(f"{file}:{name}")
+    with contextlib.redirect_stdout(sys.stderr):
+        return reasons.source(kernel, problems.load(spec), tuple(shape), dtype, seed, output, index)
 
 
 def scalar_loop_in(file: str, name: str, spec: str, dtype: str, shape: list[int], memory: int) -> str | None:

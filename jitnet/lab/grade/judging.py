@@ -16,7 +16,8 @@ from ...process import disturbance
 from .. import explain, machine, roofline
 from ..benchmark.judge import drawn_shapes
 from ..formatting import duration
-from ..oracle import Case, Shape
+from ..oracle import Case, Shape, holds_nothing
+from ..sanitizer import reasons
 from ..worker import NoAnswerError, ask
 from . import inspection
 from .assignment import PEAK, Assignment, Kernel, Test
@@ -88,7 +89,7 @@ class Judge:
 
     def __init__(self, assignment: Assignment, kernel: Kernel, file: str, seed: int) -> None:
         self.kernel, self.problem, self.file, self.seed = kernel, kernel.problem, file, seed
-        self.limits = assignment.limits
+        self.limits, self.is_free = assignment.limits, assignment.language.is_free
         self.numbers = np.random.default_rng(seed)
         self.process: Process | None = None
         self.unfenced = ""
@@ -146,7 +147,8 @@ class Judge:
 
     def _case(self, shape: Shape, dtype: str) -> Case:
         """Numbers that a submission cannot know before; the seed repeats them."""
-        return self.problem.case(shape, dtype, int(self.numbers.integers(2**31)))
+        self.drawn = shape, dtype, int(self.numbers.integers(2**31))
+        return self.problem.case(*self.drawn)
 
     def _error_on(self, cases: Iterator[Case]) -> str | None:
         """The error of the kernel on the first case that it gets wrong, or None."""
@@ -161,8 +163,27 @@ class Judge:
                 self._end_submission()
                 return f"{failure}, {self.problem.given(case)}"
             if error:
-                return error
+                return self._explained(process, case, error)
         return None
+
+    def _explained(self, process: Process, case: Case, error: str) -> str:
+        """The error of the last call, with the line that wrote the wrong number and its usual cause, if it is known."""
+        if not error.startswith("is wrong"):
+            return error
+        (shape, dtype, seed), where, known = self.drawn, reasons.first_wrong(case), reasons.pattern(case)
+        line = unread = ""
+        if where and not self.is_free:
+            asked = self.kernel.spec, dtype, shape, seed, *where
+            with contextlib.suppress(NoAnswerError):
+                line, unread = self._ask(inspection.writer_in, *asked, NUMBA_DISABLE_JIT="1")
+        again = self.problem.case(shape, dtype, seed)
+        if all(map(holds_nothing, again.outputs)):
+            for output in again.outputs:
+                output.fill(0)
+            with contextlib.suppress(FailureError):
+                if not self._call(process, again)[1]:
+                    error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(again)}"
+        return error + reasons.joined(line, known or unread)
 
     def _submission(self) -> Process:
         """The process of the submission; a new one if the last failed."""
@@ -191,12 +212,13 @@ class Judge:
 
     # in separate processes
 
+    def _ask(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> Any:
+        file, memory = self.file, int(self.limits.memory * 2**30)
+        return ask(function, file, self.kernel.name, *arguments, memory, environment=environment, seconds=INSPECTING)
+
     def _asked(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> tuple[bool, str]:
-        memory = int(self.limits.memory * 2**30)
         try:
-            error = ask(
-                function, self.file, self.kernel.name, *arguments, memory, environment=environment, seconds=INSPECTING
-            )
+            error = self._ask(function, *arguments, **environment)
         except NoAnswerError as error_of_process:
             error = f"could not be examined: {error_of_process}"
         return not error, error or ""

@@ -58,14 +58,17 @@ class Case:
     def outputs(self) -> list[Array]:
         return self.arguments[-len(self.expected) :]
 
+    def wrong(self) -> list[NDArray[np.bool_]]:
+        """For each output, which of its numbers are wrong."""
+        triples = zip(self.outputs, self.expected, self.bounds, strict=True)
+        return [~(np.abs(got.astype(np.float64) - expected) <= bound) for got, expected, bound in triples]
+
     def error(self) -> str | None:
         """The error of the outputs, or None."""
-        for got, expected, bound in zip(self.outputs, self.expected, self.bounds, strict=True):
-            error = np.abs(got.astype(np.float64) - expected)
-            wrong = ~(error <= bound)
+        for wrong, got, expected, bound in zip(self.wrong(), self.outputs, self.expected, self.bounds, strict=True):
             if wrong.any():
                 where = tuple(int(i) for i in np.argwhere(wrong)[0])
-                bound_there = np.broadcast_to(bound, error.shape)[where]
+                bound_there = np.broadcast_to(bound, wrong.shape)[where]
                 return (
                     f"{wrong.sum()} of {wrong.size} wrong, first at {where}: "
                     f"expected {expected[where]:.9g}, got {got[where]:.9g}, bound {bound_there:.3g}"

@@ -11,6 +11,7 @@ twin.py       copies of functions in which prange, NumPy and compiled helpers ar
 given.py      copies of the arguments that record
 arguments.py  arguments for a check: those of a problem, of declared types, or guessed
 shapes.py     which dimensions of the arguments must have the same length
+reasons.py    why a result is wrong: the line that wrote it, and a pattern that the numbers confirm
 reached.py    the statements that no run has reached
 checking.py   a check: one run or several, with other numbers of threads, and the comparison of their results
 """

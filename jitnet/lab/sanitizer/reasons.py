@@ -1,0 +1,181 @@
+"""Why a result is wrong: a pattern that its numbers confirm, and the line of the source that wrote the first wrong one.
+
+The line comes from a run of the kernel's Python source on arrays that record. Without a pattern nothing is guessed.
+"""
+
+import linecache
+import os
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..oracle import Case, Shape, holds_nothing
+from ..problems import Problem
+from .arrays import Traced
+from .checking import names_of
+from .findings import Report
+from .given import as_python, shadowed
+from .shadow import Memory, Run, TooLongError, here, numbers_of
+from .targets import name_of, opened
+from .twin import Twins
+
+ACCESSES = 200_000
+"""Accesses of an interpreted run, a second or two."""
+
+BEFORE = 77
+"""What the outputs hold before that run: it fits into every type."""
+
+NARROWER = {"float64": "float32", "float32": "float16"}
+
+SHOWN = 60
+"""Characters of a line of the source."""
+
+ENDS_TOO_EARLY = "let the loop run to the end, and after whole blocks of B handle the rest, from n - n % B on"
+
+Array = NDArray[Any]
+
+
+def reasons(kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, case: Case, seed: int = 0) -> str:
+    """What is known about the wrong outputs of a kernel on this case, drawn from that seed; "" or "; ...; ..."."""
+    where, line, unread = first_wrong(case), "", ""
+    if where:
+        line, unread = source(kernel, problem, shape, dtype, seed, *where)
+    return joined(line, pattern(case) or unread)
+
+
+def joined(*parts: str) -> str:
+    return "".join(f"; {part}" for part in parts if part)
+
+
+def only_from_zeros(results: Sequence[str]) -> str:
+    """The error of a kernel whose result is right after its outputs were cleared."""
+    return f"is right only if {' and '.join(results)} is 0 before: begin with {results[0]}[...] = 0"
+
+
+def first_wrong(case: Case) -> tuple[int, list[int]] | None:
+    """The output and the index of the number that the message about a wrong result names."""
+    for output, wrong in enumerate(case.wrong()):
+        if wrong.any():
+            return output, np.argwhere(wrong)[0].tolist()
+    return None
+
+
+def pattern(case: Case) -> str:
+    """The usual cause of numbers that are wrong in this way, and its fix; "" if they show none."""
+    for got, expected, bound, wrong in zip(case.outputs, case.expected, case.bounds, case.wrong(), strict=True):
+        if wrong.any():
+            with np.errstate(all="ignore"):
+                return _pattern(got, expected, np.broadcast_to(bound, wrong.shape), wrong)
+    # none is wrong, but all together have the errors of a narrower dtype
+    return f"keep sums and products in {case.outputs[0].dtype}"
+
+
+def _pattern(got: Array, expected: Array, bound: Array, wrong: NDArray[np.bool_]) -> str:
+    several = np.unique(expected[wrong]).size > 2  # less could have any cause
+    narrower = NARROWER.get(str(got.dtype))
+    if got.ndim == 2 and several and (np.abs(got.reshape(expected.T.shape).T - expected) <= bound).all():
+        return "it is the transpose of what is expected: exchange its two indices"
+    if several and narrower and _is_exact(got, narrower) and not _is_exact(expected[wrong], narrower):
+        coarser = float(np.finfo(narrower).eps) / float(np.finfo(got.dtype).eps)
+        if (np.abs(got - expected) <= coarser * bound).all():
+            return f"every number is one of {narrower}: keep sums and products in {got.dtype}"
+    exact = got.astype(np.float64)
+    factor = float((exact * expected).sum() / (expected * expected).sum())
+    if several and factor and (np.abs(exact - factor * expected) <= max(1.0, abs(factor)) * bound).all():
+        return f"every number is {factor:.6g} times what is expected: check constant factors, such as the 1/n of a mean"
+    edge = edge_of(wrong)
+    return f"it is wrong only in {edge}: {ENDS_TOO_EARLY}" if edge else ""
+
+
+def _is_exact(numbers: Array, dtype: str) -> bool:
+    return bool((numbers == numbers.astype(dtype)).all())
+
+
+def edge_of(marked: NDArray[np.bool_]) -> str:
+    """`the last 2 of 9 rows and the last 3 of 11 columns` if exactly these are marked, at most half of each; or ""."""
+    if marked.all() or not marked.any():
+        return ""
+    sizes = np.argwhere(~marked).max(axis=0) + 1
+    others = np.ones_like(marked)
+    others[tuple(map(slice, sizes))] = False
+    if (others != marked).any() or (2 * sizes < marked.shape).any():
+        return ""
+    axes = [f"along axis {axis}" for axis in range(marked.ndim)]
+    names = {1: ["elements"], 2: ["rows", "columns"]}.get(marked.ndim, axes)
+    triples = zip(names, marked.shape, marked.shape - sizes, strict=True)
+    return " and ".join(f"the last {f'{rest} ' * int(rest > 1)}of {n} {name}" for name, n, rest in triples if rest)
+
+
+def source(
+    kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, seed: int, output: int, index: list[int]
+) -> tuple[str, str]:
+    """The line that wrote this element last, and the end of an input that no line reads though the result needs it."""
+    case = problem.case(shape, dtype, seed)
+    inputs = len(case.arguments) - len(case.expected)
+    for array in case.outputs:
+        if holds_nothing(array):
+            array.fill(BEFORE)
+    try:
+        function, bound = opened(kernel)
+        arguments = [as_python(argument) for argument in (*bound, *case.arguments)]
+        run = _Watching(name_of(function))
+        twins = Twins(run)
+        body = twins.of(function, as_compiled=True)
+        everything = shadowed(twins, arguments, names_of(function, arguments), lambda *_: True)
+        given = everything[len(bound) :]
+        target = given[inputs + output]
+        run.watch(target, index, given[:inputs])
+        with np.errstate(all="ignore"):
+            body(*everything)
+    except (Exception, SystemExit, TooLongError):  # it has no source, or cannot be run to its end
+        return "", ""
+    name = f"{problem.results[output]}[{', '.join(map(str, index))}]"
+    if run.written_at is None:
+        return f"no line writes {name}" if target.data[tuple(index)] == BEFORE else "", ""
+    file, line = run.written_at
+    text = textwrap.shorten(linecache.getline(file, line), SHOWN, placeholder=" ...")
+    said = f"the last write to {name} is in line {line} of {os.path.basename(file)}: {text}"
+    return said, _unread(problem, case, [array.data for array in given[inputs:]], run.unread)
+
+
+def _unread(problem: Problem, case: Case, outputs: list[Array], unread: dict[int, NDArray[np.bool_]]) -> str:
+    """The end of an input that is never read, if the result is the one that zeros there would give."""
+    for position, marked in unread.items():
+        edge = edge_of(marked)
+        if edge:
+            found = [*case.arguments[: -len(outputs)], *(np.copy(array) for array in case.outputs)]
+            found[position] = np.where(marked, 0, found[position]).astype(found[position].dtype)
+            problem.rungs["numpy"](*found)
+            pairs = zip(outputs, found[-len(outputs) :], case.bounds, strict=True)
+            if all((np.abs(got - without) <= 2 * bound).all() for got, without, bound in pairs):
+                return f"it never reads {edge} of {problem.parameters[position]}: {ENDS_TOO_EARLY}"
+    return ""
+
+
+class _Watching(Run):
+    """A run that notes the last write to one element, and which elements of the inputs are read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(Report(name), 1)
+        self.most = ACCESSES
+        self.written_at: tuple[str, int] | None = None
+
+    def watch(self, target: Traced, index: list[int], inputs: list[Any]) -> None:
+        self.memory, self.number = target.memory, int(numbers_of(target.data, target.memory)[tuple(index)])
+        self.inputs = {i: array for i, array in enumerate(inputs) if isinstance(array, Traced)}
+        self.were_read = {id(array.memory): np.zeros(array.memory.count, np.bool_) for array in self.inputs.values()}
+
+    @property
+    def unread(self) -> dict[int, NDArray[np.bool_]]:
+        """Position of an input -> its elements that were never read."""
+        return {i: ~self.were_read[id(a.memory)][numbers_of(a.data, a.memory)] for i, a in self.inputs.items()}
+
+    def touched(self, memory: Memory, at: Any, stores: bool) -> None:
+        super().touched(memory, at, stores)
+        if stores and memory is self.memory and np.any(at == self.number):
+            self.written_at = here()
+        elif not stores and id(memory) in self.were_read:
+            self.were_read[id(memory)][at] = True
