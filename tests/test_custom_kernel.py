@@ -137,9 +137,12 @@ def test_correct_kernels_are_ranked(reported, rungs):
     assert [rung["rank"] for rung in by_speed] == list(range(1, len(timed) + 1))
     assert rungs["right"]["idea"] == "Row by row"
     assert rungs["right_python"]["idea"] == "yours, from mine.py"
+    assert [name for name in rungs if rungs[name].get("interpreted")] == ["right_python"]
     lines = ladder.as_text(json.loads(reported.stdout)).splitlines()
     assert max(map(len, lines)) <= 80
     text = " ".join(lines)
+    note = "right_python is not compiled by Numba: it is timed as plain Python; decorate it with @numba.njit."
+    assert text.count("not compiled by Numba") == text.count(note) == 1
     rank = rungs["right"]["rank"]
     over = f"{rungs['right']['gflops'] / by_speed[rank - 2]['gflops']:.3g}× over {by_speed[rank - 2]['name']}"
     if rank < len(timed):

@@ -13,6 +13,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 
@@ -66,6 +67,21 @@ def in_the_background(X, W, Z):
         np.matmul(X, W, out=Z)
 
     threading.Thread(target=work).start()
+
+
+def test_only_a_loop_that_nothing_compiles_is_called_interpreted():
+    def loops(X, W, Z):
+        for i in range(len(Z)):
+            Z[i] = 0
+
+    compiled = numba.njit(loops)
+
+    def calls_compiled(X, W, Z):
+        for _ in range(2):
+            compiled(X, W, Z)
+
+    assert judge.is_interpreted(loops)
+    assert not any(map(judge.is_interpreted, (right, compiled, calls_compiled, np.matmul)))
 
 
 def test_random_shapes_cover_every_remainder_of_every_block():

@@ -269,6 +269,7 @@ def _compared(
             "gain": rates[name] / rates[below] if below else None,
             "share_of_peak": rates[name] / limit if limit else None,
             "share_of_numpy": rates[name] / rates["numpy"] if "numpy" in rates else None,
+            "interpreted": who.is_interpreted,
             "rank": sorted(rates.values()).index(rates[name]) + 1,
         })  # fmt: skip
         if not name.endswith("parallel"):
@@ -346,6 +347,10 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     else:
         notes.append("of peak is left out, since the measurement was disturbed.")
     notes += result.get("raised", [])
+    notes += [
+        f"{rung['name']} is not compiled by Numba: it is timed as plain Python; decorate it with @numba.njit."
+        for rung in result["rungs"] if rung.get("interpreted")
+    ]  # fmt: skip
     if result.get("seed") is not None:
         notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")
     if result["numpy_threads"] != result["threads"]:

@@ -42,6 +42,8 @@ class Candidate:
     """How they move: "read" if hardly anything is written, else "copy"."""
     call: Callable[[], object] = ignore
     error: str | None = None
+    is_interpreted: bool = False
+    """Whether it is a user's plain Python function."""
     is_trusted: bool = True
     """Whether it has certainly done the work that was counted: kernels and problems of users may be wrong."""
 
@@ -106,6 +108,7 @@ def apart(
     if tried.error:
         return Candidate(tried.shape, kernel is not None, error=tried.error)
     who = Candidate(tried.shape, kernel is not None, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
+    who.is_interpreted = tried.is_interpreted
     return _measured(problem, tried.shape, dtype, problem.case(tried.shape, dtype), who)
 
 

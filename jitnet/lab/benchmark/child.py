@@ -141,7 +141,8 @@ class _Child:
             found = self.in_words(error, kernel, case.arguments, problem.given(case))
         found = found or self.before.changed()
         used = custom.threads_of(kernel, numba.get_num_threads())
-        self.answer(error=found, shape=shape, threads=used, idea=custom.idea_of(kernel))
+        idea, slow = custom.idea_of(kernel), judge.is_interpreted(kernel)
+        self.answer(error=found, shape=shape, threads=used, idea=idea, interpreted=slow)
         if timed:
             self.answer_timings(timed)
 

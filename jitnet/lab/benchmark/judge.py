@@ -6,6 +6,7 @@ a wrong result. A kernel that adds to a guard would go unnoticed, because NaN + 
 passes is called again with guards that are numbers.
 """
 
+import ast
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine
+from ..sanitizer.loops import tree_of
 from ..sanitizer.reasons import only_from_zeros, reasons
 from ..sanitizer.targets import opened
 
@@ -142,6 +144,13 @@ def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> st
     if not found or any(note.kind == "not covered" for note in report.notes):
         return None
     return f"{found[0]}; {found[0].fix}"
+
+
+def is_interpreted(kernel: object) -> bool:
+    """True for a Python function with loops that neither is compiled nor calls what is."""
+    tree = tree_of(kernel.__code__) if isinstance(kernel, FunctionType) else None
+    has_loops = any(isinstance(node, (ast.For, ast.While, ast.comprehension)) for node in ast.walk(tree or ast.Pass()))
+    return has_loops and not _is_compiled(kernel)
 
 
 def _is_compiled(kernel: object, *callers: object) -> bool:
