@@ -132,8 +132,12 @@ def test_measured_speed_is_shown_if_it_passes():
     tests[0]["said"] = "1.0 ms, 80% of the speed of naive"
     tests[0] |= {"test": "add: speed", "passed": False}
     assert output.line_of(found) == "anna.py: 4 of 4 points; add: speed: 1.0 ms, 80% of the speed of naive"
-    tests[0]["said"] = "it is slow " * 9
+    tests[0]["said"] = tests[1]["said"] = "it is slow " * 9
     assert len(output.line_of(found)) <= 80
+    assert "as above" not in output.as_text(found)
+    tests[1]["passed"] = False
+    assert output.as_text(found).splitlines()[-1] == "    as above"  # a lost test has a reason
+    assert "<p>as above</p>" in page.as_html([found | {"assignment": "Addition", "seed": 1}])
 
 
 FORGING = """

@@ -21,6 +21,9 @@ def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
     assert judge._without_race(addition.kernels[0].tests[0])[0]
     memory = int(addition.limits.memory * 2**30)
+    monkeypatch.setattr(judging, "ask", lambda *_, **__: "race: c[0] is written twice; write it once")
+    said = judge._without_race(addition.kernels[0].tests[0])[1]
+    assert said == "c[0] is written twice; write it once"  # after the title of the test, "no race"
     assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
 
 

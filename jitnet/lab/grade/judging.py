@@ -226,7 +226,7 @@ class Judge:
     def _without_race(self, test: Test) -> tuple[bool, str]:
         dtype = test.dtype or self.problem.dtypes[0]
         passed, error = self._asked(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
-        return passed, error or "no two iterations touch the same element"
+        return passed, error.removeprefix("race: ") or "no two iterations touch the same element"
 
     def _vectorized(self, test: Test) -> tuple[bool | None, str]:
         if not explain.is_readable():
