@@ -70,7 +70,7 @@ def test_misses_equal_those_of_a_simple_model(level):
 
 
 def test_misses_equal_those_of_pycachesim():
-    cachesim = pytest.importorskip("cachesim", reason="needs another simulator: pip install pycachesim")
+    cachesim = pytest.importorskip("cachesim", reason="needs pycachesim, which a C compiler builds")
     level, below = Level("L1", 4096, 4), Level("L2", 32768, 8)
     memory = cachesim.MainMemory()
     second = cachesim.Cache("L2", below.sets, below.ways, 64, "LRU")
