@@ -1,9 +1,9 @@
 """The grader's side of a process that it does not trust.
 
 The arguments of a kernel are in memory that both processes share. The grader writes the inputs while the other process
-is stopped, starts its clock, and lets it run. When the process reports the end of the call, the grader stops its clock
-and the process, and reads the memory. So nothing that the process reports can make a result right or a time shorter:
-results that are missing at that moment are wrong, and work before the clock starts has no inputs.
+is stopped, starts its clock, and lets it run. When the process reports the end of the call, the grader stops it and the
+clock, and reads the memory. So nothing that the process reports can make a result right or a time shorter: results that
+are missing at that moment are wrong, and work before the clock starts has no inputs.
 """
 
 import contextlib
@@ -143,9 +143,8 @@ class Process:
         except OSError:  # it has ended, or does not read its commands
             pass
         self._wait_for("done", self.limits.seconds)
-        seconds = perf_counter() - start
-        self._pause()
-        return seconds
+        self._pause()  # before the clock is read: until then its threads could go on
+        return perf_counter() - start
 
     def _pause(self) -> None:
         """Stop all its threads, and wait until they are."""
