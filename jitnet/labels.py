@@ -6,6 +6,8 @@ The classes are the labels in the order of the outputs of the network. They are 
 from __future__ import annotations
 
 import math
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +18,10 @@ from . import arrays, checks
 from .compiler.types import Matrix
 from .layers import Layer
 from .losses import Loss
+from .spelling import spelled
+
+CALLER = 8
+"""For a warning about labels: how many calls above is the line that called `fit`."""
 
 Task = Literal["classes", "multilabel", "numbers"]
 """What the outputs mean: one class of several, several labels that are each 0 or 1, or numbers."""
@@ -144,12 +150,13 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
 def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:
     """The labels in the order of the outputs: the known ones, 0 to n_out − 1, or the distinct labels, sorted."""
     units = max(n_out, 2)  # one sigmoid tells two classes apart
-    if known is not None and (not learns or _contains(known, labels)):
+    if known is not None and (not learns or (_places(labels, known) >= 0).all()):
         return known
     is_text, is_bool = labels.dtype.kind == "U", labels.dtype.kind == "b"
-    if learns and (labels == labels[0]).all():
+    different = _of_one_spelling(np.unique(labels)) if is_text and learns else labels
+    if learns and (different == different[0]).all():
         raise checks.Error(
-            f"Y has one class only, {checks.shown(labels[0].item())}, so there is nothing to learn; add samples "
+            f"Y has one class only, {checks.shown(different[0].item())}, so there is nothing to learn; add samples "
             "of other classes, or set net.classes to all classes first"
         )
     if is_bool and units == 2:
@@ -158,7 +165,7 @@ def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learn
         return np.arange(units)
     if not learns:
         raise checks.Error(_outside(labels, n_out) + "; or set net.classes to the labels, in the order of the outputs")
-    found = np.unique(labels)
+    found = np.unique(different)
     if len(found) != units:
         names = checks.some([str(label) for label in found], most=10)
         raise checks.Error(f"{_outside(labels, n_out)}; Y has {len(found)} classes ({names}); use as many units")
@@ -184,8 +191,43 @@ def _settled(classes: NDArray[Any]) -> NDArray[Any]:
     return classes.astype(np.int64) if classes.dtype.kind == "i" else classes.copy()
 
 
-def _contains(classes: NDArray[Any], labels: NDArray[Any]) -> bool:
-    return (classes.dtype.kind == "U") == (labels.dtype.kind == "U") and bool(np.isin(labels, classes).all())
+def _of_one_spelling(labels: NDArray[Any]) -> NDArray[Any]:
+    """Different texts, each value once: of "1", "1.0" and "2.0", "1" and "2.0" are left, and a warning says so."""
+    names = list(map(spelled, labels.tolist()))
+    times = Counter(names)
+    if len(times) == len(names):
+        return labels
+    pairs = list(zip(names, labels.tolist(), strict=True))
+    alike = checks.some([checks.shown(text) for name, text in pairs if times[name] > 1], 6)
+    warnings.warn(
+        f"labels that differ only in spelling become one class: {alike} (net.classes = [...] keeps them apart)",
+        stacklevel=CALLER,
+    )
+    return np.unique([name if times[name] > 1 else text for name, text in pairs])
+
+
+def _places(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """The position of each label among the classes, or −1.
+
+    Text equals a label of another spelling or kind if both are one value in a table: "1", " 1.0", 1 and 1.0.
+    """
+    is_text = labels.dtype.kind == "U"
+    if is_text == (classes.dtype.kind == "U"):
+        order = np.argsort(classes, kind="stable")
+        found = np.asarray(order[np.minimum(np.searchsorted(classes[order], labels), len(classes) - 1)], np.int64)
+        found[classes[found] != labels] = -1
+        if not is_text or (found >= 0).all():
+            return found
+    different, codes = np.unique(labels, return_inverse=True)
+    place = _spellings(classes.tolist())
+    return np.array([place.get(spelled(label), -1) for label in different.tolist()], np.int64)[codes]
+
+
+def _spellings(labels: list[Any]) -> dict[str, int]:
+    """The position of each value; without those that several labels spell."""
+    names = list(map(spelled, labels))
+    times = Counter(names)
+    return {name: j for j, name in enumerate(names) if times[name] == 1}
 
 
 def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
@@ -193,21 +235,13 @@ def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
 
     Errors    ValueError for the first label that is not among them
     """
-    is_text = labels.dtype.kind == "U"
-    if is_text == (classes.dtype.kind == "U"):
-        order = np.argsort(classes, kind="stable")
-        found = order[np.minimum(np.searchsorted(classes[order], labels), len(classes) - 1)]
-        wrong = classes[found] != labels
-        if not wrong.any():
-            return np.asarray(found, np.int64)
-        hint = ""
-    else:
-        wrong = np.ones(1, bool)
-        hint = "; Y is text, and they are not" if is_text else "; they are text, and Y is not: write Y.astype(str)"
-    i = int(wrong.argmax())
+    found = _places(labels, classes)
+    if (found >= 0).all():
+        return found
+    i = int((found < 0).argmax())
     raise checks.Error(
         f"label Y[{i}] is {checks.shown(labels[i].item())}, but the network has the classes "
-        f"{checks.some([checks.shown(label) for label in classes.tolist()])}{hint}"
+        f"{checks.some([checks.shown(label) for label in classes.tolist()])}"
     )
 
 
@@ -244,13 +278,14 @@ def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -
             factors = len(Y) / (np.count_nonzero(counts) * counts)
     elif isinstance(weights, Mapping):
         names = list(range(len(counts))) if classes is None else classes.tolist()
-        factors = np.ones(len(counts))
+        spellings, factors = _spellings(names), np.ones(len(counts))
         for label, weight in weights.items():
             value = label.item() if isinstance(label, np.generic) else label
-            if value not in names:
+            place = names.index(value) if value in names else spellings.get(spelled(value))
+            if place is None:
                 known = checks.some([checks.shown(name) for name in names])
                 raise checks.Error(f"class_weight has {checks.shown(value)}, but the classes are {known}")
-            factors[names.index(value)] = checks.number(f"class_weight[{checks.shown(value)}]", weight, least=0)
+            factors[place] = checks.number(f"class_weight[{checks.shown(value)}]", weight, least=0)
     else:
         raise checks.Error(f'class_weight is {checks.shown(weights)}, but must be "balanced" or a dict of labels')
     return np.asarray(factors[of_samples], np.float64)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jitnet.data.cells import has_code
-from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, spelled
+from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in
+from jitnet.spelling import spelled
 
 
 def test_leading_zeros_make_a_column_a_code():

@@ -8,6 +8,7 @@ from runs import spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, cli
+from jitnet.spelling import spelled
 
 X, CODES = spiral()
 X = X.astype(np.float32)
@@ -153,7 +154,7 @@ def test_labels_unknown_to_a_trained_network_are_an_error():
     fit(network, NAMES[CODES])
     for labels, message in [
         (["dog"] * 97, r"label Y\[0\] is 'dog', but the network has the classes 'ant', 'bee', 'cat'"),
-        (CODES, r"label Y\[0\] is 0, but the network has the classes 'ant'.*they are text, and Y is not"),
+        (CODES, r"label Y\[0\] is 0, but the network has the classes 'ant', 'bee', 'cat'"),
     ]:
         with pytest.raises(jitnet.Error, match=message):
             network.evaluate(X, labels, backend="numpy")
@@ -262,3 +263,74 @@ def test_error_in_the_validation_samples_names_them():
     for wrong in ((X, ["emu"] * 97), (X[:, :1], CODES)):
         with pytest.raises(jitnet.Error, match=r"^in validation, "):
             net().fit(X, NAMES[CODES], validation=wrong, backend="numpy")
+
+
+SPELLINGS = {
+    "whole numbers in text": (["1", "2"], [["1.0", " 2"], [1, 2], [1.0, 2.0], ["+1", "2e0"]]),
+    "decimal points": (["1.0", "2.0"], [["1", "2"], [1, 2], [1.0, 2.0]]),
+    "numbers": ([1, 2], [["1", "2"], ["1.0", "2.00"], [1.0, 2.0]]),
+    "fractions in text": (["0.5", ".25"], [["0.50", "0.25"], ["5e-1", " .25 "]]),
+    "words and spaces": (["a", "b c"], [[" a", "b c "]]),
+    "true and false": (["true", "false"], [["TRUE", "False"], [True, False]]),
+    "booleans": ([False, True], [["false", "TRUE"], [0, 1], [0.0, 1.0]]),
+    "two ways to write é": (["\u00e9", "x"], [["e\u0301", "x"]]),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_spelling_of_a_label_does_not_matter(name):
+    """What was learned keeps its own spelling; what is compared with it can have another."""
+    learned, others = SPELLINGS[name]
+    network = net(2)
+    fit(network, np.array(learned)[CODES % 2], epochs=20)
+    assert network.classes.tolist() == sorted(learned)
+    right = network.evaluate(X, np.array(learned)[CODES % 2], backend="numpy")
+    for other in others:
+        again, labels = net(2), np.array(other)[CODES % 2]
+        assert network.evaluate(X, labels, backend="numpy") == right
+        assert network.evaluate(X, labels.tolist(), backend="numpy") == right
+        weights = {label: 1.0 + i for i, label in enumerate(other)}
+        fit(again, np.array(learned)[CODES % 2], epochs=20, validation=(X, labels), class_weight=weights)
+        copy.deepcopy(network).step(X[:4], labels[:4], SGD(0.1), backend="numpy")
+        fit(again, labels)  # the same classes, in the same order
+        assert again.classes.tolist() == sorted(learned)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["1", "1.0", "2"], ["1", "2"]), ([" 1.0", "1.0", "2.0"], ["1", "2.0"]), ([" a", "a", "b"], ["a", "b"]),
+        (["true", "TRUE", "no"], ["True", "no"]), (["\u00e9", "e\u0301", "x"], ["x", "\u00e9"]),
+    ],
+)  # fmt: skip
+def test_labels_in_two_spellings_are_one_class_and_a_warning_says_so(labels, classes, tmp_path):
+    """As in a table, where they are one class too."""
+    network, Y = net(2), np.array(labels)[CODES]
+    with pytest.warns(
+        UserWarning, match=r"become one class: .* \(net\.classes = \[\.\.\.\] keeps them apart\)"
+    ) as said:
+        fit(network, Y)
+    assert said[0].filename == __file__
+    assert network.classes.tolist() == classes
+    same = net(2)
+    fit(same, np.array(classes)[[classes.index(spelled(c)) if spelled(c) in classes else 1 for c in Y.tolist()]])
+    assert network.theta.tobytes() == same.theta.tobytes()
+    (tmp_path / "t.csv").write_text("\n".join(["x,y,c", *(f'{x},{y},"{c}"' for (x, y), c in zip(X, Y, strict=True))]))
+    recipe = jitnet.data.Recipe.learn(jitnet.data.read_table(tmp_path / "t.csv", "c"), np.arange(97))
+    assert recipe.classes == sorted(map(spelled, classes))
+    apart = net(3)
+    apart.classes = labels
+    fit(apart, Y)
+    assert apart.classes.tolist() == labels
+    assert apart.evaluate(X, Y, backend="numpy")["accuracy"] == np.mean(apart.predict(X, "numpy") == Y)
+
+
+def test_codes_and_numbers_and_truth_and_one_are_different_labels():
+    network = net()
+    fit(network, np.array(["1", "01", "001"])[CODES])
+    assert network.classes.tolist() == ["001", "01", "1"]
+    for learned, other in (([0, 1], ["False", "True"]), (["01", "2"], [1, 2]), (["A", "b"], ["a", "b"])):
+        network = net(2)
+        fit(network, np.array(learned)[CODES % 2])
+        with pytest.raises(jitnet.Error, match="but the network has the classes"):
+            network.evaluate(X, np.array(other)[CODES % 2], backend="numpy")

@@ -17,7 +17,7 @@ from files import csv, idx_bytes
 import jitnet
 from jitnet import checks, npz, storage
 from jitnet.data import Recipe, read_idx, read_table
-from jitnet.data.table import is_number
+from jitnet.spelling import is_number
 
 MIB = 2**20
 

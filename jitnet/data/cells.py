@@ -1,36 +1,18 @@
 """The cells of a table of text: which are numbers, and which are missing."""
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
-NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""Each string matches in at most one way, so that a long string that does not match takes linear time."""
+from ..spelling import DIGITS, is_code, is_number
+
 MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
 """Spellings of a missing cell, in lower case."""
 LONGEST = max(map(len, MISSING))
-DIGITS = 15
-"""A float64 represents whole numbers of this many digits; longer ones, such as card numbers, stay text."""
-
-
-def is_number(cell: str) -> bool:
-    """True for a plain decimal number."""
-    return NUMBER.fullmatch(cell) is not None
 
 
 def is_missing(cell: str) -> bool:
     """True for the spellings in MISSING."""
     return len(cell) <= LONGEST and cell.lower() in MISSING
-
-
-def is_code(cell: str) -> bool:
-    """True for whole numbers that float64 would change: 007, or a number of 20 digits.
-
-    A column of whole numbers with such a cell, like ZIP codes or card numbers, stays text.
-    """
-    digits = cell.lstrip("+-")
-    return digits.isdigit() and ((len(digits) > 1 and digits[0] == "0") or len(digits) > DIGITS)
 
 
 def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:

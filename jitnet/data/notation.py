@@ -3,7 +3,7 @@
 import re
 
 from ..checks import shown
-from .cells import is_code
+from ..spelling import is_code
 from .values import DATES, is_missing_word
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from .cells import DIGITS, are_whole, is_code, is_missing, numbers_of
+from ..spelling import DIGITS, is_code, spelled
+from .cells import are_whole, is_missing, numbers_of
 from .table import Column, Table
-from .values import spelled
 
 
 def table_of(X: Any) -> Table:

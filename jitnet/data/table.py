@@ -1,6 +1,8 @@
 """A table: named columns of numbers or text, and where they came from."""
 
 import math
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,10 +12,11 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from .cells import MISSING, is_missing, is_number
+from ..spelling import is_number
+from .cells import MISSING, is_missing
 from .words import Words
 
-__all__ = ["MISSING", "Column", "Kind", "Table", "is_missing", "is_number"]
+__all__ = ["MISSING", "Column", "Kind", "Table", "is_missing", "quoted"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 
@@ -149,3 +152,10 @@ class Table:
             f"{self.where(row, name)}: {what} not a finite number, and every column but the target needs one; turn it "
             "into a number, or leave the row or the column out"
         )
+
+
+def quoted(name: str) -> str:
+    """The name of a column for an option of the command line, which takes a list of names."""
+    if re.fullmatch(r"[\w.:/%+-]+", name):
+        return name
+    return shlex.quote('"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import shown
-from .cells import is_code, is_number
+from ..spelling import is_code, is_number, spelled
 from .words import Words
 
 MISSING_WORDS = (
@@ -28,29 +28,6 @@ Reader = Callable[[str], "Parts | None"]
 
 def is_missing_word(cell: str) -> bool:
     return cell.casefold() in MISSING_WORDS
-
-
-def spelled(value: Any) -> str:
-    """The one spelling of a value.
-
-    1, 1.0, "1" and " 1.0" are "1"; true and TRUE are "True", which is not 1; codes such as "007" and other text stay.
-    """
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
-    if isinstance(value, str):
-        text = value.strip()
-        if not text.isascii():  # one spelling of ü, which Unicode can also write as two characters; and one minus
-            text = unicodedata.normalize("NFC", text)
-            text = text.replace("−", "-") if is_number(text.replace("−", "-")) else text
-        if text.casefold() in ("true", "false"):
-            return text.capitalize()
-        if not is_number(text) or is_code(text):
-            return text
-        value = float(text)
-    number = float(value)
-    if number.is_integer() and abs(number) < 2**53:
-        return str(int(number))
-    return repr(number)
 
 
 def distinct(values: NDArray[Any] | Words) -> tuple[list[str], NDArray[np.int64]]:

@@ -159,6 +159,7 @@ TESTS: dict[str, list[list[str]]] = {
     ],
     "jitnet/process/granted.py": [["tests/test_granted.py"]],
     "jitnet/backend/thread_choice.py": [["tests/test_granted.py"], ["tests/test_threads_under_load.py"]],
+    "jitnet/spelling.py": [["tests/test_cells.py", "tests/test_labels.py"]],
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
     "jitnet/data/files/folder.py": [["tests/test_frames.py"]],

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cells import DIGITS, MISSING, are_whole, has_code, is_missing, numbers_of
+from ...spelling import DIGITS
+from ..cells import MISSING, are_whole, has_code, is_missing, numbers_of
 from ..words import Words
 from .builder import Builder
 from .dialect import Dialect

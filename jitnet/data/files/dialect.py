@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ... import checks
-from ..cells import is_number
+from ...spelling import is_number
 from .header import has_columns, has_header, with_nameless_column
 
 SAMPLE = 1000

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 
 from ... import checks
-from ..cells import is_missing, is_number
+from ...spelling import is_number
+from ..cells import is_missing
 
 
 def has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:

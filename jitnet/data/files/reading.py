@@ -10,8 +10,8 @@ import numpy as np
 
 from ... import checks, npz
 from ...checks import shown
-from ..cells import DIGITS
-from ..table import Column, Table, is_number
+from ...spelling import DIGITS, is_number
+from ..table import Column, Table
 from .content import Content, content_of
 from .csv_file import read_csv
 from .folder import read_folder

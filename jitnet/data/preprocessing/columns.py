@@ -8,8 +8,6 @@ Category    words: one input per category, 1 or 0
 occur in training.
 """
 
-import re
-import shlex
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
@@ -18,9 +16,9 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown
-from ..cells import is_number
-from ..table import Table
-from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of, spelled
+from ...spelling import is_number, spelled
+from ..table import Table, quoted
+from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of
 from ..words import Words
 
 
@@ -226,13 +224,6 @@ def names_in(what: str, value: Any, least: int = 0) -> list[str]:
     if len(names) < least or len(set(names)) < len(names):
         raise checks.Error(f"{what} is {shown(names)}, but must be at least {least}, each of them once")
     return names
-
-
-def quoted(name: str) -> str:
-    """The name of a column for an option of the command line, which takes a list of names."""
-    if re.fullmatch(r"[\w.:/%+-]+", name):
-        return name
-    return shlex.quote('"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name)
 
 
 def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ..notation import numbers_among_words, unread_numbers
-from ..table import Table
+from ..table import Table, quoted
 from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
 from ..words import Words
-from .columns import Category, Number, Standard, quoted
+from .columns import Category, Number, Standard
 
 Rows = NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import shown, some
-from ..cells import is_code, is_number
+from ...spelling import is_code, is_number, spelled
 from ..notation import unread_numbers
 from ..table import Table
 from ..values import (
@@ -22,7 +22,6 @@ from ..values import (
     in_order,
     is_missing_word,
     numbers_in,
-    spelled,
     twins,
 )
 from ..words import Words
