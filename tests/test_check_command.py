@@ -59,6 +59,12 @@ def product(A, B, C):
             for l in range(0, k):
                 C[i, j] += A[i, l] * B[l, j]
 
+def sums_of_edges(C, A, B, n):
+    for j in range(n):
+        C[j] = A[0, j]
+    for i in range(len(A)):
+        B[i] = A[i, 0]
+
 def rows_apart(A, B, k):
     for i in range(len(A)):
         j = k[i]
@@ -118,10 +124,11 @@ def unpacks(pair):
         (["mine.py:gather"], 0, r"^mine.py:gather: nothing wrong in 2 runs\n$"),
         (["mine.py:axes_swapped"], 0, r"^warning: is right for square arrays only: A\[7, 0\] is outside: .*A \(7, 8\)"),
         (["mine.py:product"], 0, r"^mine.py:product: nothing wrong in 3 runs\n$"),
+        (["mine.py:sums_of_edges"], 0, r"^mine.py:sums_of_edges: nothing wrong in 3 runs\n$"),
         (["mine.py:rows_apart"], 0, r"^mine.py:rows_apart: nothing wrong in \d runs\n"),
         (["mine.py:only_for_square_arrays"], 0, r"nothing wrong in 2 runs\n$"),
         (["mine.py:scatters"], 2, r"race: out(?s:.*)note: the arrays of indices were guessed"),
-        (["mine.py:branches"], 0, r"note: no run reached lines 60, 62, so what is there was not checked\n    fix: "),
+        (["mine.py:branches"], 0, r"note: no run reached lines 66, 68, so what is there was not checked\n    fix: "),
         (["mine.py:pads"], 2, r"B\[7\] is outside(?s:.*)note: the arguments were guessed"),
         (["matmul.blocked"], 0, r"^matmul.blocked: nothing wrong in 10 runs\n$"),
         (["sgd.python", "--dtype", "float64"], 0, "nothing wrong"),

@@ -85,7 +85,7 @@ def test_conclusion_of_lesson_8_follows_from_its_measurements(tmp_path, monkeypa
     ("number", "conclusion"), [(8, "from python to packed"), (10, "gains"), (12, "from slow to fast")]
 )
 def test_lessons_draw_no_conclusion_on_a_busy_machine(tmp_path, monkeypatch, number, conclusion):
-    assert conclusion in made_up(tmp_path, monkeypatch, number, 1.9)
+    """The tests above find each of these texts on a quiet machine."""
     printed = made_up(tmp_path, monkeypatch, number, 1.9, BUSY)
     assert "Other processes used 1.4 of 2 cores, so times and ratios are too uncertain to compare" in printed
     assert conclusion not in printed
