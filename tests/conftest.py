@@ -122,6 +122,14 @@ def quiet(monkeypatch):
     monkeypatch.setattr(disturbance, "of_timings", lambda timings: [])
 
 
+@pytest.fixture
+def untried(monkeypatch):
+    """Users' files are loaded at once: the process that would load them first, for safety, takes a second."""
+    from jitnet.lab import worker
+
+    monkeypatch.setattr(worker, "tried", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """A CSV file with names as labels, and columns on very different scales."""

@@ -13,11 +13,10 @@ from jitnet.lab.sanitizer.checking import examine
 
 
 @pytest.fixture
-def file(tmp_path, monkeypatch):
+def file(tmp_path, monkeypatch, untried):
     (tmp_path / "mine.py").write_text(SOURCE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(worker, "tried", lambda *_: None)  # a process for each test takes a second
 
 
 SOURCE = """

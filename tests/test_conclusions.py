@@ -47,7 +47,7 @@ def made_up(tmp_path, monkeypatch, number, factor, reasons=()):
     monkeypatch.setattr(jitnet.backend, "threads", limited)
     text, file = lesson_file(number).read_text(encoding="utf-8"), tmp_path / lesson_file(number).name
     cells = re.split(r"^(?=# %% \[markdown\])", text, flags=re.MULTILINE)
-    slow = re.compile(r".*\n# (A race|The fix|The same bits)\n")
+    slow = re.compile(r".*\n# (A race|The fix|The same bits|Through a microscope)\n")
     file.write_text("".join(cell for cell in cells if not slow.match(cell)), encoding="utf-8")
     status, printed, errors = run_here(file, "--out", tmp_path / "out")
     assert status == 0, errors

@@ -79,6 +79,8 @@ def test_output_of_osaca_is_parsed():
     assert found.pressure == [{"port 0": 1, "port 0DV": 10, "port 2": 0.33}]
     found = analyzers.from_osaca(f"{head}\n  1 |      |      |     ||    |     | X vnew %zmm0, %zmm1\n", "", "", 1)
     assert found.unknown == 1
+    with pytest.raises(ValueError, match="zip"):  # a row without the last port
+        analyzers.from_osaca(f"{head}\n  1 | 1.00   10.00 |      ||    |     | vnew %zmm0, %zmm1\n", "", "", 1)
 
 
 @pytest.mark.parametrize(

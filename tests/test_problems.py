@@ -373,7 +373,7 @@ def test_command_compares_rungs_and_custom_kernels(write):
     assert "mine is rung " in text
 
 
-def test_check_takes_the_arguments_of_a_problem(write):
+def test_check_takes_the_arguments_of_a_problem(write, untried):
     path = write()
     result = jitnet_command("check", f"{path}:naive", "--problem", path)
     assert "nothing wrong in 4 runs" in result.stdout

@@ -1,9 +1,10 @@
 """Kernels that save work in calls too short to be timed singly."""
 
+import contextlib
 import time
 
 import numpy as np
-from test_judge import looks_at_its_output, timed
+from test_judge import DTYPE, MATMUL, looks_at_its_output, timed
 
 from jitnet.lab.benchmark import timed as timed_calls
 
@@ -33,6 +34,19 @@ def test_short_calls_are_made_on_new_numbers_in_a_row(monkeypatch):
     assert "keeps results, or skips calls: a call on new numbers takes" in timed(skips_short_calls(), calls=200)
     monkeypatch.setattr(timed_calls, "NOISE", 1.0)
     assert timed(skips_short_calls(), calls=200) is None
+
+
+def test_each_of_several_calls_in_a_row_has_numbers_of_its_own():
+    seen = []
+
+    def kernel(X, W, Z):
+        seen.append(X.tobytes())
+        np.matmul(X, W, out=Z)
+
+    timed_calls.Timed(kernel, MATMUL, (16, 16, 16), DTYPE, 5).ask(0, 1, contextlib.nullcontext)
+    first, _, _, _, *fresh = seen  # timed first, warmed up, timed again, and to wake threads
+    assert seen.count(first) == 4
+    assert len(set(fresh)) == len(fresh) >= timed_calls.FRESH // 2
 
 
 def skips_every_other_call_on_new_numbers():

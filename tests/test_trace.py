@@ -353,7 +353,7 @@ def test_command_prints_a_table_and_draws(tmp_path):
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
-def test_command_guesses_the_arguments_of_a_kernel(tmp_path):
+def test_command_guesses_the_arguments_of_a_kernel(tmp_path, untried):
     file = tmp_path / "mine.py"
     file.write_text(
         "def total(A, out):\n    for j in range(A.shape[1]):\n        for i in range(A.shape[0]):\n"
@@ -369,7 +369,7 @@ def test_command_guesses_the_arguments_of_a_kernel(tmp_path):
     assert "32 iterations" in given.stdout
 
 
-def test_command_takes_the_arguments_of_a_problem(tmp_path):
+def test_command_takes_the_arguments_of_a_problem(tmp_path, untried):
     file = tmp_path / "mine.py"
     file.write_text("def add(x, total):\n    for i in range(x.size):\n        total[0] += x[i]\n")
     command = "trace", f"{file}:add", "--problem", "sum", "--cache", "L1=1K/2", "--quiet"

@@ -223,7 +223,7 @@ def from_osaca(output: str, program: str, model: str, count: int) -> Analysis:
 def _ports_of(heads: list[str], cells: list[str]) -> dict[str, float]:
     """`0   - 0DV` heads two columns: port 0, and the divider behind it."""
     found: dict[str, float] = {}
-    for head, cell in zip(heads, cells, strict=False):
+    for head, cell in zip(heads, cells, strict=True):
         middle = head.find("-") if "-" in head else len(cell)
         for name, figure in ((head[:middle], cell[:middle]), (head[middle + 1 :], cell[middle:])):
             if figure.strip():
