@@ -71,7 +71,7 @@ def dropout_part(x: Vector, at: int, key: int, threshold: int, scale: float, a: 
 
 @rung("dropout", "wide")
 def dropout_wide(X: Matrix, threshold: int, scale: float, layer: int, clock: Vector, A: Matrix) -> None:
-    """Like the rung above, but over all rows as one vector, with the widest SIMD vectors."""
+    """Like the rung above, but over all rows as one vector, with the widest SIMD vectors; saves the edges of rows."""
     key = key_of(clock, layer)
     for t in prange(parts_of(X.size)):
         at, size = t * PART, min(PART, X.size - t * PART)

@@ -99,6 +99,11 @@ def flop(Z: Matrix, *others: Matrix) -> int:
     return 32 * Z.size
 
 
+POLYNOMIAL = "e^x is a polynomial times a power of two; saves a call for each number"
+WIDE = "in parts, with the widest vectors; saves up to half of the instructions"
+"""The ideas of the fast rungs, and what they save."""
+
+
 def register_activation(entry: Activation) -> None:
     """The operations `name` and `name_derivative`, each with all its rungs."""
     name, name_of_back = entry.name, f"{entry.name}_derivative"
@@ -111,8 +116,7 @@ def register_activation(entry: Activation) -> None:
         has_e = calls(f, FAST) or f in FAST
         if has_e or name not in FUSED:
             body = loops(operation_name, FAST.get(f) or scalar(f, FAST))
-            how = "e^x is a polynomial times a power of two" if has_e else "in parts, with the widest vectors"
-            rung_name = "polynomial" if has_e else "wide"
+            rung_name, how = ("polynomial", POLYNOMIAL) if has_e else ("wide", WIDE)
             rung(operation_name, rung_name)(named(body, f"{operation_name}_{rung_name}", f, how=how))
     f, f_prime = on_arrays(entry.f), on_arrays(entry.f_prime)
     ON_ARRAYS[entry] = ON_ARRAYS[entry.f] = f
@@ -166,7 +170,7 @@ def fast_forward(name: str, f: Function) -> Kernel:
     all_of = linked(named(part, f"{name}_all_{fingerprint(f)}", f))
 
     def forward(Z: Matrix, A: Matrix) -> None:
-        """Like the rung above, but {how}: the loop is vectorized."""
+        """Like the rung above, but {how}."""
         for t in prange(parts_of(Z.size)):
             size = min(PART, Z.size - t * PART)
             all_of(window(Z, t * PART, size), window(A, t * PART, size))
@@ -186,7 +190,7 @@ def fast_back(name: str, f_prime: Function) -> Kernel:
     all_of = linked(named(part, f"{name}_all_{fingerprint(f_prime)}", f_prime))
 
     def back(S: Matrix, dA: Matrix, delta: Matrix) -> None:
-        """Like the rung above, but {how}: the loop is vectorized."""
+        """Like the rung above, but {how}."""
         for t in prange(parts_of(S.size)):
             at, size = t * PART, min(PART, S.size - t * PART)
             all_of(window(S, at, size), window(dA, at, size), window(delta, at, size))

@@ -232,7 +232,7 @@ def exp_all(z: Vector, a: Vector) -> None:
 
 @rung("exp", "polynomial")
 def exp_polynomial(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but e^x is a polynomial times a power of two; the loop is vectorized and calls nothing."""
+    """Like the rung above, but e^x is a polynomial times a power of two; saves a call for each number."""
     for t in prange(parts_of(Z.size)):
         size = min(PART, Z.size - t * PART)
         exp_all(window(Z, t * PART, size), window(A, t * PART, size))

@@ -114,7 +114,7 @@ def gradients_of_columns(X: Matrix, kept: Matrix, dA: Matrix, dgamma: Vector, db
 
 @rung("layer_norm_gradients", "wide")
 def layer_norm_gradients_wide(X: Matrix, kept: Matrix, dA: Matrix, dgamma: Vector, dbeta: Vector) -> None:
-    """Like the rung above, but i outside j: the inner loop goes along rows, and is vectorized."""
+    """Like the rung above, but i outside j; saves the strided loads: the loop along rows is vectorized."""
     n = X.shape[1]
     for t in prange((n + COLUMNS - 1) // COLUMNS):
         gradients_of_columns(X, kept, dA, dgamma, dbeta, t * COLUMNS, min(t * COLUMNS + COLUMNS, n))

@@ -52,7 +52,7 @@ def sgd_part(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 
 @rung("sgd", "wide")
 def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
-    """Like the rung above, but with the widest vectors that the machine has."""
+    """Like the rung above, but with the widest vectors there are; saves up to half of the instructions."""
     n = theta.size
     for t in prange(parts_of(n)):
         at, size = t * PART, min(PART, n - t * PART)
@@ -166,7 +166,7 @@ def adam_wide(
     grad: Vector, lr: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
     weight_decay: float, correction1: float, correction2: float, mean: Vector, square: Vector, theta: Vector,
 ) -> None:  # fmt: skip
-    """Like the rung above, but with one division instead of three: both corrections are factors outside the loop."""
+    """Like the rung above, but both corrections are factors outside the loop; saves two of three divisions."""
     step = lr / correction1
     shrink = theta.dtype.type(1) / theta.dtype.type(math.sqrt(correction2))
     n = theta.size
@@ -254,7 +254,7 @@ def fast_of_one(rule: Function, as_tuple: Function) -> Kernel:
             memory[i] = normal(m, tiny)
 
     def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors that the machine has."""
+        """Like the rung above, but with the widest vectors there are; saves up to half of the instructions."""
         n = theta.size
         for t in prange(parts_of(n)):
             at, size = t * PART, min(PART, n - t * PART)
@@ -273,7 +273,7 @@ def fast_of_two(rule: Function, as_tuple: Function) -> Kernel:
             first[i], second[i] = normal(m1, tiny), normal(m2, tiny)
 
     def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors that the machine has."""
+        """Like the rung above, but with the widest vectors there are; saves up to half of the instructions."""
         n = theta.size
         for t in prange(parts_of(n)):
             at, size = t * PART, min(PART, n - t * PART)

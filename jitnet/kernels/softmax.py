@@ -183,7 +183,7 @@ def divide(a: Vector, s: Any, lost: Any) -> None:
 
 @rung("softmax", "compensated")
 def softmax_compensated(Z: Matrix, A: Matrix) -> None:
-    """Like the rung above, but with the rounding errors of z − c, sum and division; gains digits in wide rows."""
+    """Like the rung above, but with the rounding errors of z − c, sum and division; saves digits in wide rows."""
     m, n = Z.shape
     wide(Z)
     for i in prange(m):
