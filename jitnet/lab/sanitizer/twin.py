@@ -56,46 +56,58 @@ class Twins:
 
     def replaced(self, value: Any, parallel: bool, name: str = "") -> Any:
         """What a copy finds in place of this value, the global or the variable of that name."""
-        if value is numba.prange:
-            return self.run.prange if parallel else range
-        if value is numba.pndindex:
-            return self.run.pndindex if parallel else np.ndindex
-        if isinstance(value, Dispatcher):
-            return self._function(value.py_func, bool(value.targetoptions.get("parallel")))
-        if any(value is other for other in _THREAD_IDS):
-            self.run.by_thread = True
-            return self.run.thread_id
-        if any(value is other for other in (numba.get_num_threads, threads.thread_count, threads.loop_threads)):
-            return self.run.thread_count
-        if value is os._exit:
-            return sys.exit  # which the check reports
-        if isinstance(value, FunctionType):
-            if value.__qualname__ == "scalar.<locals>.stand_in" and value.__module__ == scalars.__name__:
-                return self._scalar(value, parallel)
-            return (
-                value if (value.__module__ or "").partition(".")[0] in _LEFT_ALONE else self._function(value, parallel)
-            )
-        if value is np:
-            return self.numpy
         if isinstance(value, ModuleType):
             return self._module(value, parallel)
-        if isinstance(value, (GUFunc, StencilFunc, JitClassType)):
-            what = {GUFunc: "guvectorize function", StencilFunc: "stencil"}.get(type(value), "jitclass")
-            self.not_covered(f"{name_of(value)} is a {what}, which runs compiled: what it does inside is not recorded")
-        if isinstance(value, GUFunc):
-            return self._gufunc(value)
-        if isinstance(value, StencilFunc):
-            return self.numpy.wrapped(lambda *arrays, **options: value(*plain(arrays), **plain_of(options)))
-        if isinstance(value, (np.ufunc, DUFunc)):
-            return self.numpy.wrapped(value)
-        if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
-            return math_function(value)
         if isinstance(value, np.ndarray) and value.ndim:
             return self.constant(value, name or "a global array")
         if type(value) is np.float32:
             return Single(value)
-        if isinstance(value, tuple) and type(value) is tuple:
+        if type(value) is tuple:
             return tuple(self.replaced(part, parallel, name) for part in value)
+        return self._callable(value, parallel) if callable(value) else value
+
+    def _callable(self, value: Any, parallel: bool) -> Any:
+        for functions, stand_in in self._stand_ins(parallel):
+            if any(value is function for function in functions):
+                return stand_in
+        if any(value is function for function in _THREAD_IDS):
+            self.run.by_thread = True
+            return self.run.thread_id
+        if isinstance(value, Dispatcher):
+            return self._function(value.py_func, bool(value.targetoptions.get("parallel")))
+        if isinstance(value, FunctionType):
+            return self._written_in_python(value, parallel)
+        if isinstance(value, (GUFunc, StencilFunc, JitClassType)):
+            return self._compiled(value)
+        if isinstance(value, (np.ufunc, DUFunc)):
+            return self.numpy.wrapped(value)
+        if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
+            return math_function(value)
+        return value
+
+    def _stand_ins(self, parallel: bool) -> list[tuple[tuple[Any, ...], Any]]:
+        """Functions, and what a copy calls instead."""
+        return [
+            ((numba.prange,), self.run.prange if parallel else range),
+            ((numba.pndindex,), self.run.pndindex if parallel else np.ndindex),
+            ((numba.get_num_threads, threads.thread_count, threads.loop_threads), self.run.thread_count),
+            ((os._exit,), sys.exit),  # which the check reports
+        ]
+
+    def _written_in_python(self, function: FunctionType, parallel: bool) -> Any:
+        if function.__qualname__ == "scalar.<locals>.stand_in" and function.__module__ == scalars.__name__:
+            return self._scalar(function, parallel)
+        package = (function.__module__ or "").partition(".")[0]
+        return function if package in _LEFT_ALONE else self._function(function, parallel)
+
+    def _compiled(self, value: Any) -> Any:
+        """Code that runs compiled, so its accesses are not recorded."""
+        what = {GUFunc: "guvectorize function", StencilFunc: "stencil"}.get(type(value), "jitclass")
+        self.not_covered(f"{name_of(value)} is a {what}, which runs compiled: what it does inside is not recorded")
+        if isinstance(value, GUFunc):
+            return self._gufunc(value)
+        if isinstance(value, StencilFunc):
+            return self.numpy.wrapped(lambda *arrays, **options: value(*plain(arrays), **plain_of(options)))
         return value
 
     def not_covered(self, message: str) -> None:
@@ -116,10 +128,11 @@ class Twins:
         return call
 
     def _module(self, module: ModuleType, parallel: bool) -> Any:
-        package = module.__name__.partition(".")[0]
+        if module is np:
+            return self.numpy
         if module.__name__ == "math":
             return math_module(module)
-        if package == "numpy":
+        if module.__name__.partition(".")[0] == "numpy":
             return module
         return Namespace(lambda name: self.replaced(getattr(module, name), parallel))
 
