@@ -67,3 +67,17 @@ def test_softmax_is_within_two_ulp(n, rung):
         LADDERS["softmax"][rung](Z, A)
         e = np.exp(Z.astype(np.float64) - Z.max(axis=1, keepdims=True).astype(np.float64))
         assert error_in_ulp(A, e / e.sum(axis=1, keepdims=True), np.float32).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [3, 200])
+def test_softmax_of_huge_numbers_selects_the_largest(n, dtype):
+    """The differences are so large that their rounding errors are large numbers too."""
+    sizes = np.geomspace(1e8, np.finfo(dtype).max / 4, 50).astype(dtype)
+    Z = np.linspace(-1, 0.3, n).astype(dtype) * sizes.reshape(-1, 1)
+    Z[25:] *= -1
+    expected = (Z.max(axis=1, keepdims=True) == Z).astype(dtype)
+    for rung, softmax in LADDERS["softmax"].items():
+        A = np.full_like(Z, np.nan)
+        softmax(Z.copy(), A)
+        np.testing.assert_array_equal(A, expected, err_msg=rung)

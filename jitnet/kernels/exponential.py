@@ -98,7 +98,8 @@ def _functions(real: Any, integer: Any, degree: int, upper: float, lower: float)
     def decay(x, low):
         bits, r = split(least if x < least else x)
         n = real(bits).view(integer) + headroom
-        return (one + growth(r + low)) * power(n) * shift_back
+        # where the result is 0, the rounding error of a huge x is huge too
+        return (one + growth(r + (zero if x < least else low))) * power(n) * shift_back
 
     @part_of_kernels
     def sigmoid(z):
