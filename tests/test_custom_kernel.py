@@ -17,7 +17,7 @@ from numba import njit
 import jitnet
 from jitnet.kernels import LADDERS
 from jitnet.lab import ladder
-from jitnet.lab.benchmark import custom, judge
+from jitnet.lab.benchmark import custom, judge, sandbox
 from jitnet.lab.problems import of_operation
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
@@ -236,6 +236,14 @@ def test_worker_process_ends_with_the_command(name, status, tmp_path):
     if status > 0:
         last = {"SIGINT": "jitnet: interrupted", "SIGTERM": "jitnet: ended by SIGTERM"}[name]
         assert said.splitlines()[-1] == last
+
+
+def test_ctrl_c_does_not_wait_until_the_kernel_ends(monkeypatch):
+    with sandbox.Trial("f", None, of_operation("matmul"), (4, 4, 4), np.dtype("float32"), 1, 9.0) as tried:
+        waits, wait = [], tried.process.wait
+        monkeypatch.setattr(tried.process, "wait", lambda timeout=None: waits.append(timeout) or wait(timeout))
+        tried.__exit__(KeyboardInterrupt)
+        assert waits == [None]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -99,11 +99,11 @@ class Trial:
         disturbance.HELPERS.add(self.process.pid)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        if not self.is_over:
+        if not self.is_over and kind is not KeyboardInterrupt:  # after ^C it is in the middle of a step
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=ENDING)  # it may have to clean up
         if os.name == "posix":
