@@ -130,6 +130,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         if error.filename is None:
             _write_nowhere()
+        elif isinstance(error, FileNotFoundError):
+            return _complain(f"there is no file {error.filename}")
+        elif isinstance(error, IsADirectoryError):
+            return _complain(f"{error.filename} is a folder, but must be a file")
         return _complain(f"{error.filename or 'output'}: {error.strerror}" if error.strerror else str(error))
     except MemoryError as error:
         return _complain(f"not enough memory ({checks.reason(error)}); take a smaller file or network")
