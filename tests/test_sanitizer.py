@@ -72,11 +72,21 @@ BY_HAND = {
 def test_kernels_of_jitnet_have_no_findings(operation, rung, small):  # noqa: F811
     """Every loop runs with tiles of a few numbers, so that tiny shapes have remainders and several blocks."""
     if operation in BY_HAND:
-        arguments, writes = BY_HAND[operation](), 1
+        cases, writes = [BY_HAND[operation]()], 1
     else:
-        arguments, writes = oracle.case(operation, (6, 11, 5), "float32").arguments, of_operation(operation).results
-    report = examine(LADDERS[operation][rung], [arguments], writes)
+        shapes, writes = ((6, 11, 5), (1, 1, 1), (3, 2, 17)), of_operation(operation).results
+        cases = [oracle.case(operation, shape, "float32").arguments for shape in shapes]
+    report = examine(LADDERS[operation][rung], cases, writes)
     assert not report.findings, str(report)
+
+
+def test_every_kernel_of_jitnet_is_among_those():
+    """A serial rung has the same body as a parallel one; only the NumPy baseline has no loops."""
+    bodies = {
+        getattr(kernel, "py_func", kernel) for ladder in LADDERS.values() for rung, kernel in ladder.items()
+        if rung != "numpy"
+    }  # fmt: skip
+    assert bodies == {LADDERS[operation][rung].py_func for operation, rung in OURS}
 
 
 def test_assertion_for_pytest_raises_with_all_findings():
