@@ -56,7 +56,7 @@ FINITE = 0x3F
 """Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
 
 
-def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:
+def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str) -> str | None:
     """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
     case, why = problem.case(shape, dtype), ""
     call = _Call(kernel, case)

@@ -3,14 +3,13 @@
 import products
 
 from jitnet.lab import problems
+from jitnet.lab.benchmark.judge import error_of
 
 
 def check(kernel, problem):
     for shape in problem.shapes:
-        case = problem.case(shape, "float32")
-        kernel(*case.arguments)
-        error = case.error()
-        assert error is None, f"{kernel.__name__} is wrong: {error}, {problem.given(case)}"
+        error = error_of(kernel, problem, shape, "float32")
+        assert error is None, f"{kernel.__name__} {error}"
     print(f"{kernel.__name__} is right for the public shapes")
 
 
