@@ -46,7 +46,7 @@ UNTOUCHED = 0xFF
 HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "differs", "outside")
 """Kinds of findings of the sanitizer that are errors even if a result was right."""
 
-MISLEADING = ("is wrong", "gives NaN", "leaves ")
+MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if")
 """The beginnings of errors whose cause the sanitizer may find."""
 
 ACCESSES = 50_000

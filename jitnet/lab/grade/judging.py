@@ -176,13 +176,13 @@ class Judge:
             asked = self.kernel.spec, dtype, shape, seed, *where
             with contextlib.suppress(NoAnswerError):
                 line, unread = self._ask(inspection.writer_in, *asked, NUMBA_DISABLE_JIT="1")
-        again = self.problem.case(shape, dtype, seed)
-        if all(map(holds_nothing, again.outputs)):
-            for output in again.outputs:
+        zeros, nothing = (self.problem.case(shape, dtype, seed) for _ in range(2))
+        if all(map(holds_nothing, zeros.outputs)):
+            for output in zeros.outputs:
                 output.fill(0)
             with contextlib.suppress(FailureError):
-                if not self._call(process, again)[1]:
-                    error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(again)}"
+                if not self._call(process, zeros)[1] and self._call(process, nothing)[1]:
+                    error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(zeros)}"
         return error + reasons.joined(line, known or unread)
 
     def _submission(self) -> Process:
