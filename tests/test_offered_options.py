@@ -39,6 +39,7 @@ TABLES = {
     "other forms": rows("x;p;b;d;c;g;y", DIGITS, lambda i: f"1,{100 + i % 9}.5", ["yes", "no"],
         lambda i: f"2024-01-{10 + i % 9}", lambda i: f"{i % 24}:30", [*DIGITS, ""], AB),
     "numbers that are not read": rows("x;u;w;y", DIGITS, [*DIGITS, "<5"], [*DIGITS, "low"], AB),
+    "far values that repeat": rows("x;w;y", [*DIGITS, "-999", *map(str, range(9, 20))], DIGITS, AB, n=100),
     "a name with a comma": rows("x;a, b;y", DIGITS, ["p", "q"], AB),
     "a name with quotes": rows('x;"a ""b""";y', DIGITS, [*DIGITS, ""], AB),
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """Samples for training and prediction: data sets by name, and files."""
 
 import argparse
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from .. import checks, data
 from ..data import Column, Recipe, Table
 from ..data.preprocessing.decisions import Choices
 from ..data.preprocessing.target import Target
+from ..data.sentinels import emptied, listed_in
 from ..data.split import split_rows
 from ..data.values import distinct
 from .shared import NAMED
@@ -52,6 +52,8 @@ def read(options: argparse.Namespace) -> Samples:
     """Read the data, hold out the test samples, and learn the recipe from the training samples."""
     fraction = _checked_fraction(options)
     table, test_table = _tables(options)
+    choices = Choices(*(_names(options, option) for option in ("drop", "categorical", "numeric", "missing")))
+    table = emptied(table, choices.missing, learns=True)  # rows without a target are left out
     warned: list[str] = []
     rows = _rows_with_target(table, warned)
     codes = _codes(table, rows, options.task)
@@ -70,7 +72,6 @@ def read(options: argparse.Namespace) -> Samples:
             f"the training samples of {options.data} ({len(rows)} of {checks.count(len(table), 'row')}) have one class "
             "only; give more rows, or a smaller --test"
         )
-    choices = Choices(*(_names(options, option) for option in ("drop", "categorical", "numeric")))
     recipe = Recipe.learn(table, rows, options.task, choices)
     dtype = checks.dtype_of(options.dtype)
     X, said = recipe.prepare(table, dtype)
@@ -116,9 +117,8 @@ def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
 
 
 def _names(options: argparse.Namespace, option: str) -> list[str]:
-    """The names of columns in an option; those with a comma are quoted, as in a CSV."""
-    text = getattr(options, option)
-    return [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    """The names or values in an option."""
+    return listed_in(getattr(options, option) or "")
 
 
 def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:

@@ -58,6 +58,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--numeric", metavar="A,B", help="columns to read as numbers; other text there is missing")
     what.add_argument(
+        "--missing",
+        metavar="A=0,...",
+        help="values that stand for a missing cell: A=0 in column A, or =-999 in all columns",
+    )
+    what.add_argument(
         "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
     )
     what.add_argument("--test", type=float, metavar="FRACTION", help="fraction of samples to hold out (default 0.2)")

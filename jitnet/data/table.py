@@ -67,7 +67,7 @@ class Table:
     chosen: list[str] | None = None
     """The names of the features, unless they are all columns but the target."""
     reading: dict[str, str] = field(default_factory=dict)
-    """How a CSV was read: its separator, decimal sign and encoding."""
+    """How a CSV was read: its separator, decimal sign and encoding; and the values that are missing."""
     are_images: bool = False
     """True if each row of an array has several dimensions."""
 

@@ -180,6 +180,7 @@ TESTS: dict[str, list[list[str]]] = {
     ],
     "jitnet/data/notation.py": [["tests/test_notation.py"]],
     "jitnet/data/rows.py": [["tests/test_frames.py", "tests/test_columns.py", "tests/test_cli_tables.py"]],
+    "jitnet/data/sentinels.py": [["tests/test_sentinels.py"]],
     "jitnet/data/split.py": [["tests/test_data.py", "tests/test_columns.py"]],
     "jitnet/data/preprocessing/target.py": [
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ..notation import numbers_among_words, unread_numbers
+from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, quoted
 from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
 from ..words import Words
@@ -19,11 +20,13 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Choices:
-    """The columns that the user decides on."""
+    """What the user decides: columns by name, and values that are missing."""
 
     drop: list[str] = field(default_factory=list)
     categorical: list[str] = field(default_factory=list)
     numeric: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Values that stand for a missing cell: "-999" in all columns, "age=0" in one."""
 
     def check(self, table: Table) -> None:
         """Every name is that of a column, and is named once."""
@@ -79,6 +82,7 @@ class Planner:
         self.left_out: dict[str, list[str]] = {}  # the reason -> the columns
         self.said: list[str] = []
         self.warned: list[str] = []
+        self.sentinels: dict[float, dict[str, int]] = {}  # the value -> the columns, and how many rows have it there
 
     def plan(self) -> Plan:
         """Decide on all columns.
@@ -95,6 +99,7 @@ class Planner:
         if not self.standard and not self.columns:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
+        self.warned += said_of_sentinels(self.sentinels)
         said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
@@ -134,6 +139,8 @@ class Planner:
                 return SAME
             if self._names_rows(name, values):
                 return NAMES_ROWS
+            for value, rows in sentinels(learned[~np.isnan(learned)]).items():
+                self.sentinels.setdefault(value, {})[name] = rows
         if has_gaps:
             self._number(name, PLAIN, [])
         else:

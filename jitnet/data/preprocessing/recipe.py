@@ -15,6 +15,7 @@ from ...checks import count, shown, some
 from ..files.idx import scaled
 from ..files.reading import read_table
 from ..rows import table_of, values_of
+from ..sentinels import emptied, listed_in
 from ..table import Column, Table
 from ..values import PLAIN, labels_of
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
@@ -28,8 +29,8 @@ FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "targ
 SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading")
 """The fields in a model file: first those of the first version, which had only plain numbers, then later ones."""
 
-READING = ("separator", "decimal", "encoding")
-"""What a model stores about the reading of its file."""
+READING = ("separator", "decimal", "encoding", "missing")
+"""What a model stores about the reading of its file, and the values that are missing."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Recipe:
         """
         if table.target not in table:
             raise checks.Error("the table has no target")
+        choices = choices or Choices()
+        table = emptied(table, choices.missing, learns=True)
         train = np.asarray(train, np.int64)
         target, said, warned = Target.learn(table, train, task)
-        plan = Planner(table, train, choices or Choices()).plan()
+        plan = Planner(table, train, choices).plan()
         names = [name for name in table.names if name != table.target]
         warned = [*warned, *plan.warned]
         said = [*table.notes, *said, *plan.said, *warned]
@@ -139,14 +142,19 @@ class Recipe:
         """The number of inputs that a network needs for these columns."""
         return self.standard.width + sum(column.width for column in self.columns)
 
+    @property
+    def missing(self) -> list[str]:
+        """The values that stand for a missing cell: "-999" in all columns, "age=0" in one."""
+        return listed_in(self.reading.get("missing", ""))
+
     def read(self, path: str | Path, labels: str | Path | None = None, **how: Any) -> Table:
         """A file with rows to predict, read as the file of the training was.
 
         how    header, separator, decimal, encoding: see `read_table`
         """
-        return read_table(
-            path, self.target.name, labels=labels, learned=(self.names, self.has_header), usual=self.reading, **how
-        )
+        learned = (self.names, self.has_header)
+        table = read_table(path, self.target.name, labels=labels, learned=learned, usual=self.reading, **how)
+        return emptied(table, self.missing)
 
     def _matched(self, table: Table) -> tuple[Table, list[str]]:
         """The table to predict for, with the column names of the model; and a sentence about new columns.
@@ -189,6 +197,7 @@ class Recipe:
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
         table, new = self._matched(table)
+        table = emptied(table, self.missing)
         self._check_kind(table)
         out = np.empty((len(table), self.inputs), dtype)
         said = self.standard.prepare(table, out[:, : self.standard.width])
@@ -214,6 +223,7 @@ class Recipe:
         """The target of the network for these rows, or all: class numbers (n,), or standardized values (n, 1)."""
         if table.target not in table:
             raise checks.Error("the table has no target")
+        table = emptied(table, self.missing)
         return self.target.Y(table, np.arange(len(table)) if rows is None else rows, dtype)
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:

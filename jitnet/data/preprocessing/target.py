@@ -12,6 +12,7 @@ from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
 from ..notation import unread_numbers
+from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table
 from ..values import (
     NUMBERS,
@@ -81,6 +82,7 @@ class Target:
         known = numbers[~np.isnan(numbers)]
         if len(known) > 1 and known.min() == known.max():
             raise checks.Error(f"the target {shown(table.target)} is {known[0]:.15g} in all rows: nothing to learn")
+        warned += said_of_sentinels({v: {table.target: n} for v, n in sentinels(known[np.isfinite(known)]).items()})
         known = numbers[train]
         mean, scale = mean_and_scale(known[~np.isnan(known)])
         check_extent(table.target, [mean, scale])

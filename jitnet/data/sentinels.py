@@ -1,0 +1,131 @@
+"""Values that stand for a missing cell, such as −999: found in columns of numbers, and emptied if the user says so."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks
+from ..checks import shown, some
+from ..spelling import is_number, spelled
+from .table import Column, Table, quoted
+from .words import Words
+
+FEW = 3
+"""A value that fewer rows have, or fewer than one in a thousand, can be an outlier."""
+MOST = 3
+"""The maximum number of sentinels at one end, as in −999, −998."""
+FAR = 1.5
+"""Sentinels are farther from the other numbers than this times their extent; powers of 2 are not."""
+FAR_NINES = 0.3
+"""The same for −999, 9999 and the like, which are rarely numbers of their own."""
+DIFFERENT = 10
+"""The other numbers have at least this many values; fewer could be categories."""
+
+
+def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
+    """Whole numbers at the ends of a column, far from the others, that several rows have; and how many have them.
+
+    values    (n,) finite numbers
+    """
+    low, high = (_at_the_end(values, extreme) for extreme in (np.min, np.max))
+    for left, right in sorted(product(range(len(low)), range(len(high))), key=sum)[1:]:  # as few sentinels as possible
+        first, last = low[left][0], high[right][0]
+        nearest = [low[left - 1][0]] * (left > 0) + [high[right - 1][0]] * (right > 0)
+        if all(_is_far(value, first, last) for value in nearest):
+            others = values[(values >= first) & (values <= last)]
+            is_quantity = 2 * len(others) > len(values) and len(np.unique(others[:1000])) >= DIFFERENT
+            return dict([*low[:left], *high[:right]]) | sentinels(others) if is_quantity else {}
+    return {}
+
+
+def _is_far(value: float, first: float, last: float) -> bool:
+    """True if a value is far from all numbers from first to last."""
+    far = FAR_NINES if re.fullmatch("-?9{3,}", spelled(value)) else FAR
+    return max(first - value, value - last) > far * (last - first) > 0
+
+
+def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any]) -> list[tuple[float, int]]:
+    """The extreme values and how many rows have them, up to the first that is no sentinel."""
+    found: list[tuple[float, int]] = []
+    while len(values) and len(found) <= MOST:
+        here = values == extreme(values)
+        found.append((float(extreme(values)), int(here.sum())))
+        if found[-1][1] < max(FEW, here.size / 1000) or found[-1][0] % 1:  # codes for missing cells are whole
+            break
+        values = values[~here]
+    return found
+
+
+def said_of_sentinels(found: dict[float, dict[str, int]]) -> list[str]:
+    """A sentence for each value that seems to stand for a missing cell; value -> columns -> the number of rows."""
+    said = []
+    for number, columns in found.items():
+        value, names = spelled(number), list(columns)
+        entry = f"{names[0]}={value}" if len(names) == 1 else value
+        option = f"--missing {quoted(entry)}" if entry != value else f"--missing={value}"
+        have, its = ("has", "its") if len(names) == 1 else ("have", "their")
+        said.append(
+            f"{some(names, 5)} {have} {value} in {sum(columns.values())} cells, far from {its} other numbers; if it "
+            f"means that the cell is missing, add {option}"
+        )
+    return said
+
+
+def listed_in(text: str) -> list[str]:
+    """The entries of a list such as `-999,age=0`; those with a comma are quoted, as in a CSV."""
+    return [entry.strip() for entry in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def as_list(entries: Iterable[str]) -> str:
+    """What `listed_in` takes apart."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(entries)
+    return text.getvalue()
+
+
+def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
+    """The table without the cells that have these values. Its `reading["missing"]` lists the entries.
+
+    entries    "-999" for all columns, "age=0" for one
+    learns     each column must be there, and each value must occur
+    Errors     ValueError if they do not
+    """
+    if not entries or table.reading.get("missing") == as_list(entries):
+        return table
+    if table.kind == "pictures":
+        raise checks.Error("--missing works with tables, not with pictures")
+    wide = 0 if table.matrix is None else table.matrix.shape[1]
+    before = [table[name] for name in table.names[:wide]] + table.columns
+    columns = list(before)
+    for entry in entries:
+        name, is_of_one, value = entry.rpartition("=")
+        if learns and is_of_one:
+            checks.one_of("column in --missing", name, table.names)
+        chosen = [j for j, column in enumerate(columns) if not is_of_one or column.name == name]
+        without = {j: _without(columns[j], spelled(value)) for j in chosen}
+        if learns and all(column is columns[j] for j, column in without.items()):
+            raise checks.Error(f"--missing {quoted(entry)}: no cell of {table.source} is {shown(value)}")
+        for j, column in without.items():
+            columns[j] = column
+    reading = {**table.reading, "missing": as_list(entries)}
+    if columns[:wide] == before[:wide]:
+        return replace(table, columns=columns[wide:], reading=reading)
+    return replace(table, columns=columns, matrix=None, reading=reading)
+
+
+def _without(column: Column, value: str) -> Column:
+    """The column without the cells of this value; the same object if there are none."""
+    cells = column.cells
+    if isinstance(cells, Words):
+        places = [place for place, text in cells.used.items() if spelled(text) == value]
+        codes = np.where(np.isin(cells.codes, places), -1, cells.codes)
+        return Column(column.name, Words(cells.texts, codes)) if places else column
+    here = cells == (float(value) if is_number(value) else np.nan)
+    return Column(column.name, np.where(here, np.nan, cells)) if here.any() else column

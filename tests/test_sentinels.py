@@ -1,0 +1,135 @@
+"""Numbers that stand for a missing cell, such as -999, are pointed out, and --missing empties these cells."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from files import csv
+
+import jitnet
+from jitnet import cli
+from jitnet.data import Choices, Recipe, from_frame
+from jitnet.data.sentinels import sentinels
+
+QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
+N = np.arange(120.0)
+
+
+def some(*codes, among=N % 50):
+    """The numbers, with each code in four rows."""
+    values = among.copy()
+    for j, code in enumerate(codes):
+        values[[3 + j, 30 + j, 60 + j, 90 + j]] = code
+    return values
+
+
+FOUND = {
+    "one below": (some(-999), {-999}),
+    "one above": (some(9999), {9999}),
+    "both ends": (some(-999, 9999), {-999, 9999}),
+    "two below": (some(-998, -999), {-998, -999}),
+    "minus one": (some(-1, among=1000 + N), {-1}),
+    "zero": (some(0, among=1990 + N % 20), {0}),
+    "nines near large numbers": (some(-999, among=20 * N), {-999}),
+}
+NOT_FOUND = {
+    "near": some(-1), "once": np.append(N, -999), "twice": np.append(N, [-999, -999]), "zeros": some(0, among=5 + N),
+    "few values": np.tile([0.0, 1, 2, 1000], 30), "two values": np.tile([0.0, 1000], 60), "powers": 2.0 ** (N % 20),
+    "not whole": some(-999.5), "squares": (N // 5) ** 2, "ages": 18 + N % 70, "most rows": some(*[-999] * 25),
+    "rare in many rows": np.append(np.tile(N, 100), [-999] * 5), "constant": np.full(50, -999.0), "none": N[:0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_far_values_that_several_rows_have_are_found(name):
+    values, found = FOUND[name]
+    assert sentinels(values) == dict.fromkeys(found, 4)
+
+
+@pytest.mark.parametrize("name", NOT_FOUND)
+def test_ordinary_numbers_are_no_sentinels(name):
+    assert sentinels(NOT_FOUND[name]) == {}
+
+
+def test_no_column_of_the_bundled_digits_has_sentinels():
+    assert not any(sentinels(pixel) for pixel in jitnet.data.digits()[0].T.astype(np.float64))
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, status=0):
+        assert cli.main(list(map(str, words))) == status
+        return capsys.readouterr()
+
+    return run
+
+
+def lines(a, b, y):
+    return "\n".join(["a,b,y", *(f"{i:g},{j:g},{k}" for i, j, k in zip(a, b, y, strict=True))]) + "\n"
+
+
+def test_missing_on_the_command_line_equals_empty_cells(run, tmp_path):
+    """Training, the saved model and its predictions are those of a file whose cells are empty."""
+    a, y = some(-999), np.array(["u", "v"])[N.astype(int) % 2]
+    csv(tmp_path, lines(a, N % 7, y), "codes.csv")
+    (tmp_path / "gaps.csv").write_text((tmp_path / "codes.csv").read_text().replace("-999", ""))
+    said = run("train", "codes.csv", "--target", "y", *QUICK)
+    sentence = "a has -999 in {} cells, far from its other numbers; if it means that the cell is missing, add --missing"
+    assert any(f"note: {sentence.format(n)} a=-999" in said.out for n in (3, 4))  # in the training samples
+    answers = []
+    for name, options in (("codes", ["--missing", "a=-999"]), ("codes", ["--missing=-999.0"]), ("gaps", [])):
+        said = run("train", f"{name}.csv", "--target", "y", *options, "--save", "m.npz", *QUICK)
+        assert "far from" not in said.out + said.err
+        assert "a is a number; 4 of 96 cells missing" in said.err or "3 of 96 cells missing" in said.err
+        answers.append(run("predict", "m.npz", f"{name}.csv", "--proba", "--backend", "numpy").out)
+        net = jitnet.load("m.npz")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            code, gap = (net.predict([{"a": value, "b": 3}], "numpy").tolist() for value in (-999, None))
+            assert code == gap or name == "gaps"
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_missing_applies_to_the_target_and_to_text(run, tmp_path):
+    y = np.where(N % 10 == 3, -999, N * 1.5)
+    csv(tmp_path, lines(N % 50, N % 7, [f"{v:g}" for v in y]).replace(",3,", ",n.k.,"), "t.csv")
+    said = run("train", "t.csv", "--target", "y", "--missing=-999,b=n.k.", "--json", *QUICK)
+    decisions = json.loads(said.out)["decisions"]
+    assert any("12 of 120 rows have no y and are left out" in sentence for sentence in decisions)
+    assert any(sentence.startswith("b is a number; ") and "the median" in sentence for sentence in decisions)
+
+
+def test_missing_in_python(tmp_path):
+    columns = {"a": some(-999), "b": some(-999), "c": N % 7, "y": ["u", "v"] * 60}
+    gaps = {**columns, "a": np.where(columns["a"] == -999, np.nan, columns["a"])}
+    rows = np.arange(100)
+    said = Recipe.learn(from_frame(columns, "y"), rows).warnings
+    what = "a, b have -999 in 8 cells, far from their other numbers"
+    assert said == [f"{what}; if it means that the cell is missing, add --missing=-999"]
+    one = Recipe.learn(from_frame(columns, "y"), rows, choices=Choices(missing=["a=-999"], numeric=["b"]))
+    other = Recipe.learn(from_frame(gaps, "y"), rows, choices=Choices(numeric=["b"]))
+    assert one.warnings == other.warnings == []  # --numeric says that all are numbers
+    for table in (columns, gaps):
+        np.testing.assert_array_equal(one.prepare(from_frame(table))[0], other.prepare(from_frame(gaps))[0])
+    assert Recipe.from_plain(one.plain()).missing == ["a=-999"]
+    X, with_gaps = (np.column_stack([values["a"], values["c"]]) for values in (columns, gaps))
+    recipe = Recipe.learn(from_frame(X, columns["y"]), rows, choices=Choices(missing=["-999"]))
+    expected = Recipe.learn(from_frame(with_gaps, columns["y"]), rows).prepare(from_frame(with_gaps))[0]
+    np.testing.assert_array_equal(recipe.prepare(from_frame(X))[0], expected)
+    np.testing.assert_array_equal(recipe.prepare(from_frame(with_gaps))[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("a=-99", "--missing a=-99: no cell of t.csv is '-99'"), ("q=-999", "unknown column in --missing 'q'"),
+        ("=5,", "unknown column in --missing ''"), ("unknown", "--missing unknown: no cell of t.csv is 'unknown'"),
+    ],
+)  # fmt: skip
+def test_values_and_columns_that_are_not_there_are_errors(run, tmp_path, entry, message):
+    csv(tmp_path, lines(some(-999), N % 7, ["u", "v"] * 60), "t.csv")
+    assert message in run("train", "t.csv", "--target", "y", f"--missing={entry}", *QUICK, status=2).err
+    assert "--missing works with tables" in run("train", "digits", "--missing=0", *QUICK, status=2).err
