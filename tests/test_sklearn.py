@@ -99,6 +99,10 @@ def test_parameters_equal_those_of_scikit_learn(kind):
     if kind is MLPClassifier:
         assert mine.pop("class_weight") is None
     assert mine == other
+    given = getattr(theirs, kind.__name__)(alpha=0.5).get_params()
+    assert clone(kind(**given)).get_params() == {**kind().get_params(), "alpha": 0.5}
+    with pytest.raises(TypeError, match=f"{kind.__name__} has no parameter 'alhpa'"):
+        kind(alhpa=1)
 
 
 def test_sample_weights_equal_scikit_learn_and_multiply_class_weights():
@@ -269,7 +273,9 @@ def test_divergence_is_an_error():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "lbfgs"}, "solver is 'lbfgs', which jitnet does not have; use 'adam' or 'sgd'"),
+        ({"solver": "lbfgs"}, "solver is 'lbfgs', which needs the loss of all samples.*; use solver='adam' or 'sgd'"),
+        ({"max_fun": 9}, "max_fun is 9, but it belongs to the solver 'lbfgs', .*; use solver='adam' and max_iter"),
+        ({"loss": "poisson"}, r"loss is 'poisson', but the squared error is the only loss; for counts, learn np\.log"),
         ({"solver": "adams"}, "unknown solver 'adams'.*did you mean 'adam'"),
         ({"activation": "sigmoid"}, "unknown activation 'sigmoid'; known: identity, logistic"),
         ({"hidden_layer_sizes": (3, 0)}, "hidden_layer_sizes is 0, but must be a whole number, at least 1"),

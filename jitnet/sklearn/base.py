@@ -30,6 +30,17 @@ LOSSES = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy", "ident
 """Output activation -> the loss."""
 
 
+NO_LBFGS = "which needs the loss of all samples in each step, while jitnet learns from batches; use solver='adam'"
+REFUSED = {
+    "max_fun": (15000, f"it belongs to the solver 'lbfgs', {NO_LBFGS} and max_iter"),
+    "loss": (
+        "squared_error",
+        "the squared error is the only loss; for counts, learn np.log1p(y), or use jitnet.Network",
+    ),
+}
+"""Parameters that only scikit-learn has: the default, which is accepted; why others are not, and what to use."""
+
+
 def can_learn_in_parts(estimator: Any) -> bool:
     """partial_fit exists for the solvers that learn by batches."""
     if estimator.solver == "lbfgs":
@@ -48,6 +59,12 @@ class MLP(BaseEstimator):
 
     def _store(self, given: dict[str, Any]) -> None:
         """The parameters of `__init__`, as they were given; `fit` validates them."""
+        for name, value in given.pop("others").items():
+            usual, why = REFUSED.get(name, (None, ""))
+            if not why:
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}; see help({type(self).__name__})")
+            if value != usual:
+                raise checks.Error(f"{name} is {checks.shown(value)}, but {why}")
         for name, value in given.items():
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
@@ -246,7 +263,7 @@ class MLP(BaseEstimator):
         sizes = list(sizes) if np.ndim(sizes) else [sizes]
         checks.one_of("activation", self.activation, ACTIVATIONS)
         if self.solver == "lbfgs":
-            raise checks.Error("solver is 'lbfgs', which jitnet does not have; use 'adam' or 'sgd'")
+            raise checks.Error(f"solver is 'lbfgs', {NO_LBFGS} or 'sgd'")
         checks.one_of("solver", self.solver, ("sgd", "adam"))
         checks.one_of("learning_rate", self.learning_rate, ("constant", "invscaling", "adaptive"))
         if self.batch_size != "auto":

@@ -76,6 +76,7 @@ class MLPClassifier(ClassifierMixin, MLP):
         epsilon: float = 1e-8,
         n_iter_no_change: Any = 10,
         class_weight: Any = None,
+        **others: Any,
     ) -> None:
         self._store(locals())
 

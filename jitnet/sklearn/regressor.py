@@ -53,6 +53,7 @@ class MLPRegressor(RegressorMixin, MLP):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: Any = 10,
+        **others: Any,
     ) -> None:
         self._store(locals())
 
