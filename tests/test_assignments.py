@@ -60,6 +60,12 @@ def test_checks_of_the_source_need_an_imports_list(tmp_path):
         made(tmp_path, ADDITION.replace('["numba"]', '["*"]').replace('"correct"', '"no race"'))
 
 
+def test_new_assignment_compares_with_rungs_that_students_can_write(tmp_path):
+    new.write(tmp_path / "first", ["matmul", "sigmoid", "prefix_sum"])
+    tests = [test for kernel in assignment.load(tmp_path / "first").kernels for test in kernel.tests]
+    assert [test.of for test in tests if test.check == "speed"] == ["reordered", "njit", "four_chains"]
+
+
 def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     folder = tmp_path / "first"
     problem = EXAMPLES / "by_hand" / "student" / "forward.py"

@@ -107,7 +107,7 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
         lines += ["", "[[kernel]]", f'name = "{name}"', f'problem = "{place}"']
         lines += _test("correct", 5, "Which element is wrong? Try the smallest arrays of the public test on paper.")
         lines += _test("no race", 1, "Which loop divides the result into parts that no two iterations share?")
-        rung = _best_on_one_thread(problem)
+        rung = _within_reach(problem)
         if rung:
             lines += _test("speed", 4, "jitnet explain shows the machine code of your loop.", of=rung, reach=0.5)
     return "\n".join(lines) + "\n"
@@ -120,8 +120,13 @@ def _test(check: str, points: int, hint: str, of: str = "", reach: float = 0.0) 
     yield from (f"  points = {points}", f'  hint = "{hint}"')
 
 
-def _best_on_one_thread(problem: Problem) -> str:
-    """The last rung without threads: what a submission is compared with."""
+def _within_reach(problem: Problem) -> str:
+    """The rung that a submission is compared with: the last one without threads.
+
+    Of an operation, the last one of plain loops: those above it use SIMD vectors and helpers, which students have not.
+    """
+    if problem.path is None:
+        return "reordered" if "reordered" in problem.rungs else "njit"
     serial = [name for name in problem.rungs if "parallel" not in name and name != "numpy"]
     return serial[-1] if serial else ""
 
