@@ -69,13 +69,13 @@ TABLES: list[tuple[str, str, str, Callable[[Row], str]]] = [
 def results_of(file: str) -> dict[str, dict[str, Any]]:
     """Machine -> content of the file, for each machine that has the file."""
     paths = sorted(RESULTS.glob(f"*/{file}.json"))
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [json.loads(path.read_text(encoding="utf-8")) | {"from": path.parent.name} for path in paths]
     return {f"{content['machine']['cpu']}, {content['machine']['vector bits']} bits": content for content in found}
 
 
 def table(file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = ()) -> list[str]:
-    """The lines of the table of a file; with `only`, just these rows."""
-    machines = results_of(file)
+    """The lines of the table of a file; with `only`, just these rows, and machines with all their vector bits."""
+    machines = {machine: found for machine, found in results_of(file).items() if not (only and "avx2" in found["from"])}
     columns = {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in machines.items()}
     lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     for name in dict.fromkeys(name for cells in columns.values() for name in cells):
