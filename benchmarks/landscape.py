@@ -91,7 +91,7 @@ def product_that(packs):
     names = {**vars(register_tile), "packing_pays": part_of_kernels(decided)}
     body = FunctionType(register_tile.product.__code__, names)
     product = numba.njit(**OPTIONS)(body)
-    return lambda A, B, C: product(A[:, ::1], B, False, 0, C[0, :0], np.float32(0), C, 0, len(C), 0, C.shape[1])
+    return lambda A, B, C: product(A, B, C, register_tile.PLAIN, C[0, :0], np.float32(0))
 
 
 def gains_of_packing():

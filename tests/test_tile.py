@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jitnet.compiler.caches import PAGE
-from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, window
+from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, submatrix, window
 from jitnet.compiler.memory import aligned
 from jitnet.compiler.simd import (
     broadcast,
@@ -70,20 +70,8 @@ def check(m, depth, n, dtype):
 @pytest.mark.parametrize("m", [0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, SPLIT_ROWS - 1, SPLIT_ROWS + 1])
 def test_every_edge_of_the_tile_equals_the_oracle(dtype, m):
     v = VECTOR_BYTES // np.dtype(dtype).itemsize
-    for n in {
-        0,
-        1,
-        2,
-        3,
-        v - 1,
-        v,
-        v + 1,
-        2 * v + 1,
-        VECTORS * v - 1,
-        VECTORS * v,
-        VECTORS * v + 1,
-        2 * VECTORS * v + 3,
-    }:
+    around = (VECTORS * v - 1, VECTORS * v, VECTORS * v + 1, 2 * VECTORS * v + 3)
+    for n in {0, 1, 2, 3, v - 1, v, v + 1, 2 * v + 1, *around}:
         for depth in (0, 1, v - 1, v, v + 1, 3 * v):
             check(m, depth, n, dtype)
 
@@ -185,19 +173,43 @@ def test_helpers_equal_their_twins_in_python(dtype):
         scratch = stack_array(256, source)
         for j in range(n):
             scratch[j] = window(source, 3, n)[j]
-        transpose_square(source, 1, 40, target, 2, 33)
+        transpose_square(source, 1, 4, target)
         for j in range(n):
             window(target, 40 * 33, n)[j] = scratch[j]
-        target[0] = n
+        target[0, 0] = n
 
-    source = np.arange(40 * 40, dtype=dtype)
-    ours, theirs = np.zeros(60 * 33, dtype), np.zeros(60 * 33, dtype)
+    source = np.arange(40 * 40, dtype=dtype).reshape(40, 40)
+    ours, theirs = np.zeros((60, 33), dtype), np.zeros((60, 33), dtype)
     body(source, ours)
     numba.njit(**OPTIONS)(body)(source, theirs)
     np.testing.assert_array_equal(ours, theirs)
-    n = int(ours[0])
-    square = source[1 : 1 + 40 * n].reshape(n, 40)[:, :n]
-    np.testing.assert_array_equal(ours[2 : 2 + 33 * n].reshape(n, 33)[:, :n], square.T)
+    n = int(ours[0, 0])
+    np.testing.assert_array_equal(ours[4 : 4 + n, 1 : 1 + n], source[1 : 1 + n, 4 : 4 + n].T)
+
+
+def test_submatrix_equals_a_slice():
+    """Of a contiguous matrix and of a transpose, compiled and interpreted."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target, i0, i1, j0, j1):
+        part = submatrix(source, i0, i1, j0, j1)
+        for i in range(part.shape[0]):
+            for j in range(part.shape[1]):
+                target[i, j] = part[i, j]
+
+    compiled = numba.njit(**OPTIONS)(body)
+    for source in (np.arange(35.0).reshape(5, 7), np.arange(35.0).reshape(7, 5).T):
+        for i0, i1, j0, j1 in ((0, 5, 0, 7), (1, 4, 2, 3), (2, 2, 0, 7), (5, 5, 7, 7)):
+            for run in (body, compiled):
+                target = np.full((5, 7), -1.0)
+                run(source, target, i0, i1, j0, j1)
+                np.testing.assert_array_equal(target[: i1 - i0, : j1 - j0], source[i0:i1, j0:j1])
+                assert (target >= 0).sum() == (i1 - i0) * (j1 - j0)
+        for outside in ((-1, 2, 0, 7), (0, 6, 0, 7), (3, 2, 0, 7), (0, 5, -1, 7), (0, 5, 0, 8), (0, 5, 4, 3)):
+            with pytest.raises(IndexError, match=r"of a matrix of \(5, 7\)"):
+                submatrix(source, *outside)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -290,22 +302,22 @@ def test_part_of_a_square_is_transposed(dtype):
     from jitnet.compiler.jit import OPTIONS
 
     def body(source, target, rows, columns):
-        transpose_part(source, 2, 19, rows, columns, target, 3, 21)
+        transpose_part(source[:rows, :columns], 2, 1, target)
 
     compiled = numba.njit(**OPTIONS)(body)
     v = VECTOR_BYTES // np.dtype(dtype).itemsize
-    source = np.random.default_rng(0).standard_normal(20 * 19).astype(dtype)
-    for rows in (0, 1, v // 2, v - 1, v, v + 3):
-        for columns in (0, 1, v // 2, v - 1, v, v + 3):
-            ours, theirs = np.full(21 * 20, 42, dtype), np.full(21 * 20, 42, dtype)
+    source = np.random.default_rng(0).standard_normal((23, 21)).astype(dtype)
+    for rows in (2, 3, 2 + v // 2, v + 1, v + 2, v + 5):
+        for columns in (1, 2, 1 + v // 2, v, v + 1, v + 4):
+            ours, theirs = np.full((21, 25), 42, dtype), np.full((21, 25), 42, dtype)
             body(source, ours, rows, columns)
             compiled(source, theirs, rows, columns)
             np.testing.assert_array_equal(ours, theirs)
-            expected = np.full((20, 21), 42, dtype)
-            r, c = min(rows, v), min(columns, v)
-            expected[:c, :v] = 0
-            expected[:c, :r] = np.pad(source[2:], (0, 2)).reshape(20, 19)[:r, :c].T
-            np.testing.assert_array_equal(np.pad(ours[3:], (0, 3), constant_values=42).reshape(20, 21), expected)
+            expected = np.full((21, 25), 42, dtype)
+            r, c = min(rows, 2 + v), min(columns, 1 + v)
+            expected[1:c, 2 : 2 + v] = 0
+            expected[1:c, 2:r] = source[2:r, 1:c].T
+            np.testing.assert_array_equal(ours, expected)
 
 
 AVX2 = "+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt"

@@ -10,7 +10,8 @@ interpreted, it runs the plain-Python version.
     give_back(array)                    empty if there is no memory. The kernel must give the memory back
     window(array, start, count)         a view of the array's memory from element `start` on, without Python's rules
                                         for negative and too large indices, which cost ten instructions per row
-    rows_in(vector, rows, apart, n)     a matrix in a vector: rows of n numbers, `apart` numbers from each other
+    submatrix(matrix, i0, i1, j0, j1)   matrix[i0:i1, j0:j1], again without these rules
+    matrix_in(vector, rows, columns)    a view of a vector's first numbers as a matrix
     wide(array)                         a hint: use the widest vectors in this function
 """
 
@@ -211,19 +212,48 @@ def _window(context, builder, signature, arguments):
     return _array_at(context, builder, signature.return_type, pointer, count)
 
 
-def rows_in(vector: Vector, rows: int, apart: int, n: int) -> Matrix:
-    """The first `rows` rows of n numbers that begin at every `apart`-th number of a vector."""
-    return vector[: rows * apart].reshape(rows, apart)[:, :n]
+def submatrix(matrix: Matrix, i0: int, i1: int, j0: int, j1: int) -> Matrix:
+    """matrix[i0:i1, j0:j1].
+
+    Interpreted, rows or columns outside of the matrix are an IndexError; compiled, there is no check. The compiler has
+    one type for the parts of all matrices, contiguous or transposed.
+    """
+    if not (0 <= i0 <= i1 <= matrix.shape[0] and 0 <= j0 <= j1 <= matrix.shape[1]):
+        raise IndexError(f"[{i0}:{i1}, {j0}:{j1}] of a matrix of {matrix.shape}")
+    return matrix[i0:i1, j0:j1]
 
 
-@type_callable(rows_in)
-def _type_of_rows_in(context):
-    return lambda vector, rows, apart, n: types.Array(vector.dtype, 2, "A")
+@type_callable(submatrix)
+def _type_of_submatrix(context):
+    return lambda matrix, i0, i1, j0, j1: types.Array(matrix.dtype, 2, "A")
 
 
-@lower_builtin(rows_in, types.Array, types.Integer, types.Integer, types.Integer)
-def _rows_in(context, builder, signature, arguments):
-    vector, rows, apart, n = arguments
+@lower_builtin(submatrix, types.Array, types.Integer, types.Integer, types.Integer, types.Integer)
+def _submatrix(context, builder, signature, arguments):
+    matrix, i0, i1, j0, j1 = arguments
+    memory = context.make_array(signature.args[0])(context, builder, matrix)
+    strides = cgutils.unpack_tuple(builder, memory.strides)
+    bytes_before = builder.add(builder.mul(i0, strides[0]), builder.mul(j0, strides[1]))
+    pointer = cgutils.pointer_add(builder, memory.data, bytes_before)
+    shape = [builder.sub(i1, i0), builder.sub(j1, j0)]
+    part = context.make_array(signature.return_type)(context, builder)
+    populate_array(part, pointer, shape=shape, strides=strides, itemsize=memory.itemsize, meminfo=None)
+    return part._getvalue()
+
+
+def matrix_in(vector: Vector, rows: int, columns: int) -> Matrix:
+    """The first rows · columns numbers of a vector as a matrix."""
+    return vector[: rows * columns].reshape(rows, columns)
+
+
+@type_callable(matrix_in)
+def _type_of_matrix_in(context):
+    return lambda vector, rows, columns: types.Array(vector.dtype, 2, "A")  # the type of any view of a matrix
+
+
+@lower_builtin(matrix_in, types.Array, types.Integer, types.Integer)
+def _matrix_in(context, builder, signature, arguments):
+    vector, rows, columns = arguments
     memory = context.make_array(signature.args[0])(context, builder, vector)
-    steps = [apart, context.get_constant(types.intp, 1)]
-    return _view(context, builder, signature.return_type, memory.data, [rows, n], steps)
+    steps = [columns, context.get_constant(types.intp, 1)]
+    return _view(context, builder, signature.return_type, memory.data, [rows, columns], steps)

@@ -6,7 +6,7 @@
     masked_store(simd, array, start, count)      only the first `count`; nothing after them is written
     broadcast(x, array, vectors)                 x in every lane
     prefetch(array, start, vectors)              these numbers will be needed soon
-    transpose_square, transpose_part             lanes × lanes numbers, transposed inside the registers
+    transpose_square, transpose_part             lanes × lanes numbers of a matrix, transposed in the registers
     a + b, a - b, a * b, x * a                   lane by lane; with * and +, fused multiply-adds
 
 Interpreted, such a value is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
@@ -245,39 +245,37 @@ _arithmetic(operator.sub, "fsub")
 _arithmetic(operator.mul, "fmul")
 
 
-def transpose_square(source: Any, start: int, stride: int, target: Any, to: int, step: int) -> None:
-    """target[to + c·step + r] = source[start + r·stride + c] for r and c from 0 to lanes − 1.
+def transpose_square(source: Any, r: int, c: int, target: Any) -> None:
+    """target[c + j, r + i] = source[r + i, c + j] for i and j from 0 to lanes − 1; both are matrices.
 
     A loop could only move single numbers, because either the loads or the stores are strided. In registers it takes
     log₂(lanes) steps, each of which interleaves the first half of the rows with the second. After these, every number
     is in its transposed position.
     """
-    n = lanes(source)
-    transpose_part(source, start, stride, n, n, target, to, step)
+    transpose_part(source, r, c, target)
 
 
-def transpose_part(
-    source: Any, start: int, stride: int, rows: int, columns: int, target: Any, to: int, step: int
-) -> None:
-    """The same for c < columns; from r = rows on, zeros are written. Nothing else is read or written."""
-    n = lanes(source)
-    for c in range(min(columns, n)):
-        for r in range(n):
-            x = window(source, start + r * stride + c, 1)[0] if r < rows else 0
-            window(target, to + c * step + r, 1)[0] = x
+def transpose_part(source: Any, r: int, c: int, target: Any) -> None:
+    """The same where `source` may end: zeros are written after its last row, and nothing after its last column."""
+    rows, columns = source.shape
+    for j in range(c, min(c + lanes(source), columns)):
+        for i in range(r, r + lanes(source)):
+            target[j, i] = source[i, j] if i < rows else 0
 
 
 _typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)
 _typed(transpose_part, lambda source, *others: types.none if isinstance(source, types.Array) else None)
 
 
-def _row_places(context, builder, array_type, array, start, stride):
-    """The start addresses of one row per lane, the register type, and the guaranteed alignment."""
+def _row_places(context, builder, array_type, array, r, c):
+    """The address of element c in one row per lane, from row r on; the register type, and the guaranteed alignment."""
     number = context.get_value_type(array_type.dtype)
     register = ir.VectorType(number, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
     memory = context.make_array(array_type)(context, builder, array)
-    starts = [builder.add(start, builder.mul(stride, ir.Constant(start.type, r))) for r in range(register.count)]
-    addresses = [builder.bitcast(builder.gep(memory.data, [at]), register.as_pointer()) for at in starts]
+    first = builder.bitcast(builder.gep(memory.data, [c]), ir.IntType(8).as_pointer())
+    stride = builder.extract_value(memory.strides, 0)
+    steps = [builder.mul(builder.add(r, ir.Constant(r.type, i)), stride) for i in range(register.count)]
+    addresses = [builder.bitcast(builder.gep(first, [step]), register.as_pointer()) for step in steps]
     return addresses, register, ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
 
 
@@ -291,37 +289,37 @@ def _interleaved(builder, rows):
     return rows
 
 
-@lower_builtin(transpose_square, types.Array, types.Integer, types.Integer, types.Array, types.Integer, types.Integer)
+@lower_builtin(transpose_square, types.Array, types.Integer, types.Integer, types.Array)
 def _transpose_square(context, builder, signature, arguments):
     widen(builder.function)
-    sources, _, align = _row_places(context, builder, signature.args[0], *arguments[:3])
-    targets, _, _ = _row_places(context, builder, signature.args[3], *arguments[3:])
+    source, r, c, target = arguments
+    sources, _, align = _row_places(context, builder, signature.args[0], source, r, c)
+    targets, _, _ = _row_places(context, builder, signature.args[3], target, c, r)
     rows = [builder.load(address, align=align.constant) for address in sources]
     for row, address in zip(_interleaved(builder, rows), targets, strict=True):
         builder.store(row, address, align=align.constant)
     return context.get_dummy_value()
 
 
-@lower_builtin(
-    transpose_part, types.Array, types.Integer, types.Integer, types.Integer, types.Integer, types.Array,
-    types.Integer, types.Integer,
-)  # fmt: skip
+@lower_builtin(transpose_part, types.Array, types.Integer, types.Integer, types.Array)
 def _transpose_part(context, builder, signature, arguments):
     widen(builder.function)
-    source, start, stride, count, columns, target, to, step = arguments
-    sources, register, align = _row_places(context, builder, signature.args[0], source, start, stride)
-    targets, _, _ = _row_places(context, builder, signature.args[5], target, to, step)
+    source, r, c, target = arguments
+    sources, register, align = _row_places(context, builder, signature.args[0], source, r, c)
+    targets, _, _ = _row_places(context, builder, signature.args[3], target, c, r)
+    shape = context.make_array(signature.args[0])(context, builder, source).shape
+    count, columns = (builder.sub(builder.extract_value(shape, axis), at) for axis, at in enumerate((r, c)))
     (mask,) = _masks(builder, ir.ArrayType(register, 1), columns)
     nothing, none = ir.Constant(register, None), ir.Constant(mask.type, None)
 
-    def reaches(count, r):
-        return builder.icmp_signed(">", count, ir.Constant(count.type, r))
+    def reaches(count, i):
+        return builder.icmp_signed(">", count, ir.Constant(count.type, i))
 
     rows = []
-    for r, address in enumerate(sources):
-        these = builder.select(reaches(count, r), mask, none)
+    for i, address in enumerate(sources):
+        these = builder.select(reaches(count, i), mask, none)
         rows.append(_masked(builder, "load", register, register, [address, align, these, nothing]))
-    for c, (row, address) in enumerate(zip(_interleaved(builder, rows), targets, strict=True)):
-        these = _everywhere(builder, reaches(columns, c), mask.type)
+    for j, (row, address) in enumerate(zip(_interleaved(builder, rows), targets, strict=True)):
+        these = _everywhere(builder, reaches(columns, j), mask.type)
         _masked(builder, "store", register, ir.VoidType(), [row, address, align, these])
     return context.get_dummy_value()

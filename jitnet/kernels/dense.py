@@ -13,22 +13,23 @@ pass. The top rung, `fused`, applies them while the product is in registers and 
 import numpy as np
 from numba import prange
 
-from ..compiler.intrinsics import window
 from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
 from .activations import IDENTITY, activate, activated, multiply_by_derivative, times_derivative
-from .matmul import four_dots, four_rows, four_sums, one_row, packed_part, transpose
+from .matmul import four_dots, four_rows, four_sums, one_row, transpose
 from .register_tile import (
     PLAIN,
     ROWS,
     WITH_BIAS,
+    Part,
     edge,
     five_rows,
     number_of_parts,
     part_of,
-    product,
+    plain_part,
+    product_of_part,
     shape_of_a_part,
 )
 
@@ -105,22 +106,26 @@ def layer_tiled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 def layer_packed(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """Like the rung above, but W is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(A, loop_threads())
-    strided = X[:, ::1]
     for t in prange(number_of_parts(A, shape)):
-        packed_part(strided, W, False, A, shape, t)
+        plain_part(X, W, A, part_of(A, shape, t))
     bias_and_activation(b, f, A)
+
+
+@part_of_kernels
+def fused_part(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, part: Part) -> None:
+    """A[i0:i1, j0:j1] = f(X·W + b) there."""
+    i0, i1, j0, j1 = part
+    product_of_part(X, W, A, part, WITH_BIAS if b.size > 0 else PLAIN, b, A.dtype.type(0))
+    if f != IDENTITY:
+        activate(f, A, i0, i1, j0, j1)
 
 
 @rung("layer", "fused")
 def layer_fused(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """Like the rung above, but the sums start with b, and f is applied to each part at once; saves loading A again."""
     shape = shape_of_a_part(A, loop_threads())
-    strided = X[:, ::1]
     for t in prange(number_of_parts(A, shape)):
-        i0, i1, j0, j1 = part_of(A, shape, t)
-        product(strided, W, False, WITH_BIAS if b.size > 0 else PLAIN, b, A.dtype.type(0), A, i0, i1, j0, j1)
-        if f != IDENTITY:
-            activate(f, A, i0, i1, j0, j1)
+        fused_part(X, W, b, f, A, part_of(A, shape, t))
 
 
 @operation(
@@ -197,9 +202,8 @@ def delta_tiled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Ma
 def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     """Like the rung above, but W_next is transposed by panels, in registers; saves copying all of W_nextᵀ."""
     shape = shape_of_a_part(delta, loop_threads())
-    strided = delta_next[:, ::1]
     for t in prange(number_of_parts(delta, shape)):
-        packed_part(strided, W_next, True, delta, shape, t)
+        plain_part(delta_next, W_next.T, delta, part_of(delta, shape, t))
     multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
 
 
@@ -207,9 +211,8 @@ def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: M
 def delta_fused(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     """Like the rung above, but f' is applied to each part at once; saves loading delta again."""
     shape = shape_of_a_part(delta, loop_threads())
-    strided = delta_next[:, ::1]
     for t in prange(number_of_parts(delta, shape)):
-        i0, i1, j0, j1 = part_of(delta, shape, t)
-        product(strided, W_next, True, PLAIN, window(A, 0, 0), delta.dtype.type(0), delta, i0, i1, j0, j1)
+        i0, i1, j0, j1 = part = part_of(delta, shape, t)
+        plain_part(delta_next, W_next.T, delta, part)
         if f != IDENTITY:
             multiply_by_derivative(f, A, delta, i0, i1, j0, j1)

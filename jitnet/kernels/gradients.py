@@ -20,16 +20,17 @@ from ..compiler.registry import operation, rung
 from ..compiler.simd import broadcast, masked_load, masked_store
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
-from .matmul import four_rows, four_sums, one_row, packed_part
+from .matmul import four_rows, four_sums, one_row
 from .register_tile import (
     DESCENT,
-    PLAIN,
     ROWS,
+    Part,
     edge,
     five_rows,
     number_of_parts,
     part_of,
-    product,
+    plain_part,
+    product_of_part,
     shape_of_a_part,
 )
 
@@ -115,9 +116,8 @@ def gradients_tiled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 def gradients_packed(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(dW, loop_threads())
-    strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
-        packed_part(strided, delta, False, dW, shape, t)
+        plain_part(X.T, delta, dW, part_of(dW, shape, t))
     sum_rows(delta, db)
 
 
@@ -131,9 +131,9 @@ def column_sums(delta: Matrix, j: int, count: int) -> Any:
 
 
 @part_of_kernels
-def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: tuple[int, int], t: int) -> None:
-    k0, k1, j0, j1 = part_of(dW, shape, t)
-    product(Xt, delta, False, PLAIN, window(db, 0, 0), dW.dtype.type(0), dW, k0, k1, j0, j1)
+def part_of_gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector, part: Part) -> None:
+    k0, _, j0, j1 = part
+    plain_part(X.T, delta, dW, part)
     if k0 == 0 and db.size > 0:
         for j in range(j0, j1, lanes(db)):
             masked_store(column_sums(delta, j, j1 - j), db, j, j1 - j)
@@ -143,9 +143,8 @@ def part_of_gradients(Xt: Matrix, delta: Matrix, dW: Matrix, db: Vector, shape: 
 def gradients_fused(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Like the rung above, but db is summed in registers, next to its part of dW; saves loading its sums."""
     shape = shape_of_a_part(dW, loop_threads())
-    strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
-        part_of_gradients(strided, delta, dW, db, shape, t)
+        part_of_gradients(X, delta, dW, db, part_of(dW, shape, t))
 
 
 @operation("T[:,::1], T[:,::1], T, T, T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
@@ -246,25 +245,22 @@ def descend_packed(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: 
     """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, slow edges."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     shape = shape_of_a_part(dW, loop_threads())
-    strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
-        packed_part(strided, delta, False, dW, shape, t)
+        plain_part(X.T, delta, dW, part_of(dW, shape, t))
     for k in prange(X.shape[1]):
         step(dW[k], lr, weight_decay, W[k])
     step_of_bias(delta, db, lr, weight_decay, b)
 
 
 @part_of_kernels
-def part_of_descend(
-    Xt: Matrix, delta: Matrix, lr: float, keep: float, W: Matrix, b: Vector, shape: tuple[int, int], t: int
-) -> None:
-    k0, k1, j0, j1 = part_of(W, shape, t)
+def part_of_descend(X: Matrix, delta: Matrix, lr: float, keep: float, W: Matrix, b: Vector, part: Part) -> None:
+    k0, k1, j0, j1 = part
     if keep != 1:
         for k in range(k0, k1):
             w = window(W, k * W.shape[1] + j0, j1 - j0)
             for j in range(w.size):
                 w[j] = w[j] * keep
-    product(Xt, delta, False, DESCENT, window(b, 0, 0), lr, W, k0, k1, j0, j1)
+    product_of_part(X.T, delta, W, part, DESCENT, window(b, 0, 0), lr)
     if k0 == 0 and b.size > 0:
         for j in range(j0, j1, lanes(b)):
             old = masked_load(b, j, 1, j1 - j)
@@ -276,6 +272,5 @@ def descend_fused(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: M
     """Like the rung above, but the tile subtracts its sums from W; saves writing and loading the gradient."""
     shape = shape_of_a_part(W, loop_threads())
     keep = W.dtype.type(1) - lr * weight_decay
-    strided = X.T[:, ::1]
     for t in prange(number_of_parts(W, shape)):
-        part_of_descend(strided, delta, lr, keep, W, b, shape, t)
+        part_of_descend(X, delta, lr, keep, W, b, part_of(W, shape, t))

@@ -15,12 +15,11 @@ Helpers compute A·B with A or a transposed view: they read only single numbers 
 import numpy as np
 from numba import prange
 
-from ..compiler.intrinsics import window
 from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix
-from .register_tile import PLAIN, ROWS, edge, five_rows, number_of_parts, part_of, product, shape_of_a_part
+from .register_tile import ROWS, edge, five_rows, number_of_parts, part_of, plain_part, shape_of_a_part
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, W, Z: 2 * X.size * W.shape[1])
@@ -151,19 +150,12 @@ def matmul_tiled(X: Matrix, W: Matrix, Z: Matrix) -> None:
         edge(X, W, Z, i)
 
 
-@part_of_kernels
-def packed_part(A: Matrix, B: Matrix, transposed: bool, C: Matrix, shape: tuple[int, int], t: int) -> None:
-    i0, i1, j0, j1 = part_of(C, shape, t)
-    product(A, B, transposed, PLAIN, window(C, 0, 0), C.dtype.type(0), C, i0, i1, j0, j1)
-
-
 @rung("matmul", "packed")
 def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
     """Like the rung above, but W is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(Z, loop_threads())
-    strided = X[:, ::1]  # typed like a transpose, so that one compiled tile serves all products
     for t in prange(number_of_parts(Z, shape)):
-        packed_part(strided, W, False, Z, shape, t)
+        plain_part(X, W, Z, part_of(Z, shape, t))
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, delta, dW: 2 * X.size * delta.shape[1])
@@ -234,9 +226,8 @@ def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, slow edges."""
     shape = shape_of_a_part(dW, loop_threads())
-    strided = X.T[:, ::1]
     for t in prange(number_of_parts(dW, shape)):
-        packed_part(strided, delta, False, dW, shape, t)
+        plain_part(X.T, delta, dW, part_of(dW, shape, t))
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda delta, W, dX: 2 * delta.shape[0] * W.size)
@@ -333,6 +324,5 @@ def matmul_nt_tiled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
 def matmul_nt_packed(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     """Like the rung above, but W is transposed panel by panel, in registers; saves copying Wᵀ number by number."""
     shape = shape_of_a_part(dX, loop_threads())
-    strided = delta[:, ::1]
     for t in prange(number_of_parts(dX, shape)):
-        packed_part(strided, W, True, dX, shape, t)
+        plain_part(delta, W.T, dX, part_of(dX, shape, t))

@@ -24,8 +24,9 @@ from ..compiler.intrinsics import (
     give_back,
     heap_array,
     lanes,
-    rows_in,
+    matrix_in,
     stack_array,
+    submatrix,
     window,
 )
 from ..compiler.jit import linked, part_of_kernels
@@ -55,20 +56,21 @@ def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     """
     n, width = C.shape[1], VECTORS * lanes(C)
     a0, a1, a2, a3, a4 = A[i], A[i + 1], A[i + 2], A[i + 3], A[i + 4]
+    c0, c1, c2, c3, c4 = C[i], C[i + 1], C[i + 2], C[i + 3], C[i + 4]
     for j in range(0, n - n % width, width):
-        c0 = c1 = c2 = c3 = c4 = broadcast(C.dtype.type(0), C, VECTORS)
+        s0 = s1 = s2 = s3 = s4 = broadcast(C.dtype.type(0), C, VECTORS)
         for k in range(A.shape[1]):
-            y = load(B, k * n + j, VECTORS)
-            c0 = c0 + a0[k] * y
-            c1 = c1 + a1[k] * y
-            c2 = c2 + a2[k] * y
-            c3 = c3 + a3[k] * y
-            c4 = c4 + a4[k] * y
-        store(c0, C, i * n + j)
-        store(c1, C, (i + 1) * n + j)
-        store(c2, C, (i + 2) * n + j)
-        store(c3, C, (i + 3) * n + j)
-        store(c4, C, (i + 4) * n + j)
+            y = load(B[k], j, VECTORS)
+            s0 = s0 + a0[k] * y
+            s1 = s1 + a1[k] * y
+            s2 = s2 + a2[k] * y
+            s3 = s3 + a3[k] * y
+            s4 = s4 + a4[k] * y
+        store(s0, c0, j)
+        store(s1, c1, j)
+        store(s2, c2, j)
+        store(s3, c3, j)
+        store(s4, c4, j)
 
 
 @part_of_kernels
@@ -112,63 +114,53 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     """The tiles of one panel, `vectors` registers wide; `whole` if its columns fill all of them."""
 
     @part_of_kernels
-    def read(array: Any, at: int, count: int) -> Any:
-        return load(array, at, vectors) if whole else masked_load(array, at, vectors, count)
+    def read(row: Vector, count: int) -> Any:
+        return load(row, 0, vectors) if whole else masked_load(row, 0, vectors, count)
 
     @part_of_kernels
-    def write(sums: Any, array: Any, at: int, count: int) -> None:
+    def write(sums: Any, row: Vector, count: int) -> None:
         if whole:
-            store(sums, array, at)
+            store(sums, row, 0)
         else:
-            masked_store(sums, array, at, count)
+            masked_store(sums, row, 0, count)
 
     @part_of_kernels
-    def tiles(
-        A: Matrix, B: Vector, start: int, step: int, begin: Vector, first: int, adds: bool, descends: bool, lr: float,
-        C: Matrix, j: int, count: int,
-    ) -> None:  # fmt: skip
-        """C[:, j : j+count] = sums of A·B, five rows at a time; if it `descends`, C − lr·sums.
+    def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+        """C = A·B, five rows at a time; if it `descends`, C − lr·A·B.
 
-        B's row k begins at element start + k·step. The sums of each row begin with the elements of `begin` from
-        `first` on, zeros or a bias; if it `adds`, with what C holds. At the bottom edge the last row is
-        computed repeatedly, with the same result.
+        The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds. At the bottom edge
+        the last row is computed repeatedly, with the same result.
         """
-        m, n = C.shape
-        last, row = m - 1, read(begin, first, count)
+        (m, n), last = C.shape, C.shape[0] - 1
+        row = read(begin, n)
         for i in range(0, m, ROWS):
-            r1, r2, r3, r4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
-            a0, a1, a2, a3, a4 = A[i], A[r1], A[r2], A[r3], A[r4]
-            at0, at1, at2, at3, at4 = i * n + j, r1 * n + j, r2 * n + j, r3 * n + j, r4 * n + j
-            c0 = c1 = c2 = c3 = c4 = row
+            i1, i2, i3, i4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
+            a0, a1, a2, a3, a4 = A[i], A[i1], A[i2], A[i3], A[i4]
+            c0, c1, c2, c3, c4 = C[i], C[i1], C[i2], C[i3], C[i4]
+            s0 = s1 = s2 = s3 = s4 = row
             if adds:
-                c0, c1, c2 = read(C, at0, count), read(C, at1, count), read(C, at2, count)
-                c3, c4 = read(C, at3, count), read(C, at4, count)
+                s0, s1, s2, s3, s4 = read(c0, n), read(c1, n), read(c2, n), read(c3, n), read(c4, n)
             if descends:
-                prefetch(C, at0, vectors)
-                prefetch(C, at1, vectors)
-                prefetch(C, at2, vectors)
-                prefetch(C, at3, vectors)
-                prefetch(C, at4, vectors)
-            at = start
-            for k in range(A.shape[1]):
-                y = load(B, at, vectors) if whole or not MASKS else masked_load(B, at, vectors, count)
-                c0 = c0 + a0[k] * y
-                c1 = c1 + a1[k] * y
-                c2 = c2 + a2[k] * y
-                c3 = c3 + a3[k] * y
-                c4 = c4 + a4[k] * y
-                at += step
+                prefetch(c0, 0, vectors)
+                prefetch(c1, 0, vectors)
+                prefetch(c2, 0, vectors)
+                prefetch(c3, 0, vectors)
+                prefetch(c4, 0, vectors)
+            for k in range(B.shape[0]):
+                y = load(B[k], 0, vectors) if whole or not MASKS else masked_load(B[k], 0, vectors, n)
+                s0 = s0 + a0[k] * y
+                s1 = s1 + a1[k] * y
+                s2 = s2 + a2[k] * y
+                s3 = s3 + a3[k] * y
+                s4 = s4 + a4[k] * y
             if descends:
-                c0 = read(C, at0, count) - lr * c0
-                c1 = read(C, at1, count) - lr * c1
-                c2 = read(C, at2, count) - lr * c2
-                c3 = read(C, at3, count) - lr * c3
-                c4 = read(C, at4, count) - lr * c4
-            write(c0, C, at0, count)
-            write(c1, C, at1, count)
-            write(c2, C, at2, count)
-            write(c3, C, at3, count)
-            write(c4, C, at4, count)
+                s0, s1, s2 = read(c0, n) - lr * s0, read(c1, n) - lr * s1, read(c2, n) - lr * s2
+                s3, s4 = read(c3, n) - lr * s3, read(c4, n) - lr * s4
+            write(s0, c0, n)
+            write(s1, c1, n)
+            write(s2, c2, n)
+            write(s3, c3, n)
+            write(s4, c4, n)
 
     return tiles
 
@@ -179,29 +171,54 @@ tiles_1, tiles_2, tiles_3, tiles_4 = (_ragged[min(vectors, VECTORS)] for vectors
 
 
 @part_of_kernels
-def pack(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
-    """panel[k − k0] = B[k, j0:j1], padded with zeros to rows of n: aligned and contiguous."""
-    v, stride = lanes(panel), B.shape[1]
-    if j1 - j0 == VECTORS * v:
-        for k in range(k0, k1):
-            store(load(B, k * stride + j0, VECTORS), panel, (k - k0) * n)
+def one_panel(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+    """The tiles of a panel, as wide as C."""
+    n, v = C.shape[1], lanes(C)
+    if n == VECTORS * v:
+        whole_tiles(A, B, begin, adds, descends, lr, C)
+    elif n <= v:
+        tiles_1(A, B, begin, adds, descends, lr, C)
+    elif n <= 2 * v:
+        tiles_2(A, B, begin, adds, descends, lr, C)
+    elif n <= 3 * v:
+        tiles_3(A, B, begin, adds, descends, lr, C)
     else:
-        for k in range(k0, k1):
-            for j in range(j0, j1, v):
-                store(masked_load(B, k * stride + j, 1, j1 - j), panel, (k - k0) * n + j - j0)
+        tiles_4(A, B, begin, adds, descends, lr, C)
 
 
 @part_of_kernels
-def pack_transposed(B: Matrix, k0: int, k1: int, j0: int, j1: int, n: int, panel: Vector) -> None:
-    """panel[k − k0] = B[j0:j1, k], padded with zeros to rows of n: squares, transposed in registers."""
-    v, stride = lanes(panel), B.strides[0] // B.itemsize
-    for k in range(k0, k1, v):
-        for j in range(j0, j1, v):
-            source, to = j * stride + k, (k - k0) * n + j - j0
-            if k + v <= k1 and j + v <= j1:
-                transpose_square(B, source, stride, panel, to, n)
-            else:
-                transpose_part(B, source, stride, j1 - j, k1 - k, panel, to, n)
+def in_whole_vectors(n: int, array: Any) -> int:
+    """n numbers of the array's dtype, and as many more as fill the last SIMD vector."""
+    return (n + lanes(array) - 1) // lanes(array) * lanes(array)
+
+
+@part_of_kernels
+def is_transpose(B: Matrix) -> bool:
+    """Whether rows of B are strided. Its columns are contiguous then."""
+    return bool(B.strides[1] != B.itemsize)
+
+
+@part_of_kernels
+def pack(B: Matrix, panel: Matrix) -> None:
+    """panel = B, with as many zeros at the end of each row as fill the last SIMD vector.
+
+    A transpose is copied by squares, which are transposed in registers.
+    """
+    (rows, columns), v = B.shape, lanes(B)
+    if is_transpose(B):
+        for k in range(0, rows, v):
+            for j in range(0, columns, v):
+                if k + v <= rows and j + v <= columns:
+                    transpose_square(B.T, j, k, panel)
+                else:
+                    transpose_part(B.T, j, k, panel)
+    elif columns == VECTORS * v:
+        for k in range(rows):
+            store(load(B[k], 0, VECTORS), panel[k], 0)
+    else:
+        for k in range(rows):
+            for j in range(0, columns, v):
+                store(masked_load(B[k], j, 1, columns - j), panel[k], j)
 
 
 @part_of_kernels
@@ -242,69 +259,73 @@ PLAIN, WITH_BIAS, DESCENT = range(3)
 
 
 @linked
-def product(
-    A: Matrix, B: Matrix, transposed: bool, purpose: int, b: Vector, lr: float, C: Matrix,
-    i0: int, i1: int, j0: int, j1: int,
-) -> None:  # fmt: skip
-    """C[i0:i1, j0:j1] = A[i0:i1]·B[:, j0:j1]; with B transposed, A[i0:i1]·B[j0:j1]ᵀ.
+def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) -> None:
+    """C = A·B (PLAIN), A·B + b in each row (WITH_BIAS), or C − lr·A·B (DESCENT); only these read b, or lr.
 
-    This is PLAIN. WITH_BIAS adds b[j0:j1] to each row, DESCENT subtracts lr times the product from C; only these read
-    b, or lr. A can be strided, because only single numbers of it are read. The terms of each sum are added in the
-    order of k, whatever the tile, so the partition of the work changes no bit of the result.
+    Rows of C are contiguous, and A and B can be transposes. The terms of each sum are added in the order of k, whatever
+    the tile, so the partition of the work changes no bit of the result.
 
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
     DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not split: its panels
     contain all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only if there is no memory
     for a panel does it take fewer rows at a time, in as many steps. A transposed A may be copied (`turning_pays`).
     """
-    C = C[i0:i1]
-    v, depth, width = lanes(C), A.shape[1], VECTORS * lanes(C)
-    packed = transposed or packing_pays(B, C.shape[0], min(width, j1 - j0))
-    packed = packed or (not MASKS and (j1 - j0) % v > 0)  # a panel is padded with zeros
-    widest = (min(width, j1 - j0) + v - 1) // v * v
-    deep = depth if purpose == DESCENT else min(DEPTH, depth)
-    wanted = deep * widest * C.itemsize if packed else 0
+    m, depth, n, width = A.shape[0], A.shape[1], C.shape[1], VECTORS * lanes(C)
+    widest = in_whole_vectors(min(width, n), C)
+    packed = is_transpose(B) or packing_pays(B, m, min(width, n))
+    packed = packed or (not MASKS and n % lanes(C) > 0)  # a panel is padded with zeros
+    turns = turning_pays(A, n)
+    rows = min(DEPTH, depth) if (packed or turns) and ending != DESCENT else depth
+    wanted = rows * widest * C.itemsize if packed else 0
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
-    panel = heap if heap.size > 0 else stack
-    rows = min(deep, panel.size // max(widest, 1)) if packed else deep
-    long = (rows + v - 1) // v * v
-    turned = heap_array(C.shape[0] * long * C.itemsize if turning_pays(A, j1 - j0) else 0, C)
+    memory = heap if heap.size > 0 else stack
+    if packed:
+        rows = min(rows, memory.size // max(widest, 1))
+    long = in_whole_vectors(rows, C)
+    turned = heap_array(m * long * C.itemsize if turns else 0, C)
     zeros = stack_array(ROW_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0
     k0 = 0
     while k0 == 0 or k0 < depth:
-        k1 = min(k0 + rows, depth) if packed or turned.size > 0 else depth
-        terms = A[i0:i1, k0:k1]
+        k1 = min(k0 + rows, depth)
+        left = submatrix(A, 0, m, k0, k1)
         if turned.size > 0:
-            pack_transposed(A.T, i0, i1, k0, k1, long, turned)
-            terms = rows_in(turned, C.shape[0], long, k1 - k0)
-        adds, descends = k0 > 0 and purpose != DESCENT, purpose == DESCENT
-        for j in range(j0, j1, width):
-            count = min(width, j1 - j)
-            n = (count + v - 1) // v * v
-            source, start, step = window(B, 0, B.size), k0 * B.shape[1] + j, B.shape[1]
+            copy = matrix_in(turned, m, long)
+            pack(left, copy)
+            left = copy
+        for j in range(0, n, width):
+            count = min(width, n - j)
+            panel = submatrix(B, k0, k1, j, j + count)
             if packed:
-                source, start, step = panel, 0, n
-            if transposed:
-                pack_transposed(B[:, ::1], k0, k1, j, j + count, n, panel)  # of the type of A.T
-            elif packed:
-                pack(B, k0, k1, j, j + count, n, panel)
-            begin, first = (b, j) if purpose == WITH_BIAS else (zeros, 0)
-            if count == width:
-                whole_tiles(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
-            elif n == v:
-                tiles_1(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
-            elif n == 2 * v:
-                tiles_2(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
-            elif n == 3 * v:
-                tiles_3(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
-            else:
-                tiles_4(terms, source, start, step, begin, first, adds, descends, lr, C, j, count)
+                copy = matrix_in(memory, k1 - k0, in_whole_vectors(count, C))
+                pack(panel, copy)
+                panel = copy
+            begin = window(b, j, count) if ending == WITH_BIAS else zeros
+            adds, descends = k0 > 0 and ending != DESCENT, ending == DESCENT
+            one_panel(left, panel, begin, adds, descends, lr, submatrix(C, 0, m, j, j + count))
         k0 = max(k1, 1)
     give_back(turned)
     give_back(heap)
+
+
+Part = tuple[int, int, int, int]
+"""Rows i0:i1 and columns j0:j1 of C."""
+
+
+@part_of_kernels
+def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, ending: int, b: Vector, lr: float) -> None:
+    """`product` for a part of C: the rows i0:i1 of A times the columns j0:j1 of B."""
+    i0, i1, j0, j1 = part
+    rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
+    product(rows, columns, submatrix(C, i0, i1, j0, j1), ending, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
+
+
+@part_of_kernels
+def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
+    """A part of C = A·B."""
+    product_of_part(A, B, C, part, PLAIN, window(C, 0, 0), C.dtype.type(0))
 
 
 @part_of_kernels
@@ -334,7 +355,7 @@ def number_of_parts(C: Matrix, shape: tuple[int, int]) -> int:
 
 
 @part_of_kernels
-def part_of(C: Matrix, shape: tuple[int, int], t: int) -> tuple[int, int, int, int]:
+def part_of(C: Matrix, shape: tuple[int, int], t: int) -> Part:
     """Rows i0:i1 and columns j0:j1 of the t-th part: downwards first, so that neighbors share columns."""
     m, n = C.shape
     rows, columns = shape
