@@ -142,7 +142,7 @@ def test_every_kernel_of_the_registry(registry, rung):
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "loads and stores")["good"]
         assert verdict(found, "accumulators")["answer"] == f"in registers: {ROWS * VECTORS}"
-        assert found["loop"]["source"] == "for k in range(A.shape[1]):"
+        assert found["loop"]["source"] == "for k in range(B.shape[0]):"
     if plain in ("reordered", "blocked") and rung.removesuffix("_parallel") != "layer.reordered":  # f takes more time
         assert verdict(found, "multiply-adds")["good"]
         assert verdict(found, "accumulators")["answer"].startswith("in memory")

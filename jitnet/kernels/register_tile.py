@@ -59,7 +59,7 @@ def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     c0, c1, c2, c3, c4 = C[i], C[i + 1], C[i + 2], C[i + 3], C[i + 4]
     for j in range(0, n - n % width, width):
         s0 = s1 = s2 = s3 = s4 = broadcast(C.dtype.type(0), C, VECTORS)
-        for k in range(A.shape[1]):
+        for k in range(B.shape[0]):
             y = load(B[k], j, VECTORS)
             s0 = s0 + a0[k] * y
             s1 = s1 + a1[k] * y
