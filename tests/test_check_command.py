@@ -1,14 +1,17 @@
 """The command `jitnet check`: its arguments, guessed or given, and its messages."""
 
+import importlib.util
 import json
 import os
 import re
 import sys
 
+import numpy as np
 import pytest
 
 from jitnet import cli
 from jitnet.lab import worker
+from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.checking import examine
 
 
@@ -17,6 +20,20 @@ def file(tmp_path, monkeypatch, untried):
     (tmp_path / "mine.py").write_text(SOURCE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a module and imports it."""
+
+    def written(source):
+        (tmp_path / "kernels.py").write_text(source)
+        spec = importlib.util.spec_from_file_location("kernels", tmp_path / "kernels.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return written
 
 
 SOURCE = """
@@ -138,6 +155,61 @@ def test_command_reports_what_it_finds(arguments, status, says, file, capsys):
     assert re.search(says, capsys.readouterr().out)
 
 
+SHAPES = """
+def elements(A, x, n):
+    for i in range(n):
+        if x[i] > 9:
+            x[i] = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("element", "dims"),
+    [
+        ("A[i][0]", 2), ("A[i, 0]", 2), ("A[i, 0, 0]", 3), ("A[None, i]", 1), ("A[i]", 1), ("A.T[0]", 2),
+        ("A.shape[1]", 2), ("A.shape[-1]", 1), ("A.size", 1), ("len(A)", 1), ("0.5", 0),
+    ],
+)  # fmt: skip
+def test_guessed_arrays_have_the_dimensions_of_the_source(element, dims, write):
+    """Also if no run reaches the statement."""
+    A, x, n = next(arguments.guessed(write(SHAPES.format(element)).elements, "float32"))
+    assert (np.shape(A), np.shape(x), n) == ((7,) * dims, (7,), 7)
+
+
+UNEQUAL = """
+def fills(A, m, n):
+    for i in range(m):
+        for j in range(n):
+            A[i, j] = 0
+
+def rows(A, x):
+    for i in range(len(A)):
+        x[i] = A[i, 0]
+
+def columns(A, x):
+    for i in range(A.shape[1]):
+        x[i] = A[0, i]
+
+def scales(A, x, factor):
+    m, n = A.shape
+    for i in range(m):
+        for j in range(x.size):
+            A[i, j] *= factor * x[j]
+"""
+
+
+def test_unequal_dimensions_follow_from_the_source(write):
+    module = write(UNEQUAL)
+    shapes = {}
+    for name in ("fills", "rows", "columns", "scales"):
+        kernel = getattr(module, name)
+        made = arguments._unequal(kernel, next(arguments.guessed(kernel, "float32")))
+        shapes[name] = [one if type(one) is int else np.shape(one) for one in made]
+    assert shapes == {
+        "fills": [(7, 8), 7, 8], "rows": [(7, 8), (7,)], "columns": [(7, 8), (8,)], "scales": [(7, 8), (8,), ()],
+    }  # fmt: skip
+
+
 def test_json_output_has_the_findings(file, capsys):
     assert cli.main(["check", "mine.py:racy", "--json"]) == 2
     found = json.loads(capsys.readouterr().out)
@@ -175,7 +247,7 @@ def test_command_errors_are_one_line(arguments, message, file, capsys):
 @pytest.mark.parametrize(
     ("end", "says"),
     [
-        ("os._exit(0)", "it ends with status 0"),
+        ("os._exit(3)", "it ends with status 3"),
         ("os.kill(os.getpid(), 9)", "the process was ended by SIGKILL"),
         ("sys.exit(0)", "importing mine.py raises SystemExit: 0 (mine.py, line 2)"),
     ],
@@ -191,8 +263,8 @@ def test_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch
 
 
 def test_kernel_that_ends_the_process_is_an_error():
-    (error,) = examine(lambda: os._exit(0), [()]).errors
-    assert error.message == "raises SystemExit: 0, given "
+    (error,) = examine(lambda: os._exit(3), [()]).errors
+    assert error.message == "raises SystemExit: 3, given "
 
 
 def test_help_lists_what_it_cannot_check(capsys):

@@ -52,6 +52,16 @@ def test_compiling_has_its_own_time_limit(addition, monkeypatch):
     assert limits == pytest.approx([5, process.COMPILING, 5], abs=1)
 
 
+def test_process_reports_what_it_could_do_without_a_fence(addition, monkeypatch):
+    said = iter([("fenced", "open files"), ("loaded", "")])
+    waiting = process.Process.of_submission("anna.py", "add", addition.limits, SimpleNamespace(number=0))
+    monkeypatch.setattr(waiting, "_word", lambda *_: next(said))
+    assert waiting.unfenced == ""
+    waiting._wait_for("fenced", 5.0)
+    waiting._wait_for("loaded", 5.0)
+    assert waiting.unfenced == "open files"
+
+
 def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     """By the line that another process finds, and by a call on outputs that are 0, of which only the text depends."""
     line, asked = "the last write to c[4] is in line 2 of add.py: c[i] = 0", []

@@ -333,6 +333,8 @@ def test_animation_has_a_panel_for_each_array_and_frame():
     axes = picture.film_strip(traced("njit", (1, 2, 2))).axes
     assert len(axes) == 3 * (picture.FRAMES + 1) + 2  # one row per array, and two color bars
     assert {axis.get_aspect() for axis in axes[:-2]} == {1.0}
+    without = tracing.trace(alone, (8,), levels=[TINY], time=False)  # its only array is its own
+    assert len(picture.film_strip(without).axes) == picture.FRAMES + 1
     for shape, aspect in (((40,), "auto"), ((6, 1), 1.0), ((1, 7), "auto")):
         picture._panel(axes[0], np.ones(shape), cmap="Reds")
         assert axes[0].get_aspect() == aspect

@@ -81,10 +81,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/problems/__init__.py": [["tests/test_problems.py", "-k", "unknown or ends or tried"]],
     "jitnet/lab/problems/bounds.py": [["tests/test_problems.py"]],
     "jitnet/lab/problems/reading.py": [["tests/test_problems.py"]],
-    "jitnet/lab/grade/board.py": [["tests/test_grade.py"]],
     "jitnet/lab/grade/language.py": [["tests/test_grade.py", "-k", "language or honest or reported"]],
-    "jitnet/lab/grade/process.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
-    "jitnet/lab/grade/judging.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
     "jitnet/lab/grade/assignment.py": [["tests/test_assignments.py"]],
     "jitnet/lab/grade/output.py": [["tests/test_grade.py", "-k", "class or reported or gradescope or shown"]],
     "jitnet/lab/confinement.py": [["tests/test_confinement.py"], ["tests/test_grade.py", "-k", "fence"]],
@@ -188,5 +185,9 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/words.py": [["tests/test_words.py"], ["tests/test_columns.py"]],
     "jitnet/data/values.py": [["tests/test_cells.py", "tests/test_notation.py"], ["tests/test_columns.py"]],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
+    # the tests of these take minutes
+    "jitnet/lab/grade/board.py": [["tests/test_grade.py"]],
+    "jitnet/lab/grade/process.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
+    "jitnet/lab/grade/judging.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
 }  # fmt: skip
 """File -> stages of tests, quick ones first; the next stage runs if the previous one has passed."""
