@@ -26,6 +26,11 @@ def is_code(text: str) -> bool:
     return digits.isdigit() and ((len(digits) > 1 and digits[0] == "0") or len(digits) > DIGITS)
 
 
+def composed(text: str) -> str:
+    """One spelling of ü, which Unicode can also write as two characters, as macOS does."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def spelled(value: Any) -> str:
     """The one spelling of a value.
 
@@ -34,9 +39,8 @@ def spelled(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
     if isinstance(value, str):
-        text = value.strip()
-        if not text.isascii():  # one spelling of ü, which Unicode can also write as two characters; and one minus
-            text = unicodedata.normalize("NFC", text)
+        text = composed(value.strip())
+        if not text.isascii():
             text = text.replace("−", "-") if is_number(text.replace("−", "-")) else text
         if text.casefold() in ("true", "false"):
             return text.capitalize()

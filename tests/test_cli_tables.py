@@ -297,3 +297,19 @@ def test_file_for_predictions_is_read_like_that_of_training(run, tmp_path, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if note else "error")
         np.testing.assert_allclose(answers, net.predict("new.csv", "numpy"), rtol=1e-6)
+
+
+def test_names_of_columns_have_one_spelling(run, tmp_path):
+    """Unicode writes ö as one character or as two; spaces around a name are not part of it."""
+    one, two = "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe"
+    for learned, new in ((one, two), (two, one)):
+        csv(tmp_path, f"{learned},b,{learned} y\n" + "".join(f"{i % 7},{i % 5},{i % 2}\n" for i in range(40)), "d.csv")
+        options = ("--target", f"{new} y", "--categorical", new, "--save", "m.npz")
+        assert f"{one} has 7 categories" in run("train", "d.csv", *options, *QUICK).err
+        said = run("predict", "m.npz", csv(tmp_path, f"b,{new}\n1,2\n", "new.csv"), "--backend", "numpy")
+        assert said.err == "1 row\n"
+        net = jitnet.load("m.npz")
+        for name in (learned, new):
+            assert net.predict([{"b": 1, name: 2}], "numpy").tolist() == [int(said.out)]
+        frame = pytest.importorskip("pandas").DataFrame({f" {new}": [2], "b ": [1]})
+        assert net.predict(frame, "numpy").tolist() == [int(said.out)]

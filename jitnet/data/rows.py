@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from ..spelling import DIGITS, is_code, spelled
+from ..spelling import DIGITS, composed, is_code, spelled
 from .cells import are_whole, is_missing, numbers_of
 from .table import Column, Table
 
@@ -40,7 +40,7 @@ def table_of(X: Any) -> Table:
     if isinstance(X, Iterator):
         raise checks.Error(f"X is a {type(X).__name__}, which can be read only once; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
-        names = [str(name) for name in X.columns]
+        names = [composed(str(name).strip()) for name in X.columns]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise checks.Error(f"X has two columns called {shown(twice)}; rename one")
@@ -73,8 +73,7 @@ def from_frame(X: Any, y: Any = None) -> Table:
     """
     found = table_of(X)
     if isinstance(y, (str, int)):
-        checks.one_of("column of X", str(y), found.names)
-        found.target = str(y)
+        found.target = checks.one_of("column of X", composed(str(y)), found.names)
     elif y is not None:
         y = _one_column(y)
         _expect_one_order(X, y)

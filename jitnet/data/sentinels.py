@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown, some
-from ..spelling import is_number, spelled
+from ..spelling import composed, is_number, spelled
 from .table import Column, Table, quoted
 from .words import Words
 
@@ -80,7 +80,7 @@ def said_of_sentinels(found: dict[float, dict[str, int]]) -> list[str]:
 
 def listed_in(text: str) -> list[str]:
     """The entries of a list such as `-999,age=0`; those with a comma are quoted, as in a CSV."""
-    return [entry.strip() for entry in next(csv.reader([text], skipinitialspace=True), [])]
+    return [composed(entry.strip()) for entry in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def as_list(entries: Iterable[str]) -> str:

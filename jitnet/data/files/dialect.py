@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ... import checks
-from ...spelling import is_number
+from ...spelling import composed, is_number
 from .header import has_columns, has_header, with_nameless_column
 
 SAMPLE = 1000
@@ -63,6 +63,7 @@ def dialect_of(
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
+    rows[0] = list(map(composed, rows[0]))  # which can be names
     if decimal is None and separator == (learned or separator):
         decimal = usual.get("decimal")
     decimal = _decimal_sign(rows, separator, decimal, notes)
