@@ -186,6 +186,8 @@ class _Uses:
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if self._known(node.value):
             self._at_least(node.value, sum(not _is_new_axis(part) for part in parts))
+        elif isinstance(node.value, ast.Subscript) and self._known(node.value.value):  # A[i][j]
+            self._at_least(node.value.value, 2)
         if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self._known(node.value.value):
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and node.slice.value >= 0:
                 self._at_least(node.value.value, node.slice.value + 1)

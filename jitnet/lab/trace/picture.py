@@ -32,18 +32,19 @@ def draw(found: Trace, path: str | Path) -> None:
 
 
 def film_strip(found: Trace) -> Any:
-    """The film strip as a matplotlib figure; a trace has accesses, so there is an array."""
+    """The film strip as a matplotlib figure."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     accesses, missed = found.counts.accesses, found.counts.misses > 0
     arrays = [array for array in accesses.arrays if array.addresses.size]
     end = _end_of_film(accesses, arrays)
-    figure = Figure(figsize=(2.1 * (FRAMES + 1) + 0.4, 2.15 * len(arrays) + 1.1), layout="constrained")
-    axes = figure.subplots(len(arrays), FRAMES + 1, squeeze=False)
+    figure = Figure(figsize=(2.1 * (FRAMES + 1) + 0.4, 2.15 * max(len(arrays), 1) + 1.1), layout="constrained")
+    axes = figure.subplots(max(len(arrays), 1), FRAMES + 1, squeeze=False)
     times, heats = (colormaps[name].with_extremes(bad=UNTOUCHED) for name in ("viridis", "Reds"))
     moments = [max(1, end * (k + 1) // FRAMES) for k in range(FRAMES)]
-    for array, panels in zip(arrays, axes, strict=True):
+    frame = heat = None
+    for array, panels in zip(arrays, axes, strict=False):
         for moment, axis in zip(moments, panels, strict=False):
             frame = _panel(axis, _latest(array, accesses.addresses[:moment]), cmap=times, vmin=0, vmax=end)
         heat = _panel(panels[-1], _missed(array, accesses.addresses, missed), cmap=heats, vmin=0, vmax=1)
@@ -52,9 +53,10 @@ def film_strip(found: Trace) -> Any:
         axis.set_title(f"after {moment:,}", fontsize=9)
     level = found["caches"][0]["name"]
     axes[0, -1].set_title(f"{level} misses, whole run", fontsize=9)
-    figure.colorbar(frame, ax=axes[:, :-1], location="bottom", shrink=0.6, aspect=50, pad=0.02,
-                    label="number of the latest access to an element; gray: not accessed yet")  # fmt: skip
-    figure.colorbar(heat, ax=axes[:, -1], location="bottom", aspect=12, pad=0.02, label="per access")
+    if frame is not None and heat is not None:
+        figure.colorbar(frame, ax=axes[:, :-1], location="bottom", shrink=0.6, aspect=50, pad=0.02,
+                        label="number of the latest access to an element; gray: not accessed yet")  # fmt: skip
+        figure.colorbar(heat, ax=axes[:, -1], location="bottom", aspect=12, pad=0.02, label="per access")
     title = f"{found['target']}: accesses 1 to {end:,} of {found['accesses']:,}"
     figure.suptitle(title, fontsize=11, parse_math=False)
     return figure
