@@ -1,5 +1,6 @@
 """Why a result is wrong: a cause is named only if the numbers confirm it, and the line is the one that wrote last."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -87,6 +88,12 @@ def test_other_outputs_than_the_first_and_more_dimensions_are_named():
     assert "only in the last 2 of 5 along axis 2" in reasons.pattern(case)
 
 
+def test_an_edge_is_at_most_half():
+    assert reasons.edge_of(np.array([False, False, True, True])) == "the last 2 of 4 elements"
+    assert reasons.edge_of(np.array([False, False, True, True, True])) == ""
+    assert reasons.edge_of(np.ones((2, 2), bool)) == reasons.edge_of(np.zeros((2, 2), bool)) == ""
+
+
 def shifted(x, y, result):
     result[:] = 0
     for i in range(x.size):
@@ -121,6 +128,13 @@ def sums_too_few_and_adds(x, result):
     result[0] += 1
 
 
+def in_parts(x, y, result):
+    parts = numba.get_num_threads()
+    for part in range(parts):
+        for i in range(part, x.size, parts):
+            result[i] = x[i]
+
+
 class Sum:
     def __call__(self, x, result):
         sums_too_few(x, result)
@@ -130,13 +144,17 @@ def source(kernel, problem, size, index=0):
     return reasons.source(kernel, load(problem), (size,), "float32", 3, 0, [index])
 
 
-def test_line_of_the_last_write_is_named():
+def test_line_of_the_last_write_is_named(monkeypatch):
     line = shifted.__code__.co_firstlineno + 3
     said = f"the last write to c[2] is in line {line} of test_reasons.py: result[i] = x[i] + y[i - 1]"
     assert source(shifted, "vector_add", 5, 2) == (said, "")
     assert source(skips_the_second, "vector_add", 5, 1) == ("no line writes c[1]", "")
     assert source(raises_later, "vector_add", 5, 1) == ("", "")
     assert source(np.add, "vector_add", 5) == ("", "")
+    assert source(in_parts, "vector_add", 5)[0].endswith(": result[i] = x[i]")
+    monkeypatch.setattr(reasons, "ACCESSES", 10)
+    assert source(skips_the_second, "vector_add", 4, 1) == ("no line writes c[1]", "")
+    assert source(shifted, "vector_add", 5, 2) == ("", "")  # it takes too long
 
 
 @pytest.mark.parametrize("kernel", [sums_too_few, Sum()])
