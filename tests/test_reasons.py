@@ -30,6 +30,7 @@ def changed(place, by=1.0, of=RIGHT):
     [
         (RIGHT / 2, "every number is 0.5 times what is expected: check constant factors, such as the 1/n of a mean"),
         (-RIGHT, "every number is -1 times"),
+        (RIGHT / 2 + 0.7e-9, "every number is 0.5 times"),
         (RIGHT.T, "it is the transpose of what is expected: exchange its two indices"),
         (RIGHT.astype(np.float32).astype(float), "every number is one of float32: keep sums and products in float64"),
         (RIGHT.astype(np.float16).astype(np.float32), "every number is one of float16: keep sums and products in fl"),
