@@ -152,6 +152,8 @@ def test_line_of_the_last_write_is_named(monkeypatch):
     assert source(skips_the_second, "vector_add", 5, 1) == ("no line writes c[1]", "")
     assert source(raises_later, "vector_add", 5, 1) == ("", "")
     assert source(np.add, "vector_add", 5) == ("", "")
+    exec("def unsaved(x, y, result):\n    result[:] = 1", found := {})
+    assert source(found["unsaved"], "vector_add", 5)[0] == "the last write to c[0] is in line 2 of <string>"
     assert source(in_parts, "vector_add", 5)[0].endswith(": result[i] = x[i]")
     monkeypatch.setattr(reasons, "ACCESSES", 10)
     assert source(skips_the_second, "vector_add", 4, 1) == ("no line writes c[1]", "")

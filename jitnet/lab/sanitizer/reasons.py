@@ -137,8 +137,10 @@ def source(
         return f"no line writes {name}" if target.data[tuple(index)] == BEFORE else "", ""
     file, line = run.written_at
     text = textwrap.shorten(linecache.getline(file, line), SHOWN, placeholder=" ...")
-    said = f"the last write to {name} is in line {line} of {os.path.basename(file)}: {text}"
-    return said, _unread(problem, case, [array.data for array in given[inputs:]], run.unread)
+    said = f"the last write to {name} is in line {line} of {os.path.basename(file)}"
+    return said + (f": {text}" if text else ""), _unread(
+        problem, case, [array.data for array in given[inputs:]], run.unread
+    )
 
 
 def _unread(problem: Problem, case: Case, outputs: list[Array], unread: dict[int, NDArray[np.bool_]]) -> str:
