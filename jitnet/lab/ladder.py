@@ -66,7 +66,8 @@ def measure(
     are unreliable), disturbed_by (the reasons), roofline (of `roofline.roofline`; None if disturbed), rungs: a list of
     name, custom (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (vs the
     interpreted loop), gain (vs the rung that it improves on; for a threaded rung, vs the same on one thread),
-    share_of_peak (None if disturbed), share_of_numpy, rank (by speed; 1 is the slowest).
+    share_of_peak (None if disturbed), share_of_numpy, interpreted (a custom kernel that is not compiled), rank (by
+    speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
