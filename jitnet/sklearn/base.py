@@ -38,7 +38,7 @@ REFUSED = {
         "the squared error is the only loss; for counts, learn np.log1p(y), or use jitnet.Network",
     ),
 }
-"""Parameters that only scikit-learn has: the default, which is accepted; why others are not, and what to use."""
+"""Parameters with a single value, the default of scikit-learn; why others are refused, and what to use."""
 
 
 def can_learn_in_parts(estimator: Any) -> bool:
@@ -59,12 +59,6 @@ class MLP(BaseEstimator):
 
     def _store(self, given: dict[str, Any]) -> None:
         """The parameters of `__init__`, as they were given; `fit` validates them."""
-        for name, value in given.pop("others").items():
-            usual, why = REFUSED.get(name, (None, ""))
-            if not why:
-                raise TypeError(f"{type(self).__name__} has no parameter {name!r}; see help({type(self).__name__})")
-            if value != usual:
-                raise checks.Error(f"{name} is {checks.shown(value)}, but {why}")
         for name, value in given.items():
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
@@ -264,6 +258,9 @@ class MLP(BaseEstimator):
         checks.one_of("activation", self.activation, ACTIVATIONS)
         if self.solver == "lbfgs":
             raise checks.Error(f"solver is 'lbfgs', {NO_LBFGS} or 'sgd'")
+        for name, (usual, why) in REFUSED.items():
+            if (value := getattr(self, name, usual)) != usual:
+                raise checks.Error(f"{name} is {checks.shown(value)}, but {why}")
         checks.one_of("solver", self.solver, ("sgd", "adam"))
         checks.one_of("learning_rate", self.learning_rate, ("constant", "invscaling", "adaptive"))
         if self.batch_size != "auto":

@@ -35,6 +35,7 @@ class MLPClassifier(ClassifierMixin, MLP):
     shuffle, random_state    as in scikit-learn
     warm_start           fit continues with the weights of the last fit
     class_weight         {class: weight} or "balanced", multiplied with sample_weight
+    max_fun              of the solver "lbfgs" of scikit-learn: only its default is accepted
 
     Attributes    classes_, coefs_, intercepts_, n_iter_, loss_, best_loss_, loss_curve_, validation_scores_,
                   best_validation_score_, n_features_in_, feature_names_in_, out_activation_, n_layers_, n_outputs_, t_,
@@ -76,7 +77,7 @@ class MLPClassifier(ClassifierMixin, MLP):
         epsilon: float = 1e-8,
         n_iter_no_change: Any = 10,
         class_weight: Any = None,
-        **others: Any,
+        max_fun: int = 15000,
     ) -> None:
         self._store(locals())
 
