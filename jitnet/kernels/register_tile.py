@@ -75,17 +75,15 @@ def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 @part_of_kernels
 def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
-    """Row i of A·B outside of whole tiles: sums are loaded and stored for every k, as in `reordered`."""
-    m, n = C.shape
+    """Row i of A·B outside of whole tiles: the same tile, one row high, with a mask for the columns that exist."""
+    m, n, width = C.shape[0], C.shape[1], VECTORS * lanes(C)
     is_in_tiles = m - i > m % ROWS  # a direct comparison of m with i, an unsigned prange index, would be in float64
-    j0 = n - n % (VECTORS * lanes(C)) if is_in_tiles else 0
-    c = window(C, i * n + j0, n - j0)
-    for j in range(c.size):
-        c[j] = C.dtype.type(0)
-    for k in range(A.shape[1]):
-        a, b = A[i, k], window(B, k * n + j0, n - j0)
-        for j in range(c.size):
-            c[j] += a * b[j]
+    a, c = A[i], C[i]
+    for j in range(n - n % width if is_in_tiles else 0, n, width):
+        s = broadcast(C.dtype.type(0), C, VECTORS)
+        for k in range(B.shape[0]):
+            s = s + a[k] * masked_load(B[k], j, VECTORS, n - j)
+        masked_store(s, c, j, n - j)
 
 
 L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())[:2])
