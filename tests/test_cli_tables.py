@@ -311,5 +311,6 @@ def test_names_of_columns_have_one_spelling(run, tmp_path):
         net = jitnet.load("m.npz")
         for name in (learned, new):
             assert net.predict([{"b": 1, name: 2}], "numpy").tolist() == [int(said.out)]
-        frame = pytest.importorskip("pandas").DataFrame({f" {new}": [2], "b ": [1]})
-        assert net.predict(frame, "numpy").tolist() == [int(said.out)]
+        assert net.predict({f" {new}": [2], "b ": [1]}, "numpy").tolist() == [int(said.out)]
+        with pytest.raises(jitnet.Error, match="X has two columns called 'b'; rename one"):
+            net.predict({f" {new}": [2], "b ": [1], "b": [2]}, "numpy")

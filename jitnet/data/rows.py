@@ -1,6 +1,7 @@
 """Rows given in Python as a table: arrays, DataFrames, dictionaries."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,8 @@ def table_of(X: Any) -> Table:
     if isinstance(X, Iterator):
         raise checks.Error(f"X is a {type(X).__name__}, which can be read only once; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
-        names = [composed(str(name).strip()) for name in X.columns]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise checks.Error(f"X has two columns called {shown(twice)}; rename one")
-        columns = [Column(name, values_of(X[given])) for name, given in zip(names, X.columns, strict=True)]
-        table = Table(columns, "X", "frame", True)
+        _expect_different(map(str, X.columns))
+        table = Table([Column(str(name), values_of(X[name])) for name in X.columns], "X", "frame", True)
     elif isinstance(X, Mapping):
         if X and all(isinstance(cell, str) or np.ndim(cell) == 0 for cell in X.values()):
             raise checks.Error("X is one row; write [X], a list of rows")
@@ -56,12 +53,19 @@ def table_of(X: Any) -> Table:
         table = Table(columns, "X", "frame", True)
     else:
         table = _of_array(X)
+    _expect_different(table.names)
     lengths = {len(column.cells) for column in table.columns}
     if len(lengths) > 1:
         raise checks.Error(f"the columns of X have different lengths: {sorted(lengths)}")
     if not table.names or not len(table):
         raise checks.Error("X is empty: it has no rows")
     return table
+
+
+def _expect_different(names: Iterable[str]) -> None:
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise checks.Error(f"X has two columns called {shown(twice)}; rename one")
 
 
 def from_frame(X: Any, y: Any = None) -> Table:
@@ -73,7 +77,7 @@ def from_frame(X: Any, y: Any = None) -> Table:
     """
     found = table_of(X)
     if isinstance(y, (str, int)):
-        found.target = checks.one_of("column of X", composed(str(y)), found.names)
+        found.target = checks.one_of("column of X", composed(str(y).strip()), found.names)
     elif y is not None:
         y = _one_column(y)
         _expect_one_order(X, y)

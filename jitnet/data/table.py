@@ -26,7 +26,7 @@ class Column:
 
     def __init__(self, name: str, cells: NDArray[Any] | Words) -> None:
         """cells: (n,) numbers, or strings and None."""
-        self.name = composed(name)
+        self.name = composed(name.strip())
         self.cells: NDArray[np.float64] | Words
         self.cells = Words.of(cells) if isinstance(cells, np.ndarray) and cells.dtype == object else cells
 
@@ -83,11 +83,11 @@ class Table:
         return len(self.columns[0].cells if self.matrix is None else self.matrix)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and composed(name) in self._place
+        return isinstance(name, str) and composed(name.strip()) in self._place
 
     def __getitem__(self, name: str) -> Column:
         """The column of this name; if there are several, the first."""
-        j = self._place[composed(name)]
+        j = self._place[composed(name.strip())]
         if j >= len(self._wide):
             return self.columns[j - len(self._wide)]
         assert self.matrix is not None
