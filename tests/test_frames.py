@@ -164,6 +164,10 @@ def test_parquet_files_are_read(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(jitnet.Error, match="not a readable Parquet file"):
         read_table(path, "y")
+    for empty in (table.slice(0, 0), table.select([])):
+        parquet.write_table(empty, path)
+        with pytest.raises(jitnet.Error, match="is empty: it has no rows"):
+            read_table(path, None)
     parquet.write_table(arrow.table({"a": [[1], [2]], "y": [1, 2]}), path)
     with pytest.raises(jitnet.Error, match=r"column 'a' holds list<.*; leave it out"):
         read_table(path, "y")

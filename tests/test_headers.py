@@ -46,6 +46,12 @@ def test_numeric_header_of_pandas_is_recognized():
         assert looks_like_a_header(first.split(","), rows) == is_header, (first, rows)
 
 
+@pytest.mark.parametrize(("again", "is_header"), [(0, True), (1, True), (2, True), (3, False)])
+def test_header_of_words_occurs_again_in_at_most_half_of_its_columns(again, is_header):
+    first = ["a", "b", "c", "d"]
+    assert looks_like_a_header(first, [first[:again] + ["x"] * (4 - again), ["y"] * 4]) == is_header
+
+
 def test_header_of_new_files_has_the_names_of_the_features(tmp_path):
     """The first row is the header if it has the names of the features, in training and prediction."""
     path = csv(tmp_path, "0,1,2\n0,0,1\n")

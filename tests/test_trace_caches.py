@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jitnet import checks
+from jitnet.compiler import caches as described
 from jitnet.lab.trace import caches
 from jitnet.lab.trace.caches import Hierarchy, Level
 
@@ -16,6 +17,37 @@ TINY = Level("L1", 2 * 2 * 64, 2)  # two sets of two lines
 
 def addresses_of(lines):
     return np.array(lines, np.int64) * 64
+
+
+# -- what Linux says about the CPU -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "size", "ways", "line", "expected"),
+    [
+        ("Data", "1", "48K", "12", "64", described.Cache(1, 48 << 10, 12, 64)),
+        ("Unified", "2", "2M", "16", "128", described.Cache(2, 2 << 20, 16, 128)),
+        ("Unified", "3", "1024", "16", "64", described.Cache(3, 1024, 16, 64)),  # one set
+        ("Unified", "3", "1023", "16", "64", None),
+        ("Instruction", "1", "32K", "8", "64", None),
+        ("Data", "1", "32K", "0", "64", None),
+        ("Data", "1", "32K", "8", "0", None),
+        ("Data", "one", "32K", "8", "64", None),
+    ],
+)
+def test_caches_are_those_that_linux_describes(kind, level, size, ways, line, expected, tmp_path):
+    """Virtual machines describe some with zeros; these are left out."""
+    (tmp_path / "index0").mkdir()
+    files = {"type": kind, "level": level, "size": size, "ways_of_associativity": ways, "coherency_line_size": line}
+    for name, text in files.items():
+        (tmp_path / "index0" / name).write_text(f"{text}\n")
+    assert described.data_caches(tmp_path) == ({expected.level: expected} if expected else {})
+
+
+def test_usual_caches_grow_with_the_level():
+    assert [cache.level for cache in described.USUAL.values()] == list(described.USUAL) == [1, 2, 3]
+    sizes = [cache.size for cache in described.USUAL.values()]
+    assert sizes == sorted(set(sizes))
 
 
 # -- the caches ------------------------------------------------------------------------------------
