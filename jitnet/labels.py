@@ -211,16 +211,18 @@ def _places(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
 
     Text equals a label of another spelling or kind if both are one value in a table: "1", " 1.0", 1 and 1.0.
     """
-    is_text = labels.dtype.kind == "U"
+    is_text, found = labels.dtype.kind == "U", np.full(len(labels), -1, np.int64)
     if is_text == (classes.dtype.kind == "U"):
         order = np.argsort(classes, kind="stable")
         found = np.asarray(order[np.minimum(np.searchsorted(classes[order], labels), len(classes) - 1)], np.int64)
         found[classes[found] != labels] = -1
-        if not is_text or (found >= 0).all():
+        if not is_text:
             return found
-    different, codes = np.unique(labels, return_inverse=True)
+    rest = found < 0
+    different, codes = np.unique(labels[rest], return_inverse=True)
     place = _spellings(classes.tolist())
-    return np.array([place.get(spelled(label), -1) for label in different.tolist()], np.int64)[codes]
+    found[rest] = np.array([place.get(spelled(label), -1) for label in different.tolist()], np.int64)[codes]
+    return found
 
 
 def _spellings(labels: list[Any]) -> dict[str, int]:
@@ -281,7 +283,8 @@ def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -
         spellings, factors = _spellings(names), np.ones(len(counts))
         for label, weight in weights.items():
             value = label.item() if isinstance(label, np.generic) else label
-            place = names.index(value) if value in names else spellings.get(spelled(value))
+            place = spellings.get(spelled(value)) if isinstance(value, (str, int, float)) else None
+            place = names.index(value) if value in names else place
             if place is None:
                 known = checks.some([checks.shown(name) for name in names])
                 raise checks.Error(f"class_weight has {checks.shown(value)}, but the classes are {known}")
