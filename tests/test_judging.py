@@ -63,13 +63,15 @@ def test_process_reports_what_it_could_do_without_a_fence(addition, monkeypatch)
 
 
 def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
-    """By the line that another process finds, and by a call on outputs that are 0, of which only the text depends."""
+    """Another process finds the line. The result of a call on outputs that are 0 changes only the text."""
     line, asked = "the last write to c[4] is in line 2 of add.py: c[i] = 0", []
     right_from = {"nothing": False, "zeros": True}
 
     def call(_, case):
-        start = "nothing" if oracle.holds_nothing(case.outputs[0]) else "zeros"
-        return 0.0, None if right_from[start] else "is wrong: ..."
+        right = right_from["nothing" if oracle.holds_nothing(case.outputs[0]) else "zeros"]
+        if isinstance(right, process.FailureError):
+            raise right
+        return 0.0, None if right else "is wrong: ..."
 
     monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments[1:-1]) or [line, ""])
     judge = judging.Judge(addition, addition.kernels[0], "add.py", 0)
@@ -89,6 +91,11 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     )
     right_from.update(nothing=False, zeros=False)
     assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith("is wrong")
+    judge.process = SimpleNamespace(close=lambda: None)
+    right_from["zeros"] = process.FailureError("it ends with status 3")
+    assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith("is wrong")
+    assert judge.process is None  # other tests get a new one
+    right_from["zeros"] = False
     judge.is_free = True  # its source may do anything, so it is not run here
     assert line not in judge._explained(None, case, "is wrong: 1 of 5 wrong")
     assert judge._explained(None, case, "changes its input a") == "changes its input a"

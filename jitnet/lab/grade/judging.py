@@ -180,9 +180,11 @@ class Judge:
         if all(map(holds_nothing, zeros.outputs)):
             for output in zeros.outputs:
                 output.fill(0)
-            with contextlib.suppress(FailureError):
+            try:
                 if not self._call(process, zeros)[1] and self._call(process, nothing)[1]:
                     error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(zeros)}"
+            except FailureError:
+                self._end_submission()
         return error + reasons.joined(line, known or unread)
 
     def _submission(self) -> Process:

@@ -81,11 +81,13 @@ def _pattern(got: Array, expected: Array, bound: Array, wrong: NDArray[np.bool_]
     if several and narrower and _is_exact(got, narrower) and not _is_exact(expected[wrong], narrower):
         coarser = float(np.finfo(narrower).eps) / float(np.finfo(got.dtype).eps)
         if (np.abs(got - expected) <= coarser * bound).all():
-            return f"every number is one of {narrower}: keep sums and products in {got.dtype}"
+            return f"every number is rounded to {narrower}: keep sums and products in {got.dtype}"
     exact = got.astype(np.float64)
     factor = float((exact * expected).sum() / (expected * expected).sum())
-    if several and factor and (np.abs(exact - factor * expected) <= max(1.0, abs(factor)) * bound).all():
-        return f"every number is {factor:.6g} times what is expected: check constant factors, such as the 1/n of a mean"
+    shown = f"{factor:.6g}"
+    is_another = factor != 0 and shown != "1"
+    if several and is_another and (np.abs(exact - factor * expected) <= max(1.0, abs(factor)) * bound).all():
+        return f"every number is {shown} times what is expected: check constant factors, such as the 1/n of a mean"
     edge = edge_of(wrong)
     return f"it is wrong only in {edge}: {ENDS_TOO_EARLY}" if edge else ""
 
