@@ -64,6 +64,7 @@ def test_an_offered_option_changes_the_sentence(tmp_path, name):
     path, header = tmp_path / "data.csv", TABLES[name].split("\n")[0]
     path.write_text(TABLES[name])
     recipe = decided(path, header)
+    assert any(map(OFFERED.search, recipe.decisions))
     for sentence in recipe.decisions:
         first = re.search("(?:numbers|out): ([^,:(]+)", sentence)
         for offer in OFFERED.findall(sentence):

@@ -47,8 +47,8 @@ ALWAYS = [
 OTHERS = {"__init__", "__main__", "types", "mpi", "graph_svg", "history", "interruption", "legend", "markup", "plots"}
 """Names of files without a table entry: pictures, names, and what needs a signal or several processes."""
 
-WITHOUT = ("cli", "kernels/cuda", "compiler/cuda", "backend/cuda", "lab")
-"""Folders without: the command line and GPUs. Files of the lab are in the table one by one."""
+WITHOUT = ("cli/", "kernels/cuda/", "compiler/cuda/", "backend/cuda", "lab/")
+"""Folders whose files need no table entry: the command line, GPUs, and the lab, of which the table has some files."""
 
 
 def files_without_tests() -> list[str]:
