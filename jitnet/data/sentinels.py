@@ -24,7 +24,7 @@ MOST = 3
 FAR = 1.5
 """Sentinels are farther from the other numbers than this times their extent; powers of 2 are not."""
 FAR_NINES = 0.3
-"""The same for −999, 9999 and the like, which are rarely numbers of their own."""
+"""The same for −999, 9999 and the like, which are rarely measured values."""
 DIFFERENT = 10
 """The other numbers have at least this many values; fewer could be categories."""
 
@@ -84,7 +84,7 @@ def listed_in(text: str) -> list[str]:
 
 
 def as_list(entries: Iterable[str]) -> str:
-    """What `listed_in` takes apart."""
+    """The text that `listed_in` reads as these entries."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(entries)
     return text.getvalue()

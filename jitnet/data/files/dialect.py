@@ -127,7 +127,7 @@ def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, no
         if decimal == ",":
             unsure = _thousands(rows, ",")
             example = unsure or _with_decimal_comma(rows)
-            option = " (--decimal .)" if unsure else ""  # which would read 0,13 as the same number
+            option = " (--decimal .)" if unsure else ""  # with it, 0,13 is the same number
             notes.append(f"{example!r} and others are read as numbers with a decimal comma{option}")
         elif separator != "," and (comma := _with_decimal_comma(rows)) and (point := _thousands(rows, ".")):
             notes.append(f"{point!r} is read with a decimal point, although {comma!r} has a comma (--decimal ,)")

@@ -147,7 +147,7 @@ def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> st
 
 
 def is_interpreted(kernel: object) -> bool:
-    """True for a Python function with loops that neither is compiled nor calls what is."""
+    """True for a Python function with loops that is not compiled and calls no compiled function."""
     tree = tree_of(kernel.__code__) if isinstance(kernel, FunctionType) else None
     has_loops = any(isinstance(node, (ast.For, ast.While, ast.comprehension)) for node in ast.walk(tree or ast.Pass()))
     return has_loops and not _is_compiled(kernel)

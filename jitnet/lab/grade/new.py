@@ -123,7 +123,7 @@ def _test(check: str, points: int, hint: str, of: str = "", reach: float = 0.0) 
 def _within_reach(problem: Problem) -> str:
     """The rung that a submission is compared with: the last one without threads.
 
-    Of an operation, the last one of plain loops: those above it use SIMD vectors and helpers, which students have not.
+    For an operation, it is the last rung of plain loops: the rungs above it use SIMD vectors and helpers of jitnet.
     """
     if problem.path is None:
         return "reordered" if "reordered" in problem.rungs else "njit"

@@ -37,7 +37,7 @@ def as_text(result: dict[str, Any]) -> str:
 
 
 def said_once(tests: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-    """Tests with what happened; if it is the same as for the test before, points were lost "as above"."""
+    """Tests with what happened; if it is the same as for the test before, "as above", or nothing if it passed."""
     before = [None, *(test["said"] for test in tests)]
     return [
         (test, one_line(test["said"]) if test["said"] != last else "" if test["passed"] else "as above")
