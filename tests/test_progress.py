@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from cases import slow
@@ -62,6 +63,20 @@ def test_progress_to_a_closed_pipe_does_not_stop_training(tmp_path):
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
     assert jitnet.load(tmp_path / "m.npz").parameters == 17226
     assert "test accuracy" in (tmp_path / "out").read_text()
+
+
+def test_nothing_more_is_printed_to_a_closed_standard_error(monkeypatch):
+    def write(text):
+        printed.append(text)
+        raise BrokenPipeError
+
+    printed = []
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=write))
+    progress.say("first")
+    with sys.stderr:
+        progress.say("second")
+        assert sys.stderr.name == os.devnull
+    assert printed == ["first"]
 
 
 @pytest.mark.parametrize("backend", ["numpy", slow("njit")])
