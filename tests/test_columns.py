@@ -7,7 +7,7 @@ from files import csv
 import jitnet
 from jitnet import storage
 from jitnet.data import Recipe, from_frame, read_table
-from jitnet.data.preprocessing.decisions import Choices
+from jitnet.data.preprocessing.decisions import Choices, listed
 from jitnet.data.rows import table_of
 from jitnet.data.split import split_rows
 
@@ -309,3 +309,10 @@ def test_whole_numbers_with_images_are_classes():
     assert len(recipe.classes) == 26
     assert "26 different whole numbers: classes (--task regression)" in recipe.decisions[0]
     assert Recipe.learn(from_frame(X.reshape(78, 4), y), np.arange(78)).classes is None
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, "x0"), (12, "x11"), (13, "x11 and 1 more"), (20, "x11 and 8 more")])
+def test_lists_of_columns_have_at_most_twelve_names(count, end):
+    names = listed([f"x{i}" for i in range(count)])
+    assert names == ", ".join([*(f"x{i}" for i in range(min(count, 12) - 1)), end])
+    assert listed(["", "x"]) == "the unnamed column, x"
