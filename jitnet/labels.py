@@ -21,7 +21,7 @@ from .losses import Loss
 from .spelling import spelled
 
 CALLER = 8
-"""For a warning about labels: how many calls above is the line that called `fit`."""
+"""The stack level of the line that called `fit`, for a warning about labels."""
 
 Task = Literal["classes", "multilabel", "numbers"]
 """What the outputs mean: one class of several, several labels that are each 0 or 1, or numbers."""

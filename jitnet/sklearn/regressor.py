@@ -16,8 +16,8 @@ from .base import MLP, can_learn_in_parts
 class MLPRegressor(RegressorMixin, MLP):
     """A network that learns numbers, for scikit-learn, by the squared error.
 
-    The parameters and attributes are those of `MLPClassifier` but class_weight and classes_, and a `loss` that has
-    only one value; with early_stopping, R² decides. Standardize X and, if its numbers are not near 1, y.
+    The parameters and attributes are those of `MLPClassifier`, without class_weight and classes_. `loss` has only one
+    value. With early_stopping, R² decides. Standardize X and, if its numbers are not near 1, y.
 
     >>> from jitnet.sklearn import MLPRegressor
     >>> model = MLPRegressor(8, activation="identity", learning_rate_init=0.05, random_state=0)

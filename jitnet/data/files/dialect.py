@@ -63,7 +63,7 @@ def dialect_of(
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
-    rows[0] = list(map(composed, rows[0]))  # which can be names
+    rows[0] = list(map(composed, rows[0]))  # the names of the columns, if it is a header
     if decimal is None and separator == (learned or separator):
         decimal = usual.get("decimal")
     decimal = _decimal_sign(rows, separator, decimal, notes)

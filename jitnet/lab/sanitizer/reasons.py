@@ -74,7 +74,7 @@ def pattern(case: Case) -> str:
 
 
 def _pattern(got: Array, expected: Array, bound: Array, wrong: NDArray[np.bool_]) -> str:
-    several = np.unique(expected[wrong]).size > 2  # less could have any cause
+    several = np.unique(expected[wrong]).size > 2  # two numbers fit a wrong cause too easily
     narrower = NARROWER.get(str(got.dtype))
     if got.ndim == 2 and several and (np.abs(got.reshape(expected.T.shape).T - expected) <= bound).all():
         return "it is the transpose of what is expected: exchange its two indices"
