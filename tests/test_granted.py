@@ -1,6 +1,7 @@
 """The limits of the process's control group and of all parent groups apply."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -101,3 +102,21 @@ def test_doctor_and_training_count_the_same_cores(grant, monkeypatch, more, stat
     monkeypatch.setattr(hardware, "ask", lambda *_, **__: found)
     item, _ = hardware.examine_threads()
     assert item.state == state
+
+
+def test_repeated_work_begins_with_none_done(monkeypatch):
+    noted = []
+    choice = SimpleNamespace(threads=1, note=lambda threads, seconds, work: noted.append(work))
+    two = SimpleNamespace(_get_num_threads=lambda: 2, _set_num_threads=lambda threads: None)
+    monkeypatch.setattr(thread_choice, "parallel", two)
+    monkeypatch.setattr(thread_choice, "_choice", lambda *_: choice)
+    for name, value in (("start_layer", None), ("can_have_threads", True), ("cpus", 2)):
+        monkeypatch.setattr(thread_choice, name, lambda value=value: value)
+    with thread_choice.slices(1000, ("steps",), True):
+        pass
+    assert noted == []
+    with thread_choice.slices(1000, ("steps",), True) as steps:
+        steps.done(30)
+    with thread_choice.slices(1000, ("one piece",), False):
+        pass
+    assert noted == [30, 1000]
