@@ -1,5 +1,6 @@
 """A user's activations and losses are checked before they are registered; wrong functions are not registered."""
 
+import dis
 import math
 import os
 import subprocess
@@ -12,6 +13,7 @@ from custom_functions import REGISTRIES, trained
 
 import jitnet
 from jitnet import Dense, Network, custom
+from jitnet.compiler import scalar
 from jitnet.compiler.registry import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS, ActivationName
 from jitnet.kernels.losses import LOSSES, LossName
@@ -293,3 +295,20 @@ def test_type_checker_finds_unknown_names(tmp_path):
     found = [(int(line.split(":")[1]), line) for line in lines]
     first = TYPED.splitlines().index('Dense(2, 2, "sofmax")') + 1
     assert [number for number, _ in found] == list(range(first, first + 5)), result.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "whole"),
+    [
+        (lambda x, t: t[1000] * 2000, {1000}),
+        (lambda x, t: t[1000 if x > 3000 else 2000], {1000, 2000}),
+        (lambda x, t: (2000 if x > 3000 else 4000) * t[1000], {1000}),
+        (lambda x, t: t[1000] * (2000 if x > 3000 else 4000), {1000}),
+        (lambda x, t: (2000 if x > 3000 else 4000) + t[1000 if x > 5000 else 6000], {1000, 6000}),
+    ],
+)
+def test_constants_of_an_index_stay_whole(function, whole):
+    """Those of other expressions get the dtype, also with conditions before and after the index."""
+    offsets, names = scalar.whole_numbers(function.__code__)
+    assert {step.argval for step in dis.get_instructions(function) if step.offset in offsets} == whole
+    assert names == set()
