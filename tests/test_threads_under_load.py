@@ -90,23 +90,24 @@ class Clock:
         self.now = 100.0
         monkeypatch.setattr(thread_choice.time, "perf_counter", lambda: self.now)
 
-    def work(self, choice, seconds_of, pieces):
-        """The time of all pieces of work, and the pieces for each number of threads."""
+    def work(self, choice, seconds_of, pieces, pause=0.0):
+        """The time of all pieces of work without pauses, and the pieces for each number of threads."""
         start, had = self.now, {1: 0, 4: 0}
         for _ in range(pieces):
             had[choice.threads] += 1
             seconds = seconds_of[choice.threads]
-            self.now += seconds
+            self.now += pause + seconds
             choice.note(choice.threads, seconds, 1)
-        return self.now - start, had
+        return self.now - start - pieces * pause, had
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.002])
 @pytest.mark.parametrize("seconds_of", [{1: 4e-4, 4: 1e-4}, {1: 1e-4, 4: 4e-4}, {1: 1e-4, 4: 1e-2}, {1: 4e-2, 4: 1e-2}])
-def test_trials_of_the_slower_choice_cost_a_64th(monkeypatch, seconds_of):
+def test_trials_of_the_slower_choice_cost_a_64th(monkeypatch, seconds_of, pause):
     clock, choice = Clock(monkeypatch), Choice(4)
-    clock.work(choice, seconds_of, 100)
+    clock.work(choice, seconds_of, 100, pause)
     best = min(seconds_of, key=seconds_of.get)
-    took, had = clock.work(choice, seconds_of, 50_000)
+    took, had = clock.work(choice, seconds_of, 50_000, pause)
     assert had[best] > 0.96 * 50_000
     assert choice.best == best
     assert took < 1.02 * 50_000 * seconds_of[best]

@@ -25,7 +25,8 @@ SLICE = 0.002
 """Minimum seconds of work before the two numbers of threads are compared."""
 
 TRIALS = 64
-"""The slower number is tried again after this many times the length of its slice: trials cost 1/64 of the time."""
+"""The slower number is tried again after work of this many times the length of its slice: trials cost 1/64 of the time
+that the work takes. Pauses between calls do not count, as they would only lead to more trials."""
 
 MEMORY = 0.1
 """Seconds of work in the means that are compared. The weight of older measurements decays."""
@@ -68,8 +69,8 @@ class Way:
     work: float = 0.0
     last: float = -math.inf
     """When its last slice ended."""
-    again: float = -math.inf
-    """The earliest time of its next trial."""
+    again: float = 0.0
+    """Seconds of work, of both numbers of threads, after which it is tried again."""
 
     def note(self, now: float, seconds: float, work: float) -> None:
         """Add a slice; the longer it was, the less weight the older measurements keep."""
@@ -95,8 +96,10 @@ class Choice:
         self._one, self._all = Way(1), Way(most)
         self._now = self._all
         if is_busy:  # a first slice with all can take as long as the scheduler lets others run
-            self._now, self._all.again = self._one, time.perf_counter() + TRIALS * SLICE
+            self._now, self._all.again = self._one, TRIALS * SLICE
         self._seconds, self._work = 0.0, 0.0
+        self._worked = 0.0
+        """Seconds of all slices."""
 
     @property
     def threads(self) -> int:
@@ -115,16 +118,17 @@ class Choice:
         self._seconds += seconds
         self._work += work
         if self._seconds >= SLICE:
-            self._decide(time.perf_counter())
+            self._decide()
             self._seconds, self._work = 0.0, 0.0
 
-    def _decide(self, now: float) -> None:
+    def _decide(self) -> None:
         mine, other = self._now, self._one if self._now is self._all else self._all
-        mine.note(now, self._seconds, self._work)
+        mine.note(time.perf_counter(), self._seconds, self._work)
+        self._worked += self._seconds
         is_slower = mine.pace > other.pace
         if is_slower:
-            mine.again = now + TRIALS * self._seconds
-        if now >= other.again or (is_slower and other is self._one):
+            mine.again = self._worked + TRIALS * self._seconds
+        if self._worked >= other.again or (is_slower and other is self._one):
             self._now = other
 
 
