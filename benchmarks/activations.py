@@ -70,7 +70,7 @@ def main():
                     | {f"{who} ns": f"{1e9 * seconds / np.prod(shape):.3f}" for who, seconds in times.items()}
                     | {"× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})"}
                 )
-    common.publish("activations", given, list(rows[0]), rows)
+    common.publish("activations", given, rows)
 
 
 if __name__ == "__main__":

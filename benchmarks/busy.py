@@ -114,7 +114,7 @@ def main():
         for process in (*processes.values(), *load):
             process.kill()
     about = common.machine(cores) | {"quiet before": was_quiet}
-    common.write((given.out or common.folder_of_this_machine()) / "busy", about, list(rows[0]), rows)
+    common.write((given.out or common.folder_of_this_machine()) / "busy", about, rows)
 
 
 def turns(processes, name, rounds):

@@ -72,7 +72,7 @@ def main():
         }
         for name, who, times in rows
     ]  # fmt: skip
-    common.publish("calls", given, list(table[0]), table)
+    common.publish("calls", given, table)
 
 
 if __name__ == "__main__":

@@ -149,17 +149,20 @@ def machine(threads: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def publish(name: str, given: argparse.Namespace, columns: list[str], rows: list[dict[str, Any]]) -> None:
+def publish(name: str, given: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     """Print the table, and write it as JSON and Markdown."""
     if ALONE in os.environ:
         (given.out / "times.json").write_text(json.dumps(_TIMES), encoding="utf-8")
         return
     stem = f"{name}_{given.threads}_thread{'s' if given.threads > 1 else ''}"
-    write(given.out / stem, machine(given.threads), columns, rows)
+    write(given.out / stem, machine(given.threads), rows)
 
 
-def write(stem: Path, about: dict[str, Any], columns: list[str], rows: list[dict[str, Any]]) -> None:
+def write(stem: Path, about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Print the table, and write it as JSON and Markdown, with a description of the machine."""
+    if not rows:
+        raise SystemExit("the name of no row contains the text given by --only; nothing was measured or written")
+    columns = list(rows[0])
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
     text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])

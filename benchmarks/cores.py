@@ -133,7 +133,7 @@ def main():
             rows.append({"step": f"{widths}, batch {m}", "cores": cores, "µs": f"{1e6 * total:.0f}",
                          "speed-up": f"{one / total:.2f}", "efficiency": f"{one / total / cores:.2f}"}
                         | {kind: f"{100 * seconds / total:.0f} %" for kind, seconds in spent.items()})  # fmt: skip
-    common.publish("cores", given, list(rows[0]), rows)
+    common.publish("cores", given, rows)
     picture(found, given.out / "cores.png")
 
 

@@ -137,7 +137,7 @@ def main():
             | {who: f"{seconds:.3g}" for who, seconds in times.items()}
             | {"× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})"}
         )
-    common.publish("epochs", given, list(rows[0]), rows)
+    common.publish("epochs", given, rows)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main() -> None:
                 | {f"{who} µs": f"{1e6 * seconds:.4g}" for who, seconds in times.items()}
                 | {"× best peer": f"{best[0] / times['jitnet']:.2f} ({best[1]})"}
             )
-    common.publish("growth", given, list(rows[0]), rows)
+    common.publish("growth", given, rows)
     draw(series)
 
 

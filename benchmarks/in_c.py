@@ -84,7 +84,7 @@ def main():
                 "× C": f"{of_c / ours:.2f}", "× NumPy": f"{times['NumPy'] / ours:.2f}",
                 "× PyTorch": f"{times['PyTorch'] / ours:.2f}",
             })  # fmt: skip
-    common.publish("in_c", given, list(rows[0]), rows)
+    common.publish("in_c", given, rows)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def main():
                              for m, (gain, packs) in zip(HEIGHTS, row, strict=True)}
         for (k, n), row in gains.items()
     ]  # fmt: skip
-    common.publish("landscape", given, list(rows[0]), rows)
+    common.publish("landscape", given, rows)
     picture(speed, gains, given.out / "landscape.png")
 
 

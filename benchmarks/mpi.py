@@ -181,7 +181,7 @@ def main() -> None:
         about = common.machine(given.threads) | {
             "latency of an exchange": f"{1e6 * latency:.0f} µs", "bandwidth": f"{bandwidth / 1e9:.2f} GB/s",
         }  # fmt: skip
-        common.write(given.out / "mpi", about, list(rows[0]), rows)
+        common.write(given.out / "mpi", about, rows)
     draw(given.out / "mpi.png")
 
 

@@ -111,7 +111,7 @@ def main():
             **{f"{who}, of peak": f"{value:.2f}" for who, value in share.items()},
             **{f"× {who}": f"{times[who] / times['jitnet']:.2f}" for who in share if who != "jitnet"},
         })  # fmt: skip
-    common.publish("products", given, list(rows[0]), rows)
+    common.publish("products", given, rows)
 
 
 if __name__ == "__main__":

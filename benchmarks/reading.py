@@ -94,7 +94,7 @@ def main() -> None:
                     "× file": f"{memory / size:.1f}",
                 })  # fmt: skip
                 common.say(str(rows[-1]))
-    common.publish("reading", given, list(rows[0]), rows)
+    common.publish("reading", given, rows)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def main() -> None:
         rows.append({"rung": name, "ms": f"{1e3 * seconds:.4g}", "GFLOP/s": f"{2 * SIZE**3 / seconds / 1e9:.3g}",
                      "vs previous rung": gain, "fraction of peak": f"{peak / seconds:.3f}"})  # fmt: skip
         before = seconds
-    common.publish("rungs", given, list(rows[0]), rows)
+    common.publish("rungs", given, rows)
     draw({row["rung"]: row for row in rows}, common.machine(1)["cpu"])
 
 

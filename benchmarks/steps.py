@@ -254,7 +254,7 @@ def main():
                     "fraction of peak": f"{limit / times['jitnet']:.2f}",
                 }
             )
-    common.publish("steps", given, list(rows[0]), rows)
+    common.publish("steps", given, rows)
 
 
 if __name__ == "__main__":

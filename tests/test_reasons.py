@@ -64,8 +64,7 @@ def test_cause_that_the_numbers_confirm_is_named(got, said):
     ],
 )
 def test_no_cause_is_named_if_one_number_does_not_fit(got):
-    said = reasons.pattern(case_of(got, bound=1e-9))
-    assert not said or ("1.01 times" in said and got.dtype == np.float32), said
+    assert reasons.pattern(case_of(got, bound=1e-9)) == ""
 
 
 def test_two_numbers_could_have_any_factor():
