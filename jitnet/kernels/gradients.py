@@ -114,7 +114,7 @@ def gradients_tiled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 
 @rung("gradients", "packed")
 def gradients_packed(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, single rows."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages."""
     shape = shape_of_a_part(dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
@@ -242,7 +242,7 @@ def descend_tiled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: M
 
 @rung("descend", "packed", allocates=True)
 def descend_packed(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, single rows."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     shape = shape_of_a_part(dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):

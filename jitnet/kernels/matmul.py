@@ -152,7 +152,7 @@ def matmul_tiled(X: Matrix, W: Matrix, Z: Matrix) -> None:
 
 @rung("matmul", "packed")
 def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but W is packed into panels if that is faster; saves loads across pages, and single rows."""
+    """Like the rung above, but W is packed into panels if that is faster; saves loads across pages."""
     shape = shape_of_a_part(Z, loop_threads())
     for t in prange(number_of_parts(Z, shape)):
         plain_part(X, W, Z, part_of(Z, shape, t))
@@ -224,7 +224,7 @@ def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "packed")
 def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages, single rows."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages."""
     shape = shape_of_a_part(dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
