@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from jitnet.sklearn import MLPClassifier, MLPRegressor
+from jitnet.step import ROWS_AT_ONCE
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [MLPClassifier, MLPRegressor]
@@ -89,6 +90,49 @@ def test_weights_equal_those_of_scikit_learn(target, options):
         assert np.isclose(getattr(ours, attribute), getattr(expected, attribute), rtol=1e-4)
     assert (ours.validation_scores_, ours.best_validation_score_) == (None, None)
     assert np.isclose(ours.score(X, y), expected.score(X, y), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("two", {}), ("three", {"activation": "tanh", "alpha": 2.0}), ("several", {"activation": "logistic"}),
+        ("number", {"hidden_layer_sizes": (7, 3), "alpha": 0.3}), ("number", {"max_fun": 5}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_lbfgs_takes_the_steps_of_scikit_learn(target, options, is_weighted):
+    X, y = data("float64")
+    y, w = labels(y, target), np.random.default_rng(1).integers(0, 3, len(X)) if is_weighted else None
+    options = {**SMALL, "solver": "lbfgs", **options}
+    name = "MLPRegressor" if y.dtype.kind == "f" else "MLPClassifier"
+    ours, expected = ((getattr(place, name)(**options).fit(X, y, w)) for place in (jitnet.sklearn, theirs))
+    for mine, other in zip([*ours.coefs_, *ours.intercepts_], [*expected.coefs_, *expected.intercepts_], strict=True):
+        assert np.allclose(mine, other, rtol=0, atol=1e-7)
+    assert np.isclose(ours.loss_, expected.loss_, rtol=1e-9)
+    assert (ours.n_iter_, ours.t_) == (expected.n_iter_, expected.t_)
+    assert len(ours.loss_curve_) == ours.n_iter_
+    in_parts = getattr(jitnet.sklearn, name)(**options).fit(sparse.csr_matrix(X), y, w)
+    assert np.allclose(in_parts.coefs_[0], ours.coefs_[0], rtol=0, atol=1e-12)
+
+
+def test_lbfgs_adds_up_the_parts_of_many_samples():
+    X, y = data("float64", n=2 * ROWS_AT_ONCE + 7)
+    options = {**SMALL, "solver": "lbfgs", "max_iter": 4, "verbose": False}
+    ours, expected = (place(**options).fit(X, y) for place in (MLPRegressor, theirs.MLPRegressor))
+    assert np.allclose(ours.coefs_[0], expected.coefs_[0], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lbfgs_converges_and_says_if_it_did_not(dtype, capsys):
+    X, y = data(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = MLPRegressor(8, solver="lbfgs", max_iter=5000, tol=1e-3, random_state=0, verbose=True).fit(X, y)
+    assert model.score(X, y) > 0.99
+    assert capsys.readouterr().out.endswith(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}\n")
+    with pytest.warns(ConvergenceWarning, match="lbfgs did not converge after 2 iterations: .*raise max_iter"):
+        model.set_params(max_iter=2, warm_start=True, tol=1e-9).fit(X, y)
+    assert model.score(X, y) > 0.99  # it continued
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -270,8 +314,7 @@ def test_divergence_is_an_error():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "lbfgs"}, "solver is 'lbfgs', which needs the loss of all samples.*; use solver='adam' or 'sgd'"),
-        ({"max_fun": 9}, "max_fun is 9, but it belongs to the solver 'lbfgs', .*; use solver='adam' and max_iter"),
+        ({"max_fun": 0}, "max_fun is 0, but must be a whole number, at least 1"),
         ({"solver": "adams"}, "unknown solver 'adams'.*did you mean 'adam'"),
         ({"activation": "sigmoid"}, "unknown activation 'sigmoid'; known: identity, logistic"),
         ({"hidden_layer_sizes": (3, 0)}, "hidden_layer_sizes is 0, but must be a whole number, at least 1"),

@@ -3,8 +3,8 @@
     from jitnet.sklearn import MLPClassifier  # instead of sklearn.neural_network
 
 With the same random_state they begin with the same weights, and with shuffle=False they end with the same ones, within
-rounding. jitnet shuffles the samples of an epoch in a different order. The solver "lbfgs" and the loss "poisson" are
-not available; `class_weight` is an additional parameter. The network of a fitted estimator is `network_`.
+rounding. jitnet shuffles the samples of an epoch in a different order. The loss "poisson" is not available;
+`class_weight` is an additional parameter. The network of a fitted estimator is `network_`.
 """
 
 try:

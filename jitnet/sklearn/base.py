@@ -21,6 +21,7 @@ from ..layers import Dense
 from ..network import Network
 from ..step import ROWS_AT_ONCE, order_of
 from ..training.loop import Diverged
+from . import lbfgs
 from .penalty import PenalizedAdam, PenalizedMomentum, Penalty
 
 ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
@@ -30,15 +31,7 @@ LOSSES = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy", "ident
 """Output activation -> the loss."""
 
 
-NO_LBFGS = "which needs the loss of all samples in each step, while jitnet learns from batches; use solver='adam'"
-REFUSED = {
-    "max_fun": (15000, f"it belongs to the solver 'lbfgs', {NO_LBFGS} and max_iter"),
-    "loss": (
-        "squared_error",
-        "the squared error is the only loss; for counts, learn np.log1p(y), or use jitnet.Network",
-    ),
-}
-"""Parameters with a single value, the default of scikit-learn; why others are refused, and what to use."""
+ONE_LOSS = "the squared error is the only loss; for counts, learn np.log1p(y), or use jitnet.Network"
 
 
 def can_learn_in_parts(estimator: Any) -> bool:
@@ -78,7 +71,10 @@ class MLP(BaseEstimator):
             raise checks.Error(f"{self.network_} cannot continue as {Network(*layers)}; fit with warm_start=False")
         if self.early_stopping != (self.validation_scores_ is not None):  # changed since the last fit
             self._expect_nothing()
-        self._train(X, Y, weights, incremental, rng)
+        if self.solver == "lbfgs":
+            self._minimize(X, Y, weights)
+        else:
+            self._train(X, Y, weights, incremental, rng)
         return self
 
     def _layers(self, widths: list[int]) -> list[Dense]:
@@ -144,6 +140,22 @@ class MLP(BaseEstimator):
             self._warn_of(stopped, incremental)
         if held_out is not None:
             net.theta[...] = best
+
+    def _minimize(self, X: Any, Y: Any, weights: Any) -> None:
+        net, self.n_iter_ = self.network_, 0
+        Y = np.asarray(Y, net.dtype)
+        objective = lbfgs.Objective(net, X, Y, weights, LOSSES[self.out_activation_], self.alpha)
+
+        def report() -> None:
+            self.n_iter_ += 1
+            self.loss_ = self.best_loss_ = objective.latest / (1 if is_classifier(self) else self.n_outputs_)
+            self.loss_curve_.append(self.loss_)
+            self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+
+        why = lbfgs.train(objective, net, self.tol, self.max_iter, self.max_fun, report)
+        if why:
+            message = f"lbfgs did not converge after {self.n_iter_} iterations: {why}; raise max_iter, or scale X"
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
@@ -256,18 +268,16 @@ class MLP(BaseEstimator):
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if np.ndim(sizes) else [sizes]
         checks.one_of("activation", self.activation, ACTIVATIONS)
-        if self.solver == "lbfgs":
-            raise checks.Error(f"solver is 'lbfgs', {NO_LBFGS} or 'sgd'")
-        for name, (usual, why) in REFUSED.items():
-            if (value := getattr(self, name, usual)) != usual:
-                raise checks.Error(f"{name} is {checks.shown(value)}, but {why}")
-        checks.one_of("solver", self.solver, ("sgd", "adam"))
+        if (loss := getattr(self, "loss", "squared_error")) != "squared_error":
+            raise checks.Error(f"loss is {checks.shown(loss)}, but {ONE_LOSS}")
+        checks.one_of("solver", self.solver, ("sgd", "adam", "lbfgs"))
         checks.one_of("learning_rate", self.learning_rate, ("constant", "invscaling", "adaptive"))
         if self.batch_size != "auto":
             checks.whole("batch_size", self.batch_size, least=1)
         if self.n_iter_no_change != np.inf:
             checks.whole("n_iter_no_change", self.n_iter_no_change, least=1)
         checks.whole("max_iter", self.max_iter, least=1)
+        checks.whole("max_fun", self.max_fun, least=1)
         for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
             checks.flag(name, getattr(self, name))
         for name in ("alpha", "power_t", "tol"):

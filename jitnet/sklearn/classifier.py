@@ -23,7 +23,8 @@ class MLPClassifier(ClassifierMixin, MLP):
 
     hidden_layer_sizes   a number of units, or one for each hidden layer
     activation           of the hidden layers: "identity", "logistic", "tanh" or "relu"
-    solver               "adam" or "sgd", which has momentum
+    solver               "adam", "sgd", which has momentum, or "lbfgs": SciPy's L-BFGS-B on all samples at once, for
+                         small data; it ignores batch_size, early_stopping and the parameters of the others
     alpha                L2 penalty: alpha/2 · Σ W², divided by the samples of the batch
     batch_size           "auto" is 200, or all samples if there are fewer
     learning_rate        of "sgd": "constant", "invscaling" (learning_rate_init / (samples seen + 1)^power_t), or
@@ -35,7 +36,7 @@ class MLPClassifier(ClassifierMixin, MLP):
     shuffle, random_state    as in scikit-learn
     warm_start           fit continues with the weights of the last fit
     class_weight         {class: weight} or "balanced", multiplied with sample_weight
-    max_fun              of the solver "lbfgs" of scikit-learn: only its default is accepted
+    max_fun              of "lbfgs": passes over the samples at most, of which an iteration (max_iter) takes one or more
 
     Attributes    classes_, coefs_, intercepts_, n_iter_, loss_, best_loss_, loss_curve_, validation_scores_,
                   best_validation_score_, n_features_in_, feature_names_in_, out_activation_, n_layers_, n_outputs_, t_,
