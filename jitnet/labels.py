@@ -280,7 +280,7 @@ def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -
             factors = len(Y) / (np.count_nonzero(counts) * counts)
     elif isinstance(weights, Mapping):
         names = list(range(len(counts))) if classes is None else classes.tolist()
-        spellings, factors = _spellings(names), np.ones(len(counts))
+        spellings, factors, named = _spellings(names), np.ones(len(counts)), dict[int, Any]()
         for label, weight in weights.items():
             value = label.item() if isinstance(label, np.generic) else label
             place = spellings.get(spelled(value)) if isinstance(value, (str, int, float)) else None
@@ -288,6 +288,12 @@ def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -
             if place is None:
                 known = checks.some([checks.shown(name) for name in names])
                 raise checks.Error(f"class_weight has {checks.shown(value)}, but the classes are {known}")
+            if place in named:
+                raise checks.Error(
+                    f"class_weight has {checks.shown(named[place])} and {checks.shown(value)}, which are one class; "
+                    "leave one out"
+                )
+            named[place] = value
             factors[place] = checks.number(f"class_weight[{checks.shown(value)}]", weight, least=0)
     else:
         raise checks.Error(f'class_weight is {checks.shown(weights)}, but must be "balanced" or a dict of labels')

@@ -145,6 +145,7 @@ def test_class_weights_work_with_one_sigmoid():
         ({"sample_weight": ["a"] * 97}, "sample_weight holds"),
         ({"class_weight": "balance"}, r'class_weight is \'balance\', but must be "balanced" or a dict'),
         ({"class_weight": {5: 1.0}}, "class_weight has 5, but the classes are 0, 1, 2"),
+        ({"class_weight": {1: 2.0, "1": 3.0}}, "class_weight has 1 and '1', which are one class; leave one out"),
         ({"class_weight": {None: 1.0}}, "class_weight has None, but the classes are 0, 1, 2"),
         ({"class_weight": {0: -1.0}}, r"class_weight\[0\] is -1\.0, but must be a number at least 0"),
         ({"class_weight": {0: np.nan}}, r"class_weight\[0\] is nan"),
