@@ -9,7 +9,7 @@ import pytest
 import jitnet
 from jitnet.cli import samples, train
 
-OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+ (?:'.+?'(?=[) ])|[^ )]+)|header)")
+OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+[ =](?:'.+?'(?=[) ]|$)|[^ )]+)|header)")
 
 
 def rows(header, *columns, n=60):
@@ -40,6 +40,10 @@ TABLES = {
         lambda i: f"2024-01-{10 + i % 9}", lambda i: f"{i % 24}:30", [*DIGITS, ""], AB),
     "numbers that are not read": rows("x;u;w;y", DIGITS, [*DIGITS, "<5"], [*DIGITS, "low"], AB),
     "far values that repeat": rows("x;w;y", [*DIGITS, "-999", *map(str, range(9, 20))], DIGITS, AB, n=100),
+    "far values in two columns": rows("v;w, 2;y", *[[*DIGITS, "-999", *map(str, range(9, 20))]] * 2, AB, n=100),
+    "names with a hyphen": rows("x;-m;-n;y", DIGITS, ["p", "q"], lambda i: i, AB),
+    "far values below a hyphen": rows("x;-w;y", DIGITS, [*DIGITS, "-999", *map(str, range(9, 20))], AB, n=100),
+    "a column without a name": rows("x;;y", DIGITS, ["p", "q"], AB),
     "a name with a comma": rows("x;a, b;y", DIGITS, ["p", "q"], AB),
     "a name with quotes": rows('x;"a ""b""";y', DIGITS, [*DIGITS, ""], AB),
 }  # fmt: skip

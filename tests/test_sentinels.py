@@ -77,8 +77,8 @@ def test_missing_on_the_command_line_equals_empty_cells(run, tmp_path):
     csv(tmp_path, lines(a, N % 7, y), "codes.csv")
     (tmp_path / "gaps.csv").write_text((tmp_path / "codes.csv").read_text().replace("-999", ""))
     said = run("train", "codes.csv", "--target", "y", *QUICK)
-    sentence = "a has -999 in {} cells, far from its other numbers; if it means that the cell is missing, add --missing"
-    assert any(f"note: {sentence.format(n)} a=-999" in said.out for n in (3, 4))  # in the training samples
+    far = "far from its other numbers; if it means that the cell is missing, add --missing a=-999"
+    assert any(f"note: a has -999 in {n} cells of training rows, {far}" in said.out for n in (3, 4))
     answers = []
     for name, options in (("codes", ["--missing", "a=-999"]), ("codes", ["--missing=-999.0"]), ("gaps", [])):
         said = run("train", f"{name}.csv", "--target", "y", *options, "--save", "m.npz", *QUICK)
@@ -102,13 +102,45 @@ def test_missing_applies_to_the_target_and_to_text(run, tmp_path):
     assert any(sentence.startswith("b is a number; ") and "the median" in sentence for sentence in decisions)
 
 
+def test_cells_of_a_target_are_counted_in_all_rows_and_those_of_features_in_the_training_rows():
+    columns = {"a": some(-999), "y": some(-999, among=N * 1.5)}
+    said = Recipe.learn(from_frame(columns, "y"), np.arange(80)).warnings
+    assert [sentence.split(", far")[0] for sentence in said] == [
+        "y has -999 in 4 cells", "a has -999 in 3 cells of training rows",
+    ]  # fmt: skip
+
+
+def test_a_value_in_many_columns_is_offered_for_all_columns():
+    columns = {name: some(-999) for name in "abcdef"} | {"y": ["u", "v"] * 60}
+    (said,) = Recipe.learn(from_frame(columns, "y"), np.arange(120)).warnings
+    assert said.endswith("add --missing=-999, for all columns")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--drop", "a", "--drop", "k"], ["left out: a, k: because of --drop"]),
+        (["--categorical", "a", "--categorical", "b"], ["a has 7 categories", "b has 5 categories"]),
+        (["--numeric", "k", "--numeric", "id"], ["4 columns of numbers: a, b, k, id"]),
+        (["--missing", "a=1", "--missing", "b=2"], ["a is a number; ", "b is a number; "]),
+    ],
+    ids=lambda words: words[0],
+)
+def test_repeated_options_add_up(run, tmp_path, options, expected):
+    rows = [f"{i % 7},{i % 5},5,{i},{i * 1.5}" for i in range(120)]
+    csv(tmp_path, "\n".join(["a,b,k,id,y", *rows]) + "\n", "t.csv")
+    said = run("train", "t.csv", "--target", "y", *options, "--json", *QUICK)
+    decisions = json.loads(said.out)["decisions"]
+    assert all(any(sentence.startswith(text) for sentence in decisions) for text in expected), decisions
+
+
 def test_missing_in_python(tmp_path):
     columns = {"a": some(-999), "b": some(-999), "c": N % 7, "y": ["u", "v"] * 60}
     gaps = {**columns, "a": np.where(columns["a"] == -999, np.nan, columns["a"])}
     rows = np.arange(100)
     said = Recipe.learn(from_frame(columns, "y"), rows).warnings
-    what = "a, b have -999 in 8 cells, far from their other numbers"
-    assert said == [f"{what}; if it means that the cell is missing, add --missing=-999"]
+    what = "a, b have -999 in 8 cells of training rows, far from their other numbers"
+    assert said == [f"{what}; if it means that the cell is missing, add --missing a=-999,b=-999"]
     one = Recipe.learn(from_frame(columns, "y"), rows, choices=Choices(missing=["a=-999"], numeric=["b"]))
     other = Recipe.learn(from_frame(gaps, "y"), rows, choices=Choices(numeric=["b"]))
     assert one.warnings == other.warnings == []  # --numeric says that all are numbers

@@ -12,8 +12,9 @@ from .. import checks, data
 from ..data import Column, Recipe, Table
 from ..data.preprocessing.decisions import Choices
 from ..data.preprocessing.target import Target
-from ..data.sentinels import emptied, listed_in
+from ..data.sentinels import emptied
 from ..data.split import split_rows
+from ..data.table import listed_in
 from ..data.values import distinct
 from .shared import NAMED
 
@@ -117,8 +118,8 @@ def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
 
 
 def _names(options: argparse.Namespace, option: str) -> list[str]:
-    """The names or values in an option."""
-    return listed_in(getattr(options, option) or "")
+    """The names or values in an option, which can be given several times."""
+    return [entry for text in getattr(options, option) for entry in listed_in(text)]
 
 
 def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:

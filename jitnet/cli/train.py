@@ -52,16 +52,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="classification or regression (default: text and few different whole numbers are classes)",
     )  # fmt: skip
     what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found next to the pictures)")
-    what.add_argument("--drop", metavar="A,B", help="columns to leave out; names with a comma are quoted: 'a,\"b, c\"'")
-    what.add_argument(
-        "--categorical", metavar="A,B", help="columns whose values are categories, even if they are numbers"
-    )
-    what.add_argument("--numeric", metavar="A,B", help="columns to read as numbers; other text there is missing")
-    what.add_argument(
-        "--missing",
-        metavar="A=0,...",
-        help="values that stand for a missing cell: A=0 in column A, or =-999 in all columns",
-    )
+    for name, metavar, text in (
+        ("drop", "A,B", "columns to leave out; names with a comma are quoted: 'a,\"b, c\"'"),
+        ("categorical", "A,B", "columns whose values are categories, even if they are numbers"),
+        ("numeric", "A,B", "columns to read as numbers; other text there is missing"),
+        ("missing", "A=0,...", "values that stand for a missing cell: A=0 in column A, or =-999 in all columns"),
+    ):
+        what.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=f"{text}; repeatable")
     what.add_argument(
         "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
     )

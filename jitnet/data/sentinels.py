@@ -1,9 +1,7 @@
 """Values that stand for a missing cell, such as −999: found in columns of numbers, and emptied if the user says so."""
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -13,8 +11,8 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown, some
-from ..spelling import composed, is_number, spelled
-from .table import Column, Table, quoted
+from ..spelling import is_number, spelled
+from .table import Column, Table, as_list, as_option
 from .words import Words
 
 FEW = 3
@@ -25,6 +23,8 @@ FAR = 1.5
 """Sentinels are farther from the other numbers than this times their extent; powers of 2 are not."""
 FAR_NINES = 0.3
 """The same for −999, 9999 and the like, which are rarely measured values."""
+MOST_NAMED = 5
+"""A sentence names at most this many columns."""
 DIFFERENT = 10
 """The other numbers have at least this many values; fewer could be categories."""
 
@@ -63,31 +63,20 @@ def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any]) -> lis
     return found
 
 
-def said_of_sentinels(found: dict[float, dict[str, int]]) -> list[str]:
-    """A sentence for each value that seems to stand for a missing cell; value -> columns -> the number of rows."""
+def said_of_sentinels(found: dict[float, dict[str, int]], cells: str = "cells") -> list[str]:
+    """A sentence for each value that seems to stand for a missing cell; value -> columns -> the number of cells."""
     said = []
     for number, columns in found.items():
         value, names = spelled(number), list(columns)
-        entry = f"{names[0]}={value}" if len(names) == 1 else value
-        option = f"--missing {quoted(entry)}" if entry != value else f"--missing={value}"
+        offer = as_option("missing", *(f"{name}={value}" for name in names))
+        if len(names) > MOST_NAMED:
+            offer = f"{as_option('missing', value)}, for all columns"
         have, its = ("has", "its") if len(names) == 1 else ("have", "their")
         said.append(
-            f"{some(names, 5)} {have} {value} in {sum(columns.values())} cells, far from {its} other numbers; if it "
-            f"means that the cell is missing, add {option}"
+            f"{some(names, MOST_NAMED)} {have} {value} in {sum(columns.values())} {cells}, far from {its} other "
+            f"numbers; if it means that the cell is missing, add {offer}"
         )
     return said
-
-
-def listed_in(text: str) -> list[str]:
-    """The entries of a list such as `-999,age=0`; those with a comma are quoted, as in a CSV."""
-    return [composed(entry.strip()) for entry in next(csv.reader([text], skipinitialspace=True), [])]
-
-
-def as_list(entries: Iterable[str]) -> str:
-    """The text that `listed_in` reads as these entries."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(entries)
-    return text.getvalue()
 
 
 def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
@@ -111,7 +100,7 @@ def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
         chosen = [j for j, column in enumerate(columns) if not is_of_one or column.name == name]
         without = {j: _without(columns[j], spelled(value)) for j in chosen}
         if learns and all(column is columns[j] for j, column in without.items()):
-            raise checks.Error(f"--missing {quoted(entry)}: no cell of {table.source} is {shown(value)}")
+            raise checks.Error(f"{as_option('missing', entry)}: no cell of {table.source} is {shown(value)}")
         for j, column in without.items():
             columns[j] = column
     reading = {**table.reading, "missing": as_list(entries)}

@@ -1,9 +1,11 @@
 """A table: named columns of numbers or text, and where they came from."""
 
+import csv
+import io
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +18,7 @@ from ..spelling import composed, is_number
 from .cells import MISSING, is_missing
 from .words import Words
 
-__all__ = ["MISSING", "Column", "Kind", "Table", "is_missing", "quoted"]
+__all__ = ["MISSING", "Column", "Kind", "Table", "as_list", "as_option", "is_missing", "listed_in"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 
@@ -154,8 +156,20 @@ class Table:
         )
 
 
-def quoted(name: str) -> str:
-    """The name of a column for an option of the command line, which takes a list of names."""
-    if re.fullmatch(r"[\w.:/%+-]+", name):
-        return name
-    return shlex.quote('"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name)
+def listed_in(text: str) -> list[str]:
+    """The entries of a list such as `-999,age=0`; those with a comma are quoted, as in a CSV."""
+    return [composed(entry.strip()) for entry in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def as_list(entries: Iterable[str]) -> str:
+    """The text that `listed_in` reads as these entries."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(entries)
+    return text.getvalue()
+
+
+def as_option(name: str, *entries: str) -> str:
+    """An option of the command line with a list of columns or values, as a user types it."""
+    text = as_list(entries)
+    is_plain = re.fullmatch(r"[\w.:/%+=,-]+", text)  # shlex quotes letters like ü too
+    return f"--{name}{'=' if text[0] == '-' else ' '}{text if is_plain else shlex.quote(text)}"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown
 from ...spelling import is_number, spelled
-from ..table import Table, quoted
+from ..table import Table, as_option
 from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of
 from ..words import Words
 
@@ -93,8 +93,8 @@ class Number:
     @classmethod
     def learn(cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool) -> "Number":
         """Mean, scale and median of the training rows."""
-        how = quoted(name)
-        hint = f"fix it, or choose: --numeric {how} takes it as missing, --categorical {how} as a category"
+        number, category = as_option("numeric", name), as_option("categorical", name)
+        hint = f"fix it, or choose: {number} takes it as missing, {category} as a category"
         numbers = _numbers(table, name, form, lenient, f", as most cells there are; {hint}")[train]
         missing = np.isnan(numbers[:, 0])
         mean, scale = mean_and_scale(numbers[~missing])

@@ -10,7 +10,7 @@ from ... import checks
 from ...checks import count, shown, some
 from ..notation import numbers_among_words, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
-from ..table import Table, quoted
+from ..table import Table, as_option
 from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
 from ..words import Words
 from .columns import Category, Number, Standard
@@ -99,7 +99,7 @@ class Planner:
         if not self.standard and not self.columns:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
-        self.warned += said_of_sentinels(self.sentinels)
+        self.warned += said_of_sentinels(self.sentinels, "cells of training rows")
         said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
@@ -119,7 +119,7 @@ class Planner:
             different = len(distinct(column.cells[self.train])[0])
             if different > MOST_WORDS:
                 raise checks.Error(
-                    f"--categorical {quoted(name)}: {different} different values; {MOST_WORDS} is the limit"
+                    f"{as_option('categorical', name)}: {different} different values; {MOST_WORDS} is the limit"
                 )
             self._category(name)
             return None
@@ -163,7 +163,7 @@ class Planner:
             return True
         if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
             self.warned.append(
-                f"{name} seems to number the rows; if it means nothing else, leave it out: --drop {quoted(name)}"
+                f"{name} seems to number the rows; if it means nothing else, leave it out: {as_option('drop', name)}"
             )
             return False
         return len(np.unique(values)) == len(values)
@@ -176,12 +176,14 @@ class Planner:
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
-                raise checks.Error(f"--numeric {quoted(name)}: {shown(texts[0])} and all other cells are not numbers")
+                raise checks.Error(
+                    f"{as_option('numeric', name)}: {shown(texts[0])} and all other cells are not numbers"
+                )
         elif len(texts) == 1 and present == len(cells) > 1:
             return SAME_WORD
         elif form is None:
-            option = f"--numeric {quoted(name)}"
-            if sentence := unread_numbers(name, texts, option) or numbers_among_words(name, times, option):
+            hint = as_option("numeric", name)
+            if sentence := unread_numbers(name, texts, hint) or numbers_among_words(name, times, hint):
                 self.warned.append(sentence)
             return self._words(name, len(texts), present)
         read = [text for text in texts if FORMS[form](text) is not None]
@@ -208,7 +210,7 @@ class Planner:
         if column.marked:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
-        self.said.append(f"{text} (--categorical {quoted(name)})")
+        self.said.append(f"{text} ({as_option('categorical', name)})")
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
         """How many cells are missing, and which words count as missing among numbers."""
@@ -241,7 +243,7 @@ class Planner:
             text += f"; {count(len(column.rare), 'rare one')} together as one"
         if column.marked:
             text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
-        self.said.append(f"{text} (--drop {quoted(name)})")
+        self.said.append(f"{text} ({as_option('drop', name)})")
         if alike := twins(names):
             self.warned.append(f"{name} has categories that are nearly the same: {some(alike, 5)}")
 

@@ -15,8 +15,8 @@ from ...checks import count, shown, some
 from ..files.idx import scaled
 from ..files.reading import read_table
 from ..rows import table_of, values_of
-from ..sentinels import emptied, listed_in
-from ..table import Column, Table
+from ..sentinels import emptied
+from ..table import Column, Table, listed_in
 from ..values import PLAIN, labels_of
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner, listed
