@@ -31,6 +31,11 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def column_name(text: Any) -> str:
+    """The one spelling of the name of a column: spaces around it, and how Unicode writes ü, do not matter."""
+    return composed(str(text).strip())
+
+
 def spelled(value: Any) -> str:
     """The one spelling of a value.
 

@@ -165,3 +165,14 @@ def test_values_and_columns_that_are_not_there_are_errors(run, tmp_path, entry, 
     csv(tmp_path, lines(some(-999), N % 7, ["u", "v"] * 60), "t.csv")
     assert message in run("train", "t.csv", "--target", "y", f"--missing={entry}", *QUICK, status=2).err
     assert "--missing works with tables" in run("train", "digits", "--missing=0", *QUICK, status=2).err
+
+
+def test_names_in_choices_are_spelled_as_those_of_columns():
+    """Spaces around a name, and the two ways in which Unicode writes ü, do not matter."""
+    columns = {"ü": some(-999), "b": N % 7, "c": N % 5, "d": np.arange(120) % 3 * 0.5, "y": ["u", "v"] * 60}
+    plain = Choices(["d"], ["c"], ["b"], ["ü=-999"])
+    other = Choices([" d"], ["c "], ["b "], ["u\u0308 = -999"])
+    recipes = [Recipe.learn(from_frame(columns, "y"), N.astype(int), choices=choices) for choices in (plain, other)]
+    assert recipes[0].decisions == recipes[1].decisions
+    prepared = [recipe.prepare(from_frame(columns))[0] for recipe in recipes]
+    np.testing.assert_array_equal(*prepared)

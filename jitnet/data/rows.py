@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from ..spelling import DIGITS, composed, is_code, spelled
+from ..spelling import DIGITS, column_name, is_code, spelled
 from .cells import are_whole, is_missing, numbers_of
 from .table import Column, Table
 
@@ -77,7 +77,7 @@ def from_frame(X: Any, y: Any = None) -> Table:
     """
     found = table_of(X)
     if isinstance(y, (str, int)):
-        found.target = checks.one_of("column of X", composed(str(y).strip()), found.names)
+        found.target = checks.one_of("column of X", column_name(y), found.names)
     elif y is not None:
         y = _one_column(y)
         _expect_one_order(X, y)

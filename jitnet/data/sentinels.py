@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown, some
-from ..spelling import is_number, spelled
+from ..spelling import column_name, is_number, spelled
 from .table import Column, Table, as_list, as_option
 from .words import Words
 
@@ -95,6 +95,7 @@ def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
     columns = list(before)
     for entry in entries:
         name, is_of_one, value = entry.rpartition("=")
+        name = column_name(name)
         if learns and is_of_one:
             checks.one_of("column in --missing", name, table.names)
         chosen = [j for j, column in enumerate(columns) if not is_of_one or column.name == name]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import shown
-from ..spelling import composed, is_number
+from ..spelling import column_name, composed, is_number
 from .cells import MISSING, is_missing
 from .words import Words
 
@@ -28,7 +28,7 @@ class Column:
 
     def __init__(self, name: str, cells: NDArray[Any] | Words) -> None:
         """cells: (n,) numbers, or strings and None."""
-        self.name = composed(name.strip())
+        self.name = column_name(name)
         self.cells: NDArray[np.float64] | Words
         self.cells = Words.of(cells) if isinstance(cells, np.ndarray) and cells.dtype == object else cells
 
@@ -85,11 +85,11 @@ class Table:
         return len(self.columns[0].cells if self.matrix is None else self.matrix)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and composed(name.strip()) in self._place
+        return isinstance(name, str) and column_name(name) in self._place
 
     def __getitem__(self, name: str) -> Column:
         """The column of this name; if there are several, the first."""
-        j = self._place[composed(name.strip())]
+        j = self._place[column_name(name)]
         if j >= len(self._wide):
             return self.columns[j - len(self._wide)]
         assert self.matrix is not None

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import checks, npz
 from ...checks import shown
-from ...spelling import DIGITS, composed, is_number
+from ...spelling import DIGITS, column_name, is_number
 from ..table import Column, Table
 from .content import Content, content_of
 from .csv_file import read_csv
@@ -113,7 +113,8 @@ def _read_text(
 
 def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:
     """The table, with its target and features; an error if one is not there."""
-    path, target = table.source, None if target is None else composed(target)
+    path, target = table.source, None if target is None else column_name(target)
+    features = None if features is None else [column_name(name) for name in features]
     needed = None if features is None else {*features, target}
     times = Counter(name for name in table.names if needed is None or name in needed)
     twice = next((name for name in table.names if times[name] > 1), None)

@@ -8,7 +8,7 @@ Category    words: one input per category, 1 or 0
 occur in training.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown
-from ...spelling import is_number, spelled
+from ...spelling import column_name, is_number, spelled
 from ..table import Table, as_option
 from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of
 from ..words import Words
@@ -213,7 +213,7 @@ def from_plain(content: Any) -> Number | Category:
     column = kind(**checks.fields("a column", content, [field.name for field in fields(kind)]))
     checks.text("the name of a column", column.name)
     column.check()
-    return column
+    return replace(column, name=column_name(column.name))
 
 
 def names_in(what: str, value: Any, least: int = 0) -> list[str]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown, some
+from ...spelling import column_name
 from ..notation import numbers_among_words, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option
@@ -27,6 +28,10 @@ class Choices:
     numeric: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     """Values that stand for a missing cell: "-999" in all columns, "age=0" in one."""
+
+    def __post_init__(self) -> None:
+        for option in ("drop", "categorical", "numeric"):
+            object.__setattr__(self, option, [column_name(name) for name in getattr(self, option)])
 
     def check(self, table: Table) -> None:
         """Every name is that of a column, and is named once."""

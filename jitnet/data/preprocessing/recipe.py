@@ -3,7 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ... import checks
 from ...checks import count, shown, some
+from ...spelling import column_name
 from ..files.idx import scaled
 from ..files.reading import read_table
 from ..rows import table_of, values_of
@@ -85,15 +86,17 @@ class Recipe:
             checks.one_of("kind", c["kind"], KINDS)
             task = checks.one_of("task", c["task"], TASKS)
             standard = Standard(c["features"], c["mean"], c["scale"])
-            standard.check()
+            standard.check()  # below, names lose their spaces, which earlier versions saved
+            standard = replace(standard, names=[column_name(name) for name in standard.names])
             target = Target(
                 c["target"], c["classes"], c["target_mean"], c["target_scale"], c["target_form"] if is_new else PLAIN
             )
             target.check(task)
+            target = replace(target, name=column_name(target.name))
             if not is_new:
                 return cls(c["kind"], standard.names, None, standard, [], target)
             columns = [from_plain(column) for column in checks.listed("columns", c["columns"])]
-            names = names_in("names", c["names"], least=1)
+            names = [column_name(name) for name in names_in("names", c["names"], least=1)]
             used = names_in("columns", [*standard.names, *(column.name for column in columns)], least=1)
             if not set(used) <= set(names):
                 raise checks.Error(f"names is {shown(names)}, but must have all columns")
