@@ -55,10 +55,8 @@ BAD = [
     (["train", "digits", "--weight-decay", "1e60"], "1e+60 is inf in float32"),
     (["predict", "model.npz", "good.csv", "--labels", "x"], "a separate file of labels belongs to IDX images"),
     (["predict", "model.npz", "good.csv", "--out", "good.csv"], "good.csv is both data and out"),
-    (["train", "digits", "--save", "none/m.npz"], "there is no folder"),
     (["train", "digits", "--save", "/proc/m.npz"], "cannot write /proc/m.npz"),
     (["train", "digits", "--plot", "."], "is a folder"),
-    (["train", "digits", "--checkpoint", "none/c"], "there is no folder"),
     (["train", "digits", "--resume"], "--resume needs --checkpoint FILE"),
     (["train", "digits", "--checkpoint", "c", "--resume"], "there is no file c"),
     (["train", "mnist", "--path", "."], "has neither train-images-idx3-ubyte.gz nor"),
@@ -73,7 +71,6 @@ BAD = [
     (["predict", "library.npz", "good.csv"], "saved without a recipe"),
     (["predict", "model.npz", "none.csv"], "there is no file none.csv"),
     (["predict", "model.npz", "other.csv"], "lacks the columns a, b"),
-    (["predict", "model.npz", "good.csv", "--out", "none/x"], "there is no folder"),
     (["predict", "model.npz", "good.csv", "--backend", "gpu"], "unknown backend 'gpu'"),
     (["predict", "mixed.npz", "good.csv"], "its recipe does not fit its layers"),
     (["train", "good.csv"], "column of good.csv to learn with --target NAME (in Python target=NAME); columns: a, b, y"),
@@ -88,6 +85,22 @@ BAD = [
     (["train", "digits", "--plot", "loss.txt"], "no plot can be written to loss.txt; its name must end in .png"),
     (["train", "digits", "--threads", "2", "--backend", "njit"],
      "'njit' runs on one thread" if numba.config.NUMBA_NUM_THREADS > 1 else "threads is 2"),
+]  # fmt: skip
+
+
+OUTPUTS = {
+    "train": (["digits"], ["--save m.npz", "--plot p.png", "--checkpoint c"]),
+    "predict": (["model.npz", "good.csv"], ["--out o.csv"]),
+    "ladder": (["matmul"], ["--plot p.png"]),
+    "trace": (["matmul.njit"], ["--plot p.png"]),
+    "compile-cost": ([], ["--plot p.png"]),
+    "grade": (["folder", "k.py"], ["--csv g.csv", "--html g.html", "--gradescope g.json", "--json g.json"]),
+    "report": ([], ["--out r.html"]),
+}
+"""Command -> its arguments, and each option that names a file to write."""
+BAD += [
+    ([command, *words, option, f"none/{name}"], f"cannot write none/{name}: there is no folder ")
+    for command, (words, options) in OUTPUTS.items() for option, name in map(str.split, options)
 ]  # fmt: skip
 
 
