@@ -176,3 +176,13 @@ def test_names_in_choices_are_spelled_as_those_of_columns():
     assert recipes[0].decisions == recipes[1].decisions
     prepared = [recipe.prepare(from_frame(columns))[0] for recipe in recipes]
     np.testing.assert_array_equal(*prepared)
+
+
+def test_a_value_can_be_named_for_all_columns_and_for_one():
+    """As two warnings can offer it, one about the features and one about the target."""
+    columns = {"a": some(-999), "y": some(-999, among=N * 1.5)}
+    recipes = [
+        Recipe.learn(from_frame(columns, "y"), np.arange(80), choices=Choices(missing=entries))
+        for entries in (["-999"], ["-999", "y=-999"], ["a=-999", "-999"])
+    ]
+    assert recipes[0].decisions == recipes[1].decisions == recipes[2].decisions

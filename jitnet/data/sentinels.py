@@ -99,11 +99,10 @@ def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
         if learns and is_of_one:
             checks.one_of("column in --missing", name, table.names)
         chosen = [j for j, column in enumerate(columns) if not is_of_one or column.name == name]
-        without = {j: _without(columns[j], spelled(value)) for j in chosen}
-        if learns and all(column is columns[j] for j, column in without.items()):
+        if learns and all(_without(before[j], spelled(value)) is before[j] for j in chosen):
             raise checks.Error(f"{as_option('missing', entry)}: no cell of {table.source} is {shown(value)}")
-        for j, column in without.items():
-            columns[j] = column
+        for j in chosen:
+            columns[j] = _without(columns[j], spelled(value))
     reading = {**table.reading, "missing": as_list(entries)}
     if columns[:wide] == before[:wide]:
         return replace(table, columns=columns[wide:], reading=reading)
