@@ -59,6 +59,13 @@ def test_correct_kernels_have_no_findings(name):
 
 
 OURS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung.endswith("parallel")]
+BODIES = {
+    getattr(kernel, "py_func", kernel)
+    for ladder in LADDERS.values()
+    for rung, kernel in ladder.items()
+    if rung != "numpy"
+}
+"""The loops of all rungs, before other tests register more."""
 
 
 BY_HAND = {
@@ -82,11 +89,7 @@ def test_kernels_of_jitnet_have_no_findings(operation, rung, small):  # noqa: F8
 
 def test_every_kernel_of_jitnet_is_among_those():
     """A serial rung has the same body as a parallel one; only the NumPy baseline has no loops."""
-    bodies = {
-        getattr(kernel, "py_func", kernel) for ladder in LADDERS.values() for rung, kernel in ladder.items()
-        if rung != "numpy"
-    }  # fmt: skip
-    assert bodies == {LADDERS[operation][rung].py_func for operation, rung in OURS}
+    assert {LADDERS[operation][rung].py_func for operation, rung in OURS} == BODIES
 
 
 def test_assertion_for_pytest_raises_with_all_findings():

@@ -42,6 +42,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/interop/scikit_learn.py": [["tests/test_interop.py", "-k", "sklearn or scikit"]],
     "jitnet/sklearn/base.py": [["tests/test_sklearn.py"]],
     "jitnet/sklearn/classifier.py": [["tests/test_sklearn.py"]],
+    "jitnet/sklearn/lbfgs.py": [["tests/test_sklearn.py", "-k", "lbfgs"]],
     "jitnet/sklearn/regressor.py": [["tests/test_sklearn.py"]],
     "jitnet/sklearn/penalty.py": [["tests/test_sklearn.py"]],
     "jitnet/training/schedules.py": [["tests/test_schedules.py"]],
@@ -111,7 +112,9 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/compiler/cache_folder.py": [
         ["tests/test_cache_folder.py"], ["tests/test_cache.py", "tests/test_cache_files.py", "-k", ONE_PROCESS],
     ],
-    "jitnet/compiler/parallel_for.py": [["tests/test_jit.py", "tests/test_concurrency.py"]],
+    "jitnet/compiler/parallel_for.py": [
+        ["tests/test_threads_under_load.py", "-k", "wait_policy"], ["tests/test_jit.py", "tests/test_concurrency.py"],
+    ],
     "jitnet/compiler/linking.py": [["tests/test_cache.py", "-k", "linked"], COMPILED],
     "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
     "jitnet/backend/base.py": [QUICK, ["tests/test_threads_under_load.py", *TRAINING]],
