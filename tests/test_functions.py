@@ -1,5 +1,6 @@
 """jitnet.matmul and the activation functions: any shape, layout and alignment."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from runs import ON_CPU, make
 
 import jitnet
+from jitnet import functions
 from jitnet.lab import oracle
 
 sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 33])
@@ -75,6 +77,13 @@ def test_functions_run_on_every_backend(backend):
     np.testing.assert_array_equal(jitnet.matmul(A, B, backend=backend), A @ B)
     np.testing.assert_allclose(jitnet.sigmoid([0.0, np.nan, 1e4], backend=backend), [0.5, np.nan, 1])
     assert jitnet.matmul(np.ones((2000, 30)), np.ones((30, 50)), backend=backend)[1999, 49] == 30 or backend == "python"
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_functions_call_machine_code_without_a_dispatcher():
+    """A dispatcher compares the types of its arguments, which takes longer than a small product."""
+    for kept in (functions._product, *functions._functions.values()):
+        assert not hasattr(kept[np.dtype("float64")], "py_func")
 
 
 def test_nan_and_infinity_propagate_through_a_product():

@@ -140,6 +140,11 @@ def test_work_of_an_iteration_that_another_thread_ended_does_not_count(monkeypat
     assert choice.threads == 1
 
 
+@pytest.mark.parametrize("name", ["njit", "numpy", "fast"])
+def test_every_backend_can_be_asked_for_one_thread(name):
+    backend.check_threads(1, name)
+
+
 def test_choice_follows_the_load(monkeypatch):
     clock, choice = Clock(monkeypatch), Choice(4)
     free, loaded = {1: 4e-4, 4: 1e-4}, {1: 8e-4, 4: 1e-2}

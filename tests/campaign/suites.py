@@ -118,7 +118,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/compiler/linking.py": [["tests/test_cache.py", "-k", "linked"], COMPILED],
     "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
     "jitnet/backend/base.py": [QUICK, ["tests/test_threads_under_load.py", *TRAINING]],
-    "jitnet/backend/refused.py": [["tests/test_custom.py"]],
+    "jitnet/backend/refused.py": [["tests/test_custom_training.py", "-k", "cannot_compile"], ["tests/test_custom.py"]],
     "jitnet/backend/cpu.py": [QUICK, ["tests/test_functions.py", "tests/test_two_processes.py", *TRAINING]],
     "jitnet/custom.py": [["tests/test_custom.py"]],
     "jitnet/calculus.py": [["tests/test_mathematics.py"]],
