@@ -114,6 +114,7 @@ def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
         (lambda: Momentum(0.1, beta=1), "beta is 1, but must be a number at least 0 and below 1"),
         (lambda: Adam(beta2=1.5), "beta2 is 1.5"),
         (lambda: Adam(epsilon=0), "epsilon is 0"),
+        (lambda: jitnet.RMSprop(epsilon=0), "epsilon is 0"),
         (lambda: Momentum(0), "lr is 0"),
         (lambda: Momentum(0.1, beta=-0.1), "beta is -0.1"),
         (lambda: Momentum(0.1, weight_decay=-1), "weight_decay is -1"),

@@ -175,6 +175,7 @@ def test_whole_numbers_in_other_spellings(monkeypatch):
         ("1048575", "0xFFFFF", "0xFFFFF"),
         ("15", "0xF", "0xF"),
         ("5", "007", "007"),
+        ("10", "07", "07"),
         ("5", "+5", 5),
     ):
         rows = [cell] * 2000

@@ -44,6 +44,14 @@ def test_two_halves_give_the_same_bits_on_compiled_backends(backend):
     assert halves.theta.tobytes() == whole.theta.tobytes()
 
 
+def test_resume_continues_with_the_seed_of_the_training_not_of_the_network():
+    whole, halves = with_dropout(seed=4), with_dropout(seed=4)
+    whole.fit(X, CODES, epochs=2, seed=7, **RUNS)
+    halves.fit(X, CODES, epochs=1, seed=7, **RUNS)
+    halves.fit(X, CODES, epochs=1, resume=True, **RUNS)
+    assert halves.theta.tobytes() == whole.theta.tobytes()
+
+
 @pytest.mark.parametrize("seed", [None, 7, 2**63 + 5, 2**70])
 def test_resume_uses_the_seed_of_the_training(seed):
     """Also a random seed and a seed of more than 64 bits."""

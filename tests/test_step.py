@@ -139,6 +139,12 @@ def test_state_has_the_documented_names_and_shapes():
     assert grads[0].dW.shape == (2, 13)
 
 
+def test_state_has_63_bits_of_a_larger_seed():
+    net = mixed(seed=2**63 + 5)
+    net.step(X[:9], Y[:9], jitnet.Adam(0.01))
+    assert net.state_dict()["adam.seed"] == 5
+
+
 def test_state_arrays_are_copies_in_both_directions():
     net = mixed()
     net.step(X, Y, Momentum(0.01), backend="numpy")

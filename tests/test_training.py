@@ -178,6 +178,14 @@ def test_accuracy_is_measured_if_the_validation_has_labels():
     assert history.validation_accuracy[-1] == net.evaluate(X, y)["accuracy"]
 
 
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+def test_given_number_of_threads_is_set_during_training():
+    seen = []
+    for threads in (1, 2):
+        make().fit(*spiral(), epochs=1, threads=threads, callbacks=lambda *_: seen.append(numba.get_num_threads()))
+    assert seen == [1, 2]
+
+
 def test_number_of_threads_is_put_back():
     before = numba.get_num_threads()
     make().fit(*spiral(), epochs=1, threads=1)

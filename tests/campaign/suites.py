@@ -132,7 +132,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/layers/dense.py": [QUICK, ["tests/test_storage.py"], ["tests/test_layers.py"]],
     "jitnet/layers/dropout.py": [["tests/test_layers.py"]],
     "jitnet/layers/layer_norm.py": [["tests/test_layers.py"]],
-    "jitnet/network.py": [QUICK, ["tests/test_storage.py", *TRAINING]],
+    "jitnet/network.py": [QUICK, ["tests/test_labels.py", "tests/test_storage.py", *TRAINING]],
     "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
     "jitnet/optimizers.py": [
         *loops("sgd or momentum or nesterov or adam or rmsprop"), ["tests/test_schedules.py", "-k", "rate_of_its_time"],
@@ -140,7 +140,9 @@ TESTS: dict[str, list[list[str]]] = {
     ],
     "jitnet/labels.py": [["tests/test_labels.py", "tests/test_weights.py"]],
     "jitnet/evaluation.py": [QUICK, ["tests/test_labels.py", "tests/test_weights.py", *TRAINING]],
-    "jitnet/training/plan.py": [QUICK, ["tests/test_checkpoints.py", "tests/test_resume.py"]],
+    "jitnet/training/plan.py": [
+        QUICK, ["tests/test_stream.py", "tests/test_weights.py", "tests/test_checkpoints.py", "tests/test_resume.py"],
+    ],
     "jitnet/display/graph.py": [["tests/test_graph.py"]],
     "jitnet/display/summary.py": [["tests/test_layers.py", "tests/test_notebook.py"]],
     "jitnet/process/disturbance.py": [["tests/test_disturbance.py"], ["tests/test_conclusions.py"]],
@@ -155,7 +157,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/training/loop.py": [
         ["tests/test_resume.py"],
         ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
-        ["tests/test_training.py", "-k", "early or seed or display or accuracy or put_back"],
+        ["tests/test_training.py", "-k", "early or seed or display or accuracy or number_of_threads"],
     ],
     "jitnet/process/granted.py": [["tests/test_granted.py"]],
     "jitnet/backend/thread_choice.py": [["tests/test_granted.py"], ["tests/test_threads_under_load.py"]],
