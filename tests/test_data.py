@@ -7,7 +7,7 @@ import pytest
 from files import table_of
 
 import jitnet
-from jitnet.data import Recipe, split
+from jitnet.data import Recipe, from_frame, split
 from jitnet.data.preprocessing.columns import Standard
 from jitnet.data.preprocessing.target import Target
 
@@ -59,6 +59,15 @@ def test_recipe_is_learned_from_training_rows_only():
         assert recipe.X(third, dtype).dtype == recipe.Y(third, dtype).dtype == dtype
     assert recipe.X(third, "float64")[0, 0] == 1 / 3 - 2
     assert recipe.answers(np.array([[-1.0], [2.0]], np.float32)) == [0.5, 2.0]
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (7, 1)])
+def test_matrix_is_standardized_as_numpy_does(shape):
+    X = np.random.default_rng(shape[0]).normal(5, [1, 10, 100][: shape[1]], shape)
+    recipe = Recipe.learn(from_frame(X, X[:, 0]), np.arange(len(X)), "regression")
+    other = X[::-1] + 1
+    expected = (other - X.mean(0)) / X.std(0)
+    np.testing.assert_allclose(recipe.X(from_frame(other, X[:, 0]), "float64"), expected, rtol=1e-12)
 
 
 def test_recipe_divides_by_the_scale():

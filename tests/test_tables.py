@@ -53,6 +53,7 @@ def learn(tmp_path, cells, task=None):
         (["01", "1", "007"] * 2, "classification", ["01", "1", "007"]),  # as in the file, never merged
         (["1_1", "11"], "classification", ["11", "1_1"]),
         (["b", "a", "1"], "classification", ["1", "a", "b"]),
+        (["0", "1", "2", "other"] * 2, "classification", ["0", "1", "2", "other"]),
         (["1.5", "2"], "regression", None),
         (["1.0", "2", "1", "2.0"], "classification", ["1", "2"]),  # two spellings of a value
         ([str(1000 * i) for i in range(12)], "regression", None),  # a dozen prices are not classes

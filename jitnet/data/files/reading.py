@@ -190,7 +190,7 @@ def _read_npz(path: str | Path, needs_target: bool) -> Table:
                     f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
                 )
             y = archive.array("y").ravel()
-            is_long = its_dtype.kind in "iu" and len(y) > 0 and max(abs(int(y.min())), abs(int(y.max()))) >= 10**DIGITS
+            is_long = its_dtype.kind in "iu" and max(abs(int(y.min())), abs(int(y.max()))) >= 10**DIGITS
             is_text = its_dtype.kind in "Ub" or is_long  # True is not 1, and float64 cannot represent long numbers
             columns = [Column("y", y.astype(str).astype(object) if is_text else y.astype(np.float64))]
         X = archive.array("X", np.dtype(np.float64))
