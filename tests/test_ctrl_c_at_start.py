@@ -12,6 +12,7 @@ import pytest
 from cases import slow
 from runs import press_ctrl_c
 
+from jitnet import cli
 from jitnet.process import interruption
 
 SCRIPT = "import sys\nfrom jitnet.cli import main\nsys.exit(main())\n"
@@ -111,6 +112,24 @@ def test_ctrl_c_in_a_finalizer_is_raised_after_it(capfd, where):
     assert done == ["after it"]
     assert sys.unraisablehook is hook
     assert capfd.readouterr().err == ""
+
+
+def test_half_made_objects_of_an_interrupted_compiler_print_nothing(monkeypatch, capsys):
+    """^C in the constructor of an LLVM object: its destructor misses an attribute."""
+
+    class HalfMade:
+        def __del__(self):
+            raise AttributeError("_as_parameter_")
+
+    def run(_):
+        made = HalfMade()
+        raise KeyboardInterrupt(id(made))
+
+    monkeypatch.setattr(cli, "_run", run)
+    before = sys.unraisablehook
+    assert cli.main(["train", "digits"]) == 130
+    assert capsys.readouterr().err == "jitnet: interrupted\n"
+    assert sys.unraisablehook is before
 
 
 @pytest.mark.parametrize(

@@ -94,13 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     with contextlib.suppress(AttributeError):  # stdout is not a real text stream
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    unraisable = sys.unraisablehook
     with interruption.raised() as heard:
         try:
             status = _run(arguments)
         except KeyboardInterrupt:
+            sys.unraisablehook = lambda _: None  # the compiler's half-made objects, freed after this, have errors
             status = 130
             if not heard:
                 progress.say("jitnet: interrupted")
+    sys.unraisablehook = unraisable
     if not heard:
         return status
     where = launcher.place()
