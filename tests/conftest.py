@@ -123,6 +123,18 @@ def quiet(monkeypatch):
 
 
 @pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    """Runs a command in an empty folder; returns its standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, status=0):
+        assert cli.main(list(map(str, words))) == status
+        return capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
 def untried(monkeypatch):
     """Users' files are loaded at once: the process that would load them first, for safety, takes a second."""
     from jitnet.lab import worker

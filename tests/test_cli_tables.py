@@ -10,21 +10,9 @@ import pytest
 from files import csv, idx_bytes
 
 import jitnet
-from jitnet import checks, cli
+from jitnet import checks
 
 QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
-
-
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Runs a command; returns its standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words, status=0):
-        assert cli.main(list(map(str, words))) == status
-        return capsys.readouterr()
-
-    return run
 
 
 def passengers(tmp_path, n=80):

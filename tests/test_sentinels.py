@@ -8,7 +8,6 @@ import pytest
 from files import csv
 
 import jitnet
-from jitnet import cli
 from jitnet.data import Choices, Recipe, from_frame
 from jitnet.data.sentinels import sentinels
 
@@ -54,17 +53,6 @@ def test_ordinary_numbers_are_no_sentinels(name):
 
 def test_no_column_of_the_bundled_digits_has_sentinels():
     assert not any(sentinels(pixel) for pixel in jitnet.data.digits()[0].T.astype(np.float64))
-
-
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words, status=0):
-        assert cli.main(list(map(str, words))) == status
-        return capsys.readouterr()
-
-    return run
 
 
 def lines(a, b, y):
