@@ -204,8 +204,8 @@ def pack(B: Matrix, panel: Matrix) -> None:
     """
     (rows, columns), v = B.shape, lanes(B)
     if is_transpose(B):
-        for k in range(0, rows, v):
-            for j in range(0, columns, v):
+        for j in range(0, columns, v):
+            for k in range(0, rows, v):
                 if k + v <= rows and j + v <= columns:
                     transpose_square(B.T, j, k, panel)
                 else:
@@ -247,10 +247,16 @@ def turning_pays(A: Matrix, columns: int) -> bool:
     """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for this many columns of C.
 
     A tile reads five numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
-    have evicted each other from the L1 cache by then.
+    have evicted each other from the L1 cache by then. If the columns are in more pages than the processor keeps
+    addresses of, each read must look up its page first.
     """
-    return A.strides[0] == A.itemsize and columns >= 2 * VECTORS * lanes(A) and rows_evict_each_other(A.T, LINE, L1)
+    is_long = rows_evict_each_other(A.T, LINE, L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE
+    return A.strides[0] == A.itemsize and columns >= 2 * VECTORS * lanes(A) and is_long
 
+
+TLB_PAGES = 64
+"""The pages whose addresses a core keeps at hand, in its first translation lookaside buffer: 64 in Ice Lake, 72 in Zen 4,
+96 in Golden Cove."""
 
 PLAIN, WITH_BIAS, DESCENT = range(3)
 """The variants of a product: C = A·B; C = A·B + b; C ← C − lr·A·B."""
