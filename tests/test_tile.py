@@ -10,7 +10,7 @@ import pytest
 
 from jitnet.compiler.caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, submatrix, window
-from jitnet.compiler.memory import aligned
+from jitnet.compiler.memory import LINE, aligned
 from jitnet.compiler.simd import (
     broadcast,
     load,
@@ -31,6 +31,7 @@ from jitnet.kernels.register_tile import (
     ROW_BYTES,
     ROWS,
     SPLIT_ROWS,
+    TLB_PAGES,
     VECTORS,
     packing_pays,
     turning_pays,
@@ -101,6 +102,16 @@ def test_transpose_with_cache_conflicts_is_copied(dtype):
     ]  # fmt: skip
     for rows, depth in ((m, 9), (2 * m, 9), (m, DEPTH + 9)):  # also in two blocks, and in two panels
         check(rows, depth, n, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_transpose_in_more_pages_than_the_tlb_holds_is_copied(dtype):
+    size = np.dtype(dtype).itemsize
+    apart, n = (PAGE - LINE) // size, 2 * ROW_BYTES // size
+    most = TLB_PAGES * PAGE // (PAGE - LINE)
+    assert [turning_pays(np.zeros((rows, apart), dtype).T, n) for rows in (most, most + 1)] == [False, True]
+    assert not turning_pays(np.zeros((TLB_PAGES, 3 * PAGE // size + LINE // size), dtype).T, n)  # a page for each row
+    check(apart, most + 1, n, dtype)
 
 
 def test_descent_from_a_copied_transpose_equals_numpy():

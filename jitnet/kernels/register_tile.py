@@ -255,8 +255,8 @@ def turning_pays(A: Matrix, columns: int) -> bool:
 
 
 TLB_PAGES = 64
-"""The pages whose addresses a core keeps at hand, in its first translation lookaside buffer: 64 in Ice Lake, 72 in Zen 4,
-96 in Golden Cove."""
+"""The pages whose addresses a core keeps in its first translation lookaside buffer: 64 in Ice Lake, 72 in Zen 4, 96 in
+Golden Cove."""
 
 PLAIN, WITH_BIAS, DESCENT = range(3)
 """The variants of a product: C = A·B; C = A·B + b; C ← C − lr·A·B."""
