@@ -300,3 +300,42 @@ def test_steps_in_two_threads_at_once_are_an_error():
         for call in (lambda: net.step(X, Y, backend="numpy"), lambda: net.load_state_dict(state)):
             with pytest.raises(jitnet.Error, match="another call of fit"):
                 call()
+
+
+def test_training_step_allocates_no_memory():
+    """After a hundred steps neither Numba's runtime nor Python holds more memory than before."""
+    import itertools
+    import tracemalloc
+
+    from numba.core.runtime import _nrt_python, rtsys
+
+    import jitnet
+    from jitnet import backend, losses
+    from jitnet.step import Step, needed
+
+    layers = jitnet.Dense(70, 33, "relu"), jitnet.Dense(33, 20, "tanh", bias=False), jitnet.Dense(20, 10, "softmax")
+    net = jitnet.Network(*layers, seed=0)
+    run, loss, optimizer = backend.get("fast"), losses.get(None, "softmax"), jitnet.Adam()
+    run.prepare(needed(net, run, 37, loss, optimizer), net.dtype)
+    step = Step(net, run, 37, loss, optimizer)
+    step.work.X[...], step.work.Y[...] = 0.5, 0.1
+    memory = optimizer.start(net.theta)
+    step(1, memory)
+    held, most = [], []
+    for _ in range(3):  # other threads of this process may allocate, but not in all three runs
+        _nrt_python.memsys_enable_stats()
+        numba_before = rtsys.get_allocation_stats()
+        tracemalloc.start()
+        step(2, memory)
+        before = tracemalloc.get_traced_memory()[0]
+        for t in itertools.islice(itertools.count(3), 100):
+            step(t, memory)
+        after, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        numba_after = rtsys.get_allocation_stats()
+        _nrt_python.memsys_disable_stats()
+        assert numba_after.alloc == numba_before.alloc
+        held.append(after - before)
+        most.append(peak - before)
+    assert min(held) < 200  # small objects of the interpreter, such as the last float
+    assert min(most) < 4096

@@ -8,7 +8,7 @@ def loops(names: str) -> list[list[str]]:
     return [[BODY, KERNELS, "-k", f"(interpreted and ({names})) or (edges and python and ({names}))"]]
 
 
-COMPILED = ["tests/test_tile.py", "-k", "twins or square or heap or stack"]
+COMPILED = ["tests/test_simd.py"]
 ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
 QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
 FORMULAS = ["tests/test_formulas.py"]
@@ -99,7 +99,7 @@ TESTS: dict[str, list[list[str]]] = {
     ],
     "jitnet/compiler/intrinsics.py": [[BODY, "-k", "matmul or softmax or units"], COMPILED],
     "jitnet/compiler/simd.py": [[BODY, "-k", "matmul or gather"], COMPILED],
-    "jitnet/compiler/memory.py": [["tests/test_tile.py", "tests/test_training.py", "-k", "aligned"]],
+    "jitnet/compiler/memory.py": [["tests/test_simd.py", "tests/test_training.py", "-k", "aligned"]],
     "jitnet/compiler/registry.py": [["tests/test_jit.py", KERNELS, "-k", "registered or registering or common"]],
     "jitnet/compiler/jit.py": [
         ["tests/test_jit.py"], [BODY, "-k", "gather or units"], ["tests/test_cache.py", "-k", "serial or options"],

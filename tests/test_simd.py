@@ -1,0 +1,185 @@
+"""SIMD vectors, matrices cut out of others, and memory on the stack and the heap: as compiled, and as plain Python."""
+
+import numpy as np
+import pytest
+
+from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, submatrix, window
+from jitnet.compiler.memory import aligned
+from jitnet.compiler.simd import (
+    broadcast,
+    load,
+    masked_load,
+    masked_store,
+    prefetch,
+    store,
+    transpose_part,
+    transpose_square,
+)
+
+DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # a second dtype doubles the compile time
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_helpers_equal_their_twins_in_python(dtype):
+    """A compiled helper has the same result as the interpreted one."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target):
+        n = lanes(source)
+        scratch = stack_array(256, source)
+        for j in range(n):
+            scratch[j] = window(source, 3, n)[j]
+        transpose_square(source, 1, 4, target)
+        for j in range(n):
+            window(target, 40 * 33, n)[j] = scratch[j]
+        target[0, 0] = n
+
+    source = np.arange(40 * 40, dtype=dtype).reshape(40, 40)
+    ours, theirs = np.zeros((60, 33), dtype), np.zeros((60, 33), dtype)
+    body(source, ours)
+    numba.njit(**OPTIONS)(body)(source, theirs)
+    np.testing.assert_array_equal(ours, theirs)
+    n = int(ours[0, 0])
+    np.testing.assert_array_equal(ours[4 : 4 + n, 1 : 1 + n], source[1 : 1 + n, 4 : 4 + n].T)
+
+
+def test_submatrix_equals_a_slice():
+    """Of a contiguous matrix and of a transpose, compiled and interpreted."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target, i0, i1, j0, j1):
+        part = submatrix(source, i0, i1, j0, j1)
+        for i in range(part.shape[0]):
+            for j in range(part.shape[1]):
+                target[i, j] = part[i, j]
+
+    compiled = numba.njit(**OPTIONS)(body)
+    for source in (np.arange(35.0).reshape(5, 7), np.arange(35.0).reshape(7, 5).T):
+        for i0, i1, j0, j1 in ((0, 5, 0, 7), (1, 4, 2, 3), (2, 2, 0, 7), (5, 5, 7, 7)):
+            for run in (body, compiled):
+                target = np.full((5, 7), -1.0)
+                run(source, target, i0, i1, j0, j1)
+                np.testing.assert_array_equal(target[: i1 - i0, : j1 - j0], source[i0:i1, j0:j1])
+                assert (target >= 0).sum() == (i1 - i0) * (j1 - j0)
+        for outside in ((-1, 2, 0, 7), (0, 6, 0, 7), (3, 2, 0, 7), (0, 5, -1, 7), (0, 5, 0, 8), (0, 5, 4, 3)):
+            with pytest.raises(IndexError, match=r"of a matrix of \(5, 7\)"):
+                submatrix(source, *outside)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_heap_memory_has_the_requested_size_and_is_freed(dtype):
+    """Compiled and interpreted."""
+    import numba
+    from numba.core.runtime import _nrt_python, rtsys
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target, size):
+        memory = heap_array(size, source)
+        for j in range(memory.size):
+            memory[j] = source[j]
+        for j in range(memory.size):
+            target[j] = memory[j]
+        give_back(memory)
+
+    compiled = numba.njit(**OPTIONS)(body)
+    source = np.arange(1, 1025, dtype=dtype)
+    for size in (0, 8, 64, 72, 4096):
+        ours, theirs = np.zeros_like(source), np.zeros_like(source)
+        body(source, ours, size)
+        compiled(source, theirs, size)
+        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(ours, np.where(np.arange(1024) < size // source.itemsize, source, 0))
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats()
+    for _ in range(3):
+        compiled(source, theirs, 4096)
+        compiled(source, theirs, 0)
+    after = rtsys.get_allocation_stats()
+    _nrt_python.memsys_disable_stats()
+    assert (after.alloc - before.alloc, after.free - before.free) == (3, 3)
+
+
+def test_stack_memory_has_the_requested_size():
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(like):
+        return stack_array(96, like).size
+
+    compiled = numba.njit(**OPTIONS)(body)
+    for dtype in ("float32", "float64"):
+        like = np.empty(1, dtype)
+        assert body(like) == compiled(like) == 96 // like.itemsize
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vectors", [1, 2, 3, 4])
+def test_simd_vectors_equal_their_twins_in_python(vectors, dtype):
+    """All operations of SIMD vectors, compiled and interpreted, with counts below 0 and above the number of lanes."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target, count):
+        n = vectors * lanes(source)
+        x, two = source[5], source.dtype.type(2)
+        a, part = load(source, 3, vectors), masked_load(source, 7, vectors, count)
+        prefetch(source, 0, vectors)
+        store(a * part - x * a, target, 1)
+        store(broadcast(x, source, vectors) + two, target, n + 2)
+        masked_store(part * two + a, target, 2 * n + 3, count)
+        masked_store(two - a, target, 3 * n + 4, count)
+
+    n = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    source = np.random.default_rng(vectors).integers(-9, 9, 2 * n + 16).astype(dtype)
+    compiled = numba.njit(**OPTIONS)(body)
+    for count in (-1, 0, 1, n // 2, n - 1, n, n + 1, 2**31 + 1):
+        ours, theirs = np.full(5 * n + 8, 42, dtype), np.full(5 * n + 8, 42, dtype)
+        body(source, ours, count)
+        compiled(source, theirs, count)
+        np.testing.assert_array_equal(ours, theirs)
+        a, part = source[3 : 3 + n], np.where(np.arange(n) < count, source[7 : 7 + n], 0)
+        np.testing.assert_array_equal(ours[1 : n + 1], a * part - source[5] * a)
+        kept = max(0, min(count, n))
+        np.testing.assert_array_equal(ours[2 * n + 3 :][:kept], (part * 2 + a)[:kept])
+        assert (ours[2 * n + 3 + kept : 3 * n + 4] == 42).all()
+        assert (ours[3 * n + 4 + kept :] == 42).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_part_of_a_square_is_transposed(dtype):
+    """For any number of rows and columns, compiled and interpreted; the rest is zeros, and nothing else is written."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target, rows, columns):
+        transpose_part(source[:rows, :columns], 2, 1, target)
+
+    compiled = numba.njit(**OPTIONS)(body)
+    v = VECTOR_BYTES // np.dtype(dtype).itemsize
+    source = np.random.default_rng(0).standard_normal((23, 21)).astype(dtype)
+    for rows in (2, 3, 2 + v // 2, v + 1, v + 2, v + 5):
+        for columns in (1, 2, 1 + v // 2, v, v + 1, v + 4):
+            ours, theirs = np.full((21, 25), 42, dtype), np.full((21, 25), 42, dtype)
+            body(source, ours, rows, columns)
+            compiled(source, theirs, rows, columns)
+            np.testing.assert_array_equal(ours, theirs)
+            expected = np.full((21, 25), 42, dtype)
+            r, c = min(rows, 2 + v), min(columns, 1 + v)
+            expected[1:c, 2 : 2 + v] = 0
+            expected[1:c, 2:r] = source[2:r, 1:c].T
+            np.testing.assert_array_equal(ours, expected)
+
+
+def test_aligned_memory_has_the_alignment_of_the_tile():
+    assert aligned((3, 5), "float32").ctypes.data % 64 == 0
+    for most in (2**62, 10**400):
+        with pytest.raises(MemoryError):
+            aligned((most, 2), "float32")
