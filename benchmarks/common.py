@@ -162,7 +162,7 @@ def write(stem: Path, about: dict[str, Any], rows: list[dict[str, Any]]) -> None
     """Print the table, and write it as JSON and Markdown, with a description of the machine."""
     if not rows:
         raise SystemExit("the name of no row contains the text given by --only; nothing was measured or written")
-    columns = list(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
     text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])

@@ -169,10 +169,22 @@ tiles_1, tiles_2, tiles_3, tiles_4 = (_ragged[min(vectors, VECTORS)] for vectors
 
 
 @part_of_kernels
+def one_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+    """The same for a single row, which a tile would compute five times."""
+    n, a, c = C.shape[1], A[0], C[0]
+    s = masked_load(c if adds else begin, 0, VECTORS, n)
+    for k in range(B.shape[0]):
+        s = s + a[k] * masked_load(B[k], 0, VECTORS, n)
+    masked_store(masked_load(c, 0, VECTORS, n) - lr * s if descends else s, c, 0, n)
+
+
+@part_of_kernels
 def one_panel(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
     """The tiles of a panel, as wide as C."""
     n, v = C.shape[1], lanes(C)
-    if n == VECTORS * v:
+    if MASKS and C.shape[0] == 1:
+        one_row(A, B, begin, adds, descends, lr, C)
+    elif n == VECTORS * v:
         whole_tiles(A, B, begin, adds, descends, lr, C)
     elif n <= v:
         tiles_1(A, B, begin, adds, descends, lr, C)
