@@ -6,6 +6,7 @@ The other scripts write their results to a folder of their machine; this one onl
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,12 @@ def results_of(file: str) -> dict[str, dict[str, Any]]:
     """Machine -> content of the file, for each machine that has the file."""
     paths = sorted(RESULTS.glob(f"*/{file}.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) | {"from": path.parent.name} for path in paths]
-    return {f"{content['machine']['cpu']}, {content['machine']['vector bits']} bits": content for content in found}
+    return {label(content["machine"]): content for content in found}
+
+
+def label(machine: dict[str, Any]) -> str:
+    cpu = re.sub(r"\(R\)|\(TM\)| Processor| @ [\d.]+GHz", "", machine["cpu"])
+    return f"{cpu}, {machine['vector bits']} bits"
 
 
 def table(file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = ()) -> list[str]:

@@ -101,7 +101,7 @@ MOST_ROWS = 1024
 STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
-EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 64 if VECTOR_BYTES == 64 and not IS_AMD else 200, 400
+EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 200 if IS_AMD else 64, 400
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
 cache, if they do not begin on a cache line, and if they do, but are apart. Measured on Emerald Rapids and Zen 4: an
 Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those of
@@ -169,7 +169,7 @@ tiles_1, tiles_2, tiles_3, tiles_4 = (_ragged[min(vectors, VECTORS)] for vectors
 
 
 @part_of_kernels
-def one_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
     """The same for a single row, which a tile would compute five times."""
     n, a, c = C.shape[1], A[0], C[0]
     s = masked_load(c if adds else begin, 0, VECTORS, n)
@@ -183,7 +183,7 @@ def one_panel(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, l
     """The tiles of a panel, as wide as C."""
     n, v = C.shape[1], lanes(C)
     if MASKS and C.shape[0] == 1:
-        one_row(A, B, begin, adds, descends, lr, C)
+        single_row(A, B, begin, adds, descends, lr, C)
     elif n == VECTORS * v:
         whole_tiles(A, B, begin, adds, descends, lr, C)
     elif n <= v:
