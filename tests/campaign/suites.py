@@ -66,7 +66,9 @@ TESTS: dict[str, list[list[str]]] = {
     },
     **{
         f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"]]
-        for name in ("arrays", "checking", "given", "loops", "numbers", "recorded", "shadow", "targets", "twin")
+        for name in (
+            "arrays", "checking", "given", "loops", "numbers", "recorded", "shadow", "syntax", "targets", "twin",
+        )
     },
     "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],

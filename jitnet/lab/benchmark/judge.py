@@ -27,8 +27,8 @@ from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine
-from ..sanitizer.loops import tree_of
 from ..sanitizer.reasons import only_from_zeros, reasons
+from ..sanitizer.syntax import tree_of
 from ..sanitizer.targets import opened
 
 GUARD = 1 << 16

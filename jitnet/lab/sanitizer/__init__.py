@@ -5,6 +5,7 @@ shadow.py     the record of one block of memory: which iterations wrote and read
 recorded.py   the number of each element of a view in its memory, and whether an index lies inside
 arrays.py     arrays that record every access, and share the record of their base, as views share memory
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
+syntax.py     the tree of a function, the order in which it loads and stores variables, and its updates, such as s += x
 loops.py      facts about a prange loop from its source: reductions, private and carried variables
 targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced

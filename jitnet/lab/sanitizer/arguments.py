@@ -24,7 +24,7 @@ from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine
 from .findings import Finding, Report
-from .loops import tree_of
+from .syntax import tree_of
 from .targets import name_of, opened
 
 MOST = 1100

@@ -7,7 +7,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .findings import Finding, Report
-from .loops import tree_of
+from .syntax import tree_of
 from .targets import opened
 
 _MOST = 5

@@ -16,7 +16,7 @@ from typing import Any
 import numba
 
 from ...compiler.intrinsics import VECTOR_BYTES
-from ..sanitizer.loops import tree_of, updates_of
+from ..sanitizer.syntax import tree_of, updates_of
 from ..timing import in_turn
 
 CYCLES_OF_AN_ADDITION, CYCLES_THROUGH_MEMORY = 4, 5
