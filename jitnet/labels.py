@@ -20,7 +20,7 @@ from .layers import Layer
 from .losses import Loss
 from .spelling import spelled
 
-CALLER = 8
+CALLER = 7
 """The stack level of the line that called `fit`, for a warning about labels."""
 
 Task = Literal["classes", "multilabel", "numbers"]

@@ -1,5 +1,6 @@
 """One value, several spellings: 1, 1.0, "1" and " 1.0" are the same, for the cells of a table and for labels."""
 
+import math
 import re
 import unicodedata
 from typing import Any
@@ -13,8 +14,8 @@ DIGITS = 15
 
 
 def is_number(text: str) -> bool:
-    """True for a plain decimal number."""
-    return NUMBER.fullmatch(text) is not None
+    """True for a plain decimal number; 1e999, which would be infinite, is text."""
+    return NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
 
 
 def is_code(text: str) -> bool:
@@ -43,6 +44,8 @@ def spelled(value: Any) -> str:
     """
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))  # float64 would change long ones
     if isinstance(value, str):
         text = composed(value.strip())
         if not text.isascii():

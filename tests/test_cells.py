@@ -37,7 +37,9 @@ def test_equal_values_have_one_spelling():
         ((-2.0, "-2"), "-2"),
         (("a b ",), "a b"),
         ((1e300, "1e300"), "1e+300"),
-        (("12345678901234567890",), "12345678901234567890"),
+        (("12345678901234567890", 12345678901234567890), "12345678901234567890"),
+        ((np.int64(2**53 + 1), "9007199254740993"), "9007199254740993"),
+        (("1e999",), "1e999"),
     ):
         assert {spelled(value) for value in values} == {spelling}
     names, codes = distinct(np.array(["1", "b", None, "1.0", "TRUE", "true"], object))
@@ -49,6 +51,7 @@ def test_equal_values_have_one_spelling():
     assert labels_of(["0.5", "2"]).dtype == np.float64
     assert labels_of(["False", "True"]).dtype == bool
     assert labels_of(["007", "1"]).tolist() == ["007", "1"]
+    assert labels_of(["1e999", "2e999"]).tolist() == ["1e999", "2e999"]  # identifiers, which are not both infinite
 
 
 @pytest.mark.parametrize(

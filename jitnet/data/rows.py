@@ -202,8 +202,6 @@ def _text(cell: Any) -> str:
         return repr(cell.total_seconds())
     if type(cell).__name__ in ("Period", "Interval"):  # of pandas
         return str(cell)
-    if isinstance(cell, int) and abs(cell) >= 10**15 and not isinstance(cell, bool):
-        return str(cell)  # float64 would lose digits
     try:
         return spelled(cell)
     except (TypeError, ValueError):
