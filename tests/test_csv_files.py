@@ -14,9 +14,9 @@ from files import csv
 import jitnet
 from jitnet.data import read_table
 from jitnet.data.files.content import Content, content_of
+from jitnet.data.files.csv_dialect import dialect_of
 from jitnet.data.files.csv_fast import read_by_pyarrow
 from jitnet.data.files.csv_file import read_csv
-from jitnet.data.files.dialect import dialect_of
 
 N = np.nan
 FLOWERS = {"a": [1, 2.5, 3], "b": ["x", "y", "x"]}
@@ -187,7 +187,7 @@ def test_whole_numbers_in_other_spellings(monkeypatch):
 
 def test_both_readers_give_the_same_table(monkeypatch):
     pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
-    monkeypatch.setattr(jitnet.data.files.builder, "MOST", 3)
+    monkeypatch.setattr(jitnet.data.files.csv_builder, "MOST", 3)
     fast = 0
     for seed in range(400):
         data, found = random_csv(seed), []

@@ -6,9 +6,9 @@ from files import csv
 import jitnet
 from jitnet.data import read_table
 from jitnet.data.files.content import content_of
+from jitnet.data.files.csv_dialect import dialect_of
 from jitnet.data.files.csv_file import read_csv
-from jitnet.data.files.dialect import dialect_of
-from jitnet.data.files.header import looks_like_a_header
+from jitnet.data.files.csv_header import looks_like_a_header
 
 
 def test_header_does_not_depend_on_the_target(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jitnet.data import Column, read_table
-from jitnet.data.files.builder import Builder
+from jitnet.data.files.csv_builder import Builder
 from jitnet.data.values import distinct, numbers_in
 from jitnet.data.words import Chain, Words
 

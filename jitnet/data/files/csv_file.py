@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from ... import checks
 from ...checks import count
 from ..table import Column, Table
 from ..words import Words
-from .builder import Builder
 from .content import Content, text_of
+from .csv_builder import Builder
+from .csv_dialect import Dialect, dialect_of
 from .csv_fast import read_by_pyarrow
-from .dialect import Dialect, dialect_of
 
 BLOCK = 512
 """Rows that are converted at a time; few, because the garbage collector scans rows that live long."""
@@ -63,7 +64,7 @@ class Reader:
         """The cells of each column, and the line of each row."""
         builders = [Builder(self._dialect.decimal) for _ in range(self._width)]
         lines: list[int] = []
-        for block_lines, columns in self._blocks(say=True):
+        for block_lines, columns in self._blocks():
             lines += block_lines
             for builder, cells in zip(builders, columns, strict=True):
                 builder.add(list(map(str.strip, cells)))
@@ -75,40 +76,39 @@ class Reader:
                 builders[j].add(list(map(str.strip, columns[j])))
         return [builder.cells() for builder in builders], np.array(lines)
 
-    def _blocks(self, say: bool = False) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
-        """Lines and columns of up to BLOCK rows, without the header."""
-        rows: list[list[str]] = []
-        lines: list[int] = []
-        has_comments = b"\n#" in self._data
-        reader, first = self._reader()
-        line, waits_for_header = first, self._dialect.has_header
+    def _blocks(self) -> Iterator[tuple[tuple[int, ...], list[tuple[str, ...]]]]:
+        """Lines and columns of up to BLOCK rows."""
+        rows = self._rows()
+        while block := list(islice(rows, BLOCK)):
+            lines, cells = zip(*block, strict=True)
+            yield lines, list(zip(*cells, strict=True))
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The line and the cells of each row below the header, without blank rows and comments."""
+        waits_for_header, has_comments = self._dialect.has_header, b"\n#" in self._data
+        for line, row in self._all_rows():
+            is_ragged = len(row) != self._width
+            if (is_ragged or waits_for_header or not row[0]) and not any(cell.strip() for cell in row):
+                continue
+            if waits_for_header:
+                waits_for_header = False
+            elif is_ragged and has_comments and row[0].startswith("#"):
+                self._say_once("lines that begin with # are skipped")
+            elif is_ragged:
+                self._refuse(row, line)
+            else:
+                yield line, row
+
+    def _all_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Each row with its first line."""
+        reader, above = self._reader()
+        line = above + 1
         try:
             for row in reader:
-                if waits_for_header and any(cell.strip() for cell in row):
-                    waits_for_header = False
-                    line = first + reader.line_num
-                    continue
-                if len(row) != self._width or not row[0]:
-                    if not any(cell.strip() for cell in row):
-                        line = first + reader.line_num
-                        continue
-                    if has_comments and len(row) != self._width and row[0].startswith("#"):
-                        if say:
-                            self._say_once("lines that begin with # are skipped")
-                        line = first + reader.line_num
-                        continue
-                    if len(row) != self._width:
-                        self._ragged(row, line + 1)
-                rows.append(row)
-                lines.append(line + 1)
-                if len(rows) == BLOCK:
-                    yield lines, list(zip(*rows, strict=True))
-                    rows, lines = [], []
-                line = first + reader.line_num
+                yield line, row
+                line = above + reader.line_num + 1
         except csv.Error as error:
-            raise self._unreadable(error, line + 1, first + reader.line_num) from None
-        if rows:
-            yield lines, list(zip(*rows, strict=True))
+            raise self._unreadable(error, line, above + reader.line_num) from None
 
     def _reader(self) -> tuple[Any, int]:
         """A reader of the rows, and the number of lines before them."""
@@ -122,7 +122,7 @@ class Reader:
         if note not in self._notes:
             self._notes.append(note)
 
-    def _ragged(self, row: list[str], line: int) -> None:
+    def _refuse(self, row: list[str], line: int) -> None:
         cells, columns = count(len(row), "cell"), count(self._width, "column")
         raise checks.Error(
             f"{self._source}, line {line} has {cells}, but the table has {columns} (separator "

@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST.
+"""IDX, the file format of MNIST, as arrays and as tables.
 
 Two zero bytes, one byte for the type, one for the number of dimensions, each dimension as a big-endian 32-bit integer,
 and then the values in C order. http://yann.lecun.com/exdb/mnist/ describes the format.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...npz import DENSEST, PORTION
+from ..table import Column, Table
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -103,3 +104,24 @@ def scaled(images: NDArray[Any], names: str) -> NDArray[np.float32]:
     if images.dtype == np.uint8:
         rows /= np.float32(255)
     return rows
+
+
+def read_images(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:
+    """Images as a table; their labels are in the file `labels`, or in the one that MNIST's naming scheme gives."""
+    images = read_idx(path)
+    if images.ndim < 2:
+        raise checks.Error(f"{path} holds {images.shape}: these seem to be labels; give the file with the images")
+    X, columns = scaled(images, str(path)), []
+    if needs_target:
+        beside = Path(labels) if labels else _labels_beside(Path(path))
+        X, y = images_and_labels(images, read_idx(beside), f"{path} and {beside}")
+        columns = [Column("label", y.astype(np.float64))]
+    return Table(columns, str(path), "pictures", target="label", matrix=X)
+
+
+def _labels_beside(path: Path) -> Path:
+    name = path.name.replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
+        if candidate != path.name and (path.parent / candidate).exists():
+            return path.parent / candidate
+    raise checks.Error(f"no labels found next to {path}; name their file with --labels FILE")

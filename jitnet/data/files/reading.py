@@ -1,21 +1,19 @@
 """Reading a file as a table, whatever its kind."""
 
-import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ... import checks, npz
+from ... import checks
 from ...checks import shown
-from ...spelling import DIGITS, column_name, is_number
+from ...spelling import column_name, is_number
 from ..table import Column, Table
 from .content import Content, content_of
 from .csv_file import read_csv
 from .folder import read_folder
-from .idx import images_and_labels, read_idx, scaled
+from .idx import read_images
+from .npz import read_npz
 from .parquet import read_parquet
 
 
@@ -43,7 +41,7 @@ def read_table(
               predictions, a folder of pictures, or one picture
     features  for predictions: the columns that must be there; `target` is then optional
     header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
-              `jitnet.data.files.header.looks_like_a_header`
+              `jitnet.data.files.csv_header.looks_like_a_header`
     learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
               which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
     usual     for predictions: how the file of the model was read, see `Table.reading`; a CSV that plainly has another
@@ -75,9 +73,9 @@ def read_table(
                 f"a target is named only for a CSV or Parquet file; that of {path} is y, or the labels of the images"
             )
         if content.kind == "npz":
-            return _read_npz(path, needs_target=features is None)
+            return read_npz(path, needs_target=features is None)
         if content.kind == "idx":
-            return _read_pictures(path, labels, needs_target=features is None or labels is not None)
+            return read_images(path, labels, needs_target=features is None or labels is not None)
         if content.kind == "picture" and features is None:
             raise checks.Error(f"{path} is one picture; give the folder whose folders hold the pictures of each class")
         return read_folder(path, None if features is None else len(names or features))
@@ -169,49 +167,3 @@ def _first(column: Column) -> str:
     """The first cell as text."""
     cell = column.cells[0]
     return f"{cell:g}" if isinstance(cell, float) else str(cell)
-
-
-def _read_npz(path: str | Path, needs_target: bool) -> Table:
-    with npz.opened(path, ".npz file") as archive:
-        names = archive.names
-        missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
-        if missing:
-            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {checks.some(names) or 'nothing'}")
-        shape, dtype = archive.form("X")
-        if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
-            raise checks.Error(
-                f"X in {path} is {shape} {dtype}, but must be numbers (n, ...), one sample per row, at least one"
-            )
-        columns = []
-        if "y" in names:
-            its_shape, its_dtype = archive.form("y")
-            if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubU":
-                raise checks.Error(
-                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
-                )
-            y = archive.array("y").ravel()
-            is_long = its_dtype.kind in "iu" and max(abs(int(y.min())), abs(int(y.max()))) >= 10**DIGITS
-            is_text = its_dtype.kind in "Ub" or is_long  # True is not 1, and float64 cannot represent long numbers
-            columns = [Column("y", y.astype(str).astype(object) if is_text else y.astype(np.float64))]
-        X = archive.array("X", np.dtype(np.float64))
-    return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1), are_images=len(shape) > 2)
-
-
-def _read_pictures(path: str | Path, labels: str | Path | None, needs_target: bool) -> Table:
-    images = read_idx(path)
-    if images.ndim < 2:
-        raise checks.Error(f"{path} holds {images.shape}: these seem to be labels; give the file with the images")
-    X, columns = scaled(images, str(path)), []
-    if needs_target:
-        beside = Path(labels) if labels else _labels_beside(Path(path))
-        X, y = images_and_labels(images, read_idx(beside), f"{path} and {beside}")
-        columns = [Column("label", y.astype(np.float64))]
-    return Table(columns, str(path), "pictures", target="label", matrix=X)
-
-
-def _labels_beside(path: Path) -> Path:
-    name = path.name.replace("images", "labels").replace("idx3", "idx1")
-    for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
-        if candidate != path.name and (path.parent / candidate).exists():
-            return path.parent / candidate
-    raise checks.Error(f"no labels found next to {path}; name their file with --labels FILE")

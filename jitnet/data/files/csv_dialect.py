@@ -9,7 +9,7 @@ from itertools import islice
 
 from ... import checks
 from ...spelling import composed, is_number
-from .header import has_columns, has_header, with_nameless_column
+from .csv_header import has_columns, has_header, with_nameless_column
 
 SAMPLE = 1000
 """Rows that decide on the header and the decimal sign."""
