@@ -133,6 +133,21 @@ def test_lbfgs_converges_and_says_if_it_did_not(dtype, capsys):
     with pytest.warns(ConvergenceWarning, match="lbfgs did not converge after 2 iterations: .*raise max_iter"):
         model.set_params(max_iter=2, warm_start=True, tol=1e-9).fit(X, y)
     assert model.score(X, y) > 0.99  # it continued
+    with pytest.warns(ConvergenceWarning, match="raise max_fun, or scale X") as said:
+        model.set_params(max_iter=200, max_fun=3).fit(X, y)
+    assert said[0].filename == __file__
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lbfgs_that_begins_at_a_minimum_has_a_loss(kind):
+    X, y = data("float64")
+    y = y if kind is MLPRegressor else y > 0
+    ours, expected = (
+        getattr(place, kind.__name__)(**SMALL | {"solver": "lbfgs", "tol": 1e9}).fit(X, y)
+        for place in (jitnet.sklearn, theirs)
+    )
+    assert ours.n_iter_ == expected.n_iter_ == len(ours.loss_curve_) == 0
+    assert np.isclose(ours.loss_, expected.loss_, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

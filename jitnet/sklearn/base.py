@@ -146,15 +146,21 @@ class MLP(BaseEstimator):
         Y = np.asarray(Y, net.dtype)
         objective = lbfgs.Objective(net, X, Y, weights, LOSSES[self.out_activation_], self.alpha)
 
+        def note(total: float) -> None:
+            self.loss_ = self.best_loss_ = total / (1 if is_classifier(self) else self.n_outputs_)
+
         def report() -> None:
             self.n_iter_ += 1
-            self.loss_ = self.best_loss_ = objective.latest / (1 if is_classifier(self) else self.n_outputs_)
+            note(objective.latest)
             self.loss_curve_.append(self.loss_)
             self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
 
-        why = lbfgs.train(objective, net, self.tol, self.max_iter, self.max_fun, report)
-        if why:
-            message = f"lbfgs did not converge after {self.n_iter_} iterations: {why}; raise max_iter, or scale X"
+        found = lbfgs.train(objective, net, self.tol, self.max_iter, self.max_fun, report)
+        note(found.fun)  # it can converge without an iteration
+        if not found.success:
+            limit = "max_iter" if found.nit >= self.max_iter else "max_fun" if found.nfev > self.max_fun else ""
+            fix = f"raise {limit}, or scale X" if limit else "scale X"
+            message = f"lbfgs did not converge after {self.n_iter_} iterations: {found.message.strip(': ')}; {fix}"
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _batch_size(self, n: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from .. import parameters
 from ..network import Network
@@ -52,8 +52,8 @@ class Objective:
 
 def train(
     objective: Objective, net: Network, tol: float, max_iter: int, max_fun: int, report: Callable[[], None]
-) -> str:
-    """Minimize; `report` is called after each iteration. The reason why it did not converge, or "".
+) -> OptimizeResult:
+    """Minimize; `report` is called after each iteration.
 
     tol       it has converged if no part of the gradient is larger
     max_fun   calls of the objective at most
@@ -62,4 +62,4 @@ def train(
     start = net.theta.astype(np.float64)
     found = minimize(objective, start, method="L-BFGS-B", jac=True, callback=lambda _: report(), options=options)
     net.theta[...] = found.x
-    return "" if found.success else str(found.message)
+    return found
