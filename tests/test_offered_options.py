@@ -41,6 +41,7 @@ TABLES = {
     "numbers that are not read": rows("x;u;w;y", DIGITS, [*DIGITS, "<5"], [*DIGITS, "low"], AB),
     "far values that repeat": rows("x;w;y", [*DIGITS, "-999", *map(str, range(9, 20))], DIGITS, AB, n=100),
     "far values in two columns": rows("v;w, 2;y", *[[*DIGITS, "-999", *map(str, range(9, 20))]] * 2, AB, n=100),
+    "far values in a target of text": rows("x;y", DIGITS, lambda i: "99,999" if i % 12 == 5 else f"1,{100 + 7 * i}.5"),
     "names with a hyphen": rows("x;-m;-n;y", DIGITS, ["p", "q"], lambda i: i, AB),
     "far values below a hyphen": rows("x;-w;y", DIGITS, [*DIGITS, "-999", *map(str, range(9, 20))], AB, n=100),
     "a column without a name": rows("x;;y", DIGITS, ["p", "q"], AB),

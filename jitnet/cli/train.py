@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("drop", "A,B", "columns to leave out; names with a comma are quoted: 'a,\"b, c\"'"),
         ("categorical", "A,B", "columns whose values are categories, even if they are numbers"),
         ("numeric", "A,B", "columns to read as numbers; other text there is missing"),
-        ("missing", "A=0,...", "values that stand for a missing cell: A=0 in column A, or =-999 in all columns"),
+        ("missing", "A=0,...", "values that stand for a missing cell: A=0 in column A; --missing=-999 in all columns"),
     ):
         what.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=f"{text}; repeatable")
     what.add_argument(

@@ -63,11 +63,11 @@ def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any]) -> lis
     return found
 
 
-def said_of_sentinels(found: dict[float, dict[str, int]], cells: str = "cells") -> list[str]:
+def said_of_sentinels(found: dict[str, dict[str, int]], cells: str = "cells") -> list[str]:
     """A sentence for each value that seems to stand for a missing cell; value -> columns -> the number of cells."""
     said = []
-    for number, columns in found.items():
-        value, names = spelled(number), list(columns)
+    for value, columns in found.items():
+        names = list(columns)
         offer = as_option("missing", *(f"{name}={value}" for name in names))
         if len(names) > MOST_NAMED:
             offer = f"{as_option('missing', value)}, for all columns"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown, some
-from ...spelling import column_name
+from ...spelling import column_name, spelled
 from ..notation import numbers_among_words, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option
@@ -87,7 +87,7 @@ class Planner:
         self.left_out: dict[str, list[str]] = {}  # the reason -> the columns
         self.said: list[str] = []
         self.warned: list[str] = []
-        self.sentinels: dict[float, dict[str, int]] = {}  # the value -> the columns, and how many rows have it there
+        self.sentinels: dict[str, dict[str, int]] = {}  # the value -> the columns, and how many rows have it there
 
     def plan(self) -> Plan:
         """Decide on all columns.
@@ -145,7 +145,7 @@ class Planner:
             if self._names_rows(name, values):
                 return NAMES_ROWS
             for value, rows in sentinels(learned[~np.isnan(learned)]).items():
-                self.sentinels.setdefault(value, {})[name] = rows
+                self.sentinels.setdefault(spelled(value), {})[name] = rows
         if has_gaps:
             self._number(name, PLAIN, [])
         else:

@@ -82,7 +82,8 @@ class Target:
         known = numbers[~np.isnan(numbers)]
         if len(known) > 1 and known.min() == known.max():
             raise checks.Error(f"the target {shown(table.target)} is {known[0]:.15g} in all rows: nothing to learn")
-        warned += said_of_sentinels({v: {table.target: n} for v, n in sentinels(known[np.isfinite(known)]).items()})
+        found = {_written(cells, form, value): {table.target: rows} for value, rows in sentinels(known).items()}
+        warned += said_of_sentinels(found)
         known = numbers[train]
         mean, scale = mean_and_scale(known[~np.isnan(known)])
         check_extent(table.target, [mean, scale])
@@ -233,6 +234,12 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
         where = table.where(int(infinite.argmax()), table.target)
         raise checks.Error(f"{where}: the target is infinite; replace it, or leave the row out")
     return numbers[:, 0]
+
+
+def _written(cells: NDArray[np.float64] | Words, form: str, number: float) -> str:
+    """The number as the cells write it: --missing compares texts."""
+    texts = cells.used.values() if isinstance(cells, Words) else ()
+    return next((text for text in texts if NUMBERS[form](text) == (number,)), spelled(number))
 
 
 def _can_be_classes(different: int, rows: int) -> bool:
