@@ -171,6 +171,12 @@ def test_a_value_can_be_named_for_all_columns_and_for_one():
     columns = {"a": some(-999), "y": some(-999, among=N * 1.5)}
     recipes = [
         Recipe.learn(from_frame(columns, "y"), np.arange(80), choices=Choices(missing=entries))
-        for entries in (["-999"], ["-999", "y=-999"], ["a=-999", "-999"])
+        for entries in (["-999"], [-999.0], ["-999", "y=-999"], ["a=-999", "-999"])
     ]
-    assert recipes[0].decisions == recipes[1].decisions == recipes[2].decisions
+    assert all(recipe.decisions == recipes[0].decisions for recipe in recipes)
+
+
+@pytest.mark.parametrize("option", ["drop", "categorical", "numeric", "missing"])
+def test_a_string_in_place_of_a_list_is_an_error(option):
+    with pytest.raises(jitnet.Error, match=f"{option} is 'ab', but must be a list"):
+        Choices(**{option: "ab"})

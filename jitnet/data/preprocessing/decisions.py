@@ -30,8 +30,9 @@ class Choices:
     """Values that stand for a missing cell: "-999" in all columns, "age=0" in one."""
 
     def __post_init__(self) -> None:
-        for option in ("drop", "categorical", "numeric"):
-            object.__setattr__(self, option, [column_name(name) for name in getattr(self, option)])
+        for option in ("drop", "categorical", "numeric", "missing"):  # in Python, names and values can be numbers
+            entries = checks.listed(option, getattr(self, option))  # a string would be a list of letters
+            object.__setattr__(self, option, list(map(column_name, entries)))
 
     def check(self, table: Table) -> None:
         """Every name is that of a column, and is named once."""
