@@ -4,7 +4,6 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -76,39 +75,39 @@ class Reader:
                 builders[j].add(list(map(str.strip, columns[j])))
         return [builder.cells() for builder in builders], np.array(lines)
 
-    def _blocks(self) -> Iterator[tuple[tuple[int, ...], list[tuple[str, ...]]]]:
+    def _blocks(self) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
         """Lines and columns of up to BLOCK rows."""
-        rows = self._rows()
-        while block := list(islice(rows, BLOCK)):
-            lines, cells = zip(*block, strict=True)
-            yield lines, list(zip(*cells, strict=True))
+        lines, rows = list[int](), list[list[str]]()
+        for line, row in self._rows():
+            lines.append(line)
+            rows.append(row)
+            if len(rows) == BLOCK:
+                yield lines, list(zip(*rows, strict=True))
+                lines, rows = [], []
+        if rows:
+            yield lines, list(zip(*rows, strict=True))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The line and the cells of each row below the header, without blank rows and comments."""
+        """The first line and the cells of each row below the header, without blank rows and comments."""
         waits_for_header, has_comments = self._dialect.has_header, b"\n#" in self._data
-        for line, row in self._all_rows():
-            is_ragged = len(row) != self._width
-            if (is_ragged or waits_for_header or not row[0]) and not any(cell.strip() for cell in row):
-                continue
-            if waits_for_header:
-                waits_for_header = False
-            elif is_ragged and has_comments and row[0].startswith("#"):
-                self._say_once("lines that begin with # are skipped")
-            elif is_ragged:
-                self._refuse(row, line)
-            else:
-                yield line, row
-
-    def _all_rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row with its first line."""
         reader, above = self._reader()
-        line = above + 1
+        end = above
         try:
             for row in reader:
-                yield line, row
-                line = above + reader.line_num + 1
+                line, end = end + 1, above + reader.line_num
+                is_ragged = len(row) != self._width
+                if (is_ragged or waits_for_header or not row[0]) and not any(cell.strip() for cell in row):
+                    continue
+                if waits_for_header:
+                    waits_for_header = False
+                elif is_ragged and has_comments and row[0].startswith("#"):
+                    self._say_once("lines that begin with # are skipped")
+                elif is_ragged:
+                    self._refuse(row, line)
+                else:
+                    yield line, row
         except csv.Error as error:
-            raise self._unreadable(error, line, above + reader.line_num) from None
+            raise self._unreadable(error, end + 1, above + reader.line_num) from None
 
     def _reader(self) -> tuple[Any, int]:
         """A reader of the rows, and the number of lines before them."""
