@@ -28,11 +28,14 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
+            _expect_no_dates(what, values)
             array = values.to_numpy(np.float64, na_value=math.nan)
     except (TypeError, ValueError) as error:
         if hasattr(values, "to_numpy"):
             raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
         raise Error(f"{what} is not a rectangular array: {error}") from None
+    except RuntimeError as error:  # of a tensor with gradients
+        raise Error(f"{what} cannot become a NumPy array: {reason(error)}") from None
     if array.dtype.kind == "O":
         odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
         such = f"{shown(odd[0])}, a {type(odd[0]).__name__}" if odd else "Python objects"
@@ -42,6 +45,13 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
     return array
+
+
+def _expect_no_dates(what: str, frame: Any) -> None:
+    """An error for a column of dates or times, which pandas would convert to nanoseconds."""
+    for name, dtype in getattr(getattr(frame, "dtypes", None), "items", dict)():
+        if getattr(dtype, "kind", "") in ("M", "m"):
+            raise Error(f"{what} has a column of {dtype}, {shown(name)}, but must hold real numbers; leave it out")
 
 
 def finite(what: str, array: NDArray[Any], start: int = 0) -> None:

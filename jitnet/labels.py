@@ -137,9 +137,11 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
         if is_missing or (of_value is float and math.isnan(value)):
             raise checks.Error(f"Y[{place}] is {checks.shown(value)}: a label is missing; leave this sample out")
         if of_value is None or (of_value is not found[0] and not {of_value, found[0]} <= {int, float}):
+            other = f"and Y[{', '.join('0' * array.ndim)}] is {checks.shown(values[0])}"
+            what = other if of_value else f"a {type(value).__name__}"
             raise checks.Error(
-                f"Y[{place}] is {checks.shown(value)}, and Y[{', '.join('0' * array.ndim)}] is "
-                f"{checks.shown(values[0])}; labels must be all text, all numbers, or all True and False"
+                f"Y[{place}] is {checks.shown(value)}, {what}; labels must be all text, all numbers, or all True and "
+                "False"
             )
     try:
         return array.astype(float if float in found else found[0] if found else float)

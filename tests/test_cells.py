@@ -98,6 +98,13 @@ def test_date_formats_are_recognized(form, cells):
         assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
 
 
+def test_month_and_weekday_are_those_of_the_time_zone_of_a_date():
+    found, odd, _ = numbers_in(np.array(["2024-01-01T00:30:00+01:00", "2023-12-31T23:30Z"], object), "year-month-day")
+    assert odd is None
+    assert found[0, 0] == found[1, 0] == 19722 + 23.5 / 24  # the same instant, on different days
+    assert found[:, 1:].tolist() == [[1, 0], [12, 6]]
+
+
 def test_long_cell_is_read_in_linear_time():
     for read in {**NUMBERS, **DATES}.values():
         for text in ("1" * 100_000 + "x", "1,234" * 20_000 + "x", "." + "1" * 100_000 + ".", " " * 100_000):

@@ -9,7 +9,7 @@ from files import write_mnist
 
 import jitnet
 from jitnet import cli
-from jitnet.data import from_frame, mnist, read_table
+from jitnet.data import Choices, from_frame, mnist, read_table
 from jitnet.data.preprocessing.recipe import Recipe
 
 N = np.nan
@@ -131,15 +131,118 @@ def test_fit_explains_how_to_convert_other_data():
         with pytest.raises(jitnet.Error, match=message):
             net.predict(X)
     assert net.predict(np.ma.array(np.eye(2))).shape == (2,)
+
+    class Tensor(list):  # with gradients, as PyTorch has it
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("use tensor.detach().numpy()")
+
+    with pytest.raises(jitnet.Error, match=r"X cannot become a NumPy array: use tensor.detach\(\).numpy\(\)"):
+        net.predict(Tensor())
     pandas = pytest.importorskip("pandas", reason="needs an optional library")
     frame = pandas.DataFrame({"a": [True, False], "b": pandas.array([1.5, 2], "Float64")})
     assert net.predict(frame).shape == (2,)
     for frame, message in (
         (pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": [1, 2]}), r"X\[1, 0\] is nan"),
         (pandas.DataFrame({"a": ["x", "y"], "b": [1, 2]}), "X is a DataFrame that holds more than numbers: .*'x'"),
+        (pandas.DataFrame({"a": pandas.to_datetime(["2024", "2025"]), "b": [1, 2]}), "X has a column of datetime64"),
+        (pandas.DataFrame({"a": pandas.to_timedelta([1, 2]), "b": [1, 2]}), "X has a column of timedelta64.*, 'a'"),
     ):
         with pytest.raises(jitnet.Error, match=message):
             net.predict(frame)
+
+
+def small_model(X, y):
+    """A network for a table, and its recipe."""
+    table = from_frame(X, y)
+    recipe = Recipe.learn(table, np.arange(len(table)))
+    net = jitnet.Network(jitnet.Dense(recipe.inputs, recipe.target.width, "softmax"), seed=0)
+    net.recipe = recipe.plain()
+    return net, recipe, table
+
+
+GAPS = np.array([[1.5, 0], [2, 3], [N, 4], [4, 0.5], [5, 1], [7, 2.5]])
+
+
+@pytest.mark.parametrize("X", [GAPS, GAPS.astype(object), GAPS.astype(str), np.ma.masked_invalid(GAPS)])
+def test_arrays_with_gaps_are_prepared_like_frames(X):
+    _, recipe, table = small_model(X, list("ababab"))
+    _, of_frame, frame = small_model({"a": GAPS[:, 0], "b": GAPS[:, 1]}, list("ababab"))
+    np.testing.assert_array_equal(recipe.X(table), of_frame.X(frame))
+    np.testing.assert_array_equal(recipe.X(table), recipe.X(from_frame(X)))  # without the target
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, ">f4", np.uint8])
+def test_arrays_are_prepared_in_float64(dtype):
+    X = (np.random.default_rng(0).random((40, 3)) * 200).astype(dtype)
+    table, exact = (from_frame(array, [0, 1] * 20) for array in (X, X.astype(np.float64)))
+    np.testing.assert_array_equal(*(Recipe.learn(one, np.arange(40)).X(one, "float64") for one in (table, exact)))
+
+
+def test_names_that_libraries_give_to_columns_are_positions(tmp_path):
+    """Models of files without a header, and of arrays, take frames without names of their own by position."""
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    polars = pytest.importorskip("polars", reason="needs an optional library")
+    rows, rng = tmp_path / "rows.csv", np.random.default_rng(0)
+    X = np.round(rng.normal(size=(30, 2)), 3)
+    rows.write_text("".join(f"{'ab'[int(u > v)]},{u},{v}\n" for u, v in X))
+    assert cli.main(f"train {rows} --target 1 --hidden none --quiet --save {tmp_path / 'm.npz'}".split()) == 0
+    net = jitnet.load(tmp_path / "m.npz")
+    expected = net.predict(X).tolist()
+    frame, full = pandas.DataFrame(X), pandas.read_csv(rows, header=None)
+    assert set(expected) == {"a", "b"}
+    for given in (frame, full, polars.DataFrame(X), polars.read_csv(rows, has_header=False), full.astype({0: object})):
+        assert net.predict(given).tolist() == expected
+    with pytest.raises(jitnet.Error, match="X lacks the columns 2, 3 that the model learned from; it has u, v"):
+        net.predict(frame.set_axis(["u", "v"], axis=1))
+    net, _, _ = small_model(X, list("ab" * 15))
+    assert net.predict(frame).tolist() == net.predict(polars.DataFrame(X)).tolist() == net.predict(X).tolist()
+    with pytest.raises(jitnet.Error, match="X has 3 columns without names, but the model learned from 2"):
+        net.predict(full)
+    named = pandas.DataFrame(X, columns=[1, 0])  # these are names
+    net, _, _ = small_model(named, list("ab" * 15))
+    assert net.predict(frame.set_axis([1, 0], axis=1)).tolist() == net.predict(named[[0, 1]]).tolist()
+
+
+def test_columns_declared_as_categories_are_categories(tmp_path):
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
+    from pyarrow import parquet
+
+    codes = [3, 1, 2, 1] * 15
+    frame = pandas.DataFrame({"c": pandas.Categorical(codes), "one": pandas.Categorical([5] * 60), "x": range(5, 65)})
+    frame["y"] = pandas.Categorical([j % 25 for j in range(60)])
+    parquet.write_table(arrow.Table.from_pandas(frame), tmp_path / "f.parquet")
+    for table in (from_frame(frame, "y"), from_frame(arrow.Table.from_pandas(frame), "y"),
+                  read_table(tmp_path / "f.parquet", "y")):  # fmt: skip
+        recipe = Recipe.learn(table, np.arange(60))
+        assert "c has 3 categories: 1, 2, 3 (--drop c)" in recipe.decisions
+        assert recipe.features == ["x", "c"]
+        assert recipe.task == "classification"
+        numeric = Recipe.learn(table, np.arange(60), "regression", Choices(numeric=["c"]))
+        assert (numeric.task, numeric.standard.names) == ("regression", ["c", "x"])
+        plain = from_frame({"c": [1, 2], "x": [5, 6]})
+        assert recipe.X(plain)[:, 1:].tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert Recipe.learn(from_frame(frame[["x"]], frame["y"]), np.arange(60)).task == "classification"
+
+
+def test_each_kind_of_target_and_column_is_read_or_an_error():
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'jitnet[data]'")
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    polars = pytest.importorskip("polars", reason="needs an optional library")
+    X = {"a": [1, 2]}
+    same(from_frame(X, arrow.chunked_array([["u"], ["v"]]))["y"], ["u", "v"])
+    same(from_frame({"a": polars.Series([1, None], dtype=polars.Int128)})["a"], [1, N])
+    assert from_frame(pandas.DataFrame([[1, 2]]), np.int64(1)).target == "1"
+    pairs = pandas.DataFrame([[1, 2]], columns=pandas.MultiIndex.from_tuples([("a", "b"), ("a", "c")]))
+    assert from_frame(pairs, ("a", "c")).target == "('a', 'c')"
+    columns = [arrow.array([1, 2]), arrow.array([3, 4])]
+    for wrong, y, message in (
+        (X, 3.5, "y is a float, but must be a list, array or Series"),
+        (arrow.Table.from_arrays(columns, ["a", "a"]), None, "X has two columns called 'a'; rename one"),
+        ({"a": np.eye(2)}, None, r"X holds an array of shape \(2, 2\) as a column, but needs one cell for each row"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            from_frame(wrong, y)
 
 
 def test_parquet_files_are_read(tmp_path):
@@ -168,6 +271,9 @@ def test_parquet_files_are_read(tmp_path):
         parquet.write_table(empty, path)
         with pytest.raises(jitnet.Error, match="is empty: it has no rows"):
             read_table(path, None)
+    parquet.write_table(arrow.Table.from_arrays([arrow.array([1, 2])] * 2, ["y", "y"]), path)
+    with pytest.raises(jitnet.Error, match="has two columns called 'y'; rename one"):
+        read_table(path, "y")
     parquet.write_table(arrow.table({"a": [[1], [2]], "y": [1, 2]}), path)
     with pytest.raises(jitnet.Error, match=r"column 'a' holds list<.*; leave it out"):
         read_table(path, "y")

@@ -1,6 +1,7 @@
 """Labels of any kind in fit, predict, evaluate and files; several labels per sample; bad labels are errors."""
 
 import copy
+import decimal
 
 import numpy as np
 import pytest
@@ -127,6 +128,7 @@ def test_step_uses_the_classes_of_the_network():
         (np.array(["ant", 5] + ["bee"] * 95, object), r"Y\[1\] is 5, and Y\[0\] is 'ant'; labels must be all text"),
         (["ant", 5] + ["bee"] * 95, r"Y\[1\] is 5, and Y\[0\] is 'ant'"),
         (np.array([1, True] + [0] * 95, object), r"Y\[1\] is True, and Y\[0\] is 1"),
+        ([decimal.Decimal(1)] * 97, r"Y\[0\] is Decimal\('1'\), a Decimal; labels must be all text, all numbers"),
         (CODES + 0.5, r"label Y\[0\] is 0\.5, but the last layer has 3 units: labels run from 0 to 2"),
         (NAMES[CODES].astype("S"), "Y holds bytes"),
         (NAMES[CODES][:96], r"Y has shape \(96,\), but X"),

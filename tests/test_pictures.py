@@ -36,6 +36,14 @@ def test_images_and_labels_must_match(images, labels):
         images_and_labels(np.zeros(images, np.uint8), np.zeros(labels, np.uint8), "the files")
 
 
+@pytest.mark.parametrize("pixel", [np.nan, np.inf])
+def test_pixels_must_be_finite(pixel):
+    images = np.zeros((3, 2, 2), np.float32)
+    images[1, 1, 0] = pixel
+    with pytest.raises(jitnet.Error, match="the files: image 2 has a pixel that is not finite"):
+        images_and_labels(images, np.zeros(3, np.uint8), "the files")
+
+
 def test_bad_idx_files_are_an_error(tmp_path):
     path = tmp_path / "x-idx3-ubyte"
     good = idx_bytes(np.zeros((2, 3, 4), np.uint8))

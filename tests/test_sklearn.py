@@ -281,6 +281,16 @@ def test_early_stopping_holds_out_samples(kind):
         MLPRegressor(early_stopping=True).fit(X[:4], X[:4, 0])
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_of_equal_validation_scores_the_first_weights_are_kept(solver):
+    """As in scikit-learn; few held-out samples often have the same accuracy."""
+    X, y = data("float64", 120)
+    options = {**SMALL, "solver": solver, "early_stopping": True, "shuffle": False, "tol": 0, "max_iter": 30}
+    models = [kind(**options).fit(X, labels(y, "three")) for kind in (MLPClassifier, theirs.MLPClassifier)]
+    assert models[0].validation_scores_.count(models[0].best_validation_score_) > 1
+    np.testing.assert_allclose(*(model.predict_proba(X) for model in models), rtol=1e-4)
+
+
 def test_data_frames_define_feature_names():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     X, y = data()

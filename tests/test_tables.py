@@ -193,6 +193,11 @@ def test_npz_is_read(tmp_path):
     np.savez(path, X=np.asfortranarray(X.reshape(4, 6)), y=np.array(["a", "b", "a", "b"])[:, None])
     np.testing.assert_array_equal(read_table(path).X, X.reshape(4, 6))
     assert read_table(path).y.tolist() == ["a", "b", "a", "b"]
+    for y, read in ((["a", "", "NA", "b"], ["a", None, None, "b"]), (["ä", "b"] * 2, ["ä", "b"] * 2),
+                    (np.char.encode(["ä", "b"] * 2, "utf-8"), ["ä", "b"] * 2), (["1", "2.0"] * 2, [1, 2, 1, 2]),
+                    ([True, False] * 2, ["True", "False"] * 2)):  # fmt: skip
+        np.savez(path, X=np.ones((4, 2)), y=y)
+        assert read_table(path)["y"].values.tolist() == read
     np.savez(path, X=X)
     assert read_table(path, features=["1"]).y is None
 
@@ -206,7 +211,7 @@ def test_npz_is_read(tmp_path):
         ({"X": np.ones(2), "y": np.ones(2)}, r"X in .* is \(2,\)"),
         ({"X": np.array([["a"]]), "y": np.ones(1)}, "must be numbers"),
         ({"X": np.ones((2, 2)), "y": np.ones(3)}, r"y in .* is \(3,\) float64, but must be numbers or strings \(2,\)"),
-        ({"X": np.ones((2, 2)), "y": np.ones((2, 2))}, "numbers or strings"),
+        ({"X": np.ones((2, 2)), "y": np.eye(2)}, r"numbers or strings \(2,\); for one-hot rows, save y.argmax"),
         ({"X": np.ones((2, 2)), "y": np.array([{}, 1])}, "Python objects"),
     ],
 )

@@ -33,7 +33,8 @@ def table_of(X: Any) -> Table:
     if hasattr(X, "collect"):  # polars
         raise checks.Error(f"X is a {type(X).__name__}; write X.collect()")
     if hasattr(X, "to_pydict"):  # pyarrow
-        X = X.to_pydict()
+        _expect_different(X.schema.names)  # a dictionary would have the last one of two
+        X = {name: X.column(name) for name in X.schema.names}
     if getattr(getattr(X, "dtype", None), "names", None):  # NumPy's structured arrays
         X = {name: X[name] for name in X.dtype.names}
     if hasattr(X, "to_frame"):  # a Series
@@ -42,11 +43,13 @@ def table_of(X: Any) -> Table:
         raise checks.Error(f"X is a {type(X).__name__}, which can be read only once; write list(...)")
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
         _expect_different(map(str, X.columns))
-        table = Table([Column(str(name), values_of(X[name])) for name in X.columns], "X", "frame", True)
+        table = Table([column_of(name, X[name]) for name in X.columns], "X", "frame", True)
     elif isinstance(X, Mapping):
-        if X and all(isinstance(cell, str) or np.ndim(cell) == 0 for cell in X.values()):
+        if X and all(
+            isinstance(cell, str) or not getattr(cell, "ndim", hasattr(cell, "__len__")) for cell in X.values()
+        ):
             raise checks.Error("X is one row; write [X], a list of rows")
-        table = Table([Column(str(name), values_of(cells)) for name, cells in X.items()], "X", "frame", True)
+        table = Table([column_of(name, cells) for name, cells in X.items()], "X", "frame", True)
     elif isinstance(X, Sequence) and len(X) and all(isinstance(row, Mapping) for row in X):
         keys = dict.fromkeys(name for row in X for name in row)
         columns = [Column(str(name), values_of([row.get(name) for row in X])) for name in keys]
@@ -60,6 +63,12 @@ def table_of(X: Any) -> Table:
     if not table.names or not len(table):
         raise checks.Error("X is empty: it has no rows")
     return table
+
+
+def are_counted(frame: Table) -> bool:
+    """True for a frame whose columns have the names that a library gives them: 0, 1, ... or column_1, column_2, ..."""
+    names = [name.removeprefix("column_") for name in frame.names]
+    return frame.kind == "frame" and any(names == [str(first + j) for j in range(len(names))] for first in (0, 1))
 
 
 def _expect_different(names: Iterable[str]) -> None:
@@ -76,19 +85,19 @@ def from_frame(X: Any, y: Any = None) -> Table:
     Errors    ValueError if X and y differ in length, or contain anything but numbers, text and dates
     """
     found = table_of(X)
-    if isinstance(y, (str, int)):
+    if isinstance(y, (str, int, np.integer)) or (isinstance(y, tuple) and y in getattr(X, "columns", ())):
         found.target = checks.one_of("column of X", column_name(y), found.names)
     elif y is not None:
         y = _one_column(y)
         _expect_one_order(X, y)
-        values = values_of(y)
-        if len(values) != len(found):
-            raise checks.Error(f"X has {checks.count(len(found), 'row')}, but y has {len(values)}")
         name = next(
             name for name in (str(getattr(y, "name", None) or "y"), "y", "target", "the target") if name not in found
         )
+        column = column_of(name, y)
+        if len(column.cells) != len(found):
+            raise checks.Error(f"X has {checks.count(len(found), 'row')}, but y has {len(column.cells)}")
         found = Table(
-            [*found.columns, Column(name, values)], "X", found.kind, found.has_header, target=name,
+            [*found.columns, column], "X", found.kind, found.has_header, target=name,
             matrix=found.matrix, are_images=found.are_images,
         )  # fmt: skip
     return found
@@ -98,7 +107,7 @@ def _one_column(y: Any) -> Any:
     """The cells of y, one for each row."""
     if hasattr(y, "toarray"):  # scipy
         y = y.toarray()
-    if isinstance(y, (Mapping, Set, Iterator)):
+    if isinstance(y, (Mapping, Set, Iterator)) or not hasattr(y, "__len__"):
         raise checks.Error(f"y is a {type(y).__name__}, but must be a list, array or Series with one cell for each row")
     if hasattr(y, "columns"):  # a DataFrame
         if len(y.columns) != 1:
@@ -120,7 +129,7 @@ def _of_array(X: Any) -> Table:
     try:
         array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
     except (ValueError, RuntimeError) as error:  # the latter for tensors with gradients
-        raise checks.Error(f"X is not a rectangular array: {error}") from None
+        raise checks.Error(f"X is not a rectangular array: {checks.reason(error)}") from None
     are_images = array.ndim > 2
     if are_images:
         array = array.reshape(len(array), -1)
@@ -133,10 +142,16 @@ def _of_array(X: Any) -> Table:
         and not np.isnan(array).any()
     ):
         array = np.ma.getdata(array)
-        matrix = array if array.dtype.kind == "f" else array.astype(np.float64)
+        matrix = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         return Table([], "X", "npz", matrix=matrix, are_images=are_images)
     columns = [Column(str(j + 1), values_of(array[:, j])) for j in range(array.shape[1])]
     return Table(columns, "X", "npz")
+
+
+def column_of(name: Any, cells: Any) -> Column:
+    """Cells of any kind as a column."""
+    kind = str(getattr(cells, "dtype", getattr(cells, "type", ""))).lower()  # of pandas, polars or pyarrow
+    return Column(str(name), values_of(cells), kind.startswith(("category", "categorical", "enum", "dictionary")))
 
 
 def values_of(cells: Any) -> NDArray[Any]:
@@ -149,12 +164,16 @@ def values_of(cells: Any) -> NDArray[Any]:
         values = values_of(cells)
         values[mask] = None if values.dtype == object else np.nan
         return values
+    if getattr(cells, "ndim", 1) != 1:
+        raise checks.Error(f"X holds an array of shape {cells.shape} as a column, but needs one cell for each row")
     numbers = _plain_numbers(cells)
     if numbers is not None:
         return numbers
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":  # nanoseconds become integers in a list
         cells = ["" if text == "NaT" else text.replace("T", " ") for text in np.datetime_as_string(cells).tolist()]
-    listed = next((getattr(cells, name)() for name in ("tolist", "to_list") if hasattr(cells, name)), cells)
+    listed = next(
+        (getattr(cells, name)() for name in ("tolist", "to_list", "to_pylist") if hasattr(cells, name)), cells
+    )
     texts = [_text(cell) for cell in listed]
     numbers = numbers_of(texts)
     if numbers is not None and not (are_whole(texts) and any(map(is_code, texts))):
@@ -170,7 +189,8 @@ def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
         array = cells
     elif getattr(getattr(cells, "dtype", None), "kind", "") in ("f", "i", "u"):  # pandas, with NA
         array = cells.to_numpy(np.float64, na_value=np.nan) if str(cells.dtype)[0].isupper() else cells.to_numpy()
-    elif hasattr(cells, "dtype") and getattr(cells.dtype, "is_numeric", bool)():  # polars; nulls become NaN
+    elif getattr(getattr(cells, "dtype", None), "is_numeric", bool)() and "128" not in str(cells.dtype):
+        # polars; nulls become NaN, and NumPy has no integers of 128 bits
         array = cells.to_numpy()
     else:
         return None

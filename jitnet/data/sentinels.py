@@ -115,6 +115,6 @@ def _without(column: Column, value: str) -> Column:
     if isinstance(cells, Words):
         places = [place for place, text in cells.used.items() if spelled(text) == value]
         codes = np.where(np.isin(cells.codes, places), -1, cells.codes)
-        return Column(column.name, Words(cells.texts, codes)) if places else column
+        return Column(column.name, Words(cells.texts, codes), column.is_category) if places else column
     here = cells == (float(value) if is_number(value) else np.nan)
-    return Column(column.name, np.where(here, np.nan, cells)) if here.any() else column
+    return Column(column.name, np.where(here, np.nan, cells), column.is_category) if here.any() else column

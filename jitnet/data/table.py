@@ -26,9 +26,10 @@ Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 class Column:
     """The cells below one name."""
 
-    def __init__(self, name: str, cells: NDArray[Any] | Words) -> None:
-        """cells: (n,) numbers, or strings and None."""
-        self.name = column_name(name)
+    def __init__(self, name: str, cells: NDArray[Any] | Words, is_category: bool = False) -> None:
+        """cells: (n,) numbers, or strings and None.
+        is_category: True if the data say that the values, which can be numbers, are categories."""
+        self.name, self.is_category = column_name(name), is_category
         self.cells: NDArray[np.float64] | Words
         self.cells = Words.of(cells) if isinstance(cells, np.ndarray) and cells.dtype == object else cells
 

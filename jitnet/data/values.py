@@ -128,9 +128,9 @@ DATE_PARTS = ("days", "month", "weekday")
 
 
 def date_parts(date: datetime) -> Parts:
-    if date.tzinfo is not None:
-        date = date.astimezone(timezone.utc).replace(tzinfo=None)
-    return (date - datetime(1970, 1, 1)) / timedelta(days=1), float(date.month), float(date.weekday())
+    """The day in UTC; month and weekday where the date was written."""
+    instant = date if date.tzinfo is None else date.astimezone(timezone.utc).replace(tzinfo=None)
+    return (instant - datetime(1970, 1, 1)) / timedelta(days=1), float(date.month), float(date.weekday())
 
 
 _ISO = re.compile(

@@ -122,8 +122,11 @@ class MLP(BaseEstimator):
             loss = history.loss[-1] / (1 if is_classifier(self) else self.n_outputs_)
             if penalty is not None:
                 loss, penalty.total = loss + penalty.total / n, 0.0
+            before = self.best_validation_score_
             stops = self._note(loss, n, held_out)
-            if held_out is not None and self.validation_scores_[-1] == self.best_validation_score_:
+            if (
+                held_out is not None and self.best_validation_score_ > before
+            ):  # of equal scores the first, as scikit-learn
                 best[...] = net.theta
             return stops
 
@@ -245,7 +248,7 @@ class MLP(BaseEstimator):
             self._say(f"Validation score: {score:f}")
             self.validation_scores_.append(score)
             is_better = score >= self.best_validation_score_ + self.tol
-            self.best_validation_score_ = max(score, self.best_validation_score_)
+            self.best_validation_score_ = max(self.best_validation_score_, score)  # NaN is not larger
         self._no_improvement_count = 0 if is_better else self._no_improvement_count + 1
         if self.solver == "sgd" and self.learning_rate == "invscaling":
             self._rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t

@@ -103,6 +103,8 @@ def scaled(images: NDArray[Any], names: str) -> NDArray[np.float32]:
     rows = images.reshape(len(images), -1).astype(np.float32)
     if images.dtype == np.uint8:
         rows /= np.float32(255)
+    elif not np.isfinite(rows).all():
+        raise checks.Error(f"{names}: image {np.argwhere(~np.isfinite(rows))[0, 0] + 1} has a pixel that is not finite")
     return rows
 
 

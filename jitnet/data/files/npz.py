@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import checks, npz
-from ...spelling import DIGITS
+from ..rows import values_of
 from ..table import Column, Table
 
 
@@ -25,13 +25,12 @@ def read_npz(path: str | Path, needs_target: bool) -> Table:
         columns = []
         if "y" in names:
             its_shape, its_dtype = archive.form("y")
-            if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubU":
+            if its_shape not in ((shape[0],), (shape[0], 1)) or its_dtype.kind not in "fiubUS":
+                hint = "; for one-hot rows, save y.argmax(axis=1)" if len(its_shape) > 1 else ""
                 raise checks.Error(
-                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},)"
+                    f"y in {path} is {its_shape} {its_dtype}, but must be numbers or strings ({shape[0]},){hint}"
                 )
             y = archive.array("y").ravel()
-            is_long = its_dtype.kind in "iu" and max(abs(int(y.min())), abs(int(y.max()))) >= 10**DIGITS
-            is_text = its_dtype.kind in "Ub" or is_long  # True is not 1, and float64 cannot represent long numbers
-            columns = [Column("y", y.astype(str).astype(object) if is_text else y.astype(np.float64))]
+            columns = [Column("y", values_of(np.char.decode(y, "utf-8") if its_dtype.kind == "S" else y))]
         X = archive.array("X", np.dtype(np.float64))
     return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1), are_images=len(shape) > 2)

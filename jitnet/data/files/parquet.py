@@ -21,13 +21,15 @@ def read_parquet(data: bytes, source: str) -> Table:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(pa.BufferReader(pa.py_buffer(data)))
+        table = parquet.ParquetFile(pa.BufferReader(pa.py_buffer(data))).read()  # two columns can have one name
+        types = (table.schema.pandas_metadata or {}).get("columns", [])
+        categories = {entry["name"] for entry in types if entry["pandas_type"] == "categorical"}
     except Exception as error:  # a damaged file can cause any exception in its reader
         raise checks.Error(f"{source} is not a readable Parquet file: {checks.reason(error)}") from None
     if table.num_rows == 0 or table.num_columns == 0:
         raise checks.Error(f"{source} is empty: it has no rows")
     columns = [
-        Column(name, _values(column, source, name))
+        Column(name, _values(column, source, name), pa.types.is_dictionary(column.type) or name in categories)
         for name, column in zip(table.column_names, table.columns, strict=True)
     ]
     return Table(columns, source, "parquet", True)

@@ -121,8 +121,11 @@ class Planner:
         column = self.table[name]
         if column.missing[self.train].all():
             return EMPTY
-        if name in self.choices.categorical:
+        is_declared = column.is_category and name not in self.choices.numeric
+        if name in self.choices.categorical or is_declared:
             different = len(distinct(column.cells[self.train])[0])
+            if is_declared and different == 1 and not column.missing[self.train].any():
+                return SAME_WORD
             if different > MOST_WORDS:
                 raise checks.Error(
                     f"{as_option('categorical', name)}: {different} different values; {MOST_WORDS} is the limit"

@@ -15,9 +15,9 @@ from ...checks import count, shown, some
 from ...spelling import column_name
 from ..files.idx import scaled
 from ..files.reading import read_table
-from ..rows import table_of, values_of
+from ..rows import are_counted, table_of, values_of
 from ..sentinels import emptied
-from ..table import Column, Table, listed_in
+from ..table import Column, Kind, Table, listed_in
 from ..values import PLAIN, labels_of
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner, listed
@@ -166,14 +166,16 @@ class Recipe:
 
         Errors    ValueError with the names of columns that are missing
         """
+        if (self.has_header is False or self.kind == "npz") and are_counted(table):  # neither has real names
+            columns = [Column(str(j + 1), column.cells) for j, column in enumerate(table.columns)]
+            kind: Kind = "npz" if self.kind == "npz" else "csv"
+            table = replace(table, columns=columns, kind=kind, has_header=False)
         has_names = table.has_header or table.kind in ("parquet", "frame")
-        given = table.names if table.matrix is None else table.names[: table.matrix.shape[1]]
+        given = [name for name in table.names if table.kind == "csv" or name != table.target]
         if not has_names and len(given) == len(self.names) and given != self.names:  # no target, so the numbers shift
             renamed = [Column(name, table[old].cells) for name, old in zip(self.names, given, strict=True)]
-            renamed += [] if table.matrix is None else table.columns
-            table = Table(
-                renamed, table.source, table.kind, False, table.lines, target=table.target, reading=table.reading
-            )
+            others = [column for column in table.columns if column.name not in given]
+            table = replace(table, columns=[*renamed, *others], matrix=None, has_header=False)
         allowed = (len(self.names), len(self.names) + (table.kind == "csv"))  # with the target
         if not has_names and len(given) not in allowed:
             raise checks.Error(

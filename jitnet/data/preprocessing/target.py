@@ -56,7 +56,7 @@ class Target:
         """
         if task is not None:
             checks.one_of("task", task, TASKS)
-        elif table.kind == "pictures":  # its labels are always classes
+        elif table.kind == "pictures" or table[table.target].is_category:  # then the labels are always classes
             task = "classification"
         cells = table[table.target].cells
         said: list[str] = []
