@@ -74,7 +74,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reached.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],
-    "jitnet/lab/benchmark/judge.py": [["tests/test_judge.py"]],
+    "jitnet/lab/benchmark/judge.py": [["tests/test_judge.py"], ["tests/test_left_threads.py"]],
     "jitnet/lab/benchmark/patches.py": [["tests/test_patches.py"]],
     "jitnet/lab/benchmark/timed.py": [["tests/test_judge.py"], ["tests/test_short_calls.py"]],
     "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],

@@ -10,7 +10,7 @@ import ast
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from time import perf_counter  # before a kernel's file could replace it
+from time import perf_counter, sleep  # before a kernel's file could replace it
 from types import FunctionType
 from typing import Any
 
@@ -48,6 +48,11 @@ HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "diffe
 
 MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if")
 """The beginnings of errors whose cause the sanitizer may find."""
+
+LATE = "still writes {} after it has returned; wait until its threads have ended: thread.join()"
+
+SETTLING = 0.1
+"""Seconds in which threads that a kernel has left behind would write into its outputs."""
 
 ACCESSES = 50_000
 """Accesses of one interpreted run, some tenths of a second, that the sanitizer may take."""
@@ -117,7 +122,10 @@ def error_of_repeating(
             for calls in range(1, 11):
                 case = problem.case(shape, dtype)
                 kernel(*case.arguments)
+                late = Late(case)
                 if error := case.error():
+                    if late.writes():
+                        return f"{LATE.format(' and '.join(problem.results))}, {problem.given(case)}"
                     return f"is wrong in some calls, with {count(threads, 'thread')}: {error}, {problem.given(case)}"
                 first = first or case.outputs
                 pairs = zip(first, case.outputs, strict=True)
@@ -197,6 +205,7 @@ class _Call:
                 self.memories[position] = memory
         before = {position: memory.copy() for position, memory in self.memories.items()}
         self.result = kernel(*case.arguments)
+        self.late = Late(case)
         self.changed = {
             position: bool((memory != before[position]).any()) for position, memory in self.memories.items()
         }
@@ -221,6 +230,8 @@ class _Call:
     def within(self, outputs: Sequence[str], with_zeros: Callable[[], "_Call"]) -> str:
         """The error of wrong outputs."""
         into, first = " and ".join(outputs), outputs[0]
+        if self.late.writes():
+            return LATE.format(into)
         if self.idle and self.result is not None:
             return f"returns its result, but must write it into {into}: {first}[...] = the result"
         untouched = sum(map(_untouched, self.case.outputs))
@@ -236,6 +247,19 @@ class _Call:
         if any(np.isnan(output).any() for output in self.case.outputs):
             return f"gives NaN, as when it reads outside of its inputs: {self.case.error()}"
         return f"is wrong: {self.case.error()}"
+
+
+class Late:
+    """The outputs of a call as it leaves them: copies take their place, which no thread of the kernel can write."""
+
+    def __init__(self, case: Case) -> None:
+        self.live, self.left = case.outputs, [np.copy(output) for output in case.outputs]
+        case.arguments[-len(self.left) :] = self.left
+
+    def writes(self) -> bool:
+        """True if something writes them after the call."""
+        sleep(SETTLING)
+        return any(one.tobytes() != other.tobytes() for one, other in zip(self.live, self.left, strict=True))
 
 
 def _untouched(array: NDArray[Any]) -> int:
