@@ -112,6 +112,11 @@ def raises_later(x, y, result):
     raise ValueError
 
 
+def endless(x, y, result):
+    while True:
+        pass
+
+
 def sums_too_few(x, result):
     result[0] = 0
     for i in range(x.size - x.size % 4):
@@ -158,6 +163,8 @@ def test_line_of_the_last_write_is_named(monkeypatch):
     monkeypatch.setattr(reasons, "ACCESSES", 10)
     assert source(skips_the_second, "vector_add", 4, 1) == ("no line writes c[1]", "")
     assert source(shifted, "vector_add", 5, 2) == ("", "")  # it takes too long
+    monkeypatch.setattr(reasons, "SECONDS", 0.1)
+    assert source(endless, "vector_add", 5) == ("", "")
 
 
 @pytest.mark.parametrize("kernel", [sums_too_few, Sum()])

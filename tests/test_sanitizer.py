@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+import signal
 from pathlib import Path
 
 import buggy_loops
@@ -357,3 +358,16 @@ def test_judge_uses_the_compiler_options_of_the_kernel():
     assert "race: C[0, 0]" in judge.hidden_error(around, of_operation("matmul"), dtype)
     assert "race: C[0, 0]" in judge.hidden_error(further_around, of_operation("matmul"), dtype)
     assert "race: C[0, 0]" in judge.hidden_error(functools.partial(further_around), of_operation("matmul"), dtype)
+
+
+def test_a_kernel_whose_source_runs_too_long_is_not_examined(monkeypatch):
+    """Nothing limits its accesses: it makes none."""
+
+    @njit
+    def endless(X, W, Z):
+        while True:
+            pass
+
+    monkeypatch.setattr(judge, "SECONDS", 0.1)
+    assert judge.hidden_error(endless, of_operation("matmul"), np.dtype("float32")) is None
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL

@@ -26,8 +26,9 @@ from ..loading import Function
 from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from ..sanitizer import arguments
-from ..sanitizer.checking import examine
+from ..sanitizer.checking import examine, limited
 from ..sanitizer.reasons import only_from_zeros, reasons
+from ..sanitizer.shadow import TooLongError
 from ..sanitizer.syntax import tree_of
 from ..sanitizer.targets import opened
 
@@ -56,6 +57,9 @@ SETTLING = 0.1
 
 ACCESSES = 50_000
 """Accesses of one interpreted run, some tenths of a second, that the sanitizer may take."""
+
+SECONDS = 10.0
+"""The time limit of one such run."""
 
 FINITE = 0x3F
 """Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
@@ -147,7 +151,11 @@ def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> st
     if not _is_compiled(function):
         return None
     cases = arguments.of_problem(problem, dtype.name)
-    report = examine(kernel, cases, len(problem.results), as_compiled=True, most=ACCESSES)
+    try:
+        with limited(SECONDS):
+            report = examine(kernel, cases, len(problem.results), as_compiled=True, most=ACCESSES)
+    except TooLongError:
+        return None
     found = [finding for finding in report.errors if finding.kind in HIDDEN]
     if not found or any(note.kind == "not covered" for note in report.notes):
         return None

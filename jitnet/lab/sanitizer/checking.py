@@ -3,11 +3,14 @@
 With two and three threads too, if it asks how many there are; the results are then compared bit for bit.
 """
 
+import contextlib
 import inspect
 import itertools
 import os
+import signal
+import threading
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numba
@@ -83,6 +86,29 @@ def examine(
         arguments = [as_python(argument) for argument in (*bound, *case)]
         _Case(report, function, arguments, names_of(function, arguments), writes, as_compiled, most).run()
     return report
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TooLongError after this many seconds, and every time that as many pass again.
+
+    The number of accesses does not limit a loop without arrays, which can be endless in Python, whose integers do not
+    wrap. Only the main thread can be interrupted, and not on Windows.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TooLongError(f"no end after {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def names_of(function: Any, arguments: Sequence[Any]) -> list[str]:

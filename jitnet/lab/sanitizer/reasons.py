@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from .arrays import Traced
-from .checking import names_of
+from .checking import limited, names_of
 from .findings import Report
 from .given import as_python, shadowed
 from .shadow import Memory, Run, TooLongError, here, numbers_of
@@ -24,6 +24,9 @@ from .twin import Twins
 
 ACCESSES = 200_000
 """Accesses of an interpreted run, a second or two."""
+
+SECONDS = 5.0
+"""The time limit of that run."""
 
 BEFORE = 77
 """What the outputs hold before that run: it fits into every type."""
@@ -130,7 +133,7 @@ def source(
         given = everything[len(bound) :]
         target = given[inputs + output]
         run.watch(target, index, given[:inputs])
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), limited(SECONDS):
             body(*everything)
     except (Exception, SystemExit, TooLongError):  # it has no source, or cannot be run to its end
         return "", ""
