@@ -115,7 +115,8 @@ def readme(text: str) -> str:
 
 def short(row: Row) -> str:
     own = float(row["jitnet µs"])
-    peers = ", ".join(f"{float(row[f'{peer} µs']) / own:.1f} × {peer}" for peer in ("NumPy", "PyTorch", "JAX"))
+    times = {peer: row.get(f"{peer} µs") for peer in ("NumPy", "PyTorch", "JAX")}  # one with wrong numbers is left out
+    peers = ", ".join(f"{float(time) / own:.1f} × {peer}" for peer, time in times.items() if time)
     return f"{row['jitnet µs']} µs; {peers}"
 
 
