@@ -67,6 +67,13 @@ def pytest_cmdline_main(config):
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a hundred processes would each compile jitnet
 
 
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than there are cores, because many tests wait for a process, a signal, or a time limit."""
+    cores = yield
+    return cores if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores + 1
+
+
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadFileScheduling
