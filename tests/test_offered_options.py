@@ -8,6 +8,7 @@ import pytest
 
 import jitnet
 from jitnet.cli import samples, train
+from jitnet.data.table import as_option, listed_in
 
 OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+[ =](?:'.+?'(?=[) ]|$)|[^ )]+)|header)")
 
@@ -79,6 +80,21 @@ def test_an_offered_option_changes_the_sentence(tmp_path, name):
             assert sentence not in with_option.decisions, (sentence, option, values)
             if option == "--decimal":  # the numbers change too
                 assert means(with_option) != pytest.approx(means(recipe))
+
+
+@pytest.mark.parametrize(
+    "entries", ["a", "-a", "a b", "ü", "a,b", "a, b", '"a"', "it's", "two\nlines", "a\rb", "=5", "~x", "$x", "",
+        ["", "a"], ["a=1", "-999"], ["#", "a;b", "!"]],
+)  # fmt: skip
+def test_an_option_is_read_as_it_was_offered(entries):
+    entries = [entries] if isinstance(entries, str) else entries
+    _, value = re.split("[ =]", as_option("drop", *entries), maxsplit=1)
+    assert listed_in(*shlex.split(value)) == entries
+
+
+def test_a_line_break_outside_of_quotes_is_an_error():
+    with pytest.raises(jitnet.Error, match=r"'a\\nb' has a line break; quote an entry with one"):
+        listed_in("a\nb")
 
 
 def test_numbers_with_another_decimal_sign_than_the_given_one_are_an_error_that_names_the_option(tmp_path):

@@ -159,14 +159,17 @@ class Table:
 
 def listed_in(text: str) -> list[str]:
     """The entries of a list such as `-999,age=0`; those with a comma are quoted, as in a CSV."""
-    return [composed(entry.strip()) for entry in next(csv.reader([text], skipinitialspace=True), [])]
+    try:
+        return [composed(entry.strip()) for entry in next(csv.reader([text], skipinitialspace=True), [])]
+    except csv.Error:
+        raise checks.Error(f"{shown(text)} has a line break; quote an entry with one, as in a CSV") from None
 
 
 def as_list(entries: Iterable[str]) -> str:
     """The text that `listed_in` reads as these entries."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(entries)
-    return text.getvalue()
+    csv.writer(text).writerow(entries)
+    return text.getvalue().removesuffix("\r\n")
 
 
 def as_option(name: str, *entries: str) -> str:
