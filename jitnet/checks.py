@@ -62,9 +62,9 @@ def count(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or f'{what}s'}"
 
 
-def some(names: Sequence[str], most: int = 40) -> str:
+def some(names: Sequence[str], most: int = 40, longest: int = 40) -> str:
     """A list of names, shortened."""
-    first = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:most]]
+    first = [name if len(name) <= longest else f"{name[:longest]}..." for name in names[:most]]
     return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
@@ -109,8 +109,9 @@ def one_of(what: str, name: object, known: Iterable[str]) -> str:
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """` (did you mean 'name'?)` with the known name that is nearest to a misspelled one; or an empty string."""
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5) if isinstance(name, str) else []
-    return f" (did you mean {shown(near[0])}?)" if near else ""
+    folded = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5) if isinstance(name, str) else []
+    return f" (did you mean {shown(folded[near[0]])}?)" if near else ""
 
 
 def name_of(what: str, entry: Any, known: Mapping[str, Any]) -> str:

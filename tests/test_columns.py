@@ -34,6 +34,27 @@ def test_numbers_missing_only_in_new_rows_become_the_mean(tmp_path):
     assert note.endswith("line 5), none in training: filled with the mean, 3.25")
 
 
+@pytest.mark.parametrize(
+    ("cells", "new", "other"),
+    [
+        (["15%", "20 %", "33.5%"], ["0.2", "0.3"], "'0.2'"), (["15%", "0", "33.5%"], ["20%", "0"], ""),
+        (["$15", "$20", "$7"], ["€5", "$6"], "'€5'"), (["$15", "$20", "$7"], ["5", "6"], ""),
+        (["15%", "20 %", "33.5%"], ["0.2", "n/a"], "'0.2'"), (["$15", "20", "$7"], ["€5", "€6"], ""),
+    ],
+)  # fmt: skip
+def test_another_unit_in_new_rows_is_reported(tmp_path, cells, new, other):
+    recipe, _, _ = learned(tmp_path, "p", cells * 2)
+    unit = cells[0].strip("1205")
+    for saved in (recipe, Recipe.from_plain(recipe.plain())):
+        _, said = saved.prepare(read_table(csv(tmp_path, f"x,p\n1,{new[0]}\n2,{new[1]}\n"), learned=([], True)))
+        said = [note for note in said if "had the unit" in note]
+        expected = f"p: the cells had the unit {unit} in training; {other} is not converted"
+        assert said == [expected] * bool(other)
+    content = recipe.plain()
+    del content["columns"][0]["unit"]  # as earlier versions saved it
+    assert Recipe.from_plain(content).columns[0].unit == ""
+
+
 def test_each_category_is_one_input(tmp_path):
     recipe, X, said = learned(tmp_path, "city", ["Oslo", "Rome", "Oslo", "Rome", "Rome", "Bonn"])
     assert recipe.columns[0].categories == ["Oslo", "Rome"]
@@ -64,6 +85,11 @@ def test_missing_cells_are_filled_and_marked(tmp_path):
     recipe, X, _ = learned(tmp_path, "pay", ["10", "unknown", "30", "20", "-", "20"])
     np.testing.assert_allclose(X[:, 0], np.array([-10, 0, 10, 0, 0, 0]) / np.sqrt(50))
     assert any("2 of 6 cells missing, among them 'unknown', '-'" in text for text in recipe.decisions)
+    recipe, X, _ = learned(tmp_path, "pay", ["10", "\\N", "30", "(null)", "#DIV/0!", "20"])
+    assert X[:, 1].tolist() == [0, 1, 0, 1, 1, 0]
+    for missing in ("\\N", "[null]", "#NA"):
+        _, X, _ = learned(tmp_path, "sex", ["m", "f", missing, "m", "f", "m"])
+        np.testing.assert_array_equal(X, [[0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -73,6 +99,10 @@ def test_missing_cells_are_filled_and_marked(tmp_path):
         ("Unnamed: 0", range(1, 7), "a different whole"),
         ("Unnamed: 0.1", [7, 3, 9, 1, 5, 4], "a different whole"),
         ("customer_id", [7, 3, 9, 1, 5, 4], "a different whole number"),
+        *(
+            (name, [7, 3, 9, 1, 5, 4], "a different whole number")
+            for name in ("__index_level_0__", "level_0", "row_nr", "Row Number", "Nr.", "S. No.", "uid")
+        ),
         ("PassengerId", range(1, 7), "a different whole number"),
         ("c", [5] * 6, "the same in all training rows"),
         ("c", ["a"] * 6, "the same in all training rows"),
@@ -241,6 +271,15 @@ def test_columns_of_row_numbers_are_reported_or_left_out(tmp_path):
         recipe, X, _ = learned(tmp_path, "day", range(start, start + 6))
         assert X.shape[1] == 1
         assert any("day seems to number the rows" in text for text in recipe.warnings) == kept
+    recipe, _, _ = learned(tmp_path, "key", [3, 1, 6, 2, 5, 4])  # shuffled
+    assert any("key seems to number the rows" in text for text in recipe.warnings)
+    for cells in ([3, 1, 6, 2, 5, 7], [3, 1, 1, 2, 5, 6], [0.5, 1, 2, 3, 4, 5]):
+        assert learned(tmp_path, "key", cells)[0].warnings == []
+    recipe, _, _ = learned(tmp_path, "customer_id", [7, 3, 7, 1, 3, 4])
+    assert recipe.warnings == [
+        "customer_id seems to be an identifier, and is learned as a quantity; leave it out, or learn its values as "
+        "categories: --drop customer_id or --categorical customer_id"
+    ]
     _, X, _ = learned(tmp_path, "", [*range(20), *range(20)])  # two tables, one below the other
     assert X.shape[1] == 0
     for start in (0, 1):

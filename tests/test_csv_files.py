@@ -246,7 +246,7 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b"\xef\xbb\xbf<html>", "an HTML or XML page"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "fetch the file: git lfs pull"),
         (b" <!doctype html>", "an HTML or XML page, not a table; download the file itself"),
-        (gzip.compress(gzip.compress(b"a,b\n1,x\n", mtime=0), mtime=0), "compressed with gzip twice"),
+        (gzip.compress(gzip.compress(b"a,b\n1,x\n", mtime=0), mtime=0), "compressed twice; decompress it once"),
         (b"PK\5\6" + bytes(18), "an empty zip archive"),
         (gzip.compress(b"a,b\n1,x\n" * 100, mtime=0)[:-30], "damaged gzip file"),
         (gzip.compress(bytes(10_000), mtime=0), "NUL bytes, compressed"),

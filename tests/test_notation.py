@@ -28,7 +28,7 @@ def warned(name, cells):
         (["<5", ">= 7", "9+"], NOTATION), (["1/2", "3/4", "1/4"], NOTATION + "'1/2'"), (["1 1/2", "2", "3"], NOTATION),
         (["18-24", "25–34", "65+"], NOTATION + "'18-24'"), (["1 to 5", "6 to 10", "11 to 20"], NOTATION),
         (["$10k-$20k", "$20k-$30k", "<$10k"], NOTATION), (["~5", "~70", "~1,000"], NOTATION),
-        (["3h 5m", "1h", "2h"], NOTATION),
+        (["3h 5m", "1h", "2h"], NOTATION), (["'1'", "'2'", "'5'"], NOTATION), (['="1"', '="2"', '="7"'], NOTATION),
         (["5±1", "7±2", "9±1"], NOTATION), (["2x10^5", "3x10^6", "4x10^5"], NOTATION),
         (["31:10", "40:59", "50:01"], NOTATION),
         (["[1, 2]", "[3, 4]", "[5, 6]"], NOTATION), (["2024-01-05", "2024/01/05", "05.02.2024"], DATES),
@@ -55,13 +55,31 @@ def test_warning_suggests_the_numeric_option():
 
 
 @pytest.mark.parametrize(
+    ("cells", "examples"),
+    [
+        (["$5", "€6", "$7"], "'$5' and '€6'"), (["15%", "0.2", "30%"], "'15%' and '0.2'"), (["$5", "6", "7 $"], ""),
+        (["15%", "0", "30 %"], ""), (["$5", "6%", "€7"], "'$5' and '6%' and '€7'"), (["1,200", "3", "4"], ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["k", "y"])
+def test_different_units_are_a_warning(name, cells, examples):
+    found = [text for text in warned(name, cells) if "different units" in text]
+    assert found == [
+        f"{name} has different units, such as {examples}, which are not converted; write all numbers in one unit"
+    ] * bool(examples)
+
+
+@pytest.mark.parametrize(
     ("cells", "alike"),
     [
         (["Male", "male", "w"], "'Male' and 'male'"), (["New York", "NewYork", "w"], "'New York' and 'NewYork'"),
         (["e-mail", "e\u2010mail", "w"], "'e-mail' and 'e\u2010mail'"), (["a\u200b", "a", "w"], "'a\\u200b' and 'a'"),
         (["1", "01", "w"], "'1' and '01'"), (["10%", "10 %", "w"], "'10%' and '10 %'"),
         (["Zürich", "Zu\u0308rich", "w", "w"], ""), (["a\u00a0", "a", "w"], ""), (["true", "TRUE", "w"], ""),
-        (["x", "\u22121", "-1", "w"], ""),
+        (["x", "\u22121", "-1", "w"], ""), (["1", "True", "w"], "'1' and 'True'"),
+        (["no", "False", "w"], "'no' and 'False'"),
+        ([str(2**60), str(2**60 + 1), "w"], ""), (["Please choose a country", "please choose a country", "w"],
+         "'Please choose a country' and 'please choose a country'"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["k", "y"])

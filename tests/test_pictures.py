@@ -245,6 +245,24 @@ def test_checksums_and_mirrors_are_the_published_ones():
         assert all(len(checksum) == length for checksum in source.files.values())
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_read_as_programs_show_them(tmp_path, orientation):
+    """Cameras store the pixels of a turned picture as they are, and note the turn."""
+    Image = pytest.importorskip("PIL.Image", reason="needs Pillow: pip install 'jitnet[data]'")
+    X = np.arange(0, 240, 20, np.uint8).reshape(3, 4)
+    stored = [X, X[:, ::-1], X[::-1, ::-1], X[::-1], X.T, np.rot90(X), X[::-1, ::-1].T, np.rot90(X, -1)][
+        orientation - 1
+    ]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name, pixels, note in (("a", X, Image.Exif()), ("b", stored, exif)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / name / "1.png", exif=note)
+    table = read_table(tmp_path)
+    assert table.notes == ["2 pictures of 4×3 pixels, in gray"]
+    np.testing.assert_array_equal(table.matrix, [X.ravel() / np.float32(255)] * 2)
+
+
 def test_label_file_is_found_by_the_name_of_the_images(tmp_path):
     folder = write_mnist(tmp_path / "m")
     table = read_table(folder / "train-images-idx3-ubyte.gz")

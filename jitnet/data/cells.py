@@ -5,8 +5,10 @@ from numpy.typing import NDArray
 
 from ..spelling import DIGITS, is_code, is_number
 
-MISSING = ("", "?", "na", "n/a", "nan", "null", "<na>", "#n/a")
-"""Spellings of a missing cell, in lower case."""
+MISSING = (
+    "", "?", "na", "n/a", "nan", "-nan", "null", "(null)", "[null]", "<null>", "<na>", "#na", "#n/a", "#n/a n/a", "\\n",
+)  # fmt: skip
+"""Spellings of a missing cell, in lower case, as programs write them: \\N is that of databases."""
 LONGEST = max(map(len, MISSING))
 
 

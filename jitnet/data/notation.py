@@ -4,12 +4,12 @@ import re
 
 from ..checks import shown
 from ..spelling import is_code
-from .values import DATES, is_missing_word
+from .values import DATES, is_missing_word, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _WITH_UNIT = re.compile(r"[+-]?0(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²³0])| ([^\W\d_]))")
 _ORDINALS = ("st", "nd", "rd", "th")
-_WITHOUT_WORDS = re.compile(r"[-+<>≤≥=~≈±$€£(\[]* ?0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
+_WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
 """Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min."""
 FEW = 3
 """More different units or notations than these belong to addresses or names."""
@@ -47,6 +47,17 @@ def _has_unit(form: str) -> bool:
     found = _WITH_UNIT.fullmatch(form)
     unit = found and (found[1] or found[2])
     return bool(unit) and str(unit).casefold() not in _ORDINALS
+
+
+def different_units(name: str, texts: list[str]) -> str | None:
+    """The sentence about numbers with different units, such as $ and €, or % and none."""
+    examples = units_in(texts)
+    if "%" not in examples:  # $12 and 12 are prices
+        examples.pop("", None)
+    if len(examples) < 2:
+        return None
+    listed = " and ".join(map(shown, list(examples.values())[:3]))
+    return f"{name} has different units, such as {listed}, which are not converted; write all numbers in one unit"
 
 
 def numbers_among_words(name: str, times: dict[str, int], option: str) -> str | None:

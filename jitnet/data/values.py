@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import shown
-from ..spelling import is_code, is_number, spelled
+from ..spelling import DIGITS, is_code, is_number, spelled
+from .cells import MISSING
 from .words import Words
 
-MISSING_WORDS = (
-    "-", "--", "–", "—", "?", ".", "*", "#n/a", "n.a.", "na", "n/a", "nan", "nil", "none", "null", "missing", "unknown",
-    "undefined", "not available", "not applicable",
-)  # fmt: skip
-"""Among numbers or dates, these words stand for a missing value."""
+MISSING_WORDS = frozenset((
+    *MISSING[1:], "-", "--", "---", "‐", "–", "—", ".", "...", "*", "n.a.", "n.d.", "k.a.", "nil", "none", "nat",
+    "missing", "unknown", "undefined", "(blank)", "no data", "not available", "not applicable", "not known",
+    "not reported", "1.#qnan", "1.#ind", "-1.#ind", "#nv", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!",
+))  # fmt: skip
+"""Among numbers or dates, these words stand for a missing value; those with # are errors of spreadsheets."""
 
 YES_AND_NO = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
 
@@ -62,7 +64,8 @@ def twins(names: list[str]) -> list[str]:
         text = unicodedata.normalize("NFKC", name).casefold()
         text = "".join(_DASHES.sub("-", c) for c in text if not c.isspace() and unicodedata.category(c) != "Cf")
         number = next((parts for read in NUMBERS.values() if (parts := read(text))), None)
-        alike.setdefault(number or text, []).append(name)
+        number = {"true": (1.0,), "yes": (1.0,), "false": (0.0,), "no": (0.0,)}.get(text, number)
+        alike.setdefault(text if number is None or len(text) > DIGITS else number, []).append(name)
     return [" and ".join(map(shown, same)) for same in alike.values() if len(same) > 1]
 
 
@@ -78,20 +81,28 @@ def labels_of(classes: list[str]) -> NDArray[Any]:
 
 # Numbers as people write them. A form is called by an example.
 
-_CURRENCY = r"(?:[$€£¥₹]|USD|EUR|GBP|CHF|JPY)"
+_CURRENCY = (
+    r"(?:(?:US|CA|AU|NZ|HK|[ACRS])?\$|[£¥฿\u20a0-\u20c0]|Rs\.?|Fr\.?|kr\.?|zł|Kč|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD"
+    "|NZD|BRL|MXN|ZAR|SEK|NOK|DKK|PLN|CZK|HUF|TRY|KRW|RUB)"
+)
+_UNIT = re.compile(rf"%|{_CURRENCY}")
+_SIGNS = str.maketrans("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’", "    ---'")
+"""Spaces, minus signs and apostrophes that programs write in numbers -> those of a keyboard."""
 
 
 def _written(thousands: str, decimal: str) -> Reader:
     t, d = re.escape(thousands), re.escape(decimal)
+    lakhs = "[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}|" if thousands == "," else ""  # 12,34,567, as in India
     pattern = (
-        rf"([+-]?) ?(?:{_CURRENCY} ?)?([+-]?)((?:[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+|[0-9]+)(?:{d}[0-9]*)?|{d}[0-9]+)"
+        rf"([+-]?) ?(?:{_CURRENCY} ?)?([+-]?)"
+        rf"((?:{lakhs}[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+|[0-9]+)(?:{d}[0-9]*)?|{d}[0-9]+)"
         rf"((?:[eE][+-]?[0-9]+)?) ?(?:%|{_CURRENCY})?"
     )
 
     def read(cell: str) -> Parts | None:
-        text = cell.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ").replace("−", "-")
+        text = cell.translate(_SIGNS)
         is_negative = text[:1] == "(" and text[-1:] == ")"  # as accountants write it
-        found = re.fullmatch(pattern, (text[1:-1] if is_negative else text).replace("’", "'"))  # compiled once, if used
+        found = re.fullmatch(pattern, text[1:-1] if is_negative else text)  # compiled once, if used
         if found is None:
             return None
         sign, inner, digits, exponent = found.groups()
@@ -99,6 +110,16 @@ def _written(thousands: str, decimal: str) -> Reader:
         return (-number if is_negative else number,)
 
     return read
+
+
+def units_in(texts: Iterable[str]) -> dict[str, str]:
+    """The units of numbers, such as $ and %, and "" for none; each with the first text that has it. 0 needs no unit."""
+    units: dict[str, str] = {}
+    for text in texts:
+        if text != "0" and not is_missing_word(text):
+            found = _UNIT.search(text)
+            units.setdefault(found[0] if found else "", text)
+    return units
 
 
 def _plain(cell: str) -> Parts | None:
@@ -114,12 +135,15 @@ def _yes_or_no(cell: str) -> Parts | None:
     return next(((float(word == yes),) for yes, no in YES_AND_NO if word in (yes, no)), None)
 
 
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?")
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])[Mm])?")
 
 
 def _time_of_day(cell: str) -> Parts | None:
     found = _CLOCK.fullmatch(cell)
-    return (int(found[1]) + int(found[2]) / 60 + float(found[3] or 0) / 3600,) if found else None
+    if found is None or (found[4] and not 1 <= int(found[1]) <= 12):
+        return None
+    hour = int(found[1]) % 12 + 12 * (found[4] in "Pp") if found[4] else int(found[1])
+    return (hour + int(found[2]) / 60 + float(found[3] or 0) / 3600,)
 
 
 # Dates: days since 1970, month, and day of the week from Monday = 0.
@@ -134,7 +158,8 @@ def date_parts(date: datetime) -> Parts:
 
 
 _ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(\.[0-9]{1,9})?)?"
+    r"(?: ?(?:Z|UTC|GMT)|([+-][0-9]{2}):?([0-9]{2}))?)?"
 )
 
 
@@ -142,7 +167,9 @@ def _iso(cell: str) -> Parts | None:
     found = _ISO.fullmatch(cell)
     if found is None:
         return None
-    text = cell.removesuffix("Z")
+    text = re.sub(" ?(?:Z|UTC|GMT)$", "", cell)
+    if found[2]:
+        text = f"{cell[: found.start(2)]}{found[2]}:{found[3]}"
     if found[1]:  # Python 3.10 reads three or six digits
         text = text.replace(found[1], f"{found[1]:0<7}"[:7], 1)
     try:
@@ -170,6 +197,11 @@ def _dated(*patterns: str) -> Reader:
     return read
 
 
+def _first(*readers: Reader) -> Reader:
+    """What the first of these readers reads that can."""
+    return lambda cell: next((parts for read in readers if (parts := read(cell)) is not None), None)
+
+
 PLAIN = "1234.5"
 POINTS = "1.234,5"
 NUMBERS: dict[str, Reader] = {
@@ -181,7 +213,7 @@ NUMBERS: dict[str, Reader] = {
     "1'234.5": _written("'", "."),
 }
 DATES: dict[str, Reader] = {
-    "year-month-day": _iso,
+    "year-month-day": _first(_iso, _dated("%Y-%m-%d", "%Y.%m.%d")),
     "year/month/day": _dated("%Y/%m/%d"),
     "day.month.year": _dated("%d.%m.%Y", "%d.%m.%y"),
     "month/day/year": _dated("%m/%d/%Y", "%m/%d/%y"),

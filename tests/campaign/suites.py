@@ -170,11 +170,15 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/idx.py": [["tests/test_pictures.py"]],
     "jitnet/data/files/csv_builder.py": [["tests/test_csv_files.py"]],
     "jitnet/data/cells.py": [["tests/test_csv_files.py"], ["tests/test_cells.py"]],
-    "jitnet/data/files/content.py": [["tests/test_csv_files.py"], ["tests/test_pictures.py"]],
+    "jitnet/data/files/content.py": [
+        ["tests/test_csv_files.py", "tests/test_foreign_files.py"], ["tests/test_pictures.py"]
+    ],
     "jitnet/data/files/csv_arrow.py": [["tests/test_csv_files.py"]],
     "jitnet/data/files/csv_fast.py": [["tests/test_csv_files.py"]],
     "jitnet/data/files/csv_file.py": [["tests/test_csv_files.py", "tests/test_tables.py"]],
-    "jitnet/data/files/csv_dialect.py": [["tests/test_csv_files.py", "tests/test_headers.py"]],
+    "jitnet/data/files/csv_dialect.py": [
+        ["tests/test_csv_files.py", "tests/test_headers.py", "tests/test_foreign_files.py"]
+    ],
     "jitnet/data/files/csv_header.py": [["tests/test_headers.py"], ["tests/test_csv_files.py"]],
     "jitnet/data/files/npz.py": [["tests/test_limits.py", "tests/test_tables.py", "tests/test_columns.py"]],
     "jitnet/data/files/parquet.py": [["tests/test_frames.py"]],

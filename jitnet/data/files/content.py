@@ -48,6 +48,15 @@ UNREADABLE = (
     (b"@relation", "an ARFF file", SAVE_AS_CSV),
     (b"@RELATION", "an ARFF file", SAVE_AS_CSV),
     (b"PK\5\6", "an empty zip archive", SAVE_AS_CSV),
+    (b"MATLAB ", "a MATLAB file", SAVE_AS_CSV),
+    (b"$FL2", "an SPSS file", SAVE_AS_CSV),
+    (b"<stata_dta>", "a Stata file", SAVE_AS_CSV),
+    (b"RDX", "an R workspace", SAVE_AS_CSV),
+    (b"X\n\0", "an R object", SAVE_AS_CSV),
+    (b"ORC", "an ORC file", "save it as Parquet or CSV"),
+    (b"Obj\1", "an Avro file", "save it as Parquet or CSV"),
+    (b"FEA1", "a Feather file", "save it as Parquet or CSV"),
+    (b"RIFF", "a WebP picture", "save the pictures as PNG, in one folder per class"),
 )
 """First bytes, what such a file is, and what to do instead."""
 
@@ -142,19 +151,25 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
         data = _unzipped(data, source, notes)
     if data[:4] == b"PAR1":
         return Content("parquet", source, data, notes)
-    for start, what, instead in UNREADABLE:
-        if data.startswith(start):
-            raise checks.Error(f"{source} is {what}, not a table; {instead}")
+    _expect_readable(data, source)
     start = data[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if re.match(rb"<([!?]|[a-z]+[ >/])", start):
         raise checks.Error(f"{source} is an HTML or XML page, not a table; download the file itself, or {SAVE_AS_CSV}")
     if data[:2] == b"\x1f\x8b":
-        raise checks.Error(f"{source} was compressed with gzip twice; decompress it once: gunzip")
+        raise checks.Error(f"{source} is compressed twice; decompress it once")
     if _is_idx_head(data) or data[:2] == b"PK":
-        raise checks.Error(f"{source} holds a table of another kind than text or Parquet; name its file")
+        raise checks.Error(f"{source} holds a file of another kind than text or Parquet; unpack it, and name that file")
     if start[:1] in (b"{", b"["):
         raise checks.Error(f"{source} seems to be JSON; {SAVE_AS_CSV}")
     return Content("text", source, data, notes)
+
+
+def _expect_readable(data: bytes, source: str) -> None:
+    for start, what, instead in UNREADABLE:
+        if data.startswith(start):
+            raise checks.Error(f"{source} is {what}, not a table; {instead}")
+    if data[257:262] == b"ustar":
+        raise checks.Error(f"{source} is a tar archive, not a table; unpack it, and name one of its files")
 
 
 def _gunzipped(data: bytes, source: str) -> bytes:
@@ -164,7 +179,8 @@ def _gunzipped(data: bytes, source: str) -> bytes:
         with gzip.open(io.BytesIO(data)) as file:
             while portion := file.read(PORTION):
                 if not parts and b"\0\0\0\0" in portion and not portion.startswith((b"PAR1", b"\x1f\x8b")):
-                    raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text")
+                    _expect_readable(portion, source)
+                    raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text; {SAVE_AS_CSV}")
                 parts.append(portion)
                 total += len(portion)
                 if 2 * total > free:
@@ -179,7 +195,10 @@ def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
             if "[Content_Types].xml" in names:
-                raise checks.Error(f"{source} is an Excel workbook, not a table; {SAVE_AS_CSV}")
+                what = "an Excel workbook" if any(name.startswith("xl/") for name in names) else "an Office document"
+                raise checks.Error(f"{source} is {what}, not a table; {SAVE_AS_CSV}")
+            if "mimetype" in names and b"opendocument" in archive.read("mimetype"):
+                raise checks.Error(f"{source} is an OpenDocument file, not a table; {SAVE_AS_CSV}")
             if "about.json" in names:
                 raise checks.Error(f"{source} is a model of jitnet, not a table; name the file with the data")
             if len(names) != 1:
@@ -210,12 +229,7 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
     data, source = content.data, content.source
     mark, found = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", None))
     if encoding is not None:
-        try:
-            found = codecs.lookup(encoding).name
-        except LookupError:
-            raise checks.Error(
-                f"unknown encoding {checks.shown(encoding)}; known: utf-8, utf-16, cp1252, ..."
-            ) from None
+        found = _text_encoding(encoding, data, mark, found, source)
     data = data[len(mark) :] if mark else data
     if found is None and b"\0" in data[:4096]:
         zeros = [data[start:4096:2].count(b"\0") / max(1, len(data[start:4096:2])) for start in (0, 1)]
@@ -238,11 +252,27 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
         found = usual
     try:
         text = data.decode(found)
-    except UnicodeDecodeError as error:
-        raise checks.Error(
-            f"{source} is not {found} text (byte {error.start}); name its encoding with --encoding"
-        ) from None
+    except UnicodeError as error:
+        place = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+        raise checks.Error(f"{source} is not {found} text{place}; name its encoding with --encoding") from None
     return _without_nul(text.removeprefix("\ufeff").encode("utf-8", "replace"), source), found
+
+
+def _text_encoding(encoding: str, data: bytes, mark: bytes, of_mark: str | None, source: str) -> str:
+    """The name of a given encoding, which must fit the byte order mark of the text, and its zero bytes."""
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)  # not with codecs such as hex and zlib
+    except (LookupError, UnicodeError):
+        raise checks.Error(f"unknown encoding {checks.shown(encoding)}; known: utf-8, utf-16, cp1252, ...") from None
+    if of_mark is not None and name.removesuffix("-sig") not in (
+        of_mark,
+        of_mark[:6],
+    ):  # utf-16 is both orders of bytes
+        raise checks.Error(f"{source} begins with the byte order mark of {of_mark}, not {name}; omit --encoding")
+    if of_mark is None and name.startswith(("utf-16", "utf-32")) and b"\0" not in data:
+        raise checks.Error(f"{source} is not {name} text, in which every comma has a zero byte; omit --encoding")
+    return of_mark or name
 
 
 def _is_mostly_utf8(data: bytes, error: int) -> bool:
@@ -272,6 +302,6 @@ def _without_nul(data: bytes, source: str) -> bytes:
     if at >= 0:
         line = data.count(b"\n", 0, at) + 1
         raise checks.Error(
-            f"{source}, line {line} holds a NUL byte (byte {at} of the text): it is damaged, or not text"
+            f"{source}, line {line} holds a NUL byte (byte {at} of the text): it is damaged, or not text; {SAVE_AS_CSV}"
         )
     return data

@@ -49,7 +49,7 @@ def dialect_of(
     lines = _first_lines(data)
     skipped, separator = _separator_line(lines, separator)
     skipped, has_comments = _after_comments(lines, skipped, separator, notes)
-    lines = lines[skipped:]
+    lines = [*map(_without_hash, lines[skipped : skipped + 1]), *lines[skipped + 1 :]]
     if not any(line.strip() for line in lines):
         raise checks.Error(f"{source} is empty" + (": it has only comments" if has_comments else ""))
     usual = usual or {}
@@ -170,11 +170,16 @@ def _rows(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
 def _is_header_line(line: str, below: list[str], separator: str | None) -> bool:
     """True if a line that begins with # has the names of the columns, as in `#id,x,y`."""
     separator = separator or _likely_separator(below)
-    rows = list(islice(_rows([line, *below], separator), SAMPLE))
+    rows = list(islice(_rows([_without_hash(line), *below], separator), SAMPLE))
     first, columns = rows[0], list(zip(*(row for row in rows[1:] if len(row) == len(rows[0])), strict=True))
     return len(first) > 1 and any(
         not is_number(cell) and all(map(is_number, column)) for cell, column in zip(first, columns, strict=False)
     )
+
+
+def _without_hash(line: str) -> str:
+    """The names in a header such as `# x,y`, as NumPy writes it; in `#id,x,y`, the first is #id."""
+    return re.sub("^#[ \t]+", "", line)
 
 
 def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: str | None = None) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from ... import checks
 from ...spelling import is_number
 from ..cells import is_missing
+from ..values import is_missing_word
 
 
 def has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
@@ -49,7 +50,7 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     cells_of = zip(first, *rows, strict=True)
     columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in cells_of]
     texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
-    if any(column and not is_missing(cell) and all(map(is_number, column)) for cell, column in texts):
+    if any(column and not is_missing_word(cell) and all(map(is_number, column)) for cell, column in texts):
         return True
     if not numbers:
         return sum(cell in column for cell, column in texts) <= len(first) / 2

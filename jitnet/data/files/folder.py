@@ -15,6 +15,8 @@ from ..cells import has_code, is_missing, numbers_of
 from ..table import Column, Table
 
 ENDINGS = (".png", ".jpg", ".jpeg")
+ORIENTATION, LYING = 0x0112, 5
+"""The number in which cameras note how a picture is turned; from 5 on, width and height are exchanged."""
 
 
 def read_folder(path: str | Path, wanted: int | None = None) -> Table:
@@ -123,20 +125,23 @@ def _form(file: Path) -> tuple[tuple[int, int], bool]:
 
     try:
         with Image.open(file) as image:
+            size = image.size[::-1] if image.getexif().get(ORIENTATION, 1) >= LYING else image.size
             if image.mode == "P":
                 entries = np.array(image.getpalette("RGB"), int).reshape(-1, 3)
-                return image.size, bool((entries != entries[:, :1]).any())
-            return image.size, image.mode not in ("1", "L", "LA", "I", "I;16")
+                return size, bool((entries != entries[:, :1]).any())
+            return size, image.mode not in ("1", "L", "LA", "I", "I;16")
     except Exception as error:  # a damaged picture can cause any exception in its reader
         raise _unreadable(file, error) from None
 
 
 def _opened(file: Path, in_color: bool) -> NDArray[np.uint8]:
-    """(height, width) or (height, width, 3) bytes."""
-    from PIL import Image
+    """(height, width) or (height, width, 3) bytes, turned as programs show the picture."""
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(file) as image:
+        with Image.open(file) as opened:
+            is_turned = opened.getexif().get(ORIENTATION, 1) > 1
+            image = ImageOps.exif_transpose(opened) if is_turned else opened
             if image.mode in ("I", "I;16"):  # 16 bits of gray, which Pillow would clip at 255
                 gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
                 return np.repeat(gray[:, :, None], 3, axis=2) if in_color else gray

@@ -117,7 +117,9 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
     times = Counter(name for name in table.names if needed is None or name in needed)
     twice = next((name for name in table.names if times[name] > 1), None)
     if twice == "":
-        raise checks.Error(f"{path} has {times['']} columns without a name; name them in the first row of the table")
+        raise checks.Error(
+            f"{path} has {times['']} columns without a name; name them in the first row, or remove it if it is a title"
+        )
     if twice is not None:
         raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
     table.target = target or ""

@@ -18,7 +18,7 @@ from ... import checks
 from ...checks import count, shown
 from ...spelling import column_name, is_number, spelled
 from ..table import Table, as_option
-from ..values import FORMS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of
+from ..values import DATES, FORMS, NUMBERS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of, units_in
 from ..words import Words
 
 
@@ -89,6 +89,8 @@ class Number:
     """True if cells were missing in training."""
     lenient: bool
     """True if cells that are not numbers count as missing."""
+    unit: str = ""
+    """The unit of all cells in training, such as % or $; "" if they had none, or several."""
 
     @classmethod
     def learn(cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool) -> "Number":
@@ -100,7 +102,10 @@ class Number:
         mean, scale = mean_and_scale(numbers[~missing])
         check_extent(name, [*mean, *scale])
         median = np.median(numbers[~missing], axis=0)
-        return cls(name, form, mean.tolist(), scale.tolist(), median.tolist(), bool(missing.any()), lenient)
+        cells = table[name].cells[train]
+        units = list(units_in(cells.counted() if isinstance(cells, Words) and form in NUMBERS else []))
+        unit = units[0] if len(units) == 1 else ""
+        return cls(name, form, mean.tolist(), scale.tolist(), median.tolist(), bool(missing.any()), lenient, unit)
 
     @property
     def width(self) -> int:
@@ -112,14 +117,25 @@ class Number:
         numbers[missing] = self.median
         with np.errstate(all="ignore"):
             out[:, : len(self.mean)] = (numbers - np.array(self.mean)) / np.array(self.scale)
+        said = self._other_unit(table)
         if self.marked:
             out[:, -1] = missing
         elif missing.any():
-            return [_filled(table, self.name, missing, "the median")]
+            said.append(_filled(table, self.name, missing, "the median"))
+        return said
+
+    def _other_unit(self, table: Table) -> list[str]:
+        """A sentence about cells whose unit is not that of training; prices may lack it, but 0.2 is not 20 %."""
+        cells = table[self.name].cells
+        texts = cells.counted() if isinstance(cells, Words) else map(spelled, cells[~np.isnan(cells)][:1].tolist())
+        for unit, text in units_in(texts).items() if self.unit else ():
+            if unit != self.unit and (unit or self.unit == "%"):
+                return [f"{self.name}: the cells had the unit {self.unit} in training; {shown(text)} is not converted"]
         return []
 
     def check(self) -> None:
         checks.one_of("form", self.form, FORMS)
+        checks.text("unit", self.unit)
         parts = len(parts_of(self.form))
         for what, numbers in (("mean", self.mean), ("median", self.median)):
             for number in checks.listed(what, numbers, parts):
@@ -210,6 +226,8 @@ def from_plain(content: Any) -> Number | Category:
     """From the content of a model file, which is validated."""
     content = dict(checks.fields("a column", content))
     kind = KINDS[checks.one_of("kind of column", content.pop("kind", None), KINDS)]
+    if kind is Number:
+        content.setdefault("unit", "")  # earlier versions did not save it
     column = kind(**checks.fields("a column", content, [field.name for field in fields(kind)]))
     checks.text("the name of a column", column.name)
     column.check()
@@ -254,14 +272,15 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
         )
     numbers, odd, text = numbers_in(values, form, table.decimal)
     if odd is not None and not lenient:
-        what = "number" if len(parts_of(form)) == 1 else f"date like {form}"
+        kind = "a date" if form in DATES else "a time"
+        what = "a number" if form in NUMBERS else "yes or no" if form == "yes/no" else f"{kind} like {form}"
         if text == name:
             hint = ", but the name of the column: if the line repeats the header, remove it"
         other = "," if table.decimal == "." else "."
         has_other = (not hint or (form == PLAIN and other == ".")) and is_number(str(text).replace(other, "."))
         if table.kind == "csv" and has_other:
             hint = f" with the decimal sign {table.decimal} (--decimal {other})"
-        raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not a {what}{hint}")
+        raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
         raise checks.Error(f"{table.where(int(infinite.argmax()), name)}: infinity is not a finite number; replace it")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
-from ..notation import numbers_among_words, unread_numbers
+from ..notation import different_units, numbers_among_words, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option
 from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
@@ -59,8 +59,14 @@ class Plan:
     warned: list[str]
 
 
-UNNAMED = re.compile(r"(Unnamed: [0-9.]+)?")
-ROW_NUMBERS = ("id", "index", "row", "rowid", "rownum", "rowname", "rownames", "nr", "no", "no.", "#")
+UNNAMED = re.compile(r"(Unnamed: [0-9.]+|__index_level_[0-9]+__|level_[0-9]+)?")
+"""The names that pandas gives to an index without one."""
+IDS = ("id", "uid", "guid", "uuid")
+ROW_NUMBERS = (
+    *IDS, "index", "row", "rowid", "rownum", "rownumber", "rownr", "rowname", "rownames", "nr", "no", "sno", "srno",
+    "slno", "serialno", "serialnumber", "lfdnr", "#",
+)  # fmt: skip
+"""Names of row numbers in lower case, without spaces, points and underscores."""
 IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)")
 FEW_WORDS = 10
 """This many different words are categories even in a table with few rows."""
@@ -160,14 +166,16 @@ class Planner:
         """True for row numbers and other identifiers; a warning for numbers that count the rows under another name."""
         has_name = self.table.has_header or self.table.kind in ("parquet", "frame")
         is_unnamed = has_name and bool(UNNAMED.fullmatch(name.strip()))
-        is_identifier = is_unnamed or (
-            has_name and bool(name.strip().casefold() in ROW_NUMBERS or IDENTIFIER.fullmatch(name))
-        )
+        plain_name = re.sub("[ ._]", "", name.casefold())
+        is_id = has_name and bool(plain_name in IDS or IDENTIFIER.fullmatch(name))
+        is_identifier = is_unnamed or is_id or (has_name and plain_name in ROW_NUMBERS)
         with np.errstate(all="ignore"):
             steps = np.diff(values) == 1
-            counts = values[0] in (0, 1) and bool(steps.all())
-            if len(values) < 5 or not (counts or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
+            extent = values.min() in (0, 1) and values.max() - values.min() == len(values) - 1
+            if len(values) < 5 or not (extent or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
                 return False
+        differ = len(np.unique(values)) == len(values)
+        counts = extent and differ  # in any order
         if is_unnamed and len(self.table.features) > 1 and steps.mean() > 0.9:  # of several tables, one below the other
             return True
         if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
@@ -175,7 +183,12 @@ class Planner:
                 f"{name} seems to number the rows; if it means nothing else, leave it out: {as_option('drop', name)}"
             )
             return False
-        return len(np.unique(values)) == len(values)
+        if is_id and not differ:
+            self.warned.append(
+                f"{name} seems to be an identifier, and is learned as a quantity; leave it out, or learn its values as "
+                f"categories: {as_option('drop', name)} or {as_option('categorical', name)}"
+            )
+        return differ
 
     def _texts(self, name: str, cells: Words) -> str | None:
         """A column with text: numbers or dates in some form, or words."""
@@ -220,6 +233,8 @@ class Planner:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
         self.said.append(f"{text} ({as_option('categorical', name)})")
+        if sentence := different_units(name, read):
+            self.warned.append(sentence)
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
         """How many cells are missing, and which words count as missing among numbers."""
@@ -254,7 +269,7 @@ class Planner:
             text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
         self.said.append(f"{text} ({as_option('drop', name)})")
         if alike := twins(names):
-            self.warned.append(f"{name} has categories that are nearly the same: {some(alike, 5)}")
+            self.warned.append(f"{name} has categories that are nearly the same: {some(alike, 5, 100)}")
 
 
 def listed(names: list[str], most: int = 12) -> str:

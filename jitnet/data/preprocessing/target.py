@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
-from ..notation import unread_numbers
+from ..notation import different_units, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table
 from ..values import (
@@ -70,7 +70,7 @@ class Target:
             classes = in_order(distinct(cells)[0])
             _check_classes(classes, table)
             if alike := twins(classes):
-                warned.append(f"{table.target} has classes that are nearly the same: {some(alike, 5)}")
+                warned.append(f"{table.target} has classes that are nearly the same: {some(alike, 5, 100)}")
             if task is None and (sentence := unread_numbers(table.target, classes)):
                 warned.append(sentence)
             if no_words := [shown(name) for name in classes if is_missing_word(name)]:
@@ -206,6 +206,8 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
         cells = table[target].cells
         example = max(cells.counted() if isinstance(cells, Words) else [], key=len)
         said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
+        if sentence := different_units(target, list(cells.counted()) if isinstance(cells, Words) else []):
+            warned.append(sentence)
     # whole numbers beside images are nearly always labels
     most = rows // 2 if table.are_images else min(FEW, rows // 2)
     if is_whole and len(different) <= most:

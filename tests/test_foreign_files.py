@@ -1,0 +1,107 @@
+"""Files of other programs: the error names the kind of file and what to do; encodings that do not fit; headers."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+
+import pytest
+from files import csv
+
+import jitnet
+from jitnet.data import read_table
+
+
+def packed(**files):
+    """A zip archive; the names of its files have _ in place of their last point."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(".".join(name.rsplit("_", 1)), content)
+    return stream.getvalue()
+
+
+def tar():
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.csv"))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"MATLAB 5.0 MAT-file, Platform: PCWIN64\0\1IM", "is a MATLAB file, not a table; save it as CSV"),
+        (b"$FL2@(#) SPSS DATA FILE\0\0", "is an SPSS file"), (b"<stata_dta><header>\0", "is a Stata file"),
+        (b"ORC\n\3\0", "is an ORC file"), (b"Obj\1\4\0", "is an Avro file"), (b"FEA1\0\0", "is a Feather file"),
+        (b"RIFF\x24\0\0\0WEBP", "is a WebP picture, not a table; save the pictures as PNG"),
+        (gzip.compress(b"RDX3\nX\n\0\0\0\3" + bytes(9), mtime=0), "is an R workspace"),
+        (gzip.compress(b"X\n\0\0\0\3" + bytes(9), mtime=0), "is an R object"),
+        (tar(), "is a tar archive, not a table; unpack it"), (gzip.compress(tar(), mtime=0), "is a tar archive"),
+        (packed(mimetype="application/vnd.oasis.opendocument.spreadsheet", content_xml="<a/>"), "an OpenDocument file"),
+        (packed(**{"word/document_xml": "", "[Content_Types]_xml": ""}), "is an Office document"),
+        (packed(a_csv_gz=gzip.compress(b"a,b\n1,x\n", mtime=0)), "is compressed twice; decompress it once"),
+        (packed(a_xlsx=b"PK\3\4"), "a file of another kind than text or Parquet; unpack it, and name that file"),
+        (b"\3\x5f\7\x1a\0\0", "line 1 holds a NUL byte .*: it is damaged, or not text; save it as CSV"),
+    ],
+)  # fmt: skip
+def test_files_of_other_programs_are_named(tmp_path, content, message):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(tmp_path / "f", "b")
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "zlib", "undefined", "nonsense", ""])
+def test_encodings_that_do_not_decode_text_are_unknown(tmp_path, name):
+    with pytest.raises(jitnet.Error, match=f"unknown encoding '{name}'; known: utf-8"):
+        read_table(csv(tmp_path, "a,b\n1,x\n2,y\n"), "b", encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (b"a,b\n1,x\n2,y\n", "utf-16", "f is not utf-16 text, in which every comma has a zero byte; omit --encoding"),
+        (b"a,b\n1,x\n2,y\n", "utf-32", "f is not utf-32 text"),
+        (b"a,b\n1,x\n2,y\n", "punycode", "f is not punycode text; name its encoding"),
+        ("\ufeffa,b\n1,ä\n".encode(), "cp1252", "f begins with the byte order mark of utf-8, not cp1252; omit"),
+        ("a,b\n1,ä\n".encode("utf-16"), "utf-8", "f begins with the byte order mark of utf-16-le, not utf-8; omit"),
+    ],
+)
+def test_encodings_that_do_not_fit_the_text_are_an_error(tmp_path, content, name, message):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(tmp_path / "f", "b", encoding=name)
+
+
+@pytest.mark.parametrize("name", ["utf-16", "UTF-16BE", "utf_16_be"])
+def test_byte_order_mark_decides_on_the_order_of_bytes(tmp_path, name):
+    (tmp_path / "f").write_bytes("\ufeffa,b\n1,ä\n2,ö\n".encode("utf-16-be"))
+    assert read_table(tmp_path / "f", "b", encoding=name)["b"].values.tolist() == ["ä", "ö"]
+    (tmp_path / "f").write_bytes("\ufeffa,b\n1,ä\n2,ö\n".encode())
+    assert read_table(tmp_path / "f", "b", encoding="utf-8-sig")["b"].values.tolist() == ["ä", "ö"]
+
+
+@pytest.mark.parametrize("separator", [",", " ", ";"])
+def test_hash_before_the_names_of_numpy_belongs_to_no_name(tmp_path, separator):
+    """numpy.savetxt(..., header="x,z,y") writes a header that begins with # and a space."""
+    rows = [["x", "z", "y"], *(["1.5", str(i), "01"[i % 2]] for i in range(6))]
+    table = read_table(csv(tmp_path, "# " + "".join(separator.join(row) + "\n" for row in rows)), "y")
+    assert (table.names, len(table)) == (["x", "z", "y"], 6)
+    assert read_table(csv(tmp_path, "#id,y\n1,2\n3,4\n"), "y").names == ["#id", "y"]
+
+
+@pytest.mark.parametrize("word", ["-", "unknown", "."])
+def test_missing_value_in_the_first_row_does_not_make_it_a_header(tmp_path, word):
+    table = read_table(csv(tmp_path, f"{word},5,u\n" + "7,3,v\n9,4,u\n" * 3), "3")
+    assert (table.has_header, len(table)) == (False, 7)
+
+
+def test_title_in_a_row_of_the_table_is_pointed_out(tmp_path):
+    """Spreadsheets fill the row of a title with separators."""
+    with pytest.raises(jitnet.Error, match=r"2 columns without a name; name them .*, or remove it if it is a title"):
+        read_table(csv(tmp_path, "Houses of May,,\nx,z,y\n1,2,u\n3,4,v\n"), "y")
+
+
+def test_target_in_another_case_is_suggested(tmp_path):
+    with pytest.raises(jitnet.Error, match=r"unknown target column .* 'target'; .* \(did you mean 'TARGET'\?\)"):
+        read_table(csv(tmp_path, "x,TARGET\n1,u\n3,v\n"), "target")
