@@ -51,6 +51,11 @@ def test_files_of_other_programs_are_named(tmp_path, content, message):
         read_table(tmp_path / "f", "b")
 
 
+@pytest.mark.parametrize("name", ["ORC", "MATLAB score", "RDX", "RIFF", "FEA1", "BZh", "GIF8", "PK", "ARROW1"])
+def test_the_name_of_a_column_can_be_the_beginning_of_a_binary_file(tmp_path, name):
+    assert read_table(csv(tmp_path, f"{name},b\n1,x\n2,y\n"), "b").names == [name, "b"]
+
+
 @pytest.mark.parametrize("name", ["hex", "rot13", "zlib", "undefined", "nonsense", ""])
 def test_encodings_that_do_not_decode_text_are_unknown(tmp_path, name):
     with pytest.raises(jitnet.Error, match=f"unknown encoding '{name}'; known: utf-8"):

@@ -157,7 +157,7 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
         raise checks.Error(f"{source} is an HTML or XML page, not a table; download the file itself, or {SAVE_AS_CSV}")
     if data[:2] == b"\x1f\x8b":
         raise checks.Error(f"{source} is compressed twice; decompress it once")
-    if _is_idx_head(data) or data[:2] == b"PK":
+    if _is_idx_head(data) or data[:4] == b"PK\3\4":
         raise checks.Error(f"{source} holds a file of another kind than text or Parquet; unpack it, and name that file")
     if start[:1] in (b"{", b"["):
         raise checks.Error(f"{source} seems to be JSON; {SAVE_AS_CSV}")
@@ -165,8 +165,9 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
 
 
 def _expect_readable(data: bytes, source: str) -> None:
+    is_binary = re.search(rb"[\0-\x08]", data[:PORTION]) is not None
     for start, what, instead in UNREADABLE:
-        if data.startswith(start):
+        if data.startswith(start) and (is_binary or not start.strip().isalnum()):  # a column can be called ORC
             raise checks.Error(f"{source} is {what}, not a table; {instead}")
     if data[257:262] == b"ustar":
         raise checks.Error(f"{source} is a tar archive, not a table; unpack it, and name one of its files")
