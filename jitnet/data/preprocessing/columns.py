@@ -127,7 +127,10 @@ class Number:
     def _other_unit(self, table: Table) -> list[str]:
         """A sentence about cells whose unit is not that of training; prices may lack it, but 0.2 is not 20 %."""
         cells = table[self.name].cells
-        texts = cells.counted() if isinstance(cells, Words) else map(spelled, cells[~np.isnan(cells)][:1].tolist())
+        if isinstance(cells, Words):
+            texts = list(cells.counted())
+        else:  # 0 and NaN have no unit
+            texts = list(map(spelled, cells[np.nan_to_num(cells) != 0][:1].tolist()))
         for unit, text in units_in(texts).items() if self.unit else ():
             if unit != self.unit and (unit or self.unit == "%"):
                 return [f"{self.name}: the cells had the unit {self.unit} in training; {shown(text)} is not converted"]
