@@ -42,6 +42,22 @@ def test_numbers_in_unknown_notations_are_a_warning(name, cells, sentence):
     assert not found or found[0].startswith(f"{name} {sentence}")
 
 
+@pytest.mark.parametrize(
+    ("cells", "is_mixed"),
+    [
+        (["1,5", "2.5", "3"], True), (["3", "2.25", "1,75"], True), (["1,5", "2.5", "3.1.2"], False),
+        (["1.5", "low", "2,5"], False), (["1,5", "2,5", "3"], False), (["007", "12", "5"], False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["k", "y"])
+def test_two_decimal_signs_are_a_warning(name, cells, is_mixed):
+    found = [text for text in warned(name, cells) if "decimal sign" in text]
+    assert len(found) == is_mixed
+    comma, point = (next((cell for cell in cells if sign in cell), "") for sign in ",.")
+    start = f"{name} has decimal commas and decimal points, such as '{comma}' and '{point}', and is taken for words; "
+    assert all(text.startswith(start) for text in found)
+
+
 def test_warning_suggests_the_numeric_option():
     (said,) = warned("k", ["1", "2", "3", "<5", "4"])
     assert said.endswith("write one plain number in each cell, or take these as missing with --numeric k")

@@ -5,7 +5,7 @@ import pytest
 from files import csv
 
 import jitnet
-from jitnet.data import Recipe, read_table
+from jitnet.data import Recipe, from_frame, read_table
 
 
 def test_csv_with_header_is_read(tmp_path):
@@ -200,6 +200,12 @@ def test_npz_is_read(tmp_path):
         assert read_table(path)["y"].values.tolist() == read
     np.savez(path, X=X)
     assert read_table(path, features=["1"]).y is None
+    gaps = np.array([[1, np.nan], [2, 3], [3, 5], [4, 7]])
+    np.savez(path, X=gaps, y=[0, 1, 0, 1])
+    table = read_table(path)
+    recipe = Recipe.learn(table, [1, 2, 3])  # the gap is not among the training rows
+    np.testing.assert_array_equal(recipe.X(table), recipe.X(from_frame(gaps)))
+    assert recipe.prepare(table)[1] == [f"2: 1 cell missing ({path}, row 1), none in training: filled with the mean, 5"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from ..spelling import is_code
 from .values import DATES, is_missing_word, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _WITH_UNIT = re.compile(r"[+-]?0(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²³0])| ([^\W\d_]))")
 _ORDINALS = ("st", "nd", "rd", "th")
 _WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
@@ -25,6 +26,13 @@ def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
         return None
     forms = {_NUMBER.sub("0", text): text for text in reversed(words)}  # 18-24 is 0-0
     is_plain = forms.pop("0", None) is not None
+    if not forms and all(map(_ONE_SIGN.fullmatch, words)):
+        comma, point = (next((text for text in words if sign in text), None) for sign in ",.")
+        if comma and point:
+            return (
+                f"{name} has decimal commas and decimal points, such as {shown(comma)} and {shown(point)}, and is "
+                "taken for words; to learn it as numbers, write one decimal sign"
+            )
     if not 0 < len(forms) <= FEW:
         return None
     example = shown(next(reversed(forms.values())))

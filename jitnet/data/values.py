@@ -15,7 +15,7 @@ from .cells import MISSING
 from .words import Words
 
 MISSING_WORDS = frozenset((
-    *MISSING[1:], "-", "--", "---", "‐", "–", "—", ".", "...", "*", "n.a.", "n.d.", "k.a.", "nil", "none", "nat",
+    *MISSING[1:], "-", "--", "‐", "–", "—", ".", "...", "*", "n.a.", "n.d.", "k.a.", "nil", "none", "nat",
     "missing", "unknown", "undefined", "(blank)", "no data", "not available", "not applicable", "not known",
     "not reported", "1.#qnan", "1.#ind", "-1.#ind", "#nv", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!",
 ))  # fmt: skip

@@ -1,12 +1,13 @@
 """NPZ files with arrays X and y as tables; `jitnet.npz` reads the archive."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ... import checks, npz
-from ..rows import values_of
+from ..rows import table_of, values_of
 from ..table import Column, Table
 
 
@@ -33,4 +34,5 @@ def read_npz(path: str | Path, needs_target: bool) -> Table:
             y = archive.array("y").ravel()
             columns = [Column("y", values_of(np.char.decode(y, "utf-8") if its_dtype.kind == "S" else y))]
         X = archive.array("X", np.dtype(np.float64))
-    return Table(columns, str(path), "npz", target="y", matrix=X.reshape(len(X), -1), are_images=len(shape) > 2)
+    rows = table_of(X)  # as in Python: an array with gaps becomes columns
+    return replace(rows, columns=[*rows.columns, *columns], source=str(path), target="y", are_images=len(shape) > 2)
