@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import buggy_loops
+import numba
 import numpy as np
 import pytest
 from buggy_loops import PAIRS, RIGHT
@@ -57,6 +58,23 @@ def test_correct_kernels_have_no_findings(name):
     report = examine(getattr(buggy_loops.right, name), [RIGHT[name]()])
     assert not report.errors, str(report)
     assert not report.warnings, str(report)
+
+
+def test_numbers_of_threads_that_the_machine_never_has_are_warnings(monkeypatch):
+    """The kernel has a row for each thread of the machine where it was written."""
+
+    @njit(parallel=True)
+    def two_rows(x, sums):
+        part = np.zeros((2, 1))
+        for i in prange(x.size):
+            part[numba.get_thread_id(), 0] += x[i]
+        sums[0] = part[0, 0] + part[1, 0]
+
+    for most, severity in ((2, "warning"), (3, "error")):
+        monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", most)
+        report = examine(two_rows, [(np.ones(6), np.zeros(1))])
+        assert {finding.severity for finding in report.findings} == {severity}
+        assert "part[2, 0] is outside" in str(report)
 
 
 OURS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung.endswith("parallel")]

@@ -1,6 +1,6 @@
 """Small kernels with one bug each, and their corrected twins, for `test_sanitizer.py`. Nothing here is compiled."""
 
-from . import algorithms, hidden_races, indices, others, races, right, unwritten, variables
+from . import algorithms, hidden_races, indices, left_over, others, races, right, unwritten, variables
 from .pairs import PAIRS, matrix, unset, vector
 from .right import RIGHT
 
@@ -10,6 +10,7 @@ __all__ = [
     "algorithms",
     "hidden_races",
     "indices",
+    "left_over",
     "matrix",
     "others",
     "races",

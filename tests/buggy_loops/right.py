@@ -153,7 +153,19 @@ def fields_of_records(p):
         p[i].x[0] = p[i].n
 
 
+@parallel
+def hashes(x, out):
+    for i in prange(x.size):
+        wide, narrow = np.uint64(14695981039346656037), np.uint32(i + 1)
+        for k in range(8):
+            wide ^= (np.uint64(x[i]) >> np.uint64(8 * k)) & np.uint64(255)
+            wide *= np.uint64(1099511628211)
+            narrow = np.uint32(narrow * np.uint32(1664525) + np.uint32(1013904223))
+        out[i] = wide ^ np.uint64(narrow) ^ np.uint64(-1)
+
+
 RIGHT = {
+    "hashes": lambda: (np.arange(3), np.zeros(3, np.uint64)),
     "array_reduction": lambda: (matrix(),),
     "array_reduction_into_an_argument": lambda: (matrix(), np.zeros(N, "f4")),
     "reductions": lambda: (vector(),),

@@ -7,6 +7,7 @@ arrays.py     arrays that record every access, and share the record of their bas
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
 syntax.py     the tree of a function, the order in which it loads and stores variables, and its updates, such as s += x
 loops.py      facts about a prange loop from its source: reductions, private and carried variables
+stale.py      variables that hold what another iteration left in them
 targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced
 given.py      copies of the arguments that record

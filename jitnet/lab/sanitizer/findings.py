@@ -10,7 +10,7 @@ FIXES = {
     "race": "let each iteration write its own elements: divide another loop, or allocate the buffer inside the loop",
     "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
     "shared": "let each iteration write its own element of an array that is allocated before the loop",
-    "carried": "compute it from the loop variable, or make the loop serial: iterations run in any order",
+    "carried": "assign it in every iteration, from the loop variable, or make the loop serial",
     "reduction": "read it after the loop; inside, each thread has a part of it only",
     "lost": "write it as acc += x: then the parts of all threads are added into the array",
     "step": "loop over the number of steps, and compute the index from it: i = start + k * step",
@@ -25,13 +25,14 @@ FIXES = {
     "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
     "differs": "check how the work is divided: some elements are skipped, or computed twice",
+    "machine": "this machine has fewer threads; for others take numba.get_num_threads() in the kernel",
     "square": "check which dimension each loop runs over, and each index goes along",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
 }
 """Kind of finding -> the usual fix."""
 
-WARNINGS = ("negative", "float64", "threads", "square")
+WARNINGS = ("negative", "float64", "threads", "machine", "square")
 NOTES = ("not covered", "not reached", "order", "serial", "not compared", "guessed")
 
 

@@ -33,6 +33,16 @@ class Watched(NamedTuple):
     """
 
 
+class Stale(NamedTuple):
+    """A variable that an iteration may read before it assigns it, which then holds what another one left."""
+
+    name: str
+    loop: int
+    """The line of the loop."""
+    finding: Finding
+    """What is wrong if that happens."""
+
+
 @dataclass
 class Loops:
     """The prange loops of one function."""
@@ -40,6 +50,7 @@ class Loops:
     findings: list[Finding] = field(default_factory=list)
     reduction_lines: set[int] = field(default_factory=set)
     watched: list[Watched] = field(default_factory=list)
+    stale: list[Stale] = field(default_factory=list)
     serial_lines: set[int] = field(default_factory=set)
     """Lines of loops that Numba runs serially, because they have more than one exit."""
     literal_lines: set[int] = field(default_factory=set)
@@ -103,7 +114,13 @@ class _Loop:
         everywhere = list(events_of_all(function.body))
         self.known_before = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
         self.known_before |= {event.name for event in everywhere if event.is_store and event.line < loop.lineno}
-        self.after = [event for event in everywhere if event.line > (loop.end_lineno or 0)]
+        self.after = [[event for event in everywhere if event.line > (loop.end_lineno or 0)]]
+        """What may follow: the rest of the function, or another iteration of a loop around this one."""
+        for outer in ast.walk(function):
+            if isinstance(outer, (ast.For, ast.While)) and outer is not loop and loop in ast.walk(outer):
+                around = list(events_of_all([*([outer.test] if isinstance(outer, ast.While) else []), *outer.body]))
+                rest = [event for event in around if event.line > (loop.end_lineno or 0)]
+                self.after.append([*rest, *(event for event in around if event.line < loop.lineno)])
         self.updates: dict[str, list[tuple[ast.stmt, str]]] = {}
         """Variable -> the statements that update it, each with the family of the operation, or ""."""
         for statement in statements_in(ast.Module(loop.body, [])):
@@ -117,14 +134,17 @@ class _Loop:
         self._find_shared_containers()
         loads = read_before_stored(self.loop)
         for name in self.stores:
-            if name not in self.known_before or name in self.targets:
-                continue  # the body has its own
-            if family := self._reduction_of(name):
+            is_known = name in self.known_before
+            if name in self.targets:
+                continue
+            if is_known and (family := self._reduction_of(name)):
                 self._check_reduction(name, family)
             elif line := next((load.line for load in loads if load.name == name), None):
                 message = f"an iteration of the prange loop reads {name}, which another iteration assigns"
-                self._add("carried", message, [line, self.stores[name][-1]], name)
-                self.not_private.add(name)
+                finding = Finding("carried", message, [line, self.stores[name][-1]], self.file, name)
+                self.found.stale.append(Stale(name, self.loop.lineno, finding))
+                if is_known:
+                    self.not_private.add(name)
         self._find_escapes()
 
     def _add(self, kind: str, message: str, lines: list[int], name: str = "") -> None:
@@ -185,8 +205,9 @@ class _Loop:
         """Variables of the body, and the loop variable, that are read after the loop."""
         lines = {name: lines[-1] for name, lines in self.stores.items()}
         for name, line in (lines | dict.fromkeys(self.targets, self.loop.lineno)).items():
-            first = next((event for event in self.after if event.name == name), None)
-            if first and not first.is_store and name not in self.not_private:
+            firsts = [next((event for event in path if event.name == name), None) for path in self.after]
+            first = next((event for event in firsts if event and not event.is_store), None)
+            if first and name not in self.not_private:
                 message = f"reads {name} after the prange loop, whose iterations each have their own {name}"
                 self._add("escapes", message, [first.line, line], name)
 

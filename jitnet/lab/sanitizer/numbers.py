@@ -82,7 +82,18 @@ def _small(kind: Any) -> Any:
 
     methods: dict[str, Any] = {f"__{name}__": in_64_bits(f"__{name}__") for name in (*_BINARY, "neg", "abs", "invert")}
     methods |= {f"__r{name}__": reflected(f"__{name}__") for name in _BINARY}
-    return type(kind.__name__, (kind,), {"__slots__": (), **methods})
+    return type(kind.__name__, (kind,), {"__slots__": (), **_wrapping(kind), **methods})
+
+
+def _wrapping(kind: Any) -> dict[str, Any]:
+    """Unsigned integers wrap around when they are made, as in Numba: hashes and random numbers rely on it."""
+    limits = np.iinfo(kind)
+
+    def made(cls: Any, value: Any = 0) -> Any:
+        is_whole = isinstance(value, (int, np.integer))
+        return kind.__new__(cls, int(value) & int(limits.max) if is_whole else value)
+
+    return {"__new__": made} if limits.min == 0 else {}
 
 
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
@@ -90,6 +101,7 @@ _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or"
 TYPES = {kind.__name__: _small(kind) for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32)}
 """Names of NumPy's types, as a kernel that names them gets them."""
 TYPES["float32"] = Single
+TYPES["uint64"] = type("uint64", (np.uint64,), {"__slots__": (), **_wrapping(np.uint64)})
 
 
 def scalar(value: Any) -> Any:
@@ -100,7 +112,7 @@ def scalar(value: Any) -> Any:
     kind = type(value)
     if kind is np.float32:
         return Single(value)
-    if isinstance(value, np.integer) and kind is not np.uint64:
+    if isinstance(value, np.integer) and not isinstance(value, np.uint64):
         return int(value)
     return value
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .findings import Finding, Report
 from .loops import Watched
+from .stale import keep, leave
 
 _HERE = os.path.dirname(__file__)
 _NUMPY = os.path.dirname(np.__file__)
@@ -72,6 +73,8 @@ class Run:
         self.numbers: dict[Place, int] = {self.places[0]: 0}
         self.watched: dict[Place, list[Watched]] = {}
         """Loop -> variables to look at when it ends."""
+        self.stale: dict[Place, dict[str, Finding]] = {}
+        """Loop -> variables that an iteration may read before it assigns them, and what is wrong then."""
         self.serial_loops: set[Place] = set()
         """Loops to run as `range`."""
         self.reductions: set[Place] = set()
@@ -108,12 +111,18 @@ class Run:
     def _iterations(self, indices: Sequence[Any]) -> Any:
         self.start, count = self.last, len(indices)
         self.last += max(count, self.threads)
+        frame = frame_of_kernel()
+        stale = self.stale.get((frame.f_code.co_filename, frame.f_lineno), {})
         try:
             for k, index in enumerate(indices):
                 self.thread = k * self.threads // count
                 self.stamp = self.start + 1 + (self.thread if self.by_thread else k)
                 self.index_of[self.stamp] = self.thread if self.by_thread else index
+                if stale and k:
+                    leave(frame, stale, lambda name: self.report.add(stale[name], name))
                 yield index
+            if stale:
+                keep(frame, stale)
             self._look_at_variables()
         finally:
             self.stamp, self.thread = 0, 0

@@ -28,7 +28,7 @@ from . import loops
 from .arrays import Flat, Traced, new, traced
 from .findings import Finding
 from .numbers import TYPES, Single, math_function, math_module
-from .recorded import as_numpy, plain
+from .recorded import as_numpy, is_view, plain
 from .shadow import Memory, Run
 from .targets import name_of
 
@@ -197,6 +197,8 @@ class Twins:
             self.run.report.add(finding, finding.array)
         self.run.reductions |= {(file, line) for line in found.reduction_lines}
         self.run.literal |= {(file, line) for line in found.literal_lines}
+        for stale in found.stale:
+            self.run.stale.setdefault((file, stale.loop), {})[stale.name] = stale.finding
         for watched in found.watched:
             self.run.watched.setdefault((file, watched.loop), []).append(watched)
         if self.as_compiled:
@@ -244,8 +246,10 @@ class NumPy:
 
     def _attribute(self, name: str) -> Any:
         value = getattr(np, name)
-        if name in ("asarray", "ascontiguousarray"):
+        if name in ("asarray", "ascontiguousarray", "asfortranarray"):
             return self._as_array(value)
+        if name == "random":
+            return Namespace(lambda function: self.wrapped(getattr(value, function)))
         if name == "ndenumerate":
             return lambda array: ((index, array[index]) for index in np.ndindex(array.shape))
         if name == "array":
@@ -263,7 +267,7 @@ class NumPy:
 
     def _as_array(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def same(array: Any, dtype: Any = None) -> Any:
-            if isinstance(array, Traced) and (dtype is None or array.dtype == dtype):
+            if isinstance(array, Traced) and is_view(function(array.data, dtype), array.data):
                 return array
             return traced(self.run, function(plain(array), dtype))
 
