@@ -16,7 +16,7 @@ import numpy as np
 from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, say
 
 import jitnet
-from jitnet.lab import ladder, machine
+from jitnet.lab import explain, ladder, machine
 from jitnet.lab.trace import caches, picture, tracing
 
 # %% [markdown]
@@ -111,6 +111,32 @@ axis.set(
 axis.invert_yaxis()
 figure.legend(loc="outside lower center", ncols=3)
 save(figure, "08_the_ladder")
+
+# %% [markdown]
+# Down to the instruction
+# -----------------------
+# Z[i,j] is a sum of terms X[i,k]·W[k,j], and one line of each loop adds such a term. The compiler turns this line into
+# multiply-add instructions, whose names show what we predicted. On x86-64, `vfmadd...ss` (scalar) is one multiply-add,
+# and `vfmadd...ps` (packed) is 8 at once in a %ymm register, or 16 in a %zmm register. `explain` counts the loads and
+# stores too, and the accumulators, which are the sums.
+#
+# - **njit** has one sum, in a register. **unrolled** has four of them.
+# - **reordered** has whole vectors of sums, which are loaded and stored for every multiply-add.
+# - **blocked** has four times as many multiply-adds for these loads and stores.
+#
+# `jitnet explain matmul.njit` shows all instructions of the loop, each next to its line of Python.
+
+# %%
+try:
+    for found in explain.explain_all({"target": f"matmul.{name}"} for name in list(predicted)[1:5]):
+        instructions = [instruction["text"] for instruction in found["instructions"]]
+        fused = [text for text in instructions if text.startswith(("vfm", "fm"))]  # x86-64, AArch64
+        print(f"{found['target']}: {len(fused)} of {len(instructions)} instructions are multiply-adds:", *fused[:1])
+        for verdict in found["verdicts"]:
+            if verdict["name"] in ("vectorized", "loads and stores", "accumulators"):
+                print(f"    {verdict['name']}: {verdict['answer']}")
+except jitnet.Error as error:  # another processor; the rest of the lesson runs anywhere
+    print(error)
 
 # %% [markdown]
 # Through a microscope

@@ -78,7 +78,8 @@ def different(given, wanted, within):
     except (TypeError, ValueError):
         return f" is {shown(given)}, which is not a number, nor an array of numbers"
     if given.shape != wanted.shape:
-        return f" has the shape {given.shape}, but should have {wanted.shape}"
+        expected = f"have the shape {wanted.shape}" if wanted.shape else "be a number"
+        return f" is {f'an array of shape {given.shape}' if given.shape else 'a number'}, but should {expected}"
     wrong = ~(np.abs(given - wanted) <= within * max(1, np.abs(wanted).max(initial=0)))  # NaN is wrong, too
     if not wrong.any():
         return None
@@ -165,7 +166,9 @@ def bump(answer):
         y = (sigmoid_of(x[:, None] * W1 + b1) @ W2 + b2)[:, 0]
         wanted = (x > left) & (x < right)
         for place in np.flatnonzero(~(np.abs(y - wanted) <= 0.01))[:1]:
-            raise Wrong(f"the network of {call} gives {y[place]:.3g} at x = {x[place]:g}, but should {wanted[place]:g}")
+            raise Wrong(
+                f"the network of {call} gives {y[place]:.3g} at x = {x[place]:g}, but should give {wanted[place]:g}"
+            )
     return "the bump at all places but its edges"
 
 
@@ -287,7 +290,9 @@ def sigmoid(answer):
         except jitnet.Error as error:
             raise Wrong(f"sigmoid is right, but cannot be explained: {error}") from None
         if not verdicts[0]["answer"].startswith("yes"):
-            raise Wrong(f"sigmoid is right, but is not vectorized: {verdicts[0]['evidence'].split('. This')[0]}")
+            why = verdicts[0]["evidence"].rpartition(". This means: ")[2]
+            fix = next((f"; fix: {v['fix']}" for v in verdicts if v["good"] is False and v["fix"]), "")
+            raise Wrong(f"the numbers of sigmoid are right, but it is not vectorized: {why}{fix}")
     return "float64 within rounding" + ", in whole vectors" * explain.is_readable()
 
 

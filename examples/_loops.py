@@ -17,7 +17,7 @@ reordering = numba.njit(fastmath={"contract", "reassoc", "nsz"}, error_model="nu
 @loop
 def total(x, y):
     y[0] = 0
-    result = y[0]
+    result = y[0]  # a zero of float32; 0.0 would make the sum float64
     for i in range(x.size):
         result += x[i]
     y[0] = result

@@ -16,14 +16,14 @@ WRONG = {
     1: ("np.mean", "np.sum", r"step\(w=.*, x=\[.*\], y=\[.*\], lr=0.1\) is \S+, but should be \S+"),
     2: ("J[k, j, j]", "J[k, :, j]", r"weight_jacobian\(x=.*\)\[0, 0, 1\] is \S+, but should be 0"),
     3: ("* w2 *", "*", r"gradients\(x=2.0, y=1.0, .*\)\[0\] is -0.0625, but should be -0.1875"),
-    4: ("[-1]", "[1]", r"the network of bump\(-1, 1\) gives 2 at x = 1.1, but should 0"),
+    4: ("[-1]", "[1]", r"the network of bump\(-1, 1\) gives 2 at x = 1.1, but should give 0"),
     5: ("B[k, j]", "B[j, k]", r"matmul\(A=array\(4, 2\), B=.*\) raises IndexError: .* \(answer.py, line \d+\)"),
     6: (" * (1 - activations[l] ** 2)", "", r"deltas\(weights=2 arrays, .*\)\[0\]\[0, 0\] is \S+, but should be \S+"),
     7: ("Z = Z - Z.max(axis=1, keepdims=True)", "Z = 1 * Z", r"cross_entropy\(Z=array.*\) is inf, but should be \S+"),
     8: ("w = W[k]\n            for row in range(i, min(i + 2, X.shape[0])):",
         "for row in range(i, min(i + 2, X.shape[0])):\n                w = W[k]",
         "for 2 rows, two_rows reads 70 numbers of W, but should read 35: .*"),
-    9: ("exponential", "math.exp", "sigmoid is right, but is not vectorized: .*"),
+    9: ("exponential", "math.exp", "the numbers of sigmoid are right, but it is not vectorized: .*; fix: write the .*"),
     10: ("size // parts", "(size // parts)", "of 10 numbers in 3 parts, number 9 is in 0 parts, but should be in one"),
     11: ("// 32 for", "// 64 for", r"sectors\(addresses=\[0, 4, .*\) is 2, but should be 4"),
     12: ("for k in range(n - n % 8, n):", "for k in range(0):", r"eight_k is wrong: .*, for \(m, n_in, n_out\) = .*"),
@@ -57,7 +57,7 @@ def test_correct_answer_in_a_file_is_accepted(tmp_path):
     ("given", "said"),
     [
         (None, "returns nothing; end the function with return"), ("zero", "is 'zero', which is not a number"),
-        (np.zeros(2), r"has the shape \(2,\), but should have \(\)"), (np.nan, "is nan, but should be 1.3"),
+        (np.zeros(2), r"is an array of shape \(2,\), but should be a number"), (np.nan, "is nan, but should be 1.3"),
     ],
 )  # fmt: skip
 def test_message_says_what_is_wrong_with_a_result(given, said, monkeypatch):

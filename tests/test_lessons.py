@@ -22,7 +22,7 @@ from cases import slow
 from course import FOLDER, LESSONS, answers, lesson_file, numbers, run_here
 
 import jitnet
-from jitnet.lab import machine
+from jitnet.lab import explain, machine
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 WITH_CUDA = importlib.util.find_spec("numba_cuda") is not None
@@ -292,6 +292,9 @@ def test_08_the_ladder(lesson):
     assert 10 * python < njit
     if "from python to packed" in printed:  # not on a busy machine
         assert max(njit, unrolled) < reordered < max(top)
+    if explain.is_readable():
+        assert "\n    vectorized: no" in printed.split("matmul.njit: ")[1].split("matmul.unrolled: ")[0]
+        assert "\n    vectorized: yes" in printed.split("matmul.reordered: ")[1].split("matmul.blocked: ")[0]
     loads, misses = zip(*(line[1:] for line in numbers(printed, "misses per multiply-add")), strict=True)
     assert loads == pytest.approx([2, 2, 2 + 1 / 512, 8 / 16 + 1 / 512], abs=0.006)
     by_hand = [1 + 1 / 32, 1 / 16, 1 / 16, 1 / 64]  # W, and Z where it collides with W; other misses are rare
