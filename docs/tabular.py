@@ -75,10 +75,8 @@ def as_rst(text: str) -> list[str]:
         else:
             out += [".. rst-class:: rows", ""]
             for name, texts in lines:
-                # formulas and shapes keep their lines; a sentence flows
-                lines_of_text = [f"| {_escaped(line)}" for line in texts]
-                if name not in ("Formula", "Shapes"):
-                    lines_of_text = [_escaped(line) for line in texts]
+                bar = "| " * (name == "Formula")  # formulas keep their lines; a sentence flows
+                lines_of_text = [bar + _escaped(line) for line in texts]
                 out += [_escaped(name) if name[:1].isupper() else f"``{name}``", *(f"    {t}" for t in lines_of_text)]
         out.append("")
     return out

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ spaces are  no row."""
     rst = "\n".join(tabular.as_rst(text))
     assert "Product, ``A`` by B\\_." in rst
     assert (
-        "Formula\n    | C = A·B\\*\n    | for all\nShapes\n    | A (m, k)\n``a_name``\n    a sentence\n    that flows"
+        "Formula\n    | C = A·B\\*\n    | for all\nShapes\n    A (m, k)\n``a_name``\n    a sentence\n    that flows"
         in rst
     )
     assert ".. code-block:: python\n\n    jitnet.matmul(A, B)" in rst
@@ -63,6 +64,22 @@ def test_conversion_keeps_every_word_of_a_docstring(tabular):
         words = [word.strip("`") for line in text.splitlines() for word in line.split()]
         shown = "\n".join(tabular.as_rst(text)).replace("\\", "").replace("``", "`")
         assert [word for word in words if word not in shown] == [], name
+
+
+def test_rows_of_docstrings_begin_a_line():
+    for file in Path(jitnet.__file__).parent.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"^ .*\S (?:Formula|Shapes|Errors) {2,}\S", text, re.MULTILINE), file
+
+
+@pytest.mark.parametrize("page", ["lab", "trace"])
+def test_line_numbers_in_outputs_of_the_guide_are_current(page):
+    source = Path(jitnet.kernels.matmul.__file__).read_text(encoding="utf-8").splitlines()
+    text = (DOCS / "guide" / f"{page}.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^ *(?:\d+%  matmul\.py:)?(\d+)  (\S.*)$", text, re.MULTILINE)
+    assert len(shown) == 2
+    for number, line in shown:
+        assert source[int(number) - 1].strip().startswith(line)
 
 
 def test_drawing_on_the_front_page_is_current():

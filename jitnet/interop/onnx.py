@@ -77,8 +77,8 @@ def to_onnx(net: Network, path: str | Path) -> None:
     """Write the network as an ONNX model, atomically.
 
     Shapes    input "X" (m, n_in), output "A" (m, n_out) in the network's dtype, for any m; A is the result of
-              `net.forward`, within rounding. A Dropout is left out Errors    ValueError for a user's activation, if the
-              file cannot be written, and if the package onnx is not installed
+              `net.forward`, within rounding. A Dropout is left out
+    Errors    ValueError for a user's activation, if the file cannot be written, and if the package onnx is missing
     """
     onnx = parts.package("onnx", "'jitnet[onnx]'")
     graph = Graph(onnx, net.dtype)
