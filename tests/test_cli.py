@@ -157,6 +157,32 @@ def test_early_stopping_holds_out_some_training_samples():
     assert "stopped early; the weights are those of epoch" in jitnet_command(*arguments).stdout
 
 
+def test_note_suggests_early_stopping_where_the_validation_loss_rose(tmp_path, capsys):
+    rng = np.random.default_rng(0)  # labels without a pattern, which the network can only memorize
+    rows = (
+        f"{x:.3f},{y:.3f},{'ab'[label]}"
+        for x, y, label in zip(*rng.random((2, 100)), rng.integers(2, size=100), strict=True)
+    )
+    (tmp_path / "noise.csv").write_text("\n".join(["x,y,label", *rows]))
+    arguments = [
+        "train",
+        str(tmp_path / "noise.csv"),
+        "--target",
+        "label",
+        "--epochs",
+        "200",
+        "--lr",
+        "0.02",
+        "--quiet",
+    ]
+    assert cli.main(arguments) == 0
+    assert re.search(
+        r"note: the validation loss was lowest after epoch \d+, .*; --early-stopping 5", capsys.readouterr().out
+    )
+    assert cli.main([*arguments, "--early-stopping", "5"]) == 0
+    assert "validation loss" not in capsys.readouterr().out
+
+
 def test_resume_gives_the_same_model(tmp_path):
     checkpoint, options = tmp_path / "c", ["train", "digits", "--hidden", "20", "--json"]
     jitnet_command(*options, "--epochs", "6", "--save", tmp_path / "whole.npz")

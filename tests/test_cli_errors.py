@@ -74,7 +74,7 @@ BAD = [
     (["predict", "model.npz", "good.csv", "--backend", "gpu"], "unknown backend 'gpu'"),
     (["predict", "mixed.npz", "good.csv"], "its recipe does not fit its layers"),
     (["train", "good.csv"], "column of good.csv to learn with --target NAME (in Python target=NAME); columns: a, b, y"),
-    (["train", "good.csv", "--target", "z"], "unknown target column"),
+    (["train", "good.csv", "--target", "z"], "has no column 'z'; its columns: a, b, y"),
     (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
     (["train", "text.csv", "--target", "y"], "line 22, column 'b': 'two' is not a number, as most cells"),
     (["train", "one.csv", "--target", "y"], "only one class, '5'"),

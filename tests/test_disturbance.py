@@ -70,6 +70,14 @@ def test_reasons_follow_from_the_counters(grown, needed, expected):
     assert [reason[: len(words)] for reason, words in zip(found, expected, strict=True)] == expected
 
 
+def test_sentence_has_the_worst_of_each_kind_of_disturbance():
+    several = [f"other processes used {cores} of 16 cores" for cores in (1.4, 10.2, 9.8)]
+    said = disturbance.sentence([*several, "the processor ran slower because it was too hot"])
+    assert said.startswith(
+        "Other processes used 10.2 of 16 cores, and the processor ran slower because it was too hot,"
+    )
+
+
 def test_load_average_is_used_where_counters_are_missing():
     nothing = dict.fromkeys(("busy", "steal", "switches", "held", "hot", "load"))
     before, later = replace(BEFORE, **nothing), replace(after(), **nothing)

@@ -236,6 +236,7 @@ def test_every_ladder_fits_a_terminal(operation, tmp_path):
     lines = ladder.as_text(found).splitlines()
     assert max(map(len, lines)) <= 80
     assert "python (64x64x64)    123.4 µs" in "\n".join(lines)
+    assert any(line.startswith("A size in parentheses: ") for line in lines)
     figures = [line for line in lines if "±" in line]
     assert len(figures) == len(names)
     assert all(len(line[20:].split()) == 8 for line in figures), figures  # columns stay separate

@@ -53,6 +53,7 @@ def test_network_is_shown_as_the_table_of_its_summary():
         ["dense softmax", "3", "54", "W 17×3, b 3"], ["total, float32", "", "105", ""],
     ]  # fmt: skip
     assert page.text.startswith("Network 2-17-3")
+    assert repr(net.summary()) == str(net.summary())  # readable at a prompt and as the last line of a cell
     assert [line.split() for line in net.summary().splitlines()] == [" ".join(row).split() for row in page.rows]
 
 

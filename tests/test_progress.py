@@ -1,5 +1,6 @@
 """Progress output on a terminal, with and without rich, and to a closed pipe."""
 
+import io
 import os
 import pty
 import re
@@ -130,6 +131,15 @@ def test_stages_have_names(capsys):
         "measuring 1/2: clock", "matmul: checking 1/3: rung 0", "matmul: timing 1/3: rung 0",
     ]  # fmt: skip
     assert progress.stage("timing", None) is None
+
+
+def test_epoch_and_elapsed_time_fit_into_80_columns():
+    console = pytest.importorskip("rich.console")
+    bars, screen = progress.Bars(), io.StringIO()
+    bars.training(0, 100)
+    bars.epoch(jitnet.History(loss=[0.5] * 100, validation_loss=[0.25], validation_accuracy=[0.75]), 100)
+    console.Console(width=80, file=screen).print(bars._bars.make_tasks_table(bars._bars.tasks))
+    assert re.fullmatch(r"epoch 100/100 .*  accuracy 75.0% \S+ 0:00:00\s*", screen.getvalue())
 
 
 def test_bars_draw_all_events(monkeypatch):

@@ -132,7 +132,7 @@ def test_csv_to_predict_can_have_blank_targets(tmp_path):
         ("a,b,y\n1,2,0\n1,2,\n", "y", "line 3: the target 'y' is missing"),
         ("a,b,y\n1,2,nan\n", "y", "line 2: the target 'y' is missing"),
         ("a,b,y\n1_000,2,0\n", "y", "'1_000' is not a finite number"),
-        ("a,b,label\n1,2,0\n", "lable", "unknown target column of .*data.csv 'lable'; known: a, b, label .*'label'"),
+        ("a,b,label\n1,2,0\n", "lable", "data.csv has no column 'lable'; its columns: a, b, label .*'label'"),
         (
             "a,b,y\n1,2,0\n",
             None,
@@ -146,7 +146,11 @@ def test_csv_to_predict_can_have_blank_targets(tmp_path):
         ('a,y\n"1,2\n', "y", "line 2: a quote is never closed"),
         ('"a,y\n1,2\n3,4\n', "y", "line 1: a quote is never closed"),
         ("Prices,,\na,b,y\n1,2,0\n", "y", "2 columns without a name"),
-        ("a~y\n1~2\n", "y", "known: a~y.*; if it has several, name what separates them with --separator"),
+        (
+            "a~y\n1~2\n",
+            "y",
+            "has no column 'y'; its columns: a~y .*; if it has several, name what separates them with --separator",
+        ),
     ],
 )
 def test_bad_csv_is_a_clear_error(tmp_path, text, target, message):

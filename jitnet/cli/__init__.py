@@ -26,14 +26,14 @@ COMMANDS = {
     "predict": "apply a saved model to a file",
     "warmup": "compile all kernels now",
     "ladder": "time every rung of an operation",
-    "check": "find races and other bugs in a kernel, by running its source",
-    "trace": "how a kernel accesses memory: strides, reuse and cache misses of each line",
-    "grade": "grade students' kernels by the tests of an assignment",
-    "assignment": "create an assignment: starter files, public test, points",
     "explain": "the machine code of a loop, and what is slow in it",
+    "trace": "how a kernel accesses memory: strides, reuse and cache misses of each line",
+    "check": "find races and other bugs in a kernel, by running its source",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",
     "compile-cost": "compile times, and the break-even number of calls (alias: ledger)",
+    "assignment": "create an assignment: starter files, public test, points",
+    "grade": "grade students' kernels by the tests of an assignment",
     "cache": "where compiled kernels are, how large they are, and how to remove them",
     "doctor": "find problems with this installation, and how to fix them",
 }
@@ -79,6 +79,7 @@ def parser() -> Parser:
     top = Parser(
         prog="jitnet",
         description="A neural-network library in which you can read every loop.",
+        epilog="Begin with: jitnet train digits. The options of a command: jitnet train --help",
     )
     top.add_argument("--version", action="version", version=f"jitnet {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)

@@ -36,12 +36,15 @@ OF_RANK = ("run", "threads")
 NOTES = 8
 """How many warnings are repeated below the result."""
 
+RISEN = 1.2
+"""The last validation loss, as a multiple of the lowest one, from which on a note suggests early stopping."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), Parquet, NPZ with X and y, IDX "
-        "pictures, or a folder of pictures per class in one folder",
+        "pictures, or a folder that has one folder of pictures for each class",
     )
     what = parser.add_argument_group("data")
     what.add_argument(
@@ -49,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--task", metavar="TASK",
-        help="classification or regression (default: text and few different whole numbers are classes)",
+        help="classification or regression (default: words, and at most 20 different whole numbers, are classes)",
     )  # fmt: skip
     what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found next to the pictures)")
     for name, metavar, text in (
@@ -313,6 +316,12 @@ def _in_words(result: dict[str, Any], history: History) -> str:
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
     text += f"\n{scores.in_words(result)}"
     text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
+    lows = history.validation_loss
+    if history.best_epoch is None and lows and lows[-1] > RISEN * min(lows):
+        text += (
+            f"\nnote: the validation loss was lowest after epoch {lows.index(min(lows)) + 1}, {min(lows):.4f}, and is "
+        )
+        text += f"{lows[-1]:.4f} at the end; --early-stopping 5 keeps the weights of the best epoch"
     if history.stopped == "early":
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":

@@ -24,11 +24,17 @@ def _shapes(layer: Any) -> str:
     return ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in there.items())
 
 
+class _Shown(str):
+    """Text that a prompt and a notebook show without quotes, line by line."""
+
+    __repr__ = str.__str__
+
+
 def summary(net: Any) -> str:
     """A table: the output width, the number of parameters and their shapes of each layer, and the total.
 
     >>> import jitnet
-    >>> print(jitnet.Network(jitnet.Dense(64, 32, "sigmoid"), jitnet.Dense(32, 10, "softmax")).summary())
+    >>> jitnet.Network(jitnet.Dense(64, 32, "sigmoid"), jitnet.Dense(32, 10, "softmax")).summary()
     layer                       output      parameters  shapes
     dense sigmoid                   32           2,080  W 64×32, b 32
     dense softmax                   10             330  W 32×10, b 10
@@ -36,7 +42,7 @@ def summary(net: Any) -> str:
     """
     rows = [("layer", "output", "parameters", "shapes"), *_rows(net)]
     lines = [f"{name:<24}{output:>10}{parameters:>16}  {shapes}".rstrip() for name, output, parameters, shapes in rows]
-    return "\n".join([*lines, f"{f'total, {net.dtype}':<34}{net.parameters:>16,}"])
+    return _Shown("\n".join([*lines, f"{f'total, {net.dtype}':<34}{net.parameters:>16,}"]))
 
 
 def network(net: Any) -> str:

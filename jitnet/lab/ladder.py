@@ -347,6 +347,8 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads of a rung and their caches.")
     else:
         notes.append("of peak is left out, since the measurement was disturbed.")
+    if any(_name(rung, result) != rung["name"] for rung in result["rungs"]):
+        notes.append("A size in parentheses: the rung is too slow for the size of the others.")
     notes += result.get("raised", [])
     notes += [
         f"{rung['name']} is not compiled by Numba: it is timed as plain Python; decorate it with @numba.njit."

@@ -11,6 +11,7 @@ Other systems have the load average and the context switches. A counter that the
 
 import contextlib
 import os
+import re
 import statistics
 import time
 from collections.abc import Iterable
@@ -37,8 +38,14 @@ ABOVE = 1.03
 
 
 def sentence(reasons: Iterable[str]) -> str:
-    """What disturbed a measurement, and the consequence; empty if nothing did."""
-    text = ", and ".join(reasons)
+    """What disturbed one or several measurements, and the consequence; empty if nothing did."""
+    worst: dict[str, str] = {}  # of each kind of reason: the same words with other numbers
+    for reason in reasons:
+        kind = re.sub(r"[\d.]+", "", reason)
+        worst[kind] = max(
+            reason, worst.get(kind, reason), key=lambda text: [float(n) for n in re.findall(r"[\d.]+", text)]
+        )
+    text = ", and ".join(worst.values())
     if not text:
         return ""
     return (

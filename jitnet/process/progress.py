@@ -179,10 +179,12 @@ class Bars(Progress):
 
     def __init__(self, intro: str = "") -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
+        from rich.table import Column
 
-        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        elapsed = TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True))
+        columns = TextColumn("{task.description}"), BarColumn(), elapsed  # an epoch fits into 80 columns
         stream = cast(Any, _Tolerant(sys.stderr))
         self._bars = RichProgress(*columns, console=Console(file=stream), refresh_per_second=10)
         self._intro = intro

@@ -129,14 +129,13 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
                 f"name the column of {path} to learn with --target NAME (in Python target=NAME); columns: "
                 f"{checks.some(table.names)}"
             )
-        try:
-            checks.one_of(f"target column of {path}", target, table.names)
-        except checks.Error as error:
+        if target not in table.names:
+            hint = checks.did_you_mean(target, table.names)
             if table.kind == "csv" and len(table.names) == 1:
-                raise checks.Error(f"{error}; if it has several, name what separates them with --separator") from None
-            if table.kind != "csv" or table.has_header or not any(_first(column) == target for column in table.columns):
-                raise
-            raise checks.Error(f"{error}; if the first row has the names of the columns, add --header") from None
+                hint += "; if it has several, name what separates them with --separator"
+            elif table.kind == "csv" and not table.has_header and target in map(_first, table.columns):
+                hint += "; if the first row has the names of the columns, add --header"
+            raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
         return table

@@ -199,7 +199,7 @@ class Category:
             more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
             said.append(
                 f"{self.name}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
-                + ("counted with the rare ones" if self.rare else "no category")
+                + f"counted {'with the rare ones' if self.rare else 'as none of the categories'}"
             )
         missing = codes < 0
         if self.marked:
