@@ -8,6 +8,7 @@ import pytest
 
 import jitnet
 from jitnet.cli import samples, train
+from jitnet.data import Recipe, read_table
 from jitnet.data.table import as_option, listed_in
 
 OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+[ =](?:'.+?'(?=[) ]|$)|[^ )]+)|header)")
@@ -102,6 +103,18 @@ def test_numbers_with_another_decimal_sign_than_the_given_one_are_an_error_that_
     path.write_text(rows("x;y", lambda i: f"{i}.25", AB))
     with pytest.raises(jitnet.Error, match=r"'0.25' is not a number with the decimal sign , \(--decimal \.\)"):
         decided(path, "x;y", "--decimal", ",")
+
+
+def test_a_decimal_sign_is_not_offered_if_it_is_the_separator(tmp_path):
+    """--decimal , is an error for a file that is separated by commas."""
+    path, new = tmp_path / "data.csv", tmp_path / "new.csv"
+    path.write_text(rows("x;y", lambda i: f"{i}.25", AB).replace(";", ","))
+    recipe = Recipe.learn(read_table(path, "y"), range(60))
+    message = "'1,5' is not a number with the decimal sign . and has a comma, as no number of this column in training"
+    for text, expected in (('x\n"1,5"\n', message), ("x;z\n1,5;p.q\n1.5;p\n", "decimal sign . (--decimal ,)")):
+        new.write_text(text)
+        with pytest.raises(jitnet.Error, match=re.escape(expected)):
+            recipe.X(recipe.read(new))
 
 
 def test_classes_are_offered_only_if_the_rows_suffice(tmp_path):

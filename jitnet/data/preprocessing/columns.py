@@ -282,7 +282,10 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
         other = "," if table.decimal == "." else "."
         has_other = (not hint or (form == PLAIN and other == ".")) and is_number(str(text).replace(other, "."))
         if table.kind == "csv" and has_other:
-            hint = f" with the decimal sign {table.decimal} (--decimal {other})"
+            option = f"(--decimal {other})"
+            if other == table.reading.get("separator"):  # for which the option is an error
+                option = f"and has a {'comma' if other == ',' else 'point'}, as no number of this column in training"
+            hint = f" with the decimal sign {table.decimal} {option}"
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
