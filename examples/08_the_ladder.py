@@ -17,7 +17,7 @@ from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, say
 
 import jitnet
 from jitnet.lab import explain, ladder, machine
-from jitnet.lab.trace import caches, picture, tracing
+from jitnet.lab.trace import caches, plots, tracing
 
 # %% [markdown]
 # The peaks of this machine
@@ -169,7 +169,7 @@ for name, columns in (("njit", 512), ("njit", 520), ("reordered", 512), ("blocke
     print(f"{name}, {columns} columns: {loads:.2f} loads and {misses:.3f} misses per multiply-add")
     traces.append(found)
 
-save(picture.film_strip(traces[0]), "08_microscope")
+save(plots.film_strip(traces[0]), "08_microscope")
 
 # %% [markdown]
 # Exercises

@@ -7,8 +7,8 @@ from files import csv
 import jitnet
 from jitnet import storage
 from jitnet.data import Recipe, from_frame, read_table
+from jitnet.data.frames import table_of
 from jitnet.data.preprocessing.decisions import Choices, listed
-from jitnet.data.rows import table_of
 from jitnet.data.split import split_rows
 
 

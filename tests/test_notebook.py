@@ -13,7 +13,7 @@ import jitnet
 from jitnet import History
 from jitnet.display import markup
 from jitnet.lab import explain
-from jitnet.lab.ladder import Ladder
+from jitnet.lab.ladder_table import Ladder
 from jitnet.process import progress
 
 

@@ -51,10 +51,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     checks.dtype_of(options.dtype)
-    if [options.operation, options.problem, options.args].count(None) < 2:
-        raise checks.Error("--as, --problem and --args each give arguments; leave all but one out")
-    if options.problem is not None and ":" not in options.target:
-        raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not a result
         report = _report(options)
     print(json.dumps(report.as_dict()) if options.json else report)
@@ -93,7 +89,11 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None) ->
 
 
 def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
-    """The function, and the operation that it belongs to."""
+    """The function, and the operation that it belongs to; an error if the options contradict one another."""
+    if [options.operation, options.problem, options.args].count(None) < 2:
+        raise checks.Error("--as, --problem and --args each give arguments; leave all but one out")
+    if options.problem is not None and ":" not in options.target:
+        raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     if ":" in options.target:
         return loading.tried(options.target), options.operation
     operation, dot, rung = options.target.partition(".")

@@ -23,7 +23,7 @@ from ..lab import estimate, loading, machine, oracle, problems
 from ..lab.ladder import shape_of
 from ..lab.problems.operations import PRODUCTS
 from ..lab.sanitizer import arguments
-from ..lab.trace import caches, picture, recording, table, tracing
+from ..lab.trace import caches, plots, recording, table, tracing
 from .check import kernel_of
 from .shared import as_json, check_paths, dtype_option, measuring, output_options, plot_option, say_where
 
@@ -63,10 +63,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("plot",))
     checks.dtype_of(options.dtype)
-    if [options.operation, options.problem, options.args].count(None) < 2:
-        raise checks.Error("--as, --problem and --args each give arguments; leave all but one out")
-    if options.problem is not None and ":" not in options.target:
-        raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     levels = caches.parsed(options.cache) if options.cache else None
     with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not a result
         kernel, operation = kernel_of(options)
@@ -78,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
                 kernel, given, operation, levels, time=levels is None, name=options.target, report=show.measuring
             )
             if options.plot is not None:
-                picture.draw(found, options.plot)
+                plots.draw(found, options.plot)
     say_where(options)
     print(as_json(found) if options.json else table.as_text(found))
     return 0

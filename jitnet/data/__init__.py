@@ -12,9 +12,9 @@ from .digits import load_digits as digits
 from .download import fashion_mnist, mnist
 from .files.idx import read_idx
 from .files.reading import read_table
+from .frames import from_frame
 from .preprocessing.decisions import Choices
 from .preprocessing.recipe import Recipe
-from .rows import from_frame
 from .split import split
 from .table import Column, Table
 

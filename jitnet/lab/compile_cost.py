@@ -74,36 +74,14 @@ def account(
     if kind == "operation":
         measure, naive = costs_of_rung, (what, "python")
         rows = {rung: (what, rung) for rung, kernel in LADDERS[what].items() if is_compiled(kernel)}
-    total, done = 1 + len(rows) * (1 + WARM), 0
-
-    def costs(name: str, folder: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-        nonlocal done
-        if report:
-            report(done, total, name)
-        done += 1
-        try:
-            found = ask(measure, *arguments, shape, number.name, environment={"JITNET_CACHE_DIR": folder})
-        except NoAnswerError as error:
-            raise checks.Error(f"{name} could not be measured: {error}; jitnet doctor looks for the reason") from None
-        if found["error"]:
-            raise checks.Error(f"{name} is wrong: {found['error']}")
-        return found  # type: ignore[no-any-return]
-
     with np.errstate(all="ignore"):
         shape = manageable(lambda smaller: _interpreted(what, smaller, number), asked, ladder.PATIENCE)
-    accounts = {}
+    processes = _Processes(measure, shape, number.name, 1 + len(rows) * (1 + WARM), report)
     with disturbance.Watch() as watch:
         with tempfile.TemporaryDirectory() as folder:
-            interpreted = costs(f"{what}, interpreted", folder, naive)["call"]
-        for name, arguments in rows.items():
-            with tempfile.TemporaryDirectory() as folder:
-                empty = costs(f"{name}, empty cache", folder, arguments)
-                warm = [costs(f"{name}, warm cache", folder, arguments) for _ in range(WARM)]
-            if not empty["missing"] or any(run["missing"] for run in warm):
-                raise checks.Error(f"{name} was not stored in {folder}, so loading it cannot be measured; set TMPDIR")
-            accounts[name] = empty, warm
-    if report:
-        report(total, total, "")
+            interpreted = processes.costs(f"{what}, interpreted", folder, naive)["call"]
+        accounts = {name: processes.costs_with_both_caches(name, arguments) for name, arguments in rows.items()}
+    processes.end()
     result = {
         "what": what, "kind": kind, "shape": list(shape), "asked": list(asked), "dtype": number.name,
         "threads": thread_count(), "cpu": machine.cpu_name(), "warm": WARM, "interpreted_seconds": interpreted,
@@ -111,18 +89,61 @@ def account(
         "disturbed": bool(watch.reasons), "disturbed_by": watch.reasons,
     }  # fmt: skip
     if kind == "operation":
-        return result | {
-            "best": _rung_of(backend.get("fast"), [Call(what, tuple(oracle.case(what, shape, number).arguments))])
-        }
-    empty, warm = accounts[what]
-    run, calls = backend.get(what), _calls_of_step(what, shape, number.name)
-    return result | {"best": what, "kernels": [
+        call = Call(what, tuple(oracle.case(what, shape, number).arguments))
+        return result | {"best": _rung_of(backend.get("fast"), [call])}
+    return result | {"best": what, "kernels": _kernels(what, shape, number.name, *accounts[what])}
+
+
+class _Processes:
+    """Measures costs in one process after the other, and reports each."""
+
+    def __init__(
+        self, measure: Callable[..., dict[str, Any]], shape: Shape, dtype: str, total: int, report: Report | None
+    ) -> None:
+        self.measure, self.shape, self.dtype = measure, shape, dtype
+        self.done, self.total, self.report = 0, total, report
+
+    def costs(self, name: str, folder: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+        """The costs in a process with this cache folder."""
+        if self.report:
+            self.report(self.done, self.total, name)
+        self.done += 1
+        try:
+            found = ask(self.measure, *arguments, self.shape, self.dtype, environment={"JITNET_CACHE_DIR": folder})
+        except NoAnswerError as error:
+            raise checks.Error(f"{name} could not be measured: {error}; jitnet doctor looks for the reason") from None
+        if found["error"]:
+            raise checks.Error(f"{name} is wrong: {found['error']}")
+        return found  # type: ignore[no-any-return]
+
+    def costs_with_both_caches(
+        self, name: str, arguments: tuple[str, ...]
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The costs with an empty cache, and those of several processes with what it has stored."""
+        with tempfile.TemporaryDirectory() as folder:
+            empty = self.costs(f"{name}, empty cache", folder, arguments)
+            warm = [self.costs(f"{name}, warm cache", folder, arguments) for _ in range(WARM)]
+        if not empty["missing"] or any(run["missing"] for run in warm):
+            raise checks.Error(f"{name} was not stored in {folder}, so loading it cannot be measured; set TMPDIR")
+        return empty, warm
+
+    def end(self) -> None:
+        if self.report:
+            self.report(self.total, self.total, "")
+
+
+def _kernels(
+    name: str, shape: Shape, dtype: str, empty: dict[str, Any], warm: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The costs of each kernel of a backend."""
+    run, calls = backend.get(name), _calls_of_step(name, shape, dtype)
+    return [
         {
-            "operation": name, "rung": _rung_of(run, calls[name]), "compile_seconds": seconds,
-            "load_seconds": statistics.median(run["parts"][name] for run in warm),
+            "operation": operation, "rung": _rung_of(run, calls[operation]), "compile_seconds": seconds,
+            "load_seconds": statistics.median(process["parts"][operation] for process in warm),
         }
-        for name, seconds in empty["parts"].items()
-    ]}  # fmt: skip
+        for operation, seconds in empty["parts"].items()
+    ]  # fmt: skip
 
 
 def _check_compiled(what: str) -> None:

@@ -17,7 +17,7 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,13 @@ from .machine import cache_sizes, check_compiling
 from .machine_code import analyzers, remarks, sources
 from .machine_code.assembly import Function, Instruction, Place, functions_of, plain_name
 from .machine_code.cycles import limit_of, predicted
+from .machine_code.facts import Facts
 from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.instructions import ARM, machine
 from .machine_code.instructions import is_readable as is_readable
 from .machine_code.measurement import measured
 from .machine_code.running import can_run as can_run
-from .machine_code.verdicts import Facts, Verdict, summary, vectorized, verdicts
+from .machine_code.verdicts import Verdict, summary, vectorized, verdicts
 from .machine_code.work import Work, work_of
 from .worker import command
 
@@ -171,20 +172,9 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
             command("jitnet.lab.machine_code.compiling"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             env=environment, encoding="utf-8",
         )  # fmt: skip
-        assert child.stdin is not None
-        assert child.stdout is not None
         with child:
             try:
-                with contextlib.suppress(BrokenPipeError):  # the child has ended: see below
-                    child.stdin.write(json.dumps(requests) + "\n")
-                    child.stdin.flush()  # it stays open: the child ends when it is closed
-                for request in requests:
-                    if report:
-                        report(len(found), len(requests), f"compiling {request['target']}")
-                    line = child.stdout.readline()
-                    if not line:
-                        break
-                    found.append(json.loads(line))
+                found += _received(child, requests, report)
             except BaseException:
                 child.kill()
                 raise
@@ -197,6 +187,24 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
     if report:
         report(len(found), len(found), "")
     return found
+
+
+def _received(
+    child: subprocess.Popen[str], requests: list[dict[str, Any]], report: Report | None
+) -> Iterator[dict[str, Any]]:
+    """The answers to the requests, until the child ends."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # the child has ended
+        child.stdin.write(json.dumps(requests) + "\n")
+        child.stdin.flush()  # it stays open: the child ends when it is closed
+    for number, request in enumerate(requests):
+        if report:
+            report(number, len(requests), f"compiling {request['target']}")
+        line = child.stdout.readline()
+        if not line:
+            return
+        yield json.loads(line)
 
 
 def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None) -> dict[str, Any]:

@@ -16,16 +16,18 @@ import numpy as np
 
 from .. import backend, checks
 from ..compiler.threads import thread_count
-from ..display import markup
 from ..process import disturbance
 from ..process.progress import Report, stage
 from . import formatting, loading, machine, peaks, roofline
 from .benchmark import candidates, gpu, sandbox, training
 from .benchmark.candidates import Candidate, ignore
+from .ladder_table import Ladder, as_text, errors
 from .loading import Custom
 from .oracle import Shape
 from .problems import Problem
 from .timing import CandidateError, Elsewhere, Timing, blas_threads, in_turn
+
+__all__ = ["Ladder", "as_text", "compare", "errors", "measure", "measure_gpu", "shape_of"]
 
 PATIENCE = 0.5
 """Seconds that one call may take. A slower rung gets a smaller size, and the table shows it."""
@@ -276,119 +278,3 @@ def _compared(
         if not name.endswith("parallel"):
             serial = name
     return rungs
-
-
-NAME = 20
-COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "previous": 8, "peak": 8, "numpy": 9}
-"""Widths of the table, in all 80: the name of a rung, and its figures."""
-
-
-def as_text(result: dict[str, Any], shown: bool = False) -> str:
-    """The ladder as a table for a terminal of 80 columns; without the errors of custom kernels, if they were shown."""
-    widths = list(COLUMNS.values())
-    lines = [*formatting.wrapped(subject(result)), "", *formatting.row("rung", _head(result), widths, NAME)]
-    for rung in result["rungs"]:
-        name = _name(rung, result)
-        cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
-        lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
-    yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["custom"] and rung["checked"]]
-    said = formatting.wrapped(*yours, *([] if shown else errors(result)))
-    lines += ["", *said, ""] if said else [""]
-    return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
-
-
-class Ladder(dict[str, Any]):
-    """The result of a measurement: a dict, which a notebook shows as a table."""
-
-    def _repr_html_(self) -> str:
-        head = _head(self)
-        rows = [
-            [_name(rung, self), *(_cells(rung, self) if rung["checked"] else ["not timed", *[""] * (len(head) - 1)])]
-            for rung in self["rungs"]
-        ]
-        notes = [*errors(self), *_footnotes(self), disturbance.sentence(self["disturbed_by"])]
-        return markup.table(subject(self), ["rung", *head], rows, " ".join(filter(None, notes)))
-
-
-def _head(result: dict[str, Any]) -> list[str]:
-    """The names of the columns with figures."""
-    first = next(rung["name"] for rung in result["rungs"] if rung["checked"])
-    head = ["time", "spread", result["unit"], f"vs {first}" if len(first) < 7 else "vs first", "vs prev"]
-    return [*head, *(["of peak", "vs NumPy"] if result["limit"] is not None else [])]
-
-
-def _name(rung: dict[str, Any], result: dict[str, Any]) -> str:
-    """The name of a rung, with its size if that is another one."""
-    shape = rung.get("shape", result["shape"])
-    return f"{rung['name']}" + ("" if shape == result["shape"] else f" ({'x'.join(map(str, shape))})")
-
-
-def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    speed, speedup = rung[formatting.SPEEDS[result["unit"]]], rung["speedup"]
-    cells = [
-        formatting.duration(rung["seconds"]), formatting.spread(rung["low"], rung["seconds"], rung["high"]),
-        f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", f"{speedup:,.1f}" if speedup < 1e5 else f"{speedup:,.0f}",
-        f"{rung['gain']:.{2 if rung['gain'] < 100 else 0}f}" if rung["gain"] else "",
-    ]  # fmt: skip
-    if result["limit"] is None:
-        return cells
-    return [
-        *cells,
-        formatting.share(rung["share_of_peak"]),
-        f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] else "–",
-    ]
-
-
-def _footnotes(result: dict[str, Any]) -> list[str]:
-    if result["limit"] is None:
-        return ["Each was checked against float64 first, and timed until it had finished. vs prev: vs the rung above."]
-    notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
-    if not result["disturbed"]:
-        notes.append(f"of peak: fraction of the {result['limit']}, for the threads of a rung and their caches.")
-    else:
-        notes.append("of peak is left out, since the measurement was disturbed.")
-    if any(_name(rung, result) != rung["name"] for rung in result["rungs"]):
-        notes.append("A size in parentheses: the rung is too slow for the size of the others.")
-    notes += result.get("raised", [])
-    notes += [
-        f"{rung['name']} is not compiled by Numba: it is timed as plain Python; decorate it with @numba.njit."
-        for rung in result["rungs"] if rung.get("interpreted")
-    ]  # fmt: skip
-    if result.get("seed") is not None:
-        notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")
-    if result["numpy_threads"] != result["threads"]:
-        notes.append(f"NumPy used {result['numpy_threads']} threads; to limit it too: pip install 'jitnet[cli]'")
-    return notes
-
-
-def subject(result: dict[str, Any]) -> str:
-    """What was measured, and on what."""
-    shape = "x".join(map(str, result["shape"]))
-    threads = f", {formatting.count(result['threads'], 'thread')}" if result["threads"] else ""
-    return f"{result['operation']} {shape} {result['dtype']}{threads}, on {result['cpu']}"
-
-
-def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
-    """The rank of a custom kernel, compared with the next slower, the next faster, and the fastest rung."""
-    order = sorted((other for other in rungs if other["checked"]), key=lambda other: other["speedup"])
-    at = order.index(rung)
-    below = [f"{rung['speedup'] / other['speedup']:.3g}× over {other['name']}" for other in order[:at][-1:]]
-    faster = {other["name"]: rung["speedup"] / other["speedup"] for other in [*order[at + 1 :][:1], order[-1]]}
-    above = [f"{share:.2g} of {name}" for name, share in faster.items() if at + 1 < len(order)]
-    best = [] if at + 1 < len(order) else ["the fastest"]
-    alike = [other["name"] for other in order if other is not rung and _overlap(rung, other)]
-    doubt = f"; its times overlap with those of {', '.join(alike)}, so their order may be chance" if alike else ""
-    return f"{rung['name']} is rung {at + 1} of {len(order)}: {', '.join([*best, *below, *above])}{doubt}"
-
-
-def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether the quartiles of two rungs, for the same work, overlap."""
-    (fast, slow), (least, most) = (
-        [rung["seconds"] / rung[end] * rung["speedup"] for end in ("high", "low")] for rung in (one, other)
-    )
-    return bool(fast <= most and least <= slow)
-
-
-def errors(result: dict[str, Any]) -> list[str]:
-    """A sentence for each custom kernel that is not timed, because it has an error."""
-    return [f"{rung['name']} {rung['error']}" for rung in result["rungs"] if not rung["checked"]]

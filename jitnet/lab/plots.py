@@ -2,13 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..display import plots
 from ..process import disturbance
-from . import compile_cost, ladder
+from . import compile_cost, ladder_table
 from .formatting import SPEEDS, duration
 
 
@@ -22,7 +23,7 @@ def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
     _bars(axes[0], result)
     if result["roofline"]:
         _roofline(axes[1], result["roofline"])
-    figure.suptitle(ladder.subject(result), parse_math=False)
+    figure.suptitle(ladder_table.subject(result), parse_math=False)
     _note(figure, result)
     plots.write(figure, path)
 
@@ -116,6 +117,26 @@ def apart(places: list[float], gap: float, low: float, high: float) -> list[floa
     return moved
 
 
+class _Way(NamedTuple):
+    """A way to get a kernel: the keys of its costs, and how its line is drawn."""
+
+    words: str
+    ready: str
+    first: str
+    break_even: str
+    color: str
+    style: str
+    marker: str
+
+
+_WAYS = (
+    _Way("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "break_even", "#d55e00", "--", "o"),
+    _Way(
+        "loaded, from a warm cache", "load_seconds", "warm_first_call_seconds", "break_even_warm", "#0072b2", "-.", "s"
+    ),
+)
+
+
 def draw_compile_cost(result: dict[str, Any], path: str | Path) -> None:
     """Seconds against the number of calls, interpreted and compiled, and the break-even point, on logarithmic axes.
 
@@ -125,39 +146,16 @@ def draw_compile_cost(result: dict[str, Any], path: str | Path) -> None:
     from matplotlib.ticker import FuncFormatter
 
     (row,) = (row for row in result["rows"] if row["name"] == result["best"])
-    unit = compile_cost.unit_of(result)
-    interpreted, each = result["interpreted_seconds"], row["call_seconds"]
-    ways = (
-        ("compiled, from an empty cache", "compile_seconds", "first_call_seconds", "break_even"),
-        ("loaded, from a warm cache", "load_seconds", "warm_first_call_seconds", "break_even_warm"),
-    )
-    last = 10 ** np.ceil(np.log10(max(1000, *(20 * (row[key] or 1) for *_, key in ways))))
+    unit, interpreted = compile_cost.unit_of(result), result["interpreted_seconds"]
+    last = 10 ** np.ceil(np.log10(max(1000, *(20 * (row[way.break_even] or 1) for way in _WAYS))))
     n = np.geomspace(1, last, 400)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axis = figure.subplots()
     axis.set(xscale="log", yscale="log", xlim=(1, last))
     axis.plot(n, n * interpreted, color="black", linewidth=2, label=f"interpreted: {duration(interpreted)} a {unit}")
-    lowest = interpreted
-    for (words, ready, first, key), color, style, marker in zip(
-        ways, ("#d55e00", "#0072b2"), ("--", "-."), "os", strict=True
-    ):
-        start, count = row[ready] + row[first], row[key]
-        seconds = start + (n - 1) * each
-        label = f"{words}: {duration(row[ready])}, then {duration(each)} a {unit}"
-        axis.plot(n, seconds, color=color, linestyle=style, linewidth=2, label=label)
-        lowest = min(lowest, start)
-        if count is None:
-            continue
-        axis.fill_between(n, seconds, n * interpreted, where=n >= count, color="black", alpha=0.05, linewidth=0)
-        crossing = max(1.0, (start - each) / (interpreted - each)) if each < interpreted else 1.0
-        height = start + (crossing - 1) * each
-        axis.plot(crossing, height, marker, color=color, markersize=9, markeredgecolor="white", clip_on=False, zorder=3)
-        left = marker == "o" and crossing > last**0.35  # the two may cross close to one another
-        axis.annotate(
-            f"ahead after {count:,} {unit}{'s' if count > 1 else ''}", (crossing, height), color=color,
-            xytext=(-10, 9) if left else (12, -15), ha="right" if left else "left", textcoords="offset points",
-            fontweight="bold",
-        )  # fmt: skip
+    for way in _WAYS:
+        _draw_way(axis, way, row, n, interpreted, unit)
+    lowest = min(interpreted, *(row[way.ready] + row[way.first] for way in _WAYS))
     axis.set_ylim(lowest / 3, last * interpreted * 2)
     axis.set(xlabel=f"{unit}s (logarithmic)", ylabel="time spent since import (logarithmic); lower is better")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -170,3 +168,25 @@ def draw_compile_cost(result: dict[str, Any], path: str | Path) -> None:
     axis.set_title(f"{title}: {compile_cost.subject(result)}{name}", fontsize=10, parse_math=False)
     _note(figure, result)
     plots.write(figure, path)
+
+
+def _draw_way(axis: Any, way: _Way, row: dict[str, Any], n: NDArray[np.float64], interpreted: float, unit: str) -> None:
+    """The seconds of n calls, and the number of calls from which they are fewer than those of the interpreted loop."""
+    start, each, count = row[way.ready] + row[way.first], row["call_seconds"], row[way.break_even]
+    seconds = start + (n - 1) * each
+    label = f"{way.words}: {duration(row[way.ready])}, then {duration(each)} a {unit}"
+    axis.plot(n, seconds, color=way.color, linestyle=way.style, linewidth=2, label=label)
+    if count is None:
+        return
+    axis.fill_between(n, seconds, n * interpreted, where=n >= count, color="black", alpha=0.05, linewidth=0)
+    crossing = max(1.0, (start - each) / (interpreted - each)) if each < interpreted else 1.0
+    height = start + (crossing - 1) * each
+    axis.plot(
+        crossing, height, way.marker, color=way.color, markersize=9, markeredgecolor="white", clip_on=False, zorder=3
+    )
+    left = way is _WAYS[0] and crossing > n[-1] ** 0.35  # the two may cross close to one another
+    axis.annotate(
+        f"ahead after {count:,} {unit}{'s' if count > 1 else ''}", (crossing, height), color=way.color,
+        xytext=(-10, 9) if left else (12, -15), ha="right" if left else "left", textcoords="offset points",
+        fontweight="bold",
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """The results of the lab as one HTML file, which loads nothing from the network.
 
-Jinja2 renders the templates in page/, and Pygments highlights code. The extra `lab` installs both.
+Jinja2 renders the files in templates/, and Pygments highlights code. The extra `lab` installs both.
 """
 
 import datetime
@@ -21,14 +21,14 @@ from ..backend import cuda
 from ..kernels import LADDERS
 from ..process import disturbance
 from ..process.progress import Report, stage
-from . import compile_cost, explain, ladder, machine
+from . import compile_cost, explain, ladder, ladder_table, machine
 from .benchmark.candidates import known
 from .formatting import SPEEDS, count, duration, nothing_to_fix, share, spread
 from .listing import short
 from .machine_code.cycles import LIMITS
-from .page.charts import roofline_places
+from .templates.charts import roofline_places
 
-PAGE = Path(__file__).parent / "page"
+TEMPLATES = Path(__file__).parent / "templates"
 NOT_COMPILED = ("python", "numpy")
 
 
@@ -124,7 +124,7 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
     from markupsafe import Markup
 
     templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     picture = templates.get_template("roofline.svg")
@@ -137,8 +137,8 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
         chapters=chapters, machine=limits, limits=list(machine.rows(limits)), counts=list(limits["peak"]["float32"]),
         date=found["date"], command=command, disturbed=disturbance.sentence(limits["disturbed_by"]),
         versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
-        style=Markup((PAGE / "page.css").read_text(encoding="utf-8")), colors=Markup(_colors()),
-        script=Markup((PAGE / "page.js").read_text(encoding="utf-8")),
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")), colors=Markup(_colors()),
+        script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
     )  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def _gpu(found: dict[str, Any]) -> dict[str, Any]:
     first = next(iter(found["explanations"].values()))
     return {
         "names": names, "rows": rows, "capability": first["capability"], "compiler": first["compiler"],
-        "measured": ladder.subject(measured) if measured else "", "obstacle": found["obstacle"],
+        "measured": ladder_table.subject(measured) if measured else "", "obstacle": found["obstacle"],
         "command": f"jitnet explain {first['target']} --backend cuda",
     }  # fmt: skip
 

@@ -61,8 +61,10 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/distributed/witness.py": [["tests/test_launcher.py"], ["tests/test_mpi.py", "-k", "line or killed"]],
     "jitnet/training/stream.py": [["tests/test_stream.py", "tests/test_distributed.py"]],
     **{
-        f"jitnet/lab/trace/{name}.py": [["tests/test_trace.py", "tests/test_trace_caches.py"]]
-        for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "picture")
+        f"jitnet/lab/trace/{name}.py": [
+            ["tests/test_trace.py", "tests/test_trace_caches.py", "tests/test_trace_command.py"],
+        ]
+        for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "plots")
     },
     **{
         f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"]]
@@ -76,7 +78,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],
     "jitnet/lab/benchmark/judge.py": [["tests/test_judge.py"], ["tests/test_left_threads.py"]],
     "jitnet/lab/benchmark/patches.py": [["tests/test_patches.py"]],
-    "jitnet/lab/benchmark/timed.py": [["tests/test_judge.py"], ["tests/test_short_calls.py"]],
+    "jitnet/lab/benchmark/timed.py": [["tests/test_timed_calls.py"]],
     "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],
     "jitnet/lab/machine_code/cycles.py": [["tests/test_cycles.py"]],
     "jitnet/lab/machine_code/measurement.py": [["tests/test_cycles.py"]],
@@ -155,7 +157,9 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/training/beginning.py": [["tests/test_resume.py"], ["tests/test_checkpoints.py"]],
     "jitnet/training/state.py": [["tests/test_step.py"]],
     "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
-    "jitnet/storage.py": [["tests/test_storage.py", "tests/test_limits.py", "tests/test_checkpoints.py"]],
+    "jitnet/storage.py": [
+        ["tests/test_storage.py", "tests/test_writing.py"], ["tests/test_limits.py", "tests/test_checkpoints.py"],
+    ],
     "jitnet/training/loop.py": [
         ["tests/test_resume.py"],
         ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
@@ -189,7 +193,7 @@ TESTS: dict[str, list[list[str]]] = {
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
     "jitnet/data/notation.py": [["tests/test_notation.py"]],
-    "jitnet/data/rows.py": [["tests/test_frames.py", "tests/test_columns.py", "tests/test_cli_tables.py"]],
+    "jitnet/data/frames.py": [["tests/test_frames.py", "tests/test_columns.py", "tests/test_cli_tables.py"]],
     "jitnet/data/sentinels.py": [["tests/test_sentinels.py"]],
     "jitnet/data/split.py": [["tests/test_data.py", "tests/test_columns.py"]],
     "jitnet/data/preprocessing/target.py": [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import checks, npz
-from ..rows import table_of, values_of
+from ..frames import table_of, values_of
 from ..table import Column, Table
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ... import checks
-from ..rows import values_of
+from ..frames import values_of
 from ..table import Column, Table
 
 

@@ -15,7 +15,7 @@ from ...checks import count, shown, some
 from ...spelling import column_name
 from ..files.idx import scaled
 from ..files.reading import read_table
-from ..rows import are_counted, table_of, values_of
+from ..frames import are_counted, table_of, values_of
 from ..sentinels import emptied
 from ..table import Column, Kind, Table, listed_in
 from ..values import PLAIN, labels_of

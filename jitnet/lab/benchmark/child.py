@@ -56,6 +56,7 @@ class _Child:
 
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
+        self.shape, self.dtype = job["shape"], job["dtype"]
         self.doing, self.loaded, self.compilations = "", False, 0
         self.before = Snapshot()
         self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
@@ -86,65 +87,66 @@ class _Child:
             self.begin("compiling", COMPILING)
 
     def run(self) -> None:
+        """Load the kernel, test it, and time it if nothing is wrong."""
         event.register("numba:compile", _Listener(self.compiling))
-        name, function, dtype = (self.job[key] for key in ("name", "function", "dtype"))
+        name, function = self.job["name"], self.job["function"]
         self.work(f"importing {function}" if isinstance(function, str) else "loading")
         try:
-            problem = again(*self.job["problem"])
-            kernel = self.kernel_of(problem)
+            self.problem = again(*self.job["problem"])
+            self.kernel = self.kernel_of(self.problem)
         except checks.Error as error:
             self.tell(not_loaded=str(error))
             return
         except Exception as error:
             self.tell(not_loaded=f"{name} cannot be loaded in the process that tests it ({checks.described(error)})")
             return
-        self.loaded = True
-        case = problem.case(problem.shapes[0], dtype)
-
-        def call_for(shape: Shape) -> Callable[[], object]:
-            nonlocal case
-            case = problem.case(shape, dtype)
-            self.work(problem.given(case))
-            return functools.partial(kernel, *case.arguments)
-
-        def error_at(shape: Shape) -> str | None:
-            call_for(shape)
-            return judge.error_of(kernel, problem, shape, dtype)
-
-        def quick_error_at(shape: Shape) -> str | None:
-            call_for(shape)
-            return judge.quick_error_of(kernel, problem, shape, dtype)
-
-        shape, timed = self.job["shape"], None
-        found = custom.misfit(kernel, name, problem.parameters, problem.results)
+        self.loaded, timed = True, None
+        self.case = self.problem.case(self.problem.shapes[0], self.dtype)
+        found = custom.misfit(self.kernel, name, self.problem.parameters, self.problem.results)
         try:
-            found = found or next(filter(None, map(error_at, problem.shapes)), None)
-            if not found or found.startswith(judge.MISLEADING):
-                self.begin("running its source with every prange iteration as a thread", SANITIZING)
-                hidden = judge.hidden_error(kernel, problem, dtype)
-                found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
-            found = found or self.error_of_drawn(problem, quick_error_at)
-            if not found:
-                most = min(self.job["most"], self.job["patience"] / 4)
-                shape = manageable(call_for, shape, most, problem.takes)
-                found = error_at(shape)
-            if not found and custom.threads_of(kernel, 2) > 1:
-                self.work("called several times")
-                found = judge.error_of_repeating(kernel, problem, shape, dtype, REPEATING)
+            found = found or self.error_of_kernel()
             if not found:
                 self.begin("drawing inputs", COMPILING)
-                timed = Timed(kernel, problem, shape, dtype, self.job["seed"])
+                timed = Timed(self.kernel, self.problem, self.shape, self.dtype, self.job["seed"])
         except ProblemError as error:
             self.tell(not_loaded=str(error))
             return
         except BaseException as error:  # sys.exit too
-            found = self.in_words(error, kernel, case.arguments, problem.given(case))
+            found = self.in_words(error, self.kernel, self.case.arguments, self.problem.given(self.case))
         found = found or self.before.changed()
-        used = custom.threads_of(kernel, numba.get_num_threads())
-        idea, slow = custom.idea_of(kernel), judge.is_interpreted(kernel)
-        self.answer(error=found, shape=shape, threads=used, idea=idea, interpreted=slow)
+        used = custom.threads_of(self.kernel, numba.get_num_threads())
+        idea, slow = custom.idea_of(self.kernel), judge.is_interpreted(self.kernel)
+        self.answer(error=found, shape=self.shape, threads=used, idea=idea, interpreted=slow)
         if timed:
             self.answer_timings(timed)
+
+    def error_of_kernel(self) -> str | None:
+        """The first error in all tests: known shapes, the sanitizer, drawn shapes, the timed size, repeated calls."""
+        found = next(filter(None, map(self.error_at, self.problem.shapes)), None)
+        if not found or found.startswith(judge.MISLEADING):
+            self.begin("running its source with every prange iteration as a thread", SANITIZING)
+            hidden = judge.hidden_error(self.kernel, self.problem, self.dtype)
+            found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
+        found = found or self.error_of_drawn()
+        if found:
+            return found
+        most = min(self.job["most"], self.job["patience"] / 4)
+        self.shape = manageable(self.call_at, self.shape, most, self.problem.takes)
+        found = self.error_at(self.shape)
+        if not found and custom.threads_of(self.kernel, 2) > 1:
+            self.work("called several times")
+            found = judge.error_of_repeating(self.kernel, self.problem, self.shape, self.dtype, REPEATING)
+        return found
+
+    def call_at(self, shape: Shape) -> Callable[[], object]:
+        """A call with new inputs, which an error of the call will name."""
+        self.case = self.problem.case(shape, self.dtype)
+        self.work(self.problem.given(self.case))
+        return functools.partial(self.kernel, *self.case.arguments)
+
+    def error_at(self, shape: Shape) -> str | None:
+        self.call_at(shape)
+        return judge.error_of(self.kernel, self.problem, shape, self.dtype)
 
     def kernel_of(self, problem: Problem) -> loading.Function:
         """The function that was sent or named, or the rung of the problem."""
@@ -153,12 +155,13 @@ class _Child:
             return serialize.loads(function)  # type: ignore[no-any-return]
         return loading.load(function) if function else problem.rungs[self.job["name"]]
 
-    def error_of_drawn(self, problem: Problem, error_at: Callable[[Shape], str | None]) -> str | None:
-        """Test shapes drawn from the seed that the problem accepts, as many as there is time for."""
+    def error_of_drawn(self) -> str | None:
+        """The first error on shapes drawn from the seed that the problem accepts, as many as there is time for."""
         end = perf_counter() + DRAWING
-        for shape in judge.drawn_shapes(problem, self.job["seed"]):
+        for shape in judge.drawn_shapes(self.problem, self.job["seed"]):
             with contextlib.suppress(ProblemError):
-                if found := error_at(shape):
+                self.call_at(shape)
+                if found := judge.quick_error_of(self.kernel, self.problem, shape, self.dtype):
                     return found
             if perf_counter() > end:
                 break

@@ -5,7 +5,7 @@
     print(explaining.as_text(found))
 
 This needs no GPU and no driver: kernels are compiled for a compute capability (`compiling.py`), their code is parsed
-(`flow.py`, `disassembly.py`), the hottest loop is found (`hottest.py`) and judged (`judging.py`), the occupancy is
+(`flow.py`, `disassembly.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), the occupancy is
 computed (`occupancy.py`), and memory transactions are counted (`transactions.py`).
 """
 
@@ -30,10 +30,10 @@ from .disassembly import disassembled
 from .flow import Flow
 from .graph import Instruction
 from .hottest import hottest
-from .judging import Facts, verdicts
 from .occupancy import GPUS, Resident, resident
 from .program import shared_variables
 from .running import CAPABILITY
+from .verdicts import Facts, verdicts
 
 TABLE = (
     "threads and bytes of shared memory per block; registers and spilled bytes per thread; bytes of code; resident "

@@ -9,7 +9,7 @@ from typing import Any
 
 from .output import MARKS, notes_of, number, one_line, said_once
 
-CSS = Path(__file__).parents[1] / "page" / "page.css"
+CSS = Path(__file__).parents[1] / "templates" / "page.css"
 
 STYLE = """
 body { max-width: 60rem; }

@@ -2,7 +2,8 @@
 
 import ast
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
 Loop = ast.For | ast.While
@@ -122,23 +123,21 @@ def _names(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
+def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The targets of an assignment, each with its value; `a, b = c, d` has two."""
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from zip(target.elts, node.value.elts, strict=False)
+        else:
+            yield target, node.value
+
+
 def _sources_of_names(function: ast.AST) -> dict[str, set[str]]:
     """Name -> the names that it is computed from."""
     sources: dict[str, set[str]] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign):
-            pairs = [(target, node.value) for target in node.targets]
-        elif isinstance(node, ast.AugAssign):
-            pairs = [(node.target, node.value)]
-        else:
-            continue
-        for target, value in pairs:
-            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
-            parts = zip(target.elts, value.elts, strict=False) if several else [(target, value)]  # type: ignore[attr-defined]
-            for name, origin in parts:
-                if isinstance(name, ast.Name):
-                    sources.setdefault(name.id, set()).update(_names(origin))
-                elif isinstance(name, ast.Tuple):
-                    for part in _names(name):
-                        sources.setdefault(part, set()).update(_names(origin))
+    for target, value in chain.from_iterable(map(_assigned, ast.walk(function))):
+        for name in _names(target) if isinstance(target, (ast.Name, ast.Tuple)) else ():
+            sources.setdefault(name, set()).update(_names(value))
     return sources

@@ -1,7 +1,7 @@
 """Nine verdicts on the machine code of a loop, each with evidence and a fix.
 
 A verdict is good, bad, or neither if it may be unavoidable. All counts are instructions in one iteration of the
-compiled loop, which may do the work of many iterations of the source loop.
+compiled loop, which may do the work of many iterations of the source loop. `facts.py` counts them.
 """
 
 import re
@@ -12,8 +12,9 @@ from typing import Any
 from ..formatting import count, nothing_to_fix
 from . import sources
 from .assembly import plain_name
-from .hottest import CHEAP, Candidate, moves_vectors
-from .instructions import Operation, register_name, registers_in, understood
+from .facts import Facts
+from .hottest import CHEAP
+from .instructions import Operation, register_name, registers_in
 from .remarks import reasons, success
 
 
@@ -24,31 +25,6 @@ class Verdict:
     good: bool | None
     evidence: str
     fix: str = ""
-
-
-@dataclass
-class Facts:
-    """Counts that several verdicts use."""
-
-    loop: Candidate
-    remarks: str
-    options: dict[str, Any]
-    bits: int
-    """Of the widest vector register that the machine has."""
-    registers: int
-    float32_only: bool
-    """True if there are arrays of float32 and none of float64."""
-
-    def __post_init__(self) -> None:
-        self.operations = [operation for _, operation in self.loop.operations]
-        self.arithmetic = self.loop.arithmetic
-        self.fused = [o for o in self.operations if o.kind == "fma"]
-        self.unfused = _unfused(self.operations)
-        self.packed = [o for o in self.arithmetic if o.lanes > 1]
-        self.moved = [o for o in self.operations if moves_vectors(o) and (o.loads or o.stores) and not o.on_stack]
-        self.loads = sum(o.accesses for o in self.operations if o.loads and not (o.on_stack or o.is_constant))
-        self.stores = sum(o.accesses for o in self.operations if o.stores and not o.on_stack)
-        self.came_back = sources.comes_back(*self.loop.place)
 
 
 def summary(verdicts: list[dict[str, Any]], limit: str | None) -> dict[str, Any]:
@@ -119,7 +95,7 @@ def width(facts: Facts) -> Verdict:
         number = max((8 * o.element for o in facts.arithmetic), default=0)
         what = f"{number} of {facts.bits} bits" if number else "no vector register"
         return Verdict("vector width", what, False, "no instruction works on a whole vector")
-    if any("gather" in o.name or "scatter" in o.name for o in facts.operations):
+    if facts.gathers:
         wide = f"{used} bits ({register_name(used)}) of {facts.bits}"
         return Verdict("vector width", wide, None, "a gather needs an address for each number, of twice its size")
     if used >= facts.bits:
@@ -134,18 +110,6 @@ def width(facts: Facts) -> Verdict:
 
 def _type_of(operation: Operation) -> str:
     return f"{'float' if operation.is_float else 'int'}{8 * operation.element}"
-
-
-def _unfused(operations: list[Operation]) -> int:
-    """Products that are added next, in two instructions in place of one."""
-    product: dict[str, int] = {}
-    pairs = set()
-    for operation in operations:
-        if operation.is_float and operation.kind == "add":
-            pairs |= {product[register] for register in operation.reads if product.get(register, -1) >= 0}
-        for register in operation.writes:
-            product[register] = id(operation) if operation.is_float and operation.kind == "multiply" else -1
-    return len(pairs)
 
 
 def multiply_adds(facts: Facts) -> Verdict:
@@ -179,9 +143,7 @@ def traffic(facts: Facts) -> Verdict:
     what = "multiply-add" if facts.fused else "operation"
     evidence += "multiply-add" if facts.fused else "arithmetic"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
-    if facts.loop.far_apart and (
-        not facts.packed or any("gather" in o.name or "scatter" in o.name for o in facts.operations)
-    ):
+    if facts.loop.far_apart and (not facts.packed or facts.gathers):
         return Verdict(
             "loads and stores", answer, False,
             evidence + "; numbers are loaded one by one from places far apart", FAR_FIX,
@@ -200,13 +162,9 @@ def traffic(facts: Facts) -> Verdict:
 
 def accumulators(facts: Facts) -> Verdict:
     """Where are the values that one iteration passes to the next?"""
-    carried = _carried(facts)
-    spills = [
-        i for i, o in facts.loop.operations if "Spill" in i.comment or ("Reload" in i.comment and o.is_arithmetic)
-    ]
-    spills = [i for i in spills if any(r[0] == "v" for r in understood(i.text).reads | understood(i.text).writes)]
-    stack, back = count(len(spills), "stack access", "stack accesses"), _sums_in_memory(facts)
-    if spills and facts.loop.heavy_calls:
+    carried, back = facts.carried, facts.sums_in_memory
+    stack = count(facts.spills, "stack access", "stack accesses")
+    if facts.spills and facts.loop.heavy_calls:
         return Verdict(
             "accumulators", "spilled around the calls", False,
             f"{stack}, since a call may use any register",
@@ -214,14 +172,14 @@ def accumulators(facts: Facts) -> Verdict:
             "accumulators", "none: no value is carried to the next iteration", None, "the calls use the stack"
         )  # fmt: skip
     if back:
-        also = f"; and {stack}" if spills else ""
+        also = f"; and {stack}" if facts.spills else ""
         over = f"; the loop over {facts.came_back} returns to them" if facts.came_back else ", at the same address"
         return Verdict(
             "accumulators", f"in memory: {back} loaded and stored per iteration", False,
             "load, add, store" + over + also,
             "keep each sum in a local variable, or a tile of sums in registers, and store it after the loop",
         )  # fmt: skip
-    if spills:
+    if facts.spills:
         return Verdict(
             "accumulators", f"spilled: {stack} per iteration", False,
             f"the machine has {facts.registers} vector registers, and the loop needs more",
@@ -239,52 +197,10 @@ def accumulators(facts: Facts) -> Verdict:
     return Verdict("accumulators", f"in registers: {len(carried)}", good, f"the loop does not use the stack{steps}")
 
 
-def _carried(facts: Facts) -> set[str]:
-    """Vector registers that arithmetic of an iteration writes, and that the next one may read first.
-
-    That is, they are live where an iteration begins: some path from there, through the blocks and jumps of the loop,
-    reads the register before it writes it.
-    """
-    blocks = facts.loop.loop.blocks
-    place = {block.label: n for n, block in enumerate(blocks) if block.label}
-    live: list[set[str]] = [set() for _ in blocks]  # where each block begins
-    changed = True
-    while changed:
-        changed = False
-        for n in reversed(range(len(blocks))):
-            now = live[n + 1] if n + 1 < len(blocks) else set[str]()
-            for instruction in reversed(blocks[n].instructions):
-                operation = understood(instruction.text)
-                if operation.kind == "jump":
-                    target = live[place[label]] if (label := _target(operation)) in place else set[str]()
-                    now = target if operation.is_unconditional else now | target
-                now = now - operation.writes | operation.reads
-            changed |= now != live[n]
-            live[n] = now
-    return {r for o in facts.arithmetic for r in o.writes if r in live[place[facts.loop.loop.header]] and r[0] == "v"}
-
-
-def _target(jump: Operation) -> str:
-    """The label that it jumps to, as blocks have it: BB0_8 of .LBB0_8."""
-    return jump.operands[-1].removeprefix(".").removeprefix("L") if jump.operands else ""
-
-
-def _sums_in_memory(facts: Facts) -> int:
-    """Addresses that are loaded, added to and stored: constant, or the same in each iteration of an outer loop."""
-    loaded = {o.memory for o in facts.operations if o.loads}
-    stored = {o.memory for o in facts.operations if o.stores and not o.on_stack}
-    changing = set[str]().union(*(o.writes for o in facts.operations))
-    both = loaded & stored
-    if not facts.came_back:
-        both = {memory for memory in both if not registers_in(memory) & changing}
-    adds = any(o.kind in ("fma", "add") and o.is_float for o in facts.arithmetic)
-    return len(both) if adds else 0
-
-
 def checks(facts: Facts) -> Verdict:
     """Does every iteration check an index or a divisor?"""
     wraps = sum(o.tests_sign for o in facts.operations)
-    exits = _ways_out(facts)
+    exits = facts.ways_out
     first, last = sources.lines_of_loop(*facts.loop.place)
     if exits and sources.leaves(*facts.loop.place):
         return Verdict(
@@ -316,15 +232,6 @@ def checks(facts: Facts) -> Verdict:
     return Verdict("checks", "none", True, "no index is compared, no sign is tested")
 
 
-def _ways_out(facts: Facts) -> int:
-    """Jumps out of the loop, except the one that ends it."""
-    labels = {block.label for block in facts.loop.loop.blocks if block.label}
-    jumps = [_target(o) for o in facts.operations if o.kind == "jump" and not o.is_unconditional]
-    out = sum(target not in labels for target in jumps)
-    ends_by_itself = facts.loop.loop.header in jumps
-    return out if ends_by_itself else max(out - 1, 0)
-
-
 def calls(facts: Facts) -> Verdict:
     """Does the loop call other code?"""
     if not facts.loop.calls:
@@ -349,10 +256,8 @@ _FROM_WHOLE = re.compile(r"v?cvt(u?si2s|u?dq2p|u?qq2p)|[su]cvtf")
 
 def numbers(facts: Facts) -> Verdict:
     """Does float32 stay float32, or is it converted to float64 and back?"""
-    between = sum(
-        re.match(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)|fcvt[ln]?2?$", o.name) is not None for o in facts.operations
-    )
-    whole = sum(re.match(r"v?cvt(u?si2s|u?dq2p|u?qq2p)|[su]cvtf", o.name) is not None for o in facts.operations)
+    between = sum(_BETWEEN_FLOATS.match(o.name) is not None for o in facts.operations)
+    whole = sum(_FROM_WHOLE.match(o.name) is not None for o in facts.operations)
     kinds = Counter(_type_of(o) for o in facts.arithmetic if o.element)
     listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "none"
     if between and facts.float32_only:
@@ -375,9 +280,8 @@ def divisions(facts: Facts) -> Verdict:
     """Divisions and roots: they take about ten times as long as multiplications."""
     whole = [o for o in facts.operations if o.kind == "divide" and not o.is_float]
     slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
-    changing = set[str]().union(*(o.writes for o in facts.operations))
     by = [o.operands[0] for o in slow if o.kind == "divide"]
-    same = [divisor for divisor in by if "(" not in divisor and not registers_in(divisor) & changing]
+    same = [divisor for divisor in by if "(" not in divisor and not registers_in(divisor) & facts.written]
     if whole:
         return Verdict(
             "divisions", f"{len(whole)} of integers per iteration", False,

@@ -6,5 +6,5 @@ figures.py      per source line and array: loads, stores, stride, reuse, misses
 prediction.py   the time that follows from these figures, and the measured one
 tracing.py      all of this for one kernel
 table.py        the table on a terminal, with conclusions
-picture.py      the arrays as a film strip
+plots.py        the arrays as a film strip
 """

@@ -25,6 +25,20 @@ def table_of(X: Any) -> Table:
     """
     if isinstance(X, Table):
         return X
+    X = _plain(X)
+    columns = _named_columns(X)
+    table = _of_array(X) if columns is None else Table(columns, "X", "frame", True)
+    _expect_different(table.names)
+    lengths = {len(column.cells) for column in table.columns}
+    if len(lengths) > 1:
+        raise checks.Error(f"the columns of X have different lengths: {sorted(lengths)}")
+    if not table.names or not len(table):
+        raise checks.Error("X is empty: it has no rows")
+    return table
+
+
+def _plain(X: Any) -> Any:
+    """X as an array, a DataFrame, a dictionary or a list; an error for anything else says what to write."""
     if hasattr(X, "toarray"):  # scipy
         checks.dense("X", X.shape)
         X = X.toarray()
@@ -41,28 +55,26 @@ def table_of(X: Any) -> Table:
         raise checks.Error("X is a Series; write X.to_frame() for one column, or X.to_frame().T for one row of pandas")
     if isinstance(X, Iterator):
         raise checks.Error(f"X is a {type(X).__name__}, which can be read only once; write list(...)")
+    return X
+
+
+def _named_columns(X: Any) -> list[Column] | None:
+    """The columns of a DataFrame, a dictionary or a list of dictionaries; None for anything without names."""
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
         _expect_different(map(str, X.columns))
-        table = Table([column_of(name, X[name]) for name in X.columns], "X", "frame", True)
+        columns = {name: X[name] for name in X.columns}
     elif isinstance(X, Mapping):
         if X and all(
             isinstance(cell, str) or not getattr(cell, "ndim", hasattr(cell, "__len__")) for cell in X.values()
         ):
             raise checks.Error("X is one row; write [X], a list of rows")
-        table = Table([column_of(name, cells) for name, cells in X.items()], "X", "frame", True)
+        columns = dict(X)
     elif isinstance(X, Sequence) and len(X) and all(isinstance(row, Mapping) for row in X):
-        keys = dict.fromkeys(name for row in X for name in row)
-        columns = [Column(str(name), values_of([row.get(name) for row in X])) for name in keys]
-        table = Table(columns, "X", "frame", True)
+        names = dict.fromkeys(name for row in X for name in row)
+        columns = {name: [row.get(name) for row in X] for name in names}
     else:
-        table = _of_array(X)
-    _expect_different(table.names)
-    lengths = {len(column.cells) for column in table.columns}
-    if len(lengths) > 1:
-        raise checks.Error(f"the columns of X have different lengths: {sorted(lengths)}")
-    if not table.names or not len(table):
-        raise checks.Error("X is empty: it has no rows")
-    return table
+        return None
+    return [column_of(name, cells) for name, cells in columns.items()]
 
 
 def are_counted(frame: Table) -> bool:

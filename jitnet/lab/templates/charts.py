@@ -14,7 +14,7 @@ PREFIXES = ["", "k", "M", "G", "T", "P"]
 
 
 def roofline_places(roofline: dict[str, Any]) -> dict[str, Any]:
-    """All coordinates that page/roofline.svg needs; both axes are logarithmic."""
+    """All coordinates that roofline.svg needs; both axes are logarithmic."""
     points, roofs = roofline["points"], roofline["roofs"]
     x = Scale([*(point["x"] for point in points), *(at for roof in roofs for at in roof["x"])], LEFT, RIGHT)
     y = Scale([*(point["y"] / 2 for point in points), *(2 * at for roof in roofs for at in roof["y"])], BOTTOM, TOP)

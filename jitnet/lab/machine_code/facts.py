@@ -1,0 +1,111 @@
+"""Facts about the machine code of a loop, on which its verdicts are based: counts, and how values flow through it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from . import sources
+from .hottest import Candidate, moves_vectors
+from .instructions import Operation, registers_in, understood
+
+
+@dataclass
+class Facts:
+    """Counts are instructions in one iteration of the compiled loop."""
+
+    loop: Candidate
+    remarks: str
+    options: dict[str, Any]
+    bits: int
+    """Of the widest vector register that the machine has."""
+    registers: int
+    float32_only: bool
+    """True if there are arrays of float32 and none of float64."""
+
+    def __post_init__(self) -> None:
+        self.operations = [operation for _, operation in self.loop.operations]
+        self.arithmetic = self.loop.arithmetic
+        self.fused = [o for o in self.operations if o.kind == "fma"]
+        self.unfused = _unfused(self.operations)
+        self.packed = [o for o in self.arithmetic if o.lanes > 1]
+        self.moved = [o for o in self.operations if moves_vectors(o) and (o.loads or o.stores) and not o.on_stack]
+        self.loads = sum(o.accesses for o in self.operations if o.loads and not (o.on_stack or o.is_constant))
+        self.stores = sum(o.accesses for o in self.operations if o.stores and not o.on_stack)
+        self.came_back = sources.comes_back(*self.loop.place)
+        self.gathers = any("gather" in o.name or "scatter" in o.name for o in self.operations)
+
+    @cached_property
+    def written(self) -> set[str]:
+        """Registers that change from one iteration to the next."""
+        return set[str]().union(*(o.writes for o in self.operations))
+
+    @property
+    def spills(self) -> int:
+        """Accesses to the stack, because there are not enough vector registers."""
+        found = [
+            i for i, o in self.loop.operations if "Spill" in i.comment or ("Reload" in i.comment and o.is_arithmetic)
+        ]
+        return sum(any(r[0] == "v" for r in understood(i.text).reads | understood(i.text).writes) for i in found)
+
+    @cached_property
+    def carried(self) -> set[str]:
+        """Vector registers that arithmetic of an iteration writes, and that the next one may read first.
+
+        That is, they are live where an iteration begins: some path from there, through the blocks and jumps of the
+        loop, reads the register before it writes it.
+        """
+        blocks = self.loop.loop.blocks
+        place = {block.label: n for n, block in enumerate(blocks) if block.label}
+        live: list[set[str]] = [set() for _ in blocks]  # where each block begins
+        changed = True
+        while changed:
+            changed = False
+            for n in reversed(range(len(blocks))):
+                now = live[n + 1] if n + 1 < len(blocks) else set[str]()
+                for instruction in reversed(blocks[n].instructions):
+                    operation = understood(instruction.text)
+                    if operation.kind == "jump":
+                        target = live[place[label]] if (label := _target(operation)) in place else set[str]()
+                        now = target if operation.is_unconditional else now | target
+                    now = now - operation.writes | operation.reads
+                changed |= now != live[n]
+                live[n] = now
+        at_start = live[place[self.loop.loop.header]]
+        return {r for o in self.arithmetic for r in o.writes if r in at_start and r[0] == "v"}
+
+    @property
+    def sums_in_memory(self) -> int:
+        """Addresses that are loaded, added to and stored: constant, or the same in each iteration of an outer loop."""
+        loaded = {o.memory for o in self.operations if o.loads}
+        stored = {o.memory for o in self.operations if o.stores and not o.on_stack}
+        both = loaded & stored
+        if not self.came_back:
+            both = {memory for memory in both if not registers_in(memory) & self.written}
+        adds = any(o.kind in ("fma", "add") and o.is_float for o in self.arithmetic)
+        return len(both) if adds else 0
+
+    @property
+    def ways_out(self) -> int:
+        """Jumps out of the loop, except the one that ends it."""
+        labels = {block.label for block in self.loop.loop.blocks if block.label}
+        jumps = [_target(o) for o in self.operations if o.kind == "jump" and not o.is_unconditional]
+        out = sum(target not in labels for target in jumps)
+        ends_by_itself = self.loop.loop.header in jumps
+        return out if ends_by_itself else max(out - 1, 0)
+
+
+def _unfused(operations: list[Operation]) -> int:
+    """Products that are added next, in two instructions in place of one."""
+    product: dict[str, int] = {}
+    pairs = set()
+    for operation in operations:
+        if operation.is_float and operation.kind == "add":
+            pairs |= {product[register] for register in operation.reads if product.get(register, -1) >= 0}
+        for register in operation.writes:
+            product[register] = id(operation) if operation.is_float and operation.kind == "multiply" else -1
+    return len(pairs)
+
+
+def _target(jump: Operation) -> str:
+    """The label that it jumps to, as blocks have it: BB0_8 of .LBB0_8."""
+    return jump.operands[-1].removeprefix(".").removeprefix("L") if jump.operands else ""

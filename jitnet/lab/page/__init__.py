@@ -1,1 +1,0 @@
-"""The page of the report: its templates, and where things stand in its pictures."""
