@@ -1,19 +1,17 @@
-"""`jitnet trace`: the accesses of a kernel, the simulated caches, and what they explain."""
+"""Traces: the accesses of a kernel, the simulated caches, and what they explain."""
 
 import functools
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command import jitnet_command
 from numba import njit
 
 from jitnet import checks
 from jitnet.kernels import LADDERS
 from jitnet.lab import oracle
-from jitnet.lab.trace import caches, picture, prediction, recording, table, tracing
+from jitnet.lab.trace import caches, prediction, recording, table, tracing
 from jitnet.lab.trace.caches import Level
 
 L1, L2 = Level("L1", 48 << 10, 12), Level("L2", 2 << 20, 16)
@@ -310,91 +308,3 @@ def test_compiled_kernel_is_timed(monkeypatch):
     assert "predicted" in table.as_text(found)
     assert "multiply-adds at the peak" in " ".join(table.as_text(found).split())
     assert np.isnan(arguments[2]).all()  # the caller's arrays are copied
-
-
-# -- the animation and the command -----------------------------------------------------------------
-
-
-def test_animation_of_a_small_product_shows_its_accesses():
-    found = traced("njit", (1, 2, 2))
-    accesses = found.counts.accesses
-    X, W, Z = accesses.arrays
-    assert [array.name for array in (X, W, Z)] == ["X", "W", "Z"]
-    assert repr(found["times"]) == "4"
-    assert picture._end_of_film(accesses, [X, W, Z]) == 9  # the second sum reads W[1, 1]
-    assert picture._latest(W, accesses.addresses).tolist() == [[1, 6], [3, 8]]
-    assert picture._latest(Z, accesses.addresses[:5]).tolist() == [[4, None]]
-    missed = picture._missed(X, accesses.addresses, found.counts.misses > 0)
-    assert missed.tolist() == [[0.5, 0.0]]
-
-
-def test_animation_has_a_panel_for_each_array_and_frame():
-    pytest.importorskip("matplotlib", reason="plots need matplotlib")
-    axes = picture.film_strip(traced("njit", (1, 2, 2))).axes
-    assert len(axes) == 3 * (picture.FRAMES + 1) + 2  # one row per array, and two color bars
-    assert {axis.get_aspect() for axis in axes[:-2]} == {1.0}
-    without = tracing.trace(alone, (8,), levels=[TINY], time=False)  # its only array is its own
-    assert len(picture.film_strip(without).axes) == picture.FRAMES + 1
-    for shape, aspect in (((40,), "auto"), ((6, 1), 1.0), ((1, 7), "auto")):
-        picture._panel(axes[0], np.ones(shape), cmap="Reds")
-        assert axes[0].get_aspect() == aspect
-    image = picture._panel(axes[0], np.arange(6.0).reshape(1, 2, 3), cmap="Reds").get_array()
-    assert image[::150, ::100].tolist() == [[0, 1, 2], [3, 4, 5]]
-
-
-def test_command_prints_a_table_and_draws(tmp_path):
-    pytest.importorskip("matplotlib", reason="plots need matplotlib")
-    file = tmp_path / "film.png"
-    result = jitnet_command(
-        "trace", "matmul.njit", "--size", "2x3x5", "--cache", "L1=1K/2", "L2=32K/8", "--plot", file, "--quiet"
-    )
-    assert result.stderr == ""
-    assert "matmul.njit: X 2x3, W 3x5, Z 2x5" in result.stdout
-    assert "L1 1 KB, 2 ways; L2 32 KB, 8 ways" in result.stdout
-    assert max(map(len, result.stdout.splitlines())) <= 80
-    assert file.read_bytes().startswith(b"\x89PNG")
-
-
-def test_command_guesses_the_arguments_of_a_kernel(tmp_path, untried):
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "def total(A, out):\n    for j in range(A.shape[1]):\n        for i in range(A.shape[0]):\n"
-        "            out[j] += A[i, j]\n"
-    )
-    result = jitnet_command("trace", f"{file}:total", "--size", "16", "--cache", "L1=1K/2", "--json", "--quiet")
-    found = json.loads(result.stdout)
-    assert (found["per"], found["times"], found["loads"], found["stores"]) == ("iteration", 256, 512, 256)
-    assert [row["stride"] for row in found["rows"] if row["array"] == "A"] == [64]
-    refused = jitnet_command("trace", f"{file}:total", "--size", "4096", status=2)
-    assert f"too many accesses to trace, about {3 * 4096**2:,}" in refused.stderr
-    given = jitnet_command("trace", f"{file}:total", "--args", "ones((4, 8)), zeros(8)", "--cache", "L1=1K/2")
-    assert "32 iterations" in given.stdout
-
-
-def test_command_takes_the_arguments_of_a_problem(tmp_path, untried):
-    file = tmp_path / "mine.py"
-    file.write_text("def add(x, total):\n    for i in range(x.size):\n        total[0] += x[i]\n")
-    command = "trace", f"{file}:add", "--problem", "sum", "--cache", "L1=1K/2", "--quiet"
-    assert "63 accesses, 21 iterations" in jitnet_command(*command, "--size", "21").stdout
-    assert "3,027 accesses, 1,009 iterations" in jitnet_command(*command).stdout  # for the problem's largest test shape
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["matmul.nijt"], "did you mean 'njit'"),
-        (["matmul"], "names no function"),
-        (["matmul.njit", "--size", "0"], "size"),
-        (["matmul.njit", "--size", "2000"], "too many"),
-        (["matmul.njit", "--args", "ones(3)"], "its own arguments"),
-        (["matmul.njit", "--cache", "48K"], "L1=48K/12"),
-        (["matmul.numpy"], "NumPy's own code"),
-        (["matmul.njit", "--problem", "sum"], "--problem takes a function"),
-        (["f.py:f", "--problem", "sum", "--as", "matmul"], "leave all but one out"),
-    ],
-)
-def test_command_errors_are_one_line(arguments, said):
-    result = jitnet_command("trace", *arguments, "--quiet", status=2)
-    assert result.stderr.count("\n") == 1
-    assert said in result.stderr
-    assert result.stdout == ""
