@@ -108,5 +108,5 @@ def test_title_in_a_row_of_the_table_is_pointed_out(tmp_path):
 
 
 def test_target_in_another_case_is_suggested(tmp_path):
-    with pytest.raises(jitnet.Error, match=r"unknown target column .* 'target'; .* \(did you mean 'TARGET'\?\)"):
+    with pytest.raises(jitnet.Error, match=r"has no column 'target'; .* \(did you mean 'TARGET'\?\)"):
         read_table(csv(tmp_path, "x,TARGET\n1,u\n3,v\n"), "target")
