@@ -79,8 +79,12 @@ def linked(text: str, place: Path, page: str) -> str:
 
 
 def shown(file: Path) -> str:
-    text = file.read_text(encoding="utf-8")
     name = file.relative_to(ROOT).as_posix()
+    if file.suffix == ".png":
+        return (
+            f"---\norphan: true\n---\n\n# {name}\n\n![{name}]({os.path.relpath(file, (DOCS / page_of(file)).parent)})\n"
+        )
+    text = file.read_text(encoding="utf-8")
     if file.suffix == ".md":
         head = "" if text.startswith("# ") else f"# {name}\n\n"
         return f"---\norphan: true\n---\n\n{head}{linked(text, file.parent, page_of(file))}"

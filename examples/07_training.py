@@ -143,7 +143,7 @@ for axis, (epoch, theta) in zip(figure.subplots(1, 5), kept.items(), strict=True
     spiral.theta[:] = theta
     areas = spiral.predict(grid).reshape(200, 200)
     share, of_test = (spiral.evaluate(*some)["accuracy"] for some in (known, held_out))
-    print(f"spiral after {epoch} epochs: {share:.1%} of the training points right, {of_test:.1%} of the test points")
+    print(f"spiral after epoch {epoch}: {share:.1%} of the training points right, {of_test:.1%} of the test points")
     axis.contourf(side, side, areas, levels=[-0.5, 0.5, 1.5, 2.5], colors=["#cfe3f2", "#fbe3cf", "#d5efe6"])
     axis.contour(side, side, areas, levels=[0.5, 1.5], colors="black", linewidths=1)
     for k, (color, marker) in enumerate(zip((BLUE, ORANGE, GREEN), "os^", strict=True)):
