@@ -37,7 +37,7 @@ NOTES = 8
 """How many warnings are repeated below the result."""
 
 RISEN = 1.2
-"""The last validation loss, as a multiple of the lowest one, from which on a note suggests early stopping."""
+"""If the last validation loss is more than this many times the lowest one, a note suggests early stopping."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -318,10 +318,11 @@ def _in_words(result: dict[str, Any], history: History) -> str:
     text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
     lows = history.validation_loss
     if history.best_epoch is None and lows and lows[-1] > RISEN * min(lows):
+        best = lows.index(min(lows))
         text += (
-            f"\nnote: the validation loss was lowest after epoch {lows.index(min(lows)) + 1}, {min(lows):.4f}, and is "
+            f"\nnote: the validation loss was lowest after epoch {best + 1}, {lows[best]:.4f}, and is {lows[-1]:.4f} "
+            "at the end; --early-stopping 5 keeps the weights of the best epoch"
         )
-        text += f"{lows[-1]:.4f} at the end; --early-stopping 5 keeps the weights of the best epoch"
     if history.stopped == "early":
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
     if history.stopped == "interrupted":
