@@ -1,13 +1,14 @@
 """The bundled digits, splits, and recipes from a table to X and Y."""
 
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from files import table_of
+from files import csv, table_of
 
 import jitnet
-from jitnet.data import Recipe, from_frame, split
+from jitnet.data import Recipe, from_frame, read_table, split
 from jitnet.data.preprocessing.columns import Standard
 from jitnet.data.preprocessing.target import Target
 
@@ -42,9 +43,59 @@ def test_split_is_shuffled_by_its_seed_and_checks_its_input():
         (lambda: split(X, y[:9]), "one entry per sample"), (lambda: split(X[:1], y[:1]), "at least 2"),
         (lambda: split(X, y, seed=-1), "seed is -1"), (lambda: split(X, 3), r"y \(\), but both need one entry"),
         (lambda: split(3, y), r"X has shape \(\) and y \(10,\)"),
+        (lambda: split([[1], [2, 3]], [1, 2]), "X is not a rectangular array"),
+        (lambda: split(SimpleNamespace(toarray=X.copy), y), r"X is a sparse matrix; write X.toarray\(\)"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             call()
+    masked = split(np.ma.masked_equal(X, 7), y, test=0.3, seed=1)[0][0]
+    np.testing.assert_array_equal(np.ma.getmaskarray(masked), a == 7)
+    assert (a == 7).any()
+
+
+def test_training_rows_are_numbers_or_a_mask():
+    table = table_of(np.arange(12.0).reshape(6, 2) ** 2, [0.5, 1.5, 1000, 3, 4, 5])
+    expected = Recipe.learn(table, [1, 3, 4])
+    for rows in (
+        np.array([0, 1, 0, 1, 1, 0], bool),
+        [False, True, False, True, True, False],
+        np.array([1, 3, 4], "u1"),
+    ):
+        assert Recipe.learn(table, rows) == expected
+    for rows in ([True, False], [0.0, 1.0], [6], [-1], [], None, 3, slice(3), [[1, 2]]):
+        with pytest.raises(
+            jitnet.Error, match=r"the training rows are .*, but must be numbers from 0 to 5, or True and"
+        ):
+            Recipe.learn(table, rows)
+    with pytest.raises(jitnet.Error, match=r"the table is a dict; write jitnet.data.from_frame\(X, y\)"):
+        Recipe.learn({"x": [1, 2]}, [0, 1])
+
+
+def test_rows_and_targets_in_python_are_taken_as_they_are():
+    """For `Recipe.X` and `evaluate`, as for `predict`."""
+    columns = {"x": [1.5, 2.5, 4, 3], "w": ["u", "v", "v", "u"]}
+    table = from_frame(columns, list("abab"))
+    recipe = Recipe.learn(table, range(4))
+    np.testing.assert_array_equal(recipe.X(columns), recipe.X(table))
+    net = jitnet.Network(jitnet.Dense(recipe.inputs, 2, "softmax"), seed=0)
+    net.recipe = recipe.plain()
+    expected = net.evaluate(columns, list("abab"))
+    assert net.evaluate(columns, np.array([["a"], ["b"], ["a"], ["b"]])) == expected
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    assert net.evaluate(pandas.DataFrame(columns), pandas.DataFrame({"y": list("abab")})) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"header": 0}, "header is 0, but must be True or False"), ({"header": "no"}, "header is 'no', but must"),
+        ({"separator": 44}, "separator is 44, but must be a string"), ({"encoding": 8}, "encoding is 8, but must be"),
+        ({"features": "x"}, "features is 'x', but must be a list"),
+    ],
+)  # fmt: skip
+def test_options_of_reading_are_checked(tmp_path, options, message):
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(csv(tmp_path, "x,y\n1,a\n2,b\n"), "y", **options)
 
 
 def test_recipe_is_learned_from_training_rows_only():

@@ -100,7 +100,7 @@ def from_frame(X: Any, y: Any = None) -> Table:
     if isinstance(y, (str, int, np.integer)) or (isinstance(y, tuple) and y in getattr(X, "columns", ())):
         found.target = checks.one_of("column of X", column_name(y), found.names)
     elif y is not None:
-        y = _one_column(y)
+        y = one_column(y)
         _expect_one_order(X, y)
         name = next(
             name for name in (str(getattr(y, "name", None) or "y"), "y", "target", "the target") if name not in found
@@ -115,7 +115,7 @@ def from_frame(X: Any, y: Any = None) -> Table:
     return found
 
 
-def _one_column(y: Any) -> Any:
+def one_column(y: Any) -> Any:
     """The cells of y, one for each row."""
     if hasattr(y, "toarray"):  # scipy
         y = y.toarray()

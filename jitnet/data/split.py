@@ -18,7 +18,7 @@ def split(X: ArrayLike, y: ArrayLike, test: float = 0.2, seed: int = 0) -> tuple
     seed      the same seed gives the same split
     Errors    ValueError if X and y differ in length, or there are fewer than two samples
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = (_array(what, values) for what, values in (("X", X), ("y", y)))
     checks.number("test", test, above=0, below=1)
     checks.whole("seed", seed, least=0)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
@@ -29,6 +29,16 @@ def split(X: ArrayLike, y: ArrayLike, test: float = 0.2, seed: int = 0) -> tuple
     held_out = min(max(round(test * len(X)), 1), len(X) - 1)
     test_rows, train_rows = order[:held_out], order[held_out:]
     return (X[train_rows], y[train_rows]), (X[test_rows], y[test_rows])
+
+
+def _array(what: str, values: Any) -> NDArray[Any]:
+    """As an array, with its mask if it has one."""
+    if hasattr(values, "toarray"):  # scipy
+        raise checks.Error(f"{what} is a sparse matrix; write {what}.toarray()")
+    try:
+        return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    except ValueError as error:
+        raise checks.Error(f"{what} is not a rectangular array: {checks.reason(error)}") from None
 
 
 def split_rows(

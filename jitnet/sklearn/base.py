@@ -68,7 +68,8 @@ class MLP(BaseEstimator):
         if is_first:
             self._begin(layers, X.dtype, rng)
         elif [layer.identity for layer in self.network_.layers] != [layer.identity for layer in layers]:
-            raise checks.Error(f"{self.network_} cannot continue as {Network(*layers)}; fit with warm_start=False")
+            wanted = Network(*layers, dtype=self.network_.dtype)
+            raise checks.Error(f"{self.network_} cannot continue as {wanted}; fit with warm_start=False")
         if self.early_stopping != (self.validation_scores_ is not None):  # changed since the last fit
             self._expect_nothing()
         if self.solver == "lbfgs":

@@ -59,6 +59,10 @@ def read_table(
         features = [] if learned is not None else features
         given: dict[str, Any] = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
         given = {name: value for name, value in given.items() if value is not None}
+        for name, value in given.items():
+            (checks.flag if name == "header" else checks.text)(name, value)
+        if features is not None:
+            checks.listed("features", features)
         if labels is not None and content.kind != "idx":
             raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
         if content.kind == "text":

@@ -15,7 +15,7 @@ from ...checks import count, shown, some
 from ...spelling import column_name
 from ..files.idx import scaled
 from ..files.reading import read_table
-from ..frames import are_counted, table_of, values_of
+from ..frames import are_counted, one_column, table_of, values_of
 from ..sentinels import emptied
 from ..table import Column, Kind, Table, listed_in
 from ..values import PLAIN, labels_of
@@ -59,16 +59,18 @@ class Recipe:
 
     @classmethod
     def learn(cls, table: Table, train: ArrayLike, task: str | None = None, choices: Choices | None = None) -> "Recipe":
-        """Learn the recipe from the rows `train`, which have a target.
+        """Learn the recipe from the rows `train`, which have a target: their numbers, or True and False for each row.
 
         Errors    ValueError for cells that do not fit the kind of their column, an unknown task, a target with one
                   class only, or a regression target that is text
         """
+        if not isinstance(table, Table):
+            raise checks.Error(f"the table is a {type(table).__name__}; write jitnet.data.from_frame(X, y)")
         if table.target not in table:
             raise checks.Error("the table has no target")
+        train = _row_numbers(train, len(table))
         choices = choices or Choices()
         table = emptied(table, choices.missing, learns=True)
-        train = np.asarray(train, np.int64)
         target, said, warned = Target.learn(table, train, task)
         plan = Planner(table, train, choices).plan()
         names = [name for name in table.names if name != table.target]
@@ -201,7 +203,7 @@ class Recipe:
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
-        table, new = self._matched(table)
+        table, new = self._matched(self._table(table))
         table = emptied(table, self.missing)
         self._check_kind(table)
         out = np.empty((len(table), self.inputs), dtype)
@@ -252,7 +254,9 @@ class Recipe:
         """Rows and targets as they are -> the inputs and targets of the network."""
         if Y is None:
             raise checks.Error("Y is None, but must hold one target for each row of X")
-        targets = Table([Column(self.target.name, values_of(Y))], "Y", "frame", True, target=self.target.name)
+        targets = Table(
+            [Column(self.target.name, values_of(one_column(Y)))], "Y", "frame", True, target=self.target.name
+        )
         return self.X(self._table(X), dtype), self.Y(targets, dtype)
 
     def _table(self, X: Any) -> Table:
@@ -278,3 +282,16 @@ class Recipe:
         """The name of the column that input j comes from."""
         names = self.standard.names + [column.name for column in self.columns for _ in range(column.width)]
         return names[j]
+
+
+def _row_numbers(rows: ArrayLike, n: int) -> NDArray[np.int64]:
+    """The numbers of these rows of a table of n rows; for True and False, of those that are True."""
+    chosen = np.asarray(rows)
+    if chosen.dtype == bool and chosen.shape == (n,):
+        chosen = np.flatnonzero(chosen)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not chosen.size or chosen.min() < 0 or chosen.max() >= n:
+        raise checks.Error(
+            f"the training rows are {shown(rows)}, but must be numbers from 0 to {n - 1}, or True and False for each "
+            f"of {count(n, 'row')}"
+        )
+    return chosen.astype(np.int64)
