@@ -57,7 +57,7 @@ def in_the_background(X, W, Z):
     """It returns immediately, and another thread continues."""
 
     def work():
-        time.sleep(0.01)
+        time.sleep(0.05)
         np.matmul(X, W, out=Z)
 
     threading.Thread(target=work).start()

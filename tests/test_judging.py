@@ -78,7 +78,7 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     monkeypatch.setattr(judge, "_call", call)
     case = judge._case((5,), "float32")
     case.outputs[0][:] = case.expected[0]
-    case.outputs[0][4] = np.nan
+    case.outputs[0][4] = 9
     said = judge._explained(None, case, "is wrong: 1 of 5 wrong")
     assert said.startswith(
         f"is right only if c is 0 before: begin with c[...] = 0, given a (5,), b (5,), c (5,); {line}; "

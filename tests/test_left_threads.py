@@ -5,7 +5,8 @@ import threading
 import time
 
 import numpy as np
-from test_judge import DTYPE, MATMUL, right, timed
+from test_judge import DTYPE, MATMUL, right
+from test_timed_calls import timed
 
 from jitnet.lab.benchmark import judge
 

@@ -69,14 +69,17 @@ TESTS: dict[str, list[list[str]]] = {
     **{
         f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"]]
         for name in (
-            "arrays", "checking", "given", "loops", "numbers", "recorded", "shadow", "syntax", "targets", "twin",
+            "arrays", "checking", "given", "loops", "numbers", "recorded", "shadow", "stale", "syntax", "targets",
+            "twin",
         )
     },
     "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reached.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],
-    "jitnet/lab/benchmark/judge.py": [["tests/test_judge.py"], ["tests/test_left_threads.py"]],
+    "jitnet/lab/benchmark/judge.py": [
+        ["tests/test_judge.py"], ["tests/test_usual_causes.py"], ["tests/test_left_threads.py"]
+    ],
     "jitnet/lab/benchmark/patches.py": [["tests/test_patches.py"]],
     "jitnet/lab/benchmark/timed.py": [["tests/test_timed_calls.py"]],
     "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],

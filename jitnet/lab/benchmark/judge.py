@@ -7,7 +7,6 @@ passes is called again with guards that are numbers.
 """
 
 import ast
-import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter, sleep  # before a kernel's file could replace it
@@ -29,7 +28,7 @@ from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
 from ..sanitizer.reasons import only_from_zeros, reasons
 from ..sanitizer.shadow import TooLongError
-from ..sanitizer.syntax import tree_of
+from ..sanitizer.syntax import events_of_all, tree_of
 from ..sanitizer.targets import opened
 
 GUARD = 1 << 16
@@ -47,7 +46,7 @@ UNTOUCHED = 0xFF
 HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "differs", "outside")
 """Kinds of findings of the sanitizer that are errors even if a result was right."""
 
-MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if")
+MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if", "writes nothing")
 """The beginnings of errors whose cause the sanitizer may find."""
 
 LATE = "still writes {} after it has returned; wait until its threads have ended: thread.join()"
@@ -71,8 +70,7 @@ def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[A
     call = _Call(kernel, case)
     found = call.beside(problem.parameters)
     if not found and case.error():
-        again = functools.partial(_Call, kernel, problem.case(shape, dtype), start=0.0)
-        found = call.within(problem.results, again)
+        found = call.within(problem.results, lambda guard: _Call(kernel, problem.case(shape, dtype), 0.0, guard))
         if found.startswith(MISLEADING) and kernel is not problem.rungs["numpy"]:
             why = reasons(kernel, problem, shape, dtype, case)
     elif not found:
@@ -196,7 +194,7 @@ class _Call:
         self, kernel: Function, case: Case, start: float = np.nan, guard: int = UNTOUCHED,
         width: int = GUARD,
     ) -> None:  # fmt: skip
-        self.case, self.guard, self.width = case, guard, width
+        self.kernel, self.case, self.guard, self.width = kernel, case, guard, width
         inputs = len(case.arguments) - len(case.expected)
         self.memories: dict[int, NDArray[np.uint8]] = {}
         for position, argument in enumerate(case.arguments):
@@ -223,6 +221,16 @@ class _Call:
         """True if it wrote nothing at all."""
         return not any(self.changed.values())
 
+    @property
+    def names_another(self) -> bool:
+        """Whether its source gives the name of a parameter to something else, as far as that is known."""
+        code = getattr(getattr(self.kernel, "py_func", self.kernel), "__code__", None)
+        tree = tree_of(code) if code else None
+        if tree is None:
+            return True
+        parameters = {node.arg for node in ast.walk(tree.args) if isinstance(node, ast.arg)}
+        return any(event.is_store and event.name in parameters for event in events_of_all(tree.body))
+
     def beside(self, names: Sequence[str]) -> str | None:
         """The error if it wrote outside of its outputs."""
         for position, memory in self.memories.items():
@@ -235,8 +243,8 @@ class _Call:
                 return f"changes its input {name}"
         return None
 
-    def within(self, outputs: Sequence[str], with_zeros: Callable[[], "_Call"]) -> str:
-        """The error of wrong outputs."""
+    def within(self, outputs: Sequence[str], with_zeros: Callable[[int], "_Call"]) -> str:
+        """The error of wrong outputs; `with_zeros(guard)` is another call, whose outputs are 0 before."""
         into, first = " and ".join(outputs), outputs[0]
         if self.late.writes():
             return LATE.format(into)
@@ -245,15 +253,17 @@ class _Call:
         untouched = sum(map(_untouched, self.case.outputs))
         # or it added to what was there: NaN stays NaN, and −1 does not; then it gives something else from 0
         was_there = untouched or any(output.dtype.kind != "f" for output in self.case.outputs)
-        second = with_zeros() if was_there else self
+        second = with_zeros(UNTOUCHED) if was_there else self
         if second.case.error() is None:
             return only_from_zeros(outputs)
         if self.idle and second.idle:  # zeros that it writes over zeros would not show
-            return f"writes nothing into {into}; {first} = ... names another array, {first}[...] = ... writes"
-        if untouched and not any(np.isnan(output).any() for output in second.case.outputs):
+            hint = f"; {first} = ... names another array, {first}[...] = ... writes" if self.names_another else ""
+            return f"writes nothing into {into}{hint}"
+        if untouched and not _has_nan(second.case):
             return f"leaves {count(untouched, 'number')} of {into} unwritten, or adds to it: {self.case.error()}"
-        if any(np.isnan(output).any() for output in self.case.outputs):
-            return f"gives NaN, as when it reads outside of its inputs: {self.case.error()}"
+        if _has_nan(self.case):
+            outside = "" if _has_nan(with_zeros(FINITE).case) else ", as when it reads outside of its inputs"
+            return f"gives NaN{outside}: {self.case.error()}"
         return f"is wrong: {self.case.error()}"
 
 
@@ -268,6 +278,10 @@ class Late:
         """True if something writes them after the call."""
         sleep(SETTLING)
         return any(one.tobytes() != other.tobytes() for one, other in zip(self.live, self.left, strict=True))
+
+
+def _has_nan(case: Case) -> bool:
+    return any(np.isnan(output).any() for output in case.outputs)
 
 
 def _untouched(array: NDArray[Any]) -> int:

@@ -6,7 +6,7 @@ A kernel that is not correct gets no points for anything else: a loop that does 
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -170,12 +170,13 @@ class Judge:
         """The error of the last call, with the line that wrote the wrong number and its usual cause, if it is known."""
         if not error.startswith("is wrong"):
             return error
-        (shape, dtype, seed), where, known = self.drawn, reasons.first_wrong(case), reasons.pattern(case)
+        (shape, dtype, seed), where = self.drawn, reasons.first_wrong(case)
         line = unread = ""
         if where and not self.is_free:
             asked = self.kernel.spec, dtype, shape, seed, *where
             with contextlib.suppress(NoAnswerError):
                 line, unread = self._ask(inspection.writer_in, *asked, NUMBA_DISABLE_JIT="1")
+        known = reasons.pattern(case, line)
         zeros, nothing = (self.problem.case(shape, dtype, seed) for _ in range(2))
         if all(map(holds_nothing, zeros.outputs)):
             for output in zeros.outputs:
@@ -294,7 +295,7 @@ class Judge:
         return self._seconds(self._submission(), case), other
 
     def _seconds(self, process: Process, case: Case) -> float:
-        copy = Case(list(case.arguments), case.expected, case.bounds)
+        copy = replace(case, arguments=list(case.arguments))
         seconds, error = self._call(process, copy)
         if error:
             raise FailureError(error)

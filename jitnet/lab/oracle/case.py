@@ -40,6 +40,9 @@ def holds_nothing(array: Array) -> bool:
 _ALL_BITS = np.array(-1)
 
 
+LARGE = 1000.0
+"""A score whose exponential is infinite. Each second row has such scores: kernels have to subtract the largest."""
+
 SAFETY = 10
 """The factor by which typical errors may exceed those of a plain sum."""
 

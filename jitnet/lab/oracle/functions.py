@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels import activations
-from .case import Array, Draw, Expected, formula, wide
+from .case import LARGE, Array, Draw, Expected, formula, wide
 
 
 def sigmoid(z: Array) -> Array:
@@ -62,6 +62,7 @@ def activation(draw: Draw) -> Expected:
     """A = f(Z), for every activation."""
     name, (m, _, n) = draw.operation, draw.shape
     Z = draw(m, n, scale=3)
+    Z[1::2] += draw.number(LARGE if name == "softmax" else 0)
     z = wide(Z)
     a = f_of(name)(z)
     if name == "softmax":  # Z − c is rounded before e^ sees it, which costs |Z − c| roundings

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...kernels.activations import CODES
 from ...kernels.losses import LOSSES
-from .case import Array, Draw, Expected, formula, wide
+from .case import LARGE, Array, Draw, Expected, formula, wide
 from .functions import ACTIVATIONS, DERIVATIVES, derivative_of, f_of, log_sum_exp, sigmoid, softmax
 
 SCALE = 0.37
@@ -32,6 +32,7 @@ def cross_entropy(draw: Draw) -> Expected:
     """Of softmax(Z)."""
     m, _, n = draw.shape
     Z = draw(m, n, scale=3)
+    Z[1::2] += draw.number(LARGE)
     z = wide(Z)
     A, Y = draw.rounded(softmax(z)), draw.rounded(softmax(draw.rng.standard_normal((m, n))))
     terms = wide(Y) * (log_sum_exp(z) - z)
@@ -43,6 +44,7 @@ def binary_cross_entropy(draw: Draw) -> Expected:
     """Of sigmoid(Z)."""
     m, _, n = draw.shape
     Z = draw(m, n, scale=3)
+    Z[1::2] *= draw.number(LARGE)
     z = wide(Z)
     A, Y = draw.rounded(sigmoid(z)), draw.rounded(draw.rng.uniform(0, 1, (m, n)))
     terms = np.maximum(z, 0) - z * wide(Y) + np.log1p(np.exp(-np.abs(z)))

@@ -36,6 +36,13 @@ NARROWER = {"float64": "float32", "float32": "float16"}
 SHOWN = 60
 """Characters of a line of the source."""
 
+LAST_WRITE = "the last write to"
+
+INFINITE = (
+    "NaN follows from its inputs alone, as from 0/0 or ∞/∞: e to a large number is infinite; subtract the largest "
+    "number first"
+)
+
 ENDS_TOO_EARLY = "let the loop run to the end, and after whole blocks of B handle the rest, from n - n % B on"
 
 Array = NDArray[Any]
@@ -46,7 +53,7 @@ def reasons(kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: A
     where, line, unread = first_wrong(case), "", ""
     if where:
         line, unread = source(kernel, problem, shape, dtype, seed, *where)
-    return joined(line, pattern(case) or unread)
+    return joined(line, pattern(case, line) or unread)
 
 
 def joined(*parts: str) -> str:
@@ -66,12 +73,17 @@ def first_wrong(case: Case) -> tuple[int, list[int]] | None:
     return None
 
 
-def pattern(case: Case) -> str:
-    """The usual cause of numbers that are wrong in this way, and its fix; "" if they show none."""
+def pattern(case: Case, line: str = "") -> str:
+    """The usual cause of numbers that are wrong in this way, and its fix; "" if they show none.
+
+    line    what `source` says about the first of them: NaN that a line has written is not what a loop has left out
+    """
     for got, expected, bound, wrong in zip(case.outputs, case.expected, case.bounds, case.wrong(), strict=True):
         if wrong.any():
             with np.errstate(all="ignore"):
-                return _pattern(got, expected, np.broadcast_to(bound, wrong.shape), wrong)
+                if not (line.startswith(LAST_WRITE) and np.isnan(got[wrong][0])):
+                    return _pattern(got, expected, np.broadcast_to(bound, wrong.shape), wrong)
+                return ""
     # none is wrong, but all together have the errors of a narrower dtype
     return f"keep sums and products in {case.outputs[0].dtype}"
 
@@ -142,10 +154,10 @@ def source(
         return f"no line writes {name}" if target.data[tuple(index)] == BEFORE else "", ""
     file, line = run.written_at
     text = textwrap.shorten(linecache.getline(file, line), SHOWN, placeholder=" ...")
-    said = f"the last write to {name} is in line {line} of {os.path.basename(file)}"
-    return said + (f": {text}" if text else ""), _unread(
-        problem, case, [array.data for array in given[inputs:]], run.unread
-    )
+    said = f"{LAST_WRITE} {name} is in line {line} of {os.path.basename(file)}"
+    outputs = [array.data for array in given[inputs:]]
+    is_nan = bool(np.isnan(target.data[tuple(index)]))
+    return said + (f": {text}" if text else ""), INFINITE if is_nan else _unread(problem, case, outputs, run.unread)
 
 
 def _unread(problem: Problem, case: Case, outputs: list[Array], unread: dict[int, NDArray[np.bool_]]) -> str:
