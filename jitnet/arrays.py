@@ -25,10 +25,10 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
         raise Error(f"{what} is a {type(values).__name__}; write np.column_stack(list({what}.values()))")
     if hasattr(values, "collect"):  # polars
         raise Error(f"{what} is a {type(values).__name__}; write {what}.collect()")
+    _expect_no_dates(what, values)
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
-            _expect_no_dates(what, values)
             array = values.to_numpy(np.float64, na_value=math.nan)
     except (TypeError, ValueError) as error:
         if hasattr(values, "to_numpy"):

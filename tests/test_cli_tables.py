@@ -126,6 +126,17 @@ def test_rows_without_a_target_are_left_out(run, tmp_path):
     assert "20 of 40 rows have no y" in run("train", half, "--target", "y", status=2).err
 
 
+def test_new_targets_that_are_not_numbers_are_reported(run, tmp_path):
+    """Answers of a regression cannot be compared with words."""
+    train = csv(tmp_path, "x,y\n" + "".join(f"{i * i % 17},{i * 1.5}\n" for i in range(40)))
+    run("train", train, "--target", "y", "--save", "m.npz", *QUICK)
+    for cells, said in (("1.5 cheap", True), ("1.5 2.5", False), (" ", False)):
+        new = csv(tmp_path, "x,y\n" + "".join(f"3,{cell}\n" for cell in cells.split(" ")), "new.csv")
+        err = run("predict", "m.npz", new, "--backend", "numpy").err
+        assert ("not compared with y, which has cells that are not numbers" in err) == said
+        assert ("RMSE" in err) == ("2.5" in cells)
+
+
 def test_many_whole_numbers_are_classes_only_beside_images(run, tmp_path):
     """With images, labels are classes; otherwise many different whole numbers are quantities, and a note says so."""
     rng = np.random.default_rng(0)

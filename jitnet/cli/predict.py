@@ -51,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
         lines = _table([recipe.classes or [], *([format(p, ".9g") for p in row] for row in A.tolist())])
     else:
         lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
-    result.update(recipe.score(table, answers))
+    result.update(scored := recipe.score(table, answers))
+    if not scored and recipe.target.name in table and not table[recipe.target.name].missing.all():
+        notes.append(f"not compared with {recipe.target.name}, which has cells that are not numbers")
     result["notes"] = notes
     if options.out is not None:
         with storage.replacing(options.out) as file:
