@@ -298,6 +298,14 @@ def test_spelling_of_a_label_does_not_matter(name):
         assert again.classes.tolist() == sorted(learned)
 
 
+def test_a_label_that_two_classes_spell_is_neither():
+    network = net(3)
+    network.classes = ["1", "1.0", "2"]
+    network.evaluate(X, np.array(["1", "1.0", "2.0"])[CODES], backend="numpy")
+    with pytest.raises(jitnet.Error, match=r"label Y\[\d+\] is 1, but the network has the classes '1', '1.0', '2'"):
+        network.evaluate(X, np.array([1, 2])[CODES % 2], backend="numpy")
+
+
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [

@@ -84,7 +84,9 @@ def test_missing_on_the_command_line_equals_empty_cells(run, tmp_path):
 def test_missing_applies_to_the_target_and_to_text(run, tmp_path):
     y = np.where(N % 10 == 3, -999, N * 1.5)
     csv(tmp_path, lines(N % 50, N % 7, [f"{v:g}" for v in y]).replace(",3,", ",n.k.,"), "t.csv")
-    said = run("train", "t.csv", "--target", "y", "--missing=-999,b=n.k.", "--json", *QUICK)
+    options = ("--missing=-999,b=n.k.", "--save", "m.npz", "--json")
+    said = run("train", "t.csv", "--target", "y", *options, *QUICK)
+    assert json.loads(run("predict", "m.npz", "t.csv", "--json").out)["judged"] == 108
     decisions = json.loads(said.out)["decisions"]
     assert any("12 of 120 rows have no y and are left out" in sentence for sentence in decisions)
     assert any(sentence.startswith("b is a number; ") and "the median" in sentence for sentence in decisions)
@@ -96,6 +98,13 @@ def test_cells_of_a_target_are_counted_in_all_rows_and_those_of_features_in_the_
     assert [sentence.split(", far")[0] for sentence in said] == [
         "y has -999 in 4 cells", "a has -999 in 3 cells of training rows",
     ]  # fmt: skip
+
+
+def test_targets_without_a_value_have_no_number():
+    table = from_frame({"a": N % 50, "y": some(-999, among=N * 1.5)}, "y")
+    known = np.flatnonzero(table["y"].values != -999)
+    recipe = Recipe.learn(table, known, choices=Choices(missing=["y=-999"]))
+    assert np.flatnonzero(np.isnan(recipe.Y(table)[:, 0])).tolist() == [3, 30, 60, 90]
 
 
 def test_a_value_in_many_columns_is_offered_for_all_columns():
