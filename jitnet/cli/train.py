@@ -46,6 +46,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), Parquet, NPZ with X and y, IDX "
         "pictures, or a folder that has one folder of pictures for each class",
     )
+    _data_options(parser)
+    _network_options(parser)
+    _training_options(parser)
+    _output_options(parser)
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("data")
     what.add_argument(
         "--target", metavar="NAME", help="column to predict; without a header, columns are called 1, 2, ..."
@@ -67,6 +74,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--test", type=float, metavar="FRACTION", help="fraction of samples to hold out (default 0.2)")
     samples.reading_options(what)
+
+
+def _network_options(parser: argparse.ArgumentParser) -> None:
     net = parser.add_argument_group("network")
     net.add_argument(
         "--hidden", default="128,64", metavar="N,N,...", help="widths of the hidden layers, or none (default 128,64)"
@@ -80,6 +90,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fraction of each hidden layer dropped in training (default 0)",
     )  # fmt: skip
     dtype_option(net)
+
+
+def _training_options(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("training")
     how.add_argument("--epochs", type=int, default=30, metavar="N", help="passes over the samples (default 30)")
     how.add_argument("--batch-size", type=int, default=32, metavar="N", help="samples per update (default 32)")
@@ -109,6 +122,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="how gradients of several processes are added up: tree, for the same bits on any number (default "
         "under mpiexec), the same with a number of blocks per batch (tree has 8), or fast",
     )  # fmt: skip
+
+
+def _output_options(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("output")
     out.add_argument("--save", metavar="FILE", help="write the model to this file")
     plot_option(out, "loss and accuracy per epoch")

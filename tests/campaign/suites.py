@@ -42,7 +42,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/interop/scikit_learn.py": [["tests/test_interop.py", "-k", "sklearn or scikit"]],
     "jitnet/sklearn/base.py": [["tests/test_sklearn.py"]],
     "jitnet/sklearn/classifier.py": [["tests/test_sklearn.py"]],
-    "jitnet/sklearn/lbfgs.py": [["tests/test_sklearn.py", "-k", "lbfgs"]],
+    "jitnet/sklearn/lbfgs.py": [["tests/test_lbfgs.py"]],
     "jitnet/sklearn/regressor.py": [["tests/test_sklearn.py"]],
     "jitnet/sklearn/penalty.py": [["tests/test_sklearn.py"]],
     "jitnet/training/schedules.py": [["tests/test_schedules.py"]],
@@ -69,8 +69,8 @@ TESTS: dict[str, list[list[str]]] = {
     **{
         f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"]]
         for name in (
-            "arrays", "checking", "given", "loops", "numbers", "recorded", "shadow", "stale", "syntax", "targets",
-            "twin",
+            "arrays", "checking", "given", "loops", "numbers", "places", "recorded", "shadow", "stale", "syntax",
+            "targets", "twin",
         )
     },
     "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"]],
@@ -173,7 +173,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/spelling.py": [["tests/test_cells.py", "tests/test_labels.py"]],
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
-    "jitnet/data/files/folder.py": [["tests/test_frames.py"]],
+    "jitnet/data/files/folder.py": [["tests/test_picture_folders.py"]],
     "jitnet/data/files/idx.py": [["tests/test_pictures.py"]],
     "jitnet/data/files/csv_builder.py": [["tests/test_csv_files.py"]],
     "jitnet/data/cells.py": [["tests/test_csv_files.py"], ["tests/test_cells.py"]],

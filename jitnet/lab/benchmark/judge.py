@@ -120,23 +120,32 @@ def error_of_repeating(
     try:
         for threads in sorted({1, min(2, most), most}, reverse=True):
             numba.set_num_threads(threads)
-            first: list[NDArray[Any]] = []
-            for calls in range(1, 11):
-                case = problem.case(shape, dtype)
-                kernel(*case.arguments)
-                late = Late(case)
-                if error := case.error():
-                    if late.writes():
-                        return f"{LATE.format(' and '.join(problem.results))}, {problem.given(case)}"
-                    return f"is wrong in some calls, with {count(threads, 'thread')}: {error}, {problem.given(case)}"
-                first = first or case.outputs
-                pairs = zip(first, case.outputs, strict=True)
-                if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
-                    return f"gives other bits in call {calls} than in call 1, as in a race, {problem.given(case)}"
-                if perf_counter() > end:
-                    return None
+            error = _error_of_calls(kernel, problem, shape, dtype, end)
+            if error or perf_counter() > end:
+                return error
     finally:
         numba.set_num_threads(before)
+    return None
+
+
+def _error_of_calls(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any], end: float) -> str | None:
+    """The error of ten calls on the same numbers, or of those before this time."""
+    first: list[NDArray[Any]] = []
+    threads = count(numba.get_num_threads(), "thread")
+    for calls in range(1, 11):
+        case = problem.case(shape, dtype)
+        kernel(*case.arguments)
+        late = Late(case)
+        if error := case.error():
+            if late.writes():
+                return f"{LATE.format(' and '.join(problem.results))}, {problem.given(case)}"
+            return f"is wrong in some calls, with {threads}: {error}, {problem.given(case)}"
+        first = first or case.outputs
+        pairs = zip(first, case.outputs, strict=True)
+        if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
+            return f"gives other bits in call {calls} than in call 1, as in a race, {problem.given(case)}"
+        if perf_counter() > end:
+            break
     return None
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from . import shadow
 from .numbers import scalar
+from .places import frame_of_kernel, here, name_of_new
 from .recorded import Recorded, bare, base_of, is_view, mapped, plain
 from .shadow import Memory, Run, numbers_of
 
@@ -88,7 +88,7 @@ class Traced(Recorded, NDArrayOperatorsMixin):
         if not isinstance(value, Traced) or value.memory is not self.memory:
             return
         if (
-            shadow.frame_of_kernel().f_code in self.run.serial
+            frame_of_kernel().f_code in self.run.serial
             or self.offset == value.offset
             or not np.may_share_memory(self.data, value.data)
         ):
@@ -286,8 +286,8 @@ class Flat:
 
 def new(run: Run, array: NDArray[Any], initialized: bool = True, allocated: bool = True) -> Traced:
     """An array that the kernel made; allocated is False for a result of arithmetic."""
-    place = shadow.here()
-    memory = Memory(run, array, shadow.name_of_new(place), initialized)
+    place = here()
+    memory = Memory(run, array, name_of_new(place), initialized)
     if allocated:
         run.allocated(memory, place)
     return Traced(array, memory)

@@ -18,7 +18,8 @@ from .arrays import Traced
 from .checking import limited, names_of
 from .findings import Report
 from .given import as_python, shadowed
-from .shadow import Memory, Run, TooLongError, here, numbers_of
+from .places import here
+from .shadow import Memory, Run, TooLongError, numbers_of
 from .targets import name_of, opened
 from .twin import Twins
 

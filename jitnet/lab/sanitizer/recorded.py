@@ -9,7 +9,7 @@ from numba import types
 from numba.np.numpy_support import as_dtype
 from numpy.typing import NDArray
 
-from . import shadow
+from .places import here
 from .shadow import Memory, Run, address_of, numbers_of
 
 
@@ -66,7 +66,7 @@ class Recorded:
         return at // self.unit, tuple(where)
 
     def _is_negative(self, index: Any, part: int) -> None:
-        if shadow.here() not in self.run.literal:
+        if here() not in self.run.literal:
             name = self.memory.name
             self.run.found(
                 "negative", f"{name}[{_shown(index)}] has a negative index, which counts from the end", name, array=name
@@ -119,7 +119,7 @@ class Recorded:
             if is_double and (mixed or not self.run.wants_float64):
                 where = "this line, or one before it,"
                 if mixed:
-                    other = f" of {os.path.basename(mixed[0])}" if mixed[0] != shadow.here()[0] else ""
+                    other = f" of {os.path.basename(mixed[0])}" if mixed[0] != here()[0] else ""
                     where = f"line {mixed[1]}{other}"
                 self.run.found(
                     "float64", f"a float64 is stored in {name}, which is float32: {where} mixes a float32 with a number"

@@ -6,10 +6,7 @@ the stamp is 0, and nothing can race. Iterations run one after the other here, s
 writer and the first reader of each element.
 """
 
-import linecache
 import os
-import re
-import sys
 from collections.abc import Sequence
 from types import CodeType
 from typing import Any
@@ -20,34 +17,8 @@ from numpy.typing import NDArray
 
 from .findings import Finding, Report
 from .loops import Watched
+from .places import Place, frame_of_kernel, here
 from .stale import keep, leave
-
-_HERE = os.path.dirname(__file__)
-_NUMPY = os.path.dirname(np.__file__)
-_inner: dict[str, bool] = {}
-"""File -> whether it belongs to the sanitizer or to NumPy, whose lines are not reported."""
-
-Place = tuple[str, int]
-"""File and line."""
-
-
-def frame_of_kernel() -> Any:
-    """The innermost frame of the kernel, or of a helper of it."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file not in _inner:
-            _inner[file] = file.startswith((_HERE, _NUMPY))
-        if not _inner[file]:
-            return frame
-        frame = frame.f_back
-    return sys._getframe(1)
-
-
-def here() -> Place:
-    frame = frame_of_kernel()
-    return frame.f_code.co_filename, frame.f_lineno
-
 
 MOST = 3_000_000
 """Accesses of a run, about half a minute."""
@@ -373,9 +344,3 @@ def numbers_of(array: NDArray[Any], memory: Memory) -> NDArray[np.int64]:
         steps = np.arange(size, dtype=np.int64) * stride
         at += steps.reshape([-1 if axis == other else 1 for other in range(array.ndim)])
     return np.asarray(at // memory.unit)
-
-
-def name_of_new(place: Place) -> str:
-    """The variable that a line assigns, for an array that is made there."""
-    found = re.match(r"\s*(\w+)\s*(?::[^=]+)?=[^=]", linecache.getline(*place))
-    return found[1] if found else "an array"

@@ -27,8 +27,9 @@ from ..sanitizer.arrays import Traced
 from ..sanitizer.checking import names_of
 from ..sanitizer.findings import Report
 from ..sanitizer.given import arrays_in, copied, shadowed, sharing
+from ..sanitizer.places import Place, name_of_new
 from ..sanitizer.recorded import mapped
-from ..sanitizer.shadow import Memory, Place, Run, address_of, bounds_of, numbers_of
+from ..sanitizer.shadow import Memory, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.targets import name_of
 from ..sanitizer.twin import Twins
 
@@ -167,7 +168,7 @@ class _Recording(Run):
         if key not in self.remade:
             self.remade[key] = self._next_place(size)
         if place[0] == intrinsics.__file__:
-            memory.name = shadow.name_of_new(key[:2])
+            memory.name = name_of_new(key[:2])
         self.bases[memory] = self.remade[key]
 
     def found_outside(self, memory: Memory) -> None:
