@@ -10,6 +10,8 @@ from files import csv
 
 import jitnet
 from jitnet.data import read_table
+from jitnet.data.files.content import content_of
+from jitnet.data.files.csv_file import read_csv
 
 
 def packed(**files):
@@ -99,6 +101,11 @@ def test_hash_before_the_names_of_numpy_belongs_to_no_name(tmp_path, separator):
 def test_missing_value_in_the_first_row_does_not_make_it_a_header(tmp_path, word):
     table = read_table(csv(tmp_path, f"{word},5,u\n" + "7,3,v\n9,4,u\n" * 3), "3")
     assert (table.has_header, len(table)) == (False, 7)
+
+
+@pytest.mark.parametrize(("first", "is_header"), [("green;NA", False), ("green;?", False), ("color;NA", True)])
+def test_missing_value_beside_a_word_that_occurs_again_is_data(tmp_path, first, is_header):
+    assert read_csv(content_of(csv(tmp_path, first + "\nred;1.5\ngreen;2.5\nred;NA\n"))).has_header == is_header
 
 
 def test_title_in_a_row_of_the_table_is_pointed_out(tmp_path):

@@ -117,6 +117,16 @@ def test_a_decimal_sign_is_not_offered_if_it_is_the_separator(tmp_path):
             recipe.X(recipe.read(new))
 
 
+@pytest.mark.parametrize("word", ["unknown", "-", "#DIV/0!"])
+def test_a_word_for_a_missing_target_is_offered_to_missing(tmp_path, word):
+    path = tmp_path / "data.csv"
+    path.write_text(rows("x;y", DIGITS, lambda i: word if i % 9 == 7 else f"{i}.5"))
+    with pytest.raises(jitnet.Error, match=r"replace it or leave the row out \(--missing .*\)$") as error:
+        decided(path, "x;y")
+    option, value = shlex.split(re.search(r"\((--missing .*)\)", str(error.value))[1])
+    assert any(text.startswith("6 of 60 rows have no y") for text in decided(path, "x;y", option, value).decisions)
+
+
 def test_classes_are_offered_only_if_the_rows_suffice(tmp_path):
     path = tmp_path / "data.csv"
     for different, offered in ((60, False), (25, True)):

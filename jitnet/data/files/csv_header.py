@@ -36,7 +36,7 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Rows that repeat the first row do
     not count; they are found later. Then the first row is a header if
 
-    - it has no number, and at most half of its cells occur again in their columns;
+    - it has no number, and at most half of its cells occur again in their columns, or are missing, such as NA;
     - or one of its words is above a column of numbers;
     - or its first cell is empty, above row numbers, as pandas writes them;
     - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them;
@@ -53,7 +53,7 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     if any(column and not is_missing_word(cell) and all(map(is_number, column)) for cell, column in texts):
         return True
     if not numbers:
-        return sum(cell in column for cell, column in texts) <= len(first) / 2
+        return sum(cell in column or is_missing(cell) for cell, column in texts) <= len(first) / 2
     follow = numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
     are_counted = follow and numbers[0] == "0"
     if not first[0] and _are_row_numbers(columns[0], in_order=not are_counted):

@@ -13,7 +13,7 @@ from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
 from ..notation import different_units, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
-from ..table import Table
+from ..table import Table, as_option
 from ..values import (
     NUMBERS,
     PLAIN,
@@ -181,11 +181,12 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         where = table.where(cells.row_of(text), table.target)
         if form is None:
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; it learns numbers")
+        option = f" ({as_option('missing', f'{table.target}={text}')})" if is_missing_word(text) else ""
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
         also = f", or learn every value as a class with {AS_CLASSES}" if _can_be_classes(len(texts), len(cells)) else ""
         raise checks.Error(
             f"{where}: {shown(text)} is not a number, but {numbers} of {len(cells)} targets are; replace it or leave "
-            f"the row out{also}"
+            f"the row out{option}{also}"
         )
     return form
 
