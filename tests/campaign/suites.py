@@ -73,7 +73,7 @@ TESTS: dict[str, list[list[str]]] = {
             "targets", "twin",
         )
     },
-    "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"]],
+    "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"], ["tests/test_blocks.py"]],
     "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reached.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],

@@ -33,6 +33,9 @@ MOST = 1100
 LENGTHS = (7, 8)
 """The lengths of every dimension if nothing else is known: a prime, and a power of two."""
 
+BLOCKS = range(LENGTHS[-1] + 1, 65)
+"""Integers of a source that may be the size of its blocks: arrays of one block, and of one element more, are tried."""
+
 TRIAL = 100_000
 """Accesses of a run that shows whether arguments fit."""
 
@@ -97,11 +100,29 @@ def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name
             if error.kind == "outside":
                 message = f"is right for square arrays only: {error.message}, given {found.runs[0]}"
                 report.add(replace(error, kind="square", message=message))
+    for block in [] if report.errors else list(guessed(kernel, dtype, _lengths_of_blocks(kernel))):
+        found = examine(kernel, [block], writes, name, most=3 * TRIAL)
+        if any(error.kind in ("raises", "stopped") for error in found.errors):  # it takes too long
+            break
+        report.runs += found.runs
+        for error in found.errors:
+            report.add(error, error.array)
     if any(error.kind == "outside" for error in report.errors):
         report.add(Finding("guessed", GUESSED))
     elif any(error.kind == "race" for error in report.errors) and any(map(_are_whole, cases[0])):
         report.add(Finding("guessed", EQUAL_INDICES))
     return report
+
+
+def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
+    """Lengths of one block of the largest size that the source names, and of one more element."""
+    function, _ = opened(kernel)
+    body = getattr(function, "py_func", function)
+    tree = tree_of(body.__code__)
+    values = [getattr(node, "value", None) for node in ast.walk(tree or ast.Pass())]
+    values += [body.__globals__.get(name) for name in body.__code__.co_names]
+    sizes = [value for value in values if type(value) is int and value in BLOCKS]
+    return (max(sizes), max(sizes) + 1) if sizes else ()
 
 
 def _are_whole(argument: Any) -> bool:
