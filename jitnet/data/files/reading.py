@@ -72,17 +72,7 @@ def read_table(
             raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
         if content.kind == "parquet":
             return _chosen(read_parquet(content.data, content.source), target, features)
-        if target is not None and features is None and content.kind != "picture":
-            raise checks.Error(
-                f"a target is named only for a CSV or Parquet file; that of {path} is y, or the labels of the images"
-            )
-        if content.kind == "npz":
-            return read_npz(path, needs_target=features is None)
-        if content.kind == "idx":
-            return read_images(path, labels, needs_target=features is None or labels is not None)
-        if content.kind == "picture" and features is None:
-            raise checks.Error(f"{path} is one picture; give the folder whose folders hold the pictures of each class")
-        return read_folder(path, None if features is None else len(names or features))
+        return _read_arrays(path, content.kind, target, labels, names, features)
 
 
 def _read_text(
@@ -111,6 +101,24 @@ def _read_text(
     if had_header is False and not table.has_header and len(table.names) == len(names):
         return _renamed(table, names)
     return table
+
+
+def _read_arrays(
+    path: str | Path, kind: str, target: str | None, labels: str | Path | None, names: list[str],
+    features: list[str] | None,
+) -> Table:  # fmt: skip
+    """Arrays and pictures: their target has no name to choose, and their features have none."""
+    if target is not None and features is None and kind != "picture":
+        raise checks.Error(
+            f"a target is named only for a CSV or Parquet file; that of {path} is y, or the labels of the images"
+        )
+    if kind == "npz":
+        return read_npz(path, needs_target=features is None)
+    if kind == "idx":
+        return read_images(path, labels, needs_target=features is None or labels is not None)
+    if kind == "picture" and features is None:
+        raise checks.Error(f"{path} is one picture; give the folder whose folders hold the pictures of each class")
+    return read_folder(path, None if features is None else len(names or features))
 
 
 def _chosen(table: Table, target: str | None, features: list[str] | None) -> Table:
