@@ -50,6 +50,21 @@ def test_header_of_words_occurs_again_in_at_most_half_of_its_columns(again, is_h
     assert looks_like_a_header(first, [first[:again] + ["x"] * (4 - again), ["y"] * 4]) == is_header
 
 
+@pytest.mark.parametrize(
+    ("first", "columns", "is_header"),
+    [
+        ("690 kr;no", (["7 kr", "85 kr"], ["no", "yes"]), False), ("P001;n", (["P002"], "n"), False),
+        ("12:08 PM;n", (["1:15 AM", "2:30 PM"], "ny"), False), ("2024-01-05;n", (["2024-02-06", ""], "ny"), False),
+        ("1,234;n", (["950", "870"], "ny"), False), ("$12;n", (["9", "$8"], "ny"), False),
+        ("price;n", (["$9", "$8"], "ny"), True), ("5%;50%;group", (["1.5", "2"], ["3", "2.5"], "ab"), True),
+        ("x1;x2", (["a", "b"], ["c", "d"]), True), ("Q1 2024;n", (["$5", "$6"], "yz"), True),
+    ],
+)  # fmt: skip
+def test_numbers_in_text_and_dates_are_no_header_above_others(first, columns, is_header):
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    assert looks_like_a_header(first.split(";"), rows) == is_header
+
+
 def test_header_of_new_files_has_the_names_of_the_features(tmp_path):
     """The first row is the header if it has the names of the features, in training and prediction."""
     path = csv(tmp_path, "0,1,2\n0,0,1\n")

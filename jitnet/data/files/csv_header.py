@@ -1,11 +1,12 @@
 """Whether the first row of a CSV is the header: decided by the first rows, never by the target column."""
 
+import re
 from collections.abc import Collection
 
 from ... import checks
 from ...spelling import is_number
 from ..cells import is_missing
-from ..values import is_missing_word
+from ..values import NUMBERS, is_missing_word
 
 
 def has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
@@ -36,7 +37,8 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Rows that repeat the first row do
     not count; they are found later. Then the first row is a header if
 
-    - it has no number, and at most half of its cells occur again in their columns, or are missing, such as NA;
+    - it has no number, and at most half of its cells are like cells below: they occur again, are missing, such as NA,
+      or differ only in their digits, such as 12 kr and 7 kr;
     - or one of its words is above a column of numbers;
     - or its first cell is empty, above row numbers, as pandas writes them;
     - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them;
@@ -50,10 +52,11 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     cells_of = zip(first, *rows, strict=True)
     columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in cells_of]
     texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
-    if any(column and not is_missing_word(cell) and all(map(is_number, column)) for cell, column in texts):
+    words = [(cell, column) for cell, column in texts if not is_missing_word(cell) and not _is_amount(cell)]
+    if any(column and all(map(is_number, column)) for _, column in words):
         return True
     if not numbers:
-        return sum(cell in column or is_missing(cell) for cell, column in texts) <= len(first) / 2
+        return sum(_is_like(cell, column) for cell, column in texts) <= len(first) / 2
     follow = numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
     are_counted = follow and numbers[0] == "0"
     if not first[0] and _are_row_numbers(columns[0], in_order=not are_counted):
@@ -63,6 +66,19 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
         return True
     have_points = all(column and all("." in cell for cell in column) for _, column in below)
     return have_points and all(cell not in column for cell, column in texts)
+
+
+def _is_like(cell: str, column: list[str]) -> bool:
+    """True if a cell without a plain number seems to belong to the cells below it."""
+    form = re.sub("[0-9]+", "0", cell)
+    if cell in column or is_missing(cell) or (form != cell and form in [re.sub("[0-9]+", "0", one) for one in column]):
+        return True
+    return _is_amount(cell) and bool(column) and all(is_number(one) or _is_amount(one) for one in column)
+
+
+def _is_amount(cell: str) -> bool:
+    """True for $12 and 1,234, but not for the names of percentiles, such as 5%."""
+    return "%" not in cell and any(read(cell) is not None for read in NUMBERS.values())
 
 
 def _are_unlike(below: list[tuple[str, list[str]]], texts: list[tuple[str, list[str]]]) -> bool:
