@@ -9,6 +9,7 @@ from test_judge import DTYPE, MATMUL, right
 from test_timed_calls import timed
 
 from jitnet.lab.benchmark import judge
+from jitnet.lab.benchmark import timed as timed_calls
 
 
 def in_a_thread_that_it_leaves(seconds):
@@ -41,3 +42,19 @@ def test_work_after_the_return_does_not_count():
     slow = dataclasses.replace(MATMUL, draw=slowly)
     assert timed(right, 1, slow) is None
     assert "still writes Z after it has returned" in timed(in_a_thread_that_it_leaves(0.03), 1, slow, calls=1)
+
+
+def test_more_cores_than_threads_are_found(monkeypatch):
+    times = {"wall": 0.0, "cpu": 0.0}
+    monkeypatch.setattr(timed_calls, "perf_counter", lambda: times["wall"])
+    monkeypatch.setattr(timed_calls, "process_time", lambda: times["cpu"])
+    for threads, busy, found in ((1, 1.9, True), (1, 1.1, False), (2, 1.9, False)):
+        cores = timed_calls.Cores(threads)
+        for seconds in (0.09, 0.3):  # the first is too short to tell
+            assert cores.error() is None
+            with cores:
+                times["wall"] += seconds
+                times["cpu"] += busy * seconds
+        error = cores.error()
+        assert (error is not None) is found
+        assert not found or error.startswith("computes on 1.9 cores, but is compared with loops on 1 thread: ")

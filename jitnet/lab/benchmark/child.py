@@ -28,7 +28,7 @@ from ..problems import Problem, ProblemError, again
 from ..timing import blas_threads, manageable
 from . import custom, judge
 from .patches import Snapshot
-from .timed import Idle, Timed
+from .timed import Cores, Idle, Timed
 
 COMPILING = 600.0
 """Seconds that the child may take to start, and Numba to compile."""
@@ -169,13 +169,13 @@ class _Child:
 
     def answer_timings(self, timed: Timed) -> None:
         """Time as many calls as the parent asks for, until it closes the pipe, and check the results afterwards."""
-        idle = Idle()
+        idle, self.cores = Idle(), Cores(self.job["cores"])
         for number, line in enumerate(sys.stdin.buffer):
             busy = idle.end()
             self.begin("before it is timed", COMPILING)
             try:
                 seconds, found = timed.ask(number, int(line), self.timing)
-                if found := found or busy or self.before.changed():
+                if found := found or busy or self.cores.error() or self.before.changed():
                     self.answer(error=found)
                 else:
                     self.answer(seconds=seconds, claimed=timed.claimed)
@@ -188,7 +188,8 @@ class _Child:
     def timing(self) -> Iterator[None]:
         """Tells the parent, which has its own clock, when timed calls begin and end."""
         self.work(TIMED)
-        yield
+        with self.cores:
+            yield
         self.begin("after it was timed", COMPILING)
 
     def in_words(self, error: BaseException, kernel: loading.Function, arguments: list[Any], when: str) -> str:
@@ -229,5 +230,5 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = pickle.load(sys.stdin.buffer)
-    with backend.threads(job["threads"]), blas_threads(job["threads"]), np.errstate(all="ignore"):
-        _Child(job, channel).run()
+    with backend.threads(job["threads"]), blas_threads(job["threads"]) as blas, np.errstate(all="ignore"):
+        _Child(job | {"cores": max(job["threads"], blas)}, channel).run()

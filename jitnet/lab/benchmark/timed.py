@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...checks import count
 from ..loading import Function
 from ..oracle import Case, Shape, holds_nothing, nothing
 from ..problems import Problem
@@ -57,6 +58,9 @@ VERIFYING = 1.0
 """Seconds that new numbers and the verification may take; then every fourth timing has them."""
 
 SKIPPED = "skips calls: after one that was timed, its outputs were as before; every call must do all the work"
+
+CROWDED, MORE = 0.1, 1.3
+"""Seconds of timed calls after which their cores are counted; a factor, by which they may exceed the threads."""
 
 IDLE = 1.5
 """Seconds between questions, after which it counts whether the process was busy in them."""
@@ -257,6 +261,29 @@ class _Spots:
         found = self.flat[self.at]
         empty: NDArray[np.bool_] = np.isnan(found) if found.dtype.kind == "f" else found == self.nothing
         return empty
+
+
+class Cores:
+    """The cores that timed calls use: --threads limits the threads of Numba and BLAS, but not those of Python."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads, self.seconds, self.busy = threads, 0.0, 0.0
+
+    def __enter__(self) -> None:
+        self.start = perf_counter(), process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += perf_counter() - self.start[0]
+        self.busy += process_time() - self.start[1]
+
+    def error(self) -> str | None:
+        used = self.busy / max(self.seconds, 1e-9)
+        if self.seconds < CROWDED or used < MORE * self.threads:
+            return None
+        return (
+            f"computes on {used:.1f} cores, but is compared with loops on {count(self.threads, 'thread')}: start no "
+            "threads, or let all use more: --threads"
+        )
 
 
 class Idle:
