@@ -56,7 +56,8 @@ def test_header_of_words_occurs_again_in_at_most_half_of_its_columns(again, is_h
         ("690 kr;no", (["7 kr", "85 kr"], ["no", "yes"]), False), ("P001;n", (["P002"], "n"), False),
         ("12:08 PM;n", (["1:15 AM", "2:30 PM"], "ny"), False), ("2024-01-05;n", (["2024-02-06", ""], "ny"), False),
         ("1,234;n", (["950", "870"], "ny"), False), ("$12;n", (["9", "$8"], "ny"), False),
-        ("price;n", (["$9", "$8"], "ny"), True), ("5%;50%;group", (["1.5", "2"], ["3", "2.5"], "ab"), True),
+        ("price;n", (["$9", "$8"], "ny"), True), ("EUR2024;kr2", (["$9", "$8"], ["7 kr", "8 kr"]), True),
+        ("5%;50%;group", (["1.5", "2"], ["3", "2.5"], "ab"), True),
         ("x1;x2", (["a", "b"], ["c", "d"]), True), ("Q1 2024;n", (["$5", "$6"], "yz"), True),
     ],
 )  # fmt: skip

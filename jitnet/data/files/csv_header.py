@@ -77,8 +77,8 @@ def _is_like(cell: str, column: list[str]) -> bool:
 
 
 def _is_amount(cell: str) -> bool:
-    """True for $12 and 1,234, but not for the names of percentiles, such as 5%."""
-    return "%" not in cell and any(read(cell) is not None for read in NUMBERS.values())
+    """True for $12 and 1,234, but not for names such as 5%, of a percentile, and EUR2024."""
+    return "%" not in cell and not cell.isidentifier() and any(read(cell) is not None for read in NUMBERS.values())
 
 
 def _are_unlike(below: list[tuple[str, list[str]]], texts: list[tuple[str, list[str]]]) -> bool:
