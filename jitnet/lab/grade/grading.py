@@ -12,13 +12,13 @@ from typing import Any
 
 from ... import checks
 from ...checks import described
-from .assignment import PEAK, Assignment
+from .assignment import CHECKS, PEAK, Assignment
 from .judging import Judge, Verdict, peaks
 from .language import LONGEST
 from .output import one_line
 
-CORRECT, INSPECTED, TIMED = 4.0, 4.0, 4.0
-"""Seconds of a test on an idle machine, for the estimate; a kernel is first tested whether it is correct."""
+CORRECT = 4.0
+"""Seconds of the test of correctness on an idle machine, for the estimate; a kernel is first tested for it."""
 
 SEEDS = 62
 """Bits: a submission must not be able to try all seeds."""
@@ -60,8 +60,7 @@ def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
 def estimate(assignment: Assignment, count: int) -> float:
     """Seconds for this many submissions."""
     tests = [test for kernel in assignment.kernels for test in kernel.tests]
-    cost = {"correct": 0.0, "no race": INSPECTED, "vectorized": INSPECTED, "speed": TIMED}
-    return count * (CORRECT * len(assignment.kernels) + sum(cost[test.check] for test in tests))
+    return count * (CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests))
 
 
 def prepare(assignment: Assignment) -> None:

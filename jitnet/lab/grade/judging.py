@@ -124,12 +124,11 @@ class Judge:
             passed, tried, said = False, False, f"not tried, because {self.kernel.name} is not correct"
             if not any(other.check == "correct" for other in self.kernel.tests):
                 said += f": it {wrong}"
-        elif test.check == "no race":
-            passed, said = self._without_race(test)
-        elif test.check == "vectorized":
-            passed, said = self._vectorized(test)
         else:
-            passed, said = self._fast(test)
+            made: dict[str, Callable[[Test], tuple[bool | None, str]]] = {
+                "no race": self._without_race, "vectorized": self._vectorized, "speed": self._fast,
+            }  # fmt: skip
+            passed, said = made[test.check](test)
         return Verdict(self.kernel.name, test, passed, said, tried)
 
     # correct
