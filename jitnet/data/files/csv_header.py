@@ -8,6 +8,9 @@ from ...spelling import is_number
 from ..cells import is_missing
 from ..values import NUMBERS, is_missing_word
 
+FEW = 100
+"""Rows whose notation is compared with that of the first row."""
+
 
 def has_header(rows: list[list[str]], expected: Collection[str], notes: list[str]) -> bool:
     """Whether the first row is the header; a guess is a sentence in `notes`.
@@ -70,8 +73,10 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
 
 def _is_like(cell: str, column: list[str]) -> bool:
     """True if a cell without a plain number seems to belong to the cells below it."""
-    form = re.sub("[0-9]+", "0", cell)
-    if cell in column or is_missing(cell) or (form != cell and form in [re.sub("[0-9]+", "0", one) for one in column]):
+    if cell in column or is_missing(cell):
+        return True
+    form, column = re.sub("[0-9]+", "0", cell), column[:FEW]
+    if form != cell and any(re.sub("[0-9]+", "0", one) == form for one in column):
         return True
     return _is_amount(cell) and bool(column) and all(is_number(one) or _is_amount(one) for one in column)
 
