@@ -45,8 +45,8 @@ event.register("numba:compile", Compiling())
 
 GROUPS = {
     "gpu": (
-        "test_explain_gpu", "test_cuda_interpreted", "test_cuda_training", "test_cuda_edges", "test_cuda_ptx",
-        "test_ptx_interpreter", "test_gpu_transactions",
+        "test_explain_gpu", "test_explain_gpu_command", "test_cuda_interpreted", "test_cuda_training",
+        "test_cuda_edges", "test_cuda_ptx", "test_ptx_interpreter", "test_gpu_transactions",
     ),
     "explanations": ("test_explain", "test_report"),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from cases import release
 from command import run
 
 import jitnet
-from jitnet.compiler import cache, cache_folder, caches, fingerprint, jit, linking
+from jitnet.compiler import cache, cache_folder, cpu_caches, fingerprint, jit, linking
 from jitnet.kernels import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 
@@ -127,8 +127,8 @@ def test_hash_of_sources_depends_on_names_contents_and_versions(tmp_path):
 
 def test_hash_of_sources_depends_on_the_caches_of_the_cpu(monkeypatch):
     """Two machines with the same CPU but other caches can share a home folder."""
-    smaller = caches.Cache(2, 1 << 18, 8, 64)
-    monkeypatch.setattr(caches, "data_caches", lambda: {**caches.USUAL, 2: smaller})
+    smaller = cpu_caches.Cache(2, 1 << 18, 8, 64)
+    monkeypatch.setattr(cpu_caches, "data_caches", lambda: {**cpu_caches.USUAL, 2: smaller})
     there = importlib.util.module_from_spec(cache.__spec__)
     cache.__spec__.loader.exec_module(there)
     assert there.SOURCES != cache.SOURCES

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from jitnet.compiler.caches import PAGE
+from jitnet.compiler.cpu_caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.compiler.memory import LINE, aligned
 from jitnet.kernels import LADDERS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jitnet import checks
-from jitnet.compiler import caches as described
+from jitnet.compiler import cpu_caches as described
 from jitnet.lab.trace import caches
 from jitnet.lab.trace.caches import Hierarchy, Level
 

@@ -30,7 +30,7 @@ from numba.core.typing import signature
 
 from . import linking
 from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked, write_cached
-from .caches import data_caches
+from .cpu_caches import data_caches
 from .fingerprint import HASHED, described, is_lasting
 from .parallel_for import start_layer
 

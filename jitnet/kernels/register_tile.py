@@ -16,7 +16,7 @@ The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then 
 
 from typing import Any
 
-from ..compiler.caches import PAGE, USUAL, data_caches
+from ..compiler.cpu_caches import PAGE, USUAL, data_caches
 from ..compiler.intrinsics import (
     IS_AMD,
     REGISTERS,

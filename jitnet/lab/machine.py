@@ -26,7 +26,7 @@ from .. import checks, storage
 from ..backend import threads
 from ..compiler.cache import SOURCES, settings
 from ..compiler.cache_folder import cache_folder, make_cache_folder
-from ..compiler.caches import USUAL, data_caches
+from ..compiler.cpu_caches import USUAL, data_caches
 from ..compiler.intrinsics import VECTOR_BYTES, lanes
 from ..compiler.memory import aligned
 from ..process import disturbance

@@ -113,7 +113,7 @@ TESTS: dict[str, list[list[str]]] = {
     ],
     "jitnet/compiler/scalar.py": [["tests/test_custom.py"], ["tests/test_dtypes.py"]],
     "jitnet/compiler/fingerprint.py": [["tests/test_custom.py"], ["tests/test_cache.py", "-k", ONE_PROCESS]],
-    "jitnet/compiler/caches.py": [["tests/test_trace_caches.py"], ["tests/test_cache.py", "-k", "caches"]],
+    "jitnet/compiler/cpu_caches.py": [["tests/test_trace_caches.py"], ["tests/test_cache.py", "-k", "caches"]],
     "jitnet/compiler/environment.py": [["tests/test_concurrency.py", "-k", "setting"]],
     "jitnet/compiler/cache.py": [["tests/test_cache.py", "tests/test_cache_files.py", "-k", f"{ONE_PROCESS} or good"]],
     "jitnet/compiler/cache_folder.py": [

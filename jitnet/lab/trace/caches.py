@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
-from ...compiler.caches import DESCRIPTIONS, USUAL, bytes_of, data_caches
+from ...compiler.cpu_caches import DESCRIPTIONS, USUAL, bytes_of, data_caches
 from ...compiler.jit import compiled, part_of_kernels
 from ...compiler.memory import LINE
 from ...compiler.types import Matrix, Vector
