@@ -69,3 +69,9 @@ def test_fewer_bits_are_found_at_the_size_that_is_timed(monkeypatch):
     monkeypatch.setattr(judging.Judge, "_call", called)
     judging.Judge._seconds(object.__new__(judging.Judge), None, case)
     assert "as if it had fewer bits" in found[0]
+
+
+def test_one_row_of_two_is_no_edge():
+    """It may as well be each second row."""
+    assert reasons.edge_of(np.array([[False], [False], [True]])) == "the last of 3 rows"
+    assert reasons.edge_of(np.array([[False], [True]])) == ""
