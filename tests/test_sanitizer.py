@@ -43,6 +43,13 @@ def test_corrected_twin_has_no_findings(name):
     assert not report.warnings, str(report)
 
 
+def test_what_no_iteration_has_read_is_a_note():
+    pair = PAIRS["assigned_in_some_iterations"]
+    (note, _) = examine(pair.right, [pair.arguments()]).notes
+    assert note.message == "an iteration may read bonus, which another iteration assigns, but none did"
+    assert not any(finding.kind == "not shown" for finding in examine(pair.wrong, [pair.arguments()]).findings)
+
+
 def test_guide_names_every_rule_and_its_kernels():
     """The guide has the table below: paste it there after a change of the kernels."""
     page = (Path(__file__).parents[1] / "docs/guide/numba_rules.md").read_text(encoding="utf-8")

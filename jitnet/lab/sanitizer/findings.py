@@ -33,7 +33,7 @@ FIXES = {
 """Kind of finding -> the usual fix."""
 
 WARNINGS = ("negative", "float64", "threads", "machine", "square")
-NOTES = ("not covered", "not reached", "order", "serial", "not compared", "guessed")
+NOTES = ("not covered", "not reached", "not shown", "order", "serial", "not compared", "guessed")
 
 
 @dataclass

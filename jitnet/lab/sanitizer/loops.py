@@ -41,6 +41,8 @@ class Stale(NamedTuple):
     """The line of the loop."""
     finding: Finding
     """What is wrong if that happens."""
+    is_known: bool
+    """Whether it is assigned before the loop, too."""
 
 
 @dataclass
@@ -142,7 +144,7 @@ class _Loop:
             elif line := next((load.line for load in loads if load.name == name), None):
                 message = f"an iteration of the prange loop reads {name}, which another iteration assigns"
                 finding = Finding("carried", message, [line, self.stores[name][-1]], self.file, name)
-                self.found.stale.append(Stale(name, self.loop.lineno, finding))
+                self.found.stale.append(Stale(name, self.loop.lineno, finding, is_known))
                 if is_known:
                     self.not_private.add(name)
         self._find_escapes()

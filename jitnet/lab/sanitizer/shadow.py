@@ -16,7 +16,7 @@ from numba.typed import Dict, List
 from numpy.typing import NDArray
 
 from .findings import Finding, Report
-from .loops import Watched
+from .loops import Stale, Watched
 from .places import Place, frame_of_kernel, here
 from .stale import keep, leave
 
@@ -44,8 +44,10 @@ class Run:
         self.numbers: dict[Place, int] = {self.places[0]: 0}
         self.watched: dict[Place, list[Watched]] = {}
         """Loop -> variables to look at when it ends."""
-        self.stale: dict[Place, dict[str, Finding]] = {}
-        """Loop -> variables that an iteration may read before it assigns them, and what is wrong then."""
+        self.stale: dict[Place, dict[str, Stale]] = {}
+        """Loop -> variables that an iteration may read before it assigns them."""
+        self.used: set[str] = set()
+        """Those of them that an iteration has read so."""
         self.serial_loops: set[Place] = set()
         """Loops to run as `range`."""
         self.reductions: set[Place] = set()
@@ -90,13 +92,25 @@ class Run:
                 self.stamp = self.start + 1 + (self.thread if self.by_thread else k)
                 self.index_of[self.stamp] = self.thread if self.by_thread else index
                 if stale and k:
-                    leave(frame, stale, lambda name: self.report.add(stale[name], name))
+                    leave(frame, stale, lambda name: self._is_used(stale, name))
                 yield index
             if stale:
                 keep(frame, stale)
+                self._note_unused(stale)
             self._look_at_variables()
         finally:
             self.stamp, self.thread = 0, 0
+
+    def _is_used(self, stale: dict[str, Stale], name: str) -> None:
+        self.report.add(stale[name].finding, name)
+        self.used.add(name)
+
+    def _note_unused(self, stale: dict[str, Stale]) -> None:
+        """Note what the source allows, but this run did not do."""
+        for name, (_, _, finding, is_known) in stale.items():
+            if is_known and name not in self.used:
+                message = f"an iteration may read {name}, which another iteration assigns, but none did"
+                self.report.add(Finding("not shown", message, finding.lines, finding.file, name), name)
 
     def _look_at_variables(self) -> None:
         """At the end of a loop: errors that depend on the type of a variable, so the source does not show them."""

@@ -198,7 +198,7 @@ class Twins:
         self.run.reductions |= {(file, line) for line in found.reduction_lines}
         self.run.literal |= {(file, line) for line in found.literal_lines}
         for stale in found.stale:
-            self.run.stale.setdefault((file, stale.loop), {})[stale.name] = stale.finding
+            self.run.stale.setdefault((file, stale.loop), {})[stale.name] = stale
         for watched in found.watched:
             self.run.watched.setdefault((file, watched.loop), []).append(watched)
         if self.as_compiled:
