@@ -49,6 +49,9 @@ HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "diffe
 MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if", "writes nothing")
 """The beginnings of errors whose cause the sanitizer may find."""
 
+WRITES = "[...] = ... writes"
+"""The end of an error that gives the cause itself."""
+
 LATE = "still writes {} after it has returned; wait until its threads have ended: thread.join()"
 
 SETTLING = 0.1
@@ -71,7 +74,7 @@ def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[A
     found = call.beside(problem.parameters)
     if not found and case.error():
         found = call.within(problem.results, lambda guard: _Call(kernel, problem.case(shape, dtype), 0.0, guard))
-        if found.startswith(MISLEADING) and kernel is not problem.rungs["numpy"]:
+        if found.startswith(MISLEADING) and not found.endswith(WRITES) and kernel is not problem.rungs["numpy"]:
             why = reasons(kernel, problem, shape, dtype, case)
     elif not found:
         found = _Call(kernel, problem.case(shape, dtype), guard=FINITE).beside(problem.parameters)
@@ -266,7 +269,7 @@ class _Call:
         if second.case.error() is None:
             return only_from_zeros(outputs)
         if self.idle and second.idle:  # zeros that it writes over zeros would not show
-            hint = f"; {first} = ... names another array, {first}[...] = ... writes" if self.names_another else ""
+            hint = f"; {first} = ... names another array, {first}{WRITES}" if self.names_another else ""
             return f"writes nothing into {into}{hint}"
         if untouched and not _has_nan(second.case):
             return f"leaves {count(untouched, 'number')} of {into} unwritten, or adds to it: {self.case.error()}"
