@@ -73,6 +73,7 @@ def test_conclusion_of_lesson_12_follows_from_its_measurements(tmp_path, monkeyp
     assert measured == order
 
 
+@pytest.mark.slow  # runs the longest lesson once more; test_lessons.py runs it too
 def test_conclusion_of_lesson_8_follows_from_its_measurements(tmp_path, monkeypatch):
     printed = made_up(tmp_path, monkeypatch, 8, 1)
     assert (
@@ -82,7 +83,8 @@ def test_conclusion_of_lesson_8_follows_from_its_measurements(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("number", "conclusion"), [(8, "from python to packed"), (10, "gains"), (12, "from slow to fast")]
+    ("number", "conclusion"),
+    [pytest.param(8, "from python to packed", marks=pytest.mark.slow), (10, "gains"), (12, "from slow to fast")],
 )
 def test_lessons_draw_no_conclusion_on_a_busy_machine(tmp_path, monkeypatch, number, conclusion):
     """The tests above find each of these texts on a quiet machine."""

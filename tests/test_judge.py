@@ -1,6 +1,7 @@
 """The judge of custom kernels finds kernels that are correct only for some shapes, or in some calls."""
 
 import io
+import itertools
 import os
 import queue
 import re
@@ -90,8 +91,8 @@ def test_random_shapes_cover_every_remainder_of_every_block():
 
 @pytest.mark.parametrize("kernel", [forgets_the_rest_of_a_panel, wrong_if_wide_and_odd, forgets_the_last_block_of_128])
 def test_kernels_that_are_wrong_for_some_shapes_are_found(kernel):
-    found = [judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in judge.drawn_shapes(MATMUL, 3)]
-    found = [error for error in found if error]
+    errors = (judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in judge.drawn_shapes(MATMUL, 3))
+    found = list(itertools.islice(filter(None, errors), 5))  # each takes a tenth of a second, to find late writes
     assert found
     assert all("wrong" in error or "NaN" in error for error in found)
 
