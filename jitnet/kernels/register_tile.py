@@ -262,8 +262,9 @@ def turning_pays(A: Matrix, columns: int) -> bool:
     have evicted each other from the L1 cache by then. If the columns are in more pages than the processor keeps
     addresses of, each read must look up its page first.
     """
-    is_long = rows_evict_each_other(A.T, LINE, L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE
-    return A.strides[0] == A.itemsize and columns >= 2 * VECTORS * lanes(A) and is_long
+    if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
+        return False
+    return bool(rows_evict_each_other(A.T, LINE, L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE)
 
 
 TLB_PAGES = 64
