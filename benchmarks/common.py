@@ -162,16 +162,21 @@ def write(stem: Path, about: dict[str, Any], rows: list[dict[str, Any]]) -> None
     """Print the table, and write it as JSON and Markdown, with a description of the machine."""
     if not rows:
         raise SystemExit("the name of no row contains the text given by --only; nothing was measured or written")
+    print(save(stem, about, rows))
+
+
+def save(stem: Path, about: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Write the table as JSON and Markdown, with a description of the machine; returns the Markdown."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
     text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
-    print(text)
     stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     stem.with_suffix(".json").write_text(
         json.dumps({"machine": about, "rows": rows}, indent=1) + "\n", encoding="utf-8"
     )
+    return text
 
 
 def say(text: str) -> None:

@@ -14,7 +14,6 @@ import functools
 import importlib.metadata
 import importlib.util
 import itertools
-import json
 import os
 import platform
 import re
@@ -26,6 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for a clone without an installed jitnet
 
+import common
 from gpu_libraries import DEVICE, of_jax, of_torch, peer
 
 import jitnet
@@ -102,7 +102,7 @@ def product(given, size, operation):
     from jitnet.compiler.cuda.device import cuda, stream
     from jitnet.kernels.cuda import LADDERS
 
-    say(f"{operation}, {size}")
+    common.say(f"{operation}, {size}")
     m, k, n = ([int(part) for part in size.split("x")] * 3)[:3]  # C (m, n) is a sum of k terms
     shapes = {"matmul": ((m, k), (k, n)), "matmul_tn": ((k, m), (k, n)), "matmul_nt": ((m, k), (n, k))}[operation]
     rng = np.random.default_rng(0)
@@ -119,7 +119,7 @@ def product(given, size, operation):
             sys.exit(f"{operation}, {name}: wrong at {size}")
         seconds = time_of(once, 1)
         if seconds > PATIENCE:
-            say(f"{operation}, {name}, {size} is left out: one call takes {seconds:.1f} s")
+            common.say(f"{operation}, {name}, {size} is left out: one call takes {seconds:.1f} s")
             return
         in_a_row[name] = max(1, min(IN_A_ROW, int(TURN / seconds)))
         calls[name] = functools.partial(once, in_a_row[name])
@@ -194,7 +194,7 @@ def compared(given, widths, m, f, loss, optimizer, samples, parts):
 
     All batches have the same size, because some libraries require it.
     """
-    say(f"{widths}, batch {m}, {f} + {loss}, {type(optimizer).__name__}, {samples} samples")
+    common.say(f"{widths}, batch {m}, {f} + {loss}, {type(optimizer).__name__}, {samples} samples")
     sizes = [int(n) for n in widths.split("-")]
     rng = np.random.default_rng(0)
     X = rng.random((samples, sizes[0]), np.float32)
@@ -232,20 +232,8 @@ def of_jitnet(net, X, y, m, loss, optimizer, rounds):
 
 def publish(name, about, rows, folder):
     """Write the table as JSON and Markdown, into the folder of the GPU."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
-    text = "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in about.items()), ""])
-    folder = folder or Path(__file__).parent / "results" / re.sub("[^a-z0-9]+", "_", about["gpu"].lower()).strip("_")
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"gpu_{name}"
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    content = json.dumps({"machine": about, "rows": rows}, indent=1) + "\n"
-    stem.with_suffix(".json").write_text(content, encoding="utf-8")
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
+    folder = folder or common.RESULTS / re.sub("[^a-z0-9]+", "_", about["gpu"].lower()).strip("_")
+    common.save(folder / f"gpu_{name}", about, rows)
 
 
 def main():
