@@ -374,7 +374,9 @@ def test_12_your_own_kernel(lesson):
         assert predicted <= min(2 * near / near_bytes, 2 * far / far_bytes) * 1.02
         assert measured > 0
     first, second, third, _ = answers(printed)
-    assert numbers(first, "5 bytes")[0][-1] == numbers(printed, "^four_k +predicted")[0][0]
+    four_k = numbers(printed, "^four_k +predicted")[0][0]
+    # Equal if the cache of W is the limit, 6/5 if L1 is.
+    assert four_k <= numbers(first, "5 bytes")[0][-1] <= 6 / 5 * four_k + 0.1
     assert numbers(second, "9 bytes")[0][-1] <= 2 * near / 9 * 1.02
     assert third.startswith("returns its result")
 
