@@ -30,6 +30,7 @@ FILES = {
     "spaces": (b"1 2  0.5\n4 5 0.25\n", {"1": [1, 4], "2": [2, 5], "3": [0.5, 0.25]}),
     "commas in names": (b"width, cm;b\n1;x\n2;y\n", {"width, cm": [1, 2], "b": ["x", "y"]}),
     "decimal commas without header": (b"0,5;0,3;yes\n1,5;2;no\n", {"1": [0.5, 1.5], "2": [0.3, 2], "3": ["yes", "no"]}),
+    "one row": (b"x, cm;y, cm\n1,5;2,5\n", {"x, cm": [1.5], "y, cm": [2.5]}),
     "sep=": (b"sep=;\r\na;b\r\n1;x\r\n2.5;y\r\n3;x\r\n", FLOWERS),
     "comments": (b"# by me, today\n#\na,b\n1,x\n2.5,y\n3,x\n", FLOWERS),
     "header as a comment": (b"#a,b\n1,x\n2.5,y\n3,x\n", {"#a": [1, 2.5, 3], "b": ["x", "y", "x"]}),

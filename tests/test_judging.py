@@ -1,5 +1,6 @@
 """The requests of a submission's judge to other processes, and their time limits."""
 
+import contextlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,6 +41,16 @@ def test_shortest_possible_time_follows_from_the_peaks(addition, monkeypatch):
     assert judge.disturbed_by == ["a game"]
     limits["disturbed_by"] = []
     judge._least_seconds((1000,), np.dtype("float32"))
+    assert judge.disturbed_by == ["a game"]
+
+
+def test_load_during_timing_is_reported(addition, monkeypatch):
+    watch = contextlib.nullcontext(SimpleNamespace(reasons=["a game"]))
+    monkeypatch.setattr(judging.disturbance, "Watch", lambda threads: watch)
+    judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
+    monkeypatch.setattr(judge, "_least_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(judge, "_in_turn", lambda *_: (2.0, 0.0))
+    assert judge._times(SimpleNamespace(of=judging.PEAK, reach=0.5), (5,), "float32") == (2.0, 1.0)
     assert judge.disturbed_by == ["a game"]
 
 

@@ -266,7 +266,7 @@ def test_pictures_are_read_as_programs_show_them(tmp_path, orientation):
 def test_label_file_is_found_by_the_name_of_the_images(tmp_path):
     folder = write_mnist(tmp_path / "m")
     table = read_table(folder / "train-images-idx3-ubyte.gz")
-    assert (table.kind, table.X.shape, len(table.y)) == ("pictures", (20, 784), 20)
+    assert (table.kind, table.has_header, table.X.shape, len(table.y)) == ("pictures", False, (20, 784), 20)
     other = folder / "answers.idx"
     other.write_bytes(idx_bytes(np.ones(20, np.uint8)))
     assert set(read_table(folder / "train-images-idx3-ubyte.gz", labels=other).y) == {1}
@@ -286,3 +286,10 @@ def test_label_file_is_found_by_the_name_of_the_images(tmp_path):
     (folder / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(jitnet.Error, match="--labels FILE"):
         read_table(folder / "train-images-idx3-ubyte.gz")
+
+
+def test_kind_of_a_gzip_file_is_that_of_its_content(tmp_path):
+    (tmp_path / "digits.gz").write_bytes(gzip.compress(idx_bytes(np.ones((3, 2, 2), np.uint8))))
+    assert read_table(tmp_path / "digits.gz", features=["1"]).kind == "pictures"
+    (tmp_path / "my-idx.csv.gz").write_bytes(gzip.compress(b"a,b\n1,x\n2,y\n", mtime=0))
+    assert read_table(tmp_path / "my-idx.csv.gz", "b").kind == "csv"

@@ -102,7 +102,7 @@ def _continued(net: Any, plan: Plan) -> State:
     state: State | None = net._state
     if state is None or state.optimizer != plan.optimizer.name or not state.is_current:
         state = new_state(net, plan.optimizer)
-        state.seed = (secrets.randbits(32) if plan.seed is None else plan.seed) % 2**63
+        state.seed = secrets.randbits(32) if plan.seed is None else plan.seed
     plan.seed = state.seed
     return state
 

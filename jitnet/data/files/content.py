@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ... import checks
 from ...npz import DENSEST, PORTION
-from .idx import TYPES, is_idx
+from .idx import GZIP, TYPES, is_idx
 
 STANDARD_INPUT = "-"
 HEAD = 1 << 12
@@ -114,20 +114,24 @@ def content_of(path: str | Path) -> Content:
 
 def _kind_by_head(head: bytes, path: str | Path) -> str | None:
     """The kind, if the first bytes suffice and the file is read from its path."""
-    if head[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(head)) as file:
-                start = file.read1(4)
-        except (EOFError, OSError, zlib.error):
-            start = b""
-        if _is_idx_head(start) or (start[:1] in (b"", b"\0") and is_idx(path)):
-            return "idx"
-    if _is_idx_head(head) or (b"\0" in head and is_idx(path)) or (not head and is_idx(path)):
+    first = _decompressed(head)
+    if _is_idx_head(first) or (is_idx(path) and (not first or b"\0" in first)):
         return "idx"
     if head.startswith((b"\x89PNG", b"\xff\xd8\xff")):
         return "picture"
     looks_damaged = Path(path).suffix.lower() == ".npz" and (head[:2] == b"PK" or not head or b"\0" in head)
     return "npz" if looks_damaged or (head[:2] == b"PK" and _is_npz(path)) else None
+
+
+def _decompressed(head: bytes) -> bytes:
+    """The first bytes of what a gzip file holds, or none if it is damaged; other files are unchanged."""
+    if not head.startswith(GZIP):
+        return head
+    try:
+        with gzip.open(io.BytesIO(head)) as file:
+            return file.read1(HEAD)
+    except (EOFError, OSError, zlib.error):
+        return b""
 
 
 def _is_idx_head(head: bytes) -> bool:
@@ -145,7 +149,7 @@ def _is_npz(path: str | Path) -> bool:
 def _inside(data: bytes, source: str, path: str | Path) -> Content:
     """The content of bytes that may be compressed."""
     notes: list[str] = []
-    if data[:2] == b"\x1f\x8b":
+    if data.startswith(GZIP):
         data = _gunzipped(data, source)
     elif data[:4] == b"PK\3\4":
         data = _unzipped(data, source, notes)
@@ -155,7 +159,7 @@ def _inside(data: bytes, source: str, path: str | Path) -> Content:
     start = data[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if re.match(rb"<([!?]|[a-z]+[ >/])", start):
         raise checks.Error(f"{source} is an HTML or XML page, not a table; download the file itself, or {SAVE_AS_CSV}")
-    if data[:2] == b"\x1f\x8b":
+    if data.startswith(GZIP):
         raise checks.Error(f"{source} is compressed twice; decompress it once")
     if _is_idx_head(data) or data[:4] == b"PK\3\4":
         raise checks.Error(f"{source} holds a file of another kind than text or Parquet; unpack it, and name that file")
@@ -179,7 +183,7 @@ def _gunzipped(data: bytes, source: str) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as file:
             while portion := file.read(PORTION):
-                if not parts and b"\0\0\0\0" in portion and not portion.startswith((b"PAR1", b"\x1f\x8b")):
+                if not parts and b"\0\0\0\0" in portion and not portion.startswith((b"PAR1", GZIP)):
                     _expect_readable(portion, source)
                     raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text; {SAVE_AS_CSV}")
                 parts.append(portion)

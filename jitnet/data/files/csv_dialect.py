@@ -199,7 +199,7 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
             if wider:
                 fits.append((False, 0.5 * wider / len(rows), 0.0, separator == usual, separator))
             continue
-        cells = [cell for row in rows[len(rows) > 1 :] for cell in row]
+        cells = [cell for row in rows[1:] or rows for cell in row]
         pure = sum(
             DECIMAL_COMMA.fullmatch(cell) is not None or not any(c in SEPARATORS for c in cell) for cell in cells
         )

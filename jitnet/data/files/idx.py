@@ -18,6 +18,9 @@ from ... import checks
 from ...npz import DENSEST, PORTION
 from ..table import Column, Table
 
+GZIP = b"\x1f\x8b"
+"""The first bytes of a gzip file."""
+
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -39,7 +42,7 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     """
     with checks.fits_into_memory(path), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        is_gzipped = file.read(2) == b"\x1f\x8b"
+        is_gzipped = file.read(len(GZIP)) == GZIP
         file.seek(0)
         if not is_gzipped:
             return _read(file, path, size, "")

@@ -164,7 +164,7 @@ class Planner:
 
     def _names_rows(self, name: str, values: NDArray[np.float64]) -> bool:
         """True for row numbers and other identifiers; a warning for numbers that count the rows under another name."""
-        has_name = self.table.has_header or self.table.kind in ("parquet", "frame")
+        has_name = self.table.has_header
         is_unnamed = has_name and bool(UNNAMED.fullmatch(name.strip()))
         plain_name = re.sub("[ ._]", "", name.casefold())
         is_id = has_name and bool(plain_name in IDS or IDENTIFIER.fullmatch(name))

@@ -172,14 +172,14 @@ class Recipe:
             columns = [Column(str(j + 1), column.cells) for j, column in enumerate(table.columns)]
             kind: Kind = "npz" if self.kind == "npz" else "csv"
             table = replace(table, columns=columns, kind=kind, has_header=False)
-        has_names = table.has_header or table.kind in ("parquet", "frame")
         given = [name for name in table.names if table.kind == "csv" or name != table.target]
-        if not has_names and len(given) == len(self.names) and given != self.names:  # no target, so the numbers shift
+        if not table.has_header and len(given) == len(self.names) and given != self.names:
+            # no target, so the numbers shift
             renamed = [Column(name, table[old].cells) for name, old in zip(self.names, given, strict=True)]
             others = [column for column in table.columns if column.name not in given]
-            table = replace(table, columns=[*renamed, *others], matrix=None, has_header=False)
+            table = replace(table, columns=[*renamed, *others], matrix=None)
         allowed = (len(self.names), len(self.names) + (table.kind == "csv"))  # with the target
-        if not has_names and len(given) not in allowed:
+        if not table.has_header and len(given) not in allowed:
             raise checks.Error(
                 f"{table.source} has {count(len(given), 'column')} without names, but the model learned from "
                 f"{len(self.names)}: {some(self.names, 12)}"
@@ -195,7 +195,7 @@ class Recipe:
                 f"the model learned from; it has {some(table.names, 12)}"
             )
         known = {*self.names, self.target.name}
-        new = [name for name in table.names if name not in known] if has_names else []
+        new = [name for name in table.names if name not in known] if table.has_header else []
         return table, [f"not used, since training did not have it: {listed(new)}"] if new else []
 
     def prepare(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> tuple[NDArray[Any], list[str]]:
