@@ -1,7 +1,5 @@
 """The value of one cell of a table, and the format that the cells of a column share."""
 
-import datetime
-
 import numpy as np
 import pytest
 
@@ -19,13 +17,6 @@ def test_column_with_a_tenth_of_words_is_text():
     numbers, words = [str(k) for k in range(90)], list("abcdefghij")
     assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
     assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)
-
-
-@pytest.mark.parametrize("form", DATES)
-def test_numbers_are_not_dates(form):
-    numbers, where, text = numbers_in(np.array([np.nan, 20240131.0]), form)
-    assert np.isnan(numbers).all()
-    assert (where, text) == (1, "20240131")
 
 
 def test_equal_values_have_one_spelling():
@@ -82,37 +73,6 @@ def test_number_formats_are_recognized(form, cells, numbers):
     found, odd, _ = numbers_in(np.array([*cells, None], object), form)
     np.testing.assert_array_equal(found[:, 0], [*numbers, np.nan])
     assert odd is None
-
-
-@pytest.mark.parametrize(
-    ("form", "cells"),
-    [
-        ("year-month-day", ["2020-02-29", "1999-12-31"]),
-        ("year-month-day", ["2020-02-29 12:00", "1999-12-31T12:00:00Z"]),
-        ("year-month-day", ["2020-02-29T12:00+0200", "1999-12-31 12:00:00 UTC"]),
-        ("year-month-day", ["2020-2-29", "1999-12-31"]),
-        ("year-month-day", ["2020.02.29", "1999.12.31"]),
-        ("day.month.year", ["29.02.2020", "31.12.1999"]),
-        ("month/day/year", ["2/29/2020", "12/31/1999"]),
-        ("day/month/year", ["29/02/2020", "31/12/1999"]),
-        ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
-        ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
-        ("year/month/day", ["2020/02/29", "1999/12/31"]),
-    ],
-)
-def test_date_formats_are_recognized(form, cells):
-    assert form_of(cells, np.ones(2, int)) == (form, [])
-    found = numbers_in(np.array(cells, object), form)[0]
-    for row, date in zip(found, (datetime.date(2020, 2, 29), datetime.date(1999, 12, 31)), strict=True):
-        days = (date - datetime.date(1970, 1, 1)).days
-        assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
-
-
-def test_month_and_weekday_are_those_of_the_time_zone_of_a_date():
-    found, odd, _ = numbers_in(np.array(["2024-01-01T00:30:00+01:00", "2023-12-31T23:30Z"], object), "year-month-day")
-    assert odd is None
-    assert found[0, 0] == found[1, 0] == 19722 + 23.5 / 24  # the same instant, on different days
-    assert found[:, 1:].tolist() == [[1, 0], [12, 6]]
 
 
 def test_long_cell_is_read_in_linear_time():

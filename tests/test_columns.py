@@ -1,5 +1,7 @@
 """Recipes learned from the columns of a table equal examples computed by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from files import csv
@@ -321,6 +323,9 @@ def test_rows_without_names_need_all_columns_of_training(tmp_path):
         assert recipe.X(read_table(csv(tmp_path, text), "3", learned=(recipe.names, False))).shape == (1, 2)
     with pytest.raises(jitnet.Error, match="has 4 columns without names"):
         recipe.X(read_table(csv(tmp_path, "1,2,3,4\n"), "3", learned=(recipe.names, False)))
+    of_array = Recipe.learn(from_frame(table.X, table.y), np.arange(8))  # its target is not the third column
+    with pytest.raises(jitnet.Error, match="has 3 columns without names, but the model learned from 2"):
+        of_array.X(of_array.read(csv(tmp_path, "1,2,3\n")))
 
 
 def test_number_of_categories_is_limited():
@@ -356,6 +361,20 @@ def test_lists_of_columns_have_at_most_twelve_names(count, end):
     names = listed([f"x{i}" for i in range(count)])
     assert names == ", ".join([*(f"x{i}" for i in range(min(count, 12) - 1)), end])
     assert listed(["", "x"]) == "the unnamed column, x"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    ["pP", "012346", ["0,5", "1.5", "2.5"], ["$5", "€6"], ["1", "2", ""], ["5 kg", "6 kg", "7 kg"],
+        [*"123456", "low"], ["14:30", "9:15"], ["2024-01-05", "2024-02-06"], [*map(str, range(20)), "-999"]],
+)  # fmt: skip
+def test_sentences_about_a_column_without_a_name_begin_with_words(cells):
+    table = from_frame({"": (list(cells) * 70)[:70], "x": list("1234567") * 10, "y": list("ab") * 35}, "y")
+    recipe = Recipe.learn(table, range(70))
+    new = {"": ["r" if cells == "pP" else cells[0], None], "x": [1, 2]}
+    said = [*recipe.decisions, *recipe.prepare(from_frame(new))[1]]
+    assert not any(re.search("^[ :,]|  |: ,| :", sentence) for sentence in said), said
+    assert any("the unnamed column" in sentence for sentence in said)
 
 
 def test_a_model_saved_with_spaces_around_its_names_finds_the_columns():

@@ -29,13 +29,14 @@ def test_pandas_frames_become_tables():
         "c": pandas.Categorical(["u", None, "v"]), "cn": pandas.Categorical([7, 8, 7]),
         "d": pandas.to_datetime(["2024-01-02 00:00", None, "2024-03-04 05:06"]),
         "long": [2**60 + 1, 1, 2], "o": [decimal.Decimal("1.5"), 2, None], "zip": ["007", "1", "2"],
+        "gaps": pandas.array([2**60 + 1, None, 2], "Int64"),
     })  # fmt: skip
     table = from_frame(frame, pandas.Series(["p", "q", "p"], name="answer", index=[5, 6, 7]))
     expected = {
         "f": [1, N, 3], "i": [1, 2, 3], "b": ["True", "False", "True"], "t": ["x", None, "y"], "I": [1, N, 3],
         "F": [0.5, N, 1], "B": ["True", None, "False"], "S": ["a", None, "b"], "c": ["u", None, "v"], "cn": [7, 8, 7],
         "d": ["2024-01-02 00:00:00", None, "2024-03-04 05:06:00"], "long": [str(2**60 + 1), "1", "2"],
-        "o": [1.5, 2, N], "zip": ["007", "1", "2"], "answer": ["p", "q", "p"],
+        "o": [1.5, 2, N], "zip": ["007", "1", "2"], "gaps": [str(2**60 + 1), None, "2"], "answer": ["p", "q", "p"],
     }  # fmt: skip
     assert (table.names, table.target, table.kind) == (list(expected), "answer", "frame")
     for name, cells in expected.items():
@@ -68,11 +69,12 @@ def test_polars_frames_become_tables():
     frame = polars.DataFrame({
         "f": [1.5, None, 3], "i": [1, None, 3], "b": [True, None, False], "t": ["x", None, "y"],
         "c": polars.Series(["u", None, "v"], dtype=polars.Categorical), "long": [2**60 + 1, 1, 2],
+        "gaps": [2**60 + 1, None, 2],
     })  # fmt: skip
     table = from_frame(frame, polars.Series("answer", [1, 2, 1]))
     expected = {
         "f": [1.5, N, 3], "i": [1, N, 3], "b": ["True", None, "False"], "t": ["x", None, "y"], "c": ["u", None, "v"],
-        "long": [str(2**60 + 1), "1", "2"], "answer": [1, 2, 1],
+        "long": [str(2**60 + 1), "1", "2"], "gaps": [str(2**60 + 1), None, "2"], "answer": [1, 2, 1],
     }  # fmt: skip
     assert table.names == list(expected)
     for name, cells in expected.items():
@@ -97,6 +99,8 @@ def test_arrays_and_lists_become_tables():
     same(from_frame(np.array([(1, "x"), (3, "y")], [("a", int), ("b", "U1")]))["b"], ["x", "y"])
     same(from_frame({"t": [datetime.time(14, 30), None]})["t"], ["14:30:00", None])
     same(from_frame(np.array([[2**60 + 1], [2**60 + 2]]))["1"], [str(2**60 + 1), str(2**60 + 2)])
+    same(from_frame([[2**60 + 1, 0.5], [-(2**63), 3e15]])["1"], [str(2**60 + 1), str(-(2**63))])
+    same(from_frame([[2**60 + 1, 0.5], [-(2**63), 3e15]])["2"], [0.5, 3e15])
     for y, kind in (({0: "a", 1: "b"}, "dict"), ({0, 1}, "set"), (reversed([0, 1]), "list_reverseiterator")):
         with pytest.raises(jitnet.Error, match=f"y is a {kind}, but must be a list, array or Series"):
             from_frame(np.eye(2), y)

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from test_sklearn import KINDS, SMALL, data, labels
 
 from jitnet.sklearn import MLPRegressor
+from jitnet.sklearn.lbfgs import Objective
 from jitnet.step import ROWS_AT_ONCE
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -49,6 +50,18 @@ def test_lbfgs_adds_up_the_parts_of_many_samples():
     options = {**SMALL, "solver": "lbfgs", "max_iter": 4, "verbose": False}
     ours, expected = (place(**options).fit(X, y, w) for place in (MLPRegressor, theirs.MLPRegressor))
     assert np.allclose(ours.coefs_[0], expected.coefs_[0], rtol=0, atol=1e-8)
+
+
+def test_the_gradient_of_several_numbers_is_that_of_the_loss():
+    """scikit-learn's is as many times as large, so their weights differ."""
+    X, y = data("float64")
+    model = MLPRegressor(**SMALL | {"solver": "lbfgs", "max_iter": 2, "alpha": 0.5}).fit(X, np.stack([y, -y, y * y], 1))
+    objective = Objective(model.network_, X, np.stack([y, -y, y * y], 1), None, "half_squared_error", 0.5)
+    theta = model.network_.theta.copy()
+    _, gradient = objective(theta)
+    for j in range(0, theta.size, 7):
+        step = 1e-6 * (np.arange(theta.size) == j)
+        assert np.isclose(gradient[j], (objective(theta + step)[0] - objective(theta - step)[0]) / 2e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -31,6 +31,8 @@ FOUND = {
     "minus one": (some(-1, among=1000 + N), {-1}),
     "zero": (some(0, among=1990 + N % 20), {0}),
     "nines near large numbers": (some(-999, among=20 * N), {-999}),
+    "answers of a survey": (some(98, 99, among=1 + N % 5), {98, 99}),
+    "yes and no": (some(-9, 77, among=N % 2), {-9, 77}),
 }
 NOT_FOUND = {
     "near": some(-1), "once": np.append(N, -999), "twice": np.append(N, [-999, -999]), "zeros": some(0, among=5 + N),
@@ -183,6 +185,15 @@ def test_a_value_can_be_named_for_all_columns_and_for_one():
         for entries in (["-999"], [-999.0], ["-999", "y=-999"], ["a=-999", "-999"])
     ]
     assert all(recipe.decisions == recipes[0].decisions for recipe in recipes)
+
+
+def test_a_value_can_have_an_equals_sign():
+    """What comes before it is the name of a column only if a column of the training has this name."""
+    columns = {"a": ["p", "b=c", "q", "a=b"] * 30, "a=b": ["r", "c", "s", "x=y"] * 30, "y": ["u", "v"] * 60}
+    for entry, gaps in (("a=b=c", (0, 30)), ("a=a=b", (30, 0)), ("x=y", (0, 30)), ("a=b=x=y", (0, 30))):
+        recipe = Recipe.learn(from_frame(columns, "y"), range(100), choices=Choices(missing=[entry]))
+        table = recipe._emptied(from_frame({**columns, "x": ["y"] * 120}))
+        assert tuple(int(table[name].missing.sum()) for name in ("a", "a=b", "x")) == (*gaps, 0), entry
 
 
 @pytest.mark.parametrize("option", ["drop", "categorical", "numeric", "missing"])

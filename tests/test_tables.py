@@ -26,7 +26,7 @@ def test_csv_without_header_is_read(tmp_path):
     [
         "a;b;y\n1;2;0\n3;4;1\n", "a\tb\ty\n1\t2\t0\n3\t4\t1\n", "\ufeffa,b,y\r\n1,2,0\r\n3,4,1\r\n",
         "a,b,y\n1,2,0\n\n3,4,1",
-        '"a","b","y"\n"1","2",0\n3,"4",1\n', "\n\na,b,y\n1,2,0\n , ,\n3,4,1\n",
+        '"a","b","y"\n"1","2",0\n3,"4",1\n', "\n\na,b,y\n1,2,0\n ,\n3,4,1\n , ,\n",
     ],
 )  # fmt: skip
 def test_csv_dialects_are_recognized(tmp_path, text):
@@ -202,6 +202,9 @@ def test_npz_is_read(tmp_path):
                     ([True, False] * 2, ["True", "False"] * 2)):  # fmt: skip
         np.savez(path, X=np.ones((4, 2)), y=y)
         assert read_table(path)["y"].values.tolist() == read
+    np.savez(path, X=np.array([[2**60 + 1, 1], [2**60 + 2, 2]]), y=np.array([2**63, 2**63 + 1], np.uint64))
+    assert read_table(path)["1"].values.tolist() == [str(2**60 + 1), str(2**60 + 2)]
+    assert read_table(path).y.tolist() == [str(2**63), str(2**63 + 1)]
     np.savez(path, X=X)
     assert read_table(path, features=["1"]).y is None
     gaps = np.array([[1, np.nan], [2, 3], [3, 5], [4, 7]])

@@ -9,6 +9,7 @@ from typing import Any
 from .. import backend as backends
 from .. import checks, data, storage
 from ..data import Recipe
+from ..data.table import called
 from ..network import Network, load
 from ..process import progress
 from . import samples
@@ -39,8 +40,9 @@ def run(options: argparse.Namespace) -> int:
     table = _read(options, recipe)
     X, notes = recipe.prepare(table, net.dtype)
     notes = [*table.notes, *notes]
+    target = called(recipe.target.name)
     if unknown := recipe.target.unknown(table):
-        notes.append(f"never right, since training did not have {recipe.target.name} = {checks.some(unknown, 5)}")
+        notes.append(f"never right, since training did not have {target} = {checks.some(unknown, 5)}")
     with shown(options) as show:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
     A = net.forward(X, options.backend)
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
     result.update(scored := recipe.score(table, answers))
     if not scored and recipe.target.name in table and not table[recipe.target.name].missing.all():
-        notes.append(f"not compared with {recipe.target.name}, which has cells that are not numbers")
+        notes.append(f"not compared with {target}, which has cells that are not numbers")
     result["notes"] = notes
     if options.out is not None:
         with storage.replacing(options.out) as file:

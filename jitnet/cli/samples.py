@@ -14,7 +14,7 @@ from ..data.preprocessing.decisions import Choices
 from ..data.preprocessing.target import Target
 from ..data.sentinels import emptied
 from ..data.split import split_rows
-from ..data.table import listed_in
+from ..data.table import called, listed_in
 from ..data.values import distinct
 from .shared import NAMED
 
@@ -131,7 +131,7 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
     rows, gaps = np.flatnonzero(~missing), int(missing.sum())
     if gaps:
         first = table.where(int(missing.argmax()))
-        text = f"{gaps} of {checks.count(len(table), 'row')} {'has' if gaps == 1 else 'have'} no {table.target}"
+        text = f"{gaps} of {checks.count(len(table), 'row')} {'has' if gaps == 1 else 'have'} no {called(table.target)}"
         if 2 * gaps >= len(table):
             raise checks.Error(f"{text} (first: {first}); name another target, or leave these rows out of the file")
         warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first})")

@@ -140,6 +140,8 @@ def _expect_one_order(X: Any, y: Any) -> None:
 def _of_array(X: Any) -> Table:
     try:
         array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+        if isinstance(X, Sequence) and array.dtype == np.float64 and _are_long(array):
+            array = np.array(X, object)  # with the digits of whole numbers beside others
     except (ValueError, RuntimeError) as error:  # the latter for tensors with gradients
         raise checks.Error(f"X is not a rectangular array: {checks.reason(error)}") from None
     are_images = array.ndim > 2
@@ -149,7 +151,7 @@ def _of_array(X: Any) -> Table:
         raise checks.Error(f"X has shape {array.shape}, but must be (m, columns): one sample per row")
     if (
         array.dtype.kind in "fiub"
-        and not _has_long_numbers(array)
+        and not (array.dtype.kind in "iu" and _are_long(array))
         and not np.ma.is_masked(array)
         and not np.isnan(array).any()
     ):
@@ -206,14 +208,14 @@ def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
         array = cells.to_numpy()
     else:
         return None
-    return None if array.dtype.kind not in "fiu" or _has_long_numbers(array) else np.array(array, np.float64)
+    are_whole = "int" in str(getattr(cells, "dtype", "")).lower()  # if there are gaps, the array is float64
+    return None if array.dtype.kind not in "fiu" or (are_whole and _are_long(array)) else np.array(array, np.float64)
 
 
-def _has_long_numbers(array: NDArray[Any]) -> bool:
-    """True for whole numbers with digits that float64 would lose."""
-    return array.dtype.kind in "iu" and bool(
-        np.abs(np.ma.getdata(array).astype(np.float64)).max(initial=0) >= 10**DIGITS
-    )
+def _are_long(whole: NDArray[Any]) -> bool:
+    """True if whole numbers have digits that float64 would lose."""
+    least, most = (of.reduce(np.ma.getdata(whole), axis=None, initial=0) for of in (np.fmin, np.fmax))  # without NaN
+    return bool(max(-float(least), float(most)) >= 10**DIGITS)
 
 
 def _text(cell: Any) -> str:
@@ -234,6 +236,8 @@ def _text(cell: Any) -> str:
         return repr(cell.total_seconds())
     if type(cell).__name__ in ("Period", "Interval"):  # of pandas
         return str(cell)
+    if isinstance(cell, float) and abs(cell) >= 10**DIGITS:
+        return repr(float(cell))  # a quantity; only long integers are codes
     try:
         return spelled(cell)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 """Values that stand for a missing cell, such as −999: found in columns of numbers, and emptied if the user says so."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import shown, some
 from ..spelling import column_name, is_number, spelled
-from .table import Column, Table, as_list, as_option
+from .table import Column, Table, as_list, as_option, called
 from .words import Words
 
 FEW = 3
@@ -26,7 +26,9 @@ FAR_NINES = 0.3
 MOST_NAMED = 5
 """A sentence names at most this many columns."""
 DIFFERENT = 10
-"""The other numbers have at least this many values; fewer could be categories."""
+"""The other numbers have at least this many values; fewer could be categories, unless the far ones are codes."""
+CODE = re.compile("-[0-9]+|([789])\\1+|9+[78]")
+"""What surveys write for a missing answer beside answers such as 1 to 5: -9, 88, 99, 97, 998 and the like."""
 
 
 def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
@@ -40,8 +42,11 @@ def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
         nearest = [low[left - 1][0]] * (left > 0) + [high[right - 1][0]] * (right > 0)
         if all(_is_far(value, first, last) for value in nearest):
             others = values[(values >= first) & (values <= last)]
-            is_quantity = 2 * len(others) > len(values) and len(np.unique(others[:1000])) >= DIFFERENT
-            return dict([*low[:left], *high[:right]]) | sentinels(others) if is_quantity else {}
+            found = dict([*low[:left], *high[:right]])
+            are_codes = all(CODE.fullmatch(spelled(value)) for value in found)
+            if 2 * len(others) <= len(values) or not (are_codes or len(np.unique(others[:1000])) >= DIFFERENT):
+                return {}
+            return found | sentinels(others)
     return {}
 
 
@@ -72,18 +77,20 @@ def said_of_sentinels(found: dict[str, dict[str, int]], cells: str = "cells") ->
         if len(names) > MOST_NAMED:
             offer = f"{as_option('missing', value)}, for all columns"
         have, its = ("has", "its") if len(names) == 1 else ("have", "their")
+        listed = some(list(map(called, names)), MOST_NAMED)
         said.append(
-            f"{some(names, MOST_NAMED)} {have} {value} in {sum(columns.values())} {cells}, far from {its} other "
+            f"{listed} {have} {value} in {sum(columns.values())} {cells}, far from {its} other "
             f"numbers; if it means that the cell is missing, add {offer}"
         )
     return said
 
 
-def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
+def emptied(table: Table, entries: list[str], learns: bool = False, names: Collection[str] = ()) -> Table:
     """The table without the cells that have these values. Its `reading["missing"]` lists the entries.
 
-    entries    "-999" for all columns, "age=0" for one
+    entries    "-999" for all columns, "age=0" for one: up to the = is a name, if a column is called so
     learns     each column must be there, and each value must occur
+    names      those of the columns in training; if there are none, those of this table
     Errors     ValueError if they do not
     """
     if not entries or table.reading.get("missing") == as_list(entries):
@@ -94,12 +101,11 @@ def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
     before = [table[name] for name in table.names[:wide]] + table.columns
     columns = list(before)
     for entry in entries:
-        name, is_of_one, value = entry.rpartition("=")
-        name = column_name(name)
-        if learns and is_of_one:
-            checks.one_of("column in --missing", name, table.names)
-        chosen = [j for j, column in enumerate(columns) if not is_of_one or column.name == name]
+        name, value = _column_and_value(entry, names or table.names)
+        chosen = [j for j, column in enumerate(columns) if name in (None, column.name)]
         if learns and all(_without(before[j], spelled(value)) is before[j] for j in chosen):
+            if name is None and "=" in entry:
+                checks.one_of("column in --missing", column_name(entry.rpartition("=")[0]), table.names)
             raise checks.Error(f"{as_option('missing', entry)}: no cell of {table.source} is {shown(value)}")
         for j in chosen:
             columns[j] = _without(columns[j], spelled(value))
@@ -107,6 +113,15 @@ def emptied(table: Table, entries: list[str], learns: bool = False) -> Table:
     if columns[:wide] == before[:wide]:
         return replace(table, columns=columns[wide:], reading=reading)
     return replace(table, columns=columns, matrix=None, reading=reading)
+
+
+def _column_and_value(entry: str, names: Collection[str]) -> tuple[str | None, str]:
+    """The name of the column, of several the longest, and the value; None for all columns."""
+    parts = entry.split("=")
+    for end in range(len(parts) - 1, 0, -1):
+        if (name := column_name("=".join(parts[:end]))) in names:
+            return name, "=".join(parts[end:])
+    return None, entry
 
 
 def _without(column: Column, value: str) -> Column:

@@ -157,6 +157,11 @@ class Table:
         )
 
 
+def called(name: str) -> str:
+    """The name of a column in a sentence."""
+    return name or "the unnamed column"
+
+
 def listed_in(text: str) -> list[str]:
     """The entries of a list such as `-999,age=0`; those with a comma are quoted, as in a CSV."""
     try:

@@ -197,6 +197,26 @@ def _dated(*patterns: str) -> Reader:
     return read
 
 
+COMPACT = "yearmonthday"
+_COMPACT = {6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""The number of digits -> the pattern of a date from 1900 to 2099 without separators."""
+
+
+def _compact(cell: str) -> Parts | None:
+    text = re.sub("^([0-9]{8})T([0-9]{4,6})Z?$", r"\1\2", cell)
+    if len(text) not in _COMPACT or text[:2] not in ("19", "20") or not (text.isascii() and text.isdigit()):
+        return None
+    try:
+        return date_parts(datetime.strptime(text, _COMPACT[len(text)]))
+    except ValueError:
+        return None
+
+
+def are_dates(texts: list[str]) -> bool:
+    """True for dates such as 20240105; fewer than five could be other numbers."""
+    return len(texts) >= 5 and all(_compact(text) for text in texts)
+
+
 def _first(*readers: Reader) -> Reader:
     """What the first of these readers reads that can."""
     return lambda cell: next((parts for read in readers if (parts := read(cell)) is not None), None)
@@ -222,6 +242,7 @@ DATES: dict[str, Reader] = {
     "day-month-year": _dated("%d-%m-%Y"),
     "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
     "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
+    COMPACT: _compact,
 }
 TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
 FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **TIMES, **DATES}

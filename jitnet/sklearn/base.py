@@ -294,7 +294,8 @@ class MLP(BaseEstimator):
             checks.number(name, getattr(self, name), least=0)
         for name in ("learning_rate_init", "epsilon"):
             checks.number(name, getattr(self, name), above=0)
-        for name in ("momentum", "beta_1", "beta_2"):
+        checks.number("momentum", self.momentum, least=0, most=1)
+        for name in ("beta_1", "beta_2"):
             checks.number(name, getattr(self, name), least=0, below=1)
         checks.number("validation_fraction", self.validation_fraction, above=0, below=1)
         return [checks.whole("hidden_layer_sizes", size, least=1) for size in sizes]

@@ -62,6 +62,10 @@ class PenalizedMomentum(Penalized, optimizers.Momentum):
     latest: list[float]
     """The learning rate of the latest step, shared by the copies of `scaled`."""
 
+    def __post_init__(self) -> None:
+        self._settle("lr", above=0)
+        self._settle("beta", least=0, most=1)  # 1 is allowed, as in scikit-learn
+
     def step(self, kernel: Any, t: int, grad: Any, state: Any, theta: Any) -> None:
         if self.latest != [self.lr]:
             state[0] *= theta.dtype.type(self.latest[0] / self.lr)

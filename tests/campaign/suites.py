@@ -203,7 +203,9 @@ TESTS: dict[str, list[list[str]]] = {
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
     "jitnet/data/words.py": [["tests/test_words.py"], ["tests/test_columns.py"]],
-    "jitnet/data/values.py": [["tests/test_cells.py", "tests/test_notation.py"], ["tests/test_columns.py"]],
+    "jitnet/data/values.py": [
+        ["tests/test_cells.py", "tests/test_dates.py", "tests/test_notation.py"], ["tests/test_columns.py"],
+    ],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
     # the tests of these take minutes
     "jitnet/lab/grade/board.py": [["tests/test_grade.py"]],

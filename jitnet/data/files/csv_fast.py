@@ -167,8 +167,8 @@ def _cells(lines: _Lines, dialect: Dialect) -> list[NDArray[np.float64] | Words]
     if again:  # columns that turned out to be text late
         _fill(builders, again, lines, ["text"] * len(kinds), dialect)
     cells = [builder.cells() for builder in builders]
-    if _has_blank_rows(cells):
-        raise UnusualError
+    if all((column[-1:].missing if isinstance(column, Words) else np.isnan(column[-1:])).all() for column in cells):
+        raise UnusualError  # an empty row at the end may be none
     return cells
 
 
@@ -214,12 +214,3 @@ def _spellings() -> list[str]:
         for word in MISSING
         for letters in itertools.product(*({letter, letter.upper()} for letter in word))
     ]
-
-
-def _has_blank_rows(columns: list[NDArray[np.float64] | Words]) -> bool:
-    blank = np.ones(len(columns[0]), bool)
-    for cells in columns:
-        blank &= cells.missing if isinstance(cells, Words) else np.isnan(cells)
-        if not blank.any():
-            return False
-    return True

@@ -88,26 +88,38 @@ class Reader:
             yield lines, list(zip(*rows, strict=True))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The first line and the cells of each row below the header, without blank rows and comments."""
+        """The first line and the cells of each row below the header, without blank lines and comments.
+
+        A row whose cells are all empty counts if another row follows; spreadsheets end with such rows. With one column,
+        a blank line is such a row, and "" is a missing cell.
+        """
         waits_for_header, has_comments = self._dialect.has_header, b"\n#" in self._data
+        empty: list[int] = []  # lines of empty rows that no other row has followed yet
         reader, above = self._reader()
         end = above
         try:
             for row in reader:
                 line, end = end + 1, above + reader.line_num
                 is_ragged = len(row) != self._width
-                if (is_ragged or waits_for_header or not row[0]) and not any(cell.strip() for cell in row):
-                    continue
-                if waits_for_header:
+                is_empty = (is_ragged or waits_for_header or not row[0]) and not any(cell.strip() for cell in row)
+                if is_empty and (is_ragged or waits_for_header or self._width > 1):
+                    if not waits_for_header and (not is_ragged or self._width == 1):
+                        empty.append(line)
+                elif waits_for_header:
                     waits_for_header = False
                 elif is_ragged and has_comments and row[0].startswith("#"):
                     self._say_once("lines that begin with # are skipped")
                 elif is_ragged:
                     self._refuse(row, line)
                 else:
+                    for before in empty:
+                        yield before, [""] * self._width
+                    empty.clear()
                     yield line, row
         except csv.Error as error:
             raise self._unreadable(error, end + 1, above + reader.line_num) from None
+        if empty and self._width > 1:
+            self._say_once(f"the empty rows at the end, from line {empty[0]} on, are skipped")
 
     def _reader(self) -> tuple[Any, int]:
         """A reader of the rows, and the number of lines before them."""

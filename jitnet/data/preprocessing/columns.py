@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown
 from ...spelling import column_name, is_number, spelled
-from ..table import Table, as_option
+from ..table import Table, as_option, called
 from ..values import DATES, FORMS, NUMBERS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of, units_in
 from ..words import Words
 
@@ -133,7 +133,8 @@ class Number:
             texts = list(map(spelled, cells[np.nan_to_num(cells) != 0][:1].tolist()))
         for unit, text in units_in(texts).items() if self.unit else ():
             if unit != self.unit and (unit or self.unit == "%"):
-                return [f"{self.name}: the cells had the unit {self.unit} in training; {shown(text)} is not converted"]
+                here = f"{shown(text)} is not converted"
+                return [f"{called(self.name)}: the cells had the unit {self.unit} in training; {here}"]
         return []
 
     def check(self) -> None:
@@ -198,7 +199,7 @@ class Category:
             first = table.where(int((codes == new[0]).argmax()))
             more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
             said.append(
-                f"{self.name}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
+                f"{called(self.name)}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
                 + f"counted {'with the rare ones' if self.rare else 'as none of the categories'}"
             )
         missing = codes < 0
@@ -304,4 +305,5 @@ def _first_fraction(values: NDArray[np.float64] | Words) -> int | None:
 
 def _filled(table: Table, name: str, missing: NDArray[np.bool_], value: str) -> str:
     first = table.where(int(missing.argmax()))
-    return f"{name}: {count(int(missing.sum()), 'cell')} missing ({first}), none in training: filled with {value}"
+    cells = count(int(missing.sum()), "cell")
+    return f"{called(name)}: {cells} missing ({first}), none in training: filled with {value}"

@@ -11,8 +11,21 @@ from ...checks import count, shown, some
 from ...spelling import column_name, spelled
 from ..notation import different_units, numbers_among_words, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
-from ..table import Table, as_option
-from ..values import DATES, FORMS, PLAIN, TIMES, distinct, form_at_all, form_of, parts_of, twins
+from ..table import Table, as_option, called
+from ..values import (
+    COMPACT,
+    DATES,
+    FORMS,
+    PLAIN,
+    TIMES,
+    are_dates,
+    distinct,
+    form_at_all,
+    form_of,
+    is_missing_word,
+    parts_of,
+    twins,
+)
 from ..words import Words
 from .columns import Category, Number, Standard
 
@@ -152,6 +165,10 @@ class Planner:
         if name not in self.choices.numeric:
             if not has_gaps and len(learned) > 1 and learned.min() == learned.max():
                 return SAME
+            few = learned[~np.isnan(learned)][:5].tolist()  # most columns end here
+            if are_dates(list(map(spelled, few))) and are_dates(distinct(values)[0]):
+                self._number(name, COMPACT, [])
+                return None
             if self._names_rows(name, values):
                 return NAMES_ROWS
             for value, rows in sentinels(learned[~np.isnan(learned)]).items():
@@ -180,13 +197,14 @@ class Planner:
             return True
         if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
             self.warned.append(
-                f"{name} seems to number the rows; if it means nothing else, leave it out: {as_option('drop', name)}"
+                f"{called(name)} seems to number the rows; if it means nothing else, leave it out: "
+                f"{as_option('drop', name)}"
             )
             return False
         if is_id and not differ:
             self.warned.append(
-                f"{name} seems to be an identifier, and is learned as a quantity; leave it out, or learn its values as "
-                f"categories: {as_option('drop', name)} or {as_option('categorical', name)}"
+                f"{called(name)} seems to be an identifier, and is learned as a quantity; leave it out, or learn its "
+                f"values as categories: {as_option('drop', name)} or {as_option('categorical', name)}"
             )
         return differ
 
@@ -204,10 +222,12 @@ class Planner:
         elif len(texts) == 1 and present == len(cells) > 1:
             return SAME_WORD
         elif form is None:
-            hint = as_option("numeric", name)
-            if sentence := unread_numbers(name, texts, hint) or numbers_among_words(name, times, hint):
+            hint, column = as_option("numeric", name), called(name)
+            if sentence := unread_numbers(column, texts, hint) or numbers_among_words(column, times, hint):
                 self.warned.append(sentence)
             return self._words(name, len(texts), present)
+        elif form == PLAIN and are_dates([text for text in texts if not is_missing_word(text)]):
+            form = COMPACT
         read = [text for text in texts if FORMS[form](text) is not None]
         if not read:
             return EMPTY
@@ -219,21 +239,22 @@ class Planner:
         column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric)
         self.columns.append(column)
         if form == "yes/no":
-            text = f"{name} is yes or no: {' or '.join(sorted(read, key=str.casefold)[:4])}"
+            text = f"is yes or no: {' or '.join(sorted(read, key=str.casefold)[:4])}"
         elif form in DATES:
-            text = f"{name} holds dates, {form}: {', '.join(parts_of(form))}"
+            text = f"holds dates, {form}: {', '.join(parts_of(form))}"
         elif form in TIMES:
-            text = f"{name} holds times of day, {form}: hours"
+            text = f"holds times of day, {form}: hours"
         elif form == PLAIN:
-            text = f"{name} is a number"
+            text = "is a number"
         else:
             example = max(read, key=len)
-            text = f"{name} is a number in text: {shown(example)} is {(FORMS[form](example) or [0])[0]:.15g}"
+            text = f"is a number in text: {shown(example)} is {(FORMS[form](example) or [0])[0]:.15g}"
         if column.marked:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
-        self.said.append(f"{text} ({as_option('categorical', name)})")
-        if sentence := different_units(name, read):
+        option = as_option("numeric" if form == COMPACT else "categorical", name)
+        self.said.append(f"{called(name)} {text} ({option})")
+        if sentence := different_units(called(name), read):
             self.warned.append(sentence)
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
@@ -262,15 +283,15 @@ class Planner:
         column = Category.learn(self.table, name, self.train)
         self.columns.append(column)
         names = [*column.categories, *column.rare] or [column.most_frequent]
-        text = f"{name} has {count(len(names), 'category', 'categories')}: {some(names, 6)}"
+        text = f"{called(name)} has {count(len(names), 'category', 'categories')}: {some(names, 6)}"
         if column.rare:
             text += f"; {count(len(column.rare), 'rare one')} together as one"
         if column.marked:
             text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
         self.said.append(f"{text} ({as_option('drop', name)})")
         if alike := twins(names):
-            self.warned.append(f"{name} has categories that are nearly the same: {some(alike, 5, 100)}")
+            self.warned.append(f"{called(name)} has categories that are nearly the same: {some(alike, 5, 100)}")
 
 
 def listed(names: list[str], most: int = 12) -> str:
-    return some([name or "the unnamed column" for name in names], most)
+    return some(list(map(called, names)), most)

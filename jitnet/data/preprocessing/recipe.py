@@ -159,7 +159,10 @@ class Recipe:
         """
         learned = (self.names, self.has_header)
         table = read_table(path, self.target.name, labels=labels, learned=learned, usual=self.reading, **how)
-        return emptied(table, self.missing)
+        return self._emptied(table)
+
+    def _emptied(self, table: Table) -> Table:
+        return emptied(table, self.missing, names=[*self.names, self.target.name])
 
     def _matched(self, table: Table) -> tuple[Table, list[str]]:
         """The table to predict for, with the column names of the model; and a sentence about new columns.
@@ -178,7 +181,8 @@ class Recipe:
             renamed = [Column(name, table[old].cells) for name, old in zip(self.names, given, strict=True)]
             others = [column for column in table.columns if column.name not in given]
             table = replace(table, columns=[*renamed, *others], matrix=None)
-        allowed = (len(self.names), len(self.names) + (table.kind == "csv"))  # with the target
+        has_target = table.kind == "csv" and self.target.name in table  # that of an NPZ file is y, which is no position
+        allowed = (len(self.names), len(self.names) + has_target)
         if not table.has_header and len(given) not in allowed:
             raise checks.Error(
                 f"{table.source} has {count(len(given), 'column')} without names, but the model learned from "
@@ -204,7 +208,7 @@ class Recipe:
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
         table, new = self._matched(self._table(table))
-        table = emptied(table, self.missing)
+        table = self._emptied(table)
         self._check_kind(table)
         out = np.empty((len(table), self.inputs), dtype)
         said = self.standard.prepare(table, out[:, : self.standard.width])
@@ -230,7 +234,7 @@ class Recipe:
         """The target of the network for these rows, or all: class numbers (n,), or standardized values (n, 1)."""
         if table.target not in table:
             raise checks.Error("the table has no target")
-        table = emptied(table, self.missing)
+        table = self._emptied(table)
         return self.target.Y(table, np.arange(len(table)) if rows is None else rows, dtype)
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:

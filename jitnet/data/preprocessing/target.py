@@ -13,7 +13,7 @@ from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
 from ..notation import different_units, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
-from ..table import Table, as_option
+from ..table import Table, as_option, called
 from ..values import (
     NUMBERS,
     PLAIN,
@@ -61,6 +61,7 @@ class Target:
         cells = table[table.target].cells
         said: list[str] = []
         warned: list[str] = []
+        name = called(table.target)
         is_text = isinstance(cells, Words)
         form = None if is_text and task == "classification" else _form(table, cells, anyhow=task == "regression")
         if form is not None:
@@ -70,12 +71,12 @@ class Target:
             classes = in_order(distinct(cells)[0])
             _check_classes(classes, table)
             if alike := twins(classes):
-                warned.append(f"{table.target} has classes that are nearly the same: {some(alike, 5, 100)}")
-            if task is None and (sentence := unread_numbers(table.target, classes)):
+                warned.append(f"{name} has classes that are nearly the same: {some(alike, 5, 100)}")
+            if task is None and (sentence := unread_numbers(name, classes)):
                 warned.append(sentence)
-            if no_words := [shown(name) for name in classes if is_missing_word(name)]:
+            if no_words := [shown(one) for one in classes if is_missing_word(one)]:
                 warned.append(
-                    f"{table.target} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
+                    f"{name} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
                     "these cells"
                 )
             return cls(table.target, classes, 0.0, 1.0, PLAIN), said, warned
@@ -200,11 +201,11 @@ def _are_quantities(texts: dict[str, int]) -> bool:
 
 def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[str], warned: list[str]) -> str:
     """The task for a target of numbers, with the sentences that say so."""
-    target = table.target
+    target = called(table.target)
     different = np.unique(numbers[~np.isnan(numbers)])
     is_whole, rows = bool((different % 1 == 0).all()), len(numbers)
     if form != PLAIN:
-        cells = table[target].cells
+        cells = table[table.target].cells
         example = max(cells.counted() if isinstance(cells, Words) else [], key=len)
         said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
         if sentence := different_units(target, list(cells.counted()) if isinstance(cells, Words) else []):

@@ -1,0 +1,86 @@
+"""Dates in tables: their notations, and the numbers they become."""
+
+import datetime
+
+import numpy as np
+import pytest
+
+from jitnet.data import Choices, Recipe, from_frame
+from jitnet.data.values import COMPACT, DATES, form_of, numbers_in
+
+
+@pytest.mark.parametrize("form", [form for form in DATES if form != COMPACT])
+def test_numbers_are_not_dates(form):
+    numbers, where, text = numbers_in(np.array([np.nan, 20240131.0]), form)
+    assert np.isnan(numbers).all()
+    assert (where, text) == (1, "20240131")
+
+
+@pytest.mark.parametrize(
+    ("form", "cells"),
+    [
+        ("year-month-day", ["2020-02-29", "1999-12-31"]),
+        ("year-month-day", ["2020-02-29 12:00", "1999-12-31T12:00:00Z"]),
+        ("year-month-day", ["2020-02-29T12:00+0200", "1999-12-31 12:00:00 UTC"]),
+        ("year-month-day", ["2020-2-29", "1999-12-31"]),
+        ("year-month-day", ["2020.02.29", "1999.12.31"]),
+        ("day.month.year", ["29.02.2020", "31.12.1999"]),
+        ("month/day/year", ["2/29/2020", "12/31/1999"]),
+        ("day/month/year", ["29/02/2020", "31/12/1999"]),
+        ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
+        ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
+        ("year/month/day", ["2020/02/29", "1999/12/31"]),
+        (COMPACT, ["20200229T143000", "19991231T2359Z"]),
+    ],
+)
+def test_date_formats_are_recognized(form, cells):
+    assert form_of(cells, np.ones(2, int)) == (form, [])
+    found = numbers_in(np.array(cells, object), form)[0]
+    for row, date in zip(found, (datetime.date(2020, 2, 29), datetime.date(1999, 12, 31)), strict=True):
+        days = (date - datetime.date(1970, 1, 1)).days
+        assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
+
+
+def test_month_and_weekday_are_those_of_the_time_zone_of_a_date():
+    found, odd, _ = numbers_in(np.array(["2024-01-01T00:30:00+01:00", "2023-12-31T23:30Z"], object), "year-month-day")
+    assert odd is None
+    assert found[0, 0] == found[1, 0] == 19722 + 23.5 / 24  # the same instant, on different days
+    assert found[:, 1:].tolist() == [[1, 0], [12, 6]]
+
+
+DAYS = [f"2024-{1 + i % 12:02}-{1 + i * 5 % 28:02}" for i in range(40)]
+NUMBERS = [int(day.replace("-", "")) for day in DAYS]
+
+
+@pytest.mark.parametrize(
+    ("cells", "days"),
+    [
+        (NUMBERS, DAYS), ([f"{n}" for n in NUMBERS], DAYS), ([*NUMBERS[1:], None], [*DAYS[1:], None]),
+        (["unknown", *map(str, NUMBERS[1:])], ["unknown", *DAYS[1:]]),
+        ([n // 100 for n in NUMBERS], [f"{day[:7]}-01" for day in DAYS]),
+        ([n * 10000 + 1430 for n in NUMBERS], [f"{day} 14:30" for day in DAYS]),
+        ([n * 1000000 + 143015 for n in NUMBERS], [f"{day} 14:30:15" for day in DAYS]),
+    ],
+)  # fmt: skip
+def test_dates_without_separators_are_prepared_like_others(cells, days):
+    """In columns of numbers and of text, and one by one for predictions."""
+    recipes = [Recipe.learn(from_frame({"d": d, "y": ["a", "b"] * 20}, "y"), range(40)) for d in (cells, days)]
+    assert recipes[0].decisions[-1].startswith("d holds dates, yearmonthday: days, month, weekday")
+    assert recipes[0].decisions[-1].endswith("(--numeric d)")
+    X, other = (recipe.prepare(from_frame({"d": d}))[0] for recipe, d in zip(recipes, (cells, days), strict=True))
+    np.testing.assert_array_equal(X, other)
+    np.testing.assert_array_equal(recipes[0].prepare(from_frame({"d": [cells[5]]}))[0], X[5:6])
+
+
+@pytest.mark.parametrize(
+    "cells", [[*NUMBERS[1:], 20240230], [*NUMBERS[1:], 0], [n + 5e7 for n in NUMBERS], (NUMBERS[:4] * 10)],
+)  # fmt: skip
+def test_numbers_that_are_not_all_dates_are_quantities(cells):
+    table = from_frame({"d": cells, "y": ["a", "b"] * 20}, "y")
+    assert Recipe.learn(table, range(40)).standard.names == ["d"]
+
+
+def test_dates_without_separators_can_be_learned_as_numbers():
+    table = from_frame({"d": NUMBERS, "t": ["none", *map(str, NUMBERS[1:])], "y": ["a", "b"] * 20}, "y")
+    recipe = Recipe.learn(table, range(40), choices=Choices(numeric=["d", "t"]))
+    assert (recipe.standard.names, recipe.columns[0].form) == (["d"], "1234.5")
