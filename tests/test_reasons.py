@@ -147,7 +147,7 @@ class Sum:
 
 
 def source(kernel, problem, size, index=0):
-    return reasons.source(kernel, load(problem), (size,), "float32", 3, 0, [index])
+    return reasons.source(kernel, load(problem), (size,), "float32", 0, [index], seed=3)
 
 
 def test_line_of_the_last_write_is_named(monkeypatch):

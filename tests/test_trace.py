@@ -242,7 +242,7 @@ LIMITS = {
 def predicted(rung, shape):
     found = traced(rung, shape)
     flop = 2 * found["times"]
-    result = prediction.predicted(found["rows"], chain_of(rung, found), flop, ["L1", "L2"], 64, "float32", LIMITS)
+    result = prediction.predicted(found["rows"], chain_of(rung, found), flop, [L1, L2], "float32", LIMITS)
     return result, found["times"]
 
 

@@ -110,9 +110,8 @@ def compare(
         for done, name in enumerate(names):  # custom ones first, so that loading errors come at once
             say = functools.partial(stage("checking", report) or ignore, done, len(names))
             if name in custom or (problem.is_own and name != "numpy"):
-                found[name] = candidates.apart(
-                    name, custom.get(name), problem, shape, kind, count, patience, PATIENCE, say, trials, seed
-                )
+                trial = sandbox.Trial(name, custom.get(name), problem, shape, kind, count, patience, seed)
+                found[name] = candidates.apart(trials.enter_context(trial), PATIENCE, say)
             else:
                 say(f"{problem.name}.{name} against float64")
                 used = {"numpy": blas}.get(name, count if name.endswith("parallel") else 1)

@@ -125,9 +125,7 @@ class MLP(BaseEstimator):
                 loss, penalty.total = loss + penalty.total / n, 0.0
             before = self.best_validation_score_
             stops = self._note(loss, n, held_out)
-            if (
-                held_out is not None and self.best_validation_score_ > before
-            ):  # of equal scores the first, as scikit-learn
+            if held_out is not None and self.best_validation_score_ > before:  # of equal scores the first
                 best[...] = net.theta
             return stops
 

@@ -147,9 +147,10 @@ def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, how:
         )
 
 
-def _first_lines(data: bytes, most: int = 1 << 20) -> list[str]:
+def _first_lines(data: bytes) -> list[str]:
     """The first lines, as far as they are whole; a line of more than a million bytes is whole too."""
-    text = data[: most if len(data) <= most or b"\n" in data[:most] else len(data)]
+    text = data[: 1 << 20]
+    text = text if b"\n" in text else data
     if len(data) > len(text):
         text = text[: text.rfind(b"\n") + 1]
     return text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)

@@ -3,7 +3,6 @@
 A candidate that is too slow for the requested size gets a smaller one.
 """
 
-import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import numpy as np
 
 from ... import checks
 from ...kernels import LADDERS
-from ..loading import Custom
 from ..oracle import Case, Shape
 from ..problems import NAMES, Problem, of_operation
 from ..timing import Elsewhere, manageable
@@ -98,18 +96,14 @@ def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candida
     return who
 
 
-def apart(
-    name: str, kernel: Custom | None, problem: Problem, shape: Shape, dtype: np.dtype[Any], threads: int,
-    patience: float, most: float, report: Callable[[str], object], trials: contextlib.ExitStack, seed: int = 0,
-) -> Candidate:  # fmt: skip
-    """A user's kernel, or a rung of a user's problem: tested and timed in a process that ends with `trials`."""
-    tried = trials.enter_context(sandbox.Trial(name, kernel, problem, shape, dtype, threads, patience, seed))
+def apart(tried: sandbox.Trial, most: float, report: Callable[[str], object]) -> Candidate:
+    """A user's kernel, or a rung of a user's problem, tested and timed in its own process."""
     tried.examine(most, report)
     if tried.error:
-        return Candidate(tried.shape, kernel is not None, error=tried.error)
-    who = Candidate(tried.shape, kernel is not None, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
+        return Candidate(tried.shape, tried.is_custom, error=tried.error)
+    who = Candidate(tried.shape, tried.is_custom, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
     who.is_interpreted = tried.is_interpreted
-    return _measured(problem, tried.shape, dtype, problem.case(tried.shape, dtype), who)
+    return _measured(tried.problem, tried.shape, tried.dtype, tried.problem.case(tried.shape, tried.dtype), who)
 
 
 def prepared(problem: Problem, name: str, dtype: np.dtype[Any], shape: Shape) -> tuple[Callable[[], object], Case]:

@@ -68,7 +68,7 @@ class Trial:
         self, name: str, function: loading.Custom | None, problem: Problem, shape: Shape,
         dtype: np.dtype[Any], threads: int, patience: float, seed: int = 0,
     ) -> None:  # fmt: skip
-        self.name = name
+        self.name, self.problem, self.dtype, self.is_custom = name, problem, dtype, function is not None
         self.job = {
             "name": name, "function": _packed(name, function) if callable(function) else function,
             "problem": (problem.path, problem.name), "shape": shape, "dtype": dtype, "threads": threads,

@@ -144,24 +144,22 @@ def each(operation: str, found: Transactions) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ladder(
-    operation: str, capability: tuple[int, int] = CAPABILITY, report: progress.Report | None = None
-) -> dict[str, Any]:
+def ladder(operation: str, report: progress.Report | None = None) -> dict[str, Any]:
     """Count the memory transactions of every rung of an operation; this needs no GPU and no driver.
 
     Keys: operation, capability, each ("multiply-add" or "number written"), rungs: name, and those of `each`.
     """
     rungs = []
     operation = checks.one_of("operation of the GPU", known(operation), LADDERS)
-    names = [name for name, rung in LADDERS[operation].items() if rung.capability <= capability]
+    names = [name for name, rung in LADDERS[operation].items() if rung.capability <= CAPABILITY]
     for done, name in enumerate(names):
         if report:
             report(done, len(names), f"counting {operation}.{name}")
-        rungs.append({"name": name, **each(operation, count(operation, name, capability))})
+        rungs.append({"name": name, **each(operation, count(operation, name))})
     if report:
         report(len(names), len(names), "")
     return {
-        "operation": operation, "capability": f"{capability[0]}.{capability[1]}",
+        "operation": operation, "capability": "{}.{}".format(*CAPABILITY),
         "each": "multiply-add" if operation in PRODUCTS else "number written", "rungs": rungs,
     }  # fmt: skip
 

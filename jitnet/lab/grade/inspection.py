@@ -40,7 +40,7 @@ def writer_in(
     confinement.limit(memory, 0)
     kernel = loading.load(f"{file}:{name}")
     with contextlib.redirect_stdout(sys.stderr):
-        return reasons.source(kernel, problems.load(spec), tuple(shape), dtype, seed, output, index)
+        return reasons.source(kernel, problems.load(spec), tuple(shape), dtype, output, index, seed)
 
 
 def scalar_loop_in(file: str, name: str, spec: str, dtype: str, shape: list[int], memory: int) -> str | None:

@@ -49,11 +49,11 @@ ENDS_TOO_EARLY = "let the loop run to the end, and after whole blocks of B handl
 Array = NDArray[Any]
 
 
-def reasons(kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, case: Case, seed: int = 0) -> str:
-    """What is known about the wrong outputs of a kernel on this case, drawn from that seed; "" or "; ...; ..."."""
+def reasons(kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, case: Case) -> str:
+    """What is known about the wrong outputs of a kernel on this case of the problem; "" or "; ...; ..."."""
     where, line, unread = first_wrong(case), "", ""
     if where:
-        line, unread = source(kernel, problem, shape, dtype, seed, *where)
+        line, unread = source(kernel, problem, shape, dtype, *where)
     return joined(line, pattern(case, line) or unread)
 
 
@@ -129,7 +129,7 @@ def edge_of(marked: NDArray[np.bool_]) -> str:
 
 
 def source(
-    kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, seed: int, output: int, index: list[int]
+    kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, output: int, index: list[int], seed: int = 0
 ) -> tuple[str, str]:
     """The line that wrote this element last, and the end of an input that no line reads though the result needs it."""
     case = problem.case(shape, dtype, seed)

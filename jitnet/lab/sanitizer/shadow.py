@@ -221,7 +221,7 @@ class Memory:
         writer, reader = self.writer[at], self.reader[at]
         racing = (writer > start) & (writer != stamp)
         if np.any(racing):
-            self._race(at, racing, self.writer, self.write_line, "writes", "reads", place)
+            self._race(at, racing, "writes", "reads")
         new = reader <= start
         self.reader[at], self.read_line[at] = np.where(new, stamp, reader), np.where(new, place, self.read_line[at])
 
@@ -238,7 +238,7 @@ class Memory:
             self._record()
         start, writer = run.start, self.writer[at]
         if writer > start and writer != stamp:
-            self._race(at, True, self.writer, self.write_line, "writes", "reads", run.place())
+            self._race(at, True, "writes", "reads")
         if self.reader[at] <= start:
             self.reader[at], self.read_line[at] = stamp, run.place()
 
@@ -259,10 +259,10 @@ class Memory:
         if not self.has_record:
             self._record()
         stamp, start, place = run.stamp, run.start, run.place()
-        for who, line, did in self._before():
+        for did, who in (("writes", self.writer), ("reads", self.reader)):
             racing = (who[at] > start) & (who[at] != stamp)
             if np.any(racing):
-                self._race(at, racing, who, line, did, "writes", place)
+                self._race(at, racing, did, "writes")
                 break
         self.writer[at], self.write_line[at] = stamp, place
 
@@ -280,18 +280,16 @@ class Memory:
             return
         if not self.has_record:
             self._record()
-        for who, line, did in self._before():
+        for did, who in (("writes", self.writer), ("reads", self.reader)):
             if who[at] > start and who[at] != stamp:
-                self._race(at, True, who, line, did, "writes", run.place())
+                self._race(at, True, did, "writes")
                 break
         self.writer[at], self.write_line[at] = stamp, run.place()
 
-    def _before(self) -> list[tuple[NDArray[Any], NDArray[Any], str]]:
-        """The earlier accesses to the elements, with which a write can race."""
-        return [(self.writer, self.write_line, "writes"), (self.reader, self.read_line, "reads")]
-
-    def _race(self, at: Any, racing: Any, who: Any, line: Any, did: str, does: str, place: int) -> None:
-        run = self.run
+    def _race(self, at: Any, racing: Any, did: str, does: str) -> None:
+        """This iteration `does` "reads" or "writes" what another one `did`; `racing` marks the elements."""
+        run, place = self.run, self.run.place()
+        who, line = (self.writer, self.write_line) if did == "writes" else (self.reader, self.read_line)
         at = at if np.ndim(at) == 0 else at[racing][0]
         earlier, element = int(who[at]), self._index(at)
         one, two = run.index_of[earlier], run.index_of[run.stamp]

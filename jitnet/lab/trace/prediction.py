@@ -9,7 +9,7 @@ An expression that goes along a row can load a whole vector at a time; one with 
 """
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
 from typing import Any
 
@@ -18,6 +18,7 @@ import numba
 from ...compiler.intrinsics import VECTOR_BYTES
 from ..sanitizer.syntax import tree_of, updates_of
 from ..timing import in_turn
+from .caches import Level
 
 CYCLES_OF_AN_ADDITION, CYCLES_THROUGH_MEMORY = 4, 5
 """3 or 4 on today's processors; and a load of what was just stored, 4 or 5 (some of the newest need none)."""
@@ -32,16 +33,17 @@ REASSOCIATES = {"reassoc", "fast"}
 
 
 def predicted(
-    rows: list[dict[str, Any]], chain: tuple[str, int] | None, flop: int | None, levels: list[str], line: int,
-    dtype: str, limits: dict[str, Any],
+    rows: list[dict[str, Any]], chain: tuple[str, int] | None, flop: int | None, levels: Sequence[Level], dtype: str,
+    limits: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Seconds of a call with the caches as the previous call has left them; keys memory, waits, arithmetic, seconds,
     limit (which of them it is), levels (the parts of memory), and waits_for (the variable)."""
     rates = {level: by_count["1"] for level, by_count in limits["bandwidth"].items()}
-    parts = {levels[0]: _at_the_top(rows, rates.get(levels[0], rates["L1"]))}
-    for above, level in zip(levels, [*levels[1:], "memory"], strict=True):
-        lines = sum(row["misses_again"][above] for row in rows)
-        parts[level] = lines * line / rates.get(level, rates["memory"])["read"]
+    names = [level.name for level in levels]
+    parts = {names[0]: _at_the_top(rows, rates.get(names[0], rates["L1"]))}
+    for above, below in zip(levels, [*names[1:], "memory"], strict=True):
+        lines = sum(row["misses_again"][above.name] for row in rows)
+        parts[below] = lines * above.line / rates.get(below, rates["memory"])["read"]
     seconds = {"memory": sum(parts.values())}
     if chain is not None:
         seconds["waits"] = chain[1] / (limits["clock"] or CLOCK)

@@ -62,9 +62,8 @@ def trace(
         machine.check_compiling()
         limits = limits or machine.limits()
         chain = prediction.longest_chain(function, accesses.functions, rows)
-        names = [level.name for level in counts.levels]
         dtype = next((a.dtype.name for x in given for a in arrays_in(x) if a.dtype.kind == "f"), "float64")
-        found["predicted"] = prediction.predicted(rows, chain, flop, names, counts.levels[0].line, dtype, limits)
+        found["predicted"] = prediction.predicted(rows, chain, flop, counts.levels, dtype, limits)
         found |= _measured(function, given)
         found["disturbed_by"] = found["disturbed_by"] or limits["disturbed_by"]
     say(3, 3, "")
