@@ -71,7 +71,7 @@ def test_resume_needs_the_same_kind_of_training():
     with pytest.raises(jitnet.Error, match="resume continues the latest training of this network, and there is none"):
         net.fit(X, CODES, resume=True, **RUNS)
     net.fit(X, CODES, epochs=1, optimizer="adam", **RUNS)
-    with pytest.raises(jitnet.Error, match="resume continues a training with adam, but optimizer is sgd; use the same"):
+    with pytest.raises(jitnet.Error, match="the training to continue has optimizer adam, not sgd; use the same"):
         net.fit(X, CODES, resume=True, **RUNS)
     with pytest.raises(
         jitnet.Error,

@@ -127,6 +127,8 @@ def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Re
     done, total = 0, len(missing)
     with assistant(others) if total > 1 and others else contextlib.nullcontext():
         for operation, _, kernel, signature, is_missing in wanted:
+            if entry_point(kernel, signature) is not kernel:  # it is loaded; Numba would parse its signature again
+                continue
             if is_missing and report:
                 report(done, total, operation)
             try:

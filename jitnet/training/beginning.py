@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import secrets
 from dataclasses import replace
@@ -34,13 +33,13 @@ def _continued(net: Trainable, plan: Plan) -> State:
         )
     if state.optimizer != plan.optimizer.name:
         raise checks.Error(
-            f"resume continues a training with {state.optimizer}, but optimizer is {plan.optimizer.name}; use the same,"
-            " or start another training by fit without resume"
+            f"the training to continue has optimizer {state.optimizer}, not {plan.optimizer.name}; use the same, or "
+            "start another training by fit without resume"
         )
     plan.optimizer.check(net.dtype)
     plan.epochs += state.history.epochs
     plan.seed = state.seed if plan.seed is None else plan.seed
-    history = copy.deepcopy(state.history)  # the earlier history belongs to the user
+    history = state.history.copy()  # the earlier history belongs to the user
     history.stopped = history.checkpoint_error = ""
     if state.last_theta is not None:  # the network has the best weights instead of the last ones
         net.theta[...] = state.last_theta

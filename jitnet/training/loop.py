@@ -64,15 +64,18 @@ class Training:
     def run(self) -> History:
         """Train until the last epoch, or until something stops the training."""
         with self.net.in_training() as self.plan.net:
-            calls = self._begin()
-            with backends.threads(self._threads()), np.errstate(all="ignore"), self.show:
-                self._compile(calls)
+            of_steps, of_validation = self._begin()
+            with backends.threads(self._threads(of_steps)), np.errstate(all="ignore"), self.show:
+                self._compile([*of_steps, *of_validation])
                 self._train()
             self._end()
         return self._state.history
 
-    def _begin(self) -> list[Call]:
-        """The ranks compare their options, and begin with the state of rank 0; returns the calls to compile."""
+    def _begin(self) -> tuple[list[Call], list[Call]]:
+        """The ranks compare their options, and begin with the state of rank 0.
+
+        Returns the calls of the steps and of the validation, whose kernels are compiled before the first epoch.
+        """
         plan, comm = self.plan, self.plan.comm
         ranks.compare(plan, {
             "callbacks": len(self.callbacks), "a checkpoint": self.checkpoint.is_wanted,
@@ -81,21 +84,21 @@ class Training:
         if self.checkpoint.is_wanted and comm.size > 1:
             ranks.read_together(plan)
         with comm.together():
-            calls = steps(plan)
-            calls += plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
-            plan.run.check(calls)
+            of_steps = steps(plan)
+            of_validation = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
+            plan.run.check([*of_steps, *of_validation])
             self._state = begun(self.net, plan, self.checkpoint, self.resume)
         ranks.share(self._state, plan)
         self.net._state = None
         plan.record_task(self.net, self.resume)
-        return calls
+        return of_steps, of_validation
 
-    def _threads(self) -> int | None:
+    def _threads(self, of_steps: list[Call]) -> int | None:
         """The number of threads of all kernels; None leaves it to the backend."""
         run, comm = self.plan.run, self.plan.comm
         if self.threads is not None or not run.uses_threads:
             return self.threads
-        if not run.pay_for_threads(steps(self.plan)):
+        if not run.pay_for_threads(of_steps):
             return 1  # for validation too, which is shorter than the steps, so that no threaded kernel is compiled
         return None if comm.threads is None else min(comm.threads, max(backends.thread_choice.possible()))
 
