@@ -1,10 +1,13 @@
 """The command `jitnet check`: its arguments, guessed or given, and its messages."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
+import signal
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ import pytest
 from jitnet import cli
 from jitnet.lab import worker
 from jitnet.lab.sanitizer import arguments
-from jitnet.lab.sanitizer.checking import examine
+from jitnet.lab.sanitizer.checking import examine, limited
+from jitnet.lab.sanitizer.shadow import TooLongError
 
 
 @pytest.fixture
@@ -119,6 +123,17 @@ def passes_on(a, b):
 
 def unpacks(pair):
     x, y = pair
+
+def tanh_by_exponentials(x, y):
+    for i in range(x.size):
+        up, down = np.exp(x[i]), np.exp(-x[i])
+        y[i] = (up - down) / (up + down)
+
+def tanh_by_one_exponential(x, y):
+    for i in range(x.size):
+        e = np.exp(-abs(x[i] + x[i]))
+        y[i] = (x.dtype.type(1) - e) / (x.dtype.type(1) + e)
+        y[i] = y[i] if x[i] > 0 else -y[i]
 """
 
 
@@ -143,6 +158,8 @@ def unpacks(pair):
         (["mine.py:sums_of_edges"], 0, r"^mine.py:sums_of_edges: nothing wrong in 3 runs\n$"),
         (["mine.py:rows_apart"], 0, r"^mine.py:rows_apart: nothing wrong in \d runs\n"),
         (["mine.py:only_for_square_arrays"], 0, r"nothing wrong in 2 runs\n$"),
+        (["mine.py:tanh_by_exponentials"], 0, r"^warning: gives NaN for numbers of about 1000(?s:.*)fix: e to a large"),
+        (["mine.py:tanh_by_one_exponential"], 0, r"^mine.py:tanh_by_one_exponential: nothing wrong in 2 runs\n$"),
         (["mine.py:scatters"], 2, r"race: out(?s:.*)note: the arrays of indices were guessed"),
         (["mine.py:branches"], 0, r"note: no run reached lines 66, 68, so what is there was not checked\n    fix: "),
         (["mine.py:pads"], 2, r"B\[7\] is outside(?s:.*)note: the arguments were guessed"),
@@ -265,6 +282,19 @@ def test_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch
 def test_kernel_that_ends_the_process_is_an_error():
     (error,) = examine(lambda: os._exit(3), [()]).errors
     assert error.message == "raises SystemExit: 3, given "
+
+
+def test_a_time_limit_inside_of_another_leaves_it_in_force():
+    def sleeps(*limits):
+        for seconds in limits:
+            with contextlib.suppress(TooLongError), limited(seconds):
+                time.sleep(5)
+        time.sleep(5)
+
+    for limits in [(0.05,), (60,)]:
+        with pytest.raises(TooLongError, match=r"no end after 0\.1 seconds"), limited(0.1):
+            sleeps(*limits)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_help_lists_what_it_cannot_check(capsys):

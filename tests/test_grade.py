@@ -120,7 +120,15 @@ def test_errors_of_a_submission_are_reported(source, said, addition, tmp_path):
 
 def test_measured_speed_is_shown_if_it_passes():
     test = assignment.Test("speed", 2, of="naive", reach=0.5)
-    passed = {"test": f"add: {test.title}", "check": "speed", "points": 2, "of": 2, "passed": True, "hint": ""}
+    passed = {
+        "kernel": "add",
+        "test": f"add: {test.title}",
+        "check": "speed",
+        "points": 2,
+        "of": 2,
+        "passed": True,
+        "hint": "",
+    }
     tests = [passed | {"said": "1.0 ms, 80% of the speed of naive"}, passed | {"check": "correct", "said": "right"}]
     found = {"submission": "anna.py", "points": 4, "of": 4, "tests": tests, "unfenced": "", "disturbed_by": []}
     lines = output.as_text(found).splitlines()[2:]
@@ -131,7 +139,10 @@ def test_measured_speed_is_shown_if_it_passes():
     assert output.as_text(found).splitlines()[3] == "    " + tests[0]["said"]  # exactly 80 columns
     tests[0]["said"] = "1.0 ms, 80% of the speed of naive"
     tests[0] |= {"test": "add: speed", "passed": False}
-    assert output.line_of(found) == "anna.py: 4 of 4 points; add: speed: 1.0 ms, 80% of the speed of naive"
+    assert output.line_of(found) == "anna.py: 4 of 4 points; add fails 'speed': 1.0 ms, 80% of the speed of naive"
+    tests[0] |= {"check": "correct", "said": "is wrong: 1 of 5 wrong"}
+    assert output.line_of(found) == "anna.py: 4 of 4 points; add is wrong: 1 of 5 wrong"
+    tests[0] |= {"check": "speed"}
     tests[0]["said"] = tests[1]["said"] = "it is slow " * 9
     assert len(output.line_of(found)) <= 80
     assert "as above" not in output.as_text(found)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jitnet.lab import estimate, ladder, ladder_table, oracle
-from jitnet.lab.benchmark import judge, sandbox
+from jitnet.lab.benchmark import child, judge, sandbox
 from jitnet.lab.benchmark.candidates import Candidate
 from jitnet.lab.problems import of_operation
 
@@ -38,6 +38,12 @@ def wrong_if_wide_and_odd(X, W, Z):
     np.matmul(X, W, out=Z)
     if Z.shape[1] >= 300 and Z.shape[1] % 2:
         Z[0, -1] = 0
+
+
+def wrong_if_all_are_large(X, W, Z):
+    np.matmul(X, W, out=Z)
+    if min(*X.shape, W.shape[1]) > 512:
+        Z[-1, -1] += 1
 
 
 def forgets_the_last_block_of_128(X, W, Z):
@@ -79,6 +85,23 @@ def test_only_a_loop_that_nothing_compiles_is_called_interpreted():
     assert not any(map(judge.is_interpreted, (right, compiled, calls_compiled, np.matmul)))
 
 
+def test_a_slow_kernel_is_tested_on_fewer_shapes_and_the_table_says_so(monkeypatch):
+    """The first shape does not count, because it compiles."""
+    tested = object.__new__(child._Child)
+    tested.problem, tested.untested, tested.error_at = MATMUL, 0, lambda shape: None
+    assert tested.error_of_known() is None
+    assert tested.untested == 0
+    monkeypatch.setattr(child, "KNOWN", -1.0)
+    assert tested.error_of_known() is None
+    assert tested.untested == len(MATMUL.shapes) - 1
+    rung = {"name": "mine", "untested": tested.untested, "shape": [1]}
+    notes = ladder_table._footnotes({"limit": "peak", "disturbed": True, "rungs": [rung], "shape": [1]} | NUMPY)
+    assert "mine is slow: 16 usual shapes were left out of its test." in notes
+
+
+NUMPY = {"numpy_threads": 1, "threads": 1}
+
+
 def test_random_shapes_cover_every_remainder_of_every_block():
     shapes = list(judge.drawn_shapes(MATMUL, 17))
     assert shapes == list(judge.drawn_shapes(MATMUL, 17))
@@ -95,6 +118,14 @@ def test_kernels_that_are_wrong_for_some_shapes_are_found(kernel):
     found = list(itertools.islice(filter(None, errors), 5))  # each takes a tenth of a second, to find late writes
     assert found
     assert all("wrong" in error or "NaN" in error for error in found)
+
+
+def test_a_product_that_is_wrong_only_where_all_sizes_are_large_is_found():
+    *parts, whole = judge.growing_shapes(MATMUL, 3)
+    assert judge.quick_error_of(wrong_if_all_are_large, MATMUL, parts[-1], DTYPE) is None
+    assert "1 of " in judge.quick_error_of(wrong_if_all_are_large, MATMUL, whole, DTYPE)
+    assert min(whole) > 512
+    assert max(parts[0]) < 100
 
 
 def test_correct_kernel_passes_the_random_shapes():

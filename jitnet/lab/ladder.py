@@ -68,8 +68,8 @@ def measure(
     are unreliable), disturbed_by (the reasons), roofline (of `roofline.roofline`; None if disturbed), rungs: a list of
     name, custom (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (vs the
     interpreted loop), gain (vs the rung that it improves on; for a threaded rung, vs the same on one thread),
-    share_of_peak (None if disturbed), share_of_numpy, interpreted (a custom kernel that is not compiled), rank (by
-    speed; 1 is the slowest).
+    share_of_peak (None if disturbed), share_of_numpy, interpreted (a custom kernel that is not compiled), untested
+    (shapes that a slow custom kernel was not tested on), rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
@@ -271,7 +271,7 @@ def _compared(
             "gain": rates[name] / rates[below] if below else None,
             "share_of_peak": rates[name] / limit if limit else None,
             "share_of_numpy": rates[name] / rates["numpy"] if "numpy" in rates else None,
-            "interpreted": who.is_interpreted,
+            "interpreted": who.is_interpreted, "untested": who.untested,
             "rank": sorted(rates.values()).index(rates[name]) + 1,
         })  # fmt: skip
         if not name.endswith("parallel"):

@@ -82,6 +82,10 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
         f"{rung['name']} is not compiled by Numba: it is timed as plain Python; decorate it with @numba.njit."
         for rung in result["rungs"] if rung.get("interpreted")
     ]  # fmt: skip
+    notes += [
+        f"{rung['name']} is slow: {formatting.count(rung['untested'], 'usual shape')} were left out of its test."
+        for rung in result["rungs"] if rung.get("untested")
+    ]  # fmt: skip
     if result.get("seed") is not None:
         notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")
     if result["numpy_threads"] != result["threads"]:

@@ -42,6 +42,8 @@ class Candidate:
     error: str | None = None
     is_interpreted: bool = False
     """Whether it is a user's plain Python function."""
+    untested: int = 0
+    """How many shapes of the problem were left out of its test, because it is slow."""
     is_trusted: bool = True
     """Whether it has certainly done the work that was counted: kernels and problems of users may be wrong."""
 
@@ -102,7 +104,7 @@ def apart(tried: sandbox.Trial, most: float, report: Callable[[str], object]) ->
     if tried.error:
         return Candidate(tried.shape, tried.is_custom, error=tried.error)
     who = Candidate(tried.shape, tried.is_custom, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
-    who.is_interpreted = tried.is_interpreted
+    who.is_interpreted, who.untested = tried.is_interpreted, tried.untested
     return _measured(tried.problem, tried.shape, tried.dtype, tried.problem.case(tried.shape, tried.dtype), who)
 
 

@@ -9,6 +9,7 @@ import errno
 import faulthandler
 import functools
 import json
+import math
 import os
 import pickle
 import sys
@@ -36,6 +37,9 @@ COMPILING = 600.0
 SANITIZING = 300.0
 """Seconds that its source may be interpreted; usually it takes one."""
 
+KNOWN = 15.0
+"""Seconds for the shapes of the problem, without the first, which compiles; a slow kernel is tested on fewer."""
+
 DRAWING = 1.0
 """Seconds for shapes that are drawn; 850 of them take less, unless the kernel is interpreted."""
 
@@ -57,7 +61,7 @@ class _Child:
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
         self.shape, self.dtype = job["shape"], job["dtype"]
-        self.doing, self.loaded, self.compilations = "", False, 0
+        self.doing, self.loaded, self.compilations, self.untested = "", False, 0, 0
         self.before = Snapshot()
         self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
         self.nowhere = open(os.devnull, "w")  # noqa: SIM115
@@ -116,13 +120,13 @@ class _Child:
         found = found or self.before.changed()
         used = custom.threads_of(self.kernel, numba.get_num_threads())
         idea, slow = custom.idea_of(self.kernel), judge.is_interpreted(self.kernel)
-        self.answer(error=found, shape=self.shape, threads=used, idea=idea, interpreted=slow)
+        self.answer(error=found, shape=self.shape, threads=used, idea=idea, interpreted=slow, untested=self.untested)
         if timed:
             self.answer_timings(timed)
 
     def error_of_kernel(self) -> str | None:
         """The first error in all tests: known shapes, the sanitizer, drawn shapes, the timed size, repeated calls."""
-        found = next(filter(None, map(self.error_at, self.problem.shapes)), None)
+        found = self.error_of_known()
         if not found or found.startswith(judge.MISLEADING):
             self.begin("running its source with every prange iteration as a thread", SANITIZING)
             hidden = judge.hidden_error(self.kernel, self.problem, self.dtype)
@@ -132,7 +136,7 @@ class _Child:
             return found
         most = min(self.job["most"], self.job["patience"] / 4)
         self.shape = manageable(self.call_at, self.shape, most, self.problem.takes)
-        found = self.error_at(self.shape)
+        found = self.error_at(self.shape) or self.error_of_growing()
         if not found and custom.threads_of(self.kernel, 2) > 1:
             self.work("called several times")
             found = judge.error_of_repeating(self.kernel, self.problem, self.shape, self.dtype, REPEATING)
@@ -155,6 +159,18 @@ class _Child:
             return serialize.loads(function)  # type: ignore[no-any-return]
         return loading.load(function) if function else problem.rungs[self.job["name"]]
 
+    def error_of_known(self) -> str | None:
+        """The first error on the shapes of the problem, as many as there is time for."""
+        shapes, end = self.problem.shapes, math.inf
+        for done, shape in enumerate(shapes, 1):
+            if found := self.error_at(shape):
+                return found
+            end = min(end, perf_counter() + KNOWN)
+            if perf_counter() > end:
+                self.untested = len(shapes) - done
+                break
+        return None
+
     def error_of_drawn(self) -> str | None:
         """The first error on shapes drawn from the seed that the problem accepts, as many as there is time for."""
         end = perf_counter() + DRAWING
@@ -164,6 +180,18 @@ class _Child:
                 if found := judge.quick_error_of(self.kernel, self.problem, shape, self.dtype):
                     return found
             if perf_counter() > end:
+                break
+        return None
+
+    def error_of_growing(self) -> str | None:
+        """The first error on a shape whose sizes are all large, and on parts of it, until one takes long."""
+        for shape in judge.growing_shapes(self.problem, self.job["seed"]):
+            start = perf_counter()
+            with contextlib.suppress(ProblemError):
+                self.call_at(shape)
+                if found := judge.quick_error_of(self.kernel, self.problem, shape, self.dtype):
+                    return found
+            if perf_counter() - start > judge.SLOW:
                 break
         return None
 

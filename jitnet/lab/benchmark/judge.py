@@ -8,6 +8,7 @@ passes is called again with guards that are numbers.
 
 import ast
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter, sleep  # before a kernel's file could replace it
 from types import FunctionType
@@ -39,6 +40,12 @@ NARROW = 1 << 10
 
 NOT_SMALL = {1: (8_000, 250_000), 2: (90, 500), 3: (20, 200)}
 """Number of dimensions -> size limits of the random shapes without a small size."""
+
+LARGE = (513, 640)
+"""Limits of each size of the large shape of an operation, above the usual sizes of blocks."""
+
+SLOW = 0.1
+"""Seconds for a shape, after which those of twice its sizes are left out."""
 
 UNTOUCHED = 0xFF
 """Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
@@ -102,6 +109,19 @@ def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
         shape = np.where(fixed, known[0], shapes[place])
         if shape.min() > 0:
             yield tuple(shape.tolist())
+
+
+def growing_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
+    """A shape without a small size, from an eighth of its sizes on, which double.
+
+    Each size is in `LARGE`; or near that of the largest timed shape, for a problem, whose reference may not scale.
+    """
+    rng = np.random.default_rng(seed)
+    fixed = (np.array([*problem.shapes, *problem.timed]) == problem.timed[0]).all(axis=0)
+    largest = np.array(max(problem.timed, key=math.prod))
+    whole = largest - rng.integers(0, largest // 16 + 1) if problem.path else rng.integers(*LARGE, largest.size)
+    for part in (8, 4, 2, 1):
+        yield tuple(np.where(fixed, largest, -(-whole // part)).tolist())
 
 
 def quick_error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:

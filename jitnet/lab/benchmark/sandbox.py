@@ -74,7 +74,7 @@ class Trial:
             "problem": (problem.path, problem.name), "shape": shape, "dtype": dtype, "threads": threads,
             "patience": patience, "seed": seed,
         }  # fmt: skip
-        self.shape, self.threads, self.idea, self.is_interpreted = shape, 1, "", False
+        self.shape, self.threads, self.idea, self.is_interpreted, self.untested = shape, 1, "", False, 0
         self.error: str | None = None
         self.doing, self.loaded, self.is_over = "starting", False, False
         self.report: Callable[[str], object] = lambda doing: None
@@ -127,7 +127,7 @@ class Trial:
             if "not_loaded" not in found:
                 self.shape, self.error = tuple(found["shape"]), found["error"]
                 self.threads, self.idea = found["threads"], found["idea"]
-                self.is_interpreted = found["interpreted"]
+                self.is_interpreted, self.untested = found["interpreted"], found["untested"]
         except KernelError as error:
             if not self.loaded:
                 raise checks.Error(f"{self.name} {error}") from None

@@ -5,6 +5,7 @@ A kernel that is not correct gets no points for anything else: a loop that does 
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,7 +15,7 @@ import numpy as np
 
 from ...process import disturbance
 from .. import explain, machine, roofline
-from ..benchmark.judge import drawn_shapes
+from ..benchmark.judge import SLOW, drawn_shapes, growing_shapes
 from ..formatting import duration
 from ..oracle import Case, Shape, holds_nothing
 from ..sanitizer import reasons
@@ -134,11 +135,16 @@ class Judge:
     # correct
 
     def _all_cases(self) -> Iterator[Case]:
-        """The shapes of the problem in all its dtypes, then others that are drawn."""
+        """The shapes of the problem in all its dtypes, others that are drawn, and large ones, until one takes long."""
         for dtype in self.problem.dtypes:
             yield from (self._case(shape, dtype) for shape in self.problem.shapes)
         drawn = filter(self.problem.takes, drawn_shapes(self.problem, self.seed))
         yield from (self._case(shape, self.problem.dtypes[0]) for shape in islice(drawn, DRAWN))
+        for shape in filter(self.problem.takes, growing_shapes(self.problem, self.seed)):
+            start = time.perf_counter()
+            yield self._case(shape, self.problem.dtypes[0])
+            if time.perf_counter() - start > SLOW:  # until the next case is wanted
+                break
 
     def _cases(self, test: Test) -> Iterator[Case]:
         for dtype in [test.dtype] if test.dtype else self.problem.dtypes:

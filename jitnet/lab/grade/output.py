@@ -56,7 +56,13 @@ def line_of(result: dict[str, Any]) -> str:
 
 
 def _first_lost(result: dict[str, Any]) -> str:
-    return next((f"{t['test']}: {one_line(t['said'])}" for t in result["tests"] if t["passed"] is False), "")
+    """`add is wrong: ...`, `add fails 'no race': ...`; "" if no points were lost."""
+    for test in result["tests"]:
+        if test["passed"] is False:
+            title = test["test"].removeprefix(f"{test['kernel']}: ")
+            fails = "" if test["check"] == "correct" else f" fails '{title}':"
+            return f"{test['kernel']}{fails} {one_line(test['said'])}"
+    return ""
 
 
 def notes_of(result: dict[str, Any]) -> list[str]:

@@ -62,16 +62,18 @@ def activation(draw: Draw) -> Expected:
     """A = f(Z), for every activation."""
     name, (m, _, n) = draw.operation, draw.shape
     Z = draw(m, n, scale=3)
-    Z[1::2] += draw.number(LARGE if name == "softmax" else 0)
+    if name == "softmax":
+        Z[1::2] += draw.number(LARGE)
+    else:
+        Z[1::2, ::7] *= draw.number(LARGE)
     z = wide(Z)
     a = f_of(name)(z)
     if name == "softmax":  # Z − c is rounded before e^ sees it, which costs |Z − c| roundings
         return Expected([Z], [a], [(6 + n + 2 * np.abs(z - z.max(axis=1, keepdims=True, initial=-np.inf))) * np.abs(a)])
-    size = 6 * np.abs(a)
+    smallest = float(np.finfo(draw.dtype).tiny / np.finfo(draw.dtype).eps)  # an exponential below may be 0
+    size = 6 * np.abs(a) + (1 + np.abs(z)) * smallest
     if name not in ACTIVATIONS:  # f multiplies by f' what Z loses to rounding on the way
-        lost = 6 * np.abs(z * derivative_of(name)(z if activations.ACTIVATIONS[name].reads_Z else a))
-        underflow = 4 * (1 + np.abs(z)) * float(np.finfo(draw.dtype).tiny)  # of a factor, which Z may multiply
-        size = size + lost + underflow
+        size += 6 * np.abs(z * derivative_of(name)(z if activations.ACTIVATIONS[name].reads_Z else a))
     return Expected([Z], [a], [size])
 
 

@@ -22,7 +22,7 @@ from ... import checks
 from ..oracle import Shape
 from ..problems import Problem
 from . import shapes
-from .checking import Writes, examine
+from .checking import Writes, examine, results
 from .findings import Finding, Report
 from .syntax import tree_of
 from .targets import name_of, opened
@@ -32,6 +32,9 @@ MOST = 1100
 
 LENGTHS = (7, 8)
 """The lengths of every dimension if nothing else is known: a prime, and a power of two."""
+
+LARGE, EXPONENTIALS = 1000.0, {"exp", "expm1", "exp2", "sinh", "cosh"}
+"""Numbers whose exponential is infinite; the functions that have one."""
 
 BLOCKS = range(LENGTHS[-1] + 1, 65)
 """Integers of a source that may be the size of its blocks: arrays of one block, and of one element more, are tried."""
@@ -100,6 +103,8 @@ def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name
             if error.kind == "outside":
                 message = f"is right for square arrays only: {error.message}, given {found.runs[0]}"
                 report.add(replace(error, kind="square", message=message))
+    if not report.errors and _calls_exp(kernel) and _gives_nan(kernel, cases[0], LARGE) > _gives_nan(kernel, cases[0]):
+        report.add(Finding("large", f"gives NaN for numbers of about {LARGE:g}, but not for those of about 1"))
     for block in [] if report.errors else list(guessed(kernel, dtype, _lengths_of_blocks(kernel))):
         found = examine(kernel, [block], writes, name, most=3 * TRIAL)
         if any(error.kind in ("raises", "stopped") for error in found.errors):  # it takes too long
@@ -123,6 +128,18 @@ def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
     values += [body.__globals__.get(name) for name in body.__code__.co_names]
     sizes = [value for value in values if type(value) is int and value in BLOCKS]
     return (max(sizes), max(sizes) + 1) if sizes else ()
+
+
+def _calls_exp(kernel: Callable[..., Any]) -> bool:
+    """Whether its source names an exponential, whose result may be infinite."""
+    function, _ = opened(kernel)
+    return not EXPONENTIALS.isdisjoint(getattr(function, "py_func", function).__code__.co_names)
+
+
+def _gives_nan(kernel: Callable[..., Any], case: Sequence[Any], factor: float = 1.0) -> bool:
+    """Whether there is NaN in what it writes, if the numbers in its arrays are multiplied by this factor."""
+    given = [a * a.dtype.type(factor) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in case]
+    return any(output.dtype.kind == "f" and bool(np.isnan(output).any()) for output in results(kernel, given))
 
 
 def _are_whole(argument: Any) -> bool:

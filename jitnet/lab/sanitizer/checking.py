@@ -9,6 +9,7 @@ import itertools
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -89,12 +90,20 @@ def examine(
     return report
 
 
+def results(kernel: Callable[..., Any], arguments: Sequence[Any]) -> list[NDArray[Any]]:
+    """What a run on one thread writes and returns; nothing is reported."""
+    function, bound = opened(kernel)
+    given = [as_python(argument) for argument in (*bound, *arguments)]
+    return _Case(Report(""), function, given, names_of(function, given), None, False, MOST).once(1)[1]
+
+
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
     """Raise TooLongError after this many seconds, and every time that as many pass again.
 
     The number of accesses does not limit a loop without arrays, which can be endless in Python, whose integers do not
-    wrap. Only the main thread can be interrupted, and not on Windows.
+    wrap. Only the main thread can be interrupted, and not on Windows. A timer that runs already, such as that of a
+    `limited` around this one, goes on afterwards; if it ends first, it ends this one too.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -103,13 +112,17 @@ def limited(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise TooLongError(f"no end after {seconds:g} seconds")
 
-    before = signal.signal(signal.SIGALRM, stop)
+    remaining, interval = signal.getitimer(signal.ITIMER_REAL)
+    seconds = min(seconds, remaining or seconds)
+    before, start = signal.signal(signal.SIGALRM, stop), time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - start), 1e-6), interval)
 
 
 def names_of(function: Any, arguments: Sequence[Any]) -> list[str]:
@@ -142,11 +155,11 @@ class _Case:
             checks.one_of("parameter", name, names)
 
     def run(self) -> None:
-        run, first = self._once(THREADS[0])
+        run, first = self.once(THREADS[0])
         if run.asked or run.by_thread:
             for threads in THREADS[1:]:
                 with self._possible(run.asked or threads <= numba.config.NUMBA_NUM_THREADS, threads):
-                    _, other = self._once(threads)
+                    _, other = self.once(threads)
                     self._compare(first, other, threads)
 
     @contextlib.contextmanager
@@ -164,7 +177,7 @@ class _Case:
                 when = "" if error.kind == "differs" else f"with {threads} threads, "
                 report.add(replace(error, kind="machine", message=f"{when}{error.message}"))
 
-    def _once(self, threads: int) -> tuple[Run, list[NDArray[Any]]]:
+    def once(self, threads: int) -> tuple[Run, list[NDArray[Any]]]:
         """A run with this many threads, and its results."""
         run = Run(self.report, threads)
         run.most = self.most

@@ -26,13 +26,14 @@ FIXES = {
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
     "differs": "check how the work is divided: some elements are skipped, or computed twice",
     "machine": "this machine has fewer threads; for others take numba.get_num_threads() in the kernel",
+    "large": "e to a large number is infinite, and ∞/∞ is NaN: subtract the largest number first, or write e^{-|x|}",
     "square": "check which dimension each loop runs over, and each index goes along",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
 }
 """Kind of finding -> the usual fix."""
 
-WARNINGS = ("negative", "float64", "threads", "machine", "square")
+WARNINGS = ("negative", "float64", "threads", "machine", "square", "large")
 NOTES = ("not covered", "not reached", "not shown", "order", "serial", "not compared", "guessed")
 
 

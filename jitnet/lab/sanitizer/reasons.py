@@ -40,8 +40,8 @@ SHOWN = 60
 LAST_WRITE = "the last write to"
 
 INFINITE = (
-    "NaN follows from its inputs alone, as from 0/0 or ∞/∞: e to a large number is infinite; subtract the largest "
-    "number first"
+    "NaN or infinity follows from its inputs alone, as from x/0 or ∞/∞: e to a large number is infinite; subtract the "
+    "largest number first, or write e^{-|x|}"
 )
 
 ENDS_TOO_EARLY = "let the loop run to the end, and after whole blocks of B handle the rest, from n - n % B on"
@@ -158,8 +158,8 @@ def source(
     text = textwrap.shorten(linecache.getline(file, line), SHOWN, placeholder=" ...")
     said = f"{LAST_WRITE} {name} is in line {line} of {os.path.basename(file)}"
     outputs = [array.data for array in given[inputs:]]
-    is_nan = bool(np.isnan(target.data[tuple(index)]))
-    return said + (f": {text}" if text else ""), INFINITE if is_nan else _unread(problem, case, outputs, run.unread)
+    is_finite = bool(np.isfinite(target.data[tuple(index)]))
+    return said + (f": {text}" if text else ""), _unread(problem, case, outputs, run.unread) if is_finite else INFINITE
 
 
 def _unread(problem: Problem, case: Case, outputs: list[Array], unread: dict[int, NDArray[np.bool_]]) -> str:
