@@ -1,5 +1,6 @@
 """Fixtures that several test files share, and the order in which pytest-xdist starts the files."""
 
+import contextlib
 import gc
 import os
 import shutil
@@ -16,6 +17,7 @@ from test_cuda_simulator import HAS_PACKAGE, Simulation
 
 import jitnet
 from jitnet import cli
+from jitnet.compiler import cache
 from jitnet.process import disturbance
 
 DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
@@ -139,6 +141,33 @@ def run(tmp_path, capsys, monkeypatch):
         return capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def with_peaks(tmp_path_factory):
+    """The environment of a command that measures, with the peaks of a made-up machine and the usual compiled kernels.
+
+    Otherwise each command would measure the peaks, which takes seconds, as a busy machine does not store them.
+    """
+    from jitnet.lab import machine
+
+    folder, kernels = tmp_path_factory.mktemp("cache"), cache.kernels_folder()
+    kernels.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # Windows does not let every user create links
+        (folder / kernels.name).symlink_to(kernels, target_is_directory=True)
+    environment = {"JITNET_CACHE_DIR": str(folder)}
+    threads = {"1": 1e13, "2": 2e13}
+    moves = {count: dict.fromkeys(("read", "write", "copy"), rate / 10) for count, rate in threads.items()}
+    caches = {"L1": 1 << 15, "L2": 1 << 20}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JITNET_CACHE_DIR", environment["JITNET_CACHE_DIR"])
+        machine._keep({
+            **machine._identity(), "disturbed": False, "disturbed_by": [], "clock": None, "measured": "2026-01-01",
+            "multiply_adds_per_cycle": None, "caches": caches, "peak": {"float32": threads, "float64": threads},
+            "bandwidth": dict.fromkeys((*caches, "memory"), moves),
+        })  # fmt: skip
+        assert machine.cached()
+    return environment
 
 
 @pytest.fixture

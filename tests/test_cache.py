@@ -218,20 +218,19 @@ def test_cached_kernels_find_their_linked_helpers_in_a_later_process(tmp_path):
 import numpy as np
 from jitnet.kernels import LADDERS
 X = np.ones((7, 5), np.float32)
-for rung in ("packed", "packed_parallel"):
-    Z = np.empty((7, 7), np.float32)
-    kernel = LADDERS["matmul"][rung]
-    kernel(X, X.T.copy(), Z)
-    assert (Z == 5).all()
-    print(sum(kernel.stats.cache_hits.values()))
+Z = np.empty((7, 7), np.float32)
+kernel = LADDERS["matmul"]["packed_parallel"]
+kernel(X, X.T.copy(), Z)
+assert (Z == 5).all()
+print(sum(kernel.stats.cache_hits.values()))
 """
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}
-    assert run(code, **folder).stdout.split() == ["0", "0"]
-    assert run(code, **folder).stdout.split() == ["1", "1"]
+    assert run(code, **folder).stdout == "0\n"
+    assert run(code, **folder).stdout == "1\n"
     (tile,) = tmp_path.rglob("product-*.kernel")
-    assert len(list(tmp_path.rglob("*.kernel"))) == 3
+    assert len(list(tmp_path.rglob("*.kernel"))) == 2
     tile.unlink()
-    assert run(code, **folder).stdout.split() == ["1", "1"]
+    assert run(code, **folder).stdout == "1\n"
     assert tile.exists()
 
 

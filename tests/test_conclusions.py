@@ -5,6 +5,7 @@ import re
 
 import numba
 import pytest
+from cases import release
 from course import lesson_file, run_here
 
 import jitnet
@@ -84,7 +85,7 @@ def test_conclusion_of_lesson_8_follows_from_its_measurements(tmp_path, monkeypa
 
 @pytest.mark.parametrize(
     ("number", "conclusion"),
-    [pytest.param(8, "from python to packed", marks=pytest.mark.slow), (10, "gains"), (12, "from slow to fast")],
+    [release(8, "from python to packed"), (10, "gains"), (12, "from slow to fast")],
 )
 def test_lessons_draw_no_conclusion_on_a_busy_machine(tmp_path, monkeypatch, number, conclusion):
     """The tests above find each of these texts on a quiet machine."""

@@ -1,6 +1,7 @@
 """A user's kernel on the ladder: errors are reported, and correct kernels are ranked."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -82,9 +83,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def ladder_command(folder, *arguments):
+def ladder_command(folder, *arguments, environment=None):
     command = [*JITNET, "ladder", "matmul", "--size", "24", "--threads", "1", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    environment = {**os.environ, **(environment or {})}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
 
 
 def mark_of(name):
@@ -99,11 +101,11 @@ def wrong(request):
 
 
 @pytest.fixture(scope="module")
-def reported(folder, wrong):
+def reported(folder, wrong, with_peaks):
     """The result of one real command with all kernels that do not hang."""
     files = {"other_types": "typed.py"}
     own = [f"--with={files.get(name, 'mine.py')}:{name}" for name in [*wrong, *RIGHT]]
-    return ladder_command(folder, *own, "--json", "--quiet", "--patience", "300")
+    return ladder_command(folder, *own, "--json", "--quiet", "--patience", "300", environment=with_peaks)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +251,7 @@ def test_errors_are_one_line_with_status_2(arguments, message, folder, monkeypat
 
 
 @pytest.mark.slow
-def test_closures_and_functions_of_main_can_be_compared():
+def test_closures_and_functions_of_main_can_be_compared(with_peaks):
     """A function that cannot be pickled is an error."""
     script = """
 import threading
@@ -287,7 +289,9 @@ try:
 except ValueError as error:
     print(error)
 """
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **with_peaks}, check=False
+    )
     assert result.stderr == ""
     checked, error, unsent = result.stdout.splitlines()
     assert checked == "[True, True, False]"

@@ -5,14 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from cases import slow
+from cases import release
 from runs import ON_CPU
 
 import jitnet
 
 
 @pytest.mark.parametrize(("dtype", "backend"), [
-    slow(dtype, name) if (dtype, name) == ("float64", "parallel") else (dtype, name)
+    release(dtype, name) if (dtype, name) == ("float64", "parallel") else (dtype, name)
     for dtype in ("float32", "float64") for name in ON_CPU
 ])  # fmt: skip
 def test_every_array_of_a_network_has_its_dtype(backend, dtype):

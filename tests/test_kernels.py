@@ -33,7 +33,7 @@ def marks_of(operation, rung, dtype):
     at_once = (not is_end) + rung.endswith("parallel") + (dtype == "float64")
     if at_once < 2:
         return ()
-    return pytest.mark.slow if at_once == 2 and operation in ("matmul", "layer", "softmax") else pytest.mark.release
+    return pytest.mark.slow if at_once == 2 and operation == "matmul" else pytest.mark.release
 
 
 EACH = [pytest.param(*rung, dtype, marks=marks_of(*rung, dtype)) for rung in RUNGS for dtype in ("float32", "float64")]

@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from cases import release, slow
 from command import jitnet_command
 
 import jitnet
@@ -63,11 +64,9 @@ def test_two_processes_give_the_same_bits_as_one():
     assert results_on(2) == results_on(1, with_comm=False)
 
 
-@pytest.mark.slow
-def test_one_to_four_processes_give_the_same_bits():
-    expected = results_on(1)
-    for size, threads in ((3, None), (4, 2)):
-        assert results_on(size, threads) == expected, (size, threads)
+@pytest.mark.parametrize(("size", "threads"), [slow(3, None), release(4, 2)])
+def test_more_processes_and_threads_give_the_same_bits(size, threads):
+    assert results_on(size, threads) == results_on(1)
 
 
 TRAIN = ["-m", "jitnet", "train", "digits", "--hidden", "8", "--backend", "numpy"]
@@ -87,13 +86,14 @@ def test_command_line_trains_on_several_ranks(tmp_path):
     assert resumed.tobytes() == whole.tobytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "others", "line"),
     [
-        (["--epochs", "1"], ["--epochs", "x"], "rank 1: jitnet train: argument --epochs: invalid int value: 'x' "),
-        (["--lr", "0.1"], ["--lr", "0.2"], "rank 1: lr is 0.2, but 0.1 on rank 0; give all the same"),
-        (["--hidden", "x"], ["--hidden", "x"], "--hidden is 'x', but must be widths such as 64,32, or none"),
+        release(
+            ["--epochs", "1"], ["--epochs", "x"], "rank 1: jitnet train: argument --epochs: invalid int value: 'x'"
+        ),
+        slow(["--lr", "0.1"], ["--lr", "0.2"], "rank 1: lr is 0.2, but 0.1 on rank 0; give all the same"),
+        release(["--hidden", "x"], ["--hidden", "x"], "--hidden is 'x', but must be widths such as 64,32, or none"),
     ],
 )
 def test_errors_on_ranks_are_one_line(first, others, line):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from cases import release, slow
+from cases import release
 
 from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
 
@@ -76,14 +76,14 @@ def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
 
 
 def is_usual(run, optimizer):
-    """A normal run tests each network with one optimizer, and each optimizer with two networks."""
+    """Each network with one optimizer, and each optimizer with two networks; a release tests all pairs."""
     return optimizer is OPTIMIZERS[0] or run in (RUNS[1], RUNS[5])
 
 
 @pytest.mark.parametrize(
     ("activations", "loss", "mine", "theirs"),
     [
-        (*run, *optimizer) if is_usual(run, optimizer) else slow(*run, *optimizer)
+        (*run, *optimizer) if is_usual(run, optimizer) else release(*run, *optimizer)
         for optimizer in OPTIMIZERS
         for run in RUNS
     ],

@@ -352,13 +352,13 @@ def test_users_problem_raises_no_peak(write):
 
 
 @pytest.mark.slow  # a real ladder; test_judge.py runs kernels in this process
-def test_command_compares_rungs_and_custom_kernels(write):
+def test_command_compares_rungs_and_custom_kernels(write, with_peaks):
     """A rung of the file and a user's kernel, each in its own process, beside the reference."""
     write()
     with open("mine.py", "w") as file:
         file.write("def mine(X, sums):\n    sums[:] = X @ X.dtype.type(1).repeat(X.shape[1])\n")
     result = jitnet_command(
-        "ladder", "--problem", "sums.py", "--with", "mine.py:mine", "--size", "30x20", "--json", "--quiet"
+        "ladder", "--problem", "sums.py", "--with", "mine.py:mine", "--size", "30x20", "--json", "--quiet", **with_peaks
     )  # fmt: skip
     found = json.loads(result.stdout)
     assert (found["operation"], found["shape"], found["dtype"]) == ("sums", [30, 20], "float32")

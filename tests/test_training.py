@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from cases import slow
+from cases import release, slow
 from runs import ON_CPU, OPTIMIZERS, make, overfit, spiral
 
 from jitnet import SGD, Adam, Dense, Network
@@ -42,7 +42,8 @@ def test_network_goes_on_training_on_any_backend(optimizer):
 
 
 @pytest.mark.parametrize(("dtype", "backend"), [
-    (dtype, backend) if (dtype, backend) == ("float32", "fast") else slow(dtype, backend)
+    (dtype, backend) if (dtype, backend) == ("float32", "fast") else
+    (release if (dtype, backend) == ("float64", "parallel") else slow)(dtype, backend)
     for dtype in ("float32", "float64") for backend in ("njit", "parallel", "fast")
 ])  # fmt: skip
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this process has one thread")
