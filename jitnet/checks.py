@@ -20,7 +20,7 @@ class Error(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        text = printable(message)
         super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
 
 
@@ -48,6 +48,13 @@ def described(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
+def printable(text: str) -> str:
+    """The text with control characters, such as line breaks, escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def shown(value: object) -> str:
     """The repr of a value, shortened."""
     try:
@@ -64,7 +71,7 @@ def count(number: int, what: str, several: str = "") -> str:
 
 def some(names: Sequence[str], most: int = 40, longest: int = 40) -> str:
     """A list of names, shortened."""
-    first = [name if len(name) <= longest else f"{name[:longest]}..." for name in names[:most]]
+    first = [printable(name if len(name) <= longest else f"{name[:longest]}...") for name in names[:most]]
     return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -40,14 +40,15 @@ def column_name(text: Any) -> str:
 def spelled(value: Any) -> str:
     """The one spelling of a value.
 
-    1, 1.0, "1" and " 1.0" are "1"; true and TRUE are "True", which is not 1; codes such as "007" and other text stay.
+    1, 1.0, "1" and " 1.0" are "1"; true and TRUE are "True", which is not 1; codes such as "007" and other text stay,
+    with the line ends of Unix.
     """
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
     if isinstance(value, (int, np.integer)):
         return str(int(value))  # float64 would change long ones
     if isinstance(value, str):
-        text = composed(value.strip())
+        text = composed(value.strip()).replace("\r\n", "\n")
         if not text.isascii():
             text = text.replace("−", "-") if is_number(text.replace("−", "-")) else text
         if text.casefold() in ("true", "false"):

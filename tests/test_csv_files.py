@@ -32,6 +32,7 @@ FILES = {
     "decimal commas without header": (b"0,5;0,3;yes\n1,5;2;no\n", {"1": [0.5, 1.5], "2": [0.3, 2], "3": ["yes", "no"]}),
     "one row": (b"x, cm;y, cm\n1,5;2,5\n", {"x, cm": [1.5], "y, cm": [2.5]}),
     "sep=": (b"sep=;\r\na;b\r\n1;x\r\n2.5;y\r\n3;x\r\n", FLOWERS),
+    "sep=, saved again": (b"sep=;;\r\na;b\r\n1;x\r\n2.5;y\r\n3;x\r\n", FLOWERS),
     "comments": (b"# by me, today\n#\na,b\n1,x\n2.5,y\n3,x\n", FLOWERS),
     "header as a comment": (b"#a,b\n1,x\n2.5,y\n3,x\n", {"#a": [1, 2.5, 3], "b": ["x", "y", "x"]}),
     "comment between rows": (b"a,b\n1,x\n# half\n2.5,y\n3,x\n", FLOWERS),

@@ -8,6 +8,8 @@ import pytest
 from jitnet.data import Choices, Recipe, from_frame
 from jitnet.data.values import COMPACT, DATES, form_of, numbers_in
 
+FIRST = ["2020-02-01", "1999-12-01"]
+
 
 @pytest.mark.parametrize("form", [form for form in DATES if form != COMPACT])
 def test_numbers_are_not_dates(form):
@@ -30,6 +32,11 @@ def test_numbers_are_not_dates(form):
         ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
         ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
         ("year/month/day", ["2020/02/29", "1999/12/31"]),
+        ("year-month-day", ["2020-02-29 12:00:00 +0100", "1999-12-31 12:00+01"]),
+        ("year-month-day", ["2020-02-29 12:00:00,123", "1999-12-31T12:00:00.5-05:00[America/New_York]"]),
+        ("year-month-day", ["2020年2月29日", "1999년 12월 31일"]),
+        ("day month year", ["29/Feb/2020:12:00:00 +0100", "31/Dec/1999"]),
+        ("weekday, day month year", ["Sat, 29 Feb 2020 12:00:00 GMT", "Fri Dec 31 12:00:00 1999"]),
         (COMPACT, ["20200229T143000", "19991231T2359Z"]),
     ],
 )
@@ -39,6 +46,23 @@ def test_date_formats_are_recognized(form, cells):
     for row, date in zip(found, (datetime.date(2020, 2, 29), datetime.date(1999, 12, 31)), strict=True):
         days = (date - datetime.date(1970, 1, 1)).days
         assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
+
+
+@pytest.mark.parametrize(("form", "cells"), [("year-month-day", ["2020-02", "1999-12"]),
+    ("month year", ["Feb 2020", "December 1999"])])  # fmt: skip
+def test_a_month_is_its_first_day(form, cells):
+    assert form_of(cells, np.ones(2, int)) == (form, [])
+    days, first = (numbers_in(np.array(c, object), f)[0] for c, f in ((cells, form), (FIRST, "year-month-day")))
+    np.testing.assert_array_equal(days, first)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["2020-13", "1234-05", "2020-02-30", "2020-02-01 25:00", "2020年13月1日", "Mon", "Sun, 5", "19990230", "21001231",
+        "Fri, 31 Feb 2020 12:00:00 GMT", "Fri " + "1" * 50, "1999123"],
+)  # fmt: skip
+def test_texts_that_are_no_dates_are_not_read(cell):
+    assert not any(read(cell) for read in DATES.values())
 
 
 def test_month_and_weekday_are_those_of_the_time_zone_of_a_date():

@@ -114,6 +114,19 @@ def test_title_in_a_row_of_the_table_is_pointed_out(tmp_path):
         read_table(csv(tmp_path, "Houses of May,,\nx,z,y\n1,2,u\n3,4,v\n"), "y")
 
 
+@pytest.mark.parametrize("title", ["Report,2024,\n", "Report,May,Bonn\n"])
+def test_a_title_as_wide_as_the_table_is_pointed_out(tmp_path, title):
+    with pytest.raises(jitnet.Error, match="line 3 has this cell: if it is the header, remove the lines above it"):
+        read_table(csv(tmp_path, f"{title}\na,b,class\n" + "1,2,u\n3,4,v\n" * 9), "class")
+
+
+def test_an_encoding_that_was_guessed_is_named_beside_a_target_that_is_not_found(tmp_path):
+    (tmp_path / "f.csv").write_bytes("価格,結果\n1,u\n2,v\n".encode("cp932"))
+    with pytest.raises(jitnet.Error, match=r"no column '結果'; .*; read as cp1252, .* \(--encoding\)$"):
+        read_table(tmp_path / "f.csv", "結果")
+    assert read_table(tmp_path / "f.csv", "結果", encoding="cp932").names == ["価格", "結果"]
+
+
 def test_target_in_another_case_is_suggested(tmp_path):
     with pytest.raises(jitnet.Error, match=r"has no column 'target'; .* \(did you mean 'TARGET'\?\)"):
         read_table(csv(tmp_path, "x,TARGET\n1,u\n3,v\n"), "target")

@@ -16,7 +16,9 @@ def test_header_does_not_depend_on_the_target(tmp_path):
     path = csv(tmp_path, "3,7,1\n4,5,0\n7,9,1\n")
     for target in "123":
         assert len(read_table(path, target)) == 3
-    with pytest.raises(jitnet.Error, match=r"has no column '7'; .*; if the first row has the names .*, add --header"):
+    with pytest.raises(
+        jitnet.Error, match=r"no column '7'; .*, line 1 has this cell: if it is the header, add --header"
+    ):
         read_table(path, "7")
     assert read_table(path, "7", header=True).names == ["3", "7", "1"]
     with pytest.raises(jitnet.Error, match=r"has no column '8'; its columns: 1, 2, 3$"):
@@ -106,6 +108,7 @@ def test_header_with_one_name_too_few_is_read(tmp_path, text, columns):
         assert {name: table[name].values.tolist() for name in table.names} == columns
         assert table.has_header
         assert table.lines[0] == 2
+        assert any("one name less than the rows have cells" in note for note in table.notes) == ("" in columns)
     with pytest.raises(jitnet.Error, match="line 1 has 2 cells"):
         read_csv(content_of(path), header=False)
 

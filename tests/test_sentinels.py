@@ -196,6 +196,13 @@ def test_a_value_can_have_an_equals_sign():
         assert tuple(int(table[name].missing.sum()) for name in ("a", "a=b", "x")) == (*gaps, 0), entry
 
 
+def test_line_breaks_in_names_and_cells_are_escaped_in_sentences():
+    table = from_frame({"a\nb": ["p\nq", "r", None] * 20, "c\nd": [1, 2, 3] * 20, "y": ["u\nv", "w"] * 30}, "y")
+    said = Recipe.learn(table, range(60)).decisions
+    assert not any("\n" in sentence.split(" (--")[0] for sentence in said), said
+    assert any(sentence.startswith("a\\nb has 2 categories: p\\nq, r; 20 of 60 cells") for sentence in said)
+
+
 @pytest.mark.parametrize("option", ["drop", "categorical", "numeric", "missing"])
 def test_a_string_in_place_of_a_list_is_an_error(option):
     with pytest.raises(jitnet.Error, match=f"{option} is 'ab', but must be a list"):

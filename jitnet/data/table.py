@@ -159,7 +159,7 @@ class Table:
 
 def called(name: str) -> str:
     """The name of a column in a sentence."""
-    return name or "the unnamed column"
+    return checks.printable(name) or "the unnamed column"
 
 
 def listed_in(text: str) -> list[str]:

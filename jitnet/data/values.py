@@ -82,12 +82,15 @@ def labels_of(classes: list[str]) -> NDArray[Any]:
 # Numbers as people write them. A form is called by an example.
 
 _CURRENCY = (
-    r"(?:(?:US|CA|AU|NZ|HK|[ACRS])?\$|[£¥฿\u20a0-\u20c0]|Rs\.?|Fr\.?|kr\.?|zł|Kč|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD"
+    r"(?:(?:US|CA|AU|NZ|HK|[ACRS])?\$|[£¥฿円元원\u20a0-\u20c0]|Rs\.?|Fr\.?|kr\.?|zł|Kč|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD"
     "|NZD|BRL|MXN|ZAR|SEK|NOK|DKK|PLN|CZK|HUF|TRY|KRW|RUB)"
 )
 _UNIT = re.compile(rf"%|{_CURRENCY}")
-_SIGNS = str.maketrans("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’", "    ---'")
-"""Spaces, minus signs and apostrophes that programs write in numbers -> those of a keyboard."""
+_SIGNS = str.maketrans(
+    "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’０１２３４５６７８９．，－％￥",
+    "    ---'0123456789.,-%¥",
+)
+"""Spaces, minus signs, apostrophes and wide digits that programs write in numbers -> those of a keyboard."""
 
 
 def _written(thousands: str, decimal: str) -> Reader:
@@ -102,7 +105,10 @@ def _written(thousands: str, decimal: str) -> Reader:
     def read(cell: str) -> Parts | None:
         text = cell.translate(_SIGNS)
         is_negative = text[:1] == "(" and text[-1:] == ")"  # as accountants write it
-        found = re.fullmatch(pattern, text[1:-1] if is_negative else text)  # compiled once, if used
+        text = text[1:-1] if is_negative else text
+        if re.search("[.,][0-9]+-$", text):  # 1.234,50- as SAP writes it; 2- is a grade
+            is_negative, text = True, text[:-1]
+        found = re.fullmatch(pattern, text)  # compiled once, if used
         if found is None:
             return None
         sign, inner, digits, exponent = found.groups()
@@ -117,7 +123,7 @@ def units_in(texts: Iterable[str]) -> dict[str, str]:
     units: dict[str, str] = {}
     for text in texts:
         if text != "0" and not is_missing_word(text):
-            found = _UNIT.search(text)
+            found = _UNIT.search(text.translate(_SIGNS))
             units.setdefault(found[0] if found else "", text)
     return units
 
@@ -158,23 +164,43 @@ def date_parts(date: datetime) -> Parts:
 
 
 _ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(\.[0-9]{1,9})?)?"
-    r"(?: ?(?:Z|UTC|GMT)|([+-][0-9]{2}):?([0-9]{2}))?)?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    r"(?: ?(?:Z|UTC|GMT)| ?([+-][0-9]{2})(?::?([0-9]{2}))?)?(?:\[[\w/]+\])?)?"
 )
+_MONTH = re.compile("(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])")
+_EAST_ASIAN = re.compile("([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일]")
 
 
 def _iso(cell: str) -> Parts | None:
-    found = _ISO.fullmatch(cell)
+    """Dates, with time and zone, in the notation of ISO 8601, databases, logs and Java; a month is its first day."""
+    found = _ISO.fullmatch(f"{cell}-01" if _MONTH.fullmatch(cell) else cell)
     if found is None:
         return None
-    text = re.sub(" ?(?:Z|UTC|GMT)$", "", cell)
-    if found[2]:
-        text = f"{cell[: found.start(2)]}{found[2]}:{found[3]}"
-    if found[1]:  # Python 3.10 reads three or six digits
-        text = text.replace(found[1], f"{found[1]:0<7}"[:7], 1)
+    day, clock, seconds, fraction, hours, minutes = found.groups()
+    text = f"{day} {clock or '00:00'}:{seconds or '00'}.{(fraction or '')[:6]:0<6}"  # Python 3.10 reads six digits
     try:
-        return date_parts(datetime.fromisoformat(text))
+        return date_parts(datetime.fromisoformat(f"{text}{hours}:{minutes or '00'}" if hours else text))
     except (ValueError, OverflowError):
+        return None
+
+
+def _east_asian(cell: str) -> Parts | None:
+    found = _EAST_ASIAN.fullmatch(cell)
+    try:
+        return date_parts(datetime(int(found[1]), int(found[2]), int(found[3]))) if found else None
+    except ValueError:
+        return None
+
+
+def _mail(cell: str) -> Parts | None:
+    """As in e-mails, `Fri, 05 Jan 2024 10:00:00 +0100`, and as C writes it, `Fri Jan  5 10:00:00 2024`."""
+    if len(cell) > 40 or not re.match("(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? ", cell):
+        return None
+    from email.utils import parsedate_to_datetime  # rarely needed
+
+    try:
+        return date_parts(parsedate_to_datetime(cell))
+    except (TypeError, ValueError, IndexError):
         return None
 
 
@@ -185,9 +211,10 @@ def _dated(*patterns: str) -> Reader:
         if not 6 <= len(cell) <= 40 or not cell.isascii():
             return None
         for pattern in patterns:
-            if cell.count(pattern[2]) < 2:  # the separator; a quick test, since most columns of text are not dates
+            separator = pattern[2]
+            if cell.count(separator) < pattern.count(separator):  # quick, since most columns of text are not dates
                 continue
-            for clock in times:
+            for clock in times[: 1 if "%H" in pattern else None]:
                 try:
                     return date_parts(datetime.strptime(cell, pattern + clock))
                 except ValueError:
@@ -233,14 +260,16 @@ NUMBERS: dict[str, Reader] = {
     "1'234.5": _written("'", "."),
 }
 DATES: dict[str, Reader] = {
-    "year-month-day": _first(_iso, _dated("%Y-%m-%d", "%Y.%m.%d")),
+    "year-month-day": _first(_iso, _dated("%Y-%m-%d", "%Y.%m.%d"), _east_asian),
     "year/month/day": _dated("%Y/%m/%d"),
     "day.month.year": _dated("%d.%m.%Y", "%d.%m.%y"),
     "month/day/year": _dated("%m/%d/%Y", "%m/%d/%y"),
     "day/month/year": _dated("%d/%m/%Y", "%d/%m/%y"),
     "month-day-year": _dated("%m-%d-%Y"),
     "day-month-year": _dated("%d-%m-%Y"),
-    "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
+    "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d/%b/%Y:%H:%M:%S %z"),
+    "weekday, day month year": _mail,
+    "month year": _dated("%b %Y", "%B %Y"),
     "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
     COMPACT: _compact,
 }

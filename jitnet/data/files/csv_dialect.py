@@ -70,6 +70,9 @@ def dialect_of(
     if decimal == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
     if header is not False and (names := with_nameless_column(rows)):
+        if not names[0]:
+            shown = checks.some(rows[0], 5)
+            notes.append(f"the header, {shown}, has one name less than the rows have cells: the first has no name")
         return Dialect(separator, decimal, skipped, True, names)
     _expect_no_title(rows, lines, skipped, f"(separator {separator!r}; --separator)", source)
     if header is None:
@@ -81,7 +84,7 @@ def dialect_of(
 def _separator_line(lines: list[str], separator: str | None) -> tuple[int, str | None]:
     """The number of lines before the text, 0 or 1, and the separator as one character, if it is known."""
     skipped = 0
-    if lines and (found := re.fullmatch(r'"?sep=(\\t|.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
+    if lines and (found := re.fullmatch(r'"?sep=(\\t|.)"?[;,\t|]*', lines[0].strip("\r\n"), re.IGNORECASE)):
         skipped = 1
         separator = separator or found[1]
     if separator is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import checks
 from ...checks import shown
-from ...spelling import column_name, is_number
+from ...spelling import column_name, is_number, spelled
 from ..table import Column, Table
 from .content import Content, content_of
 from .csv_file import read_csv
@@ -145,8 +145,10 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             hint = checks.did_you_mean(target, table.names)
             if table.kind == "csv" and len(table.names) == 1:
                 hint += "; if it has several, name what separates them with --separator"
-            elif table.kind == "csv" and not table.has_header and target in map(_first, table.columns):
-                hint += "; if the first row has the names of the columns, add --header"
+            elif table.kind == "csv" and (row := _row_with(table, target)) is not None:
+                fix = "remove the lines above it" if row or table.has_header else "add --header"
+                hint += f"; {table.where(row)} has this cell: if it is the header, {fix}"
+            hint += "".join(f"; {note}" for note in table.notes if note.endswith("(--encoding)"))
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
@@ -174,6 +176,12 @@ def _header_above(table: Table) -> list[str]:
     below = [[cell for cell in column.values[1:100] if cell is not None] for column in table.columns]
     above = any(cells and all(map(is_number, cells)) for cells in below)
     return first if above and not any(map(is_number, first)) else []
+
+
+def _row_with(table: Table, name: str) -> int | None:
+    """The first of a few rows that has this cell."""
+    rows = zip(*(column.values[:20].tolist() for column in table.columns), strict=True)
+    return next((i for i, row in enumerate(rows) if name in [spelled(cell) for cell in row if cell is not None]), None)
 
 
 def _first(column: Column) -> str:

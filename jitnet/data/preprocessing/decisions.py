@@ -125,6 +125,7 @@ class Planner:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
         self.warned += said_of_sentinels(self.sentinels, "cells of training rows")
+        self.warned += said_of_totals(table)
         said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
@@ -287,10 +288,30 @@ class Planner:
         if column.rare:
             text += f"; {count(len(column.rare), 'rare one')} together as one"
         if column.marked:
-            text += f"; {self._gaps(name, None)}, filled with the most frequent, {column.most_frequent}, and marked"
+            text += (
+                f"; {self._gaps(name, None)}, filled with the most frequent, {some([column.most_frequent])}, and marked"
+            )
         self.said.append(f"{text} ({as_option('drop', name)})")
         if alike := twins(names):
             self.warned.append(f"{called(name)} has categories that are nearly the same: {some(alike, 5, 100)}")
+
+
+def said_of_totals(table: Table) -> list[str]:
+    """A sentence if the last row has the sums of the rows above it, in at least half of its numbers."""
+    sums, others = [], 0
+    for name, column in ((column.name, column) for column in table.columns if len(table) > 5):
+        if not isinstance(column.cells, Words) and not column.missing[-1]:
+            above = column.cells[:-1][~column.missing[:-1]]
+            with np.errstate(all="ignore"):
+                is_sum = bool(np.isclose(column.cells[-1], above.sum(), rtol=1e-9, atol=0))
+            if is_sum and np.abs(above).max() < abs(column.cells[-1]):
+                sums.append(name)
+            else:
+                others += 1
+    if not sums or len(sums) < others or table[table.target].missing[-1]:
+        return []
+    where = table.where(len(table) - 1)
+    return [f"{where} has the sums of the rows above it in {listed(sums, 5)}; if it is a total, remove it"]
 
 
 def listed(names: list[str], most: int = 12) -> str:
