@@ -276,7 +276,7 @@ def test_columns_of_row_numbers_are_reported_or_left_out(tmp_path):
         assert any("day seems to number the rows" in text for text in recipe.warnings) == kept
     recipe, _, _ = learned(tmp_path, "key", [3, 1, 6, 2, 5, 4])  # shuffled
     assert any("key seems to number the rows" in text for text in recipe.warnings)
-    for cells in ([3, 1, 6, 2, 5, 7], [3, 1, 1, 2, 5, 6], [0.5, 1, 2, 3, 4, 5]):
+    for cells in ([3, 1, 6, 2, 5, 7], [3, 1, 1, 2, 5, 6], [0.5, 1, 2, 3, 4, 5], [0, 1, 2, 3]):
         assert learned(tmp_path, "key", cells)[0].warnings == []
     recipe, _, _ = learned(tmp_path, "customer_id", [7, 3, 7, 1, 3, 4])
     assert recipe.warnings == [

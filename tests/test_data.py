@@ -11,6 +11,7 @@ import jitnet
 from jitnet.data import Recipe, from_frame, read_table, split
 from jitnet.data.preprocessing.columns import Standard
 from jitnet.data.preprocessing.target import Target
+from jitnet.data.split import split_rows
 
 
 def test_bundled_digits_are_the_published_ones():
@@ -153,6 +154,17 @@ def test_likely_task_depends_on_the_target():
     assert Recipe.learn(table_of(np.arange(50.0)[:, None], many % 3), np.arange(50), "regression").task == "regression"
 
 
+def test_thirty_whole_numbers_beside_images_are_classes(tmp_path):
+    """Beside a table, they are quantities."""
+    whole = np.arange(320.0).reshape(80, 2, 2)
+    with_gaps = np.where(whole == 7, np.nan, whole)
+    y, rows = np.arange(80) % 30, np.arange(80)
+    np.savez(tmp_path / "images.npz", X=whole, y=y)
+    for table in (from_frame(whole, y), from_frame(with_gaps, y), read_table(tmp_path / "images.npz")):
+        assert Recipe.learn(table, rows, None).task == "classification"
+    assert Recipe.learn(from_frame(whole[:, 0], y), rows, None).task == "regression"
+
+
 @pytest.mark.parametrize(
     ("X", "y", "task", "message"),
     [
@@ -208,6 +220,14 @@ def test_numbers_too_large_to_standardize_are_an_error():
     recipe = Recipe.learn(table_of([[1], [2], [3]], ["a", "b", "a"]), np.arange(3), None)
     with pytest.raises(jitnet.Error, match=r"row 2, column '0': 1e\+300 is too far from what was learned"):
         recipe.X(table_of([[1], [1e300]], ["a", "b"]))
+
+
+def test_classes_of_the_test_rows_alone_are_exchanged_for_the_last_rows_of_the_most_frequent():
+    a, b, *others = np.random.default_rng(0).permutation(5).tolist()
+    codes = np.zeros(5, np.int64)
+    codes[[a, b]] = 1, 2
+    train, held_out = split_rows(np.arange(5), codes, 0.4, 0)
+    assert (train.tolist(), held_out.tolist()) == ([others[0], b, a], [others[2], others[1]])
 
 
 def test_images_and_tables_cannot_be_mixed():

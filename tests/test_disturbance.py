@@ -57,6 +57,7 @@ def after(**grown):
         ({"busy": 4.0}, 1, []),  # the other core was idle
         ({"own": 0.8, "busy": 4.0}, 1, ["other processes used 1.6 of 2 cores"]),
         ({"steal": 1.0}, 1, ["the host of this virtual machine took 0.5 of 2 cores"]),
+        ({"steal": 0.26}, 1, []),  # counted to a hundredth of a second on each core
         ({"held": 1.0}, 2, ["a CPU quota stopped this process for 0.5 s of each second"]),
         ({"hot": 3.0}, 2, ["the processor ran slower because it was too hot"]),
         ({"switches": 300.0}, 1, ["the system took a core from this process 150 times a second"]),

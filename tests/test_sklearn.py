@@ -338,3 +338,12 @@ def test_import_jitnet_does_not_import_scikit_learn():
     code = f"import jitnet, sys; {loaded}; jitnet.sklearn.MLPClassifier; {loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_validation_samples_have_the_fractions_of_the_classes():
+    Y = (np.arange(40) % 10 == 0).astype(float).reshape(40, 1)
+    model = MLPClassifier(validation_fraction=0.5)
+    model._answers = np.asarray  # it is not fitted
+    for seed in range(5):
+        _, of_training, _, _ = model._split(Y, Y, None, np.random.RandomState(seed))
+        assert of_training.sum() == 2

@@ -54,6 +54,7 @@ def learn(tmp_path, cells, task=None):
         (["1_1", "11"], "classification", ["11", "1_1"]),
         (["b", "a", "1"], "classification", ["1", "a", "b"]),
         (["0", "1", "2", "other"] * 2, "classification", ["0", "1", "2", "other"]),
+        (["0", "1", "other"] * 2, "classification", ["0", "1", "other"]),  # each occurs twice
         (["1.5", "2"], "regression", None),
         (["1.0", "2", "1", "2.0"], "classification", ["1", "2"]),  # two spellings of a value
         ([str(1000 * i) for i in range(12)], "regression", None),  # a dozen prices are not classes
@@ -86,6 +87,8 @@ def test_csv_prices_mixed_with_words_are_an_error(tmp_path):
     """Words in a third of the rows are more than typing errors, but the prices are not classes."""
     with pytest.raises(jitnet.Error, match=r"line 2, column 'y': 'sold' is not a number, but 12 of 18 targets are"):
         learn(tmp_path, ["sold" if i % 3 == 0 else f"${100 + i}" for i in range(18)])
+    with pytest.raises(jitnet.Error, match="'sold' is not a number, but 3 of 5 targets are"):
+        learn(tmp_path, ["100", "sold", "102", "sold", "103"])
     grades = ["1", "1-", "2", "2-"] * 5
     assert learn(tmp_path, grades)[0].classes == ["1", "1-", "2", "2-"]
 

@@ -159,7 +159,7 @@ def _of_array(X: Any) -> Table:
         matrix = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         return Table([], "X", "npz", matrix=matrix, are_images=are_images)
     columns = [Column(str(j + 1), values_of(array[:, j])) for j in range(array.shape[1])]
-    return Table(columns, "X", "npz")
+    return Table(columns, "X", "npz", are_images=are_images)
 
 
 def column_of(name: Any, cells: Any) -> Column:

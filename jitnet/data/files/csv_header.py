@@ -20,7 +20,7 @@ def has_header(rows: list[list[str]], expected: Collection[str], notes: list[str
     first = rows[0]
     if _has_most(first, expected):
         return True
-    is_header = looks_like_a_header(first, rows[1:])
+    is_header = looks_like_a_header(first, rows)
     if not is_header:
         notes.append(
             f"the first row, {_row_shown(first)}, is taken for data, and the columns are called 1, 2, 3, ... (--header)"
