@@ -219,7 +219,8 @@ def test_python_rows_that_do_not_fit_are_an_error(tmp_path, run):
         (np.ones((2, 3)), "X has 3 columns without names, but the model learned from 7: PassengerId, Name, Sex"),
         ([{"Age": 3}], "X lacks the columns Sex, Fare, Embarked that the model learned from"), ([], "must be"),
         ({"Age": [1, 2], "Sex": ["m"]}, "different lengths"), (np.ones(3), r"X has shape \(3,\)"),
-        ({"Age": [], "Sex": []}, "no rows"), ([[1, 2], [3]], "rectangular"), ([{"Age": object()}], "X holds <object"),
+        ({"Age": [], "Sex": []}, "no rows"), ([[1, 2], [3]], "rectangular"),
+        ([{"Age": object()}], "column 'Age' holds <object"),
     ):  # fmt: skip
         with pytest.raises(jitnet.Error, match=message):
             net.predict(X, "numpy")

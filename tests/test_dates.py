@@ -8,8 +8,6 @@ import pytest
 from jitnet.data import Choices, Recipe, from_frame
 from jitnet.data.values import COMPACT, DATES, form_of, numbers_in
 
-FIRST = ["2020-02-01", "1999-12-01"]
-
 
 @pytest.mark.parametrize("form", [form for form in DATES if form != COMPACT])
 def test_numbers_are_not_dates(form):
@@ -48,11 +46,15 @@ def test_date_formats_are_recognized(form, cells):
         assert (row[0] // 1, row[1], row[2]) == (days, date.month, date.weekday())
 
 
-@pytest.mark.parametrize(("form", "cells"), [("year-month-day", ["2020-02", "1999-12"]),
-    ("month year", ["Feb 2020", "December 1999"])])  # fmt: skip
-def test_a_month_is_its_first_day(form, cells):
+@pytest.mark.parametrize(
+    ("form", "cells", "first"),
+    [("year-month-day", ["2020-02", "1999-12"], ["2020-02-01", "1999-12-01"]),
+        ("month year", ["Feb 2020", "December 1999"], ["2020-02-01", "1999-12-01"]),
+        ("year-month-day", ["2020Q2", "1999-Q4"], ["2020-04-01", "1999-10-01"])],
+)  # fmt: skip
+def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
     assert form_of(cells, np.ones(2, int)) == (form, [])
-    days, first = (numbers_in(np.array(c, object), f)[0] for c, f in ((cells, form), (FIRST, "year-month-day")))
+    days, first = (numbers_in(np.array(c, object), f)[0] for c, f in ((cells, form), (first, "year-month-day")))
     np.testing.assert_array_equal(days, first)
 
 
@@ -94,6 +96,16 @@ def test_dates_without_separators_are_prepared_like_others(cells, days):
     X, other = (recipe.prepare(from_frame({"d": d}))[0] for recipe, d in zip(recipes, (cells, days), strict=True))
     np.testing.assert_array_equal(X, other)
     np.testing.assert_array_equal(recipes[0].prepare(from_frame({"d": [cells[5]]}))[0], X[5:6])
+
+
+@pytest.mark.parametrize("written", ["%d.%m.%Y", "%m/%d/%y", "%Y%m%d", "%d %b %Y", "%a %b %d %H:%M:%S %Y"])
+def test_dates_that_python_has_read_are_those_of_the_file(written):
+    """A DataFrame with dates, or ISO dates, for a model that learned from another notation."""
+    dates = [datetime.datetime.fromisoformat(day) for day in DAYS]
+    table = from_frame({"d": [date.strftime(written) for date in dates], "y": ["a", "b"] * 20}, "y")
+    recipe = Recipe.learn(table, range(40))
+    for other in (dates, DAYS, np.array(DAYS, "M8[s]")):
+        np.testing.assert_array_equal(recipe.X(from_frame({"d": other})), recipe.X(table))
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,9 @@ def test_arrays_and_lists_become_tables():
         from_frame(zip([1], [2], strict=True))
     same(from_frame(np.array([(1, "x"), (3, "y")], [("a", int), ("b", "U1")]))["b"], ["x", "y"])
     same(from_frame({"t": [datetime.time(14, 30), None]})["t"], ["14:30:00", None])
+    same(from_frame({"t": np.array([b"\xc3\xa4 ", b"2"])}, [b"u", b"v"])["t"], ["ä", "2"])
+    with pytest.raises(jitnet.Error, match=r"^column 'y' holds b'\\xff', but must hold numbers, text or dates"):
+        from_frame(np.eye(2), [b"\xff", b"u"])
     same(from_frame(np.array([[2**60 + 1], [2**60 + 2]]))["1"], [str(2**60 + 1), str(2**60 + 2)])
     same(from_frame([[2**60 + 1, 0.5], [-(2**63), 3e15]])["1"], [str(2**60 + 1), str(-(2**63))])
     same(from_frame([[2**60 + 1, 0.5], [-(2**63), 3e15]])["2"], [0.5, 3e15])
@@ -105,7 +108,7 @@ def test_arrays_and_lists_become_tables():
         with pytest.raises(jitnet.Error, match=f"y is a {kind}, but must be a list, array or Series"):
             from_frame(np.eye(2), y)
     for cell in (np.ones(2), [1, 2]):
-        with pytest.raises(jitnet.Error, match=r"X holds .*, but must hold numbers, text or dates"):
+        with pytest.raises(jitnet.Error, match=r"^column 'a' holds .*, but must hold numbers, text or dates"):
             from_frame({"a": [cell]})
     with pytest.raises(jitnet.Error, match=r"X is 'f.csv', a string; read a file with jitnet.data.read_table"):
         from_frame("f.csv")
@@ -242,7 +245,7 @@ def test_each_kind_of_target_and_column_is_read_or_an_error():
     for wrong, y, message in (
         (X, 3.5, "y is a float, but must be a list, array or Series"),
         (arrow.Table.from_arrays(columns, ["a", "a"]), None, "X has two columns called 'a'; rename one"),
-        ({"a": np.eye(2)}, None, r"X holds an array of shape \(2, 2\) as a column, but needs one cell for each row"),
+        ({"a": np.eye(2)}, None, r"^column 'a' holds an array of shape \(2, 2\), but needs one cell for each row"),
     ):
         with pytest.raises(jitnet.Error, match=message):
             from_frame(wrong, y)

@@ -1,5 +1,6 @@
 """Rows given in Python as a table: arrays, DataFrames, dictionaries."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, time
@@ -142,7 +143,7 @@ def _of_array(X: Any) -> Table:
         array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
         if isinstance(X, Sequence) and array.dtype == np.float64 and _are_long(array):
             array = np.array(X, object)  # with the digits of whole numbers beside others
-    except (ValueError, RuntimeError) as error:  # the latter for tensors with gradients
+    except (ValueError, RuntimeError, TypeError) as error:  # the latter for tensors with gradients, and of bfloat16
         raise checks.Error(f"X is not a rectangular array: {checks.reason(error)}") from None
     are_images = array.ndim > 2
     if are_images:
@@ -165,21 +166,22 @@ def _of_array(X: Any) -> Table:
 def column_of(name: Any, cells: Any) -> Column:
     """Cells of any kind as a column."""
     kind = str(getattr(cells, "dtype", getattr(cells, "type", ""))).lower()  # of pandas, polars or pyarrow
-    return Column(str(name), values_of(cells), kind.startswith(("category", "categorical", "enum", "dictionary")))
+    values = values_of(cells, f"column {shown(str(name))}")
+    return Column(str(name), values, kind.startswith(("category", "categorical", "enum", "dictionary")))
 
 
-def values_of(cells: Any) -> NDArray[Any]:
+def values_of(cells: Any, what: str = "X") -> NDArray[Any]:
     """Cells of any kind as the values of a column, by the rules for the cells of a CSV.
 
-    Masked cells, None, NaN, NA and null are missing.
+    Masked cells, None, NaN, NA and null are missing. `what` has these cells, for messages.
     """
     if isinstance(cells, np.ma.MaskedArray):
         mask, cells = np.ma.getmaskarray(cells), cells.data
-        values = values_of(cells)
+        values = values_of(cells, what)
         values[mask] = None if values.dtype == object else np.nan
         return values
     if getattr(cells, "ndim", 1) != 1:
-        raise checks.Error(f"X holds an array of shape {cells.shape} as a column, but needs one cell for each row")
+        raise checks.Error(f"{what} holds an array of shape {cells.shape}, but needs one cell for each row")
     numbers = _plain_numbers(cells)
     if numbers is not None:
         return numbers
@@ -188,7 +190,7 @@ def values_of(cells: Any) -> NDArray[Any]:
     listed = next(
         (getattr(cells, name)() for name in ("tolist", "to_list", "to_pylist") if hasattr(cells, name)), cells
     )
-    texts = [_text(cell) for cell in listed]
+    texts = [_text(cell, what) for cell in listed]
     numbers = numbers_of(texts)
     if numbers is not None and not (are_whole(texts) and any(map(is_code, texts))):
         return numbers
@@ -218,18 +220,21 @@ def _are_long(whole: NDArray[Any]) -> bool:
     return bool(max(-float(least), float(most)) >= 10**DIGITS)
 
 
-def _text(cell: Any) -> str:
+def _text(cell: Any, what: str) -> str:
     """The cell as in a CSV."""
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return ""
     if getattr(cell, "ndim", 0):
-        raise checks.Error(f"X holds {shown(cell)}, but must hold numbers, text or dates")
+        raise checks.Error(f"{what} holds {shown(cell)}, but must hold numbers, text or dates")
     if cell != cell:
         return ""
     if isinstance(cell, time):
         return cell.isoformat()
     if isinstance(cell, date):  # and datetime
         return cell.isoformat(*[" "] * hasattr(cell, "hour"))
+    if isinstance(cell, bytes):  # as SciPy reads the words of ARFF files
+        with contextlib.suppress(UnicodeDecodeError):
+            return cell.decode().strip()
     if isinstance(cell, str):
         return cell.strip()
     if hasattr(cell, "total_seconds"):
@@ -241,4 +246,4 @@ def _text(cell: Any) -> str:
     try:
         return spelled(cell)
     except (TypeError, ValueError):
-        raise checks.Error(f"X holds {shown(cell)}, but must hold numbers, text or dates") from None
+        raise checks.Error(f"{what} holds {shown(cell)}, but must hold numbers, text or dates") from None

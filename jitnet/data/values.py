@@ -167,6 +167,7 @@ _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
     r"(?: ?(?:Z|UTC|GMT)| ?([+-][0-9]{2})(?::?([0-9]{2}))?)?(?:\[[\w/]+\])?)?"
 )
+_QUARTER = re.compile("((?:19|20)[0-9]{2})[ -]?Q([1-4])")
 _MONTH = re.compile("(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])")
 _EAST_ASIAN = re.compile("([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일]")
 
@@ -190,6 +191,11 @@ def _east_asian(cell: str) -> Parts | None:
         return date_parts(datetime(int(found[1]), int(found[2]), int(found[3]))) if found else None
     except ValueError:
         return None
+
+
+def _quarter(cell: str) -> Parts | None:
+    found = _QUARTER.fullmatch(cell)
+    return date_parts(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
 
 
 def _mail(cell: str) -> Parts | None:
@@ -260,7 +266,7 @@ NUMBERS: dict[str, Reader] = {
     "1'234.5": _written("'", "."),
 }
 DATES: dict[str, Reader] = {
-    "year-month-day": _first(_iso, _dated("%Y-%m-%d", "%Y.%m.%d"), _east_asian),
+    "year-month-day": _first(_iso, _dated("%Y-%m-%d", "%Y.%m.%d"), _quarter, _east_asian),
     "year/month/day": _dated("%Y/%m/%d"),
     "day.month.year": _dated("%d.%m.%Y", "%d.%m.%y"),
     "month/day/year": _dated("%m/%d/%Y", "%m/%d/%y"),
@@ -340,7 +346,8 @@ def numbers_in(
             return values.astype(np.float64).reshape(-1, 1), None, None
         values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
     words = values if isinstance(values, Words) else Words.of(values)
-    also = _plain if width == 1 and form != POINTS else _nothing  # 3.5 is a mistake where points separate thousands
+    # 3.5 is a mistake where points separate thousands; dates in DataFrames become those of ISO
+    also = _iso if form in DATES else _nothing if form == POINTS else _plain
     numbers, is_odd = np.full((len(words.texts) + 1, width), np.nan), np.zeros(len(words.texts) + 1, bool)
     for place, text in words.used.items():
         if (parts := FORMS[form](text) or also(text)) is not None:

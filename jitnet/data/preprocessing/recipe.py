@@ -259,7 +259,7 @@ class Recipe:
         if Y is None:
             raise checks.Error("Y is None, but must hold one target for each row of X")
         targets = Table(
-            [Column(self.target.name, values_of(one_column(Y)))], "Y", "frame", True, target=self.target.name
+            [Column(self.target.name, values_of(one_column(Y), "Y"))], "Y", "frame", True, target=self.target.name
         )
         return self.X(self._table(X), dtype), self.Y(targets, dtype)
 
