@@ -159,3 +159,20 @@ def _(a, out):
     places = np.arange(8).astype(np.int8)
     for j in range(8):
         out[0] += a[places[j] * np.int8(100) // 100]
+
+
+@pair(
+    "integers",
+    lambda: (np.array([7, 3, 5, 4], np.uint8), unset(3)),
+    "unsigned",
+    r"3 - 7 is 18446744073709551612: the difference of unsigned integers wraps around",
+)
+def differences_of_pixels(pixels, out):
+    for i in prange(out.size):
+        out[i] = abs(pixels[i + 1] - pixels[i])
+
+
+@twin_of("differences_of_pixels")
+def _(pixels, out):
+    for i in prange(out.size):
+        out[i] = abs(np.int64(pixels[i + 1]) - pixels[i]) + pixels[i] - 1 + (pixels[i] + pixels[i] * pixels[0]) % 3

@@ -159,3 +159,19 @@ def _(x, hist):
     for i in prange(x.size):
         mine[numba.get_thread_id(), x[i]] += 1
     hist[:] = mine.sum(axis=0)
+
+
+@pair("number of threads", lambda: (unset(5),), "random", "draws random numbers in a prange loop, where each thread")
+def noise(out):
+    np.random.seed(0)  # noqa: NPY002
+    for i in prange(out.size):
+        out[i] = np.random.random()  # noqa: NPY002
+
+
+@twin_of("noise")
+def _(out):
+    np.random.seed(0)  # noqa: NPY002
+    drawn = np.random.random(out.size).astype(np.float32)  # noqa: NPY002
+    np.random.shuffle(drawn)  # noqa: NPY002
+    for i in prange(out.size):
+        out[i] = drawn[i]

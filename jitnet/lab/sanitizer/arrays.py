@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from .numbers import scalar
+from .numbers import PYTHON, scalar
 from .places import frame_of_kernel, here, name_of_new
 from .recorded import Recorded, bare, base_of, is_view, mapped, plain
 from .shadow import Memory, Run, numbers_of
@@ -116,7 +116,7 @@ class Traced(Recorded, NDArrayOperatorsMixin):
         given = []
         for x in inputs:
             value = plain(x)
-            if singles and type(value) in (int, float) and method == "__call__" and ufunc is not np.power:
+            if singles and type(value) in PYTHON and method == "__call__" and ufunc is not np.power:
                 value = np.float64(value)  # as in Numba
             given.append(value)
         if singles and any(getattr(value, "dtype", None) == np.float64 for value in given):

@@ -187,7 +187,7 @@ class _Case:
         shapes = [f"{name} {a.shape}" for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)]
         self.report.runs.append(", ".join(shapes) + (f"; {threads} threads" if threads > 1 else ""))
         result = None
-        listeners.append(run.promoted)
+        listeners.append(run)
         try:
             with np.errstate(all="ignore"):
                 result = body(*given)

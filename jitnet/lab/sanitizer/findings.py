@@ -22,6 +22,8 @@ FIXES = {
     "constant": "give the array as an argument",
     "input": "write into an output, or a copy",
     "overflow": "take an integer type with more bits",
+    "unsigned": "compute with signed integers: np.int64(a[i]) - b[i]",
+    "random": "draw the numbers before the loop, or compute them from the index, by a hash",
     "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
     "differs": "check how the work is divided: some elements are skipped, or computed twice",
@@ -33,8 +35,8 @@ FIXES = {
 }
 """Kind of finding -> the usual fix."""
 
-WARNINGS = ("negative", "float64", "threads", "machine", "square", "large")
-NOTES = ("not covered", "not reached", "not shown", "order", "serial", "not compared", "guessed")
+WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned")
+NOTES = ("not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
 
 
 @dataclass

@@ -1,7 +1,8 @@
-"""float32 numbers that follow Numba's rules, and the functions of `math` for them.
+"""float32 numbers and unsigned integers that follow Numba's rules, and the functions of `math` for them.
 
 NumPy computes float32 · 0.5 in float32, because a number written in Python has no type there. Numba computes it in
-float64, as it does with integers. Here the result is float64 too, so that a check can say where that begins.
+float64, as it does with integers. Here the result is float64 too, so that a check can say where that begins. The
+difference of two unsigned integers is unsigned in Numba: 3 − 5 is 2**64 − 2.
 """
 
 import math
@@ -12,16 +13,43 @@ from typing import Any
 
 import numpy as np
 
-_PYTHON = (float, int)
+
+class Listener:
+    """Hears of numbers that surprise; this one does nothing."""
+
+    def promoted(self) -> None:
+        """A float32 has become a float64."""
+
+    def wrapped(self, one: int, other: int) -> None:
+        """The difference of two unsigned integers is below 0."""
+
+
+listeners = [Listener()]
+"""The last one is called."""
+
+
+class Unsigned(int):
+    """An unsigned integer. Two of them give one of 64 bits; with an integer of Python the result is signed."""
+
+    __slots__ = ()
+
+
+def _unsigned(name: str) -> Callable[[Any, Any], Any]:
+    of_integers = getattr(int, name)
+
+    def calculate(self: Unsigned, other: Any) -> Any:
+        result = of_integers(self, other)
+        if type(other) is not Unsigned:
+            return result
+        if result < 0:
+            listeners[-1].wrapped(int(self), int(other))
+        return Unsigned(result % 2**64)
+
+    return calculate
+
+
+PYTHON = (float, int, Unsigned)
 """Exact types: an np.float64 is a float, too."""
-
-
-listeners: list[Callable[[], None]] = [lambda: None]
-
-
-def promoted() -> None:
-    """A float32 has become a float64: the last listener is called."""
-    listeners[-1]()
 
 
 class Single(np.float32):
@@ -34,12 +62,12 @@ def _with_promotion(name: str) -> Callable[[Any, Any], Any]:
     single, double = getattr(np.float32, name), getattr(np.float64, name)
 
     def calculate(self: Single, other: Any) -> Any:
-        if type(other) in _PYTHON or isinstance(other, np.float64):
-            promoted()
+        if type(other) in PYTHON or isinstance(other, np.float64):
+            listeners[-1].promoted()
             return double(np.float64(self), other)
         result = single(self, other)
         if type(result) is np.float64:
-            promoted()
+            listeners[-1].promoted()
         return Single(result) if type(result) is np.float32 else result
 
     return calculate
@@ -53,7 +81,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod"):
 def _power(self: Single, other: Any) -> Any:
     """float32 to a whole power is float32 in Numba too."""
     if type(other) is float:
-        promoted()
+        listeners[-1].promoted()
         return np.float64(self) ** other
     result = np.float32(self) ** other
     return Single(result) if type(result) is np.float32 else result
@@ -72,13 +100,15 @@ for _name, _function in {
 def _small(kind: Any) -> Any:
     """An integer type whose numbers are calculated with in 64 bits, as in Numba; NumPy would stay in that type."""
 
+    wide = Unsigned if np.iinfo(kind).min == 0 else int
+
     def in_64_bits(name: str) -> Callable[..., Any]:
         function = getattr(operator, name)
-        return lambda self, *other: function(int(self), *other)
+        return lambda self, *other: function(wide(self), *other)
 
     def reflected(name: str) -> Callable[..., Any]:
         function = getattr(operator, name)
-        return lambda self, other: function(other, int(self))
+        return lambda self, other: function(other, wide(self))
 
     methods: dict[str, Any] = {f"__{name}__": in_64_bits(f"__{name}__") for name in (*_BINARY, "neg", "abs", "invert")}
     methods |= {f"__r{name}__": reflected(f"__{name}__") for name in _BINARY}
@@ -98,6 +128,9 @@ def _wrapping(kind: Any) -> dict[str, Any]:
 
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 
+for _name in set(_BINARY) - {"truediv", "pow"}:
+    setattr(Unsigned, f"__{_name}__", _unsigned(f"__{_name}__"))
+
 TYPES = {kind.__name__: _small(kind) for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32)}
 """Names of NumPy's types, as a kernel that names them gets them."""
 TYPES["float32"] = Single
@@ -113,7 +146,7 @@ def scalar(value: Any) -> Any:
     if kind is np.float32:
         return Single(value)
     if isinstance(value, np.integer) and not isinstance(value, np.uint64):
-        return int(value)
+        return Unsigned(value) if isinstance(value, np.unsignedinteger) else int(value)
     return value
 
 

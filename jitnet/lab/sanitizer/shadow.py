@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .findings import Finding, Report
 from .loops import Stale, Watched
+from .numbers import Listener
 from .places import Place, frame_of_kernel, here
 from .stale import keep, leave
 
@@ -28,7 +29,7 @@ class TooLongError(BaseException):
     """The kernel makes too many accesses for a check. No `except Exception` of the kernel catches it."""
 
 
-class Run:
+class Run(Listener):
     """What is known during one run: the report, the iteration, the number of threads."""
 
     def __init__(self, report: Report, threads: int) -> None:
@@ -157,6 +158,11 @@ class Run:
     def promoted(self) -> None:
         """A float32 becomes a float64 in this line."""
         self.promotion = here()
+
+    def wrapped(self, one: int, other: int) -> None:
+        """The difference of two unsigned integers is below 0."""
+        message = f"{one} - {other} is {(one - other) % 2**64}: the difference of unsigned integers wraps around"
+        self.found("unsigned", message)
 
     promotion: Place | None = None
     """Where that happened last."""

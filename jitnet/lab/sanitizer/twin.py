@@ -249,7 +249,7 @@ class NumPy:
         if name in ("asarray", "ascontiguousarray", "asfortranarray"):
             return self._as_array(value)
         if name == "random":
-            return Namespace(lambda function: self.wrapped(getattr(value, function)))
+            return Namespace(lambda function: self._random(getattr(value, function)))
         if name == "ndenumerate":
             return lambda array: ((index, array[index]) for index in np.ndindex(array.shape))
         if name == "array":
@@ -264,6 +264,20 @@ class NumPy:
 
     def wrapped(self, function: Callable[..., Any]) -> Any:
         return Function(self.run, function)
+
+    def _random(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        recording = self.wrapped(function)
+
+        def draw(*arguments: Any, **options: Any) -> Any:
+            if self.run.stamp:
+                message = "where each thread has its own generator; a seed sets that of one thread only"
+                self.run.found("random", f"draws random numbers in a prange loop, {message}")
+            if function.__name__ != "shuffle":
+                return recording(*arguments, **options)
+            arguments[0].write_all()
+            return function(arguments[0].read_all())
+
+        return draw
 
     def _as_array(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def same(array: Any, dtype: Any = None) -> Any:
