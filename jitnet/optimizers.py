@@ -28,7 +28,7 @@ USUAL_LR: dict[str, float] = {}
 
 
 class Optimizer(ABC):
-    """A rule for one gradient step. The settings are fields; the vectors that it keeps between steps are in `state`."""
+    """A rule for one gradient step. The settings are fields; the caller keeps its vectors from step to step."""
 
     kernel: str
     """Name of the operation of a step."""
@@ -56,16 +56,17 @@ class Optimizer(ABC):
 
     def check(self, dtype: np.dtype[Any]) -> None:
         """An error if a setting becomes 0 or infinity in this dtype."""
+        name = repr(self)
         for number in self.numbers(1):
-            checks.survives(repr(self), number, dtype)
+            checks.survives(name, number, dtype)
 
     @abstractmethod
     def numbers(self, t: int) -> tuple[float, ...]:
         """The kernel's numbers at step t = 1, 2, ..., between its gradient and its vectors."""
 
-    def step(self, kernel: Kernel, t: int, grad: Vector, state: list[Vector], theta: Vector) -> None:
+    def step(self, kernel: Kernel, t: int, grad: Vector, memory: list[Vector], theta: Vector) -> None:
         """Update theta in place, by a kernel for theta's dtype; its numbers are rounded to that dtype."""
-        kernel(grad, *self.given(t, theta.dtype), *state, theta)
+        kernel(grad, *self.given(t, theta.dtype), *memory, theta)
 
     def given(self, t: int, dtype: np.dtype[Any]) -> Sequence[Any]:
         """The numbers of step t as arguments of the kernel: one by one or, for a rule, as a vector."""

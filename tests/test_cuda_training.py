@@ -51,16 +51,16 @@ class Interpreted(cuda.GpuBackend):
 
 def test_warmup_compiles_the_recorded_step_too(monkeypatch):
     """After `warmup`, training compiles nothing; loaded kernels do not count as compiled."""
-    compiled, told = [], []
+    compiled, notes = [], []
     monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
     monkeypatch.setattr(Launch, "is_compiled", False)
     monkeypatch.setattr(Launch, "is_cached", property(lambda launch: launch is clock.TICK))
-    count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: told.append(words))
+    count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: notes.append(words))
     needed = {clock.BEGIN, clock.TICK, FROM_MEMORY["adam"]}
     needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
     assert set(compiled) == needed
     assert count == len(needed) - 1
-    assert [done for done, *_ in told] == list(range(count + 1))
+    assert [done for done, *_ in notes] == list(range(count + 1))
 
 
 class Replay:

@@ -121,11 +121,11 @@ def test_real_load_is_detected_and_own_work_is_not():
 def test_training_and_ladder_report_load(tmp_path):
     with load():
         trained = jitnet_command("train", "digits", "--epochs", "60", "--backend", "numpy")
-        told = json.loads(jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy", "--json").stdout)
+        printed = json.loads(jitnet_command("train", "digits", "--epochs", "20", "--backend", "numpy", "--json").stdout)
         found = json.loads(jitnet_command("ladder", "relu", "--size", "200", "--json", "--quiet").stdout)
     assert "Other processes used" in trained.stdout
     assert SENTENCE in trained.stdout
-    for result in (told, found):
+    for result in (printed, found):
         assert result["disturbed"]
         assert result["disturbed_by"][0].startswith("other processes used ")
     assert {rung["share_of_peak"] for rung in found["rungs"]} == {None}

@@ -100,7 +100,7 @@ def changed(*path, rate):
 
 
 @pytest.mark.parametrize(
-    ("path", "rate", "told"),
+    ("path", "rate", "contradicts"),
     [
         (("peak", "float64", "1"), 0.52e11, []),
         (("peak", "float64", "1"), 1.06e11, ["multiply-adds of float64 were faster than those of float32"]),
@@ -111,22 +111,22 @@ def changed(*path, rate):
         (("bandwidth", "memory", "1", "copy"), 1.05e11, []),
     ],
 )
-def test_inconsistent_peaks_are_reported_and_not_saved(path, rate, told, tmp_path, monkeypatch, quiet):
+def test_inconsistent_peaks_are_reported_and_not_saved(path, rate, contradicts, tmp_path, monkeypatch, quiet):
     """Nor are they used if a saved file has them."""
     monkeypatch.setenv("JITNET_CACHE_DIR", str(tmp_path))
     found = changed(*path, rate=rate)
-    assert set(told) <= set(machine.contradictions(found))
-    assert bool(told) == bool(machine.contradictions(found))
+    assert set(contradicts) <= set(machine.contradictions(found))
+    assert bool(contradicts) == bool(machine.contradictions(found))
     monkeypatch.setattr(machine, "_measure", lambda report: found)
-    assert machine.limits()["disturbed"] == bool(told)
-    assert (tmp_path / "machine.json").exists() == (not told)
+    assert machine.limits()["disturbed"] == bool(contradicts)
+    assert (tmp_path / "machine.json").exists() == (not contradicts)
     monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=None))
     good = machine.limits()
     kept = json.loads((tmp_path / "machine.json").read_text())
     assert kept == good
     (tmp_path / "machine.json").write_text(json.dumps(kept | found))
     monkeypatch.setattr(machine, "_measure", lambda report: changed("clock", rate=1e9) | {"multiply_adds_per_cycle": 1})
-    assert (machine.limits()["clock"] == 1e9) == bool(told)
+    assert (machine.limits()["clock"] == 1e9) == bool(contradicts)
 
 
 def test_load_is_reported_if_peaks_are_consistent(tmp_path, monkeypatch):

@@ -128,9 +128,9 @@ def test_threads_exchange_numbers_through_shared_memory():
     ],
 )  # fmt: skip
 def test_errors_of_a_kernel_are_reported(body, message):
-    with pytest.raises(KernelError) as told:
+    with pytest.raises(KernelError) as caught:
         run(body)
-    assert message in str(told.value)
+    assert message in str(caught.value)
 
 
 def test_shared_memory_can_be_reused_after_a_barrier():

@@ -121,13 +121,13 @@ class GpuEpoch:
                 seen += count
                 show.batch(seen, n)
                 if interrupt.asked and seen < n:
-                    self._fetch_parameters()
+                    self._parameters_to_host()
                     return None
         losses = plan.run.to_host(self._losses)
-        self._fetch_parameters()
+        self._parameters_to_host()
         return mean(losses, plan.weights, order)
 
-    def _fetch_parameters(self) -> None:
+    def _parameters_to_host(self) -> None:
         self._state.theta[...] = self._plan.run.to_host(self._net.theta)
 
     def settle(self) -> None:
