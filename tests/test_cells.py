@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jitnet.data.cells import has_code
-from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in
+from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, twins
 from jitnet.spelling import spelled
 
 
@@ -17,6 +17,11 @@ def test_column_with_a_tenth_of_words_is_text():
     numbers, words = [str(k) for k in range(90)], list("abcdefghij")
     assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
     assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)
+
+
+def test_names_of_one_number_are_twins():
+    assert twins(["1" + 14 * "0", "1e14", "2"]) == ["'100000000000000' and '1e14'"]
+    assert twins(["1" + 15 * "0", "1e15"]) == []  # it may be a code
 
 
 def test_equal_values_have_one_spelling():

@@ -222,6 +222,19 @@ def test_numbers_too_large_to_standardize_are_an_error():
         recipe.X(table_of([[1], [1e300]], ["a", "b"]))
 
 
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([f"2024-01-0{i}" for i in range(1, 7)], "row 1, column 'a': 'soon' is not a date like year-month-day"),
+        ([f"9:0{i}" for i in range(6)], "row 1, column 'a': 'soon' is not a time like"),
+    ],
+)
+def test_text_in_a_column_of_dates_or_times_is_an_error(cells, message):
+    recipe = Recipe.learn(from_frame({"a": cells}, list("uvuvuv")), np.arange(6), None)
+    with pytest.raises(jitnet.Error, match=message):
+        recipe.X(from_frame({"a": ["soon"]}))
+
+
 def test_classes_of_the_test_rows_alone_are_exchanged_for_the_last_rows_of_the_most_frequent():
     a, b, *others = np.random.default_rng(0).permutation(5).tolist()
     codes = np.zeros(5, np.int64)

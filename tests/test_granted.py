@@ -53,6 +53,7 @@ def test_cpus_follow_from_control_groups(grant, groups, files, cpus):
     ("groups", "files", "seconds"),
     [
         ("0::/a/b", {"cpu.stat": "usage_usec 9", "a/b/cpu.stat": "usage_usec 9\nthrottled_usec 1500000"}, 1.5),
+        ("0::/a:b", {"a:b/cpu.stat": "throttled_usec 1000000"}, 1.0),
         ("0::/a", {"cpu.stat": "throttled_usec 250000", "a/cpu.stat": "throttled_usec 1000000"}, 1.25),
         ("4:cpu:/x", {"cpu/x/cpu.stat": "nr_throttled 3\nthrottled_time 2500000000"}, 2.5),
         ("0::/", {"cpu.stat": "throttled_usec nonsense"}, None),

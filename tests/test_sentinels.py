@@ -39,6 +39,7 @@ NOT_FOUND = {
     "few values": np.tile([0.0, 1, 2, 1000], 30), "two values": np.tile([0.0, 1000], 60), "powers": 2.0 ** (N % 20),
     "not whole": some(-999.5), "squares": (N // 5) ** 2, "ages": 18 + N % 70, "most rows": some(*[-999] * 25),
     "rare in many rows": np.append(np.tile(N, 100), [-999] * 5), "constant": np.full(50, -999.0), "none": N[:0],
+    "at the limit": some(100, among=N % 41),
 }  # fmt: skip
 
 

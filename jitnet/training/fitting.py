@@ -176,7 +176,7 @@ def partial_fit(
             f"class_weight is {class_weight!r}, but partial_fit does not see all samples; give a dict of weights"
         )
     plan = validated(
-        net, X, Y, epochs=1, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend, shuffle=shuffle,
+        net, X, Y, batch_size=batch_size, optimizer=optimizer, loss=loss, backend=backend, shuffle=shuffle,
         seed=seed, sample_weight=sample_weight, class_weight=class_weight, classes=classes, schedule=schedule,
         clip_norm=clip_norm,
     )  # fmt: skip

@@ -69,9 +69,8 @@ def step(
     [[3.]] [1.]
     """
     plan = validated(
-        net, X, Y, epochs=1, batch_size=1, optimizer=optimizer, loss=loss, backend=backend, sample_weight=sample_weight,
-        clip_norm=clip_norm,
-    )  # fmt: skip
+        net, X, Y, optimizer=optimizer, loss=loss, backend=backend, sample_weight=sample_weight, clip_norm=clip_norm
+    )
     plan.batch_size = len(plan.X)
     backends.check_threads(threads, backend)
     with net.in_training() as plan.net, backends.threads(threads), np.errstate(all="ignore"):

@@ -92,10 +92,7 @@ def _lines_below_header(data: bytes, dialect: Dialect) -> _Lines:
             raise UnusualError
         start = until
     ends_with_blank_lines = data[-2:-1] in (b"\r", b"\n")
-    lines = _Lines(data, start, len(data.rstrip(b"\r\n")) if ends_with_blank_lines else len(data))
-    if data.count(b'"', 0, start) % 2 or lines.number < 2:
-        raise UnusualError
-    return lines
+    return _Lines(data, start, len(data.rstrip(b"\r\n")) if ends_with_blank_lines else len(data))
 
 
 def _expect_usual_characters(lines: _Lines, dialect: Dialect) -> None:
