@@ -113,12 +113,13 @@ def settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _settled_and_finite(
-    what: str, array: NDArray[Any], dtype: np.dtype[Any], rows: slice = slice(0, None)
+    what: str, array: NDArray[Any], dtype: np.dtype[Any], rows: slice | None = None
 ) -> NDArray[Any]:
     """The rows of a finite array, or only these, are finite in the new dtype too."""
     result = settled(array, dtype)
-    if result.dtype != array.dtype:
-        finite(f"{what} as {dtype}", result[rows], rows.start)  # 1e300 is finite, but not in float32
+    if result is not array and result.dtype != array.dtype:  # 1e300 is finite, but not in float32
+        rows = rows or slice(0, None)
+        finite(f"{what} as {dtype}", result[rows], rows.start)
     return result
 
 
@@ -133,8 +134,11 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int],
         raise Error(f"X has shape {array.shape}, but the first layer needs (m, {n_in}): one sample per row{hint}")
     if array.shape[0] == 0:
         raise Error("X is empty: it has no rows")
-    rows = part(len(array)) if part is not None and _is_mapped(array) else slice(0, None)
-    finite("X", array[rows], rows.start)
+    rows = part(len(array)) if part is not None and _is_mapped(array) else None
+    if rows is None:
+        finite("X", array)
+    else:
+        finite("X", array[rows], rows.start)
     return _settled_and_finite("X", array, dtype, rows)
 
 
