@@ -93,7 +93,8 @@ def decided(A: Matrix, task: Task) -> NDArray[np.int64]:
         return (A > 0.5).astype(np.int64)
     if A.shape[1] == 1:
         return (A[:, 0] > 0.5).astype(np.int64)
-    return A.argmax(axis=1).astype(np.int64, copy=False)
+    chosen: NDArray[np.int64] = A.argmax(axis=1).astype(np.int64, copy=False)
+    return chosen
 
 
 def _loss(net: Any, name: str | Loss | None) -> Loss:

@@ -195,7 +195,8 @@ class Epoch:
         self._plan, self._state = plan, state
         self._steps: dict[tuple[int, bool], Step] = {}
         m = min(plan.batch_size, len(plan.X))
-        self._batch = needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
+        batch = needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
+        self._flop = plan.run.flop_for_threads(batch)
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C interrupted the epoch."""
@@ -242,7 +243,7 @@ class Epoch:
         """For `with`: steps of m samples, which are timed per sample to choose the number of threads."""
         net, plan = self._plan.net, self._plan
         kind = "step", net.theta.size, m, net.dtype, plan.optimizer.kernel
-        return plan.run.spread(self._batch, *kind, is_repeated=True)
+        return plan.run.spread(self._flop, *kind, is_repeated=True)
 
     def _step(self, m: int, threads: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch can be smaller than the others."""

@@ -200,12 +200,13 @@ def test_given_number_of_threads_is_used():
     X, y = jitnet.data.digits()
     assert (seen(1), seen(2)) == (1, 2)
     small, large = (Call("sigmoid", (np.empty((n, 1000)), np.empty((n, 1000)))) for n in (10, 10_000))
+    fast, serial = backend.get("fast"), backend.get("njit")
     with backend.threads(2):
-        slices = backend.get("fast").spread([large], "test")
+        slices = fast.spread(fast.flop_for_threads([large]), "test")
         assert (slices.threads, slices._choice) == (2, None)
-    assert backend.get("fast").spread([small, large], "test")._choice
-    assert backend.get("fast").spread([small, small], "test") is thread_choice.ONE
-    assert backend.get("njit").spread([large], "test") is thread_choice.ONE
+    assert fast.spread(fast.flop_for_threads([small, large]), "test")._choice
+    assert fast.spread(fast.flop_for_threads([small, small]), "test") is thread_choice.ONE
+    assert serial.spread(serial.flop_for_threads([large]), "test") is thread_choice.ONE
 
 
 @SEVERAL

@@ -35,7 +35,7 @@ class BlockEpoch(Epoch):
         self._sum = distributed.sum_of(plan.reduction, plan.comm, net.theta.size, net.dtype)
         self._squares = aligned(SUMS, net.dtype)
         self._finishing: dict[bool, tuple[list[Any], Any]] = {}
-        self._batch = steps(plan)
+        self._flop = plan.run.flop_for_threads(steps(plan))
         seeds = (np.random.SeedSequence((plan.seed or 0, block)) for block in self._sum.mine)
         self._seeds = [int(seed.generate_state(1, np.uint64)[0]) % 2**63 for seed in seeds]  # Dropout in each block
         self._interrupt: Any = None
