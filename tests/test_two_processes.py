@@ -28,6 +28,7 @@ def events(monkeypatch):
 
     monkeypatch.setattr(cpu, "assistant", assistant)
     monkeypatch.setattr(cpu, "needs_compiling", lambda kernel, signature: True)
+    monkeypatch.setattr(cpu, "entry_point", lambda kernel, signature: kernel)  # none is loaded yet
     monkeypatch.setattr(cpu, "compile_for", lambda kernel, signature: heard.append(kernel.__name__))
     return heard
 
