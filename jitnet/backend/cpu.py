@@ -113,22 +113,24 @@ class _Wanted(NamedTuple):
         return self.rung.removesuffix("_parallel") in SHARE_THE_TILE
 
 
-def _wanted(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _Wanted:
-    rung = next((rung for rung, known in LADDERS[operation].items() if known is kernel), "")
+def _wanted(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _Wanted | None:
+    """None for a kernel that is loaded: Numba would parse its signature again, at each start of a training."""
     signature = signature_for(SIGNATURES[operation], dtype)
+    if entry_point(kernel, signature) is not kernel:
+        return None
+    rung = next((rung for rung, known in LADDERS[operation].items() if known is kernel), "")
     return _Wanted(operation, rung, kernel, signature, needs_compiling(kernel, signature))
 
 
 def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
     """Compile what is not in the cache, and load the rest; returns how many kernels were not in the cache."""
-    wanted = sorted((_wanted(*each, dtype) for each in kernels), key=lambda each: not each.shares_the_tile)
+    not_loaded = filter(None, (_wanted(*each, dtype) for each in kernels))
+    wanted = sorted(not_loaded, key=lambda each: not each.shares_the_tile)
     missing = [each for each in wanted if each.is_missing]
     others = [(each.operation, each.rung, dtype.name) for each in missing if not each.shares_the_tile]
     done, total = 0, len(missing)
     with assistant(others) if total > 1 and others else contextlib.nullcontext():
         for operation, _, kernel, signature, is_missing in wanted:
-            if entry_point(kernel, signature) is not kernel:  # it is loaded; Numba would parse its signature again
-                continue
             if is_missing and report:
                 report(done, total, operation)
             try:

@@ -85,7 +85,6 @@ class TreeSum(Sum):
     def __init__(self, comm: Comm, size: int, dtype: np.dtype[Any], blocks: int) -> None:
         super().__init__(comm, size, dtype, blocks)
         self._tree = Tree()
-        self._depth = blocks.bit_length()
         of_ranks = cuts(blocks, comm.size)
         self._of_rank = [subtrees(*of_ranks[rank : rank + 2]) for rank in range(comm.size)]
         self._parts = cuts(size + 1, comm.size)
