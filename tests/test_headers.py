@@ -116,9 +116,10 @@ def test_header_with_one_name_too_few_is_read(tmp_path, text, columns):
 def test_columns_of_the_model_decide_on_the_separator():
     """Of one row, several separators make cells; the columns of the model tell which one is right."""
     for row, expected, usual, separator in (
-        (b"1|a;b;c\n", ["1"], "|", "|"), (b"1|a;b;c\n", [], None, ";"), (b"1|a;b;c\n", ["1", "2"], "|", ";"),
+        (b"1|a;b;c\n", ["1"], "|", "|"), (b"1|a;b;c\n", [], None, ";"), (b"1|a;b;c\n", ["1", "2"], "|", "|"),
         (b"1|a;b\n", ["1"], "|", "|"), (b"1|a;b\n", ["1"], ";", ";"), (b"a:b\n1:2\n", ["a", "b"], ":", ":"),
         (b"a;b\n1,2;3,4\n", ["a", "b"], ",", ";"), (b"5,1\n", ["1"], ";", ";"), (b"5,1\n", ["1"], ",", ","),
+        (b"1.234,50\n", ["1"], "\t", "\t"),
         (b"a b\n1 2\n", ["a", "b"], " ", " "), (b"a,b\n1 2,3\n", ["a", "b"], " ", ","),
     ):  # fmt: skip
         header = None if expected[:1] == ["a"] else False

@@ -21,6 +21,7 @@ NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";",
 """Names that --separator takes."""
 DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+,[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?")
 
+COMMA_IN_NUMBER = re.compile("(?<=[0-9]),(?=[0-9])|^[+-]?,(?=[0-9]+$)|(?<=[0-9]),$")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")
 
 
@@ -189,8 +190,9 @@ def _without_hash(line: str) -> str:
 def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: str | None = None) -> str:
     """The one that gives every row the same number of cells, and leaves no other separators within the cells.
 
-    A comma in a number such as 5,1 does not count as a separator. If no candidate fits all rows, then the one that fits
-    most rows; without any, spaces between numbers. For a model, first those that give its columns; of several, its own.
+    A comma in a number such as 5,1 or 1.234,50 does not count as a separator. If no candidate fits all rows, then the
+    one that fits most rows; without any, spaces between numbers. For a model, first those that give its columns; of
+    several, its own.
     """
     fits: list[tuple[bool, float, float, bool, str]] = []
     for separator in dict.fromkeys([*SEPARATORS, *filter(None, [usual])]):
@@ -204,10 +206,9 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
                 fits.append((False, 0.5 * wider / len(rows), 0.0, separator == usual, separator))
             continue
         cells = [cell for row in rows[1:] or rows for cell in row]
-        pure = sum(
-            DECIMAL_COMMA.fullmatch(cell) is not None or not any(c in SEPARATORS for c in cell) for cell in cells
-        )
-        fits.append((is_of_model, times / len(rows), pure / len(cells), separator == usual, separator))
+        pure = sum(not any(c in SEPARATORS for c in COMMA_IN_NUMBER.sub("", cell)) for cell in cells)
+        purity = 1.0 if separator == usual and is_of_model and width > 1 else pure / len(cells)
+        fits.append((is_of_model, times / len(rows), purity, separator == usual, separator))
     if fits:
         return max(fits, key=lambda fit: fit[:-1])[-1]
     rows = list(islice(_rows(lines, " "), SAMPLE))

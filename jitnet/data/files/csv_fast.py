@@ -92,6 +92,8 @@ def _lines_below_header(data: bytes, dialect: Dialect) -> _Lines:
             raise UnusualError
         start = until
     ends_with_blank_lines = data[-2:-1] in (b"\r", b"\n")
+    if ends_with_blank_lines and len(dialect.names) == 1:  # which may be missing cells, and are named in a note
+        raise UnusualError
     return _Lines(data, start, len(data.rstrip(b"\r\n")) if ends_with_blank_lines else len(data))
 
 

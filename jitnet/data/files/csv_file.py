@@ -118,7 +118,7 @@ class Reader:
                     yield line, row
         except csv.Error as error:
             raise self._unreadable(error, end + 1, above + reader.line_num) from None
-        if empty and self._width > 1:
+        if empty:
             self._say_once(f"the empty rows at the end, from line {empty[0]} on, are skipped")
 
     def _reader(self) -> tuple[Any, int]:

@@ -9,6 +9,7 @@ from ... import checks
 from ...checks import shown
 from ...spelling import column_name, is_number, spelled
 from ..table import Column, Table
+from ..values import is_missing_word
 from .content import Content, content_of
 from .csv_file import read_csv
 from .folder import read_folder
@@ -174,7 +175,10 @@ def _header_above(table: Table) -> list[str]:
         return []
     first = [str(column.cells[0]) for column in table.columns]
     below = [[cell for cell in column.values[1:100] if cell is not None] for column in table.columns]
-    above = any(cells and all(map(is_number, cells)) for cells in below)
+    above = any(
+        cells and all(map(is_number, cells)) and not is_missing_word(cell)
+        for cell, cells in zip(first, below, strict=True)
+    )
     return first if above and not any(map(is_number, first)) else []
 
 
