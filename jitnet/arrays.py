@@ -155,7 +155,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
     if array.ndim == 1 and array.shape == (m,) and n_out == 1:
         array = array.reshape(m, 1)
     if array.ndim == 1 and array.shape == (m,):
-        array = one_hot(array, n_out)
+        return settled(one_hot(array, n_out), dtype)  # its rows suit every loss
     if array.shape != (m, n_out):
         labels = f" or labels ({m},)" if n_out > 1 else f" or ({m},)"
         if n_out > 1 and array.shape == (m, 1):
