@@ -108,6 +108,36 @@ def test_dates_that_python_has_read_are_those_of_the_file(written):
         np.testing.assert_array_equal(recipe.X(from_frame({"d": other})), recipe.X(table))
 
 
+def with_code(code, cells):
+    return [code if i % 9 == 1 else cell for i, cell in enumerate(cells)]
+
+
+@pytest.mark.parametrize(
+    ("code", "cells"),
+    [("9999-12-31", DAYS), ("1900-01-01", DAYS), (19000101, NUMBERS),
+        ("01/01/1900", [f"{d[5:].replace('-', '/')}/2024" for d in DAYS]),
+        ("$99,999", [f"${1 + i % 30},500" for i in range(40)]), ("-999", ["unknown", *map(str, range(39))])],
+)  # fmt: skip
+def test_dates_and_numbers_in_text_that_stand_for_a_missing_cell_are_pointed_out(code, cells):
+    """The option that is offered empties these cells."""
+    table = from_frame({"d": with_code(code, cells), "y": ["a", "b"] * 20}, "y")
+    (said,) = [sentence for sentence in Recipe.learn(table, range(40)).warnings if "if it means" in sentence]
+    assert said.startswith(f"d has {code} in 5 cells of training rows, far from its other numbers")
+    recipe = Recipe.learn(table, range(40), choices=Choices(missing=[f"d={code}"]))
+    other = Recipe.learn(from_frame({"d": with_code(None, cells), "y": ["a", "b"] * 20}, "y"), range(40))
+    assert recipe.warnings == other.warnings == []
+    np.testing.assert_array_equal(recipe.X(table), other.X(from_frame({"d": with_code(None, cells)})))
+
+
+def test_zero_dates_of_mysql_are_missing_and_other_odd_dates_are_named():
+    table = from_frame(
+        {"d": with_code("0000-00-00", DAYS), "e": with_code("2024-02-30", DAYS), "y": ["a", "b"] * 20}, "y"
+    )
+    recipe = Recipe.learn(table, range(40))
+    assert any("5 of 40 cells missing, among them '0000-00-00'" in sentence for sentence in recipe.decisions)
+    assert any("e has dates that are not read, such as '2024-02-30'" in sentence for sentence in recipe.warnings)
+
+
 @pytest.mark.parametrize(
     "cells", [[*NUMBERS[1:], 20240230], [*NUMBERS[1:], 0], [n + 5e7 for n in NUMBERS], (NUMBERS[:4] * 10)],
 )  # fmt: skip

@@ -36,11 +36,11 @@ def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
     if not 0 < len(forms) <= FEW:
         return None
     example = shown(next(reversed(forms.values())))
-    if all(any(read(text) for read in DATES.values()) for text in forms.values()):
-        what, how = (
-            "dates that are not read",
-            "dates, write all in one notation" if len(forms) > 1 else "numbers, write days",
-        )
+    if all(map(_is_date, forms.values())):
+        odd = next((text for text in words if not _is_date(text)), None)
+        example = example if odd is None else shown(odd)
+        how = "dates, write all in one notation" if len(forms) > 1 or odd else "numbers, write days"
+        what = "dates that are not read"
     elif not is_plain and all(map(_has_unit, forms)):
         what, how = "numbers with a unit", "numbers, remove the unit from the cells"
     elif all(map(_WITHOUT_WORDS.fullmatch, forms)):
@@ -49,6 +49,10 @@ def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
     else:
         return None
     return f"{name} has {what}, such as {example}, which are taken for words; to learn them as {how}"
+
+
+def _is_date(text: str) -> bool:
+    return any(read(text) for read in DATES.values())
 
 
 def _has_unit(form: str) -> bool:

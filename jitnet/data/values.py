@@ -18,6 +18,7 @@ MISSING_WORDS = frozenset((
     *MISSING[1:], "-", "--", "‐", "–", "—", ".", "...", "*", "n.a.", "n.d.", "k.a.", "nil", "none", "nat",
     "missing", "unknown", "undefined", "(blank)", "no data", "not available", "not applicable", "not known",
     "not reported", "1.#qnan", "1.#ind", "-1.#ind", "#nv", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!",
+    "0000-00-00", "0000-00-00 00:00:00",
 ))  # fmt: skip
 """Among numbers or dates, these words stand for a missing value; those with # are errors of spreadsheets."""
 

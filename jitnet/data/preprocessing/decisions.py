@@ -1,6 +1,9 @@
 """How each column is prepared, decided on the training rows, with a sentence for each decision."""
 
+import math
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,12 +13,14 @@ from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
 from ..notation import different_units, numbers_among_words, unread_numbers
+from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..values import (
     COMPACT,
     DATES,
     FORMS,
+    NUMBERS,
     PLAIN,
     TIMES,
     are_dates,
@@ -168,6 +173,7 @@ class Planner:
                 return SAME
             few = learned[~np.isnan(learned)][:5].tolist()  # most columns end here
             if are_dates(list(map(spelled, few))) and are_dates(distinct(values)[0]):
+                self._note_sentinels(name, COMPACT, Counter(map(spelled, learned[~np.isnan(learned)].tolist())))
                 self._number(name, COMPACT, [])
                 return None
             if self._names_rows(name, values):
@@ -232,8 +238,19 @@ class Planner:
         read = [text for text in texts if FORMS[form](text) is not None]
         if not read:
             return EMPTY
+        if name not in self.choices.numeric:
+            self._note_sentinels(name, form, {text: times[text] for text in read})
         self._number(name, form, read)
         return None
+
+    def _note_sentinels(self, name: str, form: str, times: Mapping[str, int]) -> None:
+        """Note texts that seem to stand for a missing cell, such as 9999-12-31; `times` counts all texts."""
+        if max(times.values()) < LEAST or not (form in NUMBERS or form in DATES):
+            return
+        values = {text: (FORMS[form](text) or (math.nan,))[0] for text in times}
+        for value, rows in sentinels(np.repeat(list(values.values()), list(times.values()))).items():
+            text = next(text for text in values if values[text] == value)
+            self.sentinels.setdefault(spelled(text), {})[name] = rows
 
     def _number(self, name: str, form: str, read: list[str]) -> None:
         """Learn a column of numbers with gaps or in a special form; `read` are the texts that are numbers."""
