@@ -168,7 +168,7 @@ def test_printed_answers_are_ignored(tmp_path):
     path = tmp_path / "emil.py"
     path.write_text(FORGING)
     assert Language().error_of(path.read_bytes()) is None
-    found = ask(inspection.race_in, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
+    found, _ = ask(inspection.race_in, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
     assert found.startswith("race")
 
 

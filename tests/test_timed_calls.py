@@ -3,6 +3,8 @@
 import contextlib
 import gc
 import itertools
+import os
+import subprocess
 import sys
 import time
 
@@ -77,6 +79,15 @@ def keeps_results_of_short_calls():
     return kernel
 
 
+def computes_what_was_cleared(X, W, Z):
+    """Half a millisecond for all rows, and nothing for those whose result is still there."""
+    rows = np.isnan(Z).any(axis=1)
+    end = time.perf_counter() + 5e-4 * rows.mean()
+    while time.perf_counter() < end:
+        pass
+    Z[rows] = X[rows] @ W
+
+
 def is_right_only_when_it_is_not_timed(X, W, Z):
     np.matmul(X, W, out=Z)
     if sys._getframe(1).f_code.co_name == "time_of":
@@ -119,6 +130,7 @@ def test_kernels_that_compute_in_every_call_pass():
         (keeps_results(), "keeps results, or skips calls: a call on new numbers takes 0.003"),
         (looks_at_its_output, "is wrong when it is timed"),
         (keeps_results_of_short_calls(), "keeps results, or skips calls: a call on new numbers takes 0.0001"),
+        (computes_what_was_cleared, "is wrong when it is timed"),
         (is_right_only_when_it_is_not_timed, "is wrong when it is timed"),
         (changes_its_input, "on new numbers: it changes its input X"),
         (reads_the_expected_result, "is wrong when it is timed"),
@@ -146,6 +158,15 @@ def test_work_in_the_background_is_found(works, found, monkeypatch):
     idle = Idle()
     time.sleep(0.15)
     assert bool(idle.end()) is found
+
+
+def test_a_kernel_that_starts_a_process_is_refused(monkeypatch):
+    with subprocess.Popen(["sleep", "9"]) as other:
+        found = timed_calls.other_process()
+        other.kill()
+    assert found.startswith("starts another process")
+    monkeypatch.delattr(os, "waitid")
+    assert timed_calls.other_process() is None
 
 
 @pytest.mark.parametrize(("claimed", "waited", "found"), [(0.0, 0.0, True), (0.02, 0.0, False), (0.0, 0.025, False)])

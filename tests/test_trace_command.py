@@ -1,12 +1,14 @@
 """`jitnet trace` on the command line, and its film strip."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from command import jitnet_command
 from test_trace import TINY, alone, traced
 
+from jitnet import cli
 from jitnet.lab.trace import plots, tracing
 
 
@@ -93,3 +95,10 @@ def test_command_errors_are_one_line(arguments, said):
     assert result.stderr.count("\n") == 1
     assert said in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["ladder", "explain", "trace"])
+def test_every_command_writes_sizes_in_the_same_way(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert re.search(r"--size N .*? or m x n_in x n_out: \d+x\d+x\d+", " ".join(capsys.readouterr().out.split()))

@@ -29,7 +29,7 @@ from ..problems import Problem, ProblemError, again
 from ..timing import blas_threads, manageable
 from . import custom, judge
 from .patches import Snapshot
-from .timed import Cores, Idle, Timed
+from .timed import Cores, Idle, Timed, other_process
 
 COMPILING = 600.0
 """Seconds that the child may take to start, and Numba to compile."""
@@ -203,7 +203,7 @@ class _Child:
             self.begin("before it is timed", COMPILING)
             try:
                 seconds, found = timed.ask(number, int(line), self.timing)
-                if found := found or busy or self.cores.error() or self.before.changed():
+                if found := found or busy or self.cores.error() or other_process() or self.before.changed():
                     self.answer(error=found)
                 else:
                     self.answer(seconds=seconds, claimed=timed.claimed)

@@ -10,6 +10,7 @@ knows which that is. The expected result is computed only afterwards, so it is n
 
 import contextlib
 import functools
+import os
 import statistics
 from collections.abc import Callable
 from time import perf_counter, process_time  # before a kernel's file could replace them
@@ -35,8 +36,8 @@ branches. `WAKING` is added for many calls in a row."""
 WAKING = 3e-4
 """Seconds until threads that sleep between two questions work again."""
 
-SHORT, FRESH = 3e-4, 64
-"""Seconds of a call up to which calls on new numbers are made in a row too, and how many of them at most."""
+SHORT, FRESH, TOGETHER = 2e-3, 64, 0.02
+"""Seconds of a call up to which calls on new numbers are made in a row too; how many of them, and seconds, at most."""
 
 SLOWER, NOISE = 2.0, 1e-6
 """By how much these may be slower than calls on the same numbers: a factor, since the branches of a short call can all
@@ -144,7 +145,7 @@ class Timed:
 
     def _on_new_numbers(self, case: Case, timing: Timing) -> tuple[float, str | None]:
         """Seconds for one of several calls, each on new numbers that are copied to the same place, and its error."""
-        most = min(FRESH, max(2, SMALL // (1 + _bytes_of(case))))
+        most = min(FRESH, max(2, min(SMALL // (1 + _bytes_of(case)), int(TOGETHER / min(self.first)))))
         seeds = range(self.seed + 1, self.seed + 1 + int(self.places.integers(most // 2, most, endpoint=True)))
         self.seed = seeds[-1]
         new = [self.problem.case(self.shape, self.dtype, seed).arguments for seed in seeds]
@@ -284,6 +285,14 @@ class Cores:
             f"computes on {used:.1f} cores, but is compared with loops on {count(self.threads, 'thread')}: start no "
             "threads, or let all use more: --threads"
         )
+
+
+def other_process() -> str | None:
+    """The error of a kernel that has started a process: the time that it takes does not count as the kernel's."""
+    with contextlib.suppress(AttributeError, ChildProcessError):  # Windows; there is none
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return "starts another process, which may work for it, or slow the others down; compute in this one"
+    return None
 
 
 class Idle:

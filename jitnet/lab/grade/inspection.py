@@ -16,21 +16,25 @@ from .. import confinement, explain, loading, problems
 from ..benchmark.judge import ACCESSES, HIDDEN
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
+from ..sanitizer.reached import Reached
 
 ALONE = 0.25
 """The fraction of the work that may be done one number at a time: remainders, and what is not in the inner loop."""
 
 
-def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> str | None:
-    """The first race, or index outside of an array, that the sanitizer finds; or None."""
+def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> tuple[str, str]:
+    """The first race, or index outside of an array, that the sanitizer finds, and what it has not reached; or ""."""
     confinement.limit(memory, 0)
     problem = problems.load(spec)
     cases = list(arguments.of_problem(problem, dtype))
     kernel = loading.load(f"{file}:{name}")
-    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not an answer of this process
+    # what the kernel prints is not an answer of this process
+    with contextlib.redirect_stdout(sys.stderr), Reached(kernel) as reached:
         report = examine(kernel, cases, len(problem.results), most=ACCESSES)
-    found = [finding for finding in report.errors if finding.kind in (*HIDDEN, "stopped", "raises")]
-    return f"{found[0]}; {found[0].fix}" if found and found[0].fix else str(found[0]) if found else None
+    reached.note(report)
+    unseen = next((note.message for note in report.notes if note.kind == "not reached"), "")
+    found = next((error for error in report.errors if error.kind in (*HIDDEN, "stopped", "raises")), None)
+    return "; ".join(filter(None, (str(found), found.fix))) if found else "", unseen
 
 
 def writer_in(

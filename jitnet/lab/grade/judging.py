@@ -5,7 +5,6 @@ A kernel that is not correct gets no points for anything else: a loop that does 
 
 import contextlib
 import functools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,7 +14,7 @@ import numpy as np
 
 from ...process import disturbance
 from .. import explain, machine, roofline
-from ..benchmark.judge import SLOW, drawn_shapes, growing_shapes
+from ..benchmark.judge import drawn_shapes, growing_shapes
 from ..formatting import duration
 from ..oracle import Case, Shape, holds_nothing
 from ..sanitizer import reasons
@@ -27,6 +26,9 @@ from .process import FailureError, Process
 
 DRAWN = 60
 """Shapes that are drawn from the seed, besides those of the problem."""
+
+LONG = 0.25
+"""The fraction of the time limit of a call that one on a large shape may take; larger shapes are left out."""
 
 ROUNDS, MOST_ROUNDS = 7, 42
 """Timed calls; the best counts, because a disturbance only makes a call longer. More where it is not fast enough."""
@@ -96,6 +98,8 @@ class Judge:
         self.unfenced = ""
         """What the process can still do on this system."""
         self.disturbed_by: list[str] = []
+        self.took = 0.0
+        """Seconds of the last call."""
 
     def __enter__(self) -> "Judge":
         self.board = Board()
@@ -141,9 +145,8 @@ class Judge:
         drawn = filter(self.problem.takes, drawn_shapes(self.problem, self.seed))
         yield from (self._case(shape, self.problem.dtypes[0]) for shape in islice(drawn, DRAWN))
         for shape in filter(self.problem.takes, growing_shapes(self.problem, self.seed)):
-            start = time.perf_counter()
             yield self._case(shape, self.problem.dtypes[0])
-            if time.perf_counter() - start > SLOW:  # until the next case is wanted
+            if self.took * 2 ** len(shape) > LONG * self.limits.seconds:  # about what the next one takes
                 break
 
     def _cases(self, test: Test) -> Iterator[Case]:
@@ -210,7 +213,7 @@ class Judge:
     def _call(self, process: Process, case: Case) -> tuple[float, str | None]:
         """Seconds of a call, and its error."""
         inputs = len(case.arguments) - len(case.expected)
-        seconds = process.call(case.arguments, inputs)
+        seconds = self.took = process.call(case.arguments, inputs)
         error = process.board.error(self.problem.parameters)
         if not error:
             case.arguments[inputs:] = process.board.views[inputs:]
@@ -224,17 +227,14 @@ class Judge:
         file, memory = self.file, int(self.limits.memory * 2**30)
         return ask(function, file, self.kernel.name, *arguments, memory, environment=environment, seconds=INSPECTING)
 
-    def _asked(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> tuple[bool, str]:
-        try:
-            error = self._ask(function, *arguments, **environment)
-        except NoAnswerError as error_of_process:
-            error = f"could not be examined: {error_of_process}"
-        return not error, error or ""
-
     def _without_race(self, test: Test) -> tuple[bool, str]:
         dtype = test.dtype or self.problem.dtypes[0]
-        passed, error = self._asked(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
-        return passed, error.removeprefix("race: ") or "no two iterations touch the same element"
+        try:
+            error, unseen = self._ask(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
+        except NoAnswerError as failure:
+            error, unseen = f"could not be examined: {failure}", ""
+        right = "; ".join(filter(None, ("no two iterations touch the same element", unseen)))
+        return not error, error.removeprefix("race: ") or right
 
     def _vectorized(self, test: Test) -> tuple[bool | None, str]:
         if not explain.is_readable():
@@ -243,8 +243,11 @@ class Judge:
         wrong = self._error_on(iter([self._case(shape, dtype)]))
         if wrong:
             return False, wrong
-        passed, error = self._asked(inspection.scalar_loop_in, self.kernel.spec, dtype, shape)
-        return passed, error or "its hottest loop computes with vectors"
+        try:
+            error = self._ask(inspection.scalar_loop_in, self.kernel.spec, dtype, shape)
+        except NoAnswerError as failure:
+            error = f"could not be examined: {failure}"
+        return not error, error or "its hottest loop computes with vectors"
 
     # speed
 

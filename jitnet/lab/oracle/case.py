@@ -105,6 +105,12 @@ class Draw:
     def __call__(self, *size: int, scale: float = 1.0) -> Array:
         return self.rounded(scale * self.rng.standard_normal(size))
 
+    def with_zeros(self, *size: int) -> Array:
+        """The same, but some are exactly 0, as behind a ReLU."""
+        values = self(*size)
+        values[1::3, ::5] = 0
+        return values
+
     def rounded(self, values: Any) -> Array:
         return np.asarray(values).astype(self.dtype)
 

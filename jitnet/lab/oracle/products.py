@@ -17,21 +17,21 @@ def _product(inputs: list[Array], left: Array, right: Array) -> Expected:
 @formula("matmul")
 def matmul(draw: Draw) -> Expected:
     m, n_in, n_out = draw.shape
-    X, W = draw(m, n_in), draw(n_in, n_out)
+    X, W = draw.with_zeros(m, n_in), draw(n_in, n_out)
     return _product([X, W], wide(X), wide(W))
 
 
 @formula("matmul_tn")
 def matmul_tn(draw: Draw) -> Expected:
     m, n_in, n_out = draw.shape
-    X, delta = draw(m, n_in), draw(m, n_out)
+    X, delta = draw.with_zeros(m, n_in), draw(m, n_out)
     return _product([X, delta], wide(X).T, wide(delta))
 
 
 @formula("matmul_nt")
 def matmul_nt(draw: Draw) -> Expected:
     m, n_in, n_out = draw.shape
-    delta, W = draw(m, n_out), draw(n_in, n_out)
+    delta, W = draw.with_zeros(m, n_out), draw(n_in, n_out)
     return _product([delta, W], wide(delta), wide(W).T)
 
 
