@@ -32,6 +32,16 @@ def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
 
 
+@pytest.mark.parametrize(("took", "count"), [(0.1, 4), (2.0, 1)])
+def test_large_shapes_end_where_a_call_would_take_a_quarter_of_its_time_limit(took, count, addition, monkeypatch):
+    monkeypatch.setattr(judging, "DRAWN", 0)
+    judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
+    judge.took = took
+    sizes = [case.outputs[0].size for case in judge._all_cases()]
+    assert sum(size > 100_000 for size in sizes) == count
+    assert (max(sizes) > 900_000) is (count == 4)
+
+
 def test_shortest_possible_time_follows_from_the_peaks(addition, monkeypatch):
     """1000 numbers each of x, y and the result are 12 KB."""
     limits = {
