@@ -88,6 +88,13 @@ def test_header_of_new_files_has_the_names_of_the_features(tmp_path):
         jitnet.Error, match="seems to have a header, p, q, but the file that the model learned from had"
     ):
         read_table(path, "3", learned=(["1", "2"], False))
+    for text in (
+        "-,q\n5,p\n7,r\n",
+        "x,2024Q1\n5,2024Q2\n7,2024Q3\n",
+        "x,p\n1,q\n2,p\n",
+    ):  # cells of a model without a header
+        path.write_text(text)
+        assert len(read_table(path, "3", learned=(["1", "2"], False))) == 3
     path.write_text("2,1\n5,6\n")  # without a header, the names are numbers from 1
     assert len(read_table(path, "3", features=["1", "2"])) == 2
 

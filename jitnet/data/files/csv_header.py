@@ -59,7 +59,7 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     if any(column and all(map(is_number, column)) for _, column in words):
         return True
     if not numbers:
-        return sum(_is_like(cell, column) for cell, column in texts) <= len(first) / 2
+        return sum(is_like(cell, column) for cell, column in texts) <= len(first) / 2
     follow = numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
     are_counted = follow and numbers[0] == "0"
     if not first[0] and _are_row_numbers(columns[0], in_order=not are_counted):
@@ -71,7 +71,7 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     return have_points and all(cell not in column for cell, column in texts)
 
 
-def _is_like(cell: str, column: list[str]) -> bool:
+def is_like(cell: str, column: list[str]) -> bool:
     """True if a cell without a plain number seems to belong to the cells below it."""
     if cell in column or is_missing(cell):
         return True

@@ -12,6 +12,7 @@ from ..table import Column, Table
 from ..values import is_missing_word
 from .content import Content, content_of
 from .csv_file import read_csv
+from .csv_header import is_like
 from .folder import read_folder
 from .idx import read_images
 from .npz import read_npz
@@ -170,16 +171,14 @@ def _renamed(table: Table, names: list[str]) -> Table:
 
 
 def _header_above(table: Table) -> list[str]:
-    """The first row, if it has no number and one of its words stands above a column of numbers."""
+    """The first row, if one of its words is above a column of numbers, and none of its cells is like those below it."""
     if len(table) < 2 or not all(column.is_text and column.cells[0] is not None for column in table.columns):
         return []
     first = [str(column.cells[0]) for column in table.columns]
     below = [[cell for cell in column.values[1:100] if cell is not None] for column in table.columns]
-    above = any(
-        cells and all(map(is_number, cells)) and not is_missing_word(cell)
-        for cell, cells in zip(first, below, strict=True)
-    )
-    return first if above and not any(map(is_number, first)) else []
+    columns = list(zip(first, below, strict=True))
+    above = any(cells and all(map(is_number, cells)) and not is_missing_word(cell) for cell, cells in columns)
+    return first if above and not any(is_number(cell) or is_like(cell, cells) for cell, cells in columns) else []
 
 
 def _row_with(table: Table, name: str) -> int | None:
