@@ -127,6 +127,12 @@ def test_an_encoding_that_was_guessed_is_named_beside_a_target_that_is_not_found
     assert read_table(tmp_path / "f.csv", "結果", encoding="cp932").names == ["価格", "結果"]
 
 
+def test_a_row_of_units_is_named_as_a_part_of_the_header(tmp_path):
+    table = read_table(csv(tmp_path, "x,y\ncm,-\n" + "1,u\n3,v\n" * 9), "y")
+    with pytest.raises(jitnet.Error, match=r"line 2, column 'x': 'cm' is not .*; if the line belongs to the header"):
+        jitnet.data.Recipe.learn(table, range(19))
+
+
 def test_target_in_another_case_is_suggested(tmp_path):
     with pytest.raises(jitnet.Error, match=r"has no column 'target'; .* \(did you mean 'TARGET'\?\)"):
         read_table(csv(tmp_path, "x,TARGET\n1,u\n3,v\n"), "target")

@@ -280,6 +280,8 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
         what = "a number" if form in NUMBERS else "yes or no" if form == "yes/no" else f"{kind} like {form}"
         if text == name:
             hint = ", but the name of the column: if the line repeats the header, remove it"
+        elif odd == 0 and hint and table.has_header:
+            hint += "; if the line belongs to the header, such as units, remove it"
         other = "," if table.decimal == "." else "."
         has_other = (not hint or (form == PLAIN and other == ".")) and is_number(str(text).replace(other, "."))
         if table.kind == "csv" and has_other:
