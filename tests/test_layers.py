@@ -292,6 +292,12 @@ def test_layer_norm_equals_pytorch(name):
             np.testing.assert_allclose(mine, parameter.grad.numpy().T, rtol=1e-9, atol=1e-12)
 
 
+def test_scale_and_shift_of_layer_norm_can_be_set():
+    layer = make(LayerNorm(7)).layers[1]
+    layer.gamma, layer.beta = np.arange(7), np.full(7, 3)
+    assert (layer.gamma.tolist(), layer.beta.tolist()) == ([*range(7)], [3] * 7)
+
+
 def test_layer_norm_gives_the_same_bits_for_any_threads():
     """Each loop is large enough for several threads."""
     X, y = np.random.default_rng(0).random((600, 400)), np.arange(600) % 10
