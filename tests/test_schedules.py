@@ -79,6 +79,7 @@ def half(epoch, history):
 def test_settings_in_files():
     assert schedules.settings(None) is None
     assert schedules.settings(half) == {"name": "half"}
+    assert StepDecay().settings() == {"name": "StepDecay", "every": 10, "factor": 0.1}
     assert EarlyStopping(7).settings() == 7
     stored = {"patience": 7, "monitor": "loss", "min_delta": 0.0, "restore": True}
     assert EarlyStopping(7, "loss").settings() == stored
