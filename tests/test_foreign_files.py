@@ -122,9 +122,13 @@ def test_a_title_as_wide_as_the_table_is_pointed_out(tmp_path, title):
 
 def test_an_encoding_that_was_guessed_is_named_beside_a_target_that_is_not_found(tmp_path):
     (tmp_path / "f.csv").write_bytes("価格,結果\n1,u\n2,v\n".encode("cp932"))
-    with pytest.raises(jitnet.Error, match=r"no column '結果'; .*; read as cp1252, .* \(--encoding\)$"):
+    with pytest.raises(
+        jitnet.Error, match=r"no column '結果'; .*; read as cp1252, .*Japanese can be cp932.* \(--encoding\)$"
+    ):
         read_table(tmp_path / "f.csv", "結果")
     assert read_table(tmp_path / "f.csv", "結果", encoding="cp932").names == ["価格", "結果"]
+    (tmp_path / "f.csv").write_bytes("größe,y\n1,ä\n2,b\n".encode("cp1252"))
+    assert read_table(tmp_path / "f.csv", "y").notes[0] == "read as cp1252, since line 1 is not UTF-8 (--encoding)"
 
 
 def test_a_row_of_units_is_named_as_a_part_of_the_header(tmp_path):

@@ -65,6 +65,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
 """Byte order marks; that of UTF-32-LE begins with that of UTF-16-LE."""
+ENCODINGS = "Japanese can be cp932, Chinese gb18030, Korean cp949, Russian cp1251"
 NOT_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 
 
@@ -253,7 +254,10 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
             )
         if usual == "utf-8":
             usual = "latin-1" if any(byte in data for byte in NOT_CP1252) else "cp1252"
-            content.notes.append(f"read as {usual}, since line {line} is not UTF-8 (--encoding)")
+            start = data[:PORTION]  # of Western text, most letters are ASCII
+            is_western = sum(byte > 127 for byte in start) <= len(re.findall(rb"[A-Za-z]", start))
+            guess = "" if is_western else f", which does not seem right; {ENCODINGS}"
+            content.notes.append(f"read as {usual}, since line {line} is not UTF-8{guess} (--encoding)")
         found = usual
     try:
         text = data.decode(found)
