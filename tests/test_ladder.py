@@ -46,7 +46,7 @@ def test_command_line_prints_json(tmp_path, limits):
     assert all(rung["checked"] for rung in found["rungs"])
 
 
-@pytest.mark.parametrize("operation", ["matmul_tn", "sigmoid", "adam"])
+@pytest.mark.parametrize("operation", ["matmul", "sigmoid", "adam"])
 def test_figures_are_consistent(operation, limits):
     heard = []
     found = ladder.measure(operation, "24", threads=1, report=lambda *news: heard.append(news))
@@ -60,7 +60,7 @@ def test_figures_are_consistent(operation, limits):
         limit = 10_000 if key == "gflops" else 1000
         assert rung["share_of_peak"] == pytest.approx(rung[key] / limit)
         assert rung["idea"]
-    if operation == "matmul_tn":
+    if operation == "matmul":
         assert python["gflops"] == pytest.approx(2e-9 * 24**3 / python["seconds"])
     if operation == "sigmoid":  # reads one matrix, writes one
         assert python["gbytes"] == pytest.approx(2e-9 * 4 * 24**2 / python["seconds"])

@@ -38,7 +38,7 @@ print(json.dumps(verdicts))
 """
 
 
-@pytest.mark.slow  # runs pytest on three mutants
+@pytest.mark.release  # runs pytest on three mutants
 def test_mutants_are_killed_unless_they_only_change_the_speed():
     """The mutants change a sign, leave out a row, and change only the speed."""
     command = [sys.executable, "-c", FEW]

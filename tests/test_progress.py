@@ -43,7 +43,7 @@ def on_a_terminal(arguments, **environment):
 @pytest.mark.slow  # compiles in a separate process, twice
 def test_compiling_is_shown_once(tmp_path):
     folder = {"JITNET_CACHE_DIR": str(tmp_path)}
-    arguments = "train", "digits", "--backend", "njit", "--hidden", "8", "--epochs", "1"
+    arguments = "train", "digits", "--backend", "njit", "--hidden", "none", "--epochs", "1"
     cold = jitnet_command(*arguments, **folder)
     assert re.search(r"compiling \d+ kernels, once per machine", cold.stderr)
     assert re.search(r"compiled \d+ kernels", cold.stderr)
@@ -83,7 +83,7 @@ def test_nothing_more_is_printed_to_a_closed_standard_error(monkeypatch):
 @pytest.mark.parametrize("backend", ["numpy", slow("njit")])
 def test_rich_draws_bars_on_a_terminal(backend, tmp_path):
     pytest.importorskip("rich")
-    arguments = "train", "digits", "--backend", backend, "--hidden", "8", "--epochs", "20"
+    arguments = "train", "digits", "--backend", backend, "--hidden", "none", "--epochs", "20"
     shown = on_a_terminal(arguments, JITNET_CACHE_DIR=str(tmp_path), TERM="xterm", COLUMNS="120")
     assert "\x1b[" in shown
     assert ("compiled" in shown) == (backend == "njit")
