@@ -36,6 +36,13 @@ def loop_of(*instructions):
     return candidates(functions_of(text, {}), {})[0]
 
 
+def test_a_loop_that_starts_threads_is_none_of_the_candidates():
+    """Their loop is a function of its own."""
+    text = "f:\n.LBB0_3:    # =>This Inner Loop Header: Depth=1\n\tmovabsq ${}, %rax\n\tcallq *%rax\n\tjne .LBB0_3\n"
+    found = [candidates(functions_of(text.format(name), {}), {}) for name in ("sin", "numba_parallel_for")]
+    assert [len(loops) for loops in found] == [1, 0]
+
+
 def chain_of(instructions, latencies, loads):
     """Cycles of the dependency chain of each iteration."""
     found = analyzers.Analysis("", "", [{} for _ in instructions], latencies=latencies, loads=loads)

@@ -9,7 +9,7 @@ from command import jitnet_command
 from test_trace import TINY, alone, traced
 
 from jitnet import cli
-from jitnet.lab.trace import plots, tracing
+from jitnet.lab.trace import plots, table, tracing
 
 
 def test_animation_of_a_small_product_shows_its_accesses():
@@ -95,6 +95,21 @@ def test_command_errors_are_one_line(arguments, said):
     assert result.stderr.count("\n") == 1
     assert said in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("measured", "says"),
+    [
+        (2e-3, "They overlap, so memory is the limit: predicted 1e+03 ns, measured 2e+03 ns (2 times that)."),
+        (1.2, "Of these, memory takes longest: predicted 1e+03 ns, measured 1.2e+06 ns (1,200 times that). The rest is "
+         "other arithmetic, calls, or the start of threads: see jitnet explain."),
+    ],
+)  # fmt: skip
+def test_memory_is_no_limit_where_it_takes_a_small_part_of_the_time(measured, says):
+    predicted = {"memory": 1e-3, "levels": {}, "waits": None, "arithmetic": None, "limit": "memory", "seconds": 1e-3}
+    found = {"predicted": predicted, "times": 1000, "per": "iteration", "measured": measured, "disturbed_by": []}
+    (sentence,) = table._time(found)
+    assert sentence.endswith(says)
 
 
 @pytest.mark.parametrize("command", ["ladder", "explain", "trace"])

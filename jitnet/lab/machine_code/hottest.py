@@ -23,6 +23,9 @@ ITERATIONS = 12
 
 CALL = 10
 
+LAUNCH = "numba_parallel_for"
+"""The call that starts the threads of a prange loop."""
+
 CHEAP = ("memset", "memcpy", "memmove")
 """Calls that do no arithmetic."""
 
@@ -109,6 +112,8 @@ def candidates(functions: list[Function], links: dict[str, str]) -> list[Candida
         for loop in loops_of(function):
             inside = {id(instruction) for instruction in loop.instructions}
             called = [(i, symbol) for i, symbol, _ in calls[function.symbol] if id(i) in inside]
+            if any(symbol == LAUNCH for _, symbol in called):  # prange in a serial loop: its loop is another function
+                continue
             heavy = sum(symbol not in outside and not (symbol or "").startswith(CHEAP) for _, symbol in called)
             found.append(Candidate(loop, place_of(loop), outside[function.symbol] + loop.depth, called, heavy))
     return found

@@ -25,6 +25,9 @@ SEEN = 0.1
 CALL = 3e-6
 """Seconds of a call that has nothing to do, and a little work."""
 
+UNEXPLAINED = 3
+"""A kernel that takes so many times the predicted time does something else most of the time."""
+
 OVERLAPS = 0.85
 """A kernel that takes less than this part of the time of its additions one by one executes several sums at once."""
 
@@ -157,10 +160,17 @@ def _time(found: dict[str, Any]) -> list[str]:
     if predicted["arithmetic"] is not None:
         parts.append(f"multiply-adds at the peak {each(predicted['arithmetic'])}")
     limit = {"memory": "memory", "waits": "waiting", "arithmetic": "arithmetic"}[predicted["limit"]]
+    follows = f"Of these, {limit} takes longest" if _is_elsewhere(found) else f"They overlap, so {limit} is the limit"
     return [
-        f"Time per {found['per']}, with warm caches: {', '.join(parts)}. They overlap, so {limit} is the limit: "
+        f"Time per {found['per']}, with warm caches: {', '.join(parts)}. {follows}: "
         f"predicted {each(predicted['seconds'])}, {_measured(found, each)}"
     ]
+
+
+def _is_elsewhere(found: dict[str, Any]) -> bool:
+    """Whether most of the time is in what is not predicted."""
+    measured = found["measured"]
+    return measured is not None and measured > max(CALL, UNEXPLAINED * found["predicted"]["seconds"])
 
 
 def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
@@ -169,6 +179,8 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
     share = found["measured"] / found["predicted"]["seconds"]
     short = share < OVERLAPS and found["predicted"]["limit"] == "waits"
     why = " The processor begins a sum before the previous one is complete." if short else ""
+    if _is_elsewhere(found):
+        why = " The rest is other arithmetic, calls, or the start of threads: see jitnet explain."
     why = why if found["measured"] > CALL else " Most of this is the call itself: use a larger size."
     noise = disturbance.sentence(found["disturbed_by"])
-    return f"measured {each(found['measured'])} ({share:.2g} times that).{why} {noise}".rstrip()
+    return f"measured {each(found['measured'])} ({float(f'{share:.2g}'):,g} times that).{why} {noise}".rstrip()
