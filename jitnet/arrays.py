@@ -117,7 +117,7 @@ def _settled_and_finite(
 ) -> NDArray[Any]:
     """The rows of a finite array, or only these, are finite in the new dtype too."""
     result = settled(array, dtype)
-    if result is not array and result.dtype != array.dtype:  # 1e300 is finite, but not in float32
+    if result.dtype != array.dtype:  # 1e300 is finite, but not in float32
         rows = rows or slice(0, None)
         finite(f"{what} as {dtype}", result[rows], rows.start)
     return result
