@@ -44,7 +44,8 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
       or differ only in their digits, such as 12 kr and 7 kr;
     - or one of its words is above a column of numbers;
     - or its first cell is empty, above row numbers, as pandas writes them;
-    - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them;
+    - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them, or five or more that follow each other,
+      unless those of the next row do so too;
     - or its numbers follow each other, such as 0, 1 or 2019, 2020, 2021, and are unlike the cells below;
     - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
@@ -60,15 +61,24 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
         return True
     if not numbers:
         return sum(is_like(cell, column) for cell, column in texts) <= len(first) / 2
-    follow = numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
+    follow = _follow(numbers)
     are_counted = follow and numbers[0] == "0"
     if not first[0] and _are_row_numbers(columns[0], in_order=not are_counted):
         return True
     below = [(cell, column) for cell, column in zip(first, columns, strict=True) if is_number(cell)]
-    if (are_counted and len(numbers) > 2) or (follow and len(numbers) > 1 and _are_unlike(below, texts)):
+    if are_counted and len(numbers) > 2:
+        return True
+    if follow and len(numbers) >= 5 and not any(_follow(list(filter(is_number, row))) for row in rows[:1]):
+        return True
+    if follow and len(numbers) > 1 and _are_unlike(below, texts):
         return True
     have_points = all(column and all("." in cell for cell in column) for _, column in below)
     return have_points and all(cell not in column for cell, column in texts)
+
+
+def _follow(numbers: list[str]) -> bool:
+    """True for whole numbers that follow each other, such as 2019, 2020, 2021."""
+    return bool(numbers) and numbers[0].isdigit() and numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
 
 
 def is_like(cell: str, column: list[str]) -> bool:
