@@ -52,33 +52,30 @@ def naive(X, F, Y):
 
 
 @njit(fastmath={"contract"})
+def row_of(X, F, i, y):
+    """y = row i of Y."""
+    k = F.shape[0]
+    for j in range(y.size):
+        y[j] = 0
+    for a in range(k):
+        for b in range(k):
+            x, f = X[i + a, b : b + y.size], F[a, b]
+            for j in range(y.size):
+                y[j] += x[j] * f
+
+
+@njit
 def rows(X, F, Y):
     """Like the rung above, but a whole row of Y takes each weight in turn: a long inner loop, which is vectorized."""
-    k, width = F.shape[0], Y.shape[1]
     for i in range(Y.shape[0]):
-        y = Y[i]
-        for j in range(width):
-            y[j] = 0
-        for a in range(k):
-            for b in range(k):
-                x, f = X[i + a, b : b + width], F[a, b]
-                for j in range(width):
-                    y[j] += x[j] * f
+        row_of(X, F, i, Y[i])
 
 
-@njit(parallel=True, fastmath={"contract"})
+@njit(parallel=True)
 def rows_parallel(X, F, Y):
     """The same, with the rows of Y divided among the threads."""
-    k, width = F.shape[0], Y.shape[1]
     for i in prange(Y.shape[0]):
-        y = Y[i]
-        for j in range(width):
-            y[j] = 0
-        for a in range(k):
-            for b in range(k):
-                x, f = X[i + a, b : b + width], F[a, b]
-                for j in range(width):
-                    y[j] += x[j] * f
+        row_of(X, F, i, Y[i])
 
 
 RUNGS = (naive, rows, rows_parallel)

@@ -70,69 +70,61 @@ def naive(X, Y, W, b, lr, W_new, b_new):
 
 
 @njit(fastmath={"contract"})
+def delta_of(x, y, W, b, m, d):
+    """d = delta of one sample."""
+    one = x.dtype.type(1)
+    for j in range(d.size):
+        d[j] = b[j]
+    for k in range(x.size):
+        xk, w = x[k], W[k]
+        for j in range(d.size):
+            d[j] += xk * w[j]
+    for j in range(d.size):
+        a = one / (one + math.exp(-d[j]))
+        d[j] = (a - y[j]) / x.dtype.type(m) * a * (one - a)
+
+
+@njit(fastmath={"contract"})
+def step_of_row(X, delta, k, lr, old, new):
+    """The new row k of W."""
+    for j in range(new.size):
+        new[j] = old[j]
+    for i in range(X.shape[0]):
+        x, d = lr * X[i, k], delta[i]
+        for j in range(new.size):
+            new[j] -= x * d[j]
+
+
+@njit(fastmath={"contract"})
+def step_of_bias(delta, lr, b, b_new):
+    for j in range(b.size):
+        b_new[j] = b[j]
+    for i in range(delta.shape[0]):
+        d = delta[i]
+        for j in range(b.size):
+            b_new[j] -= lr * d[j]
+
+
+@njit
 def rows(X, Y, W, b, lr, W_new, b_new):
     """Like the rung above, but the inner loops go along rows: they read neighbors, and are vectorized."""
-    (m, n_in), n_out = X.shape, W.shape[1]
-    one = X.dtype.type(1)
-    delta = np.empty((m, n_out), X.dtype)
-    for i in range(m):
-        d = delta[i]
-        for j in range(n_out):
-            d[j] = b[j]
-        for k in range(n_in):
-            x, w = X[i, k], W[k]
-            for j in range(n_out):
-                d[j] += x * w[j]
-        for j in range(n_out):
-            a = one / (one + math.exp(-d[j]))
-            d[j] = (a - Y[i, j]) / X.dtype.type(m) * a * (one - a)
-    for k in range(n_in):
-        w = W_new[k]
-        for j in range(n_out):
-            w[j] = W[k, j]
-        for i in range(m):
-            x, d = lr * X[i, k], delta[i]
-            for j in range(n_out):
-                w[j] -= x * d[j]
-    for j in range(n_out):
-        b_new[j] = b[j]
-    for i in range(m):
-        d = delta[i]
-        for j in range(n_out):
-            b_new[j] -= lr * d[j]
+    delta = np.empty(Y.shape, X.dtype)
+    for i in range(X.shape[0]):
+        delta_of(X[i], Y[i], W, b, X.shape[0], delta[i])
+    for k in range(W.shape[0]):
+        step_of_row(X, delta, k, lr, W[k], W_new[k])
+    step_of_bias(delta, lr, b, b_new)
 
 
-@njit(parallel=True, fastmath={"contract"})
+@njit(parallel=True)
 def rows_parallel(X, Y, W, b, lr, W_new, b_new):
     """The same, with the samples divided among the threads, then the rows of W: each iteration writes its own."""
-    (m, n_in), n_out = X.shape, W.shape[1]
-    one = X.dtype.type(1)
-    delta = np.empty((m, n_out), X.dtype)
-    for i in prange(m):
-        d = delta[i]
-        for j in range(n_out):
-            d[j] = b[j]
-        for k in range(n_in):
-            x, w = X[i, k], W[k]
-            for j in range(n_out):
-                d[j] += x * w[j]
-        for j in range(n_out):
-            a = one / (one + math.exp(-d[j]))
-            d[j] = (a - Y[i, j]) / X.dtype.type(m) * a * (one - a)
-    for k in prange(n_in):
-        w = W_new[k]
-        for j in range(n_out):
-            w[j] = W[k, j]
-        for i in range(m):
-            x, d = lr * X[i, k], delta[i]
-            for j in range(n_out):
-                w[j] -= x * d[j]
-    for j in range(n_out):
-        b_new[j] = b[j]
-    for i in range(m):
-        d = delta[i]
-        for j in range(n_out):
-            b_new[j] -= lr * d[j]
+    delta = np.empty(Y.shape, X.dtype)
+    for i in prange(X.shape[0]):
+        delta_of(X[i], Y[i], W, b, X.shape[0], delta[i])
+    for k in prange(W.shape[0]):
+        step_of_row(X, delta, k, lr, W[k], W_new[k])
+    step_of_bias(delta, lr, b, b_new)
 
 
 RUNGS = (naive, rows, rows_parallel)
