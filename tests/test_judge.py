@@ -138,6 +138,15 @@ def test_less_work_than_it_should_do(kernel):
     assert judge.error_of(kernel, MATMUL, (24, 24, 24), DTYPE) is not None
 
 
+def test_a_kernel_that_writes_only_over_nan_is_found():
+    def fills(X, W, Z):
+        empty = np.isnan(Z)
+        Z[empty] = (X @ W)[empty]
+
+    error = judge.error_of(fills, MATMUL, (2, 3, 4), DTYPE)
+    assert error.startswith("is right only if Z is NaN before; write all of it, whatever it holds: 8 of 8 wrong")
+
+
 def test_arrays_begin_on_a_cache_line():
     case = oracle.case("relu", (4, 4, 4), DTYPE)
     case.arguments[0] = np.arange(17, dtype=DTYPE)[1:]

@@ -3,7 +3,7 @@
 A kernel must write its outputs and nothing else. The outputs are NaN before the call, each array is between guards that
 must not change, and the inputs must be the same afterwards. The guards are NaN, so that a kernel that reads them gives
 a wrong result. A kernel that adds to a guard would go unnoticed, because NaN + x is the same NaN, so a kernel that
-passes is called again with guards that are numbers.
+passes is called again with numbers in guards and outputs.
 """
 
 import ast
@@ -84,8 +84,21 @@ def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[A
         if found.startswith(MISLEADING) and not found.endswith(WRITES) and kernel is not problem.rungs["numpy"]:
             why = reasons(kernel, problem, shape, dtype, case)
     elif not found:
-        found = _Call(kernel, problem.case(shape, dtype), guard=FINITE).beside(problem.parameters)
+        found = _error_of_numbers(kernel, problem, shape, dtype)
     return f"{found}, {problem.given(case)}{why}" if found else None
+
+
+def _error_of_numbers(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str) -> str | None:
+    """The error of a kernel that was right, if guards and outputs hold numbers before the call."""
+    case = problem.case(shape, dtype)
+    found = _Call(kernel, case, 1.0, FINITE).beside(problem.parameters)
+    if found or not (error := case.error()):
+        return found
+    again, into = problem.case(shape, dtype), " and ".join(problem.results)
+    _Call(kernel, again)
+    if again.error():
+        return f"is wrong in some calls: {error}"
+    return f"is right only if {into} is NaN before; write all of it, whatever it holds: {error}"
 
 
 def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:

@@ -143,7 +143,12 @@ class Judge:
         for dtype in self.problem.dtypes:
             yield from (self._case(shape, dtype) for shape in self.problem.shapes)
         drawn = filter(self.problem.takes, drawn_shapes(self.problem, self.seed))
-        yield from (self._case(shape, self.problem.dtypes[0]) for shape in islice(drawn, DRAWN))
+        for number, shape in enumerate(islice(drawn, DRAWN)):
+            case = self._case(shape, self.problem.dtypes[0])
+            for output in case.outputs:
+                if number % 2 and holds_nothing(output):  # what was there before must not matter
+                    output.fill(1)
+            yield case
         for shape in filter(self.problem.takes, growing_shapes(self.problem, self.seed)):
             yield self._case(shape, self.problem.dtypes[0])
             if self.took * 2 ** len(shape) > LONG * self.limits.seconds:  # about what the next one takes
