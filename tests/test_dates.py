@@ -61,7 +61,8 @@ def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
 @pytest.mark.parametrize(
     "cell",
     ["2020-13", "1234-05", "2020-02-30", "2020-02-01 25:00", "2020年13月1日", "Mon", "Sun, 5", "19990230", "21001231",
-        "Fri, 31 Feb 2020 12:00:00 GMT", "Fri " + "1" * 50, "1999123"],
+        "Fri, 31 Feb 2020 12:00:00 GMT", "Fri " + "1" * 50, "1999123", "31/Dec/9999:23:59:59 -0500",
+        "Fri, 31 Dec 9999 23:00:00 -1200"],
 )  # fmt: skip
 def test_texts_that_are_no_dates_are_not_read(cell):
     assert not any(read(cell) for read in DATES.values())

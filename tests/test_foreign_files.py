@@ -127,8 +127,9 @@ def test_an_encoding_that_was_guessed_is_named_beside_a_target_that_is_not_found
     ):
         read_table(tmp_path / "f.csv", "結果")
     assert read_table(tmp_path / "f.csv", "結果", encoding="cp932").names == ["価格", "結果"]
-    (tmp_path / "f.csv").write_bytes("größe,y\n1,ä\n2,b\n".encode("cp1252"))
-    assert read_table(tmp_path / "f.csv", "y").notes[0] == "read as cp1252, since line 1 is not UTF-8 (--encoding)"
+    for text in ("größe,y\n1,ä\n2,b\n", "£,y\n" + "£1,2\n£3,4\n" * 9):
+        (tmp_path / "f.csv").write_bytes(text.encode("cp1252"))
+        assert read_table(tmp_path / "f.csv", "y").notes[0] == "read as cp1252, since line 1 is not UTF-8 (--encoding)"
 
 
 def test_a_row_of_units_is_named_as_a_part_of_the_header(tmp_path):

@@ -193,7 +193,7 @@ def test_csv_to_predict_is_matched_by_column_names(tmp_path):
     [
         ({"c": "Total", "a": 30, "b": 60}, "a, b"), ({"c": "p", "a": 30, "b": 2}, "a"), ({"c": None, "a": 30}, "a"),
         ({"c": "p", "a": 29, "b": 59}, ""), ({"c": "Total", "a": 30, "b": 60, "y": None}, ""),
-        ({"c": "p", "a": 3, "b": 1, "k": 1}, ""),
+        ({"c": "p", "a": 3, "b": 1, "k": 1}, ""), ({"c": "p", "z": 0}, ""),
     ],
 )  # fmt: skip
 def test_a_last_row_with_the_sums_of_those_above_is_pointed_out(last, names):

@@ -33,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size", metavar="N",
-        help="of the run of a rung, or with --as: 512 (default), or m x n_in x n_out: 64x784x128; with --problem, the "
-        "first of its TIMED by default",
+        help="size of a rung, or with --as: 512 (default), or m x n_in x n_out: 64x784x128; with --problem: one of its "
+        "sizes (default: the first of TIMED)",
     )  # fmt: skip
     parser.add_argument("--no-run", action="store_true", help="predict only; do not run it to measure cycles and lines")
     parser.add_argument("--backend", metavar="NAME", help="cuda: a rung of the GPU; this needs no GPU and no driver")

@@ -207,7 +207,7 @@ def _mail(cell: str) -> Parts | None:
 
     try:
         return date_parts(parsedate_to_datetime(cell))
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
 
@@ -227,7 +227,7 @@ def _dated(*patterns: str) -> Reader:
             for clock in times[: 1 if "%H" in pattern else None]:
                 try:
                     return date_parts(datetime.strptime(cell, pattern + clock))
-                except ValueError:
+                except (ValueError, OverflowError):
                     pass
         return None
 

@@ -83,7 +83,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
         for rung in result["rungs"] if rung.get("interpreted")
     ]  # fmt: skip
     notes += [
-        f"{rung['name']} is slow: {formatting.count(rung['untested'], 'usual shape')} were left out of its test."
+        f"{rung['name']} is slow: its test left out {formatting.count(rung['untested'], 'usual shape')}."
         for rung in result["rungs"] if rung.get("untested")
     ]  # fmt: skip
     if result.get("seed") is not None:

@@ -254,8 +254,9 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
             )
         if usual == "utf-8":
             usual = "latin-1" if any(byte in data for byte in NOT_CP1252) else "cp1252"
-            start = data[:PORTION]  # of Western text, most letters are ASCII
-            is_western = sum(byte > 127 for byte in start) <= len(re.findall(rb"[A-Za-z]", start))
+            start = data[:PORTION]  # Western text has few letters in a row that are not ASCII; £ and ° are alone
+            foreign = sum(map(len, re.findall(rb"[\x80-\x9f\xa1-\xff]{2,}", start)))
+            is_western = foreign <= len(re.findall(rb"[A-Za-z]", start))
             guess = "" if is_western else f", which does not seem right; {ENCODINGS}"
             content.notes.append(f"read as {usual}, since line {line} is not UTF-8{guess} (--encoding)")
         found = usual

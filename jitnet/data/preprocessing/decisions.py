@@ -321,7 +321,7 @@ def said_of_totals(table: Table) -> list[str]:
             above = column.cells[:-1][~column.missing[:-1]]
             with np.errstate(all="ignore"):
                 is_sum = bool(np.isclose(column.cells[-1], above.sum(), rtol=1e-9, atol=0))
-            if is_sum and np.abs(above).max() < abs(column.cells[-1]):
+            if is_sum and np.abs(above).max(initial=0) < abs(column.cells[-1]):
                 sums.append(name)
             else:
                 others += 1
