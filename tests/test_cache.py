@@ -215,7 +215,7 @@ import numpy as np
 from jitnet.kernels import LADDERS
 X = np.ones((7, 5), np.float32)
 Z = np.empty((7, 7), np.float32)
-kernel = LADDERS["matmul"]["packed_parallel"]
+kernel = LADDERS["matmul"]["packed"]
 kernel(X, X.T.copy(), Z)
 assert (Z == 5).all()
 print(sum(kernel.stats.cache_hits.values()))

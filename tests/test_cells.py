@@ -87,3 +87,8 @@ def test_long_cell_is_read_in_linear_time():
     for read in {**NUMBERS, **DATES}.values():
         for text in ("1" * 100_000 + "x", "1,234" * 20_000 + "x", "." + "1" * 100_000 + ".", " " * 100_000):
             assert read(text) is None
+
+
+def test_numbers_have_one_sign():
+    for text in ("-1.5-", "(-1.5)", "(1.5-)", "+1,234.50-"):
+        assert not any(read(text) for read in NUMBERS.values()), text

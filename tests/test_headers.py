@@ -38,7 +38,7 @@ def test_numeric_header_of_pandas_is_recognized():
         ("size,2019,2020", (words, whole, whole), True), ("2019,2020,2021", (whole, pointed, bits), True),
         ("0,1", (bits, bits), False), ("0,1", (whole, bits), False), ("0,1", (range(5, 17), whole), False),
         ("0,1", (whole[:9], whole[:9]), False), ("0,1", (sorted(pointed), bits), False),
-        ("1,2,3,4,5", (whole,) * 5, True),
+        ("1,2,3,4,5", (whole,) * 5, True), ("1,2,3,4,5", [(2, 5), (1, 3), (3, 1), (5, 4), (4, 2)], False),
         ("7,8,9,10,11", [range(8 + j, 20 + j) for j in range(5)], False), ("2,3,4,5", (whole,) * 4, False),
         ("blue,4,5", (words, whole, whole), False), ("size,7,8", ((), (), ()), False),
         ("1,2,3", (whole, whole, whole), False), ("2019,2020", (whole, whole), False),

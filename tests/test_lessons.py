@@ -22,7 +22,7 @@ from cases import slow
 from course import FOLDER, LESSONS, answers, lesson_file, numbers, run_here
 
 import jitnet
-from jitnet.lab import explain, machine
+from jitnet.lab import explain
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 WITH_CUDA = importlib.util.find_spec("numba_cuda") is not None
@@ -34,11 +34,8 @@ COURSE = [slow(file) if file.stem[:2] in ("09", "10", "11", "12") else file for 
 test_exercises.py test parts of them."""
 
 
-limits = functools.cache(machine.limits)  # because a busy machine does not save them
-
-
 @pytest.fixture(scope="module")
-def lesson(tmp_path_factory, request):
+def lesson(tmp_path_factory, request, with_peaks):
     """The output of a lesson with its answers, and the folder with its plots. Each lesson runs once, briefly."""
 
     @functools.cache
@@ -51,7 +48,7 @@ def lesson(tmp_path_factory, request):
             request.getfixturevalue("ptx_once")
         with pytest.MonkeyPatch.context() as patch:
             measure_briefly(patch)
-            patch.setattr(machine, "limits", limits)
+            patch.setenv("JITNET_CACHE_DIR", with_peaks["JITNET_CACHE_DIR"])
             status, printed, errors = run_here(file, "--out", folder, "--answers")
         assert status == 0, errors
         return printed, folder

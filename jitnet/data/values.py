@@ -107,10 +107,10 @@ def _written(thousands: str, decimal: str) -> Reader:
         text = cell.translate(_SIGNS)
         is_negative = text[:1] == "(" and text[-1:] == ")"  # as accountants write it
         text = text[1:-1] if is_negative else text
-        if re.search("[.,][0-9]+-$", text):  # 1.234,50- as SAP writes it; 2- is a grade
+        if not is_negative and re.search("[.,][0-9]+-$", text):  # 1.234,50- as SAP writes it; 2- is a grade
             is_negative, text = True, text[:-1]
         found = re.fullmatch(pattern, text)  # compiled once, if used
-        if found is None:
+        if found is None or (is_negative and (found[1] or found[2])):  # (-1) and -1.5- have two signs
             return None
         sign, inner, digits, exponent = found.groups()
         number = float((sign or inner) + digits.replace(thousands, "").replace(decimal, ".") + exponent)

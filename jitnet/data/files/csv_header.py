@@ -45,7 +45,7 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     - or one of its words is above a column of numbers;
     - or its first cell is empty, above row numbers, as pandas writes them;
     - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them, or five or more that follow each other,
-      unless those of the next row do so too;
+      unless those of the next row do so too, or are the same in another order, as in rankings;
     - or its numbers follow each other, such as 0, 1 or 2019, 2020, 2021, and are unlike the cells below;
     - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
@@ -68,7 +68,8 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     below = [(cell, column) for cell, column in zip(first, columns, strict=True) if is_number(cell)]
     if are_counted and len(numbers) > 2:
         return True
-    if follow and len(numbers) >= 5 and not any(_follow(list(filter(is_number, row))) for row in rows[:1]):
+    next_numbers = [cell for row in rows[:1] for cell in row if is_number(cell)]
+    if follow and len(numbers) >= 5 and not _follow(next_numbers) and set(next_numbers) != set(numbers):
         return True
     if follow and len(numbers) > 1 and _are_unlike(below, texts):
         return True
