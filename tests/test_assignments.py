@@ -66,6 +66,7 @@ def test_new_assignment_compares_with_rungs_that_students_can_write(tmp_path):
     assert [test.of for test in tests if test.check == "speed"] == ["reordered", "njit", "four_chains"]
 
 
+@pytest.mark.slow  # loads problems in processes
 def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     folder = tmp_path / "first"
     problem = EXAMPLES / "by_hand" / "student" / "forward.py"

@@ -130,6 +130,7 @@ def test_loaded_helper_finds_its_environment(tmp_path):
     assert [run("import mine", **folder).stdout.split() for _ in range(2)] == [["1.0", "0"], ["1.0", "1"]]
 
 
+@pytest.mark.slow  # two processes; others load kernels too
 def test_loaded_kernel_is_as_good_as_a_compiled_one(tmp_path):
     """Compiled functions can call it, and it has the same metadata as after compilation."""
     code = """

@@ -5,6 +5,7 @@ import re
 from fractions import Fraction
 
 import pytest
+from cases import slow
 from command import jitnet_command
 
 import jitnet
@@ -204,7 +205,7 @@ def test_table_has_the_costs_and_break_even_numbers(monkeypatch):
     assert any(re.search("later call +break-even +if loaded$", line) for line in lines)
 
 
-@pytest.mark.parametrize("interpreted", [5.0, 0.5, 0.012, 0.001])
+@pytest.mark.parametrize("interpreted", [slow(5.0), slow(0.5), 0.012, slow(0.001)])
 def test_plot_is_drawn_for_every_kind_of_break_even(interpreted, monkeypatch, tmp_path):
     """Break-even at the first call, after a few calls, after many, and never."""
     answers(monkeypatch, interpreted)
@@ -215,7 +216,8 @@ def test_plot_is_drawn_for_every_kind_of_break_even(interpreted, monkeypatch, tm
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a.jpg", b"\xff\xd8\xff")]
+    ("name", "start"),
+    [slow("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), slow("a.pdf", b"%PDF"), slow("a.jpg", b"\xff\xd8\xff")],
 )
 def test_file_extension_selects_the_format(name, start, monkeypatch, tmp_path):
     answers(monkeypatch)

@@ -271,7 +271,7 @@ def test_every_exception_can_be_pickled():
 
 
 WRONG_SETTINGS = [
-    ("NUMBA_NUM_THREADS", "two"),
+    slow("NUMBA_NUM_THREADS", "two"),
     ("NUMBA_THREADING_LAYER", "bogus"),
     slow("NUMBA_NUM_THREADS", "0"),
     slow("NUMBA_FUNCTION_CACHE_SIZE", "-1"),

@@ -178,6 +178,7 @@ def test_installed_analyzer_predicts_the_chain(name):
     assert any("the work inside 1 call is not counted" in note for note in calls["notes"])
 
 
+@pytest.mark.slow  # a process that compiles
 def test_explain_command_has_the_predicted_cycles(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def total(x):\n    t = x[0]\n    for i in range(x.size):\n        t += x[i]\n    return t\n")

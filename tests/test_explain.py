@@ -295,6 +295,7 @@ def bias(X, W, b, f, A):
     assert found["signature"] == "float64[:,::1], float64[:,::1], float64[::1], int64, float64[:,::1]"
 
 
+@pytest.mark.slow  # a process that compiles
 def test_function_can_take_the_arguments_of_a_problem():
     """With the size of the problem's first timing, or another size."""
     place = f"{FOLDER / 'dot.py'}:naive"

@@ -224,6 +224,7 @@ def test_unwritten_zeros_are_found():
     assert "leaves 6 numbers of A unwritten" in judge.error_of(half, of_operation("relu"), (4, 1, 3), DTYPE)
 
 
+@pytest.mark.slow  # two seconds until the time limit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_leftover_process_does_not_delay_the_end_of_a_trial(tmp_path, monkeypatch):
     """A process in a new process session does not end with the trial, and keeps the pipe open."""

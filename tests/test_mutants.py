@@ -62,6 +62,7 @@ def test_sample_of_mutants_is_reproducible(tools):
         assert any(m.file == file and old in m.before and new in m.after for m in chosen), (file, new)
 
 
+@pytest.mark.slow  # reads all sources
 def test_equivalent_mutants_exist_in_the_sources(tools):
     """Each entry of the list is a mutant of the current sources."""
     there = {mutant.key for file in tools.TESTS for mutant in tools.mutants(tools.ROOT, file)}

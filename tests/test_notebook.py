@@ -109,6 +109,7 @@ def test_failed_custom_kernel_is_a_row():
     assert "<mine> wrote <nothing>" in page.text
 
 
+@pytest.mark.slow  # a process that compiles
 @pytest.mark.skipif(not explain.is_readable(), reason="explain cannot parse the code of this machine")
 def test_explanation_shows_verdicts_and_folds_the_instructions():
     found = explain.explain("relu.njit")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import slow
 from command import jitnet_command
 
 import jitnet
@@ -293,7 +294,7 @@ def test_whether_a_problem_can_be_loaded_is_tried(write):
 
 @pytest.mark.parametrize(
     ("part", "message"),
-    [("__import__('os')._exit(3)", "it ends with status 3"), ("while True:\n    pass", "no answer in 3 seconds")],
+    [("__import__('os')._exit(3)", "it ends with status 3"), slow("while True:\n    pass", "no answer in 3 seconds")],
     ids=["ends", "never ends"],
 )
 def test_problem_that_ends_or_hangs_its_process_is_an_error(part, message, write, monkeypatch):

@@ -58,6 +58,7 @@ def test_predict_shows_that_it_compiles(bad_files, tmp_path):
     assert len(result.stdout.splitlines()) == 20
 
 
+@pytest.mark.slow  # test_cli.py closes the other streams
 def test_progress_to_a_closed_pipe_does_not_stop_training(tmp_path):
     """Standard error goes to a closed pipe: training continues, and the model is saved."""
     command = f"'{sys.executable}' -m jitnet train digits --backend numpy --save m.npz 2> >(head -1 >/dev/null) >out"
@@ -90,6 +91,7 @@ def test_rich_draws_bars_on_a_terminal(backend, tmp_path):
     assert "epoch 20/20" in shown
 
 
+@pytest.mark.slow  # a process; the lines are tested below
 def test_terminal_without_rich_gets_plain_lines(tmp_path):
     hide = tmp_path / "rich.py"
     hide.write_text("raise ImportError")

@@ -238,7 +238,7 @@ print(json.dumps([sorted(set(kernels)), history.threads]))
 @pytest.mark.parametrize(
     ("threads", "m", "name", "used"),
     [
-        ("1", "300", "fast", "ahead fused njit polynomial"),
+        slow("1", "300", "fast", "ahead fused njit polynomial"),
         ("null", "300", "fast", "ahead fused fused_parallel njit polynomial"),
         slow("null", "32", "fast", "ahead fused njit polynomial"),  # only validation is large enough for threads
         slow("2", "300", "fast", "ahead fused fused_parallel njit polynomial"),
