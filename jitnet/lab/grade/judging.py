@@ -232,12 +232,17 @@ class Judge:
         file, memory = self.file, int(self.limits.memory * 2**30)
         return ask(function, file, self.kernel.name, *arguments, memory, environment=environment, seconds=INSPECTING)
 
+    def _asked(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> tuple[Any, str]:
+        """The answer of `_ask`, or None and why there is none."""
+        try:
+            return self._ask(function, *arguments, **environment), ""
+        except NoAnswerError as failure:
+            return None, f"could not be examined: {failure}"
+
     def _without_race(self, test: Test) -> tuple[bool, str]:
         dtype = test.dtype or self.problem.dtypes[0]
-        try:
-            error, unseen = self._ask(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
-        except NoAnswerError as failure:
-            error, unseen = f"could not be examined: {failure}", ""
+        found, failure = self._asked(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
+        error, unseen = found or (failure, "")
         right = "; ".join(filter(None, ("no two iterations touch the same element", unseen)))
         return not error, error.removeprefix("race: ") or right
 
@@ -248,10 +253,8 @@ class Judge:
         wrong = self._error_on(iter([self._case(shape, dtype)]))
         if wrong:
             return False, wrong
-        try:
-            error = self._ask(inspection.scalar_loop_in, self.kernel.spec, dtype, shape)
-        except NoAnswerError as failure:
-            error = f"could not be examined: {failure}"
+        found, failure = self._asked(inspection.scalar_loop_in, self.kernel.spec, dtype, shape)
+        error = found or failure
         return not error, error or "its hottest loop computes with vectors"
 
     # speed
