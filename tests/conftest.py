@@ -55,10 +55,11 @@ GROUPS = {
 """Files whose tests run in one process: they read the same PTX or the same machine code, which is generated once."""
 
 FIRST = (
-    "test_cuda_simulator", "gpu", "explanations", "test_custom_kernel", "test_docs", "test_cache", "test_cache_files",
-    "test_lessons", "test_peers", "test_concurrency", "test_cli", "test_ladder", "test_tile",
+    "test_kernels", "test_cuda_simulator", "gpu", "explanations", "test_custom_kernel", "test_docs", "test_cache",
+    "test_cache_files", "test_lessons", "test_peers", "test_concurrency", "test_cli", "test_ladder", "test_tile",
 )  # fmt: skip
-"""The slowest groups. They start first, so that none of them runs alone at the end."""
+"""test_kernels compiles the kernels that others load from the cache, each of them in one process. Then the slowest
+groups start, so that none of them runs alone at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,21 +10,23 @@ import numba
 import numpy as np
 import pytest
 from custom_functions import trained
+from runs import IN_FLOAT64
 
 import jitnet
 from jitnet import Dense, Network, calculus
-from jitnet.backend import REGISTRY
 from jitnet.compiler import scalar
 from jitnet.compiler.registry import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 
 
-def test_every_backend_trains_with_custom_functions(registered):
-    swish, loss = registered
-    results = {name: trained(swish, loss, name)[3] for name in REGISTRY if name != "cuda"}
-    for name, result in results.items():
-        np.testing.assert_allclose(result, results["python"], rtol=1e-12, err_msg=name)
-    np.testing.assert_allclose(trained("my_swish", "log_cosh", "fast", "float32")[3], results["python"], rtol=1e-5)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
+def test_every_backend_trains_with_custom_functions(registered, backend):
+    np.testing.assert_allclose(trained(*registered, backend)[3], trained(*registered, "python")[3], rtol=1e-12)
+
+
+def test_custom_functions_train_in_float32(registered):
+    by_name = trained("my_swish", "log_cosh", "fast", "float32")[3]
+    np.testing.assert_allclose(by_name, trained(*registered, "python")[3], rtol=1e-5)
 
 
 def test_gradients_equal_finite_differences(registered):

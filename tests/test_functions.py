@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import ON_CPU, make
+from runs import IN_FLOAT64, make
 
 import jitnet
 from jitnet import functions
@@ -71,7 +71,7 @@ def test_activations_equal_numpy_for_any_shape_and_layout(shape, dtype, name, la
     assert (np.abs(A.reshape(rows.shape) - expected) <= bound).all()
 
 
-@pytest.mark.parametrize("backend", ON_CPU)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_functions_run_on_every_backend(backend):
     A, B = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     np.testing.assert_array_equal(jitnet.matmul(A, B, backend=backend), A @ B)

@@ -8,33 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import release, slow
+from cases import in_dtypes, marks_of, release, slow
 
 from jitnet.kernels import LADDERS, SIGNATURES
 from jitnet.kernels.activations import ACTIVATIONS, CODES
 from jitnet.lab import oracle
 
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
-
-
-ENDS = {
-    (operation, rung)
-    for operation, ladder in LADDERS.items()
-    for rung in ("python", "numpy", next(name for name in reversed(ladder) if not name.endswith(("numpy", "parallel"))))
-}
-"""The first and last rung of each ladder, and the rung that training uses."""
-
-
-def marks_of(operation, rung, dtype):
-    """Compiling takes most of the time. A rung can be in the middle of its ladder, have threads, or be float64. A
-    normal run skips rungs with two of these properties: their loops are the same functions (test_jit.py), which
-    test_interpreted.py runs and test_sanitizer.py searches for races. CI runs some of them; a release, all."""
-    is_end = rung == "parallel" or (operation, rung.removesuffix("_parallel")) in ENDS
-    at_once = (not is_end) + rung.endswith("parallel") + (dtype == "float64")
-    if at_once < 2:
-        return ()
-    return pytest.mark.slow if at_once == 2 and operation == "matmul" else pytest.mark.release
-
 
 EACH = [pytest.param(*rung, dtype, marks=marks_of(*rung, dtype)) for rung in RUNGS for dtype in ("float32", "float64")]
 
@@ -119,24 +99,20 @@ def test_relu_at_the_edges(kernel):
     np.testing.assert_array_equal(A[0, :-1], np.maximum(Z[0, :-1], 0))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kernel", rungs_of("relu_derivative"))
-def test_derivative_of_relu_is_exactly_0(kernel, dtype):
+@pytest.mark.parametrize(("rung", "dtype"), in_dtypes("relu_derivative"))
+def test_derivative_of_relu_is_exactly_0(rung, dtype):
     """No −0, no NaN from 0·∞, and for a > 0 the number is unchanged, at every position in a SIMD vector."""
     given = np.resize(np.array([-1, 1, np.inf, -np.inf, -0.0, 3.4e38], dtype), (7, 41))
     for in_place in (False, True):
         for A in (np.zeros_like(given), np.ones_like(given), (np.arange(given.size) % 5 % 2).reshape(7, 41) * 1.0):
             A, dA = A.astype(dtype), given.copy()
             delta = dA if in_place else np.full_like(dA, np.nan)
-            kernel(A, dA, delta)
+            LADDERS["relu_derivative"][rung](A, dA, delta)
             expected = np.where(A > 0, given, np.zeros(1, dtype))
             assert delta.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize(("rung", "dtype"), [
-    pytest.param(rung, dtype, marks=marks_of("delta", rung, dtype))
-    for rung in LADDERS["delta"] for dtype in ("float32", "float64")
-])  # fmt: skip
+@pytest.mark.parametrize(("rung", "dtype"), in_dtypes("delta"))
 def test_delta_through_relu_is_exactly_0(rung, dtype):
     m, n, n_next = 11, 41, 3
     A = np.resize(np.array([0, 0, 2, 0, 1], dtype), (m, n))
@@ -206,21 +182,24 @@ def test_derivative_can_overwrite_its_input(operation):
         np.testing.assert_array_equal(dA, apart.arguments[2])
 
 
-@pytest.mark.parametrize("operation", ACTIVATIONS)
-def test_kernels_write_only_their_output(operation):
+def in_float32(operations):
+    return [
+        pytest.param(operation, rung, marks=marks_of(operation, rung, "float32"))
+        for operation in operations for rung in LADDERS[operation]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("operation", "rung"), in_float32(ACTIVATIONS))
+def test_kernels_write_only_their_output(operation, rung):
     """The output is inside a larger array, between guard elements."""
-    for rung, kernel in LADDERS[operation].items():
-        memory = np.full((9, 7), 42.0, np.float32)
-        Z = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
-        kernel(Z, memory[3:6])
-        assert (memory[:3] == 42).all(), rung
-        assert (memory[6:] == 42).all(), rung
+    memory = np.full((9, 7), 42.0, np.float32)
+    Z = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
+    LADDERS[operation][rung](Z, memory[3:6])
+    assert (memory[:3] == 42).all()
+    assert (memory[6:] == 42).all()
 
 
-@pytest.mark.parametrize(("operation", "rung"), [
-    pytest.param(operation, rung, marks=marks_of(operation, rung, "float32"))
-    for operation in ("matmul", "matmul_tn", "matmul_nt") for rung in LADDERS[operation]
-])  # fmt: skip
+@pytest.mark.parametrize(("operation", "rung"), in_float32(("matmul", "matmul_tn", "matmul_nt")))
 def test_products_write_only_their_output(operation, rung):
     case = oracle.case(operation, (5, 7, 6), "float32")
     before = [argument.copy() for argument in case.arguments[:-1]]

@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from runs import ON_CPU
+from runs import IN_FLOAT64
 from test_gradients import relative_error
 
 import jitnet
@@ -74,7 +74,7 @@ def test_training_gradients_equal_finite_differences(name):
     assert np.array_equal(found, net.grad)
 
 
-@pytest.mark.parametrize("name", ON_CPU)
+@pytest.mark.parametrize("name", IN_FLOAT64)
 @pytest.mark.parametrize("which", ["dropout", "layer norm"])
 def test_descent_step_equals_the_gradient_step(name, which):
     """Whether the step is fused with the product or not."""
@@ -119,7 +119,7 @@ def test_dropout_drops_different_numbers_at_its_rate():
         assert abs(np.corrcoef(one, other)[0, 1]) < 5 / ones.size**0.5
 
 
-@pytest.mark.parametrize("name", ON_CPU)
+@pytest.mark.parametrize("name", IN_FLOAT64)
 def test_only_training_drops_and_prediction_leaves_all(name):
     X, Y = batch()
     with_it, without = make(Dropout(0.5)), make()
@@ -265,7 +265,7 @@ def test_command_line_option_adds_dropout(tmp_path, capsys):
     assert "--dropout is 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ON_CPU)
+@pytest.mark.parametrize("name", IN_FLOAT64)
 def test_layer_norm_equals_pytorch(name):
     torch = pytest.importorskip("torch")
     net = make(LayerNorm(7, 1e-3))

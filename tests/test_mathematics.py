@@ -5,13 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from runs import ON_CPU
+from runs import IN_FLOAT64
 
 import jitnet
 from jitnet import Dense, Network, calculus
 from jitnet.losses import LOSSES
-
-BACKENDS = ON_CPU
 
 
 def network(*layers, weights, biases=None):
@@ -31,7 +29,7 @@ def take_step(net, grads, lr=1.0):
             layer.b = layer.b - lr * grad.db
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_gradient_of_one_weight(backend):
     """o = x·w = 2·3 = 6, (o − y)² = (6 − 5)² = 1, its derivative 2(o − y)·x = 4, and w − 4 = −1."""
     net = network(Dense(1, 1, bias=False), weights=[[[3.0]]])
@@ -50,7 +48,7 @@ Y1 = np.array([4.0, 2.0, 3.0])
 # xᵀW + b = (5.5, 2, 0); the error is (1.5, 0, −3); the mean of its squares (2.25 + 0 + 9)/3 = 3.75
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_gradient_of_the_mean_squared_error_in_row_form(backend):
     net = network(Dense(2, 3), weights=[W1], biases=[B1])
     np.testing.assert_array_equal(net.forward(X1[None], backend=backend), [[5.5, 2.0, 0.0]])
@@ -157,7 +155,7 @@ def test_numerical_gradient_of_known_functions():
     assert (theta == before).all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_gradients_of_two_transformations(backend):
     """s = σ(W₁x), y = W₂s without biases: σ(0) = ½, so y = 4·½ + 2·½ = 3."""
     layers = Dense(2, 2, "sigmoid", bias=False), Dense(2, 1, bias=False)
@@ -181,7 +179,7 @@ def test_gradients_of_two_transformations(backend):
     np.testing.assert_allclose(grads[0].db, [4 * 4 * 3 / 16, 4 * 2 * 3 / 16], rtol=1e-15)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_gradients_of_a_1_1_1_network(backend):
     """x → w¹ → σ → w² → σ → ½(ŷ − y)²:
 
@@ -242,7 +240,7 @@ def test_chain_rule_of_three_layers_as_explicit_matrices():
     np.testing.assert_allclose(grads[0].dW, np.outer(x, product), rtol=1e-12)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_losses_by_hand(backend):
     X, same = [[1.0]], {"seed": 0, "dtype": "float64"}
     net = network(Dense(1, 2), weights=[[[1.0, 2.0]]], biases=[[0.0, 0.0]])  # output (1, 2)
@@ -255,7 +253,7 @@ def test_losses_by_hand(backend):
     assert one.evaluate(X, [[1.0, 0.0]], backend=backend)["loss"] == pytest.approx(2 * math.log(2), rel=1e-15)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", IN_FLOAT64)
 def test_optimizers_by_hand(backend):
     """Two gradient steps on ½(w·1 − 0)², whose gradient is w, from w = 1."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numba import prange
-from runs import ON_CPU
+from runs import IN_FLOAT64
 from test_gradients import relative_error
 
 import jitnet
@@ -132,7 +132,7 @@ def test_loops_of_the_layer_equal_the_oracle(name):
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("name", ON_CPU)
+@pytest.mark.parametrize("name", IN_FLOAT64)
 def test_gradients_equal_finite_differences_on_every_backend(name):
     net, run = network(), backend.get(name)
     work = net.workspace(9)

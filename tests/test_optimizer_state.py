@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import marks_of
 
 import jitnet
 from jitnet.kernels import LADDERS
@@ -30,8 +31,11 @@ def after_a_step(optimizer, rung, gradient, state, dtype):
     return np.concatenate(vectors)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("optimizer", "rung"), RUNGS)
+@pytest.mark.parametrize(("optimizer", "rung", "dtype"), [
+    pytest.param(optimizer, rung, dtype, marks=marks_of(optimizer.kernel, rung, dtype.__name__))
+    for optimizer in OPTIMIZERS for rung in LADDERS[optimizer.kernel] if rung != "numpy"
+    for dtype in (np.float32, np.float64)
+])  # fmt: skip
 def test_the_state_is_never_subnormal(optimizer, rung, dtype):
     tiny = np.finfo(dtype).tiny
     for state in (tiny, tiny / 2, 0.0):  # decays to less than tiny
