@@ -10,6 +10,7 @@ import math
 from typing import Any, Final
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from . import arrays, checks
@@ -60,8 +61,12 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[
     array([[ 5., 14.],
            [14., 50.]])
     """
-    if backend is USUAL and type(A) is type(B) is np.ndarray and A.ndim == B.ndim == 2:
-        (m, n), (rows, p), dtype = A.shape, B.shape, A.dtype
+    if backend is USUAL and type(A) is type(B) is ndarray:
+        try:
+            (m, n), (rows, p) = A.shape, B.shape
+        except ValueError:  # not two matrices
+            n, rows = 0, 1
+        dtype = A.dtype
         if n == rows and dtype is B.dtype and A.flags.carray and B.flags.carray and 2 * m * n * p < LEAST_FLOP:
             kernel = _product[dtype]
             if kernel:
@@ -104,7 +109,7 @@ def softmax(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
 
 
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
-    if backend is USUAL and type(Z) is np.ndarray and Z.flags.carray:
+    if backend is USUAL and type(Z) is ndarray and Z.flags.carray:
         kernel = _functions[operation][Z.dtype]
         if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
             A = np.empty(Z.shape, Z.dtype)
