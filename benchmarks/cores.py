@@ -23,7 +23,8 @@ import numpy as np  # noqa: E402
 
 import jitnet  # noqa: E402
 from jitnet import backend, losses  # noqa: E402
-from jitnet.kernels.register_tile import ROWS, VECTORS, number_of_parts, part_of, shape_of_a_part  # noqa: E402
+from jitnet.kernels.parts import number_of_parts, part_of, shape_of_a_part  # noqa: E402
+from jitnet.kernels.register_tile import ROWS, VECTORS  # noqa: E402
 from jitnet.step import Step, descent, needed, passes, update_of  # noqa: E402
 
 CASES = [("784-128-10", 64), ("784-512-512-10", 128), ("2048-2048-2048-10", 1024)]

@@ -1,6 +1,7 @@
-/* The algorithm of jitnet's rung `packed` in C, for in_c.py: tiles of ROWS rows and VECTORS vectors, whose sums stay in
-   registers; panels of B, read in place or from a copy of `depth` rows. VECTORS and BYTES come from the compiler's
-   command line. Every sum adds its terms in the order of k, so the results equal jitnet's bit for bit. */
+/* The algorithm of jitnet's rung `packed` in C, for in_c.py: tiles of ROWS rows and VECTORS vectors, or twice as many
+   rows in a panel of at most half as many vectors, whose sums stay in registers; panels of B, read in place or from a
+   copy of `depth` rows. VECTORS and BYTES come from the compiler's command line. Every sum adds its terms in the order
+   of k, so the results equal jitnet's bit for bit. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +27,12 @@ static inline void write(vector numbers, float *to, long count) {
 static inline __attribute__((always_inline)) void tiles(
     const int vectors, const float *A, long a_step, const float *B, long step, float *C, long c_step, long m, long terms,
     long count, int adds) {
-    for (long i = 0; i < m; i += ROWS) {
-        const float *a[ROWS];
-        float *c[ROWS];
-        vector sums[ROWS][VECTORS];
-        for (int r = 0; r < ROWS; r++) {
+    const int rows = 2 * vectors <= VECTORS ? 2 * ROWS : ROWS;
+    for (long i = 0; i < m; i += rows) {
+        const float *a[2 * ROWS];
+        float *c[2 * ROWS];
+        vector sums[2 * ROWS][VECTORS];
+        for (int r = 0; r < rows; r++) {
             long row = min(i + r, m - 1); /* at the bottom edge, the last row again */
             a[r] = A + row * a_step, c[r] = C + row * c_step;
             for (int v = 0; v < vectors; v++) sums[r][v] = read(c[r] + v * LANES, adds ? count - v * LANES : 0);
@@ -38,10 +40,10 @@ static inline __attribute__((always_inline)) void tiles(
         for (long k = 0; k < terms; k++) {
             vector y[VECTORS];
             for (int v = 0; v < vectors; v++) y[v] = *(const vector *)(B + k * step + v * LANES);
-            for (int r = 0; r < ROWS; r++)
+            for (int r = 0; r < rows; r++)
                 for (int v = 0; v < vectors; v++) sums[r][v] += a[r][k] * y[v];
         }
-        for (int r = 0; r < ROWS; r++)
+        for (int r = 0; r < rows; r++)
             for (int v = 0; v < vectors; v++) write(sums[r][v], c[r] + v * LANES, count - v * LANES);
     }
 }

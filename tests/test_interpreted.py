@@ -10,7 +10,7 @@ import pytest
 
 from jitnet.compiler import intrinsics, threads
 from jitnet.compiler.jit import compiled
-from jitnet.kernels import LADDERS, activations, elementwise, exponential, optimizers, register_tile, softmax
+from jitnet.kernels import LADDERS, activations, elementwise, exponential, optimizers, parts, register_tile, softmax
 from jitnet.lab import oracle
 
 BODIES = [
@@ -89,7 +89,8 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "stack_array", not_initialized)
     monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
-    rows = {"DEPTH": 6, "MOST_ROWS": 10, "EVICTING_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
+    monkeypatch.setattr(parts, "MOST_ROWS", 10)
+    rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "SPLIT_ROWS": 11, "MANY_ROWS": 13}
     for name, value in {**rows, "L2": room, "L1": 600}.items():
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel
@@ -259,16 +260,16 @@ def test_vector_units_follow_from_the_processor_features(features, machine, unit
 def test_work_is_cut_by_panels_or_rows(small):
     """One thread computes all columns; several threads share the panels if they divide equally, otherwise the rows."""
     width = register_tile.VECTORS * 2  # width of a panel; MOST_ROWS is 10
-    for count, m, n, shape, parts in (
+    for count, m, n, shape, number in (
         (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (10, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (10, 1), 0),
         (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (5, 3), 2),
         (2, 20, 3 * width, (10, 3 * width), 2), (3, 7, 3 * width, (10, width), 3), (3, 0, 5, (1, 5), 1),
     ):  # fmt: skip
         C = np.empty((m, n))
-        got = register_tile.shape_of_a_part(C, count)
-        assert (got, register_tile.number_of_parts(C, got)) == (shape, parts), (count, m, n)
+        got = parts.shape_of_a_part(C, count)
+        assert (got, parts.number_of_parts(C, got)) == (shape, number), (count, m, n)
         seen = np.zeros((m, n), int)
-        for t in range(parts):
-            i0, i1, j0, j1 = register_tile.part_of(C, got, t)
+        for t in range(number):
+            i0, i1, j0, j1 = parts.part_of(C, got, t)
             seen[i0:i1, j0:j1] += 1
         assert (seen == 1).all(), (count, m, n)

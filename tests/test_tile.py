@@ -12,12 +12,12 @@ from jitnet.compiler.cpu_caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.compiler.memory import LINE, aligned
 from jitnet.kernels import LADDERS
+from jitnet.kernels.parts import MOST_ROWS
 from jitnet.kernels.register_tile import (
     DEPTH,
     EVICTING_ROWS,
     L2,
     MANY_ROWS,
-    MOST_ROWS,
     ROW_BYTES,
     ROWS,
     SPLIT_ROWS,
@@ -58,9 +58,7 @@ def check(m, depth, n, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "m", [0, 1, 2, ROWS - 2, ROWS - 1, ROWS, ROWS + 1, ROWS + 2, 2 * ROWS, SPLIT_ROWS - 1, SPLIT_ROWS + 1]
-)
+@pytest.mark.parametrize("m", [*range(4 * ROWS + 2), SPLIT_ROWS - 1, SPLIT_ROWS + 1])
 def test_every_edge_of_the_tile_equals_the_oracle(dtype, m):
     v = VECTOR_BYTES // np.dtype(dtype).itemsize
     around = (VECTORS * v - 1, VECTORS * v, VECTORS * v + 1, 2 * VECTORS * v + 3)

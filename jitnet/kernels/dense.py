@@ -19,19 +19,8 @@ from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
 from .activations import IDENTITY, activate, activated, multiply_by_derivative, times_derivative
 from .matmul import four_dots, four_rows, four_sums, one_row, transpose
-from .register_tile import (
-    PLAIN,
-    ROWS,
-    WITH_BIAS,
-    Part,
-    edge,
-    five_rows,
-    number_of_parts,
-    part_of,
-    plain_part,
-    product_of_part,
-    shape_of_a_part,
-)
+from .parts import Part, number_of_parts, part_of, plain_part, product_of_part, shape_of_a_part
+from .register_tile import PLAIN, ROWS, WITH_BIAS, edge, five_rows
 
 
 @operation("T[:,::1], T[:,::1], T[::1], int64, T[:,::1]", flop=lambda X, W, b, f, A: 2 * X.size * W.shape[1])

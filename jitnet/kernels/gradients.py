@@ -21,18 +21,8 @@ from ..compiler.simd import broadcast, masked_load, masked_store
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
 from .matmul import four_rows, four_sums, one_row
-from .register_tile import (
-    DESCENT,
-    ROWS,
-    Part,
-    edge,
-    five_rows,
-    number_of_parts,
-    part_of,
-    plain_part,
-    product_of_part,
-    shape_of_a_part,
-)
+from .parts import Part, number_of_parts, part_of, plain_part, product_of_part, shape_of_a_part
+from .register_tile import DESCENT, ROWS, edge, five_rows
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])

@@ -19,7 +19,8 @@ from ..compiler.jit import part_of_kernels
 from ..compiler.registry import operation, rung
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix
-from .register_tile import ROWS, edge, five_rows, number_of_parts, part_of, plain_part, shape_of_a_part
+from .parts import number_of_parts, part_of, plain_part, shape_of_a_part
+from .register_tile import ROWS, edge, five_rows
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, W, Z: 2 * X.size * W.shape[1])

@@ -7,8 +7,8 @@ multiply-adds; here a tile of C, 5 rows high and 4 SIMD vectors wide, is stored 
     for every k:  4 loads of B[k, j : j+64], 5 numbers of A, each copied to all lanes: 9 loads for 20 multiply-adds
 
 Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and the numbers of A must
-fit into 32 registers, and 5 × 2 + 2 + 1 fits into AVX2's 16. Each row of the tile is held in SIMD vectors (`simd.py`),
-which are values in registers, so the loop over k reads like the formula.
+fit into 32 registers, and 5 × 2 + 2 + 1 fits into AVX2's 16. Half as many columns make a tile of ten rows. Each row of
+it is held in SIMD vectors (`simd.py`), which are values in registers, so the loop over k reads like the formula.
 
 The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then come tiles of any size over panels of B
 (`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
@@ -92,14 +92,11 @@ L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
 DEPTH = max(128, min(1024, L2 // 4 // ROW_BYTES))
-"""Rows of a panel: the terms of a sum that are processed at a time. A panel takes a quarter of the L2 cache, and is so
-deep that packing B, and loading and storing partial sums, are a few percent of the work."""
-
-MOST_ROWS = 1024
-"""Rows of C in one part: DEPTH columns of that many rows of A stay in the cache for all panels but the first."""
+"""Rows of a panel: the terms of a sum that are processed at a time. A panel takes a quarter of the L2 cache; packing B,
+and loading and storing partial sums, are then a few percent of the work."""
 
 STACK_BYTES = 8192
-"""The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
+"""The largest panel on the stack, which can be as small as 64 KB in a thread; larger ones are on the heap."""
 
 EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 200 if IS_AMD else 64, 400
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
@@ -108,57 +105,87 @@ Intel core makes two accesses for a load that crosses a line, as all unaligned l
 AVX2."""
 
 
+@part_of_kernels
+def rows_of(M: Matrix, i: int, m: int) -> Any:
+    """Rows i to i + 4 of a matrix of m rows; after its end, the last row again."""
+    return M[min(i, m - 1)], M[min(i + 1, m - 1)], M[min(i + 2, m - 1)], M[min(i + 3, m - 1)], M[min(i + 4, m - 1)]
+
+
+@part_of_kernels
+def plus(s: Any, a: Any, k: int, y: Any) -> Any:
+    """The sums of five rows, and to each the product of its number of A and row k of B."""
+    return s[0] + a[0][k] * y, s[1] + a[1][k] * y, s[2] + a[2][k] * y, s[3] + a[3][k] * y, s[4] + a[4][k] * y
+
+
+@part_of_kernels
+def step(c: Any, lr: float, s: Any) -> Any:
+    """Five rows of C after a step of gradient descent."""
+    return c[0] - lr * s[0], c[1] - lr * s[1], c[2] - lr * s[2], c[3] - lr * s[3], c[4] - lr * s[4]
+
+
 def tiles_of_width(vectors: int, whole: bool) -> Any:
     """The tiles of one panel, `vectors` registers wide; `whole` if its columns fill all of them."""
+    is_narrow = 2 * vectors <= VECTORS
 
     @part_of_kernels
-    def read(row: Vector, count: int) -> Any:
-        return load(row, 0, vectors) if whole else masked_load(row, 0, vectors, count)
+    def read(row: Vector, n: int) -> Any:
+        return load(row, 0, vectors) if whole else masked_load(row, 0, vectors, n)
 
     @part_of_kernels
-    def write(sums: Any, row: Vector, count: int) -> None:
+    def write(sums: Any, row: Vector, n: int) -> None:
         if whole:
             store(sums, row, 0)
         else:
-            masked_store(sums, row, 0, count)
+            masked_store(sums, row, 0, n)
+
+    @part_of_kernels
+    def read_rows(c: Any, n: int) -> Any:
+        return read(c[0], n), read(c[1], n), read(c[2], n), read(c[3], n), read(c[4], n)
+
+    @part_of_kernels
+    def begun(begin: Vector, adds: bool, descends: bool, c: Any, n: int) -> Any:
+        """The sums of five rows before their first terms."""
+        if descends:
+            prefetch(c[0], 0, vectors)
+            prefetch(c[1], 0, vectors)
+            prefetch(c[2], 0, vectors)
+            prefetch(c[3], 0, vectors)
+            prefetch(c[4], 0, vectors)
+        y = read(begin, n)
+        return read_rows(c, n) if adds else (y, y, y, y, y)
+
+    @part_of_kernels
+    def write_rows(s: Any, c: Any, n: int) -> None:
+        write(s[0], c[0], n)
+        write(s[1], c[1], n)
+        write(s[2], c[2], n)
+        write(s[3], c[3], n)
+        write(s[4], c[4], n)
 
     @part_of_kernels
     def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-        """C = A·B, five rows at a time; if it `descends`, C − lr·A·B.
+        """C = A·B, five rows at a time, or twice five in a narrow panel; if it `descends`, C − lr·A·B.
 
         The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds. At the bottom edge
-        the last row is computed repeatedly, with the same result.
+        the last row is computed repeatedly, with the same result: all rows are read before the first is stored.
         """
-        (m, n), last = C.shape, C.shape[0] - 1
-        row = read(begin, n)
-        for i in range(0, m, ROWS):
-            i1, i2, i3, i4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
-            a0, a1, a2, a3, a4 = A[i], A[i1], A[i2], A[i3], A[i4]
-            c0, c1, c2, c3, c4 = C[i], C[i1], C[i2], C[i3], C[i4]
-            s0 = s1 = s2 = s3 = s4 = row
-            if adds:
-                s0, s1, s2, s3, s4 = read(c0, n), read(c1, n), read(c2, n), read(c3, n), read(c4, n)
-            if descends:
-                prefetch(c0, 0, vectors)
-                prefetch(c1, 0, vectors)
-                prefetch(c2, 0, vectors)
-                prefetch(c3, 0, vectors)
-                prefetch(c4, 0, vectors)
+        m, n = C.shape
+        for i in range(0, m, 2 * ROWS if is_narrow else ROWS):
+            a, s = rows_of(A, i, m), begun(begin, adds, descends, rows_of(C, i, m), n)
+            if is_narrow:
+                b, t = rows_of(A, i + ROWS, m), begun(begin, adds, descends, rows_of(C, i + ROWS, m), n)
             for k in range(B.shape[0]):
                 y = load(B[k], 0, vectors) if whole or not MASKS else masked_load(B[k], 0, vectors, n)
-                s0 = s0 + a0[k] * y
-                s1 = s1 + a1[k] * y
-                s2 = s2 + a2[k] * y
-                s3 = s3 + a3[k] * y
-                s4 = s4 + a4[k] * y
+                s = plus(s, a, k, y)
+                if is_narrow:
+                    t = plus(t, b, k, y)
             if descends:
-                s0, s1, s2 = read(c0, n) - lr * s0, read(c1, n) - lr * s1, read(c2, n) - lr * s2
-                s3, s4 = read(c3, n) - lr * s3, read(c4, n) - lr * s4
-            write(s0, c0, n)
-            write(s1, c1, n)
-            write(s2, c2, n)
-            write(s3, c3, n)
-            write(s4, c4, n)
+                s = step(read_rows(rows_of(C, i, m), n), lr, s)
+                if is_narrow:
+                    t = step(read_rows(rows_of(C, i + ROWS, m), n), lr, t)
+            write_rows(s, rows_of(C, i, m), n)
+            if is_narrow:
+                write_rows(t, rows_of(C, i + ROWS, m), n)
 
     return tiles
 
@@ -236,9 +263,9 @@ def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
     """Whether rows of B, of which `least` bytes are read, evict each other from a cache of this many bytes.
 
     The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their positions
-    within a page, because pages are scattered. Rows that are a multiple of a page apart share one position; 768 numbers
-    apart, four. So each row takes up as many bytes as the largest power of two that divides `apart`, up to a page. If
-    the rows take up more than half of the cache, they evict each other.
+    within a page, because pages are scattered: one position if they are a multiple of a page apart, four for 768
+    numbers. So each row takes up as many bytes as the largest power of two that divides `apart`, up to a page. If the
+    rows take up more than half of the cache, they evict each other.
     """
     apart = B.strides[0]
     return bool(B.shape[0] * max(least, min(apart & -apart, PAGE)) > cache * 9 // 16)
@@ -259,8 +286,7 @@ def turning_pays(A: Matrix, columns: int) -> bool:
     """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for this many columns of C.
 
     A tile reads five numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
-    have evicted each other from the L1 cache by then. If the columns are in more pages than the processor keeps
-    addresses of, each read must look up its page first.
+    have left the L1 cache by then. If the columns are in more than TLB_PAGES pages, each read looks up its page first.
     """
     if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
         return False
@@ -268,8 +294,7 @@ def turning_pays(A: Matrix, columns: int) -> bool:
 
 
 TLB_PAGES = 64
-"""The pages whose addresses a core keeps in its first translation lookaside buffer: 64 in Ice Lake, 72 in Zen 4, 96 in
-Golden Cove."""
+"""The pages whose addresses a core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
 
 PLAIN, WITH_BIAS, DESCENT = range(3)
 """The variants of a product: C = A·B; C = A·B + b; C ← C − lr·A·B."""
@@ -283,9 +308,9 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
     the tile, so the partition of the work changes no bit of the result.
 
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
-    DEPTH columns of A then stay in the cache for all panels but the first. A step of DESCENT is not split: its panels
-    contain all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. Only if there is no memory
-    for a panel does it take fewer rows at a time, in as many steps. A transposed A may be copied (`turning_pays`).
+    DEPTH columns of A then stay in the cache for all panels but the first. The panels of DESCENT have all rows, because
+    C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit, unless there is no memory for them. A transposed A
+    may be copied (`turning_pays`).
     """
     m, depth, n, width = A.shape[0], A.shape[1], C.shape[1], VECTORS * lanes(C)
     widest = in_whole_vectors(min(width, n), C)
@@ -325,57 +350,3 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
         k0 = max(k1, 1)
     give_back(turned)
     give_back(heap)
-
-
-Part = tuple[int, int, int, int]
-"""Rows i0:i1 and columns j0:j1 of C."""
-
-
-@part_of_kernels
-def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, ending: int, b: Vector, lr: float) -> None:
-    """`product` for a part of C: the rows i0:i1 of A times the columns j0:j1 of B."""
-    i0, i1, j0, j1 = part
-    rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
-    product(rows, columns, submatrix(C, i0, i1, j0, j1), ending, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
-
-
-@part_of_kernels
-def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
-    """A part of C = A·B."""
-    product_of_part(A, B, C, part, PLAIN, window(C, 0, 0), C.dtype.type(0))
-
-
-@part_of_kernels
-def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
-    """The number of rows and columns of C in a part.
-
-    One thread takes all columns. Several threads share the panels if these divide equally, otherwise the rows. Many
-    rows are divided into parts of about the same size.
-    """
-    m, n = int(C.shape[0]), int(C.shape[1])
-    width = VECTORS * lanes(C)
-    panels = (n + width - 1) // width
-    share, columns = m, n
-    if threads > 1 and panels % threads == 0:
-        columns = panels // threads * width
-    elif threads > 1:
-        share = (m + threads - 1) // threads
-    pieces = (share + MOST_ROWS - 1) // MOST_ROWS
-    rows = (share + pieces - 1) // max(pieces, 1)
-    return max((rows + ROWS - 1) // ROWS * ROWS, 1), max(columns, 1)
-
-
-@part_of_kernels
-def number_of_parts(C: Matrix, shape: tuple[int, int]) -> int:
-    rows, columns = shape
-    return max(1, (int(C.shape[0]) + rows - 1) // rows) * ((int(C.shape[1]) + columns - 1) // columns)
-
-
-@part_of_kernels
-def part_of(C: Matrix, shape: tuple[int, int], t: int) -> Part:
-    """Rows i0:i1 and columns j0:j1 of the t-th part: downwards first, so that neighbors share columns."""
-    m, n = C.shape
-    rows, columns = shape
-    down = max(1, (m + rows - 1) // rows)
-    i0, j0 = t % down * rows, t // down * columns
-    return i0, min(i0 + rows, m), j0, min(j0 + columns, n)

@@ -99,6 +99,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/matmul.py": loops("matmul"),
     "jitnet/kernels/softmax.py": loops("softmax"),
     "jitnet/kernels/register_tile.py": loops("matmul or layer or descend or cut"),
+    "jitnet/kernels/parts.py": loops("matmul or layer or descend or cut"),
     "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam or rmsprop"),
     "jitnet/kernels/numpy_baseline.py": [[KERNELS, "-k", "numpy"]],
     "jitnet/compiler/threads.py": [

@@ -6,7 +6,7 @@ for arrays that overlap. They share a line in the source.
 *Among lines*, the hottest has most work: operations per number, where a call or an integer division counts as 10, times
 12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop.
 *Among versions of a line*, it is the one with most arithmetic per instruction: with long arrays, the time is spent
-there.
+there. Arithmetic on a number in memory counts as two instructions, as the core executes it.
 """
 
 import re
@@ -94,7 +94,8 @@ class Candidate:
         done: float = sum(o.lanes * (2 if o.kind == "fma" else 1) for o in self.arithmetic)
         done = done or sum(o.bits or 64 for _, o in self.operations if o.loads or o.stores) / 64
         masks = sum(o.is_masked for _, o in self.operations)
-        return self.slow > 0, any(o.is_float for o in self.arithmetic), done / len(self.operations), -masks
+        executed = len(self.operations) + sum(bool(o.memory) for o in self.arithmetic)
+        return self.slow > 0, any(o.is_float for o in self.arithmetic), done / executed, -masks
 
 
 def moves_vectors(operation: Operation) -> bool:

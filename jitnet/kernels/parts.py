@@ -1,0 +1,60 @@
+"""How threads share a product: parts of C, each of which one thread computes with the register tile."""
+
+
+from ..compiler.intrinsics import lanes, submatrix, window
+from ..compiler.jit import part_of_kernels
+from ..compiler.types import Matrix, Vector
+from .register_tile import PLAIN, ROWS, VECTORS, product
+
+MOST_ROWS = 1024
+"""Rows of C in one part: DEPTH columns of that many rows of A stay in the cache for all panels but the first."""
+
+Part = tuple[int, int, int, int]
+"""Rows i0:i1 and columns j0:j1 of C."""
+
+
+@part_of_kernels
+def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, ending: int, b: Vector, lr: float) -> None:
+    """`product` for a part of C: the rows i0:i1 of A times the columns j0:j1 of B."""
+    i0, i1, j0, j1 = part
+    rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
+    product(rows, columns, submatrix(C, i0, i1, j0, j1), ending, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
+
+
+@part_of_kernels
+def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
+    """A part of C = A·B."""
+    product_of_part(A, B, C, part, PLAIN, window(C, 0, 0), C.dtype.type(0))
+
+
+@part_of_kernels
+def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
+    """The rows and columns of C in a part. One thread takes all columns. Several threads share the panels if these
+    divide equally, otherwise the rows. Many rows are divided into parts of about the same size."""
+    m, n = int(C.shape[0]), int(C.shape[1])
+    width = VECTORS * lanes(C)
+    panels = (n + width - 1) // width
+    share, columns = m, n
+    if threads > 1 and panels % threads == 0:
+        columns = panels // threads * width
+    elif threads > 1:
+        share = (m + threads - 1) // threads
+    pieces = (share + MOST_ROWS - 1) // MOST_ROWS
+    rows = (share + pieces - 1) // max(pieces, 1)
+    return max((rows + ROWS - 1) // ROWS * ROWS, 1), max(columns, 1)
+
+
+@part_of_kernels
+def number_of_parts(C: Matrix, shape: tuple[int, int]) -> int:
+    rows, columns = shape
+    return max(1, (int(C.shape[0]) + rows - 1) // rows) * ((int(C.shape[1]) + columns - 1) // columns)
+
+
+@part_of_kernels
+def part_of(C: Matrix, shape: tuple[int, int], t: int) -> Part:
+    """Rows i0:i1 and columns j0:j1 of the t-th part: downwards first, so that neighbors share columns."""
+    m, n = C.shape
+    rows, columns = shape
+    down = max(1, (m + rows - 1) // rows)
+    i0, j0 = t % down * rows, t // down * columns
+    return i0, min(i0 + rows, m), j0, min(j0 + columns, n)
