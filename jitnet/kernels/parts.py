@@ -1,6 +1,5 @@
 """How threads share a product: parts of C, each of which one thread computes with the register tile."""
 
-
 from ..compiler.intrinsics import lanes, submatrix, window
 from ..compiler.jit import part_of_kernels
 from ..compiler.types import Matrix, Vector
