@@ -1,6 +1,6 @@
 """The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
-They are one product with different transposes. Each rung accesses memory less often, or in a better order:
+They are one product with different transposes. Each rung adds one idea to the rung above:
 
     unrolled    four sums at a time, which do not wait for one another
     reordered   whole rows at a time, in memory order: the inner loop is vectorized
