@@ -58,8 +58,8 @@ FIRST = (
     "test_kernels", "test_cuda_simulator", "gpu", "explanations", "test_custom_kernel", "test_docs", "test_cache",
     "test_cache_files", "test_lessons", "test_peers", "test_concurrency", "test_cli", "test_ladder", "test_tile",
 )  # fmt: skip
-"""test_kernels compiles the kernels that others load from the cache, each of them in one process. Then the slowest
-groups start, so that none of them runs alone at the end."""
+"""test_kernels starts first: it compiles each kernel in one process, and other tests load it from the cache. Then come
+the slowest groups, so that none of them runs alone at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)

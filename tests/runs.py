@@ -16,7 +16,7 @@ ON_CPU = [name for name, backend in REGISTRY.items() if not backend.is_remote]
 """The backends that work on every machine."""
 
 IN_FLOAT64 = [release(name) if name == "parallel" else name for name in ON_CPU]
-"""For tests in float64. The loops of "parallel" are those of "njit", so a normal run compiles them for float32 only."""
+"""For tests in float64. The loops of "parallel" are those of "njit", and test_kernels.py tests them in float32."""
 
 OPTIMIZERS = [
     SGD(0.5, weight_decay=1e-3), Momentum(0.1), Momentum(0.1, nesterov=True), Adam(0.01, weight_decay=1e-4),

@@ -9,6 +9,7 @@ import textwrap
 import numba
 import numpy as np
 import pytest
+from cases import slow
 from custom_functions import trained
 from runs import IN_FLOAT64
 
@@ -19,13 +20,14 @@ from jitnet.compiler.registry import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 
 
-@pytest.mark.parametrize("backend", IN_FLOAT64)
+@pytest.mark.parametrize("backend", [name for name in IN_FLOAT64 if name != "python"])
 def test_every_backend_trains_with_custom_functions(registered, backend):
     np.testing.assert_allclose(trained(*registered, backend)[3], trained(*registered, "python")[3], rtol=1e-12)
 
 
-def test_custom_functions_train_in_float32(registered):
-    by_name = trained("my_swish", "log_cosh", "fast", "float32")[3]
+@pytest.mark.parametrize("backend", ["fast", slow("parallel")])
+def test_custom_functions_train_in_float32(registered, backend):
+    by_name = trained("my_swish", "log_cosh", backend, "float32")[3]
     np.testing.assert_allclose(by_name, trained(*registered, "python")[3], rtol=1e-5)
 
 

@@ -32,9 +32,9 @@ def after_a_step(optimizer, rung, gradient, state, dtype):
 
 
 @pytest.mark.parametrize(("optimizer", "rung", "dtype"), [
-    pytest.param(optimizer, rung, dtype, marks=marks_of(optimizer.kernel, rung, dtype.__name__))
-    for optimizer in OPTIMIZERS for rung in LADDERS[optimizer.kernel] if rung != "numpy"
-    for dtype in (np.float32, np.float64)
+    pytest.param(*case.values, dtype, marks=marks_of(case.values[0].kernel, case.values[1], dtype.__name__),
+                 id=f"{case.id}-{dtype.__name__}")
+    for case in RUNGS for dtype in (np.float32, np.float64)
 ])  # fmt: skip
 def test_the_state_is_never_subnormal(optimizer, rung, dtype):
     tiny = np.finfo(dtype).tiny

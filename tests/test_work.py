@@ -3,7 +3,7 @@
 import pytest
 
 from jitnet.lab.machine_code.assembly import functions_of
-from jitnet.lab.machine_code.hottest import candidates
+from jitnet.lab.machine_code.hottest import candidates, hottest
 from jitnet.lab.machine_code.work import work_of
 
 ASSEMBLY = """\
@@ -44,3 +44,19 @@ def test_work_of_a_call_by_hand(times, moves, alone, together, loop):
     work = work_of([functions], {}, [counts], candidates(functions, {}), moves)
     assert (work.alone, work.together) == (alone, together)
     assert (work.loop and work.loop.loop.header) == loop
+
+
+def versions(*bodies):
+    """The machine code of several loops without a place in a source, as compiled from one line."""
+    blocks = [
+        f".LBB0_{n}:                                # =>This Inner Loop Header: Depth=1\n{body}\tjne\t.LBB0_{n}\n"
+        for n, body in enumerate(bodies, 1)
+    ]
+    return candidates(functions_of("f:\n# %bb.0:\n" + "".join(blocks) + "# %bb.9:\n\tretq\n", {}), {})
+
+
+def test_hottest_version_is_the_one_with_most_arithmetic_per_load():
+    """10 multiply-adds that load a number each, in 12 instructions, are slower than 20 with 9 loads, in 30."""
+    narrow = "\tvmovups\t(%rax), %zmm0\n" + "\tvfmadd231ps\t(%rbx){1to16}, %zmm0, %zmm1\n" * 10
+    wide = "\tvbroadcastss\t(%rbx), %zmm0\n" * 9 + "\tvfmadd231ps\t%zmm0, %zmm2, %zmm1\n" * 20
+    assert [hottest(versions(*order)).loop.header for order in ((narrow, wide), (wide, narrow))] == ["BB0_2", "BB0_1"]

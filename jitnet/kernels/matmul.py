@@ -1,6 +1,7 @@
 """The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
-They are one product with different transposes. Each rung adds one idea to the rung above:
+They are one product with different transposes. The loops of a ladder differ in how often, and in which order, they
+access memory, which matters more than any compiler optimization. Each rung adds one idea to the rung above:
 
     unrolled    four sums at a time, which do not wait for one another
     reordered   whole rows at a time, in memory order: the inner loop is vectorized

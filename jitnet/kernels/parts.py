@@ -6,7 +6,7 @@ from ..compiler.types import Matrix, Vector
 from .register_tile import PLAIN, ROWS, VECTORS, product
 
 MOST_ROWS = 1024
-"""Rows of C in one part: DEPTH columns of that many rows of A stay in the cache for all panels but the first."""
+"""Rows of C in one part. A panel's depth of that many rows of A stays in the cache for all panels but the first."""
 
 Part = tuple[int, int, int, int]
 """Rows i0:i1 and columns j0:j1 of C."""

@@ -7,8 +7,9 @@ multiply-adds; here a tile of C, 5 rows high and 4 SIMD vectors wide, is stored 
     for every k:  4 loads of B[k, j : j+64], 5 numbers of A, each copied to all lanes: 9 loads for 20 multiply-adds
 
 Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and the numbers of A must
-fit into 32 registers, and 5 × 2 + 2 + 1 fits into AVX2's 16. Half as many columns make a tile of ten rows. Each row of
-it is held in SIMD vectors (`simd.py`), which are values in registers, so the loop over k reads like the formula.
+fit into 32 registers, and 5 × 2 + 2 + 1 fits into AVX2's 16. Panels of at most half that width have tiles of ten rows.
+Each row of a tile is held in SIMD vectors (`simd.py`), which are values in registers, so the loop over k reads like the
+formula.
 
 The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then come tiles of any size over panels of B
 (`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
@@ -92,11 +93,11 @@ L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
 DEPTH = max(128, min(1024, L2 // 4 // ROW_BYTES))
-"""Rows of a panel: the terms of a sum that are processed at a time. A panel takes a quarter of the L2 cache; packing B,
-and loading and storing partial sums, are then a few percent of the work."""
+"""Rows of a panel: the terms of a sum that are processed at a time. A panel takes at most a quarter of the L2 cache. It
+is so deep that packing B, and loading and storing partial sums, are a few percent of the work."""
 
 STACK_BYTES = 8192
-"""The largest panel on the stack, which can be as small as 64 KB in a thread; larger ones are on the heap."""
+"""The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
 EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 200 if IS_AMD else 64, 400
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
@@ -113,7 +114,7 @@ def rows_of(M: Matrix, i: int, m: int) -> Any:
 
 @part_of_kernels
 def plus(s: Any, a: Any, k: int, y: Any) -> Any:
-    """The sums of five rows, and to each the product of its number of A and row k of B."""
+    """The sums of five rows, each with the product of its number of A and row k of B added."""
     return s[0] + a[0][k] * y, s[1] + a[1][k] * y, s[2] + a[2][k] * y, s[3] + a[3][k] * y, s[4] + a[4][k] * y
 
 
@@ -137,6 +138,10 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
             store(sums, row, 0)
         else:
             masked_store(sums, row, 0, n)
+
+    @part_of_kernels
+    def row_of(B: Matrix, k: int, n: int) -> Any:
+        return load(B[k], 0, vectors) if whole or not MASKS else masked_load(B[k], 0, vectors, n)
 
     @part_of_kernels
     def read_rows(c: Any, n: int) -> Any:
@@ -172,19 +177,20 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
         m, n = C.shape
         for i in range(0, m, 2 * ROWS if is_narrow else ROWS):
             a, s = rows_of(A, i, m), begun(begin, adds, descends, rows_of(C, i, m), n)
-            if is_narrow:
-                b, t = rows_of(A, i + ROWS, m), begun(begin, adds, descends, rows_of(C, i + ROWS, m), n)
-            for k in range(B.shape[0]):
-                y = load(B[k], 0, vectors) if whole or not MASKS else masked_load(B[k], 0, vectors, n)
-                s = plus(s, a, k, y)
-                if is_narrow:
-                    t = plus(t, b, k, y)
+            if is_narrow and m - i > ROWS:  # `lower` and `t`: the next five rows of A, and their sums
+                lower, t = rows_of(A, i + ROWS, m), begun(begin, adds, descends, rows_of(C, i + ROWS, m), n)
+                for k in range(B.shape[0]):
+                    y = row_of(B, k, n)
+                    s, t = plus(s, a, k, y), plus(t, lower, k, y)
+                if descends:
+                    t = step(read_rows(rows_of(C, i + ROWS, m), n), lr, t)
+            else:
+                for k in range(B.shape[0]):
+                    s = plus(s, a, k, row_of(B, k, n))
             if descends:
                 s = step(read_rows(rows_of(C, i, m), n), lr, s)
-                if is_narrow:
-                    t = step(read_rows(rows_of(C, i + ROWS, m), n), lr, t)
             write_rows(s, rows_of(C, i, m), n)
-            if is_narrow:
+            if is_narrow and m - i > ROWS:
                 write_rows(t, rows_of(C, i + ROWS, m), n)
 
     return tiles
@@ -263,9 +269,9 @@ def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
     """Whether rows of B, of which `least` bytes are read, evict each other from a cache of this many bytes.
 
     The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their positions
-    within a page, because pages are scattered: one position if they are a multiple of a page apart, four for 768
-    numbers. So each row takes up as many bytes as the largest power of two that divides `apart`, up to a page. If the
-    rows take up more than half of the cache, they evict each other.
+    within a page, because pages are scattered: one position if they are a multiple of a page apart, four if they are
+    768 numbers of float32 apart. So each row takes up as many bytes as the largest power of two that divides `apart`,
+    up to a page. If the rows take up more than half of the cache, they evict each other.
     """
     apart = B.strides[0]
     return bool(B.shape[0] * max(least, min(apart & -apart, PAGE)) > cache * 9 // 16)
@@ -308,9 +314,9 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
     the tile, so the partition of the work changes no bit of the result.
 
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
-    DEPTH columns of A then stay in the cache for all panels but the first. The panels of DESCENT have all rows, because
-    C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit, unless there is no memory for them. A transposed A
-    may be copied (`turning_pays`).
+    DEPTH columns of A then stay in the cache for all panels but the first. If there is enough memory, the panels of
+    DESCENT have all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. A transposed A may be
+    copied (`turning_pays`).
     """
     m, depth, n, width = A.shape[0], A.shape[1], C.shape[1], VECTORS * lanes(C)
     widest = in_whole_vectors(min(width, n), C)

@@ -6,7 +6,7 @@ for arrays that overlap. They share a line in the source.
 *Among lines*, the hottest has most work: operations per number, where a call or an integer division counts as 10, times
 12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop.
 *Among versions of a line*, it is the one with most arithmetic per instruction: with long arrays, the time is spent
-there. Arithmetic on a number in memory counts as two instructions, as the core executes it.
+there. Arithmetic on a number in memory counts as two instructions, because the core loads the number first.
 """
 
 import re
@@ -86,7 +86,7 @@ class Candidate:
 
     @property
     def yield_(self) -> tuple[bool, bool, float, int]:
-        """Numbers computed (or moved) per instruction; then, fewer masks are better.
+        """Numbers computed (or moved) per instruction executed; then, fewer masks are better.
 
         A version without the calls, divisions or float arithmetic of the others is for special arguments, such as a
         divisor of -1.
