@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import slow
+from cases import release, slow
 from command import JITNET, jitnet_command
 from files import write_mnist
 
@@ -46,7 +46,7 @@ def test_training_and_prediction_report_digits_as_text(tmp_path):
     assert quiet.stderr == ""
 
 
-@pytest.mark.parametrize("backend", ["njit", "fast", "numpy", slow("python"), slow("parallel")])
+@pytest.mark.parametrize("backend", ["njit", "fast", "numpy", slow("python"), release("parallel")])
 def test_every_backend_trains_with_all_options(backend, tmp_path):
     arguments = ["train", "digits", "--backend", backend, "--epochs", "2", "--hidden", "6,5", "--activation", "tanh"]
     arguments += [

@@ -197,7 +197,7 @@ def test_training_from_an_iterator_equals_the_cpu():
 
 
 @pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize("optimizer", few(OPTIMIZERS[3], others=[OPTIMIZERS[0]]), ids=repr)
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS[3], release(OPTIMIZERS[0])], ids=repr)
 def test_training_with_dropout_and_layer_norm_equals_the_cpu(optimizer, tmp_path):
     """Each step has the same samples and drops the same numbers, also after a resume."""
     X, y = spiral(53)

@@ -61,7 +61,7 @@ ERRORS = {
 }
 RARE = (
     "far_away", "adds_past_the_end", "before_the_start", "raises_compiled", "no_such_name", "no_such_function", "adds",
-    "greedy", "late", "not_a_number", "wrong_at_an_edge", "ends", "exits", "other_types", "writes_much",
+    "greedy", "late", "not_a_number", "renames", "wrong_at_an_edge", "ends", "exits", "other_types", "writes_much",
 )  # fmt: skip
 """Errors that resemble others, tested before a release only. All errors are slow: a process compiles each kernel. The
 quick tests in test_judge.py run kernels in this process."""

@@ -26,7 +26,7 @@ THREADED = ("matmul.parallel", "matmul.packed_parallel", "adam.parallel", "adam.
 
 FEW = ("matmul.njit", "matmul.packed", "sigmoid.polynomial", "adam.wide")
 FEW_LOOPS = ("order", "stride", "bounds", "float64")
-OFTEN = ("matmul", "layer", "sigmoid", "softmax", "adam")
+OFTEN = ("matmul", "softmax", "adam")
 EACH = [
     rung if rung in FEW else slow(rung) if rung.partition(".")[0] in OFTEN else release(rung)
     for rung in COMPILED
