@@ -176,22 +176,25 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
         """
         m, n = C.shape
         for i in range(0, m, 2 * ROWS if is_narrow else ROWS):
-            a, s = rows_of(A, i, m), begun(begin, adds, descends, rows_of(C, i, m), n)
-            if is_narrow and m - i > ROWS:  # `lower` and `t`: the next five rows of A, and their sums
-                lower, t = rows_of(A, i + ROWS, m), begun(begin, adds, descends, rows_of(C, i + ROWS, m), n)
+            a, c = rows_of(A, i, m), rows_of(C, i, m)
+            s = begun(begin, adds, descends, c, n)
+            if is_narrow and m - i > ROWS:  # `lower`, `below` and `t`: the next five rows of A and C, and their sums
+                lower, below = rows_of(A, i + ROWS, m), rows_of(C, i + ROWS, m)
+                t = begun(begin, adds, descends, below, n)
                 for k in range(B.shape[0]):
                     y = row_of(B, k, n)
                     s, t = plus(s, a, k, y), plus(t, lower, k, y)
                 if descends:
-                    t = step(read_rows(rows_of(C, i + ROWS, m), n), lr, t)
+                    s = step(read_rows(c, n), lr, s)
+                    t = step(read_rows(below, n), lr, t)
+                write_rows(s, c, n)
+                write_rows(t, below, n)
             else:
                 for k in range(B.shape[0]):
                     s = plus(s, a, k, row_of(B, k, n))
-            if descends:
-                s = step(read_rows(rows_of(C, i, m), n), lr, s)
-            write_rows(s, rows_of(C, i, m), n)
-            if is_narrow and m - i > ROWS:
-                write_rows(t, rows_of(C, i + ROWS, m), n)
+                if descends:
+                    s = step(read_rows(c, n), lr, s)
+                write_rows(s, c, n)
 
     return tiles
 
