@@ -49,7 +49,7 @@ ERRORS = {
     "no_such_function": r"does not compile: AttributeError: .*nothing",
     "wrong_at_an_edge": r"is wrong: 1 of 195 wrong, first at \(2, 64\): expected \S+, got \S+, .* given X \(3, 5\)",
     "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
-    "not_a_number": r"gives NaN, .*10 of 10 wrong",
+    "not_a_number": r"gives NaN: 10 of 10 wrong",
     "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES[:-1]}; "
     r"the last write to Z\[0, 0\] is in line \d+ of mine.py: Z\[i, j\] = X\[len\(X\), 0\]; "
     r"is not safe: X\[2, 0\] is outside: its shape is \(2, 3\) \(mine.py, line \d+\); check the bounds of the loop",

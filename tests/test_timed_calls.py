@@ -140,6 +140,35 @@ def test_kernels_that_skip_calls_are_found(kernel, says):
     assert says in timed(kernel)
 
 
+def test_a_machine_that_is_slow_for_a_while_is_no_stored_result(monkeypatch):
+    """It is fast in those questions that have no new numbers, which are most."""
+    monkeypatch.setattr(timed_calls, "VERIFYING", 0.0)  # every fourth question has new numbers
+    data = Timed(right, MATMUL, (16, 16, 16), DTYPE, 5)
+    monkeypatch.setattr(data, "kernel", lambda X, W, Z: (right(X, W, Z), time.sleep(0.004 if slow else 0.001)))
+    found = set()
+    for number in range(4 * timed_calls.FIRST_CALLS):
+        slow = number % 4 == 0
+        found.add(data.ask(number, 3, contextlib.nullcontext)[1])
+    assert len(data.alone) == timed_calls.FIRST_CALLS
+    assert found == {None}
+
+
+def test_calls_that_waited_for_a_core_are_no_stored_result():
+    """The first calls on new numbers are slow, as when other processes have the core; later ones are not."""
+    calls = []
+    waiting = 6 * timed_calls.FIRST_CALLS
+
+    def kernel(X, W, Z):
+        np.matmul(X, W, out=Z)
+        calls.append(X.tobytes())
+        time.sleep(0.004 if len(calls) < waiting and calls.count(calls[-1]) == 1 else 0.001)
+
+    data = Timed(kernel, MATMUL, (16, 16, 16), DTYPE, 5)
+    found = {data.ask(number, 3, contextlib.nullcontext)[1] for number in range(timed_calls.FIRST_CALLS + 5)}
+    assert len(data.first) > timed_calls.FIRST_CALLS + 5  # it was in doubt
+    assert found == {None}
+
+
 def test_timed_calls_use_several_sets_of_arrays(monkeypatch):
     data = Timed(right, MATMUL, (4, 4, 4), DTYPE, 0)
     assert len({id(case) for case in data.sets}) == 3

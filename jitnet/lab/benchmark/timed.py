@@ -55,6 +55,10 @@ QUICK = 0.05
 FIRST_CALLS = 5
 """Timings of first calls, of which the fastest is used."""
 
+DOUBTS, DOUBTING = 15, 1.0
+"""Timings, and seconds, in which a kernel that seems to store results can still clear itself: on a busy machine, one
+call after the other may wait for a core, in step with the timings, until the next ones follow without a pause."""
+
 VERIFYING = 1.0
 """Seconds that new numbers and the verification may take; then every fourth timing has them."""
 
@@ -81,12 +85,12 @@ class Timed:
         """Set -> the seed of its numbers."""
         self.first: list[float] = []
         """Seconds of calls on new numbers."""
-        self.again: list[float] = []
-        """Seconds of calls on the same numbers, made in the same way."""
         self.later: list[float] = []
-        """Seconds of one of many calls in a row."""
-        self.fresh: list[float] = []
-        """Seconds of one of several short calls in a row, each on new numbers."""
+        """Seconds of one of many calls in a row, on the same numbers."""
+        self.alone: list[tuple[float, float]] = []
+        """Seconds of a call on new numbers, and of one on the same numbers soon afterwards."""
+        self.in_a_row: list[tuple[float, float]] = []
+        """Seconds of one of several short calls, each on new numbers, and of one of many on the same numbers."""
         self.places = np.random.default_rng()
         self.claimed = self.spent = 0.0
         """Seconds that the timed calls of the last question took, and that all verification has taken."""
@@ -94,8 +98,20 @@ class Timed:
     def ask(self, number: int, calls: int, timing: Timing) -> tuple[float, str | None]:
         """Seconds for one of this many calls in a row, and their error; they are made within `timing()`."""
         case, start = self.sets[number % len(self.sets)], perf_counter()
-        is_new = self.spent < VERIFYING or number % 4 == 0
-        self.claimed, seconds, error = 0.0, 0.0, None
+        is_new, self.claimed = self.spent < VERIFYING or number % 4 == 0, 0.0
+        seconds, error = self._answer(case, calls, is_new, timing)
+        self.spent += perf_counter() - start - self.claimed
+        doubts = 0
+        while not error and (found := self._kept()):
+            if doubts == DOUBTS or (doubts and perf_counter() - start > DOUBTING):
+                return seconds, found
+            doubts += 1
+            _, error = self._answer(case, max(calls, 2), True, timing)
+        return seconds, error
+
+    def _answer(self, case: Case, calls: int, is_new: bool, timing: Timing) -> tuple[float, str | None]:
+        """Seconds for one of this many calls in a row, and their error."""
+        seconds, error = 0.0, None
         if is_new:
             self.seed += 1
             seconds, error = self._alone(case, self.seed, timing)
@@ -105,12 +121,11 @@ class Timed:
             self.later.append(seconds)
         if is_new and not error:
             again, error = self._alone(case, self.seed, timing)
-            self.again.append(again)
+            self.alone.append((self.first[-1], min([again, *(later + WAKING for later in self.later[-1:])])))
         if is_new and not error and min(self.first) < SHORT:
             fresh, error = self._on_new_numbers(case, timing)
-            self.fresh.append(fresh)
-        self.spent += perf_counter() - start - self.claimed
-        return seconds, error or self._kept()
+            self.in_a_row.extend((fresh, later) for later in self.later[-1:])
+        return seconds, error
 
     def _alone(self, case: Case, seed: int, timing: Timing) -> tuple[float, str | None]:
         """Seconds of one call, on numbers that were just put there, and its error."""
@@ -215,24 +230,22 @@ class Timed:
         return f"was right in the check, but is wrong when it is timed, on new numbers: {found}" if found else None
 
     def _kept(self) -> str | None:
-        """The error of a kernel that is faster on numbers that it has seen.
+        """The error of a kernel that is faster on numbers that it has seen."""
+        return _faster(self.alone, FASTER, SLACK) or _faster(self.in_a_row, SLOWER, NOISE)
 
-        The fastest call on new numbers is compared with the usual one on the same numbers: other processes slow single
-        calls down, and a kernel gains only from what is usual.
-        """
-        if len(self.again) < FIRST_CALLS:
-            return None
-        first, known = min(self.first), statistics.median(self.again)
-        usual = statistics.median(self.later) if self.later else known
-        known = min(known, usual + WAKING)
-        if first > FASTER * known + SLACK:
-            return _faster(first, known)
-        if self.fresh and self.later and min(self.fresh) > SLOWER * usual + NOISE:
-            return _faster(min(self.fresh), usual)
+
+def _faster(pairs: list[tuple[float, float]], factor: float, slack: float) -> str | None:
+    """The error if calls on numbers that a kernel has seen (second) are faster than those on new numbers (first).
+
+    The fastest call on new numbers is compared with the usual one on the same numbers: other processes slow single
+    calls down, and a kernel gains only from what is usual. Both have the same number of calls, made in turn: the whole
+    machine may be slow for a while.
+    """
+    if len(pairs) < FIRST_CALLS:
         return None
-
-
-def _faster(new: float, known: float) -> str:
+    new, known = min(new for new, _ in pairs), statistics.median(known for _, known in pairs)
+    if new <= factor * known + slack:
+        return None
     return (
         f"keeps results, or skips calls: a call on new numbers takes {new:.2g} s, on numbers that it has seen "
         f"{known:.2g} s; every call must do all the work"
