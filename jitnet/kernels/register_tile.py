@@ -129,72 +129,52 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     is_narrow = 2 * vectors <= VECTORS
 
     @part_of_kernels
-    def read(row: Vector, n: int) -> Any:
-        return load(row, 0, vectors) if whole else masked_load(row, 0, vectors, n)
+    def read(c: Any, n: int) -> Any:
+        """The first n numbers of five rows."""
+        first, second = masked_load(c[0], 0, vectors, n), masked_load(c[1], 0, vectors, n)
+        third, fourth = masked_load(c[2], 0, vectors, n), masked_load(c[3], 0, vectors, n)
+        return first, second, third, fourth, masked_load(c[4], 0, vectors, n)
 
     @part_of_kernels
-    def write(sums: Any, row: Vector, n: int) -> None:
-        if whole:
-            store(sums, row, 0)
-        else:
-            masked_store(sums, row, 0, n)
-
-    @part_of_kernels
-    def row_of(B: Matrix, k: int, n: int) -> Any:
-        return load(B[k], 0, vectors) if whole or not MASKS else masked_load(B[k], 0, vectors, n)
-
-    @part_of_kernels
-    def read_rows(c: Any, n: int) -> Any:
-        return read(c[0], n), read(c[1], n), read(c[2], n), read(c[3], n), read(c[4], n)
-
-    @part_of_kernels
-    def begun(begin: Vector, adds: bool, descends: bool, c: Any, n: int) -> Any:
-        """The sums of five rows before their first terms."""
-        if descends:
-            prefetch(c[0], 0, vectors)
-            prefetch(c[1], 0, vectors)
-            prefetch(c[2], 0, vectors)
-            prefetch(c[3], 0, vectors)
-            prefetch(c[4], 0, vectors)
-        y = read(begin, n)
-        return read_rows(c, n) if adds else (y, y, y, y, y)
-
-    @part_of_kernels
-    def write_rows(s: Any, c: Any, n: int) -> None:
-        write(s[0], c[0], n)
-        write(s[1], c[1], n)
-        write(s[2], c[2], n)
-        write(s[3], c[3], n)
-        write(s[4], c[4], n)
+    def write(s: Any, c: Any, n: int) -> None:
+        masked_store(s[0], c[0], 0, n)
+        masked_store(s[1], c[1], 0, n)
+        masked_store(s[2], c[2], 0, n)
+        masked_store(s[3], c[3], 0, n)
+        masked_store(s[4], c[4], 0, n)
 
     @part_of_kernels
     def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
         """C = A·B, five rows at a time, or twice five in a narrow panel; if it `descends`, C − lr·A·B.
 
         The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds. At the bottom edge
-        the last row is computed repeatedly, with the same result: all rows are read before the first is stored.
+        the last row is computed repeatedly, with the same result: its group is read before its first row is stored.
         """
-        m, n = C.shape
+        m, n, all_lanes = C.shape[0], C.shape[1], vectors * lanes(C)
+        count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
+        count_of_B = count if MASKS else all_lanes  # without masks, B is in a panel, which is padded
+        x = masked_load(begin, 0, vectors, count)
         for i in range(0, m, 2 * ROWS if is_narrow else ROWS):
             a, c = rows_of(A, i, m), rows_of(C, i, m)
-            s = begun(begin, adds, descends, c, n)
+            s = read(c, count) if adds else (x, x, x, x, x)
+            if descends:
+                prefetch(c[0], 0, vectors)
+                prefetch(c[1], 0, vectors)
+                prefetch(c[2], 0, vectors)
+                prefetch(c[3], 0, vectors)
+                prefetch(c[4], 0, vectors)
             if is_narrow and m - i > ROWS:  # `lower`, `below` and `t`: the next five rows of A and C, and their sums
                 lower, below = rows_of(A, i + ROWS, m), rows_of(C, i + ROWS, m)
-                t = begun(begin, adds, descends, below, n)
+                t = read(below, count) if adds else (x, x, x, x, x)
                 for k in range(B.shape[0]):
-                    y = row_of(B, k, n)
+                    y = masked_load(B[k], 0, vectors, count_of_B)
                     s, t = plus(s, a, k, y), plus(t, lower, k, y)
-                if descends:
-                    s = step(read_rows(c, n), lr, s)
-                    t = step(read_rows(below, n), lr, t)
-                write_rows(s, c, n)
-                write_rows(t, below, n)
+                write(step(read(c, count), lr, s) if descends else s, c, count)
+                write(step(read(below, count), lr, t) if descends else t, below, count)
             else:
                 for k in range(B.shape[0]):
-                    s = plus(s, a, k, row_of(B, k, n))
-                if descends:
-                    s = step(read_rows(c, n), lr, s)
-                write_rows(s, c, n)
+                    s = plus(s, a, k, masked_load(B[k], 0, vectors, count_of_B))
+                write(step(read(c, count), lr, s) if descends else s, c, count)
 
     return tiles
 
