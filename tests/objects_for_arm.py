@@ -26,7 +26,7 @@ def write(compiled, symbol):
     subprocess.run(["aarch64-linux-gnu-objcopy", "--weaken", rename, file], check=True)
 
 
-for helper in linking._HELPERS.values():
+for helper in linking.HELPERS.values():
     helper._cache.disable()
 for operation, rung in KERNELS:
     kernel = LADDERS[operation][rung]
@@ -34,4 +34,4 @@ for operation, rung in KERNELS:
     kernel.compile(signature_for(SIGNATURES[operation], np.dtype("float32")))
     write(next(iter(kernel.overloads.values())), f"kernel_{operation}_{rung}")
 for symbol, (name, arguments) in linking._LINKED.items():
-    write(linking._HELPERS[name].overloads[arguments], symbol)
+    write(linking.HELPERS[name].overloads[arguments], symbol)

@@ -9,6 +9,7 @@ import pytest
 
 from jitnet.backend import cpu, thread_choice
 from jitnet.cli import compiling
+from jitnet.compiler import jit, linking
 from jitnet.process import disturbance
 
 FLOAT32 = np.dtype("float32")
@@ -33,14 +34,18 @@ def events(monkeypatch):
     return heard
 
 
-def test_second_process_gets_kernels_without_the_tile(events):
+def test_second_process_begins_with_a_part_of_the_tile(events):
+    """Then it goes on from the end: the other kernels, which do not wait for the tile, and those that call it."""
     fast = cpu.Fast()
     kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
     reported = []
     assert cpu._compile(kernels, FLOAT32, lambda *news: reported.append(news)) == 7
     assert events == [
-        ("starts", [(name, rung, "float32") for name, rung in zip(
-            ("gather", "softmax", "cross_entropy", "adam"), ("ahead", "polynomial", "njit", "wide"), strict=True)]),
+        ("starts", [
+            ("layer", "fused", "float32"), ("delta", "fused", "float32"), ("gradients", "fused", "float32"),
+            ("gather", "ahead", "float32"), ("softmax", "polynomial", "float32"), ("cross_entropy", "njit", "float32"),
+            ("adam", "wide", "float32"), ("register tile", "narrow_tiles", "float32"),
+        ]),
         "layer_fused", "delta_fused", "gradients_fused", "gather_ahead", "softmax_polynomial", "cross_entropy",
         "adam_wide", "ends",
     ]  # fmt: skip
@@ -50,14 +55,28 @@ def test_second_process_gets_kernels_without_the_tile(events):
 def test_second_process_gets_only_missing_kernels(events, monkeypatch):
     fast = cpu.Fast()
     kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
-    missing = {id(fast.kernels[operation]) for operation in ("layer", "adam")}
+    missing = {id(fast.kernels[operation]) for operation in ("softmax", "adam")}
     monkeypatch.setattr(cpu, "needs_compiling", lambda kernel, signature: id(kernel) in missing)
     assert cpu._compile(kernels, FLOAT32, None) == 2
-    assert events[0] == ("starts", [("adam", "wide", "float32")])
+    assert events[0] == ("starts", [("softmax", "polynomial", "float32"), ("adam", "wide", "float32")])
     events.clear()
-    missing.remove(id(fast.kernels["layer"]))
+    missing.remove(id(fast.kernels["adam"]))
     assert cpu._compile(kernels, FLOAT32, None) == 1  # too few for a second process
     assert "ends" not in events
+    missing.clear()
+    tile, _ = cpu.named((*cpu.TILE, "float32"))
+    missing |= {id(tile), id(fast.kernels["layer"])}
+    events.clear()
+    assert cpu._compile(kernels, FLOAT32, None) == 1
+    assert events[:2] == [("starts", [("layer", "fused", "float32"), (*cpu.TILE, "float32")]), "layer_fused"]
+
+
+def test_the_part_of_the_tile_is_the_one_that_a_product_calls():
+    """It is found in the cache by the types of its arguments."""
+    jit.compile_for(*cpu.named(("matmul", "packed", "float32")))
+    _, signature = cpu.named((*cpu.TILE, "float32"))
+    called = [types for name, types in linking._LINKED.values() if name == "narrow_tiles"]
+    assert jit._types_of(signature) in called
 
 
 def test_second_process_is_for_the_command_line_with_two_cores(monkeypatch):

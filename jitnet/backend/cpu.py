@@ -8,12 +8,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..compiler import environment
+from ..compiler import environment, linking
 from ..compiler.jit import Kernel, compile_for, entry_point, is_compiled, needs_compiling, signature_for
 from ..compiler.parallel_for import start_layer
 from ..compiler.registry import Call
 from ..compiler.threads import LEAST_FLOP, thread_count
 from ..kernels import LADDERS, SIGNATURES
+from ..kernels.register_tile import NARROW_TILES
 from . import thread_choice
 from .base import Backend, Report, register
 from .refused import raise_if_refused
@@ -96,7 +97,18 @@ assistant: Callable[[list[Named]], AbstractContextManager[object]] = contextlib.
 """Starts another process that compiles these kernels too, from the last to the first; see `cli/compiling.py`."""
 
 SHARE_THE_TILE = ("fused", "packed")
-"""Rungs that call the register tile. Compiling it takes half of the time, so one process compiles all of them first."""
+"""Rungs that call the register tile. Compiling it takes half of the time, so one process begins with them."""
+
+TILE = ("register tile", "narrow_tiles")
+"""A part of the tile. The other process begins with it, and has finished when the first one needs it."""
+
+
+def named(kernel: Named) -> tuple[Kernel, str]:
+    """A kernel, or this part of the tile, and its signature."""
+    operation, rung, dtype = kernel
+    if (operation, rung) == TILE:
+        return linking.HELPERS[rung], signature_for(NARROW_TILES, np.dtype(dtype))
+    return LADDERS[operation][rung], signature_for(SIGNATURES[operation], np.dtype(dtype))
 
 
 class _Wanted(NamedTuple):
@@ -127,9 +139,11 @@ def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Re
     not_loaded = filter(None, (_wanted(*each, dtype) for each in kernels))
     wanted = sorted(not_loaded, key=lambda each: not each.shares_the_tile)
     missing = [each for each in wanted if each.is_missing]
-    others = [(each.operation, each.rung, dtype.name) for each in missing if not each.shares_the_tile]
+    names, tile = [(each.operation, each.rung, dtype.name) for each in missing], (*TILE, dtype.name)
+    if any(each.shares_the_tile for each in missing) and needs_compiling(*named(tile)):
+        names.append(tile)
     done, total = 0, len(missing)
-    with assistant(others) if total > 1 and others else contextlib.nullcontext():
+    with assistant(names) if len(names) > 1 else contextlib.nullcontext():
         for operation, _, kernel, signature, is_missing in wanted:
             if is_missing and report:
                 report(done, total, operation)

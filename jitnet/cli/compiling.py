@@ -10,11 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import numpy as np
-
 from ..backend import cpu, thread_choice
-from ..compiler.jit import compile_for, signature_for
-from ..kernels import LADDERS, SIGNATURES
+from ..compiler.jit import compile_for
 from ..lab.worker import command
 from ..process import disturbance
 
@@ -50,5 +47,5 @@ def second_process(kernels: list[cpu.Named]) -> Iterator[None]:
 
 def main() -> None:
     """The second process. If it fails, the first one compiles everything."""
-    for operation, rung, dtype in reversed(json.loads(sys.argv[1])):
-        compile_for(LADDERS[operation][rung], signature_for(SIGNATURES[operation], np.dtype(dtype)))
+    for kernel in reversed(json.loads(sys.argv[1])):
+        compile_for(*cpu.named(kernel))

@@ -20,7 +20,9 @@ from numba.np.numpy_support import as_dtype, from_dtype
 
 PREFIX = "jitnet_linked_"
 
-_HELPERS: dict[str, Any] = {}
+HELPERS: dict[str, Any] = {}
+"""Name -> the compiled helper."""
+
 _LINKED: dict[str, tuple[str, tuple[Any, ...]]] = {}
 """Symbol -> helper and types of its arguments."""
 
@@ -28,20 +30,20 @@ _LINKED: dict[str, tuple[str, tuple[Any, ...]]] = {}
 def call_by_address(helper: Callable[..., None], compiled: Any) -> None:
     """Let kernels call this helper, which returns nothing, at the address of its compiled version."""
     name = helper.__name__
-    _HELPERS[name] = compiled
+    HELPERS[name] = compiled
 
     class Type(AbstractTemplate):
         key = helper
 
         def generic(self, arguments, keywords):
             plain = tuple(types.intp if isinstance(a, types.Integer) else types.unliteral(a) for a in arguments)
-            _link(name, plain)
             return signature(types.none, *plain)
 
     infer_global(helper, types.Function(Type))
 
     @lower_builtin(helper, types.VarArg(types.Any))
     def call(context, builder, signature, arguments):
+        _link(name, signature.args)  # now that the caller's other helpers are compiled
         function_type = context.call_conv.get_function_type(types.none, signature.args)
         function = cgutils.get_or_insert_function(builder.module, function_type, _symbol(name, signature.args))
         context.call_conv.call_function(builder, function, types.none, signature.args, arguments)
@@ -78,7 +80,7 @@ def _type_of(description: Any) -> Any:
 def _link(name: str, arguments: tuple[Any, ...]) -> None:
     symbol = _symbol(name, arguments)
     if symbol not in _LINKED:
-        helper = _HELPERS[name]
+        helper = HELPERS[name]
         helper.compile(arguments)
         machine_code = helper.overloads[arguments]._asdict()
         address = machine_code["library"].get_pointer_to_function(machine_code["fndesc"].llvm_func_name)

@@ -47,6 +47,7 @@ from ..compiler.types import Matrix, Vector
 
 ROWS = 5
 VECTORS = 4 if REGISTERS == 32 else 2
+HALF = VECTORS // 2
 
 
 @part_of_kernels
@@ -126,7 +127,7 @@ def step(c: Any, lr: float, s: Any) -> Any:
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
     """The tiles of one panel, `vectors` registers wide; `whole` if its columns fill all of them."""
-    is_narrow = 2 * vectors <= VECTORS
+    is_narrow = vectors <= HALF
 
     @part_of_kernels
     def read(c: Any, n: int) -> Any:
@@ -179,9 +180,10 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     return tiles
 
 
-whole_tiles = tiles_of_width(VECTORS, True)
-_ragged = {vectors: tiles_of_width(vectors, False) for vectors in range(1, VECTORS + 1)}
-tiles_1, tiles_2, tiles_3, tiles_4 = (_ragged[min(vectors, VECTORS)] for vectors in (1, 2, 3, 4))
+whole_tiles, tiles_of_all = tiles_of_width(VECTORS, True), tiles_of_width(VECTORS, False)
+tiles_3 = tiles_of_width(3, False) if VECTORS > 3 else tiles_of_all
+tiles_of_half = tiles_of_width(HALF, False)
+tiles_1 = tiles_of_width(1, False) if HALF > 1 else tiles_of_half
 
 
 @part_of_kernels
@@ -194,22 +196,29 @@ def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, 
     masked_store(masked_load(c, 0, VECTORS, n) - lr * s if descends else s, c, 0, n)
 
 
+NARROW_TILES = "T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
+"""The types of the arguments of `narrow_tiles`."""
+
+
+@linked
+def narrow_tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+    """The tiles of a narrow panel, as wide as C: compiled apart from `product`, perhaps by another process."""
+    if C.shape[1] <= lanes(C):
+        tiles_1(A, B, begin, adds, descends, lr, C)
+    else:
+        tiles_of_half(A, B, begin, adds, descends, lr, C)
+
+
 @part_of_kernels
 def one_panel(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-    """The tiles of a panel, as wide as C."""
-    n, v = C.shape[1], lanes(C)
-    if MASKS and C.shape[0] == 1:
-        single_row(A, B, begin, adds, descends, lr, C)
-    elif n == VECTORS * v:
+    """The tiles of a wider panel, as wide as C."""
+    n, width = C.shape[1], VECTORS * lanes(C)
+    if n == width:
         whole_tiles(A, B, begin, adds, descends, lr, C)
-    elif n <= v:
-        tiles_1(A, B, begin, adds, descends, lr, C)
-    elif n <= 2 * v:
-        tiles_2(A, B, begin, adds, descends, lr, C)
-    elif n <= 3 * v:
+    elif VECTORS > 3 and n <= 3 * lanes(C):
         tiles_3(A, B, begin, adds, descends, lr, C)
     else:
-        tiles_4(A, B, begin, adds, descends, lr, C)
+        tiles_of_all(A, B, begin, adds, descends, lr, C)
 
 
 @part_of_kernels
@@ -335,7 +344,13 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
                 panel = copy
             begin = window(b, j, count) if ending == WITH_BIAS else zeros
             adds, descends = k0 > 0 and ending != DESCENT, ending == DESCENT
-            one_panel(left, panel, begin, adds, descends, lr, submatrix(C, 0, m, j, j + count))
+            target = submatrix(C, 0, m, j, j + count)
+            if MASKS and m == 1:
+                single_row(left, panel, begin, adds, descends, lr, target)
+            elif count <= HALF * lanes(C):
+                narrow_tiles(left, panel, begin, adds, descends, lr, target)
+            else:
+                one_panel(left, panel, begin, adds, descends, lr, target)
         k0 = max(k1, 1)
     give_back(turned)
     give_back(heap)

@@ -63,7 +63,7 @@ def with_lines() -> None:
     Flags.options["dbg_directives_only"]._default = True
     CPUTargetOptions.finalize = finalize
     Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
-    for helper in linking._HELPERS.values():
+    for helper in linking.HELPERS.values():
         helper._cache.disable()
     compiler.compile_ir = _with_file(compiler.compile_ir)
     wrappers.IRBuilder = _builder_with_place
@@ -140,7 +140,7 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     for text in assembly:  # grows while it is read
         for symbol in set(re.findall(linking.PREFIX + r"\w+", text)) - set(links):
             name, arguments = linking._LINKED[symbol]
-            helper = linking._HELPERS[name].overloads[arguments]
+            helper = linking.HELPERS[name].overloads[arguments]
             links[symbol] = helper.fndesc.llvm_func_name
             assembly.append(_assembly_of_helper(symbol))
             said += "\n" + listener.helpers[symbol]
@@ -177,7 +177,7 @@ def _options(dispatcher: Any) -> list[tuple[str, Any]]:
 @functools.cache
 def _assembly_of_helper(symbol: str) -> str:
     name, arguments = linking._LINKED[symbol]
-    return _assembly(linking._HELPERS[name].overloads[arguments].library)
+    return _assembly(linking.HELPERS[name].overloads[arguments].library)
 
 
 def _assembly(library: Any) -> str:
