@@ -98,7 +98,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/losses.py": [FORMULAS, *loops("error or mse or cross_entropy or huber or hinge")],
     "jitnet/kernels/matmul.py": loops("matmul"),
     "jitnet/kernels/softmax.py": loops("softmax"),
-    "jitnet/kernels/register_tile.py": loops("matmul or layer or descend or cut"),
+    "jitnet/kernels/register_tile.py": loops("matmul or layer or descend"),
     "jitnet/kernels/parts.py": loops("matmul or layer or descend or cut"),
     "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam or rmsprop"),
     "jitnet/kernels/numpy_baseline.py": [[KERNELS, "-k", "numpy"]],
