@@ -149,7 +149,9 @@ def test_errors_of_an_analyzer_are_reported(monkeypatch, tmp_path):
     assert found["notes"] == ["llvm-mca 99.0.1 does not know znver6, so it describes znver4"]
     assert (found["chain"]["cycles"], found["limit"]) == (8, "dependency chain")
     assert cycles.limit_of(found, "memory") == "the dependency chain"
-    assert "not a recognized processor" in cycles.predicted(loop_of(*DOT), "pentium")["missing"]
+    missing = cycles.predicted(loop_of(*DOT), "pentium")["missing"]
+    assert "cannot analyze this loop for pentium: '-mcpu=pentium' is not a recognized processor; a newer" in missing
+    assert "not understood" not in missing
     program(tmp_path, "llvm-mca-99", "echo '{}'")
     assert "is not understood" in cycles.predicted(loop_of(*DOT), "znver4")["missing"]
     program(tmp_path, "osaca", "echo no tables")
@@ -253,6 +255,10 @@ def test_iterations_and_lines_are_measured(users):
     assert first["source"] == "x[i] = x[i - 1] * 0.5 + y[i]"
     assert first["share"] > 0.5
     assert sum(line["share"] for line in found["lines"]["lines"]) + found["lines"]["elsewhere"] == pytest.approx(1)
+    (_, loops), (executed,) = explain._loops(answer), answer["run"]["executions"]
+    hot = {str(loop.loop.head.row) for loop in loops if loop.place[1] == found["loop"]["line"]}
+    answer["run"]["executions"] = [{row: n for row, n in executed.items() if row not in hot}]
+    assert explain._explained(request["target"], answer)["loop"]["source"] == "for i in range(x.size):"
     answer["run"]["executions"] = [{}]  # simulates a run in another version of the loop
     found = explain._explained(request["target"], answer)
     assert "Not measured: this loop did not run" in explain.as_text(found)

@@ -213,10 +213,12 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
     texts, found = _loops(answer)
     if not found:
         raise checks.Error(f"there is no loop in the machine code of {target}: the source has none, or LLVM removed it")
-    loop = hottest(found, strided=re.search(r"\[:(,:)*\]", answer["signature"]) is not None)
+    run = answer.get("run")
+    strided = re.search(r"\[:(,:)*\]", answer["signature"]) is not None
+    loop = hottest(_on_lines_that_ran(found, texts, run) or found, strided)
     found_verdicts = verdicts(_facts(answer, loop))
     prediction = predicted(loop, answer["cpu"], analyzer)
-    measurement = _measurement(loop, texts, answer.get("run"), prediction)
+    measurement = _measurement(loop, texts, run, prediction)
     limit = (measurement or {}).get("limit") or limit_of(prediction, _limit(found_verdicts, loop))
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
@@ -242,7 +244,7 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
         "verdicts": found_verdicts, **summary(found_verdicts, limit),
         "remarks": remarks.about(answer["remarks"], loop.place),
         "cycles": prediction, "measured": measurement,
-        "lines": _sampled_lines(texts, answer.get("run")) or _predicted_lines(shown, prediction),
+        "lines": _sampled_lines(texts, run) or _predicted_lines(shown, prediction),
     })  # fmt: skip
 
 
@@ -279,8 +281,21 @@ def _measurement(
 ) -> dict[str, Any] | None:
     if run is None:
         return None
-    text = next(n for n, functions in enumerate(texts) if loop.loop.function in functions)
-    return measured(loop, text, run, prediction, cache_sizes()["L1"])
+    return measured(loop, _text_of(loop, texts), run, prediction, cache_sizes()["L1"])
+
+
+def _text_of(loop: Candidate, texts: list[list[Function]]) -> int:
+    return next(n for n, functions in enumerate(texts) if loop.loop.function in functions)
+
+
+def _on_lines_that_ran(
+    found: list[Candidate], texts: list[list[Function]], run: dict[str, Any] | None
+) -> list[Candidate]:
+    """The loops whose line in the source was executed, perhaps in another version: the arguments may be few numbers."""
+    if run is None or run["missing"]:
+        return []
+    ran = {loop.place for loop in found if run["executions"][_text_of(loop, texts)].get(str(loop.loop.head.row))}
+    return [loop for loop in found if loop.place in ran]
 
 
 def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from .operation import Operation
 
 WHERE = "llvm-mca (apt install llvm, brew install llvm, conda install llvm-tools) or OSACA (pip install osaca)"
 MISSING = f"There is no prediction of cycles: it needs {WHERE} on the PATH"
+NEWER = "a newer version, or another --analyzer, may know the processor"
 SECONDS = 60
 """Time limit of a program; it usually takes less than two seconds."""
 
@@ -100,6 +101,8 @@ def analyzed(program: str, operations: list[Operation], texts: list[str], cpu: s
     run = _by_osaca if "osaca" in Path(program).name else _by_llvm
     try:
         return run(program, operations, texts, cpu)
+    except checks.Error:  # which is a ValueError too
+        raise
     except (subprocess.SubprocessError, OSError) as error:
         raise checks.Error(f"{program} did not run: {checks.described(error)}") from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -141,8 +144,9 @@ def _by_llvm(program: str, operations: list[Operation], texts: list[str], cpu: s
         answer = _run([program, "-mtriple=x86_64", f"-mcpu={model}", "-json"], source)
         if answer.returncode == 0 and "not a recognized processor" not in answer.stderr:
             return from_llvm(answer.stdout, f"llvm-mca {_version(program)}", model, kinds)
-    said = [line for line in answer.stderr.splitlines() if "error" in line] or answer.stderr.splitlines() or ["nothing"]
-    raise checks.Error(f"{program} cannot analyze this loop for {cpu}: {said[0].strip()}")
+    lines = answer.stderr.splitlines() or ["nothing"]
+    said = next((line for line in lines if "error" in line), lines[0]).strip().removesuffix(".")
+    raise checks.Error(f"{program} cannot analyze this loop for {cpu}: {said}; {NEWER}")
 
 
 def from_llvm(output: str, program: str, model: str, kinds: list[str]) -> Analysis:
@@ -197,7 +201,7 @@ def _by_osaca(program: str, operations: list[Operation], texts: list[str], cpu: 
         answer = _run([*command, str(file)], "")
     if answer.returncode:
         said = answer.stderr.strip().splitlines()[-1:] or ["without a message"]
-        raise checks.Error(f"{program} cannot analyze this loop for {cpu}: {said[0]}")
+        raise checks.Error(f"{program} cannot analyze this loop for {cpu}: {said[0]}; {NEWER}")
     return from_osaca(answer.stdout, f"OSACA {_version(program)}", model, len(texts))
 
 
