@@ -7,44 +7,56 @@ is called directly; otherwise the full validation follows, which has the error m
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from numpy import ndarray  # a global name takes less time than an attribute
+from numpy import empty, ndarray  # a global name takes less time than an attribute
 from numpy.typing import ArrayLike, NDArray
 
 from . import arrays, checks
 from . import backend as backends
-from .compiler.jit import Kernel, compile_for, entry_point, signature_for
+from .compiler.jit import compile_for, compiled, entry_point, signature_for
 from .compiler.registry import FLOP, SIGNATURES, Call
 from .compiler.threads import LEAST_FLOP
 from .compiler.types import BackendName
+from .kernels.matmul import IF_CONTIGUOUS, matmul_if_contiguous
 
 USUAL: Final = "fast"
 """The default backend. It is compared by identity, which takes the least time; another object goes the long way."""
 
 
-class _MachineCode(dict[np.dtype[Any], "Kernel | None"]):
-    """dtype -> an operation of the fast backend, for one thread, compiled when first used; None for other dtypes.
+class _MachineCode(dict[np.dtype[Any], Callable[..., Any] | None]):
+    """dtype -> a kernel for one thread, compiled when first used; None for dtypes that it does not take.
 
     It does not check the types of its arguments.
     """
 
-    def __init__(self, operation: str) -> None:
-        self.operation = operation
+    def __init__(self, kernel: Callable[[], Callable[..., Any]], pattern: str) -> None:
+        self.kernel, self.pattern = kernel, pattern
 
-    def __missing__(self, dtype: np.dtype[Any]) -> Kernel | None:
+    def __missing__(self, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
         if dtype not in backends.REGISTRY[USUAL].dtypes:
             return None
-        kernel = backends.get(USUAL).kernels[self.operation]
-        signature = signature_for(SIGNATURES[self.operation], dtype)
+        backends.get(USUAL)  # an error for settings that prevent compiled loops
+        kernel, signature = self.kernel(), signature_for(self.pattern, dtype)
         compile_for(kernel, signature)
         self[dtype] = entry_point(kernel, signature)
         return self[dtype]
 
 
-_product = _MachineCode("matmul")
-_functions = {operation: _MachineCode(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
+def _of_the_fast_backend(operation: str) -> _MachineCode:
+    return _MachineCode(lambda: backends.get(USUAL).kernels[operation], SIGNATURES[operation])
+
+
+_small_product = compiled(matmul_if_contiguous)
+_product = _MachineCode(lambda: _small_product, IF_CONTIGUOUS)
+_functions = {operation: _of_the_fast_backend(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
+
+
+def prepare(dtype: np.dtype[Any]) -> None:
+    """Compile the product of small matrices, which no backend has."""
+    _product[dtype]
 
 
 def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
@@ -67,12 +79,12 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[
         except ValueError:  # not two matrices
             n, rows = 0, 1
         dtype = A.dtype
-        if n == rows and dtype is B.dtype and A.flags.carray and B.flags.carray and 2 * m * n * p < LEAST_FLOP:
+        if n == rows and dtype is B.dtype and 2 * m * n * p < LEAST_FLOP:
             kernel = _product[dtype]
             if kernel:
-                C = np.empty((m, p), dtype)
-                kernel(A, B, C)
-                return C
+                C = empty((m, p), dtype)
+                if kernel(A, B, C):
+                    return C
     left, right = _factors(A, B)
     run = backends.get(backend, left.dtype)
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
@@ -112,7 +124,7 @@ def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[A
     if backend is USUAL and type(Z) is ndarray and Z.flags.carray:
         kernel = _functions[operation][Z.dtype]
         if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
-            A = np.empty(Z.shape, Z.dtype)
+            A = empty(Z.shape, Z.dtype)
             kernel(_as_rows(Z), _as_rows(A))
             return A
     rows = _rows(Z)
@@ -152,4 +164,6 @@ def _as_rows(array: NDArray[Any]) -> NDArray[Any]:
     """The same memory as a matrix, for an array in C order."""
     if array.ndim == 2:
         return array
+    if array.ndim == 1:
+        return array[None]
     return array.reshape(math.prod(array.shape[:-1]), array.shape[-1] if array.ndim else 1)

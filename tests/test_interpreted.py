@@ -11,6 +11,7 @@ import pytest
 from jitnet.compiler import intrinsics, threads
 from jitnet.compiler.jit import compiled
 from jitnet.kernels import LADDERS, activations, elementwise, exponential, optimizers, parts, register_tile, softmax
+from jitnet.kernels.matmul import matmul_if_contiguous
 from jitnet.lab import oracle
 
 BODIES = [
@@ -137,6 +138,24 @@ def test_body_without_a_bias(operation, body, small):
         body(*case.arguments)
         body(*other.arguments)
         np.testing.assert_array_equal(case.arguments[matrix], other.arguments[matrix])
+
+
+def test_product_of_contiguous_factors_leaves_others_alone(small):
+    rng = np.random.default_rng(0)
+    M = rng.standard_normal((10, 12))
+    layouts = {
+        "contiguous": M[:7], "one row": M[:1], "columns": M[:7, 2:9], "every second row": M[::2], "transposed": M.T,
+        "every second column": M[:, ::2], "backwards": M[:, ::-1],
+    }  # fmt: skip
+    for name, A in layouts.items():
+        B, C = rng.standard_normal((A.shape[1], 5)), np.full((A.shape[0], 5), 42.0)
+        done = matmul_if_contiguous(A, B, C)
+        assert done == (name in ("contiguous", "one row")), name
+        np.testing.assert_allclose(C, A @ B if done else 42, err_msg=name)
+        right = np.full((3, A.shape[1]), 42.0)
+        left = rng.standard_normal((3, A.shape[0]))
+        assert matmul_if_contiguous(left, A, right) == done, name
+        np.testing.assert_allclose(right, left @ A if done else 42, err_msg=name)
 
 
 def error_in_ulp(got, exact, dtype):

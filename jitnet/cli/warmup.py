@@ -5,6 +5,7 @@ import json
 import time
 
 from .. import backend as backends
+from .. import functions
 from ..checks import count
 from ..compiler.cache_folder import cache_folder
 from ..kernels import LADDERS
@@ -26,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
         for dtype in backend.dtypes if needed else ():
             show.note(f"kernels for {dtype}")
             compiled += backend.compile(LADDERS, dtype, show.compiling)
+            if backend.name == functions.USUAL:
+                functions.prepare(dtype)
     seconds, folder = time.perf_counter() - began, str(cache_folder())
     if options.json:
         about = {"backend": backend.name, "kernels": needed, "compiled": compiled, "seconds": seconds, "cache": folder}

@@ -32,7 +32,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def compiled(body: Kernel, parallel: bool = False, allocates: bool = False) -> Kernel:
+def compiled(body: Callable[..., Any], parallel: bool = False, allocates: bool = False) -> Callable[..., Any]:
     """Compile a loop: once per signature, once per machine. It can use np.empty only if `allocates` is True.
 
     The first call, or `compile_for`, starts the compiler. With NUMBA_DISABLE_JIT=1 the result is the body itself, which

@@ -327,3 +327,21 @@ def matmul_nt_packed(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     shape = shape_of_a_part(dX, loop_threads())
     for t in prange(number_of_parts(dX, shape)):
         plain_part(delta, W.T, dX, part_of(dX, shape, t))
+
+
+IF_CONTIGUOUS = "T[:,:], T[:,:], T[:,:]"
+"""The types of the arguments of `matmul_if_contiguous`."""
+
+
+@part_of_kernels
+def is_contiguous(M: Matrix) -> bool:
+    """Whether the numbers of M follow each other in memory, row by row."""
+    return bool(M.strides[1] == M.itemsize and M.strides[0] == M.shape[1] * M.itemsize)
+
+
+def matmul_if_contiguous(A: Matrix, B: Matrix, C: Matrix) -> bool:
+    """C = A·B for small matrices of any layout: returns whether both are contiguous; if not, C is not written."""
+    if not (is_contiguous(A) and is_contiguous(B)):
+        return False
+    plain_part(A, B, C, (0, C.shape[0], 0, C.shape[1]))
+    return True
