@@ -203,7 +203,7 @@ def test_trace_explains_why_512_columns_collide_and_520_do_not():
     assert collides["conflicts"] > 0.9 * collides["times"]
     assert spreads["conflicts"] == 0
     (said,) = (x for x in table.conclusions(collides) if "conflicts" in x)
-    assert "into 2 of its 64 sets, which hold 24 lines" in said
+    assert "into 2 of the 64 sets of L1, which hold 24 lines" in said
     assert "2080 bytes or 520 numbers, they fall into 64" in said
     assert not any("conflicts" in x for x in table.conclusions(spreads))
 

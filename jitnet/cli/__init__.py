@@ -31,7 +31,7 @@ COMMANDS = {
     "check": "find races and other bugs in a kernel, by running its source",
     "report": "measurements and explanations as one HTML page",
     "machine": "machine peaks: compute and bandwidth",
-    "compile-cost": "compile times, and the break-even number of calls (alias: ledger)",
+    "compile-cost": "compile times, and the break-even number of calls",
     "assignment": "create an assignment: starter files, public test, points",
     "grade": "grade students' kernels by the tests of an assignment",
     "cache": "where compiled kernels are, how large they are, and how to remove them",

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 from .. import checks
+from ..kernels import LADDERS
 from ..lab import estimate, ladder, plots, problems
 from ..lab.benchmark import candidates
 from ..lab.loading import check_name
@@ -27,7 +28,10 @@ from .shared import (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("operation", nargs="?", help="matmul (default), sigmoid, sgd (alias: update), ..., or train")
+    parser.add_argument(
+        "operation", nargs="?",
+        help=f"{', '.join(sorted(LADDERS))}; or train, a whole training step (default: matmul)",
+    )  # fmt: skip
     parser.add_argument(
         "--problem", metavar="NAME_OR_FILE",
         help="instead of an operation, a Python file with inputs, reference, SHAPES, TIMED, flops, memory; "

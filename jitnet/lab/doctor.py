@@ -60,6 +60,6 @@ def as_text(found: dict[str, Any]) -> str:
             lines.append(" " * (7 + names) + f"→ {item['fix']}")
     wrong, notes = found["wrong"], found["notes"]
     verdict = "Nothing is wrong" if found["healthy"] else f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong"
-    noted = f"; {notes} thing{'s are' if notes > 1 else ' is'} worth knowing" if notes else ""
-    commands = "; what follows → fixes it" if any(item["fix"] for item in found["items"]) else ""
-    return "\n".join([*lines, "", f"{verdict}{noted}{commands}."])
+    noted = f"; {notes} note{'s' * (notes > 1)}" if notes else ""
+    fixes = " → marks a fix." if any(item["fix"] for item in found["items"]) else ""
+    return "\n".join([*lines, "", f"{verdict}{noted}.{fixes}"])

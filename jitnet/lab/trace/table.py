@@ -105,8 +105,8 @@ def _strides(found: dict[str, Any]) -> list[str]:
     line = found["caches"][0]["line"]
     return [
         f"Line {row['line']} goes through {row['array']} in steps of {row['stride']} bytes: of each cache line of "
-        f"{line} bytes it uses {row['itemsize']} at a time, and no load can fill a vector. With an inner loop along "
-        f"the row the step is {row['itemsize']}."
+        f"{line} bytes it uses {row['itemsize']} bytes at a time, and no load can fill a vector. With an inner loop "
+        f"along the row, the step is {row['itemsize']} bytes."
         for row in _worth_saying(found)
         if row["stride"] is not None and abs(row["stride"]) >= line and row["stride_share"] >= STEADY
     ]
@@ -126,8 +126,8 @@ def _conflicts(found: dict[str, Any]) -> list[str]:
         if sets < level.sets:
             longer = abs(row["stride"]) + level.line // 2
             text += (
-                f" Addresses {row['stride']} bytes apart fall into {sets} of its {level.sets} sets, which hold "
-                f"{sets * level.ways} lines; with rows half a cache line longer, {longer} bytes or "
+                f" Addresses {row['stride']} bytes apart fall into {sets} of the {level.sets} sets of {level.name}, "
+                f"which hold {sets * level.ways} lines; with rows half a cache line longer, {longer} bytes or "
                 f"{longer // row['itemsize']} numbers, they fall into {sets_of_stride(longer, level)}."
             )
         sentences.append(text)
