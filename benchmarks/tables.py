@@ -79,9 +79,11 @@ def label(machine: dict[str, Any]) -> str:
     return f"{cpu}, {machine['vector bits']} bits"
 
 
-def table(file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = ()) -> list[str]:
-    """The lines of the table of a file; with `only`, just these rows, and machines with all their vector bits."""
-    machines = {machine: found for machine, found in results_of(file).items() if not (only and "avx2" in found["from"])}
+def table(
+    file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = (), folders: tuple[str, ...] = ()
+) -> list[str]:
+    """The lines of the table of a file; with `only`, just these rows, and with `folders` these machines."""
+    machines = {name: found for name, found in results_of(file).items() if not folders or found["from"] in folders}
     columns = {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in machines.items()}
     lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     for name in dict.fromkeys(name for cells in columns.values() for name in cells):
@@ -105,12 +107,15 @@ FRONT = (
 )
 """Rows of the first table that are also in README.md."""
 
+FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_icelake_server")
+"""Folders of the machines in README.md: one of each vendor, both measured with the present kernels."""
+
 
 def readme(text: str) -> str:
     """README.md with the current figures in the table whose first column is `step`."""
     before, after = text.split("| step |")
     rest = after[after.index("\n\n") :]
-    return before + "\n".join(table("steps_1_thread", "step", short, FRONT)) + rest
+    return before + "\n".join(table("steps_1_thread", "step", short, FRONT, FRONT_MACHINES)) + rest
 
 
 def short(row: Row) -> str:
