@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+import jitnet
 from jitnet.data import Choices, Recipe, from_frame
 
 UNIT = "has numbers with a unit, such as "
 NOTATION = "has numbers in a notation that is not read, such as "
-DATES = "has dates that are not read, such as "
+DATES = "has dates"
 
 
 def warned(name, cells):
@@ -54,8 +55,36 @@ def test_two_decimal_signs_are_a_warning(name, cells, is_mixed):
     found = [text for text in warned(name, cells) if "decimal sign" in text]
     assert len(found) == is_mixed
     comma, point = (next((cell for cell in cells if sign in cell), "") for sign in ",.")
-    start = f"{name} has decimal commas and decimal points, such as '{comma}' and '{point}', and is taken for words; "
+    start = (
+        f"{name} has decimal commas and decimal points, such as '{comma}' and '{point}', which are taken for words; "
+    )
     assert all(text.startswith(start) for text in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2024-{month:02}-{day:02}", "dates; to learn them as numbers, write the days since a fixed date"),
+        ("{day} {name} 2024", "dates; to learn them as numbers, write the days since a fixed date"),
+        ("{day}/{month}/2024 14:30", "dates; "), ("{day}.{month} kg", "numbers with a unit; "),
+        ("{day}:{month:02}", "numbers in a notation that is not read; "),
+    ],
+)  # fmt: skip
+def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_write(written, said):
+    """The task does not change the advice."""
+    names = "Jan", "Feb", "March", "Apr", "May", "June"
+    y = [written.format(day=1 + i % 28, month=1 + i % 6, name=names[i % 6]) for i in range(84)]
+    table = from_frame({"x": range(84)}, y)
+    for task in (None, "classification", "regression"):
+        with pytest.raises(jitnet.Error, match=f"; the values are {said}.*, or name another target$"):
+            Recipe.learn(table, range(84), task)
+
+
+def test_too_many_classes_that_are_numbers_are_offered_the_regression():
+    table = from_frame({"x": range(60)}, [i * 1.5 for i in range(60)])
+    with pytest.raises(jitnet.Error, match=r"too many for classes; learn them as quantities with --task regression$"):
+        Recipe.learn(table, range(60), "classification")
+    assert Recipe.learn(table, range(60), "regression").task == "regression"
 
 
 def test_warning_suggests_the_numeric_option():

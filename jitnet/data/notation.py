@@ -19,8 +19,23 @@ FEW = 3
 def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
     """The sentence about a column or target of words, if all texts are numbers in a notation that is not read.
 
-    option    the option that takes them as missing among plain numbers
+    option    the option that takes them as missing among plain numbers; "" for a target
     """
+    found = _unread(texts, option)
+    if found is None:
+        return None
+    what, examples, how = found
+    return f"{name} has {what}, such as {examples}, which are taken for words; to learn them as {how}"
+
+
+def how_to_learn(texts: list[str]) -> str:
+    """For an error about a target whose texts are such numbers: what to write instead; "" for other texts."""
+    what, _, how = _unread(texts, "") or ("", "", "")
+    return what and f"the values are {what}; to learn them as {how}, or name another target"
+
+
+def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
+    """What the texts are, examples, and as what they can be learned if they are written in another way."""
     words = [text for text in texts if not is_missing_word(text)]
     if len(words) < 3:
         return None
@@ -29,26 +44,25 @@ def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
     if not forms and all(map(_ONE_SIGN.fullmatch, words)):
         comma, point = (next((text for text in words if sign in text), None) for sign in ",.")
         if comma and point:
-            return (
-                f"{name} has decimal commas and decimal points, such as {shown(comma)} and {shown(point)}, and is "
-                "taken for words; to learn it as numbers, write one decimal sign"
-            )
-    if not 0 < len(forms) <= FEW:
+            examples = f"{shown(comma)} and {shown(point)}"
+            return "decimal commas and decimal points", examples, "numbers, write one decimal sign"
+    if not forms:
         return None
     example = shown(next(reversed(forms.values())))
-    if all(map(_is_date, forms.values())):
+    if all(map(_is_date, forms.values())):  # the months can have names
         odd = next((text for text in words if not _is_date(text)), None)
         example = example if odd is None else shown(odd)
-        how = "dates, write all in one notation" if len(forms) > 1 or odd else "numbers, write days"
-        what = "dates that are not read"
-    elif not is_plain and all(map(_has_unit, forms)):
-        what, how = "numbers with a unit", "numbers, remove the unit from the cells"
-    elif all(map(_WITHOUT_WORDS.fullmatch, forms)):
-        what, how = "numbers in a notation that is not read", "numbers, write one plain number in each cell"
-        how += f", or take these as missing with {option}" if is_plain and option else ""
-    else:
+        if option:
+            return "dates that are not read", example, "dates, write all in one notation"
+        return "dates", example, "numbers, write the days since a fixed date"
+    if len(forms) > FEW:
         return None
-    return f"{name} has {what}, such as {example}, which are taken for words; to learn them as {how}"
+    if not is_plain and all(map(_has_unit, forms)):
+        return "numbers with a unit", example, "numbers, remove the unit from the cells"
+    if all(map(_WITHOUT_WORDS.fullmatch, forms)):
+        how = f", or take these as missing with {option}" if is_plain and option else ""
+        return "numbers in a notation that is not read", example, f"numbers, write one plain number in each cell{how}"
+    return None
 
 
 def _is_date(text: str) -> bool:

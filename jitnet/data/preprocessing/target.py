@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
-from ..notation import different_units, unread_numbers
+from ..notation import different_units, how_to_learn, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..values import (
@@ -181,7 +181,8 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         text = next((text for text in texts if reads(text) is None), next(iter(texts)))
         where = table.where(cells.row_of(text), table.target)
         if form is None:
-            raise checks.Error(f"{where}: regression cannot learn {shown(text)}; it learns numbers")
+            how = how_to_learn(list(texts)) or "it learns numbers"
+            raise checks.Error(f"{where}: regression cannot learn {shown(text)}; {how}")
         option = f" ({as_option('missing', f'{table.target}={text}')})" if is_missing_word(text) else ""
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
         also = f", or learn every value as a class with {AS_CLASSES}" if _can_be_classes(len(texts), len(cells)) else ""
@@ -258,8 +259,13 @@ def _check_classes(classes: list[str], table: Table) -> None:
     if len(classes) < 2:
         raise checks.Error(f"the target {target} has only one class, {shown(classes[0])}; at least two are needed")
     if not _can_be_classes(len(classes), len(table)):
-        text = next((name for name in classes if not is_number(name)), classes[0])
+        words = [name for name in classes if is_code(name) or not is_number(name)]
+        if words:
+            how = how_to_learn(classes) or "if they should be numbers, fix those that are not, or name another target"
+        else:
+            how = "learn them as quantities with --task regression"
+        example = shown((words or classes)[0])
         raise checks.Error(
-            f"the target {target} has {len(classes)} values in {len(table)} rows, such as {shown(text)}: "
-            "too many for classes; if they should be numbers, fix those that are not, and use the task regression"
+            f"the target {target} has {len(classes)} values in {len(table)} rows, such as {example}: too many for "
+            f"classes; {how}"
         )
