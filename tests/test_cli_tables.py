@@ -11,6 +11,7 @@ from files import csv, idx_bytes
 
 import jitnet
 from jitnet import checks
+from jitnet.cli import scores
 
 QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
 
@@ -113,6 +114,20 @@ def test_baseline_and_confusion_matrix_are_printed(run, tmp_path):
     result = json.loads(run("train", numbers, "--target", "y", "--json", *QUICK).out)
     assert result["baseline_rmse"] > 0
     assert "baseline: always answering the mean, " in run("train", numbers, "--target", "y", *QUICK).out
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [(0.25, ""), (0.500001, ": the network is no better"), (0.75, ": the network is worse")],
+)
+def test_a_network_is_said_to_be_no_better_than_the_baseline_or_worse(error, verdict):
+    """Errors that are printed as one number are equal."""
+    said = scores.in_words({"baseline_answer": 3.0, "baseline_rmse": 0.5, "test_rmse": error})
+    assert said == f"baseline: always answering the mean, 3, has RMSE 0.5{verdict}"
+    confusion = {"classes": ["a", "b"], "matrix": [[1, 1], [1, 1]]}
+    accuracies = {"baseline_accuracy": 0.5, "test_accuracy": 1 - error}
+    said = scores.in_words({"baseline_answer": "a", **accuracies, "confusion": confusion}).splitlines()[0]
+    assert said == f"baseline: always answering a, the most frequent class in training, is right for 50.00%{verdict}"
 
 
 def test_rows_without_a_target_are_left_out(run, tmp_path):

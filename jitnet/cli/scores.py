@@ -46,11 +46,10 @@ def in_words(result: dict[str, Any]) -> str:
     answer = result["baseline_answer"]
     if "baseline_rmse" in result:
         text = f"baseline: always answering the mean, {answer:.4g}, has RMSE {result['baseline_rmse']:.4g}"
-        return text if result["test_rmse"] < result["baseline_rmse"] else f"{text}: the network is no better"
+        return text + _verdict(result["test_rmse"], result["baseline_rmse"])
     right = f"{result['baseline_accuracy']:.2%}"
     text = f"baseline: always answering {answer}, the most frequent class in training, is right for {right}"
-    if result["test_accuracy"] <= result["baseline_accuracy"]:
-        text += ": the network is no better"
+    text += _verdict(1 - result["test_accuracy"], 1 - result["baseline_accuracy"])
     classes, matrix = result["confusion"]["classes"], np.array(result["confusion"]["matrix"])
     if len(classes) <= SHOWN_CLASSES:
         return f"{text}\n{_table([checks.some([name], 1)[:20] for name in classes], matrix)}"
@@ -59,6 +58,14 @@ def in_words(result: dict[str, Any]) -> str:
     pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in order]
     mistakes = [f"{classes[i]} as {classes[j]} ({matrix[i, j]})" for i, j in pairs if matrix[i, j]]
     return f"{text}; most frequent mistakes: {', '.join(mistakes)}" if mistakes else text
+
+
+def _verdict(network: float, baseline: float) -> str:
+    """What the errors of both, as they are printed, say about the network; nothing if it is better."""
+    network, baseline = (float(f"{error:.4g}") for error in (network, baseline))
+    if network < baseline:
+        return ""
+    return ": the network is worse" if network > baseline else ": the network is no better"
 
 
 def _table(classes: list[str], matrix: Any) -> str:
