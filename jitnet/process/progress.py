@@ -123,7 +123,8 @@ class Lines(Progress):
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if done == 0:
             about = max(5, round(total * SECONDS_A_KERNEL / 5) * 5)
-            self._say(f"compiling {_kernels(total)}, once per machine, in about {about} s if it is idle ...")
+            kernels = f"compiling {_kernels(total)}, once per machine"
+            self._say(f"{kernels}; this takes about {about} s on an idle machine ...")
         elif done == total:
             self._say(f"compiled {_kernels(total)}")
         elif time.monotonic() - self._latest > 2:
