@@ -201,7 +201,8 @@ def test_nearly_equal_labels_are_a_warning(tmp_path):
     table.target = "y"
     recipe = Recipe.learn(table, np.arange(8), None)
     assert recipe.classes == ["Cat", "New York", "cat", "dog"]
-    assert "y has classes that are nearly the same: 'Cat' and 'cat'" in recipe.warnings
+    said = "y has classes that are nearly the same: 'Cat' and 'cat'; if they mean the same, write them alike"
+    assert said in recipe.warnings
     np.savez(tmp_path / "d.npz", X=np.ones((4, 1)), y=np.array([2**60, 2**60 + 1] * 2))
     assert read_table(tmp_path / "d.npz")["y"].values.tolist() == [str(2**60), str(2**60 + 1)] * 2
 

@@ -132,4 +132,5 @@ def test_nearly_equal_names_are_a_warning(name, cells, alike):
     """Two Unicode spellings of a word are one word; a warning lists other words that look alike."""
     found = [text.partition(" that are nearly the same: ")[2] for text in warned(name, cells)]
     first, _, second = alike.partition(" and ")
-    assert found in ([alike], [f"{second} and {first}"]) if alike else not any(found)
+    fix = "; if they mean the same, write them alike"
+    assert found in ([f"{alike}{fix}"], [f"{second} and {first}{fix}"]) if alike else not any(found)

@@ -1,10 +1,11 @@
-"""Texts with numbers that are not read, such as 12 kg, 18-24 and <0.5: the sentence about a column of them."""
+"""Texts with numbers that are not read, such as 12 kg, 18-24 and <0.5, and words that are nearly the same: the
+sentences about a column of them."""
 
 import re
 
-from ..checks import shown
+from ..checks import shown, some
 from ..spelling import is_code
-from .values import DATES, is_missing_word, units_in
+from .values import DATES, is_missing_word, twins, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
@@ -73,6 +74,13 @@ def _has_unit(form: str) -> bool:
     found = _WITH_UNIT.fullmatch(form)
     unit = found and (found[1] or found[2])
     return bool(unit) and str(unit).casefold() not in _ORDINALS
+
+
+def nearly_equal(name: str, what: str, words: list[str]) -> str | None:
+    """The sentence about words, such as classes, that people would read as one."""
+    if not (alike := twins(words)):
+        return None
+    return f"{name} has {what} that are nearly the same: {some(alike, 5, 100)}; if they mean the same, write them alike"
 
 
 def different_units(name: str, texts: list[str]) -> str | None:

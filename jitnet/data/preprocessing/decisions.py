@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
-from ..notation import different_units, numbers_among_words, unread_numbers
+from ..notation import different_units, nearly_equal, numbers_among_words, unread_numbers
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
@@ -29,7 +29,6 @@ from ..values import (
     form_of,
     is_missing_word,
     parts_of,
-    twins,
 )
 from ..words import Words
 from .columns import Category, Number, Standard
@@ -309,8 +308,8 @@ class Planner:
                 f"; {self._gaps(name, None)}, filled with the most frequent, {some([column.most_frequent])}, and marked"
             )
         self.said.append(f"{text} ({as_option('drop', name)})")
-        if alike := twins(names):
-            self.warned.append(f"{called(name)} has categories that are nearly the same: {some(alike, 5, 100)}")
+        if sentence := nearly_equal(called(name), "categories", names):
+            self.warned.append(sentence)
 
 
 def said_of_totals(table: Table) -> list[str]:

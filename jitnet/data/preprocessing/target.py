@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
-from ..notation import different_units, how_to_learn, unread_numbers
+from ..notation import different_units, how_to_learn, nearly_equal, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..values import (
@@ -23,7 +23,6 @@ from ..values import (
     in_order,
     is_missing_word,
     numbers_in,
-    twins,
 )
 from ..words import Words
 from .columns import check_extent, mean_and_scale, names_in
@@ -70,8 +69,8 @@ class Target:
         if form is None or task == "classification":
             classes = in_order(distinct(cells)[0])
             _check_classes(classes, table)
-            if alike := twins(classes):
-                warned.append(f"{name} has classes that are nearly the same: {some(alike, 5, 100)}")
+            if sentence := nearly_equal(name, "classes", classes):
+                warned.append(sentence)
             if task is None and (sentence := unread_numbers(name, classes)):
                 warned.append(sentence)
             if no_words := [shown(one) for one in classes if is_missing_word(one)]:
