@@ -4,11 +4,12 @@ import argparse
 import re
 import shlex
 
+import numpy as np
 import pytest
 
 import jitnet
 from jitnet.cli import samples, train
-from jitnet.data import Recipe, read_table
+from jitnet.data import Recipe, from_frame, read_table
 from jitnet.data.table import as_option, listed_in
 
 OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+[ =](?:'.+?'(?=[) ]|$)|[^ )]+)|header)")
@@ -115,6 +116,33 @@ def test_a_decimal_sign_is_not_offered_if_it_is_the_separator(tmp_path):
         new.write_text(text)
         with pytest.raises(jitnet.Error, match=re.escape(expected)):
             recipe.X(recipe.read(new))
+
+
+GERMAN, ENGLISH = "1.234,5", "1,234.5"
+
+
+@pytest.mark.parametrize(
+    ("learned", "new", "said"),
+    [
+        (GERMAN, "a,b\n1234.5,1\n", "1234.5 is read with a decimal point, but in training points separated thousands"),
+        (GERMAN, "a\tb\n1234.5\t1\n", "if they are decimal here, add --decimal . and otherwise add --decimal ,"),
+        (GERMAN, 'a,b\n"1,234.5",1\n', "'1,234.5' is not a number with the decimal sign , (--decimal .)"),
+        (GERMAN, "a,b\n€1234.5,1\n", "'€1234.5' is not a number with the decimal sign , (--decimal .)"),
+        (ENGLISH, "a\tb\n1234,5\t1\n", "if they are decimal here, add --decimal , and otherwise add --decimal ."),
+        (ENGLISH, "a;b\n1.234,5;1\n", "'1.234,5' is not a number with the decimal sign . (--decimal ,)"),
+    ],
+)
+def test_numbers_with_thousands_are_read_with_the_given_decimal_sign(tmp_path, learned, new, said):
+    """The error offers the sign of the new file, which is not that of the training."""
+    signs = str.maketrans(".,", ",.") if learned == ENGLISH else {}
+    (tmp_path / "data.csv").write_text(rows("a;y", lambda i: f"{1 + i}.100,5".translate(signs), AB))
+    recipe = Recipe.learn(read_table(tmp_path / "data.csv", "y"), range(60))
+    assert recipe.columns[0].form == learned
+    (tmp_path / "new.csv").write_text(new, "utf-8")
+    with pytest.raises(jitnet.Error, match=re.escape(said)):
+        recipe.X(recipe.read(tmp_path / "new.csv"))
+    X = recipe.X(recipe.read(tmp_path / "new.csv", decimal="," if learned == ENGLISH else "."))
+    np.testing.assert_array_equal(X, recipe.X(from_frame({"a": [learned]})))
 
 
 @pytest.mark.parametrize("word", ["unknown", "-", "#DIV/0!"])

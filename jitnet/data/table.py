@@ -73,6 +73,8 @@ class Table:
     """How a CSV was read: its separator, decimal sign and encoding; and the values that are missing."""
     are_images: bool = False
     """True if each row of an array has several dimensions."""
+    decimal_is_given: bool = False
+    """True if the caller gave the decimal sign of a CSV with rows to predict."""
 
     def __post_init__(self) -> None:
         wide = 0 if self.matrix is None else self.matrix.shape[1]

@@ -342,6 +342,14 @@ def form_at_all(texts: list[str]) -> str | None:
     return best if times[best] else None
 
 
+def with_decimal(form: str, decimal: str) -> str:
+    """The form of the same numbers with this decimal sign: 1.234,5 becomes 1,234.5; other forms stay."""
+    if form == PLAIN:
+        return POINTS if decimal == "," else PLAIN
+    other = form.translate(str.maketrans(".,", ",."))
+    return other if other in NUMBERS and form[-2] != decimal else form
+
+
 def numbers_in(
     values: NDArray[Any] | Words, form: str, decimal: str = "."
 ) -> tuple[NDArray[np.float64], int | None, str | None]:

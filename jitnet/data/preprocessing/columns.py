@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown
-from ...spelling import column_name, is_number, spelled
+from ...spelling import column_name, spelled
 from ..table import Table, as_option, called
-from ..values import DATES, FORMS, NUMBERS, PLAIN, POINTS, distinct, in_order, numbers_in, parts_of, units_in
+from ..values import DATES, FORMS, NUMBERS, PLAIN, distinct, in_order, numbers_in, parts_of, units_in, with_decimal
 from ..words import Words
 
 
@@ -260,19 +260,21 @@ def check_extent(name: str, extent: Any) -> None:
         raise checks.Error(f"the numbers of column {shown(name)} are too large to be standardized; divide them first")
 
 
+def form_in(table: Table, learned: str) -> str:
+    """The form of a column that had this form in training; if the caller gave the decimal sign, with this sign."""
+    return with_decimal(learned, table.decimal) if table.decimal_is_given else learned
+
+
 def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:
     """The numbers of a column (n, parts), NaN where one is missing; any other cell that is not a number is an error."""
-    values = table[name].cells
-    row = _first_fraction(values) if form in (POINTS, "1,234.5") else None
-    if row is not None and form == POINTS and table.kind == "csv" and table.decimal == ".":
+    values, form = table[name].cells, form_in(table, form)
+    row = _first_fraction(values) if table.kind == "csv" and form[1] == table.decimal else None
+    if row is not None:  # the sign of the file separates thousands in the form, as in 1.234,5
+        sign, other = ("point", ",") if table.decimal == "." else ("comma", ".")
+        instead = f"remove the {sign}s" if other == table.reading.get("separator") else f"add --decimal {other}"
         raise checks.Error(
-            f"{table.where(row, name)}: {values[row]} can be two numbers: in training, points separated thousands and "
-            "commas were decimal, but no cell here has a comma"
-        )
-    if row is not None and form == "1,234.5" and table.decimal == ",":
-        raise checks.Error(
-            f"{table.where(row, name)}: {values[row]} is read with a decimal comma, but in training commas separated "
-            "thousands; if they do here, add --decimal ."
+            f"{table.where(row, name)}: {values[row]} is read with a decimal {sign}, but in training {sign}s separated "
+            f"thousands; if they are decimal here, add --decimal {table.decimal} and otherwise {instead}"
         )
     numbers, odd, text = numbers_in(values, form, table.decimal)
     if odd is not None and not lenient:
@@ -282,18 +284,25 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
             hint = ", but the name of the column: if the line repeats the header, remove it"
         elif odd == 0 and hint and table.has_header:
             hint += "; if the line belongs to the header, such as units, remove it"
-        other = "," if table.decimal == "." else "."
-        has_other = (not hint or (form == PLAIN and other == ".")) and is_number(str(text).replace(other, "."))
-        if table.kind == "csv" and has_other:
-            option = f"(--decimal {other})"
-            if other == table.reading.get("separator"):  # for which the option is an error
-                option = f"and has a {'comma' if other == ',' else 'point'}, as no number of this column in training"
-            hint = f" with the decimal sign {table.decimal} {option}"
+        if table.kind == "csv" and (not hint or (form == PLAIN and table.decimal == ",")):
+            hint = _with_other_sign(table, form, str(text)) or hint
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
         raise checks.Error(f"{table.where(int(infinite.argmax()), name)}: infinity is not a finite number; replace it")
     return numbers
+
+
+def _with_other_sign(table: Table, form: str, text: str) -> str:
+    """What an error says about a text that is a number with the other decimal sign; "" for other texts."""
+    used = table.decimal if form == PLAIN else form[-2]
+    other, name = (",", "comma") if used == "." else (".", "point")
+    read = NUMBERS.get(with_decimal(form, other))
+    if read is None or other not in text or read(text) is None:
+        return ""
+    if other == table.reading.get("separator"):  # for which the option is an error
+        return f" with the decimal sign {used} and has a {name}, as no number of this column in training"
+    return f" with the decimal sign {used} (--decimal {other})"
 
 
 def _first_fraction(values: NDArray[np.float64] | Words) -> int | None:

@@ -159,6 +159,7 @@ class Recipe:
         """
         learned = (self.names, self.has_header)
         table = read_table(path, self.target.name, labels=labels, learned=learned, usual=self.reading, **how)
+        table.decimal_is_given = how.get("decimal") is not None
         return self._emptied(table)
 
     def _emptied(self, table: Table) -> Table:

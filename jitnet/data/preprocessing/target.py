@@ -25,7 +25,7 @@ from ..values import (
     numbers_in,
 )
 from ..words import Words
-from .columns import check_extent, mean_and_scale, names_in
+from .columns import check_extent, form_in, mean_and_scale, names_in
 
 TASKS = ("classification", "regression")
 
@@ -148,7 +148,7 @@ class Target:
             if len(there):
                 result["accuracy"] = float(np.mean([names[codes[i]] == spelled(answers[i]) for i in there.tolist()]))
         else:
-            numbers, odd, _ = numbers_in(cells, self.form, table.decimal)
+            numbers, odd, _ = numbers_in(cells, form_in(table, self.form), table.decimal)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
             if odd is None and len(there):
                 with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
