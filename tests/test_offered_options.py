@@ -39,6 +39,7 @@ TABLES = {
     "nearly as many texts as rows": rows("x;m;y", DIGITS, lambda i: f"w{i % 40}", AB),
     "more texts than a model stores": rows("x;m;y", DIGITS, lambda i: f"w{i}", AB, n=13_000),
     "row numbers": rows("x;n;y", DIGITS, lambda i: i, AB),
+    "serial numbers": rows("x;n;y", DIGITS, lambda i: 1000 + i, AB),
     "other forms": rows("x;p;b;d;c;g;y", DIGITS, lambda i: f"1,{100 + i % 9}.5", ["yes", "no"],
         lambda i: f"2024-01-{10 + i % 9}", lambda i: f"{i % 24}:30", [*DIGITS, ""], AB),
     "numbers that are not read": rows("x;u;w;y", DIGITS, [*DIGITS, "<5"], [*DIGITS, "low"], AB),

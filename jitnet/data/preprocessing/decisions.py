@@ -85,6 +85,8 @@ ROW_NUMBERS = (
 )  # fmt: skip
 """Names of row numbers in lower case, without spaces, points and underscores."""
 IDENTIFIER = re.compile(r".*[_ -]([iI][dD]|[gu]uid|[GU]UID)|.*[a-z0-9](Id|ID)")
+MEASURED, YEARS = 20, (1800, 2099)
+"""At most this many numbers that follow each other, or any number of years, can be measurements in order."""
 FEW_WORDS = 10
 """This many different words are categories even in a table with few rows."""
 MOST_WORDS = 10_000
@@ -194,14 +196,14 @@ class Planner:
         is_identifier = is_unnamed or is_id or (has_name and plain_name in ROW_NUMBERS)
         with np.errstate(all="ignore"):
             steps = np.diff(values) == 1
-            extent = values.min() in (0, 1) and values.max() - values.min() == len(values) - 1
+            extent = values.max() - values.min() == len(values) - 1 and _can_count(values.min(), values.max())
             if len(values) < 5 or not (extent or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
                 return False
         differ = len(np.unique(values)) == len(values)
         counts = extent and differ  # in any order
         if is_unnamed and len(self.table.features) > 1 and steps.mean() > 0.9:  # of several tables, one below the other
             return True
-        if len(self.table.features) == 1 or (counts and has_name and not is_identifier):
+        if len(self.table.features) == 1 or (counts and not is_identifier and (has_name or values.min() not in (0, 1))):
             self.warned.append(
                 f"{called(name)} seems to number the rows; if it means nothing else, leave it out: "
                 f"{as_option('drop', name)}"
@@ -310,6 +312,12 @@ class Planner:
         self.said.append(f"{text} ({as_option('drop', name)})")
         if sentence := nearly_equal(called(name), "categories", names):
             self.warned.append(sentence)
+
+
+def _can_count(first: float, last: float) -> bool:
+    """True if the whole numbers from first to last are likely to number rows."""
+    is_year = YEARS[0] <= first and last <= YEARS[1]
+    return first in (0, 1) or (last - first >= MEASURED and not is_year)
 
 
 def said_of_totals(table: Table) -> list[str]:
