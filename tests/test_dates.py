@@ -147,6 +147,14 @@ def test_numbers_that_are_not_all_dates_are_quantities(cells):
     assert Recipe.learn(table, range(40)).standard.names == ["d"]
 
 
+def test_a_target_of_dates_without_separators_is_pointed_out():
+    for y, said in (
+        (NUMBERS, ["y has dates, such as 20240101, learned as numbers; write the days since a fixed date"]),
+        ([n + 5e7 for n in NUMBERS], []),
+    ):
+        assert Recipe.learn(from_frame({"x": [i % 7 for i in range(40)]}, y), range(40)).warnings == said
+
+
 def test_dates_without_separators_can_be_learned_as_numbers():
     table = from_frame({"d": NUMBERS, "t": ["none", *map(str, NUMBERS[1:])], "y": ["a", "b"] * 20}, "y")
     recipe = Recipe.learn(table, range(40), choices=Choices(numeric=["d", "t"]))

@@ -17,6 +17,7 @@ from ..table import Table, as_option, called
 from ..values import (
     NUMBERS,
     PLAIN,
+    are_dates,
     distinct,
     form_at_all,
     form_of,
@@ -224,6 +225,9 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
             f"{target} has {len(different)} different whole numbers, learned as quantities; if they are classes, use "
             f"{AS_CLASSES}"
         )
+    few = list(map(spelled, different[:5].tolist()))
+    if are_dates(few) and are_dates(distinct(different)[0]):
+        warned.append(f"{target} has dates, such as {few[0]}, learned as numbers; write the days since a fixed date")
     return "regression"
 
 
