@@ -58,6 +58,24 @@ def keeps_results():
     return kernel
 
 
+def keeps_results_of_earlier_questions():
+    """It computes whenever it is called on the newest numbers, so it is not faster when they are repeated at once."""
+    kept, newest = {}, [None]
+
+    def kernel(X, W, Z):
+        key = X[0, 0]
+        if key in kept and key != newest[0]:
+            Z[...] = kept[key]
+            return
+        time.sleep(0.003)
+        np.matmul(X, W, out=Z)
+        if key not in kept:
+            newest[0] = key
+        kept[key] = Z.copy()
+
+    return kernel
+
+
 def looks_at_its_output(X, W, Z):
     """It computes only the first of many calls, and leaves the result for the others."""
     if Z.size == 0 or np.isnan(Z[0, 0]):
@@ -127,9 +145,9 @@ def test_kernels_that_compute_in_every_call_pass():
     [
         (cached(), "was right in the check, but is wrong when it is timed, on new numbers"),
         (skips_what_it_has_seen(), "is wrong when it is timed"),
-        (keeps_results(), "keeps results, or skips calls: a call on new numbers takes 0.003"),
+        (keeps_results(), "keeps results, or skips calls: a call on new numbers takes 0.0"),
         (looks_at_its_output, "is wrong when it is timed"),
-        (keeps_results_of_short_calls(), "keeps results, or skips calls: a call on new numbers takes 0.0001"),
+        (keeps_results_of_short_calls(), "keeps results, or skips calls: a call on new numbers takes 0.0"),
         (computes_what_was_cleared, "is wrong when it is timed"),
         (is_right_only_when_it_is_not_timed, "is wrong when it is timed"),
         (changes_its_input, "on new numbers: it changes its input X"),
@@ -138,6 +156,13 @@ def test_kernels_that_compute_in_every_call_pass():
 )
 def test_kernels_that_skip_calls_are_found(kernel, says):
     assert says in timed(kernel)
+
+
+def test_stored_results_are_found_in_questions_without_new_numbers(monkeypatch):
+    monkeypatch.setattr(timed_calls, "VERIFYING", 0.0)
+    monkeypatch.setattr(timed_calls, "DOUBTING", 0.0)
+    says = "keeps results, or skips calls: a call on new numbers takes 0.0"
+    assert says in timed(keeps_results_of_earlier_questions())
 
 
 def test_a_machine_that_is_slow_for_a_while_is_no_stored_result(monkeypatch):
@@ -149,7 +174,7 @@ def test_a_machine_that_is_slow_for_a_while_is_no_stored_result(monkeypatch):
     for number in range(4 * timed_calls.FIRST_CALLS):
         slow = number % 4 == 0
         found.add(data.ask(number, 3, contextlib.nullcontext)[1])
-    assert len(data.alone) == timed_calls.FIRST_CALLS
+    assert len(data.alone) >= timed_calls.FIRST_CALLS
     assert found == {None}
 
 

@@ -10,6 +10,7 @@ knows which that is. The expected result is computed only afterwards, so it is n
 
 import contextlib
 import functools
+import math
 import os
 import statistics
 from collections.abc import Callable
@@ -55,9 +56,10 @@ QUICK = 0.05
 FIRST_CALLS = 5
 """Timings of first calls, of which the fastest is used."""
 
-DOUBTS, DOUBTING = 15, 1.0
-"""Timings, and seconds, in which a kernel that seems to store results can still clear itself: on a busy machine, one
-call after the other may wait for a core, in step with the timings, until the next ones follow without a pause."""
+LEAST_DOUBTS, DOUBTS, DOUBTING = 3, 15, 1.0
+"""More timings on new numbers, by which a kernel that seems to store results can clear itself: at least, at most, and
+the seconds after which it is not asked again. On a busy machine, several calls in a row on new numbers may each wait
+for a core."""
 
 VERIFYING = 1.0
 """Seconds that new numbers and the verification may take; then every fourth timing has them."""
@@ -85,12 +87,14 @@ class Timed:
         """Set -> the seed of its numbers."""
         self.first: list[float] = []
         """Seconds of calls on new numbers."""
-        self.later: list[float] = []
-        """Seconds of one of many calls in a row, on the same numbers."""
+        self.fastest = math.inf
+        """Seconds of a call in a row on the same numbers, the fastest."""
         self.alone: list[tuple[float, float]] = []
         """Seconds of a call on new numbers, and of one on the same numbers soon afterwards."""
         self.in_a_row: list[tuple[float, float]] = []
         """Seconds of one of several short calls, each on new numbers, and of one of many on the same numbers."""
+        self.repeated: list[tuple[float, float]] = []
+        """Seconds of the latest call on new numbers, and of one in a later question, on numbers of an earlier one."""
         self.places = np.random.default_rng()
         self.claimed = self.spent = 0.0
         """Seconds that the timed calls of the last question took, and that all verification has taken."""
@@ -100,31 +104,42 @@ class Timed:
         case, start = self.sets[number % len(self.sets)], perf_counter()
         is_new, self.claimed = self.spent < VERIFYING or number % 4 == 0, 0.0
         seconds, error = self._answer(case, calls, is_new, timing)
+        error = error or self._doubted(case, calls, timing)
         self.spent += perf_counter() - start - self.claimed
-        doubts = 0
-        while not error and (found := self._kept()):
-            if doubts == DOUBTS or (doubts and perf_counter() - start > DOUBTING):
-                return seconds, found
+        return seconds, error
+
+    def _doubted(self, case: Case, calls: int, timing: Timing) -> str | None:
+        """The error of a kernel that seems to store results, if it does not clear itself on more new numbers."""
+        doubts, start = 0, perf_counter()
+        while found := self._kept():
+            if doubts == DOUBTS or (doubts >= LEAST_DOUBTS and perf_counter() - start > DOUBTING):
+                return found
             doubts += 1
             _, error = self._answer(case, max(calls, 2), True, timing)
-        return seconds, error
+            if error:
+                return error
+            self.repeated.extend((self.first[-1], known) for _, known in self.repeated[-1:])
+        return None
 
     def _answer(self, case: Case, calls: int, is_new: bool, timing: Timing) -> tuple[float, str | None]:
         """Seconds for one of this many calls in a row, and their error."""
-        seconds, error = 0.0, None
+        seconds, error, later = 0.0, None, list[float]()
         if is_new:
             self.seed += 1
             seconds, error = self._alone(case, self.seed, timing)
             self.first.append(seconds)
         if not error and (calls > 1 or not is_new):
             seconds, error = self._in_a_row(case, calls, timing)
-            self.later.append(seconds)
-        if is_new and not error:
+            later = [seconds]
+            self.fastest = min(self.fastest, seconds)
+        if not is_new:
+            self.repeated.append((self.first[-1], seconds + WAKING))
+        elif not error:
             again, error = self._alone(case, self.seed, timing)
-            self.alone.append((self.first[-1], min([again, *(later + WAKING for later in self.later[-1:])])))
+            self.alone.append((self.first[-1], min([again, *(one + WAKING for one in later)])))
         if is_new and not error and min(self.first) < SHORT:
             fresh, error = self._on_new_numbers(case, timing)
-            self.in_a_row.extend((fresh, later) for later in self.later[-1:])
+            self.in_a_row.extend((fresh, one) for one in later)
         return seconds, error
 
     def _alone(self, case: Case, seed: int, timing: Timing) -> tuple[float, str | None]:
@@ -141,7 +156,7 @@ class Timed:
         self._clear(case)
         call = functools.partial(self.kernel, *case.arguments)
         spots = [_Spots(output, self.places) for output in self._written(case) if output.size]
-        least = max(1, int(BLOCK / max(min([*self.later, self.first[-1]]), 1e-7)))
+        least = max(1, int(BLOCK / max(min(self.fastest, self.first[-1]), 1e-7)))
         seconds, left, skipped = 0.0, calls, False
         with timing():
             start = perf_counter()
@@ -231,14 +246,15 @@ class Timed:
 
     def _kept(self) -> str | None:
         """The error of a kernel that is faster on numbers that it has seen."""
-        return _faster(self.alone, FASTER, SLACK) or _faster(self.in_a_row, SLOWER, NOISE)
+        pairs = (self.alone, FASTER, SLACK), (self.repeated, FASTER, SLACK), (self.in_a_row, SLOWER, NOISE)
+        return next(filter(None, (_faster(*each) for each in pairs)), None)
 
 
 def _faster(pairs: list[tuple[float, float]], factor: float, slack: float) -> str | None:
     """The error if calls on numbers that a kernel has seen (second) are faster than those on new numbers (first).
 
     The fastest call on new numbers is compared with the usual one on the same numbers: other processes slow single
-    calls down, and a kernel gains only from what is usual. Both have the same number of calls, made in turn: the whole
+    calls down, and a kernel gains only from what is usual. Both are timed soon after each other, because the whole
     machine may be slow for a while.
     """
     if len(pairs) < FIRST_CALLS:
