@@ -288,7 +288,7 @@ def test_run_that_crashes_is_reported(tmp_path):
     file = tmp_path / "crash.py"
     file.write_text("def crash(x):\n    for i in range(x.size):\n        x[10**15 * (i + 1)] = 1.0\n")
     found = explain.explain(f"{file}:crash", arguments="ones(9)", run=1)
-    assert "ended with status -11" in found["measured"]["missing"]
+    assert "running it failed: it crashed (SIGSEGV); jitnet check" in found["measured"]["missing"]
     assert found["verdicts"]
 
 

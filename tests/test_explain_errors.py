@@ -149,7 +149,7 @@ def test_unsupported_architecture_is_reported(monkeypatch):
 
 def test_file_that_ends_its_process_is_reported(mine):
     (mine / "dies.py").write_text("import os\nos._exit(3)\n")
-    with pytest.raises(jitnet.Error, match=r"compiling .*dies.py:f ended with status 3"):
+    with pytest.raises(jitnet.Error, match=r"compiling .*dies.py:f failed: it ended with status 3"):
         explain.explain(f"{mine}/dies.py:f", types="float32[::1]")
 
 

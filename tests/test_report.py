@@ -271,7 +271,7 @@ def test_predicted_cycles_are_described_in_a_sentence():
     }  # fmt: skip
     said = "llvm-mca 18 predicts 8.0 cycles for an iteration: the busiest port (p0, multiply-adds) is the limit"
     assert report._cycles("matmul.packed", predicted) == (
-        f"{said}. They are predicted, not measured; two seconds measure them: jitnet explain matmul.packed"
+        f"{said}. They are predicted; jitnet explain matmul.packed measures them"
     )
     assert "the front end is the limit" in report._cycles("matmul.njit", predicted | {"limit": "front end"})
     assert report._cycles("matmul.njit", {"missing": "There is no program."}) == ""

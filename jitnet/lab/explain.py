@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +43,7 @@ from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.instructions import ARM, machine
 from .machine_code.instructions import is_readable as is_readable
 from .machine_code.measurement import measured
+from .machine_code.running import LIMIT
 from .machine_code.running import can_run as can_run
 from .machine_code.verdicts import Verdict, summary, vectorized, verdicts
 from .machine_code.work import Work, work_of
@@ -96,7 +98,7 @@ def explain(
         if run is None:
             raise
         (answer,) = answers([request | {"run": None}], report)
-        answer["run"] = {"missing": f"running it failed: {error}"}
+        answer["run"] = {"missing": f"running it failed: {error.how}"}
     return _explained(target, answer, analyzer)
 
 
@@ -111,6 +113,18 @@ def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None
 class ProcessError(checks.Error):
     """The compiling process has ended without an answer."""
 
+    def __init__(self, target: str, how: str) -> None:
+        super().__init__(f"compiling {target} failed: {how}")
+        self.how = how
+
+
+def _how_it_ended(status: int, said: str) -> str:
+    name = signal.Signals(-status).name if status < 0 else ""
+    if name == "SIGALRM":
+        return f"it did not end within {LIMIT} s"
+    crashed = f"it crashed ({name}); jitnet check finds indices out of bounds"
+    return crashed if name else f"it ended with status {status}{said}"
+
 
 def _request(
     target: str,
@@ -121,8 +135,12 @@ def _request(
     operation: str | None = None,
     run: str | int | None = None,
     problem: str | None = None,
+    times: bool = True,
 ) -> dict[str, Any]:
-    """The request for the child process, after the checks that need no compilation."""
+    """The request for the child process, after the checks that need no compilation.
+
+    times    a run is also timed, and sampled; otherwise only the iterations of its loops are counted
+    """
     if not is_readable():
         raise checks.Error(
             "explain reads the instructions of x86-64 (SSE, AVX2, AVX-512) and AArch64 (NEON), but this machine is "
@@ -145,7 +163,7 @@ def _request(
     return {
         "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
         "options": options, "operation": operation, "problem": wanted and (wanted.path or wanted.name),
-        "run": None if run is None else shape_of(run or None, wanted), "times": True,
+        "run": None if run is None else shape_of(run or None, wanted), "times": times,
     }  # fmt: skip
 
 
@@ -180,10 +198,9 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
                 raise
         if len(found) < len(requests):
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["without a message"]
-            raise ProcessError(
-                f"compiling {requests[len(found)]['target']} ended with status {child.returncode}: {said[0]}"
-            )
+            said = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+            last = f": {said[0]}" if said else ""
+            raise ProcessError(requests[len(found)]["target"], _how_it_ended(child.returncode, last))
     if report:
         report(len(found), len(found), "")
     return found
@@ -215,7 +232,8 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
         raise checks.Error(f"there is no loop in the machine code of {target}: the source has none, or LLVM removed it")
     run = answer.get("run")
     strided = re.search(r"\[:(,:)*\]", answer["signature"]) is not None
-    loop = hottest(_on_lines_that_ran(found, texts, run) or found, strided)
+    loop = hottest(found, strided, _iterations(found, texts, run), usual=bool(run and run.get("size")))
+    run = run if run is None or run["missing"] or "seconds" in run else None  # of which only iterations are known
     found_verdicts = verdicts(_facts(answer, loop))
     prediction = predicted(loop, answer["cpu"], analyzer)
     measurement = _measurement(loop, texts, run, prediction)
@@ -267,7 +285,7 @@ def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves:
 
     moves    count the numbers that it moves, not those that it computes
     """
-    request = _request(target, dtype, problem=problem) | {"run": list(shape), "times": False}
+    request = _request(target, dtype, problem=problem, times=False) | {"run": list(shape)}
     (answer,) = answers([request])
     if "error" in answer or answer["run"]["missing"]:
         raise checks.Error(answer.get("error") or answer["run"]["missing"])
@@ -288,14 +306,11 @@ def _text_of(loop: Candidate, texts: list[list[Function]]) -> int:
     return next(n for n, functions in enumerate(texts) if loop.loop.function in functions)
 
 
-def _on_lines_that_ran(
-    found: list[Candidate], texts: list[list[Function]], run: dict[str, Any] | None
-) -> list[Candidate]:
-    """The loops whose line in the source was executed, perhaps in another version: the arguments may be few numbers."""
+def _iterations(found: list[Candidate], texts: list[list[Function]], run: dict[str, Any] | None) -> list[int]:
+    """The iterations of each loop in a call; [] if there was none."""
     if run is None or run["missing"]:
         return []
-    ran = {loop.place for loop in found if run["executions"][_text_of(loop, texts)].get(str(loop.loop.head.row))}
-    return [loop for loop in found if loop.place in ran]
+    return [run["executions"][_text_of(loop, texts)].get(str(loop.loop.head.row), 0) for loop in found]
 
 
 def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -30,6 +30,8 @@ from .templates.charts import roofline_places
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_COMPILED = ("python", "numpy")
+COUNTED = "64x784x128"
+"""The size of the arguments with which the iterations of loops are counted, to find the hottest."""
 
 
 def check_report() -> None:
@@ -59,7 +61,8 @@ def investigate(
         in_chapter = stage(operation, report)
         measured = ladder.measure(operation, size, dtype, threads, in_chapter, limits)
         names = [name for name in LADDERS.get(operation, {}) if name not in NOT_COMPILED and explain.is_readable()]
-        requests = [{"target": f"{operation}.{name}", "dtype": dtype} for name in names]
+        counted = COUNTED if explain.can_run() else None
+        requests = [{"target": f"{operation}.{name}", "dtype": dtype, "run": counted, "times": False} for name in names]
         explained = explain.explain_all(requests, stage("explaining", in_chapter)) if requests else []
         costs = compile_cost.account(operation, dtype=dtype, report=stage("compile cost", in_chapter))
         chapters.append({
@@ -299,5 +302,5 @@ def _cycles(target: str, predicted: dict[str, Any]) -> str:
     which = f" ({port['name']}, {port['does']})" if predicted["limit"] == LIMITS["port"] else ""
     return (
         f"{predicted['program']} predicts {predicted['cycles']:.1f} cycles for an iteration: the {predicted['limit']}"
-        f"{which} is the limit. They are predicted, not measured; two seconds measure them: jitnet explain {target}"
+        f"{which} is the limit. They are predicted; jitnet explain {target} measures them"
     )

@@ -1,11 +1,12 @@
 """Copies of machine code, made from the assembly that `explain` shows: one to be timed, and one that counts.
 
-All names get a suffix, so that the copies fit into one process with the original. LLVM assembles them, and they are
+All names get a suffix, so that all copies fit into one process with the original. LLVM assembles them, and they are
 loaded next to it. In the one that counts, each block increments a counter. The other is the same code as the original;
 the offsets of its instructions tell to which of them an address belongs.
 """
 
 import ctypes
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,8 @@ _FOR_DEBUGGERS = re.compile(r"\s*\.(loc|file|ident|addrsig\w*)\b")
 _SECTION_OF_CODE = re.compile(r"\s*\.section\s+\"?\.l?text\b")
 """Functions that several modules share have a section each; here all are in one, so that offsets are known."""
 
+_COPIES = itertools.count(1)
+
 # the red zone below the stack pointer may be in use, and so may the flags; several threads count at once
 _COUNT = "leaq -128(%rsp), %rsp\npushfq\nlock incq {counter}(%rip)\npopfq\nleaq 128(%rsp), %rsp"
 
@@ -38,7 +41,7 @@ class Copy:
 
     def __init__(self, overload: Any, texts: list[str], links: dict[str, str], counting: bool = False) -> None:
         self._engine = overload.library._codegen._engine
-        self._suffix = "__counting" if counting else "__copied"
+        self._suffix = f"__copy{next(_COPIES)}"
         self._blocks = [_blocks(text) if counting else [] for text in texts]
         self._rows: list[tuple[list[int], NDArray[np.int64]]] = []
         names = {symbol for text in texts for pair in _DEFINED.findall(text) for symbol in pair if symbol}

@@ -1,16 +1,18 @@
-"""The hottest loop of a function, estimated from its machine code.
+"""The hottest loop of a function, estimated from its machine code, or from a run.
 
 The compiler makes several versions of a loop: the main one for whole vectors, others for the remainder, and slow ones
 for arrays that overlap. They share a line in the source.
 
 *Among lines*, the hottest has most work: operations per number, where a call or an integer division counts as 10, times
-12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop.
+12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop. If the function was
+run, the iterations are known.
 *Among versions of a line*, it is the one with most arithmetic per instruction: with long arrays, the time is spent
 there. Arithmetic on a number in memory counts as two instructions, because the core loads the number first.
 """
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,9 +73,9 @@ class Candidate:
 
     @property
     def work(self) -> float:
-        """Work per source iteration."""
+        """Work per iteration."""
         done = sum(o.lanes for o in self.arithmetic if not (o.kind == "divide" and not o.is_float)) + CALL * self.slow
-        return (done + 0.001 * len(self.operations)) / self.numbers
+        return done + 0.001 * len(self.operations)
 
     @property
     def far_apart(self) -> bool:
@@ -120,21 +122,31 @@ def candidates(functions: list[Function], links: dict[str, str]) -> list[Candida
     return found
 
 
-def hottest(found: list[Candidate], strided: bool = False) -> Candidate:
+def hottest(
+    found: list[Candidate], strided: bool = False, iterations: Sequence[int] = (), usual: bool = False
+) -> Candidate:
     """The hottest loop.
 
     If an array is `strided`, or the loop moves down a column, a version without strides is for the special case of
-    contiguous numbers.
+    contiguous numbers. `iterations`: how many each loop had in a run. If that had arguments of a `usual` size, versions
+    that did not run do not count; with small ones, it may not have reached the main version.
     """
+    times = dict(zip(map(id, found), iterations, strict=False))
     versions: dict[Place, list[Candidate]] = defaultdict(list)
     for candidate in [c for c in found if c.place[0]] or found:  # loops that Numba adds have no place
         versions[candidate.place].append(candidate)
+    measured: dict[Place, float] = defaultdict(float)
+    for candidate in found:
+        measured[candidate.place] += candidate.work * times.get(id(candidate), 0)
     best = []
     for place, loops in versions.items():
         far = [candidate for candidate in loops if candidate.far_apart]
-        usual = far if far and (strided or sources.walks_columns(*place)) else loops
-        best.append(max(usual, key=lambda candidate: candidate.yield_))
-    return max(best, key=lambda b: b.work * ITERATIONS ** max(candidate.depth for candidate in versions[b.place]))
+        likely = far if far and (strided or sources.walks_columns(*place)) else loops
+        ran = [candidate for candidate in loops if times.get(id(candidate))] if usual else []
+        best.append(max(ran or likely, key=lambda candidate: candidate.yield_))
+    if any(measured[b.place] for b in best):
+        return max(best, key=lambda b: measured[b.place])
+    return max(best, key=lambda b: b.work / b.numbers * ITERATIONS ** max(one.depth for one in versions[b.place]))
 
 
 def place_of(loop: Loop) -> Place:
