@@ -35,7 +35,7 @@ def test_healthy_machine_has_no_findings(tmp_path):
     items = by_name(found["items"])
     assert (found["healthy"], found["wrong"], result.stderr) == (True, 0, "")
     assert {"python", "jitnet", "numba", "llvmlite", "numpy", "settings", "compiler", "vector width", "threads",
-            "threading layer", "cache folder", "room for the cache", "CUDA package", "CUDA driver",
+            "threading layer", "cache folder", "room for the cache", "CUDA driver",
             "CUDA device"} <= set(items)  # fmt: skip
     assert found["notes"] == sum(item["state"] == "note" for item in found["items"])
     assert items["settings"]["state"] == items["compiler"]["state"] == "ok"

@@ -112,7 +112,7 @@ def test_gpu_and_driver_errors_are_found(tmp_path, monkeypatch):
         return list(hardware.examine_gpu())
 
     package, driver, device = examined(0)
-    assert package.fix == pip_install("numba-cuda[cu12]")
+    assert package.fix == pip_install("jitnet[cuda12]")
     assert driver == Item("CUDA driver", "ok", "for CUDA 12.4")
     assert device.finding == "A (compute capability 9.0), B (compute capability 9.1)"
     _, driver, device = examined(999)

@@ -149,8 +149,8 @@ def examine_gpu() -> Iterator[Item]:
     version, release = installed("numba-cuda"), found["version"] or 0  # 12040 is CUDA 12.4
     if version:
         yield Item("CUDA package", OK, f"numba-cuda {version}")
-    else:
-        package = "numba-cuda[cu12]" if 0 < release < 13000 else "numba-cuda[cu13]"
+    elif found["library"]:  # without a driver, the extra of jitnet that needs it is enough
+        package = "jitnet[cuda12]" if 0 < release < 13000 else "jitnet[cuda]"
         yield Item("CUDA package", NOTE, "numba-cuda (kernels on an NVIDIA GPU) is missing", pip_install(package))
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if found["library"] is None:
