@@ -64,17 +64,27 @@ def test_second_process_gets_only_missing_kernels(events, monkeypatch):
     assert cpu._compile(kernels, FLOAT32, None) == 1  # too few for a second process
     assert "ends" not in events
     missing.clear()
-    tile, _ = cpu.named((*cpu.TILE, "float32"))
+    tile, _ = cpu.named((*cpu.NARROW, "float32"))
     missing |= {id(tile), id(fast.kernels["layer"])}
     events.clear()
     assert cpu._compile(kernels, FLOAT32, None) == 1
-    assert events[:2] == [("starts", [("layer", "fused", "float32"), (*cpu.TILE, "float32")]), "layer_fused"]
+    assert events[:2] == [("starts", [("layer", "fused", "float32"), (*cpu.NARROW, "float32")]), "layer_fused"]
+    missing |= {id(fast.kernels["softmax"]), id(fast.kernels["adam"])}
+    missing.remove(id(fast.kernels["layer"]))  # those that are missing do not call the tile
+    events.clear()
+    assert cpu._compile(kernels, FLOAT32, None) == 2
+    assert events[0] == ("starts", [("softmax", "polynomial", "float32"), ("adam", "wide", "float32")])
+    missing.remove(id(tile))
+    missing.add(id(fast.kernels["layer"]))
+    events.clear()
+    assert cpu._compile(kernels, FLOAT32, None) == 3
+    assert (*cpu.NARROW, "float32") not in events[0][1]  # it is in the cache
 
 
 def test_the_part_of_the_tile_is_the_one_that_a_product_calls():
     """It is found in the cache by the types of its arguments."""
     jit.compile_for(*cpu.named(("matmul", "packed", "float32")))
-    _, signature = cpu.named((*cpu.TILE, "float32"))
+    _, signature = cpu.named((*cpu.NARROW, "float32"))
     called = [types for name, types in linking._LINKED.values() if name == "narrow_tiles"]
     assert jit._types_of(signature) in called
 

@@ -99,14 +99,15 @@ assistant: Callable[[list[Named]], AbstractContextManager[object]] = contextlib.
 SHARE_THE_TILE = ("fused", "packed")
 """Rungs that call the register tile. Compiling it takes half of the time, so one process begins with them."""
 
-TILE = ("register tile", "narrow_tiles")
-"""A part of the tile. The other process begins with it, and has finished when the first one needs it."""
+NARROW = ("register tile", "narrow_tiles")
+"""The part of the tile for narrow panels. The other process begins with it, and has usually finished when the first one
+needs it; otherwise both compile it."""
 
 
 def named(kernel: Named) -> tuple[Kernel, str]:
-    """A kernel, or this part of the tile, and its signature."""
+    """A kernel, or the narrow part of the tile, and its signature."""
     operation, rung, dtype = kernel
-    if (operation, rung) == TILE:
+    if (operation, rung) == NARROW:
         return linking.HELPERS[rung], signature_for(NARROW_TILES, np.dtype(dtype))
     return LADDERS[operation][rung], signature_for(SIGNATURES[operation], np.dtype(dtype))
 
@@ -139,9 +140,9 @@ def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Re
     not_loaded = filter(None, (_wanted(*each, dtype) for each in kernels))
     wanted = sorted(not_loaded, key=lambda each: not each.shares_the_tile)
     missing = [each for each in wanted if each.is_missing]
-    names, tile = [(each.operation, each.rung, dtype.name) for each in missing], (*TILE, dtype.name)
-    if any(each.shares_the_tile for each in missing) and needs_compiling(*named(tile)):
-        names.append(tile)
+    names, narrow = [(each.operation, each.rung, dtype.name) for each in missing], (*NARROW, dtype.name)
+    if any(each.shares_the_tile for each in missing) and needs_compiling(*named(narrow)):
+        names.append(narrow)
     done, total = 0, len(missing)
     with assistant(names) if len(names) > 1 else contextlib.nullcontext():
         for operation, _, kernel, signature, is_missing in wanted:

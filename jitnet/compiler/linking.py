@@ -43,7 +43,7 @@ def call_by_address(helper: Callable[..., None], compiled: Any) -> None:
 
     @lower_builtin(helper, types.VarArg(types.Any))
     def call(context, builder, signature, arguments):
-        _link(name, signature.args)  # now that the caller's other helpers are compiled
+        _link(name, signature.args)  # as late as possible: another process may have stored the helper by now
         function_type = context.call_conv.get_function_type(types.none, signature.args)
         function = cgutils.get_or_insert_function(builder.module, function_type, _symbol(name, signature.args))
         context.call_conv.call_function(builder, function, types.none, signature.args, arguments)

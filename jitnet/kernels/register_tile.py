@@ -149,7 +149,7 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
         """C = A·B, five rows at a time, or twice five in a narrow panel; if it `descends`, C − lr·A·B.
 
         The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds. At the bottom edge
-        the last row is computed repeatedly, with the same result: its group is read before its first row is stored.
+        the last row is computed repeatedly, with the same result: a group's rows are read before the first is stored.
         """
         m, n, all_lanes = C.shape[0], C.shape[1], vectors * lanes(C)
         count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
@@ -164,14 +164,14 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
                 prefetch(c[2], 0, vectors)
                 prefetch(c[3], 0, vectors)
                 prefetch(c[4], 0, vectors)
-            if is_narrow and m - i > ROWS:  # `lower`, `below` and `t`: the next five rows of A and C, and their sums
-                lower, below = rows_of(A, i + ROWS, m), rows_of(C, i + ROWS, m)
-                t = read(below, count) if adds else (x, x, x, x, x)
+            if is_narrow and m - i > ROWS:  # the next five rows too; `t` are their sums
+                a_below, c_below = rows_of(A, i + ROWS, m), rows_of(C, i + ROWS, m)
+                t = read(c_below, count) if adds else (x, x, x, x, x)
                 for k in range(B.shape[0]):
                     y = masked_load(B[k], 0, vectors, count_of_B)
-                    s, t = plus(s, a, k, y), plus(t, lower, k, y)
+                    s, t = plus(s, a, k, y), plus(t, a_below, k, y)
                 write(step(read(c, count), lr, s) if descends else s, c, count)
-                write(step(read(below, count), lr, t) if descends else t, below, count)
+                write(step(read(c_below, count), lr, t) if descends else t, c_below, count)
             else:
                 for k in range(B.shape[0]):
                     s = plus(s, a, k, masked_load(B[k], 0, vectors, count_of_B))
@@ -180,8 +180,8 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     return tiles
 
 
-whole_tiles, tiles_of_all = tiles_of_width(VECTORS, True), tiles_of_width(VECTORS, False)
-tiles_3 = tiles_of_width(3, False) if VECTORS > 3 else tiles_of_all
+whole_tiles, masked_tiles = tiles_of_width(VECTORS, True), tiles_of_width(VECTORS, False)
+tiles_3 = tiles_of_width(3, False) if VECTORS > 3 else masked_tiles
 tiles_of_half = tiles_of_width(HALF, False)
 tiles_1 = tiles_of_width(1, False) if HALF > 1 else tiles_of_half
 
@@ -218,7 +218,7 @@ def one_panel(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, l
     elif VECTORS > 3 and n <= 3 * lanes(C):
         tiles_3(A, B, begin, adds, descends, lr, C)
     else:
-        tiles_of_all(A, B, begin, adds, descends, lr, C)
+        masked_tiles(A, B, begin, adds, descends, lr, C)
 
 
 @part_of_kernels
