@@ -1,13 +1,10 @@
 """The command `jitnet check`: its arguments, guessed or given, and its messages."""
 
-import contextlib
 import importlib.util
 import json
 import os
 import re
-import signal
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,8 +12,7 @@ import pytest
 from jitnet import cli
 from jitnet.lab import worker
 from jitnet.lab.sanitizer import arguments
-from jitnet.lab.sanitizer.checking import examine, limited
-from jitnet.lab.sanitizer.shadow import TooLongError
+from jitnet.lab.sanitizer.checking import examine
 
 
 @pytest.fixture
@@ -168,8 +164,15 @@ def tanh_by_one_exponential(x, y):
     ],
 )
 def test_command_reports_what_it_finds(arguments, status, says, file, capsys):
-    assert cli.main(["check", *arguments]) == status
-    assert re.search(says, capsys.readouterr().out)
+    assert cli.main(["check", *arguments, "--quiet"]) == status
+    out, err = capsys.readouterr()
+    assert re.search(says, out)
+    assert "checking" not in err
+
+
+def test_progress_is_shown(file, capsys):
+    assert cli.main(["check", "matmul.blocked"]) == 0
+    assert capsys.readouterr().err.startswith("checking 1/10: X (2, 3), W (3, 5), Z (2, 5)\n")
 
 
 SHAPES = """
@@ -282,19 +285,6 @@ def test_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch
 def test_kernel_that_ends_the_process_is_an_error():
     (error,) = examine(lambda: os._exit(3), [()]).errors
     assert error.message == "raises SystemExit: 3, given "
-
-
-def test_a_time_limit_inside_of_another_leaves_it_in_force():
-    def sleeps(*limits):
-        for seconds in limits:
-            with contextlib.suppress(TooLongError), limited(seconds):
-                time.sleep(5)
-        time.sleep(5)
-
-    for limits in [(0.05,), (60,)]:
-        with pytest.raises(TooLongError, match=r"no end after 0\.1 seconds"), limited(0.1):
-            sleeps(*limits)
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_help_lists_what_it_cannot_check(capsys):

@@ -27,7 +27,8 @@ from ..lab.problems import of_operation
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
 from ..lab.sanitizer.reached import Reached
-from .shared import dtype_option
+from ..process import progress
+from .shared import dtype_option, output_options, shown
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,28 +47,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"
     )
     dtype_option(parser, "with --as or guessed arguments: float32 (default) or float64")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    output_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     checks.dtype_of(options.dtype)
-    with contextlib.redirect_stdout(sys.stderr):  # what the kernel prints is not a result
-        report = _report(options)
+    # what the kernel prints is not a result
+    with contextlib.redirect_stdout(sys.stderr), shown(options) as show:
+        report = _report(options, show.measuring)
     print(json.dumps(report.as_dict()) if options.json else report)
     return 2 if report else 0
 
 
-def _report(options: argparse.Namespace) -> Report:
+def _report(options: argparse.Namespace, say: progress.Report) -> Report:
     kernel, operation = kernel_of(options)
     if operation is not None and ":" not in options.target:
-        return _checked(options, kernel, operation)
+        return _checked(options, kernel, operation, say)
     with Reached(kernel) as reached:
-        report = _checked(options, kernel, operation)
+        report = _checked(options, kernel, operation, say)
     reached.note(report)
     return report
 
 
-def _checked(options: argparse.Namespace, kernel: Any, operation: str | None) -> Report:
+def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, say: progress.Report) -> Report:
     writes: Sequence[str] | int | None = None
     if options.writes is not None:
         writes = options.writes.replace(",", " ").split()
@@ -76,7 +78,8 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None) ->
         problem = of_operation(checks.one_of("operation", operation, LADDERS))
     if problem is not None:
         cases = arguments.of_problem(problem, options.dtype)
-        report = checking.examine(kernel, cases, len(problem.results) if writes is None else writes, options.target)
+        writes = len(problem.results) if writes is None else writes
+        report = checking.examine(kernel, cases, writes, options.target, say=say)
         if options.operation or options.problem:
             what = f"--problem {options.problem}" if options.problem else operation
             how = f"jitnet ladder {what} --with {options.target}"
@@ -84,8 +87,8 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None) ->
         return report
     if options.args is not None:
         given = loading.evaluated(options.args, {"empty": _not_initialized})
-        return checking.examine(kernel, [given], writes, options.target)
-    return arguments.examine_guessed(kernel, options.dtype, writes, options.target)
+        return checking.examine(kernel, [given], writes, options.target, say=say)
+    return arguments.examine_guessed(kernel, options.dtype, writes, options.target, say)
 
 
 def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:

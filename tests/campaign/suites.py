@@ -67,7 +67,7 @@ TESTS: dict[str, list[list[str]]] = {
         for name in ("recording", "caches", "figures", "prediction", "tracing", "table", "plots")
     },
     **{
-        f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"]]
+        f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"], ["tests/test_endless_kernels.py"]]
         for name in (
             "arrays", "checking", "given", "loops", "numbers", "places", "recorded", "shadow", "stale", "syntax",
             "targets", "twin",

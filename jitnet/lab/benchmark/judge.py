@@ -27,6 +27,7 @@ from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
+from ..sanitizer.findings import returned
 from ..sanitizer.reasons import only_from_zeros, reasons
 from ..sanitizer.shadow import TooLongError
 from ..sanitizer.syntax import events_of_all, tree_of
@@ -294,7 +295,7 @@ class _Call:
         if self.late.writes():
             return LATE.format(into)
         if self.idle and self.result is not None:
-            return f"returns its result, but must write it into {into}: {first}[...] = the result"
+            return returned(outputs)
         untouched = sum(map(_untouched, self.case.outputs))
         # or it added to what was there: NaN stays NaN, and −1 does not; then it gives something else from 0
         was_there = untouched or any(output.dtype.kind != "f" for output in self.case.outputs)

@@ -16,6 +16,7 @@ from .. import confinement, explain, loading, problems
 from ..benchmark.judge import ACCESSES, HIDDEN
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
+from ..sanitizer.findings import BROKEN
 from ..sanitizer.reached import Reached
 
 ALONE = 0.25
@@ -33,7 +34,7 @@ def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> tuple[s
         report = examine(kernel, cases, len(problem.results), most=ACCESSES)
     reached.note(report)
     unseen = next((note.message for note in report.notes if note.kind == "not reached"), "")
-    found = next((error for error in report.errors if error.kind in (*HIDDEN, "stopped", "raises")), None)
+    found = next((error for error in report.errors if error.kind in (*HIDDEN, *BROKEN)), None)
     return "; ".join(filter(None, (str(found), found.fix))) if found else "", unseen
 
 

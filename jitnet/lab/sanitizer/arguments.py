@@ -19,11 +19,12 @@ from numba import types
 from numba.np.numpy_support import as_dtype
 
 from ... import checks
+from ...process import progress
 from ..oracle import Shape
 from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine, results
-from .findings import Finding, Report
+from .findings import BROKEN, Finding, Report
 from .syntax import tree_of
 from .targets import name_of, opened
 
@@ -83,18 +84,23 @@ def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LEN
     reason = ""
     for dims in uses.choices():
         report = examine(kernel, [uses.made(dims, LENGTHS[0], np.dtype(dtype))], most=TRIAL)
-        broken = [finding for finding in report.errors if finding.kind in ("raises", "stopped")]
+        broken = [finding for finding in report.errors if finding.kind in BROKEN]
         if not broken:
             yield from (uses.made(dims, length, np.dtype(dtype)) for length in lengths)
             return
-        reason = reason or str(broken[0])
+        is_long = broken[0].kind == "too long"  # and so are more dimensions
+        reason = str(broken[0]) if is_long or not reason else reason
+        if is_long:
+            break
     raise checks.Error(f"the arguments of {name} cannot be guessed: it {reason}; {_NEEDS}")
 
 
-def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name: str) -> Report:
+def examine_guessed(
+    kernel: Callable[..., Any], dtype: str, writes: Writes, name: str, say: progress.Report | None = None
+) -> Report:
     """The report of a kernel on guessed arguments: square ones, then others, which it need not be made for."""
     cases = list(guessed(kernel, dtype))
-    report = examine(kernel, cases, writes, name)
+    report = examine(kernel, cases, writes, name, say=say)
     others = None if report.errors else _unequal(kernel, cases[0])
     if others:
         found = examine(kernel, [others], writes, name)
@@ -107,7 +113,7 @@ def examine_guessed(kernel: Callable[..., Any], dtype: str, writes: Writes, name
         report.add(Finding("large", f"gives NaN for numbers of about {LARGE:g}, but not for those of about 1"))
     for block in [] if report.errors else list(guessed(kernel, dtype, _lengths_of_blocks(kernel))):
         found = examine(kernel, [block], writes, name, most=3 * TRIAL)
-        if any(error.kind in ("raises", "stopped") for error in found.errors):  # it takes too long
+        if any(error.kind in BROKEN for error in found.errors):  # it takes too long
             break
         report.runs += found.runs
         for error in found.errors:

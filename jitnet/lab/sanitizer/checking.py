@@ -21,9 +21,10 @@ from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from ... import checks
+from ...process import progress
 from ..loading import Custom, load
 from .arrays import Traced
-from .findings import Finding, Report
+from .findings import Finding, Report, returned
 from .given import as_python, shadowed
 from .numbers import listeners
 from .shadow import MOST, Run, TooLongError
@@ -33,6 +34,9 @@ from .twin import Twins
 _HERE, _NUMBA = os.path.dirname(__file__), os.path.dirname(numba.__file__)
 
 _LIBRARIES = (_HERE, _NUMBA, os.path.dirname(np.__file__))
+
+SECONDS = 60.0
+"""The time limit of a run."""
 
 THREADS = (1, 2, 3)
 """The numbers of threads for a kernel that asks for it."""
@@ -74,19 +78,25 @@ def check(kernel: Custom, *arguments: Any, writes: Writes = None) -> Report:
 
 def examine(
     kernel: Custom, cases: Iterable[Sequence[Any]], writes: Writes = None, name: str | None = None,
-    as_compiled: bool = False, most: int = MOST,
+    as_compiled: bool = False, most: int = MOST, say: progress.Report | None = None,
 ) -> Report:  # fmt: skip
-    """The report of a kernel on several lists of arguments.
+    """The report of a kernel on several lists of arguments, up to the first on which it may be endless.
 
     as_compiled    its prange loops are parallel only if it is compiled with parallel=True; otherwise always
     most           accesses of a run, after which it counts as too long
+    say            is called before each case: done, total, what
     """
     kernel = load(kernel)
     function, bound = opened(kernel)
-    report = Report(name or name_of(kernel))
-    for case in cases:
-        arguments = [as_python(argument) for argument in (*bound, *case)]
-        _Case(report, function, arguments, names_of(function, arguments), writes, as_compiled, most).run()
+    report, cases = Report(name or name_of(kernel)), list(cases)
+    for done, given in enumerate(cases):
+        arguments = [as_python(argument) for argument in (*bound, *given)]
+        case = _Case(report, function, arguments, names_of(function, arguments), writes, as_compiled, most)
+        if say:
+            say(done, len(cases), f"checking: {case.shapes}")
+        case.run()
+        if case.is_endless:
+            break
     return report
 
 
@@ -147,7 +157,8 @@ class _Case:
         writes: Writes, as_compiled: bool, most: int,
     ) -> None:  # fmt: skip
         self.report, self.function, self.arguments, self.names = report, function, arguments, names
-        self.as_compiled, self.most = as_compiled, most
+        self.as_compiled, self.most, self.is_endless = as_compiled, most, False
+        self.shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arguments, strict=True) if hasattr(a, "shape"))
         if isinstance(writes, int):
             writes = names[len(names) - writes :]
         self.writes = [writes] if isinstance(writes, str) else writes
@@ -156,7 +167,7 @@ class _Case:
 
     def run(self) -> None:
         run, first = self.once(THREADS[0])
-        if run.asked or run.by_thread:
+        if (run.asked or run.by_thread) and not self.is_endless:
             for threads in THREADS[1:]:
                 with self._possible(run.asked or threads <= numba.config.NUMBA_NUM_THREADS, threads):
                     _, other = self.once(threads)
@@ -189,11 +200,13 @@ class _Case:
         result = None
         listeners.append(run)
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), limited(SECONDS):
                 result = body(*given)
-            if inspect.isgenerator(result):  # which runs when it is asked for values
-                result = list(itertools.islice(result, MOST))
+                if inspect.isgenerator(result):  # which runs when it is asked for values
+                    result = list(itertools.islice(result, MOST))
         except (Exception, SystemExit, TooLongError) as error:
+            # with a lower limit of accesses, other cases may be below it
+            self.is_endless = isinstance(error, TooLongError) and (self.most == MOST or run.accesses <= self.most)
             self._raised(error)
         else:
             self._look_at_the_end(run, given, result)
@@ -214,15 +227,17 @@ class _Case:
         """Elements of outputs and results that nothing wrote."""
         outputs = _arrays(given)
         results = [a for a in _arrays(result) if a.memory not in [other.memory for other in outputs]]
-        for array in [*outputs, *results]:
-            missing = array.memory.unwritten(array.data)
-            if missing:
-                name, element = array.memory.name, missing[0]
-                first = f"{name}[{', '.join(map(str, element))}]"
-                how = "returns" if array in results else "leaves"
-                of = f"{name}, of which nothing wrote" if how == "returns" else f"{name} unwritten:"
-                message = f"{how} {of} {checks.count(len(missing), 'element')}, first {first}"
-                self.report.add(Finding("unwritten", message, array=name, element=element), name)
+        missing = {id(a): a.memory.unwritten(a.data) for a in [*outputs, *results]}
+        awaited = [a for a in outputs if a.memory.initialized is not None]
+        if (results or _numbers(result)) and awaited and all(0 < a.data.size == len(missing[id(a)]) for a in awaited):
+            self.report.add(Finding("returned", returned([a.memory.name for a in awaited])))
+            outputs = []
+        for said, arrays in [("leaves {} unwritten:", outputs), ("returns {}, of which nothing wrote", results)]:
+            for array in (a for a in arrays if missing[id(a)]):
+                name, elements = array.memory.name, missing[id(array)]
+                how_many = checks.count(len(elements), "element")
+                message = f"{said.format(name)} {how_many}, first {array.memory.named(elements[0])}"
+                self.report.add(Finding("unwritten", message, array=name, element=elements[0]), name)
 
     def _raised(self, error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)
@@ -235,11 +250,13 @@ class _Case:
             kind, what = "stopped", "it calls compiled code without Python source, which takes no arrays that record"
         elif isinstance(error, ZeroDivisionError) and is_numpy_rule:
             kind, what = "stopped", "Python does not divide by zero, as error_model='numpy' does"
+        elif isinstance(error, TooLongError):
+            kind, what = "too long", str(error)
         elif frames[-1].filename.startswith(_HERE) and not isinstance(error, (ValueError, IndexError)):
             kind, what = "stopped", checks.described(error)
         else:
             kind, what = "raises", f"raises {checks.described(error)}"
-        message = f"could not be checked to its end: {what}" if kind == "stopped" else what
+        message = f"could not be checked to its end: {what}" if kind in ("stopped", "too long") else what
         message += f", given {self.report.runs[-1]}"
         self.report.add(Finding(kind, message, [place.lineno or 0], place.filename))
 

@@ -1,6 +1,7 @@
 """The findings of the sanitizer: each is a sentence that names the element and the lines, and the usual fix."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,8 +33,12 @@ FIXES = {
     "square": "check which dimension each loop runs over, and each index goes along",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
+    "too long": "take smaller arrays, or find the loop that does not end",
 }
 """Kind of finding -> the usual fix."""
+
+BROKEN = ("raises", "stopped", "too long")
+"""Kinds of errors that end a run."""
 
 WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned")
 NOTES = ("not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
@@ -64,6 +69,11 @@ class Finding:
         lines = "" if self.kind == "race" else f", {_lines(self.lines)}"  # its sentence names them
         where = f" ({os.path.basename(self.file)}{lines})" if self.lines else ""
         return f"{self.message}{where}"
+
+
+def returned(outputs: Sequence[str]) -> str:
+    """The error of a kernel that returns what it must write."""
+    return f"returns its result, but must write it into {' and '.join(outputs)}: {outputs[0]}[...] = the result"
 
 
 def _lines(numbers: list[int]) -> str:

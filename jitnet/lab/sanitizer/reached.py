@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from .findings import Finding, Report
+from .findings import BROKEN, Finding, Report
 from .syntax import tree_of
 from .targets import opened
 
@@ -42,7 +42,7 @@ class Reached:
     def note(self, report: Report) -> None:
         """Add a note on the other lines; none if an error has ended a run."""
         tree = tree_of(self._code)
-        if self._is_traced or tree is None or any(e.kind in ("raises", "stopped", "overflow") for e in report.errors):
+        if self._is_traced or tree is None or any(e.kind in (*BROKEN, "overflow") for e in report.errors):
             return
         compiled = {line for _, _, line in self._code.co_lines()}
         missing = sorted({s.lineno for part in tree.body for s in _statements(part)} & compiled - self._lines)

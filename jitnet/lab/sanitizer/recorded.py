@@ -103,6 +103,7 @@ class Recorded:
         return tuple(where)
 
     def _is_outside(self, index: Any, axis: int) -> None:
+        self.run.count_access()
         name, shape = self.memory.name, self.data.shape
         view = "" if shape == self.memory.array.shape else f" a part of {name},"
         self.run.found(

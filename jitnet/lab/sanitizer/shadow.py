@@ -142,10 +142,14 @@ class Run(Listener):
         return self.threads
 
     def touched(self, memory: "Memory", at: Any, stores: bool) -> None:
-        """The kernel reads or writes elements `at`: one more access; raises `TooLongError` beyond the limit."""
+        """The kernel reads or writes elements `at`: one more access."""
+        self.count_access()
+
+    def count_access(self) -> None:
+        """One more access, inside of an array or outside; raises `TooLongError` beyond the limit."""
         self.accesses += 1
         if self.accesses > self.most:
-            raise TooLongError(f"more than {self.most} accesses; take smaller arrays")
+            raise TooLongError(f"more than {self.most:,} accesses")
 
     accesses, most = 0, MOST
 
