@@ -114,6 +114,11 @@ def scatters(order, x, out):
     for i in prange(x.size):
         out[order[i]] = x[i]
 
+def other_order(Z, X, W):
+    for i in range(X.shape[0]):
+        for j in range(W.shape[1]):
+            Z[i, j] = X[i, 0] * W[0, j]
+
 def passes_on(a, b):
     return racy(a, a, b)
 
@@ -147,6 +152,11 @@ def tanh_by_one_exponential(x, y):
             r"--with mine.py:racy\nmine.py:racy: 1 error in 10 runs\n$",
         ),
         (["mine.py:racy", "--args", "ones((2, 2)), ones((2, 2)), np.empty((2, 2))", "--writes", "C"], 2, "in 1 run"),
+        (
+            ["mine.py:other_order", "--as", "matmul"],
+            2,
+            r"^error: its parameters are \(Z, X, W\), but the call is other_order\(X, W, Z\)\n    fix: ",
+        ),
         (["mine.py:passes_on"], 2, r"race: C\[0, 0\]|race: b\[0, 0\]"),
         (["mine.py:gather"], 0, r"^mine.py:gather: nothing wrong in 2 runs\n$"),
         (["mine.py:axes_swapped"], 0, r"^warning: is right for square arrays only: A\[7, 0\] is outside: .*A \(7, 8\)"),
@@ -251,6 +261,10 @@ def test_json_output_has_the_findings(file, capsys):
             "--problem takes a function, as in file.py:function, not matmul.packed",
         ),
         (["mine.py:racy", "--as", "matmull"], "unknown operation 'matmull'"),
+        (
+            ["mine.py:pads", "--as", "matmul"],
+            "pads has the parameters (A, B), but is called as pads(X, W, Z), to write Z",
+        ),
         (["mine.py:racy", "--writes", "D"], "unknown parameter 'D'; known: A, B, C"),
         (["relu.numpy"], "relu.numpy is NumPy's own code, without loops to check; try relu.njit"),
         (["matmul.paked"], "unknown rung of matmul 'paked'"),

@@ -259,15 +259,42 @@ def test_kernel_that_closes_the_pipe_and_continues_is_stopped(tmp_path, monkeypa
     assert tried.error.startswith("closes files that it has not opened, given X (2, 3)")
 
 
+def test_order_of_the_parameters_is_named(tmp_path, monkeypatch):
+    (tmp_path / "order.py").write_text("def f(Z, X, W):\n    Z[...] = 1\n")
+    monkeypatch.chdir(tmp_path)
+    with sandbox.Trial("f", "order.py:f", MATMUL, (4, 4, 4), np.dtype(np.float32), 1, 60.0) as tried:
+        tried.examine(0.01, lambda doing: None)
+    assert tried.error.startswith("changes its input X, given X (2, 3)")
+    assert tried.error.endswith("; its parameters are (Z, X, W), but the call is f(X, W, Z)")
+
+
+def test_a_kernel_fits_the_call_whatever_its_names_are():
+    assert MATMUL.misfit(lambda A, B, C: None, "f") is None
+    assert MATMUL.reordered(lambda A, B, C: None, "f") is None
+    assert MATMUL.reordered(right, "f") is None
+    assert MATMUL.misfit(lambda X, W: None, "f") == "has the parameters (X, W), but is called as f(X, W, Z), to write Z"
+    assert MATMUL.misfit(dict.update, "f") is MATMUL.reordered(max, "f") is None  # without a signature
+
+
 def test_overlapping_timings_make_the_rank_uncertain():
     """Twice the work in twice the time is equally fast; the spread of the timings decides."""
     slow = {"name": "njit", "seconds": 2.0, "low": 1.8, "high": 2.2, "speedup": 1.0, "checked": True, "custom": False}
     mine = slow | {"name": "mine", "seconds": 1.9, "low": 1.7, "high": 2.1, "speedup": 2.0 / 1.9}
     fast = slow | {"name": "packed", "seconds": 1.0, "low": 0.9, "high": 1.1, "speedup": 2.0}
     said = ladder_table._place(mine, [slow, mine, fast])
-    assert said.startswith("mine is rung 2 of 3: 1.05× over njit")
+    assert said.startswith("mine is the 2nd fastest of 3: 1.05× over njit, 0.53 of packed;")
     assert said.endswith("; its times overlap with those of njit, so their order may be chance")
-    assert "overlap" not in ladder_table._place(fast, [slow, mine, fast])
+    assert ladder_table._place(fast, [slow, mine, fast]) == "packed is the fastest of 3: 1.9× over mine"
+    assert ladder_table._place(slow, [slow, fast]) == "njit is the slowest of 2: 0.5 of packed"
+
+
+def test_rank_counts_from_the_nearer_end():
+    ranks = [ladder_table._rank(slower, 25) for slower in (1, 2, 3, 4, 11, 12, 23, 25)]
+    assert ranks == [
+        f"the {rank} of 25"
+        for rank in ("slowest", "2nd slowest", "3rd slowest", "4th slowest", "11th slowest", "12th slowest",
+                     "3rd fastest", "fastest")
+    ]  # fmt: skip
 
 
 def test_estimated_time_depends_on_the_size():

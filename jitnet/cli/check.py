@@ -23,10 +23,11 @@ import numpy as np
 from .. import checks
 from ..kernels import LADDERS
 from ..lab import loading, problems
-from ..lab.problems import of_operation
+from ..lab.problems import Problem, of_operation
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
 from ..lab.sanitizer.reached import Reached
+from ..lab.sanitizer.targets import name_of
 from ..process import progress
 from .shared import dtype_option, output_options, shown
 
@@ -77,9 +78,13 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, sa
     if operation is not None:
         problem = of_operation(checks.one_of("operation", operation, LADDERS))
     if problem is not None:
+        check_fits(problem, kernel)
         cases = arguments.of_problem(problem, options.dtype)
         writes = len(problem.results) if writes is None else writes
         report = checking.examine(kernel, cases, writes, options.target, say=say)
+        order = problem.reordered(kernel, name_of(kernel))
+        if report and order:  # first, because it may be the cause of the others
+            report.findings.insert(0, Finding("parameters", order))
         if options.operation or options.problem:
             what = f"--problem {options.problem}" if options.problem else operation
             how = f"jitnet ladder {what} --with {options.target}"
@@ -89,6 +94,12 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, sa
         given = loading.evaluated(options.args, {"empty": _not_initialized})
         return checking.examine(kernel, [given], writes, options.target, say=say)
     return arguments.examine_guessed(kernel, options.dtype, writes, options.target, say)
+
+
+def check_fits(problem: Problem, kernel: Any) -> None:
+    """An error if the parameters of the kernel do not fit the call."""
+    if misfit := problem.misfit(kernel, name_of(kernel)):
+        raise checks.Error(f"{name_of(kernel)} {misfit}")
 
 
 def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:

@@ -24,7 +24,7 @@ from ..lab.ladder import shape_of
 from ..lab.problems.operations import PRODUCTS
 from ..lab.sanitizer import arguments
 from ..lab.trace import caches, plots, recording, table, tracing
-from .check import kernel_of
+from .check import check_fits, kernel_of
 from .shared import as_json, check_paths, dtype_option, measuring, output_options, plot_option, say_where
 
 SIZE = "64"
@@ -89,11 +89,12 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
         return loading.evaluated(options.args), 0.0
     if options.problem is not None:
         problem = problems.tried(options.problem)
+        check_fits(problem, kernel)
         shape = shape_of(size, problem) if options.size else max(arguments.small_shapes(problem), key=math.prod)
         dtype = options.dtype if options.dtype in problem.dtypes else problem.dtypes[0]
         return problem.case(shape, dtype).arguments, 0.0
     if operation is not None:
-        checks.one_of("operation", operation, LADDERS)
+        check_fits(problems.of_operation(checks.one_of("operation", operation, LADDERS)), kernel)
         m, n_in, n_out = shape = shape_of(size)
         work = m * n_in * n_out if operation in PRODUCTS else max(m * n_in, m * n_out, n_in * n_out)
         _check_count(size, 2 * work, "fewer rows, such as 2x64x512")

@@ -106,7 +106,7 @@ class _Child:
             return
         self.loaded, timed = True, None
         self.case = self.problem.case(self.problem.shapes[0], self.dtype)
-        found = custom.misfit(self.kernel, name, self.problem.parameters, self.problem.results)
+        found = self.problem.misfit(self.kernel, name)
         try:
             found = found or self.error_of_kernel()
             if not found:
@@ -117,6 +117,8 @@ class _Child:
             return
         except BaseException as error:  # sys.exit too
             found = self.in_words(error, self.kernel, self.case.arguments, self.problem.given(self.case))
+        if found and (order := self.problem.reordered(self.kernel, name)):
+            found = f"{found}; {order}"
         found = found or self.before.changed()
         used = custom.threads_of(self.kernel, numba.get_num_threads())
         idea, slow = custom.idea_of(self.kernel), judge.is_interpreted(self.kernel)

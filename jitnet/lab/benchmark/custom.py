@@ -1,34 +1,19 @@
-"""A custom kernel: its signature, its threads, and its exceptions as sentences.
+"""A custom kernel: its threads, and its exceptions as sentences.
 
 It is any callable with the arguments of a rung, `(inputs..., outputs)`, on NumPy arrays: plain Python, or compiled by
 Numba in any way.
 """
 
-import inspect
 import os
 import re
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numba
 from numba.core import errors
 
 from ..loading import Function, not_compiled, raised
-
-
-def misfit(function: Function, name: str, parameters: Sequence[str], outputs: Sequence[str]) -> str | None:
-    """The error if its parameters do not fit the call, or None."""
-    try:
-        signature = inspect.signature(_body(function))
-    except (TypeError, ValueError):  # it has no signature, as some built-in functions
-        return None
-    try:
-        signature.bind(*parameters)
-    except TypeError:
-        call = f"{name}({', '.join(parameters)})"
-        return f"has the parameters {signature}, but is called as {call}, to write {' and '.join(outputs)}"
-    return None
 
 
 def threads_of(function: Function, most: int) -> int:

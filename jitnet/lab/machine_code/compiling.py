@@ -220,11 +220,13 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
     """The argument types to compile for: those of the request, or those that its decorator declares."""
     parameters = inspect.signature(function.py_func)
     declared = list(function.overloads)
+    problem = None
     if request["types"] is not None:
         types = _parsed(request["types"])
     elif request["arguments"] is not None:
         types = loading.evaluated(request["arguments"], each=numba.typeof)
     elif request["operation"] is not None:
+        problem = problems.of_operation(request["operation"])
         types = _types_of(request["operation"], request["dtype"])
     elif request["problem"] is not None:
         problem = problems.load(request["problem"])
@@ -240,6 +242,8 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
     try:
         parameters.bind(*types)
     except TypeError:
+        if problem and (misfit := problem.misfit(function, name)):
+            raise checks.Error(f"{name} {misfit}") from None
         takes = count(len(parameters.parameters), "argument")
         given = f"{len(types)}: {_notation(*types)}" if types else "none"
         raise checks.Error(f"{name}{parameters} takes {takes}, but was given {given}") from None

@@ -1,5 +1,6 @@
 """The interface of a problem: the inputs of a kernel, its expected results, and the amount of work."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,37 @@ class Problem:
         case = self.case(shape, dtype, int(rng.integers(2**31)))
         return case.arguments[: -len(self.results)], case.outputs
 
+    def misfit(self, kernel: Function, name: str) -> str | None:
+        """The error of a kernel whose parameters do not fit the call, or None."""
+        signature = _signature(kernel)
+        try:
+            if signature:
+                signature.bind(*self.parameters)
+        except TypeError:
+            into = " and ".join(self.results)
+            return f"has the parameters {signature}, but is called as {self._call(name)}, to write {into}"
+        return None
+
+    def reordered(self, kernel: Function, name: str) -> str | None:
+        """Why a kernel with the parameters of the problem, but in another order, is wrong; None for other kernels."""
+        signature = _signature(kernel)
+        theirs = tuple(signature.parameters) if signature else ()
+        if theirs == self.parameters or sorted(theirs) != sorted(self.parameters):
+            return None
+        return f"its parameters are ({', '.join(theirs)}), but the call is {self._call(name)}"
+
+    def _call(self, name: str) -> str:
+        return f"{name}({', '.join(self.parameters)})"
+
     def given(self, case: Case) -> str:
         """`given X (2, 3), W (3, 5), Z (2, 5)`."""
         pairs = zip(self.parameters, case.arguments, strict=True)
         return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
+
+
+def _signature(kernel: Function) -> inspect.Signature | None:
+    """None for some built-in functions."""
+    try:
+        return inspect.signature(getattr(kernel, "py_func", kernel))
+    except (TypeError, ValueError):
+        return None

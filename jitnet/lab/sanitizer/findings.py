@@ -19,6 +19,7 @@ FIXES = {
     "outside": "check the bounds of the loop, and the last block; compiled code reads, or overwrites, other memory",
     "negative": "if wrapping around to the end is meant, write A[-1] or A[i % n]; otherwise begin the loop later",
     "not initialized": "np.zeros, or write every element before it is read: np.empty holds anything",
+    "parameters": "write the parameters in the order of the call: inputs, then outputs",
     "unwritten": "write every element, those after the last whole block too",
     "constant": "give the array as an argument",
     "input": "write into an output, or a copy",
