@@ -185,7 +185,7 @@ def test_explicit_float64_is_no_finding():
     assert scaled_from_left == ["float64"]
     (found,) = examine(quiet, [(buggy_loops.vector(), np.ones(7, "f4"))]).findings
     line = quiet.__code__.co_firstlineno + 1
-    assert f"line {line} mixes a float32 with a number of Python" in found.message
+    assert f"line {line} mixes a float32 with a Python number" in found.message
     assert found.lines == [line + 1]
 
 

@@ -88,6 +88,7 @@ def test_command_takes_the_arguments_of_a_problem(tmp_path, untried):
         (["matmul.numpy"], "NumPy's own code"),
         (["matmul.njit", "--problem", "sum"], "--problem takes a function"),
         (["f.py:f", "--problem", "sum", "--as", "matmul"], "leave all but one out"),
+        (["operator:add", "--as", "matmul"], "add has the parameters (a, b, /), but is called as add(X, W, Z)"),
     ],
 )
 def test_command_errors_are_one_line(arguments, said):
@@ -101,6 +102,7 @@ def test_command_errors_are_one_line(arguments, said):
     ("measured", "says"),
     [
         (2e-3, "They overlap, so memory is the limit: predicted 1e+03 ns, measured 2e+03 ns (2 times that)."),
+        (1e-3, "predicted 1e+03 ns, measured 1e+03 ns (as predicted)."),
         (1.2, "Of these, memory takes longest: predicted 1e+03 ns, measured 1.2e+06 ns (1,200 times that). The rest is "
          "other arithmetic, calls, or the start of threads: see jitnet explain."),
     ],

@@ -123,8 +123,8 @@ class Recorded:
                     other = f" of {os.path.basename(mixed[0])}" if mixed[0] != here()[0] else ""
                     where = f"line {mixed[1]}{other}"
                 self.run.found(
-                    "float64", f"a float64 is stored in {name}, which is float32: {where} mixes a float32 with a number"
-                    " of Python or with a float64", name, array=name,
+                    "float64", f"a float64 is stored in {name}, which is float32: {where} mixes a float32 with a Python"
+                    " number or with a float64", name, array=name,
                 )  # fmt: skip
         elif kind in "iu" and isinstance(value, (int, np.integer)):
             limits = np.iinfo(self.data.dtype)

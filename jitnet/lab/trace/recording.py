@@ -125,7 +125,10 @@ def record(
         raise checks.Error(f"{name} raises {checks.described(error)}; jitnet check says more") from None
     outside = [finding for finding in run.report.errors if finding.kind in ("outside", "stopped")]
     if outside:
-        raise checks.Error(f"{name} cannot be traced: {outside[0]}; give arguments that fit, by --args or --problem")
+        raise checks.Error(
+            f"{name} cannot be traced: {outside[0]}; jitnet check says more; "
+            "if the kernel is right, give arguments that fit, by --args or --problem"
+        )
     if not run.sites:
         raise checks.Error(f"{name} accesses no elements of these arguments, so there is nothing to trace")
     return run.accesses_of(_arrays(given))

@@ -183,4 +183,6 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
         why = " The rest is other arithmetic, calls, or the start of threads: see jitnet explain."
     why = why if found["measured"] > CALL else " Most of this is the call itself: use a larger size."
     noise = disturbance.sentence(found["disturbed_by"])
-    return f"measured {each(found['measured'])} ({float(f'{share:.2g}'):,g} times that).{why} {noise}".rstrip()
+    times = float(f"{share:.2g}")
+    compared = "as predicted" if times == 1 else f"{times:,g} times that"
+    return f"measured {each(found['measured'])} ({compared}).{why} {noise}".rstrip()
