@@ -236,6 +236,7 @@ def test_uncertain_peaks_are_reported(page_file):
     text = report.as_html(found)
     assert text.count("Other processes used 1.4 of 2 cores, so times and ratios are too uncertain") == 5
     assert "% of peak" not in text
+    assert text.count("<td>–</td><td>–</td>") == sum(len(chapter["ladder"]["rungs"]) for chapter in found["chapters"])
     assert "<figure" not in text
     assert max(float(width) for width in re.findall(r"width:([\d.]+)%", text)) <= 100
 

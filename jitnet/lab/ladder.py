@@ -68,8 +68,9 @@ def measure(
     are unreliable), disturbed_by (the reasons), roofline (of `roofline.roofline`; None if disturbed), rungs: a list of
     name, custom (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (vs the
     interpreted loop), gain (vs the rung that it improves on; for a threaded rung, vs the same on one thread),
-    share_of_peak (None if disturbed), share_of_numpy, interpreted (a custom kernel that is not compiled), untested
-    (shapes that a slow custom kernel was not tested on), rank (by speed; 1 is the slowest).
+    share_of_peak (None if disturbed), share_of_numpy (which a table shows unless disturbed), interpreted (a custom
+    kernel that is not compiled), untested (shapes that a slow custom kernel was not tested on), rank (by speed; 1 is
+    the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 

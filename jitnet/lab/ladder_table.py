@@ -63,7 +63,7 @@ def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
     return [
         *cells,
         formatting.share(rung["share_of_peak"]),
-        f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] else "–",
+        f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] and not result["disturbed"] else "–",
     ]
 
 
@@ -74,7 +74,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     if not result["disturbed"]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads of a rung and their caches.")
     else:
-        notes.append("of peak is left out, since the measurement was disturbed.")
+        notes.append("of peak and vs NumPy are left out, since the measurement was disturbed.")
     if any(_name(rung, result) != rung["name"] for rung in result["rungs"]):
         notes.append("A size in parentheses: the rung is too slow for the size of the others.")
     notes += result.get("raised", [])
@@ -109,10 +109,16 @@ def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
     below = [f"{rung['speedup'] / other['speedup']:.3g}× over {other['name']}" for other in order[:at][-1:]]
     faster = {other["name"]: rung["speedup"] / other["speedup"] for other in [*order[at + 1 :][:1], order[-1]]}
     above = [f"{share:.2g} of {name}" for name, share in faster.items() if at + 1 < len(order)]
-    best = [] if at + 1 < len(order) else ["the fastest"]
     alike = [other["name"] for other in order if other is not rung and _overlap(rung, other)]
     doubt = f"; its times overlap with those of {', '.join(alike)}, so their order may be chance" if alike else ""
-    return f"{rung['name']} is rung {at + 1} of {len(order)}: {', '.join([*best, *below, *above])}{doubt}"
+    return f"{rung['name']} is {_rank(at + 1, len(order))}: {', '.join([*below, *above])}{doubt}"
+
+
+def _rank(slower: int, count: int) -> str:
+    """`the slowest of 15`, `the 3rd fastest of 15`: from the nearer end; `slower` counts from the slowest, 1."""
+    place, end = min((count + 1 - slower, "fastest"), (slower, "slowest"))
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10 if place // 10 % 10 != 1 else 0, "th")
+    return f"the {'' if place == 1 else f'{place}{ending} '}{end} of {count}"
 
 
 def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
