@@ -1,6 +1,7 @@
 """Messages about wrong numbers name a cause only if it is one."""
 
 import math
+import re
 
 import numba
 import numpy as np
@@ -35,6 +36,16 @@ def another_name(Z, A):
     A = np.maximum(Z, 0)  # noqa: F841
 
 
+@numba.njit
+def transposed(X, W, Z):
+    for i in range(X.shape[0]):
+        for j in range(W.shape[1]):
+            total = X.dtype.type(0)
+            for k in range(X.shape[1]):
+                total += X[i, k] * W[j, k]
+            Z[i, j] = total
+
+
 def error_of(kernel, operation, dtype="float32"):
     return judge.error_of(kernel, of_operation(operation), (2, 3, 5), dtype)
 
@@ -46,6 +57,12 @@ def test_scores_whose_exponentials_are_infinite():
         assert error.startswith("gives NaN: 5 of 10 wrong, first at (1, 0)")
         assert error.endswith(reasons.INFINITE)
         assert "the last of" not in error
+
+
+def test_first_nan_is_named_where_another_number_is_the_first_that_is_wrong():
+    error = error_of(transposed, "matmul")
+    assert re.match(r"gives NaN at Z\[0, 3\], as when it reads outside .*: 10 of 10 wrong, first at \(0, 0\): ", error)
+    assert "got nan" not in error
 
 
 def test_a_kernel_that_writes_nothing_has_not_always_another_name_for_it():

@@ -28,7 +28,7 @@ from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
 from ..sanitizer.findings import returned
-from ..sanitizer.reasons import only_from_zeros, reasons
+from ..sanitizer.reasons import first_wrong, only_from_zeros, reasons
 from ..sanitizer.shadow import TooLongError
 from ..sanitizer.syntax import events_of_all, tree_of
 from ..sanitizer.targets import opened
@@ -309,7 +309,7 @@ class _Call:
             return f"leaves {count(untouched, 'number')} of {into} unwritten, or adds to it: {self.case.error()}"
         if _has_nan(self.case):
             outside = "" if _has_nan(with_zeros(FINITE).case) else ", as when it reads outside of its inputs"
-            return f"gives NaN{outside}: {self.case.error()}"
+            return f"gives NaN{_where(self.case, outputs)}{outside}: {self.case.error()}"
         return f"is wrong: {self.case.error()}"
 
 
@@ -328,6 +328,15 @@ class Late:
 
 def _has_nan(case: Case) -> bool:
     return any(np.isnan(output).any() for output in case.outputs)
+
+
+def _where(case: Case, names: Sequence[str]) -> str:
+    """` at Z[0, 3]`, the first NaN; "" if it is the first wrong number, which the rest of the message names."""
+    for number, (name, output) in enumerate(zip(names, case.outputs, strict=True)):
+        if np.isnan(output).any():
+            index = np.argwhere(np.isnan(output))[0].tolist()
+            return "" if (number, index) == first_wrong(case) else f" at {name}[{', '.join(map(str, index))}]"
+    return ""
 
 
 def _untouched(array: NDArray[Any]) -> int:
