@@ -81,6 +81,8 @@ class Network:
         self, *layers: Layer, seed: int | None = None, dtype: DtypeName | np.dtype[Any] | type[Any] = "float32"
     ) -> None:
         for layer in layers:
+            if isinstance(layer, (list, tuple)):
+                raise checks.Error("layers are in a list; write Network(*layers), or Network(layer, layer, ...)")
             if not isinstance(layer, Layer):
                 raise checks.Error(f"{layer!r} is not a layer; write Dense(n_in, n_out, activation)")
         self.layers = _chained(layers)

@@ -270,5 +270,7 @@ def get(optimizer: str | Optimizer, **settings: float) -> Optimizer:
         return optimizer
     if isinstance(optimizer, type):
         raise checks.Error(f"the optimizer is a class; write {optimizer.__name__}(...), with its settings")
+    if isinstance(optimizer, (int, float)):
+        raise checks.Error(f"the optimizer is {optimizer}; write optimizer=jitnet.SGD({optimizer})")
     name = checks.one_of("optimizer", optimizer, OPTIMIZERS)
     return OPTIMIZERS[name](**{"lr": USUAL_LR[name], **settings})
