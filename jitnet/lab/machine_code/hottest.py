@@ -128,24 +128,26 @@ def hottest(
     """The hottest loop.
 
     If an array is `strided`, or the loop moves down a column, a version without strides is for the special case of
-    contiguous numbers. `iterations`: how many each loop had in a run. If that had arguments of a `usual` size, versions
-    that did not run do not count; with small ones, it may not have reached the main version.
+    contiguous numbers. `iterations`: how many each loop had in a run. If that had arguments of a `usual` size, it also
+    decides between versions; with small ones, it may not have reached the main version.
     """
     times = dict(zip(map(id, found), iterations, strict=False))
+
+    def done(candidate: Candidate) -> float:
+        return candidate.work * times.get(id(candidate), 0)
+
     versions: dict[Place, list[Candidate]] = defaultdict(list)
     for candidate in [c for c in found if c.place[0]] or found:  # loops that Numba adds have no place
         versions[candidate.place].append(candidate)
-    measured: dict[Place, float] = defaultdict(float)
-    for candidate in found:
-        measured[candidate.place] += candidate.work * times.get(id(candidate), 0)
     best = []
     for place, loops in versions.items():
         far = [candidate for candidate in loops if candidate.far_apart]
         likely = far if far and (strided or sources.walks_columns(*place)) else loops
-        ran = [candidate for candidate in loops if times.get(id(candidate))] if usual else []
-        best.append(max(ran or likely, key=lambda candidate: candidate.yield_))
-    if any(measured[b.place] for b in best):
-        return max(best, key=lambda b: measured[b.place])
+        by_estimate = max(likely, key=lambda candidate: candidate.yield_)
+        best.append(max(loops, key=done) if usual and any(map(done, loops)) else by_estimate)
+    in_run = {place: sum(map(done, loops)) for place, loops in versions.items()}
+    if any(in_run.values()):
+        return max(best, key=lambda b: in_run[b.place])
     return max(best, key=lambda b: b.work / b.numbers * ITERATIONS ** max(one.depth for one in versions[b.place]))
 
 
