@@ -104,11 +104,14 @@ def test_files_of_a_bundled_assignment_are_consistent(name, points):
 @pytest.mark.parametrize(("name", "points"), COMPLETE)
 def test_model_solution_gets_all_points_and_starter_gets_none(name, points):
     wanted = assignment.load(EXAMPLES / name)
-    result = graded(wanted, EXAMPLES / name / "solution.py")
-    assert result["of"] in (points, points - 2)  # only x86-64 has the test "vectorized"
-    lost = [test for test in result["tests"] if test["passed"] is False]
-    assert all(test["check"] == "speed" for test in lost), lost  # only speed may vary on a busy machine
     assert graded(wanted, EXAMPLES / name / "student" / wanted.file)["points"] == 0
+    for _ in range(3):  # on a busy machine, a loop may be slow once
+        result = graded(wanted, EXAMPLES / name / "solution.py")
+        assert result["of"] in (points, points - 2)  # only x86-64 has the test "vectorized"
+        lost = [test for test in result["tests"] if test["passed"] is False]
+        if any(test["check"] != "speed" for test in lost) or not lost:
+            break
+    assert not lost, (lost, result["disturbed_by"])
 
 
 @pytest.mark.slow

@@ -36,5 +36,5 @@ def threaded(X, W, Z):
 
 @numba.njit
 def tiled(X, W, Z):
-    """Several rows of W at once: one load and store of Z serves several multiply-adds."""
-    # what if n_in is not a multiple of the number of rows?
+    """Four rows of Z and four rows of W at a time: each number of W and Z that is loaded serves four multiply-adds."""
+    # what if m or n_in is not a multiple of four?
