@@ -245,8 +245,9 @@ def cross_entropy(answer):
     draw, rng = drawn(), np.random.default_rng(0)
     cases = [{"Z": size * draw(m, n), "labels": rng.integers(0, n, m)}
              for m, n, size in ((1, 3, 1), (2, 3, 1), (5, 10, 1), (3, 4, 1000), (2, 2, -1000))]  # fmt: skip
+    cases += [{"Z": np.array([[2000.0, 0], [0, 1], [-2000, -1999]]), "labels": np.array([0, 1, 0])}]
     agree(answer, cross_entropy, cases)
-    return "arithmetic with 50 digits, also for outputs of 2000"
+    return "arithmetic with 50 digits, also for outputs of 2000 and −2000"
 
 
 def is_kernel(answer, name):
@@ -278,11 +279,13 @@ def two_rows(answer):
 
 @exercise(9)
 def sigmoid(answer):
-    x = np.append(0, np.linspace(-20, 20, 1000)).astype(np.float32)
-    y = np.full_like(x, np.nan)
-    result(lambda: answer(x, y), "sigmoid(x, y)")
-    if difference := different(y, sigmoid_of(x.astype(float)), 1e-6):
-        raise Wrong(f"after sigmoid(x, y), y{difference}")
+    x = np.concatenate([[0], np.linspace(-20, 20, 1000), [-100, 100]]).astype(np.float32)
+    y, wanted = np.full_like(x, np.nan), sigmoid_of(x.astype(float))
+    result(lambda: answer(x.copy(), y), "sigmoid(x, y)")
+    for i in np.flatnonzero(~(np.abs(y - wanted) <= 1e-6))[:1]:
+        raise Wrong(
+            f"after sigmoid(x, y), y[{i}] is {y[i]:.9g}, but should be {wanted[i]:.9g}, for x = {x[i]:.9g}"
+        )
     if explain.is_readable():
         file = inspect.getsourcefile(getattr(answer, "py_func", answer))
         try:
@@ -305,7 +308,9 @@ def bounds(answer):
             found = result(answer, call, size, parts, part)
             if difference := different(found, (0, 0), np.inf):
                 raise Wrong(call + difference)
-            start, stop = map(int, found)
+            if not all(isinstance(number, (int, np.integer)) for number in found):
+                raise Wrong(f"{call} is {shown(found)}, but should be two integers, as // gives them")
+            start, stop = found
             if not 0 <= start <= stop <= size:
                 raise Wrong(f"{call} is ({start}, {stop}), but 0 ≤ start ≤ stop ≤ {size} should hold")
             owners[start:stop] += 1

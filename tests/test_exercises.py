@@ -46,6 +46,40 @@ def test_wrong_answer_is_found(tmp_path, number):
     assert status == 1
 
 
+def of_global_maximum(Z, labels):
+    Z = Z - Z.max()
+    return np.mean(np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(len(Z)), labels])
+
+
+def of_positive_maximum(Z, labels):
+    Z = Z - np.maximum(Z.max(axis=1, keepdims=True), 0)
+    return np.mean(np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(len(Z)), labels])
+
+
+def by_true_division(size, parts, part):
+    return part * size / parts, (part + 1) * size / parts
+
+
+def of_two_infinities(x, y):
+    y[:] = np.exp(x) / (1 + np.exp(x))
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "said"),
+    [
+        (of_global_maximum, "cross_entropy", "-?inf, but should be 0.54"),
+        (of_positive_maximum, "cross_entropy", "inf, but should be 0.54"),
+        (by_true_division, "bounds", r"bounds\(100, 4, 0\) is \(0.0, 25.0\), but should be two integers"),
+        (of_two_infinities, "sigmoid", r"nan, but should be 1, for x = 100"),
+    ],
+)  # fmt: skip
+def test_classic_mistakes_that_most_cases_do_not_show_are_found(answer, name, said, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from _exercises import verdict
+
+    assert re.search(f"^wrong: .*{said}", verdict(answer, name))
+
+
 def test_correct_answer_in_a_file_is_accepted(tmp_path):
     file = tmp_path / "answer.py"
     file.write_text("def step(w, x, y, lr):\n    return w - lr * sum(2 * (x * w - y) * x) / len(x)\n")
