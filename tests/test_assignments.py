@@ -10,8 +10,8 @@ from command import jitnet_command
 from small_assignment import ADDITION, SPEED, graded, made
 
 from jitnet import checks
-from jitnet.lab import problems
-from jitnet.lab.grade import assignment, new
+from jitnet.lab import estimate, problems
+from jitnet.lab.grade import assignment, grading, new
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples" / "assignments"
@@ -112,6 +112,20 @@ def test_model_solution_gets_all_points_and_starter_gets_none(name, points):
         if any(test["check"] != "speed" for test in lost) or not lost:
             break
     assert not lost, (lost, result["disturbed_by"])
+    assert grading.expected_seconds(wanted, [(name, EXAMPLES / name / "solution.py")]) < 3 * result["seconds"]
+
+
+def test_expected_seconds_follow_from_the_tests_and_from_the_submissions_that_run(tmp_path, monkeypatch):
+    wanted = made(tmp_path, ADDITION + SPEED)
+    for name, source in (("anna", "import numba\n"), ("ben", "import os\n"), ("carla", "def add(\n")):
+        (tmp_path / f"{name}.py").write_text(source)
+    found = [(name, tmp_path / f"{name}.py") for name in ("anna", "ben", "carla", "dora")]
+    one = grading.CORRECT + assignment.CHECKS["speed"]
+    assert grading.expected_seconds(wanted, found) == one  # the others are refused, or have no file
+    assert grading.expected_seconds(wanted, found[:1] * 3) == 3 * one
+    monkeypatch.setattr(grading.machine, "cached", lambda: None)
+    of_peak = made(tmp_path, ADDITION + SPEED.replace('of = "naive"', ""))
+    assert grading.expected_seconds(of_peak, found) == one + estimate.LIMITS
 
 
 @pytest.mark.slow

@@ -116,9 +116,22 @@ def test_slow_epochs_are_reported_while_they_run(monkeypatch, capsys):
     for done in range(10, 100, 10):
         lines.batch(done, 100)
     shown = capsys.readouterr().err
-    assert "compiling 9 kernels, once per machine; this takes about 10 s on an idle machine ..." in shown
+    assert "compiling 9 kernels, once per machine; this takes about 5 s on an idle machine ..." in shown
     assert "compiling 2/9: sigmoid" in shown
     assert re.search(r"epoch 1: \d0% of the samples", shown)
+
+
+def test_lines_about_compiling_name_the_dtype_and_expect_less_of_two_processes(capsys):
+    lines = progress.Lines()
+    for lines.dtype, lines.processes in (("float32", 1), ("float64", 2)):
+        lines.compiling(0, 92, "matmul")
+        lines.compiling(92, 92, "")
+    assert capsys.readouterr().err.splitlines() == [
+        "compiling 92 kernels for float32, once per machine; this takes about 35 s on an idle machine ...",
+        "compiled 92 kernels for float32",
+        "compiling 92 kernels for float64, once per machine; this takes about 25 s on an idle machine ...",
+        "compiled 92 kernels for float64",
+    ]
 
 
 def test_stages_have_names(capsys):
@@ -173,7 +186,7 @@ def test_estimated_time_is_printed_when_work_begins(capsys):
         for done in range(3):
             lines.measuring(done, 2, "clock" if done < 2 else "")
     said, first = capsys.readouterr().err.splitlines()
-    assert (said, first) == ("this takes about 25 s on an idle machine (an estimate)", "measuring 1/2: clock")
+    assert (said, first) == ("this takes about 15 s on an idle machine (an estimate)", "measuring 1/2: clock")
 
 
 @pytest.mark.parametrize("operations", [["matmul"], ["relu", "train"], ["nonsense"]])

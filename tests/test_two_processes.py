@@ -10,7 +10,7 @@ import pytest
 from jitnet.backend import cpu, thread_choice
 from jitnet.cli import compiling
 from jitnet.compiler import jit, linking
-from jitnet.process import disturbance
+from jitnet.process import disturbance, progress
 
 FLOAT32 = np.dtype("float32")
 OF_A_TRAINING = ["gather", "layer", "softmax", "cross_entropy", "delta", "adam", "gradients"]
@@ -90,13 +90,14 @@ def test_the_part_of_the_tile_is_the_one_that_a_product_calls():
 
 
 def test_second_process_is_for_the_command_line_with_two_cores(monkeypatch):
-    monkeypatch.setattr(thread_choice, "cpus", lambda: 2)
-    with compiling.in_two_processes():
-        assert cpu.assistant is compiling.second_process
-    assert cpu.assistant is contextlib.nullcontext
+    show = progress.Progress()
     monkeypatch.setattr(thread_choice, "cpus", lambda: 1)
-    with compiling.in_two_processes():
-        assert cpu.assistant is contextlib.nullcontext
+    with compiling.in_two_processes(show):
+        assert (cpu.assistant, show.processes) == (contextlib.nullcontext, 1)
+    monkeypatch.setattr(thread_choice, "cpus", lambda: 2)
+    with compiling.in_two_processes(show):
+        assert (cpu.assistant, show.processes) == (compiling.second_process, 2)
+    assert cpu.assistant is contextlib.nullcontext
 
 
 def test_second_process_fills_the_cache_and_ends(tmp_path, monkeypatch):

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from ..backend import cpu, thread_choice
 from ..compiler.jit import compile_for
 from ..lab.worker import command
-from ..process import disturbance
+from ..process import disturbance, progress
 
 
 @contextlib.contextmanager
-def in_two_processes() -> Iterator[None]:
+def in_two_processes(show: progress.Progress) -> Iterator[None]:
     """Within it, kernels are compiled by this process and by another one, if there are two cores."""
-    cpu.assistant = second_process if thread_choice.cpus() > 1 else contextlib.nullcontext
+    if thread_choice.cpus() > 1:
+        cpu.assistant, show.processes = second_process, 2
     try:
         yield
     finally:

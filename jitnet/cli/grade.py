@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     results: list[dict[str, Any]] = []
     try:
         with shown(options) as show:
-            show.expected = estimate.said(grading.estimate(wanted, len(found)))
+            show.expected = estimate.said(grading.expected_seconds(wanted, found))
             grading.prepare(wanted)
             for done, (name, path) in enumerate(found):
                 say = functools.partial(_say, show, done, len(found), name)

@@ -162,7 +162,7 @@ def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
     with ranks.together():
         net = _network(hidden, options, recipe)
     show = shown(options, _introduction(options, parts, net))
-    with disturbance.Watch(backend.cores(options.threads)) as watch, in_two_processes():
+    with disturbance.Watch(backend.cores(options.threads)) as watch, in_two_processes(show):
         history = _fit(net, parts, optimizer, options, show, comm)
     if ranks.rank > 0:
         return 130 if history.stopped == "interrupted" else 0

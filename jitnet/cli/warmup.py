@@ -22,10 +22,10 @@ def run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     backend = backends.get(options.backend)
     needed = backend.compiles
-    with shown(options) as show, in_two_processes():
+    with shown(options) as show, in_two_processes(show):
         compiled = 0
         for dtype in backend.dtypes if needed else ():
-            show.note(f"kernels for {dtype}")
+            show.dtype = dtype.name
             compiled += backend.compile(LADDERS, dtype, show.compiling)
             if backend.name == functions.USUAL:
                 functions.prepare(dtype)

@@ -7,7 +7,7 @@ from . import machine
 from .benchmark import training
 from .problems.operations import PRODUCTS
 
-RUNG, TRIAL, LIMITS = 2.0, 4.0, 8.0
+RUNG, TRIAL, LIMITS = 1.5, 4.0, 6.0
 """Seconds to check and time a rung, to test a custom kernel in its process, and to measure the machine peaks."""
 
 EXPECTED = 9 / 30e9
@@ -16,7 +16,7 @@ EXPECTED = 9 / 30e9
 COUNTED, WORTH_SAYING = 3.0, 5.0
 """Seconds to count the memory transactions of a GPU kernel that is not a product; and the shortest estimate to show."""
 
-PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 3.0, 8.0, 4.0, 9.0
+PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 1.5, 3.0, 2.0, 9.0
 """Seconds of a process that measures the compile cost of a rung, or of a step; to explain a rung, or one of the GPU."""
 
 

@@ -14,15 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-SECONDS_A_KERNEL = 1.0
-"""The approximate time to compile a kernel."""
+SECONDS_OF_THE_TILE, SECONDS_A_KERNEL = 4.0, 0.33
+"""The approximate time to compile the register tile, which most products call, and each kernel, on an idle machine."""
+
+GAIN = 1.5
+"""How many times as fast two processes compile."""
 
 Report = Callable[[int, int, str], object]
 """A callback (done, total, next measurement), like `Progress.measuring`."""
-
-
-def _kernels(count: int) -> str:
-    return f"{count} kernel{'' if count == 1 else 's'}"
 
 
 def stage(name: str, report: Report | None) -> Report | None:
@@ -44,11 +43,21 @@ class Progress:
     expected = ""
     """An estimate of the run time, shown at the first measurement, when it is certain that the run can start."""
 
+    processes = 1
+    """The number of processes that compile."""
+
+    dtype = ""
+    """The dtype of the kernels that are being compiled, if there are several."""
+
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def kernels(self, count: int) -> str:
+        """`92 kernels for float32`, or without the dtype if there is only one."""
+        return f"{count} kernel{'' if count == 1 else 's'}{self.dtype and f' for {self.dtype}'}"
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
         """`done` of `total` kernels are compiled, `kernel` is next. Not called if all are in the cache."""
@@ -122,11 +131,12 @@ class Lines(Progress):
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if done == 0:
-            about = max(5, round(total * SECONDS_A_KERNEL / 5) * 5)
-            kernels = f"compiling {_kernels(total)}, once per machine"
+            seconds = (SECONDS_OF_THE_TILE + SECONDS_A_KERNEL * total) / (GAIN if self.processes > 1 else 1)
+            about = max(5, round(seconds / 5) * 5)
+            kernels = f"compiling {self.kernels(total)}, once per machine"
             self._say(f"{kernels}; this takes about {about} s on an idle machine ...")
         elif done == total:
-            self._say(f"compiled {_kernels(total)}")
+            self._say(f"compiled {self.kernels(total)}")
         elif time.monotonic() - self._latest > 2:
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
@@ -207,7 +217,7 @@ class Bars(Progress):
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if self._compiling is None:
             self._compiling = self._bars.add_task("", total=total)
-        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {_kernels(total)}"
+        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {self.kernels(total)}"
         self._bars.update(self._compiling, total=total, completed=done, description=text)
 
     def measuring(self, done: int, total: int, what: str) -> None:
@@ -252,7 +262,7 @@ class Cell(Progress):
         self._handle: Any = None
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
-        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {total} kernels"
+        text = f"compiling once per machine: {kernel}" if done < total else f"compiled {self.kernels(total)}"
         self._bar("compiling", done / total, text)
 
     def measuring(self, done: int, total: int, what: str) -> None:

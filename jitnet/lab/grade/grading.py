@@ -12,12 +12,13 @@ from typing import Any
 
 from ... import checks
 from ...checks import described
+from .. import estimate, machine
 from .assignment import CHECKS, PEAK, Assignment
 from .judging import Judge, Verdict, peaks
 from .language import LONGEST
 from .output import one_line
 
-CORRECT = 4.0
+CORRECT = 1.0
 """Seconds of the test of correctness on an idle machine, for the estimate; a kernel is first tested for it."""
 
 SEEDS = 62
@@ -57,17 +58,24 @@ def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
     return found
 
 
-def estimate(assignment: Assignment, count: int) -> float:
-    """Seconds for this many submissions."""
+def expected_seconds(assignment: Assignment, found: list[tuple[str, Path]]) -> float:
+    """Seconds to grade these submissions; those of which nothing will run take no time."""
     tests = [test for kernel in assignment.kernels for test in kernel.tests]
-    return count * (CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests))
+    of_one = CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests)
+    contents = [_content(path) for _, path in found]
+    running = sum(not (error or assignment.language.error_of(content)) for content, error in contents)
+    return running * of_one + (estimate.LIMITS if _needs_peaks(assignment) and not machine.cached() else 0)
+
+
+def _needs_peaks(assignment: Assignment) -> bool:
+    return any(test.of == PEAK for kernel in assignment.kernels for test in kernel.tests if test.check == "speed")
 
 
 def prepare(assignment: Assignment) -> None:
     """Measure the machine before the first submission, if it is needed."""
     if os.name != "posix":
         raise checks.Error("jitnet grade stops processes by signals, which Windows has not; use Linux, WSL or macOS")
-    if any(test.of == PEAK for kernel in assignment.kernels for test in kernel.tests if test.check == "speed"):
+    if _needs_peaks(assignment):
         peaks()
 
 
