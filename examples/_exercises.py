@@ -283,9 +283,7 @@ def sigmoid(answer):
     y, wanted = np.full_like(x, np.nan), sigmoid_of(x.astype(float))
     result(lambda: answer(x.copy(), y), "sigmoid(x, y)")
     for i in np.flatnonzero(~(np.abs(y - wanted) <= 1e-6))[:1]:
-        raise Wrong(
-            f"after sigmoid(x, y), y[{i}] is {y[i]:.9g}, but should be {wanted[i]:.9g}, for x = {x[i]:.9g}"
-        )
+        raise Wrong(f"after sigmoid(x, y), y[{i}] is {y[i]:.9g}, but should be {wanted[i]:.9g}, for x = {x[i]:.9g}")
     if explain.is_readable():
         file = inspect.getsourcefile(getattr(answer, "py_func", answer))
         try:

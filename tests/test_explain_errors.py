@@ -103,6 +103,7 @@ def test_errors_in_functions_and_their_arguments_are_reported(mine):
             "one of example arguments, types, an operation and a problem, not two",
         ),
         (["a:f", "--as", "matmull"], "unknown operation 'matmull'"),
+        (["conv2d.naive"], "conv2d is a problem, not an operation: write file.py:function --problem conv2d"),
         (["matmul.packed", "--as", "matmul"], "its own arguments and options"),
         (["matmul.packed", "--problem", "dot"], "its own arguments and options"),
         (["a:f", "--problem", "dott"], "(did you mean 'dot'?)"),

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -116,6 +117,13 @@ def test_errors_of_a_submission_are_reported(source, said, addition, tmp_path):
     assert said in text
     assert "\x1b" not in text
     assert ("Hint: one loop" in text) == (said in ("expected", "ValueError"))  # the hint of the failed test
+
+
+def test_line_of_a_class_is_a_sentence_about_a_missing_function(addition, tmp_path):
+    path = tmp_path / "carla.py"
+    path.write_text(HONEST.replace("def add", "def addition"))
+    line = output.line_of(graded(addition, path))
+    assert re.match(r"carla.py: 0 of 3 points; add does not load: \S+ has no function", line), line
 
 
 def test_measured_speed_is_shown_if_it_passes():

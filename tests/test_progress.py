@@ -129,7 +129,7 @@ def test_lines_about_compiling_name_the_dtype_and_expect_less_of_two_processes(c
     assert capsys.readouterr().err.splitlines() == [
         "compiling 92 kernels for float32, once per machine; this takes about 35 s on an idle machine ...",
         "compiled 92 kernels for float32",
-        "compiling 92 kernels for float64, once per machine; this takes about 25 s on an idle machine ...",
+        "compiling 92 kernels for float64, once per machine; this takes about 20 s on an idle machine ...",
         "compiled 92 kernels for float64",
     ]
 

@@ -23,7 +23,7 @@ import numpy as np
 from .. import checks
 from ..kernels import LADDERS
 from ..lab import loading, problems
-from ..lab.problems import Problem, of_operation
+from ..lab.problems import Problem, of_operation, operation_called
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
 from ..lab.sanitizer.reached import Reached
@@ -76,7 +76,7 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, sa
         writes = options.writes.replace(",", " ").split()
     problem = problems.tried(options.problem) if options.problem is not None else None
     if operation is not None:
-        problem = of_operation(checks.one_of("operation", operation, LADDERS))
+        problem = of_operation(operation_called(operation))
     if problem is not None:
         check_fits(problem, kernel)
         cases = arguments.of_problem(problem, options.dtype)
@@ -112,8 +112,9 @@ def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
         return loading.tried(options.target), options.operation
     operation, dot, rung = options.target.partition(".")
     if not dot or options.target.endswith(".py"):
+        problems.refuse_problem(options.target)
         raise checks.Error(f"{options.target!r} names no function; write file.py:function, or matmul.packed")
-    ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
+    ladder = LADDERS[operation_called(operation)]
     if (options.operation, options.args) != (None, None):
         raise checks.Error(f"{options.target} has its own arguments; leave --as and --args out")
     if checks.one_of(f"rung of {operation}", rung, ladder) == "numpy":

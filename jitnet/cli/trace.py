@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import checks
-from ..kernels import LADDERS
 from ..lab import estimate, loading, machine, oracle, problems
 from ..lab.ladder import shape_of
 from ..lab.problems.operations import PRODUCTS
@@ -94,7 +93,7 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
         dtype = options.dtype if options.dtype in problem.dtypes else problem.dtypes[0]
         return problem.case(shape, dtype).arguments, 0.0
     if operation is not None:
-        check_fits(problems.of_operation(checks.one_of("operation", operation, LADDERS)), kernel)
+        check_fits(problems.of_operation(problems.operation_called(operation)), kernel)
         m, n_in, n_out = shape = shape_of(size)
         work = m * n_in * n_out if operation in PRODUCTS else max(m * n_in, m * n_out, n_in * n_out)
         _check_count(size, 2 * work, "fewer rows, such as 2x64x512")

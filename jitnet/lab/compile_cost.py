@@ -26,7 +26,7 @@ from ..network import Network
 from ..optimizers import SGD
 from ..process import disturbance
 from ..process.progress import Report
-from . import ladder, machine, oracle
+from . import ladder, machine, oracle, problems
 from .benchmark import candidates, training
 from .benchmark.training import CLASSES
 from .formatting import count, duration, row, wrapped
@@ -63,6 +63,7 @@ def account(
               fails
     """
     what = {**candidates.ALSO_CALLED, "train": "fast"}.get(what, what)
+    problems.refuse_problem(what, "jitnet ladder")
     checks.one_of("operation or backend", what, [*LADDERS, *backend.backends()])
     kind = "operation" if what in LADDERS else "backend"
     number = checks.dtype_of(dtype)

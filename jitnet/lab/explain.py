@@ -152,7 +152,7 @@ def _request(
         if [arguments, types, operation, problem].count(None) < 3:
             raise checks.Error("give one of example arguments, types, an operation and a problem, not two")
         if operation is not None:
-            checks.one_of("operation", operation, LADDERS)
+            problems.operation_called(operation)
     else:
         _check_rung(target)
         if (arguments, types, options, operation, problem) != (None,) * 5:
@@ -171,7 +171,7 @@ def _check_rung(target: str) -> None:
     operation, dot, rung = target.partition(".")
     if target.endswith(".py"):
         raise checks.Error(f"which function of {target}? Write {target}:function")
-    ladder = LADDERS[checks.one_of("operation", operation, LADDERS)]
+    ladder = LADDERS[problems.operation_called(operation)]
     if not dot:
         raise checks.Error(
             f"which rung of {operation}? Write {operation}.{list(ladder)[-2]}, or one of {', '.join(ladder)}"

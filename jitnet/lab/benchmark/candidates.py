@@ -13,7 +13,7 @@ import numpy as np
 from ... import checks
 from ...kernels import LADDERS
 from ..oracle import Case, Shape
-from ..problems import NAMES, Problem, of_operation
+from ..problems import Problem, of_operation, refuse_problem
 from ..timing import Elsewhere, manageable
 from . import gpu, judge, sandbox, training
 
@@ -54,6 +54,7 @@ class Candidate:
 
 def known(operation: str) -> str:
     """The operation of this name, or an error that names the nearest."""
+    refuse_problem(operation, "jitnet ladder")
     return checks.one_of("operation", ALSO_CALLED.get(operation, operation), [*LADDERS, "train"])
 
 
@@ -61,8 +62,6 @@ def problem_of(operation: str | Problem) -> Problem:
     """The operation of this name as a problem, or the problem itself."""
     if isinstance(operation, Problem):
         return operation
-    if operation in NAMES and operation not in LADDERS:
-        raise checks.Error(f"{operation} is a problem, not an operation: jitnet ladder --problem {operation}")
     name = known(operation)
     return training.STEP if name == "train" else of_operation(name)
 

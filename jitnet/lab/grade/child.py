@@ -65,7 +65,8 @@ def main() -> None:
         try:
             function = loading.load(f"{os.path.basename(job['file'])}:{job['name']}")
         except BaseException as error:
-            say("error", str(error) if isinstance(error, checks.Error) else loading.raised(error, job["file"]))
+            own = isinstance(error, checks.Error)  # a whole sentence, but this is the predicate of one
+            say("error", f"does not load: {error}" if own else loading.raised(error, job["file"]))
             return
     say("loaded")
     _answer(function, job["memory"], say)

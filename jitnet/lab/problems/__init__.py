@@ -25,6 +25,18 @@ LOADING = 60.0
 """Seconds in which a user's file must be loaded."""
 
 
+def operation_called(name: str) -> str:
+    """`name`, if an operation has it; the error about a problem names the option for problems."""
+    refuse_problem(name)
+    return checks.one_of("operation", name, LADDERS)
+
+
+def refuse_problem(name: str, instead: str = "write file.py:function") -> None:
+    """An error if a problem has this name, and no operation; `instead` takes `--problem`."""
+    if name in NAMES and name not in LADDERS:
+        raise checks.Error(f"{name} is a problem, not an operation: {instead} --problem {name}")
+
+
 def load(name_or_path: str | os.PathLike[str]) -> Problem:
     """The problem in a Python file, or one that comes with jitnet, by its name; else the operation of that name.
 
