@@ -328,7 +328,9 @@ def test_guide_shows_a_problem_and_names_all(tmp_path, monkeypatch):
     (tmp_path / "guide.py").write_text(guide.split("```python\n")[1].split("```")[0], encoding="utf-8")
     problem = problems.load(tmp_path / "guide.py")
     assert judge.error_of(problem.rungs["naive"].py_func, problem, (5, 64), F32) is None
-    assert set(problems.NAMES) == set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE))
+    assert dict(re.findall(r"^\| `(\w+)` \| `([\w, ]+)` \|", guide, re.MULTILINE)) == {
+        name: ", ".join(problems.load(name).parameters) for name in problems.NAMES
+    }
 
 
 def test_random_shapes_are_valid_for_the_problem(write):

@@ -116,7 +116,7 @@ def test_slow_epochs_are_reported_while_they_run(monkeypatch, capsys):
     for done in range(10, 100, 10):
         lines.batch(done, 100)
     shown = capsys.readouterr().err
-    assert "compiling 9 kernels, once per machine; this takes about 5 s on an idle machine ..." in shown
+    assert "compiling 9 kernels, once per machine; this takes about 10 s on an idle machine ..." in shown
     assert "compiling 2/9: sigmoid" in shown
     assert re.search(r"epoch 1: \d0% of the samples", shown)
 
