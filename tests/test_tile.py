@@ -136,7 +136,7 @@ def test_packing_is_used_where_it_pays():
 
     few, width, v = EVICTING_ROWS, ROW_BYTES // 4, VECTOR_BYTES // 4
     page, deep = PAGE // 4, L2 * 9 // 16 // PAGE + 1
-    crowded, roomy, split = B(deep, page), B(deep, page + v), B(64, page + 1)
+    crowded, roomy, split = B(deep, page), B(deep, page + LINE // 4), B(64, page + 1)
     assert [packing_pays(crowded, rows, width) for rows in (few - 1, few)] == [False, True]
     assert [packing_pays(roomy, rows, width) for rows in (few, MANY_ROWS - 1, MANY_ROWS)] == [False, False, True]
     assert [packing_pays(split, rows, width) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]

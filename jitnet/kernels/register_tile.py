@@ -186,14 +186,20 @@ tiles_of_half = tiles_of_width(HALF, False)
 tiles_1 = tiles_of_width(1, False) if HALF > 1 else tiles_of_half
 
 
+OF_A_ROW = 4
+"""SIMD vectors of a single row; with two, sums would wait for each other."""
+
+ZEROS_BYTES = OF_A_ROW * VECTOR_BYTES
+
+
 @part_of_kernels
 def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
     """The same for a single row, which a tile would compute five times."""
     n, a, c = C.shape[1], A[0], C[0]
-    s = masked_load(c if adds else begin, 0, VECTORS, n)
+    s = masked_load(c if adds else begin, 0, OF_A_ROW, n)
     for k in range(B.shape[0]):
-        s = s + a[k] * masked_load(B[k], 0, VECTORS, n)
-    masked_store(masked_load(c, 0, VECTORS, n) - lr * s if descends else s, c, 0, n)
+        s = s + a[k] * masked_load(B[k], 0, OF_A_ROW, n)
+    masked_store(masked_load(c, 0, OF_A_ROW, n) - lr * s if descends else s, c, 0, n)
 
 
 NARROW_TILES = "T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
@@ -310,7 +316,9 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
     DESCENT have all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. A transposed A may be
     copied (`turning_pays`).
     """
-    m, depth, n, width = A.shape[0], A.shape[1], C.shape[1], VECTORS * lanes(C)
+    m, depth, n = A.shape[0], A.shape[1], C.shape[1]
+    is_row = MASKS and m == 1
+    width = (OF_A_ROW if is_row else VECTORS) * lanes(C)
     widest = in_whole_vectors(min(width, n), C)
     packed = is_transpose(B) or packing_pays(B, m, min(width, n))
     packed = packed or (not MASKS and n % lanes(C) > 0)  # a panel is padded with zeros
@@ -324,7 +332,7 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
         rows = min(rows, memory.size // max(widest, 1))
     long = in_whole_vectors(rows, C)
     turned = heap_array(m * long * C.itemsize if turns else 0, C)
-    zeros = stack_array(ROW_BYTES, C)
+    zeros = stack_array(ZEROS_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0
     k0 = 0
@@ -345,7 +353,7 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
             begin = window(b, j, count) if ending == WITH_BIAS else zeros
             adds, descends = k0 > 0 and ending != DESCENT, ending == DESCENT
             target = submatrix(C, 0, m, j, j + count)
-            if MASKS and m == 1:
+            if is_row:
                 single_row(left, panel, begin, adds, descends, lr, target)
             elif count <= HALF * lanes(C):
                 narrow_tiles(left, panel, begin, adds, descends, lr, target)
