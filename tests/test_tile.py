@@ -16,8 +16,8 @@ from jitnet.kernels.parts import MOST_ROWS
 from jitnet.kernels.register_tile import (
     DEPTH,
     EVICTING_ROWS,
-    L2,
     MANY_ROWS,
+    OF_L2,
     ROW_BYTES,
     ROWS,
     SPLIT_ROWS,
@@ -78,7 +78,7 @@ def test_seams_between_panels_along_the_sum_equal_the_oracle(dtype, m):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_with_cache_conflicts_equal_the_oracle(dtype):
     n = PAGE // np.dtype(dtype).itemsize
-    depth = L2 * 9 // 16 // PAGE + 1
+    depth = OF_L2 // PAGE + 1
     for m in (EVICTING_ROWS - 1, EVICTING_ROWS):
         check(m, depth, n, dtype)
 
@@ -135,7 +135,7 @@ def test_packing_is_used_where_it_pays():
         return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
 
     few, width, v = EVICTING_ROWS, ROW_BYTES // 4, VECTOR_BYTES // 4
-    page, deep = PAGE // 4, L2 * 9 // 16 // PAGE + 1
+    page, deep = PAGE // 4, OF_L2 // PAGE + 1
     crowded, roomy, split = B(deep, page), B(deep, page + LINE // 4), B(64, page + 1)
     assert [packing_pays(crowded, rows, width) for rows in (few - 1, few)] == [False, True]
     assert [packing_pays(roomy, rows, width) for rows in (few, MANY_ROWS - 1, MANY_ROWS)] == [False, False, True]

@@ -100,11 +100,15 @@ is so deep that packing B, and loading and storing partial sums, are a few perce
 STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
-EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 16, 200 if IS_AMD else 64, 400
+EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = (32, 200, 400) if IS_AMD else (16, 64, 400)
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
-cache, if they do not begin on a cache line, and if they do, but are apart. Measured on Emerald Rapids and Zen 4: an
-Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those of
-AVX2."""
+cache, if they do not begin on a cache line, and if they do, but are apart. Measured on Emerald Rapids, Zen 4 and Zen 5:
+an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those
+of AVX2."""
+
+OF_L1, OF_L2 = L1 * 9 // 16, L2 * 7 // 4 if IS_AMD else L2 * 9 // 16
+"""Bytes of a cache in which rows are kept, as `rows_evict_each_other` counts them. An AMD core reads rows that its L2
+cache has lost nearly as fast from its L3 cache."""
 
 
 @part_of_kernels
@@ -263,22 +267,22 @@ def pack(B: Matrix, panel: Matrix) -> None:
 
 
 @part_of_kernels
-def rows_evict_each_other(B: Matrix, least: int, cache: int) -> bool:
-    """Whether rows of B, of which `least` bytes are read, evict each other from a cache of this many bytes.
+def rows_evict_each_other(B: Matrix, least: int, most: int) -> bool:
+    """Whether rows of B, of which `least` bytes are read, evict each other from a cache: they take up more than `most`.
 
     The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their positions
     within a page, because pages are scattered: one position if they are a multiple of a page apart, four if they are
     768 numbers of float32 apart. So each row takes up as many bytes as the largest power of two that divides `apart`,
-    up to a page. If the rows take up more than half of the cache, they evict each other.
+    up to a page.
     """
     apart = B.strides[0]
-    return bool(B.shape[0] * max(least, min(apart & -apart, PAGE)) > cache * 9 // 16)
+    return bool(B.shape[0] * max(least, min(apart & -apart, PAGE)) > most)
 
 
 @part_of_kernels
 def packing_pays(B: Matrix, rows: int, count: int) -> bool:
     """Whether panels of B, `count` columns each, are read faster from a copy, for this many rows of C."""
-    if rows_evict_each_other(B, ROW_BYTES, L2):
+    if rows_evict_each_other(B, ROW_BYTES, OF_L2):
         return rows >= EVICTING_ROWS
     if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
         return rows >= SPLIT_ROWS and count > lanes(B)
@@ -294,7 +298,7 @@ def turning_pays(A: Matrix, columns: int) -> bool:
     """
     if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
         return False
-    return bool(rows_evict_each_other(A.T, LINE, L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE)
+    return bool(rows_evict_each_other(A.T, LINE, OF_L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE)
 
 
 TLB_PAGES = 64
