@@ -113,9 +113,8 @@ def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None
 class ProcessError(checks.Error):
     """The compiling process has ended without an answer."""
 
-    def __init__(self, target: str, how: str) -> None:
-        super().__init__(f"compiling {target} failed: {how}")
-        self.how = how
+    how = ""
+    """How it ended; the message also names the function."""
 
 
 def _how_it_ended(status: int, said: str) -> str:
@@ -200,7 +199,10 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()[-1:]
             last = f": {said[0]}" if said else ""
-            raise ProcessError(requests[len(found)]["target"], _how_it_ended(child.returncode, last))
+            how = _how_it_ended(child.returncode, last)
+            error = ProcessError(f"compiling {requests[len(found)]['target']} failed: {how}")
+            error.how = how
+            raise error
     if report:
         report(len(found), len(found), "")
     return found
