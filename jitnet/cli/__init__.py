@@ -9,6 +9,7 @@ exit status 2. Status 1: the work is done, but a file could not be written. ^C g
 
 import argparse
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -105,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not heard:
                 progress.say("jitnet: interrupted")
     sys.unraisablehook = unraisable
+    if arguments is None:  # the process ends now
+        gc.freeze()  # or Python would search all objects of the imports for cycles, for a tenth of a second
     if not heard:
         return status
     where = launcher.place()

@@ -89,7 +89,7 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     if result.get("seed") is not None:
         notes.append(f"Your kernels were tested on shapes drawn from seed {result['seed']}; --seed draws them again.")
     if result["numpy_threads"] == result["threads"] > 1:
-        notes.append(f"NumPy used {result['numpy_threads']} threads, like the rungs whose names end in parallel.")
+        notes.append(f"NumPy may use {result['numpy_threads']} threads, like the rungs whose names end in parallel.")
     elif result["numpy_threads"] != result["threads"]:
         notes.append(f"NumPy used {result['numpy_threads']} threads; to limit it too: pip install 'jitnet[cli]'")
     return notes
