@@ -32,26 +32,26 @@ class _MachineCode(dict[np.dtype[Any], Callable[..., Any] | None]):
     It does not check the types of its arguments.
     """
 
-    def __init__(self, kernel: Callable[[], Callable[..., Any]], pattern: str) -> None:
-        self.kernel, self.pattern = kernel, pattern
+    def __init__(self, pattern: str, kernel: Callable[[Any], Callable[..., Any]]) -> None:
+        """The types of its arguments, and a function that returns the kernel, given the fast backend."""
+        self.pattern, self.kernel = pattern, kernel
 
     def __missing__(self, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
         if dtype not in backends.REGISTRY[USUAL].dtypes:
             return None
-        backends.get(USUAL)  # an error for settings that prevent compiled loops
-        kernel, signature = self.kernel(), signature_for(self.pattern, dtype)
+        kernel, signature = self.kernel(backends.get(USUAL)), signature_for(self.pattern, dtype)
         compile_for(kernel, signature)
         self[dtype] = entry_point(kernel, signature)
         return self[dtype]
 
 
-def _of_the_fast_backend(operation: str) -> _MachineCode:
-    return _MachineCode(lambda: backends.get(USUAL).kernels[operation], SIGNATURES[operation])
+def _kernel_of(operation: str) -> _MachineCode:
+    return _MachineCode(SIGNATURES[operation], lambda fast: fast.kernels[operation])
 
 
 _small_product = compiled(matmul_if_contiguous)
-_product = _MachineCode(lambda: _small_product, IF_CONTIGUOUS)
-_functions = {operation: _of_the_fast_backend(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
+_product = _MachineCode(IF_CONTIGUOUS, lambda fast: _small_product)
+_functions = {operation: _kernel_of(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
 
 
 def prepare(dtype: np.dtype[Any]) -> None:

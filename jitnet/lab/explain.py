@@ -235,7 +235,8 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
     run = answer.get("run")
     strided = re.search(r"\[:(,:)*\]", answer["signature"]) is not None
     loop = hottest(found, strided, _iterations(found, texts, run), usual=bool(run and run.get("size")))
-    run = run if run is None or run["missing"] or "seconds" in run else None  # of which only iterations are known
+    if run and not run["missing"] and "seconds" not in run:  # only iterations were counted
+        run = None
     found_verdicts = verdicts(_facts(answer, loop))
     prediction = predicted(loop, answer["cpu"], analyzer)
     measurement = _measurement(loop, texts, run, prediction)

@@ -63,8 +63,13 @@ def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
     return [
         *cells,
         formatting.share(rung["share_of_peak"]),
-        f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] and not result["disturbed"] else "–",
+        vs_numpy(rung, result),
     ]
+
+
+def vs_numpy(rung: dict[str, Any], result: dict[str, Any]) -> str:
+    """The speed of a rung relative to NumPy; `–` if that was not measured, or the measurement was disturbed."""
+    return f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] and not result["disturbed"] else "–"
 
 
 def _footnotes(result: dict[str, Any]) -> list[str]:
