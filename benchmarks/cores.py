@@ -4,8 +4,8 @@
 
 Each call of a step is timed here on one core. For more cores, the time of a call is the largest of
 
-    arithmetic   its time × the share of its largest part: jitnet divides a product by panels or by rows, and a tile has
-                 five rows, so 64 rows on 16 cores are one tile for each
+    arithmetic   its time × the share of its largest part: jitnet divides a product by panels or by rows, and tiles have
+                 six or four rows, so 64 rows on 16 cores are one tile for each
     memory       the bytes that it touches / the bandwidth of the L3 cache, which all cores share
 
 plus the barrier at its end, and the transfer of its inputs from the caches of the cores that computed them. Calls of
@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 import jitnet  # noqa: E402
 from jitnet import backend, losses  # noqa: E402
 from jitnet.kernels.parts import number_of_parts, part_of, shape_of_a_part  # noqa: E402
-from jitnet.kernels.register_tile import ROWS, VECTORS  # noqa: E402
+from jitnet.kernels.register_tile import VECTORS  # noqa: E402
 from jitnet.step import Step, descent, needed, passes, update_of  # noqa: E402
 
 CASES = [("784-128-10", 64), ("784-512-512-10", 128), ("2048-2048-2048-10", 1024)]
@@ -61,14 +61,15 @@ def calls_of(widths, m):
 
 
 def largest_share(call, cores):
-    """The work of the busiest core, as a fraction of that of one core; a partial tile costs a complete one."""
+    """The work of the busiest core, as a fraction of that of one core; tiles have an even number of rows, and a partial
+    panel costs a complete one."""
     C = max((a for a in call.arguments if isinstance(a, np.ndarray) and a.ndim == 2), key=lambda a: is_result(call, a))
     shape = shape_of_a_part(C, cores)
     parts = [part_of(C, shape, t) for t in range(number_of_parts(C, shape))]
     width = VECTORS * 64 // C.itemsize
-    tiles = [math.ceil((i1 - i0) / ROWS) * math.ceil((j1 - j0) / width) for i0, i1, j0, j1 in parts]
-    each = [sum(tiles[core::cores]) for core in range(cores)]
-    return max(each) / max(1, sum([math.ceil(C.shape[0] / ROWS) * math.ceil(C.shape[1] / width)]))
+    work = [math.ceil((i1 - i0) / 2) * math.ceil((j1 - j0) / width) for i0, i1, j0, j1 in parts]
+    each = [sum(work[core::cores]) for core in range(cores)]
+    return max(each) / max(1, math.ceil(C.shape[0] / 2) * math.ceil(C.shape[1] / width))
 
 
 def is_result(call, array):

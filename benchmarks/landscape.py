@@ -38,7 +38,7 @@ HEIGHTS = (5, 10, 16, 24, 32, 48, 64, 96, 128, 200, 400)
 
 
 def tile_of(rows, vectors):
-    """C = A·B with tiles of this size only: the loop of `five_rows`, for any number of rows."""
+    """C = A·B with tiles of this size only: the loop of `row_of_tiles`, for any number of rows."""
     each = range(rows)
     lines = [
         "def tile(A, B, C):",

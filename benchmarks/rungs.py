@@ -21,7 +21,7 @@ SIZE = 512
 SHOWN = {  # rung -> what its machine code shows
     "njit": "One number at a time, each from another row of W;\nevery sum waits for the one before it.",
     "reordered": "Whole vectors. But each product is loaded,\nadded and stored: memory is the limit.",
-    "tiled": "Twenty sums stay in registers: twenty\nmultiply-adds for nine loads, and no store.",
+    "tiled": "Sums of six rows stay in registers: 24\nmultiply-adds for ten loads, and no store.",
 }
 COLORS = ("#ffe08a", "#a8d8f0", "#b9e3b4", "#f5c1a9", "#d9c3ec", "#f3bcd6", "#d5d5d5")
 

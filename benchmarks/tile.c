@@ -1,11 +1,11 @@
-/* The algorithm of jitnet's rung `packed` in C, for in_c.py: tiles of ROWS rows and VECTORS vectors, or twice as many
-   rows in a panel of at most half as many vectors, whose sums stay in registers; panels of B, read in place or from a
-   copy of `depth` rows. VECTORS and BYTES come from the compiler's command line. Every sum adds its terms in the order
-   of k, so the results equal jitnet's bit for bit. */
+/* The algorithm of jitnet's rung `packed` in C, for in_c.py: tiles of 6 rows and VECTORS vectors, or 10 rows in a panel
+   of at most half as many vectors, and lower ones for the last rows, whose sums stay in registers; panels of B, read in
+   place or from a copy of `depth` rows. VECTORS and BYTES come from the compiler's command line. Every sum adds its
+   terms in the order of k, so the results equal jitnet's bit for bit. */
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 5, LANES = BYTES / 4, WIDTH = VECTORS * LANES };
+enum { MOST_ROWS = 10, LANES = BYTES / 4, WIDTH = VECTORS * LANES };
 typedef float vector __attribute__((vector_size(BYTES), aligned(4), may_alias));
 
 static inline long min(long a, long b) { return a < b ? a : b; }
@@ -23,29 +23,41 @@ static inline void write(vector numbers, float *to, long count) {
     else if (count > 0) memcpy(to, &numbers, 4 * min(count, LANES));
 }
 
-/* C[:, :count] = A·B, or added to what C holds; row k of B begins at B + k * step, with zeros after `count`. */
+/* Rows i to i + rows of C[:, :count] = A·B, or added to what C holds; row k of B begins at B + k * step, with zeros
+   after `count`. */
+static inline __attribute__((always_inline)) void tile(
+    const int rows, const int vectors, const float *A, long a_step, const float *B, long step, float *C, long c_step,
+    long i, long m, long terms, long count, int adds) {
+    const float *a[MOST_ROWS];
+    float *c[MOST_ROWS];
+    vector sums[MOST_ROWS][VECTORS];
+    for (int r = 0; r < rows; r++) {
+        long row = min(i + r, m - 1); /* at the bottom edge, the last row again */
+        a[r] = A + row * a_step, c[r] = C + row * c_step;
+        for (int v = 0; v < vectors; v++) sums[r][v] = read(c[r] + v * LANES, adds ? count - v * LANES : 0);
+    }
+    for (long k = 0; k < terms; k++) {
+        vector y[VECTORS];
+        for (int v = 0; v < vectors; v++) y[v] = *(const vector *)(B + k * step + v * LANES);
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vectors; v++) sums[r][v] += a[r][k] * y[v];
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) write(sums[r][v], c[r] + v * LANES, count - v * LANES);
+}
+
 static inline __attribute__((always_inline)) void tiles(
     const int vectors, const float *A, long a_step, const float *B, long step, float *C, long c_step, long m, long terms,
     long count, int adds) {
-    const int rows = 2 * vectors <= VECTORS ? 2 * ROWS : ROWS;
-    for (long i = 0; i < m; i += rows) {
-        const float *a[2 * ROWS];
-        float *c[2 * ROWS];
-        vector sums[2 * ROWS][VECTORS];
-        for (int r = 0; r < rows; r++) {
-            long row = min(i + r, m - 1); /* at the bottom edge, the last row again */
-            a[r] = A + row * a_step, c[r] = C + row * c_step;
-            for (int v = 0; v < vectors; v++) sums[r][v] = read(c[r] + v * LANES, adds ? count - v * LANES : 0);
+    const int rows = 2 * vectors <= VECTORS ? 10 : 6, few = 2 * vectors <= VECTORS ? 5 : 4;
+    for (long i = 0; i < m;)
+        if (m - i <= few || (rows < m - i && m - i <= 2 * few)) {
+            tile(few, vectors, A, a_step, B, step, C, c_step, i, m, terms, count, adds);
+            i += few;
+        } else {
+            tile(rows, vectors, A, a_step, B, step, C, c_step, i, m, terms, count, adds);
+            i += rows;
         }
-        for (long k = 0; k < terms; k++) {
-            vector y[VECTORS];
-            for (int v = 0; v < vectors; v++) y[v] = *(const vector *)(B + k * step + v * LANES);
-            for (int r = 0; r < rows; r++)
-                for (int v = 0; v < vectors; v++) sums[r][v] += a[r][k] * y[v];
-        }
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vectors; v++) write(sums[r][v], c[r] + v * LANES, count - v * LANES);
-    }
 }
 
 /* C = A·B, shapes (m, depth)·(depth, n), all contiguous. Whole panels of B are read in place unless it is `packed`. */

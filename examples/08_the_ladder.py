@@ -47,7 +47,7 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 # - **blocked**: Four rows and four k at once: for 16 multiply-adds, four numbers of W and four sums are read, and four
 #   sums are written. That is 3 bytes for each. The cache could deliver more than the peak needs, so the peak is the
 #   limit.
-# - **tiled**: The sums of five rows stay in registers until they are complete, and only numbers of W and X are read.
+# - **tiled**: The sums of six rows stay in registers until they are complete, and only numbers of W and X are read.
 #   Almost only multiply-adds remain: the peak again, now without the memory accesses that keep a loop below it.
 # - **packed**: The same tile, but the columns of W that it reads are first copied next to each other, if W is so large
 #   that this saves time. This W is not: the peak again.

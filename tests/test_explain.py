@@ -124,7 +124,7 @@ def test_every_kernel_of_the_registry(registry, rung):
         assert CALLING[operation] in calls["answer"]
         return
     assert calls["good"] is not False
-    if operation in ("squares", "shrink"):  # sums in the order of the source
+    if operation == "squares":  # sums in the order of the source
         assert "in the order in which it is written" in vectorized["evidence"]
         assert verdict(found, "accumulators")["answer"] == f"in registers: {8 if plain == 'lanes' else 1}"
     elif plain in ("njit", "parallel", "unrolled") and operation in IN_ORDER:

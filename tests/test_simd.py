@@ -15,6 +15,7 @@ from jitnet.compiler.simd import (
     transpose_part,
     transpose_square,
 )
+from jitnet.compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
 
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # a second dtype doubles the compile time
 
@@ -150,6 +151,37 @@ def test_simd_vectors_equal_their_twins_in_python(vectors, dtype):
         np.testing.assert_array_equal(ours[2 * n + 3 :][:kept], (part * 2 + a)[:kept])
         assert (ours[2 * n + 3 + kept : 3 * n + 4] == 42).all()
         assert (ours[3 * n + 4 + kept :] == 42).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "vectors"), [(1, 1), (4, 2), (6, 4), (10, 1)])
+def test_blocks_of_rows_equal_numpy(rows, vectors, dtype):
+    """All operations, compiled and interpreted, from the top to beyond the bottom edge, with a transposed factor."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(A, M, source, target, i, k, count):
+        simd = load(source, 1, vectors)
+        prefetch_rows(M, i, rows, vectors)
+        block = load_rows(M, i, rows, vectors, count) - repeated(simd, rows)
+        store_rows(rank_1_update(block, A, i, k, simd), target, i, count)
+
+    compiled = numba.njit(**OPTIONS)(body)
+    m, n = 13, vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    rng = np.random.default_rng(rows)
+    A, M, source = (rng.integers(-9, 9, shape).astype(dtype) for shape in ((m, 5), (m, n), n + 2))
+    for left in (A, np.asfortranarray(A)):
+        for i in (0, 2, m - rows, m - 1):
+            for count in (0, 1, n - 1, n):
+                ours, theirs = np.full((m + 1, n + 1), 42, dtype), np.full((m + 1, n + 1), 42, dtype)
+                body(left, M, source, ours[:m], i, 3, count)
+                compiled(left, M, source, theirs[:m], i, 3, count)
+                expected = np.full((m + 1, n + 1), 42, dtype)
+                its = slice(i, min(i + rows, m))
+                expected[its, :count] = (M[its] - source[1:-1] + np.outer(A[its, 3], source[1:-1]))[:, :count]
+                np.testing.assert_array_equal(ours, expected)
+                np.testing.assert_array_equal(theirs, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -13,6 +13,7 @@ interpreted, it runs the plain-Python version.
     submatrix(matrix, i0, i1, j0, j1)   matrix[i0:i1, j0:j1], again without these rules
     matrix_in(vector, rows, columns)    a view of a vector's first numbers as a matrix
     wide(array)                         a hint: use the widest vectors in this function
+    rolled()                            a hint: do not unroll this loop
 """
 
 import platform
@@ -187,6 +188,23 @@ def widen(function):
     if VECTOR_BYTES == 64:
         # llvmlite rejects this attribute, which is not in its list of names, so it is added to the underlying set
         set.add(function.attributes, '"prefer-vector-width"="512"')
+
+
+def rolled() -> None:
+    """Hint: the loop around this call is not unrolled."""
+
+
+@type_callable(rolled)
+def _type_of_rolled(context):
+    return lambda: types.none
+
+
+@lower_builtin(rolled)
+def _rolled(context, builder, signature, arguments):
+    """No instruction, but LLVM must not make a convergent one depend on another condition, such as a remainder."""
+    nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
+    builder.call(nothing, [], attrs=("convergent",))
+    return context.get_dummy_value()
 
 
 def window(array: Any, start: int, count: int) -> Vector:

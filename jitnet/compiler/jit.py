@@ -50,6 +50,11 @@ def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
     return register_jitable(**OPTIONS)(helper)  # type: ignore[no-any-return]
 
 
+def inlined(helper: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `part_of_kernels`, for a function whose arguments would take more time than its call is worth."""
+    return register_jitable(**OPTIONS, forceinline=True)(helper)  # type: ignore[no-any-return]
+
+
 def linked(helper: Callable[..., None]) -> Callable[..., None]:
     """Make a function that returns nothing callable from kernels by address; interpreted, it is unchanged."""
     linking.call_by_address(helper, compiled(helper))

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.extending import models, register_model
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
@@ -64,19 +65,19 @@ def prefetch(array: Any, start: int, vectors: int) -> None:
 
 
 class SimdVectors(types.Type):
-    """The compiler's type of such a value: `vectors` registers of numbers of that dtype."""
+    """The compiler's type of such a value: for each of its rows, `vectors` registers of numbers of that dtype."""
 
-    def __init__(self, dtype: Any, vectors: int) -> None:
-        self.dtype, self.vectors = dtype, vectors
+    def __init__(self, dtype: Any, vectors: int, rows: int = 1) -> None:
+        self.dtype, self.vectors, self.rows = dtype, vectors, rows
         self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
-        super().__init__(name=f"SimdVectors({dtype}, {vectors})")
+        super().__init__(name=f"SimdVectors({dtype}, {vectors}, {rows})")
 
 
 @register_model(SimdVectors)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager, simd):
         number = manager.lookup(simd.dtype).get_value_type()
-        super().__init__(manager, simd, ir.ArrayType(ir.VectorType(number, simd.lanes), simd.vectors))
+        super().__init__(manager, simd, ir.ArrayType(ir.VectorType(number, simd.lanes), simd.rows * simd.vectors))
 
 
 def _simd_of(array: Any, vectors: Any) -> Any:
@@ -84,7 +85,7 @@ def _simd_of(array: Any, vectors: Any) -> Any:
     return SimdVectors(array.dtype, vectors.literal_value) if is_constant else None
 
 
-def _typed(function, result):
+def typed(function, result):
     """Tell Numba the type of a function's result, given the types of its arguments."""
 
     class Template(AbstractTemplate):
@@ -98,19 +99,19 @@ def _typed(function, result):
     infer_global(function)(Template)
 
 
-_typed(load, lambda array, start, vectors: _simd_of(array, vectors))
-_typed(masked_load, lambda array, start, vectors, count: _simd_of(array, vectors))
-_typed(store, lambda simd, array, start: types.none if isinstance(simd, SimdVectors) else None)
-_typed(masked_store, lambda simd, array, start, count: types.none if isinstance(simd, SimdVectors) else None)
-_typed(prefetch, lambda array, start, vectors: types.none if _simd_of(array, vectors) else None)
-_typed(broadcast, lambda x, array, vectors: _simd_of(array, vectors))
+typed(load, lambda array, start, vectors: _simd_of(array, vectors))
+typed(masked_load, lambda array, start, vectors, count: _simd_of(array, vectors))
+typed(store, lambda simd, array, start: types.none if isinstance(simd, SimdVectors) else None)
+typed(masked_store, lambda simd, array, start, count: types.none if isinstance(simd, SimdVectors) else None)
+typed(prefetch, lambda array, start, vectors: types.none if _simd_of(array, vectors) else None)
+typed(broadcast, lambda x, array, vectors: _simd_of(array, vectors))
 
 
-def _registers(builder, simd):
+def registers_of(builder, simd):
     return [builder.extract_value(simd, r) for r in range(simd.type.count)]
 
 
-def _joined(builder, registers):
+def joined(builder, registers):
     simd = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
     for r, register in enumerate(registers):
         simd = builder.insert_value(simd, register, r)
@@ -128,22 +129,22 @@ def _places(context, builder, array_type, array, start, simd):
     return [builder.bitcast(address, simd.element.as_pointer()) for address in addresses], align
 
 
-def _masks(builder, simd, count):
+def masks_for(builder, simd, count):
     """For each register of a value, the mask that keeps what belongs to the first `count` numbers."""
     places = ir.VectorType(ir.IntType(32), simd.element.count)
     most = ir.Constant(count.type, simd.count * places.count)
     at_most = builder.select(builder.icmp_signed("<", count, most), count, most)
-    limit = _everywhere(builder, builder.trunc(at_most, places.element), places)
+    limit = in_all_lanes(builder, builder.trunc(at_most, places.element), places)
     numbered = [list(range(r * places.count, (r + 1) * places.count)) for r in range(simd.count)]
     return [builder.icmp_signed("<", ir.Constant(places, numbers), limit) for numbers in numbered]
 
 
-def _everywhere(builder, x, vector):
+def in_all_lanes(builder, x, vector):
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
-def _masked(builder, name, register, result, arguments):
+def masked_call(builder, name, register, result, arguments):
     """Call LLVM's masked load or store for one register."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     bits = "f32" if isinstance(register.element, ir.FloatType) else "f64"
@@ -157,7 +158,7 @@ def _load(context, builder, signature, arguments):
     simd = context.get_value_type(signature.return_type)
     array, start, _ = arguments
     addresses, align = _places(context, builder, signature.args[0], array, start, simd)
-    return _joined(builder, [builder.load(address, align=align.constant) for address in addresses])
+    return joined(builder, [builder.load(address, align=align.constant) for address in addresses])
 
 
 @lower_builtin(masked_load, types.Array, types.Integer, types.Integer, types.Integer)
@@ -167,17 +168,17 @@ def _masked_load(context, builder, signature, arguments):
     addresses, align = _places(context, builder, array_type, array, start, simd)
     nothing = ir.Constant(simd.element, None)
     loads = [
-        _masked(builder, "load", simd.element, simd.element, [address, align, mask, nothing])
-        for address, mask in zip(addresses, _masks(builder, simd, count), strict=True)
+        masked_call(builder, "load", simd.element, simd.element, [address, align, mask, nothing])
+        for address, mask in zip(addresses, masks_for(builder, simd, count), strict=True)
     ]
-    return _joined(builder, loads)
+    return joined(builder, loads)
 
 
 @lower_builtin(store, SimdVectors, types.Array, types.Integer)
 def _store(context, builder, signature, arguments):
     simd, array, start = arguments
     addresses, align = _places(context, builder, signature.args[1], array, start, simd.type)
-    for register, address in zip(_registers(builder, simd), addresses, strict=True):
+    for register, address in zip(registers_of(builder, simd), addresses, strict=True):
         builder.store(register, address, align=align.constant)
     return context.get_dummy_value()
 
@@ -187,24 +188,30 @@ def _masked_store(context, builder, signature, arguments):
     simd, array, start, count = arguments
     array_type = signature.args[1]
     addresses, align = _places(context, builder, array_type, array, start, simd.type)
-    registers, masks = _registers(builder, simd), _masks(builder, simd.type, count)
+    registers, masks = registers_of(builder, simd), masks_for(builder, simd.type, count)
     for register, address, mask in zip(registers, addresses, masks, strict=True):
-        _masked(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
+        masked_call(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
     return context.get_dummy_value()
 
 
-@lower_builtin(prefetch, types.Array, types.Integer, types.Integer)
-def _prefetch(context, builder, signature, arguments):
-    array_type, _, vectors = signature.args
-    memory = context.make_array(array_type)(context, builder, arguments[0])
+def prefetch_lines(builder, address, size):
+    """Prefetch `size` bytes."""
     byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
     known = builder.module.globals.get("llvm.prefetch.p0")
     function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
     to_read, keep, data = (ir.Constant(word, value) for value in (0, 2, 1))
-    for line in range(0, vectors.literal_value * VECTOR_BYTES, LINE):
-        at = builder.add(arguments[1], ir.Constant(arguments[1].type, line * 8 // array_type.dtype.bitwidth))
-        builder.call(function, [builder.bitcast(builder.gep(memory.data, [at]), byte), to_read, keep, data])
+    for line in range(0, size, LINE):
+        at = cgutils.pointer_add(builder, address, ir.Constant(cgutils.intp_t, line), byte)
+        builder.call(function, [at, to_read, keep, data])
+
+
+@lower_builtin(prefetch, types.Array, types.Integer, types.Integer)
+def _prefetch(context, builder, signature, arguments):
+    array_type, _, vectors = signature.args
+    array, start, _ = arguments
+    memory = context.make_array(array_type)(context, builder, array)
+    prefetch_lines(builder, builder.gep(memory.data, [start]), vectors.literal_value * VECTOR_BYTES)
     return context.get_dummy_value()
 
 
@@ -212,7 +219,7 @@ def _prefetch(context, builder, signature, arguments):
 def _broadcast(context, builder, signature, arguments):
     widen(builder.function)
     simd = context.get_value_type(signature.return_type)
-    return _joined(builder, [_everywhere(builder, arguments[0], simd.element)] * simd.count)
+    return joined(builder, [in_all_lanes(builder, arguments[0], simd.element)] * simd.count)
 
 
 def _arithmetic(function, instruction):
@@ -231,10 +238,10 @@ def _arithmetic(function, instruction):
     def lower(context, builder, signature, arguments):
         simd = context.get_value_type(signature.return_type)
         a, b = (
-            _registers(builder, x) if x.type == simd else [_everywhere(builder, x, simd.element)] * simd.count
+            registers_of(builder, x) if x.type == simd else [in_all_lanes(builder, x, simd.element)] * simd.count
             for x in arguments
         )
-        return _joined(builder, [getattr(builder, instruction)(*pair) for pair in zip(a, b, strict=True)])
+        return joined(builder, [getattr(builder, instruction)(*pair) for pair in zip(a, b, strict=True)])
 
     for kinds in ((SimdVectors, SimdVectors), (types.Float, SimdVectors), (SimdVectors, types.Float)):
         lower_builtin(function, *kinds)(lower)
@@ -263,8 +270,8 @@ def transpose_part(source: Any, r: int, c: int, target: Any) -> None:
             target[j, i] = source[i, j] if i < rows else 0
 
 
-_typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)
-_typed(transpose_part, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+typed(transpose_part, lambda source, *others: types.none if isinstance(source, types.Array) else None)
 
 
 def _row_places(context, builder, array_type, array, r, c):
@@ -309,7 +316,7 @@ def _transpose_part(context, builder, signature, arguments):
     targets, _, _ = _row_places(context, builder, signature.args[3], target, c, r)
     shape = context.make_array(signature.args[0])(context, builder, source).shape
     count, columns = (builder.sub(builder.extract_value(shape, axis), at) for axis, at in enumerate((r, c)))
-    (mask,) = _masks(builder, ir.ArrayType(register, 1), columns)
+    (mask,) = masks_for(builder, ir.ArrayType(register, 1), columns)
     nothing, none = ir.Constant(register, None), ir.Constant(mask.type, None)
 
     def reaches(count, i):
@@ -318,8 +325,8 @@ def _transpose_part(context, builder, signature, arguments):
     rows = []
     for i, address in enumerate(sources):
         these = builder.select(reaches(count, i), mask, none)
-        rows.append(_masked(builder, "load", register, register, [address, align, these, nothing]))
+        rows.append(masked_call(builder, "load", register, register, [address, align, these, nothing]))
     for j, (row, address) in enumerate(zip(_interleaved(builder, rows), targets, strict=True)):
-        these = _everywhere(builder, reaches(columns, j), mask.type)
-        _masked(builder, "store", register, ir.VoidType(), [row, address, align, these])
+        these = in_all_lanes(builder, reaches(columns, j), mask.type)
+        masked_call(builder, "store", register, ir.VoidType(), [row, address, align, these])
     return context.get_dummy_value()

@@ -20,7 +20,7 @@ from ..compiler.types import Matrix, Vector
 from .activations import IDENTITY, activate, activated, multiply_by_derivative, times_derivative
 from .matmul import four_dots, four_rows, four_sums, one_row, transpose
 from .parts import Part, number_of_parts, part_of, plain_part, product_of_part, shape_of_a_part
-from .register_tile import PLAIN, ROWS, WITH_BIAS, edge, five_rows
+from .register_tile import PLAIN, ROWS, WITH_BIAS, edge, row_of_tiles
 
 
 @operation("T[:,::1], T[:,::1], T[::1], int64, T[:,::1]", flop=lambda X, W, b, f, A: 2 * X.size * W.shape[1])
@@ -85,7 +85,7 @@ def layer_blocked(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 def layer_tiled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """Like the rung above, but a tile of sums stays in registers for all of k; saves loading and storing them."""
     for block in prange(X.shape[0] // ROWS):
-        five_rows(X, W, A, ROWS * block)
+        row_of_tiles(X, W, A, ROWS * block)
     for i in prange(X.shape[0]):
         edge(X, W, A, i)
     bias_and_activation(b, f, A)
@@ -181,7 +181,7 @@ def delta_tiled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Ma
     for j in prange(W_next.shape[1]):
         transpose(W_next, Wt, j)
     for block in prange(delta.shape[0] // ROWS):
-        five_rows(delta_next, Wt, delta, ROWS * block)
+        row_of_tiles(delta_next, Wt, delta, ROWS * block)
     for i in prange(delta.shape[0]):
         edge(delta_next, Wt, delta, i)
     multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])

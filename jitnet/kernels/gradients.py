@@ -22,7 +22,7 @@ from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix, Vector
 from .matmul import four_rows, four_sums, one_row
 from .parts import Part, number_of_parts, part_of, plain_part, product_of_part, shape_of_a_part
-from .register_tile import DESCENT, ROWS, edge, five_rows
+from .register_tile import DESCENT, ROWS, edge, row_of_tiles
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1], T[::1]", flop=lambda X, delta, *rest: 2 * X.size * delta.shape[1])
@@ -96,7 +96,7 @@ def gradients_tiled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Like the rung above, but a tile of sums stays in registers for all samples; saves loading and storing them."""
     Xt = X.T
     for block in prange(X.shape[1] // ROWS):
-        five_rows(Xt, delta, dW, ROWS * block)
+        row_of_tiles(Xt, delta, dW, ROWS * block)
     for k in prange(X.shape[1]):
         edge(Xt, delta, dW, k)
     sum_rows(delta, db)
@@ -222,7 +222,7 @@ def descend_tiled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: M
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     Xt = X.T
     for block in prange(X.shape[1] // ROWS):
-        five_rows(Xt, delta, dW, ROWS * block)
+        row_of_tiles(Xt, delta, dW, ROWS * block)
     for k in prange(X.shape[1]):
         edge(Xt, delta, dW, k)
     for k in prange(X.shape[1]):

@@ -20,7 +20,7 @@ from ..compiler.registry import operation, rung
 from ..compiler.threads import loop_threads
 from ..compiler.types import Matrix
 from .parts import number_of_parts, part_of, plain_part, shape_of_a_part
-from .register_tile import ROWS, edge, five_rows
+from .register_tile import ROWS, edge, row_of_tiles
 
 
 @operation("T[:,::1], T[:,::1], T[:,::1]", flop=lambda X, W, Z: 2 * X.size * W.shape[1])
@@ -146,7 +146,7 @@ def matmul_blocked(X: Matrix, W: Matrix, Z: Matrix) -> None:
 def matmul_tiled(X: Matrix, W: Matrix, Z: Matrix) -> None:
     """Like the rung above, but a tile of sums stays in registers for all of k; saves loading and storing them."""
     for block in prange(X.shape[0] // ROWS):
-        five_rows(X, W, Z, ROWS * block)
+        row_of_tiles(X, W, Z, ROWS * block)
     for i in prange(X.shape[0]):
         edge(X, W, Z, i)
 
@@ -218,7 +218,7 @@ def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     """Like the rung above, but a tile of sums stays in registers for all samples; saves loading and storing them."""
     Xt = X.T
     for block in prange(X.shape[1] // ROWS):
-        five_rows(Xt, delta, dW, ROWS * block)
+        row_of_tiles(Xt, delta, dW, ROWS * block)
     for k in prange(X.shape[1]):
         edge(Xt, delta, dW, k)
 
@@ -316,7 +316,7 @@ def matmul_nt_tiled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     for j in prange(W.shape[1]):
         transpose(W, Wt, j)
     for block in prange(delta.shape[0] // ROWS):
-        five_rows(delta, Wt, dX, ROWS * block)
+        row_of_tiles(delta, Wt, dX, ROWS * block)
     for i in prange(delta.shape[0]):
         edge(delta, Wt, dX, i)
 

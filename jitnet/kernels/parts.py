@@ -3,7 +3,7 @@
 from ..compiler.intrinsics import lanes, submatrix, window
 from ..compiler.jit import part_of_kernels
 from ..compiler.types import Matrix, Vector
-from .register_tile import PLAIN, ROWS, VECTORS, product
+from .register_tile import PLAIN, VECTORS, product
 
 MOST_ROWS = 1024
 """Rows of C in one part. A panel's depth of that many rows of A stays in the cache for all panels but the first."""
@@ -40,7 +40,7 @@ def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
         share = (m + threads - 1) // threads
     pieces = (share + MOST_ROWS - 1) // MOST_ROWS
     rows = (share + pieces - 1) // max(pieces, 1)
-    return max((rows + ROWS - 1) // ROWS * ROWS, 1), max(columns, 1)
+    return max(rows + rows % 2, 1), max(columns, 1)  # tiles divide every even number of rows
 
 
 @part_of_kernels

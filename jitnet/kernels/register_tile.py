@@ -1,18 +1,18 @@
 """The register tile: a block of the product whose sums stay in vector registers until they are complete.
 
 A fused multiply-add takes two numbers and a sum. `blocked` loads and stores a vector of sums for every four
-multiply-adds; here a tile of C, 5 rows high and 4 SIMD vectors wide, is stored once:
+multiply-adds; here a tile of C, 6 rows high and 4 SIMD vectors wide, is stored once:
 
-    C[i : i+5, j : j+64]  in 5 × 4 registers           (float32 and AVX-512; AVX2 has half the registers: 5 × 2)
-    for every k:  4 loads of B[k, j : j+64], 5 numbers of A, each copied to all lanes: 9 loads for 20 multiply-adds
+    C[i : i+6, j : j+64]  in 6 × 4 registers           (float32 and AVX-512; AVX2 has half the registers: 6 × 2)
+    for every k:  4 loads of B[k, j : j+64], 6 numbers of A, each copied to all lanes: 10 loads for 24 multiply-adds
 
-Why 5 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and the numbers of A must
-fit into 32 registers, and 5 × 2 + 2 + 1 fits into AVX2's 16. Panels of at most half that width have tiles of ten rows.
-Each row of a tile is held in SIMD vectors (`simd.py`), which are values in registers, so the loop over k reads like the
-formula.
+Why 6 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and one number of A must
+fit into 32 registers, and 6 × 2 + 2 + 1 fits into AVX2's 16. The last rows of C are tiles 4 rows high: sixes and fours
+add up to every even number from 4 on. A tile is a block of rows of SIMD vectors (`simd_rows.py`), which are values in
+registers, so the loop over k reads like the formula.
 
-The file follows the ladder: `five_rows` is the tile alone (rung `tiled`); then come tiles of any size over panels of B
-(`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
+The file follows the ladder: `row_of_tiles` is the tile alone (rung `tiled`); then come tiles of any size over panels of
+B (`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
 """
 
 from typing import Any
@@ -26,11 +26,12 @@ from ..compiler.intrinsics import (
     heap_array,
     lanes,
     matrix_in,
+    rolled,
     stack_array,
     submatrix,
     window,
 )
-from ..compiler.jit import linked, part_of_kernels
+from ..compiler.jit import inlined, linked, part_of_kernels
 from ..compiler.memory import LINE
 from ..compiler.simd import (
     MASKS,
@@ -38,41 +39,31 @@ from ..compiler.simd import (
     load,
     masked_load,
     masked_store,
-    prefetch,
     store,
     transpose_part,
     transpose_square,
 )
+from ..compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
 from ..compiler.types import Matrix, Vector
 
-ROWS = 5
+ROWS, LOW = 6, 4
 VECTORS = 4 if REGISTERS == 32 else 2
 HALF = VECTORS // 2
 
 
 @part_of_kernels
-def five_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
-    """C[i:i+5] = A[i:i+5]·B, tile by tile: sums of five rows and VECTORS SIMD vectors stay in registers for all k.
+def row_of_tiles(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
+    """C[i : i+ROWS] = A[i : i+ROWS]·B, tile by tile: the sums of a tile stay in registers for all k.
 
     A can be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
     """
     n, width = C.shape[1], VECTORS * lanes(C)
-    a0, a1, a2, a3, a4 = A[i], A[i + 1], A[i + 2], A[i + 3], A[i + 4]
-    c0, c1, c2, c3, c4 = C[i], C[i + 1], C[i + 2], C[i + 3], C[i + 4]
     for j in range(0, n - n % width, width):
-        s0 = s1 = s2 = s3 = s4 = broadcast(C.dtype.type(0), C, VECTORS)
+        tile = repeated(broadcast(C.dtype.type(0), C, VECTORS), ROWS)
         for k in range(B.shape[0]):
-            y = load(B[k], j, VECTORS)
-            s0 = s0 + a0[k] * y
-            s1 = s1 + a1[k] * y
-            s2 = s2 + a2[k] * y
-            s3 = s3 + a3[k] * y
-            s4 = s4 + a4[k] * y
-        store(s0, c0, j)
-        store(s1, c1, j)
-        store(s2, c2, j)
-        store(s3, c3, j)
-        store(s4, c4, j)
+            rolled()
+            tile = rank_1_update(tile, A, i, k, load(B[k], j, VECTORS))
+        store_rows(tile, submatrix(C, 0, C.shape[0], j, j + width), i, width)
 
 
 @part_of_kernels
@@ -113,75 +104,48 @@ OF_L1, OF_L2 = L1 * 9 // 16, L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
 """Bytes from which rows evict each other from a cache, as `rows_evict_each_other` counts them."""
 
 
-@part_of_kernels
-def rows_of(M: Matrix, i: int, m: int) -> Any:
-    """Rows i to i + 4 of a matrix of m rows; after its end, the last row again."""
-    return M[min(i, m - 1)], M[min(i + 1, m - 1)], M[min(i + 2, m - 1)], M[min(i + 3, m - 1)], M[min(i + 4, m - 1)]
+def tile_of(rows: int, vectors: int, whole: bool) -> Any:
+    """A tile of that size; `whole` if the columns of C fill all of its registers."""
 
-
-@part_of_kernels
-def plus(s: Any, a: Any, k: int, y: Any) -> Any:
-    """The sums of five rows, each with the product of its number of A and row k of B added."""
-    return s[0] + a[0][k] * y, s[1] + a[1][k] * y, s[2] + a[2][k] * y, s[3] + a[3][k] * y, s[4] + a[4][k] * y
-
-
-@part_of_kernels
-def step(c: Any, lr: float, s: Any) -> Any:
-    """Five rows of C after a step of gradient descent."""
-    return c[0] - lr * s[0], c[1] - lr * s[1], c[2] - lr * s[2], c[3] - lr * s[3], c[4] - lr * s[4]
-
-
-def tiles_of_width(vectors: int, whole: bool) -> Any:
-    """The tiles of one panel, `vectors` registers wide; `whole` if its columns fill all of them."""
-    is_narrow = vectors <= HALF
-
-    @part_of_kernels
-    def read(c: Any, n: int) -> Any:
-        """The first n numbers of five rows."""
-        first, second = masked_load(c[0], 0, vectors, n), masked_load(c[1], 0, vectors, n)
-        third, fourth = masked_load(c[2], 0, vectors, n), masked_load(c[3], 0, vectors, n)
-        return first, second, third, fourth, masked_load(c[4], 0, vectors, n)
-
-    @part_of_kernels
-    def write(s: Any, c: Any, n: int) -> None:
-        masked_store(s[0], c[0], 0, n)
-        masked_store(s[1], c[1], 0, n)
-        masked_store(s[2], c[2], 0, n)
-        masked_store(s[3], c[3], 0, n)
-        masked_store(s[4], c[4], 0, n)
-
-    @part_of_kernels
-    def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-        """C = A·B, five rows at a time, or twice five in a narrow panel; if it `descends`, C − lr·A·B.
-
-        The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds. At the bottom edge
-        the last row is computed repeatedly, with the same result: a group's rows are read before the first is stored.
-        """
-        m, n, all_lanes = C.shape[0], C.shape[1], vectors * lanes(C)
+    @inlined
+    def tile(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix, i: int) -> None:
+        n, all_lanes = C.shape[1], vectors * lanes(C)
         count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
         count_of_B = count if MASKS else all_lanes  # without masks, B is in a panel, which is padded
         x = masked_load(begin, 0, vectors, count)
-        for i in range(0, m, 2 * ROWS if is_narrow else ROWS):
-            a, c = rows_of(A, i, m), rows_of(C, i, m)
-            s = read(c, count) if adds else (x, x, x, x, x)
-            if descends:
-                prefetch(c[0], 0, vectors)
-                prefetch(c[1], 0, vectors)
-                prefetch(c[2], 0, vectors)
-                prefetch(c[3], 0, vectors)
-                prefetch(c[4], 0, vectors)
-            if is_narrow and m - i > ROWS:  # the next five rows too; `t` are their sums
-                a_below, c_below = rows_of(A, i + ROWS, m), rows_of(C, i + ROWS, m)
-                t = read(c_below, count) if adds else (x, x, x, x, x)
-                for k in range(B.shape[0]):
-                    y = masked_load(B[k], 0, vectors, count_of_B)
-                    s, t = plus(s, a, k, y), plus(t, a_below, k, y)
-                write(step(read(c, count), lr, s) if descends else s, c, count)
-                write(step(read(c_below, count), lr, t) if descends else t, c_below, count)
+        sums = load_rows(C, i, rows, vectors, count) if adds else repeated(x, rows)
+        if descends:
+            prefetch_rows(C, i, rows, vectors)
+        for k in range(B.shape[0]):
+            rolled()
+            sums = rank_1_update(sums, A, i, k, masked_load(B[k], 0, vectors, count_of_B))
+        if descends:
+            sums = load_rows(C, i, rows, vectors, count) - lr * sums
+        store_rows(sums, C, i, count)
+
+    return tile
+
+
+def tiles_of_width(vectors: int, whole: bool) -> Any:
+    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are higher: sums would wait for each
+    other, and a row of B would be loaded for too few multiply-adds."""
+    rows, few = (10, 5) if vectors <= HALF else (ROWS, LOW)
+    tile, low_tile = tile_of(rows, vectors, whole), tile_of(few, vectors, whole)
+
+    @part_of_kernels
+    def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+        """C = A·B; if it `descends`, C − lr·A·B.
+
+        The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds.
+        """
+        i, m = 0, C.shape[0]
+        while i < m:
+            if m - i <= few or rows < m - i <= 2 * few:  # one low tile is enough, or two are
+                low_tile(A, B, begin, adds, descends, lr, C, i)
+                i += few
             else:
-                for k in range(B.shape[0]):
-                    s = plus(s, a, k, masked_load(B[k], 0, vectors, count_of_B))
-                write(step(read(c, count), lr, s) if descends else s, c, count)
+                tile(A, B, begin, adds, descends, lr, C, i)
+                i += rows
 
     return tiles
 
@@ -200,7 +164,7 @@ ZEROS_BYTES = OF_A_ROW * VECTOR_BYTES
 
 @part_of_kernels
 def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-    """The same for a single row, which a tile would compute five times."""
+    """The same for a single row, which a tile would compute repeatedly."""
     n, a, c = C.shape[1], A[0], C[0]
     s = masked_load(c if adds else begin, 0, OF_A_ROW, n)
     for k in range(B.shape[0]):
@@ -295,7 +259,7 @@ def packing_pays(B: Matrix, rows: int, count: int) -> bool:
 def turning_pays(A: Matrix, columns: int) -> bool:
     """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for this many columns of C.
 
-    A tile reads five numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
+    A tile reads six numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
     have left the L1 cache by then. If the columns are in more than TLB_PAGES pages, each read looks up its page first.
     """
     if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
