@@ -20,6 +20,7 @@ from jitnet.calculus import numerical_gradient
 from jitnet.lab import explain, loading, oracle
 from jitnet.lab.benchmark import judge
 from jitnet.lab.problems import of_operation
+from jitnet.lab.trace import tracing
 
 
 class Wrong(Exception):  # noqa: N818  a verdict, not a failure
@@ -339,4 +340,10 @@ def sectors(answer):
 @exercise(12)
 def eight_k(answer):
     is_kernel(answer, "eight_k")
-    return "float64 for unusual shapes"
+    draw = drawn()
+    found = tracing.trace(answer, [draw(2, 64), draw(64, 64), np.zeros((2, 64))], "matmul", time=False)
+    stores = found["stores"] / (2 * 64)
+    if not 8 <= stores <= 9:  # once more, if Z begins with zeros
+        raise Wrong(f"for 64 inputs, eight_k stores each number of Z {stores:g} times, but should store it 8 times: "
+                    "once for eight k")  # fmt: skip
+    return "float64 for unusual shapes, and stores Z once for eight k"

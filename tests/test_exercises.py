@@ -64,6 +64,19 @@ def of_two_infinities(x, y):
     y[:] = np.exp(x) / (1 + np.exp(x))
 
 
+def four_k(X, W, Z):
+    n = X.shape[1]
+    for i in range(X.shape[0]):
+        Z[i] = 0
+        for k in range(0, n - n % 4, 4):
+            for j in range(W.shape[1]):
+                sums = X[i, k] * W[k, j] + X[i, k + 1] * W[k + 1, j]
+                Z[i, j] += sums + X[i, k + 2] * W[k + 2, j] + X[i, k + 3] * W[k + 3, j]
+        for k in range(n - n % 4, n):
+            for j in range(W.shape[1]):
+                Z[i, j] += X[i, k] * W[k, j]
+
+
 @pytest.mark.parametrize(
     ("answer", "name", "said"),
     [
@@ -71,6 +84,7 @@ def of_two_infinities(x, y):
         (of_positive_maximum, "cross_entropy", "inf, but should be 0.54"),
         (by_true_division, "bounds", r"bounds\(100, 4, 0\) is \(0.0, 25.0\), but should be two integers"),
         (of_two_infinities, "sigmoid", r"nan, but should be 1, for x = 100"),
+        (four_k, "eight_k", "for 64 inputs, eight_k stores each number of Z 17 times, but should store it 8 times"),
     ],
 )  # fmt: skip
 def test_classic_mistakes_that_most_cases_do_not_show_are_found(answer, name, said, monkeypatch):

@@ -165,14 +165,13 @@ def test_disturbed_timings_are_not_compared_with_peaks(limits, monkeypatch):
 def shares_are_withheld(found, sentence):
     assert found["disturbed"]
     assert found["roofline"] is None
-    assert [rung["share_of_peak"] for rung in found["rungs"]] == [None] * len(found["rungs"])
+    assert all(rung["share_of_peak"] is rung["share_of_numpy"] is None for rung in found["rungs"])
     lines = ladder.as_text(found).splitlines()
     assert sentence in " ".join(lines)
     assert "of peak and vs NumPy are left out" in " ".join(lines)
     assert max(map(len, lines)) <= 80
     head, *rows = lines[2 : 3 + len(found["rungs"])]
     assert [row[head.index("of peak") :].split() for row in rows] == [["–", "–"]] * len(rows)
-    assert all(rung["share_of_numpy"] > 0 for rung in found["rungs"])
 
 
 def test_numpy_threads_are_reported_without_threadpoolctl(limits, monkeypatch):

@@ -232,7 +232,7 @@ def test_uncertain_peaks_are_reported(page_file):
         chapter["ladder"] |= {"disturbed": True, "disturbed_by": why, "roofline": None}
         chapter["compile_cost"] |= {"disturbed": True, "disturbed_by": why}
         for rung in chapter["ladder"]["rungs"]:
-            rung["share_of_peak"] = None
+            rung["share_of_peak"] = rung["share_of_numpy"] = None
     text = report.as_html(found)
     assert text.count("Other processes used 1.4 of 2 cores, so times and ratios are too uncertain") == 5
     assert "% of peak" not in text

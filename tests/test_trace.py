@@ -2,6 +2,7 @@
 
 import functools
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +105,11 @@ def test_first_array_of_a_kernel_without_array_arguments_is_at_0():
 
 @pytest.mark.parametrize("rung", ["tiled", "packed", "packed_parallel"])
 def test_vectors_of_the_tile_count_as_registers(rung):
-    shape = 10, 24, 64
+    shape = 12, 24, 64
     found = traced(rung, shape)
     arrays = {row["array"]: row for row in found["rows"]}
     assert {"X", "W", "Z"} <= set(arrays) <= {"X", "W", "Z", "panel", "zeros", "stack"}
-    assert sum(row["stores"] for row in found["rows"] if row["array"] == "Z") == 10 * 64
+    assert sum(row["stores"] for row in found["rows"] if row["array"] == "Z") == 12 * 64
     assert found["loads"] < 0.3 * found["times"]
 
 
@@ -158,6 +159,22 @@ def test_kernels_that_cannot_be_traced_are_an_error():
     for kernel, said in ((outside, "outside"), (forever, "accesses")):
         with pytest.raises(checks.Error, match=said):
             recording.record(kernel, recording.arranged([np.ones(3)]), most=1000)
+
+
+def test_loop_without_accesses_ends_too_but_a_slow_kernel_goes_on(monkeypatch):
+    def forever(A):
+        while True:
+            pass
+
+    def slow(A):
+        for i in range(A.size):
+            A[i] = i
+            time.sleep(0.03)
+
+    monkeypatch.setattr(recording, "SECONDS", 0.1)
+    with pytest.raises(checks.Error, match=r"forever has not ended, and made no access in the last 0\.1 seconds"):
+        recording.record(forever, recording.arranged([np.ones(3)]))
+    assert len(recording.record(slow, recording.arranged([np.ones(12)]))) == 12
 
 
 def test_number_of_accesses_is_said_now_and_then(monkeypatch):

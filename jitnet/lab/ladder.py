@@ -29,6 +29,9 @@ from .timing import CandidateError, Elsewhere, Timing, blas_threads, in_turn
 
 __all__ = ["Ladder", "as_text", "compare", "errors", "measure", "measure_gpu", "shape_of"]
 
+UNKNOWN = {"share_of_peak": None, "share_of_numpy": None}
+"""The figures of a rung that a disturbed measurement does not give."""
+
 PATIENCE = 0.5
 """Seconds that one call may take. A slower rung gets a smaller size, and the table shows it."""
 
@@ -68,9 +71,8 @@ def measure(
     are unreliable), disturbed_by (the reasons), roofline (of `roofline.roofline`; None if disturbed), rungs: a list of
     name, custom (False), idea, shape, checked, seconds, low, high (quartiles), gflops or gbytes, speedup (vs the
     interpreted loop), gain (vs the rung that it improves on; for a threaded rung, vs the same on one thread),
-    share_of_peak (None if disturbed), share_of_numpy (which a table shows unless disturbed), interpreted (a custom
-    kernel that is not compiled), untested (shapes that a slow custom kernel was not tested on), rank (by speed; 1 is
-    the slowest).
+    share_of_peak and share_of_numpy (None if disturbed), interpreted (a custom kernel that is not compiled), untested
+    (shapes that a slow custom kernel was not tested on), rank (by speed; 1 is the slowest).
     """
     return compare(operation, {}, size, dtype, threads, report=report, limits=limits)
 
@@ -150,7 +152,7 @@ def _result(
     result = head | {
         "unit": unit, "limit": peaks.name_of(limits, typical, is_product), "limit_kind": typical.kind, "raised": raised,
         "cpu": limits["cpu"], "disturbed": bool(disturbed_by), "disturbed_by": disturbed_by,
-        "rungs": [rung | ({"share_of_peak": None} if disturbed_by and rung["checked"] else {}) for rung in rungs],
+        "rungs": [rung | (UNKNOWN if disturbed_by and rung["checked"] else {}) for rung in rungs],
     }  # fmt: skip
     return Ladder(result | {"roofline": None if disturbed_by else roofline.roofline(result, limits)})
 

@@ -60,16 +60,12 @@ def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     if result["limit"] is None:
         return cells
-    return [
-        *cells,
-        formatting.share(rung["share_of_peak"]),
-        vs_numpy(rung, result),
-    ]
+    return [*cells, formatting.share(rung["share_of_peak"]), vs_numpy(rung)]
 
 
-def vs_numpy(rung: dict[str, Any], result: dict[str, Any]) -> str:
-    """The speed of a rung relative to NumPy; `–` if that was not measured, or the measurement was disturbed."""
-    return f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] and not result["disturbed"] else "–"
+def vs_numpy(rung: dict[str, Any]) -> str:
+    """The speed of a rung relative to NumPy."""
+    return f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] else "–"
 
 
 def _footnotes(result: dict[str, Any]) -> list[str]:

@@ -162,7 +162,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
             "rate": f"{rung[key]:.4g}", "time": duration(rung["seconds"]),
             "spread": spread(rung["low"], rung["seconds"], rung["high"]),
             "speedup": f"{rung['speedup']:,.1f}", "gain": f"{rung['gain']:.2f}" if rung["gain"] else "",
-            "share_of_peak": share(rung["share_of_peak"]), "share_of_numpy": ladder_table.vs_numpy(rung, result),
+            "share_of_peak": share(rung["share_of_peak"]), "share_of_numpy": ladder_table.vs_numpy(rung),
             "width": round(100 * math.log(rung[key] / floor) / math.log(limit / floor), 1),
             "smaller": "" if rung["shape"] == result["shape"] else f" (at {_shape(rung['shape'])})",
             "explained": explained is not None,

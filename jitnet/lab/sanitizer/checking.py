@@ -108,8 +108,8 @@ def results(kernel: Callable[..., Any], arguments: Sequence[Any]) -> list[NDArra
 
 
 @contextlib.contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raise TooLongError after this many seconds, and every time that as many pass again.
+def limited(seconds: float, progress: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Raise TooLongError after this many seconds without `progress`, and every time that as many pass again.
 
     The number of accesses does not limit a loop without arrays, which can be endless in Python, whose integers do not
     wrap. Only the main thread can be interrupted, and not on Windows. A timer that runs already, such as that of a
@@ -119,8 +119,13 @@ def limited(seconds: float) -> Iterator[None]:
         yield
         return
 
+    last = progress()
+
     def stop(*_: object) -> None:
-        raise TooLongError(f"no end after {seconds:g} seconds")
+        nonlocal last
+        before, last = last, progress()
+        if last == before:
+            raise TooLongError(f"no end after {seconds:g} seconds")
 
     remaining, interval = signal.getitimer(signal.ITIMER_REAL)
     seconds = min(seconds, remaining or seconds)

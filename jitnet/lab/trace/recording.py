@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
-from ...compiler import intrinsics, simd
+from ...compiler import intrinsics, simd, simd_rows
 from ...compiler.memory import LINE
 from ..benchmark.candidates import ignore
 from ..sanitizer import shadow
 from ..sanitizer.arrays import Traced
-from ..sanitizer.checking import names_of
+from ..sanitizer.checking import SECONDS, limited, names_of
 from ..sanitizer.findings import Report
 from ..sanitizer.given import arrays_in, copied, shadowed, sharing
 from ..sanitizer.places import Place, name_of_new
@@ -115,9 +115,14 @@ def record(
         recording.memory.initialized = None  # whether elements are written before they are read is for `check`
         run.put(recording.memory)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), limited(SECONDS, lambda: len(run.addresses)):
             twin(*given)
     except shadow.TooLongError:
+        if len(run.addresses) < most:
+            raise checks.Error(
+                f"{name} has not ended, and made no access in the last {SECONDS:g} seconds; "
+                "does it have a loop that never ends?"
+            ) from None
         raise checks.Error(
             f"{name} makes more than {most:,} accesses; take smaller arrays, or fewer rows of the same length"
         ) from None
@@ -164,7 +169,7 @@ class _Recording(Run):
 
     def allocated(self, memory: Memory, place: Place) -> None:
         """The next free place, or that of the array that this line has made before; SIMD vectors have none."""
-        if place[0] == simd.__file__:
+        if place[0] in (simd.__file__, simd_rows.__file__):
             return
         frame, size = _frame(), memory.high - memory.low
         key = frame.f_code.co_filename, frame.f_lineno, size
