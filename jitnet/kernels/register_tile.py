@@ -204,6 +204,17 @@ def in_whole_vectors(n: int, array: Any) -> int:
 
 
 @part_of_kernels
+def in_odd_lines(n: int, array: Any) -> int:
+    """n numbers, and as many more as fill an odd number of cache lines.
+
+    Rows of this length use all sets of a cache. With a power of two, the rows that a transpose is copied to would evict
+    each other.
+    """
+    lines = (n * array.itemsize + LINE - 1) // LINE
+    return (lines | 1) * LINE // array.itemsize
+
+
+@part_of_kernels
 def is_transpose(B: Matrix) -> bool:
     """Whether rows of B are strided. Its columns are contiguous then."""
     return bool(B.strides[1] != B.itemsize)
@@ -300,7 +311,7 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
     memory = heap if heap.size > 0 else stack
     if packed:
         rows = min(rows, memory.size // max(widest, 1))
-    long = in_whole_vectors(rows, C)
+    long = in_odd_lines(rows, C)
     turned = heap_array(m * long * C.itemsize if turns else 0, C)
     zeros = stack_array(ZEROS_BYTES, C)
     for j in range(zeros.size):
