@@ -211,7 +211,7 @@ def in_odd_lines(n: int, array: Any) -> int:
     each other.
     """
     lines = (n * array.itemsize + LINE - 1) // LINE
-    return (lines | 1) * LINE // array.itemsize
+    return int((lines | 1) * LINE // array.itemsize)
 
 
 @part_of_kernels
