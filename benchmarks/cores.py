@@ -61,8 +61,8 @@ def calls_of(widths, m):
 
 
 def largest_share(call, cores):
-    """The work of the busiest core, as a fraction of that of one core; tiles have an even number of rows, and a partial
-    panel costs a complete one."""
+    """The work of the busiest core, as a fraction of that of one core; an odd number of rows computes one
+    twice, and a partial panel costs a complete one."""
     C = max((a for a in call.arguments if isinstance(a, np.ndarray) and a.ndim == 2), key=lambda a: is_result(call, a))
     shape = shape_of_a_part(C, cores)
     parts = [part_of(C, shape, t) for t in range(number_of_parts(C, shape))]

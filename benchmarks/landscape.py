@@ -19,10 +19,11 @@ from types import FunctionType  # noqa: E402
 import numba  # noqa: E402
 import numpy as np  # noqa: E402
 
-from jitnet.compiler.intrinsics import REGISTERS, VECTOR_BYTES, lanes  # noqa: E402
+from jitnet.compiler.intrinsics import REGISTERS, VECTOR_BYTES, lanes, rolled  # noqa: E402
 from jitnet.compiler.jit import OPTIONS, part_of_kernels  # noqa: E402
 from jitnet.compiler.memory import aligned  # noqa: E402
-from jitnet.compiler.simd import broadcast, load, store  # noqa: E402
+from jitnet.compiler.simd import broadcast, load  # noqa: E402
+from jitnet.compiler.simd_rows import rank_1_update, repeated, store_rows  # noqa: E402
 from jitnet.kernels import register_tile  # noqa: E402
 
 ROWS, VECTORS = range(1, 15), range(1, 7)
@@ -39,21 +40,16 @@ HEIGHTS = (5, 10, 16, 24, 32, 48, 64, 96, 128, 200, 400)
 
 def tile_of(rows, vectors):
     """C = A·B with tiles of this size only: the loop of `row_of_tiles`, for any number of rows."""
-    each = range(rows)
-    lines = [
-        "def tile(A, B, C):",
-        "    n = C.shape[1]",
-        f"    for i in range(0, C.shape[0] - C.shape[0] % {rows}, {rows}):",
-        *(f"        a{r} = A[i + {r}]" for r in each),
-        f"        {' = '.join(f'c{r}' for r in each)} = broadcast(C.dtype.type(0), C, {vectors})",
-        "        for k in range(A.shape[1]):",
-        f"            y = load(B, k * n, {vectors})",
-        *(f"            c{r} = c{r} + a{r}[k] * y" for r in each),
-        *(f"        store(c{r}, C, (i + {r}) * n)" for r in each),
-    ]
-    names = {"broadcast": broadcast, "load": load, "store": store}
-    exec("\n".join(lines), names)
-    return numba.njit(**OPTIONS)(names["tile"])
+
+    def tile(A, B, C):
+        for i in range(0, C.shape[0] - C.shape[0] % rows, rows):
+            sums = repeated(broadcast(C.dtype.type(0), C, vectors), rows)
+            for k in range(A.shape[1]):
+                rolled()
+                sums = rank_1_update(sums, A, i, k, load(B[k], 0, vectors))
+            store_rows(sums, C, i, C.shape[1])
+
+    return numba.njit(**OPTIONS)(tile)
 
 
 def speed_of_tiles():

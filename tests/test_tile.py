@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 
@@ -10,13 +11,16 @@ import pytest
 
 from jitnet.compiler.cpu_caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES
+from jitnet.compiler.jit import OPTIONS, signature_for
 from jitnet.compiler.memory import LINE, aligned
-from jitnet.kernels import LADDERS
+from jitnet.kernels import LADDERS, register_tile
 from jitnet.kernels.parts import MOST_ROWS
 from jitnet.kernels.register_tile import (
     DEPTH,
     EVICTING_ROWS,
+    LOW,
     MANY_ROWS,
+    NARROW_TILES,
     OF_L2,
     ROW_BYTES,
     ROWS,
@@ -65,6 +69,31 @@ def test_every_edge_of_the_tile_equals_the_oracle(dtype, m):
     for n in {0, 1, 2, 3, v - 1, v, v + 1, 2 * v + 1, *around}:
         for depth in (0, 1, v - 1, v, v + 1, 3 * v):
             check(m, depth, n, dtype)
+
+
+def test_only_an_odd_number_of_rows_computes_one_twice(monkeypatch):
+    heights = []
+    monkeypatch.setattr(register_tile, "store_rows", lambda tile, *rest: heights.append(len(tile)))
+    width = ROW_BYTES // 4
+    for m in range(1, 40):
+        heights.clear()
+        A, B, C = (np.zeros(shape, np.float32) for shape in ((m, 2), (2, width), (m, width)))
+        register_tile.whole_tiles(A, B, B[0], False, False, 0, C)
+        assert sum(heights) == max(m + m % 2, LOW)
+
+
+@pytest.mark.skipif(VECTOR_BYTES == 16, reason="no fused multiply-adds, or other names of instructions")
+def test_loop_of_a_narrow_tile_is_not_unrolled_and_each_row_is_prefetched_once():
+    import numba
+
+    def tiles(A, B, begin, adds, descends, lr, C):
+        register_tile.tiles_1(A, B, begin, adds, descends, lr, C)
+
+    compiled = numba.njit(**OPTIONS)(tiles)
+    compiled.compile(signature_for(NARROW_TILES, np.dtype("float32")))
+    (assembly,) = compiled.inspect_asm().values()
+    assert len(re.findall(r"\tvfmadd", assembly)) == 10 + 5  # of each tile, one iteration
+    assert len(re.findall(r"\tprefetch", assembly)) == 10 + 5
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -201,7 +201,8 @@ def _type_of_rolled(context):
 
 @lower_builtin(rolled)
 def _rolled(context, builder, signature, arguments):
-    """No instruction, but LLVM must not make a convergent one depend on another condition, such as a remainder."""
+    """An empty instruction. Being convergent, it must not depend on conditions that are not in the source, such as
+    those of the remainder of an unrolled loop."""
     nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
     builder.call(nothing, [], attrs=("convergent",))
     return context.get_dummy_value()

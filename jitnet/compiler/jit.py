@@ -51,7 +51,7 @@ def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inlined(helper: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `part_of_kernels`, for a function whose arguments would take more time than its call is worth."""
+    """Like `part_of_kernels`, but always inlined, where passing many arrays would take too long."""
     return register_jitable(**OPTIONS, forceinline=True)(helper)  # type: ignore[no-any-return]
 
 

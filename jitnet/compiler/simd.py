@@ -85,6 +85,10 @@ def _simd_of(array: Any, vectors: Any) -> Any:
     return SimdVectors(array.dtype, vectors.literal_value) if is_constant else None
 
 
+def _is_row(simd: Any) -> bool:
+    return isinstance(simd, SimdVectors) and simd.rows == 1
+
+
 def typed(function, result):
     """Tell Numba the type of a function's result, given the types of its arguments."""
 
@@ -101,8 +105,8 @@ def typed(function, result):
 
 typed(load, lambda array, start, vectors: _simd_of(array, vectors))
 typed(masked_load, lambda array, start, vectors, count: _simd_of(array, vectors))
-typed(store, lambda simd, array, start: types.none if isinstance(simd, SimdVectors) else None)
-typed(masked_store, lambda simd, array, start, count: types.none if isinstance(simd, SimdVectors) else None)
+typed(store, lambda simd, array, start: types.none if _is_row(simd) else None)
+typed(masked_store, lambda simd, array, start, count: types.none if _is_row(simd) else None)
 typed(prefetch, lambda array, start, vectors: types.none if _simd_of(array, vectors) else None)
 typed(broadcast, lambda x, array, vectors: _simd_of(array, vectors))
 

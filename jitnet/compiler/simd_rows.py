@@ -9,8 +9,9 @@
     a + b, a - b, a * b, x * a               number by number
 
 Below the last row of M, each of these uses the last row again, so a block at the bottom edge computes that row
-repeatedly, with the same result. Rows are contiguous, except those of M in `rank_1_update`, which reads single numbers.
-`rows` and `vectors` are compile-time constants. Interpreted, a block is a small NumPy array.
+repeatedly, with the same result, since all rows are loaded before one is stored. Rows are contiguous, except those of M
+in `rank_1_update`, which reads single numbers. `rows` and `vectors` are compile-time constants. Interpreted, a block is
+a small NumPy array.
 """
 
 import numpy as np
@@ -26,12 +27,14 @@ from .types import Matrix, Vector
 
 def load_rows(M: Matrix, i: int, rows: int, vectors: int, count: int) -> Matrix:
     block = np.zeros((rows, vectors * lanes(M)), M.dtype)
-    block[:, :count] = M[_places(M, i, rows), :count]
+    count = max(0, min(count, block.shape[1]))
+    block[:, :count] = M[_row_numbers(M, i, rows), :count]
     return block
 
 
 def store_rows(block: Matrix, M: Matrix, i: int, count: int) -> None:
-    M[_places(M, i, len(block)), :count] = block[:, :count]
+    count = max(0, min(count, block.shape[1]))
+    M[_row_numbers(M, i, len(block)), :count] = block[:, :count]
 
 
 def prefetch_rows(M: Matrix, i: int, rows: int, vectors: int) -> None:
@@ -43,10 +46,10 @@ def repeated(simd: Vector, rows: int) -> Matrix:
 
 
 def rank_1_update(block: Matrix, M: Matrix, i: int, k: int, simd: Vector) -> Matrix:
-    return block + np.outer(M[_places(M, i, len(block)), k], simd)
+    return block + np.outer(M[_row_numbers(M, i, len(block)), k], simd)
 
 
-def _places(M: Matrix, i: int, rows: int) -> Vector:
+def _row_numbers(M: Matrix, i: int, rows: int) -> Vector:
     return np.minimum(np.arange(i, i + rows), len(M) - 1)
 
 
@@ -57,15 +60,20 @@ def _rows_of(array, rows, vectors):
     return SimdVectors(array.dtype, vectors.literal_value, rows.literal_value)
 
 
+def _repeated_rows(simd, rows):
+    is_row = isinstance(simd, SimdVectors) and simd.rows == 1 and isinstance(rows, types.IntegerLiteral)
+    return SimdVectors(simd.dtype, simd.vectors, rows.literal_value) if is_row else None
+
+
 typed(load_rows, lambda M, i, rows, vectors, count: _rows_of(M, rows, vectors))
 typed(store_rows, lambda block, M, i, count: types.none if isinstance(block, SimdVectors) else None)
 typed(prefetch_rows, lambda M, i, rows, vectors: types.none if _rows_of(M, rows, vectors) else None)
-typed(repeated, lambda simd, rows: SimdVectors(simd.dtype, simd.vectors, rows.literal_value))
+typed(repeated, _repeated_rows)
 typed(rank_1_update, lambda block, M, i, k, simd: block if isinstance(block, SimdVectors) else None)
 
 
 def _row_addresses(context, builder, array_type, array, i, rows):
-    """The address of the first number of each row, in bytes, and the step to the next number."""
+    """The address of the first number of each row, and the step to its next number in bytes."""
     memory = context.make_array(array_type)(context, builder, array)
     (m, _), (down, right) = (cgutils.unpack_tuple(builder, pair) for pair in (memory.shape, memory.strides))
     last = builder.sub(m, ir.Constant(m.type, 1))

@@ -40,7 +40,7 @@ def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
         share = (m + threads - 1) // threads
     pieces = (share + MOST_ROWS - 1) // MOST_ROWS
     rows = (share + pieces - 1) // max(pieces, 1)
-    return max(rows + rows % 2, 1), max(columns, 1)  # tiles divide every even number of rows
+    return max(rows + rows % 2, 1), max(columns, 1)  # an odd number of rows computes one twice
 
 
 @part_of_kernels

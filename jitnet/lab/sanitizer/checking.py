@@ -6,6 +6,7 @@ With two and three threads too, if it asks how many there are; the results are t
 import contextlib
 import inspect
 import itertools
+import math
 import os
 import signal
 import threading
@@ -119,16 +120,16 @@ def limited(seconds: float, progress: Callable[[], object] = lambda: None) -> It
         yield
         return
 
-    last = progress()
+    remaining, interval = signal.getitimer(signal.ITIMER_REAL)
+    is_first = seconds < (remaining or math.inf)
+    seconds, last = seconds if is_first else remaining, progress()
 
     def stop(*_: object) -> None:
         nonlocal last
         before, last = last, progress()
-        if last == before:
+        if last == before or not is_first:
             raise TooLongError(f"no end after {seconds:g} seconds")
 
-    remaining, interval = signal.getitimer(signal.ITIMER_REAL)
-    seconds = min(seconds, remaining or seconds)
     before, start = signal.signal(signal.SIGALRM, stop), time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
