@@ -341,7 +341,7 @@ def test_number_of_categories_is_limited():
 
 def test_points_separate_thousands_with_decimal_commas(tmp_path):
     path = csv(tmp_path, "a;b;y\n" + "".join(f"{i + 1}.{100 + i};{i},5;{'uv'[i % 2]}\n" for i in range(8)))
-    for decimal, mean in ((None, 4.6035), (",", 4603.5)):
+    for decimal, mean in ((None, 4603.5), (",", 4603.5), (".", 4.6035)):
         recipe = Recipe.learn(read_table(path, "y", decimal=decimal), np.arange(8))
         means = dict(zip(recipe.standard.names, recipe.standard.mean, strict=True))
         means |= {column.name: column.mean[0] for column in recipe.columns}

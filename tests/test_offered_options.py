@@ -26,6 +26,7 @@ TABLES = {
     "decimal commas": rows("x;z;y", lambda i: f"0,{13 + i}", DIGITS, AB),
     "commas that can separate thousands": rows("x;z;y", lambda i: f"{1 + i % 9},{100 + i}", ["0,5", "2"], AB),
     "points that can separate thousands": rows("x;z;y", lambda i: f"{1 + i % 9}.{100 + i}", ["0,5", "2"], AB),
+    "points beside whole numbers": rows("x;z;y", lambda i: f"{1 + i % 9}.{100 + i}" if i % 3 else 991 - i, AB, AB),
     "no header": rows("5;p;b", DIGITS, ["p", "q"], AB),
     "only words": rows("u;v;y", ["p", "q"], ["r", "s", "t"], AB),
     "few whole numbers": rows("x;y", DIGITS, list("12345")),

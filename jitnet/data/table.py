@@ -63,6 +63,8 @@ class Table:
     """The line of each row in the file; None for files without lines."""
     notes: list[str] = field(default_factory=list)
     """The guesses, as one sentence each, with the option that changes it."""
+    guesses: list[str] = field(default_factory=list)
+    """Those of the notes that may well be wrong."""
     target: str = ""
     """The name of the target column; "" if there is none."""
     matrix: NDArray[Any] | None = None

@@ -119,6 +119,11 @@ def _written(thousands: str, decimal: str) -> Reader:
     return read
 
 
+def without_unit(text: str) -> str:
+    """The text of a number without its currency or %."""
+    return _UNIT.sub("", text.translate(_SIGNS)).strip()
+
+
 def units_in(texts: Iterable[str]) -> dict[str, str]:
     """The units of numbers, such as $ and %, and "" for none; each with the first text that has it. 0 needs no unit."""
     units: dict[str, str] = {}

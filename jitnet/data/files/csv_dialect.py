@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 
 from ... import checks
 from ...spelling import composed, is_number
+from ..sentinels import CODE
+from ..values import without_unit
 from .csv_header import has_columns, has_header, with_nameless_column
 
 SAMPLE = 1000
@@ -22,7 +25,13 @@ NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";",
 DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+,[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?")
 
 COMMA_IN_NUMBER = re.compile("(?<=[0-9]),(?=[0-9])|^[+-]?,(?=[0-9]+$)|(?<=[0-9]),$")
-THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")
+FRACTION = re.compile(r"[+-]?((?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
+"""A number with a decimal point, and one whose point may separate thousands."""
+UP_TO_999, WHOLE = re.compile("0|[1-9][0-9]{0,2}"), re.compile("[0-9]+")
+FAR = 10
+"""Numbers up to 999 are mostly this many times as large as those like 5.505, if its point separates thousands."""
+SWAPPED = str.maketrans(".,", ",.")
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Dialect:
     """Lines before the table: comments, and the line sep= that spreadsheets write."""
     has_header: bool
     names: list[str]
+    guess: str = ""
+    """The sentence about the decimal sign, if it may well be the other one."""
 
 
 def dialect_of(
@@ -67,19 +78,19 @@ def dialect_of(
     rows[0] = list(map(composed, rows[0]))  # the names of the columns, if it is a header
     if decimal is None and separator == (learned or separator):
         decimal = usual.get("decimal")
-    decimal = _decimal_sign(rows, separator, decimal, notes)
+    decimal, guess = _decimal_sign(rows, separator, decimal, notes)
     if decimal == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
     if header is not False and (names := with_nameless_column(rows)):
         if not names[0]:
             shown = checks.some(rows[0], 5)
             notes.append(f"the header, {shown}, has one name less than the rows have cells: the first has no name")
-        return Dialect(separator, decimal, skipped, True, names)
+        return Dialect(separator, decimal, skipped, True, names, guess)
     _expect_no_title(rows, lines, skipped, f"(separator {separator!r}; --separator)", source)
     if header is None:
         header = has_header(rows, expected, notes)
     names = rows[0] if header else [str(j + 1) for j in range(len(rows[0]))]
-    return Dialect(separator, decimal, skipped, header, names)
+    return Dialect(separator, decimal, skipped, header, names, guess)
 
 
 def _separator_line(lines: list[str], separator: str | None) -> tuple[int, str | None]:
@@ -125,19 +136,48 @@ def _said_of_separator(separator: str, usual: str | None) -> list[str]:
     return [f"read as separated by {name(separator)}{learned} (--separator)"]
 
 
-def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, notes: list[str]) -> str:
-    if decimal is None:
-        decimal = "." if separator == "," or not _has_decimal_commas(rows) else ","
-        if decimal == ",":
-            unsure = _thousands(rows, ",")
-            example = unsure or _with_decimal_comma(rows)
-            option = " (--decimal .)" if unsure else ""  # with it, 0,13 is the same number
-            notes.append(f"{example!r} and others are read as numbers with a decimal comma{option}")
-        elif separator != "," and (comma := _with_decimal_comma(rows)) and (point := _thousands(rows, ".")):
-            notes.append(f"{point!r} is read with a decimal point, although {comma!r} has a comma (--decimal ,)")
-    elif decimal not in (".", ",") or decimal == separator:
-        raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
-    return decimal
+def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, notes: list[str]) -> tuple[str, str]:
+    """The decimal sign, and the sentence about it if it may well be the other one.
+
+    `1.5`, `0.567` and `1,234.50` prove a decimal point, but `5.505` does not. It is 5505 if there are decimal commas,
+    or if its column also has `991`, but neither `1500` nor `5.5`.
+    """
+    if decimal is not None:
+        if decimal not in (".", ",") or decimal == separator:
+            raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
+        return decimal, ""
+    if separator == ",":
+        return ".", ""
+    rows = [[cell if cell[-1:].isdigit() and cell[0].isdigit() else without_unit(cell) for cell in row] for row in rows]
+    point, comma = _certain(rows, "."), _certain(rows, ",")
+    pointed, below_point = _perhaps_thousands(rows, ".")
+    with_comma, below_comma = _perhaps_thousands(rows, ",")
+    sentence, is_sure = "", False
+    if not point and (comma or (not below_comma and (below_point or (with_comma and not pointed)))):
+        decimal = ","
+        if pointed:
+            why = f"{comma!r} has a decimal comma" if comma else f"{below_point!r} in its column has no point"
+            sentence, is_sure = _said_of_thousands(pointed, ".", why), bool(comma and below_point)
+        elif with_comma and not comma:
+            sentence = f"{with_comma!r} is read with a decimal comma; if it separates thousands, add --decimal ."
+        else:
+            option, is_sure = " (--decimal .)" if with_comma else "", True  # with it, 0,13 is the same number
+            sentence = f"{with_comma or comma!r} and others are read as numbers with a decimal comma{option}"
+    else:
+        decimal = "."
+        if pointed and (comma or not point):
+            also = f", although {comma!r} has a comma" if comma else ""
+            sentence = f"{pointed!r} is read with a decimal point{also}; if it separates thousands, add --decimal ,"
+        elif with_comma and not point:
+            sentence = _said_of_thousands(with_comma, ",", f"{below_comma!r} in its column has no comma")
+    notes += [sentence] if sentence else []
+    return decimal, "" if is_sure else sentence
+
+
+def _said_of_thousands(cell: str, sign: str, why: str) -> str:
+    name = "point" if sign == "." else "comma"
+    number = cell.replace(sign, "")
+    return f"{cell!r} is read as {number}, because {why}; if its {name} is decimal, add --decimal {sign}"
 
 
 def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, how: str, source: str) -> None:
@@ -220,21 +260,27 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
     return ","
 
 
-def _thousands(rows: list[list[str]], sign: str) -> str | None:
-    """A cell such as 2.014 of a column that has only this sign, which may separate thousands in all of its cells."""
-    other = "," if sign == "." else "."
+def _certain(rows: list[list[str]], sign: str) -> str:
+    """The first number in which this sign is decimal, whatever the others are; "" if there is none."""
+    for cell in (cell for row in rows for cell in row if sign in cell):
+        number = cell if sign == "." else cell.translate(SWAPPED)
+        if FRACTION.fullmatch(number) and not THOUSANDS.fullmatch(number):
+            return cell
+    return ""
+
+
+def _perhaps_thousands(rows: list[list[str]], sign: str) -> tuple[str, str]:
+    """A cell such as 5.505 of a column in which this sign may separate thousands; and a cell such as 991 beside it.
+
+    The latter is evidence if no cell without the sign has more digits, and if these cells are `FAR` from the decimals,
+    unlike 150 among 151.333 and 150.667. Codes for missing cells, such as -999, do not count. "" without such cells.
+    """
+    found = [("", "")]
     for cells in zip(*(row for row in rows if len(row) == len(rows[0])), strict=True):
-        numbers = [cell for cell in cells if sign in cell and is_number(cell.replace(sign, "."))]
-        may = all(THOUSANDS.fullmatch(cell.replace(sign, ".")) for cell in numbers)
-        if numbers and may and not any(other in cell for cell in cells):
-            return str(numbers[0])
-    return None
-
-
-def _with_decimal_comma(rows: list[list[str]]) -> str | None:
-    return next((cell for row in rows for cell in row if DECIMAL_COMMA.fullmatch(cell)), None)
-
-
-def _has_decimal_commas(rows: list[list[str]]) -> bool:
-    has_points = any("." in cell and is_number(cell) for row in rows for cell in row)
-    return _with_decimal_comma(rows) is not None and not has_points
+        numbers = [number for cell in cells if sign in cell and FRACTION.fullmatch(number := cell.replace(sign, "."))]
+        if numbers and all(map(THOUSANDS.fullmatch, numbers)):
+            whole = [cell for cell in cells[1:] if WHOLE.fullmatch(cell) and not CODE.fullmatch(cell)]  # no name: 2024
+            is_far = whole and median(map(int, whole)) > FAR * median(abs(float(number)) for number in numbers)
+            suggests = is_far and all(map(UP_TO_999.fullmatch, whole))
+            found.append((numbers[0].replace(".", sign), max(whole, key=len) if suggests else ""))
+    return max(found, key=lambda pair: (bool(pair[1]), bool(pair[0])))

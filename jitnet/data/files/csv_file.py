@@ -49,7 +49,8 @@ def read_csv(
     columns = [Column(name, one) for name, one in zip(dialect.names, cells, strict=True)]
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
-    return Table(columns, content.source, "csv", dialect.has_header, lines, notes, reading=reading)
+    guesses = [dialect.guess] if dialect.guess else []
+    return Table(columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading)
 
 
 class Reader:

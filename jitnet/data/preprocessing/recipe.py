@@ -74,8 +74,8 @@ class Recipe:
         target, said, warned = Target.learn(table, train, task)
         plan = Planner(table, train, choices).plan()
         names = [name for name in table.names if name != table.target]
-        warned = [*warned, *plan.warned]
-        said = [*table.notes, *said, *plan.said, *warned]
+        warned = [*table.guesses, *warned, *plan.warned]
+        said = [*(note for note in table.notes if note not in warned), *said, *plan.said, *warned]
         has_header = table.has_header if table.kind == "csv" else None
         return cls(table.kind, names, has_header, plan.standard, plan.columns, target, said, warned, table.reading)
 
