@@ -1,11 +1,15 @@
 """Dates in tables: their notations, and the numbers they become."""
 
 import datetime
+import re
 
 import numpy as np
 import pytest
+from files import csv
 
-from jitnet.data import Choices, Recipe, from_frame
+import jitnet
+from jitnet.data import Choices, Recipe, from_frame, read_table
+from jitnet.data.frames import table_of
 from jitnet.data.values import COMPACT, DATES, form_of, numbers_in
 
 
@@ -72,7 +76,7 @@ def test_month_and_weekday_are_those_of_the_time_zone_of_a_date():
     found, odd, _ = numbers_in(np.array(["2024-01-01T00:30:00+01:00", "2023-12-31T23:30Z"], object), "year-month-day")
     assert odd is None
     assert found[0, 0] == found[1, 0] == 19722 + 23.5 / 24  # the same instant, on different days
-    assert found[:, 1:].tolist() == [[1, 0], [12, 6]]
+    assert found[:, 1:].tolist() == [[1, 0, 0.5], [12, 6, 23.5]]
 
 
 DAYS = [f"2024-{1 + i % 12:02}-{1 + i * 5 % 28:02}" for i in range(40)]
@@ -107,6 +111,58 @@ def test_dates_that_python_has_read_are_those_of_the_file(written):
     recipe = Recipe.learn(table, range(40))
     for other in (dates, DAYS, np.array(DAYS, "M8[s]")):
         np.testing.assert_array_equal(recipe.X(from_frame({"d": other})), recipe.X(table))
+
+
+def test_the_hour_is_an_input_if_the_times_differ():
+    times = [f"{day} {i % 24:02}:{i:02}" for i, day in enumerate(DAYS)]
+    for cells, parts in ((DAYS, 3), ([f"{day} 12:00" for day in DAYS], 3), (times, 4), ([*times[1:], None], 4)):
+        table = from_frame({"d": cells, "y": ["a", "b"] * 20}, "y")
+        recipe = Recipe.learn(table, range(40))
+        said = "d holds dates, year-month-day: days, month, weekday" + ", hour" * (parts == 4)
+        assert re.match(f"{said}[; ]", recipe.decisions[-1])
+        assert len(recipe.columns[0].mean) == parts
+    recipe = Recipe.learn(from_frame({"d": times, "y": ["a", "b"] * 20}, "y"), range(40))
+    hours = np.array([i % 24 + i / 60 for i in range(40)])  # 7.5 for 07:30
+    np.testing.assert_allclose(recipe.X(table_of({"d": times}))[:, 3], (hours - hours.mean()) / hours.std(), rtol=1e-5)
+    assert recipe.X(table_of({"d": [datetime.datetime(2024, 1, 5, 19, 22)]}))[0, 3] == pytest.approx(
+        (19 + 22 / 60 - hours.mean()) / hours.std(), rel=1e-5
+    )
+
+
+def test_models_of_earlier_versions_have_no_hour():
+    """Their dates have three numbers, which stay as they were."""
+    times = [f"{day} {i % 24:02}:00" for i, day in enumerate(DAYS)]
+    table = from_frame({"d": times, "y": ["a", "b"] * 20}, "y")
+    recipe = Recipe.learn(table, range(40))
+    content = recipe.plain()
+    for name in ("mean", "scale", "median"):
+        del content["columns"][0][name][3]
+    earlier = Recipe.from_plain(content)
+    assert earlier.inputs == 3
+    np.testing.assert_array_equal(earlier.X(table), recipe.X(table)[:, :3])
+    assert Recipe.from_plain(recipe.plain()).inputs == 4
+    for wrong in (content["columns"][0]["mean"][:2], [0.0] * 5):
+        content["columns"][0]["mean"] = wrong
+        with pytest.raises(jitnet.Error, match="the model's recipe is damaged"):
+            Recipe.from_plain(content)
+
+
+@pytest.mark.parametrize("sign", "/-")
+def test_an_order_of_day_and_month_that_fits_too_is_named(tmp_path, sign):
+    """The day comes first in files with semicolons or decimal commas."""
+    both, clear = [[f"{1 + i % 11:02}{sign}{1 + i * 5 % last:02}{sign}2024" for i in range(40)] for last in (12, 28)]
+    month_first, day_first = (sign.join(parts) for parts in (("month", "day", "year"), ("day", "month", "year")))
+    for separator, form, other, cells in (
+        (",", month_first, day_first, both), (";", day_first, month_first, both), ("\t", month_first, day_first, both),
+        (",", month_first, None, clear), (";", month_first, None, clear),
+    ):  # fmt: skip
+        rows = "\n".join(["d y", *(f"{d} {'uv'[i % 2]}" for i, d in enumerate(cells))])
+        path = csv(tmp_path, rows.replace(" ", separator))
+        recipe = Recipe.learn(read_table(path, "y"), range(40))
+        how = f"read as {form}, but {other} fits too (if so, write year-month-day)" if other else form
+        assert f"d holds dates, {how}: days, month, weekday (--categorical d)" in recipe.decisions
+    commas = csv(tmp_path, "\n".join(["d\tn\ty", *(f"{d}\t{i},5\t{'uv'[i % 2]}" for i, d in enumerate(both))]))
+    assert Recipe.learn(read_table(commas, "y"), range(40)).columns[0].form == day_first
 
 
 def with_code(code, cells):

@@ -158,15 +158,17 @@ def _time_of_day(cell: str) -> Parts | None:
     return (hour + int(found[2]) / 60 + float(found[3] or 0) / 3600,)
 
 
-# Dates: days since 1970, month, and day of the week from Monday = 0.
+# Dates: days since 1970, month, day of the week from Monday = 0, and hour of the day with its fraction.
 
-DATE_PARTS = ("days", "month", "weekday")
+DATE_PARTS = ("days", "month", "weekday", "hour")
 
 
 def date_parts(date: datetime) -> Parts:
-    """The day in UTC; month and weekday where the date was written."""
+    """The day in UTC; month, weekday and hour where the date was written."""
     instant = date if date.tzinfo is None else date.astimezone(timezone.utc).replace(tzinfo=None)
-    return (instant - datetime(1970, 1, 1)) / timedelta(days=1), float(date.month), float(date.weekday())
+    days, hour = (instant - datetime(1970, 1, 1)) / timedelta(days=1), timedelta(hours=1)
+    since_midnight = timedelta(hours=date.hour, minutes=date.minute, seconds=date.second, microseconds=date.microsecond)
+    return days, float(date.month), float(date.weekday()), since_midnight / hour
 
 
 _ISO = re.compile(
@@ -296,20 +298,32 @@ DATES: dict[str, Reader] = {
     COMPACT: _compact,
 }
 TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
+DAY_FIRST = ["day/month/year", "day-month-year"]
 FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **TIMES, **DATES}
 """Form of a text -> its reader. A column has the form that reads most of its cells, the first one of several."""
 
 
 def parts_of(form: str) -> tuple[str, ...]:
-    """The names of the numbers of a cell."""
+    """The names of the numbers of a cell; the hour of a date is used where it differs."""
     return DATE_PARTS if form in DATES else ("",)
 
 
-def form_of(texts: list[str], counts: NDArray[np.int64], decimal: str = ".") -> tuple[str | None, list[str]]:
+def other_order(form: str, texts: list[str]) -> str | None:
+    """The form of dates with day and month swapped, if it gives other dates for these texts and reads all of them."""
+    other = re.sub("day|month", lambda found: "month" if found[0] == "day" else "day", form)
+    if other not in DATES or any(DATES[other](text) is None for text in texts):
+        return None
+    return other if any(DATES[other](text) != DATES[form](text) for text in texts) else None
+
+
+def form_of(
+    texts: list[str], counts: NDArray[np.int64], decimal: str = ".", day_first: bool = False
+) -> tuple[str | None, list[str]]:
     """The form that a column of texts has, and the texts that it cannot read; None for words.
 
     counts    how often each text occurs
     decimal   the decimal sign of the file: 1.100 is 1100 if it is a comma
+    day_first whether 03/04/2024 is in April
 
     A few odd ones among many numbers or dates (one in twenty, or two) are mistakes, not words.
     """
@@ -323,8 +337,8 @@ def form_of(texts: list[str], counts: NDArray[np.int64], decimal: str = ".") -> 
         return "yes/no", []
     best, most, odd = None, 0, words
     few = max(2, present // 20)
-    first = {POINTS: NUMBERS[POINTS]} if decimal == "," else {}
-    for form, read in {**first, **NUMBERS, **TIMES, **DATES}.items():
+    preferred = ([POINTS] if decimal == "," else []) + (DAY_FIRST if day_first else [])  # of those that fit
+    for form, read in {**{form: FORMS[form] for form in preferred}, **NUMBERS, **TIMES, **DATES}.items():
         unread, left = [], 0
         for text, count in zip(texts, counts.tolist(), strict=True):
             if not is_missing_word(text) and read(text) is None:

@@ -99,6 +99,8 @@ class Number:
         hint = f"fix it, or choose: {number} takes it as missing, {category} as a category"
         numbers = _numbers(table, name, form, lenient, f", as most cells there are; {hint}")[train]
         missing = np.isnan(numbers[:, 0])
+        if form in DATES and np.ptp(numbers[~missing, -1]) == 0:
+            numbers = numbers[:, :-1]  # the hour of dates without a time
         mean, scale = mean_and_scale(numbers[~missing])
         check_extent(name, [*mean, *scale])
         median = np.median(numbers[~missing], axis=0)
@@ -112,7 +114,7 @@ class Number:
         return len(self.mean) + self.marked
 
     def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
-        numbers = _numbers(table, self.name, self.form, self.lenient)
+        numbers = _numbers(table, self.name, self.form, self.lenient)[:, : len(self.mean)]
         missing = np.isnan(numbers[:, 0])
         numbers[missing] = self.median
         with np.errstate(all="ignore"):
@@ -141,6 +143,8 @@ class Number:
         checks.one_of("form", self.form, FORMS)
         checks.text("unit", self.unit)
         parts = len(parts_of(self.form))
+        if self.form in DATES and len(checks.listed("mean", self.mean)) == parts - 1:
+            parts -= 1  # without the hour, as in models of earlier versions
         for what, numbers in (("mean", self.mean), ("median", self.median)):
             for number in checks.listed(what, numbers, parts):
                 checks.number(f"a {what}", number)

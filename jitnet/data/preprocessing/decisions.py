@@ -28,6 +28,7 @@ from ..values import (
     form_at_all,
     form_of,
     is_missing_word,
+    other_order,
     parts_of,
 )
 from ..words import Words
@@ -220,7 +221,8 @@ class Planner:
         """A column with text: numbers or dates in some form, or words."""
         times = cells.counted()
         texts, present = list(times), sum(times.values())
-        form, _ = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal)
+        day_first = self.table.decimal == "," or self.table.reading.get("separator") == ";"  # not files from the USA
+        form, _ = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal, day_first)
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
@@ -260,7 +262,9 @@ class Planner:
         if form == "yes/no":
             text = f"is yes or no: {' or '.join(sorted(read, key=str.casefold)[:4])}"
         elif form in DATES:
-            text = f"holds dates, {form}: {', '.join(parts_of(form))}"
+            other = other_order(form, read)
+            how = f"read as {form}, but {other} fits too (if so, write year-month-day)" if other else form
+            text = f"holds dates, {how}: {', '.join(parts_of(form)[: len(column.mean)])}"
         elif form in TIMES:
             text = f"holds times of day, {form}: hours"
         elif form == PLAIN:
