@@ -76,7 +76,7 @@ BAD = [
     (["train", "good.csv"], "column of good.csv to learn with --target NAME (in Python target=NAME); columns: a, b, y"),
     (["train", "good.csv", "--target", "z"], "has no column 'z'; its columns: a, b, y"),
     (["train", "ragged.csv", "--target", "y"], "ragged.csv, line 3 has 2 cells"),
-    (["train", "text.csv", "--target", "y"], "line 22, column 'b': 'two' is not a number, as most cells"),
+    (["train", "text.csv", "--target", "y"], "line 22, column 'b': 'two' is not a number, unlike most cells"),
     (["train", "one.csv", "--target", "y"], "only one class, '5'"),
     (["train", "two.csv", "--target", "y"], "the training samples of two.csv (1 of 2 rows) have one class only; give"),
     (["train", "wild.csv", "--target", "y", "--lr", "1e30", "--optimizer", "sgd"], "diverged in epoch 1"),

@@ -142,13 +142,24 @@ def test_options_override_the_decisions(tmp_path):
 
 def test_word_among_numbers_is_an_error(tmp_path):
     cells = [*map(str, range(40)), "oops"]
-    with pytest.raises(jitnet.Error, match=r"line 42, column 'c': 'oops' is not a number, as most cells there are"):
+    with pytest.raises(
+        jitnet.Error, match="line 42, column 'c': 'oops' is not a number, unlike most cells of the column"
+    ):
         learned(tmp_path, "c", cells)
     recipe, _, _ = learned(tmp_path, "c", [*map(str, range(40)), "-"], rows=range(40))
     with pytest.raises(jitnet.Error, match=r"row 2, column 'c': 'shifted' is not a number"):
         recipe.X(table_of({"x": [1, 2], "c": ["3", "shifted"]}))
     with pytest.raises(jitnet.Error, match="row 1, column 'c': infinity is not a finite number"):
         recipe.X(table_of({"x": [1], "c": np.array([np.inf])}))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [(["FALSE", "TRUE", "True", "TRUE"], "FALSE; TRUE, True"), (["Yes", "no", "YES", "yes"], "no; Yes, YES, yes")],
+)  # fmt: skip
+def test_spellings_of_yes_and_no_are_told_apart(tmp_path, cells, said):
+    recipe, _, _ = learned(tmp_path, "b", cells)
+    assert f"b is yes or no: {said} (--categorical b)" in recipe.decisions
 
 
 def test_dates_become_days_month_and_weekday(tmp_path):

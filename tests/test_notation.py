@@ -1,5 +1,7 @@
 """Warnings about text columns: numbers in unknown notations, numbers among words, nearly equal names."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,21 @@ def test_numbers_in_unknown_notations_are_a_warning(name, cells, sentence):
     found = [text for text in warned(name, cells) if "taken for words" in text]
     assert len(found) == bool(sentence)
     assert not found or found[0].startswith(f"{name} {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("cells", "how"),
+    [
+        (["24.8 h", "1 h", "3 h"], "numbers with a unit; to learn them as numbers, remove the unit from the cells"),
+        (["18-24", "25-34", "65+"], "numbers in a notation that is not read; .*, write one plain number in each cell"),
+        (["tall", "wide", "deep"], ""),
+    ],
+)
+def test_numeric_for_texts_that_are_not_read_says_what_to_write(cells, how):
+    table = from_frame({"k": cells * 9, "y": ["a", "b", "b"] * 9}, "y")
+    with pytest.raises(jitnet.Error, match=r"^--numeric k: '.*' and all other cells are not numbers") as error:
+        Recipe.learn(table, range(27), None, Choices(numeric=["k"]))
+    assert re.search(f"not numbers, but {how}$" if how else "not numbers$", str(error.value))
 
 
 @pytest.mark.parametrize(

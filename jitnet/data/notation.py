@@ -31,8 +31,14 @@ def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
 
 def how_to_learn(texts: list[str]) -> str:
     """For an error about a target whose texts are such numbers: what to write instead; "" for other texts."""
-    what, _, how = _unread(texts, "") or ("", "", "")
-    return what and f"the values are {what}; to learn them as {how}, or name another target"
+    how = instead_of(texts)
+    return how and f"the values are {how}, or name another target"
+
+
+def instead_of(texts: list[str], option: str = "") -> str:
+    """What such texts are, and what to write instead; "" for other texts."""
+    what, _, how = _unread(texts, option) or ("", "", "")
+    return what and f"{what}; to learn them as {how}"
 
 
 def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:

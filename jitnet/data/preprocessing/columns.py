@@ -97,7 +97,7 @@ class Number:
         """Mean, scale and median of the training rows."""
         number, category = as_option("numeric", name), as_option("categorical", name)
         hint = f"fix it, or choose: {number} takes it as missing, {category} as a category"
-        numbers = _numbers(table, name, form, lenient, f", as most cells there are; {hint}")[train]
+        numbers = _numbers(table, name, form, lenient, hint)[train]
         missing = np.isnan(numbers[:, 0])
         if form in DATES and np.ptp(numbers[~missing, -1]) == 0:
             numbers = numbers[:, :-1]  # the hour of dates without a time
@@ -286,8 +286,9 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
         what = "a number" if form in NUMBERS else "yes or no" if form == "yes/no" else f"{kind} like {form}"
         if text == name:
             hint = ", but the name of the column: if the line repeats the header, remove it"
-        elif odd == 0 and hint and table.has_header:
-            hint += "; if the line belongs to the header, such as units, remove it"
+        elif hint:
+            units = "if the line belongs to the header, as a row of units does, remove it; otherwise "
+            hint = f", unlike most cells of the column; {units if odd == 0 and table.has_header else ''}{hint}"
         if table.kind == "csv" and (not hint or (form == PLAIN and table.decimal == ",")):
             hint = _with_other_sign(table, form, str(text)) or hint
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")

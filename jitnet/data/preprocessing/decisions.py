@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
-from ..notation import different_units, nearly_equal, numbers_among_words, unread_numbers
+from ..notation import different_units, instead_of, nearly_equal, numbers_among_words, unread_numbers
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
@@ -226,9 +226,10 @@ class Planner:
         if name in self.choices.numeric:
             form = form or form_at_all(texts)
             if form is None:
-                raise checks.Error(
-                    f"{as_option('numeric', name)}: {shown(texts[0])} and all other cells are not numbers"
-                )
+                option = as_option("numeric", name)
+                how = instead_of(texts, option)
+                but = f", but {how}" if how else ""
+                raise checks.Error(f"{option}: {shown(texts[0])} and all other cells are not numbers{but}")
         elif len(texts) == 1 and present == len(cells) > 1:
             return SAME_WORD
         elif form is None:
@@ -260,7 +261,9 @@ class Planner:
         column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric)
         self.columns.append(column)
         if form == "yes/no":
-            text = f"is yes or no: {' or '.join(sorted(read, key=str.casefold)[:4])}"
+            words = sorted(read, key=str.casefold)
+            sides = ([word for word in words if FORMS[form](word) == side] for side in ((0.0,), (1.0,)))
+            text = f"is yes or no: {'; '.join(some(side, 4) for side in sides if side)}"
         elif form in DATES:
             other = other_order(form, read)
             how = f"read as {form}, but {other} fits too (if so, write year-month-day)" if other else form
